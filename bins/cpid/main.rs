@@ -1,0 +1,3 @@
+#![forbid(unsafe_code)]
+//! cpid
+fn main() {}

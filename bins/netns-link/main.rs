@@ -1,0 +1,3 @@
+#![forbid(unsafe_code)]
+//! netns-link
+fn main() {}

@@ -1,0 +1,3 @@
+#![forbid(unsafe_code)]
+//! nsenter-rs
+fn main() {}
