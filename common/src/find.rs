@@ -37,6 +37,14 @@ impl Found {
         }
     }
 
+    /// Its process, for keeps.
+    pub fn into_process(self) -> Option<Process> {
+        match self.place {
+            Place::Process(process) => Some(process),
+            Place::Netns(_) => None,
+        }
+    }
+
     /// Its network namespace, held open.
     ///
     /// # Errors
@@ -80,6 +88,9 @@ pub enum FindError {
     /// A form that no tool can follow yet.
     #[error("{0}: this version cannot look up such a TARGET")]
     Unsupported(Target),
+    /// The TARGET is a namespace, and the tool needs a process.
+    #[error("{0}: is a namespace without a process")]
+    NoProcess(Target),
     /// An engine could not be asked.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -108,7 +119,7 @@ impl From<FindError> for Failure {
                 _ => no(message),
             },
             FindError::Ambiguous { .. } => Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID"),
-            FindError::Unsupported(_) => Failure { message, ..Failure::trouble("", "") },
+            FindError::Unsupported(_) | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sched::CloneFlags;
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -176,17 +176,10 @@ impl From<NamespaceError> for Failure {
 impl Namespace {
     /// Opens the namespace of `kind` that the process behind `directory` (an open `/proc/PID`) is in.
     pub(crate) fn open_at(directory: BorrowedFd<'_>, pid: Pid, kind: Kind) -> Result<Self, NamespaceError> {
-        let below = PathBuf::from(format!("ns/{kind}"));
-        let file = || PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let fd = openat(directory, &below, flags, Mode::empty()).map_err(|errno| match errno {
-            // The link is there but leads nowhere when the process is a zombie or has been reaped.
-            Errno::ENOENT if Path::new("/proc/self").join(&below).exists() => NamespaceError::Gone { pid },
-            Errno::ENOENT => NamespaceError::Unknown { kind },
-            Errno::ESRCH => NamespaceError::Gone { pid },
-            errno => denied_or(errno, file()),
-        })?;
-        Self::from_fd(fd, kind, file)
+        let fd = openat(directory, &below(kind), flags, Mode::empty());
+        let fd = fd.map_err(|errno| not_opened(errno, pid, kind))?;
+        Self::from_fd(fd, kind, || PathBuf::from(format!("/proc/{pid}/ns/{kind}")))
     }
 
     /// Opens the namespace file at `path`, as `ip netns add` or a bind mount of `/proc/PID/ns/net` makes it.
@@ -241,6 +234,16 @@ impl Namespace {
         self.identity
     }
 
+    /// The user namespace that owns it: capabilities over that one are what entering it takes.
+    ///
+    /// # Errors
+    /// EPERM when the owner is not ours, nor below ours; ENOTTY before Linux 4.9.
+    pub fn owner(&self) -> nix::Result<Namespace> {
+        let fd = sys::namespace_owner(self.fd.as_fd())?;
+        let identity = Identity::from(&fstat(&fd)?);
+        Ok(Namespace { kind: Kind::User, fd, identity })
+    }
+
     /// Moves this thread into it.
     ///
     /// # Errors
@@ -263,9 +266,40 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// The file of the namespace of `kind` that this thread is in.
-pub fn own_file(kind: Kind) -> PathBuf {
+/// What tells the namespace of `kind` that this thread is in from others.
+///
+/// # Errors
+/// `Unknown` when the kernel has no such kind.
+pub fn own_identity(kind: Kind) -> Result<Identity, NamespaceError> {
+    match stat(&own_file(kind)) {
+        Ok(stat) => Ok(Identity::from(&stat)),
+        Err(Errno::ENOENT) => Err(NamespaceError::Unknown { kind }),
+        Err(errno) => Err(denied_or(errno, own_file(kind))),
+    }
+}
+
+/// The same for the process behind `directory`, an open `/proc/PID`.
+pub(crate) fn identity_at(directory: BorrowedFd<'_>, pid: Pid, kind: Kind) -> Result<Identity, NamespaceError> {
+    let stat = fstatat(directory, &below(kind), AtFlags::empty());
+    stat.map(|stat| Identity::from(&stat)).map_err(|errno| not_opened(errno, pid, kind))
+}
+
+fn own_file(kind: Kind) -> PathBuf {
     PathBuf::from(format!("/proc/thread-self/ns/{kind}"))
+}
+
+fn below(kind: Kind) -> PathBuf {
+    PathBuf::from(format!("ns/{kind}"))
+}
+
+fn not_opened(errno: Errno, pid: Pid, kind: Kind) -> NamespaceError {
+    match errno {
+        // The link is there but leads nowhere when the process is a zombie or has been reaped.
+        Errno::ENOENT if own_file(kind).exists() => NamespaceError::Gone { pid },
+        Errno::ENOENT => NamespaceError::Unknown { kind },
+        Errno::ESRCH => NamespaceError::Gone { pid },
+        errno => denied_or(errno, PathBuf::from(format!("/proc/{pid}/ns/{kind}"))),
+    }
 }
 
 fn denied_or(errno: Errno, file: PathBuf) -> NamespaceError {

@@ -14,7 +14,7 @@ use procfs::ProcessCGroups;
 use procfs::process::Stat;
 
 use crate::failure::Failure;
-use crate::namespace::{Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
 use crate::sys;
 
 /// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
@@ -135,6 +135,14 @@ impl Process {
     /// `Gone` when it ended (a zombie too); `NotPermitted` when ptrace(2)'s rules forbid us to look.
     pub fn namespace(&self, kind: Kind) -> Result<Namespace, NamespaceError> {
         Namespace::open_at(self.directory.as_fd(), self.pid, kind)
+    }
+
+    /// What tells the namespace of `kind` that it is in from others, without opening it.
+    ///
+    /// # Errors
+    /// As [`Process::namespace`].
+    pub fn namespace_identity(&self, kind: Kind) -> Result<Identity, NamespaceError> {
+        namespace::identity_at(self.directory.as_fd(), self.pid, kind)
     }
 
     /// Opens a file or directory below `/proc/PID`, such as `root`, `cwd` or `environ`.

@@ -41,6 +41,17 @@ pub fn namespace_type(namespace: BorrowedFd<'_>) -> Result<CloneFlags> {
     Ok(CloneFlags::from_bits_retain(flag))
 }
 
+/// The user namespace that owns the namespace behind an nsfs descriptor.
+///
+/// Linux 4.9, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
+pub fn namespace_owner(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_USERNS: libc::Ioctl = 0xb701; // _IO(0xb7, 0x1), linux/nsfs.h
+    // SAFETY: this request takes no argument; a descriptor of another kind answers ENOTTY.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a

@@ -103,6 +103,15 @@ pub enum Source {
     State,
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Api => "API",
+            Source::State => "state on disk",
+        })
+    }
+}
+
 impl Container {
     /// Why it has no process now: `exited, code 0, 3 minutes ago`.
     pub fn why_not_running(&self, now: Timestamp) -> String {
