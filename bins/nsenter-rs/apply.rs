@@ -53,7 +53,11 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
     // The owner of /proc/PID is shown as the user namespace that we are in by now counts.
-    let owner = || Ok::<_, Failure>(fstat(source.process()?.directory()).map_err(|errno| Failure::trouble("follow", errno.desc()))?);
+    let owner = || {
+        Ok::<_, Failure>(
+            fstat(source.process()?.directory()).map_err(|errno| Failure::trouble("follow", errno.desc()))?,
+        )
+    };
     Ok(Inside {
         environment,
         uid: match plan.uid {
@@ -89,7 +93,11 @@ impl Inside {
 fn drop_groups() -> Result<(), Errno> {
     match setgroups(&[]) {
         Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
-        Err(Errno::EPERM) if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) => Ok(()),
+        Err(Errno::EPERM)
+            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
+        {
+            Ok(())
+        }
         result => result,
     }
 }
@@ -100,7 +108,9 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         // Linux before 5.8 takes no pidfd here. A pidfd of a process that ended meanwhile is ESRCH.
         Err(Errno::EINVAL) => one_by_one(kinds, source),
-        Err(Errno::ESRCH) => Err(Failure::no(source.process()?, "ended before its namespaces could be joined")),
+        Err(Errno::ESRCH) => {
+            Err(Failure::no(source.process()?, "ended before its namespaces could be joined"))
+        }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
             Err(refused(&namespaces, errno))
@@ -112,7 +122,8 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
 /// its power over the others; who is not must enter it first, to gain any.
 fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
     let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-    let (user, others): (Vec<_>, Vec<_>) = namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
+    let (user, others): (Vec<_>, Vec<_>) =
+        namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
         namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
@@ -149,7 +160,8 @@ fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd
 }
 
 fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
-    nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| Failure::trouble(path.display(), errno.desc()))
+    nix::fcntl::open(path, flags, Mode::empty())
+        .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
 fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
