@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
+use common::process::Process;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -52,25 +53,23 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    // The owner of /proc/PID is shown as the user namespace that we are in by now counts.
-    let owner = || {
-        Ok::<_, Failure>(
-            fstat(source.process()?.directory()).map_err(|errno| Failure::trouble("follow", errno.desc()))?,
-        )
+    let ids = |id| match id {
+        Some(Id::Number(number)) => Ok(Some((number, number))),
+        Some(Id::Follow) => owner(source.process()?).map(Some),
+        None => Ok(None),
     };
     Ok(Inside {
         environment,
-        uid: match plan.uid {
-            Some(Id::Follow) => Some(Uid::from_raw(owner()?.st_uid)),
-            Some(Id::Number(uid)) => Some(Uid::from_raw(uid)),
-            None => None,
-        },
-        gid: match plan.gid {
-            Some(Id::Follow) => Some(Gid::from_raw(owner()?.st_gid)),
-            Some(Id::Number(gid)) => Some(Gid::from_raw(gid)),
-            None => None,
-        },
+        uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
+        gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
     })
+}
+
+/// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows
+/// its owner.
+fn owner(process: &Process) -> Result<(u32, u32), Failure> {
+    let stat = fstat(process.directory()).map_err(|errno| Failure::trouble(process, errno.desc()))?;
+    Ok((stat.st_uid, stat.st_gid))
 }
 
 impl Inside {
@@ -138,13 +137,13 @@ fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
     if errno != Errno::EPERM {
         return Failure::trouble(names, errno.desc());
     }
-    let mut owners: Vec<String> = namespaces.iter().map(owner).collect();
+    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
     owners.dedup();
     let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
     Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
 }
 
-fn owner(namespace: &Namespace) -> String {
+fn owner_of(namespace: &Namespace) -> String {
     match namespace.owner() {
         Ok(owner) => format!("{owner}, which owns {namespace}"),
         Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
