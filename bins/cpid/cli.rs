@@ -1,15 +1,16 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
 use clap::Parser;
-use common::cli::FindOptions;
+use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
-#[command(name = "cpid", version, max_term_width = 80, after_help = EXAMPLES)]
+#[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
+#[command(override_usage = "cpid [OPTIONS] TARGET...", after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
-    /// Container names, IDs or unique ID prefixes; also docker:NAME and pid:N
-    #[arg(value_name = "TARGET", required = true)]
+    /// Whose PIDs to print
+    #[arg(value_name = "TARGET", required = true, hide = true)]
     pub targets: Vec<Target>,
 
     #[command(flatten)]

@@ -1,19 +1,34 @@
-//! The options that tools share.
+//! The options that tools share, and what their help says alike.
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
-/// How to ask container engines.
+/// What every tool's `--help` says about a TARGET; the manual has the whole grammar.
+pub const TARGETS: &str = "\
+TARGET:
+  nginx, 3f2a9c, docker:nginx  a container by its name or the start of its ID
+  4711, pid:4711               a process
+  netns:blue, /run/netns/blue  a network namespace, where no process is needed";
+
+/// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
 pub struct FindOptions {
-    /// How long an engine may take to answer
-    #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
+    /// Wait for an engine this long
+    ///
+    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
+    /// and not an answer.
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
     pub engine_timeout: Duration,
 
-    /// Say on stderr what was asked and who answered
+    /// Say on stderr what was found, and how
     #[arg(short, long)]
     pub verbose: bool,
+
+    // Of our own, because clap's would print the manual's text where people expect one screen.
+    /// Print this help; the manual says more
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.
