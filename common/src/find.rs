@@ -162,6 +162,9 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
 
 fn find_container(engine: Option<EngineName>, name: &Name, timeout: Duration) -> Result<Found, FindError> {
     let engines = engines(engine, timeout);
+    if engines.is_empty() {
+        return Err(FindError::Unsupported(Target::Container { engine, within: None, name: name.clone() }));
+    }
     let mut hits = Vec::new();
     for engine in &engines {
         hits.append(&mut engine.find(name)?);
@@ -239,6 +242,14 @@ fn rows(hits: &[Container]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
+        let target = "podman:web".parse().unwrap();
+        let error = find(&target, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(&error, FindError::Unsupported(refused) if *refused == target));
+        assert_eq!(Failure::from(error).status, crate::failure::Status::Trouble);
+    }
 
     const ID: &str = "3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d";
 
