@@ -3,6 +3,8 @@
 //! | | |
 //! |---|---|
 //! | [`lab`] | a fake host with fake containers in it: no root, no engine, nothing of the real host is touched |
+//! | [`world`] | real engines, if `NETNS_TOOLBOX_WORLD` says where they are |
+//! | [`fake_engine`] | an engine's socket that answers whatever the test wants, or badly, or never |
 //! | [`run`] | running a program to its end under a time limit, and the assertions on what came of it |
 //! | [`skip`] | `need!(…)`: what a test cannot do without, and the record of the tests that went without it |
 
@@ -14,9 +16,11 @@
 )]
 
 pub(crate) mod container;
+pub(crate) mod fake_engine;
 pub(crate) mod lab;
 mod ran;
 pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod skip;
 pub(crate) mod tools;
+pub(crate) mod world;
