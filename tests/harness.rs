@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::fake_engine::{Answer, FakeEngine, Script};
+use support::container::Options;
+use support::fake_docker;
+use support::fake_engine::{Answer, Script};
 use support::lab::Lab;
 use support::run::Run;
 use support::scratch::Scratch;
@@ -63,7 +65,7 @@ fn a_status_and_a_signal_come_out_of_a_lab_as_they_were() {
     lab.shell("kill -TERM $$").run().killed_by(Signal::SIGTERM);
     let trap = lab.shell("trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done").start();
     trap.wait_for("ready");
-    trap.signal(trap.pid_behind_nsenter(), Signal::SIGUSR1);
+    trap.signal_behind_nsenter(Signal::SIGUSR1);
     trap.finish().fails_with(3);
 }
 
@@ -157,17 +159,22 @@ fn a_fake_engine_can_be_as_broken_as_engines_get() {
 }
 
 #[test]
-fn a_fake_engine_can_stand_where_a_lab_expects_the_real_one() {
+fn a_fake_docker_stands_where_a_lab_expects_the_real_one_and_knows_its_containers() {
     let lab = need!(Lab::new());
     let curl = need!(program("curl", "curl"));
-    let engine: FakeEngine =
-        Script::new().on("/info", Answer::json(200, "{}")).listen(lab.path("/run/docker.sock"));
-    let mut ask = lab.command(curl);
-    ask.args(["--silent", "--unix-socket", "/run/docker.sock", "http://localhost/info"])
-        .run()
-        .ok()
-        .stdout_is("{}");
-    assert_eq!(engine.requests(), ["GET /info HTTP/1.1"]);
+    let web = lab.container("web", Options::default());
+    let mut db = lab.container("db", Options::default());
+    db.stop();
+    let engine = fake_docker::knows(&[&web, &db]).listen(lab.path("/run/docker.sock"));
+    let ask = |path: &str| {
+        let url = format!("http://localhost/containers/{path}");
+        lab.command(&curl).args(["--silent", "--unix-socket", "/run/docker.sock", &url]).run().ok().json()
+    };
+    assert_eq!(ask("json?all=true")[1]["Names"][0], "/db");
+    assert_eq!(ask("web/json")["State"]["Pid"], web.pid);
+    assert_eq!(ask(&format!("{}/json", fake_docker::id_of("db")))["State"]["Status"], "exited");
+    assert_eq!(ask("nope/json")["message"], "No such container");
+    assert_eq!(engine.requests()[1], "GET /containers/web/json HTTP/1.1");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -20,6 +21,7 @@ const ROLE: &str = "NETNS_TOOLBOX_LAB_TEST_ROLE";
 #[test]
 fn a_lab_has_a_user_a_network_a_mount_and_a_pid_namespace_of_its_own() {
     let lab = need!(Lab::new());
+    need!(lab.user_namespace());
     let differ: Vec<&str> = KINDS
         .iter()
         .map(|(kind, _)| *kind)
@@ -57,6 +59,7 @@ fn a_lab_is_a_quiet_host_with_nothing_but_loopback_and_an_empty_run() {
 #[test]
 fn a_container_has_of_its_own_exactly_what_was_asked_for() {
     let lab = need!(Lab::new());
+    need!(lab.user_namespace());
     need!(program("lsns", "util-linux"));
     for (kind, _) in KINDS {
         let container = lab.container("one", Options::only(&[kind]));
@@ -142,6 +145,7 @@ fn a_container_that_restarts_is_another_process() {
 #[test]
 fn a_lab_of_root_can_have_many_users() {
     let lab = need!(Lab::with_users());
+    need!(lab.user_namespace());
     need!(program("setpriv", "util-linux"));
     lab.command("setpriv")
         .args(["--reuid=1000", "--regid=1000", "--clear-groups", "id", "-u"])
@@ -156,6 +160,7 @@ fn an_ordinary_user_can_have_a_lab() {
     if !nix::unistd::geteuid().is_root() {
         return; // Then all the others have just shown it.
     }
+    need!(Lab::new().and_then(|lab| lab.user_namespace()));
     need!(program("setpriv", "util-linux"));
     let mut nobody = Command::new("setpriv");
     nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--"]);
@@ -174,18 +179,21 @@ fn an_ordinary_user_can_have_a_lab() {
 #[test]
 fn nothing_remains_of_a_lab() {
     let lab = need!(Lab::new());
+    let name = lab.name.clone();
     let web = lab.container("web", Options::default());
     lab.veth((&web, "198.18.0.1/24"), (&lab.container("db", Options::default()), "198.18.0.2/24"));
+    lab.shell(&format!("ip netns add {name}; ip link add name {name} type veth; ip link show {name}"))
+        .run()
+        .ok();
     let left_alone = lab.command("sleep").arg("infinity").start();
-    let (mount, user) = (lab.name.clone(), lab.namespace(1, "user"));
+    assert!(!processes_that_see(&name).is_empty(), "or the observer is blind");
 
-    assert!(!processes_that_see_the_mount(&mount).is_empty(), "or the observer is blind");
-    assert!(!processes_in(&user, "user").is_empty(), "or the observer is blind");
     drop(lab);
     left_alone.finish().killed_by(Signal::SIGKILL);
     drop(web);
-    assert_eq!(processes_that_see_the_mount(&mount), [""; 0]);
-    assert_eq!(processes_in(&user, "user"), [""; 0]);
+    assert_eq!(processes_that_see(&name), [""; 0]);
+    Command::new("ip").args(["link", "show", &name]).run().fails_with(1).stderr_has("does not exist");
+    assert!(!Path::new("/run/netns").join(&name).exists());
 }
 
 #[test]
@@ -193,7 +201,7 @@ fn a_lab_dies_with_its_owner() {
     if std::env::var_os(ROLE).is_some() {
         let lab = need!(Lab::new());
         let _web = lab.container("web", Options::default());
-        println!("\nthe owner's lab is {}", lab.namespace(1, "pid"));
+        println!("\nthe owner's lab is {}.", lab.name);
         std::thread::park();
         return;
     }
@@ -202,38 +210,48 @@ fn a_lab_dies_with_its_owner() {
     let mut itself = Command::new("sh");
     itself.args(["-c", r#"exec "$0" --exact a_lab_dies_with_its_owner --nocapture 9>&1"#]);
     let owner = itself.arg(std::env::current_exe().unwrap()).env(ROLE, "owner").start();
-    owner.wait_for("]\n");
+    owner.wait_for(".\n");
     let said = owner.so_far();
-    let lab = said.stdout.lines().find_map(|line| line.strip_prefix("the owner's lab is ")).unwrap();
-    assert!(!processes_in(lab, "pid").is_empty(), "or the observer is blind");
+    let lab = said
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("the owner's lab is ")?.strip_suffix('.'))
+        .unwrap();
+    assert!(!processes_inside(lab).is_empty(), "or the observer is blind");
 
-    owner.signal(owner.pid(), Signal::SIGKILL);
+    owner.signal(Signal::SIGKILL);
     owner.finish().killed_by(Signal::SIGKILL);
-    assert_eq!(processes_in(lab, "pid"), [""; 0]);
+    assert_eq!(processes_inside(lab), [""; 0]);
 }
 
-/// What `/proc/PID/ns/KIND` says; none if the process has gone, or is not ours to ask.
+/// What `/proc/PID/ns/KIND` says. Good for comparing what lives at the same time: the kernel gives a namespace's
+/// number to the next one as soon as it has gone.
 fn namespace(pid: &str, kind: &str) -> Option<String> {
     let link = fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
     Some(link.to_string_lossy().into_owned())
 }
 
-fn processes(that: impl Fn(&str) -> bool) -> Vec<String> {
-    let names = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && that(name)).collect()
+/// The PIDs of all that have a mount in their mount namespace whose source is that lab's name.
+fn processes_that_see(lab: &str) -> Vec<String> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let source = format!(" {lab} ");
+    let sees = |pid: &String| {
+        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|all| all.contains(&source))
+    };
+    numbers.filter(sees).collect()
 }
 
-fn processes_that_see_the_mount(source: &str) -> Vec<String> {
-    let source = format!(" {source} ");
-    processes(|pid| {
-        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(&source))
-    })
-}
-
-fn processes_in(wanted: &str, kind: &str) -> Vec<String> {
-    processes(|pid| namespace(pid, kind).as_deref() == Some(wanted))
+/// Of those, the ones that have a PID of their own in there; the others are at its doors: unshare and nsenter.
+fn processes_inside(lab: &str) -> Vec<String> {
+    let levels = |pid: &String| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))
+            .map_or(0, |pids| pids.split_whitespace().count())
+    };
+    processes_that_see(lab).into_iter().filter(|pid| levels(pid) > 1).collect()
 }

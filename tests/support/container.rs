@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::lab::Entry;
 use super::run::{LIMIT, Ran, Run, Running};
@@ -146,6 +147,11 @@ impl Container {
     pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let inside = inside.as_ref().strip_prefix("/").expect("an absolute path");
         self.lab.path(format!("/proc/{}/root", self.pid)).join(inside)
+    }
+
+    /// Neither stopped nor ended by itself.
+    pub(crate) fn is_running(&self) -> bool {
+        self.init.as_ref().is_some_and(|init| !init.has_ended_within(Duration::ZERO))
     }
 
     /// Ends it and waits until it is gone. Once stopped, stays stopped.

@@ -150,6 +150,12 @@ impl Lab {
         self.entry.pid
     }
 
+    /// What a test needs that is about user namespaces: root has labs without, where the kernel grants none.
+    pub(crate) fn user_namespace(&self) -> Result<(), Missing> {
+        let missing = || Missing::Fixable("user namespaces are not permitted here".into());
+        self.entry.own_user_namespace.then_some(()).ok_or_else(missing)
+    }
+
     /// Starts a fake container.
     #[track_caller]
     pub(crate) fn container(&self, name: &str, options: Options) -> Container {

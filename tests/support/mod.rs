@@ -5,6 +5,7 @@
 //! | [`lab`] | a fake host with fake containers in it: no root, no engine, nothing of the real host is touched |
 //! | [`world`] | real engines, if `NETNS_TOOLBOX_WORLD` says where they are |
 //! | [`fake_engine`] | an engine's socket that answers whatever the test wants, or badly, or never |
+//! | [`fake_docker`] | what a healthy Docker would say about a lab's containers |
 //! | [`run`] | running a program to its end under a time limit, and the assertions on what came of it |
 //! | [`skip`] | `need!(…)`: what a test cannot do without, and the record of the tests that went without it |
 
@@ -16,6 +17,7 @@
 )]
 
 pub(crate) mod container;
+pub(crate) mod fake_docker;
 pub(crate) mod fake_engine;
 pub(crate) mod lab;
 mod ran;

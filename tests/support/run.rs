@@ -104,8 +104,15 @@ impl Running {
         children.trim().parse().unwrap_or_else(|_| panic!("{file}: not one child: {children:?}"))
     }
 
-    pub(crate) fn signal(&self, pid: i32, signal: Signal) {
-        kill(Pid::from_raw(pid), signal).unwrap();
+    /// Signals the process that was started; of a command in a lab that is nsenter.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Signals the program that a lab's nsenter runs. Right once the program has said something.
+    #[track_caller]
+    pub(crate) fn signal_behind_nsenter(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid_behind_nsenter()), signal).unwrap();
     }
 
     #[track_caller]

@@ -20,9 +20,9 @@ pub(crate) struct World {
 impl World {
     /// `let world = need!(World::get());`
     pub(crate) fn get() -> Result<World, Missing> {
-        let absent = || {
-            Missing::Fixable("no world of real engines: NETNS_TOOLBOX_WORLD is not set (make test)".into())
-        };
+        // Why there is none, where the set-up has tried.
+        let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
+        let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
         let dir = std::env::var_os("NETNS_TOOLBOX_WORLD").filter(|dir| !dir.is_empty()).ok_or_else(absent)?;
         let enter = PathBuf::from(dir).join("enter");
         // A world that was promised and is not there is an error of the set-up, and nothing to be skipped.
