@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::failure::say;
+use crate::find::{FindError, Found, find};
+use crate::target::Target;
+
 /// How to ask container engines.
 #[derive(Debug, Clone, Args)]
 pub struct FindOptions {
@@ -14,6 +18,20 @@ pub struct FindOptions {
     /// Say on stderr what was asked and who answered
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+impl FindOptions {
+    /// Finds what `target` means, and with `--verbose` says on stderr, for `tool`, who answered.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        let found = find(target, self.engine_timeout)?;
+        if let (true, Some(container)) = (self.verbose, &found.container) {
+            say(tool, format_args!("{target} is {container}, says its {}", container.source));
+        }
+        Ok(found)
+    }
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.
