@@ -78,11 +78,11 @@ fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, Trouble> {
         };
         report.rows.push(RowReport { name: row.name, work: row.work, measured, stopped });
     }
+    print(&if wanted.markdown { report.markdown() } else { report.table() })?;
     if let Some(file) = &wanted.json {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(file, json).map_err(Trouble::path(file))?;
     }
-    print(&if wanted.markdown { report.markdown() } else { report.table() })?;
     Ok(ExitCode::from(report.status()))
 }
 

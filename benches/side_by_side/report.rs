@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, process::Command, thread::available_parallelism};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
 
 use crate::{
@@ -13,6 +13,10 @@ use crate::{
 };
 
 const WIDTH_COLUMNS: u16 = 100;
+const STYLE: TableStyle = presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
+const LEGEND: &str = "\
+Times in µs of wall time, spawn to exit; half of all runs lie in the middle half. Ratio: our median
+divided by this one's. RSS (peak, of all that the command runs) and file size in KiB.";
 
 /// Everything that was measured, and on what.
 #[derive(Serialize)]
@@ -86,32 +90,21 @@ impl Report {
             }
             let Some(measured) = &row.measured else { continue };
             let mut table = Table::new();
-            table.load_style(presets::UTF8_FULL_CONDENSED).set_width(WIDTH_COLUMNS);
+            table.load_style(STYLE).set_width(WIDTH_COLUMNS);
             table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_header([
-                "",
-                "command",
-                "median",
-                "min",
-                "max",
-                "middle half",
-                "ours ÷ it",
-                "RSS KiB",
-                "file KiB",
-            ]);
+            table.set_header(["", "command", "median", "min", "max", "middle half", "ratio", "RSS", "file"]);
             for contestant in &measured.contestants {
                 table.add_row(cells(contestant));
             }
-            table
-                .column_iter_mut()
-                .skip(2)
-                .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+            for number in table.column_iter_mut().skip(2) {
+                number.set_cell_alignment(CellAlignment::Right);
+            }
             let _ = writeln!(text, "{table}");
             for target in &measured.targets {
                 let _ = writeln!(text, "  {}", sentence(target));
             }
         }
-        text + "\nTimes in µs of wall time, spawn to exit. Half of all runs lie in the middle half.\n"
+        text + "\n" + LEGEND + "\n"
     }
 
     pub(crate) fn markdown(&self) -> String {
