@@ -67,7 +67,8 @@ impl Stage {
             Err(trouble) => {
                 let stand_in = StandIn::start()?;
                 let pid = stand_in.0.id();
-                (Err(trouble.to_string()), Some(stand_in), pid)
+                let why = trouble.to_string().lines().next().unwrap_or_default().to_owned();
+                (Err(why), Some(stand_in), pid)
             }
         };
         links.attach(&name, pid)?;

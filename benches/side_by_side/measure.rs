@@ -39,8 +39,8 @@ pub(crate) struct Figures {
     pub(crate) version: Option<String>,
     #[serde(flatten)]
     pub(crate) time: Summary,
-    /// Our median divided by this one's.
-    pub(crate) ours_to_this: Ratio,
+    /// Our median divided by this one's; `None` for ourselves.
+    pub(crate) ours_to_this: Option<Ratio>,
     pub(crate) peak_rss_kib: u64,
     pub(crate) size_bytes: u64,
     pub(crate) linkage: Linkage,
@@ -99,7 +99,9 @@ pub(crate) fn row(row: &Row, runs: u32, bin_dir: &Path, fixture: &Fixture) -> Re
     let times = stopwatch::race(&runners, runs as usize, &fixture.workshop)?;
     let times: Vec<Summary> = times.iter().filter_map(|times| Summary::of(times)).collect();
     for ((place, runner), time) in places.into_iter().zip(&runners).zip(&times) {
-        contestants[place].result = Some(figures(runner, *time, Ratio::between(&times[0], time))?);
+        let contestant = &mut contestants[place];
+        let ours_to_this = (contestant.part != Part::Ours).then(|| Ratio::between(&times[0], time));
+        contestant.result = Some(figures(runner, *time, ours_to_this)?);
     }
     let targets = row.targets.iter().map(|target| compared(target, &contestants)).collect();
     Ok(Measured { contestants, targets })
@@ -157,7 +159,7 @@ fn all_say_the_same(proofs: &[Runner]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn figures(runner: &Runner, time: Summary, ours_to_this: Ratio) -> Result<Figures, Trouble> {
+fn figures(runner: &Runner, time: Summary, ours_to_this: Option<Ratio>) -> Result<Figures, Trouble> {
     let program = &runner.program;
     Ok(Figures {
         version: program::version(program),
@@ -172,7 +174,7 @@ fn figures(runner: &Runner, time: Summary, ours_to_this: Ratio) -> Result<Figure
 
 fn compared(target: &Target, contestants: &[Contestant]) -> Compared {
     let other = contestants.iter().find(|contestant| contestant.name() == target.of);
-    let ratio = other.and_then(|other| other.result.as_ref()).map(|figures| figures.ours_to_this);
+    let ratio = other.and_then(|other| other.result.as_ref()?.ours_to_this);
     let outcome = ratio.map(|ratio| Outcome { verdict: ratio.verdict(target.at_most), ratio });
     Compared { of: target.of, at_most: target.at_most, outcome }
 }

@@ -58,11 +58,11 @@ impl Summary {
     }
 }
 
-/// Between two values, in proportion. `sorted` must not be empty.
+/// Between two values, in proportion, to the nanosecond. `sorted` must not be empty.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
+    ((below + (above - below) * place.fract()) * 1000.0).round() / 1000.0
 }
 
 /// How one median compares with another; `low` and `high` come from the far ends of both confidence intervals.

@@ -37,9 +37,9 @@ pub(crate) fn line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// What a file says of itself in the first line of its `--version`, if it does.
+/// The first line of what a program says when asked for its version, if it does; iproute2 knows `-V` only.
 pub(crate) fn version(file: &Path) -> Option<String> {
-    let said = answer(Command::new(file).arg("--version")).ok()?;
+    let said = ["--version", "-V"].into_iter().find_map(|ask| answer(Command::new(file).arg(ask)).ok())?;
     said.lines().next().map(str::to_owned)
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Report {
     pub(crate) cpus: usize,
     pub(crate) kernel: String,
     /// Average number of running processes in the minute before.
-    pub(crate) load_before: String,
+    pub(crate) load_before: Option<f64>,
     /// What the rows acted upon.
     pub(crate) entered: &'static str,
     pub(crate) runs: u32,
@@ -54,7 +54,7 @@ impl Report {
             cpu: model.map_or("unknown CPU", |(_, model)| model).to_owned(),
             cpus: available_parallelism().map_or(1, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            load_before: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
+            load_before: read("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()),
             entered,
             runs,
             rows: Vec::new(),
@@ -73,16 +73,18 @@ impl Report {
         }
     }
 
-    fn circumstances(&self) -> String {
+    /// What it was measured on, and how.
+    fn circumstances(&self) -> [String; 2] {
         let Self { date, cpu, cpus, kernel, load_before, entered, runs, .. } = self;
-        format!(
-            "{date}, {cpus} × {cpu}, Linux {kernel}, load {load_before}; {runs} runs each, alternately, \
-             entering {entered}"
-        )
+        let load = load_before.map_or(String::new(), |load| format!(", load {load}"));
+        [
+            format!("{date}, {cpus} × {cpu}, Linux {kernel}{load}"),
+            format!("{runs} runs each, alternately, entering {entered}"),
+        ]
     }
 
     pub(crate) fn table(&self) -> String {
-        let mut text = self.circumstances() + "\n";
+        let mut text = self.circumstances().join("\n") + "\n";
         for row in &self.rows {
             let _ = write!(text, "\n{}: {}\n", row.name, row.work);
             if let Some(why) = &row.stopped {
@@ -101,7 +103,7 @@ impl Report {
             }
             let _ = writeln!(text, "{table}");
             for target in &measured.targets {
-                let _ = writeln!(text, "  {}", sentence(target));
+                let _ = writeln!(text, "  target {}", sentence(target));
             }
         }
         text + "\n" + LEGEND + "\n"
@@ -124,9 +126,10 @@ impl Report {
                 let _ = writeln!(text, "| {} |", cells.join(" | "));
             }
             let sentences: Vec<_> = measured.targets.iter().map(sentence).collect();
-            let _ = writeln!(text, "\n{}.\n", sentences.join("; "));
+            let _ = writeln!(text, "\nTargets: {}.\n", sentences.join("; "));
         }
-        let _ = write!(text, "Measured {}. Times in µs of wall time, spawn to exit", self.circumstances());
+        let [machine, how] = self.circumstances();
+        let _ = write!(text, "Measured {machine}; {how}. Times are wall time from spawn to exit");
         let versions: Vec<_> = self.peer_versions().collect();
         let _ =
             writeln!(text, "{}{}.", if versions.is_empty() { "" } else { "; peers: " }, versions.join(", "));
@@ -151,15 +154,14 @@ fn cells(contestant: &Contestant) -> Vec<String> {
     };
     cells.extend([time.median_us, time.min_us, time.max_us].map(|us| format!("{us:.0}")));
     cells.push(format!("{:.0}–{:.0}", time.quartile_1_us, time.quartile_3_us));
-    let ratio = format!("{:.3}", ours_to_this.ratio);
-    cells.push(if *part == Part::Ours { String::new() } else { ratio });
+    cells.push(ours_to_this.map_or(String::new(), |ours| format!("{:.3}", ours.ratio)));
     cells.push(peak_rss_kib.to_string());
     cells.push(format!("{} {}", size_bytes / 1024, linkage.name()));
     cells
 }
 
 fn sentence(target: &Compared) -> String {
-    let wanted = format!("target ≤ {} × {}", factor(target.at_most), target.of);
+    let wanted = format!("≤ {} × {}", factor(target.at_most), target.of);
     match &target.outcome {
         None => format!("{wanted}: not measured, {} is missing", target.of),
         Some(outcome) => {
