@@ -1,4 +1,4 @@
-//! What is compared with what: add a row here when a tool arrives.
+//! What is compared with what: add a row here when a tool arrives, and its floor to `SOURCES` in `floors.rs`.
 //!
 //! A command is a line of words. Its first word is found among our binaries, on `PATH`, or in `benches/floors/` by the
 //! part it plays; words in capitals are filled in from the fixture:

@@ -76,7 +76,9 @@ impl Report {
     /// What it was measured on, and how.
     fn circumstances(&self) -> [String; 2] {
         let Self { date, cpu, cpus, kernel, load_before, entered, runs, .. } = self;
-        let load = load_before.map_or(String::new(), |load| format!(", load {load}"));
+        // Waiting for a CPU is added to everyone's time alike, and so pulls ratios towards 1.
+        let busy = if *load_before > Some(*cpus as f64) { " (busy: repeat on a quiet machine)" } else { "" };
+        let load = load_before.map_or(String::new(), |load| format!(", load {load}{busy}"));
         [
             format!("{date}, {cpus} × {cpu}, Linux {kernel}{load}"),
             format!("{runs} runs each, alternately, entering {entered}"),
