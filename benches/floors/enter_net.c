@@ -1,4 +1,4 @@
-/* Floor of `nsenter-rs -t PID -n COMMAND`: open, setns, exec, and nothing else. Usage: enter_net PID COMMAND [ARG]... */
+/* Floor of `nsenter-rs -t PID -n COMMAND`: open, setns, exec, and nothing else. Usage: enter_net PID COMMAND... */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

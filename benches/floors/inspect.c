@@ -1,4 +1,4 @@
-/* Floor of `cpid NAME`: one question on the engine's socket, bytes read until the PID is among them. Usage: inspect SOCKET NAME */
+/* Floor of `cpid NAME`: one question to the engine, read until the PID is there. Usage: inspect SOCKET NAME */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>

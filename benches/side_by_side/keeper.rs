@@ -57,7 +57,8 @@ fn wait(signals: &SigSet, race: &mut Child) -> Result<Ended, Trouble> {
                 }
             }
             told => {
-                // On Ctrl-C the terminal has told it too, and it may be gone: not yet waited for, its PID is still its own.
+                // On Ctrl-C the terminal has told it too, and it may be gone: not yet waited for, its PID is still
+                // its own.
                 let _ = kill(Pid::from_raw(race.id().cast_signed()), Signal::SIGTERM);
                 return Ok(Ended::Told(told, race.wait().map_err(Trouble::call("wait"))?));
             }

@@ -13,9 +13,10 @@
 //!
 //! Before a row is measured, everyone in it must give the same answer. Then all run alternately, in an order that
 //! puts each equally often behind each other, so that drift of the machine and a neighbour's leftovers hit all alike.
-//! A time is wall time (CLOCK_MONOTONIC) from spawn to exit, output to /dev/null. Times have a long tail, so the report is
-//! of medians; the noise is shown as the middle half of all runs, and a target is called met or missed "within the
-//! noise" when the 95 % confidence interval of the ratio holds it: then raise `--runs`, or quieten the machine.
+//! A time is wall time (CLOCK_MONOTONIC) from spawn to exit, output to /dev/null. Times have a long tail, so the
+//! report is of medians; the noise is shown as the middle half of all runs, and a target is called met or missed
+//! "within the noise" when the confidence interval of the ratio (from the 95 % ones of both medians) holds it: then
+//! raise `--runs`, or quieten the machine.
 
 mod cli;
 mod contest;

@@ -26,8 +26,9 @@ pub(crate) fn peak_rss_kib(runner: &Runner) -> Result<u64, Trouble> {
 pub(crate) fn weigh(command: &[OsString]) -> Result<i64, Trouble> {
     let [program, args @ ..] = command else { return Ok(0) };
     let mut command = Command::new(program);
-    // Naming a group, though it is the one we have, makes std fork instead of vfork. After a vfork, exec would charge the
-    // child with *our* pages (fs/exec.c, exec_mmap: the peak of the old address space is kept), and small tools are smaller.
+    // Naming a group, though it is the one we have, makes std fork instead of vfork. After a vfork, exec would
+    // charge the child with *our* pages (fs/exec.c, exec_mmap: the peak of the old address space is kept), and
+    // small tools are smaller than we are.
     // A fork copies only what we have written to, which is the least that these scales can show: 130 KiB if this bench
     // is built for musl, 550 KiB if for glibc.
     command.args(args).gid(getgid().as_raw());
