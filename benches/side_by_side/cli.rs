@@ -52,7 +52,7 @@ pub(crate) struct Wanted {
     /// Run only this row; may be repeated.
     #[arg(long, value_name = "ROW")]
     pub(crate) only: Vec<String>,
-    /// Where our binaries are [default: $NETNS_TOOLBOX_BIN_DIR, or those built with this bench].
+    /// Where our binaries are [default: $NETNS_TOOLBOX_BIN, or those built with this bench].
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// The image of the container that is asked about.
@@ -80,7 +80,7 @@ impl Wanted {
     }
 
     pub(crate) fn bin_dir(&self) -> PathBuf {
-        let named = self.bin_dir.clone().or_else(|| env::var_os("NETNS_TOOLBOX_BIN_DIR").map(PathBuf::from));
+        let named = self.bin_dir.clone().or_else(|| env::var_os("NETNS_TOOLBOX_BIN").map(PathBuf::from));
         let built = Path::new(env!("CARGO_BIN_EXE_cpid"));
         named.unwrap_or_else(|| built.parent().unwrap_or(built).to_path_buf())
     }

@@ -8,7 +8,7 @@
 //! cargo bench --bench side_by_side -- --only nsenter-rs --runs 1000 --json out.json --markdown
 //! ```
 //!
-//! `--bin-dir DIR` or `NETNS_TOOLBOX_BIN_DIR` measures binaries from elsewhere, such as the static ones in
+//! `--bin-dir DIR` or `NETNS_TOOLBOX_BIN` measures binaries from elsewhere, such as the static ones in
 //! `target/x86_64-unknown-linux-musl/release`. The rows are in `contest.rs`.
 //!
 //! Before a row is measured, everyone in it must give the same answer. Then all run alternately, in an order that

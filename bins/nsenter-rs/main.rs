@@ -1,3 +1,44 @@
+//! nsenter-rs: runs a program of the host in the namespaces of a process or container.
 #![forbid(unsafe_code)]
-//! nsenter-rs
-fn main() {}
+
+mod apply;
+mod cli;
+mod plan;
+mod run;
+mod source;
+mod supervise;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::Cli;
+use common::failure::{self, Failure};
+use plan::{Plan, Wanted};
+use source::Source;
+
+const TOOL: &str = "nsenter-rs";
+
+/// Statuses other than this one belong to the program that we run, as in util-linux.
+const OWN_FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() { i32::from(OWN_FAILURE) } else { 0 })
+    });
+    enter_and_run(&cli).unwrap_or_else(|failure| {
+        failure::report(TOOL, &failure);
+        ExitCode::from(OWN_FAILURE)
+    })
+}
+
+fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let wanted = Wanted::new(cli)?;
+    let source = Source::open(cli, &wanted)?;
+    let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
+    if let Some(note) = plan.note {
+        failure::say(TOOL, note);
+    }
+    let inside = apply::enter(&plan, source)?;
+    run::program(&wanted.program, &plan, &inside)
+}

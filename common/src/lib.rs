@@ -1,1 +1,14 @@
-//! What the tools share.
+//! What the tools of netns-toolbox share. Nothing lives here that only one tool uses.
+//!
+//! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`].
+
+pub mod cli;
+pub mod engine;
+pub mod failure;
+pub mod find;
+pub mod namespace;
+pub mod netns;
+pub mod output;
+pub mod process;
+pub mod sys;
+pub mod target;

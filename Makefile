@@ -1,0 +1,36 @@
+# What a newcomer types. `make demo` shows the tools at work, `make test` proves them.
+
+PREFIX = /usr/local
+DESTDIR =
+
+.PHONY: build release demo test lint audit bench docs install
+
+build:
+	cargo build --workspace --locked
+
+release:
+	tests/setup/release
+
+demo:
+	@tests/setup/demo
+
+test:
+	tests/setup/test
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	tests/setup/shellcheck
+
+audit:
+	tests/setup/audit
+
+bench:
+	tests/setup/bench
+
+# Rewrites man/ and completions/ from what each tool's cli.rs says.
+docs:
+	UPDATE_DOCS=1 cargo test --locked --test docs
+
+install:
+	tests/setup/install '$(PREFIX)' '$(DESTDIR)'

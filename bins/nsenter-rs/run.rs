@@ -1,0 +1,90 @@
+//! Starts the program: in our place, or as a child where only a child is in the PID namespace that was joined.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use common::failure::{Failure, report};
+use nix::unistd::{User, getuid};
+
+use crate::TOOL;
+use crate::apply::Inside;
+use crate::plan::Plan;
+use crate::supervise;
+
+/// What shells say of a program that is there but cannot be run, and of one that is not there.
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Runs `program`, or the user's shell when there is none, and gives its exit status.
+pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
+    if !plan.fork {
+        inside.become_somebody()?;
+        return Ok(exec(program, plan, inside));
+    }
+    supervise::child(|leash| {
+        inside.become_somebody()?;
+        leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
+        Ok(exec(program, plan, inside))
+    })
+}
+
+/// Becomes the program; what comes back is why not.
+fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
+    let (name, error) = match program.split_first() {
+        Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
+        None => shell(inside),
+    };
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let name = Path::new(&name);
+    let failure = Failure::trouble(
+        name.display(),
+        if missing { "no such program".to_owned() } else { error.to_string() },
+    );
+    report(
+        TOOL,
+        &match missing && plan.changes_root() {
+            true => failure
+                .hint("programs come from the target's root; without -m, -a and -r they are the host's"),
+            false => failure,
+        },
+    );
+    ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
+}
+
+/// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
+fn shell(inside: &Inside) -> (OsString, io::Error) {
+    let chosen = match &inside.environment {
+        Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
+        None => env::var_os("SHELL"),
+    };
+    let chosen = chosen.filter(|shell| !shell.is_empty());
+    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
+    let shell = chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"));
+    let error = login(&shell, inside).exec();
+    if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
+        return (shell, error);
+    }
+    (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
+}
+
+fn login(shell: &OsStr, inside: &Inside) -> Command {
+    let name = Path::new(shell).file_name().unwrap_or(shell);
+    let mut command = command(shell, inside);
+    command.arg0(OsString::from_vec([b"-", name.as_bytes()].concat()));
+    command
+}
+
+// exec through std and not through nix: std takes back that Rust programs start with SIGPIPE ignored, which
+// every program we run would inherit.
+fn command(name: &OsStr, inside: &Inside) -> Command {
+    let mut command = Command::new(name);
+    if let Some(theirs) = &inside.environment {
+        command.env_clear().envs(theirs.iter().map(|(name, value)| (name, value)));
+    }
+    command
+}

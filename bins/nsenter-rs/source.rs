@@ -1,0 +1,88 @@
+//! Where everything comes from: the target's process and the files that were named, all held open before
+//! anything is entered.
+
+use std::collections::BTreeMap;
+
+use common::failure::{Failure, say};
+use common::find::{FindError, find};
+use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::process::Process;
+use common::target::Target;
+
+use crate::TOOL;
+use crate::cli::Cli;
+use crate::plan::{From, Snapshot, Wanted};
+
+/// The target and the namespace files, pinned.
+#[derive(Debug)]
+pub struct Source {
+    target: Option<Target>,
+    process: Option<Process>,
+    namespaces: BTreeMap<Kind, Namespace>,
+}
+
+impl Source {
+    /// Opens the files and finds the target.
+    pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
+        let mut namespaces = BTreeMap::new();
+        for (&kind, from) in &wanted.namespaces {
+            if let From::Path(path) = from {
+                namespaces.insert(kind, Namespace::open(path, kind)?);
+            }
+        }
+        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        if let Some(target) = &cli.target {
+            source.find(target, cli, wanted)?;
+        }
+        Ok(source)
+    }
+
+    fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
+        let found = find(target, cli.find.engine_timeout)?;
+        if let (true, Some(container)) = (cli.find.verbose, &found.container) {
+            say(TOOL, format_args!("{target} is {container}, says its {}", container.source));
+        }
+        if found.process().is_some() {
+            self.process = found.into_process();
+        } else if wanted.needs_only_net() {
+            let netns = found.into_netns()?;
+            self.namespaces.entry(Kind::Net).or_insert(netns);
+        } else {
+            return Err(FindError::NoProcess(target.clone()).into());
+        }
+        Ok(())
+    }
+
+    /// The target's process.
+    pub fn process(&self) -> Result<&Process, Failure> {
+        self.process.as_ref().ok_or_else(|| match &self.target {
+            Some(target) => FindError::NoProcess(target.clone()).into(),
+            None => Failure::trouble("TARGET", "none was given"),
+        })
+    }
+
+    /// Hands out one of the namespaces that were asked for.
+    pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.remove(&kind) {
+            Some(namespace) => Ok(namespace),
+            None => Ok(self.process()?.namespace(kind)?),
+        }
+    }
+
+    /// Which of the namespaces that were asked for are ours already.
+    pub fn snapshot(&self, wanted: &Wanted) -> Result<Snapshot, Failure> {
+        let mut snapshot = Snapshot { has_process: self.process.is_some(), ..Snapshot::default() };
+        for &kind in wanted.namespaces.keys() {
+            match namespace::own_identity(kind) {
+                Err(NamespaceError::Unknown { .. }) if wanted.all => continue,
+                identity => snapshot.ours.insert(kind, identity?),
+            };
+            let theirs = match self.namespaces.get(&kind) {
+                Some(namespace) => namespace.identity(),
+                None => self.process()?.namespace_identity(kind)?,
+            };
+            snapshot.theirs.insert(kind, theirs);
+        }
+        Ok(snapshot)
+    }
+}

@@ -1,0 +1,113 @@
+//! A parent that nobody notices: signals reach the program, its stops are ours, and so is its end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+use common::failure::Failure;
+use common::sys;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+/// What somebody may send to us and mean for the program.
+const FORWARDED: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+
+/// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
+/// kills it kills us. The child does not outlive us, however we die.
+///
+/// In the child this returns what `start` returns.
+pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+    let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
+    let parent = sys::pidfd_open(Pid::this()).map_err(trouble)?;
+    // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
+    let mut watched = SigSet::from_iter(FORWARDED);
+    watched.add(Signal::SIGCHLD);
+    let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+    match sys::fork_single_threaded().map_err(trouble)? {
+        ForkResult::Child => {
+            before.thread_set_mask().map_err(trouble)?;
+            start(&Leash { parent })
+        }
+        ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
+    }
+}
+
+/// What keeps the child from outliving its parent.
+#[derive(Debug)]
+pub struct Leash {
+    /// Its pidfd, without a look at /proc: by now that may be the container's, which does not show us.
+    parent: OwnedFd,
+}
+
+impl Leash {
+    /// Ends this process when the parent has died, or dies later. setuid(2) and the like take this back, so
+    /// it comes behind them.
+    pub fn put_on(&self) -> nix::Result<()> {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // A parent that died before would send nothing. getppid(2) cannot tell: from inside another PID
+        // namespace it is 0 all the time.
+        let mut parent = [PollFd::new(self.parent.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut parent, PollTimeout::ZERO)? {
+            0 => Ok(()),
+            _ => raise(Signal::SIGKILL),
+        }
+    }
+}
+
+fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
+    let signals = SignalFd::new(watched)?;
+    loop {
+        let Some(received) = signals.read_signal()? else { continue };
+        let signal = Signal::try_from(received.ssi_signo.cast_signed())?;
+        if signal != Signal::SIGCHLD {
+            // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
+            // program too, for that is in our process group.
+            if received.ssi_code <= 0 {
+                let _ = kill(child, signal);
+            }
+            continue;
+        }
+        if let Some(status) = end_of(child)? {
+            return Ok(status);
+        }
+    }
+}
+
+/// The exit status, once there is one. A child that has stopped stops us, and goes on when we do.
+fn end_of(child: Pid) -> nix::Result<Option<ExitCode>> {
+    match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Exited(_, code) => Ok(Some(exit_code(code))),
+        WaitStatus::Signaled(_, signal, _) => Ok(Some(die_of(signal))),
+        WaitStatus::Stopped(..) => {
+            raise(Signal::SIGSTOP)?;
+            let _ = kill(child, Signal::SIGCONT);
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn die_of(signal: Signal) -> ExitCode {
+    // The program has left a core file, if it was to leave one.
+    let _ = prctl::set_dumpable(false);
+    let _ = SigSet::from(signal).thread_unblock();
+    let _ = raise(signal);
+    // We ignore it, as our own caller wanted.
+    exit_code(128 + signal as i32)
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,340 @@
+//! The eight kinds of namespaces: their identities, opening them, and entering them.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sched::CloneFlags;
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::sys;
+
+/// linux/magic.h
+const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+/// linux/sched.h; nix has no name for it.
+const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
+
+/// The kinds of namespaces, [namespaces(7)](https://man7.org/linux/man-pages/man7/namespaces.7.html).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Control groups' root.
+    Cgroup,
+    /// System V and POSIX message queues.
+    Ipc,
+    /// Host name.
+    Uts,
+    /// Network.
+    Net,
+    /// Process IDs.
+    Pid,
+    /// Mount points.
+    Mnt,
+    /// Boot and monotonic clocks.
+    Time,
+    /// User and group IDs, and with them capabilities.
+    User,
+}
+
+impl Kind {
+    /// All kinds; `User` is last, for whoever is privileged outside must keep that until the others are joined.
+    pub const ALL: [Kind; 8] =
+        [Kind::Cgroup, Kind::Ipc, Kind::Uts, Kind::Net, Kind::Pid, Kind::Mnt, Kind::Time, Kind::User];
+
+    /// Its name under `/proc/PID/ns`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Cgroup => "cgroup",
+            Kind::Ipc => "ipc",
+            Kind::Uts => "uts",
+            Kind::Net => "net",
+            Kind::Pid => "pid",
+            Kind::Mnt => "mnt",
+            Kind::Time => "time",
+            Kind::User => "user",
+        }
+    }
+
+    /// Its CLONE_NEW* flag.
+    pub const fn flag(self) -> CloneFlags {
+        match self {
+            Kind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
+            Kind::Ipc => CloneFlags::CLONE_NEWIPC,
+            Kind::Uts => CloneFlags::CLONE_NEWUTS,
+            Kind::Net => CloneFlags::CLONE_NEWNET,
+            Kind::Pid => CloneFlags::CLONE_NEWPID,
+            Kind::Mnt => CloneFlags::CLONE_NEWNS,
+            Kind::Time => CLONE_NEWTIME,
+            Kind::User => CloneFlags::CLONE_NEWUSER,
+        }
+    }
+
+    /// The kernel that has it.
+    const fn since(self) -> &'static str {
+        match self {
+            Kind::Time => "5.6",
+            Kind::Cgroup => "4.6",
+            _ => "3.8",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What makes two namespaces the same one: device and inode of their nsfs file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    device: u64,
+    /// The number in `net:[4026531840]`.
+    pub inode: u64,
+}
+
+impl From<&FileStat> for Identity {
+    fn from(stat: &FileStat) -> Self {
+        Identity { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+/// A namespace held open: it lives at least as long as this value.
+#[derive(Debug)]
+pub struct Namespace {
+    kind: Kind,
+    fd: OwnedFd,
+    identity: Identity,
+}
+
+/// Why a namespace cannot be opened or entered.
+#[derive(Debug, thiserror::Error)]
+pub enum NamespaceError {
+    /// The process has ended.
+    #[error("the process has ended")]
+    Gone {
+        /// Its PID.
+        pid: Pid,
+    },
+    /// The kernel has no such kind.
+    #[error("this kernel has no {kind} namespaces (Linux {} has)", kind.since())]
+    Unknown {
+        /// Which kind.
+        kind: Kind,
+    },
+    /// The ptrace(2) access rules, or the file's mode, forbid it.
+    #[error("{file}: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process")]
+    NotPermitted {
+        /// What we tried to open.
+        file: PathBuf,
+    },
+    /// The file is there, but is no namespace at all.
+    #[error("{file}: is not a namespace")]
+    NotANamespace {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// The file is a namespace of another kind.
+    #[error("{file}: is a namespace, but not a {wanted} one")]
+    OtherKind {
+        /// Which file.
+        file: PathBuf,
+        /// What was asked for.
+        wanted: Kind,
+    },
+    /// Anything else that open(2) or setns(2) said.
+    #[error("{file}: {source}")]
+    Io {
+        /// What we tried to open.
+        file: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<NamespaceError> for Failure {
+    fn from(error: NamespaceError) -> Self {
+        match &error {
+            NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
+            NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
+            NamespaceError::NotPermitted { .. } => {
+                Failure { message: Some(error.to_string()), ..Failure::trouble("", "") }
+                    .hint("run it as root, or as the user that owns the process")
+            }
+            _ => Failure { message: Some(error.to_string()), ..Failure::trouble("", "") },
+        }
+    }
+}
+
+impl Namespace {
+    /// Opens the namespace of `kind` that the process behind `directory` (an open `/proc/PID`) is in.
+    pub(crate) fn open_at(directory: BorrowedFd<'_>, pid: Pid, kind: Kind) -> Result<Self, NamespaceError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = openat(directory, &below(kind), flags, Mode::empty());
+        let fd = fd.map_err(|errno| not_opened(errno, pid, kind))?;
+        Self::from_fd(fd, kind, || PathBuf::from(format!("/proc/{pid}/ns/{kind}")))
+    }
+
+    /// Opens the namespace file at `path`, as `ip netns add` or a bind mount of `/proc/PID/ns/net` makes it.
+    ///
+    /// # Errors
+    /// `NotANamespace` for an ordinary file (what is left in other mount namespaces of a removed link),
+    /// `OtherKind`, `NotPermitted`, or what open(2) says.
+    pub fn open(path: &Path, kind: Kind) -> Result<Self, NamespaceError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())
+            .map_err(|errno| denied_or(errno, path.to_owned()))?;
+        Self::from_fd(fd, kind, || path.to_owned())
+    }
+
+    /// The namespace of `kind` that we are in.
+    ///
+    /// # Errors
+    /// `Unknown` when the kernel has no such kind.
+    pub fn current(kind: Kind) -> Result<Self, NamespaceError> {
+        Self::open(&own_file(kind), kind).map_err(|error| match error {
+            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                NamespaceError::Unknown { kind }
+            }
+            error => error,
+        })
+    }
+
+    fn from_fd(fd: OwnedFd, kind: Kind, file: impl Fn() -> PathBuf) -> Result<Self, NamespaceError> {
+        let io = |errno: Errno| NamespaceError::Io { file: file(), source: errno.into() };
+        if fstatfs(&fd).map_err(io)?.filesystem_type() != NSFS_MAGIC {
+            return Err(NamespaceError::NotANamespace { file: file() });
+        }
+        match sys::namespace_type(fd.as_fd()) {
+            Ok(flag) if flag != kind.flag() => {
+                return Err(NamespaceError::OtherKind { file: file(), wanted: kind });
+            }
+            // Before Linux 4.11 the kernel does not say; setns(2) with the flag still checks it.
+            Ok(_) | Err(Errno::ENOTTY) => {}
+            Err(errno) => return Err(io(errno)),
+        }
+        let identity = Identity::from(&fstat(&fd).map_err(io)?);
+        Ok(Namespace { kind, fd, identity })
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What tells it from every other namespace that lives now.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The user namespace that owns it: capabilities over that one are what entering it takes.
+    ///
+    /// # Errors
+    /// EPERM when the owner is not ours, nor below ours; ENOTTY before Linux 4.9.
+    pub fn owner(&self) -> nix::Result<Namespace> {
+        let fd = sys::namespace_owner(self.fd.as_fd())?;
+        let identity = Identity::from(&fstat(&fd)?);
+        Ok(Namespace { kind: Kind::User, fd, identity })
+    }
+
+    /// Moves this thread into it.
+    ///
+    /// # Errors
+    /// What [setns(2)](https://man7.org/linux/man-pages/man2/setns.2.html) says.
+    pub fn enter(&self) -> nix::Result<()> {
+        nix::sched::setns(&self.fd, self.kind.flag())
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Display for Namespace {
+    /// As the kernel writes it: `net:[4026531840]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:[{}]", self.kind, self.identity.inode)
+    }
+}
+
+/// What tells the namespace of `kind` that this thread is in from others.
+///
+/// # Errors
+/// `Unknown` when the kernel has no such kind.
+pub fn own_identity(kind: Kind) -> Result<Identity, NamespaceError> {
+    match stat(&own_file(kind)) {
+        Ok(stat) => Ok(Identity::from(&stat)),
+        Err(Errno::ENOENT) => Err(NamespaceError::Unknown { kind }),
+        Err(errno) => Err(denied_or(errno, own_file(kind))),
+    }
+}
+
+/// The same for the process behind `directory`, an open `/proc/PID`.
+pub(crate) fn identity_at(
+    directory: BorrowedFd<'_>,
+    pid: Pid,
+    kind: Kind,
+) -> Result<Identity, NamespaceError> {
+    let stat = fstatat(directory, &below(kind), AtFlags::empty());
+    stat.map(|stat| Identity::from(&stat)).map_err(|errno| not_opened(errno, pid, kind))
+}
+
+fn own_file(kind: Kind) -> PathBuf {
+    PathBuf::from(format!("/proc/thread-self/ns/{kind}"))
+}
+
+fn below(kind: Kind) -> PathBuf {
+    PathBuf::from(format!("ns/{kind}"))
+}
+
+fn not_opened(errno: Errno, pid: Pid, kind: Kind) -> NamespaceError {
+    match errno {
+        // The link is there but leads nowhere when the process is a zombie or has been reaped.
+        Errno::ENOENT if own_file(kind).exists() => NamespaceError::Gone { pid },
+        Errno::ENOENT => NamespaceError::Unknown { kind },
+        Errno::ESRCH => NamespaceError::Gone { pid },
+        errno => denied_or(errno, PathBuf::from(format!("/proc/{pid}/ns/{kind}"))),
+    }
+}
+
+fn denied_or(errno: Errno, file: PathBuf) -> NamespaceError {
+    match errno {
+        Errno::EACCES | Errno::EPERM => NamespaceError::NotPermitted { file },
+        errno => NamespaceError::Io { file, source: errno.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_namespaces_have_the_inodes_that_proc_shows() {
+        for kind in Kind::ALL {
+            let namespace = Namespace::current(kind).unwrap();
+            let link = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+            assert_eq!(namespace.to_string(), link.to_str().unwrap());
+        }
+    }
+
+    #[test]
+    fn an_ordinary_file_is_not_a_namespace() {
+        let error = Namespace::open(Path::new("/proc/self/status"), Kind::Net).unwrap_err();
+        assert!(matches!(error, NamespaceError::NotANamespace { .. }));
+    }
+
+    #[test]
+    fn a_namespace_of_another_kind_is_told_apart() {
+        let error = Namespace::open(Path::new("/proc/self/ns/uts"), Kind::Net).unwrap_err();
+        assert_eq!(error.to_string(), "/proc/self/ns/uts: is a namespace, but not a net one");
+    }
+}

@@ -1,0 +1,56 @@
+//! Text for terminals: nothing that came from a container, an engine or a file name may drive one.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// `text` with everything that a terminal would obey, or that would show it in another order, spelled out:
+/// control characters (also the C1 ones) and bidirectional overrides become `\u{1b}`; line feeds stay.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            // Writing to a String cannot fail.
+            let _ = write!(clean, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// Like [`harmless`] for a value that must stay on one line: line feeds are spelled out too.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    match harmless(text) {
+        clean if clean.contains('\n') => Cow::Owned(clean.replace('\n', "\\n")),
+        clean => clean,
+    }
+}
+
+fn is_harmful(c: char) -> bool {
+    let bidirectional =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\n') || bidirectional
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_not_copied() {
+        assert!(matches!(harmless("nginx (exited)\nhint: größer"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn escape_sequences_are_spelled_out() {
+        assert_eq!(harmless("a\x1b[2Jb\u{9b}c\rd\u{202e}e"), "a\\u{1b}[2Jb\\u{9b}c\\u{d}d\\u{202e}e");
+    }
+
+    #[test]
+    fn one_line_has_one_line() {
+        assert_eq!(one_line("a\nb\tc"), "a\\nb\\u{9}c");
+    }
+}

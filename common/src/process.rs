@@ -1,0 +1,258 @@
+//! A process held by pidfd: while the value lives, it means this process and no later one with its PID.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::Pid;
+use procfs::FromRead;
+use procfs::ProcessCGroups;
+use procfs::process::Stat;
+
+use crate::failure::Failure;
+use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+use crate::sys;
+
+/// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
+const PIDFS_MAGIC: FsType = FsType(0x5049_4446);
+
+/// A process that cannot become another one under our feet.
+///
+/// It holds the pidfd, and `/proc/PID` opened as a directory: the kernel ties such a directory to the
+/// process and not to the number, so everything read below it is of this process or fails with ESRCH.
+#[derive(Debug)]
+pub struct Process {
+    pid: Pid,
+    pidfd: OwnedFd,
+    directory: OwnedFd,
+}
+
+/// Why a process cannot be held, or what is known of it cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// No process has this PID, or the one that had it has ended.
+    #[error("no such process")]
+    Gone(Pid),
+    /// The PID is now another process's: its pidfs inode is not the one asked for.
+    #[error("is another process now (pidfs inode {found}, not {wanted})")]
+    Reused {
+        /// What was asked for.
+        pid: Pid,
+        /// The inode in the TARGET.
+        wanted: u64,
+        /// The inode of the process that has the PID today.
+        found: u64,
+    },
+    /// The kernel gives pidfds no inode numbers of their own.
+    #[error("this kernel has no pidfs inodes (Linux 6.9 has)")]
+    NoPidfs(Pid),
+    /// The kernel has no pidfds.
+    #[error("this kernel has no pidfd_open (Linux 5.3 has)")]
+    NoPidfd(Pid),
+    /// Something under `/proc/PID` could not be read.
+    #[error("/proc/{pid}/{file}: {source}")]
+    Proc {
+        /// Whose.
+        pid: Pid,
+        /// The file below `/proc/PID`; empty for the directory itself.
+        file: &'static str,
+        /// What the kernel, or the parser, said.
+        source: io::Error,
+    },
+}
+
+impl From<ProcessError> for Failure {
+    fn from(error: ProcessError) -> Self {
+        match &error {
+            ProcessError::Gone(pid) | ProcessError::Reused { pid, .. } => {
+                Failure::no(format_args!("PID {pid}"), &error)
+            }
+            ProcessError::NoPidfs(pid) | ProcessError::NoPidfd(pid) => {
+                Failure::trouble(format_args!("PID {pid}"), &error)
+            }
+            ProcessError::Proc { pid, .. } => Failure::trouble(format_args!("PID {pid}"), &error),
+        }
+    }
+}
+
+impl Process {
+    /// Takes hold of the process that has `pid` now.
+    ///
+    /// # Errors
+    /// [`ProcessError::Gone`] when there is none; `NoPidfd` below Linux 5.3.
+    pub fn open(pid: Pid) -> Result<Self, ProcessError> {
+        let pidfd = sys::pidfd_open(pid).map_err(|errno| match errno {
+            // A thread that leads no group is EINVAL; the kernel gives pidfds to whole processes only.
+            Errno::ESRCH | Errno::EINVAL => ProcessError::Gone(pid),
+            Errno::ENOSYS => ProcessError::NoPidfd(pid),
+            errno => ProcessError::Proc { pid, file: "", source: errno.into() },
+        })?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = nix::fcntl::open(format!("/proc/{pid}").as_str(), flags, Mode::empty());
+        let directory = directory.map_err(|errno| not_there(pid, "", errno))?;
+        let process = Process { pid, pidfd, directory };
+        // The pidfd came first: if it is still alive now, the directory is of the same process.
+        if process.is_alive() { Ok(process) } else { Err(ProcessError::Gone(pid)) }
+    }
+
+    /// Takes hold of the process that has `pid` now, if its pidfs inode is `inode`.
+    ///
+    /// # Errors
+    /// As [`Process::open`], and `Reused` or `NoPidfs`.
+    pub fn open_exactly(pid: Pid, inode: u64) -> Result<Self, ProcessError> {
+        let process = Process::open(pid)?;
+        match process.pidfd_inode() {
+            Some(found) if found == inode => Ok(process),
+            Some(found) => Err(ProcessError::Reused { pid, wanted: inode, found }),
+            None => Err(ProcessError::NoPidfs(pid)),
+        }
+    }
+
+    /// Its PID in our PID namespace.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The pidfs inode, which no later process will have; `None` below Linux 6.9.
+    pub fn pidfd_inode(&self) -> Option<u64> {
+        let is_pidfs = fstatfs(&self.pidfd).is_ok_and(|fs| fs.filesystem_type() == PIDFS_MAGIC);
+        is_pidfs.then(|| fstat(&self.pidfd).ok()).flatten().map(|stat| stat.st_ino)
+    }
+
+    /// Whether it has not been reaped: a zombie is alive in this sense, but has no namespaces any more.
+    pub fn is_alive(&self) -> bool {
+        // EPERM is an answer too: the process is there, and not ours to signal.
+        !matches!(sys::pidfd_send_signal(self.pidfd.as_fd(), 0), Err(Errno::ESRCH))
+    }
+
+    /// Opens the namespace of `kind` that it is in.
+    ///
+    /// # Errors
+    /// `Gone` when it ended (a zombie too); `NotPermitted` when ptrace(2)'s rules forbid us to look.
+    pub fn namespace(&self, kind: Kind) -> Result<Namespace, NamespaceError> {
+        Namespace::open_at(self.directory.as_fd(), self.pid, kind)
+    }
+
+    /// What tells the namespace of `kind` that it is in from others, without opening it.
+    ///
+    /// # Errors
+    /// As [`Process::namespace`].
+    pub fn namespace_identity(&self, kind: Kind) -> Result<Identity, NamespaceError> {
+        namespace::identity_at(self.directory.as_fd(), self.pid, kind)
+    }
+
+    /// Opens a file or directory below `/proc/PID`, such as `root`, `cwd` or `environ`.
+    ///
+    /// # Errors
+    /// `Gone`, or what open(2) says.
+    pub fn open_file(&self, file: &'static str, flags: OFlag) -> Result<OwnedFd, ProcessError> {
+        openat(&self.directory, file, flags | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| not_there(self.pid, file, errno))
+    }
+
+    /// The whole of a small file below `/proc/PID`.
+    ///
+    /// # Errors
+    /// `Gone`, or what open(2) and read(2) say.
+    pub fn read(&self, file: &'static str) -> Result<Vec<u8>, ProcessError> {
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::from(self.open_file(file, OFlag::O_RDONLY)?);
+        match io::Read::read_to_end(&mut &opened, &mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(ProcessError::Gone(self.pid)),
+            Err(source) => Err(ProcessError::Proc { pid: self.pid, file, source }),
+        }
+    }
+
+    /// When it started, in clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when the file does not parse.
+    pub fn start_time_ticks(&self) -> Result<u64, ProcessError> {
+        let stat = Stat::from_read(&*self.read("stat")?).map_err(|error| self.unreadable("stat", error))?;
+        Ok(stat.starttime)
+    }
+
+    /// The cgroup paths it is in, as `/proc/PID/cgroup` gives them: one a hierarchy.
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when the file does not parse.
+    pub fn cgroups(&self) -> Result<Vec<String>, ProcessError> {
+        let groups = ProcessCGroups::from_read(&*self.read("cgroup")?);
+        let groups = groups.map_err(|error| self.unreadable("cgroup", error))?;
+        Ok(groups.into_iter().map(|group| group.pathname).collect())
+    }
+
+    /// The descriptor of `/proc/PID`.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    fn unreadable(&self, file: &'static str, error: procfs::ProcError) -> ProcessError {
+        ProcessError::Proc { pid: self.pid, file, source: io::Error::other(error) }
+    }
+}
+
+impl AsFd for Process {
+    /// The pidfd, which setns(2) takes for all of its namespaces at once since Linux 5.8.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PID {}", self.pid)
+    }
+}
+
+fn not_there(pid: Pid, file: &'static str, errno: Errno) -> ProcessError {
+    match errno {
+        Errno::ENOENT | Errno::ESRCH => ProcessError::Gone(pid),
+        errno => ProcessError::Proc { pid, file, source: errno.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_are_alive_and_know_when_we_started() {
+        let own = Process::open(Pid::this()).unwrap();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        let field_22 = after_name.split(' ').nth(22 - 3).unwrap();
+        assert!(own.is_alive());
+        assert_eq!(own.start_time_ticks().unwrap().to_string(), field_22);
+    }
+
+    #[test]
+    fn a_process_that_ended_is_gone_for_every_question() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::open(Pid::from_raw(child.id() as i32)).unwrap();
+        assert!(process.is_alive());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!process.is_alive());
+        assert!(matches!(process.start_time_ticks(), Err(ProcessError::Gone(_))));
+        assert!(matches!(process.namespace(Kind::Net), Err(NamespaceError::Gone { .. })));
+    }
+
+    #[test]
+    fn a_pid_that_was_reused_is_refused() {
+        let own = Process::open(Pid::this()).unwrap();
+        match own.pidfd_inode() {
+            Some(inode) => {
+                assert!(Process::open_exactly(Pid::this(), inode).is_ok());
+                let other = Process::open_exactly(Pid::this(), inode + 1);
+                assert!(matches!(other, Err(ProcessError::Reused { .. })));
+            }
+            None => assert!(matches!(Process::open_exactly(Pid::this(), 1), Err(ProcessError::NoPidfs(_)))),
+        }
+    }
+}

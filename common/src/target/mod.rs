@@ -1,0 +1,277 @@
+//! The grammar of what a user types for "which container": pure, no I/O.
+//!
+//! | form | means |
+//! |---|---|
+//! | `nginx`, `3f2a9c` | a container's name or ID prefix |
+//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `oci:X` `lxc:X` `machine:X` | that engine only |
+//! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
+//! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
+//! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
+//! | `ip:172.17.0.5` `mac:…` `veth:veth12ab` | who owns that address, or the far end of that veth |
+
+mod name;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use name::{LinkName, Mac, Name, NameError};
+
+/// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
+pub const PID_MAX_LIMIT: u32 = 4_194_304;
+
+/// What a user typed for "which container", checked: a value of this type cannot hold a line feed, a
+/// path in place of a name, or a PID that no kernel has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A container by name or ID prefix, of one engine or of whichever has it.
+    Container {
+        /// The engine to ask; all of them in their documented order when `None`.
+        engine: Option<EngineName>,
+        /// containerd's own namespace (`moby`, `k8s.io`), where one was named.
+        within: Option<Name>,
+        /// The name, or the beginning of the ID.
+        name: Name,
+    },
+    /// A Kubernetes pod (its sandbox), or one container in it.
+    Pod {
+        /// The Kubernetes namespace; any when `None`.
+        namespace: Option<Name>,
+        /// The pod's name.
+        pod: Name,
+        /// The container's name in the pod; the sandbox when `None`.
+        container: Option<Name>,
+    },
+    /// A process, and the pidfs inode that tells it from a later one with the same PID.
+    Process {
+        /// 1 to [`PID_MAX_LIMIT`].
+        pid: u32,
+        /// The inode number of its pidfd (Linux 6.9).
+        inode: Option<u64>,
+    },
+    /// A network namespace by its name under `/run/netns`.
+    NamedNetns(LinkName),
+    /// A network namespace by the absolute path of its file.
+    NetnsFile(PathBuf),
+    /// The namespace that owns this address.
+    Ip(IpAddr),
+    /// The namespace that owns the link with this address.
+    Mac(Mac),
+    /// The namespace at the far end of this veth.
+    Veth(LinkName),
+}
+
+/// The engines that a TARGET can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EngineName {
+    /// Docker (moby).
+    Docker,
+    /// Podman, rootful or rootless.
+    Podman,
+    /// containerd, whoever drives it.
+    Containerd,
+    /// nerdctl's names over containerd.
+    Nerdctl,
+    /// runc, crun or youki, driven by hand or by something we do not know.
+    Oci,
+    /// LXC.
+    Lxc,
+    /// systemd-nspawn.
+    Machine,
+}
+
+impl EngineName {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [EngineName; 7] = [
+        EngineName::Docker,
+        EngineName::Podman,
+        EngineName::Containerd,
+        EngineName::Nerdctl,
+        EngineName::Oci,
+        EngineName::Lxc,
+        EngineName::Machine,
+    ];
+
+    /// The prefix that names it in a TARGET.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EngineName::Docker => "docker",
+            EngineName::Podman => "podman",
+            EngineName::Containerd => "containerd",
+            EngineName::Nerdctl => "nerdctl",
+            EngineName::Oci => "oci",
+            EngineName::Lxc => "lxc",
+            EngineName::Machine => "machine",
+        }
+    }
+
+    /// Whether its containers live in named partitions, as containerd's namespaces are.
+    const fn is_partitioned(self) -> bool {
+        matches!(self, EngineName::Containerd | EngineName::Nerdctl)
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a word is no TARGET.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Nothing at all: what `$(cpid nope)` leaves behind.
+    #[error("the TARGET is empty (was it the output of a command that failed?)")]
+    Empty,
+    /// It begins with `-`: an option that was mistyped or lost its value.
+    #[error("a TARGET cannot begin with '-'")]
+    Dash,
+    /// A character, or a length, that no engine gives a name.
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// `engine:` is none that we know.
+    #[error("'{0}:' is no kind of TARGET; there are {kinds}", kinds = KINDS)]
+    Kind(String),
+    /// Digits that no kernel uses as a PID.
+    #[error("'{0}' is not a PID (1 to {PID_MAX_LIMIT})")]
+    Pid(String),
+    /// What follows the PID is no inode number.
+    #[error("'{0}' is not a pidfs inode number")]
+    Inode(String),
+    /// `pod:` with too many parts.
+    #[error("a pod is pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]
+    Pod,
+    /// Not an IPv4 or IPv6 address.
+    #[error("'{0}' is not an IP address")]
+    Ip(String),
+    /// Not six bytes in hexadecimal.
+    #[error("'{0}' is not a MAC address")]
+    Mac(String),
+}
+
+const KINDS: &str =
+    "docker, podman, containerd, nerdctl, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(word: &str) -> Result<Self, TargetError> {
+        match word.as_bytes().first() {
+            None => return Err(TargetError::Empty),
+            Some(b'-') => return Err(TargetError::Dash),
+            Some(b'/') => return netns_file(word),
+            _ => {}
+        }
+        match word.split_once(':') {
+            None => bare_word(word),
+            Some((digits, inode)) if is_digits(digits) => process(digits, Some(inode)),
+            Some((kind, rest)) => of_kind(kind, rest),
+        }
+    }
+}
+
+fn bare_word(word: &str) -> Result<Target, TargetError> {
+    if could_be_pid(word) {
+        return process(word, None);
+    }
+    Ok(Target::Container { engine: None, within: None, name: word.parse()? })
+}
+
+fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
+    if let Some(engine) = EngineName::ALL.into_iter().find(|engine| engine.as_str() == kind) {
+        let (within, name) = match rest.split_once('/') {
+            Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
+            _ => (None, rest),
+        };
+        return Ok(Target::Container { engine: Some(engine), within, name: name.parse()? });
+    }
+    match kind {
+        "pod" => pod(rest),
+        "pid" => match rest.split_once(':') {
+            Some((pid, inode)) => process(pid, Some(inode)),
+            None => process(rest, None),
+        },
+        "netns" => Ok(Target::NamedNetns(rest.parse()?)),
+        "ip" => rest.parse().map(Target::Ip).map_err(|_| TargetError::Ip(rest.to_owned())),
+        "mac" => rest.parse().map(Target::Mac),
+        "veth" => Ok(Target::Veth(rest.parse()?)),
+        _ => Err(TargetError::Kind(kind.to_owned())),
+    }
+}
+
+fn process(pid: &str, inode: Option<&str>) -> Result<Target, TargetError> {
+    let number = Some(pid).filter(|pid| is_digits(pid)).and_then(|pid| pid.parse().ok());
+    let pid = number
+        .filter(|pid| (1..=PID_MAX_LIMIT).contains(pid))
+        .ok_or_else(|| TargetError::Pid(pid.to_owned()))?;
+    let inode = inode
+        .map(|inode| {
+            let number = Some(inode).filter(|inode| is_digits(inode)).and_then(|inode| inode.parse().ok());
+            number.ok_or_else(|| TargetError::Inode(inode.to_owned()))
+        })
+        .transpose()?;
+    Ok(Target::Process { pid, inode })
+}
+
+fn pod(rest: &str) -> Result<Target, TargetError> {
+    let parts: Vec<&str> = rest.split('/').collect();
+    let (namespace, pod, container) = match parts[..] {
+        [pod] => (None, pod, None),
+        [namespace, pod] => (Some(namespace), pod, None),
+        [namespace, pod, container] => (Some(namespace), pod, Some(container)),
+        _ => return Err(TargetError::Pod),
+    };
+    Ok(Target::Pod {
+        namespace: namespace.map(str::parse).transpose()?,
+        pod: pod.parse()?,
+        container: container.map(str::parse).transpose()?,
+    })
+}
+
+fn netns_file(path: &str) -> Result<Target, TargetError> {
+    if path.len() > 4095 || path.contains('\0') {
+        return Err(TargetError::Name(NameError::Length));
+    }
+    match path.strip_prefix("/run/netns/").or_else(|| path.strip_prefix("/var/run/netns/")) {
+        Some(name) if !name.is_empty() => Ok(Target::NamedNetns(name.parse()?)),
+        _ => Ok(Target::NetnsFile(PathBuf::from(path))),
+    }
+}
+
+fn is_digits(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Digits that no container ID would be shortened to: PIDs are written without leading zeros.
+fn could_be_pid(word: &str) -> bool {
+    let small = || word.parse::<u64>().is_ok_and(|number| number <= u64::from(PID_MAX_LIMIT));
+    is_digits(word) && (word == "0" || !word.starts_with('0')) && small()
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Container { engine: None, name, .. } => write!(f, "{name}"),
+            Target::Container { engine: Some(engine), within: None, name } => write!(f, "{engine}:{name}"),
+            Target::Container { engine: Some(engine), within: Some(within), name } => {
+                write!(f, "{engine}:{within}/{name}")
+            }
+            Target::Pod { namespace, pod, container } => {
+                f.write_str("pod:")?;
+                namespace.iter().try_for_each(|namespace| write!(f, "{namespace}/"))?;
+                write!(f, "{pod}")?;
+                container.iter().try_for_each(|container| write!(f, "/{container}"))
+            }
+            Target::Process { pid, inode: None } => write!(f, "pid:{pid}"),
+            Target::Process { pid, inode: Some(inode) } => write!(f, "pid:{pid}:{inode}"),
+            Target::NamedNetns(name) => write!(f, "netns:{name}"),
+            Target::NetnsFile(path) => write!(f, "{}", path.display()),
+            Target::Ip(address) => write!(f, "ip:{address}"),
+            Target::Mac(address) => write!(f, "mac:{address}"),
+            Target::Veth(name) => write!(f, "veth:{name}"),
+        }
+    }
+}
