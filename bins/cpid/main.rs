@@ -10,7 +10,7 @@ use clap::Parser;
 use cli::Cli;
 use common::cli::FindOptions;
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, find};
+use common::find::FindError;
 use common::target::Target;
 use nix::unistd::Pid;
 
@@ -39,10 +39,7 @@ fn run() -> Result<Status, Failure> {
 }
 
 fn pid(target: &Target, options: &FindOptions) -> Result<Pid, Failure> {
-    let found = find(target, options.engine_timeout)?;
-    if let (true, Some(container)) = (options.verbose, &found.container) {
-        failure::say(TOOL, format_args!("{target} is {container}, says its {}", container.source));
-    }
+    let found = options.find(TOOL, target)?;
     match found.process() {
         Some(process) => Ok(process.pid()),
         None => Err(FindError::NoProcess(target.clone()).into()),

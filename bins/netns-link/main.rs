@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::Cli;
 use common::failure::{self, Failure, Status};
-use common::find::find;
 use common::netns::{self, Registry};
 use common::target::{LinkName, Target};
 use plan::Plan;
@@ -41,7 +40,7 @@ fn run() -> Result<Status, Failure> {
 
 /// Links one target and prints the path of its link.
 fn link(target: &Target, wanted: &Cli) -> Result<(), Failure> {
-    let found = find(target, wanted.find.engine_timeout)?;
+    let found = wanted.find.find(TOOL, target)?;
     let name = match &wanted.link_name {
         Some(name) => name.clone(),
         None => plan::default_name(target, &found)?,

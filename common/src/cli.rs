@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use crate::failure::say;
+use crate::find::{FindError, Found, find};
+use crate::target::Target;
+
 /// What every tool's `--help` says about a TARGET; the manual has the whole grammar.
 pub const TARGETS: &str = "\
 TARGET:
@@ -29,6 +33,20 @@ pub struct FindOptions {
     /// Print this help; the manual says more
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
+}
+
+impl FindOptions {
+    /// Finds what `target` means, and with `--verbose` says on stderr, for `tool`, who answered.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        let found = find(target, self.engine_timeout)?;
+        if let (true, Some(container)) = (self.verbose, &found.container) {
+            say(tool, format_args!("{target} is {container}, says its {}", container.source));
+        }
+        Ok(found)
+    }
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.

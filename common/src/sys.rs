@@ -51,6 +51,28 @@ pub fn namespace_owner(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// The user or PID namespace in which the one behind an nsfs descriptor was made.
+///
+/// Linux 4.9, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
+pub fn namespace_parent(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_PARENT: libc::Ioctl = 0xb702; // _IO(0xb7, 0x2), linux/nsfs.h
+    // SAFETY: this request takes no argument; a descriptor of another kind answers ENOTTY.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) })?;
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The user ID of whoever made the user namespace behind an nsfs descriptor.
+///
+/// Linux 4.11, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
+pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> Result<libc::uid_t> {
+    const NS_GET_OWNER_UID: libc::Ioctl = 0xb704; // _IO(0xb7, 0x4), linux/nsfs.h
+    let mut uid: libc::uid_t = 0;
+    // SAFETY: the request writes one uid_t through the pointer, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &raw mut uid) })?;
+    Ok(uid)
+}
+
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a

@@ -1,13 +1,17 @@
 //! From what a user typed to something that cannot change under our feet: a process held by pidfd, or a
 //! namespace held open. What an engine says about a PID is verified here, and only here.
 
+mod believe;
+
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
-use crate::engine::{Container, EngineError, EngineName, State, engines};
+use believe::Doubt;
+
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, State, engines};
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
@@ -66,10 +70,10 @@ impl Found {
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// Nobody has such a container.
-    #[error("{name}: no such container (asked: {})", list(asked))]
+    #[error("{target}: no such container (asked: {})", list(asked))]
     NotFound {
         /// What was asked for.
-        name: Name,
+        target: Target,
         /// Who was asked.
         asked: Vec<EngineName>,
     },
@@ -79,11 +83,14 @@ pub enum FindError {
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
     #[error("{} exited while it was being looked up", .0.name)]
     Exited(Box<Container>),
+    /// An ordinary user's engine claims a process that is not that user's.
+    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", .0.name, .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
+    NotTheirs(Box<Container>),
     /// Several containers begin with these digits, or several engines have this name.
-    #[error("{name}: means {} containers:{}", hits.len(), rows(hits))]
+    #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
     Ambiguous {
         /// What was asked for.
-        name: Name,
+        target: Target,
         /// What it can mean.
         hits: Vec<Container>,
     },
@@ -123,7 +130,7 @@ impl From<FindError> for Failure {
             FindError::Ambiguous { .. } => {
                 Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
             }
-            FindError::Unsupported(_) | FindError::NoProcess(_) => {
+            FindError::Unsupported(_) | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure { message, ..Failure::trouble("", "") }
             }
             FindError::Engine(error) => error.into(),
@@ -155,74 +162,108 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
             _ => Ok(alone(Place::Netns(netns::open(name)?))),
         },
         Target::NetnsFile(path) => Ok(alone(Place::Netns(Namespace::open(path, Kind::Net)?))),
-        Target::Container { engine, within: None, name } => find_container(*engine, name, timeout),
+        Target::Container { engine, within, name } => {
+            let asked = Asked::Name { within: within.as_ref(), name };
+            match (find_container(*engine, target, &asked, timeout), engine) {
+                (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name),
+                (result, _) => result,
+            }
+        }
+        Target::Pod { namespace, pod, container } => {
+            let asked = Asked::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
+            find_container(None, target, &asked, timeout)
+        }
         other => Err(FindError::Unsupported(other.clone())),
     }
 }
 
-fn find_container(engine: Option<EngineName>, name: &Name, timeout: Duration) -> Result<Found, FindError> {
+fn find_container(
+    engine: Option<EngineName>,
+    target: &Target,
+    asked: &Asked<'_>,
+    timeout: Duration,
+) -> Result<Found, FindError> {
     let engines = engines(engine, timeout);
     if engines.is_empty() {
-        return Err(FindError::Unsupported(Target::Container { engine, within: None, name: name.clone() }));
+        return Err(FindError::Unsupported(target.clone()));
     }
-    let mut hits = Vec::new();
+    let mut hits: Vec<Container> = Vec::new();
+    let mut silent = Vec::new();
+    let mut troubles = Vec::new();
     for engine in &engines {
-        hits.append(&mut engine.find(name)?);
+        match engine.find(asked) {
+            Ok(found) => {
+                for container in found {
+                    // Docker's containers are containerd's too, and Podman's are runc's: one is enough.
+                    if hits.iter().all(|hit| hit.id != container.id) {
+                        hits.push(container);
+                    }
+                }
+            }
+            Err(absent @ EngineError::Absent { .. }) => {
+                silent.push(engine.name());
+                troubles.push(absent);
+            }
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+    // A whole name or ID means more than the beginning of an ID.
+    if let Asked::Name { name, .. } = asked {
+        let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
+        if hits.iter().any(exact) {
+            hits.retain(exact);
+        }
     }
     match hits.len() {
-        0 => not_a_container(engine, name, engines.iter().map(|engine| engine.name()).collect()),
+        0 => Err(nobody(target, &engines, &silent, troubles)),
         1 => hold(hits.remove(0)),
-        _ => Err(FindError::Ambiguous { name: name.clone(), hits }),
+        _ => Err(FindError::Ambiguous { target: target.clone(), hits }),
+    }
+}
+
+/// Nobody has it. That is certain only if everybody who is here could be asked.
+fn nobody(
+    target: &Target,
+    engines: &[Box<dyn Engine>],
+    silent: &[EngineName],
+    troubles: Vec<EngineError>,
+) -> FindError {
+    let mut asked: Vec<EngineName> = engines.iter().map(|engine| engine.name()).collect();
+    asked.retain(|name| !silent.contains(name));
+    asked.dedup();
+    let serious = |error: &EngineError| !matches!(error, EngineError::Absent { .. });
+    let trouble = troubles.iter().position(serious).or_else(|| asked.is_empty().then_some(0));
+    match trouble.and_then(|at| troubles.into_iter().nth(at)) {
+        Some(trouble) => trouble.into(),
+        None => FindError::NotFound { target: target.clone(), asked },
     }
 }
 
 /// A bare word that is no container's name may be a link's.
-fn not_a_container(
-    engine: Option<EngineName>,
-    name: &Name,
-    asked: Vec<EngineName>,
-) -> Result<Found, FindError> {
-    let not_found = FindError::NotFound { name: name.clone(), asked };
-    let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(not_found) };
-    match netns::entry(&link)? {
-        netns::Entry::Bound(_) if engine.is_none() => {
+fn link_or(error: FindError, name: &Name) -> Result<Found, FindError> {
+    let link = name.as_str().parse::<LinkName>().ok();
+    match link.map(|link| netns::entry(&link).map(|entry| (link, entry))).transpose()? {
+        Some((link, netns::Entry::Bound(_))) => {
             Ok(Found { container: None, place: Place::Netns(netns::open(&link)?) })
         }
-        _ => Err(not_found),
+        _ => Err(error),
     }
 }
 
-/// Takes hold of the container's process, and believes that it is the container's only when the kernel
-/// agrees: the PID came from an engine, and may have been used again since.
+/// Takes hold of the container's process, if the kernel agrees that it is the container's.
 fn hold(container: Container) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
-    let process = match Process::open(pid) {
-        Err(ProcessError::Gone(_)) => return Err(FindError::Exited(Box::new(container))),
-        other => other?,
-    };
-    let belongs = match process.cgroups() {
-        Err(ProcessError::Gone(_)) => false,
-        other => cgroups_allow(&other?, &container.id),
-    };
-    match belongs {
-        true => Ok(Found { container: Some(container), place: Place::Process(process) }),
-        false => Err(FindError::Exited(Box::new(container))),
+    match believe::process(&container, pid) {
+        Ok(process) => Ok(Found { container: Some(container), place: Place::Process(process) }),
+        // A state file may be older than the container's end.
+        Err(Doubt::Gone) if container.source == Source::State => {
+            let ended = Container { pid: None, state: State::Exited, ..container };
+            Err(FindError::NotRunning(Box::new(ended)))
+        }
+        Err(Doubt::Gone) => Err(FindError::Exited(Box::new(container))),
+        Err(Doubt::NotTheirs) => Err(FindError::NotTheirs(Box::new(container))),
+        Err(Doubt::Process(error)) => Err(error.into()),
     }
-}
-
-/// Engines name a container's cgroup after its ID. A process whose cgroups carry IDs, none of them this
-/// one, is not the container's. One whose cgroups carry no ID at all proves nothing: an engine may run
-/// without cgroups, as rootless ones do.
-fn cgroups_allow(cgroups: &[String], id: &str) -> bool {
-    let mut ids = cgroups.iter().flat_map(|path| container_ids(path)).peekable();
-    ids.peek().is_none() || ids.any(|found| found == id)
-}
-
-/// Everything in a cgroup path that looks like a container's ID: `/docker/ID`, `docker-ID.scope`,
-/// `crio-ID`, `libpod-ID/container`.
-fn container_ids(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['/', '-', '.', ':'])
-        .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn start_hint(container: &Container) -> String {
@@ -245,41 +286,9 @@ mod tests {
 
     #[test]
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
-        let target = "podman:web".parse().unwrap();
+        let target = "machine:web".parse().unwrap();
         let error = find(&target, Duration::from_secs(1)).unwrap_err();
         assert!(matches!(&error, FindError::Unsupported(refused) if *refused == target));
         assert_eq!(Failure::from(error).status, crate::failure::Status::Trouble);
-    }
-
-    const ID: &str = "3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d";
-
-    fn allowed(paths: &[&str]) -> bool {
-        cgroups_allow(&paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>(), ID)
-    }
-
-    #[test]
-    fn a_cgroup_of_this_container_is_believed_however_the_engine_spells_it() {
-        assert!(allowed(&[&format!("/docker/{ID}")]));
-        assert!(allowed(&["/", &format!("/system.slice/docker-{ID}.scope")]));
-        assert!(allowed(&[&format!("/machine.slice/libpod-{ID}.scope/container")]));
-        assert!(allowed(&[&format!("/kubepods/besteffort/pod-1/crio-{ID}")]));
-        assert!(allowed(&[&format!(
-            "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"
-        )]));
-    }
-
-    #[test]
-    fn a_cgroup_of_another_container_is_not_believed() {
-        assert!(!allowed(&["/", &format!("/docker/{}", ID.replace('3', "4"))]));
-    }
-
-    #[test]
-    fn cgroups_without_any_id_prove_nothing() {
-        assert!(allowed(&["/", "/user.slice/user-1000.slice/session-2.scope"]));
-    }
-
-    #[test]
-    fn a_container_inside_a_container_is_its_own() {
-        assert!(allowed(&[&format!("/docker/{}/docker/{ID}", ID.replace('3', "4"))]));
     }
 }
