@@ -1,6 +1,6 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
-use clap::Parser;
+use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
@@ -10,7 +10,7 @@ use common::target::Target;
 #[command(override_usage = "cpid [OPTIONS] TARGET...", after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// Whose PIDs to print
-    #[arg(value_name = "TARGET", required = true, hide = true)]
+    #[arg(value_name = "TARGET", required = true, hide = true, value_hint = ValueHint::Other)]
     pub targets: Vec<Target>,
 
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! What a user of netns-link may say. Uses only clap, std and `common`, so that manuals are made from it.
 
-use clap::Parser;
+use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::{LinkName, Target};
 
@@ -11,20 +11,21 @@ use common::target::{LinkName, Target};
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// What to link, each container under its own name
-    #[arg(value_name = "TARGET", required_unless_present = "rm", hide = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "rm", hide = true, value_hint = ValueHint::Other)]
     pub targets: Vec<Target>,
 
     /// Link the one TARGET under this name
     ///
     /// A process or a namespace has no name of its own and needs this.
-    #[arg(long = "as", value_name = "LINKNAME")]
+    #[arg(long = "as", value_name = "LINKNAME", value_hint = ValueHint::Other)]
     pub link_name: Option<LinkName>,
 
     /// Remove these links; one that is gone is fine
     ///
     /// Whatever network namespace they name, and whoever made them. The namespace itself lives on for as long as a
     /// process is in it.
-    #[arg(long, value_name = "LINKNAME", num_args = 1.., conflicts_with_all = ["targets", "link_name"])]
+    #[arg(long, value_name = "LINKNAME", num_args = 1.., value_hint = ValueHint::Other)]
+    #[arg(conflicts_with_all = ["targets", "link_name"])]
     pub rm: Vec<LinkName>,
 
     #[command(flatten)]
