@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
+use common::process::Process;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -52,21 +53,23 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    // The owner of /proc/PID is shown as the user namespace that we are in by now counts.
-    let owner = || Ok::<_, Failure>(fstat(source.process()?.directory()).map_err(|errno| Failure::trouble("follow", errno.desc()))?);
+    let ids = |id| match id {
+        Some(Id::Number(number)) => Ok(Some((number, number))),
+        Some(Id::Follow) => owner(source.process()?).map(Some),
+        None => Ok(None),
+    };
     Ok(Inside {
         environment,
-        uid: match plan.uid {
-            Some(Id::Follow) => Some(Uid::from_raw(owner()?.st_uid)),
-            Some(Id::Number(uid)) => Some(Uid::from_raw(uid)),
-            None => None,
-        },
-        gid: match plan.gid {
-            Some(Id::Follow) => Some(Gid::from_raw(owner()?.st_gid)),
-            Some(Id::Number(gid)) => Some(Gid::from_raw(gid)),
-            None => None,
-        },
+        uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
+        gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
     })
+}
+
+/// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows
+/// its owner.
+fn owner(process: &Process) -> Result<(u32, u32), Failure> {
+    let stat = fstat(process.directory()).map_err(|errno| Failure::trouble(process, errno.desc()))?;
+    Ok((stat.st_uid, stat.st_gid))
 }
 
 impl Inside {
@@ -89,7 +92,11 @@ impl Inside {
 fn drop_groups() -> Result<(), Errno> {
     match setgroups(&[]) {
         Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
-        Err(Errno::EPERM) if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) => Ok(()),
+        Err(Errno::EPERM)
+            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
+        {
+            Ok(())
+        }
         result => result,
     }
 }
@@ -100,7 +107,9 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         // Linux before 5.8 takes no pidfd here. A pidfd of a process that ended meanwhile is ESRCH.
         Err(Errno::EINVAL) => one_by_one(kinds, source),
-        Err(Errno::ESRCH) => Err(Failure::no(source.process()?, "ended before its namespaces could be joined")),
+        Err(Errno::ESRCH) => {
+            Err(Failure::no(source.process()?, "ended before its namespaces could be joined"))
+        }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
             Err(refused(&namespaces, errno))
@@ -112,7 +121,8 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
 /// its power over the others; who is not must enter it first, to gain any.
 fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
     let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-    let (user, others): (Vec<_>, Vec<_>) = namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
+    let (user, others): (Vec<_>, Vec<_>) =
+        namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
         namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
@@ -127,13 +137,13 @@ fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
     if errno != Errno::EPERM {
         return Failure::trouble(names, errno.desc());
     }
-    let mut owners: Vec<String> = namespaces.iter().map(owner).collect();
+    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
     owners.dedup();
     let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
     Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
 }
 
-fn owner(namespace: &Namespace) -> String {
+fn owner_of(namespace: &Namespace) -> String {
     match namespace.owner() {
         Ok(owner) => format!("{owner}, which owns {namespace}"),
         Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
@@ -149,7 +159,8 @@ fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd
 }
 
 fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
-    nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| Failure::trouble(path.display(), errno.desc()))
+    nix::fcntl::open(path, flags, Mode::empty())
+        .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
 fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {

@@ -77,7 +77,8 @@ impl Wanted {
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
         let others = self.namespaces.iter().filter(|(kind, _)| **kind != Kind::Net);
-        let needs_process = others.map(|(_, from)| from).chain(&self.root).chain(&self.wd).any(|from| *from == From::Target);
+        let needs_process =
+            others.map(|(_, from)| from).chain(&self.root).chain(&self.wd).any(|from| *from == From::Target);
         !needs_process && !self.follows() && !self.environment
     }
 
@@ -157,7 +158,8 @@ impl Plan {
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
         // user namespace, fails with EINVAL.
         let kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
-        let from_target = snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
+        let from_target =
+            snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
         let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials;
         let default = becomes_root.then_some(Id::Number(0));
@@ -174,7 +176,10 @@ impl Plan {
             environment: wanted.environment,
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
-            note: wanted.namespaces.is_empty().then_some("no namespace was asked for: this runs on the host (-n, -a, …)"),
+            note: wanted
+                .namespaces
+                .is_empty()
+                .then_some("no namespace was asked for: this runs on the host (-n, -a, …)"),
         }
     }
 }

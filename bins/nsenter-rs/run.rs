@@ -41,11 +41,18 @@ fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
     };
     let missing = error.kind() == io::ErrorKind::NotFound;
     let name = Path::new(&name);
-    let failure = Failure::trouble(name.display(), if missing { "no such program".to_owned() } else { error.to_string() });
-    report(TOOL, &match missing && plan.changes_root() {
-        true => failure.hint("programs come from the target's root; without -m, -a and -r they are the host's"),
-        false => failure,
-    });
+    let failure = Failure::trouble(
+        name.display(),
+        if missing { "no such program".to_owned() } else { error.to_string() },
+    );
+    report(
+        TOOL,
+        &match missing && plan.changes_root() {
+            true => failure
+                .hint("programs come from the target's root; without -m, -a and -r they are the host's"),
+            false => failure,
+        },
+    );
     ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
 }
 

@@ -1,10 +1,9 @@
 //! A parent that nobody notices: signals reach the program, its stops are ours, and so is its end.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use common::failure::Failure;
-use common::process::Process;
 use common::sys;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,7 +30,7 @@ const FORWARDED: [Signal; 7] = [
 /// In the child this returns what `start` returns.
 pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
-    let parent = Process::open(Pid::this())?;
+    let parent = sys::pidfd_open(Pid::this()).map_err(trouble)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
     let mut watched = SigSet::from_iter(FORWARDED);
     watched.add(Signal::SIGCHLD);
@@ -48,7 +47,8 @@ pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<
 /// What keeps the child from outliving its parent.
 #[derive(Debug)]
 pub struct Leash {
-    parent: Process,
+    /// Its pidfd, without a look at /proc: by now that may be the container's, which does not show us.
+    parent: OwnedFd,
 }
 
 impl Leash {

@@ -53,7 +53,9 @@ impl Found {
         match self.place {
             Place::Netns(netns) => Ok(netns),
             Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
-                (Err(NamespaceError::Gone { .. }), Some(container)) => Err(FindError::Exited(Box::new(container))),
+                (Err(NamespaceError::Gone { .. }), Some(container)) => {
+                    Err(FindError::Exited(Box::new(container)))
+                }
                 (result, _) => Ok(result?),
             },
         }
@@ -118,8 +120,12 @@ impl From<FindError> for Failure {
                 State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
-            FindError::Ambiguous { .. } => Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID"),
-            FindError::Unsupported(_) | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
+            FindError::Ambiguous { .. } => {
+                Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
+            }
+            FindError::Unsupported(_) | FindError::NoProcess(_) => {
+                Failure { message, ..Failure::trouble("", "") }
+            }
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),
@@ -168,7 +174,11 @@ fn find_container(engine: Option<EngineName>, name: &Name, timeout: Duration) ->
 }
 
 /// A bare word that is no container's name may be a link's.
-fn not_a_container(engine: Option<EngineName>, name: &Name, asked: Vec<EngineName>) -> Result<Found, FindError> {
+fn not_a_container(
+    engine: Option<EngineName>,
+    name: &Name,
+    asked: Vec<EngineName>,
+) -> Result<Found, FindError> {
     let not_found = FindError::NotFound { name: name.clone(), asked };
     let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(not_found) };
     match netns::entry(&link)? {
@@ -208,7 +218,8 @@ fn cgroups_allow(cgroups: &[String], id: &str) -> bool {
 /// Everything in a cgroup path that looks like a container's ID: `/docker/ID`, `docker-ID.scope`,
 /// `crio-ID`, `libpod-ID/container`.
 fn container_ids(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['/', '-', '.', ':']).filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
+    path.split(['/', '-', '.', ':'])
+        .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn start_hint(container: &Container) -> String {
@@ -220,7 +231,9 @@ fn list(engines: &[EngineName]) -> impl fmt::Display {
 }
 
 fn rows(hits: &[Container]) -> String {
-    hits.iter().map(|hit| format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.name, hit.state)).collect()
+    hits.iter()
+        .map(|hit| format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.name, hit.state))
+        .collect()
 }
 
 #[cfg(test)]
@@ -239,7 +252,9 @@ mod tests {
         assert!(allowed(&["/", &format!("/system.slice/docker-{ID}.scope")]));
         assert!(allowed(&[&format!("/machine.slice/libpod-{ID}.scope/container")]));
         assert!(allowed(&[&format!("/kubepods/besteffort/pod-1/crio-{ID}")]));
-        assert!(allowed(&[&format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}")]));
+        assert!(allowed(&[&format!(
+            "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"
+        )]));
     }
 
     #[test]

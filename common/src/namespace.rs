@@ -279,7 +279,11 @@ pub fn own_identity(kind: Kind) -> Result<Identity, NamespaceError> {
 }
 
 /// The same for the process behind `directory`, an open `/proc/PID`.
-pub(crate) fn identity_at(directory: BorrowedFd<'_>, pid: Pid, kind: Kind) -> Result<Identity, NamespaceError> {
+pub(crate) fn identity_at(
+    directory: BorrowedFd<'_>,
+    pid: Pid,
+    kind: Kind,
+) -> Result<Identity, NamespaceError> {
     let stat = fstatat(directory, &below(kind), AtFlags::empty());
     stat.map(|stat| Identity::from(&stat)).map_err(|errno| not_opened(errno, pid, kind))
 }

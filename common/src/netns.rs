@@ -79,7 +79,9 @@ impl From<NetnsError> for Failure {
         let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
         match &error {
             NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
-            NetnsError::Taken { name, .. } => failure.hint(format_args!("--as OTHERNAME, or: netns-link --rm {name}")),
+            NetnsError::Taken { name, .. } => {
+                failure.hint(format_args!("--as OTHERNAME, or: netns-link --rm {name}"))
+            }
             _ => failure,
         }
     }
@@ -148,10 +150,11 @@ impl Registry {
     /// `Taken` when it is not; `NotPermitted`; what open(2) and mount(2) say, and then nothing is left.
     pub fn bind(&self, name: &LinkName, namespace: &Namespace) -> Result<(), NetnsError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let file = openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::EEXIST => NetnsError::Taken { name: name.clone(), what: "the name is taken" },
-            errno => failed("make the link", &path(name), errno),
-        })?;
+        let file =
+            openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(|errno| match errno {
+                Errno::EEXIST => NetnsError::Taken { name: name.clone(), what: "the name is taken" },
+                errno => failed("make the link", &path(name), errno),
+            })?;
         // Both ends are descriptors: neither the process nor the name can become another in between.
         let bound = mount(
             Some(magic_link(namespace.as_fd().as_raw_fd()).as_path()),

@@ -39,12 +39,16 @@ impl Docker {
 
     /// Asks one thing of the daemon, on a connection and a runtime that are gone when this returns: setns(2)
     /// refuses a process with more than one thread.
-    fn ask<T>(&self, question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>) -> Result<T, EngineError> {
+    fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
+    ) -> Result<T, EngineError> {
         let socket = self.socket.as_ref().map_err(Clone::clone)?;
         let slow = || EngineError::Slow { engine: ENGINE, socket: socket.clone(), timeout: self.timeout };
         // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
         let whole_seconds = self.timeout.as_secs() + 1;
-        let docker = bollard::Docker::connect_with_unix(&socket.to_string_lossy(), whole_seconds, API_DEFAULT_VERSION);
+        let docker =
+            bollard::Docker::connect_with_unix(&socket.to_string_lossy(), whole_seconds, API_DEFAULT_VERSION);
         let docker = docker.map_err(|error| explained(error, socket))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| nonsense(socket, &error))?;
@@ -96,7 +100,9 @@ impl Engine for Docker {
 
 fn container(answer: ContainerInspectResponse) -> Option<Container> {
     let state = answer.state?;
-    let time = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok()).filter(|t| t.as_second() > 0);
+    let time = |text: Option<String>| {
+        text.and_then(|text| text.parse::<Timestamp>().ok()).filter(|t| t.as_second() > 0)
+    };
     Some(Container {
         engine: ENGINE,
         id: answer.id.filter(|id| !id.is_empty())?,
@@ -192,7 +198,9 @@ fn local(address: &str) -> Result<PathBuf, EngineError> {
 /// (docs.docker.com/engine/manage-resources/contexts).
 fn context_address() -> Result<Option<String>, EngineError> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
-    let Some(directory) = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home) else { return Ok(None) };
+    let Some(directory) = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home) else {
+        return Ok(None);
+    };
     let chosen = match env::var("DOCKER_CONTEXT") {
         Ok(name) if !name.is_empty() => Some(name),
         _ => json(&directory.join("config.json"))?

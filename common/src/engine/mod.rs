@@ -218,13 +218,17 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
         match &error {
-            EngineError::Absent { .. } | EngineError::Dead { .. } => failure
-                .hint("start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock"),
-            EngineError::NotPermitted { group: Some(group), .. } => failure
-                .hint(format_args!("run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again")),
+            EngineError::Absent { .. } | EngineError::Dead { .. } => failure.hint(
+                "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
+            ),
+            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(format_args!(
+                "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
+            )),
             EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
-            EngineError::Slow { .. } => failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine"),
+            EngineError::Slow { .. } => {
+                failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
+            }
             _ => failure,
         }
     }
@@ -235,7 +239,8 @@ fn ago(duration: SignedDuration) -> String {
         1 => format!("1 {unit} ago"),
         number => format!("{number} {unit}s ago"),
     };
-    let seconds = duration.round(SignedDurationRound::new().smallest(Unit::Second)).unwrap_or(duration).as_secs();
+    let seconds =
+        duration.round(SignedDurationRound::new().smallest(Unit::Second)).unwrap_or(duration).as_secs();
     match seconds.max(0) {
         0 => "just now".to_owned(),
         1..60 => count(seconds, "second"),
@@ -276,8 +281,14 @@ mod tests {
 
     #[test]
     fn a_stopped_container_says_how_it_ended_and_when() {
-        assert_eq!(stopped(State::Exited, Some(0), Some("2026-01-01T00:00:00Z")), "exited, code 0, 3 minutes ago");
-        assert_eq!(stopped(State::Exited, Some(137), Some("2026-01-01T00:03:09Z")), "exited, code 137, 1 second ago");
+        assert_eq!(
+            stopped(State::Exited, Some(0), Some("2026-01-01T00:00:00Z")),
+            "exited, code 0, 3 minutes ago"
+        );
+        assert_eq!(
+            stopped(State::Exited, Some(137), Some("2026-01-01T00:03:09Z")),
+            "exited, code 137, 1 second ago"
+        );
         assert_eq!(stopped(State::Dead, Some(1), Some("2025-12-30T00:00:00Z")), "dead, code 1, 2 days ago");
     }
 

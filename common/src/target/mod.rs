@@ -152,7 +152,8 @@ pub enum TargetError {
     Mac(String),
 }
 
-const KINDS: &str = "docker, podman, containerd, nerdctl, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
+const KINDS: &str =
+    "docker, podman, containerd, nerdctl, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
 
 impl FromStr for Target {
     type Err = TargetError;

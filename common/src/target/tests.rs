@@ -68,7 +68,9 @@ fn a_pod_has_at_most_three_parts() {
 
 #[test]
 fn hostile_names_are_refused_before_anything_is_asked() {
-    for word in ["web\r\nX-Evil: 1", "web\0", "../etc", "a%2fb", "we b", "wéb", "a\u{1b}[2J", "web?x=1", "a#b"] {
+    for word in
+        ["web\r\nX-Evil: 1", "web\0", "../etc", "a%2fb", "we b", "wéb", "a\u{1b}[2J", "web?x=1", "a#b"]
+    {
         error(word);
     }
     assert_eq!(error(&"a".repeat(4096)), "a name has 1 to 255 bytes");

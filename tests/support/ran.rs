@@ -1,0 +1,88 @@
+//! What came of a command, and the assertions on it: each shows everything when it fails.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+/// A command that has ended, or one as it stands. Assertions give it back, to be chained.
+#[derive(Debug, Clone)]
+pub(crate) struct Ran {
+    pub(crate) command: String,
+    /// None while it runs.
+    pub(crate) status: Option<ExitStatus>,
+    /// Bytes that are no UTF-8 are shown as U+FFFD; escape sequences are as they were.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Ran {
+        self.fails_with(0)
+    }
+
+    /// It ended by itself, with this status.
+    #[track_caller]
+    pub(crate) fn fails_with(self, code: i32) -> Ran {
+        assert_eq!(self.status.and_then(|status| status.code()), Some(code), "exit status of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn killed_by(self, signal: Signal) -> Ran {
+        assert_eq!(
+            self.status.and_then(|status| status.signal()),
+            Some(signal as i32),
+            "signal that ended {self}"
+        );
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout_is(self, text: &str) -> Ran {
+        assert_eq!(self.stdout, text, "stdout of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout_has(self, text: &str) -> Ran {
+        assert!(self.stdout.contains(text), "no {text:?} in stdout of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_is(self, text: &str) -> Ran {
+        assert_eq!(self.stderr, text, "stderr of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_has(self, text: &str) -> Ran {
+        assert!(self.stderr.contains(text), "no {text:?} in stderr of {self}");
+        self
+    }
+
+    /// Its stdout without the white space around it.
+    pub(crate) fn text(&self) -> &str {
+        self.stdout.trim()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|err| panic!("{err} in the JSON of {self}"))
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.command)?;
+        let status = self.status.map_or("not over".to_owned(), |status| status.to_string());
+        writeln!(f, "  after {:?}: {status}", self.took)?;
+        writeln!(f, "  stdout: {}", self.stdout.trim_end().replace('\n', "\n          "))?;
+        write!(f, "  stderr: {}", self.stderr.trim_end().replace('\n', "\n          "))
+    }
+}

@@ -1,0 +1,126 @@
+//! Real engines: a private world on this machine that `NETNS_TOOLBOX_WORLD` points to, if `make test` could make one.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::run::{Ran, Run};
+use super::scratch::unique;
+use super::skip::Missing;
+use super::tools;
+
+/// The image that every engine of the world has.
+pub(crate) const IMAGE: &str = "netns-toolbox/busybox";
+
+/// Mount, network and PID namespaces of their own, in which engines run with their state at the standard paths.
+pub(crate) struct World {
+    enter: PathBuf,
+}
+
+impl World {
+    /// `let world = need!(World::get());`
+    pub(crate) fn get() -> Result<World, Missing> {
+        // Why there is none, where the set-up has tried.
+        let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
+        let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
+        let dir = std::env::var_os("NETNS_TOOLBOX_WORLD").filter(|dir| !dir.is_empty()).ok_or_else(absent)?;
+        let enter = PathBuf::from(dir).join("enter");
+        // A world that was promised and is not there is an error of the set-up, and nothing to be skipped.
+        assert!(enter.is_file(), "NETNS_TOOLBOX_WORLD is set, but there is no {}", enter.display());
+        Ok(World { enter })
+    }
+
+    /// Runs `program` in the world, as root: `world.command("docker").args(["inspect", "web"]).run()`.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = tools::in_clean_environment(Command::new(&self.enter));
+        command.arg(program);
+        command
+    }
+
+    /// Runs our own tool of that name in the world.
+    #[track_caller]
+    pub(crate) fn tool(&self, name: &str) -> Command {
+        self.command(tools::tool(name))
+    }
+
+    /// The engine that docker's command line asks must answer, or the test cannot run.
+    pub(crate) fn with_docker(self) -> Result<World, Missing> {
+        let asked = self.docker(&["version", "--format", "{{.Server.Version}}"]);
+        let answers = asked.status.is_some_and(|status| status.success());
+        if answers {
+            Ok(self)
+        } else {
+            Err(Missing::Fixable(format!("no Docker in this world: {}", asked.stderr.trim())))
+        }
+    }
+
+    /// `docker run -d --name UNIQUE ARGS netns-toolbox/busybox sleep infinity`; `args` are docker's:
+    /// `world.docker_container("web", &["--network", "none"])`.
+    #[track_caller]
+    pub(crate) fn docker_container(&self, prefix: &str, args: &[&str]) -> DockerContainer<'_> {
+        let name = unique(&format!("{prefix}-"));
+        let mut run = self.command("docker");
+        run.args(["run", "--detach", "--name", &name]).args(args).args([IMAGE, "sleep", "infinity"]);
+        // Made before it is run: what `docker run` leaves when it fails halfway is removed as well.
+        let mut container = DockerContainer { world: self, name, id: String::new() };
+        run.run().ok().text().clone_into(&mut container.id);
+        container
+    }
+
+    fn docker(&self, args: &[&str]) -> Ran {
+        self.command("docker").args(args).run()
+    }
+}
+
+/// A container of the real Docker, removed when this is dropped.
+pub(crate) struct DockerContainer<'world> {
+    world: &'world World,
+    pub(crate) name: String,
+    /// All 64 digits of it.
+    pub(crate) id: String,
+}
+
+impl DockerContainer<'_> {
+    /// What docker says of it: `web.inspect("{{.State.Pid}}")`.
+    #[track_caller]
+    pub(crate) fn inspect(&self, format: &str) -> String {
+        self.world.docker(&["inspect", "--format", format, &self.id]).ok().text().to_owned()
+    }
+
+    /// As Docker tells it, in the world's numbers.
+    #[track_caller]
+    pub(crate) fn pid(&self) -> i32 {
+        self.inspect("{{.State.Pid}}").parse().expect("a PID")
+    }
+
+    /// Runs `program` in it as `docker exec` does.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.world.command("docker");
+        command.args(["exec", &self.id, program]);
+        command
+    }
+
+    /// It exits and is still there, as `docker ps -a` shows it.
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        self.world.docker(&["stop", "--time", "0", &self.id]).ok();
+    }
+
+    #[track_caller]
+    pub(crate) fn restart(&self) {
+        self.world.docker(&["restart", "--time", "0", &self.id]).ok();
+    }
+}
+
+impl Drop for DockerContainer<'_> {
+    fn drop(&mut self) {
+        let mut remove = self.world.command("docker");
+        remove.args(["rm", "--force", "--volumes", &self.name]);
+        // A panic here would end the whole run without the message of the test that fails.
+        if std::thread::panicking() {
+            let _ = remove.start().has_ended_within(super::run::LIMIT);
+        } else {
+            remove.run().ok();
+        }
+    }
+}
