@@ -7,7 +7,15 @@
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
-//! | `ip:172.17.0.5` `mac:…` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//!
+//! Of these, this version finds containers of Docker (`nginx`, `3f2a9c`, `docker:X`), processes and namespaces; the
+//! other forms are understood, and refused with a message.
+//!
+//! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
+//! that is no container, but a name under `/run/netns`, is that namespace. Where several containers fit, nothing is
+//! done and they are listed. An empty TARGET, or one that begins with `-`, is an error in every tool: what
+//! `$(cpid nope)` leaves behind never means the host.
 
 mod name;
 #[cfg(test)]
