@@ -147,7 +147,8 @@ impl fmt::Display for Container {
     }
 }
 
-fn ago(duration: SignedDuration) -> String {
+/// A stretch of time that has passed, as people say it: `3 minutes ago`.
+pub fn ago(duration: SignedDuration) -> String {
     let count = |number: i64, unit: &str| match number {
         1 => format!("1 {unit} ago"),
         number => format!("{number} {unit}s ago"),

@@ -122,6 +122,15 @@ impl EngineName {
     }
 }
 
+impl FromStr for EngineName {
+    type Err = TargetError;
+
+    fn from_str(word: &str) -> Result<Self, TargetError> {
+        let known = EngineName::ALL.into_iter().find(|engine| engine.as_str() == word);
+        known.ok_or_else(|| TargetError::Engine(word.to_owned()))
+    }
+}
+
 impl fmt::Display for EngineName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -143,6 +152,9 @@ pub enum TargetError {
     /// `engine:` is none that we know.
     #[error("'{0}:' is no kind of TARGET; there are {kinds}", kinds = KINDS)]
     Kind(String),
+    /// No engine has this name.
+    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, oci, lxc and machine")]
+    Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{0}' is not a PID (1 to {PID_MAX_LIMIT})")]
     Pid(String),
@@ -189,7 +201,7 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 }
 
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
-    if let Some(engine) = EngineName::ALL.into_iter().find(|engine| engine.as_str() == kind) {
+    if let Ok(engine) = kind.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
             Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
             _ => (None, rest),
