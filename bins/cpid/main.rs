@@ -6,9 +6,8 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::Cli;
-use common::cli::FindOptions;
+use common::cli::{FindOptions, parse};
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, find};
 use common::target::Target;
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
 /// Prints what is found, in the order asked for, and says of each of the others why not. The status is the
 /// worst of them.
 fn run() -> Result<Status, Failure> {
-    let wanted = Cli::parse();
+    let wanted: Cli = parse()?;
     let mut out = std::io::stdout().lock();
     let mut status = Status::Yes;
     for target in &wanted.targets {
