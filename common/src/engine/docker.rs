@@ -3,7 +3,6 @@
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
 //! version is taken by all of them, and negotiating one costs more than the question.
 
-use std::collections::HashMap;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -68,14 +67,16 @@ impl Docker {
         })
     }
 
-    /// The IDs of all containers, running or not, that begin with `prefix`.
-    fn ids(&self, prefix: &str) -> Result<Vec<String>, EngineError> {
-        let filters = HashMap::from([("id", vec![prefix])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    /// All containers, running or not, whose ID begins with `prefix`.
+    ///
+    /// The daemon's own filter by ID is of no use: a prefix that several have matches none of them.
+    fn all_with(&self, prefix: &str) -> Result<Vec<Container>, EngineError> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
         let listed = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
         let ids = listed.into_iter().filter_map(|container| container.id);
-        // The daemon takes the filter for a regular expression that may match anywhere.
-        Ok(ids.filter(|id| id.starts_with(prefix)).collect())
+        let inspected = ids.filter(|id| id.starts_with(prefix)).map(|id| self.inspect(&id));
+        // One may be removed between the two questions.
+        inspected.filter(|answer| !matches!(answer, Err(error) if is_not_found(error))).collect()
     }
 }
 
@@ -87,15 +88,19 @@ impl Engine for Docker {
     fn find(&self, name: &Name) -> Result<Vec<Container>, EngineError> {
         match self.inspect(name.as_str()) {
             Ok(container) => Ok(vec![container]),
-            Err(EngineError::Refused { status: 404, .. }) => Ok(vec![]),
+            Err(error) if is_not_found(&error) => Ok(vec![]),
             // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
-            Err(refused @ EngineError::Refused { .. }) => match self.ids(name.as_str())?.as_slice() {
-                [] | [_] => Err(refused),
-                several => several.iter().map(|id| self.inspect(id)).collect(),
+            Err(refused @ EngineError::Refused { .. }) => match self.all_with(name.as_str()) {
+                Ok(hits) if !hits.is_empty() => Ok(hits),
+                _ => Err(refused),
             },
             Err(error) => Err(error),
         }
     }
+}
+
+fn is_not_found(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { status: 404, .. })
 }
 
 fn container(answer: ContainerInspectResponse) -> Option<Container> {
