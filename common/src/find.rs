@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
-use crate::engine::{Container, EngineError, EngineName, State, engines};
+use crate::engine::{Container, Engine, EngineError, EngineName, State, engines};
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
@@ -155,15 +155,24 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
             _ => Ok(alone(Place::Netns(netns::open(name)?))),
         },
         Target::NetnsFile(path) => Ok(alone(Place::Netns(Namespace::open(path, Kind::Net)?))),
-        Target::Container { engine, within: None, name } => find_container(*engine, name, timeout),
+        Target::Container { engine, within: None, name } => {
+            let engines = engines(*engine, timeout);
+            match engines.is_empty() {
+                true => Err(FindError::Unsupported(target.clone())),
+                false => find_container(&engines, *engine, name),
+            }
+        }
         other => Err(FindError::Unsupported(other.clone())),
     }
 }
 
-fn find_container(engine: Option<EngineName>, name: &Name, timeout: Duration) -> Result<Found, FindError> {
-    let engines = engines(engine, timeout);
+fn find_container(
+    engines: &[Box<dyn Engine>],
+    engine: Option<EngineName>,
+    name: &Name,
+) -> Result<Found, FindError> {
     let mut hits = Vec::new();
-    for engine in &engines {
+    for engine in engines {
         hits.append(&mut engine.find(name)?);
     }
     match hits.len() {

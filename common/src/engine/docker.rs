@@ -192,9 +192,10 @@ fn socket() -> Result<PathBuf, EngineError> {
 }
 
 fn local(address: &str) -> Result<PathBuf, EngineError> {
-    match address.strip_prefix("unix://") {
-        Some(path) => Ok(PathBuf::from(path)),
-        None => Err(EngineError::Remote { engine: ENGINE, address: address.to_owned() }),
+    match address.split_once("://") {
+        Some(("unix", path)) => Ok(PathBuf::from(path)),
+        Some(_) => Err(EngineError::Remote { engine: ENGINE, address: address.to_owned() }),
+        None => Err(EngineError::Address { engine: ENGINE, address: address.to_owned() }),
     }
 }
 

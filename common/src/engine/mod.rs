@@ -174,6 +174,14 @@ pub enum EngineError {
         /// What DOCKER_HOST or the context says.
         address: String,
     },
+    /// What DOCKER_HOST or the context says is no address.
+    #[error("{engine}: '{address}' is not an address (DOCKER_HOST or the docker context)")]
+    Address {
+        /// Which engine.
+        engine: EngineName,
+        /// What was said.
+        address: String,
+    },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
     Slow {
@@ -225,6 +233,9 @@ impl From<EngineError> for Failure {
                 "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
             )),
             EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
+            EngineError::Address { address, .. } if address.starts_with('/') => {
+                failure.hint(format_args!("DOCKER_HOST=unix://{address}"))
+            }
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
             EngineError::Slow { .. } => {
                 failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
