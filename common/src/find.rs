@@ -11,6 +11,7 @@ use crate::engine::{Container, Engine, EngineError, EngineName, State, engines};
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
+use crate::output::one_line;
 use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target};
 
@@ -74,10 +75,10 @@ pub enum FindError {
         asked: Vec<EngineName>,
     },
     /// The container is there, but has no process.
-    #[error("{} is not running ({})", .0.name, .0.why_not_running(Timestamp::now()))]
+    #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
     NotRunning(Box<Container>),
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
-    #[error("{} exited while it was being looked up", .0.name)]
+    #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
     /// Several containers begin with these digits, or several engines have this name.
     #[error("{name}: means {} containers:{}", hits.len(), rows(hits))]
@@ -231,8 +232,10 @@ fn container_ids(path: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+/// A hint is there to be pasted into a shell: a name that is none stays out of it.
 fn start_hint(container: &Container) -> String {
-    format!("{} start {}", container.engine, container.name)
+    let name = container.name.parse::<Name>();
+    format!("{} start {}", container.engine, name.as_ref().map_or(container.short_id(), Name::as_str))
 }
 
 fn list(engines: &[EngineName]) -> impl fmt::Display {
@@ -241,7 +244,9 @@ fn list(engines: &[EngineName]) -> impl fmt::Display {
 
 fn rows(hits: &[Container]) -> String {
     hits.iter()
-        .map(|hit| format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.name, hit.state))
+        .map(|hit| {
+            format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, one_line(&hit.name), hit.state)
+        })
         .collect()
 }
 

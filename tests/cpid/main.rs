@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_engine;
 mod docker;
 mod unreachable;
 mod words;

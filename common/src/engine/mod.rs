@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 pub use crate::target::EngineName;
 
 use crate::failure::Failure;
+use crate::output::one_line;
 use crate::target::Name;
 
 /// What every engine can be asked.
@@ -133,7 +134,7 @@ impl Container {
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} container {} ({})", self.engine, self.name, self.short_id())
+        write!(f, "{} container {} ({})", self.engine, one_line(&self.name), self.short_id())
     }
 }
 
@@ -193,7 +194,7 @@ pub enum EngineError {
         timeout: Duration,
     },
     /// It refused, in its own words.
-    #[error("{engine} says: {message} (HTTP status {status})")]
+    #[error("{engine} says: {} (HTTP status {status})", one_line(message.trim_end()))]
     Refused {
         /// Which engine.
         engine: EngineName,
@@ -203,7 +204,7 @@ pub enum EngineError {
         message: String,
     },
     /// What it answered is not what its API documents.
-    #[error("{engine}: {} gave an answer that makes no sense: {what}", socket.display())]
+    #[error("{engine}: {} gave an answer that makes no sense: {}", socket.display(), one_line(what))]
     Nonsense {
         /// Which engine.
         engine: EngineName,
