@@ -16,6 +16,7 @@ use crate::engine::{Asked, Container, Engine, EngineError, EngineName, State, en
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
+use crate::output::one_line;
 use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target};
 
@@ -79,13 +80,13 @@ pub enum FindError {
         asked: Vec<EngineName>,
     },
     /// The container is there, but has no process.
-    #[error("{} is not running ({})", .0.name, .0.why_not_running(Timestamp::now()))]
+    #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
     NotRunning(Box<Container>),
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
-    #[error("{} exited while it was being looked up", .0.name)]
+    #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
     /// An ordinary user's engine claims a process that is not that user's.
-    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", .0.name, .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
+    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
     NotTheirs(Box<Container>),
     /// No engine of this host knows the process.
     #[error("PID {0}: is in no container")]
@@ -276,8 +277,10 @@ fn hold(container: Container) -> Result<Found, FindError> {
     }
 }
 
+/// A hint is there to be pasted into a shell: a name that is none stays out of it.
 fn start_hint(container: &Container) -> String {
-    format!("{} start {}", container.engine, container.name)
+    let name = container.name.parse::<Name>();
+    format!("{} start {}", container.engine, name.as_ref().map_or(container.short_id(), Name::as_str))
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
@@ -286,7 +289,9 @@ fn names(engines: &[EngineName]) -> impl fmt::Display {
 
 fn rows(hits: &[Container]) -> String {
     hits.iter()
-        .map(|hit| format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.name, hit.state))
+        .map(|hit| {
+            format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, one_line(&hit.name), hit.state)
+        })
         .collect()
 }
 
