@@ -60,7 +60,7 @@ impl Api {
     /// # Errors
     /// [`EngineError`].
     pub(super) fn ids(&self, prefix: &str) -> Result<Vec<String>, EngineError> {
-        let filters = HashMap::from([("id", vec![prefix])]);
+        let filters = beginning_with(prefix);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
         let ids = listed.into_iter().filter_map(|container| container.id);
@@ -154,6 +154,12 @@ impl Api {
     }
 }
 
+/// The filter for IDs that begin with `prefix`: none at all for all of them, because Docker takes an empty
+/// prefix for one that no ID has.
+fn beginning_with(prefix: &str) -> HashMap<&str, Vec<&str>> {
+    Some(("id", vec![prefix])).filter(|_| !prefix.is_empty()).into_iter().collect()
+}
+
 /// A time as the API writes it. Docker's word for one that has not come is year 1, Podman's too.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
@@ -229,4 +235,15 @@ fn group_of(socket: &Path) -> Option<String> {
     // Only a group other than root's is one that people are meant to join.
     let name = Group::from_gid(group).ok()??.name;
     (name != "root").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_containers_are_asked_for_without_a_filter() {
+        assert!(beginning_with("").is_empty());
+        assert_eq!(beginning_with("3f"), HashMap::from([("id", vec!["3f"])]));
+    }
 }
