@@ -1,5 +1,5 @@
 complete -c cpid -l of -d 'Print which container the process PID belongs to' -r -f
-complete -c cpid -l engine -d 'Ask only this engine: docker, podman, containerd…' -r
+complete -c cpid -l engine -d 'Ask only this engine, such as docker' -r
 complete -c cpid -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c cpid -s l -l list -d 'Print a table of all running containers'
 complete -c cpid -s a -l all -d 'With --list: those that do not run, too'

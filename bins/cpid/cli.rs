@@ -7,9 +7,7 @@ use common::target::{EngineName, Target};
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
 #[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
-#[command(
-    override_usage = "cpid [OPTIONS] TARGET...\n       cpid [OPTIONS] --list [-a]\n       cpid [OPTIONS] --of PID"
-)]
+#[command(override_usage = "cpid [OPTIONS] TARGET... | --list [-a] | --of PID")]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// Whose PIDs to print
@@ -48,10 +46,10 @@ pub struct Cli {
     pub json: bool,
 
     /// End each PID with a NUL byte, not a line feed
-    #[arg(short = '0', long)]
+    #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 
-    /// Ask only this engine: docker, podman, containerd…
+    /// Ask only this engine, such as docker
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineName>,
 

@@ -26,7 +26,7 @@ pub struct FindOptions {
     /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
     /// and not an answer.
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
-    #[arg(value_hint = ValueHint::Other)]
+    #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
 
     /// Say on stderr what was found, and how
