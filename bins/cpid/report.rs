@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use common::engine::Container;
 use common::failure::Failure;
 use common::find::{Facts, FindError, Found, Known};
@@ -120,6 +120,12 @@ fn table(containers: &[Known]) -> Table {
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
+    }
+    // What people copy out of the table stays in one piece; the rest makes room on a narrow terminal.
+    for whole in 0..6 {
+        if let Some(column) = table.column_mut(whole) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     for number in [3, 5] {
         if let Some(column) = table.column_mut(number) {
