@@ -115,6 +115,8 @@ fn every_manual_has_its_sections_in_order() {
         let sections = sections.map(|section| section.trim_matches('"'));
         let sections: Vec<&str> = sections.filter(|section| SECTIONS.contains(section)).collect();
         assert_eq!(sections, SECTIONS, "{}", tool.name);
+        // clap_mangen shows no text for an option that is hidden from --help and has one paragraph only.
+        assert!(!manual.contains(".IP\n.TP"), "{}: an option without text", tool.name);
     }
 }
 

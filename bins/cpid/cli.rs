@@ -46,6 +46,8 @@ pub struct Cli {
     pub json: bool,
 
     /// End each PID with a NUL byte, not a line feed
+    ///
+    /// As xargs(1) takes it with -0. So does what --of prints.
     #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 
