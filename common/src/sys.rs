@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::Result;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
@@ -49,6 +50,16 @@ pub fn namespace_owner(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
     // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,
+/// and any caller may leave any signal ignored.
+///
+/// [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html).
+pub fn default_action(signal: Signal) -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action is no function of ours that a signal could interrupt anything with.
+    unsafe { sigaction(signal, &default) }.map(drop)
 }
 
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
