@@ -7,6 +7,7 @@ mod support;
 
 mod program;
 mod signals;
+mod users;
 
 use support::lab::Lab;
 use support::run::{Ran, Run};
