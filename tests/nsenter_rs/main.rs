@@ -8,6 +8,7 @@ mod support;
 mod program;
 mod signals;
 mod users;
+mod words;
 
 use support::lab::Lab;
 use support::run::{Ran, Run};
