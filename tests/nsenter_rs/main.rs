@@ -5,8 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod docker;
+mod namespaces;
 mod program;
 mod signals;
+mod surroundings;
 mod users;
 mod words;
 
