@@ -19,7 +19,7 @@ impl Plan {
     /// The plan for linking `namespace` at `name`, where `entry` stands now.
     ///
     /// # Errors
-    /// `Taken` when that is anything else.
+    /// `Taken` or `Foreign` when that is anything else.
     pub fn make(name: &LinkName, namespace: Identity, entry: Entry) -> Result<Self, NetnsError> {
         let taken = |what| Err(NetnsError::Taken { name: name.clone(), what });
         match entry {
@@ -28,7 +28,7 @@ impl Plan {
             Entry::Bound(_) => taken("is another network namespace"),
             Entry::Empty => taken("is a file without a namespace, left by a link that is gone"),
             Entry::Symlink => taken("is a symbolic link"),
-            Entry::Foreign => taken("is not a namespace link"),
+            Entry::Foreign => Err(NetnsError::Foreign(name.clone())),
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum NetnsError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The name is another namespace's, or something that is no namespace.
+    /// The name is another namespace's, or what is left of one.
     #[error("{}: {what}", path(name).display())]
     Taken {
         /// The name.
@@ -54,6 +54,9 @@ pub enum NetnsError {
         /// By what.
         what: &'static str,
     },
+    /// What stands at the name is neither a link nor what is left of one, and not ours to remove.
+    #[error("{}: is not a namespace link", path(.0).display())]
+    Foreign(LinkName),
     /// Making or removing names takes CAP_SYS_ADMIN over the user namespace that owns our mount namespace.
     #[error("{}: permission denied: {action} takes CAP_SYS_ADMIN over the user namespace of this mount namespace", file.display())]
     NotPermitted {
@@ -174,14 +177,12 @@ impl Registry {
     /// Returns whether there was anything to remove.
     ///
     /// # Errors
-    /// `Taken` for what is neither a link nor what is left of one; what umount(2) and unlink(2) say.
+    /// `Foreign` for what is neither a link nor what is left of one; what umount(2) and unlink(2) say.
     pub fn unbind(&self, name: &LinkName) -> Result<bool, NetnsError> {
         let file = path(name);
         match self.entry(name)? {
             Entry::Free => return Ok(false),
-            Entry::Foreign => {
-                return Err(NetnsError::Taken { name: name.clone(), what: "is not a namespace link" });
-            }
+            Entry::Foreign => return Err(NetnsError::Foreign(name.clone())),
             Entry::Bound(_) => self.unmount_all(name)?,
             Entry::Empty | Entry::Symlink => {}
         }
