@@ -5,7 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod docker;
+mod link;
+mod registry;
 mod remove;
+mod words;
 
 use support::lab::Lab;
 use support::run::{Ran, Run};
