@@ -6,6 +6,7 @@ mod container;
 mod docker;
 mod either;
 mod error;
+mod podman;
 mod realm;
 mod runtime;
 mod state;
@@ -85,6 +86,7 @@ fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn
     }
     match name {
         EngineName::Docker => docker::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Podman => podman::all(realms, timeout).into_iter().map(boxed).collect(),
         _ => vec![],
     }
 }
