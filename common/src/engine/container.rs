@@ -90,6 +90,13 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// Whether a run lies behind it, so that there is an exit status.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, State::Exited | State::Dead | State::Restarting)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

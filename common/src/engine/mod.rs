@@ -4,8 +4,11 @@
 mod api;
 mod container;
 mod docker;
+mod either;
 mod error;
+mod podman;
 mod realm;
+mod runtime;
 mod state;
 
 use std::time::Duration;
@@ -78,9 +81,12 @@ pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Eng
 }
 
 fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let boxed = |engine: docker::Docker| -> Box<dyn Engine> { Box::new(engine) };
+    fn boxed<E: Engine + 'static>(engine: E) -> Box<dyn Engine> {
+        Box::new(engine)
+    }
     match name {
-        EngineName::Docker => docker::Docker::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Docker => docker::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Podman => podman::all(realms, timeout).into_iter().map(boxed).collect(),
         _ => vec![],
     }
 }

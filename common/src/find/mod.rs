@@ -224,6 +224,6 @@ mod tests {
         let target = "machine:web".parse().unwrap();
         let error = find(&target, Duration::from_secs(1)).unwrap_err();
         assert!(matches!(&error, FindError::NoEngine));
-        assert_eq!(Failure::from(error).status, crate::failure::Status::Trouble);
+        assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
     }
 }
