@@ -3,9 +3,15 @@
 
 mod api;
 mod container;
+mod containerd;
+mod cri;
+mod crio;
 mod docker;
 mod error;
+mod nerdctl;
+mod oci;
 mod realm;
+mod runtime;
 mod state;
 
 use std::time::Duration;
@@ -78,9 +84,16 @@ pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Eng
 }
 
 fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let boxed = |engine: docker::Docker| -> Box<dyn Engine> { Box::new(engine) };
     match name {
-        EngineName::Docker => docker::Docker::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Docker => boxed(docker::Docker::all(realms, timeout)),
+        EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
+        EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
+        EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
+        EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
         _ => vec![],
     }
+}
+
+fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
+    engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
 }
