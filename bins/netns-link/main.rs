@@ -7,8 +7,8 @@ mod plan;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::Cli;
+use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use common::netns::{self, Registry};
 use common::target::{LinkName, Target};
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    let wanted = Cli::parse();
+    let wanted: Cli = parse()?;
     if wanted.link_name.is_some() && wanted.targets.len() != 1 {
         return Err(Failure::trouble("--as", "one name serves one TARGET")
             .hint("netns-link TARGET --as NAME, once for each"));

@@ -29,6 +29,15 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// What somebody typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
+pub fn quotable(text: &str) -> String {
+    const LENGTH: usize = 80;
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", one_line(&text[..end])),
+        None => one_line(text).into_owned(),
+    }
+}
+
 fn is_harmful(c: char) -> bool {
     let bidirectional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -52,5 +61,11 @@ mod tests {
     #[test]
     fn one_line_has_one_line() {
         assert_eq!(one_line("a\nb\tc"), "a\\nb\\u{9}c");
+    }
+
+    #[test]
+    fn a_quotation_is_short() {
+        assert_eq!(quotable("a\nb"), "a\\nb");
+        assert_eq!(quotable(&"ä".repeat(4096)), format!("{}…", "ä".repeat(80)));
     }
 }

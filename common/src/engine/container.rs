@@ -6,6 +6,7 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use nix::unistd::{Pid, Uid};
 use serde::{Serialize, Serializer};
 
+use crate::output::one_line;
 use crate::target::EngineName;
 
 /// A container as its engine describes it: the same object in every tool's JSON.
@@ -143,11 +144,12 @@ impl Container {
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} container {} ({})", self.engine, self.name, self.short_id())
+        write!(f, "{} container {} ({})", self.engine, one_line(&self.name), self.short_id())
     }
 }
 
-fn ago(duration: SignedDuration) -> String {
+/// A stretch of time that has passed, as people say it: `3 minutes ago`.
+pub fn ago(duration: SignedDuration) -> String {
     let count = |number: i64, unit: &str| match number {
         1 => format!("1 {unit} ago"),
         number => format!("{number} {unit}s ago"),

@@ -16,7 +16,7 @@ mod state;
 
 use std::time::Duration;
 
-pub use container::{Container, Pod, Proof, Source, State};
+pub use container::{Container, Pod, Proof, Source, State, ago};
 pub use error::EngineError;
 
 pub use crate::target::EngineName;

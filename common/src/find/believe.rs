@@ -4,7 +4,9 @@
 
 use nix::unistd::{Pid, Uid};
 
-use crate::engine::Container;
+use super::FindError;
+use super::known::ended;
+use crate::engine::{Container, Source};
 use crate::namespace::{self, Kind, NamespaceError};
 use crate::process::{Process, ProcessError};
 
@@ -17,6 +19,21 @@ pub(super) enum Doubt {
     NotTheirs,
     /// We could not find out.
     Process(ProcessError),
+}
+
+impl Doubt {
+    /// What this doubt about `container` means to whoever asked for it.
+    pub(super) fn about(self, container: Container) -> FindError {
+        match self {
+            // A state file may be older than the container's end; an API is not.
+            Doubt::Gone if container.source == Source::State => {
+                FindError::NotRunning(Box::new(ended(container)))
+            }
+            Doubt::Gone => FindError::Exited(Box::new(container)),
+            Doubt::NotTheirs => FindError::NotTheirs(Box::new(container)),
+            Doubt::Process(error) => error.into(),
+        }
+    }
 }
 
 impl From<ProcessError> for Doubt {
@@ -87,6 +104,19 @@ fn cgroups_allow(cgroups: &[String], ours: &[String], id: &str) -> bool {
     let mut theirs =
         cgroups.iter().flat_map(|path| container_ids(path)).filter(|found| !ours.contains(found)).peekable();
     !is_container_id(id) || theirs.peek().is_none() || theirs.any(|found| found == id)
+}
+
+/// The container IDs in the process's cgroup paths, innermost first, without those that our own carry.
+pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError> {
+    let (theirs, ours) = (process.cgroups()?, own_cgroups());
+    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
+    let mut ids: Vec<String> = Vec::new();
+    for path in &theirs {
+        let foreign = container_ids(path).filter(|id| !ours.contains(id)).map(str::to_owned);
+        let new: Vec<String> = foreign.filter(|id| !ids.contains(id)).collect();
+        ids.extend(new.into_iter().rev());
+    }
+    Ok(ids)
 }
 
 /// Everything in a cgroup path that looks like a container's ID: `/docker/ID`, `docker-ID.scope`,

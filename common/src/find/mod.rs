@@ -2,6 +2,7 @@
 //! namespace held open. What an engine says about a PID is verified here, and only here.
 
 mod believe;
+mod known;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
-use believe::Doubt;
+pub use known::{Facts, Known, Listing, list, owner};
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, State, engines};
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, State, engines};
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
+use crate::output::one_line;
 use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target};
 
@@ -70,7 +72,7 @@ impl Found {
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// Nobody has such a container.
-    #[error("{target}: no such container (asked: {})", list(asked))]
+    #[error("{target}: no such container (asked: {})", names(asked))]
     NotFound {
         /// What was asked for.
         target: Target,
@@ -78,14 +80,20 @@ pub enum FindError {
         asked: Vec<EngineName>,
     },
     /// The container is there, but has no process.
-    #[error("{} is not running ({})", .0.name, .0.why_not_running(Timestamp::now()))]
+    #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
     NotRunning(Box<Container>),
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
-    #[error("{} exited while it was being looked up", .0.name)]
+    #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
     /// An ordinary user's engine claims a process that is not that user's.
-    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", .0.name, .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
+    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
     NotTheirs(Box<Container>),
+    /// No engine of this host knows the process.
+    #[error("PID {0}: is in no container")]
+    InNone(Pid),
+    /// There is no engine of that kind to ask.
+    #[error("no container engine is on this host")]
+    NoEngine,
     /// Several containers begin with these digits, or several engines have this name.
     #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
     Ambiguous {
@@ -122,7 +130,10 @@ impl From<FindError> for Failure {
         let message = Some(error.to_string());
         let no = |message| Failure { message, ..Failure::no("", "") };
         match error {
-            FindError::NotFound { .. } | FindError::Exited(_) | FindError::NoSuchLink(_) => no(message),
+            FindError::NotFound { .. }
+            | FindError::InNone(_)
+            | FindError::Exited(_)
+            | FindError::NoSuchLink(_) => no(message),
             FindError::NotRunning(container) => match container.state {
                 State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
@@ -130,9 +141,10 @@ impl From<FindError> for Failure {
             FindError::Ambiguous { .. } => {
                 Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
             }
-            FindError::Unsupported(_) | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
-                Failure { message, ..Failure::trouble("", "") }
-            }
+            FindError::Unsupported(_)
+            | FindError::NoEngine
+            | FindError::NotTheirs(_)
+            | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),
@@ -177,62 +189,71 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
     }
 }
 
+/// What engines said, all together.
+#[derive(Debug, Default)]
+struct Answers {
+    /// Every container once: Docker's are containerd's too, and Podman's are runc's.
+    hits: Vec<Container>,
+    /// Who answered.
+    answered: Vec<EngineName>,
+    /// Who is not on this host at all.
+    absent: Vec<EngineError>,
+    /// Who is, and could not be asked.
+    troubles: Vec<EngineError>,
+}
+
+fn ask(
+    engines: &[Box<dyn Engine>],
+    question: impl Fn(&dyn Engine) -> Result<Vec<Container>, EngineError>,
+) -> Answers {
+    let mut answers = Answers::default();
+    for engine in engines {
+        match question(engine.as_ref()) {
+            Ok(found) => {
+                answers.answered.push(engine.name());
+                for container in found {
+                    if answers.hits.iter().all(|hit| hit.id != container.id) {
+                        answers.hits.push(container);
+                    }
+                }
+            }
+            Err(absent @ EngineError::Absent { .. }) => answers.absent.push(absent),
+            Err(trouble) => answers.troubles.push(trouble),
+        }
+    }
+    answers.answered.dedup();
+    answers
+}
+
 fn find_container(
     engine: Option<EngineName>,
     target: &Target,
     asked: &Asked<'_>,
     timeout: Duration,
 ) -> Result<Found, FindError> {
-    let engines = engines(engine, timeout);
-    let mut hits: Vec<Container> = Vec::new();
-    let mut silent = Vec::new();
-    let mut troubles = Vec::new();
-    for engine in &engines {
-        match engine.find(asked) {
-            Ok(found) => {
-                for container in found {
-                    // Docker's containers are containerd's too, and Podman's are runc's: one is enough.
-                    if hits.iter().all(|hit| hit.id != container.id) {
-                        hits.push(container);
-                    }
-                }
-            }
-            Err(absent @ EngineError::Absent { .. }) => {
-                silent.push(engine.name());
-                troubles.push(absent);
-            }
-            Err(trouble) => troubles.push(trouble),
-        }
-    }
+    let mut answers = ask(&engines(engine, timeout), |engine| engine.find(asked));
     // A whole name or ID means more than the beginning of an ID.
     if let Asked::Name { name, .. } = asked {
         let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
-        if hits.iter().any(exact) {
-            hits.retain(exact);
+        if answers.hits.iter().any(exact) {
+            answers.hits.retain(exact);
         }
     }
-    match hits.len() {
-        0 => Err(nobody(target, &engines, &silent, troubles)),
-        1 => hold(hits.remove(0)),
-        _ => Err(FindError::Ambiguous { target: target.clone(), hits }),
+    match answers.hits.len() {
+        0 => Err(nobody(target, answers)),
+        1 => hold(answers.hits.remove(0)),
+        _ => Err(FindError::Ambiguous { target: target.clone(), hits: answers.hits }),
     }
 }
 
 /// Nobody has it. That is certain only if everybody who is here could be asked.
-fn nobody(
-    target: &Target,
-    engines: &[Box<dyn Engine>],
-    silent: &[EngineName],
-    troubles: Vec<EngineError>,
-) -> FindError {
-    let mut asked: Vec<EngineName> = engines.iter().map(|engine| engine.name()).collect();
-    asked.retain(|name| !silent.contains(name));
-    asked.dedup();
-    let serious = |error: &EngineError| !matches!(error, EngineError::Absent { .. });
-    let trouble = troubles.iter().position(serious).or_else(|| asked.is_empty().then_some(0));
-    match trouble.and_then(|at| troubles.into_iter().nth(at)) {
+fn nobody(target: &Target, answers: Answers) -> FindError {
+    match answers.troubles.into_iter().next() {
         Some(trouble) => trouble.into(),
-        None => FindError::NotFound { target: target.clone(), asked },
+        None if !answers.answered.is_empty() => {
+            FindError::NotFound { target: target.clone(), asked: answers.answered }
+        }
+        None => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
     }
 }
 
@@ -252,27 +273,37 @@ fn hold(container: Container) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match believe::process(&container, pid) {
         Ok(process) => Ok(Found { container: Some(container), place: Place::Process(process) }),
-        // A state file may be older than the container's end.
-        Err(Doubt::Gone) if container.source == Source::State => {
-            let ended = Container { pid: None, state: State::Exited, ..container };
-            Err(FindError::NotRunning(Box::new(ended)))
-        }
-        Err(Doubt::Gone) => Err(FindError::Exited(Box::new(container))),
-        Err(Doubt::NotTheirs) => Err(FindError::NotTheirs(Box::new(container))),
-        Err(Doubt::Process(error)) => Err(error.into()),
+        Err(doubt) => Err(doubt.about(container)),
     }
 }
 
+/// A hint is there to be pasted into a shell: a name that is none stays out of it.
 fn start_hint(container: &Container) -> String {
-    format!("{} start {}", container.engine, container.name)
+    let name = container.name.parse::<Name>();
+    format!("{} start {}", container.engine, name.as_ref().map_or(container.short_id(), Name::as_str))
 }
 
-fn list(engines: &[EngineName]) -> impl fmt::Display {
+fn names(engines: &[EngineName]) -> impl fmt::Display {
     engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn rows(hits: &[Container]) -> String {
     hits.iter()
-        .map(|hit| format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.name, hit.state))
+        .map(|hit| {
+            format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, one_line(&hit.name), hit.state)
+        })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
+        let target = "machine:web".parse().unwrap();
+        let error = find(&target, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(&error, FindError::NoEngine));
+        assert_eq!(Failure::from(error).status, crate::failure::Status::Trouble);
+    }
 }

@@ -7,7 +7,15 @@
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
-//! | `ip:172.17.0.5` `mac:…` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//!
+//! Of these, this version finds containers of Docker (`nginx`, `3f2a9c`, `docker:X`), processes and namespaces; the
+//! other forms are understood, and refused with a message.
+//!
+//! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
+//! that is no container, but a name under `/run/netns`, is that namespace. Where several containers fit, nothing is
+//! done and they are listed. An empty TARGET, or one that begins with `-`, is an error in every tool: what
+//! `$(cpid nope)` leaves behind never means the host.
 
 mod name;
 #[cfg(test)]
@@ -17,6 +25,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::output::quotable;
 
 pub use name::{LinkName, Mac, Name, NameError};
 
@@ -118,6 +128,15 @@ impl EngineName {
     }
 }
 
+impl FromStr for EngineName {
+    type Err = TargetError;
+
+    fn from_str(word: &str) -> Result<Self, TargetError> {
+        let known = EngineName::ALL.into_iter().find(|engine| engine.as_str() == word);
+        known.ok_or_else(|| TargetError::Engine(word.to_owned()))
+    }
+}
+
 impl fmt::Display for EngineName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -137,22 +156,25 @@ pub enum TargetError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// `engine:` is none that we know.
-    #[error("'{0}:' is no kind of TARGET; there are {kinds}", kinds = KINDS)]
+    #[error("'{}:' is no kind of TARGET; there are {KINDS}", quotable(.0))]
     Kind(String),
+    /// No engine has this name.
+    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, oci, lxc and machine")]
+    Engine(String),
     /// Digits that no kernel uses as a PID.
-    #[error("'{0}' is not a PID (1 to {PID_MAX_LIMIT})")]
+    #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]
     Pid(String),
     /// What follows the PID is no inode number.
-    #[error("'{0}' is not a pidfs inode number")]
+    #[error("'{}' is not a pidfs inode number", quotable(.0))]
     Inode(String),
     /// `pod:` with too many parts.
     #[error("a pod is pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]
     Pod,
     /// Not an IPv4 or IPv6 address.
-    #[error("'{0}' is not an IP address")]
+    #[error("'{}' is not an IP address", quotable(.0))]
     Ip(String),
     /// Not six bytes in hexadecimal.
-    #[error("'{0}' is not a MAC address")]
+    #[error("'{}' is not a MAC address", quotable(.0))]
     Mac(String),
 }
 
@@ -185,7 +207,7 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 }
 
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
-    if let Some(engine) = EngineName::ALL.into_iter().find(|engine| engine.as_str() == kind) {
+    if let Ok(engine) = kind.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
             Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
             _ => (None, rest),
