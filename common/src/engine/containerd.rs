@@ -13,7 +13,7 @@ use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::nerdctl::Names;
 use super::realm::Realm;
 use super::runtime::{self, Record};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, state};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, state};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Containerd;
@@ -25,8 +25,8 @@ const MOBY: &str = "moby";
 /// starts for itself where there is no other.
 const ROOTS: [&str; 3] = ["containerd", "k3s/containerd", "docker/containerd/daemon"];
 
-/// What drives the shims, and names the directory that their bundles are in; the layout of both is the same.
-/// The first is containerd's only one since 1.4 deprecated the second and 2.0 removed it.
+/// What drives the shims, and names the directory that their bundles are in. The layout of both is the same;
+/// 1.4 deprecated the second, 2.0 removed it.
 const DRIVERS: [&str; 2] = ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
 /// Where shims have their runtime keep its state below `/run`, whatever runtime that is (containerd,
@@ -76,10 +76,15 @@ impl Containerd {
 
     /// The container of one task; `None` when it was cleared away since.
     pub(super) fn of_id(&self, within: &str, id: &str) -> Result<Option<Container>, EngineError> {
-        let bundles = self.bundles(Some(within))?;
-        let Some(bundle) = bundles.all.iter().find(|bundle| bundle.id == id) else { return Ok(None) };
-        let role = bundles.role(bundle).ok().flatten();
-        self.container(&bundles, bundle, role.as_ref())
+        for directory in self.directories()? {
+            let directory = directory.join(within).join(id);
+            if directory.exists() {
+                let bundle = Bundle { within: within.to_owned(), id: id.to_owned(), directory };
+                let alone = Bundles { all: vec![bundle.clone()], dialect: role };
+                return self.container(&alone, &bundle, alone.role(&bundle).ok().flatten().as_ref());
+            }
+        }
+        Ok(None)
     }
 
     fn container(
@@ -103,21 +108,17 @@ impl Containerd {
         let of_pod = pod.as_ref().filter(|pod| pod.is_sandbox).map(|pod| pod.name.clone());
         let name = role.and_then(|role| role.container.clone()).or(of_pod);
         Ok(Some(Container {
-            engine: ENGINE,
-            id: bundle.id.clone(),
             name: name.unwrap_or_else(|| bundle.id.clone()),
             pid,
             state: now,
-            exit_code: None,
             started_at: record.as_ref().and_then(|record| record.created),
-            finished_at: None,
             image: role.and_then(|role| role.image.clone()),
-            source: Source::State,
             pod,
             proof: Proof {
                 start_time_ticks: record.and_then(|record| record.start_time_ticks),
                 ..Proof::word_of(self.realm.owner)
             },
+            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
         }))
     }
 
@@ -169,11 +170,10 @@ impl Engine for Containerd {
         let mut containers = Vec::new();
         for bundle in &bundles.all {
             let role = bundles.role(bundle).ok().flatten();
-            let container = match self.container(&bundles, bundle, role.as_ref()) {
-                Ok(Some(container)) => container,
-                Ok(None) => continue,
-                Err(_) => self.damaged(bundle),
-            };
+            // Asking for one that is damaged by its ID says why.
+            let made = self.container(&bundles, bundle, role.as_ref());
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            let Some(container) = made.unwrap_or_else(|_| Some(damaged())) else { continue };
             containers.push(match names.get(&(bundle.within.clone(), bundle.id.clone())) {
                 Some(name) => Container { engine: EngineName::Nerdctl, name: name.clone(), ..container },
                 None => container,
@@ -183,28 +183,8 @@ impl Engine for Containerd {
     }
 }
 
-impl Containerd {
-    /// One whose state makes no sense: it is there, and that is all. Asking for it by its ID says why.
-    fn damaged(&self, bundle: &Bundle) -> Container {
-        Container {
-            engine: ENGINE,
-            id: bundle.id.clone(),
-            name: bundle.id.clone(),
-            pid: None,
-            state: State::Dead,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: Source::State,
-            pod: None,
-            proof: Proof::word_of(self.realm.owner),
-        }
-    }
-}
-
 /// containerd's annotations (`internal/cri/annotations/annotations.go`; `pkg/cri/annotations` before 2.0).
-/// Before 1.5 containers had their type and their sandbox's ID only.
+/// Since 1.5 a container's own tell its pod; those of 1.4 tell its name and whose sandbox it shares.
 fn role(annotations: &Annotations) -> Option<Role> {
     let of = |key: &str| annotations.get(&format!("io.kubernetes.cri.{key}")).cloned();
     let is_sandbox = of("container-type")? == "sandbox";

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::realm::Realm;
 use super::runtime;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, api, state};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, api, state};
 
 const ENGINE: EngineName = EngineName::Crio;
 
@@ -77,18 +77,16 @@ impl Crio {
         let pod = bundles.pod(bundle, role);
         let of_pod = pod.as_ref().filter(|_| role.is_sandbox).map(|pod| pod.name.clone());
         Ok(Some(Container {
-            engine: ENGINE,
-            id: bundle.id.clone(),
             name: role.container.clone().or(of_pod).unwrap_or_else(|| bundle.id.clone()),
             pid,
             exit_code: runs.exit_code.filter(|_| now == State::Exited),
             started_at: runs.started.as_deref().and_then(api::time),
             finished_at: runs.finished.as_deref().and_then(api::time),
             image: role.image.clone(),
-            source: Source::State,
             pod,
             state: now,
             proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.realm.owner) },
+            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
         }))
     }
 }
@@ -121,11 +119,15 @@ impl Engine for Crio {
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let bundles = self.bundles()?;
-        let made = bundles.all.iter().filter_map(|bundle| {
-            let role = bundles.role(bundle).ok()?;
-            self.container(&bundles, bundle, role.as_ref()).transpose()
-        });
-        made.collect()
+        let mut containers = Vec::new();
+        for bundle in &bundles.all {
+            // What cannot be read is as likely Podman's.
+            let Ok(Some(role)) = bundles.role(bundle) else { continue };
+            let made = self.container(&bundles, bundle, Some(&role));
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            containers.extend(made.unwrap_or_else(|_| Some(damaged())));
+        }
+        Ok(containers)
     }
 }
 

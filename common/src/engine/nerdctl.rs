@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::containerd::Containerd;
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, api, state};
+use super::{Asked, Container, Engine, EngineError, EngineName, State, api, state};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Nerdctl;
@@ -121,20 +121,8 @@ impl Nerdctl {
         let file = store.join("containers").join(within).join(id).join("lifecycle.json");
         let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
         let started_at = lifecycle.started_at.as_deref().and_then(api::time);
-        Container {
-            engine: ENGINE,
-            id: id.to_owned(),
-            name: id.to_owned(),
-            pid: None,
-            state: if started_at.is_some() { State::Exited } else { State::Created },
-            exit_code: None,
-            started_at,
-            finished_at: None,
-            image: None,
-            source: Source::State,
-            pod: None,
-            proof: Proof::word_of(self.realm.owner),
-        }
+        let state = if started_at.is_some() { State::Exited } else { State::Created };
+        Container { state, started_at, ..Container::unknown(ENGINE, id, self.realm.owner) }
     }
 }
 
@@ -174,7 +162,9 @@ impl Engine for Nerdctl {
         for store in self.stores()? {
             for within in state::words(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
-                    containers.push(self.container(&store, within.as_str(), &id, name)?);
+                    let container = self.container(&store, within.as_str(), &id, name.clone());
+                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.realm.owner) };
+                    containers.push(container.unwrap_or_else(|_| damaged()));
                 }
             }
         }

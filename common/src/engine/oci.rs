@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, runtime, state};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime, state};
 
 const ENGINE: EngineName = EngineName::Oci;
 
@@ -43,26 +43,8 @@ impl Oci {
             state: record.state,
             started_at: record.created.filter(|_| record.state != State::Created),
             proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.realm.owner) },
-            ..self.unknown(id)
+            ..Container::unknown(ENGINE, id, self.realm.owner)
         }))
-    }
-
-    /// One of which there is nothing to say.
-    fn unknown(&self, id: &str) -> Container {
-        Container {
-            engine: ENGINE,
-            id: id.to_owned(),
-            name: id.to_owned(),
-            pid: None,
-            state: State::Dead,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: Source::State,
-            pod: None,
-            proof: Proof::word_of(self.realm.owner),
-        }
     }
 }
 
@@ -88,7 +70,8 @@ impl Engine for Oci {
             for id in state::words(&root)? {
                 // Asking for one that is damaged by its ID says why.
                 let made = self.container(&root.join(id.as_str()), id.as_str());
-                containers.extend(made.unwrap_or_else(|_| Some(self.unknown(id.as_str()))));
+                let damaged = || Container::unknown(ENGINE, id.as_str(), self.realm.owner);
+                containers.extend(made.unwrap_or_else(|_| Some(damaged())));
             }
         }
         Ok(containers)

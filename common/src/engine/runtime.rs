@@ -9,7 +9,8 @@
 //!
 //! A container that was made and not started has an `exec.fifo` beside it, on which its process waits.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
@@ -40,6 +41,30 @@ struct File {
     created: Option<String>,
     /// Only youki's says.
     status: Option<String>,
+    /// runc's, by hierarchy, the unified one under the empty name; whole paths.
+    cgroup_paths: Option<BTreeMap<String, PathBuf>>,
+    /// crun's, below each hierarchy's root.
+    #[serde(rename = "cgroup-path")]
+    cgroup_path: Option<PathBuf>,
+}
+
+impl File {
+    /// Whether the cgroup freezer holds its processes: pausing changes nothing in the state.
+    fn is_frozen(&self) -> bool {
+        let crun = self.cgroup_path.iter().flat_map(|path| {
+            let path = path.strip_prefix("/").unwrap_or(path);
+            ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup"].map(|root| Path::new(root).join(path))
+        });
+        let runc = self.cgroup_paths.iter().flatten();
+        let runc =
+            runc.filter(|(name, _)| ["", "freezer"].contains(&name.as_str())).map(|(_, path)| path.clone());
+        let says = |file: PathBuf, word| {
+            state::read(&file).is_ok_and(|text| text.is_some_and(|text| state::mentions(&text, word)))
+        };
+        crun.chain(runc).any(|cgroup| {
+            says(cgroup.join("cgroup.events"), "frozen 1") || says(cgroup.join("freezer.state"), "FROZEN")
+        })
+    }
 }
 
 /// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
@@ -63,6 +88,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
             Some("paused") => State::Paused,
             Some("stopped") => State::Exited,
             _ if now == State::Running && waits() => State::Created,
+            _ if now == State::Running && found.is_frozen() => State::Paused,
             _ => now,
         };
         let state = if now == State::Running { told } else { now };
