@@ -3,9 +3,14 @@
 
 mod api;
 mod container;
+mod containerd;
+mod cri;
+mod crio;
 mod docker;
 mod either;
 mod error;
+mod nerdctl;
+mod oci;
 mod podman;
 mod realm;
 mod runtime;
@@ -81,12 +86,17 @@ pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Eng
 }
 
 fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
-    fn boxed<E: Engine + 'static>(engine: E) -> Box<dyn Engine> {
-        Box::new(engine)
-    }
     match name {
-        EngineName::Docker => docker::all(realms, timeout).into_iter().map(boxed).collect(),
-        EngineName::Podman => podman::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Docker => boxed(docker::all(realms, timeout)),
+        EngineName::Podman => boxed(podman::all(realms, timeout)),
+        EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
+        EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
+        EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
+        EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
         _ => vec![],
     }
+}
+
+fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
+    engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
 }

@@ -1,93 +1,118 @@
-//! What a low-level runtime (runc, crun) keeps of one container in a directory of its own: the only place on
-//! disk that tells when the first process started, and that is gone as soon as that process is cleaned up.
+//! What the OCI runtimes runc, crun and youki write of a container into its state directory. They are what
+//! engines start containers with, and what people run by hand.
+//!
+//! | runtime | file | source |
+//! |---|---|---|
+//! | runc | `state.json`: `init_process_pid`, `init_process_start` | runc, `libcontainer/container.go`, `BaseState` |
+//! | crun | `status`: `pid`, `process-start-time` | crun, `src/libcrun/status.c` |
+//! | youki | `state.json`: `pid`, `status` | youki, `crates/libcontainer/src/container/state.rs` |
+//!
+//! A container that was made and not started has an `exec.fifo` beside it, on which its process waits.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use jiff::Timestamp;
 use nix::unistd::Pid;
 use serde::Deserialize;
 
-use super::{EngineError, State, state};
+use super::{EngineError, State, api, state};
+use crate::process::{Process, ProcessError};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// A container's first process, as its runtime knows it.
-#[derive(Debug)]
-pub(super) struct Init {
-    pub pid: Pid,
-    /// In clock ticks since boot, field 22 of `/proc/PID/stat`.
-    pub start_time_ticks: u64,
-    /// Created, running or paused.
+/// A container as its runtime wrote it down, with what has become of its process since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Its first process, if that is still there.
+    pub pid: Option<Pid>,
+    /// When that process started, in clock ticks since boot.
+    pub start_time_ticks: Option<u64>,
+    /// When the container, and with it that process, was made.
+    pub created: Option<Timestamp>,
+    /// What can be told from the disk and the process.
     pub state: State,
 }
 
-/// runc's `state.json` (libcontainer's `State`), as far as we need it.
 #[derive(Deserialize)]
-struct Runc {
-    init_process_pid: i32,
-    init_process_start: u64,
-    #[serde(default)]
-    cgroup_paths: HashMap<String, PathBuf>,
-}
-
-/// crun's `status` (`libcrun_container_status_s`), as far as we need it.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Crun {
-    pid: i32,
-    process_start_time: u64,
-    #[serde(default)]
+struct File {
+    #[serde(alias = "init_process_pid")]
+    pid: Option<i32>,
+    #[serde(alias = "init_process_start", alias = "process-start-time")]
+    start_time_ticks: Option<u64>,
+    created: Option<String>,
+    /// Only youki's says.
+    status: Option<String>,
+    /// runc's, by hierarchy, the unified one under the empty name; whole paths.
+    cgroup_paths: Option<BTreeMap<String, PathBuf>>,
+    /// crun's, below each hierarchy's root.
+    #[serde(rename = "cgroup-path")]
     cgroup_path: Option<PathBuf>,
 }
 
-/// The first process of the container whose runtime uses `directory`, such as `/run/runc/ID`; `None` when
-/// no runtime has such a container.
+impl File {
+    /// Whether the cgroup freezer holds its processes: pausing changes nothing in the state.
+    fn is_frozen(&self) -> bool {
+        let crun = self.cgroup_path.iter().flat_map(|path| {
+            let path = path.strip_prefix("/").unwrap_or(path);
+            ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup"].map(|root| Path::new(root).join(path))
+        });
+        let runc = self.cgroup_paths.iter().flatten();
+        let runc =
+            runc.filter(|(name, _)| ["", "freezer"].contains(&name.as_str())).map(|(_, path)| path.clone());
+        let says = |file: PathBuf, word| {
+            state::read(&file).is_ok_and(|text| text.is_some_and(|text| state::mentions(&text, word)))
+        };
+        // An ordinary user may have written those paths.
+        let is_one = |cgroup: &PathBuf| {
+            cgroup.starts_with(CGROUPS) && !cgroup.components().any(|part| part == Component::ParentDir)
+        };
+        crun.chain(runc).filter(is_one).any(|cgroup| {
+            says(cgroup.join("cgroup.events"), "frozen 1") || says(cgroup.join("freezer.state"), "FROZEN")
+        })
+    }
+}
+
+/// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
 ///
 /// # Errors
-/// As [`state::json`].
-pub(super) fn init(directory: &Path) -> Result<Option<Init>, EngineError> {
-    let (pid, start_time_ticks, cgroups) =
-        if let Some(runc) = state::json::<Runc>(&directory.join("state.json"))? {
-            (runc.init_process_pid, runc.init_process_start, runc.freezers())
-        } else if let Some(crun) = state::json::<Crun>(&directory.join("status"))? {
-            (crun.pid, crun.process_start_time, crun.freezers())
-        } else {
-            return Ok(None);
+/// `Unreadable`, or `File` when what is there makes no sense.
+pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
+    for name in ["state.json", "status"] {
+        let file = directory.join(name);
+        let Some(found) = state::json::<File>(&file)? else { continue };
+        // Runtimes write 0 while they make, and youki leaves the number out.
+        let pid = found.pid.filter(|pid| *pid != 0);
+        if pid.is_some_and(|pid| pid < 0) {
+            return Err(state::wrong(&file, "has no PID that makes sense"));
+        }
+        let ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
+        let (pid, now) = what_became_of(pid.map(Pid::from_raw), ticks);
+        let waits = || directory.join("exec.fifo").exists();
+        let told = match found.status.as_deref() {
+            Some("creating" | "created") => State::Created,
+            Some("paused") => State::Paused,
+            Some("stopped") => State::Exited,
+            _ if now == State::Running && waits() => State::Created,
+            _ if now == State::Running && found.is_frozen() => State::Paused,
+            _ => now,
         };
-    let state = match () {
-        // The first process waits on this pipe for `start`, and the runtime removes it then.
-        () if directory.join("exec.fifo").exists() => State::Created,
-        () if cgroups.iter().any(|cgroup| is_frozen(cgroup)) => State::Paused,
-        () => State::Running,
-    };
-    Ok((pid > 0).then(|| Init { pid: Pid::from_raw(pid), start_time_ticks, state }))
-}
-
-impl Runc {
-    /// Paths by controller; cgroup v2 has one path, under the empty name.
-    fn freezers(self) -> Vec<PathBuf> {
-        let wanted = |name: &str| name == "freezer" || name.is_empty();
-        self.cgroup_paths.into_iter().filter(|(name, _)| wanted(name)).map(|(_, path)| path).collect()
+        let state = if now == State::Running { told } else { now };
+        let created = found.created.as_deref().and_then(api::time);
+        return Ok(Some(Record { pid, start_time_ticks: ticks, created, state }));
     }
+    Ok(None)
 }
 
-impl Crun {
-    /// One path, below every hierarchy.
-    fn freezers(self) -> Vec<PathBuf> {
-        let Some(path) = self.cgroup_path else { return vec![] };
-        let below = path.strip_prefix("/").unwrap_or(&path);
-        [CGROUPS, "/sys/fs/cgroup/freezer"].map(|hierarchy| Path::new(hierarchy).join(below)).into()
+/// The PID if that process is still there, and what a container is whose state names it. Its engine may be
+/// gone, so that nobody has written down the end of it; whether the process is the container's is for
+/// `find` to say.
+pub(super) fn what_became_of(pid: Option<Pid>, start_time_ticks: Option<u64>) -> (Option<Pid>, State) {
+    let Some(pid) = pid else { return (None, State::Created) };
+    let started = || Process::open(pid)?.start_time_ticks();
+    match (started(), start_time_ticks) {
+        (Err(ProcessError::Gone(_)), _) => (None, State::Exited),
+        (Ok(now), Some(then)) if now != then => (None, State::Exited),
+        _ => (Some(pid), State::Running),
     }
-}
-
-/// Whether the cgroup is frozen: `freezer.state` in version 1, `cgroup.freeze` in version 2
-/// (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst).
-fn is_frozen(cgroup: &Path) -> bool {
-    // An ordinary user may have written that path.
-    let is_one =
-        cgroup.starts_with(CGROUPS) && cgroup.components().all(|part| !matches!(part, Component::ParentDir));
-    let says = |file: &str, word: &[u8]| {
-        state::read(&cgroup.join(file)).ok().flatten().is_some_and(|text| text.starts_with(word))
-    };
-    is_one && (says("cgroup.freeze", b"1") || says("freezer.state", b"FR"))
 }

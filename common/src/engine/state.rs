@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::EngineError;
+use crate::target::Name;
 
 /// No engine writes a state file near this size.
 pub(super) const MOST_BYTES: u64 = 8 << 20;
@@ -62,6 +63,16 @@ pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, EngineError> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Those of [`names`] that could be a container's, its ID's or a namespace's; an engine's own notes, and what
+/// it is about to remove, begin with a dot.
+///
+/// # Errors
+/// As [`names`].
+pub(super) fn words(directory: &Path) -> Result<Vec<Name>, EngineError> {
+    let word = |name: OsString| name.to_str().filter(|name| !name.starts_with('.'))?.parse().ok();
+    Ok(names(directory)?.into_iter().filter_map(word).collect())
 }
 
 /// A file that is wrong, and why.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::super::either::Disk;
 use super::super::realm::{Realm, rooted};
-use super::super::runtime::{self, Init};
+use super::super::runtime::{self, Record};
 use super::super::{Container, EngineError, Proof, Source, State, api, state};
 use super::ENGINE;
 use crate::target::Name;
@@ -200,19 +200,19 @@ impl Places {
             };
             // The bundle's number is older than the runtime's while the container starts again.
             return Ok(Some(match self.runtime(id)? {
-                Some(init) => (init.pid, Some(init.start_time_ticks)),
+                Some(record) => (record.pid.unwrap_or(Pid::from_raw(pid)), record.start_time_ticks),
                 None => (Pid::from_raw(pid), None),
             }));
         }
         Ok(None)
     }
 
-    fn runtime(&self, id: &str) -> Result<Option<Init>, EngineError> {
+    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
         for name in state::names(&self.runtimes)? {
             if name.as_encoded_bytes().starts_with(b"runtime-")
-                && let Some(init) = runtime::init(&self.runtimes.join(name).join("moby").join(id))?
+                && let Some(record) = runtime::read(&self.runtimes.join(name).join("moby").join(id))?
             {
-                return Ok(Some(init));
+                return Ok(Some(record));
             }
         }
         Ok(None)

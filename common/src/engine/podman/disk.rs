@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::super::either::Disk;
 use super::super::realm::Realm;
-use super::super::runtime::{self, Init};
+use super::super::runtime::{self, Record};
 use super::super::{Container, EngineError, Proof, Source, State, state};
 use super::ENGINE;
 use crate::target::Name;
@@ -144,12 +144,13 @@ impl PodmanDisk {
         let (kept, running) = (kept.join("userdata"), running.join("userdata"));
         let pidfile = running.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
-        if let Some(init) = self.runtime(id)? {
-            let started_at = (init.state != State::Created).then(|| written(&pidfile)).flatten();
+        if let Some(record) = self.runtime(id)? {
+            let Some(pid) = record.pid else { return self.ended(&kept, &pidfile, id) };
+            let started_at = (record.state != State::Created).then(|| written(&pidfile)).flatten();
             return Ok(Life {
-                state: Some(init.state),
-                pid: Some(init.pid),
-                start_time_ticks: Some(init.start_time_ticks),
+                state: Some(record.state),
+                pid: Some(pid),
+                start_time_ticks: record.start_time_ticks,
                 started_at,
                 ..Life::default()
             });
@@ -182,10 +183,10 @@ impl PodmanDisk {
         })
     }
 
-    fn runtime(&self, id: &str) -> Result<Option<Init>, EngineError> {
+    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
         for runtime in &self.runtimes {
-            if let Some(init) = runtime::init(&runtime.join(id))? {
-                return Ok(Some(init));
+            if let Some(record) = runtime::read(&runtime.join(id))? {
+                return Ok(Some(record));
             }
         }
         Ok(None)
