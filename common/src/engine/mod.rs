@@ -5,6 +5,8 @@ mod api;
 mod container;
 mod docker;
 mod error;
+mod lxc;
+mod machine;
 mod realm;
 mod state;
 
@@ -81,6 +83,12 @@ fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn
     let boxed = |engine: docker::Docker| -> Box<dyn Engine> { Box::new(engine) };
     match name {
         EngineName::Docker => docker::Docker::all(realms, timeout).into_iter().map(boxed).collect(),
+        EngineName::Lxc => {
+            lxc::Lxc::all(realms, timeout).into_iter().map(|engine| Box::new(engine) as _).collect()
+        }
+        EngineName::Machine => {
+            machine::Machines::all(realms).into_iter().map(|engine| Box::new(engine) as _).collect()
+        }
         _ => vec![],
     }
 }

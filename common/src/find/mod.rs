@@ -277,7 +277,12 @@ fn hold(container: Container) -> Result<Found, FindError> {
 }
 
 fn start_hint(container: &Container) -> String {
-    format!("{} start {}", container.engine, container.name)
+    match container.engine {
+        // lxc(1) is another program, of LXD.
+        EngineName::Lxc => format!("lxc-start {}", container.name),
+        EngineName::Machine => format!("machinectl start {}", container.name),
+        engine => format!("{engine} start {}", container.name),
+    }
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
