@@ -1,6 +1,7 @@
 //! Docker: through its API or, where that does not answer, its state on disk.
 
 use std::env;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,6 +56,10 @@ impl Engine for Docker {
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let api = self.api.as_ref().map_err(Clone::clone)?;
         api.ids("")?.iter().map(|id| api.inspect(id)).collect()
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.api.as_ref().ok()?.events()
     }
 }
 
