@@ -1,7 +1,9 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+use std::time::Duration;
+
 use clap::Parser;
-use common::cli::{FindOptions, TARGETS};
+use common::cli::{FindOptions, TARGETS, duration};
 use common::target::{EngineName, Target};
 
 /// Print the PID of a container's first process
@@ -48,6 +50,13 @@ pub struct Cli {
     /// End each PID with a NUL byte, not a line feed
     #[arg(short = '0', long)]
     pub null: bool,
+
+    /// Wait this long for every TARGET to run: 500ms, 30s, 5m
+    ///
+    /// For a container that does not run, or is not there, or whose engine is not there, yet. It sleeps until
+    /// something changes. What does not run by then is an error, as without --wait.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "of"], value_parser = duration)]
+    pub wait: Option<Duration>,
 
     /// Ask only this engine: docker, podman, containerd…
     #[arg(long, value_name = "ENGINE")]
