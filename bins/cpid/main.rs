@@ -7,8 +7,8 @@ mod wait;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::Cli;
+use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, owner};
 use common::target::Target;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    let wanted = Cli::parse();
+    let wanted: Cli = parse()?;
     match &wanted.of {
         Some(process) => of(process, &wanted),
         None if wanted.list => all(&wanted),

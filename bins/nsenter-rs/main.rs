@@ -10,8 +10,8 @@ mod supervise;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::Cli;
+use common::cli::parse;
 use common::failure::{self, Failure};
 use plan::{Plan, Wanted};
 use source::Source;
@@ -22,11 +22,7 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| {
-        let _ = error.print();
-        std::process::exit(if error.use_stderr() { i32::from(OWN_FAILURE) } else { 0 })
-    });
-    enter_and_run(&cli).unwrap_or_else(|failure| {
+    parse().and_then(|cli| enter_and_run(&cli)).unwrap_or_else(|failure| {
         failure::report(TOOL, &failure);
         ExitCode::from(OWN_FAILURE)
     })

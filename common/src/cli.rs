@@ -1,11 +1,14 @@
 //! The options that tools share, and what their help says alike.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, Parser, ValueHint};
 
-use crate::failure::say;
+use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, Found, find};
+use crate::output::quotable;
 use crate::target::Target;
 
 /// What every tool's `--help` says about a TARGET; the manual has the whole grammar.
@@ -23,6 +26,7 @@ pub struct FindOptions {
     /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
     /// and not an answer.
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
+    #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
 
     /// Say on stderr what was found, and how
@@ -53,4 +57,65 @@ impl FindOptions {
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+/// What the user said, or why it makes no sense, as a failure like all others: with the tool's name in front,
+/// and nothing of what was typed able to drive a terminal. `--help` and `--version` end the process.
+///
+/// # Errors
+/// Trouble, with the usage below it.
+pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
+    parse_from(std::env::args_os())
+}
+
+fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
+    Cli::try_parse_from(arguments)
+        .map_err(|error| if error.use_stderr() { usage(error) } else { error.exit() })
+}
+
+fn usage(mut error: clap::Error) -> Failure {
+    let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in typed {
+        if let (ContextKind::InvalidValue | ContextKind::InvalidArg, ContextValue::String(text)) =
+            (kind, value)
+        {
+            error.insert(kind, ContextValue::String(quotable(&text)));
+        }
+    }
+    // `-- -t` is no better a TARGET than `-t`.
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+    }
+    let text = error.render().to_string();
+    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text).to_owned();
+    Failure { status: Status::Trouble, message: Some(message), hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[arg(long)]
+        number: u8,
+    }
+
+    fn said(value: &str) -> String {
+        let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
+        assert_eq!(failure.status, Status::Trouble);
+        failure.message.unwrap()
+    }
+
+    #[test]
+    fn what_was_typed_is_quoted_harmlessly_and_in_short() {
+        assert!(said("a\nb\x1b").starts_with("invalid value 'a\\nb\\u{1b}' for '--number <NUMBER>'"));
+        assert!(said(&"9".repeat(4096)).len() < 300);
+    }
+
+    #[test]
+    fn an_option_that_does_not_exist_is_not_offered_as_a_value() {
+        let failure = parse_from::<Cli>(["tool", "-x"].map(OsString::from)).unwrap_err();
+        assert!(!failure.message.unwrap().contains("tip"));
+    }
 }

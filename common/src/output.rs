@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io::{self, IsTerminal};
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 /// `text` with everything that a terminal would obey, or that would show it in another order, spelled out:
 /// control characters (also the C1 ones) and bidirectional overrides become `\u{1b}`; line feeds stay.
@@ -29,6 +32,38 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// What somebody typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
+pub fn quotable(text: &str) -> String {
+    const LENGTH: usize = 80;
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", one_line(&text[..end])),
+        None => one_line(text).into_owned(),
+    }
+}
+
+/// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
+/// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
+/// terminal, because people copy from them.
+pub fn table<const N: usize>(header: [&str; N], numbers: &[usize], whole: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
+        && io::stdout().is_terminal()
+    {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if at < whole {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        if numbers.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
 fn is_harmful(c: char) -> bool {
     let bidirectional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -52,5 +87,11 @@ mod tests {
     #[test]
     fn one_line_has_one_line() {
         assert_eq!(one_line("a\nb\tc"), "a\\nb\\u{9}c");
+    }
+
+    #[test]
+    fn a_quotation_is_short() {
+        assert_eq!(quotable("a\nb"), "a\\nb");
+        assert_eq!(quotable(&"ä".repeat(4096)), format!("{}…", "ä".repeat(80)));
     }
 }

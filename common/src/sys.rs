@@ -5,11 +5,11 @@ use std::ffi::c_int;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::Result;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
+use nix::{NixPath, Result};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
 /// Close-on-exec is always set by the kernel.
@@ -90,6 +90,51 @@ pub fn receive(socket: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<(u
         }
     }
     Ok((message.bytes, descriptors))
+}
+
+/// A private copy of the mount at `path`, without what is mounted below it: what those mounts hide can be
+/// seen in it.
+///
+/// Linux 5.2, [open_tree(2)](https://man7.org/linux/man-pages/man2/open_tree.2.html).
+pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: with_nix_path passes a NUL-terminated path that outlives the call.
+    let fd = path.with_nix_path(|path| unsafe {
+        libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags)
+    })?;
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
+/// keeps none alive.
+///
+/// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
+/// EOPNOTSUPP before.
+pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
+    /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/nsfs.h).
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: c_int,
+        id: [u8; 16],
+    }
+    let mut handle = Handle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut mount_id: c_int = 0;
+    // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
+    // the header, and one int; all of it outlives the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            namespace.as_raw_fd(),
+            c"".as_ptr(),
+            &raw mut handle,
+            &raw mut mount_id,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::result(done).map(|_| handle.id)
 }
 
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.

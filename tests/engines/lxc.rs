@@ -52,7 +52,8 @@ impl Drop for RealContainer<'_> {
 
 fn with_lxc() -> Result<World, Missing> {
     let world = World::get()?;
-    let there = world.command("lxc-start").arg("--version").run().status.is_some_and(|status| status.success());
+    let there =
+        world.command("lxc-start").arg("--version").run().status.is_some_and(|status| status.success());
     there.then_some(world).ok_or_else(|| Missing::Fixable("no LXC in this world".into()))
 }
 
@@ -278,7 +279,9 @@ fn a_stranger_on_the_containers_socket_is_not_believed() {
     need!(program("perl", "perl-base"));
     need!(program("setpriv", "util-linux"));
     let mut squatter = tools::in_clean_environment(Command::new("setpriv"));
-    squatter.args(["--reuid=12345", "--clear-groups", "perl", "-e", SQUATTER]).arg(host.web().join("command"));
+    squatter
+        .args(["--reuid=12345", "--clear-groups", "perl", "-e", SQUATTER])
+        .arg(host.web().join("command"));
     let squatter = squatter.start();
     squatter.wait_for("ready");
     host.cpid().fails_with(2).stdout_is("").stderr_has("user 12345's");

@@ -70,7 +70,8 @@ fn a_machine_is_listed_once_whatever_its_other_names() {
     host.machine("web", "container", "");
     host.machine("windows", "vm", "");
     let listed = host.cpid(&["--list", "--json", "--engine", "machine"]).ok().json();
-    let names: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["web"]);
 }
 
@@ -103,7 +104,13 @@ fn a_users_machine_is_that_users_claim() {
 fn files_that_make_no_sense_are_no_panic_and_no_process() {
     let host = Host::new();
     let machines = host.root.path("run/systemd/machines");
-    for text in ["", "CLASS=container\nLEADER=x\n", "CLASS=container\nLEADER=-1", "CLASS=\"container\nLEADER", "\u{0}=\n"] {
+    for text in [
+        "",
+        "CLASS=container\nLEADER=x\n",
+        "CLASS=container\nLEADER=-1",
+        "CLASS=\"container\nLEADER",
+        "\u{0}=\n",
+    ] {
         fs::write(machines.join("web"), text).unwrap();
         host.cpid(&["machine:web"]).fails_with(1).stdout_is("");
     }

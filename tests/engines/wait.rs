@@ -60,7 +60,11 @@ impl Drop for Host {
 /// Until the process sleeps in poll(2), so that what comes next must wake it.
 fn asleep(pid: i32) {
     let until = Instant::now() + Duration::from_secs(20);
-    let poll = [nix::libc::SYS_ppoll, #[cfg(target_arch = "x86_64")] nix::libc::SYS_poll];
+    let poll = [
+        nix::libc::SYS_ppoll,
+        #[cfg(target_arch = "x86_64")]
+        nix::libc::SYS_poll,
+    ];
     let in_poll = || {
         let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
         let number = call.split(' ').next().and_then(|number| number.parse().ok());
@@ -76,7 +80,8 @@ fn asleep(pid: i32) {
 fn what_runs_already_is_not_waited_for() {
     let host = Host::new();
     host.register("web");
-    let ran = host.cpid(&["--wait", "20s", "machine:web"]).run().ok().stdout_is(&format!("{}\n", host.leader.id()));
+    let ran =
+        host.cpid(&["--wait", "20s", "machine:web"]).run().ok().stdout_is(&format!("{}\n", host.leader.id()));
     assert!(ran.took < Duration::from_secs(10), "{ran}");
 }
 
@@ -145,8 +150,11 @@ fn while_it_waits_it_sleeps() {
 fn what_time_does_not_heal_is_not_waited_for() {
     let host = Host::new();
     fs::create_dir_all(host.machines()).unwrap();
-    fs::write(host.machines().join("web"), format!("LEADER={}\nCLASS=container\nUID=12345\n", host.leader.id()))
-        .unwrap();
+    fs::write(
+        host.machines().join("web"),
+        format!("LEADER={}\nCLASS=container\nUID=12345\n", host.leader.id()),
+    )
+    .unwrap();
     let ran = host.cpid(&["--wait", "20s", "machine:web"]).run().fails_with(2).stderr_has("12345");
     assert!(ran.took < Duration::from_secs(10), "{ran}");
 }

@@ -4,7 +4,6 @@
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
 //! version is taken by all of them, and negotiating one costs more than the question.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
@@ -64,14 +63,14 @@ impl Api {
 
     /// The IDs of all containers, running or not, that begin with `prefix`.
     ///
+    /// The daemon's own filter by ID is of no use: a prefix that several have matches none of them.
+    ///
     /// # Errors
     /// [`EngineError`].
     pub(super) fn ids(&self, prefix: &str) -> Result<Vec<String>, EngineError> {
-        let filters = HashMap::from([("id", vec![prefix])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let options = ListContainersOptionsBuilder::new().all(true).build();
         let listed = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
         let ids = listed.into_iter().filter_map(|container| container.id);
-        // The daemon takes the filter for a regular expression that may match anywhere.
         Ok(ids.filter(|id| id.starts_with(prefix)).collect())
     }
 
@@ -137,14 +136,17 @@ impl Api {
     fn container(&self, answer: ContainerInspectResponse) -> Result<Container, EngineError> {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
+        let pid = state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
+        // While it runs the API still tells how the run before ended.
+        let over = pid.is_none();
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
-            pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
-            exit_code: state.exit_code,
+            pid,
+            exit_code: state.exit_code.filter(|_| over),
             started_at: state.started_at.as_deref().and_then(time),
-            finished_at: state.finished_at.as_deref().and_then(time),
+            finished_at: state.finished_at.as_deref().and_then(time).filter(|_| over),
             image: answer.config.and_then(|config| config.image),
             source: Source::Api,
             pod: None,

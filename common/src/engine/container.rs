@@ -6,13 +6,13 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use nix::unistd::{Pid, Uid};
 use serde::{Serialize, Serializer};
 
+use crate::output::one_line;
 use crate::target::EngineName;
 
 /// A container as its engine describes it: the same object in every tool's JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
     /// Whose it is.
-    #[serde(serialize_with = "as_text")]
     pub engine: EngineName,
     /// The whole ID; 64 hexadecimal digits for most engines.
     pub id: String,
@@ -143,7 +143,7 @@ impl Container {
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} container {} ({})", self.engine, self.name, self.short_id())
+        write!(f, "{} container {} ({})", self.engine, one_line(&self.name), self.short_id())
     }
 }
 
@@ -162,10 +162,6 @@ pub fn ago(duration: SignedDuration) -> String {
         3_600..86_400 => count(seconds / 3_600, "hour"),
         _ => count(seconds / 86_400, "day"),
     }
-}
-
-fn as_text<S: Serializer>(engine: &EngineName, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(engine.as_str())
 }
 
 #[expect(clippy::ref_option, reason = "serde gives the field by reference")]

@@ -43,11 +43,11 @@ impl Engine for Docker {
         let api = self.api.as_ref().map_err(Clone::clone)?;
         match api.inspect(name.as_str()) {
             Ok(container) => Ok(vec![container]),
-            Err(EngineError::Refused { status: 404, .. }) => Ok(vec![]),
+            Err(error) if error.is_not_found() => Ok(vec![]),
             // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
-            Err(refused @ EngineError::Refused { .. }) => match api.ids(name.as_str())?.as_slice() {
-                [] | [_] => Err(refused),
-                several => several.iter().map(|id| api.inspect(id)).collect(),
+            Err(refused @ EngineError::Refused { .. }) => match all_with(api, name.as_str()) {
+                Ok(hits) if !hits.is_empty() => Ok(hits),
+                _ => Err(refused),
             },
             Err(error) => Err(error),
         }
@@ -55,12 +55,19 @@ impl Engine for Docker {
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let api = self.api.as_ref().map_err(Clone::clone)?;
-        api.ids("")?.iter().map(|id| api.inspect(id)).collect()
+        all_with(api, "")
     }
 
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }
+}
+
+/// All containers, running or not, whose ID begins with `prefix`.
+fn all_with(api: &Api, prefix: &str) -> Result<Vec<Container>, EngineError> {
+    let inspected = api.ids(prefix)?.into_iter().map(|id| api.inspect(&id));
+    // One may be removed between the two questions.
+    inspected.filter(|answer| !matches!(answer, Err(error) if error.is_not_found())).collect()
 }
 
 /// The address that the user chose in place of the default one.
@@ -72,9 +79,10 @@ fn chosen() -> Result<Option<String>, EngineError> {
 }
 
 fn local(address: String) -> Result<PathBuf, EngineError> {
-    match address.strip_prefix("unix://") {
-        Some(path) => Ok(PathBuf::from(path)),
-        None => Err(EngineError::Remote { engine: ENGINE, address }),
+    match address.split_once("://") {
+        Some(("unix", path)) => Ok(PathBuf::from(path)),
+        Some(_) => Err(EngineError::Remote { engine: ENGINE, address }),
+        None => Err(EngineError::Address { engine: ENGINE, address }),
     }
 }
 

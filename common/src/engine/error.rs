@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::output::one_line;
 use crate::target::EngineName;
 
 /// Why an engine could not be asked.
@@ -43,6 +44,14 @@ pub enum EngineError {
         /// What DOCKER_HOST or the context says.
         address: String,
     },
+    /// What DOCKER_HOST or the context says is no address.
+    #[error("{engine}: '{address}' is not an address (DOCKER_HOST or the docker context)")]
+    Address {
+        /// Which engine.
+        engine: EngineName,
+        /// What was said.
+        address: String,
+    },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
     Slow {
@@ -54,7 +63,7 @@ pub enum EngineError {
         timeout: Duration,
     },
     /// It refused, in its own words.
-    #[error("{engine} says: {message} (HTTP status {status})")]
+    #[error("{engine} says: {} (HTTP status {status})", one_line(message.trim_end()))]
     Refused {
         /// Which engine.
         engine: EngineName,
@@ -64,7 +73,7 @@ pub enum EngineError {
         message: String,
     },
     /// What it answered is not what its API documents.
-    #[error("{engine}: {} gave an answer that makes no sense: {what}", socket.display())]
+    #[error("{engine}: {} gave an answer that makes no sense: {}", socket.display(), one_line(what))]
     Nonsense {
         /// Which engine.
         engine: EngineName,
@@ -89,6 +98,13 @@ pub enum EngineError {
     },
 }
 
+impl EngineError {
+    /// Whether the engine said that it has no such container.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, EngineError::Refused { status: 404, .. })
+    }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
@@ -101,6 +117,9 @@ impl From<EngineError> for Failure {
                 "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
             )),
             EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
+            EngineError::Address { address, .. } if address.starts_with('/') => {
+                failure.hint(format_args!("DOCKER_HOST=unix://{address}"))
+            }
             EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
             EngineError::Slow { .. } => {

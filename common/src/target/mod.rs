@@ -26,6 +26,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::output::quotable;
+
+use serde::{Deserialize, Serialize};
+
 pub use name::{LinkName, Mac, Name, NameError};
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
@@ -73,7 +77,8 @@ pub enum Target {
 }
 
 /// The engines that a TARGET can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EngineName {
     /// Docker (moby).
     Docker,
@@ -150,25 +155,25 @@ pub enum TargetError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// `engine:` is none that we know.
-    #[error("'{0}:' is no kind of TARGET; there are {kinds}", kinds = KINDS)]
+    #[error("'{}:' is no kind of TARGET; there are {KINDS}", quotable(.0))]
     Kind(String),
     /// No engine has this name.
     #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, oci, lxc and machine")]
     Engine(String),
     /// Digits that no kernel uses as a PID.
-    #[error("'{0}' is not a PID (1 to {PID_MAX_LIMIT})")]
+    #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]
     Pid(String),
     /// What follows the PID is no inode number.
-    #[error("'{0}' is not a pidfs inode number")]
+    #[error("'{}' is not a pidfs inode number", quotable(.0))]
     Inode(String),
     /// `pod:` with too many parts.
     #[error("a pod is pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]
     Pod,
     /// Not an IPv4 or IPv6 address.
-    #[error("'{0}' is not an IP address")]
+    #[error("'{}' is not an IP address", quotable(.0))]
     Ip(String),
     /// Not six bytes in hexadecimal.
-    #[error("'{0}' is not a MAC address")]
+    #[error("'{}' is not a MAC address", quotable(.0))]
     Mac(String),
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::TargetError;
+use crate::output::quotable;
 
 /// Why a word is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum NameError {
     #[error("{0:?} cannot be in a link name")]
     LinkCharacter(char),
     /// `.`, `..`, or a leading `-`.
-    #[error("'{0}' cannot be a name")]
+    #[error("'{}' cannot be a name", quotable(.0))]
     Reserved(String),
 }
 

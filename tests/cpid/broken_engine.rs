@@ -1,0 +1,180 @@
+//! Engines that are slow, lie, or say what no engine should: nothing they say is believed, and nothing hangs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::container::Options;
+use crate::support::fake_docker::{self, id_of};
+use crate::support::fake_engine::{Answer, Script};
+use crate::support::lab::Lab;
+use crate::support::run::{Ran, Run};
+use crate::support::scratch::Scratch;
+use crate::support::skip::need;
+use crate::support::world::World;
+
+/// What Docker says of a running container, for a test to spoil.
+fn running(pid: i32) -> Value {
+    json!({
+        "Id": id_of("web"),
+        "Name": "/web",
+        "State": { "Status": "running", "Running": true, "Pid": pid, "ExitCode": 0,
+            "StartedAt": "2024-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z" },
+        "Config": { "Image": "busybox" },
+    })
+}
+
+/// `cpid web` where Docker answers with this.
+#[track_caller]
+fn cpid(lab: &Lab, answer: Answer) -> Ran {
+    let dir = Scratch::new();
+    let engine = Script::new().otherwise(answer).listen(dir.path("sock"));
+    let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
+    assert!(!ran.stderr.contains('\x1b'), "an escape sequence in {ran}");
+    assert!(!ran.stderr.contains("panicked"), "{ran}");
+    ran
+}
+
+#[test]
+fn no_request_carries_a_version() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
+    let said = format!("{}\n", web.pid);
+    lab.tool("cpid").args(["web", &id_of("web")[..12]]).run().ok().stdout_is(&said.repeat(2));
+    lab.tool("cpid").arg("nope").run().fails_with(1);
+    let requests = engine.requests();
+    assert_eq!(requests[0], "GET /containers/web/json HTTP/1.1");
+    assert!(requests.iter().all(|request| request.starts_with("GET /containers/")), "{requests:?}");
+}
+
+#[test]
+fn an_engine_that_never_answers_is_given_up_in_time() {
+    let lab = need!(Lab::new());
+    let slow = [Answer::never(), Answer::json(200, "{}").a_byte_every(Duration::from_millis(50))];
+    for answer in slow {
+        let began = std::time::Instant::now();
+        lab.command("true").run().ok();
+        let way_in = began.elapsed();
+        let ran =
+            cpid(&lab, answer).fails_with(2).stdout_is("").stderr_has("within 300ms").stderr_has("hint: ");
+        assert!(ran.took >= Duration::from_millis(300), "{ran}");
+        assert!(ran.took < way_in + Duration::from_millis(500), "{ran}, of which {way_in:?} to get in");
+    }
+}
+
+#[test]
+fn the_time_limit_is_the_users() {
+    let lab = need!(Lab::new());
+    let engine = Script::new().otherwise(Answer::never()).listen(lab.path("/run/docker.sock"));
+    let mut cpid = lab.tool("cpid");
+    cpid.args(["--engine-timeout", "20ms", "web"]).run().fails_with(2).stderr_has("within 20ms");
+    assert_eq!(engine.requests().len(), 1);
+    for nonsense in ["soon", "-1s", "5"] {
+        let ran = lab.tool("cpid").args([&format!("--engine-timeout={nonsense}"), "web"]).run();
+        ran.fails_with(2).stderr_has("--engine-timeout");
+    }
+    assert_eq!(engine.requests().len(), 1);
+}
+
+#[test]
+fn an_answer_that_makes_no_sense_is_trouble() {
+    let lab = need!(Lab::new());
+    let web = running(1).to_string();
+    let spoilt = |pointer: &str, value: Value| {
+        let mut answer = running(1);
+        *answer.pointer_mut(pointer).unwrap() = value;
+        Answer::json(200, &answer.to_string())
+    };
+    let answers = [
+        Answer::hang_up(),
+        Answer::bytes("\0\x01\x02"),
+        Answer::bytes("HTTP/1.1 200 OK\r\n"),
+        Answer::json(200, ""),
+        Answer::json(200, "{}"),
+        Answer::json(200, "[]"),
+        Answer::json(200, "null"),
+        Answer::json(200, &web).truncated_to(web.len() / 2),
+        Answer::json(200, &web[..web.len() / 2]),
+        Answer::new(200, "text/html", "<html>"),
+        Answer::new(500, "text/plain", "\x1b[2Jboom"),
+        Answer::json(302, "{}"),
+        spoilt("/Id", json!("")),
+        spoilt("/Id", json!(null)),
+        spoilt("/Name", json!(7)),
+        spoilt("/State", json!("running")),
+        spoilt("/State/Status", json!("on fire")),
+        spoilt("/State/Pid", json!("1")),
+    ];
+    for answer in answers {
+        cpid(&lab, answer).fails_with(2).stdout_is("").stderr_has("cpid: ");
+    }
+}
+
+#[test]
+fn a_pid_that_no_process_can_have_is_none() {
+    let lab = need!(Lab::new());
+    for pid in [0, -1, i32::MIN] {
+        let ran = cpid(&lab, Answer::json(200, &running(pid).to_string()));
+        ran.fails_with(1).stdout_is("").stderr_has("web is not running");
+    }
+    let gone = cpid(&lab, Answer::json(200, &running(4_194_303).to_string()));
+    gone.fails_with(1).stdout_is("").stderr_is("cpid: web exited while it was being looked up\n");
+}
+
+#[test]
+fn the_pid_of_another_container_is_not_believed() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let (web, db) = (world.docker_container("web", &[]), world.docker_container("db", &[]));
+    let mut answer = running(db.pid());
+    answer["Id"] = json!(web.id);
+    let dir = Scratch::new();
+    let engine = Script::new().otherwise(Answer::json(200, &answer.to_string())).listen(dir.path("sock"));
+    let ask = || world.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
+    ask().fails_with(1).stdout_is("").stderr_is("cpid: web exited while it was being looked up\n");
+}
+
+#[test]
+fn what_an_engine_says_drives_no_terminal_and_starts_no_line() {
+    let lab = need!(Lab::new());
+    let evil = "/evil\x1b[2J\r\ncpid: all is well";
+    let mut stopped = running(0);
+    stopped["Name"] = json!(evil);
+    stopped["State"]["Status"] = json!("exited");
+    stopped["State"]["FinishedAt"] = json!("2024-01-01T00:00:00Z");
+    let ran = cpid(&lab, Answer::json(200, &stopped.to_string())).fails_with(1);
+    assert_eq!(ran.stderr.lines().count(), 2, "one message and one hint in {ran}");
+    ran.clone().stderr_has(r"evil\u{1b}[2J\u{d}\ncpid: all is well is not running");
+    // A hint is there to be pasted: no part of it is the container's to choose.
+    ran.stderr_has(&format!("hint: docker start {}\n", &id_of("web")[..12]));
+
+    let refusal = json!({ "message": "no\x1b[2J\ncpid: all is well" }).to_string();
+    let ran = cpid(&lab, Answer::json(403, &refusal)).fails_with(2);
+    ran.clone().stderr_has(r"no\u{1b}[2J\ncpid: all is well");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+}
+
+#[test]
+fn a_container_that_vanishes_while_several_are_looked_at_is_left_out() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let gone = format!("{}0", &id_of("web")[..63]);
+    let list = json!([{ "Id": id_of("web") }, { "Id": gone }]).to_string();
+    let prefix = &id_of("web")[..8];
+    let script = Script::new()
+        .on(&format!("/containers/{prefix}/json"), Answer::json(400, r#"{"message":"multiple IDs found"}"#))
+        .on("/containers/json", Answer::json(200, &list))
+        .on(&format!("/containers/{}/json", id_of("web")), Answer::json(200, &running(web.pid).to_string()));
+    let _engine = script.listen(lab.path("/run/docker.sock"));
+    lab.tool("cpid").arg(format!("docker:{prefix}")).run().ok().stdout_is(&format!("{}\n", web.pid));
+}
+
+#[test]
+fn a_body_without_end_is_given_up_like_an_engine_that_is_slow() {
+    let lab = need!(Lab::new());
+    let dir = Scratch::new();
+    let answer = Answer::endless("application/json", " ");
+    let engine = Script::new().otherwise(answer).listen(dir.path("sock"));
+    let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
+    ran.fails_with(2).stdout_is("");
+}

@@ -1,0 +1,11 @@
+//! cpid, end to end.
+//!
+//! Observers: `docker inspect`, `/proc`, and the requests that a fake engine was sent.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broken_engine;
+mod docker;
+mod unreachable;
+mod words;

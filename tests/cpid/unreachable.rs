@@ -1,0 +1,160 @@
+//! Engines that cannot be asked: absent, forbidden, on another host.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::container::Options;
+use crate::support::fake_docker;
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::scratch::{Scratch, unique};
+use crate::support::skip::{need, program};
+use crate::support::tools;
+use crate::support::world::World;
+
+const SOCKET: &str = "/run/docker.sock";
+
+#[test]
+fn a_daemon_that_is_absent_is_trouble_with_a_hint() {
+    let lab = need!(Lab::new());
+    lab.tool("cpid")
+        .arg("web")
+        .run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("cpid: docker is not running: /run/docker.sock is not there\n")
+        .stderr_has("hint: start it (systemctl start docker)");
+}
+
+#[test]
+fn a_daemon_that_died_and_left_its_socket_is_trouble_with_a_hint() {
+    let lab = need!(Lab::new());
+    drop(std::os::unix::net::UnixListener::bind(lab.path(SOCKET)).unwrap());
+    let said = lab.tool("cpid").arg("web").run().fails_with(2);
+    said.stderr_has("cpid: docker ").stderr_has(SOCKET).stderr_has("hint: ");
+}
+
+#[test]
+fn a_pid_needs_no_engine() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let said = format!("{}\n", web.pid);
+    lab.tool("cpid").arg(format!("pid:{}", web.pid)).run().ok().stdout_is(&said);
+    lab.tool("cpid").arg(web.pid.to_string()).run().ok().stdout_is(&said);
+    let gone = 4_194_303;
+    let error = format!("cpid: PID {gone}: no such process\n");
+    lab.tool("cpid").arg(gone.to_string()).run().fails_with(1).stderr_is(&error);
+}
+
+#[test]
+fn a_pid_with_the_inode_of_another_process_is_refused() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let ran = lab.tool("cpid").arg(format!("{}:1", web.pid)).run();
+    // Before Linux 6.9 the kernel has no such inodes, and we must not guess.
+    let status = if ran.stderr.contains("Linux 6.9") { 2 } else { 1 };
+    ran.fails_with(status).stdout_is("");
+}
+
+#[test]
+fn a_socket_that_is_not_ours_to_use_says_which_group_to_join() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    let web = lab.container("web", Options::only(&["net"]));
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path(SOCKET));
+    let cpid = for_everybody(&lab);
+    lab.shell(&format!("chown 0:1 {SOCKET}; chmod 660 {SOCKET}")).run().ok();
+    let group = lab.command("stat").args(["--format", "%G", SOCKET]).run().ok().text().to_owned();
+    let as_user = |groups: &str| {
+        let mut command = lab.command("setpriv");
+        command.args(["--reuid=1000", "--regid=1000", groups, &cpid, "web"]);
+        command.run()
+    };
+    as_user("--clear-groups")
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has(SOCKET)
+        .stderr_has(&format!("hint: run it with sudo, or join the group: sudo usermod -aG {group} $USER"));
+    // What the hint promises is true.
+    as_user("--groups=1").ok().stdout_is(&format!("{}\n", web.pid));
+}
+
+#[test]
+fn a_socket_in_a_directory_that_is_closed_to_us_is_not_called_absent() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    fs::create_dir(lab.path("/run/private")).unwrap();
+    let _engine = fake_docker::knows(&[]).listen(lab.path("/run/private/docker.sock"));
+    let cpid = for_everybody(&lab);
+    lab.shell("chmod 700 /run/private").run().ok();
+    let mut command = lab.command("setpriv");
+    command.args(["--reuid=1000", "--regid=1000", "--clear-groups", &cpid, "web"]);
+    command.env("DOCKER_HOST", "unix:///run/private/docker.sock");
+    command.run().fails_with(2).stderr_has("permi").stderr_has("hint: run it with sudo\n");
+}
+
+#[test]
+fn docker_host_says_where_docker_is() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let dir = Scratch::new();
+    let engine = fake_docker::knows(&[&web]).listen(dir.path("sock"));
+    let ask = |address: &str| lab.tool("cpid").arg("web").env("DOCKER_HOST", address).run();
+    ask(&engine.url()).ok().stdout_is(&format!("{}\n", web.pid));
+    ask("").fails_with(2).stderr_has("/run/docker.sock is not there");
+    ask("unix:///nowhere").fails_with(2).stderr_has("/nowhere is not there");
+    for remote in ["ssh://admin@example.org", "tcp://192.0.2.1:2375"] {
+        ask(remote)
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has(&format!("cpid: docker is on another host: {remote}\n"));
+    }
+    // A forgotten scheme is not another host.
+    ask("/run/docker.sock").fails_with(2).stderr_has("DOCKER_HOST").stderr_has("unix:///run/docker.sock");
+}
+
+#[test]
+fn the_context_that_dockers_own_client_made_says_where_docker_is() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("web", &[]);
+    let config = Scratch::new();
+    let docker = |args: &[&str]| {
+        world.command("docker").args(args).env("DOCKER_CONFIG", config.as_ref()).run().ok();
+    };
+    let [here, there] = [unique("here-"), unique("there-")];
+    docker(&["context", "create", &here, "--docker", "host=unix:///run/docker.sock"]);
+    docker(&["context", "create", &there, "--docker", "host=tcp://192.0.2.1:2375"]);
+    let ask = |context: &str| {
+        let mut cpid = world.tool("cpid");
+        cpid.arg(&web.name).env("DOCKER_CONFIG", config.as_ref()).env("DOCKER_CONTEXT", context).run()
+    };
+    let found = format!("{}\n", web.pid());
+    for local in ["", "default", &here] {
+        ask(local).ok().stdout_is(&found);
+    }
+    ask(&there).fails_with(2).stderr_has("cpid: docker is on another host: tcp://192.0.2.1:2375");
+    ask("nowhere").fails_with(2).stderr_has("has no context named nowhere");
+    docker(&["context", "use", &there]);
+    ask("").fails_with(2).stderr_has("docker is on another host");
+    ask("default").ok().stdout_is(&found);
+    fs::write(config.path("config.json"), "{").unwrap();
+    ask("").fails_with(2).stderr_has("config.json");
+}
+
+#[test]
+fn an_engine_that_this_version_cannot_ask_is_not_said_to_have_answered() {
+    let lab = need!(Lab::new());
+    let said = lab.tool("cpid").arg("lxc:web").run().fails_with(2);
+    assert!(!said.stderr.contains("no such container"), "{said}");
+}
+
+/// A copy of cpid that every user can reach: the build may be in somebody's closed home.
+fn for_everybody(lab: &Lab) -> String {
+    let copy = "/run/cpid";
+    let copied = fs::copy(Path::new(tools::tool("cpid")), lab.path(copy));
+    assert!(copied.is_ok(), "{copied:?}");
+    lab.command("chmod").args(["755", copy]).run().ok();
+    copy.to_owned()
+}
