@@ -55,6 +55,7 @@ fn may_pass(error: &FindError) -> bool {
         FindError::NotFound { .. }
         | FindError::NotRunning(_)
         | FindError::Exited(_)
+        | FindError::Orphan { .. }
         | FindError::NoEngine => true,
         FindError::Engine(EngineError::Absent { .. } | EngineError::Dead { .. }) => true,
         error => is_slow(error),
