@@ -1,4 +1,5 @@
 complete -c cpid -l of -d 'Print which container the process PID belongs to' -r -f
+complete -c cpid -l wait -d 'Wait this long for every TARGET to run: 500ms, 30s, 5m' -r
 complete -c cpid -l engine -d 'Ask only this engine, such as docker' -r
 complete -c cpid -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c cpid -s l -l list -d 'Print a table of all running containers'

@@ -1,7 +1,9 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+use std::time::Duration;
+
 use clap::{Parser, ValueHint};
-use common::cli::{FindOptions, TARGETS};
+use common::cli::{FindOptions, TARGETS, duration};
 use common::target::{EngineName, Target};
 
 /// Print the PID of a container's first process
@@ -50,6 +52,13 @@ pub struct Cli {
     /// As xargs(1) takes it with -0. So does what --of prints.
     #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
+
+    /// Wait this long for every TARGET to run: 500ms, 30s, 5m
+    ///
+    /// For a container that does not run, or is not there, or whose engine is not there, yet. It sleeps until
+    /// something changes. What does not run by then is an error, as without --wait.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "of"], value_parser = duration)]
+    pub wait: Option<Duration>,
 
     /// Ask only this engine, such as docker
     #[arg(long, value_name = "ENGINE")]

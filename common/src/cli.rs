@@ -54,7 +54,7 @@ impl FindOptions {
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }

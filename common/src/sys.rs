@@ -2,11 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
 
@@ -72,6 +74,23 @@ pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> Result<libc::uid_t> {
     // SAFETY: the request writes one uid_t through the pointer, which outlives the call.
     Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &raw mut uid) })?;
     Ok(uid)
+}
+
+/// Reads from a socket, with the descriptors that came along; those are close-on-exec.
+///
+/// SCM_RIGHTS in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+pub fn receive(socket: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<(usize, Vec<OwnedFd>)> {
+    // The kernel's SCM_MAX_FD: however many a stranger sends, each is ours to close. And credentials.
+    let mut beside = nix::cmsg_space!([RawFd; 253], nix::sys::socket::UnixCredentials);
+    let message = recvmsg::<()>(socket.as_raw_fd(), into, Some(&mut beside), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(received) = control {
+            // SAFETY: the kernel has just given us these descriptors, and nobody else has them.
+            descriptors.extend(received.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    Ok((message.bytes, descriptors))
 }
 
 /// A private copy of the mount at `path`, without what is mounted below it: what those mounts hide can be

@@ -1,6 +1,8 @@
 //! An engine that speaks Docker's API and keeps its state on disk: the API is asked first and, where that
 //! does not answer as it should, the disk is read.
 
+use std::os::fd::OwnedFd;
+
 use super::api::Api;
 use super::{Asked, Container, Engine, EngineError, EngineName};
 use crate::target::Name;
@@ -40,6 +42,10 @@ impl<D: Disk> Engine for Either<D> {
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         self.or_disk(|api| self.list_from_api(api), Disk::list)
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.api.as_ref().ok()?.events()
     }
 }
 

@@ -115,7 +115,13 @@ impl From<FindError> for Failure {
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
 fn start_hint(container: &Container) -> String {
     let name = container.name.parse::<Name>();
-    format!("{} start {}", container.engine, name.as_ref().map_or(container.short_id(), Name::as_str))
+    let name = name.as_ref().map_or(container.short_id(), Name::as_str);
+    match container.engine {
+        // lxc(1) is another program, of LXD.
+        EngineName::Lxc => format!("lxc-start {name}"),
+        EngineName::Machine => format!("machinectl start {name}"),
+        engine => format!("{engine} start {name}"),
+    }
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
