@@ -31,7 +31,7 @@ impl Task<'_> {
         namespace: &'static str,
         options: &[&str],
     ) -> Task<'world> {
-        let task = Task { world, namespace, id: unique("task") };
+        let task = Task { world, namespace, id: unique("task") + "-end" };
         let mut ctr = world.command("ctr");
         ctr.args(["-n", namespace, "run", "--detach"]).args(options);
         ctr.args([IMAGE, &task.id, "sleep", "infinity"]).run().ok();
@@ -76,7 +76,7 @@ fn a_task_of_the_real_containerd_is_found_by_id_by_prefix_and_in_its_namespace()
     let world = need!(containerd());
     let task = Task::run(&world, "default", &[]);
     let (pid, id) = (task.pid(), &task.id);
-    for target in [id, &id[..id.len() - 1], &format!("containerd:{id}"), &format!("containerd:default/{id}")]
+    for target in [id, &id[..id.len() - 2], &format!("containerd:{id}"), &format!("containerd:default/{id}")]
     {
         world.tool("cpid").arg(target).run().ok().stdout_is(&pid).stderr_is("");
     }
