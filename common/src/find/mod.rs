@@ -135,7 +135,10 @@ impl From<FindError> for Failure {
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => no(message).hint(start_hint(&container)),
+                State::Created | State::Exited => match start_hint(&container) {
+                    Some(hint) => no(message).hint(hint),
+                    None => no(message),
+                },
                 _ => no(message),
             },
             FindError::Ambiguous { .. } => {
@@ -278,9 +281,15 @@ fn hold(container: Container) -> Result<Found, FindError> {
 }
 
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
-fn start_hint(container: &Container) -> String {
+///
+/// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
+fn start_hint(container: &Container) -> Option<String> {
+    if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
+        return None;
+    }
     let name = container.name.parse::<Name>();
-    format!("{} start {}", container.engine, name.as_ref().map_or(container.short_id(), Name::as_str))
+    let word = name.as_ref().map_or(container.short_id(), Name::as_str);
+    Some(format!("{} start {word}", container.engine))
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
@@ -290,7 +299,13 @@ fn names(engines: &[EngineName]) -> impl fmt::Display {
 fn rows(hits: &[Container]) -> String {
     hits.iter()
         .map(|hit| {
-            format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, one_line(&hit.name), hit.state)
+            format!(
+                "\n  {:<12} {} {} ({})",
+                hit.short_id(),
+                hit.engine,
+                one_line(&hit.full_name()),
+                hit.state
+            )
         })
         .collect()
 }
