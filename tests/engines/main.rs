@@ -3,6 +3,12 @@
 //!
 //! Observers: the engines' own programs, `/proc`, and state directories written by hand from their formats.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy knows tests by their attribute, which the functions they share have not"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
