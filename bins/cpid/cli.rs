@@ -1,23 +1,75 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
-use clap::Parser;
-use common::cli::FindOptions;
-use common::target::Target;
+use clap::{Parser, ValueHint};
+use common::cli::{FindOptions, TARGETS};
+use common::target::{EngineName, Target};
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
-#[command(name = "cpid", version, max_term_width = 80, after_help = EXAMPLES)]
+#[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
+#[command(override_usage = "cpid [OPTIONS] TARGET... | --list [-a] | --of PID")]
+#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
-    /// Container names, IDs or unique ID prefixes; also docker:NAME and pid:N
-    #[arg(value_name = "TARGET", required = true)]
+    /// Whose PIDs to print
+    #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of"], hide = true)]
+    #[arg(value_hint = ValueHint::Other)]
     pub targets: Vec<Target>,
+
+    /// Print a table of all running containers
+    ///
+    /// NAME, ENGINE, ID, PID, STATE, NETNS (the inode of the network namespace), SHARES-WITH (who else is in
+    /// that namespace; "host" for the host's own), IMAGE and STARTED.
+    #[arg(short, long, conflicts_with_all = ["targets", "of", "inode"])]
+    pub list: bool,
+
+    /// With --list: those that do not run, too
+    #[arg(short, long, requires = "list")]
+    pub all: bool,
+
+    /// Print which container the process PID belongs to
+    ///
+    /// As a TARGET, such as docker:nginx. The process may be any of the container's, not only its first. Exit
+    /// status 1: it is in none.
+    #[arg(long, value_name = "PID", conflicts_with_all = ["targets", "inode"], value_parser = process)]
+    #[arg(value_hint = ValueHint::Other)]
+    pub of: Option<Target>,
+
+    /// Print PID:INODE, which no later process will have
+    ///
+    /// INODE is that of the process's pidfd (Linux 6.9). Every tool here, and nsenter(1) and kill(1) of
+    /// util-linux 2.42, refuse PID:INODE when the PID is another process's by then.
+    #[arg(long)]
+    pub inode: bool,
+
+    /// Print JSON: an array of objects
+    #[arg(long, conflicts_with_all = ["inode", "null"])]
+    pub json: bool,
+
+    /// End each PID with a NUL byte, not a line feed
+    ///
+    /// As xargs(1) takes it with -0. So does what --of prints.
+    #[arg(short = '0', long, hide_short_help = true)]
+    pub null: bool,
+
+    /// Ask only this engine, such as docker
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<EngineName>,
 
     #[command(flatten)]
     pub find: FindOptions,
+}
+
+/// `--of` takes what can be a process.
+fn process(word: &str) -> Result<Target, String> {
+    match word.parse() {
+        Ok(target @ Target::Process { .. }) => Ok(target),
+        Ok(_) => Err("is not a PID".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   cpid nginx                               PID of the container nginx
   nsenter-rs -t $(cpid nginx) -n ip addr   the host's ip in nginx's network
-  cpid web db cache                        one PID a line, in this order";
+  cpid --list                              who is there, who shares a network";

@@ -2,16 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod report;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use cli::Cli;
-use common::cli::{FindOptions, parse};
+use common::cli::parse;
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, find};
+use common::find::{FindError, Found, list, owner};
 use common::target::Target;
-use nix::unistd::Pid;
+use report::Report;
 
 const TOOL: &str = "cpid";
 
@@ -19,31 +19,59 @@ fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
-/// Prints what is found, in the order asked for, and says of each of the others why not. The status is the
-/// worst of them.
 fn run() -> Result<Status, Failure> {
     let wanted: Cli = parse()?;
-    let mut out = std::io::stdout().lock();
+    match &wanted.of {
+        Some(process) => of(process, &wanted),
+        None if wanted.list => all(&wanted),
+        None => these(&wanted),
+    }
+}
+
+/// What is found, in the order asked for, and of each of the others why not. The status is the worst of them.
+fn these(wanted: &Cli) -> Result<Status, Failure> {
+    let mut report = Report::new(wanted);
     let mut status = Status::Yes;
     for target in &wanted.targets {
-        match pid(target, &wanted.find) {
-            Ok(pid) => writeln!(out, "{pid}")?,
+        match find(target, wanted).and_then(|found| report.found(target, found)) {
+            Err(failure) if failure.message.is_none() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
                 status = status.max(failure.status);
             }
+            Ok(()) => {}
         }
     }
+    report.end()?;
     Ok(status)
 }
 
-fn pid(target: &Target, options: &FindOptions) -> Result<Pid, Failure> {
-    let found = find(target, options.engine_timeout)?;
-    if let (true, Some(container)) = (options.verbose, &found.container) {
-        failure::say(TOOL, format_args!("{target} is {container}, says its {}", container.source));
+/// A bare name means a container of `--engine`, where one was given.
+fn find(target: &Target, wanted: &Cli) -> Result<Found, Failure> {
+    let target = match target {
+        Target::Container { engine: None, within, name } => {
+            &Target::Container { engine: wanted.engine, within: within.clone(), name: name.clone() }
+        }
+        target => target,
+    };
+    Ok(wanted.find.find(TOOL, target)?)
+}
+
+fn all(wanted: &Cli) -> Result<Status, Failure> {
+    let listing = list(wanted.engine, wanted.find.engine_timeout)?;
+    let mut status = Status::Yes;
+    for trouble in listing.troubles {
+        failure::report(TOOL, &trouble.into());
+        status = Status::Trouble;
     }
-    match found.process() {
-        Some(process) => Ok(process.pid()),
-        None => Err(FindError::NoProcess(target.clone()).into()),
-    }
+    let shown = listing.containers.into_iter().filter(|known| wanted.all || known.container.pid.is_some());
+    report::list(&shown.collect::<Vec<_>>(), wanted.json)?;
+    Ok(status)
+}
+
+fn of(process: &Target, wanted: &Cli) -> Result<Status, Failure> {
+    let found = wanted.find.find(TOOL, process)?;
+    let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
+    report::owner(&owner(process, wanted.engine, wanted.find.engine_timeout)?, wanted)?;
+    Ok(Status::Yes)
 }

@@ -179,7 +179,7 @@ impl Plan {
             note: wanted
                 .namespaces
                 .is_empty()
-                .then_some("no namespace was asked for: this runs on the host (-n, -a, …)"),
+                .then_some("no namespace was asked for (-n, -a, …): this runs on the host"),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use common::failure::{Failure, say};
-use common::find::{FindError, find};
+use common::failure::Failure;
+use common::find::FindError;
 use common::namespace::{self, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
@@ -38,10 +38,7 @@ impl Source {
     }
 
     fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
-        let found = find(target, cli.find.engine_timeout)?;
-        if let (true, Some(container)) = (cli.find.verbose, &found.container) {
-            say(TOOL, format_args!("{target} is {container}, says its {}", container.source));
-        }
+        let found = cli.find.find(TOOL, target)?;
         if found.process().is_some() {
             self.process = found.into_process();
         } else if wanted.needs_only_net() {

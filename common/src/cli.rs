@@ -1,24 +1,56 @@
-//! The options that tools share.
+//! The options that tools share, and what their help says alike.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser};
+use clap::{ArgAction, Args, Parser, ValueHint};
 
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, say};
+use crate::find::{FindError, Found, find};
 use crate::output::quotable;
+use crate::target::Target;
 
-/// How to ask container engines.
+/// What every tool's `--help` says about a TARGET; the manual has the whole grammar.
+pub const TARGETS: &str = "\
+TARGET:
+  nginx, 3f2a9c, docker:nginx  a container by its name or the start of its ID
+  4711, pid:4711               a process
+  netns:blue, /run/netns/blue  a network namespace, where no process is needed";
+
+/// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
 pub struct FindOptions {
-    /// How long an engine may take to answer
-    #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
+    /// Wait for an engine this long
+    ///
+    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
+    /// and not an answer.
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
+    #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
 
-    /// Say on stderr what was asked and who answered
+    /// Say on stderr what was found, and how
     #[arg(short, long)]
     pub verbose: bool,
+
+    // Of our own, because clap's would print the manual's text where people expect one screen.
+    /// Print this help; the manual says more
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+}
+
+impl FindOptions {
+    /// Finds what `target` means, and with `--verbose` says on stderr, for `tool`, who answered.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        let found = find(target, self.engine_timeout)?;
+        if let (true, Some(container)) = (self.verbose, &found.container) {
+            say(tool, format_args!("{target} is {container}, says its {}", container.source));
+        }
+        Ok(found)
+    }
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.

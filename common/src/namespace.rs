@@ -10,7 +10,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -234,6 +234,13 @@ impl Namespace {
         self.identity
     }
 
+    /// Its nsfs file handle in hexadecimal, which no later namespace will have and which keeps none alive;
+    /// `None` below Linux 6.18.
+    pub fn handle(&self) -> Option<String> {
+        let bytes = sys::namespace_handle(self.fd.as_fd()).ok()?;
+        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The user namespace that owns it: capabilities over that one are what entering it takes.
     ///
     /// # Errors
@@ -242,6 +249,24 @@ impl Namespace {
         let fd = sys::namespace_owner(self.fd.as_fd())?;
         let identity = Identity::from(&fstat(&fd)?);
         Ok(Namespace { kind: Kind::User, fd, identity })
+    }
+
+    /// The user who made this user namespace, as our own user namespace counts.
+    ///
+    /// # Errors
+    /// EINVAL when it is of another kind; ENOTTY before Linux 4.11.
+    pub fn owner_uid(&self) -> nix::Result<Uid> {
+        sys::namespace_owner_uid(self.fd.as_fd()).map(Uid::from_raw)
+    }
+
+    /// The user or PID namespace that it was made in.
+    ///
+    /// # Errors
+    /// EPERM when that is above ours; EINVAL for kinds that have no parents; ENOTTY before Linux 4.9.
+    pub fn parent(&self) -> nix::Result<Namespace> {
+        let fd = sys::namespace_parent(self.fd.as_fd())?;
+        let identity = Identity::from(&fstat(&fd)?);
+        Ok(Namespace { kind: self.kind, fd, identity })
     }
 
     /// Moves this thread into it.

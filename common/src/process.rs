@@ -173,8 +173,30 @@ impl Process {
     /// # Errors
     /// `Gone`, or `Proc` when the file does not parse.
     pub fn start_time_ticks(&self) -> Result<u64, ProcessError> {
-        let stat = Stat::from_read(&*self.read("stat")?).map_err(|error| self.unreadable("stat", error))?;
-        Ok(stat.starttime)
+        Ok(self.stat()?.starttime)
+    }
+
+    /// Its own PID, its parent's, and so on, up to whoever has no parent in our PID namespace.
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when a file does not parse.
+    pub fn ancestors(&self) -> Result<Vec<Pid>, ProcessError> {
+        let mut line = vec![self.pid];
+        let mut parent = self.stat()?.ppid;
+        // A PID that appears twice is one that was used again while we looked.
+        while parent > 0 && !line.contains(&Pid::from_raw(parent)) {
+            line.push(Pid::from_raw(parent));
+            parent = match Process::open(Pid::from_raw(parent)).and_then(|process| process.stat()) {
+                Ok(stat) => stat.ppid,
+                Err(ProcessError::Gone(_)) => break,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(line)
+    }
+
+    fn stat(&self) -> Result<Stat, ProcessError> {
+        Stat::from_read(&*self.read("stat")?).map_err(|error| self.unreadable("stat", error))
     }
 
     /// The cgroup paths it is in, as `/proc/PID/cgroup` gives them: one a hierarchy.

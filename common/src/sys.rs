@@ -4,11 +4,11 @@
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::Result;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid};
+use nix::{NixPath, Result};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
 /// Close-on-exec is always set by the kernel.
@@ -50,6 +50,73 @@ pub fn namespace_owner(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
     // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The user or PID namespace in which the one behind an nsfs descriptor was made.
+///
+/// Linux 4.9, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
+pub fn namespace_parent(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_PARENT: libc::Ioctl = 0xb702; // _IO(0xb7, 0x2), linux/nsfs.h
+    // SAFETY: this request takes no argument; a descriptor of another kind answers ENOTTY.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) })?;
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The user ID of whoever made the user namespace behind an nsfs descriptor.
+///
+/// Linux 4.11, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
+pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> Result<libc::uid_t> {
+    const NS_GET_OWNER_UID: libc::Ioctl = 0xb704; // _IO(0xb7, 0x4), linux/nsfs.h
+    let mut uid: libc::uid_t = 0;
+    // SAFETY: the request writes one uid_t through the pointer, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &raw mut uid) })?;
+    Ok(uid)
+}
+
+/// A private copy of the mount at `path`, without what is mounted below it: what those mounts hide can be
+/// seen in it.
+///
+/// Linux 5.2, [open_tree(2)](https://man7.org/linux/man-pages/man2/open_tree.2.html).
+pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: with_nix_path passes a NUL-terminated path that outlives the call.
+    let fd = path.with_nix_path(|path| unsafe {
+        libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags)
+    })?;
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
+/// keeps none alive.
+///
+/// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
+/// EOPNOTSUPP before.
+pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
+    /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/nsfs.h).
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: c_int,
+        id: [u8; 16],
+    }
+    let mut handle = Handle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut mount_id: c_int = 0;
+    // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
+    // the header, and one int; all of it outlives the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            namespace.as_raw_fd(),
+            c"".as_ptr(),
+            &raw mut handle,
+            &raw mut mount_id,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::result(done).map(|_| handle.id)
 }
 
 /// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,

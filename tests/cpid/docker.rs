@@ -37,6 +37,22 @@ fn every_network_mode_has_the_pid_that_docker_inspect_shows() {
 }
 
 #[test]
+fn the_list_has_what_runs_and_with_all_what_has_ended() {
+    let world = need!(docker());
+    let (web, ended) = (world.docker_container("web", &[]), world.docker_container("ended", &[]));
+    ended.stop();
+    let row = |list: &Ran, name: &str| {
+        let rows = list.stdout.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
+        rows.into_iter().find(|row: &Vec<String>| row[0] == name)
+    };
+    let running = cpid(&world, &["--list", "--engine", "docker"]).ok();
+    assert_eq!(row(&running, &web.name).map(|row| row[3].clone()), Some(web.pid().to_string()), "{running}");
+    assert_eq!(row(&running, &ended.name), None, "{running}");
+    let all = cpid(&world, &["--list", "--all", "--engine", "docker"]).ok();
+    assert_eq!(row(&all, &ended.name).map(|row| row[3..5].join(" ")), Some("- exited".to_owned()), "{all}");
+}
+
+#[test]
 fn a_container_that_has_ended_says_how_and_when() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);

@@ -14,6 +14,7 @@ pub(crate) const IMAGE: &str = "netns-toolbox/busybox";
 
 /// Mount, network and PID namespaces of their own, in which engines run with their state at the standard paths.
 pub(crate) struct World {
+    dir: PathBuf,
     enter: PathBuf,
 }
 
@@ -24,10 +25,11 @@ impl World {
         let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
         let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
         let dir = std::env::var_os("NETNS_TOOLBOX_WORLD").filter(|dir| !dir.is_empty()).ok_or_else(absent)?;
-        let enter = PathBuf::from(dir).join("enter");
+        let dir = PathBuf::from(dir);
+        let enter = dir.join("enter");
         // A world that was promised and is not there is an error of the set-up, and nothing to be skipped.
         assert!(enter.is_file(), "NETNS_TOOLBOX_WORLD is set, but there is no {}", enter.display());
-        Ok(World { enter })
+        Ok(World { dir, enter })
     }
 
     /// Runs `program` in the world, as root: `world.command("docker").args(["inspect", "web"]).run()`.
@@ -35,6 +37,20 @@ impl World {
         let mut command = tools::in_clean_environment(Command::new(&self.enter));
         command.arg(program);
         command
+    }
+
+    /// The same, and in the world's cgroups: for what starts containers by itself (runc, crun).
+    pub(crate) fn engine(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = tools::in_clean_environment(Command::new(self.dir.join("engine")));
+        command.arg(program);
+        command
+    }
+
+    /// That engine must be up, or the test cannot run: `need!(World::get().and_then(|world| world.with("runc")))`.
+    pub(crate) fn with(self, engine: &str) -> Result<World, Missing> {
+        let up = std::fs::read_to_string(self.dir.join("engines")).unwrap_or_default();
+        let is_up = up.lines().any(|name| name == engine);
+        is_up.then_some(self).ok_or_else(|| Missing::Fixable(format!("no {engine} in this world")))
     }
 
     /// Runs our own tool of that name in the world.

@@ -3,11 +3,19 @@
 //! | form | means |
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
-//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `oci:X` `lxc:X` `machine:X` | that engine only |
+//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `machine:X` | that engine only |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
-//! | `ip:172.17.0.5` `mac:…` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//!
+//! Of these, this version finds containers of Docker (`nginx`, `3f2a9c`, `docker:X`), processes and namespaces; the
+//! other forms are understood, and refused with a message.
+//!
+//! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
+//! that is no container, but a name under `/run/netns`, is that namespace. Where several containers fit, nothing is
+//! done and they are listed. An empty TARGET, or one that begins with `-`, is an error in every tool: what
+//! `$(cpid nope)` leaves behind never means the host.
 
 mod name;
 #[cfg(test)]
@@ -19,6 +27,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::output::quotable;
+
+use serde::{Deserialize, Serialize};
 
 pub use name::{LinkName, Mac, Name, NameError};
 
@@ -67,7 +77,8 @@ pub enum Target {
 }
 
 /// The engines that a TARGET can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EngineName {
     /// Docker (moby).
     Docker,
@@ -77,6 +88,8 @@ pub enum EngineName {
     Containerd,
     /// nerdctl's names over containerd.
     Nerdctl,
+    /// CRI-O.
+    Crio,
     /// runc, crun or youki, driven by hand or by something we do not know.
     Oci,
     /// LXC.
@@ -87,11 +100,12 @@ pub enum EngineName {
 
 impl EngineName {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [EngineName; 7] = [
+    pub const ALL: [EngineName; 8] = [
         EngineName::Docker,
         EngineName::Podman,
         EngineName::Containerd,
         EngineName::Nerdctl,
+        EngineName::Crio,
         EngineName::Oci,
         EngineName::Lxc,
         EngineName::Machine,
@@ -104,6 +118,7 @@ impl EngineName {
             EngineName::Podman => "podman",
             EngineName::Containerd => "containerd",
             EngineName::Nerdctl => "nerdctl",
+            EngineName::Crio => "crio",
             EngineName::Oci => "oci",
             EngineName::Lxc => "lxc",
             EngineName::Machine => "machine",
@@ -113,6 +128,15 @@ impl EngineName {
     /// Whether its containers live in named partitions, as containerd's namespaces are.
     const fn is_partitioned(self) -> bool {
         matches!(self, EngineName::Containerd | EngineName::Nerdctl)
+    }
+}
+
+impl FromStr for EngineName {
+    type Err = TargetError;
+
+    fn from_str(word: &str) -> Result<Self, TargetError> {
+        let known = EngineName::ALL.into_iter().find(|engine| engine.as_str() == word);
+        known.ok_or_else(|| TargetError::Engine(word.to_owned()))
     }
 }
 
@@ -137,6 +161,9 @@ pub enum TargetError {
     /// `engine:` is none that we know.
     #[error("'{}:' is no kind of TARGET; there are {KINDS}", quotable(.0))]
     Kind(String),
+    /// No engine has this name.
+    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, oci, lxc and machine")]
+    Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]
     Pid(String),
@@ -155,7 +182,7 @@ pub enum TargetError {
 }
 
 const KINDS: &str =
-    "docker, podman, containerd, nerdctl, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
+    "docker, podman, containerd, nerdctl, crio, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
 
 impl FromStr for Target {
     type Err = TargetError;
@@ -183,7 +210,7 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 }
 
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
-    if let Some(engine) = EngineName::ALL.into_iter().find(|engine| engine.as_str() == kind) {
+    if let Ok(engine) = kind.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
             Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
             _ => (None, rest),

@@ -1,0 +1,55 @@
+//! The floors of `benches/floors/`, compiled into a directory that goes away with the bench.
+
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{self, Command, Stdio},
+};
+
+use crate::{program, trouble::Trouble};
+
+const SOURCES: &[(&str, &str)] =
+    &[("inspect", include_str!("../floors/inspect.c")), ("enter_net", include_str!("../floors/enter_net.c"))];
+
+/// A directory for what the bench makes; dropping it removes it.
+pub(crate) struct Workshop(PathBuf);
+
+impl Workshop {
+    pub(crate) fn open() -> Result<Self, Trouble> {
+        let dir = env::temp_dir().join(format!("netns-toolbox-bench-{}", process::id()));
+        fs::create_dir(&dir).map_err(Trouble::path(&dir))?;
+        Ok(Self(dir))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// Without a C compiler there are no floors, and the report names them as missing.
+    pub(crate) fn compile_floors(&self) -> Result<(), Trouble> {
+        let Some(cc) = program::on_path("cc") else { return Ok(()) };
+        for (name, source) in SOURCES {
+            let mut command = Command::new(&cc);
+            command.args(["-O2", "-static", "-x", "c", "-", "-o"]).arg(self.0.join(name));
+            let mut compiler =
+                command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(Trouble::path(&cc))?;
+            if let Some(mut stdin) = compiler.stdin.take() {
+                stdin.write_all(source.as_bytes()).map_err(Trouble::path(&cc))?;
+            }
+            let done = compiler.wait_with_output().map_err(Trouble::path(&cc))?;
+            if !done.status.success() {
+                let stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+                return Err(Trouble::Failed { command: format!("cc {name}.c"), status: done.status, stderr });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // Nothing better can be done about a directory that does not go.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,67 @@
+//! Holds the fixture while another process runs the rows, so that neither Ctrl-C nor a panic leaves it behind.
+
+use std::{
+    env,
+    process::{Child, Command, ExitStatus},
+};
+
+use nix::{
+    sys::signal::{SigSet, Signal, kill, raise},
+    unistd::Pid,
+};
+
+use crate::{cli::Wanted, fixture::Stage, trouble::Trouble};
+
+/// Sets the fixture up, runs the rows in a copy of this program, and gives its exit status.
+pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
+    wanted.rows()?;
+    let signals: SigSet =
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+    signals.thread_block().map_err(Trouble::call("block signals"))?;
+    let stage = Stage::set_up(wanted)?;
+    let ourselves = env::current_exe().map_err(Trouble::call("find this program"))?;
+    let mut race = Command::new(&ourselves)
+        .arg("inner-race")
+        .arg(serde_json::to_string(&stage.fixture)?)
+        .args(env::args_os().skip(1))
+        .spawn()
+        .map_err(Trouble::path(&ourselves))?;
+    let ended = wait(&signals, &mut race);
+    drop(stage);
+    match ended? {
+        Ended::Race(status) => Ok(status),
+        Ended::Told(signal, status) => {
+            signals.thread_unblock().map_err(Trouble::call("unblock signals"))?;
+            raise(signal).map_err(Trouble::call("raise"))?;
+            Ok(status)
+        }
+    }
+}
+
+/// What every process below the keeper does first: the keeper's blocked signals are inherited.
+pub(crate) fn let_signals_in() -> Result<(), Trouble> {
+    SigSet::all().thread_unblock().map_err(Trouble::call("unblock signals"))
+}
+
+enum Ended {
+    Race(ExitStatus),
+    Told(Signal, ExitStatus),
+}
+
+fn wait(signals: &SigSet, race: &mut Child) -> Result<Ended, Trouble> {
+    loop {
+        match signals.wait().map_err(Trouble::call("sigwait"))? {
+            Signal::SIGCHLD => {
+                if let Some(status) = race.try_wait().map_err(Trouble::call("wait"))? {
+                    return Ok(Ended::Race(status));
+                }
+            }
+            told => {
+                // On Ctrl-C the terminal has told it too, and it may be gone: not yet waited for, its PID is still
+                // its own.
+                let _ = kill(Pid::from_raw(race.id().cast_signed()), Signal::SIGTERM);
+                return Ok(Ended::Told(told, race.wait().map_err(Trouble::call("wait"))?));
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+#![forbid(unsafe_code)]
+//! Measures our tools side by side with those people use today, and with floors: C programs that do only what
+//! cannot be avoided.
+//!
+//! ```text
+//! make bench                                    all of it, in private namespaces with an engine of its own
+//! cargo bench --bench side_by_side              here, as root; the engine is the one that answers `docker`
+//! cargo bench --bench side_by_side -- --only nsenter-rs --runs 1000 --json out.json --markdown
+//! ```
+//!
+//! `--bin-dir DIR` or `NETNS_TOOLBOX_BIN` measures binaries from elsewhere, such as the static ones in
+//! `target/x86_64-unknown-linux-musl/release`. The rows are in `contest.rs`.
+//!
+//! Before a row is measured, everyone in it must give the same answer. Then all run alternately, in an order that
+//! puts each equally often behind each other, so that drift of the machine and a neighbour's leftovers hit all alike.
+//! A time is wall time (CLOCK_MONOTONIC) from spawn to exit, output to /dev/null. Times have a long tail, so the
+//! report is of medians; the noise is shown as the middle half of all runs, and a target is called met or missed
+//! "within the noise" when the confidence interval of the ratio (from the 95 % ones of both medians) holds it: then
+//! raise `--runs`, or quieten the machine.
+
+mod cli;
+mod contest;
+mod fixture;
+mod floors;
+mod keeper;
+mod measure;
+mod numbers;
+mod program;
+mod report;
+mod scales;
+mod stopwatch;
+mod trouble;
+
+use std::{
+    fs,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Inner, Wanted},
+    fixture::Fixture,
+    report::{Report, RowReport},
+    trouble::Trouble,
+};
+
+fn main() -> ExitCode {
+    run(Cli::parse()).unwrap_or_else(|trouble| {
+        complain(&trouble);
+        ExitCode::from(2)
+    })
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Trouble> {
+    match cli.inner {
+        None => {
+            let status = keeper::run(&cli.wanted)?;
+            Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
+        }
+        Some(Inner::Race { fixture, wanted }) => {
+            keeper::let_signals_in()?;
+            race(&serde_json::from_str(&fixture)?, &wanted)
+        }
+        Some(Inner::Weigh { command }) => {
+            print(&format!("{}\n", scales::weigh(&command)?))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, Trouble> {
+    let mut report = Report::begin(fixture.describe(), wanted.runs);
+    for row in wanted.rows()? {
+        let (measured, stopped) = match measure::row(row, wanted.runs, &wanted.bin_dir(), fixture) {
+            Ok(measured) => (Some(measured), None),
+            Err(trouble) => (None, Some(trouble.to_string())),
+        };
+        report.rows.push(RowReport { name: row.name, work: row.work, measured, stopped });
+    }
+    print(&if wanted.markdown { report.markdown() } else { report.table() })?;
+    if let Some(file) = &wanted.json {
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        fs::write(file, json).map_err(Trouble::path(file))?;
+    }
+    Ok(ExitCode::from(report.status()))
+}
+
+/// A reader that has seen enough and closed the pipe is no trouble.
+fn print(text: &str) -> Result<(), Trouble> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Trouble::call("stdout")(cause)),
+        _ => Ok(()),
+    }
+}
+
+fn complain(trouble: &Trouble) {
+    // Nowhere is left to say that stderr is closed.
+    let _ = writeln!(io::stderr().lock(), "side_by_side: {trouble}");
+}

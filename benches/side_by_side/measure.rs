@@ -1,0 +1,180 @@
+//! Measures one row: find everyone, see that all give the same answer, race them, weigh them, compare.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    contest::{Part, Row, Target},
+    fixture::Fixture,
+    numbers::{Ratio, Summary, Verdict},
+    program::{self, Linkage},
+    scales,
+    stopwatch::{self, Runner},
+    trouble::Trouble,
+};
+
+/// What was found out about a row.
+#[derive(Serialize)]
+pub(crate) struct Measured {
+    pub(crate) contestants: Vec<Contestant>,
+    pub(crate) targets: Vec<Compared>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Contestant {
+    pub(crate) part: Part,
+    pub(crate) command: &'static str,
+    /// `None` if its program is not on this machine.
+    #[serde(flatten)]
+    pub(crate) result: Option<Figures>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Figures {
+    pub(crate) program: PathBuf,
+    pub(crate) version: Option<String>,
+    #[serde(flatten)]
+    pub(crate) time: Summary,
+    /// Our median divided by this one's; `None` for ourselves.
+    pub(crate) ours_to_this: Option<Ratio>,
+    pub(crate) peak_rss_kib: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) linkage: Linkage,
+}
+
+/// A target and what became of it.
+#[derive(Serialize)]
+pub(crate) struct Compared {
+    pub(crate) of: &'static str,
+    pub(crate) at_most: f64,
+    /// `None` if there was nothing to compare with.
+    #[serde(flatten)]
+    pub(crate) outcome: Option<Outcome>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Outcome {
+    #[serde(flatten)]
+    pub(crate) ratio: Ratio,
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
+}
+
+impl Contestant {
+    /// The name that targets and people use.
+    pub(crate) fn name(&self) -> &'static str {
+        self.command.split(' ').next().unwrap_or(self.command)
+    }
+}
+
+/// What stands in for `TRUE`: while running times are measured, and while answers are compared.
+const TRUE: &[&str] = &["true"];
+const PROOF: &[&str] = &["readlink", "/proc/self/ns/net"];
+
+pub(crate) fn row(row: &Row, runs: u32, bin_dir: &Path, fixture: &Fixture) -> Result<Measured, Trouble> {
+    if let (true, Err(why)) = (row.needs_container(), &fixture.container) {
+        return Err(Trouble::NoContainer(why.clone()));
+    }
+    let mut contestants = Vec::new();
+    let (mut runners, mut proofs) = (Vec::new(), Vec::new());
+    for (part, command) in row.contestants() {
+        let contestant = Contestant { part, command, result: None };
+        match find(&contestant, bin_dir, fixture) {
+            Some(program) => {
+                proofs.push(runner(&program, command, fixture, PROOF)?);
+                runners.push((contestants.len(), runner(&program, command, fixture, TRUE)?));
+            }
+            None if part == Part::Ours => return Err(Trouble::OursMissing(contestant.name().to_owned())),
+            None => {}
+        }
+        contestants.push(contestant);
+    }
+    all_say_the_same(&proofs)?;
+
+    let (places, runners): (Vec<usize>, Vec<Runner>) = runners.into_iter().unzip();
+    let times = stopwatch::race(&runners, runs as usize, &fixture.workshop)?;
+    let times: Vec<Summary> = times.iter().filter_map(|times| Summary::of(times)).collect();
+    for ((place, runner), time) in places.into_iter().zip(&runners).zip(&times) {
+        let contestant = &mut contestants[place];
+        let ours_to_this = (contestant.part != Part::Ours).then(|| Ratio::between(&times[0], time));
+        contestant.result = Some(figures(runner, *time, ours_to_this)?);
+    }
+    let targets = row.targets.iter().map(|target| compared(target, &contestants)).collect();
+    Ok(Measured { contestants, targets })
+}
+
+fn find(contestant: &Contestant, bin_dir: &Path, fixture: &Fixture) -> Option<PathBuf> {
+    let name = contestant.name();
+    let place = match contestant.part {
+        Part::Ours => Some(bin_dir.join(name)),
+        Part::Peer => program::on_path(name),
+        Part::Floor => Some(fixture.workshop.join(name)),
+    };
+    place.filter(|file| program::is_executable(file))
+}
+
+/// The command with its words in capitals filled in.
+fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> Result<Runner, Trouble> {
+    let mut args = Vec::new();
+    for word in command.split(' ').skip(1) {
+        match word {
+            "NAME" => args.push(fixture.container.clone().map_err(Trouble::NoContainer)?),
+            "PID" => args.push(fixture.pid.to_string()),
+            "LINK" => args.push(fixture.link.clone()),
+            "SOCKET" => args.push(fixture.socket.display().to_string()),
+            "TRUE" => args.extend(absolute(inside)),
+            plain => args.push(plain.to_owned()),
+        }
+    }
+    Ok(Runner { program: program.to_path_buf(), args })
+}
+
+/// The program by its path, so that nobody's time depends on how long `PATH` is.
+fn absolute(command: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+    if let Some(path) = command.first().and_then(|name| program::on_path(name)) {
+        words[0] = path.display().to_string();
+    }
+    words
+}
+
+/// Fast and wrong does not count.
+fn all_say_the_same(proofs: &[Runner]) -> Result<(), Trouble> {
+    let mut first = None;
+    for proof in proofs {
+        let (line, said) = (program::line(&proof.command()), program::answer(&mut proof.command())?);
+        let (one, one_said) = first.get_or_insert_with(|| (line.clone(), said.clone()));
+        if said.is_empty() {
+            return Err(Trouble::Unexpected { command: line, said });
+        }
+        if *one_said != said {
+            let (one, one_said) = (one.clone(), one_said.clone());
+            return Err(Trouble::Unlike { one, one_said, other: line, other_said: said });
+        }
+    }
+    Ok(())
+}
+
+fn figures(runner: &Runner, time: Summary, ours_to_this: Option<Ratio>) -> Result<Figures, Trouble> {
+    let program = &runner.program;
+    Ok(Figures {
+        version: program::version(program),
+        time,
+        ours_to_this,
+        peak_rss_kib: scales::peak_rss_kib(runner)?,
+        size_bytes: fs::metadata(program).map_err(Trouble::path(program))?.len(),
+        linkage: Linkage::of(program)?,
+        program: program.clone(),
+    })
+}
+
+fn compared(target: &Target, contestants: &[Contestant]) -> Compared {
+    let other = contestants.iter().find(|contestant| contestant.name() == target.of);
+    let ratio = other.and_then(|other| other.result.as_ref()?.ours_to_this);
+    let outcome = ratio.map(|ratio| Outcome { verdict: ratio.verdict(target.at_most), ratio });
+    Compared { of: target.of, at_most: target.at_most, outcome }
+}

@@ -1,0 +1,61 @@
+//! Runs the contestants of a row alternately and measures each from spawn to exit.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{numbers, program, trouble::Trouble};
+
+/// Rounds before the first that counts: page cache, the daemon's caches, the CPU's clock.
+const WARM_UP_ROUNDS: usize = 5;
+
+/// One program and its arguments, ready to be run again and again.
+pub(crate) struct Runner {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+}
+
+impl Runner {
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args);
+        command
+    }
+}
+
+/// The times of each runner in `runs` rounds, in the order of `runners`.
+pub(crate) fn race(runners: &[Runner], runs: usize, workshop: &Path) -> Result<Vec<Vec<Duration>>, Trouble> {
+    let path = workshop.join("stderr");
+    let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
+    let mut stderr = file.map_err(Trouble::path(&path))?;
+    let mut times = vec![Vec::with_capacity(runs); runners.len()];
+    for round in 0..WARM_UP_ROUNDS + runs {
+        for who in numbers::order(runners.len(), round) {
+            let time = once(&mut runners[who].command(), &mut stderr)?;
+            if round >= WARM_UP_ROUNDS {
+                times[who].push(time);
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Its error messages go to a file and are read only after a failure: reading a pipe would be in the time.
+fn once(command: &mut Command, stderr: &mut File) -> Result<Duration, Trouble> {
+    let shared = stderr.try_clone().map_err(Trouble::call("dup"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(shared);
+    let start = Instant::now();
+    let ended = command.status();
+    let time = start.elapsed();
+    let status = ended.map_err(|cause| Trouble::path(command.get_program())(cause))?;
+    if status.success() {
+        return Ok(time);
+    }
+    let mut said = String::new();
+    stderr.rewind().and_then(|()| stderr.read_to_string(&mut said)).map_err(Trouble::call("read stderr"))?;
+    Err(Trouble::Failed { command: program::line(command), status, stderr: said.trim().to_owned() })
+}

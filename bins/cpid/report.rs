@@ -1,0 +1,127 @@
+//! Shows what was found: PIDs for scripts, a table for people, JSON for both.
+
+use std::io::{self, Write};
+
+use comfy_table::Table;
+use common::engine::Container;
+use common::failure::Failure;
+use common::find::{Facts, FindError, Found, Known};
+use common::namespace::{Kind, own_identity};
+use common::output::{self, one_line};
+use common::process::{Process, ProcessError};
+use common::target::Target;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::Cli;
+
+/// One object of the JSON that is printed for TARGETs.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    /// A container and its first process.
+    Container(Box<Known>),
+    /// A process that was named by its PID.
+    Process {
+        pid: i32,
+        #[serde(flatten)]
+        facts: Facts,
+    },
+}
+
+/// What is printed for TARGETs: PIDs as they are found, or one array of JSON at the end.
+#[derive(Debug)]
+pub struct Report<'a> {
+    wanted: &'a Cli,
+    rows: Vec<Row>,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(wanted: &'a Cli) -> Self {
+        Report { wanted, rows: Vec::new() }
+    }
+
+    /// Prints, or keeps, what `target` turned out to be.
+    pub fn found(&mut self, target: &Target, found: Found) -> Result<(), Failure> {
+        let process = found.process().ok_or_else(|| FindError::NoProcess(target.clone()))?;
+        if self.wanted.json {
+            let (pid, facts) = (process.pid().as_raw(), Facts::of(process));
+            self.rows.push(match found.container {
+                Some(container) => Row::Container(Box::new(Known { container, process: facts })),
+                None => Row::Process { pid, facts },
+            });
+            return Ok(());
+        }
+        let pid = match self.wanted.inode {
+            true => exact(process)?,
+            false => process.pid().to_string(),
+        };
+        let end = if self.wanted.null { '\0' } else { '\n' };
+        Ok(write!(io::stdout(), "{pid}{end}")?)
+    }
+
+    /// Prints what was kept.
+    pub fn end(self) -> Result<(), Failure> {
+        if self.wanted.json { json(&self.rows) } else { Ok(()) }
+    }
+}
+
+fn exact(process: &Process) -> Result<String, ProcessError> {
+    let pid = process.pid();
+    let inode = process.pidfd_inode().ok_or(ProcessError::NoPidfs(pid))?;
+    Ok(format!("{pid}:{inode}"))
+}
+
+/// The container that a process belongs to, as a TARGET.
+pub fn owner(known: &Known, wanted: &Cli) -> Result<(), Failure> {
+    if wanted.json {
+        return json(&[known]);
+    }
+    let Container { engine, name, .. } = &known.container;
+    let end = if wanted.null { '\0' } else { '\n' };
+    Ok(write!(io::stdout(), "{engine}:{}{end}", one_line(name))?)
+}
+
+/// All containers: a table, or JSON.
+pub fn list(containers: &[Known], as_json: bool) -> Result<(), Failure> {
+    if as_json { json(containers) } else { Ok(writeln!(io::stdout(), "{}", table(containers).trim_fmt())?) }
+}
+
+fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(rows).map_err(io::Error::from)?;
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+fn table(containers: &[Known]) -> Table {
+    let now = Timestamp::now();
+    let header = ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED"];
+    let mut table = output::table(header, &[3, 5], 6);
+    for known in containers {
+        let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
+        let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
+        table.add_row([
+            one_line(name).into_owned(),
+            engine.to_string(),
+            one_line(known.container.short_id()).into_owned(),
+            or_dash(pid.map(|pid| pid.to_string())),
+            state.to_string(),
+            or_dash(known.process.netns_inode.map(|inode| inode.to_string())),
+            or_dash(shares_with(known, containers)),
+            or_dash(image.clone()),
+            or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
+        ]);
+    }
+    table
+}
+
+/// Who else is in the same network namespace: `host`, or the names of other containers.
+fn shares_with(known: &Known, containers: &[Known]) -> Option<String> {
+    let netns = known.process.netns_inode?;
+    let host = own_identity(Kind::Net).ok().filter(|host| host.inode == netns).map(|_| "host".to_owned());
+    let others = containers
+        .iter()
+        .filter(|other| other.process.netns_inode == Some(netns) && other.container.id != known.container.id);
+    let names: Vec<String> =
+        host.into_iter().chain(others.map(|other| other.container.name.clone())).collect();
+    (!names.is_empty()).then(|| names.join(","))
+}

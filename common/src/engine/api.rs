@@ -1,0 +1,254 @@
+//! The Docker API on a local socket, which Podman speaks too: asked through bollard, within a time limit and
+//! a size limit.
+//!
+//! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
+//! version is taken by all of them, and negotiating one costs more than the question.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bollard::errors::Error as Bollard;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use nix::unistd::{Gid, Group, Pid, Uid};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+
+use super::{Container, EngineError, EngineName, Proof, Source, State, state};
+
+/// An engine's socket, not yet asked anything.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    engine: EngineName,
+    socket: PathBuf,
+    timeout: Duration,
+}
+
+impl Api {
+    pub(super) fn new(engine: EngineName, socket: PathBuf, timeout: Duration) -> Self {
+        Api { engine, socket, timeout }
+    }
+
+    /// The one container that the engine takes `name` for: its name, its ID, or the beginning of its ID.
+    ///
+    /// # Errors
+    /// `Refused` with status 404 when there is none, with another when there are several.
+    pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
+        let (answer, claimed_by) =
+            self.ask(async |docker| docker.inspect_container(name, None::<InspectContainerOptions>).await)?;
+        self.container(answer, claimed_by)
+    }
+
+    /// All containers, running or not, whose ID begins with `prefix`.
+    ///
+    /// The daemon's own filter by ID is of no use: a prefix that several have matches none of them.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let (listed, _) = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
+        let listed = listed.into_iter().filter_map(|container| {
+            let state = container.state.map(|state| state_called(&state.to_string()));
+            Some(Listed { id: container.id?, state })
+        });
+        Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
+    }
+
+    /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
+    /// refuses a process with more than one thread. Tells whose word the answer is, too.
+    fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
+    ) -> Result<(T, Uid), EngineError> {
+        let slow =
+            || EngineError::Slow { engine: self.engine, socket: self.socket.clone(), timeout: self.timeout };
+        let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
+        let heard = Arc::clone(&speaker);
+        let transport = move |request| send(socket.clone(), Arc::clone(&heard), request);
+        // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
+        let seconds = self.timeout.as_secs() + 1;
+        let docker = bollard::Docker::connect_with_custom_transport(
+            transport,
+            Some("http://localhost"),
+            seconds,
+            API_DEFAULT_VERSION,
+        );
+        let docker = docker.map_err(|error| self.explained(&error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.nonsense(&error))?;
+        let answer = runtime.block_on(async { tokio::time::timeout(self.timeout, question(docker)).await });
+        let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
+            Bollard::RequestTimeoutError => slow(),
+            Bollard::DockerResponseServerError { status_code, message } => {
+                EngineError::Refused { engine: self.engine, status: status_code, message }
+            }
+            // bollard passes it off as its own: the chain of causes begins behind it.
+            Bollard::IOError { err } => self.explained(&err),
+            error => self.explained(&error),
+        })?;
+        let speaker = speaker.get().copied().ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        Ok((answer, speaker))
+    }
+
+    fn container(&self, answer: ContainerInspectResponse, claimed_by: Uid) -> Result<Container, EngineError> {
+        let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
+        let state = answer.state.ok_or_else(|| missing("state"))?;
+        let status = state.status.ok_or_else(|| missing("status"))?;
+        let status = state_called(&status.to_string());
+        Ok(Container {
+            engine: self.engine,
+            id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
+            name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
+            pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
+            exit_code: state.exit_code.filter(|_| status.has_ended()),
+            started_at: state.started_at.as_deref().and_then(time),
+            finished_at: state.finished_at.as_deref().and_then(time),
+            image: answer.config.and_then(|config| config.image),
+            source: Source::Api,
+            pod: None,
+            proof: Proof::word_of(claimed_by),
+            state: status,
+        })
+    }
+
+    /// What an error on the way means to a person: the kernel's answer is buried a few causes deep in it.
+    fn explained(&self, error: &(dyn Error + 'static)) -> EngineError {
+        let (engine, socket) = (self.engine, self.socket.clone());
+        match kernel_error(error) {
+            Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                EngineError::Absent { engine, socket }
+            }
+            Some(io::ErrorKind::ConnectionRefused) => EngineError::Dead { engine, socket },
+            Some(io::ErrorKind::PermissionDenied) => {
+                let group = group_of(&socket);
+                EngineError::NotPermitted { engine, socket, group }
+            }
+            _ => self.nonsense(&deepest(error)),
+        }
+    }
+
+    fn nonsense(&self, what: &dyn Display) -> EngineError {
+        EngineError::Nonsense { engine: self.engine, socket: self.socket.clone(), what: what.to_string() }
+    }
+}
+
+/// A container in the API's list.
+pub(super) struct Listed {
+    pub id: String,
+    pub state: Option<State>,
+}
+
+/// What the API calls `status`. One that is being stopped still runs; Podman's, which are more, bollard
+/// refuses before they come here.
+fn state_called(status: &str) -> State {
+    match status {
+        "running" | "stopping" => State::Running,
+        "paused" => State::Paused,
+        "restarting" => State::Restarting,
+        "exited" => State::Exited,
+        "removing" | "dead" => State::Dead,
+        _ => State::Created,
+    }
+}
+
+/// A time as the API writes it. Docker's word for one that has not come is year 1, Podman's too.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
+}
+
+/// One request on one connection, over which no more comes in than an honest answer needs.
+async fn send(
+    socket: PathBuf,
+    speaker: Arc<OnceLock<Uid>>,
+    request: BollardRequest,
+) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
+    let stream = UnixStream::connect(&socket).await?;
+    speaker.get_or_init(|| speaker_of(&stream, &socket));
+    let stream = Limited { stream, left: state::MOST_BYTES };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let (mut parts, body) = request.into_parts();
+    parts.headers.insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("localhost"));
+    if let Some(path) = parts.uri.path_and_query().cloned() {
+        parts.uri = path.into();
+    }
+    Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
+}
+
+/// Whose word is heard here: of who listens, which the kernel noted at listen(2) and nobody can change
+/// (unix(7), SO_PEERCRED), or of the ordinary user whose file the socket is. The file alone would not do: its
+/// owner can put a link to root's socket in its place.
+fn speaker_of(stream: &UnixStream, socket: &Path) -> Uid {
+    let nobody = u32::MAX;
+    let listener = stream.peer_cred().map_or(nobody, |peer| peer.uid());
+    let owner = fs::metadata(socket).map_or(nobody, |meta| meta.uid());
+    Uid::from_raw(if listener == 0 { owner } else { listener })
+}
+
+/// A stream that ends with an error once more than `left` bytes have been read from it.
+struct Limited {
+    stream: UnixStream,
+    left: u64,
+}
+
+impl AsyncRead for Limited {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = (buf.filled().len() - before) as u64;
+        match self.left.checked_sub(read) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Err(io::Error::other("its answer is longer than any honest one"))),
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Limited {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+fn kernel_error(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        Some(number) => Some(io::Error::from_raw_os_error(number).kind()),
+        None => error.source().and_then(kernel_error),
+    }
+}
+
+/// The cause that says most: libraries wrap it in words like "hyper error".
+fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, deepest)
+}
+
+fn group_of(socket: &Path) -> Option<String> {
+    let group = Gid::from_raw(fs::metadata(socket).ok()?.gid());
+    // Only a group other than root's is one that people are meant to join.
+    let name = Group::from_gid(group).ok()??.name;
+    (name != "root").then_some(name)
+}

@@ -1,0 +1,241 @@
+//! A container as its engine describes it, in the words that engines share.
+
+use std::fmt;
+
+use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
+use nix::unistd::{Pid, Uid};
+use serde::{Serialize, Serializer};
+
+use crate::output::one_line;
+use crate::target::EngineName;
+
+/// A container as its engine describes it: the same object in every tool's JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// Whose it is.
+    pub engine: EngineName,
+    /// The whole ID; 64 hexadecimal digits for most engines.
+    pub id: String,
+    /// The name without any decoration.
+    pub name: String,
+    /// The PID of its first process in our PID namespace, while it has one.
+    #[serde(serialize_with = "as_number")]
+    pub pid: Option<Pid>,
+    /// What it is doing.
+    pub state: State,
+    /// The exit status of its last run, once it has ended.
+    pub exit_code: Option<i64>,
+    /// When its last run began.
+    pub started_at: Option<Timestamp>,
+    /// When its last run ended.
+    pub finished_at: Option<Timestamp>,
+    /// The image it was made from, as the user named it.
+    pub image: Option<String>,
+    /// How we came to know.
+    pub source: Source,
+    /// The Kubernetes pod it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+    /// What the kernel must agree with before the PID is believed.
+    #[serde(skip)]
+    pub proof: Proof,
+}
+
+/// A Kubernetes pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pod {
+    /// The Kubernetes namespace.
+    pub namespace: String,
+    /// The pod's name in it.
+    pub name: String,
+    /// Whether this container is the pod's sandbox: the one that holds its network namespace.
+    pub is_sandbox: bool,
+}
+
+/// What an engine, or its state on disk, tells about a container's first process beside the PID, and who
+/// vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The user whose socket or state file says so. What root says is believed of every process; what user U
+    /// says, only of processes in user namespaces that belong to U.
+    pub claimed_by: Uid,
+    /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
+    pub start_time_ticks: Option<u64>,
+    /// The inode of its pidfd (Linux 6.9).
+    pub pidfd_inode: Option<u64>,
+}
+
+impl Proof {
+    /// Nothing beside `user`'s word.
+    pub const fn word_of(user: Uid) -> Self {
+        Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None }
+    }
+}
+
+/// What a container is doing, in the words that engines share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen, its processes and namespaces are there.
+    Paused,
+    /// Between two runs.
+    Restarting,
+    /// Ended.
+    Exited,
+    /// Being removed, or what is left of a removal that failed.
+    Dead,
+}
+
+impl State {
+    /// Whether a run lies behind it, so that there is an exit status.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, State::Exited | State::Dead | State::Restarting)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Created => "created",
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Restarting => "restarting",
+            State::Exited => "exited",
+            State::Dead => "dead",
+        })
+    }
+}
+
+/// How we came to know of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The engine's API answered.
+    Api,
+    /// The engine's state on disk was read.
+    State,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Api => "API",
+            Source::State => "state on disk",
+        })
+    }
+}
+
+impl Container {
+    /// One that is there, and of which nothing else can be told: what is left when its state makes no sense.
+    pub(super) fn unknown(engine: EngineName, id: &str, claimed_by: Uid) -> Self {
+        Container {
+            engine,
+            id: id.to_owned(),
+            name: id.to_owned(),
+            pid: None,
+            state: State::Dead,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            image: None,
+            source: Source::State,
+            pod: None,
+            proof: Proof::word_of(claimed_by),
+        }
+    }
+
+    /// Why it has no process now: `exited, code 0, 3 minutes ago`.
+    pub fn why_not_running(&self, now: Timestamp) -> String {
+        let mut why = self.state.to_string();
+        if let (State::Exited | State::Dead, Some(code)) = (self.state, self.exit_code) {
+            why.push_str(&format!(", code {code}"));
+        }
+        if let Some(finished_at) = self.finished_at {
+            why.push_str(&format!(", {}", ago(now.duration_since(finished_at))));
+        }
+        why
+    }
+
+    /// The ID as people write it: twelve digits.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} container {} ({})", self.engine, one_line(&self.name), self.short_id())
+    }
+}
+
+/// A stretch of time that has passed, as people say it: `3 minutes ago`.
+pub fn ago(duration: SignedDuration) -> String {
+    let count = |number: i64, unit: &str| match number {
+        1 => format!("1 {unit} ago"),
+        number => format!("{number} {unit}s ago"),
+    };
+    let seconds =
+        duration.round(SignedDurationRound::new().smallest(Unit::Second)).unwrap_or(duration).as_secs();
+    match seconds.max(0) {
+        0 => "just now".to_owned(),
+        1..60 => count(seconds, "second"),
+        60..3_600 => count(seconds / 60, "minute"),
+        3_600..86_400 => count(seconds / 3_600, "hour"),
+        _ => count(seconds / 86_400, "day"),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde gives the field by reference")]
+fn as_number<S: Serializer>(pid: &Option<Pid>, serializer: S) -> Result<S::Ok, S::Error> {
+    pid.map(Pid::as_raw).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stopped(state: State, exit_code: Option<i64>, finished_at: Option<&str>) -> String {
+        let container = Container {
+            engine: EngineName::Docker,
+            id: "3f2a".repeat(16),
+            name: "nginx".to_owned(),
+            pid: None,
+            state,
+            exit_code,
+            started_at: None,
+            finished_at: finished_at.map(|text| text.parse().unwrap()),
+            image: None,
+            source: Source::Api,
+            pod: None,
+            proof: Proof::word_of(Uid::from_raw(0)),
+        };
+        container.why_not_running("2026-01-01T00:03:10Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_stopped_container_says_how_it_ended_and_when() {
+        assert_eq!(
+            stopped(State::Exited, Some(0), Some("2026-01-01T00:00:00Z")),
+            "exited, code 0, 3 minutes ago"
+        );
+        assert_eq!(
+            stopped(State::Exited, Some(137), Some("2026-01-01T00:03:09Z")),
+            "exited, code 137, 1 second ago"
+        );
+        assert_eq!(stopped(State::Dead, Some(1), Some("2025-12-30T00:00:00Z")), "dead, code 1, 2 days ago");
+    }
+
+    #[test]
+    fn one_that_never_ran_has_no_exit_code() {
+        assert_eq!(stopped(State::Created, Some(0), None), "created");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_no_panic() {
+        assert_eq!(stopped(State::Exited, Some(0), Some("2027-01-01T00:00:00Z")), "exited, code 0, just now");
+    }
+}

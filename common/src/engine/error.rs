@@ -1,0 +1,130 @@
+//! Why an engine could not be asked, and what the user can do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::failure::Failure;
+use crate::output::one_line;
+use crate::target::EngineName;
+
+/// Why an engine could not be asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// There is no socket: it does not run, or runs elsewhere.
+    #[error("{engine} is not running: {} is not there", socket.display())]
+    Absent {
+        /// Which engine.
+        engine: EngineName,
+        /// Where we looked.
+        socket: PathBuf,
+    },
+    /// There is a socket, but nobody listens.
+    #[error("{engine} is not running: nobody listens on {}", socket.display())]
+    Dead {
+        /// Which engine.
+        engine: EngineName,
+        /// Where we looked.
+        socket: PathBuf,
+    },
+    /// The socket is not for us.
+    #[error("{engine}: no permission for {}", socket.display())]
+    NotPermitted {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
+        /// The group that may use it.
+        group: Option<String>,
+    },
+    /// Its PIDs would be another machine's.
+    #[error("{engine} is on another host: {address}")]
+    Remote {
+        /// Which engine.
+        engine: EngineName,
+        /// What DOCKER_HOST or the context says.
+        address: String,
+    },
+    /// What DOCKER_HOST or the context says is no address.
+    #[error("{engine}: '{address}' is not an address (DOCKER_HOST or the docker context)")]
+    Address {
+        /// Which engine.
+        engine: EngineName,
+        /// What was said.
+        address: String,
+    },
+    /// It took longer than it may.
+    #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
+    Slow {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
+        /// How long it had.
+        timeout: Duration,
+    },
+    /// It refused, in its own words.
+    #[error("{engine} says: {} (HTTP status {status})", one_line(message.trim_end()))]
+    Refused {
+        /// Which engine.
+        engine: EngineName,
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// What it answered is not what its API documents.
+    #[error("{engine}: {} gave an answer that makes no sense: {}", socket.display(), one_line(what))]
+    Nonsense {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file that says where the engine is, or what its containers are, cannot be used.
+    #[error("{}: {what}", file.display())]
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A state file or directory is not for us.
+    #[error("{}: permission denied: it takes CAP_DAC_READ_SEARCH, or the file's owner", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+    },
+}
+
+impl EngineError {
+    /// Whether the engine said that it has no such container.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, EngineError::Refused { status: 404, .. })
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        match &error {
+            EngineError::Absent { .. } | EngineError::Dead { .. } => failure.hint(
+                "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
+            ),
+            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(format_args!(
+                "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
+            )),
+            EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
+            EngineError::Address { address, .. } if address.starts_with('/') => {
+                failure.hint(format_args!("DOCKER_HOST=unix://{address}"))
+            }
+            EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
+            EngineError::Remote { .. } => failure.hint("run the tool on that host"),
+            EngineError::Slow { .. } => {
+                failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
+            }
+            _ => failure,
+        }
+    }
+}

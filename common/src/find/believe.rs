@@ -1,0 +1,184 @@
+//! Whom to believe: what an engine says of a PID counts only when the kernel agrees. Engines are asked, and
+//! files are read, before the process is held; in between the PID may have become somebody else's. And an
+//! ordinary user's engine says whatever that user likes.
+
+use nix::unistd::{Pid, Uid};
+
+use super::FindError;
+use super::known::ended;
+use crate::engine::{Container, Source};
+use crate::namespace::{self, Kind, NamespaceError};
+use crate::process::{Process, ProcessError};
+
+/// Why a process is not the container's.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    /// It has ended, and the PID may be another one's by now.
+    Gone,
+    /// It is there, but not in a user namespace of the user who claims it.
+    NotTheirs,
+    /// We could not find out.
+    Process(ProcessError),
+}
+
+impl Doubt {
+    /// What this doubt about `container` means to whoever asked for it.
+    pub(super) fn about(self, container: Container) -> FindError {
+        match self {
+            // A state file may be older than the container's end; an API is not.
+            Doubt::Gone if container.source == Source::State => {
+                FindError::NotRunning(Box::new(ended(container)))
+            }
+            Doubt::Gone => FindError::Exited(Box::new(container)),
+            Doubt::NotTheirs => FindError::NotTheirs(Box::new(container)),
+            Doubt::Process(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProcessError> for Doubt {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Gone(_) | ProcessError::Reused { .. } => Doubt::Gone,
+            error => Doubt::Process(error),
+        }
+    }
+}
+
+/// Takes hold of the process that `container`'s engine calls its first.
+///
+/// # Errors
+/// [`Doubt`]; what is returned is the container's and stays it.
+pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt> {
+    let proof = &container.proof;
+    let process = match proof.pidfd_inode {
+        Some(inode) => Process::open_exactly(pid, inode)?,
+        None => Process::open(pid)?,
+    };
+    if let Some(started) = proof.start_time_ticks
+        && started != process.start_time_ticks()?
+    {
+        return Err(Doubt::Gone);
+    }
+    if !cgroups_allow(&process.cgroups()?, &own_cgroups(), &container.id) {
+        return Err(Doubt::Gone);
+    }
+    if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {
+        Ok(process)
+    } else {
+        Err(Doubt::NotTheirs)
+    }
+}
+
+/// Whether the process is in a user namespace that `user` owns, or in one below such a one. Our own user
+/// namespace, or one above it, is nobody's: everything of the host is in it.
+fn belongs_to(process: &Process, user: Uid) -> Result<bool, Doubt> {
+    let mut current = match process.namespace(Kind::User) {
+        Ok(namespace) => namespace,
+        Err(NamespaceError::Gone { .. }) => return Err(Doubt::Gone),
+        // Who may not even look has nothing to give away.
+        Err(_) => return Ok(true),
+    };
+    let Ok(ours) = namespace::own_identity(Kind::User) else { return Ok(false) };
+    while current.identity() != ours {
+        if current.owner_uid().is_ok_and(|owner| owner == user) {
+            return Ok(true);
+        }
+        match current.parent() {
+            Ok(parent) => current = parent,
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+fn own_cgroups() -> Vec<String> {
+    Process::open(Pid::this()).and_then(|own| own.cgroups()).unwrap_or_default()
+}
+
+/// Engines name a container's cgroup after its ID. A process whose cgroups carry IDs, none of them this one,
+/// is not the container's. One whose cgroups carry no ID at all proves nothing: an engine may run without
+/// cgroups, as rootless ones do. IDs that our own cgroups carry say where we are, and not where it is.
+fn cgroups_allow(cgroups: &[String], ours: &[String], id: &str) -> bool {
+    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
+    let mut theirs =
+        cgroups.iter().flat_map(|path| container_ids(path)).filter(|found| !ours.contains(found)).peekable();
+    !is_container_id(id) || theirs.peek().is_none() || theirs.any(|found| found == id)
+}
+
+/// The container IDs in the process's cgroup paths, innermost first, without those that our own carry.
+pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError> {
+    let (theirs, ours) = (process.cgroups()?, own_cgroups());
+    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
+    let mut ids: Vec<String> = Vec::new();
+    for path in &theirs {
+        let foreign = container_ids(path).filter(|id| !ours.contains(id)).map(str::to_owned);
+        let new: Vec<String> = foreign.filter(|id| !ids.contains(id)).collect();
+        ids.extend(new.into_iter().rev());
+    }
+    Ok(ids)
+}
+
+/// Everything in a cgroup path that looks like a container's ID: `/docker/ID`, `docker-ID.scope`,
+/// `crio-ID`, `libpod-ID/container`.
+fn container_ids(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/', '-', '.', ':']).filter(|word| is_container_id(word))
+}
+
+fn is_container_id(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d";
+
+    fn allowed_from(ours: &[&str], theirs: &[&str], id: &str) -> bool {
+        let owned = |paths: &[&str]| paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
+        cgroups_allow(&owned(theirs), &owned(ours), id)
+    }
+
+    fn allowed(paths: &[&str]) -> bool {
+        allowed_from(&[], paths, ID)
+    }
+
+    #[test]
+    fn a_cgroup_of_this_container_is_believed_however_the_engine_spells_it() {
+        assert!(allowed(&[&format!("/docker/{ID}")]));
+        assert!(allowed(&["/", &format!("/system.slice/docker-{ID}.scope")]));
+        assert!(allowed(&[&format!("/machine.slice/libpod-{ID}.scope/container")]));
+        assert!(allowed(&[&format!("/kubepods/besteffort/pod-1/crio-{ID}")]));
+        assert!(allowed(&[&format!(
+            "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"
+        )]));
+    }
+
+    #[test]
+    fn a_cgroup_of_another_container_is_not_believed() {
+        assert!(!allowed(&["/", &format!("/docker/{}", ID.replace('3', "4"))]));
+    }
+
+    #[test]
+    fn cgroups_without_any_id_prove_nothing() {
+        assert!(allowed(&["/", "/user.slice/user-1000.slice/session-2.scope"]));
+    }
+
+    #[test]
+    fn a_container_inside_a_container_is_its_own() {
+        assert!(allowed(&[&format!("/docker/{}/docker/{ID}", ID.replace('3', "4"))]));
+    }
+
+    #[test]
+    fn when_we_run_in_a_container_ourselves_its_id_proves_nothing() {
+        let outer = format!("/docker/{}", ID.replace('3', "4"));
+        assert!(allowed_from(&[&outer], &[&outer], ID));
+        assert!(!allowed_from(&[&outer], &[&format!("{outer}/docker/{}", ID.replace('3', "5"))], ID));
+    }
+
+    #[test]
+    fn an_id_that_is_a_name_is_not_looked_for() {
+        assert!(allowed_from(&[], &[&format!("/docker/{ID}")], "my-runc-container"));
+    }
+}

@@ -1,0 +1,288 @@
+//! What a reader reads is what the tools do: manuals and completions are made from each tool's `cli.rs`, and
+//! `--help` fits a screen.
+//!
+//! `make docs` rewrites what is not current. A manual is what clap knows of the tool, and what is written by hand
+//! in `man/sections/TOOL.roff`, where a line `.so FILE` takes in that file of the same directory; `.so OPTIONS`
+//! takes in what `cli.rs` says, and `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, which the functions they share have not"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::CommandFactory;
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+
+#[path = "../bins/cpid/cli.rs"]
+#[allow(dead_code, reason = "only clap reads what was parsed")]
+mod cpid;
+#[path = "../bins/netns-link/cli.rs"]
+#[allow(dead_code, reason = "only clap reads what was parsed")]
+mod netns_link;
+#[path = "../bins/nsenter-rs/cli.rs"]
+#[allow(dead_code, reason = "only clap reads what was parsed")]
+mod nsenter_rs;
+
+struct Tool {
+    name: &'static str,
+    binary: &'static str,
+    /// Of the manual: 1 for whoever may run it, 8 for root.
+    section: char,
+    help_lines: usize,
+    command: fn() -> clap::Command,
+}
+
+const TOOLS: [Tool; 3] = [
+    Tool {
+        name: "cpid",
+        binary: env!("CARGO_BIN_EXE_cpid"),
+        section: '1',
+        help_lines: 40,
+        command: cpid::Cli::command,
+    },
+    Tool {
+        name: "nsenter-rs",
+        binary: env!("CARGO_BIN_EXE_nsenter-rs"),
+        section: '1',
+        help_lines: 50,
+        command: nsenter_rs::Cli::command,
+    },
+    Tool {
+        name: "netns-link",
+        binary: env!("CARGO_BIN_EXE_netns-link"),
+        section: '8',
+        help_lines: 40,
+        command: netns_link::Cli::command,
+    },
+];
+
+/// What every manual has, in this order, as man-pages(7) asks for; one may have others in between.
+const SECTIONS: [&str; 11] = [
+    "NAME",
+    "SYNOPSIS",
+    "DESCRIPTION",
+    "OPTIONS",
+    "TARGET",
+    "EXIT STATUS",
+    "ENVIRONMENT",
+    "FILES",
+    "EXAMPLES",
+    "SECURITY",
+    "SEE ALSO",
+];
+
+#[test]
+fn manuals_and_completions_are_current() {
+    let made: Vec<(String, String)> = TOOLS.iter().flat_map(files_of).collect();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        for (file, text) in &made {
+            fs::create_dir_all(Path::new(&root(file)).parent().unwrap()).unwrap();
+            fs::write(root(file), text).unwrap();
+        }
+    }
+    let stale = made.iter().filter(|(file, text)| fs::read_to_string(root(file)).ok().as_ref() != Some(text));
+    let stale: Vec<&String> = stale.map(|(file, _)| file).collect();
+    assert!(stale.is_empty(), "not what the code says: {stale:?}; `make docs` rewrites them");
+
+    let known: BTreeSet<&String> = made.iter().map(|(file, _)| file).collect();
+    let strays: Vec<String> =
+        ["man", "completions"].into_iter().flat_map(files_in).filter(|file| !known.contains(file)).collect();
+    assert!(strays.is_empty(), "of no tool: {strays:?}");
+}
+
+#[test]
+fn every_tool_is_documented() {
+    let manifest = read("Cargo.toml");
+    let tools: BTreeSet<&str> = manifest
+        .split("[[bin]]")
+        .skip(1)
+        .map(|entry| entry.split('"').nth(1).unwrap()) // name = "…"
+        .collect();
+    assert_eq!(tools, TOOLS.iter().map(|tool| tool.name).collect());
+}
+
+#[test]
+fn every_manual_has_its_sections_in_order() {
+    for tool in &TOOLS {
+        let manual = manual(tool);
+        let sections = manual.lines().filter_map(|line| line.strip_prefix(".SH "));
+        let sections = sections.map(|section| section.trim_matches('"'));
+        let sections: Vec<&str> = sections.filter(|section| SECTIONS.contains(section)).collect();
+        assert_eq!(sections, SECTIONS, "{}", tool.name);
+        // clap_mangen shows no text for an option that is hidden from --help and has one paragraph only.
+        assert!(!manual.contains(".IP\n.TP"), "{}: an option without text", tool.name);
+    }
+}
+
+#[test]
+fn help_fits_a_screen_and_ends_with_three_examples() {
+    for tool in &TOOLS {
+        let help = help(tool, "--help");
+        assert_eq!(help, self::help(tool, "-h"));
+        let lines: Vec<&str> = help.lines().collect();
+        let name = tool.name;
+        let purpose = (tool.command)().get_about().unwrap().to_string();
+        assert_eq!(lines[0], purpose, "{name} --help begins with what it is for");
+        assert!(lines.len() <= tool.help_lines, "{name} --help has {} lines", lines.len());
+        let wide: Vec<&&str> = lines.iter().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{name} --help: wider than 80 columns: {wide:#?}");
+        let last = &lines[lines.len() - 4..];
+        assert_eq!(last[0], "Examples:", "{name} --help ends with three examples");
+        assert!(last[1..].iter().all(|line| line.starts_with("  ")), "{name} --help: {last:#?}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_same_grammar_and_every_tool() {
+    let readme = read("README.md");
+    for line in grammar().lines() {
+        assert!(readme.lines().any(|of_readme| of_readme == line), "README.md lacks: {line}");
+    }
+    for tool in &TOOLS {
+        assert!(readme.contains(&format!("`{}`", tool.name)), "README.md lacks {}", tool.name);
+    }
+}
+
+#[test]
+fn a_cli_uses_only_what_manuals_can_be_made_with() {
+    for tool in &TOOLS {
+        let cli = read(&format!("bins/{}/cli.rs", tool.name));
+        for line in cli.lines().filter(|line| line.starts_with("use ")) {
+            let of = line.split([' ', ':', ';']).nth(1).unwrap();
+            assert!(["clap", "std", "common"].contains(&of), "{}: {line}", tool.name);
+        }
+    }
+}
+
+/// Everything that is made for one tool: path in the checkout, and text.
+fn files_of(tool: &Tool) -> Vec<(String, String)> {
+    let completion = |shell| {
+        let mut text = Vec::new();
+        generate(shell, &mut (tool.command)(), tool.name, &mut text);
+        String::from_utf8(text).unwrap()
+    };
+    let name = tool.name;
+    vec![
+        (format!("man/{name}.{}", tool.section), manual(tool)),
+        (format!("completions/{name}.bash"), completion(Shell::Bash)),
+        (format!("completions/_{name}"), completion(Shell::Zsh)),
+        (format!("completions/{name}.fish"), completion(Shell::Fish)),
+    ]
+}
+
+fn manual(tool: &Tool) -> String {
+    let man = Man::new((tool.command)());
+    let mut page = format!(
+        ".\\\" Made from bins/{0}/cli.rs and man/sections/{0}.roff by `make docs`; edit those.\n\
+         .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n",
+        tool.name
+    );
+    // clap_mangen cannot leave out the date: it does not quote an empty word.
+    let (title, version) = (tool.name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    page += &format!(".TH {title} {} \"\" \"netns-toolbox {version}\" netns-toolbox\n", tool.section);
+    page += &part(|out| man.render_name_section(out));
+    page += &part(|out| man.render_synopsis_section(out));
+    page + &by_hand(&format!("{}.roff", tool.name), &options(tool, &man))
+}
+
+/// A file of `man/sections`, with what it takes in.
+fn by_hand(file: &str, options: &str) -> String {
+    let text = read(&format!("man/sections/{file}"));
+    let lines = text.lines().map(|line| match line.strip_prefix(".so ") {
+        Some("OPTIONS") => options.to_owned(),
+        Some("GRAMMAR") => grammar_as_roff(),
+        Some(file) => by_hand(file, options),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+/// One part of what clap_mangen makes, without the definition that it puts before each.
+fn part(render: impl Fn(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {
+    let mut text = Vec::new();
+    render(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    text.lines().filter(|line| !line.contains(".ds Aq")).map(|line| format!("{line}\n")).collect()
+}
+
+/// clap_mangen makes a section of each help heading, in capitals, and leaves paragraphs to blank lines.
+fn options(tool: &Tool, man: &Man) -> String {
+    let command = (tool.command)();
+    let headings: BTreeSet<&str> = command.get_arguments().filter_map(|arg| arg.get_help_heading()).collect();
+    let subsection = |line: &str| {
+        let section = line.strip_prefix(".SH ")?.trim_matches('"');
+        headings.iter().find(|heading| heading.to_uppercase() == section)
+    };
+    let lines = part(|out| man.render_options_section(out));
+    let lines = lines.lines().map(|line| match subsection(line) {
+        Some(heading) => format!(".SS \"{heading}\"\n"),
+        None if line.is_empty() => ".IP\n".to_owned(),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+/// What `common::target` says of a TARGET: a table, and what is true of it today.
+fn grammar() -> String {
+    let source = read("common/src/target/mod.rs");
+    let docs = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let docs = docs.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    docs.skip_while(|line| !line.starts_with('|')).map(|line| format!("{line}\n")).collect()
+}
+
+fn grammar_as_roff() -> String {
+    let lines = grammar();
+    let lines = lines.lines().filter(|line| *line != "| form | means |" && *line != "|---|---|");
+    lines
+        .map(|line| match line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) {
+            Some(row) => {
+                let (form, means) = row.split_once(" | ").unwrap();
+                format!(".TP\n{}\n{}\n", roff(form), roff(means))
+            }
+            None if line.is_empty() => ".PP\n".to_owned(),
+            None => format!("{}\n", roff(line)),
+        })
+        .collect()
+}
+
+/// Markdown's code spans as bold words that are not hyphenated.
+fn roff(markdown: &str) -> String {
+    let escaped = markdown.replace('\\', "\\e").replace('-', "\\-");
+    let parts = escaped.split('`').enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("\\fB\\%{part}\\fR") } else { part.to_owned() }).collect()
+}
+
+/// What the built tool prints where no terminal says how wide it is.
+fn help(tool: &Tool, option: &str) -> String {
+    let ran = Command::new(tool.binary)
+        .arg(option)
+        .env("COLUMNS", "80")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(ran.status.success() && ran.stderr.is_empty(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+fn files_in(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(root(directory)).unwrap().map(Result::unwrap);
+    entries
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| format!("{directory}/{}", entry.file_name().to_str().unwrap()))
+        .collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn root(file: &str) -> String {
+    format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))
+}
