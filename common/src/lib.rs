@@ -1,12 +1,13 @@
 //! What the tools of netns-toolbox share. Nothing lives here that only one tool uses.
 //!
 //! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`], and
-//! [`find`] → `map` → [`netlink`] → [`netns`] → [`namespace`].
+//! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`].
 
 pub mod cli;
 pub mod engine;
 pub mod failure;
 pub mod find;
+pub mod map;
 pub mod namespace;
 pub mod netlink;
 pub mod netns;

@@ -3,6 +3,7 @@
 
 mod believe;
 mod known;
+mod network;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,10 +12,11 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 
 pub use known::{Facts, Known, Listing, list, owner};
+pub use network::{Candidate, NetworkError};
 
 use crate::engine::{Asked, Container, Engine, EngineError, EngineName, State, engines};
 use crate::failure::Failure;
-use crate::namespace::{Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
 use crate::output::one_line;
 use crate::process::{Process, ProcessError};
@@ -32,13 +34,18 @@ pub struct Found {
 enum Place {
     Process(Process),
     Netns(Namespace),
+    /// The namespace is what was found; the process is one that is in it.
+    Both {
+        process: Process,
+        netns: Namespace,
+    },
 }
 
 impl Found {
     /// Its process; `None` when the TARGET is a namespace that needs none.
     pub fn process(&self) -> Option<&Process> {
         match &self.place {
-            Place::Process(process) => Some(process),
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
             Place::Netns(_) => None,
         }
     }
@@ -46,9 +53,18 @@ impl Found {
     /// Its process, for keeps.
     pub fn into_process(self) -> Option<Process> {
         match self.place {
-            Place::Process(process) => Some(process),
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
             Place::Netns(_) => None,
         }
+    }
+
+    /// Whether its network is the one that the tool runs in.
+    pub fn is_own_network(&self) -> bool {
+        let identity = match &self.place {
+            Place::Netns(netns) | Place::Both { netns, .. } => Some(netns.identity()),
+            Place::Process(process) => process.namespace_identity(Kind::Net).ok(),
+        };
+        identity.is_some() && identity == namespace::own_identity(Kind::Net).ok()
     }
 
     /// Its network namespace, held open.
@@ -57,7 +73,7 @@ impl Found {
     /// When the process has ended, or ptrace(2)'s access rules forbid us to look.
     pub fn into_netns(self) -> Result<Namespace, FindError> {
         match self.place {
-            Place::Netns(netns) => Ok(netns),
+            Place::Netns(netns) | Place::Both { netns, .. } => Ok(netns),
             Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
                 (Err(NamespaceError::Gone { .. }), Some(container)) => {
                     Err(FindError::Exited(Box::new(container)))
@@ -102,9 +118,9 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// A form that no tool can follow yet.
-    #[error("{0}: this version cannot look up such a TARGET")]
-    Unsupported(Target),
+    /// Nobody, or nobody for sure, has that address or far end.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The TARGET is a namespace, and the tool needs a process.
     #[error("{0}: is a namespace without a process")]
     NoProcess(Target),
@@ -141,10 +157,10 @@ impl From<FindError> for Failure {
             FindError::Ambiguous { .. } => {
                 Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
             }
-            FindError::Unsupported(_)
-            | FindError::NoEngine
-            | FindError::NotTheirs(_)
-            | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
+            FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
+                Failure { message, ..Failure::trouble("", "") }
+            }
+            FindError::Network(error) => error.into(),
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),
@@ -185,7 +201,7 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
             let asked = Asked::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
             find_container(None, target, &asked, timeout)
         }
-        other => Err(FindError::Unsupported(other.clone())),
+        Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target)?),
     }
 }
 

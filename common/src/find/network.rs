@@ -1,0 +1,222 @@
+//! The TARGETs that are seen on the wire: `ip:`, `mac:` and `veth:`. One owner is found; of several each is named,
+//! with what tells them apart.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{Found, Place, believe};
+use crate::failure::Failure;
+use crate::map::{self, MapError, Owner, Owners, Unseen};
+use crate::netns;
+use crate::output::one_line;
+use crate::target::Target;
+
+/// Why nobody, or nobody for sure, is found on the wire.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Nobody, among all that could be asked.
+    #[error("{target}: {}{}", nobody(target), but(unseen))]
+    NoOwner {
+        /// What was asked for.
+        target: Target,
+        /// Who could not be asked: as long as this is not empty, the answer is not certain.
+        unseen: Unseen,
+    },
+    /// More than one.
+    #[error("{target}: means {} network namespaces:{}{}", candidates.len(), rows(candidates), but(unseen))]
+    Several {
+        /// What was asked for.
+        target: Target,
+        /// All that it can mean.
+        candidates: Vec<Candidate>,
+        /// Who could not be asked.
+        unseen: Unseen,
+    },
+    /// One, and others that could not be asked may be it too.
+    #[error("{target}: may not mean this one alone:{}{}", rows(std::slice::from_ref(candidate)), but(unseen))]
+    Unsure {
+        /// What was asked for.
+        target: Target,
+        /// Who has it for sure.
+        candidate: Candidate,
+        /// Who could not be asked.
+        unseen: Unseen,
+    },
+    /// The network could not be looked at, or the question has no answer anywhere.
+    #[error(transparent)]
+    Map(#[from] MapError),
+}
+
+/// A network namespace that a TARGET can mean, in words that tell it from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// `net:[4026532254]`.
+    pub netns: String,
+    /// The TARGET that means only this one: `pid:812`, `netns:blue` or a file.
+    pub target: Option<String>,
+    /// The oldest process in it, by name; a process calls itself what it likes.
+    pub command: Option<String>,
+    /// The container's ID, if the process's cgroup has one.
+    pub container: Option<String>,
+    /// Whether the tool runs in it.
+    pub is_own: bool,
+}
+
+impl Candidate {
+    fn of(owner: &Owner) -> Self {
+        let process = owner.process.as_ref();
+        let command = process.and_then(|process| process.read("comm").ok());
+        Candidate {
+            netns: owner.spot.to_string(),
+            target: process
+                .map(|process| format!("pid:{}", process.pid()))
+                .or_else(|| owner.spot.name().map(name_as_target)),
+            command: command.map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned()),
+            container: process.and_then(|process| believe::container_of(&process.cgroups().ok()?)),
+            is_own: owner.is_own,
+        }
+    }
+}
+
+fn name_as_target(file: &Path) -> String {
+    match file.strip_prefix(netns::DIRECTORY) {
+        Ok(name) => format!("netns:{}", name.display()),
+        Err(_) => file.display().to_string(),
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.netns)?;
+        if let Some(target) = &self.target {
+            write!(f, "  {}", one_line(target))?;
+        }
+        if let Some(command) = &self.command {
+            write!(f, " ({})", one_line(command))?;
+        }
+        if let Some(id) = &self.container {
+            write!(f, " container {}", id.get(..12).unwrap_or(id))?;
+        }
+        if self.is_own { f.write_str(" this host") } else { Ok(()) }
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        match error {
+            NetworkError::Map(error) => error.into(),
+            NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
+                Failure { message: failure.message, ..Failure::no("", "") }
+            }
+            NetworkError::Several { candidates, .. } => {
+                let targets: Vec<String> =
+                    candidates.into_iter().filter_map(|candidate| candidate.target).collect();
+                failure.hint(format_args!("say which: {}", one_line(&targets.join(" or "))))
+            }
+            NetworkError::NoOwner { unseen, .. } | NetworkError::Unsure { unseen, .. }
+                if unseen.is_about_permission() =>
+            {
+                failure.hint("run it as root, who can look at all of them")
+            }
+            NetworkError::Unsure { candidate: Candidate { target: Some(target), .. }, .. } => {
+                failure.hint(format_args!("if it is the one you mean: {}", one_line(&target)))
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none.
+pub(super) fn find(target: &Target) -> Result<Found, NetworkError> {
+    let Owners { mut owners, unseen } = match target {
+        Target::Ip(address) => map::owners_of_ip(*address)?,
+        Target::Mac(mac) => map::owners_of_mac(*mac)?,
+        Target::Veth(name) => map::far_end(name)?,
+        _ => Owners::default(),
+    };
+    let target = target.clone();
+    if owners.len() > 1 {
+        let candidates = owners.iter().map(Candidate::of).collect();
+        return Err(NetworkError::Several { target, candidates, unseen });
+    }
+    match owners.pop() {
+        None => Err(NetworkError::NoOwner { target, unseen }),
+        Some(owner) if unseen.is_empty() => Ok(Found { container: None, place: place(owner) }),
+        Some(owner) => Err(NetworkError::Unsure { target, candidate: Candidate::of(&owner), unseen }),
+    }
+}
+
+fn place(owner: Owner) -> Place {
+    match owner.process {
+        Some(process) => Place::Both { process, netns: owner.namespace },
+        None => Place::Netns(owner.namespace),
+    }
+}
+
+fn nobody(target: &Target) -> &'static str {
+    match target {
+        Target::Veth(_) => "its far end is in no network namespace that a process or a mount leads to",
+        _ => "no network namespace of this host has this address",
+    }
+}
+
+fn but(unseen: &Unseen) -> String {
+    if unseen.is_empty() { String::new() } else { format!("\n  not looked at: {unseen}") }
+}
+
+fn rows(candidates: &[Candidate]) -> String {
+    candidates.iter().map(|candidate| format!("\n  {candidate}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate() -> Candidate {
+        Candidate {
+            netns: "net:[7]".to_owned(),
+            target: Some("pid:812".to_owned()),
+            command: Some("nginx".to_owned()),
+            container: Some("3f2a".repeat(16)),
+            is_own: false,
+        }
+    }
+
+    #[test]
+    fn several_owners_are_listed_and_the_hint_says_how_to_name_one() {
+        let blue = Candidate {
+            netns: "net:[8]".to_owned(),
+            target: Some("netns:blue".to_owned()),
+            command: None,
+            container: None,
+            is_own: false,
+        };
+        let error = NetworkError::Several {
+            target: "ip:10.0.0.2".parse().unwrap(),
+            candidates: vec![candidate(), blue],
+            unseen: Unseen::default(),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.message.unwrap(),
+            "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
+        );
+        assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");
+    }
+
+    #[test]
+    fn nobody_is_certain_only_if_everybody_could_be_asked() {
+        let nobody = |unseen| NetworkError::NoOwner { target: "ip:10.0.0.2".parse().unwrap(), unseen };
+        assert_eq!(Failure::from(nobody(Unseen::default())).status, crate::failure::Status::No);
+        let unsure = Failure::from(nobody(Unseen { processes: 3, ..Unseen::default() }));
+        assert_eq!(unsure.status, crate::failure::Status::Trouble);
+        assert!(unsure.message.unwrap().contains("not looked at: 3 processes"));
+    }
+
+    #[test]
+    fn a_process_that_calls_itself_a_line_of_its_own_gets_none() {
+        let forger = Candidate { command: Some("x)\n  net:[1]  pid:1 (init".to_owned()), ..candidate() };
+        assert!(!forger.to_string().contains('\n'));
+    }
+}
