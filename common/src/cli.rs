@@ -17,7 +17,7 @@ TARGET:
   nginx, 3f2a9c, docker:nginx  a container by its name or the start of its ID
   4711, pid:4711               a process
   netns:blue, /run/netns/blue  a network namespace, where no process is needed
-  ip:172.17.0.5, mac:02:42…    who owns that address, on the whole host
+  ip:172.17.0.5, mac:…         who owns that address, on the whole host
   veth:veth12ab                who is at the far end of that veth";
 
 /// How to find what a TARGET means, and the help.

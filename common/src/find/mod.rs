@@ -120,7 +120,7 @@ pub enum FindError {
     },
     /// Nobody, or nobody for sure, has that address or far end.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.
     #[error("{0}: is a namespace without a process")]
     NoProcess(Target),
@@ -160,7 +160,7 @@ impl From<FindError> for Failure {
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure { message, ..Failure::trouble("", "") }
             }
-            FindError::Network(error) => error.into(),
+            FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),

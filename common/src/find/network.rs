@@ -22,23 +22,15 @@ pub enum NetworkError {
         /// Who could not be asked: as long as this is not empty, the answer is not certain.
         unseen: Unseen,
     },
-    /// More than one.
-    #[error("{target}: means {} network namespaces:{}{}", candidates.len(), rows(candidates), but(unseen))]
-    Several {
+    /// More than one; or one, and others that could not be asked may be it too.
+    #[error("{target}: {}{}{}", means(candidates, *more), rows(candidates, *more), but(unseen))]
+    NotAlone {
         /// What was asked for.
         target: Target,
-        /// All that it can mean.
+        /// What it can mean.
         candidates: Vec<Candidate>,
-        /// Who could not be asked.
-        unseen: Unseen,
-    },
-    /// One, and others that could not be asked may be it too.
-    #[error("{target}: may not mean this one alone:{}{}", rows(std::slice::from_ref(candidate)), but(unseen))]
-    Unsure {
-        /// What was asked for.
-        target: Target,
-        /// Who has it for sure.
-        candidate: Candidate,
+        /// How many more it can mean.
+        more: usize,
         /// Who could not be asked.
         unseen: Unseen,
     },
@@ -54,7 +46,7 @@ pub struct Candidate {
     pub netns: String,
     /// The TARGET that means only this one: `pid:812`, `netns:blue` or a file.
     pub target: Option<String>,
-    /// The oldest process in it, by name; a process calls itself what it likes.
+    /// The process that stands for it, by name; a process calls itself what it likes.
     pub command: Option<String>,
     /// The container's ID, if the process's cgroup has one.
     pub container: Option<String>,
@@ -101,6 +93,10 @@ impl fmt::Display for Candidate {
     }
 }
 
+/// More than that many TARGETs are no hint any more.
+const MOST_HINTED: usize = 4;
+const AS_ROOT: &str = "run it as root, who can look at all of them";
+
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
         let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
@@ -109,18 +105,17 @@ impl From<NetworkError> for Failure {
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
                 Failure { message: failure.message, ..Failure::no("", "") }
             }
-            NetworkError::Several { candidates, .. } => {
+            NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
+            NetworkError::NotAlone { candidates, unseen, .. }
+                if candidates.len() == 1 && unseen.is_about_permission() =>
+            {
+                failure.hint(AS_ROOT)
+            }
+            NetworkError::NotAlone { candidates, .. } => {
                 let targets: Vec<String> =
                     candidates.into_iter().filter_map(|candidate| candidate.target).collect();
-                failure.hint(format_args!("say which: {}", one_line(&targets.join(" or "))))
-            }
-            NetworkError::NoOwner { unseen, .. } | NetworkError::Unsure { unseen, .. }
-                if unseen.is_about_permission() =>
-            {
-                failure.hint("run it as root, who can look at all of them")
-            }
-            NetworkError::Unsure { candidate: Candidate { target: Some(target), .. }, .. } => {
-                failure.hint(format_args!("if it is the one you mean: {}", one_line(&target)))
+                let few = targets.get(..MOST_HINTED).unwrap_or(&targets).join(" or ");
+                failure.hint(format_args!("say which: {}", one_line(&few)))
             }
             _ => failure,
         }
@@ -128,22 +123,25 @@ impl From<NetworkError> for Failure {
 }
 
 /// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none.
-pub(super) fn find(target: &Target) -> Result<Found, NetworkError> {
-    let Owners { mut owners, unseen } = match target {
-        Target::Ip(address) => map::owners_of_ip(*address)?,
-        Target::Mac(mac) => map::owners_of_mac(*mac)?,
-        Target::Veth(name) => map::far_end(name)?,
-        _ => Owners::default(),
+pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
+    let owners = match target {
+        Target::Ip(address) => map::owners_of_ip(*address),
+        Target::Mac(mac) => map::owners_of_mac(*mac),
+        Target::Veth(name) => map::far_end(name),
+        _ => Ok(Owners::default()),
     };
+    let Owners { mut owners, more, unseen } = owners.map_err(NetworkError::from)?;
     let target = target.clone();
-    if owners.len() > 1 {
-        let candidates = owners.iter().map(Candidate::of).collect();
-        return Err(NetworkError::Several { target, candidates, unseen });
-    }
     match owners.pop() {
-        None => Err(NetworkError::NoOwner { target, unseen }),
-        Some(owner) if unseen.is_empty() => Ok(Found { container: None, place: place(owner) }),
-        Some(owner) => Err(NetworkError::Unsure { target, candidate: Candidate::of(&owner), unseen }),
+        None => Err(NetworkError::NoOwner { target, unseen }.into()),
+        Some(owner) if owners.is_empty() && unseen.is_empty() => {
+            Ok(Found { container: None, place: place(owner) })
+        }
+        Some(last) => {
+            owners.push(last);
+            let candidates = owners.iter().map(Candidate::of).collect();
+            Err(NetworkError::NotAlone { target, candidates, more, unseen }.into())
+        }
     }
 }
 
@@ -165,8 +163,17 @@ fn but(unseen: &Unseen) -> String {
     if unseen.is_empty() { String::new() } else { format!("\n  not looked at: {unseen}") }
 }
 
-fn rows(candidates: &[Candidate]) -> String {
-    candidates.iter().map(|candidate| format!("\n  {candidate}")).collect()
+fn means(candidates: &[Candidate], more: usize) -> String {
+    match candidates.len() + more {
+        1 => "may not mean this one alone:".to_owned(),
+        several => format!("means {several} network namespaces:"),
+    }
+}
+
+fn rows(candidates: &[Candidate], more: usize) -> String {
+    let rows = candidates.iter().map(|candidate| format!("\n  {candidate}"));
+    let rest = (more > 0).then(|| format!("\n  and {more} more"));
+    rows.chain(rest).collect()
 }
 
 #[cfg(test)]
@@ -192,9 +199,10 @@ mod tests {
             container: None,
             is_own: false,
         };
-        let error = NetworkError::Several {
+        let error = NetworkError::NotAlone {
             target: "ip:10.0.0.2".parse().unwrap(),
             candidates: vec![candidate(), blue],
+            more: 0,
             unseen: Unseen::default(),
         };
         let failure = Failure::from(error);
@@ -203,6 +211,21 @@ mod tests {
             "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
         );
         assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");
+    }
+
+    #[test]
+    fn one_owner_among_namespaces_that_are_hidden_may_not_be_the_only_one() {
+        let error = NetworkError::NotAlone {
+            target: "ip:10.0.0.2".parse().unwrap(),
+            candidates: vec![candidate()],
+            more: 0,
+            unseen: Unseen { processes: 1, ..Unseen::default() },
+        };
+        let failure = Failure::from(error);
+        assert!(failure.message.unwrap().starts_with(
+            "ip:10.0.0.2: may not mean this one alone:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  not looked at: 1 process"
+        ));
+        assert_eq!(failure.hint.unwrap(), AS_ROOT);
     }
 
     #[test]

@@ -122,8 +122,8 @@ pub fn walk<T>(
         let namespace = match spot.open() {
             Ok(Some(namespace)) => namespace,
             Ok(None) => continue,
-            Err(_) => {
-                unseen.not_opened += 1;
+            Err(error) => {
+                unseen.not_opened(spot, &error);
                 continue;
             }
         };
@@ -134,14 +134,14 @@ pub fn walk<T>(
                 continue;
             }
             Err(errno) => {
-                unseen.not_read.push((spot.to_string(), io::Error::from(errno).to_string()));
+                unseen.not_read(spot, io::Error::from(errno));
                 continue;
             }
         };
         let is_own = spot.identity == home.identity();
         match look(Visit { spot, is_own, namespace, socket }) {
             Ok(found) => seen.extend(found),
-            Err(error) => unseen.not_read.push((spot.to_string(), error.to_string())),
+            Err(error) => unseen.not_read(spot, error),
         }
     }
     Ok(Walk { seen, unseen })

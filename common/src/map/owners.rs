@@ -17,17 +17,22 @@ pub struct Owner {
     pub spot: Spot,
     /// The namespace, held open since before it was asked: it has not become another one.
     pub namespace: Namespace,
-    /// The oldest process in it, if there is one.
+    /// The process that stands for it, if there is one in it.
     pub process: Option<Process>,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
 }
 
+/// Each owner holds three descriptors, of which a process has 1,024 by default; and nobody reads a longer list.
+pub const MOST_KEPT: usize = 50;
+
 /// All who own it, and what could not be asked.
 #[derive(Debug, Default)]
 pub struct Owners {
-    /// Our own namespace only if there is no other.
+    /// Our own namespace only if there is no other; [`MOST_KEPT`] at most.
     pub owners: Vec<Owner>,
+    /// How many there are beside those.
+    pub more: usize,
     /// As long as this is not empty, there may be more.
     pub unseen: Unseen,
 }
@@ -38,7 +43,7 @@ impl Owner {
     }
 
     fn at(spot: &Spot, namespace: Namespace, is_own: bool) -> Self {
-        Owner { process: spot.oldest_process(), spot: spot.clone(), namespace, is_own }
+        Owner { process: spot.tenant(), spot: spot.clone(), namespace, is_own }
     }
 }
 
@@ -66,9 +71,26 @@ pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
 }
 
 fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
-    let walk = walk(|mut visit| Ok(owns(&mut visit.socket)?.then(|| Owner::of(visit))))?;
-    let owners = matching::others_first(walk.seen, |owner| owner.is_own);
-    Ok(Owners { owners, unseen: walk.unseen })
+    let all = owners_where(|visit| owns(&mut visit.socket))?;
+    Ok(Owners { owners: matching::others_first(all.owners, |owner| owner.is_own), ..all })
+}
+
+fn owners_where(
+    mut owns: impl FnMut(&mut Visit<'_>) -> Result<bool, NetlinkError>,
+) -> Result<Owners, MapError> {
+    let (mut kept, mut more) = (0, 0);
+    let walk = walk(|mut visit| {
+        if !owns(&mut visit)? {
+            return Ok(None);
+        }
+        if kept == MOST_KEPT {
+            more += 1;
+            return Ok(None);
+        }
+        kept += 1;
+        Ok(Some(Owner::of(visit)))
+    })?;
+    Ok(Owners { owners: walk.seen, more, unseen: walk.unseen })
 }
 
 /// The namespace in which the other end of our veth `name` is. More than one only where the kernel does
@@ -91,13 +113,6 @@ pub fn far_end(name: &LinkName) -> Result<Owners, MapError> {
     }
 }
 
-fn owners_where(
-    mut owns: impl FnMut(&mut Visit<'_>) -> Result<bool, NetlinkError>,
-) -> Result<Owners, MapError> {
-    let walk = walk(|mut visit| Ok(owns(&mut visit)?.then(|| Owner::of(visit))))?;
-    Ok(Owners { owners: walk.seen, unseen: walk.unseen })
-}
-
 fn has_far_end(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
     Ok(visit.socket.links()?.iter().any(|link| matching::are_a_pair(near, link)))
 }
@@ -115,11 +130,11 @@ fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
                 }
                 let is_own = spot.identity == home.identity();
                 let owners = vec![Owner::at(spot, namespace, is_own)];
-                return Ok(Owners { owners, unseen: Unseen::default() });
+                return Ok(Owners { owners, ..Owners::default() });
             }
             Ok(None) => {}
-            Err(_) => unseen.not_opened += 1,
+            Err(error) => unseen.not_opened(spot, &error),
         }
     }
-    Ok(Owners { owners: vec![], unseen })
+    Ok(Owners { unseen, ..Owners::default() })
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::stat;
 use nix::unistd::Pid;
+use procfs::FromRead;
+use procfs::process::Stat;
 
 use super::{MapError, Unseen, mounts};
 use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
@@ -31,8 +34,8 @@ pub(super) fn all() -> Result<(Vec<Spot>, Unseen), MapError> {
     for pid in pids()? {
         match stat(format!("/proc/{pid}/ns/net").as_str()) {
             Ok(stat) => at(&mut spots, Identity::from(&stat)).pids.push(pid),
-            Err(Errno::EACCES | Errno::EPERM) => unseen.processes += 1,
-            // It has ended.
+            Err(Errno::EACCES | Errno::EPERM) if !is_ending(pid) => unseen.processes += 1,
+            // It has ended, or is about to.
             Err(_) => {}
         }
     }
@@ -41,9 +44,21 @@ pub(super) fn all() -> Result<(Vec<Spot>, Unseen), MapError> {
     for name in mounts::of_network_namespaces(&mountinfo) {
         // Unmounted meanwhile, or under another mount.
         let Ok(stat) = stat(&name) else { continue };
-        at(&mut spots, Identity::from(&stat)).names.push(name);
+        let names = &mut at(&mut spots, Identity::from(&stat)).names;
+        // Mounts stack: iproute2's stand below and on its directory's own mount.
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
     Ok((spots.into_values().collect(), unseen))
+}
+
+/// A process that is ending has no memory any more that would say who may look at it: kernels that were mended
+/// against that (ptrace: "slightly saner get_dumpable() logic") then refuse everybody for a moment.
+fn is_ending(pid: Pid) -> bool {
+    const PF_EXITING: u32 = 0x4; // linux/sched.h
+    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return true };
+    Stat::from_read(&*stat).is_ok_and(|stat| stat.flags & PF_EXITING != 0)
 }
 
 fn at(spots: &mut BTreeMap<Identity, Spot>, identity: Identity) -> &mut Spot {
@@ -63,38 +78,46 @@ impl Spot {
     /// Opens it; `None` if it has vanished, or every way to it leads elsewhere by now.
     ///
     /// # Errors
-    /// `NotPermitted`, if that is why no way leads there.
+    /// What the last way said that did not just lead nowhere.
     pub fn open(&self) -> Result<Option<Namespace>, NamespaceError> {
         let files = self.pids.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
         let mut refused = None;
         for file in files.chain(self.names.iter().cloned()) {
             match Namespace::open(&file, Kind::Net) {
                 Ok(namespace) if namespace.identity() == self.identity => return Ok(Some(namespace)),
-                Err(error @ NamespaceError::NotPermitted { .. }) => refused = Some(error),
+                Err(error) if !leads_nowhere(&error) => refused = Some(error),
                 _ => {}
             }
         }
         refused.map_or(Ok(None), Err)
     }
 
-    /// The oldest process in it, as a container's first one is, or a pod's sandbox; among those of the same
-    /// hundredth of a second the one with the lowest PID. PIDs alone say little, for they start again from
-    /// the bottom.
-    pub fn oldest_process(&self) -> Option<Process> {
-        let mut oldest: Option<(u64, Process)> = None;
+    /// The process that stands for it: the oldest of those that are PID 1 of a PID namespace, as a container's
+    /// first one is, or a pod's sandbox; without any, the oldest of all. Among those of the same hundredth of a
+    /// second it is the one with the lowest PID; PIDs alone say little, for they start again from the bottom.
+    pub fn tenant(&self) -> Option<Process> {
+        let mut first: Option<(Rank, Process)> = None;
         for pid in &self.pids {
-            let Ok(process) = Process::open(*pid) else { continue };
-            let is_in_it = process.namespace_identity(Kind::Net).is_ok_and(|netns| netns == self.identity);
-            let Ok(started) = process.start_time_ticks() else { continue };
-            if is_in_it && oldest.as_ref().is_none_or(|(earliest, _)| started < *earliest) {
-                oldest = Some((started, process));
+            let Some((rank, process)) = Process::open(*pid).ok().and_then(|process| self.rank(process))
+            else {
+                continue;
+            };
+            if first.as_ref().is_none_or(|(best, _)| rank < *best) {
+                first = Some((rank, process));
             }
-            // Everybody descends from it.
-            if oldest.is_some() && pid.as_raw() == 1 {
+            // Everybody that we can see descends from it.
+            if pid.as_raw() == 1 && first.is_some() {
                 break;
             }
         }
-        oldest.map(|(_, process)| process)
+        first.map(|(_, process)| process)
+    }
+
+    /// Nothing for a process that has ended, or has left the namespace.
+    fn rank(&self, process: Process) -> Option<(Rank, Process)> {
+        let is_in_it = process.namespace_identity(Kind::Net).ok()? == self.identity;
+        let rank = Rank { is_no_init: !process.is_init().ok()?, started: process.start_time_ticks().ok()? };
+        is_in_it.then_some((rank, process))
     }
 
     /// Where its file is mounted, first choice first: what people made before what engines made.
@@ -109,4 +132,24 @@ impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "net:[{}]", self.identity.inode)
     }
+}
+
+/// The process has ended, or the name is no namespace's any more.
+fn leads_nowhere(error: &NamespaceError) -> bool {
+    match error {
+        NamespaceError::Io { source, .. } => {
+            source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH)
+        }
+        NamespaceError::Gone { .. }
+        | NamespaceError::NotANamespace { .. }
+        | NamespaceError::OtherKind { .. } => true,
+        _ => false,
+    }
+}
+
+/// The least stands for the namespace.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_no_init: bool,
+    started: u64,
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::Spot;
+use crate::namespace::NamespaceError;
+
 /// What a walk through all namespaces had to leave out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unseen {
@@ -16,6 +19,19 @@ pub struct Unseen {
 }
 
 impl Unseen {
+    /// Leaves out a namespace that could not be opened.
+    pub(super) fn not_opened(&mut self, spot: &Spot, error: &NamespaceError) {
+        match error {
+            NamespaceError::NotPermitted { .. } => self.not_opened += 1,
+            error => self.not_read(spot, error),
+        }
+    }
+
+    /// Leaves out a namespace that could not be read.
+    pub(super) fn not_read(&mut self, spot: &Spot, why: impl fmt::Display) {
+        self.not_read.push((spot.to_string(), why.to_string()));
+    }
+
     /// Whether everything was seen.
     pub fn is_empty(&self) -> bool {
         *self == Unseen::default()

@@ -6,6 +6,8 @@
 //! made here appears in every mount namespace; whoever makes it one holds flock(2) on it meanwhile, or two
 //! at boot stack their mounts.
 
+mod home;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -16,8 +18,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::failure::{Failure, say};
-use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+pub use home::Home;
+
+use crate::failure::Failure;
+use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
 use crate::target::LinkName;
 
 /// Where iproute2, and every tool that follows it, keeps named network namespaces.
@@ -110,50 +114,6 @@ pub fn entry(name: &LinkName) -> Result<Entry, NetnsError> {
         Ok(directory) => entry_in(&directory, name),
         Err(NetnsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Entry::Free),
         Err(error) => Err(error),
-    }
-}
-
-/// The network namespace that we belong to, and always come back to.
-#[derive(Debug)]
-pub struct Home(Namespace);
-
-impl Home {
-    /// The one that this thread is in now.
-    ///
-    /// # Errors
-    /// As [`Namespace::current`].
-    pub fn current() -> Result<Self, NamespaceError> {
-        Namespace::current(Kind::Net).map(Home)
-    }
-
-    /// What tells it from others.
-    pub fn identity(&self) -> Identity {
-        self.0.identity()
-    }
-
-    /// Does `what` with this thread in `namespace`, and comes back. Sockets that are opened there stay there.
-    ///
-    /// # Errors
-    /// What [setns(2)](https://man7.org/linux/man-pages/man2/setns.2.html) says: EPERM without CAP_SYS_ADMIN over
-    /// the user namespace that owns it, or over our own.
-    pub fn inside<T>(&self, namespace: &Namespace, what: impl FnOnce() -> T) -> nix::Result<T> {
-        namespace.enter()?;
-        let _back = WayBack(&self.0);
-        Ok(what())
-    }
-}
-
-struct WayBack<'a>(&'a Namespace);
-
-impl Drop for WayBack<'_> {
-    /// A tool that has lost its way would go on, and show or change the wrong network: better none at all.
-    fn drop(&mut self) {
-        let back = self.0.enter().is_ok()
-            && namespace::own_identity(Kind::Net).is_ok_and(|here| here == self.0.identity());
-        if !back {
-            say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
-            std::process::abort();
-        }
     }
 }
 
