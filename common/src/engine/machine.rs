@@ -90,9 +90,10 @@ impl Engine for Machines {
         let mut containers = Vec::new();
         for name in state::names(&self.directory)? {
             // `unit:UNIT` is a second name of the machine in that unit, and `.#NAME` a file half written.
-            match name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.')) {
-                Some(name) => containers.extend(self.container(name)?),
-                None => {}
+            if let Some(name) =
+                name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.'))
+            {
+                containers.extend(self.container(name)?);
             }
         }
         Ok(containers)
