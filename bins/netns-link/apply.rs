@@ -67,7 +67,10 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
         return Ok(false);
     }
     let registry = Registry::open()?;
-    if !force && beneath()?.record(name).is_none() && registry.entry(name)? != Entry::Free {
+    let entry = registry.entry(name)?;
+    // What cannot be removed by force either is refused by unbind, without the advice to use force.
+    let removable = !matches!(entry, Entry::Free | Entry::Foreign);
+    if !force && removable && beneath()?.record(name).is_none() {
         return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
             .hint(format!("netns-link --rm --force {name}")));
     }

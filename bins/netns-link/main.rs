@@ -119,10 +119,15 @@ fn remove(word: &str, cli: &Cli) -> Result<(), Failure> {
         say(cli, format_args!("{name}: removed"));
         return Ok(());
     }
+    let mut removed = false;
     for link in look(cli.find.engine_timeout)?.links {
         if is_of(&link, word) && apply::unlink(&link.name, false)? {
             say(cli, format_args!("{}: removed", link.name));
+            removed = true;
         }
+    }
+    if !removed {
+        say(cli, format_args!("{name}: was gone already"));
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ fn a_container_that_is_not_there_is_an_answer_that_names_who_was_asked() {
     cpid(&world, &[&name])
         .fails_with(1)
         .stdout_is("")
-        .stderr_is(&format!("cpid: {name}: no such container (asked: docker)\n"));
+        .stderr_has(&format!("cpid: {name}: no such container (asked: docker"));
 }
 
 #[test]

@@ -122,14 +122,13 @@ fn a_container_that_was_restarted_is_not_mistaken_for_its_old_link() {
     drop(engine);
     let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
     let refused = netns_link(&lab, &["web"]).fails_with(2).stdout_is("");
-    refused.stderr_has("another network namespace").stderr_has("netns-link --rm web");
+    refused.stderr_has("another network namespace").stderr_has("hint: netns-link --refresh, or ");
     let now = fs::metadata(lab.path("/run/netns/web"))
         .map(|now| std::os::unix::fs::MetadataExt::ino(&now))
         .unwrap();
     assert_eq!(now, old);
     // The hint is a command that works.
-    netns_link(&lab, &["--rm", "web"]).ok();
-    netns_link(&lab, &["web"]).ok();
+    netns_link(&lab, &["--refresh"]).ok();
     let inside = format!("{}\n", lab.namespace(web.pid, "net"));
     lab.command("ip")
         .args(["netns", "exec", "web", "readlink", "/proc/self/ns/net"])

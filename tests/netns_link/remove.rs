@@ -32,10 +32,14 @@ fn what_is_gone_already_is_no_error_and_nothing_is_made_to_find_that_out() {
 }
 
 #[test]
-fn what_ip_made_is_removed_all_the_same() {
+fn what_ip_made_is_removed_by_force_alone() {
     let lab = need!(Lab::new());
     lab.shell("ip netns add blue; ip netns add red").run().ok();
-    netns_link(&lab, &["--rm", "blue", "nope", "red"]).ok();
+    let before = everything(&lab);
+    let refused = netns_link(&lab, &["--rm", "blue", "nope", "red"]).fails_with(2);
+    assert_eq!(everything(&lab), before);
+    refused.stderr_has("/run/netns/blue: was not made by netns-link\nhint: netns-link --rm --force blue\n");
+    netns_link(&lab, &["--rm", "--force", "blue", "nope", "red"]).ok();
     lab.command("ip").args(["netns", "list"]).run().ok().stdout_is("");
     assert_eq!(mounts_at(&lab, "/run/netns/blue") + mounts_at(&lab, "/run/netns/red"), 0);
 }
@@ -46,7 +50,7 @@ fn a_name_that_was_bound_twice_is_gone_at_once() {
     let web = lab.container("web", Options::default());
     lab.shell("ip netns add blue").run().ok();
     lab.shell(&format!("mount --bind /proc/{}/ns/net /run/netns/blue", web.pid)).run().ok();
-    netns_link(&lab, &["--rm", "blue"]).ok();
+    netns_link(&lab, &["--rm", "--force", "blue"]).ok();
     assert_eq!(mounts_at(&lab, "/run/netns/blue"), 0);
     assert!(!lab.path("/run/netns/blue").exists());
 }
@@ -56,7 +60,7 @@ fn a_link_whose_namespace_was_unmounted_is_cleared_away() {
     let lab = need!(Lab::new());
     lab.shell("ip netns add blue; umount --all-targets /run/netns/blue").run().ok();
     assert_eq!(mounts_at(&lab, "/run/netns/blue"), 0);
-    netns_link(&lab, &["--rm", "blue"]).ok();
+    netns_link(&lab, &["--rm", "--force", "blue"]).ok();
     assert!(!lab.path("/run/netns/blue").exists());
 }
 
@@ -73,7 +77,7 @@ fn a_symbolic_link_is_removed_and_what_it_leads_to_stays_mounted() {
     lab.shell(&script).run().ok();
     let mounted = mounts_at(&lab, "/run/docker/netns/abc");
     assert!(mounted > 0);
-    netns_link(&lab, &["--rm", "web"]).ok();
+    netns_link(&lab, &["--rm", "--force", "web"]).ok();
     assert_eq!(mounts_at(&lab, "/run/docker/netns/abc"), mounted);
     assert!(fs::symlink_metadata(lab.path("/run/netns/web")).is_err());
 }
@@ -87,6 +91,7 @@ fn what_is_no_link_is_left_alone() {
         // No hint: there is no use in trying again, and no other name to think of.
         let error = format!("netns-link: /run/netns/{name}: is not a namespace link\n");
         netns_link(&lab, &["--rm", name]).fails_with(2).stderr_is(&error);
+        netns_link(&lab, &["--rm", "--force", name]).fails_with(2).stderr_is(&error);
     }
     assert_eq!(everything(&lab), before);
 }
@@ -95,6 +100,6 @@ fn what_is_no_link_is_left_alone() {
 fn of_several_those_that_can_be_removed_are() {
     let lab = need!(Lab::new());
     lab.shell("mkdir -p /run/netns/dir; ip netns add blue").run().ok();
-    netns_link(&lab, &["--rm", "dir", "blue"]).fails_with(2).stderr_has("/run/netns/dir");
+    netns_link(&lab, &["--rm", "--force", "dir", "blue"]).fails_with(2).stderr_has("/run/netns/dir");
     assert!(!lab.path("/run/netns/blue").exists());
 }

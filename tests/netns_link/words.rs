@@ -73,7 +73,7 @@ fn contradictions_are_usage_errors() {
         &["-t"],
         &["--rm"],
         &[&pid, &pid, "--as", "web"],
-        &[&pid, "--rm", "web"],
+        &["--rm", "--list"],
         &["--rm", "web", "--as", "web"],
         &["--as", "web"],
     ];
