@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 pub use known::{Facts, Known, Listing, list, owner};
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, State, engines};
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, State, engines};
 use crate::failure::Failure;
 use crate::namespace::{Kind, Namespace, NamespaceError};
 use crate::netns::{self, NetnsError};
@@ -24,6 +24,8 @@ use crate::target::{LinkName, Name, Target};
 pub struct Found {
     /// The container, when the TARGET named one.
     pub container: Option<Container>,
+    /// Why the container's engine did not say so itself, and its state on disk had to be read.
+    pub silence: Option<EngineError>,
     place: Place,
 }
 
@@ -157,7 +159,7 @@ impl From<FindError> for Failure {
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
 pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
-    let alone = |place| Found { container: None, place };
+    let alone = |place| Found { container: None, silence: None, place };
     match target {
         Target::Process { pid, inode } => {
             // A PID is at most 2^22: target's grammar saw to that.
@@ -199,6 +201,8 @@ struct Answers {
     absent: Vec<EngineError>,
     /// Who is, and could not be asked.
     troubles: Vec<EngineError>,
+    /// Who was found out about from state on disk, and why.
+    silent: Vec<(EngineName, EngineError)>,
 }
 
 fn ask(
@@ -210,6 +214,7 @@ fn ask(
         match question(engine.as_ref()) {
             Ok(found) => {
                 answers.answered.push(engine.name());
+                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
                 for container in found {
                     if answers.hits.iter().all(|hit| hit.id != container.id) {
                         answers.hits.push(container);
@@ -240,7 +245,7 @@ fn find_container(
     }
     match answers.hits.len() {
         0 => Err(nobody(target, answers)),
-        1 => hold(answers.hits.remove(0)),
+        1 => hold(answers.hits.remove(0), answers.silent),
         _ => Err(FindError::Ambiguous { target: target.clone(), hits: answers.hits }),
     }
 }
@@ -261,17 +266,23 @@ fn link_or(error: FindError, name: &Name) -> Result<Found, FindError> {
     let link = name.as_str().parse::<LinkName>().ok();
     match link.map(|link| netns::entry(&link).map(|entry| (link, entry))).transpose()? {
         Some((link, netns::Entry::Bound(_))) => {
-            Ok(Found { container: None, place: Place::Netns(netns::open(&link)?) })
+            Ok(Found { container: None, silence: None, place: Place::Netns(netns::open(&link)?) })
         }
         _ => Err(error),
     }
 }
 
 /// Takes hold of the container's process, if the kernel agrees that it is the container's.
-fn hold(container: Container) -> Result<Found, FindError> {
+fn hold(container: Container, silent: Vec<(EngineName, EngineError)>) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match believe::process(&container, pid) {
-        Ok(process) => Ok(Found { container: Some(container), place: Place::Process(process) }),
+        Ok(process) => {
+            let from_disk = |(engine, _): &(EngineName, EngineError)| {
+                *engine == container.engine && container.source == Source::State
+            };
+            let silence = silent.into_iter().find(from_disk).map(|(_, why)| why);
+            Ok(Found { container: Some(container), silence, place: Place::Process(process) })
+        }
         Err(doubt) => Err(doubt.about(container)),
     }
 }
