@@ -15,6 +15,7 @@ pub(crate) const IMAGE: &str = "netns-toolbox/busybox";
 /// Mount, network and PID namespaces of their own, in which engines run with their state at the standard paths.
 pub(crate) struct World {
     enter: PathBuf,
+    engine: PathBuf,
 }
 
 impl World {
@@ -24,15 +25,23 @@ impl World {
         let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
         let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
         let dir = std::env::var_os("NETNS_TOOLBOX_WORLD").filter(|dir| !dir.is_empty()).ok_or_else(absent)?;
-        let enter = PathBuf::from(dir).join("enter");
+        let dir = PathBuf::from(dir);
+        let (enter, engine) = (dir.join("enter"), dir.join("engine"));
         // A world that was promised and is not there is an error of the set-up, and nothing to be skipped.
         assert!(enter.is_file(), "NETNS_TOOLBOX_WORLD is set, but there is no {}", enter.display());
-        Ok(World { enter })
+        Ok(World { enter, engine })
     }
 
     /// Runs `program` in the world, as root: `world.command("docker").args(["inspect", "web"]).run()`.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = tools::in_clean_environment(Command::new(&self.enter));
+        command.arg(program);
+        command
+    }
+
+    /// The same in the world's cgroups, for what starts containers by itself: podman, runc, a dockerd.
+    pub(crate) fn engine(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = tools::in_clean_environment(Command::new(&self.engine));
         command.arg(program);
         command
     }
@@ -51,6 +60,16 @@ impl World {
             Ok(self)
         } else {
             Err(Missing::Fixable(format!("no Docker in this world: {}", asked.stderr.trim())))
+        }
+    }
+
+    /// Podman must be here, or the test cannot run.
+    pub(crate) fn with_podman(self) -> Result<World, Missing> {
+        let asked = self.engine("podman").args(["image", "exists", "localhost/netns-toolbox/busybox"]).run();
+        if asked.status.is_some_and(|status| status.success()) {
+            Ok(self)
+        } else {
+            Err(Missing::Fixable(format!("no Podman in this world: {}", asked.stderr.trim())))
         }
     }
 
