@@ -48,6 +48,9 @@ impl FindOptions {
     /// As [`find`].
     pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
         let found = find(target, self.engine_timeout)?;
+        if let (true, Some(why)) = (self.verbose, &found.silence) {
+            say(tool, why);
+        }
         if let (true, Some(container)) = (self.verbose, &found.container) {
             say(tool, format_args!("{target} is {container}, says its {}", container.source));
         }

@@ -158,7 +158,8 @@ impl Process {
     /// # Errors
     /// `Gone`, or what open(2) and read(2) say.
     pub fn read(&self, file: &'static str) -> Result<Vec<u8>, ProcessError> {
-        let mut bytes = Vec::new();
+        // Files of /proc have no length: without room they would be read in many small pieces.
+        let mut bytes = Vec::with_capacity(4096);
         let opened = std::fs::File::from(self.open_file(file, OFlag::O_RDONLY)?);
         match io::Read::read_to_end(&mut &opened, &mut bytes) {
             Ok(_) => Ok(bytes),

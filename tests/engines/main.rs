@@ -12,13 +12,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod by_hand;
 mod containerd;
 mod cri;
 mod crio;
+mod docker;
+mod docker_by_hand;
 mod fake_monitor;
 mod hand;
 mod lxc;
 mod machine;
 mod nerdctl;
 mod oci;
+mod podman;
+mod spare_docker;
+mod trust;
 mod wait;

@@ -70,6 +70,16 @@ impl World {
         }
     }
 
+    /// Podman must be here, or the test cannot run.
+    pub(crate) fn with_podman(self) -> Result<World, Missing> {
+        let asked = self.engine("podman").args(["image", "exists", "localhost/netns-toolbox/busybox"]).run();
+        if asked.status.is_some_and(|status| status.success()) {
+            Ok(self)
+        } else {
+            Err(Missing::Fixable(format!("no Podman in this world: {}", asked.stderr.trim())))
+        }
+    }
+
     /// `docker run -d --name UNIQUE ARGS netns-toolbox/busybox sleep infinity`; `args` are docker's:
     /// `world.docker_container("web", &["--network", "none"])`.
     #[track_caller]

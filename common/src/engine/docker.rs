@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::EngineName;
 use super::api::Api;
 use super::either::Either;
 use super::realm::Realm;
-use super::{EngineError, EngineName};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -20,7 +20,7 @@ const ENGINE: EngineName = EngineName::Docker;
 pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<DockerDisk>> {
     let of_realm = |realm: &Realm| {
         let api = Ok(Api::new(ENGINE, socket_of(realm), timeout));
-        Either { engine: ENGINE, api, disk: Some(DockerDisk::of(realm)) }
+        Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
     };
     let chosen = match context::chosen() {
         Ok(None) => return realms.iter().map(of_realm).collect(),
@@ -31,9 +31,9 @@ pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<DockerDisk>
         // A daemon on a socket of its own has a data root of its own, and we do not know which.
         Ok(socket) => match realms.iter().find(|realm| same_place(&socket_of(realm), &socket)) {
             Some(realm) => of_realm(realm),
-            None => Either { engine: ENGINE, api: Ok(Api::new(ENGINE, socket, timeout)), disk: None },
+            None => Either::new(ENGINE, Ok(Api::new(ENGINE, socket, timeout)), None),
         },
-        Err(error) => Either { engine: ENGINE, api: Err::<Api, EngineError>(error), disk: None },
+        Err(error) => Either::new(ENGINE, Err(error), None),
     }]
 }
 

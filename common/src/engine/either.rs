@@ -1,6 +1,7 @@
 //! An engine that speaks Docker's API and keeps its state on disk: the API is asked first and, where that
 //! does not answer as it should, the disk is read.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
 use super::api::Api;
@@ -23,11 +24,13 @@ pub(super) trait Disk {
 
 /// Such an engine, not yet asked anything.
 pub(super) struct Either<D> {
-    pub engine: EngineName,
+    engine: EngineName,
     /// Where its API is, or why we do not know.
-    pub api: Result<Api, EngineError>,
+    api: Result<Api, EngineError>,
     /// Its state, where we know which state belongs to that API.
-    pub disk: Option<D>,
+    disk: Option<D>,
+    /// Why the API did not answer the last question.
+    silence: RefCell<Option<EngineError>>,
 }
 
 impl<D: Disk> Engine for Either<D> {
@@ -47,9 +50,17 @@ impl<D: Disk> Engine for Either<D> {
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }
+
+    fn silence(&self) -> Option<EngineError> {
+        self.silence.borrow().clone()
+    }
 }
 
 impl<D: Disk> Either<D> {
+    pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
+        Either { engine, api, disk, silence: RefCell::default() }
+    }
+
     fn or_disk(
         &self,
         api: impl FnOnce(&Api) -> Result<Vec<Container>, EngineError>,
@@ -59,6 +70,7 @@ impl<D: Disk> Either<D> {
             Ok(containers) => return Ok(containers),
             Err(error) => error,
         };
+        self.silence.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we are not let in: nobody may conclude that there is no such container.

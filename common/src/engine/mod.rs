@@ -55,6 +55,11 @@ pub trait Engine {
     fn events(&self) -> Option<OwnedFd> {
         None
     }
+
+    /// Why its API did not answer the last question, when its state on disk had to.
+    fn silence(&self) -> Option<EngineError> {
+        None
+    }
 }
 
 /// What can be asked of an engine: the part of a TARGET that is about containers.

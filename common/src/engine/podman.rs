@@ -17,7 +17,7 @@ const ENGINE: EngineName = EngineName::Podman;
 pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<PodmanDisk>> {
     let of_realm = |realm: &Realm| {
         let api = Api::new(ENGINE, realm.run.join("podman/podman.sock"), timeout);
-        Either { engine: ENGINE, api: Ok(api), disk: Some(PodmanDisk::of(realm)) }
+        Either::new(ENGINE, Ok(api), Some(PodmanDisk::of(realm)))
     };
     realms.iter().map(of_realm).collect()
 }

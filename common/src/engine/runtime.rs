@@ -73,6 +73,32 @@ impl File {
     }
 }
 
+/// runc's `state.json` up to the container's configuration, which is a hundred times as long.
+#[derive(Deserialize)]
+struct RuncHead {
+    init_process_pid: i32,
+    init_process_start: u64,
+}
+
+/// The PID of the first process and when it started, of the container whose runtime uses `directory`: less
+/// than [`read`] tells, at a tenth of its cost.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn process(directory: &Path) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
+    let bytes = state::read(&directory.join("state.json"))?.unwrap_or_default();
+    if let Some(head) = head(&bytes) {
+        let pid = Some(Pid::from_raw(head.init_process_pid)).filter(|pid| pid.as_raw() > 0);
+        return Ok(pid.map(|pid| (pid, Some(head.init_process_start))));
+    }
+    Ok(read(directory)?.and_then(|record| Some((record.pid?, record.start_time_ticks))))
+}
+
+fn head(bytes: &[u8]) -> Option<RuncHead> {
+    let end = memchr::memmem::find(bytes, b",\"config\":")?;
+    serde_json::from_slice(&[&bytes[..end], b"}"].concat()).ok()
+}
+
 /// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
 ///
 /// # Errors

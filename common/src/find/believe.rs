@@ -2,7 +2,9 @@
 //! files are read, before the process is held; in between the PID may have become somebody else's. And an
 //! ordinary user's engine says whatever that user likes.
 
-use nix::unistd::{Pid, Uid};
+use std::sync::OnceLock;
+
+use nix::unistd::{Pid, Uid, geteuid};
 
 use super::FindError;
 use super::known::ended;
@@ -60,7 +62,7 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt>
     {
         return Err(Doubt::Gone);
     }
-    if !cgroups_allow(&process.cgroups()?, &own_cgroups(), &container.id) {
+    if !cgroups_allow(&process.cgroups()?, own_cgroups(), &container.id) {
         return Err(Doubt::Gone);
     }
     if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {
@@ -76,8 +78,8 @@ fn belongs_to(process: &Process, user: Uid) -> Result<bool, Doubt> {
     let mut current = match process.namespace(Kind::User) {
         Ok(namespace) => namespace,
         Err(NamespaceError::Gone { .. }) => return Err(Doubt::Gone),
-        // Who may not even look has nothing to give away.
-        Err(_) => return Ok(true),
+        // Whoever may not look cannot be sure, and needs not to be of what they say themselves.
+        Err(_) => return Ok(user == geteuid()),
     };
     let Ok(ours) = namespace::own_identity(Kind::User) else { return Ok(false) };
     while current.identity() != ours {
@@ -92,8 +94,10 @@ fn belongs_to(process: &Process, user: Uid) -> Result<bool, Doubt> {
     Ok(false)
 }
 
-fn own_cgroups() -> Vec<String> {
-    Process::open(Pid::this()).and_then(|own| own.cgroups()).unwrap_or_default()
+/// Where we were when this was first asked.
+fn own_cgroups() -> &'static [String] {
+    static OWN: OnceLock<Vec<String>> = OnceLock::new();
+    OWN.get_or_init(|| Process::open(Pid::this()).and_then(|own| own.cgroups()).unwrap_or_default())
 }
 
 /// Engines name a container's cgroup after its ID. A process whose cgroups carry IDs, none of them this one,

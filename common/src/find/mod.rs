@@ -14,7 +14,7 @@ pub use error::FindError;
 pub use known::{Facts, Known, Listing, list, owner};
 pub use network::{Candidate, NetworkError};
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, engines};
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, engines};
 use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
 use crate::netns::{self, Beneath};
 use crate::process::Process;
@@ -25,6 +25,8 @@ use crate::target::{LinkName, Name, Target};
 pub struct Found {
     /// The container, when the TARGET named one.
     pub container: Option<Container>,
+    /// Why the container's engine did not say so itself, and its state on disk had to be read.
+    pub silence: Option<EngineError>,
     place: Place,
 }
 
@@ -92,7 +94,7 @@ impl Found {
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
 pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
-    let alone = |place| Found { container: None, place };
+    let alone = |place| Found { container: None, silence: None, place };
     match target {
         Target::Process { pid, inode } => {
             // A PID is at most 2^22: target's grammar saw to that.
@@ -134,6 +136,8 @@ struct Answers {
     absent: Vec<EngineError>,
     /// Who is, and could not be asked.
     troubles: Vec<EngineError>,
+    /// Who was found out about from state on disk, and why.
+    silent: Vec<(EngineName, EngineError)>,
 }
 
 fn ask(
@@ -145,6 +149,7 @@ fn ask(
         match question(engine.as_ref()) {
             Ok(found) => {
                 answers.answered.push(engine.name());
+                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
                 for container in found {
                     if answers.hits.iter().all(|hit| hit.id != container.id) {
                         answers.hits.push(container);
@@ -175,7 +180,7 @@ fn find_container(
     }
     match answers.hits.len() {
         0 => Err(nobody(target, answers)),
-        1 => hold(answers.hits.remove(0)),
+        1 => held(answers.hits.remove(0), answers.silent),
         _ => Err(FindError::Ambiguous { target: target.clone(), hits: answers.hits }),
     }
 }
@@ -199,7 +204,7 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
     let netns::Entry::Bound(linked) = netns::entry(&link)? else { return Err(error) };
     let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link));
     let Some(owner) = record.and_then(|record| record.container) else {
-        return Ok(Found { container: None, place: Place::Netns(netns::open(&link)?) });
+        return Ok(Found { container: None, silence: None, place: Place::Netns(netns::open(&link)?) });
     };
     let id = owner
         .id
@@ -221,9 +226,19 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
 /// # Errors
 /// `NotRunning`, `Exited`, `NotTheirs`.
 pub fn hold(container: Container) -> Result<Found, FindError> {
+    held(container, vec![])
+}
+
+fn held(container: Container, silent: Vec<(EngineName, EngineError)>) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match believe::process(&container, pid) {
-        Ok(process) => Ok(Found { container: Some(container), place: Place::Process(process) }),
+        Ok(process) => {
+            let from_disk = |(engine, _): &(EngineName, EngineError)| {
+                *engine == container.engine && container.source == Source::State
+            };
+            let silence = silent.into_iter().find(from_disk).map(|(_, why)| why);
+            Ok(Found { container: Some(container), silence, place: Place::Process(process) })
+        }
         Err(doubt) => Err(doubt.about(container)),
     }
 }

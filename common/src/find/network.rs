@@ -135,7 +135,7 @@ pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
     match owners.pop() {
         None => Err(NetworkError::NoOwner { target, unseen }.into()),
         Some(owner) if owners.is_empty() && unseen.is_empty() => {
-            Ok(Found { container: None, place: place(owner) })
+            Ok(Found { container: None, silence: None, place: place(owner) })
         }
         Some(last) => {
             owners.push(last);

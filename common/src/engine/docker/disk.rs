@@ -3,6 +3,7 @@
 //!
 //! Formats: moby `container/container.go`, `container/state.go`; containerd `core/runtime/v2/bundle.go`.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use super::super::either::Disk;
 use super::super::realm::{Realm, rooted};
-use super::super::runtime::{self, Record};
+use super::super::runtime;
 use super::super::{Container, EngineError, Proof, Source, State, api, state};
 use super::ENGINE;
 use crate::target::Name;
@@ -25,6 +26,8 @@ pub(in super::super) struct DockerDisk {
     run: PathBuf,
     config: PathBuf,
     data: PathBuf,
+    /// Once they were asked for.
+    places: OnceCell<Places>,
 }
 
 /// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
@@ -42,8 +45,8 @@ struct Places {
     containers: PathBuf,
     /// Where bundles are: containerd's, Docker's own one or the system's.
     bundles: [PathBuf; 2],
-    /// The states of the runtimes that Docker uses, `runtime-runc` for one.
-    runtimes: PathBuf,
+    /// What the runtimes that Docker uses keep, such as `runtime-runc`: one directory for each container.
+    runtimes: Vec<PathBuf>,
 }
 
 /// `config.v2.json`, as far as we need it.
@@ -85,10 +88,18 @@ impl DockerDisk {
             run: realm.run.clone(),
             config: realm.config.join("docker/daemon.json"),
             data: realm.data.join("docker"),
+            places: OnceCell::new(),
         }
     }
 
-    fn places(&self) -> Result<Places, EngineError> {
+    fn places(&self) -> Result<&Places, EngineError> {
+        match self.places.get() {
+            Some(places) => Ok(places),
+            None => self.look_up_places().map(|places| self.places.get_or_init(|| places)),
+        }
+    }
+
+    fn look_up_places(&self) -> Result<Places, EngineError> {
         let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
         let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), rooted);
         Ok(Places {
@@ -97,7 +108,7 @@ impl DockerDisk {
                 exec_root.join("containerd/daemon").join(BUNDLES),
                 self.run.join("containerd").join(BUNDLES),
             ],
-            runtimes: exec_root,
+            runtimes: runtimes(&exec_root)?,
         })
     }
 
@@ -115,7 +126,7 @@ impl DockerDisk {
             let file = places.config(id);
             let Some(bytes) = state::read(&file)? else { continue };
             if by_id(id) || by_content(&bytes) {
-                found.push(self.container(&places, id, &file, &bytes)?);
+                found.push(self.container(places, id, &file, &bytes)?);
             }
         }
         Ok((!found.is_empty() || places.containers.is_dir()).then_some(found))
@@ -181,7 +192,7 @@ impl Disk for DockerDisk {
         let places = self.places()?;
         let file = places.config(id);
         let Some(bytes) = state::read(&file)? else { return Ok(None) };
-        self.container(&places, id, &file, &bytes).map(Some)
+        self.container(places, id, &file, &bytes).map(Some)
     }
 }
 
@@ -200,19 +211,17 @@ impl Places {
             };
             // The bundle's number is older than the runtime's while the container starts again.
             return Ok(Some(match self.runtime(id)? {
-                Some(record) => (record.pid.unwrap_or(Pid::from_raw(pid)), record.start_time_ticks),
+                Some(first) => first,
                 None => (Pid::from_raw(pid), None),
             }));
         }
         Ok(None)
     }
 
-    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
-        for name in state::names(&self.runtimes)? {
-            if name.as_encoded_bytes().starts_with(b"runtime-")
-                && let Some(record) = runtime::read(&self.runtimes.join(name).join("moby").join(id))?
-            {
-                return Ok(Some(record));
+    fn runtime(&self, id: &str) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
+        for runtime in &self.runtimes {
+            if let Some(process) = runtime::process(&runtime.join(id))? {
+                return Ok(Some(process));
             }
         }
         Ok(None)
@@ -231,6 +240,12 @@ impl ConfigState {
             _ => State::Exited,
         }
     }
+}
+
+fn runtimes(exec_root: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let mut names = state::names(exec_root)?;
+    names.retain(|name| name.as_encoded_bytes().starts_with(b"runtime-"));
+    Ok(names.iter().map(|name| exec_root.join(name).join("moby")).collect())
 }
 
 fn time_unless(unknown: bool, text: &str) -> Option<Timestamp> {

@@ -1,0 +1,92 @@
+//! A host's root directory with engine state in it that was made by hand: for what no engine would write.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::run::{Run, Running};
+use crate::support::scratch::Scratch;
+use crate::support::tools;
+
+pub(crate) struct Host(Scratch);
+
+impl Host {
+    pub(crate) fn new() -> Host {
+        Host(Scratch::new())
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.0.path(path.trim_start_matches('/'))
+    }
+
+    /// Writes a file, and makes the directories above it.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let file = self.path(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+
+    pub(crate) fn directory(&self, path: &str) -> PathBuf {
+        let directory = self.path(path);
+        fs::create_dir_all(&directory).unwrap();
+        directory
+    }
+
+    pub(crate) fn link(&self, from: &str, to: impl AsRef<Path>) {
+        symlink(to, self.path(from)).unwrap();
+    }
+
+    /// `cpid ARGS` for which this is the host.
+    pub(crate) fn cpid(&self, args: &[&str]) -> Command {
+        let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
+        cpid.env("NETNS_TOOLBOX_ROOT", self.0.as_ref()).args(args);
+        cpid
+    }
+
+    /// Docker's state of a container that runs as `pid` since `ticks`.
+    pub(crate) fn docker_runs(&self, id: &str, name: &str, pid: i32, ticks: u64) {
+        self.docker_config(id, &docker_config(id, name, true).to_string());
+        let bundle = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby";
+        self.write(&format!("{bundle}/{id}/init.pid"), pid.to_string());
+        let state = json!({ "init_process_pid": pid, "init_process_start": ticks });
+        self.write(&format!("run/docker/runtime-runc/moby/{id}/state.json"), state.to_string());
+    }
+
+    pub(crate) fn docker_config(&self, id: &str, content: &str) {
+        self.write(&format!("var/lib/docker/containers/{id}/config.v2.json"), content);
+    }
+}
+
+/// What `config.v2.json` holds, as far as anybody here reads it.
+pub(crate) fn docker_config(id: &str, name: &str, running: bool) -> Value {
+    json!({
+        "ID": id,
+        "Name": format!("/{name}"),
+        "Config": { "Image": "busybox" },
+        "State": {
+            "Running": running, "Paused": false, "Restarting": false, "OOMKilled": false,
+            "RemovalInProgress": false, "Dead": false, "Pid": 0, "ExitCode": 0, "Error": "",
+            "StartedAt": "2024-01-01T00:00:00.123456789Z", "FinishedAt": "0001-01-01T00:00:00Z",
+            "Health": null,
+        },
+    })
+}
+
+/// 64 digits.
+pub(crate) fn id(digit: char) -> String {
+    digit.to_string().repeat(64)
+}
+
+/// A process that can be anybody's first, and when it started.
+pub(crate) fn process() -> (Running, i32, u64) {
+    let sleep =
+        Command::new("sh").args(["-c", "echo ready; read -r _"]).start_with(std::process::Stdio::piped());
+    sleep.wait_for("ready");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", sleep.pid())).unwrap();
+    let ticks = stat.rsplit_once(") ").unwrap().1.split(' ').nth(22 - 3).unwrap().parse().unwrap();
+    let pid = sleep.pid();
+    (sleep, pid, ticks)
+}

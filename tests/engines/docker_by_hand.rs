@@ -1,0 +1,214 @@
+//! Docker's state and socket as broken as they get: each time one clear error, or the right answer from
+//! where it still is.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::by_hand::{Host, docker_config, id, process};
+use crate::support::fake_engine::{Answer, Script};
+use crate::support::run::Run;
+use crate::support::skip::{need, program};
+
+#[test]
+fn a_host_without_socket_and_state_has_no_docker() {
+    let host = Host::new();
+    let none = host.cpid(&["docker:web"]).run().fails_with(2);
+    none.stderr_has("docker is not running: ").stderr_has("/run/docker.sock is not there");
+}
+
+#[test]
+fn a_name_and_the_beginning_of_an_id_are_found_on_disk() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    host.docker_config(&id('b'), &docker_config(&id('b'), "db", false).to_string());
+    for target in ["web", "aaaa", &id('a')] {
+        host.cpid(&["-v", target]).run().ok().stdout_is(&format!("{pid}\n")).stderr_has("state on disk");
+    }
+    host.cpid(&["db"]).run().fails_with(1).stderr_has("db is not running (exited, code 0)");
+    for target in ["we", "webb", "c", &id('c')] {
+        host.cpid(&[target]).run().fails_with(1).stderr_has("no such container");
+    }
+}
+
+#[test]
+fn the_data_root_is_where_the_daemons_configuration_says() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    host.write("etc/docker/daemon.json", r#"{"data-root": "/srv/docker", "debug": true}"#);
+    host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("docker is not running");
+    host.directory("srv");
+    fs::rename(host.path("var/lib/docker"), host.path("srv/docker")).unwrap();
+    host.cpid(&["docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn the_bundle_may_be_the_systems_containerds() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    host.directory("run/containerd");
+    let old = host.path("run/docker/containerd/daemon/io.containerd.runtime.v2.task");
+    fs::rename(old, host.path("run/containerd/io.containerd.runtime.v2.task")).unwrap();
+    host.cpid(&["docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn a_pid_that_is_another_process_now_is_refused() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks - 1);
+    host.cpid(&["docker:web"]).run().fails_with(1).stderr_has("web is not running (exited)");
+}
+
+#[test]
+fn what_the_daemon_wrote_before_the_machine_went_down_is_not_believed() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    // All below /run is gone at boot.
+    fs::remove_dir_all(host.path("run")).unwrap();
+    host.cpid(&["docker:web"]).run().fails_with(1).stderr_has("web is not running (exited)");
+}
+
+#[test]
+fn a_state_file_that_makes_no_sense_is_one_error_that_names_it() {
+    let whole = docker_config(&id('a'), "web", false).to_string();
+    let huge = format!("{{\"Name\":\"/web\",\"x\":\"{}\"}}", "x".repeat(9 << 20));
+    let cases = [
+        (&whole[..whole.len() - 9], "EOF while parsing"),
+        (&whole.replace("false", "\"no\""), "invalid type"),
+        (&whole.replace("\"State\"", "\"Stat\""), "missing field"),
+        (&whole.replace(&id('a'), &id('b')), "is another container's"),
+        (&format!("{whole}/web\""), "trailing characters"),
+        (&format!("{{\"x\":{}", "[".repeat(1 << 20)), "EOF while parsing"),
+        (&huge, "is longer than 8388608 bytes"),
+    ];
+    for (content, why) in cases {
+        let host = Host::new();
+        host.docker_config(&id('a'), content);
+        let refused = host.cpid(&["aaa"]).run().fails_with(2);
+        refused.stderr_has("/config.v2.json: ").stderr_has(why);
+    }
+}
+
+#[test]
+fn a_broken_neighbour_keeps_nobody_from_being_found() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    host.docker_config(&id('b'), "{\"ID\":");
+    host.directory(&format!("var/lib/docker/containers/{}", id('c')));
+    host.cpid(&["docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn a_name_that_a_terminal_would_obey_is_made_harmless() {
+    let host = Host::new();
+    host.docker_config(&id('a'), &docker_config(&id('a'), "web\u{1b}[2J\r\n", false).to_string());
+    let said = host.cpid(&["--list", "-a"]).run().ok();
+    assert!(!said.stdout.contains(['\u{1b}', '\r']), "{said:?}");
+    let said = host.cpid(&["aaa"]).run().fails_with(1);
+    assert!(!said.stderr.contains(['\u{1b}', '\r']), "{said:?}");
+}
+
+#[test]
+fn a_directory_full_of_junk_costs_bounded_time() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    let containers = host.path("var/lib/docker/containers");
+    let junk = |range: std::ops::Range<u32>| {
+        for n in range {
+            fs::write(containers.join(format!("junk-{n}")), "").unwrap();
+        }
+    };
+    junk(0..50_000);
+    let began = Instant::now();
+    host.cpid(&["docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    junk(50_000..100_001);
+    host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("has more than 100000 entries");
+}
+
+#[test]
+fn state_that_may_not_be_read_says_what_it_takes() {
+    need!(program("setpriv", "util-linux"));
+    let host = Host::new();
+    host.docker_config(&id('a'), &docker_config(&id('a'), "web", false).to_string());
+    let containers = host.path("var/lib/docker/containers");
+    fs::set_permissions(&containers, fs::Permissions::from_mode(0o000)).unwrap();
+    let cpid = host.cpid(&["web"]);
+    let mut powerless = Command::new("setpriv");
+    powerless
+        .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
+        .arg(cpid.get_program())
+        .args(cpid.get_args());
+    for (key, value) in cpid.get_envs() {
+        powerless.env(key, value.unwrap_or_default());
+    }
+    let powerless = if nix::unistd::geteuid().is_root() { powerless } else { cpid }.run().fails_with(2);
+    fs::set_permissions(&containers, fs::Permissions::from_mode(0o700)).unwrap();
+    powerless.stderr_has("CAP_DAC_READ_SEARCH").stderr_has("hint: run it with sudo");
+}
+
+#[test]
+fn a_socket_that_gives_no_answer_leaves_the_disk() {
+    let (_sleep, pid, ticks) = process();
+    let web = || Answer::json(200, "{}");
+    let answers = [
+        Answer::never(),
+        Answer::hang_up(),
+        web().a_byte_every(Duration::from_millis(100)),
+        web().truncated_to(1),
+        web(),
+        Answer::json(200, r#"{"Id":7}"#),
+        Answer::json(500, r#"{"message":"no"}"#),
+        Answer::endless("application/json", "[["),
+        Answer::bytes("\u{1b}]0;owned\u{7}\r\n\r\n"),
+    ];
+    for answer in answers {
+        let host = Host::new();
+        host.directory("run");
+        let shown = format!("{answer:?}").chars().take(120).collect::<String>();
+        let _engine = Script::new().otherwise(answer).listen(host.path("run/docker.sock"));
+        let began = Instant::now();
+        let alone = host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("docker");
+        assert!(!alone.stderr.contains('\u{1b}'), "{alone:?}");
+        host.docker_runs(&id('a'), "web", pid, ticks);
+        let both = host.cpid(&["docker:web"]).run().ok();
+        assert_eq!(both.stdout, format!("{pid}\n"), "{shown}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{shown}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_socket_that_nobody_listens_on_leaves_the_disk() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.directory("run");
+    drop(UnixListener::bind(host.path("run/docker.sock")).unwrap());
+    host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nobody listens on");
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    let found = host.cpid(&["-v", "docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+    found.stderr_has("nobody listens on").stderr_has("says its state on disk");
+}
+
+#[test]
+fn the_default_socket_by_its_other_name_has_the_same_disk() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    host.directory("var");
+    host.link("var/run", "../run");
+    let asked = |socket: &str| {
+        let url = format!("unix://{}", host.path(socket).display());
+        host.cpid(&["docker:web"]).env("DOCKER_HOST", url).run()
+    };
+    asked("var/run/docker.sock").ok().stdout_is(&format!("{pid}\n"));
+    asked("run/other.sock").fails_with(2).stderr_has("other.sock is not there");
+}
