@@ -56,7 +56,7 @@ pub(super) struct Bundles {
 }
 
 /// A thousand containers' configurations are some 20 MB; an ordinary user's directory may hold anything.
-const MOST_BYTES_IN_ALL: usize = 512 << 20;
+const MOST_BYTES_IN_ALL: usize = 128 << 20;
 
 /// What was meant, and what could not be read on the way: another container's damaged file is no reason to
 /// deny one that was found, but it is one to doubt that there is none.
