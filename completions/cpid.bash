@@ -23,13 +23,20 @@ _cpid() {
 
     case "${cmd}" in
         cpid)
-            opts="-l -a -0 -v -h -V --list --all --of --inode --json --null --engine --engine-timeout --verbose --help --version"
+            opts="-l -a -0 -v -h -V --list --all --of --inode --json --null --wait --engine --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --of)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -38,7 +45,10 @@ _cpid() {
                     return 0
                     ;;
                 --engine-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)

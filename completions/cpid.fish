@@ -1,6 +1,7 @@
-complete -c cpid -l of -d 'Print which container the process PID belongs to' -r
-complete -c cpid -l engine -d 'Ask only this engine: docker, podman, containerd…' -r
-complete -c cpid -l engine-timeout -d 'Wait for an engine this long' -r
+complete -c cpid -l of -d 'Print which container the process PID belongs to' -r -f
+complete -c cpid -l wait -d 'Wait this long for every TARGET to run: 500ms, 30s, 5m' -r
+complete -c cpid -l engine -d 'Ask only this engine, such as docker' -r
+complete -c cpid -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c cpid -s l -l list -d 'Print a table of all running containers'
 complete -c cpid -s a -l all -d 'With --list: those that do not run, too'
 complete -c cpid -l inode -d 'Print PID:INODE, which no later process will have'

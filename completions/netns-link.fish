@@ -1,6 +1,14 @@
-complete -c netns-link -l as -d 'Link the one TARGET under this name' -r
-complete -c netns-link -l rm -d 'Remove these links; one that is gone is fine' -r
-complete -c netns-link -l engine-timeout -d 'Wait for an engine this long' -r
+complete -c netns-link -l as -d 'Link the one TARGET under this name' -r -f
+complete -c netns-link -l new -d 'Make an empty network namespace of this name' -r -f
+complete -c netns-link -l engine-timeout -d 'Wait for an engine this long' -r -f
+complete -c netns-link -s a -l all -d 'Every running container; with --rm, all of ours'
+complete -c netns-link -l rm -d 'Remove links, by their names or their containers\''
+complete -c netns-link -s l -l list -d 'Print a table of all links and their states'
+complete -c netns-link -l check -d 'Print links that lie; exit with 1 if there are any'
+complete -c netns-link -l prune -d 'Remove links of ours that lie'
+complete -c netns-link -l refresh -d 'Link anew those of ours whose container runs'
+complete -c netns-link -s f -l force -d 'Replace links of ours; remove those of others'
+complete -c netns-link -l json -d 'With --list or --check: JSON, an array of objects'
 complete -c netns-link -s v -l verbose -d 'Say on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'

@@ -1,4 +1,4 @@
-complete -c nsenter-rs -s t -l target -d 'The container or process to enter' -r
+complete -c nsenter-rs -s t -l target -d 'The container or process to enter' -r -f
 complete -c nsenter-rs -s m -l mount -d 'Mount points: programs are then the container\'s' -r -F
 complete -c nsenter-rs -s u -l uts -d 'Host name' -r -F
 complete -c nsenter-rs -s i -l ipc -d 'System V IPC and POSIX message queues' -r -F
@@ -7,12 +7,12 @@ complete -c nsenter-rs -s p -l pid -d 'Process IDs; the program is then our chil
 complete -c nsenter-rs -s C -l cgroup -d 'Root of the control groups' -r -F
 complete -c nsenter-rs -s U -l user -d 'User and group IDs, and capabilities' -r -F
 complete -c nsenter-rs -s T -l time -d 'Boot and monotonic clocks' -r -F
-complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or the host\'s DIR' -r -F
-complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\'s DIR' -r -F
+complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
+complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
 complete -c nsenter-rs -s W -l wdns -d 'Working directory as it is seen inside' -r -F
-complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r
-complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r
-complete -c nsenter-rs -l engine-timeout -d 'Wait for an engine this long' -r
+complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r -f
+complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r -f
+complete -c nsenter-rs -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c nsenter-rs -s a -l all -d 'All that are not ours already'
 complete -c nsenter-rs -s e -l env -d 'TARGET\'s environment instead of ours'
 complete -c nsenter-rs -l preserve-credentials -d 'Keep our user and group IDs with --user'

@@ -1,19 +1,20 @@
 //! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
 
-use clap::Parser;
-use common::cli::{FindOptions, TARGETS};
+use std::time::Duration;
+
+use clap::{Parser, ValueHint};
+use common::cli::{FindOptions, TARGETS, duration};
 use common::target::{EngineName, Target};
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
 #[command(name = "cpid", version, max_term_width = 80, disable_help_flag = true)]
-#[command(
-    override_usage = "cpid [OPTIONS] TARGET...\n       cpid [OPTIONS] --list [-a]\n       cpid [OPTIONS] --of PID"
-)]
+#[command(override_usage = "cpid [OPTIONS] TARGET... | --list [-a] | --of PID")]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
     /// Whose PIDs to print
     #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of"], hide = true)]
+    #[arg(value_hint = ValueHint::Other)]
     pub targets: Vec<Target>,
 
     /// Print a table of all running containers
@@ -32,6 +33,7 @@ pub struct Cli {
     /// As a TARGET, such as docker:nginx. The process may be any of the container's, not only its first. Exit
     /// status 1: it is in none.
     #[arg(long, value_name = "PID", conflicts_with_all = ["targets", "inode"], value_parser = process)]
+    #[arg(value_hint = ValueHint::Other)]
     pub of: Option<Target>,
 
     /// Print PID:INODE, which no later process will have
@@ -46,10 +48,19 @@ pub struct Cli {
     pub json: bool,
 
     /// End each PID with a NUL byte, not a line feed
-    #[arg(short = '0', long)]
+    ///
+    /// As xargs(1) takes it with -0. So does what --of prints.
+    #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 
-    /// Ask only this engine: docker, podman, containerd…
+    /// Wait this long for every TARGET to run: 500ms, 30s, 5m
+    ///
+    /// For a container that does not run, or is not there, or whose engine is not there, yet. It sleeps until
+    /// something changes. What does not run by then is an error, as without --wait.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "of"], value_parser = duration)]
+    pub wait: Option<Duration>,
+
+    /// Ask only this engine, such as docker
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineName>,
 

@@ -3,6 +3,7 @@
 
 mod cli;
 mod report;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, owner};
 use common::target::Target;
 use report::Report;
+use wait::Patience;
 
 const TOOL: &str = "cpid";
 
@@ -32,8 +34,9 @@ fn run() -> Result<Status, Failure> {
 fn these(wanted: &Cli) -> Result<Status, Failure> {
     let mut report = Report::new(wanted);
     let mut status = Status::Yes;
+    let mut patience = wanted.wait.map(|limit| Patience::new(limit, wanted)).transpose()?;
     for target in &wanted.targets {
-        match find(target, wanted).and_then(|found| report.found(target, found)) {
+        match find(target, wanted, patience.as_mut()).and_then(|found| report.found(target, found)) {
             Err(failure) if failure.message.is_none() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
@@ -47,14 +50,18 @@ fn these(wanted: &Cli) -> Result<Status, Failure> {
 }
 
 /// A bare name means a container of `--engine`, where one was given.
-fn find(target: &Target, wanted: &Cli) -> Result<Found, Failure> {
+fn find(target: &Target, wanted: &Cli, patience: Option<&mut Patience>) -> Result<Found, Failure> {
     let target = match target {
         Target::Container { engine: None, within, name } => {
             &Target::Container { engine: wanted.engine, within: within.clone(), name: name.clone() }
         }
         target => target,
     };
-    Ok(wanted.find.find(TOOL, target)?)
+    let look = || wanted.find.find(TOOL, target);
+    match patience {
+        Some(patience) => patience.find(look),
+        None => Ok(look()?),
+    }
 }
 
 fn all(wanted: &Cli) -> Result<Status, Failure> {

@@ -1,13 +1,13 @@
 //! Shows what was found: PIDs for scripts, a table for people, JSON for both.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::Table;
 use common::engine::Container;
 use common::failure::Failure;
 use common::find::{Facts, FindError, Found, Known};
 use common::namespace::{Kind, own_identity};
-use common::output::one_line;
+use common::output::{self, one_line};
 use common::process::{Process, ProcessError};
 use common::target::Target;
 use jiff::Timestamp;
@@ -93,15 +93,8 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
 
 fn table(containers: &[Known]) -> Table {
     let now = Timestamp::now();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED"]);
-    // A terminal gets lines that fit it; a pipe gets lines that hold all of it.
-    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
-        && io::stdout().is_terminal()
-    {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
+    let header = ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED"];
+    let mut table = output::table(header, &[3, 5], 6);
     for known in containers {
         let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
         let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
@@ -116,14 +109,6 @@ fn table(containers: &[Known]) -> Table {
             or_dash(image.clone()),
             or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
         ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for number in [3, 5] {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
     }
     table
 }

@@ -1,85 +1,137 @@
 //! Decides what to do about one name, from what stands there, without touching anything.
 
+use std::fmt::Display;
+
+use common::engine::Container;
 use common::failure::Failure;
-use common::find::Found;
 use common::namespace::Identity;
-use common::netns::{Entry, NetnsError};
-use common::target::{LinkName, Target};
+use common::netns::{Entry, Record};
+use common::target::LinkName;
 
 /// What will be done about one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     /// Bind the namespace there.
     Link,
+    /// Remove what is there, which is ours, and bind the namespace.
+    Relink,
     /// It is there already.
     Nothing,
 }
 
 impl Plan {
-    /// The plan for linking `namespace` at `name`, where `entry` stands now.
+    /// The plan for linking `namespace` at `name`, where `entry` stands now and `record` tells of it.
     ///
     /// # Errors
-    /// `Taken` when that is anything else.
-    pub fn make(name: &LinkName, namespace: Identity, entry: Entry) -> Result<Self, NetnsError> {
-        let taken = |what| Err(NetnsError::Taken { name: name.clone(), what });
+    /// When that is anything else: what it is, and how to have the name all the same.
+    pub fn make(
+        name: &LinkName,
+        namespace: Identity,
+        (entry, record): (Entry, Option<&Record>),
+        force: bool,
+    ) -> Result<Self, Failure> {
+        let ours = record.is_some();
+        let taken = |what: &str, hint: String| {
+            Err(Failure::trouble(common::netns::path(name).display(), what).hint(hint))
+        };
         match entry {
             Entry::Free => Ok(Plan::Link),
             Entry::Bound(linked) if linked == namespace => Ok(Plan::Nothing),
-            Entry::Bound(_) => taken("is another network namespace"),
-            Entry::Empty => taken("is a file without a namespace, left by a link that is gone"),
-            Entry::Symlink => taken("is a symbolic link"),
-            Entry::Foreign => taken("is not a namespace link"),
+            // Its mount is lost, or whoever made it was killed half-way.
+            Entry::Empty if ours => Ok(Plan::Relink),
+            Entry::Bound(_) if ours && force => Ok(Plan::Relink),
+            Entry::Bound(_) if ours => taken(
+                "is another network namespace",
+                format!(
+                    "netns-link --refresh, or --force, or --as OTHERNAME (netns-link --list shows {name})"
+                ),
+            ),
+            Entry::Bound(_) => taken(
+                "is another network namespace",
+                format!("--as OTHERNAME (netns-link did not make {name})"),
+            ),
+            Entry::Empty => taken(
+                "is a file without a namespace, left by a link that is gone",
+                format!("netns-link --rm --force {name}"),
+            ),
+            Entry::Symlink => taken("is a symbolic link", format!("netns-link --rm --force {name}")),
+            Entry::Foreign => taken("is not a namespace link", "--as OTHERNAME".to_owned()),
         }
     }
 }
 
-/// The name to link `found` under when the user gave none: the container's.
+/// The name to link a container under when the user gave none: its own; in a pod, the pod's before it.
 ///
 /// # Errors
 /// A process or a namespace has no name of its own, and one made of a PID would lie as soon as that is
 /// somebody else's.
-pub fn default_name(target: &Target, found: &Found) -> Result<LinkName, Failure> {
-    let Some(container) = &found.container else {
-        return Err(Failure::trouble(target, "has no name to link it under")
-            .hint(format!("netns-link {target} --as NAME")));
+pub fn default_name(target: &impl Display, container: Option<&Container>) -> Result<LinkName, Failure> {
+    let hint = || format!("netns-link {target} --as NAME");
+    let Some(container) = container else {
+        return Err(Failure::trouble(target, "has no name to link it under").hint(hint()));
     };
-    container.name.parse().map_err(|error| {
-        Failure::trouble(format_args!("{}: its name", container), error)
-            .hint(format!("netns-link {target} --as NAME"))
-    })
+    let name = match &container.pod {
+        Some(pod) if pod.is_sandbox => pod.name.clone(),
+        Some(pod) => format!("{}-{}", pod.name, container.name),
+        None => container.name.clone(),
+    };
+    name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
 }
 
 #[cfg(test)]
 mod tests {
     use common::namespace::{Kind, Namespace};
+    use jiff::Timestamp;
 
     use super::*;
 
-    fn plan(entry: impl FnOnce(Identity, Identity) -> Entry) -> Result<Plan, String> {
+    fn record() -> Record {
+        let made_by = "netns-link".to_owned();
+        let since = Timestamp::UNIX_EPOCH;
+        Record { made_by, since, netns_inode: 1, netns_handle: None, container: None, process: None }
+    }
+
+    fn plan(
+        entry: impl FnOnce(Identity, Identity) -> Entry,
+        ours: bool,
+        force: bool,
+    ) -> Result<Plan, String> {
         // Any two different identities will do.
         let [wanted, other] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
-        Plan::make(&"web".parse().unwrap(), wanted, entry(wanted, other)).map_err(|error| error.to_string())
+        let record = ours.then(record);
+        Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
+            .map_err(|failure| failure.message.unwrap())
     }
 
     #[test]
     fn a_free_name_is_linked() {
-        assert_eq!(plan(|_, _| Entry::Free), Ok(Plan::Link));
+        assert_eq!(plan(|_, _| Entry::Free, false, false), Ok(Plan::Link));
     }
 
     #[test]
     fn the_same_call_again_changes_nothing() {
-        assert_eq!(plan(|wanted, _| Entry::Bound(wanted)), Ok(Plan::Nothing));
+        assert_eq!(plan(|wanted, _| Entry::Bound(wanted), true, true), Ok(Plan::Nothing));
+        assert_eq!(plan(|wanted, _| Entry::Bound(wanted), false, false), Ok(Plan::Nothing));
     }
 
     #[test]
     fn a_name_that_is_taken_is_left_alone() {
-        let taken = |entry| plan(|_, _| entry).unwrap_err();
-        assert_eq!(
-            plan(|_, other| Entry::Bound(other)).unwrap_err(),
-            "/run/netns/web: is another network namespace"
-        );
+        let taken = |entry| plan(|_, _| entry, false, true).unwrap_err();
+        let other = plan(|_, other| Entry::Bound(other), false, true).unwrap_err();
+        assert_eq!(other, "/run/netns/web: is another network namespace");
         assert_eq!(taken(Entry::Symlink), "/run/netns/web: is a symbolic link");
         assert_eq!(taken(Entry::Foreign), "/run/netns/web: is not a namespace link");
         assert!(taken(Entry::Empty).contains("left by a link that is gone"));
+    }
+
+    #[test]
+    fn a_link_of_ours_is_replaced_only_by_force() {
+        assert!(plan(|_, other| Entry::Bound(other), true, false).is_err());
+        assert_eq!(plan(|_, other| Entry::Bound(other), true, true), Ok(Plan::Relink));
+    }
+
+    #[test]
+    fn what_a_killed_call_left_behind_is_completed() {
+        assert_eq!(plan(|_, _| Entry::Empty, true, false), Ok(Plan::Relink));
     }
 }

@@ -23,7 +23,7 @@ pub struct Cli {
     pub program: Vec<OsString>,
 
     /// The container or process to enter
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_hint = ValueHint::Other)]
     pub target: Option<Target>,
 
     /// All that are not ours already
@@ -76,12 +76,14 @@ pub struct Cli {
 
     /// Root directory: TARGET's, or the host's DIR
     #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub root: Option<Option<PathBuf>>,
 
     /// Working directory: TARGET's, or the host's DIR
     ///
     /// Opened before any namespace is entered, so it may lie where the container cannot look.
     #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub wd: Option<Option<PathBuf>>,
 
     /// Working directory as it is seen inside
@@ -95,13 +97,13 @@ pub struct Cli {
     pub env: bool,
 
     /// User ID inside; 'follow' takes TARGET's
-    #[arg(short = 'S', long, value_name = "UID")]
+    #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other)]
     pub setuid: Option<Id>,
 
     /// Group ID inside; 'follow' takes TARGET's
     ///
     /// Supplementary groups are dropped.
-    #[arg(short = 'G', long, value_name = "GID")]
+    #[arg(short = 'G', long, value_name = "GID", value_hint = ValueHint::Other)]
     pub setgid: Option<Id>,
 
     /// Keep our user and group IDs with --user

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, Parser, ValueHint};
 
 use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, Found, find};
@@ -26,6 +26,7 @@ pub struct FindOptions {
     /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
     /// and not an answer.
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
+    #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
 
     /// Say on stderr what was found, and how
@@ -53,7 +54,7 @@ impl FindOptions {
 }
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod events;
 pub mod failure;
 pub mod find;
 pub mod namespace;

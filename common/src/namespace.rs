@@ -234,6 +234,13 @@ impl Namespace {
         self.identity
     }
 
+    /// Its nsfs file handle in hexadecimal, which no later namespace will have and which keeps none alive;
+    /// `None` below Linux 6.18.
+    pub fn handle(&self) -> Option<String> {
+        let bytes = sys::namespace_handle(self.fd.as_fd()).ok()?;
+        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The user namespace that owns it: capabilities over that one are what entering it takes.
     ///
     /// # Errors

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io::{self, IsTerminal};
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 /// `text` with everything that a terminal would obey, or that would show it in another order, spelled out:
 /// control characters (also the C1 ones) and bidirectional overrides become `\u{1b}`; line feeds stay.
@@ -36,6 +39,29 @@ pub fn quotable(text: &str) -> String {
         Some((end, _)) => format!("{}…", one_line(&text[..end])),
         None => one_line(text).into_owned(),
     }
+}
+
+/// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
+/// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
+/// terminal, because people copy from them.
+pub fn table<const N: usize>(header: [&str; N], numbers: &[usize], whole: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
+        && io::stdout().is_terminal()
+    {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if at < whole {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        if numbers.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
 fn is_harmful(c: char) -> bool {

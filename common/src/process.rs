@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -119,8 +119,7 @@ impl Process {
 
     /// The pidfs inode, which no later process will have; `None` below Linux 6.9.
     pub fn pidfd_inode(&self) -> Option<u64> {
-        let is_pidfs = fstatfs(&self.pidfd).is_ok_and(|fs| fs.filesystem_type() == PIDFS_MAGIC);
-        is_pidfs.then(|| fstat(&self.pidfd).ok()).flatten().map(|stat| stat.st_ino)
+        pidfs_inode(self.pidfd.as_fd())
     }
 
     /// Whether it has not been reaped: a zombie is alive in this sense, but has no namespaces any more.
@@ -230,6 +229,19 @@ impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PID {}", self.pid)
     }
+}
+
+/// The inode of a pidfd, which no later process will have; `None` below Linux 6.9, or of something else.
+pub fn pidfs_inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
+    let is_pidfs = fstatfs(pidfd).is_ok_and(|fs| fs.filesystem_type() == PIDFS_MAGIC);
+    is_pidfs.then(|| fstat(pidfd).ok()).flatten().map(|stat| stat.st_ino)
+}
+
+/// Whose a pidfd is that somebody gave us, in our PID namespace: 0 when it is in none that we can see, -1
+/// when it has ended, `None` when the descriptor is no pidfd. `Pid:` in proc_pid_fdinfo(5), Linux 5.4.
+pub fn pid_of_pidfd(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
 fn not_there(pid: Pid, file: &'static str, errno: Errno) -> ProcessError {

@@ -2,12 +2,15 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::Result;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
+use nix::{NixPath, Result};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
 /// Close-on-exec is always set by the kernel.
@@ -71,6 +74,78 @@ pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> Result<libc::uid_t> {
     // SAFETY: the request writes one uid_t through the pointer, which outlives the call.
     Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &raw mut uid) })?;
     Ok(uid)
+}
+
+/// Reads from a socket, with the descriptors that came along; those are close-on-exec.
+///
+/// SCM_RIGHTS in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+pub fn receive(socket: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<(usize, Vec<OwnedFd>)> {
+    // The kernel's SCM_MAX_FD: however many a stranger sends, each is ours to close. And credentials.
+    let mut beside = nix::cmsg_space!([RawFd; 253], nix::sys::socket::UnixCredentials);
+    let message = recvmsg::<()>(socket.as_raw_fd(), into, Some(&mut beside), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(received) = control {
+            // SAFETY: the kernel has just given us these descriptors, and nobody else has them.
+            descriptors.extend(received.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    Ok((message.bytes, descriptors))
+}
+
+/// A private copy of the mount at `path`, without what is mounted below it: what those mounts hide can be
+/// seen in it.
+///
+/// Linux 5.2, [open_tree(2)](https://man7.org/linux/man-pages/man2/open_tree.2.html).
+pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: with_nix_path passes a NUL-terminated path that outlives the call.
+    let fd = path.with_nix_path(|path| unsafe {
+        libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags)
+    })?;
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
+/// keeps none alive.
+///
+/// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
+/// EOPNOTSUPP before.
+pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
+    /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/nsfs.h).
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: c_int,
+        id: [u8; 16],
+    }
+    let mut handle = Handle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut mount_id: c_int = 0;
+    // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
+    // the header, and one int; all of it outlives the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            namespace.as_raw_fd(),
+            c"".as_ptr(),
+            &raw mut handle,
+            &raw mut mount_id,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::result(done).map(|_| handle.id)
+}
+
+/// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,
+/// and any caller may leave any signal ignored.
+///
+/// [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html).
+pub fn default_action(signal: Signal) -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action is no function of ours that a signal could interrupt anything with.
+    unsafe { sigaction(signal, &default) }.map(drop)
 }
 
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.

@@ -1,4 +1,5 @@
-//! Every engine, as its state on disk and, where it is in the world, the engine itself tells of containers.
+//! Every engine, as its state on disk and, where it is in the world, the engine itself tells of containers; and
+//! waiting for containers.
 //!
 //! Observers: the engines' own programs, `/proc`, and state directories written by hand from their formats.
 
@@ -14,6 +15,10 @@ mod support;
 mod containerd;
 mod cri;
 mod crio;
+mod fake_monitor;
 mod hand;
+mod lxc;
+mod machine;
 mod nerdctl;
 mod oci;
+mod wait;

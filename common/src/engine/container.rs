@@ -13,7 +13,6 @@ use crate::target::EngineName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
     /// Whose it is.
-    #[serde(serialize_with = "as_text")]
     pub engine: EngineName,
     /// The whole ID; 64 hexadecimal digits for most engines.
     pub id: String,
@@ -89,6 +88,13 @@ pub enum State {
     Exited,
     /// Being removed, or what is left of a removal that failed.
     Dead,
+}
+
+impl State {
+    /// Whether a run lies behind it, so that there is an exit status.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, State::Exited | State::Dead | State::Restarting)
+    }
 }
 
 impl fmt::Display for State {
@@ -197,10 +203,6 @@ pub fn ago(duration: SignedDuration) -> String {
         3_600..86_400 => count(seconds / 3_600, "hour"),
         _ => count(seconds / 86_400, "day"),
     }
-}
-
-fn as_text<S: Serializer>(engine: &EngineName, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(engine.as_str())
 }
 
 #[expect(clippy::ref_option, reason = "serde gives the field by reference")]

@@ -109,7 +109,8 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
         match &error {
-            EngineError::Absent { .. } | EngineError::Dead { .. } => failure.hint(
+            EngineError::Absent { engine: EngineName::Docker, .. }
+            | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
                 "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
             ),
             EngineError::NotPermitted { group: Some(group), .. } => failure.hint(format_args!(

@@ -7,17 +7,24 @@ mod containerd;
 mod cri;
 mod crio;
 mod docker;
+mod either;
 mod error;
+mod lxc;
+mod machine;
 mod nerdctl;
 mod oci;
+mod podman;
 mod realm;
 mod runtime;
 mod state;
+mod traces;
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 pub use container::{Container, Pod, Proof, Source, State, ago};
 pub use error::EngineError;
+pub use traces::Trace;
 
 pub use crate::target::EngineName;
 
@@ -42,6 +49,12 @@ pub trait Engine {
     /// # Errors
     /// As [`Engine::find`].
     fn list(&self) -> Result<Vec<Container>, EngineError>;
+
+    /// A new stream of its own events, on which something comes at once, and then whenever one of its
+    /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.
+    fn events(&self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// What can be asked of an engine: the part of a TARGET that is about containers.
@@ -83,14 +96,23 @@ pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Eng
     wanted.flat_map(|name| of_name(name, &realms, timeout)).collect()
 }
 
+/// Where on disk the starts and stops of containers show: for all engines, or for one.
+pub fn traces(wanted: Option<EngineName>) -> Vec<Trace> {
+    let realms = Realm::all();
+    let wanted = EngineName::ALL.into_iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
+    wanted.flat_map(|name| realms.iter().flat_map(move |realm| traces::of(name, realm))).collect()
+}
+
 fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
     match name {
-        EngineName::Docker => boxed(docker::Docker::all(realms, timeout)),
+        EngineName::Docker => boxed(docker::all(realms, timeout)),
+        EngineName::Podman => boxed(podman::all(realms, timeout)),
         EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
         EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
         EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
         EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
-        _ => vec![],
+        EngineName::Lxc => boxed(lxc::Lxc::all(realms, timeout)),
+        EngineName::Machine => boxed(machine::Machines::all(realms)),
     }
 }
 

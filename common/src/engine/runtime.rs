@@ -10,7 +10,7 @@
 //! A container that was made and not started has an `exec.fifo` beside it, on which its process waits.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
@@ -18,6 +18,8 @@ use serde::Deserialize;
 
 use super::{EngineError, State, api, state};
 use crate::process::{Process, ProcessError};
+
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// A container as its runtime wrote it down, with what has become of its process since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +63,11 @@ impl File {
         let says = |file: PathBuf, word| {
             state::read(&file).is_ok_and(|text| text.is_some_and(|text| state::mentions(&text, word)))
         };
-        crun.chain(runc).any(|cgroup| {
+        // An ordinary user may have written those paths.
+        let is_one = |cgroup: &PathBuf| {
+            cgroup.starts_with(CGROUPS) && !cgroup.components().any(|part| part == Component::ParentDir)
+        };
+        crun.chain(runc).filter(is_one).any(|cgroup| {
             says(cgroup.join("cgroup.events"), "frozen 1") || says(cgroup.join("freezer.state"), "FROZEN")
         })
     }

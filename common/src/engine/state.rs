@@ -93,6 +93,12 @@ pub(super) fn mentions(bytes: &[u8], word: &str) -> bool {
     memchr::memmem::find(bytes, word.as_bytes()).is_some()
 }
 
+/// Whether `word` is a whole ID as most engines make them: 64 lower-case hexadecimal digits. Such a word is
+/// safe in a path.
+pub(super) fn is_id(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn there<T>(result: io::Result<T>, file: &Path) -> Result<Option<T>, EngineError> {
     match result {
         Ok(opened) => Ok(Some(opened)),

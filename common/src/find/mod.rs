@@ -2,22 +2,20 @@
 //! namespace held open. What an engine says about a PID is verified here, and only here.
 
 mod believe;
+mod error;
 mod known;
 
-use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use nix::unistd::Pid;
 
+pub use error::FindError;
 pub use known::{Facts, Known, Listing, list, owner};
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, State, engines};
-use crate::failure::Failure;
-use crate::namespace::{Kind, Namespace, NamespaceError};
-use crate::netns::{self, NetnsError};
-use crate::output::one_line;
-use crate::process::{Process, ProcessError};
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, engines};
+use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
+use crate::netns::{self, Beneath};
+use crate::process::Process;
 use crate::target::{LinkName, Name, Target};
 
 /// What a TARGET turned out to be.
@@ -40,6 +38,14 @@ impl Found {
         match &self.place {
             Place::Process(process) => Some(process),
             Place::Netns(_) => None,
+        }
+    }
+
+    /// Whether its network namespace is the one with this identity.
+    fn is_in(&self, netns: Identity) -> bool {
+        match &self.place {
+            Place::Process(process) => process.namespace_identity(Kind::Net).is_ok_and(|own| own == netns),
+            Place::Netns(namespace) => namespace.identity() == netns,
         }
     }
 
@@ -68,94 +74,6 @@ impl Found {
     }
 }
 
-/// Why a TARGET leads nowhere.
-#[derive(Debug, thiserror::Error)]
-pub enum FindError {
-    /// Nobody has such a container.
-    #[error("{target}: no such container (asked: {})", names(asked))]
-    NotFound {
-        /// What was asked for.
-        target: Target,
-        /// Who was asked.
-        asked: Vec<EngineName>,
-    },
-    /// The container is there, but has no process.
-    #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
-    NotRunning(Box<Container>),
-    /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
-    #[error("{} exited while it was being looked up", one_line(&.0.name))]
-    Exited(Box<Container>),
-    /// An ordinary user's engine claims a process that is not that user's.
-    #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
-    NotTheirs(Box<Container>),
-    /// No engine of this host knows the process.
-    #[error("PID {0}: is in no container")]
-    InNone(Pid),
-    /// There is no engine of that kind to ask.
-    #[error("no container engine is on this host")]
-    NoEngine,
-    /// Several containers begin with these digits, or several engines have this name.
-    #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
-    Ambiguous {
-        /// What was asked for.
-        target: Target,
-        /// What it can mean.
-        hits: Vec<Container>,
-    },
-    /// A form that no tool can follow yet.
-    #[error("{0}: this version cannot look up such a TARGET")]
-    Unsupported(Target),
-    /// The TARGET is a namespace, and the tool needs a process.
-    #[error("{0}: is a namespace without a process")]
-    NoProcess(Target),
-    /// An engine could not be asked.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// A process could not be held.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// A namespace could not be opened.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
-    /// The registry could not be read.
-    #[error(transparent)]
-    Netns(#[from] NetnsError),
-    /// No name is linked so under `/run/netns`.
-    #[error("netns:{0}: no such link under /run/netns")]
-    NoSuchLink(LinkName),
-}
-
-impl From<FindError> for Failure {
-    fn from(error: FindError) -> Self {
-        let message = Some(error.to_string());
-        let no = |message| Failure { message, ..Failure::no("", "") };
-        match error {
-            FindError::NotFound { .. }
-            | FindError::InNone(_)
-            | FindError::Exited(_)
-            | FindError::NoSuchLink(_) => no(message),
-            FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => match start_hint(&container) {
-                    Some(hint) => no(message).hint(hint),
-                    None => no(message),
-                },
-                _ => no(message),
-            },
-            FindError::Ambiguous { .. } => {
-                Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
-            }
-            FindError::Unsupported(_)
-            | FindError::NoEngine
-            | FindError::NotTheirs(_)
-            | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
-            FindError::Engine(error) => error.into(),
-            FindError::Process(error) => error.into(),
-            FindError::Namespace(error) => error.into(),
-            FindError::Netns(error) => error.into(),
-        }
-    }
-}
-
 /// Finds what `target` means, with engines given `timeout` each.
 ///
 /// # Errors
@@ -180,7 +98,7 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
         Target::Container { engine, within, name } => {
             let asked = Asked::Name { within: within.as_ref(), name };
             match (find_container(*engine, target, &asked, timeout), engine) {
-                (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name),
+                (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name, timeout),
                 (result, _) => result,
             }
         }
@@ -260,54 +178,41 @@ fn nobody(target: &Target, answers: Answers) -> FindError {
     }
 }
 
-/// A bare word that is no container's name may be a link's.
-fn link_or(error: FindError, name: &Name) -> Result<Found, FindError> {
-    let link = name.as_str().parse::<LinkName>().ok();
-    match link.map(|link| netns::entry(&link).map(|entry| (link, entry))).transpose()? {
-        Some((link, netns::Entry::Bound(_))) => {
-            Ok(Found { container: None, place: Place::Netns(netns::open(&link)?) })
+/// A bare word that is no container's name may be a link's. One that was made for a container leads to that
+/// container while it runs in there; what a dead one left behind is the last thing that anybody wants to act
+/// on unawares.
+fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, FindError> {
+    let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(error) };
+    let netns::Entry::Bound(linked) = netns::entry(&link)? else { return Err(error) };
+    let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link));
+    let Some(owner) = record.and_then(|record| record.container) else {
+        return Ok(Found { container: None, place: Place::Netns(netns::open(&link)?) });
+    };
+    let id = owner
+        .id
+        .parse::<Name>()
+        .map_err(|_| FindError::Orphan { link: link.clone(), owner: owner.name.clone() })?;
+    let asked = Asked::Name { within: None, name: &id };
+    let target = Target::Container { engine: Some(owner.engine), within: None, name: id.clone() };
+    match find_container(Some(owner.engine), &target, &asked, timeout) {
+        Ok(found) if found.is_in(linked) => Ok(found),
+        Ok(_) | Err(FindError::NotFound { .. } | FindError::NotRunning(_) | FindError::Exited(_)) => {
+            Err(FindError::Orphan { link, owner: owner.name })
         }
-        _ => Err(error),
+        Err(error) => Err(error),
     }
 }
 
 /// Takes hold of the container's process, if the kernel agrees that it is the container's.
-fn hold(container: Container) -> Result<Found, FindError> {
+///
+/// # Errors
+/// `NotRunning`, `Exited`, `NotTheirs`.
+pub fn hold(container: Container) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match believe::process(&container, pid) {
         Ok(process) => Ok(Found { container: Some(container), place: Place::Process(process) }),
         Err(doubt) => Err(doubt.about(container)),
     }
-}
-
-/// A hint is there to be pasted into a shell: a name that is none stays out of it.
-///
-/// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
-fn start_hint(container: &Container) -> Option<String> {
-    if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
-        return None;
-    }
-    let name = container.name.parse::<Name>();
-    let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    Some(format!("{} start {word}", container.engine))
-}
-
-fn names(engines: &[EngineName]) -> impl fmt::Display {
-    engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn rows(hits: &[Container]) -> String {
-    hits.iter()
-        .map(|hit| {
-            format!(
-                "\n  {:<12} {} {} ({})",
-                hit.short_id(),
-                hit.engine,
-                one_line(&hit.full_name()),
-                hit.state
-            )
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -319,6 +224,6 @@ mod tests {
         let target = "machine:web".parse().unwrap();
         let error = find(&target, Duration::from_secs(1)).unwrap_err();
         assert!(matches!(&error, FindError::NoEngine));
-        assert_eq!(Failure::from(error).status, crate::failure::Status::Trouble);
+        assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
     }
 }

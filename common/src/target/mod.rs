@@ -28,6 +28,8 @@ use std::str::FromStr;
 
 use crate::output::quotable;
 
+use serde::{Deserialize, Serialize};
+
 pub use name::{LinkName, Mac, Name, NameError};
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
@@ -75,7 +77,8 @@ pub enum Target {
 }
 
 /// The engines that a TARGET can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EngineName {
     /// Docker (moby).
     Docker,

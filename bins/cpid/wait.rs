@@ -1,0 +1,67 @@
+//! `--wait`: asleep until a container runs, or until it is too late.
+
+use std::time::{Duration, Instant};
+
+use common::engine::EngineError;
+use common::events::Watch;
+use common::failure::Failure;
+use common::find::{FindError, Found};
+
+use crate::cli::Cli;
+
+/// An engine that was too slow to answer is asked again this much later, whether or not there are news:
+/// its slowness may have been all that there was to wait for.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// How much longer there is to wait, for all TARGETs together, and the ear for what happens meanwhile.
+pub struct Patience {
+    until: Instant,
+    watch: Watch,
+}
+
+impl Patience {
+    /// It listens from now on: what changes after the first look is not missed.
+    pub fn new(limit: Duration, wanted: &Cli) -> Result<Self, Failure> {
+        let now = Instant::now();
+        // What overflows is longer than anybody lives.
+        let until = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
+        Ok(Patience { until, watch: Watch::new(wanted.engine, wanted.find.engine_timeout)? })
+    }
+
+    /// What `look` finds, as soon as it finds something. After the deadline it looks once more, and that counts.
+    pub fn find(&mut self, look: impl Fn() -> Result<Found, FindError>) -> Result<Found, Failure> {
+        loop {
+            let over = Instant::now() >= self.until;
+            let error = match look() {
+                Err(error) if !over && may_pass(&error) => error,
+                result => return Ok(result?),
+            };
+            self.sleep(is_slow(&error))?;
+        }
+    }
+
+    /// Until something may have changed, or the deadline.
+    fn sleep(&mut self, shortly: bool) -> Result<(), Failure> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let limit = if shortly { left.min(SLOW) } else { left };
+        while !self.watch.wait(limit)? && !shortly && Instant::now() < self.until {}
+        Ok(())
+    }
+}
+
+/// Whether waiting can help: the container, or its engine, may start yet.
+fn may_pass(error: &FindError) -> bool {
+    match error {
+        FindError::NotFound { .. }
+        | FindError::NotRunning(_)
+        | FindError::Exited(_)
+        | FindError::Orphan { .. }
+        | FindError::NoEngine => true,
+        FindError::Engine(EngineError::Absent { .. } | EngineError::Dead { .. }) => true,
+        error => is_slow(error),
+    }
+}
+
+fn is_slow(error: &FindError) -> bool {
+    matches!(error, FindError::Engine(EngineError::Slow { .. }))
+}

@@ -1,0 +1,87 @@
+//! Shows links: their paths for scripts, a table for people, JSON for both.
+
+use std::io::{self, Write};
+
+use common::failure::Failure;
+use common::namespace::Identity;
+use common::netns::{self, Entry};
+use common::output::{one_line, table};
+use common::target::{EngineName, LinkName};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::links::Link;
+use crate::state::State;
+
+/// The path of a link that is there now, or was until now.
+pub fn path(name: &LinkName) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{}", netns::path(name).display())?)
+}
+
+/// One object of the JSON.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    state: State,
+    netns_inode: Option<u64>,
+    engine: Option<EngineName>,
+    container: Option<&'a str>,
+    pid: Option<i32>,
+    since: Option<Timestamp>,
+    made_by: Option<&'a str>,
+    leads_to: Option<String>,
+}
+
+impl<'a> From<&'a Link> for Row<'a> {
+    fn from(link: &'a Link) -> Self {
+        let record = link.record.as_ref();
+        let owner = record.and_then(|record| record.container.as_ref());
+        let alive = matches!(link.state, State::Live | State::Restarted);
+        let first = link.container.as_ref().and_then(|known| known.container.pid).map(|pid| pid.as_raw());
+        let recorded = record.and_then(|record| record.process).map(|process| process.pid);
+        Row {
+            name: link.name.as_str(),
+            state: link.state,
+            netns_inode: match link.entry {
+                Entry::Bound(Identity { inode, .. }) => Some(inode),
+                _ => None,
+            },
+            engine: owner.map(|owner| owner.engine),
+            container: owner.map(|owner| owner.name.as_str()),
+            pid: first.or(recorded).filter(|_| alive),
+            since: record.map(|record| record.since),
+            made_by: record.map(|record| record.made_by.as_str()),
+            leads_to: link.leads_to.as_ref().map(|path| path.display().to_string()),
+        }
+    }
+}
+
+/// The links as a table, or as JSON.
+pub fn list<'a>(links: impl Iterator<Item = &'a Link>, json: bool) -> Result<(), Failure> {
+    let rows: Vec<Row<'_>> = links.map(Row::from).collect();
+    if json {
+        let text = serde_json::to_string_pretty(&rows).map_err(io::Error::from)?;
+        return Ok(writeln!(io::stdout(), "{text}")?);
+    }
+    let now = Timestamp::now();
+    let mut shown =
+        table(["NAME", "STATE", "NETNS", "ENGINE", "CONTAINER", "PID", "SINCE", "MADE-BY"], &[2, 5], 6);
+    for row in &rows {
+        let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
+        shown.add_row([
+            one_line(row.name).into_owned(),
+            row.state.to_string(),
+            or_dash(row.netns_inode.map(|inode| inode.to_string())),
+            or_dash(row.engine.map(|engine| engine.to_string())),
+            or_dash(row.container.map(str::to_owned)),
+            or_dash(row.pid.map(|pid| pid.to_string())),
+            or_dash(row.since.map(|since| common::engine::ago(now.duration_since(since)))),
+            or_dash(
+                row.made_by
+                    .map(str::to_owned)
+                    .or_else(|| row.leads_to.as_ref().map(|path| format!("-> {path}"))),
+            ),
+        ]);
+    }
+    Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
+}

@@ -1,0 +1,165 @@
+//! What has become of a link: judged from what stands at its name, its record, and who runs now. Pure.
+
+use std::fmt;
+
+use common::find::Known;
+use common::namespace::Identity;
+use common::netns::{Entry, Record};
+use serde::Serialize;
+
+/// What has become of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its container, or its process, runs in the namespace.
+    Live,
+    /// A namespace for its own sake, as `ip netns add` and `--new` make them.
+    Named,
+    /// Its container runs in another namespace now.
+    Restarted,
+    /// Its container or process is gone; only the link keeps the namespace.
+    Pinned,
+    /// A link without a namespace: its mount is lost, or a symbolic link leads nowhere.
+    Dangling,
+    /// Neither a namespace nor what is left of a link that we made.
+    NotANamespace,
+}
+
+impl State {
+    /// Whether the name means what it says.
+    pub fn is_good(self) -> bool {
+        matches!(self, State::Live | State::Named)
+    }
+
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Live => "live",
+            State::Named => "named",
+            State::Restarted => "restarted",
+            State::Pinned => "pinned",
+            State::Dangling => "dangling",
+            State::NotANamespace => "not-a-namespace",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What the host knows of the owner that a record names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owner<'a> {
+    /// The container of that ID or, when that is gone, the one that has its name now.
+    pub container: Option<&'a Known>,
+    /// The network namespace of the process that the record names, while that lives.
+    pub process: Option<Identity>,
+}
+
+/// What has become of the link at which `entry` stands, of which `record` tells and `owner` is known.
+pub fn judge(entry: Entry, leads_nowhere: bool, record: Option<&Record>, owner: Owner<'_>) -> State {
+    let bound = match entry {
+        Entry::Bound(identity) => identity,
+        Entry::Symlink if leads_nowhere => return State::Dangling,
+        Entry::Symlink => return State::Named,
+        Entry::Empty if record.is_some() => return State::Dangling,
+        Entry::Empty | Entry::Foreign | Entry::Free => return State::NotANamespace,
+    };
+    let Some(record) = record else { return State::Named };
+    // The process is asked first: that needs no engine, which may be hung just now.
+    if owner.process == Some(bound) {
+        return State::Live;
+    }
+    match (owner.container.and_then(|known| known.process.netns_inode), &record.container, record.process) {
+        (Some(now), _, _) if now == bound.inode => State::Live,
+        (Some(_), _, _) => State::Restarted,
+        (None, None, None) => State::Named,
+        (None, _, _) => State::Pinned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::engine::{Container, EngineName, Proof, Source};
+    use common::find::Facts;
+    use common::namespace::{Kind, Namespace};
+    use common::netns;
+
+    use super::*;
+
+    fn identity(kind: Kind) -> Identity {
+        Namespace::current(kind).unwrap().identity()
+    }
+
+    fn record(container: bool) -> Record {
+        let owner =
+            || netns::Owner { engine: EngineName::Docker, id: "3f".repeat(32), name: "web".to_owned() };
+        Record {
+            made_by: "netns-link".to_owned(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            netns_inode: 1,
+            netns_handle: None,
+            container: container.then(owner),
+            process: container.then_some(netns::FoundThrough { pid: 7, start_time_ticks: 1 }),
+        }
+    }
+
+    fn known(netns_inode: Option<u64>) -> Known {
+        let container = Container {
+            engine: EngineName::Docker,
+            id: "3f".repeat(32),
+            name: "web".to_owned(),
+            pid: None,
+            state: common::engine::State::Running,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            image: None,
+            source: Source::Api,
+            pod: None,
+            proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
+        };
+        Known { container, process: Facts { pidfd_inode: None, netns_inode } }
+    }
+
+    fn bound(owner: Owner<'_>) -> State {
+        judge(Entry::Bound(identity(Kind::Net)), false, Some(&record(true)), owner)
+    }
+
+    #[test]
+    fn a_link_whose_process_is_in_its_namespace_is_live_whatever_engines_say() {
+        let owner = Owner { process: Some(identity(Kind::Net)), container: None };
+        assert_eq!(bound(owner), State::Live);
+    }
+
+    #[test]
+    fn a_container_in_the_namespace_makes_it_live_and_one_in_another_restarted() {
+        let (same, other, stopped) = (known(Some(identity(Kind::Net).inode)), known(Some(1)), known(None));
+        assert_eq!(bound(Owner { container: Some(&same), process: None }), State::Live);
+        assert_eq!(bound(Owner { container: Some(&other), process: None }), State::Restarted);
+        assert_eq!(bound(Owner { container: Some(&stopped), process: None }), State::Pinned);
+    }
+
+    #[test]
+    fn a_link_whose_container_is_gone_is_pinned() {
+        assert_eq!(bound(Owner::default()), State::Pinned);
+    }
+
+    #[test]
+    fn a_namespace_for_its_own_sake_is_named() {
+        let entry = Entry::Bound(identity(Kind::Net));
+        assert_eq!(judge(entry, false, Some(&record(false)), Owner::default()), State::Named);
+        assert_eq!(judge(entry, false, None, Owner::default()), State::Named);
+    }
+
+    #[test]
+    fn a_file_without_a_namespace_is_dangling_if_it_was_ours() {
+        assert_eq!(judge(Entry::Empty, false, Some(&record(true)), Owner::default()), State::Dangling);
+        assert_eq!(judge(Entry::Empty, false, None, Owner::default()), State::NotANamespace);
+        assert_eq!(judge(Entry::Symlink, true, None, Owner::default()), State::Dangling);
+        assert_eq!(judge(Entry::Foreign, false, None, Owner::default()), State::NotANamespace);
+    }
+}

@@ -1,0 +1,166 @@
+//! LXC: no daemon; each running container's monitor answers on a socket of its own, and a directory with a
+//! `config` in it is all there is of one that does not run.
+
+mod monitor;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::unistd::Uid;
+
+use super::realm::Realm;
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, state};
+use monitor::{First, Monitor};
+
+const ENGINE: EngineName = EngineName::Lxc;
+
+/// One user's LXC containers: those below one LXCPATH.
+pub(super) struct Lxc {
+    /// Whose they are.
+    owner: Uid,
+    /// The directory that has one for each container, or why we do not know it.
+    path: Result<PathBuf, EngineError>,
+    timeout: Duration,
+}
+
+impl Lxc {
+    /// The system's containers, then the user's own.
+    pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Lxc> {
+        realms.iter().map(|realm| Lxc { owner: realm.owner, path: lxcpath(realm), timeout }).collect()
+    }
+
+    /// The container called `name`; `None` when it neither runs nor is defined.
+    fn container(&self, path: &Path, name: &OsStr, until: Instant) -> Result<Option<Container>, EngineError> {
+        let monitor = Monitor::new(path, name, self.owner, self.timeout, until);
+        let (state, first) = match monitor.state()? {
+            Some(running) => (running, monitor.first_process()?),
+            None => (State::Exited, None),
+        };
+        match first {
+            Some(First { pid, proof }) if has_process(state) => {
+                Ok(Some(container(name, state, Source::Api, Some(pid), proof)))
+            }
+            _ if is_defined(&path.join(name))? => {
+                let proof = Proof::word_of(self.owner);
+                Ok(Some(container(name, without_process(state), Source::State, None, proof)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Engine for Lxc {
+    fn name(&self) -> EngineName {
+        ENGINE
+    }
+
+    /// Names only: LXC knows no IDs, and takes no beginning of a name for the whole.
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+        let path = self.path.as_ref().map_err(Clone::clone)?;
+        let found = self.container(path, OsStr::new(name.as_str()), Instant::now() + self.timeout)?;
+        match found {
+            None if !path.exists() => Err(EngineError::Absent { engine: ENGINE, socket: path.clone() }),
+            found => Ok(found.into_iter().collect()),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        let path = self.path.as_ref().map_err(Clone::clone)?;
+        if !path.exists() {
+            return Err(EngineError::Absent { engine: ENGINE, socket: path.clone() });
+        }
+        let until = Instant::now() + self.timeout;
+        let mut containers = Vec::new();
+        for name in state::names(path)? {
+            // What else lies there, such as lxc-monitord's files, is nobody's container.
+            if is_defined(&path.join(&name))? {
+                containers.extend(self.container(path, &name, until)?);
+            }
+        }
+        Ok(containers)
+    }
+}
+
+fn container(
+    name: &OsStr,
+    state: State,
+    source: Source,
+    pid: Option<nix::unistd::Pid>,
+    proof: Proof,
+) -> Container {
+    let name = name.to_string_lossy().into_owned();
+    Container {
+        engine: ENGINE,
+        // LXC has no other.
+        id: name.clone(),
+        name,
+        pid,
+        state,
+        exit_code: None,
+        started_at: None,
+        finished_at: None,
+        image: None,
+        source,
+        pod: None,
+        proof,
+    }
+}
+
+fn has_process(state: State) -> bool {
+    matches!(state, State::Running | State::Paused)
+}
+
+/// A container that had just been running when its process was asked for is one that ended.
+fn without_process(state: State) -> State {
+    if has_process(state) { State::Exited } else { state }
+}
+
+/// Whether the directory is a container's.
+fn is_defined(directory: &Path) -> Result<bool, EngineError> {
+    let config = directory.join("config");
+    match fs::metadata(&config) {
+        Ok(meta) => Ok(meta.is_file()),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(EngineError::Unreadable { file: config })
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+/// `lxc.lxcpath` of lxc.conf in lxc.system.conf(5), or what LXC is built with.
+fn lxcpath(realm: &Realm) -> Result<PathBuf, EngineError> {
+    let config = state::read(&realm.config.join("lxc/lxc.conf"))?.unwrap_or_default();
+    let configured = config.split(|byte| *byte == b'\n').find_map(value_of_lxcpath);
+    Ok(configured.map_or_else(|| realm.data.join("lxc"), PathBuf::from))
+}
+
+/// From a line `lxc.lxcpath = /path/`, the path without slashes at its end: LXC takes it so, letter for
+/// letter, into the name of its sockets.
+fn value_of_lxcpath(line: &[u8]) -> Option<&OsStr> {
+    let value = line.trim_ascii().strip_prefix(b"lxc.lxcpath")?.trim_ascii_start().strip_prefix(b"=")?;
+    let mut value = value.trim_ascii();
+    while let Some(shorter) = value.strip_suffix(b"/") {
+        value = shorter;
+    }
+    (!value.is_empty()).then(|| OsStr::from_bytes(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_read_as_lxc_reads_it() {
+        let value =
+            |line: &str| value_of_lxcpath(line.as_bytes()).map(|path| path.to_str().unwrap().to_owned());
+        assert_eq!(value("lxc.lxcpath = /srv/lxc/"), Some("/srv/lxc".to_owned()));
+        assert_eq!(value(" \tlxc.lxcpath=/srv/lxc"), Some("/srv/lxc".to_owned()));
+        for nothing in ["# lxc.lxcpath = /srv", "lxc.lxcpath =", "lxc.lxcpathology = /x", "lxc.lxcpath", ""] {
+            assert_eq!(value(nothing), None, "{nothing:?}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What a running container's monitor is asked, and how: LXC's command socket, as
+//! `src/lxc/commands.c` of LXC 2 to 6 documents it by being it.
+//!
+//! A request is `{ int cmd; int datalen; void *data; }` with the sender's credentials beside it, an answer
+//! `{ int ret; int datalen; void *data; }`, in which small values stand where the pointer would.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, connect,
+    getsockopt, sendmsg, socket, sockopt,
+};
+use nix::unistd::{Pid, Uid};
+
+use super::{ENGINE, EngineError, Proof, State};
+use crate::process::{self, Process, ProcessError};
+use crate::sys;
+
+/// `lxc_cmd_t`; the numbers are fixed.
+#[derive(Clone, Copy)]
+enum Command {
+    GetState = 3,
+    GetInitPid = 4,
+    /// LXC 4.0.
+    GetInitPidfd = 18,
+}
+
+/// Two ints and a pointer.
+const WORD: usize = size_of::<usize>();
+const MESSAGE: usize = 8 + WORD;
+
+/// The monitor of one container, if it runs.
+pub(super) struct Monitor {
+    /// The abstract socket's name, without the NUL before it.
+    name: Vec<u8>,
+    /// Who may speak for the container, beside root.
+    owner: Uid,
+    timeout: Duration,
+    until: Instant,
+}
+
+/// A container's first process, and what is known of it.
+pub(super) struct First {
+    pub(super) pid: Pid,
+    pub(super) proof: Proof,
+}
+
+struct Answer {
+    status: i32,
+    value: usize,
+    descriptors: Vec<OwnedFd>,
+    /// Who listens.
+    peer: Uid,
+}
+
+/// What ended a conversation before an answer.
+enum Trouble {
+    /// Nobody listens, or the listener went away while we spoke: the container does not run.
+    Nobody,
+    /// It hung up: a monitor too old for the command.
+    HungUp,
+    Known(EngineError),
+}
+
+impl Monitor {
+    pub(super) fn new(path: &Path, name: &OsStr, owner: Uid, timeout: Duration, until: Instant) -> Self {
+        Monitor { name: socket_name(path, name), owner, timeout, until }
+    }
+
+    /// What the container is doing; `None` when nobody listens.
+    pub(super) fn state(&self) -> Result<Option<State>, EngineError> {
+        match self.ask(Command::GetState) {
+            // enum lxc_state_t, src/lxc/state.h
+            Ok(answer) => match answer.value {
+                0 => Ok(Some(State::Exited)),
+                1 => Ok(Some(State::Created)),
+                2 | 3 | 7 => Ok(Some(State::Running)),
+                4 => Ok(Some(State::Dead)),
+                5 | 6 => Ok(Some(State::Paused)),
+                other => Err(self.nonsense(format_args!("state number {other}"))),
+            },
+            Err(Trouble::Nobody) => Ok(None),
+            Err(Trouble::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(Trouble::Known(error)) => Err(error),
+        }
+    }
+
+    /// The container's first process; `None` when it has ended by now.
+    pub(super) fn first_process(&self) -> Result<Option<First>, EngineError> {
+        match self.ask(Command::GetInitPidfd) {
+            Ok(Answer { status: 0, descriptors, peer, .. }) if descriptors.len() == 1 => {
+                self.behind(&descriptors[0], peer)
+            }
+            // A kernel without pidfds (below 5.3), or an LXC without the command.
+            Ok(_) | Err(Trouble::HungUp) => self.first_pid(),
+            Err(Trouble::Nobody) => Ok(None),
+            Err(Trouble::Known(error)) => Err(error),
+        }
+    }
+
+    fn first_pid(&self) -> Result<Option<First>, EngineError> {
+        match self.ask(Command::GetInitPid) {
+            Ok(answer) => match i32::try_from(answer.value) {
+                Ok(pid @ 1..) => {
+                    Ok(Some(First { pid: Pid::from_raw(pid), proof: Proof::word_of(answer.peer) }))
+                }
+                _ => Err(self.nonsense(format_args!("PID {}", answer.value.cast_signed()))),
+            },
+            Err(Trouble::Nobody) => Ok(None),
+            Err(Trouble::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(Trouble::Known(error)) => Err(error),
+        }
+    }
+
+    /// The process of a descriptor that the monitor sent: the kernel says whose it is, whatever the sender
+    /// meant by it.
+    fn behind(&self, pidfd: &OwnedFd, peer: Uid) -> Result<Option<First>, EngineError> {
+        let unknown = |error: ProcessError| self.nonsense(error);
+        let pid = match process::pid_of_pidfd(pidfd.as_fd()) {
+            Some(pid @ 1..) => Pid::from_raw(pid),
+            // -1: it has ended.
+            Some(..0) => return Ok(None),
+            Some(0) => return Err(self.nonsense("its first process is in a PID namespace outside of ours")),
+            None => return Err(self.nonsense("what it sent is no pidfd")),
+        };
+        let pidfd_inode = process::pidfs_inode(pidfd.as_fd());
+        let start_time_ticks = match pidfd_inode {
+            Some(_) => None,
+            None => match Process::open(pid).and_then(|process| process.start_time_ticks()) {
+                // That was of this process if it has not ended in between.
+                Ok(ticks) if sys::pidfd_send_signal(pidfd.as_fd(), 0) != Err(Errno::ESRCH) => Some(ticks),
+                Ok(_) | Err(ProcessError::Gone(_)) => return Ok(None),
+                Err(error) => return Err(unknown(error)),
+            },
+        };
+        Ok(Some(First { pid, proof: Proof { claimed_by: peer, start_time_ticks, pidfd_inode } }))
+    }
+
+    /// One question on one connection, as LXC's own programs ask it.
+    fn ask(&self, command: Command) -> Result<Answer, Trouble> {
+        let socket = self.connected()?;
+        let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| self.failed(errno))?;
+        let peer = Uid::from_raw(peer.uid());
+        // Anybody may listen under any abstract name that is free.
+        if !peer.is_root() && peer != self.owner {
+            let who = format_args!("it is user {peer}'s, who is neither root nor the container's owner");
+            return Err(Trouble::Known(self.nonsense(who)));
+        }
+        let mut request = [0; MESSAGE];
+        request[..4].copy_from_slice(&(command as i32).to_ne_bytes());
+        let credentials = [ControlMessage::ScmCredentials(&UnixCredentials::new())];
+        let (text, quiet) = ([IoSlice::new(&request)], MsgFlags::MSG_NOSIGNAL);
+        sendmsg::<()>(socket.as_raw_fd(), &text, &credentials, quiet, None)
+            .map_err(|errno| self.failed(errno))?;
+        let answer = self.answer(&socket, peer)?;
+        match answer.status {
+            refused if refused == -libc::EPERM || refused == -libc::EACCES => {
+                let socket = self.shown();
+                Err(Trouble::Known(EngineError::NotPermitted { engine: ENGINE, socket, group: None }))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    fn connected(&self) -> Result<OwnedFd, Trouble> {
+        let address = UnixAddr::new_abstract(&self.name).map_err(|errno| self.failed(errno))?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None);
+        let socket = socket.map_err(|errno| self.failed(errno))?;
+        match connect(socket.as_raw_fd(), &address) {
+            Ok(()) => Ok(socket),
+            // A queue so full of others that it takes no more: it does not answer them either.
+            Err(Errno::EAGAIN) => Err(Trouble::Known(self.slow())),
+            Err(errno) => Err(self.failed(errno)),
+        }
+    }
+
+    fn answer(&self, socket: &OwnedFd, peer: Uid) -> Result<Answer, Trouble> {
+        let mut message = [0; MESSAGE];
+        let mut length = 0;
+        let mut descriptors = Vec::new();
+        while length < MESSAGE {
+            self.wait(socket)?;
+            let mut rest = [IoSliceMut::new(&mut message[length..])];
+            match sys::receive(socket.as_fd(), &mut rest) {
+                Ok((0, _)) => return Err(Trouble::HungUp),
+                Ok((read, mut more)) => {
+                    length += read;
+                    descriptors.append(&mut more);
+                }
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => return Err(self.failed(errno)),
+            }
+        }
+        let number =
+            |at: usize| i32::from_ne_bytes([message[at], message[at + 1], message[at + 2], message[at + 3]]);
+        let mut word = [0; WORD];
+        word.copy_from_slice(&message[8..]);
+        match number(4) {
+            0 => Ok(Answer { status: number(0), value: usize::from_ne_bytes(word), descriptors, peer }),
+            more => {
+                Err(Trouble::Known(self.nonsense(format_args!("{more} bytes more than the question has"))))
+            }
+        }
+    }
+
+    /// Until there is something to read.
+    fn wait(&self, socket: &OwnedFd) -> Result<(), Trouble> {
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            // Rounded up: a poll that is a moment short would spin.
+            let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+            let limit = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], limit) {
+                Ok(0) => return Err(Trouble::Known(self.slow())),
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(self.failed(errno)),
+            }
+        }
+    }
+
+    fn failed(&self, errno: Errno) -> Trouble {
+        match errno {
+            Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE => Trouble::Nobody,
+            errno => Trouble::Known(self.nonsense(errno.desc())),
+        }
+    }
+
+    fn slow(&self) -> EngineError {
+        EngineError::Slow { engine: ENGINE, socket: self.shown(), timeout: self.timeout }
+    }
+
+    fn nonsense(&self, what: impl Display) -> EngineError {
+        EngineError::Nonsense { engine: ENGINE, socket: self.shown(), what: what.to_string() }
+    }
+
+    /// As ss(8) and /proc/net/unix show an abstract name.
+    fn shown(&self) -> PathBuf {
+        PathBuf::from(OsStr::from_bytes(&[b"@", self.name.as_slice()].concat()))
+    }
+}
+
+/// `LXCPATH/NAME/command`, or where that is too long for a socket's address `lxc/HASH/command`, with the
+/// 64-bit FNV-1a hash of `LXCPATH/NAME` (`lxc_make_abstract_socket_name` in `src/lxc/commands_utils.c`).
+fn socket_name(path: &Path, name: &OsStr) -> Vec<u8> {
+    /// sun_path without the NULs that LXC keeps around the name.
+    const LONGEST: usize = 106;
+    let directory = [path.as_os_str().as_bytes(), b"/", name.as_bytes()].concat();
+    let whole = [directory.as_slice(), b"/command"].concat();
+    if whole.len() < LONGEST {
+        return whole;
+    }
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = directory.iter().fold(0xcbf2_9ce4_8422_2325, step);
+    format!("lxc/{hash:016x}/command").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of(path: &str, name: &str) -> String {
+        String::from_utf8(socket_name(Path::new(path), OsStr::new(name))).unwrap()
+    }
+
+    #[test]
+    fn a_socket_is_called_after_the_containers_directory() {
+        assert_eq!(name_of("/var/lib/lxc", "web"), "/var/lib/lxc/web/command");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_for_a_socket_is_hashed() {
+        let just_fits = "n".repeat(105 - "/var/lib/lxc//command".len());
+        assert_eq!(name_of("/var/lib/lxc", &just_fits).len(), 105);
+        let hashed = name_of("/var/lib/lxc", &format!("{just_fits}n"));
+        assert!(hashed.starts_with("lxc/") && hashed.ends_with("/command"), "{hashed}");
+        assert_eq!(hashed.len(), "lxc/0123456789abcdef/command".len());
+    }
+}

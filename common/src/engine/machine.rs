@@ -1,0 +1,151 @@
+//! systemd-nspawn's containers, by what systemd-machined writes down about each registered machine.
+//!
+//! One file for each, `KEY=VALUE` lines, "private data" to its writer (`machine_save` in systemd's
+//! `src/machine/machine.c`, stable since version 205): so what is not there is not missed, and what is not
+//! known is left alone.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use nix::unistd::{Pid, Uid};
+
+use super::realm::Realm;
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, state};
+
+const ENGINE: EngineName = EngineName::Machine;
+
+/// The machines that one systemd-machined has registered.
+pub(super) struct Machines {
+    directory: PathBuf,
+    /// Whose word the files are.
+    owner: Uid,
+}
+
+impl Machines {
+    /// The system's, then the user's own.
+    pub(super) fn all(realms: &[Realm]) -> Vec<Machines> {
+        let of =
+            |realm: &Realm| Machines { directory: realm.run.join("systemd/machines"), owner: realm.owner };
+        realms.iter().map(of).collect()
+    }
+
+    /// The container called `name`; `None` when nothing is, or a virtual machine.
+    fn container(&self, name: &str) -> Result<Option<Container>, EngineError> {
+        let Some(bytes) = state::read(&self.directory.join(name))? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        let fields = fields(&text);
+        let field = |key: &str| fields.get(key).map(String::as_str);
+        if field("CLASS") != Some("container") {
+            return Ok(None);
+        }
+        let number = |key: &str| field(key).and_then(|value| value.parse::<u64>().ok());
+        let pid = number("LEADER").and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        let started_at = number("REALTIME").and_then(|time| i64::try_from(time).ok());
+        // Since version 258 an ordinary user may register a machine: then the leader is that user's claim.
+        let registered_by = number("UID").and_then(|uid| u32::try_from(uid).ok()).map(Uid::from_raw);
+        let claimed_by = registered_by.filter(|_| self.owner.is_root()).unwrap_or(self.owner);
+        Ok(Some(Container {
+            engine: ENGINE,
+            id: name.to_owned(),
+            name: name.to_owned(),
+            pid: pid.map(Pid::from_raw),
+            // A machine that has ended is no longer registered.
+            state: if pid.is_some() { State::Running } else { State::Exited },
+            exit_code: None,
+            started_at: started_at.and_then(|time| Timestamp::from_microsecond(time).ok()),
+            finished_at: None,
+            image: field("ROOT").map(str::to_owned),
+            source: Source::State,
+            pod: None,
+            proof: Proof { pidfd_inode: number("LEADER_PIDFDID"), ..Proof::word_of(claimed_by) },
+        }))
+    }
+
+    fn present(&self) -> Result<(), EngineError> {
+        match self.directory.exists() {
+            true => Ok(()),
+            false => Err(EngineError::Absent { engine: ENGINE, socket: self.directory.clone() }),
+        }
+    }
+}
+
+impl Engine for Machines {
+    fn name(&self) -> EngineName {
+        ENGINE
+    }
+
+    /// Names only: machinectl takes nothing else.
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+        let found = self.container(name.as_str())?;
+        if found.is_none() {
+            self.present()?;
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        self.present()?;
+        let mut containers = Vec::new();
+        for name in state::names(&self.directory)? {
+            // `unit:UNIT` is a second name of the machine in that unit, and `.#NAME` a file half written.
+            match name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.')) {
+                Some(name) => containers.extend(self.container(name)?),
+                None => {}
+            }
+        }
+        Ok(containers)
+    }
+}
+
+/// The assignments in one of systemd's state files. The first of several wins.
+fn fields(text: &str) -> HashMap<&str, String> {
+    let mut fields = HashMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
+        if let Some((key, value)) = line.split_once('=') {
+            fields.entry(key.trim_end()).or_insert_with(|| unquoted(value.trim()));
+        }
+    }
+    fields
+}
+
+/// A value as shells write it: newer versions quote what has other than plain characters in it.
+fn unquoted(value: &str) -> String {
+    let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    if let Some(literal) = inner('\'') {
+        return literal.to_owned();
+    }
+    let mut plain = String::with_capacity(value.len());
+    let mut characters = inner('"').unwrap_or(value).chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => plain.extend(characters.next()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_plain_quoted_and_escaped() {
+        let text = "# private\nNAME=web\nROOT=\"/var/lib/machines/a b\\\"c\"\nSERVICE='x y'\nLEADER=12\nLEADER=13\nodd\n";
+        let fields = fields(text);
+        assert_eq!(fields["NAME"], "web");
+        assert_eq!(fields["ROOT"], "/var/lib/machines/a b\"c");
+        assert_eq!(fields["SERVICE"], "x y");
+        assert_eq!(fields["LEADER"], "12");
+        assert_eq!(fields.len(), 4);
+    }
+
+    #[test]
+    fn a_value_that_ends_in_the_middle_is_no_panic() {
+        for value in ["\"", "'", "\\", "\"\\", "\"a"] {
+            unquoted(value);
+        }
+    }
+}

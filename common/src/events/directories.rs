@@ -1,0 +1,130 @@
+//! inotify(7) on trees of directories that need not be there yet.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+use super::EventsError;
+use crate::engine::Trace;
+
+/// No host runs near this many containers; a tree of more is somebody's junk.
+const MOST: usize = 20_000;
+
+/// The directories, as far as they are there, and an inotify instance that watches them.
+pub(super) struct Directories {
+    inotify: Inotify,
+    traces: Vec<Trace>,
+    watched: HashSet<WatchDescriptor>,
+}
+
+impl Directories {
+    pub(super) fn new(traces: Vec<Trace>) -> Result<Self, EventsError> {
+        let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
+        let inotify = Inotify::init(flags).map_err(|errno| match errno {
+            Errno::EMFILE => EventsError::Limit { limit: "fs.inotify.max_user_instances" },
+            errno => io::Error::from(errno).into(),
+        })?;
+        Ok(Directories { inotify, traces, watched: HashSet::new() })
+    }
+
+    /// Watches everything that is there now; whether some of it had not been watched.
+    pub(super) fn watch(&mut self) -> Result<bool, EventsError> {
+        let mut there = HashSet::new();
+        for trace in &self.traces {
+            self.add_tree(&trace.directory, trace.depth, &mut there)?;
+        }
+        let new = there.iter().any(|watch| !self.watched.contains(watch));
+        self.watched = there;
+        Ok(new)
+    }
+
+    /// Whether there were news. What they were is forgotten.
+    pub(super) fn heard(&self) -> Result<bool, EventsError> {
+        let mut heard = false;
+        loop {
+            match self.inotify.read_events() {
+                Ok(_) => heard = true,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(heard),
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
+        }
+    }
+
+    fn add_tree(
+        &self,
+        directory: &Path,
+        depth: u8,
+        there: &mut HashSet<WatchDescriptor>,
+    ) -> Result<(), EventsError> {
+        if there.len() >= MOST {
+            return Ok(());
+        }
+        // The watch comes before the look: what is made in between is in one of them.
+        let Some(watch) = self.add(directory)? else {
+            return self.add_parent(directory, there);
+        };
+        // Two traces may lead to one directory, to different depths.
+        there.insert(watch);
+        if depth > 0 {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten().take(MOST) {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    self.add_below(&entry.path(), depth - 1, there)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::add_tree`], for a directory whose parent is watched: if it has gone, that is known there.
+    fn add_below(
+        &self,
+        directory: &Path,
+        depth: u8,
+        there: &mut HashSet<WatchDescriptor>,
+    ) -> Result<(), EventsError> {
+        match directory.is_dir() {
+            true => self.add_tree(directory, depth, there),
+            false => Ok(()),
+        }
+    }
+
+    /// The nearest directory above that is there, in which the way to `directory` will appear.
+    fn add_parent(&self, directory: &Path, there: &mut HashSet<WatchDescriptor>) -> Result<(), EventsError> {
+        for parent in directory.ancestors().skip(1) {
+            if let Some(watch) = self.add(parent)? {
+                there.insert(watch);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` when the directory is not there, or not for us: then the engine's own events must do.
+    fn add(&self, directory: &Path) -> Result<Option<WatchDescriptor>, EventsError> {
+        let news = AddWatchFlags::IN_ONLYDIR
+            | AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVE
+            | AddWatchFlags::IN_CLOSE_WRITE
+            // A socket is given to its group once the engine listens on it.
+            | AddWatchFlags::IN_ATTRIB;
+        match self.inotify.add_watch(directory, news) {
+            Ok(watch) => Ok(Some(watch)),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(None),
+            Err(Errno::ENOSPC) => Err(EventsError::Limit { limit: "fs.inotify.max_user_watches" }),
+            Err(errno) => Err(io::Error::from(errno).into()),
+        }
+    }
+}
+
+impl AsFd for Directories {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}

@@ -1,0 +1,147 @@
+//! "Something may have changed in what containers there are": one source of it for every tool that waits or
+//! watches. It sleeps until the kernel or an engine says so, and knows nothing of what has changed: whoever
+//! waits looks again.
+//!
+//! Two kinds of news come together in one poll(2). What appears and vanishes in the engines' directories,
+//! through inotify(7); that needs no engine, and goes on when one is restarted. And the engines' own streams
+//! of events, which say it to who may not read those directories, and when the API knows, not only the disk.
+
+mod directories;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
+
+use crate::engine::{Engine, EngineName, engines, traces};
+use crate::failure::Failure;
+use directories::Directories;
+
+/// News come in bursts, a directory's making and the writing of the files in it: this long after the first
+/// of them they are one.
+const BURST: Duration = Duration::from_millis(10);
+
+/// Why nobody would be told of a change.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// The kernel has no more watches for this user.
+    #[error("no more directories can be watched: {limit} is reached")]
+    Limit {
+        /// The sysctl that limits them.
+        limit: &'static str,
+    },
+    /// inotify or poll failed.
+    #[error("cannot wait for containers to change: {0}")]
+    Kernel(#[from] io::Error),
+}
+
+impl From<EventsError> for Failure {
+    fn from(error: EventsError) -> Self {
+        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        match error {
+            EventsError::Limit { limit } => failure.hint(format_args!("sysctl {limit}")),
+            EventsError::Kernel(_) => failure,
+        }
+    }
+}
+
+/// An open ear for changes in what containers there are. What happens after [`Watch::new`] has returned is
+/// not missed: first make it, then look, then [`Watch::wait`].
+pub struct Watch {
+    directories: Directories,
+    streams: Vec<Stream>,
+    /// Whether an engine without a stream may have one by now. One that hangs up whenever it is asked must
+    /// not have us ask for ever: an engine that starts makes its socket, or a PID file, and that is heard.
+    stirred: bool,
+}
+
+/// An engine, and its stream of events while it has one.
+struct Stream {
+    engine: Box<dyn Engine>,
+    events: Option<OwnedFd>,
+}
+
+impl Watch {
+    /// Listens to all engines, or to one, each of which has `timeout` to answer when it is asked something.
+    ///
+    /// # Errors
+    /// [`EventsError`].
+    pub fn new(wanted: Option<EngineName>, timeout: Duration) -> Result<Self, EventsError> {
+        let streams = engines(wanted, timeout).into_iter().map(|engine| Stream { engine, events: None });
+        let directories = Directories::new(traces(wanted))?;
+        let mut watch = Watch { directories, streams: streams.collect(), stirred: true };
+        watch.listen()?;
+        Ok(watch)
+    }
+
+    /// Sleeps until something may have changed since [`Watch::new`] or the last call, or for `limit`;
+    /// whether it may have.
+    ///
+    /// # Errors
+    /// [`EventsError`].
+    pub fn wait(&mut self, limit: Duration) -> Result<bool, EventsError> {
+        let until = Instant::now() + limit;
+        let mut changed = self.sleep(until)?;
+        if changed {
+            let quiet = until.min(Instant::now() + BURST);
+            while self.sleep(quiet)? {}
+        }
+        // What has come into a directory before it was watched has come unheard.
+        changed |= self.listen()?;
+        Ok(changed)
+    }
+
+    /// Listens to what is there now; whether there was something new to listen to.
+    fn listen(&mut self) -> Result<bool, EventsError> {
+        let new = self.directories.watch()?;
+        if std::mem::take(&mut self.stirred) {
+            for stream in self.streams.iter_mut().filter(|stream| stream.events.is_none()) {
+                // A new one wakes us with its first words, so that it need not count as news.
+                stream.events = stream.engine.events();
+            }
+        }
+        Ok(new)
+    }
+
+    /// Until somebody says something; whether somebody did.
+    fn sleep(&mut self, until: Instant) -> Result<bool, EventsError> {
+        let Watch { directories, streams, stirred } = self;
+        let events = streams.iter().filter_map(|stream| stream.events.as_ref());
+        let heard = std::iter::once(directories.as_fd()).chain(events.map(AsFd::as_fd));
+        let mut heard: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        loop {
+            match poll(&mut heard, left(until)) {
+                Ok(0) if Instant::now() < until => {}
+                Ok(0) => return Ok(false),
+                Ok(_) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
+        }
+        drop(heard);
+        *stirred |= directories.heard()?;
+        for stream in streams {
+            let over = stream.events.as_ref().is_some_and(is_over);
+            stream.events.take_if(|_| over);
+        }
+        Ok(true)
+    }
+}
+
+/// Until `until`, rounded up: a poll that ends a moment early would spin.
+fn left(until: Instant) -> PollTimeout {
+    let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+    i32::try_from(left).ok().and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::MAX)
+}
+
+/// Reads what an engine said, which is as good as any other news; whether it will say more.
+fn is_over(events: &OwnedFd) -> bool {
+    let mut words = [0; 64 << 10];
+    match recv(events.as_raw_fd(), &mut words, MsgFlags::MSG_DONTWAIT) {
+        Ok(length) => length == 0,
+        Err(errno) => !matches!(errno, Errno::EAGAIN | Errno::EINTR),
+    }
+}

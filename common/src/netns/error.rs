@@ -1,0 +1,61 @@
+//! Why a name under `/run/netns` cannot be made, read or removed.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{DIRECTORY, path};
+use crate::failure::Failure;
+use crate::target::LinkName;
+
+/// Why a name cannot be made, read or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum NetnsError {
+    /// The directory itself is not as it must be.
+    #[error("{DIRECTORY}: {what}")]
+    Directory {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The name is another namespace's, or something that is no namespace.
+    #[error("{}: {what}", path(name).display())]
+    Taken {
+        /// The name.
+        name: LinkName,
+        /// By what.
+        what: &'static str,
+    },
+    /// What stands at the name is neither a link nor what is left of one, and not ours to remove.
+    #[error("{}: is not a namespace link", path(.0).display())]
+    Foreign(LinkName),
+    /// Making or removing names takes CAP_SYS_ADMIN over the user namespace that owns our mount namespace.
+    #[error("{}: permission denied: {action} takes CAP_SYS_ADMIN over the user namespace of this mount namespace", file.display())]
+    NotPermitted {
+        /// What we tried to do.
+        action: &'static str,
+        /// To which file.
+        file: PathBuf,
+    },
+    /// Anything else the kernel said.
+    #[error("{}: {action}: {source}", file.display())]
+    Io {
+        /// What we tried to do.
+        action: &'static str,
+        /// To which file.
+        file: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<NetnsError> for Failure {
+    fn from(error: NetnsError) -> Self {
+        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        match &error {
+            NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
+            NetnsError::Taken { name, .. } => {
+                failure.hint(format_args!("--as OTHERNAME, or: netns-link --rm {name}"))
+            }
+            _ => failure,
+        }
+    }
+}

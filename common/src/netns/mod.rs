@@ -1,0 +1,148 @@
+//! Network namespaces by name: the registry under `/run/netns` that `ip netns` reads.
+//!
+//! What iproute2 requires of it, [ip-netns(8)](https://man7.org/linux/man-pages/man8/ip-netns.8.html): each
+//! name is a file with a namespace bound over it; the directory is a shared mount of its own, so that a name
+//! made here appears in every mount namespace; whoever makes it one holds flock(2) on it meanwhile, or two
+//! at boot stack their mounts.
+
+mod error;
+mod record;
+mod registry;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+
+pub use error::NetnsError;
+pub use record::{Beneath, FoundThrough, Owner, Record};
+pub use registry::Registry;
+
+use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
+use crate::target::LinkName;
+
+/// Where iproute2, and every tool that follows it, keeps named network namespaces.
+pub const DIRECTORY: &str = "/run/netns";
+
+/// What stands at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing.
+    Free,
+    /// A namespace is bound there.
+    Bound(Identity),
+    /// A file without a namespace: a link whose mount is gone, or was made in another mount namespace.
+    Empty,
+    /// A symbolic link, which tools that follow it can be led anywhere by.
+    Symlink,
+    /// A directory, a device, a socket.
+    Foreign,
+}
+
+/// Opens the namespace that is bound at `name`.
+///
+/// # Errors
+/// As [`Namespace::open`]; a missing name is `Io` with `NotFound`.
+pub fn open(name: &LinkName) -> Result<Namespace, NamespaceError> {
+    Namespace::open(&path(name), Kind::Net)
+}
+
+/// Makes a network namespace that nobody is in.
+///
+/// # Errors
+/// `NotPermitted` without CAP_SYS_ADMIN over our user namespace.
+pub fn create() -> Result<Namespace, NetnsError> {
+    let own = Path::new("/proc/thread-self/ns/net");
+    let opened = |error: NamespaceError| NetnsError::Io {
+        action: "open the namespace",
+        file: own.into(),
+        source: io::Error::other(error),
+    };
+    let home = Namespace::current(Kind::Net).map_err(opened)?;
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make a network namespace", own, errno))?;
+    let made = Namespace::current(Kind::Net).map_err(opened);
+    home.enter().map_err(|errno| failed("come back from a new network namespace", own, errno))?;
+    made
+}
+
+/// The file of a name.
+pub fn path(name: &LinkName) -> PathBuf {
+    Path::new(DIRECTORY).join(name.as_str())
+}
+
+/// What stands at `name` now. Follows no symbolic link.
+///
+/// # Errors
+/// What stat(2) says, other than that nothing is there.
+pub fn entry(name: &LinkName) -> Result<Entry, NetnsError> {
+    match open_directory() {
+        Ok(directory) => entry_in(&directory, name),
+        Err(NetnsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Entry::Free),
+        Err(error) => Err(error),
+    }
+}
+
+/// All names under `/run/netns`, sorted; none when there is no such directory. What is no name (it holds a
+/// control character, or is not UTF-8) is left out: nobody can be asked to type it.
+///
+/// # Errors
+/// What opendir(3) says.
+pub fn names() -> Result<Vec<LinkName>, NetnsError> {
+    let trouble = |source| NetnsError::Io { action: "read the directory", file: DIRECTORY.into(), source };
+    let entries = match fs::read_dir(DIRECTORY) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(trouble(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(trouble)?.file_name();
+        names.extend(name.to_str().and_then(|name| name.parse().ok()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn open_directory() -> Result<OwnedFd, NetnsError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::open(DIRECTORY, flags, Mode::empty()).map_err(|errno| match errno {
+        Errno::ENOTDIR | Errno::ELOOP => NetnsError::Directory { what: "is not a directory" },
+        errno => failed("open the directory", Path::new(DIRECTORY), errno),
+    })
+}
+
+fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<Entry, NetnsError> {
+    let look = |flags| fstatat(&directory, name.as_str(), flags);
+    let stat = match look(AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(Entry::Free),
+        other => other.map_err(|errno| failed("look at the link", &path(name), errno))?,
+    };
+    Ok(match file_type(&stat) {
+        SFlag::S_IFLNK => Entry::Symlink,
+        SFlag::S_IFREG => match open(name) {
+            Ok(namespace) => Entry::Bound(namespace.identity()),
+            Err(NamespaceError::OtherKind { .. }) => Entry::Bound(Identity::from(&stat)),
+            Err(NamespaceError::NotANamespace { .. }) => Entry::Empty,
+            // A file of mode 0 that we may not open: nsfs files are world-readable, so this is none.
+            Err(NamespaceError::NotPermitted { .. }) => Entry::Empty,
+            Err(_) => Entry::Foreign,
+        },
+        _ => Entry::Foreign,
+    })
+}
+
+fn file_type(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+fn failed(action: &'static str, file: &Path, errno: Errno) -> NetnsError {
+    match errno {
+        Errno::EACCES | Errno::EPERM => NetnsError::NotPermitted { action, file: file.to_owned() },
+        errno => NetnsError::Io { action, file: file.to_owned(), source: errno.into() },
+    }
+}

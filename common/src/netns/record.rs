@@ -1,0 +1,105 @@
+//! Whose a link is. The record lies in the mount-point file itself, below the namespace that is bound over
+//! it: so it cannot outlive the link, nor lie about another one, and `ip netns del` removes both. If the
+//! mount is lost, the file still says whose it was.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+
+use super::DIRECTORY;
+use crate::sys;
+use crate::target::{EngineName, LinkName};
+
+/// No record that we wrote is near this long.
+const MOST_BYTES: u64 = 8 << 10;
+
+/// What a link remembers. JSON, one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The tool that made the link, and its version.
+    pub made_by: String,
+    /// When.
+    pub since: Timestamp,
+    /// The number in `net:[4026532281]`.
+    pub netns_inode: u64,
+    /// The namespace's own ID in hexadecimal, which no later one has (an nsfs file handle, Linux 6.18).
+    pub netns_handle: Option<String>,
+    /// The container it was made for; `None` for one that was made for its own sake or for a process.
+    pub container: Option<Owner>,
+    /// The process through which the namespace was found.
+    pub process: Option<FoundThrough>,
+}
+
+/// A container, as a record names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Whose container.
+    pub engine: EngineName,
+    /// Its whole ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A process, as a record names it: no later one with its PID has its start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundThrough {
+    /// Its PID.
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`.
+    pub start_time_ticks: u64,
+}
+
+/// The directory as it is below everything that is bound in it: where the records can be read.
+#[derive(Debug)]
+pub struct Beneath {
+    /// `None` when we may not look, or there is no directory.
+    directory: Option<OwnedFd>,
+}
+
+impl Beneath {
+    /// Opens a private copy of the directory without what is mounted in it. It takes CAP_SYS_ADMIN; whoever
+    /// lacks that sees no record.
+    ///
+    /// # Errors
+    /// What open_tree(2) says, other than EPERM, and ENOENT for a directory that is not there.
+    pub fn open() -> nix::Result<Self> {
+        match sys::open_tree_clone(DIRECTORY) {
+            Ok(directory) => Ok(Beneath { directory: Some(directory) }),
+            // Linux before 5.2 cannot.
+            Err(Errno::EPERM | Errno::ENOENT | Errno::ENOSYS) => Ok(Beneath { directory: None }),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether records can be read at all: if not, that there is none means nothing.
+    pub fn is_visible(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// The record below `name`; `None` for a link that is not ours.
+    pub fn record(&self, name: &LinkName) -> Option<Record> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = openat(self.directory.as_ref()?, name.as_str(), flags, Mode::empty()).ok()?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file).take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+impl Record {
+    /// The bytes that go into the file.
+    ///
+    /// # Errors
+    /// Never in practice: all fields have a form in JSON.
+    pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}

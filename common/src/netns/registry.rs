@@ -1,0 +1,139 @@
+//! Making and removing names, under the lock that iproute2 takes too.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, open_directory, path};
+use crate::namespace::Namespace;
+use crate::target::LinkName;
+
+/// The directory, locked against every other tool that makes names in it.
+#[derive(Debug)]
+pub struct Registry {
+    directory: OwnedFd,
+    _lock: Flock<OwnedFd>,
+}
+
+impl Registry {
+    /// Makes `/run/netns` if need be, makes it a shared mount of its own, and locks it until dropped.
+    ///
+    /// # Errors
+    /// `Directory` when something else stands there; `NotPermitted`; what mkdir(2) and mount(2) say.
+    pub fn open() -> Result<Self, NetnsError> {
+        match nix::unistd::mkdir(DIRECTORY, Mode::from_bits_retain(0o755)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(failed("make the directory", Path::new(DIRECTORY), errno)),
+        }
+        let lock = Flock::lock(open_directory()?, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| failed("lock the directory", Path::new(DIRECTORY), errno))?;
+        share()?;
+        // What the lock holds may lie below the mount that we, or whoever had the lock before, made over it.
+        Ok(Registry { directory: open_directory()?, _lock: lock })
+    }
+
+    /// What stands at `name` now.
+    ///
+    /// # Errors
+    /// As [`super::entry`].
+    pub fn entry(&self, name: &LinkName) -> Result<Entry, NetnsError> {
+        entry_in(&self.directory, name)
+    }
+
+    /// Binds `namespace` at `name`, which must be free, over a file that holds `record`. Killed half-way, it
+    /// leaves nothing, or a file whose record tells the next call what it was to become.
+    ///
+    /// # Errors
+    /// `Taken` when it is not; `NotPermitted`; what open(2) and mount(2) say, and then nothing is left.
+    pub fn bind(&self, name: &LinkName, namespace: &Namespace, record: &Record) -> Result<(), NetnsError> {
+        let file = self.write(name, record)?;
+        // Both ends are descriptors: neither the process nor the name can become another in between.
+        let bound = mount(
+            Some(magic_link(namespace).as_path()),
+            &magic_link(&file),
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        );
+        bound.map_err(|errno| {
+            let _ = unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
+            failed("bind the namespace", &path(name), errno)
+        })
+    }
+
+    /// The mount-point file appears under its name with its whole record in it, or not at all.
+    fn write(&self, name: &LinkName, record: &Record) -> Result<OwnedFd, NetnsError> {
+        let trouble = |errno| failed("write the link", &path(name), errno);
+        let mode = Mode::from_bits_retain(0o400);
+        let unnamed = openat(&self.directory, ".", OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, mode);
+        let mut file = File::from(unnamed.map_err(trouble)?);
+        let written = record.to_bytes().and_then(|bytes| file.write_all(&bytes));
+        written.map_err(|source| NetnsError::Io { action: "write the link", file: path(name), source })?;
+        let here = AtFlags::AT_SYMLINK_FOLLOW;
+        let linked = linkat(nix::fcntl::AT_FDCWD, &magic_link(&file), &self.directory, name.as_str(), here);
+        linked.map_err(|errno| match errno {
+            Errno::EEXIST => NetnsError::Taken { name: name.clone(), what: "the name is taken" },
+            errno => trouble(errno),
+        })?;
+        // What was written has no place to mount on: the name has.
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(trouble)
+    }
+
+    /// Removes `name`, whatever namespace it holds; the namespace lives on while anything else holds it.
+    /// A symbolic link is removed and not followed: what it leads to may be a container engine's own mount.
+    /// Returns whether there was anything to remove.
+    ///
+    /// # Errors
+    /// `Foreign` for what is neither a link nor what is left of one; what umount(2) and unlink(2) say.
+    pub fn unbind(&self, name: &LinkName) -> Result<bool, NetnsError> {
+        let file = path(name);
+        match self.entry(name)? {
+            Entry::Free => return Ok(false),
+            Entry::Foreign => return Err(NetnsError::Foreign(name.clone())),
+            Entry::Bound(_) => self.unmount_all(name)?,
+            Entry::Empty | Entry::Symlink => {}
+        }
+        match unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(failed("remove the link", &file, errno)),
+        }
+    }
+
+    /// Mounts stack: a name that two tools bound at once has two.
+    fn unmount_all(&self, name: &LinkName) -> Result<(), NetnsError> {
+        let file = path(name);
+        while let Entry::Bound(_) = self.entry(name)? {
+            umount2(&file, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+                .map_err(|errno| failed("unmount the namespace", &file, errno))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the directory a shared mount of its own, if it is not one yet.
+fn share() -> Result<(), NetnsError> {
+    let directory = Path::new(DIRECTORY);
+    let shared = MsFlags::MS_SHARED | MsFlags::MS_REC;
+    let share = || mount(None::<&str>, directory, None::<&str>, shared, None::<&str>);
+    match share() {
+        Ok(()) => return Ok(()),
+        Err(Errno::EINVAL) => {} // not a mount point yet
+        Err(errno) => return Err(failed("share the directory", directory, errno)),
+    }
+    mount(Some(directory), directory, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+        .and_then(|()| share())
+        .map_err(|errno| failed("make the directory a mount", directory, errno))
+}
+
+fn magic_link(file: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}

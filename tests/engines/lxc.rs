@@ -1,0 +1,288 @@
+//! LXC: the real one, with lxc-info as observer, and monitors that lie.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
+use crate::support::run::{Ran, Run};
+use crate::support::scratch::{Scratch, unique};
+use crate::support::skip::{Missing, need, program};
+use crate::support::tools;
+use crate::support::world::World;
+
+/// A container of the world's real LXC, removed when this is dropped.
+struct RealContainer<'world> {
+    world: &'world World,
+    name: String,
+}
+
+impl<'world> RealContainer<'world> {
+    fn defined(world: &'world World, name: String) -> Self {
+        let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/lxc-container");
+        world.command(recipe).arg(&name).run().ok();
+        RealContainer { world, name }
+    }
+
+    fn lxc(&self, program: &str, arguments: &[&str]) -> Ran {
+        self.world.engine(program).args(["-n", &self.name]).args(arguments).run()
+    }
+
+    #[track_caller]
+    fn start(&self) {
+        self.lxc("lxc-start", &["--", "sleep", "infinity"]).ok();
+    }
+
+    #[track_caller]
+    fn pid(&self) -> String {
+        self.lxc("lxc-info", &["-pH"]).ok().text().to_owned()
+    }
+}
+
+impl Drop for RealContainer<'_> {
+    fn drop(&mut self) {
+        let _ = self.lxc("lxc-stop", &["-k"]);
+        let _ = self.world.command("rm").args(["-rf", &format!("/var/lib/lxc/{}", self.name)]).run();
+    }
+}
+
+fn with_lxc() -> Result<World, Missing> {
+    let world = World::get()?;
+    let there =
+        world.command("lxc-start").arg("--version").run().status.is_some_and(|status| status.success());
+    there.then_some(world).ok_or_else(|| Missing::Fixable("no LXC in this world".into()))
+}
+
+#[test]
+fn a_real_containers_pid_is_what_lxc_info_says() {
+    let world = need!(with_lxc());
+    let web = RealContainer::defined(&world, unique("web-"));
+    web.start();
+    let pid = web.pid();
+    for target in [web.name.clone(), format!("lxc:{}", web.name)] {
+        world.tool("cpid").arg(target).run().ok().stdout_is(&format!("{pid}\n"));
+    }
+    let inode = world.tool("cpid").args(["--inode", &web.name]).run().ok();
+    assert!(inode.text().starts_with(&format!("{pid}:")), "{inode}");
+}
+
+#[test]
+fn a_real_container_that_was_stopped_has_no_process_and_a_hint() {
+    let world = need!(with_lxc());
+    let web = RealContainer::defined(&world, unique("web-"));
+    let stopped = world.tool("cpid").arg(format!("lxc:{}", web.name)).run().fails_with(1);
+    stopped.stderr_has("is not running").stderr_has(&format!("hint: lxc-start {}", web.name));
+    web.start();
+    web.lxc("lxc-stop", &["-k"]).ok();
+    world.tool("cpid").arg(format!("lxc:{}", web.name)).run().fails_with(1).stderr_has("is not running");
+}
+
+#[test]
+fn the_beginning_of_a_name_is_no_name() {
+    let world = need!(with_lxc());
+    let web = RealContainer::defined(&world, unique("web-"));
+    web.start();
+    let beginning = &web.name[..web.name.len() - 1];
+    world.tool("cpid").arg(format!("lxc:{beginning}")).run().fails_with(1).stderr_has("no such container");
+}
+
+#[test]
+fn a_frozen_container_is_listed_as_paused() {
+    let world = need!(with_lxc());
+    let web = RealContainer::defined(&world, unique("web-"));
+    web.start();
+    web.lxc("lxc-freeze", &[]).ok();
+    let listed = world.tool("cpid").args(["--list", "--json", "--engine", "lxc"]).run().ok().json();
+    let listed = listed.as_array().unwrap().iter().find(|one| one["name"] == *web.name).unwrap().clone();
+    web.lxc("lxc-unfreeze", &[]).ok();
+    assert_eq!(listed["state"], "paused");
+    assert_eq!(listed["pid"].to_string(), web.pid());
+}
+
+#[test]
+fn a_name_that_lxc_hashes_is_found() {
+    let world = need!(with_lxc());
+    let long = RealContainer::defined(&world, unique(&"long-".repeat(24)));
+    // Its name is too long for the host name it would have.
+    let config = format!("/var/lib/lxc/{}/config", long.name);
+    world.command("sed").args(["-i", "s/^lxc.uts.name.*/lxc.uts.name = long/", &config]).run().ok();
+    long.start();
+    world.tool("cpid").arg(format!("lxc:{}", long.name)).run().ok().stdout_is(&format!("{}\n", long.pid()));
+}
+
+/// A host on which LXC has one container, `web`, whose monitor is the test.
+struct Host {
+    root: Scratch,
+}
+
+impl Host {
+    fn new() -> Result<Host, Missing> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Missing::Fixable("a monitor that is root's needs root".into()));
+        }
+        let host = Host { root: Scratch::new() };
+        fs::create_dir_all(host.web()).unwrap();
+        fs::write(host.web().join("config"), "lxc.uts.name = web\n").unwrap();
+        Ok(host)
+    }
+
+    fn web(&self) -> PathBuf {
+        self.root.path("var/lib/lxc/web")
+    }
+
+    fn monitor(&self, say: impl Fn(i32) -> Say + Send + 'static) -> FakeMonitor {
+        FakeMonitor::listen(&self.web(), say)
+    }
+
+    /// The same, of a container that runs, whose process is asked for.
+    fn running(&self, say: impl Fn(i32) -> Say + Send + 'static) -> FakeMonitor {
+        self.monitor(move |command| if command == GET_STATE { Say::value(RUNNING) } else { say(command) })
+    }
+
+    fn cpid(&self) -> Ran {
+        let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
+        cpid.env("NETNS_TOOLBOX_ROOT", self.root.as_ref());
+        cpid.args(["--engine-timeout", "400ms", "lxc:web"]).run_within(Duration::from_secs(10))
+    }
+}
+
+/// A process that is killed when this is dropped.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new() -> Sleeper {
+        Sleeper(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+
+    fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
+
+    fn pidfd(&self) -> OwnedFd {
+        common::sys::pidfd_open(Pid::from_raw(self.pid())).unwrap()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_pidfd_counts_and_not_the_pid() {
+    let host = need!(Host::new());
+    let (first, other) = (Sleeper::new(), Sleeper::new());
+    let (pidfd, lie) = (first.pidfd(), i64::from(other.pid()));
+    let _monitor = host.running(move |command| match command {
+        GET_INIT_PIDFD => Say::descriptor(pidfd.try_clone().unwrap()),
+        _ => Say::value(lie),
+    });
+    host.cpid().ok().stdout_is(&format!("{}\n", first.pid()));
+}
+
+#[test]
+fn a_monitor_without_pidfds_is_asked_for_the_pid() {
+    let host = need!(Host::new());
+    let first = Sleeper::new();
+    let pid = i64::from(first.pid());
+    for old in [|| Say::HangUp, || Say::status(-nix::libc::EBADF)] {
+        let _monitor = host.running(move |command| match command {
+            GET_INIT_PID => Say::value(pid),
+            _ => old(),
+        });
+        host.cpid().ok().stdout_is(&format!("{pid}\n"));
+    }
+}
+
+#[test]
+fn a_pidfd_of_something_dead_is_a_container_that_does_not_run() {
+    let host = need!(Host::new());
+    let first = Sleeper::new();
+    let pidfd = first.pidfd();
+    drop(first);
+    let _monitor = host.running(move |_| Say::descriptor(pidfd.try_clone().unwrap()));
+    host.cpid().fails_with(1).stderr_has("web is not running");
+}
+
+#[test]
+fn a_descriptor_that_is_no_pidfd_is_nonsense() {
+    let host = need!(Host::new());
+    let _monitor = host.running(|_| Say::descriptor(File::open("/dev/null").unwrap().into()));
+    host.cpid().fails_with(2).stderr_has("no pidfd");
+}
+
+#[test]
+fn garbage_is_one_clear_error() {
+    let host = need!(Host::new());
+    type Garbage = (fn() -> Say, &'static str);
+    let all: [Garbage; 6] = [
+        (|| Say::Bytes(message(0, i32::MAX, 2), vec![]), "makes no sense"),
+        (|| Say::Bytes(message(0, -1, 2), vec![]), "makes no sense"),
+        (|| Say::value(99), "state number 99"),
+        (|| Say::value(-1), "makes no sense"),
+        (|| Say::Bytes(vec![0; 7], vec![]), "hung up"),
+        (|| Say::HangUp, "hung up"),
+    ];
+    for (say, what) in all {
+        let _monitor = host.monitor(move |_| say());
+        host.cpid().fails_with(2).stdout_is("").stderr_has(what);
+    }
+}
+
+#[test]
+fn a_pid_that_cannot_be_is_refused() {
+    let host = need!(Host::new());
+    for pid in [0, -1, i64::from(i32::MAX) + 1] {
+        let _monitor = host.running(move |command| match command {
+            GET_INIT_PID => Say::value(pid),
+            _ => Say::HangUp,
+        });
+        host.cpid().fails_with(2).stdout_is("").stderr_has("makes no sense");
+    }
+}
+
+#[test]
+fn a_silent_monitor_costs_its_time_and_no_more() {
+    let host = need!(Host::new());
+    let _monitor = host.monitor(|_| Say::Nothing);
+    let ran = host.cpid().fails_with(2).stderr_has("did not answer").stderr_has("/web/command");
+    assert!(ran.took < Duration::from_secs(2), "{ran}");
+}
+
+#[test]
+fn a_monitor_that_refuses_us_is_no_permission() {
+    let host = need!(Host::new());
+    let _monitor = host.monitor(|_| Say::status(-nix::libc::EPERM));
+    host.cpid().fails_with(2).stderr_has("no permission");
+}
+
+/// Listens on the abstract socket in its first argument, and says to everybody that it runs.
+const SQUATTER: &str = r#"
+    use Socket;
+    socket(my $listener, AF_UNIX, SOCK_STREAM, 0) or die;
+    bind($listener, pack_sockaddr_un("\0" . $ARGV[0])) or die "bind: $!";
+    listen($listener, 9) or die;
+    $| = 1;
+    print "ready\n";
+    while (accept(my $connection, $listener)) { sysread $connection, my $request, 16; syswrite $connection, pack("iiq", 0, 0, 2); }
+"#;
+
+#[test]
+fn a_stranger_on_the_containers_socket_is_not_believed() {
+    let host = need!(Host::new());
+    need!(program("perl", "perl-base"));
+    need!(program("setpriv", "util-linux"));
+    let mut squatter = tools::in_clean_environment(Command::new("setpriv"));
+    squatter
+        .args(["--reuid=12345", "--clear-groups", "perl", "-e", SQUATTER])
+        .arg(host.web().join("command"));
+    let squatter = squatter.start();
+    squatter.wait_for("ready");
+    host.cpid().fails_with(2).stdout_is("").stderr_has("user 12345's");
+}

@@ -1,0 +1,192 @@
+//! `cpid --wait`: right, asleep, and never too late.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::support::run::Run;
+use crate::support::scratch::{Scratch, unique};
+use crate::support::skip::{need, program};
+use crate::support::tools;
+use crate::support::world::World;
+
+/// A host on which a machine is registered when the test says so.
+struct Host {
+    root: Scratch,
+    leader: Child,
+}
+
+impl Host {
+    fn new() -> Host {
+        let root = Scratch::new();
+        fs::create_dir(root.path("run")).unwrap();
+        Host { root, leader: Command::new("sleep").arg("600").spawn().unwrap() }
+    }
+
+    fn machines(&self) -> PathBuf {
+        self.root.path("run/systemd/machines")
+    }
+
+    /// As systemd-machined does: under another name first.
+    fn register(&self, name: &str) {
+        let machines = self.machines();
+        fs::create_dir_all(&machines).unwrap();
+        let text = format!("NAME={name}\nLEADER={}\nCLASS=container\n", self.leader.id());
+        fs::write(machines.join(".#half"), text).unwrap();
+        fs::rename(machines.join(".#half"), machines.join(name)).unwrap();
+    }
+
+    fn in_it(&self, program: &str) -> Command {
+        let mut command = tools::in_clean_environment(Command::new(program));
+        command.env("NETNS_TOOLBOX_ROOT", self.root.as_ref());
+        command
+    }
+
+    fn cpid(&self, arguments: &[&str]) -> Command {
+        let mut cpid = self.in_it(tools::tool("cpid"));
+        cpid.args(arguments);
+        cpid
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.leader.kill();
+        let _ = self.leader.wait();
+    }
+}
+
+/// Until the process sleeps in poll(2), so that what comes next must wake it.
+fn asleep(pid: i32) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let poll = [
+        nix::libc::SYS_ppoll,
+        #[cfg(target_arch = "x86_64")]
+        nix::libc::SYS_poll,
+    ];
+    let in_poll = || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        let number = call.split(' ').next().and_then(|number| number.parse().ok());
+        number.is_some_and(|number| poll.contains(&number))
+    };
+    while !in_poll() {
+        assert!(Instant::now() < until, "PID {pid} never sleeps");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn what_runs_already_is_not_waited_for() {
+    let host = Host::new();
+    host.register("web");
+    let ran =
+        host.cpid(&["--wait", "20s", "machine:web"]).run().ok().stdout_is(&format!("{}\n", host.leader.id()));
+    assert!(ran.took < Duration::from_secs(10), "{ran}");
+}
+
+#[test]
+fn a_container_in_a_directory_that_is_made_later_is_waited_for() {
+    let host = Host::new();
+    let waiting = host.cpid(&["--wait", "20s", "machine:web"]).start();
+    asleep(waiting.pid());
+    host.register("web");
+    let ran = waiting.finish().ok().stdout_is(&format!("{}\n", host.leader.id()));
+    assert!(ran.took < Duration::from_secs(10), "{ran}");
+}
+
+#[test]
+fn all_of_several_are_waited_for_and_printed_in_their_order() {
+    let host = Host::new();
+    let waiting = host.cpid(&["--wait", "20s", "machine:one", "machine:two"]).start();
+    asleep(waiting.pid());
+    host.register("two");
+    host.register("one");
+    let pid = host.leader.id();
+    waiting.finish().ok().stdout_is(&format!("{pid}\n{pid}\n"));
+}
+
+#[test]
+fn no_start_falls_between_the_look_and_the_sleep() {
+    let host = Host::new();
+    fs::create_dir_all(host.machines()).unwrap();
+    for round in 0_u32..60 {
+        let name = format!("web{round}");
+        let waiting = host.cpid(&["--wait", "20s", &format!("machine:{name}")]).start();
+        // From before its first look to well after it has gone to sleep.
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 400));
+        host.register(&name);
+        let ran = waiting.finish().ok();
+        assert!(ran.took < Duration::from_secs(10), "round {round}: {ran}");
+    }
+}
+
+#[test]
+fn at_the_deadline_it_is_an_error_as_without_waiting() {
+    let host = Host::new();
+    fs::create_dir_all(host.machines()).unwrap();
+    let ran = host.cpid(&["--wait", "300ms", "machine:web"]).run().fails_with(1);
+    let ran = ran.stdout_is("").stderr_is("cpid: machine:web: no such container (asked: machine)\n");
+    assert!(ran.took >= Duration::from_millis(300), "{ran}");
+    host.cpid(&["--wait", "0", "machine:web"]).run().fails_with(2).stderr_has("--wait");
+    host.cpid(&["--wait", "0s", "machine:web"]).run().fails_with(1).stderr_has("no such container");
+}
+
+#[test]
+fn while_it_waits_it_sleeps() {
+    let host = Host::new();
+    need!(program("strace", "strace"));
+    fs::create_dir_all(host.machines()).unwrap();
+    let log = host.root.path("log");
+    let mut strace = host.in_it("strace");
+    strace.args(["-o"]).arg(&log).args(["-e", "trace=poll,ppoll"]);
+    strace.args([tools::tool("cpid"), "--wait", "1500ms", "machine:web"]).run().fails_with(1);
+    let log = fs::read_to_string(log).unwrap();
+    let polls = log.lines().filter(|line| line.contains("poll(")).count();
+    assert!((1..=4).contains(&polls), "{log}");
+}
+
+#[test]
+fn what_time_does_not_heal_is_not_waited_for() {
+    let host = Host::new();
+    fs::create_dir_all(host.machines()).unwrap();
+    fs::write(
+        host.machines().join("web"),
+        format!("LEADER={}\nCLASS=container\nUID=12345\n", host.leader.id()),
+    )
+    .unwrap();
+    let ran = host.cpid(&["--wait", "20s", "machine:web"]).run().fails_with(2).stderr_has("12345");
+    assert!(ran.took < Duration::from_secs(10), "{ran}");
+}
+
+#[test]
+fn a_real_docker_container_is_found_as_soon_as_it_runs() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("web", &["--network", "none"]);
+    web.stop();
+    let script = format!(
+        "{} --wait 20s docker:{} & while ! grep -qs poll /proc/$!/wchan; do sleep 0.01; done; docker start {} >/dev/null; wait $!",
+        tools::tool("cpid"),
+        web.name,
+        web.name
+    );
+    let ran = world.command("sh").args(["-c", &script]).run().ok();
+    assert_eq!(ran.text(), web.pid().to_string(), "{ran}");
+    assert!(ran.took < Duration::from_secs(15), "{ran}");
+}
+
+#[test]
+fn a_real_docker_container_that_is_not_made_yet_is_waited_for() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let name = unique("later-");
+    let script = format!(
+        "{} --wait 20s docker:{name} & while ! grep -qs poll /proc/$!/wchan; do sleep 0.01; done; \
+         docker run -d --network none --name {name} netns-toolbox/busybox sleep 600 >/dev/null; wait $!; status=$?; \
+         docker inspect --format '{{{{.State.Pid}}}}' {name}; docker rm -f {name} >/dev/null; exit $status",
+        tools::tool("cpid"),
+    );
+    let ran = world.command("sh").args(["-c", &script]).run().ok();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[0] == lines[1], "{ran}");
+    assert!(ran.took < Duration::from_secs(15), "{ran}");
+}
