@@ -216,6 +216,17 @@ fn more_entries_than_any_engine_makes_are_an_error_in_bounded_time() {
 }
 
 #[test]
+fn more_bytes_than_any_engine_writes_are_an_error_in_bounded_time() {
+    let host = need!(Host::new());
+    let tasks = format!("/run/host{TASKS}/default");
+    let sparse =
+        "seq -f huge%.0f 1000 | while read -r id; do mkdir $id; truncate -s 8M $id/config.json; done";
+    host.lab.shell(&format!("mkdir -p {tasks}; cd {tasks}; {sparse}")).run().ok();
+    let ran = host.cpid(&["web"]).run().fails_with(2).stdout_is("");
+    ran.stderr_has("config.json: comes after more than any engine writes");
+}
+
+#[test]
 fn state_that_is_not_for_us_says_so() {
     let host = need!(Host::new());
     let web = host.process("web");

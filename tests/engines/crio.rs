@@ -81,7 +81,14 @@ fn a_pod_without_a_process_of_its_own_is_entered_through_its_first_container_tha
     member(&host, &id("c1"), &id("5a"), "log", Some(&log));
     member(&host, &id("c2"), &id("5a"), "app", Some(&app));
     member(&host, &id("c3"), &id("5a"), "aaa", None);
+    // An earlier sandbox of the same pod, and another pod of that name.
+    sandbox(&host, &id("5b"), "prod", "web", None);
     host.finds("pod:prod/web", &app);
+    host.finds("pod:web", &app);
+    sandbox(&host, &id("5c"), "test", "web", None);
+    member(&host, &id("c4"), &id("5c"), "app", Some(&log));
+    host.cpid(&["pod:web"]).run().fails_with(2).stderr_has("prod/web/app").stderr_has("test/web/app");
+    host.finds("pod:test/web", &log);
 }
 
 #[test]

@@ -60,13 +60,18 @@ impl Containerd {
                 }));
             }
         }
-        Ok(Bundles { all, dialect: role })
+        Ok(Bundles::new(all, role))
     }
 
     /// The directories of namespaces that there are.
     fn directories(&self) -> Result<Vec<PathBuf>, EngineError> {
         let drivers = |root| DRIVERS.map(|driver| self.realm.run.join(root).join(driver));
-        let there: Vec<PathBuf> = ROOTS.into_iter().flat_map(drivers).filter(|path| path.exists()).collect();
+        let mut there = Vec::new();
+        for directory in ROOTS.into_iter().flat_map(drivers) {
+            if state::is_there(&directory)? {
+                there.push(directory);
+            }
+        }
         let socket = self.realm.run.join("containerd/containerd.sock");
         match there.is_empty() && !socket.exists() {
             true => Err(EngineError::Absent { engine: ENGINE, socket }),
@@ -80,7 +85,7 @@ impl Containerd {
             let directory = directory.join(within).join(id);
             if directory.exists() {
                 let bundle = Bundle { within: within.to_owned(), id: id.to_owned(), directory };
-                let alone = Bundles { all: vec![bundle.clone()], dialect: role };
+                let alone = Bundles::new(vec![bundle.clone()], role);
                 return self.container(&alone, &bundle, alone.role(&bundle).ok().flatten().as_ref());
             }
         }
@@ -159,14 +164,15 @@ impl Engine for Containerd {
         let meant = bundles.named(name);
         let found = meant.containers(|bundle, role| {
             let container = self.container(&bundles, bundle, role)?;
-            container.map(|container| names.adorn(&bundle.within, container)).transpose()
+            Ok(container.map(|container| names.adorn(&bundle.within, container)))
         })?;
         Ok(cri::latest(found))
     }
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let bundles = self.bundles(None)?;
-        let names = Names::of(&self.realm).all()?;
+        // A container whose name cannot be read is there under its ID.
+        let names = Names::of(&self.realm).all().unwrap_or_default();
         let mut containers = Vec::new();
         for bundle in &bundles.all {
             let role = bundles.role(bundle).ok().flatten();

@@ -2,6 +2,7 @@
 //! container in it. containerd and CRI-O say the same in different words; what a user asks for, and which of
 //! several generations is meant, is the same for both.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -49,9 +50,13 @@ pub(super) struct Bundle {
 pub(super) struct Bundles {
     /// All there are.
     pub all: Vec<Bundle>,
-    /// How to read them.
-    pub dialect: Dialect,
+    dialect: Dialect,
+    /// How many bytes of configurations may still be read.
+    left: Cell<usize>,
 }
+
+/// A thousand containers' configurations are some 20 MB; an ordinary user's directory may hold anything.
+const MOST_BYTES_IN_ALL: usize = 128 << 20;
 
 /// What was meant, and what could not be read on the way: another container's damaged file is no reason to
 /// deny one that was found, but it is one to doubt that there is none.
@@ -67,6 +72,10 @@ struct Config {
 }
 
 impl Bundles {
+    pub(super) fn new(all: Vec<Bundle>, dialect: Dialect) -> Self {
+        Bundles { all, dialect, left: Cell::new(MOST_BYTES_IN_ALL) }
+    }
+
     /// Those whose ID begins with `name`, and containers of Kubernetes that are called so.
     pub(super) fn named(&self, name: &Name) -> Meant<'_> {
         let name = name.as_str();
@@ -121,12 +130,15 @@ impl Bundles {
         members
     }
 
-    /// All containers of the pods that these sandboxes hold.
-    pub(super) fn inhabitants(&self, sandboxes: &[(&Bundle, Option<Role>)]) -> Vec<(&Bundle, Option<Role>)> {
-        let ids: HashSet<&str> = sandboxes.iter().map(|(bundle, _)| bundle.id.as_str()).collect();
-        let roles = self.all.iter().filter_map(|bundle| Some((bundle, self.role(bundle).ok()??)));
-        let inside = |role: &Role| role.sandbox_id.as_deref().is_some_and(|id| ids.contains(id));
-        roles.filter(|(_, role)| !role.is_sandbox && inside(role)).map(|(b, role)| (b, Some(role))).collect()
+    /// All containers of the pod that this sandbox holds.
+    pub(super) fn inhabitants(&self, sandbox: &str) -> Meant<'_> {
+        let mut inside = Meant::default();
+        for bundle in &self.all {
+            inside.add_if(bundle, self.role_if(bundle, sandbox), |role| {
+                !role.is_sandbox && role.sandbox_id.as_deref() == Some(sandbox)
+            });
+        }
+        inside
     }
 
     /// What the bundle is to Kubernetes.
@@ -134,25 +146,22 @@ impl Bundles {
     /// # Errors
     /// As [`state::json`].
     pub(super) fn role(&self, bundle: &Bundle) -> Result<Option<Role>, EngineError> {
-        let file = bundle.directory.join("config.json");
-        let config = state::json::<Config>(&file)?;
-        Ok(self.of(config))
+        self.role_if(bundle, "")
     }
 
     /// The same, without a parse when `word` is not in the file: engines write names as they are.
     fn role_if(&self, bundle: &Bundle, word: &str) -> Result<Option<Role>, EngineError> {
         let file = bundle.directory.join("config.json");
-        match state::read(&file)? {
-            Some(bytes) if state::mentions(&bytes, word) => {
-                let config = serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
-                Ok(self.of(Some(config)))
-            }
-            _ => Ok(None),
+        if self.left.get() == 0 {
+            return Err(state::wrong(&file, "comes after more than any engine writes"));
         }
-    }
-
-    fn of(&self, config: Option<Config>) -> Option<Role> {
-        (self.dialect)(&config?.annotations?)
+        let Some(bytes) = state::read(&file)? else { return Ok(None) };
+        self.left.set(self.left.get().saturating_sub(bytes.len()));
+        if !state::mentions(&bytes, word) {
+            return Ok(None);
+        }
+        let config: Config = serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
+        Ok(config.annotations.as_ref().and_then(self.dialect))
     }
 
     /// The pod that a container of this role is in. Containers that lack its name say whose sandbox is theirs.
@@ -231,6 +240,14 @@ pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
 pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {
     inhabitants.sort_by(|a, b| a.name.cmp(&b.name));
     inhabitants.into_iter().find(|container| container.pid.is_some() && container.state != State::Exited)
+}
+
+/// Of a pod's generations the one that can be entered, if one can.
+pub(super) fn one_way_in(containers: Vec<Container>) -> Vec<Container> {
+    let pod =
+        |container: &Container| container.pod.as_ref().map(|pod| (pod.namespace.clone(), pod.name.clone()));
+    let open: HashSet<_> = containers.iter().filter(|one| one.pid.is_some()).map(pod).collect();
+    containers.into_iter().filter(|one| one.pid.is_some() || !open.contains(&pod(one))).collect()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Crio {
     /// Every bundle there is, Podman's among them.
     fn bundles(&self) -> Result<Bundles, EngineError> {
         let directory = self.realm.run.join(CONTAINERS);
-        if !directory.exists() {
+        if !state::is_there(&directory)? {
             return Err(EngineError::Absent {
                 engine: ENGINE,
                 socket: self.realm.run.join("crio/crio.sock"),
@@ -51,7 +51,7 @@ impl Crio {
             directory: directory.join(id.as_str()).join("userdata"),
             id: id.to_string(),
         };
-        Ok(Bundles { all: ids.map(bundle).collect(), dialect: role })
+        Ok(Bundles::new(ids.map(bundle).collect(), role))
     }
 
     /// `None` for a container that is Podman's, or gone.
@@ -106,15 +106,15 @@ impl Engine for Crio {
             Asked::Name { .. } => return Ok(vec![]),
             Asked::Pod { namespace, pod, container } => (namespace, pod, container),
         };
-        let meant = bundles.in_pod(namespace, pod, container);
-        let sandboxes = meant.hits.clone();
-        let found = cri::latest(meant.containers(make)?);
-        if container.is_some() || found.iter().any(|sandbox| sandbox.pid.is_some()) {
+        let found = cri::latest(bundles.in_pod(namespace, pod, container).containers(make)?);
+        if container.is_some() {
             return Ok(found);
         }
-        let inside = bundles.inhabitants(&sandboxes).into_iter();
-        let inside = inside.filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
-        Ok(cri::stand_in(inside.collect::<Result<_, _>>()?).map_or(found, |one| vec![one]))
+        let entered = found.into_iter().map(|sandbox| match sandbox.pid {
+            Some(_) => Ok(sandbox),
+            None => Ok(cri::stand_in(bundles.inhabitants(&sandbox.id).containers(make)?).unwrap_or(sandbox)),
+        });
+        Ok(cri::one_way_in(entered.collect::<Result<_, _>>()?))
     }
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {

@@ -46,18 +46,13 @@ impl Names {
         Ok(names)
     }
 
-    /// The container as nerdctl's own, under the name it has there, if it has one.
-    ///
-    /// # Errors
-    /// As [`Names::all`].
-    pub(super) fn adorn(&self, within: &str, container: Container) -> Result<Container, EngineError> {
-        for store in self.stores()? {
-            if let Some((name, _)) = names_in(&store, within)?.into_iter().find(|(_, id)| *id == container.id)
-            {
-                return Ok(Container { engine: ENGINE, name, ..container });
-            }
+    /// The container as nerdctl's own, under the name it has there, if it has one that can be read.
+    pub(super) fn adorn(&self, within: &str, container: Container) -> Container {
+        let names = self.stores().into_iter().flatten().flat_map(|store| names_in(&store, within));
+        match names.flatten().find(|(_, id)| *id == container.id) {
+            Some((name, _)) => Container { engine: ENGINE, name, ..container },
+            None => container,
         }
-        Ok(container)
     }
 
     /// One for each containerd, named after its address.
@@ -151,7 +146,7 @@ impl Engine for Nerdctl {
                 let ids = state::words(&store.join("containers").join(namespace))?;
                 for id in ids.iter().filter(|id| id.as_str().starts_with(name.as_str())) {
                     let container = self.container(&store, namespace, id.as_str(), id.to_string())?;
-                    found.push(self.names.adorn(namespace, container)?);
+                    found.push(self.names.adorn(namespace, container));
                 }
             }
         }

@@ -28,10 +28,15 @@ impl Oci {
             // crun follows XDG_RUNTIME_DIR even when it is root who has logged in.
             roots.push(self.realm.run.join("user/0/crun"));
         }
-        roots.retain(|root| root.exists());
-        match roots.is_empty() {
+        let mut there = Vec::new();
+        for root in roots {
+            if state::is_there(&root)? {
+                there.push(root);
+            }
+        }
+        match there.is_empty() {
             true => Err(EngineError::Absent { engine: ENGINE, socket: self.realm.run.join("runc") }),
-            false => Ok(roots),
+            false => Ok(there),
         }
     }
 

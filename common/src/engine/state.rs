@@ -65,6 +65,14 @@ pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, EngineError> {
     Ok(names)
 }
 
+/// Whether a state directory is there.
+///
+/// # Errors
+/// `Unreadable` when we may not even know, or `File`.
+pub(super) fn is_there(directory: &Path) -> Result<bool, EngineError> {
+    there(fs::metadata(directory), directory).map(|found| found.is_some())
+}
+
 /// Those of [`names`] that could be a container's, its ID's or a namespace's; an engine's own notes, and what
 /// it is about to remove, begin with a dot.
 ///
