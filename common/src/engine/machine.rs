@@ -90,9 +90,9 @@ impl Engine for Machines {
         let mut containers = Vec::new();
         for name in state::names(&self.directory)? {
             // `unit:UNIT` is a second name of the machine in that unit, and `.#NAME` a file half written.
-            match name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.')) {
-                Some(name) => containers.extend(self.container(name)?),
-                None => {}
+            let name = name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.'));
+            if let Some(name) = name {
+                containers.extend(self.container(name)?);
             }
         }
         Ok(containers)

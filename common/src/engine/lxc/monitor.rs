@@ -1,5 +1,5 @@
-//! What a running container's monitor is asked, and how: LXC's command socket, as
-//! `src/lxc/commands.c` of LXC 2 to 6 documents it by being it.
+//! What a running container's monitor is asked, and how: LXC's command socket, whose protocol is written down
+//! nowhere but in `src/lxc/commands.h` and `commands.c` of LXC.
 //!
 //! A request is `{ int cmd; int datalen; void *data; }` with the sender's credentials beside it, an answer
 //! `{ int ret; int datalen; void *data; }`, in which small values stand where the pointer would.
@@ -24,13 +24,13 @@ use super::{ENGINE, EngineError, Proof, State};
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
 
-/// `lxc_cmd_t`; the numbers are fixed.
+/// What is asked for: `LXC_CMD_GET_STATE` and so on of `lxc_cmd_t`, whose numbers are fixed.
 #[derive(Clone, Copy)]
 enum Command {
-    GetState = 3,
-    GetInitPid = 4,
+    State = 3,
+    InitPid = 4,
     /// LXC 4.0.
-    GetInitPidfd = 18,
+    InitPidfd = 18,
 }
 
 /// Two ints and a pointer.
@@ -77,7 +77,7 @@ impl Monitor {
 
     /// What the container is doing; `None` when nobody listens.
     pub(super) fn state(&self) -> Result<Option<State>, EngineError> {
-        match self.ask(Command::GetState) {
+        match self.ask(Command::State) {
             // enum lxc_state_t, src/lxc/state.h
             Ok(answer) => match answer.value {
                 0 => Ok(Some(State::Exited)),
@@ -95,7 +95,7 @@ impl Monitor {
 
     /// The container's first process; `None` when it has ended by now.
     pub(super) fn first_process(&self) -> Result<Option<First>, EngineError> {
-        match self.ask(Command::GetInitPidfd) {
+        match self.ask(Command::InitPidfd) {
             Ok(Answer { status: 0, descriptors, peer, .. }) if descriptors.len() == 1 => {
                 self.behind(&descriptors[0], peer)
             }
@@ -107,7 +107,7 @@ impl Monitor {
     }
 
     fn first_pid(&self) -> Result<Option<First>, EngineError> {
-        match self.ask(Command::GetInitPid) {
+        match self.ask(Command::InitPid) {
             Ok(answer) => match i32::try_from(answer.value) {
                 Ok(pid @ 1..) => {
                     Ok(Some(First { pid: Pid::from_raw(pid), proof: Proof::word_of(answer.peer) }))
