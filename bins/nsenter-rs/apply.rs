@@ -45,7 +45,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(root) = &root {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", errno.desc()))?;
+        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -75,16 +75,34 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 impl Inside {
     /// Takes on the user and groups of the plan; the last thing before the program.
     pub fn become_somebody(&self) -> Result<(), Failure> {
-        let refused = |what: String| move |errno: Errno| Failure::trouble(what, errno.desc());
+        let refused = |what: String, capability| {
+            move |errno| match errno {
+                Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
+                errno => Failure::trouble(what, without(capability, errno)),
+            }
+        };
         if let Some(gid) = self.gid {
-            drop_groups().map_err(refused("setgroups".to_owned()))?;
-            setgid(gid).map_err(refused(format!("group ID {gid}")))?;
+            drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
+            setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
         }
         match self.uid {
-            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"))),
+            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
             None => Ok(()),
         }
     }
+}
+
+/// Why the kernel said no, with the capability whose want EPERM stands for.
+fn without(capability: &str, errno: Errno) -> String {
+    match errno {
+        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
+        errno => errno.desc().to_owned(),
+    }
+}
+
+/// The user namespace that we are in by now. A container's `/proc` may not show us.
+fn here() -> String {
+    Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
 }
 
 /// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of

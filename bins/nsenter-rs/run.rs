@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::failure::{Failure, report};
+use common::target::Name;
 use nix::unistd::{User, getuid};
 
 use crate::TOOL;
@@ -45,15 +46,27 @@ fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
         name.display(),
         if missing { "no such program".to_owned() } else { error.to_string() },
     );
+    let hint = if missing { why_missing(program, plan) } else { None };
     report(
         TOOL,
-        &match missing && plan.changes_root() {
-            true => failure
-                .hint("programs come from the target's root; without -m, -a and -r they are the host's"),
-            false => failure,
+        &match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         },
     );
     ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
+}
+
+fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
+    if plan.changes_root() {
+        let root = "programs come from the target's root; without -m, -a and -r they are the host's";
+        return Some(root.to_owned());
+    }
+    // What began with a container's name had -t forgotten.
+    let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
+    let (name, rest) = words.split_first()?;
+    let container = plan.note.and_then(|_| name.parse::<Name>().ok())?;
+    Some(format!("if {container} is a container: nsenter-rs -t {container} -n {}", rest.join(" ")))
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.

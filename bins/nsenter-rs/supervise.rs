@@ -31,6 +31,8 @@ const FORWARDED: [Signal; 7] = [
 pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
     let parent = sys::pidfd_open(Pid::this()).map_err(trouble)?;
+    // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
+    sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
     let mut watched = SigSet::from_iter(FORWARDED);
     watched.add(Signal::SIGCHLD);
@@ -102,9 +104,10 @@ fn end_of(child: Pid) -> nix::Result<Option<ExitCode>> {
 fn die_of(signal: Signal) -> ExitCode {
     // The program has left a core file, if it was to leave one.
     let _ = prctl::set_dumpable(false);
+    // Our own caller, or Rust's start-up code in the case of SIGPIPE, may have left it ignored.
+    let _ = sys::default_action(signal);
     let _ = SigSet::from(signal).thread_unblock();
     let _ = raise(signal);
-    // We ignore it, as our own caller wanted.
     exit_code(128 + signal as i32)
 }
 

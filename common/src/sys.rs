@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
@@ -135,6 +136,16 @@ pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
         )
     };
     Errno::result(done).map(|_| handle.id)
+}
+
+/// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,
+/// and any caller may leave any signal ignored.
+///
+/// [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html).
+pub fn default_action(signal: Signal) -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action is no function of ours that a signal could interrupt anything with.
+    unsafe { sigaction(signal, &default) }.map(drop)
 }
 
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.

@@ -1,10 +1,23 @@
-//! The engines that keep no daemon, and waiting for containers, from the outside: against the real ones, and
-//! against state and sockets that lie.
+//! Every engine, as its state on disk and, where it is in the world, the engine itself tells of containers; and
+//! waiting for them.
+//!
+//! Observers: the engines' own programs, `/proc`, and state directories written by hand from their formats.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, which the functions they share have not"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod containerd;
+mod cri;
+mod crio;
 mod fake_monitor;
+mod hand;
 mod lxc;
 mod machine;
+mod nerdctl;
+mod oci;
 mod wait;

@@ -4,34 +4,30 @@
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
 //! version is taken by all of them, and negotiating one costs more than the question.
 
+mod events;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send as send_bytes, socket,
-};
 use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::{Container, EngineError, EngineName, Proof, Source, State, state};
-
-/// The events that change what a container is; others tell of every health check.
-const CHANGES: [&str; 7] = ["create", "start", "die", "destroy", "pause", "unpause", "rename"];
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
@@ -46,70 +42,43 @@ impl Api {
         Api { engine, socket, timeout }
     }
 
-    /// Where it is asked.
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     /// The one container that the engine takes `name` for: its name, its ID, or the beginning of its ID.
     ///
     /// # Errors
     /// `Refused` with status 404 when there is none, with another when there are several.
     pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
-        let answer =
+        let (answer, claimed_by) =
             self.ask(async |docker| docker.inspect_container(name, None::<InspectContainerOptions>).await)?;
-        self.container(answer)
+        self.container(answer, claimed_by)
     }
 
-    /// The IDs of all containers, running or not, that begin with `prefix`.
+    /// All containers, running or not, whose ID begins with `prefix`.
     ///
     /// The daemon's own filter by ID is of no use: a prefix that several have matches none of them.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub(super) fn ids(&self, prefix: &str) -> Result<Vec<String>, EngineError> {
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
-        let listed = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
-        let ids = listed.into_iter().filter_map(|container| container.id);
-        Ok(ids.filter(|id| id.starts_with(prefix)).collect())
-    }
-
-    /// A stream on which the engine says something when a container has changed, from now on. What it says is
-    /// of no matter, so it is not read here; the answer's head comes first, and at once.
-    ///
-    /// Without bollard, whose streams live in a runtime: this one must be a descriptor for poll(2).
-    pub(super) fn events(&self) -> Option<OwnedFd> {
-        let address = UnixAddr::new(&self.socket).ok()?;
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
-        connect(socket.as_raw_fd(), &address).ok()?;
-        // Docker and Podman begin to listen for events only after the head is out: `since` closes that gap.
-        let since = Timestamp::now().as_second();
-        let request = format!(
-            "GET /events?since={since}&filters=%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B{}%5D%7D \
-             HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            CHANGES.map(|change| format!("%22{change}%22")).join("%2C"),
-        );
-        let sent = send_bytes(socket.as_raw_fd(), request.as_bytes(), MsgFlags::MSG_NOSIGNAL).ok()?;
-        (sent == request.len()).then_some(socket)
-    }
-
-    /// Whom the socket belongs to: whose word its answers are.
-    fn owner(&self) -> Result<Uid, EngineError> {
-        let meta = fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
-        Ok(Uid::from_raw(meta.uid()))
+        let (listed, _) = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
+        let listed = listed.into_iter().filter_map(|container| {
+            let state = container.state.map(|state| state_called(&state.to_string()));
+            Some(Listed { id: container.id?, state })
+        });
+        Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
     }
 
     /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
-    /// refuses a process with more than one thread.
+    /// refuses a process with more than one thread. Tells whose word the answer is, too.
     fn ask<T>(
         &self,
         question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
-    ) -> Result<T, EngineError> {
+    ) -> Result<(T, Uid), EngineError> {
         let slow =
             || EngineError::Slow { engine: self.engine, socket: self.socket.clone(), timeout: self.timeout };
-        let socket = self.socket.clone();
-        let transport = move |request| send(socket.clone(), request);
+        let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
+        let heard = Arc::clone(&speaker);
+        let transport = move |request| send(socket.clone(), Arc::clone(&heard), request);
         // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
         let seconds = self.timeout.as_secs() + 1;
         let docker = bollard::Docker::connect_with_custom_transport(
@@ -122,7 +91,7 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(self.timeout, question(docker)).await });
-        answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
+        let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => slow(),
             Bollard::DockerResponseServerError { status_code, message } => {
                 EngineError::Refused { engine: self.engine, status: status_code, message }
@@ -130,35 +99,29 @@ impl Api {
             // bollard passes it off as its own: the chain of causes begins behind it.
             Bollard::IOError { err } => self.explained(&err),
             error => self.explained(&error),
-        })
+        })?;
+        let speaker = speaker.get().copied().ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        Ok((answer, speaker))
     }
 
-    fn container(&self, answer: ContainerInspectResponse) -> Result<Container, EngineError> {
+    fn container(&self, answer: ContainerInspectResponse, claimed_by: Uid) -> Result<Container, EngineError> {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
-        let pid = state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
-        // While it runs the API still tells how the run before ended.
-        let over = pid.is_none();
+        let status = state.status.ok_or_else(|| missing("status"))?;
+        let status = state_called(&status.to_string());
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
-            pid,
-            exit_code: state.exit_code.filter(|_| over),
+            pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
+            exit_code: state.exit_code.filter(|_| status.has_ended()),
             started_at: state.started_at.as_deref().and_then(time),
-            finished_at: state.finished_at.as_deref().and_then(time).filter(|_| over),
+            finished_at: state.finished_at.as_deref().and_then(time),
             image: answer.config.and_then(|config| config.image),
             source: Source::Api,
             pod: None,
-            proof: Proof::word_of(self.owner()?),
-            state: match state.status.ok_or_else(|| missing("status"))? {
-                ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING => State::Running,
-                ContainerStateStatusEnum::PAUSED => State::Paused,
-                ContainerStateStatusEnum::RESTARTING => State::Restarting,
-                ContainerStateStatusEnum::EXITED => State::Exited,
-                ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD => State::Dead,
-                ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY => State::Created,
-            },
+            proof: Proof::word_of(claimed_by),
+            state: status,
         })
     }
 
@@ -183,6 +146,25 @@ impl Api {
     }
 }
 
+/// A container in the API's list.
+pub(super) struct Listed {
+    pub id: String,
+    pub state: Option<State>,
+}
+
+/// What the API calls `status`. One that is being stopped still runs; Podman's, which are more, bollard
+/// refuses before they come here.
+fn state_called(status: &str) -> State {
+    match status {
+        "running" | "stopping" => State::Running,
+        "paused" => State::Paused,
+        "restarting" => State::Restarting,
+        "exited" => State::Exited,
+        "removing" | "dead" => State::Dead,
+        _ => State::Created,
+    }
+}
+
 /// A time as the API writes it. Docker's word for one that has not come is year 1, Podman's too.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
@@ -191,9 +173,12 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// One request on one connection, over which no more comes in than an honest answer needs.
 async fn send(
     socket: PathBuf,
+    speaker: Arc<OnceLock<Uid>>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
-    let stream = Limited { stream: UnixStream::connect(socket).await?, left: state::MOST_BYTES };
+    let stream = UnixStream::connect(&socket).await?;
+    speaker.get_or_init(|| speaker_of(&stream, &socket));
+    let stream = Limited { stream, left: state::MOST_BYTES };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
@@ -202,6 +187,16 @@ async fn send(
         parts.uri = path.into();
     }
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
+}
+
+/// Whose word is heard here: of who listens, which the kernel noted at listen(2) and nobody can change
+/// (unix(7), SO_PEERCRED), or of the ordinary user whose file the socket is. The file alone would not do: its
+/// owner can put a link to root's socket in its place.
+fn speaker_of(stream: &UnixStream, socket: &Path) -> Uid {
+    let nobody = u32::MAX;
+    let listener = stream.peer_cred().map_or(nobody, |peer| peer.uid());
+    let owner = fs::metadata(socket).map_or(nobody, |meta| meta.uid());
+    Uid::from_raw(if listener == 0 { owner } else { listener })
 }
 
 /// A stream that ends with an error once more than `left` bytes have been read from it.

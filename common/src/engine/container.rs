@@ -90,6 +90,13 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// Whether a run lies behind it, so that there is an exit status.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, State::Exited | State::Dead | State::Restarting)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -123,6 +130,24 @@ impl fmt::Display for Source {
 }
 
 impl Container {
+    /// One that is there, and of which nothing else can be told: what is left when its state makes no sense.
+    pub(super) fn unknown(engine: EngineName, id: &str, claimed_by: Uid) -> Self {
+        Container {
+            engine,
+            id: id.to_owned(),
+            name: id.to_owned(),
+            pid: None,
+            state: State::Dead,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            image: None,
+            source: Source::State,
+            pod: None,
+            proof: Proof::word_of(claimed_by),
+        }
+    }
+
     /// Why it has no process now: `exited, code 0, 3 minutes ago`.
     pub fn why_not_running(&self, now: Timestamp) -> String {
         let mut why = self.state.to_string();

@@ -3,11 +3,19 @@
 
 mod api;
 mod container;
+mod containerd;
+mod cri;
+mod crio;
 mod docker;
+mod either;
 mod error;
 mod lxc;
 mod machine;
+mod nerdctl;
+mod oci;
+mod podman;
 mod realm;
+mod runtime;
 mod state;
 mod traces;
 
@@ -96,15 +104,18 @@ pub fn traces(wanted: Option<EngineName>) -> Vec<Trace> {
 }
 
 fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let boxed = |engine: docker::Docker| -> Box<dyn Engine> { Box::new(engine) };
     match name {
-        EngineName::Docker => docker::Docker::all(realms, timeout).into_iter().map(boxed).collect(),
-        EngineName::Lxc => {
-            lxc::Lxc::all(realms, timeout).into_iter().map(|engine| Box::new(engine) as _).collect()
-        }
-        EngineName::Machine => {
-            machine::Machines::all(realms).into_iter().map(|engine| Box::new(engine) as _).collect()
-        }
-        _ => vec![],
+        EngineName::Docker => boxed(docker::all(realms, timeout)),
+        EngineName::Podman => boxed(podman::all(realms, timeout)),
+        EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
+        EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
+        EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
+        EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
+        EngineName::Lxc => boxed(lxc::Lxc::all(realms, timeout)),
+        EngineName::Machine => boxed(machine::Machines::all(realms)),
     }
+}
+
+fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
+    engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
 }

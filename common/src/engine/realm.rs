@@ -57,7 +57,7 @@ impl Realm {
 }
 
 /// Tests put a host of their own below `$NETNS_TOOLBOX_ROOT`.
-fn rooted(path: impl AsRef<Path>) -> PathBuf {
+pub(super) fn rooted(path: impl AsRef<Path>) -> PathBuf {
     match env::var_os("NETNS_TOOLBOX_ROOT") {
         Some(root) => Path::new(&root).join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref())),
         None => path.as_ref().to_owned(),

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::EngineError;
+use crate::target::Name;
 
 /// No engine writes a state file near this size.
 pub(super) const MOST_BYTES: u64 = 8 << 20;
@@ -64,6 +65,16 @@ pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, EngineError> {
     Ok(names)
 }
 
+/// Those of [`names`] that could be a container's, its ID's or a namespace's; an engine's own notes, and what
+/// it is about to remove, begin with a dot.
+///
+/// # Errors
+/// As [`names`].
+pub(super) fn words(directory: &Path) -> Result<Vec<Name>, EngineError> {
+    let word = |name: OsString| name.to_str().filter(|name| !name.starts_with('.'))?.parse().ok();
+    Ok(names(directory)?.into_iter().filter_map(word).collect())
+}
+
 /// A file that is wrong, and why.
 pub(super) fn wrong(file: &Path, what: impl std::fmt::Display) -> EngineError {
     EngineError::File { file: file.to_owned(), what: what.to_string() }
@@ -72,6 +83,12 @@ pub(super) fn wrong(file: &Path, what: impl std::fmt::Display) -> EngineError {
 /// Whether `bytes` hold `word` anywhere: a cheap look before an expensive parse.
 pub(super) fn mentions(bytes: &[u8], word: &str) -> bool {
     memchr::memmem::find(bytes, word.as_bytes()).is_some()
+}
+
+/// Whether `word` is a whole ID as most engines make them: 64 lower-case hexadecimal digits. Such a word is
+/// safe in a path.
+pub(super) fn is_id(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn there<T>(result: io::Result<T>, file: &Path) -> Result<Option<T>, EngineError> {

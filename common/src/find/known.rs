@@ -82,9 +82,10 @@ fn verified(container: Container) -> Result<Known, FindError> {
     }
 }
 
-/// What a container is whose process is gone, whatever its engine or its state on disk still says.
+/// What a container is whose process is gone, whatever its engine or its state on disk still says. How and
+/// when this run ended, nobody has told.
 pub(super) fn ended(container: Container) -> Container {
-    Container { pid: None, state: State::Exited, ..container }
+    Container { pid: None, state: State::Exited, exit_code: None, finished_at: None, ..container }
 }
 
 /// The container that `process` belongs to: as its first process, as a descendant of that, or as one that

@@ -24,6 +24,9 @@ pub enum NetnsError {
         /// By what.
         what: &'static str,
     },
+    /// What stands at the name is neither a link nor what is left of one, and not ours to remove.
+    #[error("{}: is not a namespace link", path(.0).display())]
+    Foreign(LinkName),
     /// Making or removing names takes CAP_SYS_ADMIN over the user namespace that owns our mount namespace.
     #[error("{}: permission denied: {action} takes CAP_SYS_ADMIN over the user namespace of this mount namespace", file.display())]
     NotPermitted {

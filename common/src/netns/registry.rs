@@ -92,14 +92,12 @@ impl Registry {
     /// Returns whether there was anything to remove.
     ///
     /// # Errors
-    /// `Taken` for what is neither a link nor what is left of one; what umount(2) and unlink(2) say.
+    /// `Foreign` for what is neither a link nor what is left of one; what umount(2) and unlink(2) say.
     pub fn unbind(&self, name: &LinkName) -> Result<bool, NetnsError> {
         let file = path(name);
         match self.entry(name)? {
             Entry::Free => return Ok(false),
-            Entry::Foreign => {
-                return Err(NetnsError::Taken { name: name.clone(), what: "is not a namespace link" });
-            }
+            Entry::Foreign => return Err(NetnsError::Foreign(name.clone())),
             Entry::Bound(_) => self.unmount_all(name)?,
             Entry::Empty | Entry::Symlink => {}
         }

@@ -3,7 +3,7 @@
 //! | form | means |
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
-//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `oci:X` `lxc:X` `machine:X` | that engine only |
+//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `machine:X` | that engine only |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
@@ -88,6 +88,8 @@ pub enum EngineName {
     Containerd,
     /// nerdctl's names over containerd.
     Nerdctl,
+    /// CRI-O.
+    Crio,
     /// runc, crun or youki, driven by hand or by something we do not know.
     Oci,
     /// LXC.
@@ -98,11 +100,12 @@ pub enum EngineName {
 
 impl EngineName {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [EngineName; 7] = [
+    pub const ALL: [EngineName; 8] = [
         EngineName::Docker,
         EngineName::Podman,
         EngineName::Containerd,
         EngineName::Nerdctl,
+        EngineName::Crio,
         EngineName::Oci,
         EngineName::Lxc,
         EngineName::Machine,
@@ -115,6 +118,7 @@ impl EngineName {
             EngineName::Podman => "podman",
             EngineName::Containerd => "containerd",
             EngineName::Nerdctl => "nerdctl",
+            EngineName::Crio => "crio",
             EngineName::Oci => "oci",
             EngineName::Lxc => "lxc",
             EngineName::Machine => "machine",
@@ -178,7 +182,7 @@ pub enum TargetError {
 }
 
 const KINDS: &str =
-    "docker, podman, containerd, nerdctl, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
+    "docker, podman, containerd, nerdctl, crio, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
 
 impl FromStr for Target {
     type Err = TargetError;

@@ -1,0 +1,234 @@
+//! Kubernetes as the annotations of containers' OCI configurations tell it: who is a pod's sandbox, who is a
+//! container in it. containerd and CRI-O say the same in different words; what a user asks for, and which of
+//! several generations is meant, is the same for both.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::{Container, EngineError, Pod, State, state};
+use crate::target::Name;
+
+/// The annotations of an OCI configuration.
+pub(super) type Annotations = BTreeMap<String, String>;
+
+/// What a container is to Kubernetes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Role {
+    /// Whether it is the sandbox, which holds the pod's namespaces.
+    pub is_sandbox: bool,
+    /// The container's name in the pod; none for a sandbox.
+    pub container: Option<String>,
+    /// The ID of its sandbox; a sandbox's own.
+    pub sandbox_id: Option<String>,
+    /// The pod's name.
+    pub pod: Option<String>,
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The image as it was asked for.
+    pub image: Option<String>,
+}
+
+/// How one CRI implementation says what a container is to Kubernetes; `None`: it is nothing to it.
+pub(super) type Dialect = fn(&Annotations) -> Option<Role>;
+
+/// A container's directory with its `config.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bundle {
+    /// The partition that it is in, where the engine has such.
+    pub within: String,
+    /// The whole ID.
+    pub id: String,
+    /// Where its files are.
+    pub directory: PathBuf,
+}
+
+/// Bundles, and the words in which their annotations are written.
+#[derive(Debug)]
+pub(super) struct Bundles {
+    /// All there are.
+    pub all: Vec<Bundle>,
+    /// How to read them.
+    pub dialect: Dialect,
+}
+
+/// What was meant, and what could not be read on the way: another container's damaged file is no reason to
+/// deny one that was found, but it is one to doubt that there is none.
+#[derive(Debug, Default)]
+pub(super) struct Meant<'a> {
+    pub hits: Vec<(&'a Bundle, Option<Role>)>,
+    pub troubles: Vec<EngineError>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    annotations: Option<Annotations>,
+}
+
+impl Bundles {
+    /// Those whose ID begins with `name`, and containers of Kubernetes that are called so.
+    pub(super) fn named(&self, name: &Name) -> Meant<'_> {
+        let name = name.as_str();
+        // A container's name in a pod has at most 63 characters (RFC 1123 label), a whole ID 64.
+        let is_whole_id = name.len() == 64;
+        let mut meant = Meant::default();
+        for bundle in &self.all {
+            if bundle.id.starts_with(name) {
+                // Its annotations only adorn it.
+                meant.hits.push((bundle, self.role(bundle).ok().flatten()));
+            } else if !is_whole_id {
+                meant.add_if(bundle, self.role_if(bundle, name), |role| {
+                    role.container.as_deref() == Some(name)
+                });
+            }
+        }
+        meant
+    }
+
+    /// The sandboxes of that pod, or the containers of that name in it.
+    pub(super) fn in_pod(&self, namespace: Option<&Name>, pod: &Name, container: Option<&Name>) -> Meant<'_> {
+        let same_pod = |role: &Role| {
+            role.pod.as_deref() == Some(pod.as_str())
+                && namespace.is_none_or(|namespace| role.namespace.as_deref() == Some(namespace.as_str()))
+        };
+        let mut sandboxes = Meant::default();
+        for bundle in &self.all {
+            let role = self.role_if(bundle, pod.as_str());
+            sandboxes.add_if(bundle, role, |role| role.is_sandbox && same_pod(role));
+        }
+        let Some(container) = container else { return sandboxes };
+        let ids: HashSet<&str> = sandboxes.hits.iter().map(|(bundle, _)| bundle.id.as_str()).collect();
+        let mut members = self.members(&ids, container.as_str(), same_pod);
+        members.troubles.extend(sandboxes.troubles);
+        members
+    }
+
+    /// The containers of these sandboxes, of which `same_pod` may know too by their own annotations.
+    fn members(
+        &self,
+        sandboxes: &HashSet<&str>,
+        container: &str,
+        same_pod: impl Fn(&Role) -> bool,
+    ) -> Meant<'_> {
+        let mut members = Meant::default();
+        for bundle in &self.all {
+            members.add_if(bundle, self.role_if(bundle, container), |role| {
+                let known = role.sandbox_id.as_deref().is_some_and(|id| sandboxes.contains(id));
+                !role.is_sandbox && role.container.as_deref() == Some(container) && (known || same_pod(role))
+            });
+        }
+        members
+    }
+
+    /// All containers of the pods that these sandboxes hold.
+    pub(super) fn inhabitants(&self, sandboxes: &[(&Bundle, Option<Role>)]) -> Vec<(&Bundle, Option<Role>)> {
+        let ids: HashSet<&str> = sandboxes.iter().map(|(bundle, _)| bundle.id.as_str()).collect();
+        let roles = self.all.iter().filter_map(|bundle| Some((bundle, self.role(bundle).ok()??)));
+        let inside = |role: &Role| role.sandbox_id.as_deref().is_some_and(|id| ids.contains(id));
+        roles.filter(|(_, role)| !role.is_sandbox && inside(role)).map(|(b, role)| (b, Some(role))).collect()
+    }
+
+    /// What the bundle is to Kubernetes.
+    ///
+    /// # Errors
+    /// As [`state::json`].
+    pub(super) fn role(&self, bundle: &Bundle) -> Result<Option<Role>, EngineError> {
+        let file = bundle.directory.join("config.json");
+        let config = state::json::<Config>(&file)?;
+        Ok(self.of(config))
+    }
+
+    /// The same, without a parse when `word` is not in the file: engines write names as they are.
+    fn role_if(&self, bundle: &Bundle, word: &str) -> Result<Option<Role>, EngineError> {
+        let file = bundle.directory.join("config.json");
+        match state::read(&file)? {
+            Some(bytes) if state::mentions(&bytes, word) => {
+                let config = serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
+                Ok(self.of(Some(config)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn of(&self, config: Option<Config>) -> Option<Role> {
+        (self.dialect)(&config?.annotations?)
+    }
+
+    /// The pod that a container of this role is in. Containers that lack its name say whose sandbox is theirs.
+    pub(super) fn pod(&self, bundle: &Bundle, role: &Role) -> Option<Pod> {
+        let named = |role: &Role, is_sandbox| {
+            let (name, namespace) = (role.pod.clone()?, role.namespace.clone().unwrap_or_default());
+            Some(Pod { namespace, name, is_sandbox })
+        };
+        let sandbox = || {
+            let id = role.sandbox_id.as_deref()?;
+            let same = |other: &&Bundle| other.within == bundle.within && other.id == id;
+            named(&self.role(self.all.iter().find(same)?).ok()??, false)
+        };
+        match (&role.pod, &role.namespace) {
+            (Some(_), Some(_)) => named(role, role.is_sandbox),
+            _ => sandbox().or_else(|| named(role, role.is_sandbox)),
+        }
+    }
+}
+
+impl<'a> Meant<'a> {
+    fn add_if(
+        &mut self,
+        bundle: &'a Bundle,
+        role: Result<Option<Role>, EngineError>,
+        wanted: impl FnOnce(&Role) -> bool,
+    ) {
+        match role {
+            Ok(Some(role)) if wanted(&role) => self.hits.push((bundle, Some(role))),
+            Ok(_) => {}
+            Err(trouble) => self.troubles.push(trouble),
+        }
+    }
+
+    /// Every hit made a container, those that are gone by now left out.
+    ///
+    /// # Errors
+    /// Of the first hit that cannot be made one; without any hit, the first trouble.
+    pub(super) fn containers(
+        self,
+        make: impl Fn(&Bundle, Option<&Role>) -> Result<Option<Container>, EngineError>,
+    ) -> Result<Vec<Container>, EngineError> {
+        let made = self.hits.iter().filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
+        let made = made.collect::<Result<Vec<_>, _>>()?;
+        match self.troubles.into_iter().next() {
+            Some(trouble) if made.is_empty() => Err(trouble),
+            _ => Ok(made),
+        }
+    }
+}
+
+/// What is meant where Kubernetes made a container again: state of earlier runs stays for a while next to
+/// the run of today. Of those with one name in one pod the ones that have a process are meant; when none
+/// has, the one that was started last.
+pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
+    let key = |container: &Container| {
+        container.pod.as_ref().map(|pod| (pod.namespace.clone(), pod.name.clone(), container.name.clone()))
+    };
+    let mut best: HashMap<_, (bool, _)> = HashMap::new();
+    let rank = |container: &Container| (container.pid.is_some(), container.started_at);
+    for container in &containers {
+        let rank = rank(container);
+        best.entry(key(container)).and_modify(|best| *best = rank.max(*best)).or_insert(rank);
+    }
+    let is_meant = |container: &Container| match best.get(&key(container)) {
+        Some((true, _)) => container.pid.is_some(),
+        Some(best) => rank(container) == *best,
+        None => true,
+    };
+    containers.into_iter().filter(|container| container.pod.is_none() || is_meant(container)).collect()
+}
+
+/// Whom a pod without a sandbox process is entered through: CRI-O makes none for a pod that can do without
+/// (its `drop_infra_ctr`). Every container of a pod is in the pod's network; the first by name that runs is
+/// taken.
+pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {
+    inhabitants.sort_by(|a, b| a.name.cmp(&b.name));
+    inhabitants.into_iter().find(|container| container.pid.is_some() && container.state != State::Exited)
+}

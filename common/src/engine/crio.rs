@@ -1,0 +1,157 @@
+//! CRI-O's pods and containers: from their bundles, which lie where Podman's do. Which of the two made one,
+//! its annotations say.
+
+use nix::unistd::Pid;
+use serde::Deserialize;
+
+use super::cri::{self, Annotations, Bundle, Bundles, Role};
+use super::realm::Realm;
+use super::runtime;
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, api, state};
+
+const ENGINE: EngineName = EngineName::Crio;
+
+/// Where the storage library keeps containers, below `/run` and below `/var/lib`.
+const CONTAINERS: &str = "containers/storage/overlay-containers";
+
+/// The CRI-O of one realm.
+pub(super) struct Crio {
+    realm: Realm,
+}
+
+/// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Runs {
+    status: Option<String>,
+    started: Option<String>,
+    finished: Option<String>,
+    exit_code: Option<i64>,
+    init_pid: Option<i32>,
+    init_start_time: Option<String>,
+}
+
+impl Crio {
+    pub(super) fn new(realm: &Realm) -> Self {
+        Crio { realm: realm.clone() }
+    }
+
+    /// Every bundle there is, Podman's among them.
+    fn bundles(&self) -> Result<Bundles, EngineError> {
+        let directory = self.realm.run.join(CONTAINERS);
+        if !directory.exists() {
+            return Err(EngineError::Absent {
+                engine: ENGINE,
+                socket: self.realm.run.join("crio/crio.sock"),
+            });
+        }
+        let ids = state::words(&directory)?.into_iter();
+        let bundle = |id: crate::target::Name| Bundle {
+            within: String::new(),
+            directory: directory.join(id.as_str()).join("userdata"),
+            id: id.to_string(),
+        };
+        Ok(Bundles { all: ids.map(bundle).collect(), dialect: role })
+    }
+
+    /// `None` for a container that is Podman's, or gone.
+    fn container(
+        &self,
+        bundles: &Bundles,
+        bundle: &Bundle,
+        role: Option<&Role>,
+    ) -> Result<Option<Container>, EngineError> {
+        let Some(role) = role else { return Ok(None) };
+        let pid = state::number(&bundle.directory.join("pidfile"))?.filter(|pid| *pid > 0).map(Pid::from_raw);
+        let runs = self.realm.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
+        let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
+        let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
+        let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
+        let (pid, now) = runtime::what_became_of(pid, ticks);
+        let now = match runs.status.as_deref() {
+            Some("created") if now == State::Running => State::Created,
+            Some("paused") if now == State::Running => State::Paused,
+            Some("stopped") if pid.is_none() => State::Exited,
+            _ => now,
+        };
+        let pod = bundles.pod(bundle, role);
+        let of_pod = pod.as_ref().filter(|_| role.is_sandbox).map(|pod| pod.name.clone());
+        Ok(Some(Container {
+            name: role.container.clone().or(of_pod).unwrap_or_else(|| bundle.id.clone()),
+            pid,
+            exit_code: runs.exit_code.filter(|_| now == State::Exited),
+            started_at: runs.started.as_deref().and_then(api::time),
+            finished_at: runs.finished.as_deref().and_then(api::time),
+            image: role.image.clone(),
+            pod,
+            state: now,
+            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.realm.owner) },
+            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
+        }))
+    }
+}
+
+impl Engine for Crio {
+    fn name(&self) -> EngineName {
+        ENGINE
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let bundles = self.bundles()?;
+        let make = |bundle: &Bundle, role: Option<&Role>| self.container(&bundles, bundle, role);
+        let (namespace, pod, container) = match *asked {
+            Asked::Name { within: None, name } => {
+                return Ok(cri::latest(bundles.named(name).containers(make)?));
+            }
+            Asked::Name { .. } => return Ok(vec![]),
+            Asked::Pod { namespace, pod, container } => (namespace, pod, container),
+        };
+        let meant = bundles.in_pod(namespace, pod, container);
+        let sandboxes = meant.hits.clone();
+        let found = cri::latest(meant.containers(make)?);
+        if container.is_some() || found.iter().any(|sandbox| sandbox.pid.is_some()) {
+            return Ok(found);
+        }
+        let inside = bundles.inhabitants(&sandboxes).into_iter();
+        let inside = inside.filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
+        Ok(cri::stand_in(inside.collect::<Result<_, _>>()?).map_or(found, |one| vec![one]))
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        let bundles = self.bundles()?;
+        let mut containers = Vec::new();
+        for bundle in &bundles.all {
+            // What cannot be read is as likely Podman's.
+            let Ok(Some(role)) = bundles.role(bundle) else { continue };
+            let made = self.container(&bundles, bundle, Some(&role));
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            containers.extend(made.unwrap_or_else(|_| Some(damaged())));
+        }
+        Ok(containers)
+    }
+}
+
+/// CRI-O's annotations (`internal/annotations`, before `pkg/annotations`). Only sandboxes have the pod's name
+/// and namespace; a container has its name in the metadata that the kubelet sent, and its pod's in labels.
+fn role(annotations: &Annotations) -> Option<Role> {
+    let of =
+        |key: &str| annotations.get(&format!("io.kubernetes.cri-o.{key}")).filter(|text| !text.is_empty());
+    let is_sandbox = of("ContainerType")? == "sandbox";
+    let inside = |key: &str| -> Annotations {
+        let object = of(key).and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let pairs = object.as_ref().and_then(serde_json::Value::as_object).into_iter().flatten();
+        pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    };
+    let (metadata, labels) = (inside("Metadata"), inside("Labels"));
+    let label = |key: &str| labels.get(&format!("io.kubernetes.{key}")).cloned();
+    let container =
+        || of("ContainerName").or_else(|| metadata.get("name")).cloned().or_else(|| label("container.name"));
+    Some(Role {
+        is_sandbox,
+        container: (!is_sandbox).then(container).flatten(),
+        sandbox_id: of("SandboxID").cloned(),
+        pod: of("KubeName").cloned().or_else(|| label("pod.name")),
+        namespace: of("Namespace").cloned().or_else(|| label("pod.namespace")),
+        image: of("ImageName").or_else(|| of("Image")).cloned(),
+    })
+}

@@ -1,0 +1,242 @@
+//! What Docker keeps on disk: `containers/ID/config.v2.json` below its data root says what the daemon last
+//! knew, containerd's `init.pid` and the runtime's own state below `/run` say which process there is now.
+//!
+//! Formats: moby `container/container.go`, `container/state.go`; containerd `core/runtime/v2/bundle.go`.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::unistd::{Pid, Uid};
+use serde::Deserialize;
+
+use super::super::either::Disk;
+use super::super::realm::{Realm, rooted};
+use super::super::runtime::{self, Record};
+use super::super::{Container, EngineError, Proof, Source, State, api, state};
+use super::ENGINE;
+use crate::target::Name;
+
+/// Where containerd keeps a bundle for each of Docker's running containers.
+const BUNDLES: &str = "io.containerd.runtime.v2.task/moby";
+
+/// One Docker's state.
+pub(in super::super) struct DockerDisk {
+    owner: Uid,
+    run: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+}
+
+/// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct DaemonConfig {
+    #[serde(alias = "graph")]
+    data_root: Option<PathBuf>,
+    exec_root: Option<PathBuf>,
+}
+
+/// Where a daemon's things are.
+struct Places {
+    /// One directory for each container, named after its ID.
+    containers: PathBuf,
+    /// Where bundles are: containerd's, Docker's own one or the system's.
+    bundles: [PathBuf; 2],
+    /// The states of the runtimes that Docker uses, `runtime-runc` for one.
+    runtimes: PathBuf,
+}
+
+/// `config.v2.json`, as far as we need it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(rename = "ID")]
+    id: String,
+    name: String,
+    state: ConfigState,
+    config: Option<ImageConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageConfig {
+    image: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConfigState {
+    running: bool,
+    paused: bool,
+    restarting: bool,
+    #[serde(default)]
+    removal_in_progress: bool,
+    #[serde(default)]
+    dead: bool,
+    exit_code: i64,
+    started_at: String,
+    finished_at: String,
+}
+
+impl DockerDisk {
+    pub(super) fn of(realm: &Realm) -> Self {
+        DockerDisk {
+            owner: realm.owner,
+            run: realm.run.clone(),
+            config: realm.config.join("docker/daemon.json"),
+            data: realm.data.join("docker"),
+        }
+    }
+
+    fn places(&self) -> Result<Places, EngineError> {
+        let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
+        let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), rooted);
+        Ok(Places {
+            containers: config.data_root.map_or_else(|| self.data.clone(), rooted).join("containers"),
+            bundles: [
+                exec_root.join("containerd/daemon").join(BUNDLES),
+                self.run.join("containerd").join(BUNDLES),
+            ],
+            runtimes: exec_root,
+        })
+    }
+
+    /// Every container that has a directory and is chosen by its ID or, where that does not choose it, by
+    /// what is in its file.
+    fn chosen(
+        &self,
+        by_id: impl Fn(&str) -> bool,
+        by_content: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Vec<Container>>, EngineError> {
+        let places = self.places()?;
+        let mut found = Vec::new();
+        for name in state::names(&places.containers)? {
+            let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
+            let file = places.config(id);
+            let Some(bytes) = state::read(&file)? else { continue };
+            if by_id(id) || by_content(&bytes) {
+                found.push(self.container(&places, id, &file, &bytes)?);
+            }
+        }
+        Ok((!found.is_empty() || places.containers.is_dir()).then_some(found))
+    }
+
+    fn container(
+        &self,
+        places: &Places,
+        id: &str,
+        file: &Path,
+        bytes: &[u8],
+    ) -> Result<Container, EngineError> {
+        let config: Config = serde_json::from_slice(bytes).map_err(|error| state::wrong(file, error))?;
+        if config.id != id {
+            return Err(state::wrong(file, "is another container's"));
+        }
+        let init = if config.state.running { places.first_process(id)? } else { None };
+        let (known, has_process) = (config.state.known(), init.is_some());
+        // The daemon died, and could not write down how this run ended.
+        let ended_unseen = matches!(known, State::Running | State::Paused) && !has_process;
+        let state = if ended_unseen { State::Exited } else { known };
+        Ok(Container {
+            engine: ENGINE,
+            id: config.id,
+            name: config.name.trim_start_matches('/').to_owned(),
+            pid: init.as_ref().map(|(pid, _)| *pid),
+            exit_code: Some(config.state.exit_code).filter(|_| state.has_ended() && !ended_unseen),
+            started_at: api::time(&config.state.started_at),
+            finished_at: time_unless(ended_unseen, &config.state.finished_at),
+            image: config.config.and_then(|config| config.image),
+            source: Source::State,
+            pod: None,
+            proof: Proof {
+                start_time_ticks: init.and_then(|(_, ticks)| ticks),
+                ..Proof::word_of(self.owner)
+            },
+            state,
+        })
+    }
+}
+
+impl Disk for DockerDisk {
+    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
+        let name = name.as_str();
+        if state::is_id(name) {
+            let found = self.as_inspected(name)?.into_iter().collect::<Vec<_>>();
+            return Ok((!found.is_empty() || self.places()?.containers.is_dir()).then_some(found));
+        }
+        // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
+        let needle = format!("\"/{name}\"");
+        let found = self.chosen(|id| id.starts_with(name), |bytes| state::mentions(bytes, &needle))?;
+        Ok(found.map(|found| found.into_iter().filter(|hit| is_meant(name, hit)).collect()))
+    }
+
+    fn list(&self) -> Result<Option<Vec<Container>>, EngineError> {
+        self.chosen(|_| true, |_| true)
+    }
+
+    fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        if !state::is_id(id) {
+            return Ok(None);
+        }
+        let places = self.places()?;
+        let file = places.config(id);
+        let Some(bytes) = state::read(&file)? else { return Ok(None) };
+        self.container(&places, id, &file, &bytes).map(Some)
+    }
+}
+
+impl Places {
+    fn config(&self, id: &str) -> PathBuf {
+        self.containers.join(id).join("config.v2.json")
+    }
+
+    /// The first process and, where the runtime says so, when it started. containerd removes the bundle, and
+    /// the runtime its state, when that process has ended: without a bundle there is none, whatever the
+    /// daemon wrote last.
+    fn first_process(&self, id: &str) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
+        for bundles in &self.bundles {
+            let Some(pid) = state::number(&bundles.join(id).join("init.pid"))?.filter(|pid| *pid > 0) else {
+                continue;
+            };
+            // The bundle's number is older than the runtime's while the container starts again.
+            return Ok(Some(match self.runtime(id)? {
+                Some(record) => (record.pid.unwrap_or(Pid::from_raw(pid)), record.start_time_ticks),
+                None => (Pid::from_raw(pid), None),
+            }));
+        }
+        Ok(None)
+    }
+
+    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
+        for name in state::names(&self.runtimes)? {
+            if name.as_encoded_bytes().starts_with(b"runtime-")
+                && let Some(record) = runtime::read(&self.runtimes.join(name).join("moby").join(id))?
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl ConfigState {
+    /// In the order in which the daemon asks itself (moby `State.StateString`).
+    fn known(&self) -> State {
+        match self {
+            ConfigState { running: true, paused: true, .. } => State::Paused,
+            ConfigState { running: true, restarting: true, .. } => State::Restarting,
+            ConfigState { running: true, .. } => State::Running,
+            ConfigState { removal_in_progress: true, .. } | ConfigState { dead: true, .. } => State::Dead,
+            never if api::time(&never.started_at).is_none() => State::Created,
+            _ => State::Exited,
+        }
+    }
+}
+
+fn time_unless(unknown: bool, text: &str) -> Option<Timestamp> {
+    if unknown { None } else { api::time(text) }
+}
+
+fn is_meant(name: &str, hit: &Container) -> bool {
+    hit.name == name || hit.id.starts_with(name)
+}

@@ -1,0 +1,110 @@
+//! An engine that speaks Docker's API and keeps its state on disk: the API is asked first and, where that
+//! does not answer as it should, the disk is read.
+
+use std::os::fd::OwnedFd;
+
+use super::api::Api;
+use super::{Asked, Container, Engine, EngineError, EngineName};
+use crate::target::Name;
+
+/// What an engine keeps on disk.
+pub(super) trait Disk {
+    /// All containers of that name or ID, and all whose ID begins with it; `None` when there is no state of
+    /// this engine at all.
+    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError>;
+
+    /// All containers; `None` when there is no state of this engine at all.
+    fn list(&self) -> Result<Option<Vec<Container>>, EngineError>;
+
+    /// The container with this ID as the API would describe it; `None` when it is not there, or the disk
+    /// does not tell all that the API does.
+    fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError>;
+}
+
+/// Such an engine, not yet asked anything.
+pub(super) struct Either<D> {
+    pub engine: EngineName,
+    /// Where its API is, or why we do not know.
+    pub api: Result<Api, EngineError>,
+    /// Its state, where we know which state belongs to that API.
+    pub disk: Option<D>,
+}
+
+impl<D: Disk> Engine for Either<D> {
+    fn name(&self) -> EngineName {
+        self.engine
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+        self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        self.or_disk(|api| self.list_from_api(api), Disk::list)
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.api.as_ref().ok()?.events()
+    }
+}
+
+impl<D: Disk> Either<D> {
+    fn or_disk(
+        &self,
+        api: impl FnOnce(&Api) -> Result<Vec<Container>, EngineError>,
+        disk: impl FnOnce(&D) -> Result<Option<Vec<Container>>, EngineError>,
+    ) -> Result<Vec<Container>, EngineError> {
+        let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
+            Ok(containers) => return Ok(containers),
+            Err(error) => error,
+        };
+        match (self.disk.as_ref().map(disk), error) {
+            (Some(Ok(Some(containers))), _) => Ok(containers),
+            // It is here, and we are not let in: nobody may conclude that there is no such container.
+            (Some(Err(unreadable)), EngineError::Absent { .. }) => Err(unreadable),
+            (_, error) => Err(error),
+        }
+    }
+
+    /// The list tells which containers there are, and what they do; the rest is on disk, at a tenth of the
+    /// cost of inspecting each. Where both disagree, one is older: then the engine is asked.
+    fn list_from_api(&self, api: &Api) -> Result<Vec<Container>, EngineError> {
+        let mut containers = Vec::new();
+        for listed in api.list("")? {
+            let from_disk = self.disk.as_ref().and_then(|disk| disk.as_inspected(&listed.id).ok().flatten());
+            match from_disk.filter(|container| Some(container.state) == listed.state) {
+                Some(container) => {
+                    containers.push(Container { source: super::Source::Api, ..container });
+                }
+                // One that is removed meanwhile was not there.
+                None => containers.extend(known(api.inspect(&listed.id))?),
+            }
+        }
+        Ok(containers)
+    }
+}
+
+fn from_api(api: &Api, name: &Name) -> Result<Vec<Container>, EngineError> {
+    match known(api.inspect(name.as_str())) {
+        // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
+        Err(refused @ EngineError::Refused { .. }) => {
+            match api.list(name.as_str()).unwrap_or_default().as_slice() {
+                [] | [_] => Err(refused),
+                several => {
+                    let inspected = several.iter().map(|listed| known(api.inspect(&listed.id)));
+                    Ok(inspected.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+                }
+            }
+        }
+        result => Ok(result?.into_iter().collect()),
+    }
+}
+
+fn known(result: Result<Container, EngineError>) -> Result<Option<Container>, EngineError> {
+    match result {
+        Ok(container) => Ok(Some(container)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

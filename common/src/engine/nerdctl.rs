@@ -1,0 +1,173 @@
+//! nerdctl's names for containerd's containers (nerdctl, `docs/dir.md`): below `/var/lib/nerdctl/ADDRHASH`,
+//! the file `names/NAMESPACE/NAME` holds the ID, and the directory `containers/NAMESPACE/ID` is there for
+//! each container, with a process or without.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::containerd::Containerd;
+use super::realm::Realm;
+use super::{Asked, Container, Engine, EngineError, EngineName, State, api, state};
+use crate::target::Name;
+
+const ENGINE: EngineName = EngineName::Nerdctl;
+
+/// nerdctl's containers in one realm.
+pub(super) struct Nerdctl {
+    realm: Realm,
+    names: Names,
+}
+
+/// nerdctl's names in one realm.
+pub(super) struct Names {
+    data: PathBuf,
+}
+
+impl Names {
+    pub(super) fn of(realm: &Realm) -> Self {
+        Names { data: realm.data.join("nerdctl") }
+    }
+
+    /// The name of every container, by its namespace and ID.
+    ///
+    /// # Errors
+    /// Of a directory that cannot be read; a file that holds no ID names nothing.
+    pub(super) fn all(&self) -> Result<HashMap<(String, String), String>, EngineError> {
+        let mut names = HashMap::new();
+        for store in self.stores()? {
+            for within in state::words(&store.join("names"))? {
+                for (name, id) in names_in(&store, within.as_str())? {
+                    names.insert((within.to_string(), id), name);
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The container as nerdctl's own, under the name it has there, if it has one.
+    ///
+    /// # Errors
+    /// As [`Names::all`].
+    pub(super) fn adorn(&self, within: &str, container: Container) -> Result<Container, EngineError> {
+        for store in self.stores()? {
+            if let Some((name, _)) = names_in(&store, within)?.into_iter().find(|(_, id)| *id == container.id)
+            {
+                return Ok(Container { engine: ENGINE, name, ..container });
+            }
+        }
+        Ok(container)
+    }
+
+    /// One for each containerd, named after its address.
+    fn stores(&self) -> Result<Vec<PathBuf>, EngineError> {
+        Ok(state::words(&self.data)?.iter().map(|hash| self.data.join(hash.as_str())).collect())
+    }
+}
+
+fn names_in(store: &Path, within: &str) -> Result<Vec<(String, String)>, EngineError> {
+    let directory = store.join("names").join(within);
+    let named = |name: Name| Some((name.to_string(), id_of(&directory, &name).ok()??));
+    Ok(state::words(&directory)?.into_iter().filter_map(named).collect())
+}
+
+/// Whom the name is given to.
+fn id_of(directory: &Path, name: &Name) -> Result<Option<String>, EngineError> {
+    let file = directory.join(name.as_str());
+    let Some(bytes) = state::read(&file)? else { return Ok(None) };
+    let id = String::from_utf8_lossy(&bytes);
+    match id.trim() {
+        // nerdctl itself has left such files behind (its issue 3351), and takes the name for free.
+        "" => Ok(None),
+        id => match id.parse::<Name>() {
+            Ok(id) => Ok(Some(id.to_string())),
+            Err(_) => Err(state::wrong(&file, "holds no container ID")),
+        },
+    }
+}
+
+impl Nerdctl {
+    pub(super) fn new(realm: &Realm) -> Self {
+        Nerdctl { realm: realm.clone(), names: Names::of(realm) }
+    }
+
+    fn stores(&self) -> Result<Vec<PathBuf>, EngineError> {
+        match self.names.stores()? {
+            none if none.is_empty() => {
+                Err(EngineError::Absent { engine: ENGINE, socket: self.names.data.clone() })
+            }
+            stores => Ok(stores),
+        }
+    }
+
+    fn container(
+        &self,
+        store: &Path,
+        within: &str,
+        id: &str,
+        name: String,
+    ) -> Result<Container, EngineError> {
+        let task = match Containerd::new(&self.realm).of_id(within, id) {
+            Err(EngineError::Absent { .. }) => None,
+            task => task?,
+        };
+        let container = task.unwrap_or_else(|| self.without_task(store, within, id));
+        Ok(Container { engine: ENGINE, name, ..container })
+    }
+
+    /// One that has no process: whether it ever had one, nerdctl's hooks wrote down.
+    fn without_task(&self, store: &Path, within: &str, id: &str) -> Container {
+        let file = store.join("containers").join(within).join(id).join("lifecycle.json");
+        let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
+        let started_at = lifecycle.started_at.as_deref().and_then(api::time);
+        let state = if started_at.is_some() { State::Exited } else { State::Created };
+        Container { state, started_at, ..Container::unknown(ENGINE, id, self.realm.owner) }
+    }
+}
+
+/// nerdctl, `pkg/ocihook/state/state.go`.
+#[derive(Default, Deserialize)]
+struct Lifecycle {
+    started_at: Option<String>,
+}
+
+impl Engine for Nerdctl {
+    fn name(&self) -> EngineName {
+        ENGINE
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let Asked::Name { within, name } = asked else { return Ok(vec![]) };
+        let mut found = Vec::new();
+        for store in self.stores()? {
+            let namespaces = state::words(&store.join("names"))?;
+            for namespace in namespaces.iter().filter(|one| within.is_none_or(|within| within == *one)) {
+                let namespace = namespace.as_str();
+                if let Some(id) = id_of(&store.join("names").join(namespace), name)? {
+                    found.push(self.container(&store, namespace, &id, name.to_string())?);
+                }
+                let ids = state::words(&store.join("containers").join(namespace))?;
+                for id in ids.iter().filter(|id| id.as_str().starts_with(name.as_str())) {
+                    let container = self.container(&store, namespace, id.as_str(), id.to_string())?;
+                    found.push(self.names.adorn(namespace, container)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        let mut containers = Vec::new();
+        for store in self.stores()? {
+            for within in state::words(&store.join("names"))? {
+                for (name, id) in names_in(&store, within.as_str())? {
+                    let container = self.container(&store, within.as_str(), &id, name.clone());
+                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.realm.owner) };
+                    containers.push(container.unwrap_or_else(|_| damaged()));
+                }
+            }
+        }
+        Ok(containers)
+    }
+}

@@ -1,0 +1,79 @@
+//! OCI runtimes without an engine that we know: runc, crun and youki, driven by hand or by something else.
+//! A container's ID is its only name, and that of its state directory.
+
+use std::path::{Path, PathBuf};
+
+use super::realm::Realm;
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime, state};
+
+const ENGINE: EngineName = EngineName::Oci;
+
+/// The runtimes that keep their state in `/run/NAME`, or `$XDG_RUNTIME_DIR/NAME` for an ordinary user.
+const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
+
+/// The runtimes of one realm.
+pub(super) struct Oci {
+    realm: Realm,
+}
+
+impl Oci {
+    pub(super) fn new(realm: &Realm) -> Self {
+        Oci { realm: realm.clone() }
+    }
+
+    /// The directories of containers that there are.
+    fn roots(&self) -> Result<Vec<PathBuf>, EngineError> {
+        let mut roots: Vec<PathBuf> = RUNTIMES.map(|name| self.realm.run.join(name)).into();
+        if self.realm.is_system() {
+            // crun follows XDG_RUNTIME_DIR even when it is root who has logged in.
+            roots.push(self.realm.run.join("user/0/crun"));
+        }
+        roots.retain(|root| root.exists());
+        match roots.is_empty() {
+            true => Err(EngineError::Absent { engine: ENGINE, socket: self.realm.run.join("runc") }),
+            false => Ok(roots),
+        }
+    }
+
+    /// `None` when there is no state of a container in that directory, or none any more.
+    fn container(&self, directory: &Path, id: &str) -> Result<Option<Container>, EngineError> {
+        let Some(record) = runtime::read(directory)? else { return Ok(None) };
+        Ok(Some(Container {
+            pid: record.pid,
+            state: record.state,
+            started_at: record.created.filter(|_| record.state != State::Created),
+            proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.realm.owner) },
+            ..Container::unknown(ENGINE, id, self.realm.owner)
+        }))
+    }
+}
+
+impl Engine for Oci {
+    fn name(&self) -> EngineName {
+        ENGINE
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let Asked::Name { within: None, .. } = asked else { return Ok(vec![]) };
+        let mut found = Vec::new();
+        for root in self.roots()? {
+            for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
+                found.extend(self.container(&root.join(id.as_str()), id.as_str())?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        let mut containers = Vec::new();
+        for root in self.roots()? {
+            for id in state::words(&root)? {
+                // Asking for one that is damaged by its ID says why.
+                let made = self.container(&root.join(id.as_str()), id.as_str());
+                let damaged = || Container::unknown(ENGINE, id.as_str(), self.realm.owner);
+                containers.extend(made.unwrap_or_else(|_| Some(damaged())));
+            }
+        }
+        Ok(containers)
+    }
+}

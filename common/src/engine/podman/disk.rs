@@ -1,0 +1,221 @@
+//! What Podman keeps on disk: containers/storage's `containers.json` says which containers there are, conmon
+//! and the runtime below `/run` say which of them run.
+//!
+//! What a container does, and how it ended, is in Podman's own database, which we do not read: the state is
+//! told from what is there while a container runs, and exit codes only while conmon's exit file is there.
+//! Formats: containers/storage `containers.go`; libpod `oci_conmon_common.go`; conmon(8).
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::unistd::{Pid, Uid};
+use serde::Deserialize;
+
+use super::super::either::Disk;
+use super::super::realm::Realm;
+use super::super::runtime::{self, Record};
+use super::super::{Container, EngineError, Proof, Source, State, state};
+use super::ENGINE;
+use crate::target::Name;
+
+/// One user's Podman.
+pub(in super::super) struct PodmanDisk {
+    owner: Uid,
+    /// containers/storage's graph root, which stays.
+    storage: PathBuf,
+    /// Its run root, which is gone at boot.
+    run: PathBuf,
+    /// Where conmon leaves a file with the exit code until Podman has read it.
+    exits: PathBuf,
+    /// Where runtimes keep their own state.
+    runtimes: [PathBuf; 2],
+}
+
+/// One entry of `containers.json`.
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    metadata: String,
+}
+
+/// What Podman notes in an entry. CRI-O, which may share the storage, notes its pod as well, and Buildah
+/// nothing of the kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    name: String,
+    image_name: Option<String>,
+    #[serde(default)]
+    pod_id: String,
+}
+
+/// What is known of a container's run.
+#[derive(Default)]
+struct Life {
+    state: Option<State>,
+    pid: Option<Pid>,
+    start_time_ticks: Option<u64>,
+    exit_code: Option<i64>,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl PodmanDisk {
+    pub(super) fn of(realm: &Realm) -> Self {
+        // As containers-storage.conf(5) has the run roots: a rootless one lacks the last part.
+        let run = realm.run.join(if realm.is_system() { "containers/storage" } else { "containers" });
+        PodmanDisk {
+            owner: realm.owner,
+            storage: realm.data.join("containers/storage"),
+            run,
+            exits: realm.run.join(if realm.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
+            runtimes: ["runc", "crun"].map(|runtime| realm.run.join(runtime)),
+        }
+    }
+
+    /// The containers in every list that holds `needle`, and that `chosen` chooses.
+    fn chosen(
+        &self,
+        needle: &str,
+        chosen: impl Fn(&Entry, &str) -> bool,
+    ) -> Result<Option<Vec<Container>>, EngineError> {
+        let mut found: Option<Vec<Container>> = None;
+        // The graph driver's name is in the directory's: overlay-containers, vfs-containers.
+        for driver in self.drivers()? {
+            let (kept, running) = (self.storage.join(&driver), self.run.join(&driver));
+            let lists = [
+                kept.join("containers.json"),
+                kept.join("volatile-containers.json"),
+                running.join("volatile-containers.json"),
+            ];
+            for list in lists {
+                let Some(bytes) = state::read(&list)? else { continue };
+                let found = found.get_or_insert_default();
+                if !state::mentions(&bytes, needle) {
+                    continue;
+                }
+                let entries: Vec<Entry> =
+                    serde_json::from_slice(&bytes).map_err(|error| state::wrong(&list, error))?;
+                for entry in entries {
+                    let Some(metadata) = podmans(&entry) else { continue };
+                    let name = entry.names.first().unwrap_or(&metadata.name);
+                    if state::is_id(&entry.id) && chosen(&entry, name) {
+                        let life = self.life(&kept.join(&entry.id), &running.join(&entry.id), &entry.id)?;
+                        let name = name.clone();
+                        found.push(self.container(entry.id, name, metadata.image_name, life));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn drivers(&self) -> Result<Vec<OsString>, EngineError> {
+        let mut names = state::names(&self.storage)?;
+        names.retain(|name| name.as_encoded_bytes().ends_with(b"-containers"));
+        Ok(names)
+    }
+
+    fn container(&self, id: String, name: String, image: Option<String>, life: Life) -> Container {
+        Container {
+            engine: ENGINE,
+            id,
+            name,
+            pid: life.pid,
+            state: life.state.unwrap_or(State::Created),
+            exit_code: life.exit_code,
+            started_at: life.started_at,
+            finished_at: life.finished_at,
+            image,
+            source: Source::State,
+            pod: None,
+            proof: Proof { start_time_ticks: life.start_time_ticks, ..Proof::word_of(self.owner) },
+        }
+    }
+
+    /// What the container with `kept` and `running` directories is doing. Its `pidfile` outlives its process
+    /// until the next boot; the runtime's state, and the pipe `ctl` on which conmon listens, do not.
+    fn life(&self, kept: &Path, running: &Path, id: &str) -> Result<Life, EngineError> {
+        let (kept, running) = (kept.join("userdata"), running.join("userdata"));
+        let pidfile = running.join("pidfile");
+        let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
+        if let Some(record) = self.runtime(id)? {
+            let Some(pid) = record.pid else { return self.ended(&kept, &pidfile, id) };
+            let started_at = (record.state != State::Created).then(|| written(&pidfile)).flatten();
+            return Ok(Life {
+                state: Some(record.state),
+                pid: Some(pid),
+                start_time_ticks: record.start_time_ticks,
+                started_at,
+                ..Life::default()
+            });
+        }
+        match pid {
+            // Some runtime that we do not know.
+            Some(pid) if kept.join("ctl").exists() => Ok(Life {
+                state: Some(State::Running),
+                pid: Some(pid),
+                started_at: written(&pidfile),
+                ..Life::default()
+            }),
+            _ => self.ended(&kept, &pidfile, id),
+        }
+    }
+
+    /// One without a process: `config.json` is written for the first run.
+    fn ended(&self, kept: &Path, pidfile: &Path, id: &str) -> Result<Life, EngineError> {
+        if !kept.join("config.json").exists() {
+            return Ok(Life::default());
+        }
+        let exit = self.exits.join(id);
+        let exit_code = state::number(&exit)?.map(i64::from);
+        Ok(Life {
+            state: Some(State::Exited),
+            exit_code,
+            finished_at: exit_code.and_then(|_| written(&exit)),
+            started_at: written(pidfile),
+            ..Life::default()
+        })
+    }
+
+    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
+        for runtime in &self.runtimes {
+            if let Some(record) = runtime::read(&runtime.join(id))? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Disk for PodmanDisk {
+    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
+        let name = name.as_str();
+        // No byte of a name is ever escaped in JSON: what is not in the file is not in the list.
+        self.chosen(name, |entry, called| called == name || entry.id.starts_with(name))
+    }
+
+    fn list(&self) -> Result<Option<Vec<Container>>, EngineError> {
+        self.chosen("", |_, _| true)
+    }
+
+    /// The database has more than we read.
+    fn as_inspected(&self, _id: &str) -> Result<Option<Container>, EngineError> {
+        Ok(None)
+    }
+}
+
+fn podmans(entry: &Entry) -> Option<Metadata> {
+    let metadata: Metadata = serde_json::from_str(&entry.metadata).ok()?;
+    metadata.pod_id.is_empty().then_some(metadata)
+}
+
+/// When the file was last written.
+fn written(file: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(fs::metadata(file).ok()?.modified().ok()?).ok()
+}

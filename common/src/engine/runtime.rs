@@ -1,0 +1,118 @@
+//! What the OCI runtimes runc, crun and youki write of a container into its state directory. They are what
+//! engines start containers with, and what people run by hand.
+//!
+//! | runtime | file | source |
+//! |---|---|---|
+//! | runc | `state.json`: `init_process_pid`, `init_process_start` | runc, `libcontainer/container.go`, `BaseState` |
+//! | crun | `status`: `pid`, `process-start-time` | crun, `src/libcrun/status.c` |
+//! | youki | `state.json`: `pid`, `status` | youki, `crates/libcontainer/src/container/state.rs` |
+//!
+//! A container that was made and not started has an `exec.fifo` beside it, on which its process waits.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::unistd::Pid;
+use serde::Deserialize;
+
+use super::{EngineError, State, api, state};
+use crate::process::{Process, ProcessError};
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// A container as its runtime wrote it down, with what has become of its process since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Its first process, if that is still there.
+    pub pid: Option<Pid>,
+    /// When that process started, in clock ticks since boot.
+    pub start_time_ticks: Option<u64>,
+    /// When the container, and with it that process, was made.
+    pub created: Option<Timestamp>,
+    /// What can be told from the disk and the process.
+    pub state: State,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(alias = "init_process_pid")]
+    pid: Option<i32>,
+    #[serde(alias = "init_process_start", alias = "process-start-time")]
+    start_time_ticks: Option<u64>,
+    created: Option<String>,
+    /// Only youki's says.
+    status: Option<String>,
+    /// runc's, by hierarchy, the unified one under the empty name; whole paths.
+    cgroup_paths: Option<BTreeMap<String, PathBuf>>,
+    /// crun's, below each hierarchy's root.
+    #[serde(rename = "cgroup-path")]
+    cgroup_path: Option<PathBuf>,
+}
+
+impl File {
+    /// Whether the cgroup freezer holds its processes: pausing changes nothing in the state.
+    fn is_frozen(&self) -> bool {
+        let crun = self.cgroup_path.iter().flat_map(|path| {
+            let path = path.strip_prefix("/").unwrap_or(path);
+            ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup"].map(|root| Path::new(root).join(path))
+        });
+        let runc = self.cgroup_paths.iter().flatten();
+        let runc =
+            runc.filter(|(name, _)| ["", "freezer"].contains(&name.as_str())).map(|(_, path)| path.clone());
+        let says = |file: PathBuf, word| {
+            state::read(&file).is_ok_and(|text| text.is_some_and(|text| state::mentions(&text, word)))
+        };
+        // An ordinary user may have written those paths.
+        let is_one = |cgroup: &PathBuf| {
+            cgroup.starts_with(CGROUPS) && !cgroup.components().any(|part| part == Component::ParentDir)
+        };
+        crun.chain(runc).filter(is_one).any(|cgroup| {
+            says(cgroup.join("cgroup.events"), "frozen 1") || says(cgroup.join("freezer.state"), "FROZEN")
+        })
+    }
+}
+
+/// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
+///
+/// # Errors
+/// `Unreadable`, or `File` when what is there makes no sense.
+pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
+    for name in ["state.json", "status"] {
+        let file = directory.join(name);
+        let Some(found) = state::json::<File>(&file)? else { continue };
+        // Runtimes write 0 while they make, and youki leaves the number out.
+        let pid = found.pid.filter(|pid| *pid != 0);
+        if pid.is_some_and(|pid| pid < 0) {
+            return Err(state::wrong(&file, "has no PID that makes sense"));
+        }
+        let ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
+        let (pid, now) = what_became_of(pid.map(Pid::from_raw), ticks);
+        let waits = || directory.join("exec.fifo").exists();
+        let told = match found.status.as_deref() {
+            Some("creating" | "created") => State::Created,
+            Some("paused") => State::Paused,
+            Some("stopped") => State::Exited,
+            _ if now == State::Running && waits() => State::Created,
+            _ if now == State::Running && found.is_frozen() => State::Paused,
+            _ => now,
+        };
+        let state = if now == State::Running { told } else { now };
+        let created = found.created.as_deref().and_then(api::time);
+        return Ok(Some(Record { pid, start_time_ticks: ticks, created, state }));
+    }
+    Ok(None)
+}
+
+/// The PID if that process is still there, and what a container is whose state names it. Its engine may be
+/// gone, so that nobody has written down the end of it; whether the process is the container's is for
+/// `find` to say.
+pub(super) fn what_became_of(pid: Option<Pid>, start_time_ticks: Option<u64>) -> (Option<Pid>, State) {
+    let Some(pid) = pid else { return (None, State::Created) };
+    let started = || Process::open(pid)?.start_time_ticks();
+    match (started(), start_time_ticks) {
+        (Err(ProcessError::Gone(_)), _) => (None, State::Exited),
+        (Ok(now), Some(then)) if now != then => (None, State::Exited),
+        _ => (Some(pid), State::Running),
+    }
+}

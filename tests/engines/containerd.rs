@@ -1,0 +1,250 @@
+//! containerd: by task ID, in its namespaces; without Docker's; and what it makes of state that is not right.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::hand::{Host, id};
+use crate::support::run::Run;
+use crate::support::scratch::unique;
+use crate::support::skip::{Missing, need};
+use crate::support::world::World;
+
+const IMAGE: &str = "localhost/netns-toolbox/busybox:latest";
+const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task";
+
+/// A task of the real containerd, ended and removed when this is dropped.
+pub(crate) struct Task<'world> {
+    world: &'world World,
+    namespace: &'static str,
+    pub(crate) id: String,
+}
+
+pub(crate) fn containerd() -> Result<World, Missing> {
+    World::get()?.with("containerd")
+}
+
+impl Task<'_> {
+    #[track_caller]
+    pub(crate) fn run<'world>(
+        world: &'world World,
+        namespace: &'static str,
+        options: &[&str],
+    ) -> Task<'world> {
+        let task = Task { world, namespace, id: unique("task") };
+        let mut ctr = world.command("ctr");
+        ctr.args(["-n", namespace, "run", "--detach"]).args(options);
+        ctr.args([IMAGE, &task.id, "sleep", "infinity"]).run().ok();
+        task
+    }
+
+    /// What `ctr task list` says.
+    #[track_caller]
+    pub(crate) fn pid(&self) -> String {
+        let listed = self.world.command("ctr").args(["-n", self.namespace, "task", "list"]).run().ok();
+        let mut lines = listed.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        format!("{}\n", lines.find(|words| words[0] == self.id).expect("a task")[1])
+    }
+
+    /// Its process ends, and the task stays until somebody deletes it.
+    #[track_caller]
+    pub(crate) fn end(&self) {
+        let ctr = |words: &[&str]| {
+            let mut command = self.world.command("ctr");
+            command.args(["-n", self.namespace, "task"]).args(words).arg(&self.id);
+            command
+        };
+        ctr(&["kill", "--signal", "SIGKILL"]).run().ok();
+        // It is ended when its shim has reaped it, which is when its runtime says so.
+        while !ctr(&["ps"]).run().stdout.lines().nth(1).is_none_or(str::is_empty) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        for words in [["task", "delete", "--force"].as_slice(), &["container", "delete"]] {
+            let mut ctr = self.world.command("ctr");
+            drop(ctr.args(["-n", self.namespace]).args(words).arg(&self.id).run());
+        }
+    }
+}
+
+#[test]
+fn a_task_of_the_real_containerd_is_found_by_id_by_prefix_and_in_its_namespace() {
+    let world = need!(containerd());
+    let task = Task::run(&world, "default", &[]);
+    let (pid, id) = (task.pid(), &task.id);
+    for target in [id, &id[..id.len() - 1], &format!("containerd:{id}"), &format!("containerd:default/{id}")]
+    {
+        world.tool("cpid").arg(target).run().ok().stdout_is(&pid).stderr_is("");
+    }
+    world.tool("cpid").arg(format!("containerd:k8s.io/{id}")).run().fails_with(1);
+    let object = world.tool("cpid").args(["--json", id]).run().ok().json()[0].clone();
+    assert_eq!((&object["engine"], &object["state"]), (&json!("containerd"), &json!("running")), "{object}");
+    assert_eq!(object["source"], "state");
+}
+
+#[test]
+fn a_task_whose_process_has_ended_is_not_running_though_its_pid_file_is_there() {
+    let world = need!(containerd());
+    let task = Task::run(&world, "default", &[]);
+    task.end();
+    world.tool("cpid").arg(&task.id).run().fails_with(1).stdout_is("").stderr_has("is not running (exited)");
+}
+
+#[test]
+fn a_container_that_is_paused_is_told_so_and_found() {
+    let world = need!(containerd());
+    let task = Task::run(&world, "default", &[]);
+    world.command("ctr").args(["task", "pause", &task.id]).run().ok();
+    let object = world.tool("cpid").args(["--json", &task.id]).run().ok().json()[0].clone();
+    world.command("ctr").args(["task", "resume", &task.id]).run().ok();
+    assert_eq!(object["state"], "paused", "{object}");
+    assert_eq!(format!("{}\n", object["pid"]), task.pid());
+}
+
+#[test]
+fn dockers_namespace_is_left_to_docker_unless_it_is_named() {
+    let host = need!(Host::new());
+    let (web, plain) = (host.process("web"), host.process("plain"));
+    host.task("moby", &id("abc"), web.pid, &json!({}));
+    host.task("default", "plain", plain.pid, &json!({}));
+    host.finds_nothing("abc");
+    host.finds("containerd:moby/abc", &web);
+    host.finds("plain", &plain);
+    assert_eq!(host.listed(), ["containerd:plain"]);
+}
+
+#[test]
+fn runtimes_other_than_runc_and_the_first_kind_of_shim_are_found_alike() {
+    let host = need!(Host::new());
+    let (crun, old) = (host.process("crun"), host.process("old"));
+    host.task("default", "crun", crun.pid, &json!({}));
+    let status = json!({ "pid": crun.pid, "process-start-time": host.start_time(crun.pid), "bundle": "/b" });
+    host.json("/run/containerd/runc/default/crun/status", &status);
+    host.write("/run/containerd/io.containerd.runtime.v1.linux/default/old/init.pid", old.pid.to_string());
+    host.finds("crun", &crun);
+    host.finds("old", &old);
+}
+
+#[test]
+fn a_pid_that_became_another_processs_is_refused_by_its_start_time() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    host.task("default", "web", web.pid, &json!({}));
+    host.finds("web", &web);
+    host.runc_record("/run/containerd/runc/default/web", web.pid, host.start_time(web.pid) + 1);
+    host.cpid(&["web"]).run().fails_with(1).stdout_is("").stderr_has("web is not running (exited)");
+}
+
+#[test]
+fn a_task_that_has_no_process_yet_is_created() {
+    let host = need!(Host::new());
+    host.json(&format!("{TASKS}/default/web/config.json"), &json!({}));
+    host.cpid(&["web"]).run().fails_with(1).stderr_has("web is not running (created)");
+}
+
+#[test]
+fn damaged_state_is_one_clear_error_that_names_the_file() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    host.task("default", "web", web.pid, &json!({}));
+    let record = "/run/containerd/runc/default/web/state.json";
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("init.pid", b"12a".to_vec(), "init.pid: is not a number"),
+        ("init.pid", vec![b'1'; 9 << 20], "init.pid: is longer than 8388608 bytes"),
+        (record, b"{\"id\":\"web\",\"init_process_p".to_vec(), "state.json: EOF while parsing"),
+        (record, b"{\"init_process_pid\":\"1\"}".to_vec(), "state.json: invalid type"),
+        (record, b"{\"init_process_pid\":-1}".to_vec(), "state.json: has no PID that makes sense"),
+        (record, vec![b'['; 9 << 20], "state.json: is longer than 8388608 bytes"),
+    ];
+    for (file, content, message) in cases {
+        let file = if file == record { file.to_owned() } else { format!("{TASKS}/default/web/{file}") };
+        let before = fs::read(host.path(&file)).ok();
+        host.write(&file, content);
+        let ran = host.cpid(&["web"]).run().fails_with(2).stdout_is("").stderr_has(message);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+        assert_eq!(host.listed(), ["containerd:web"], "it is there all the same");
+        match before {
+            Some(before) => host.write(&file, before),
+            None => fs::remove_file(host.path(&file)).unwrap(),
+        }
+    }
+    host.finds("web", &web);
+}
+
+#[test]
+fn another_containers_damaged_configuration_hides_nobody_but_denies_nobody_either() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    host.task("default", "web", web.pid, &json!({}));
+    for content in [&b"{\"annotations\":{\"nope\":"[..], b"{\"annotations\":[\"nope\"]}"] {
+        host.write(&format!("{TASKS}/default/broken/config.json"), content);
+        host.finds("web", &web);
+        host.cpid(&["nope"]).run().fails_with(2).stdout_is("").stderr_has("broken/config.json: ");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    let host = need!(Host::new());
+    host.json(&format!("{TASKS}/default/web/config.json"), &json!({}));
+    let pipe = format!("/run/host{TASKS}/default/web/init.pid");
+    host.lab.command("mkfifo").arg(pipe).run().ok();
+    host.cpid(&["web"]).run().fails_with(2).stderr_has("init.pid: is not a regular file");
+}
+
+#[test]
+fn names_that_no_engine_gives_are_no_containers() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    for name in ["web\u{1b}[2J", "we b", "-web", ".web", "wéb"] {
+        host.task("default", name, web.pid, &json!({}));
+    }
+    host.finds_nothing("we");
+    assert_eq!(host.listed(), [String::new(); 0]);
+}
+
+#[test]
+fn more_entries_than_any_engine_makes_are_an_error_in_bounded_time() {
+    let host = need!(Host::new());
+    let tasks = format!("/run/host{TASKS}/default");
+    host.lab.shell(&format!("mkdir -p {tasks}; cd {tasks}; seq -f junk%.0f 100001 | xargs touch")).run().ok();
+    host.cpid(&["web"]).run().fails_with(2).stdout_is("").stderr_has("has more than 100000 entries");
+}
+
+#[test]
+fn state_that_is_not_for_us_says_so() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    host.task("default", "web", web.pid, &json!({}));
+    let unprivileged =
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "env", "NETNS_TOOLBOX_ROOT=/run/host"];
+    fs::set_permissions(host.path(TASKS), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    let mut cpid = host.lab.command(unprivileged[0]);
+    cpid.args(&unprivileged[1..]).arg(crate::support::tools::tool("cpid")).arg("web");
+    cpid.run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("runtime.v2.task: permission denied")
+        .stderr_has("CAP_DAC");
+}
+
+#[test]
+fn one_of_two_hundred_tasks_is_found_by_the_name_in_its_annotations() {
+    let host = need!(Host::new());
+    let web = host.process("web");
+    let annotations = |name: String| {
+        json!({ "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": name,
+            "padding": "x".repeat(8192) })
+    };
+    for number in 0..200 {
+        let pid = if number == 150 { web.pid } else { 1 };
+        host.task("k8s.io", &id(&format!("{number:03}a")), pid, &annotations(format!("app{number}")));
+    }
+    host.finds("app150", &web);
+    host.finds(&id("150a"), &web);
+    assert_eq!(host.listed().len(), 200);
+}

@@ -1,0 +1,184 @@
+//! Kubernetes' pods: a real one that containerd's CRI plugin made, and what stays of restarts.
+
+use serde_json::{Value, json};
+
+use super::containerd::{Task, containerd};
+use super::hand::{Host, id};
+use crate::support::run::Run;
+use crate::support::scratch::{Scratch, unique};
+use crate::support::skip::{need, program};
+use crate::support::world::World;
+
+/// A field of a protocol buffer that holds bytes, a text or a message; up to 127 bytes a length is one byte.
+fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    let length = u8::try_from(content.len()).unwrap();
+    let length = if length < 128 { vec![length] } else { vec![length & 127 | 128, 1] };
+    [&[number << 3 | 2][..], &length, content].concat()
+}
+
+/// Asks containerd's CRI plugin, over gRPC as curl can speak it; the first field of the answer.
+/// Field numbers: `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`.
+#[track_caller]
+fn ask(world: &World, method: &str, message: &[u8]) -> String {
+    let (dir, length) = (Scratch::new(), u32::try_from(message.len()).unwrap());
+    let (question, answer) = (dir.path("question"), dir.path("answer"));
+    std::fs::write(&question, [&[0], &length.to_be_bytes()[..], message].concat()).unwrap();
+    let mut curl = world.command("curl");
+    curl.args(["--silent", "--show-error", "--http2-prior-knowledge", "--unix-socket"]);
+    curl.args([
+        "/run/containerd/containerd.sock",
+        "-H",
+        "content-type: application/grpc",
+        "-H",
+        "te: trailers",
+    ]);
+    curl.arg("--data-binary").arg(format!("@{}", question.display())).arg("--output").arg(&answer);
+    curl.args(["--dump-header", "-"]).arg(format!("http://localhost/runtime.v1.RuntimeService/{method}"));
+    curl.run().ok().stdout_has("grpc-status: 0");
+    let answer = std::fs::read(&answer).unwrap_or_default();
+    answer.get(7..).map(|text| String::from_utf8(text.to_vec()).unwrap()).unwrap_or_default()
+}
+
+/// A pod with one container, `app`, of the real containerd; gone when this is dropped.
+struct Pod<'world> {
+    world: &'world World,
+    name: String,
+    sandbox: String,
+    app: String,
+}
+
+impl Pod<'_> {
+    #[track_caller]
+    fn run(world: &World) -> Pod<'_> {
+        let name = unique("pod");
+        let metadata = [field(1, &name), field(2, &name), field(3, "prod")].concat();
+        let config = [field(1, metadata), field(3, "/tmp")].concat();
+        let sandbox = ask(world, "RunPodSandbox", &field(1, &config));
+        let mut pod = Pod { world, name, sandbox, app: String::new() };
+        let image = field(1, "localhost/netns-toolbox/busybox:latest");
+        let app =
+            [field(1, field(1, "app")), field(2, image), field(3, "sleep"), field(4, "infinity")].concat();
+        let create = [field(1, &pod.sandbox), field(2, app), field(3, config)].concat();
+        pod.app = ask(world, "CreateContainer", &create);
+        ask(world, "StartContainer", &field(1, &pod.app));
+        pod
+    }
+
+    /// As the plugin sees it.
+    #[track_caller]
+    fn pid(&self, id: &str) -> String {
+        let listed = self.world.command("ctr").args(["-n", "k8s.io", "task", "list"]).run().ok();
+        let mut lines = listed.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        format!("{}\n", lines.find(|words| words[0] == id).expect("a task")[1])
+    }
+}
+
+impl Drop for Pod<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            ask(self.world, "StopPodSandbox", &field(1, &self.sandbox));
+            ask(self.world, "RemovePodSandbox", &field(1, &self.sandbox));
+        }
+    }
+}
+
+#[test]
+fn a_real_pod_and_the_container_in_it_are_found() {
+    let world = need!(containerd());
+    need!(program("curl", "curl"));
+    let pod = Pod::run(&world);
+    let (name, sandbox, app) = (&pod.name, pod.pid(&pod.sandbox), pod.pid(&pod.app));
+    for target in [&format!("pod:{name}"), &format!("pod:prod/{name}"), &pod.sandbox] {
+        world.tool("cpid").arg(target).run().ok().stdout_is(&sandbox).stderr_is("");
+    }
+    for target in [&format!("pod:prod/{name}/app"), &pod.app, &pod.app[..20]] {
+        world.tool("cpid").arg(target).run().ok().stdout_is(&app).stderr_is("");
+    }
+    world.tool("cpid").arg(format!("pod:test/{name}")).run().fails_with(1);
+    let object = world.tool("cpid").args(["--json", &pod.app]).run().ok().json()[0].clone();
+    assert_eq!(object["pod"], json!({ "namespace": "prod", "name": name, "is_sandbox": false }));
+    assert_eq!((&object["name"], &object["engine"]), (&json!("app"), &json!("containerd")));
+    assert_eq!(object["image"], "localhost/netns-toolbox/busybox:latest");
+}
+
+#[test]
+fn a_container_is_found_by_the_name_that_kubernetes_gave_it() {
+    let world = need!(containerd());
+    let name = unique("app");
+    let called = format!("io.kubernetes.cri.container-name={name}");
+    let kind = "io.kubernetes.cri.container-type=container";
+    let task = Task::run(&world, "k8s.io", &["--annotation", kind, "--annotation", &called]);
+    world.tool("cpid").arg(&name).run().ok().stdout_is(&task.pid()).stderr_is("");
+    world.tool("cpid").arg(format!("containerd:k8s.io/{name}")).run().ok().stdout_is(&task.pid());
+}
+
+fn sandbox(id: &str, namespace: &str, pod: &str) -> Value {
+    json!({ "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id,
+        "io.kubernetes.cri.sandbox-namespace": namespace, "io.kubernetes.cri.sandbox-name": pod })
+}
+
+/// As containerd 1.4 writes it: whose sandbox it is, and not which pod's.
+fn member(sandbox: &str, name: &str) -> Value {
+    json!({ "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": sandbox,
+        "io.kubernetes.cri.container-name": name })
+}
+
+#[test]
+fn a_container_that_does_not_say_its_pod_is_found_through_its_sandbox() {
+    let host = need!(Host::new());
+    let (pause, app, other) = (host.process("pause"), host.process("app"), host.process("other"));
+    host.task("k8s.io", &id("5a"), pause.pid, &sandbox(&id("5a"), "prod", "web"));
+    host.task("k8s.io", &id("c1"), app.pid, &member(&id("5a"), "app"));
+    host.task("k8s.io", &id("c2"), other.pid, &member(&id("5b"), "app"));
+    host.finds("pod:prod/web/app", &app);
+    assert_eq!(host.object(&id("c1"))["pod"]["name"], "web");
+}
+
+#[test]
+fn the_run_that_has_a_process_is_meant_and_not_what_is_left_of_earlier_ones() {
+    let host = need!(Host::new());
+    let (pause, app) = (host.process("pause"), host.process("app"));
+    let mut ended = host.process("ended");
+    for (prefix, namespace) in [("5a", "prod"), ("5b", "test")] {
+        host.task("k8s.io", &id(prefix), pause.pid, &sandbox(&id(prefix), namespace, "web"));
+    }
+    host.task("k8s.io", &id("c1"), ended.pid, &member(&id("5a"), "app"));
+    host.task("k8s.io", &id("c2"), app.pid, &member(&id("5a"), "app"));
+    host.task("k8s.io", &id("c3"), ended.pid, &member(&id("5a"), "app"));
+    ended.stop();
+    host.finds("app", &app);
+    host.finds("pod:prod/web/app", &app);
+    host.cpid(&[&id("c1")]).run().fails_with(1).stderr_has("app is not running (exited)");
+    // The same name in another pod is another container.
+    host.task("k8s.io", &id("c4"), pause.pid, &member(&id("5b"), "app"));
+    host.cpid(&["app"]).run().fails_with(2).stderr_has("means 2 containers");
+    host.cpid(&["pod:web"]).run().fails_with(2).stderr_has("means 2 containers");
+}
+
+#[test]
+fn of_runs_that_have_all_ended_the_last_is_meant() {
+    let host = need!(Host::new());
+    let mut ended = host.process("ended");
+    host.task("k8s.io", &id("5a"), 1, &sandbox(&id("5a"), "prod", "web"));
+    for (prefix, created) in
+        [("c1", "2024-01-01T00:00:00Z"), ("c2", "2024-01-03T00:00:00Z"), ("c3", "2024-01-02T00:00:00Z")]
+    {
+        host.task("k8s.io", &id(prefix), ended.pid, &member(&id("5a"), "app"));
+        let record = json!({ "init_process_pid": ended.pid, "init_process_start": 1, "created": created });
+        host.json(&format!("/run/containerd/runc/k8s.io/{}/state.json", id(prefix)), &record);
+    }
+    ended.stop();
+    host.cpid(&["app"]).run().fails_with(1).stderr_has("app is not running (exited)");
+}
+
+#[test]
+fn a_pods_name_is_no_containers_name() {
+    let host = need!(Host::new());
+    let (pause, web) = (host.process("pause"), host.process("web"));
+    host.task("k8s.io", &id("5a"), pause.pid, &sandbox(&id("5a"), "prod", "web"));
+    host.finds_nothing("web");
+    host.task("k8s.io", &id("c1"), web.pid, &member(&id("5a"), "web"));
+    host.finds("web", &web);
+    host.finds("pod:web", &pause);
+}

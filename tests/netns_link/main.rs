@@ -1,0 +1,34 @@
+//! netns-link, end to end.
+//!
+//! Observers: `ip netns`, `ip -n`, `/proc/PID/mountinfo`, `/proc/PID/ns`, directory listings.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod docker;
+mod link;
+mod registry;
+mod remove;
+mod words;
+
+use support::lab::Lab;
+use support::run::{Ran, Run};
+
+/// Runs netns-link in the lab.
+#[track_caller]
+fn netns_link(lab: &Lab, arguments: &[&str]) -> Ran {
+    lab.tool("netns-link").args(arguments).run()
+}
+
+/// All that netns-link could change: the lab's mounts, and every file below `/run`.
+#[track_caller]
+fn everything(lab: &Lab) -> String {
+    lab.shell("cat /proc/1/mountinfo; find /run -printf '%p %i %m %U %y %l %T@\\n' | sort").run().ok().stdout
+}
+
+/// How many mounts of the lab are at `path`.
+#[track_caller]
+fn mounts_at(lab: &Lab, path: &str) -> usize {
+    let mounts = lab.command("cat").arg("/proc/1/mountinfo").run().ok();
+    mounts.stdout.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}

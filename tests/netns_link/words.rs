@@ -1,0 +1,111 @@
+//! What is typed: a bad name is refused before anything is touched.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::support::container::Options;
+use crate::support::fake_docker;
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::need;
+use crate::{everything, netns_link};
+
+#[test]
+fn a_bad_name_is_refused_before_anything_is_touched() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let pid = web.pid.to_string();
+    let before = everything(&lab);
+    let long = "a".repeat(256);
+    let names: [&[u8]; 11] = [
+        b"",
+        b".",
+        b"..",
+        b"/",
+        b"../web",
+        b"a/b",
+        b"a\nb",
+        b"a\x1b[2Jb",
+        b"a\x7fb",
+        b"\xff",
+        long.as_bytes(),
+    ];
+    for name in names {
+        for equals in ["--as=", "--rm="] {
+            let mut link = lab.tool("netns-link");
+            link.env("CLICOLOR_FORCE", "1").arg(OsStr::from_bytes(&[equals.as_bytes(), name].concat()));
+            if equals == "--as=" {
+                link.arg(&pid);
+            }
+            let ran = link.run().fails_with(2).stdout_is("").stderr_has("netns-link: ");
+            let harmless = ran.stderr.chars().all(|c| c == '\n' || !c.is_control());
+            assert!(harmless && ran.stderr.len() < 500, "{ran}");
+        }
+    }
+    for words in [&[&pid, "--as", "-x"][..], &[&pid, "--as=-x"], &["--rm", "-x"], &["--rm=-x"]] {
+        netns_link(&lab, words).fails_with(2).stdout_is("");
+    }
+    assert_eq!(everything(&lab), before);
+}
+
+#[test]
+fn names_that_ip_takes_are_taken() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let pid = web.pid.to_string();
+    let long = "a".repeat(255);
+    for name in [long.as_str(), "größer", "a b", "cni-1234", "4711", "a:b", "%n"] {
+        netns_link(&lab, &[&pid, "--as", name]).ok().stdout_is(&format!("/run/netns/{name}\n"));
+        lab.command("ip").args(["netns", "exec", name, "true"]).run().ok();
+        netns_link(&lab, &["--rm", name]).ok();
+    }
+}
+
+#[test]
+fn contradictions_are_usage_errors() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let pid = web.pid.to_string();
+    let before = everything(&lab);
+    let lines: [&[&str]; 8] = [
+        &[],
+        &[""],
+        &["-t"],
+        &["--rm"],
+        &[&pid, &pid, "--as", "web"],
+        &[&pid, "--rm", "web"],
+        &["--rm", "web", "--as", "web"],
+        &["--as", "web"],
+    ];
+    for words in lines {
+        netns_link(&lab, words).fails_with(2).stdout_is("").stderr_has("netns-link: ");
+    }
+    assert_eq!(everything(&lab), before);
+}
+
+#[test]
+fn what_has_no_name_of_its_own_must_be_given_one() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let pid = web.pid.to_string();
+    let refused = netns_link(&lab, &[&pid]).fails_with(2).stdout_is("");
+    refused.stderr_has("has no name").stderr_has(&format!("hint: netns-link pid:{pid} --as NAME\n"));
+    assert!(!lab.path("/run/netns").exists());
+}
+
+#[test]
+fn a_name_that_only_an_engine_would_give_is_not_made_a_path() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let lie = serde_json::json!({
+        "Id": fake_docker::id_of("web"), "Name": "/../../etc/cron.d/x",
+        "State": { "Status": "running", "Running": true, "Pid": web.pid },
+    });
+    let answer = crate::support::fake_engine::Answer::json(200, &lie.to_string());
+    let script = crate::support::fake_engine::Script::new().otherwise(answer);
+    let _engine = script.listen(lab.path("/run/docker.sock"));
+    let before = everything(&lab);
+    netns_link(&lab, &["web"]).fails_with(2).stdout_is("").stderr_has("hint: netns-link web --as NAME\n");
+    assert_eq!(everything(&lab), before);
+    netns_link(&lab, &["web", "--as", "web"]).ok();
+}

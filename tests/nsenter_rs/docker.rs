@@ -1,0 +1,67 @@
+//! On a real Docker.
+
+use crate::support::run::Run;
+use crate::support::skip::{Missing, need};
+use crate::support::world::World;
+
+fn docker() -> Result<World, Missing> {
+    World::get().and_then(World::with_docker)
+}
+
+#[test]
+fn the_hosts_ip_shows_the_containers_network() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let inspected = web.inspect("{{.NetworkSettings.IPAddress}} {{.NetworkSettings.MacAddress}}");
+    let (address, mac) = inspected.split_once(' ').unwrap();
+    let cpid = world.tool("cpid").arg(&web.name).run().ok();
+    for target in [&web.name, &web.id[..12], cpid.text()] {
+        let mut ip = world.tool("nsenter-rs");
+        let shown =
+            ip.args(["-t", target, "-n", "ip", "-j", "addr", "show", "dev", "eth0"]).run().ok().json();
+        assert_eq!(shown[0]["addr_info"][0]["local"], address);
+        assert_eq!(shown[0]["address"], mac);
+    }
+}
+
+#[test]
+fn all_its_namespaces_are_those_of_docker_exec() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let show = ["sh", "-c", "readlink /proc/self/ns/*; hostname; cat /proc/1/comm"];
+    let exec = web.command(show[0]).args(&show[1..]).run().ok();
+    world.tool("nsenter-rs").args(["-t", &web.name, "-a"]).args(show).run().ok().stdout_is(&exec.stdout);
+}
+
+#[test]
+fn every_network_mode_can_be_entered() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let modes = ["none", "host", &format!("container:{}", web.name)];
+    for mode in modes {
+        let other = world.docker_container("other", &["--network", mode]);
+        let expected = other.command("readlink").arg("/proc/self/ns/net").run().ok();
+        let mut enter = world.tool("nsenter-rs");
+        enter.args(["-t", &other.name, "-n", "readlink", "/proc/self/ns/net"]);
+        enter.run().ok().stdout_is(&expected.stdout).stderr_is("");
+    }
+}
+
+#[test]
+fn a_container_that_is_paused_can_be_looked_into() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    world.command("docker").args(["pause", &web.name]).run().ok();
+    let entered = world.tool("nsenter-rs").args(["-t", &web.name, "-n", "ip", "-j", "link"]).run();
+    world.command("docker").args(["unpause", &web.name]).run().ok();
+    assert_eq!(entered.ok().json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_container_that_is_not_running_is_not_entered() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    web.stop();
+    let ran = world.tool("nsenter-rs").args(["-t", &web.name, "-n", "echo", "ran"]).run();
+    ran.fails_with(1).stdout_is("").stderr_has(&format!("nsenter-rs: {} is not running (exited, ", web.name));
+}

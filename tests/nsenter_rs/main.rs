@@ -1,0 +1,28 @@
+//! nsenter-rs, end to end, side by side with the nsenter of util-linux.
+//!
+//! Observers: util-linux nsenter, `/proc/PID/ns` as seen from outside, `docker inspect`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod docker;
+mod namespaces;
+mod program;
+mod signals;
+mod surroundings;
+mod users;
+mod words;
+
+use support::lab::Lab;
+use support::run::{Ran, Run};
+
+/// Runs nsenter-rs in the lab, and util-linux's nsenter with the same arguments: they must agree in everything
+/// but what they say of themselves.
+#[track_caller]
+fn like_util_linux(lab: &Lab, arguments: &[&str]) -> Ran {
+    let [ours, theirs] =
+        [lab.tool("nsenter-rs"), lab.command("nsenter")].map(|mut command| command.args(arguments).run());
+    assert_eq!(ours.stdout, theirs.stdout, "stdout of {ours}\nand of {theirs}");
+    assert_eq!(ours.status, theirs.status, "status of {ours}\nand of {theirs}");
+    ours
+}

@@ -1,0 +1,174 @@
+//! The program: what it gets, how it ends, and what runs when none was named.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::sys::signal::Signal;
+
+use crate::like_util_linux;
+use crate::support::container::{Container, Options, Root};
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::need;
+
+/// With a fork and without.
+const WAYS: [&str; 2] = ["-n", "-p"];
+
+#[test]
+fn its_exit_status_is_ours() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    for way in WAYS {
+        for status in [0, 1, 2, 42, 126, 127, 128, 255] {
+            let exit = format!("exit {status}");
+            like_util_linux(&lab, &["-t", &target, way, "sh", "-c", &exit]).fails_with(status);
+        }
+    }
+}
+
+#[test]
+fn a_signal_that_kills_it_kills_us() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    for way in WAYS {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGPIPE, Signal::SIGABRT, Signal::SIGUSR1] {
+            let kill = format!("ulimit -c 0; kill -{} $$", signal.as_str().trim_start_matches("SIG"));
+            // Where it is a child, $$ is a number of the namespace that it is in; the shell knows its own.
+            like_util_linux(&lab, &["-t", &target, way, "sh", "-c", &kill]).killed_by(signal);
+        }
+    }
+}
+
+#[test]
+fn one_that_is_missing_or_cannot_be_run_is_said_as_shells_say_it() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    fs::write(lab.path("/run/data"), "data").unwrap();
+    for way in WAYS {
+        let missing = like_util_linux(&lab, &["-t", &target, way, "no-such-program"]).fails_with(127);
+        missing.stderr_is("nsenter-rs: no-such-program: no such program\n");
+        like_util_linux(&lab, &["-t", &target, way, "/run/data"])
+            .fails_with(126)
+            .stderr_has("/run/data: Perm");
+        like_util_linux(&lab, &["-t", &target, way, "/run"]).fails_with(126);
+        like_util_linux(&lab, &["-t", &target, way, "/run/data/x"]);
+    }
+}
+
+#[test]
+fn one_that_the_image_does_not_have_is_explained() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options { root: Root::Bare, ..Options::default() });
+    let target = web.pid.to_string();
+    for way in ["-m", "-a", "-r"] {
+        let ran = lab.tool("nsenter-rs").args(["-t", &target, way, "ip", "addr"]).run().fails_with(127);
+        ran.stderr_has("nsenter-rs: ip: no such program\nhint: programs come from the target's root");
+    }
+    lab.tool("nsenter-rs").args(["-t", &target, "-n", "ip", "addr"]).run().ok().stdout_has("LOOPBACK");
+}
+
+#[test]
+fn its_arguments_are_not_touched() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    let words = ["-4", "--help", "-n", "--", "-t", "", "a b", "*", "=", "-"];
+    let arguments = [&["-t", &target, "-n", "printf", "<%s>"], &words[..]].concat();
+    like_util_linux(&lab, &arguments).ok().stdout_is(&words.map(|word| format!("<{word}>")).concat());
+    like_util_linux(&lab, &["-t", &target, "-n", "--", "printf", "%s", "--", "-n"]).ok();
+
+    let bytes = b"\xff\xfe\xc3(";
+    let mut hex = lab.tool("nsenter-rs");
+    hex.args(["-t", &target, "-p", "sh", "-c", "printf %s \"$1\" | od -An -tx1", "sh"]);
+    hex.arg(OsStr::from_bytes(bytes)).run().ok().stdout_is(" ff fe c3 28\n");
+}
+
+/// A container in which `/proc` shows who comes in without the PID namespace too.
+fn with_the_labs_proc(lab: &Lab) -> Container {
+    lab.container("web", Options { unshared: vec!["mnt", "uts"], ..Options::default() })
+}
+
+#[test]
+fn it_starts_with_the_signals_as_its_caller_left_them() {
+    let lab = need!(Lab::new());
+    let [web, db] = [with_the_labs_proc(&lab), lab.container("db", Options::default())];
+    let nsenter = crate::support::tools::tool("nsenter-rs");
+    for (target, way) in [(web.pid, "-m"), (db.pid, "-m -p")] {
+        for left in ["", "trap '' INT HUP;", "trap '' USR1 TERM;"] {
+            let status = |program: &str| {
+                let show = "grep -E '^(Sig(Blk|Ign|Cgt)|NoNewPrivs|Cap)' /proc/self/status";
+                lab.shell(&format!("{left} exec {program} -t {target} {way} {show}")).run().ok().stdout
+            };
+            assert_eq!(status(nsenter), status("nsenter"), "{way} {left}");
+        }
+    }
+}
+
+#[test]
+fn it_gets_no_descriptor_of_ours() {
+    let lab = need!(Lab::new());
+    let [web, db] = [with_the_labs_proc(&lab), lab.container("db", Options::default())];
+    for (target, ways) in [(web.pid, ["-m", "-u"]), (db.pid, ["-m", "-p"])] {
+        let target = target.to_string();
+        // None but what the test itself may have been started with.
+        like_util_linux(&lab, &["-t", &target, ways[0], ways[1], "ls", "/proc/self/fd"]).ok();
+    }
+}
+
+#[test]
+fn its_input_and_output_are_ours() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    for way in WAYS {
+        let mut cat = lab.tool("nsenter-rs");
+        cat.args(["-t", &web.pid.to_string(), way, "sh", "-c", "cat; echo done >&2"]);
+        cat.run_with_input("one\ntwo").ok().stdout_is("one\ntwo").stderr_is("done\n");
+    }
+}
+
+#[test]
+fn closed_descriptors_are_no_way_out_of_entering() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    // With a closed stdin the pidfd could be descriptor 0, which util-linux once took for "none".
+    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let line = format!("exec {nsenter} -t {} -u hostname <&- 2>&-", web.pid);
+    lab.shell(&line).run().ok().stdout_is("web\n");
+}
+
+#[test]
+fn without_a_program_it_is_the_users_shell() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    let shell = |shell: Option<&str>, program: &str| {
+        let mut command = if program == "nsenter" { lab.command(program) } else { lab.tool(program) };
+        if let Some(shell) = shell {
+            command.env("SHELL", shell);
+        }
+        command.args(["-t", &target, "-u"]).run_with_input("echo $0 on $(hostname)\n")
+    };
+    let [ours, theirs] = ["nsenter-rs", "nsenter"].map(|program| shell(Some("/bin/sh"), program).ok());
+    assert_eq!(ours.stdout, theirs.stdout);
+    ours.stdout_is("-sh on web\n");
+    // Without a word from the environment it is what passwd(5) says, as in util-linux 2.40.
+    let entry = lab.command("getent").args(["passwd", "0"]).run().ok();
+    let name = entry.text().rsplit('/').next().unwrap().to_owned();
+    shell(None, "nsenter-rs").ok().stdout_is(&format!("-{name} on web\n"));
+    // The host's shell may not be in the image.
+    for missing in ["/bin/no-such-shell", ""] {
+        shell(Some(missing), "nsenter-rs").ok().stdout_has(" on web\n");
+    }
+}
+
+#[test]
+fn an_image_without_any_shell_is_said_to_have_none() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options { root: Root::Bare, ..Options::default() });
+    let ran = lab.tool("nsenter-rs").args(["-t", &web.pid.to_string(), "-a"]).run().fails_with(127);
+    ran.stderr_has("/bin/sh: no such program").stderr_has("hint: ");
+}

@@ -1,0 +1,117 @@
+//! Root, working directory, environment.
+
+use std::fs;
+
+use crate::like_util_linux;
+use crate::support::container::{Container, Options};
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::need;
+
+fn web(lab: &Lab) -> Container {
+    let environment = vec![("COLOUR", "blue"), ("EMPTY", "")];
+    lab.container("web", Options { environment, cwd: "/tmp", ..Options::default() })
+}
+
+#[test]
+fn the_targets_root_and_directory_are_taken_on_request() {
+    let lab = need!(Lab::new());
+    let web = web(&lab);
+    let target = web.pid.to_string();
+    let cases: [&[&str]; 10] = [
+        &["-m", "pwd"],
+        &["-m", "-r", "pwd"],
+        &["-m", "-w", "pwd"],
+        &["-m", "-r", "-w", "pwd"],
+        &["-m", "-W", "/etc", "pwd"],
+        &["-m", "--wdns=/etc", "pwd"],
+        &["-m", "-n", "-p", "-r", "-w", "ls", "/etc"],
+        &["-r", "ls", "/etc"],
+        &["-r", "-w", "pwd"],
+        &["-m", "--root=/", "--wd=/", "pwd"],
+    ];
+    for case in cases {
+        like_util_linux(&lab, &[&["-t", &target], case].concat()).ok();
+    }
+    like_util_linux(&lab, &["-t", &target, "-r", "ls", "/etc"]).ok().stdout_is("hostname\n");
+    like_util_linux(&lab, &["-t", &target, "-m", "-r", "-w", "pwd"]).ok().stdout_is("/tmp\n");
+}
+
+#[test]
+fn a_target_in_a_chroot_is_reached_with_its_root() {
+    let lab = need!(Lab::new());
+    fs::create_dir_all(lab.path("/run/jail/inner")).unwrap();
+    let mut jail = lab.command("unshare");
+    jail.args(["--mount", "sh", "-ec"]);
+    let script = "mount --rbind / /run/jail; mkdir -p /run/jail/run/inner; echo $$; exec chroot /run/jail \
+                  sh -c 'touch /run/marker; echo ready; read -r _'";
+    let jail = jail.arg(script).start_with(std::process::Stdio::piped());
+    jail.wait_for("ready");
+    let target = jail.first_line().unwrap();
+    like_util_linux(&lab, &["-t", &target, "-m", "-r", "readlink", "/proc/self/root"]).ok();
+    like_util_linux(&lab, &["-t", &target, "-r", "ls", "/run/marker"]).ok();
+}
+
+#[test]
+fn the_new_root_cannot_be_left_upwards() {
+    let lab = need!(Lab::new());
+    let web = web(&lab);
+    let mut up = lab.tool("nsenter-rs");
+    up.args(["-t", &web.pid.to_string(), "-r", "sh", "-c", "cd ..; cd ../..; ls etc"]);
+    up.run().ok().stdout_is("hostname\n");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused_before_the_program_runs() {
+    let lab = need!(Lab::new());
+    let target = web(&lab);
+    let target = target.pid.to_string();
+    for option in ["-w=/nowhere", "-r=/nowhere", "-W=/nowhere", "--wd=/etc/passwd", "--root=/etc/passwd"] {
+        let ran = lab.tool("nsenter-rs").args(["-t", &target, "-m", option, "echo", "ran"]).run();
+        ran.fails_with(1).stdout_is("").stderr_has(&option[option.find('/').unwrap()..]);
+    }
+    let both = lab.tool("nsenter-rs").args(["-t", &target, "-m", "-w", "-W/", "true"]).run();
+    both.fails_with(1).stderr_has("cannot be used with");
+}
+
+#[test]
+fn the_environment_is_ours_or_the_targets_and_never_a_mixture() {
+    let lab = need!(Lab::new());
+    let web = web(&lab);
+    let target = web.pid.to_string();
+    let mut ours = lab.tool("nsenter-rs");
+    let ours = ours.args(["-t", &target, "-n", "env"]).env("OURS", "1").run().ok().stdout_has("OURS=1\n");
+    assert!(!ours.stdout.contains("COLOUR"), "{ours}");
+
+    let environ = fs::read_to_string(lab.path(format!("/proc/{target}/environ"))).unwrap();
+    let mut expected: Vec<&str> = environ.split_terminator('\0').collect();
+    for option in ["-e", "--env"] {
+        let mut theirs = lab.tool("nsenter-rs");
+        let theirs = theirs.args(["-t", &target, "-a", option, "env"]).env("OURS", "1").run().ok();
+        let mut shown: Vec<&str> = theirs.stdout.lines().collect();
+        expected.sort_unstable();
+        shown.sort_unstable();
+        assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn with_the_targets_environment_programs_are_found_on_its_path() {
+    let lab = need!(Lab::new());
+    let web = web(&lab);
+    let program = web.path("/tmp/only/hello");
+    fs::create_dir(program.parent().unwrap()).unwrap();
+    fs::write(&program, "#!/bin/sh\necho hello\n").unwrap();
+    lab.command("chmod").arg("755").arg(format!("/proc/{}/root/tmp/only/hello", web.pid)).run().ok();
+    // The same root as the container's, and another PATH.
+    let mut other = lab.command("nsenter");
+    other.args(["-t", &web.pid.to_string(), "-m", "env", "PATH=/tmp/only", "/bin/sh", "-c"]);
+    let other = other.arg("echo ready; read -r _").start_with(std::process::Stdio::piped());
+    other.wait_for("ready");
+    let outside = other.pid_behind_nsenter();
+    let status = fs::read_to_string(format!("/proc/{outside}/status")).unwrap();
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap();
+    let target = pids.split_whitespace().last().unwrap();
+    lab.tool("nsenter-rs").args(["-t", target, "-m", "-e", "hello"]).run().ok().stdout_is("hello\n");
+    lab.tool("nsenter-rs").args(["-t", target, "-m", "hello"]).run().fails_with(127);
+}

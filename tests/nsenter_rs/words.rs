@@ -1,0 +1,102 @@
+//! What is typed: what was not understood is never run, least of all on the host.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::support::container::Options;
+use crate::support::fake_docker;
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::need;
+use crate::support::tools;
+
+/// The line of `sh` in which `nsenter-rs` and `cpid` are ours.
+fn line(lab: &Lab, text: &str) -> std::process::Command {
+    let bin = tools::tool("cpid").trim_end_matches("cpid");
+    let mut shell = lab.shell(text);
+    shell.env("PATH", format!("{bin}:{}", tools::path()));
+    shell
+}
+
+#[test]
+fn what_is_not_understood_is_never_run() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
+    let lines = [
+        "nsenter-rs -t '' -n echo ran",
+        "nsenter-rs -t -n echo ran",
+        "nsenter-rs --target= -n echo ran",
+        "nsenter-rs -t \"$(cpid nope)\" -n echo ran",
+        "nsenter-rs -t $(cpid nope) -n echo ran",
+        "nsenter-rs --target=-n echo ran",
+        "nsenter-rs -t web --bogus echo ran",
+        "nsenter-rs -t web -n --nett echo ran",
+        "nsenter-rs -t web -nx echo ran",
+        "nsenter-rs -t web -t web -n echo ran",
+        "nsenter-rs -t web -n -S nobody echo ran",
+        "nsenter-rs -t web -n -S -1 echo ran",
+        "nsenter-rs -t web -n -G 4294967296 echo ran",
+        "nsenter-rs -t web -n -G",
+        "nsenter-rs -n echo ran",
+        "nsenter-rs -a echo ran",
+        "nsenter-rs -e echo ran",
+        "nsenter-rs -S follow echo ran",
+        "nsenter-rs -t nope -n echo ran",
+        "nsenter-rs -t web/.. -n echo ran",
+        "nsenter-rs -t 0 -n echo ran",
+        "nsenter-rs -t 1:1 -n echo ran",
+    ];
+    for text in lines {
+        let ran = line(&lab, text).run().fails_with(1).stdout_is("");
+        ran.stderr_has("nsenter-rs: ");
+    }
+    let mut garbled = lab.tool("nsenter-rs");
+    garbled.arg("-t").arg(OsStr::from_bytes(b"\xff")).args(["-n", "echo", "ran"]);
+    garbled.run().fails_with(1).stdout_is("");
+}
+
+#[test]
+fn a_container_is_a_target_by_its_name_and_by_what_cpid_says() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
+    for target in ["web", "$(cpid web)", "docker:web", "pid:$(cpid web)"] {
+        line(&lab, &format!("nsenter-rs -t {target} -u hostname"))
+            .run()
+            .ok()
+            .stdout_is("web\n")
+            .stderr_is("");
+    }
+}
+
+#[test]
+fn without_a_namespace_the_user_is_told_that_it_runs_on_the_host() {
+    let lab = need!(Lab::new());
+    let note = "nsenter-rs: no namespace was asked for: this runs on the host (-n, -a, …)\n";
+    lab.tool("nsenter-rs").args(["echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
+    lab.tool("nsenter-rs").args(["-t", "1", "echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
+}
+
+#[test]
+fn a_container_in_the_place_of_the_program_is_recognized() {
+    let lab = need!(Lab::new());
+    let ran = lab.tool("nsenter-rs").args(["web", "ip", "addr"]).run().fails_with(127);
+    ran.stderr_has("web: no such program\nhint: if web is a container: nsenter-rs -t web -n ip addr\n");
+}
+
+#[test]
+fn a_host_network_is_entered_without_a_word() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["uts"]));
+    let mut same = lab.tool("nsenter-rs");
+    same.args(["-t", &web.pid.to_string(), "-n", "readlink", "/proc/self/ns/net"]);
+    same.run().ok().stdout_is(&format!("{}\n", lab.namespace(1, "net"))).stderr_is("");
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let lab = need!(Lab::new());
+    lab.tool("nsenter-rs").arg("--help").run().ok().stdout_has("Usage: nsenter-rs").stderr_is("");
+    lab.tool("nsenter-rs").arg("--version").run().ok().stdout_has(env!("CARGO_PKG_VERSION"));
+}
