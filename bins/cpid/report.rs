@@ -77,9 +77,8 @@ pub fn owner(known: &Known, wanted: &Cli) -> Result<(), Failure> {
     if wanted.json {
         return json(&[known]);
     }
-    let Container { engine, name, .. } = &known.container;
     let end = if wanted.null { '\0' } else { '\n' };
-    Ok(write!(io::stdout(), "{engine}:{}{end}", one_line(name))?)
+    Ok(write!(io::stdout(), "{}{end}", one_line(&known.container.target()))?)
 }
 
 /// All containers: a table, or JSON.

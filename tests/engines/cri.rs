@@ -96,6 +96,9 @@ fn a_real_pod_and_the_container_in_it_are_found() {
         world.tool("cpid").arg(target).run().ok().stdout_is(&app).stderr_is("");
     }
     world.tool("cpid").arg(format!("pod:test/{name}")).run().fails_with(1);
+    for (pid, owner) in [(&app, format!("pod:prod/{name}/app\n")), (&sandbox, format!("pod:prod/{name}\n"))] {
+        world.tool("cpid").args(["--of", pid.trim()]).run().ok().stdout_is(&owner);
+    }
     let object = world.tool("cpid").args(["--json", &pod.app]).run().ok().json()[0].clone();
     assert_eq!(object["pod"], json!({ "namespace": "prod", "name": name, "is_sandbox": false }));
     assert_eq!((&object["name"], &object["engine"]), (&json!("app"), &json!("containerd")));
@@ -152,24 +155,9 @@ fn the_run_that_has_a_process_is_meant_and_not_what_is_left_of_earlier_ones() {
     host.cpid(&[&id("c1")]).run().fails_with(1).stderr_has("app is not running (exited)");
     // The same name in another pod is another container.
     host.task("k8s.io", &id("c4"), pause.pid, &member(&id("5b"), "app"));
-    host.cpid(&["app"]).run().fails_with(2).stderr_has("means 2 containers");
+    let ran = host.cpid(&["app"]).run().fails_with(2).stderr_has("means 2 containers");
+    ran.stderr_has("containerd prod/web/app (running)").stderr_has("containerd test/web/app (running)");
     host.cpid(&["pod:web"]).run().fails_with(2).stderr_has("means 2 containers");
-}
-
-#[test]
-fn of_runs_that_have_all_ended_the_last_is_meant() {
-    let host = need!(Host::new());
-    let mut ended = host.process("ended");
-    host.task("k8s.io", &id("5a"), 1, &sandbox(&id("5a"), "prod", "web"));
-    for (prefix, created) in
-        [("c1", "2024-01-01T00:00:00Z"), ("c2", "2024-01-03T00:00:00Z"), ("c3", "2024-01-02T00:00:00Z")]
-    {
-        host.task("k8s.io", &id(prefix), ended.pid, &member(&id("5a"), "app"));
-        let record = json!({ "init_process_pid": ended.pid, "init_process_start": 1, "created": created });
-        host.json(&format!("/run/containerd/runc/k8s.io/{}/state.json", id(prefix)), &record);
-    }
-    ended.stop();
-    host.cpid(&["app"]).run().fails_with(1).stderr_has("app is not running (exited)");
 }
 
 #[test]

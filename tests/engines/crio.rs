@@ -88,8 +88,18 @@ fn a_pod_without_a_process_of_its_own_is_entered_through_its_first_container_tha
 fn a_container_of_podman_is_not_cri_os() {
     let host = need!(Host::new());
     let web = host.process("web");
-    bundle(&host, &id("ab"), &json!({ "io.container.manager": "libpod" }), Some(&web));
-    host.finds_nothing("crio:ab");
+    let plain = json!({ "io.container.manager": "libpod" });
+    let in_pod = json!({ "io.container.manager": "libpod", "io.kubernetes.cri-o.ContainerType": "container",
+        "io.kubernetes.cri-o.ContainerName": "web" });
+    bundle(&host, &id("ab"), &plain, Some(&web));
+    bundle(&host, &id("ac"), &in_pod, Some(&web));
+    // Podman from before it called itself the manager.
+    let old =
+        json!({ "io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "7" });
+    bundle(&host, &id("ad"), &old, Some(&web));
+    for target in ["crio:ab", "crio:ac", "crio:ad", "crio:web"] {
+        host.finds_nothing(target);
+    }
     host.cpid(&["--list", "-a", "--engine", "crio"]).run().ok();
     assert!(!host.listed().iter().any(|name| name.starts_with("crio:")));
 }
@@ -109,7 +119,7 @@ fn annotations_that_are_no_json_inside_are_only_less_to_know() {
     let host = need!(Host::new());
     let app = host.process("app");
     let annotations = json!({ "io.kubernetes.cri-o.ContainerType": "container",
-        "io.kubernetes.cri-o.Metadata": "{\"name\":", "io.kubernetes.cri-o.Labels": "[7]" });
+        "io.kubernetes.cri-o.Name": "k8s_app_web_prod_uid_0", "io.kubernetes.cri-o.Metadata": "{\"name\":", "io.kubernetes.cri-o.Labels": "[7]" });
     bundle(&host, &id("c1"), &annotations, Some(&app));
     host.finds("crio:c1", &app);
     host.finds_nothing("app");

@@ -52,8 +52,13 @@ impl Host {
     }
 
     pub(crate) fn cpid(&self, arguments: &[&str]) -> Command {
+        self.cpid_with("LC_ALL=C", arguments)
+    }
+
+    /// cpid with something more in its environment: `SUDO_UID=65534`.
+    pub(crate) fn cpid_with(&self, variable: &str, arguments: &[&str]) -> Command {
         let mut command = self.lab.command("env");
-        command.arg(format!("NETNS_TOOLBOX_ROOT={ROOT}"));
+        command.arg(format!("NETNS_TOOLBOX_ROOT={ROOT}")).arg(variable);
         command.arg(Path::new(crate::support::tools::tool("cpid"))).args(arguments);
         command
     }

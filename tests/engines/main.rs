@@ -1,10 +1,11 @@
 //! Every engine, as its state on disk and, where it is in the world, the engine itself tells of containers; and
-//! waiting for them.
+//! waiting for containers.
 //!
 //! Observers: the engines' own programs, `/proc`, and state directories written by hand from their formats.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     reason = "clippy knows tests by their attribute, which the functions they share have not"
 )]
 

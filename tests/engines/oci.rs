@@ -145,3 +145,31 @@ fn damaged_state_is_one_clear_error_that_names_the_file() {
     std::fs::remove_file(host.path("/run/crun/web/status")).unwrap();
     host.finds_nothing("oci:web");
 }
+
+/// Whom every machine has, and no engine's containers belong to.
+const NOBODY: &str = "65534";
+
+#[test]
+fn what_an_ordinary_users_state_says_of_a_process_that_is_not_theirs_is_not_believed() {
+    let host = need!(Host::new());
+    let victim = host.process("victim");
+    let (pid, ticks) = (victim.pid, host.start_time(victim.pid));
+    let run = format!("/run/user/{NOBODY}");
+    host.runc_record("/run/runc/of-root", pid, ticks);
+    host.finds("of-root", &victim);
+    host.runc_record(&format!("{run}/runc/one"), pid, ticks);
+    host.json(&format!("{run}/crun/two/status"), &json!({ "pid": pid, "process-start-time": ticks }));
+    host.json(&format!("{run}/youki/three/state.json"), &json!({ "pid": pid, "status": "running" }));
+    host.write(
+        &format!("{run}/containerd/io.containerd.runtime.v2.task/default/four/init.pid"),
+        pid.to_string(),
+    );
+    for name in ["one", "two", "three", "four"] {
+        host.finds_nothing(name);
+        let asked_under_sudo = host.cpid_with(&format!("SUDO_UID={NOBODY}"), &[name]).run();
+        asked_under_sudo
+            .fails_with(2)
+            .stdout_is("")
+            .stderr_has("which is not in a user namespace of that user");
+    }
+}

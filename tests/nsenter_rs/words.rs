@@ -81,7 +81,8 @@ fn without_a_namespace_the_user_is_told_that_it_runs_on_the_host() {
 #[test]
 fn a_container_in_the_place_of_the_program_is_recognized() {
     let lab = need!(Lab::new());
-    let ran = lab.tool("nsenter-rs").args(["web", "ip", "addr"]).run().fails_with(127);
+    let mut enter = lab.tool("nsenter-rs");
+    let ran = enter.env("PATH", crate::PATH).args(["web", "ip", "addr"]).run().fails_with(127);
     ran.stderr_has("web: no such program\nhint: if web is a container: nsenter-rs -t web -n ip addr\n");
 }
 

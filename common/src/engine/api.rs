@@ -62,7 +62,7 @@ impl Api {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let (listed, _) = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
         let listed = listed.into_iter().filter_map(|container| {
-            let state = container.state.map(|state| state_called(&state.to_string()));
+            let state = container.state.map(|state| state_called(state.as_ref()));
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
@@ -108,7 +108,7 @@ impl Api {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
-        let status = state_called(&status.to_string());
+        let status = state_called(status.as_ref());
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,

@@ -160,6 +160,22 @@ impl Container {
         why
     }
 
+    /// The name, and in which pod: other pods have containers of the same name. `prod/web/app`, or `prod/web`
+    /// for the pod's sandbox.
+    pub fn full_name(&self) -> String {
+        match &self.pod {
+            None => self.name.clone(),
+            Some(Pod { namespace, name, is_sandbox: true }) => format!("{namespace}/{name}"),
+            Some(Pod { namespace, name, .. }) => format!("{namespace}/{name}/{}", self.name),
+        }
+    }
+
+    /// The TARGET that means this container and no other's.
+    pub fn target(&self) -> String {
+        let kind = if self.pod.is_some() { "pod" } else { self.engine.as_str() };
+        format!("{kind}:{}", self.full_name())
+    }
+
     /// The ID as people write it: twelve digits.
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)

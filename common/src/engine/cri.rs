@@ -232,3 +232,54 @@ pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {
     inhabitants.sort_by(|a, b| a.name.cmp(&b.name));
     inhabitants.into_iter().find(|container| container.pid.is_some() && container.state != State::Exited)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineName;
+    use nix::unistd::{Pid, Uid};
+
+    fn run(id: &str, pod: &str, pid: Option<i32>, started_at: &str) -> Container {
+        Container {
+            name: "app".to_owned(),
+            pid: pid.map(Pid::from_raw),
+            started_at: started_at.parse().ok(),
+            pod: Some(Pod { namespace: "prod".to_owned(), name: pod.to_owned(), is_sandbox: false }),
+            ..Container::unknown(EngineName::Containerd, id, Uid::from_raw(0))
+        }
+    }
+
+    fn meant(containers: &[Container]) -> Vec<String> {
+        latest(containers.to_vec()).into_iter().map(|container| container.id).collect()
+    }
+
+    const OLD: &str = "2024-01-01T00:00:00Z";
+    const NEW: &str = "2024-01-02T00:00:00Z";
+
+    #[test]
+    fn the_run_that_has_a_process_is_meant_however_old_it_is() {
+        assert_eq!(meant(&[run("a", "web", None, NEW), run("b", "web", Some(7), OLD)]), ["b"]);
+    }
+
+    #[test]
+    fn of_runs_that_have_all_ended_the_last_is_meant() {
+        assert_eq!(meant(&[run("a", "web", None, NEW), run("b", "web", None, OLD)]), ["a"]);
+        assert_eq!(meant(&[run("a", "web", None, ""), run("b", "web", None, OLD)]), ["b"]);
+    }
+
+    #[test]
+    fn two_that_both_have_a_process_are_for_the_user_to_tell_apart() {
+        assert_eq!(meant(&[run("a", "web", Some(7), OLD), run("b", "web", Some(8), NEW)]), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_same_name_in_another_pod_is_another_container() {
+        assert_eq!(meant(&[run("a", "web", Some(7), OLD), run("b", "db", None, NEW)]), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_in_no_pod_has_no_generations() {
+        let alone = |id| Container { pod: None, ..run(id, "web", None, OLD) };
+        assert_eq!(meant(&[alone("a"), alone("b")]), ["a", "b"]);
+    }
+}

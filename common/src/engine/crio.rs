@@ -136,6 +136,11 @@ impl Engine for Crio {
 fn role(annotations: &Annotations) -> Option<Role> {
     let of =
         |key: &str| annotations.get(&format!("io.kubernetes.cri-o.{key}")).filter(|text| !text.is_empty());
+    // Podman writes some of these annotations too, for runtimes that make a virtual machine of a pod's sandbox.
+    let is_podmans = annotations.get("io.container.manager").is_some_and(|manager| manager == "libpod");
+    if is_podmans || of("Name").is_none() {
+        return None;
+    }
     let is_sandbox = of("ContainerType")? == "sandbox";
     let inside = |key: &str| -> Annotations {
         let object = of(key).and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());

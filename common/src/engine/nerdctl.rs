@@ -138,9 +138,10 @@ impl Engine for Nerdctl {
     }
 
     fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let stores = self.stores()?;
         let Asked::Name { within, name } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
-        for store in self.stores()? {
+        for store in stores {
             let namespaces = state::words(&store.join("names"))?;
             for namespace in namespaces.iter().filter(|one| within.is_none_or(|within| within == *one)) {
                 let namespace = namespace.as_str();

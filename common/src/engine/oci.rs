@@ -54,9 +54,10 @@ impl Engine for Oci {
     }
 
     fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        let roots = self.roots()?;
         let Asked::Name { within: None, .. } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
-        for root in self.roots()? {
+        for root in roots {
             for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
                 found.extend(self.container(&root.join(id.as_str()), id.as_str())?);
             }

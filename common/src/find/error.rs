@@ -94,7 +94,10 @@ impl From<FindError> for Failure {
                 no(message).hint(format_args!("netns:{link}, or netns-link --rm {link}"))
             }
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => no(message).hint(start_hint(&container)),
+                State::Created | State::Exited => match start_hint(&container) {
+                    Some(hint) => no(message).hint(hint),
+                    None => no(message),
+                },
                 _ => no(message),
             },
             FindError::Ambiguous { .. } => {
@@ -113,15 +116,15 @@ impl From<FindError> for Failure {
 }
 
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
-fn start_hint(container: &Container) -> String {
-    let name = container.name.parse::<Name>();
-    let name = name.as_ref().map_or(container.short_id(), Name::as_str);
-    match container.engine {
-        // lxc(1) is another program, of LXD.
-        EngineName::Lxc => format!("lxc-start {name}"),
-        EngineName::Machine => format!("machinectl start {name}"),
-        engine => format!("{engine} start {name}"),
+///
+/// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
+fn start_hint(container: &Container) -> Option<String> {
+    if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
+        return None;
     }
+    let name = container.name.parse::<Name>();
+    let word = name.as_ref().map_or(container.short_id(), Name::as_str);
+    Some(format!("{} start {word}", container.engine))
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
@@ -131,7 +134,13 @@ fn names(engines: &[EngineName]) -> impl fmt::Display {
 fn rows(hits: &[Container]) -> String {
     hits.iter()
         .map(|hit| {
-            format!("\n  {:<12} {} {} ({})", hit.short_id(), hit.engine, one_line(&hit.name), hit.state)
+            format!(
+                "\n  {:<12} {} {} ({})",
+                hit.short_id(),
+                hit.engine,
+                one_line(&hit.full_name()),
+                hit.state
+            )
         })
         .collect()
 }

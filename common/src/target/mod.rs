@@ -9,8 +9,8 @@
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
 //! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
 //!
-//! Of these, this version finds containers of Docker (`nginx`, `3f2a9c`, `docker:X`), processes and namespaces; the
-//! other forms are understood, and refused with a message.
+//! Of these, this version finds containers (`nginx`, `3f2a9c`) of Docker, containerd, nerdctl, CRI-O and plain OCI
+//! runtimes, pods, processes and namespaces; the other forms are understood, and refused with a message.
 //!
 //! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
 //! that is no container, but a name under `/run/netns`, is that namespace. Where several containers fit, nothing is
@@ -162,7 +162,7 @@ pub enum TargetError {
     #[error("'{}:' is no kind of TARGET; there are {KINDS}", quotable(.0))]
     Kind(String),
     /// No engine has this name.
-    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, oci, lxc and machine")]
+    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, crio, oci, lxc and machine")]
     Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]
