@@ -16,7 +16,9 @@ pub const TARGETS: &str = "\
 TARGET:
   nginx, 3f2a9c, docker:nginx  a container by its name or the start of its ID
   4711, pid:4711               a process
-  netns:blue, /run/netns/blue  a network namespace, where no process is needed";
+  netns:blue, /run/netns/blue  a network namespace, where no process is needed
+  ip:172.17.0.5, mac:…         who owns that address, on the whole host
+  veth:veth12ab                who is at the far end of that veth";
 
 /// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
@@ -48,6 +50,11 @@ impl FindOptions {
         let found = find(target, self.engine_timeout)?;
         if let (true, Some(container)) = (self.verbose, &found.container) {
             say(tool, format_args!("{target} is {container}, says its {}", container.source));
+        }
+        // Nobody who types an address expects to land where he is already.
+        let by_wire = matches!(target, Target::Ip(_) | Target::Mac(_) | Target::Veth(_));
+        if by_wire && found.is_own_network() {
+            say(tool, format_args!("{target} is in the network namespace of this host itself"));
         }
         Ok(found)
     }

@@ -1,13 +1,16 @@
 //! What the tools of netns-toolbox share. Nothing lives here that only one tool uses.
 //!
-//! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`].
+//! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`], and
+//! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`].
 
 pub mod cli;
 pub mod engine;
 pub mod events;
 pub mod failure;
 pub mod find;
+pub mod map;
 pub mod namespace;
+pub mod netlink;
 pub mod netns;
 pub mod output;
 pub mod process;

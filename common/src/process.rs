@@ -208,6 +208,18 @@ impl Process {
         Ok(groups.into_iter().map(|group| group.pathname).collect())
     }
 
+    /// Whether it is PID 1 of a PID namespace, as a container's first process is in its own: the last number
+    /// in `NSpid:` of `/proc/PID/status` (Linux 4.1; never before).
+    ///
+    /// # Errors
+    /// As [`Process::read`].
+    pub fn is_init(&self) -> Result<bool, ProcessError> {
+        let status = self.read("status")?;
+        let mut lines = status.split(|byte| *byte == b'\n');
+        let numbers = lines.find_map(|line| line.strip_prefix(b"NSpid:"));
+        Ok(numbers.is_some_and(|numbers| numbers.ends_with(b"\t1")))
+    }
+
     /// The descriptor of `/proc/PID`.
     pub fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()

@@ -160,3 +160,16 @@ pub fn fork_single_threaded() -> Result<ForkResult> {
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
     unsafe { nix::unistd::fork() }
 }
+
+/// Switches an option of a netlink socket on; ENOPROTOOPT where the kernel has no such option.
+///
+/// [netlink(7)](https://man7.org/linux/man-pages/man7/netlink.7.html), "Socket options".
+pub fn netlink_switch_on(socket: BorrowedFd<'_>, option: c_int) -> Result<()> {
+    let on: c_int = 1;
+    let length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
+    let set = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), length)
+    };
+    Errno::result(set).map(drop)
+}

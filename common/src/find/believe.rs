@@ -125,6 +125,14 @@ fn container_ids(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '-', '.', ':']).filter(|word| is_container_id(word))
 }
 
+/// The innermost container's ID that the cgroups carry, if any.
+pub(super) fn container_of(cgroups: &[String]) -> Option<String> {
+    let ours = own_cgroups();
+    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
+    let theirs = cgroups.iter().filter_map(|path| container_ids(path).last());
+    theirs.filter(|id| !ours.contains(id)).map(str::to_owned).next()
+}
+
 fn is_container_id(word: &str) -> bool {
     word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }

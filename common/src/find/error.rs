@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
+use super::NetworkError;
 use crate::engine::{Container, EngineError, EngineName, State};
 use crate::failure::Failure;
 use crate::namespace::NamespaceError;
@@ -47,9 +48,9 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// A form that no tool can follow yet.
-    #[error("{0}: this version cannot look up such a TARGET")]
-    Unsupported(Target),
+    /// Nobody, or nobody for sure, has that address or far end.
+    #[error(transparent)]
+    Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.
     #[error("{0}: is a namespace without a process")]
     NoProcess(Target),
@@ -103,10 +104,10 @@ impl From<FindError> for Failure {
             FindError::Ambiguous { .. } => {
                 Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
             }
-            FindError::Unsupported(_)
-            | FindError::NoEngine
-            | FindError::NotTheirs(_)
-            | FindError::NoProcess(_) => Failure { message, ..Failure::trouble("", "") },
+            FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
+                Failure { message, ..Failure::trouble("", "") }
+            }
+            FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),
             FindError::Namespace(error) => error.into(),

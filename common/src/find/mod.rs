@@ -4,6 +4,7 @@
 mod believe;
 mod error;
 mod known;
+mod network;
 
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use nix::unistd::Pid;
 
 pub use error::FindError;
 pub use known::{Facts, Known, Listing, list, owner};
+pub use network::{Candidate, NetworkError};
 
 use crate::engine::{Asked, Container, Engine, EngineError, EngineName, engines};
-use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
 use crate::netns::{self, Beneath};
 use crate::process::Process;
 use crate::target::{LinkName, Name, Target};
@@ -30,31 +32,42 @@ pub struct Found {
 enum Place {
     Process(Process),
     Netns(Namespace),
+    /// The namespace is what was found; the process is one that is in it.
+    Both {
+        process: Process,
+        netns: Namespace,
+    },
 }
 
 impl Found {
     /// Its process; `None` when the TARGET is a namespace that needs none.
     pub fn process(&self) -> Option<&Process> {
         match &self.place {
-            Place::Process(process) => Some(process),
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
             Place::Netns(_) => None,
-        }
-    }
-
-    /// Whether its network namespace is the one with this identity.
-    fn is_in(&self, netns: Identity) -> bool {
-        match &self.place {
-            Place::Process(process) => process.namespace_identity(Kind::Net).is_ok_and(|own| own == netns),
-            Place::Netns(namespace) => namespace.identity() == netns,
         }
     }
 
     /// Its process, for keeps.
     pub fn into_process(self) -> Option<Process> {
         match self.place {
-            Place::Process(process) => Some(process),
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
             Place::Netns(_) => None,
         }
+    }
+
+    /// What tells its network namespace from others; `None` where ptrace(2)'s rules forbid us to look.
+    pub fn netns_identity(&self) -> Option<Identity> {
+        match &self.place {
+            Place::Netns(netns) | Place::Both { netns, .. } => Some(netns.identity()),
+            Place::Process(process) => process.namespace_identity(Kind::Net).ok(),
+        }
+    }
+
+    /// Whether its network is the one that the tool runs in.
+    pub fn is_own_network(&self) -> bool {
+        let own = namespace::own_identity(Kind::Net).ok();
+        own.is_some() && self.netns_identity() == own
     }
 
     /// Its network namespace, held open.
@@ -63,7 +76,7 @@ impl Found {
     /// When the process has ended, or ptrace(2)'s access rules forbid us to look.
     pub fn into_netns(self) -> Result<Namespace, FindError> {
         match self.place {
-            Place::Netns(netns) => Ok(netns),
+            Place::Netns(netns) | Place::Both { netns, .. } => Ok(netns),
             Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
                 (Err(NamespaceError::Gone { .. }), Some(container)) => {
                     Err(FindError::Exited(Box::new(container)))
@@ -106,7 +119,7 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
             let asked = Asked::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
             find_container(None, target, &asked, timeout)
         }
-        other => Err(FindError::Unsupported(other.clone())),
+        Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target)?),
     }
 }
 
@@ -195,7 +208,7 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
     let asked = Asked::Name { within: None, name: &id };
     let target = Target::Container { engine: Some(owner.engine), within: None, name: id.clone() };
     match find_container(Some(owner.engine), &target, &asked, timeout) {
-        Ok(found) if found.is_in(linked) => Ok(found),
+        Ok(found) if found.netns_identity() == Some(linked) => Ok(found),
         Ok(_) | Err(FindError::NotFound { .. } | FindError::NotRunning(_) | FindError::Exited(_)) => {
             Err(FindError::Orphan { link, owner: owner.name })
         }

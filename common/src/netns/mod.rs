@@ -1,11 +1,13 @@
-//! Network namespaces by name: the registry under `/run/netns` that `ip netns` reads.
+//! Network namespaces: doing something inside one, and the registry of names under `/run/netns` that `ip netns`
+//! reads.
 //!
-//! What iproute2 requires of it, [ip-netns(8)](https://man7.org/linux/man-pages/man8/ip-netns.8.html): each
+//! What iproute2 requires of the registry, [ip-netns(8)](https://man7.org/linux/man-pages/man8/ip-netns.8.html): each
 //! name is a file with a namespace bound over it; the directory is a shared mount of its own, so that a name
 //! made here appears in every mount namespace; whoever makes it one holds flock(2) on it meanwhile, or two
 //! at boot stack their mounts.
 
 mod error;
+mod home;
 mod record;
 mod registry;
 
@@ -16,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
 pub use error::NetnsError;
+pub use home::{Home, create};
 pub use record::{Beneath, FoundThrough, Owner, Record};
 pub use registry::Registry;
 
@@ -50,24 +52,6 @@ pub enum Entry {
 /// As [`Namespace::open`]; a missing name is `Io` with `NotFound`.
 pub fn open(name: &LinkName) -> Result<Namespace, NamespaceError> {
     Namespace::open(&path(name), Kind::Net)
-}
-
-/// Makes a network namespace that nobody is in.
-///
-/// # Errors
-/// `NotPermitted` without CAP_SYS_ADMIN over our user namespace.
-pub fn create() -> Result<Namespace, NetnsError> {
-    let own = Path::new("/proc/thread-self/ns/net");
-    let opened = |error: NamespaceError| NetnsError::Io {
-        action: "open the namespace",
-        file: own.into(),
-        source: io::Error::other(error),
-    };
-    let home = Namespace::current(Kind::Net).map_err(opened)?;
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make a network namespace", own, errno))?;
-    let made = Namespace::current(Kind::Net).map_err(opened);
-    home.enter().map_err(|errno| failed("come back from a new network namespace", own, errno))?;
-    made
 }
 
 /// The file of a name.

@@ -1,0 +1,245 @@
+//! The TARGETs that are seen on the wire: `ip:`, `mac:` and `veth:`. One owner is found; of several each is named,
+//! with what tells them apart.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{Found, Place, believe};
+use crate::failure::Failure;
+use crate::map::{self, MapError, Owner, Owners, Unseen};
+use crate::netns;
+use crate::output::one_line;
+use crate::target::Target;
+
+/// Why nobody, or nobody for sure, is found on the wire.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Nobody, among all that could be asked.
+    #[error("{target}: {}{}", nobody(target), but(unseen))]
+    NoOwner {
+        /// What was asked for.
+        target: Target,
+        /// Who could not be asked: as long as this is not empty, the answer is not certain.
+        unseen: Unseen,
+    },
+    /// More than one; or one, and others that could not be asked may be it too.
+    #[error("{target}: {}{}{}", means(candidates, *more), rows(candidates, *more), but(unseen))]
+    NotAlone {
+        /// What was asked for.
+        target: Target,
+        /// What it can mean.
+        candidates: Vec<Candidate>,
+        /// How many more it can mean.
+        more: usize,
+        /// Who could not be asked.
+        unseen: Unseen,
+    },
+    /// The network could not be looked at, or the question has no answer anywhere.
+    #[error(transparent)]
+    Map(#[from] MapError),
+}
+
+/// A network namespace that a TARGET can mean, in words that tell it from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// `net:[4026532254]`.
+    pub netns: String,
+    /// The TARGET that means only this one: `pid:812`, `netns:blue` or a file.
+    pub target: Option<String>,
+    /// The process that stands for it, by name; a process calls itself what it likes.
+    pub command: Option<String>,
+    /// The container's ID, if the process's cgroup has one.
+    pub container: Option<String>,
+    /// Whether the tool runs in it.
+    pub is_own: bool,
+}
+
+impl Candidate {
+    fn of(owner: &Owner) -> Self {
+        let process = owner.process.as_ref();
+        let command = process.and_then(|process| process.read("comm").ok());
+        Candidate {
+            netns: owner.spot.to_string(),
+            target: process
+                .map(|process| format!("pid:{}", process.pid()))
+                .or_else(|| owner.spot.name().map(name_as_target)),
+            command: command.map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned()),
+            container: process.and_then(|process| believe::container_of(&process.cgroups().ok()?)),
+            is_own: owner.is_own,
+        }
+    }
+}
+
+fn name_as_target(file: &Path) -> String {
+    match file.strip_prefix(netns::DIRECTORY) {
+        Ok(name) => format!("netns:{}", name.display()),
+        Err(_) => file.display().to_string(),
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.netns)?;
+        if let Some(target) = &self.target {
+            write!(f, "  {}", one_line(target))?;
+        }
+        if let Some(command) = &self.command {
+            write!(f, " ({})", one_line(command))?;
+        }
+        if let Some(id) = &self.container {
+            write!(f, " container {}", id.get(..12).unwrap_or(id))?;
+        }
+        if self.is_own { f.write_str(" this host") } else { Ok(()) }
+    }
+}
+
+/// More than that many TARGETs are no hint any more.
+const MOST_HINTED: usize = 4;
+const AS_ROOT: &str = "run it as root, who can look at all of them";
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        match error {
+            NetworkError::Map(error) => error.into(),
+            NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
+                Failure { message: failure.message, ..Failure::no("", "") }
+            }
+            NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
+            NetworkError::NotAlone { candidates, unseen, .. }
+                if candidates.len() == 1 && unseen.is_about_permission() =>
+            {
+                failure.hint(AS_ROOT)
+            }
+            NetworkError::NotAlone { candidates, .. } => {
+                let targets: Vec<String> =
+                    candidates.into_iter().filter_map(|candidate| candidate.target).collect();
+                let few = targets.get(..MOST_HINTED).unwrap_or(&targets).join(" or ");
+                failure.hint(format_args!("say which: {}", one_line(&few)))
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none.
+pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
+    let owners = match target {
+        Target::Ip(address) => map::owners_of_ip(*address),
+        Target::Mac(mac) => map::owners_of_mac(*mac),
+        Target::Veth(name) => map::far_end(name),
+        _ => Ok(Owners::default()),
+    };
+    let Owners { mut owners, more, unseen } = owners.map_err(NetworkError::from)?;
+    let target = target.clone();
+    match owners.pop() {
+        None => Err(NetworkError::NoOwner { target, unseen }.into()),
+        Some(owner) if owners.is_empty() && unseen.is_empty() => {
+            Ok(Found { container: None, place: place(owner) })
+        }
+        Some(last) => {
+            owners.push(last);
+            let candidates = owners.iter().map(Candidate::of).collect();
+            Err(NetworkError::NotAlone { target, candidates, more, unseen }.into())
+        }
+    }
+}
+
+fn place(owner: Owner) -> Place {
+    match owner.process {
+        Some(process) => Place::Both { process, netns: owner.namespace },
+        None => Place::Netns(owner.namespace),
+    }
+}
+
+fn nobody(target: &Target) -> &'static str {
+    match target {
+        Target::Veth(_) => "its far end is in no network namespace that a process or a mount leads to",
+        _ => "no network namespace of this host has this address",
+    }
+}
+
+fn but(unseen: &Unseen) -> String {
+    if unseen.is_empty() { String::new() } else { format!("\n  not looked at: {unseen}") }
+}
+
+fn means(candidates: &[Candidate], more: usize) -> String {
+    match candidates.len() + more {
+        1 => "may not mean this one alone:".to_owned(),
+        several => format!("means {several} network namespaces:"),
+    }
+}
+
+fn rows(candidates: &[Candidate], more: usize) -> String {
+    let rows = candidates.iter().map(|candidate| format!("\n  {candidate}"));
+    let rest = (more > 0).then(|| format!("\n  and {more} more"));
+    rows.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate() -> Candidate {
+        Candidate {
+            netns: "net:[7]".to_owned(),
+            target: Some("pid:812".to_owned()),
+            command: Some("nginx".to_owned()),
+            container: Some("3f2a".repeat(16)),
+            is_own: false,
+        }
+    }
+
+    #[test]
+    fn several_owners_are_listed_and_the_hint_says_how_to_name_one() {
+        let blue = Candidate {
+            netns: "net:[8]".to_owned(),
+            target: Some("netns:blue".to_owned()),
+            command: None,
+            container: None,
+            is_own: false,
+        };
+        let error = NetworkError::NotAlone {
+            target: "ip:10.0.0.2".parse().unwrap(),
+            candidates: vec![candidate(), blue],
+            more: 0,
+            unseen: Unseen::default(),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.message.unwrap(),
+            "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
+        );
+        assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");
+    }
+
+    #[test]
+    fn one_owner_among_namespaces_that_are_hidden_may_not_be_the_only_one() {
+        let error = NetworkError::NotAlone {
+            target: "ip:10.0.0.2".parse().unwrap(),
+            candidates: vec![candidate()],
+            more: 0,
+            unseen: Unseen { processes: 1, ..Unseen::default() },
+        };
+        let failure = Failure::from(error);
+        assert!(failure.message.unwrap().starts_with(
+            "ip:10.0.0.2: may not mean this one alone:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  not looked at: 1 process"
+        ));
+        assert_eq!(failure.hint.unwrap(), AS_ROOT);
+    }
+
+    #[test]
+    fn nobody_is_certain_only_if_everybody_could_be_asked() {
+        let nobody = |unseen| NetworkError::NoOwner { target: "ip:10.0.0.2".parse().unwrap(), unseen };
+        assert_eq!(Failure::from(nobody(Unseen::default())).status, crate::failure::Status::No);
+        let unsure = Failure::from(nobody(Unseen { processes: 3, ..Unseen::default() }));
+        assert_eq!(unsure.status, crate::failure::Status::Trouble);
+        assert!(unsure.message.unwrap().contains("not looked at: 3 processes"));
+    }
+
+    #[test]
+    fn a_process_that_calls_itself_a_line_of_its_own_gets_none() {
+        let forger = Candidate { command: Some("x)\n  net:[1]  pid:1 (init".to_owned()), ..candidate() };
+        assert!(!forger.to_string().contains('\n'));
+    }
+}

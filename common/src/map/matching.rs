@@ -1,0 +1,182 @@
+//! What fits what was asked for: pure, without looking anywhere.
+
+use std::ffi::OsStr;
+use std::net::IpAddr;
+
+use crate::netlink::{Address, Link};
+use crate::target::Mac;
+
+/// Why nobody, or everybody, owns an address.
+pub(super) fn nobodys_ip(address: IpAddr) -> Option<&'static str> {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    if address.is_loopback() {
+        Some("is a loopback address, and every network namespace has those")
+    } else if address.is_unspecified() {
+        Some("stands for any address, and is nobody's")
+    } else if address.is_multicast() || is_broadcast {
+        Some("is a multicast or broadcast address, and nobody's own")
+    } else {
+        None
+    }
+}
+
+/// The same of a MAC.
+pub(super) fn nobodys_mac(mac: Mac) -> Option<&'static str> {
+    let group = 1; // IEEE 802: the lowest bit of the first byte
+    if mac.0 == [0; 6] {
+        Some("is what loopback has, in every network namespace")
+    } else if mac.0[0] & group != 0 {
+        Some("is a multicast or broadcast address, and nobody's own")
+    } else {
+        None
+    }
+}
+
+/// The address as the kernel keeps it: one of IPv4, written in IPv6's way, is one of IPv4.
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The index of the link that has `address` as its own.
+pub(super) fn link_with_ip(addresses: &[Address], address: IpAddr) -> Option<u32> {
+    addresses.iter().find(|own| own.address == address).map(|own| own.index)
+}
+
+/// The link that has `mac`.
+pub(super) fn link_with_mac(links: &[Link], mac: Mac) -> Option<&Link> {
+    links.iter().find(|link| link.mac == Some(mac))
+}
+
+/// Where a veth's far end is, as far as its own namespace knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FarEnd {
+    /// In the same namespace.
+    Here,
+    /// In the namespace with this number, as the veth's own namespace numbers it.
+    Numbered(i32),
+    /// In a namespace that has no number: one that is being torn down, or a kernel older than 4.0.
+    Somewhere,
+}
+
+/// Where the far end of the veth `near` is, `links` being those of its namespace. `None` if it is no veth.
+pub(super) fn far_end(links: &[Link], near: &Link) -> Option<FarEnd> {
+    near.other_end()?;
+    let is_here = || links.iter().any(|link| link.index != near.index && are_a_pair(near, link));
+    Some(match near.link_netnsid {
+        Some(nsid) if nsid >= 0 => FarEnd::Numbered(nsid),
+        None if is_here() => FarEnd::Here,
+        _ => FarEnd::Somewhere,
+    })
+}
+
+/// Whether two veths name each other. Of two links of one namespace it is proof. Of two namespaces it is not:
+/// other pairs can have the same two indices.
+pub(super) fn are_a_pair(near: &Link, far: &Link) -> bool {
+    near.other_end() == Some(far.index) && far.other_end() == Some(near.index)
+}
+
+/// The link of that name.
+pub(super) fn link_named<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> {
+    links.iter().find(|link| link.name.as_os_str() == OsStr::new(name))
+}
+
+/// Our own namespace's claim counts only if nobody else has one.
+pub(super) fn others_first<T>(owners: Vec<T>, is_own: impl Fn(&T) -> bool) -> Vec<T> {
+    let only_own = owners.iter().all(&is_own);
+    owners.into_iter().filter(|owner| only_own || !is_own(owner)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::OperState;
+
+    fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
+        Link {
+            index,
+            name: format!("veth{index}").into(),
+            mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
+            kind: Some("veth".to_owned()),
+            mtu_bytes: 1500,
+            flags: 0,
+            operstate: OperState::Up,
+            master: None,
+            group: 0,
+            link,
+            link_netnsid,
+        }
+    }
+
+    #[test]
+    fn a_far_end_in_another_namespace_has_that_ones_number() {
+        let near = veth(7, None, Some(3));
+        assert_eq!(far_end(&[], &near), Some(FarEnd::Numbered(3)));
+        assert_eq!(far_end(&[], &veth(7, Some(2), Some(0))), Some(FarEnd::Numbered(0)));
+    }
+
+    #[test]
+    fn a_far_end_in_the_same_namespace_needs_no_number() {
+        let pair = [veth(3, Some(4), None), veth(4, Some(3), None)];
+        assert_eq!(far_end(&pair, &pair[0]), Some(FarEnd::Here));
+    }
+
+    #[test]
+    fn two_ends_with_the_same_index_are_a_pair_although_the_kernel_leaves_the_index_out() {
+        let (near, far) = (veth(7, None, Some(0)), veth(7, None, Some(1)));
+        assert!(are_a_pair(&near, &far) && are_a_pair(&far, &near));
+        assert!(!are_a_pair(&near, &veth(8, None, Some(1))));
+    }
+
+    #[test]
+    fn a_far_end_without_a_number_is_somewhere() {
+        let stranger = veth(4, Some(9), None);
+        assert_eq!(far_end(&[stranger], &veth(3, Some(4), None)), Some(FarEnd::Somewhere));
+        assert_eq!(far_end(&[], &veth(3, Some(4), Some(-1))), Some(FarEnd::Somewhere));
+        let alone = veth(3, None, None);
+        assert_eq!(far_end(std::slice::from_ref(&alone), &alone), Some(FarEnd::Somewhere));
+    }
+
+    #[test]
+    fn what_is_no_veth_has_no_far_end() {
+        let vlan = Link { kind: Some("vlan".to_owned()), ..veth(3, Some(2), None) };
+        assert_eq!(far_end(&[], &vlan), None);
+    }
+
+    #[test]
+    fn the_own_address_of_a_point_to_point_link_counts_and_not_the_peers() {
+        let [own, peer] = ["198.18.0.1", "198.18.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
+        let address = Address { index: 5, address: own, prefix_len: 32, peer: Some(peer), scope: 0 };
+        assert_eq!(link_with_ip(&[address], own), Some(5));
+        assert_eq!(link_with_ip(&[address], peer), None);
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_clothes_is_an_ipv4_address() {
+        assert_eq!(canonical("::ffff:172.17.0.5".parse().unwrap()), "172.17.0.5".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn addresses_that_everybody_or_nobody_has_are_refused() {
+        let why = |text: &str| nobodys_ip(text.parse().unwrap());
+        for nobodys in
+            ["127.0.0.1", "127.0.0.11", "::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"]
+        {
+            assert!(why(nobodys).is_some(), "{nobodys}");
+        }
+        for somebodys in ["172.17.0.5", "169.254.1.1", "fe80::42:acff:fe11:2", "2001:db8::1"] {
+            assert_eq!(why(somebodys), None, "{somebodys}");
+        }
+        assert!(nobodys_mac(Mac([0; 6])).is_some());
+        assert!(nobodys_mac(Mac([0xff; 6])).is_some());
+        assert_eq!(nobodys_mac(Mac([2, 0x42, 0xac, 0x11, 0, 2])), None);
+    }
+
+    #[test]
+    fn our_own_namespace_counts_only_if_no_other_does() {
+        let own = |name: &&str| *name == "host";
+        assert_eq!(others_first(vec!["host", "web"], own), ["web"]);
+        assert_eq!(others_first(vec!["web", "host", "db"], own), ["web", "db"]);
+        assert_eq!(others_first(vec!["host"], own), ["host"]);
+        assert!(others_first(vec![], own).is_empty());
+    }
+}

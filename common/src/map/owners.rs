@@ -1,0 +1,140 @@
+//! Who owns an address, or the far end of a veth: looks everywhere, and pins what it finds.
+
+use std::net::IpAddr;
+
+use super::matching::{self, FarEnd};
+use super::{MapError, Spot, Unseen, Visit, spots, walk};
+use crate::namespace::Namespace;
+use crate::netlink::{Link, NetlinkError, Socket};
+use crate::netns::Home;
+use crate::process::Process;
+use crate::target::{LinkName, Mac};
+
+/// A namespace that owns what was asked for.
+#[derive(Debug)]
+pub struct Owner {
+    /// Where it was found.
+    pub spot: Spot,
+    /// The namespace, held open since before it was asked: it has not become another one.
+    pub namespace: Namespace,
+    /// The process that stands for it, if there is one in it.
+    pub process: Option<Process>,
+    /// Whether it is the one that the tool runs in.
+    pub is_own: bool,
+}
+
+/// Each owner holds three descriptors, of which a process has 1,024 by default; and nobody reads a longer list.
+pub const MOST_KEPT: usize = 50;
+
+/// All who own it, and what could not be asked.
+#[derive(Debug, Default)]
+pub struct Owners {
+    /// Our own namespace only if there is no other; [`MOST_KEPT`] at most.
+    pub owners: Vec<Owner>,
+    /// How many there are beside those.
+    pub more: usize,
+    /// As long as this is not empty, there may be more.
+    pub unseen: Unseen,
+}
+
+impl Owner {
+    fn of(visit: Visit<'_>) -> Self {
+        Owner::at(visit.spot, visit.namespace, visit.is_own)
+    }
+
+    fn at(spot: &Spot, namespace: Namespace, is_own: bool) -> Self {
+        Owner { process: spot.tenant(), spot: spot.clone(), namespace, is_own }
+    }
+}
+
+/// The namespaces that have `address` on one of their links.
+///
+/// # Errors
+/// `NobodysIp` for loopback, multicast and the like; others when we cannot even look at our own network.
+pub fn owners_of_ip(address: IpAddr) -> Result<Owners, MapError> {
+    let address = matching::canonical(address);
+    if let Some(why) = matching::nobodys_ip(address) {
+        return Err(MapError::NobodysIp { address, why });
+    }
+    owners(|socket| Ok(matching::link_with_ip(&socket.addresses()?, address).is_some()))
+}
+
+/// The namespaces that have a link with this MAC.
+///
+/// # Errors
+/// `NobodysMac` for multicast and the like; others when we cannot even look at our own network.
+pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
+    if let Some(why) = matching::nobodys_mac(mac) {
+        return Err(MapError::NobodysMac { mac, why });
+    }
+    owners(|socket| Ok(matching::link_with_mac(&socket.links()?, mac).is_some()))
+}
+
+fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
+    let all = owners_where(|visit| owns(&mut visit.socket))?;
+    Ok(Owners { owners: matching::others_first(all.owners, |owner| owner.is_own), ..all })
+}
+
+fn owners_where(
+    mut owns: impl FnMut(&mut Visit<'_>) -> Result<bool, NetlinkError>,
+) -> Result<Owners, MapError> {
+    let (mut kept, mut more) = (0, 0);
+    let walk = walk(|mut visit| {
+        if !owns(&mut visit)? {
+            return Ok(None);
+        }
+        if kept == MOST_KEPT {
+            more += 1;
+            return Ok(None);
+        }
+        kept += 1;
+        Ok(Some(Owner::of(visit)))
+    })?;
+    Ok(Owners { owners: walk.seen, more, unseen: walk.unseen })
+}
+
+/// The namespace in which the other end of our veth `name` is. More than one only where the kernel does
+/// not say, and several veths could be it.
+///
+/// # Errors
+/// `NoLink` and `NoVeth`; others when we cannot even look at our own network.
+pub fn far_end(name: &LinkName) -> Result<Owners, MapError> {
+    let mut socket = Socket::open()?;
+    let links = socket.links()?;
+    let near = matching::link_named(&links, name.as_str()).ok_or_else(|| MapError::NoLink(name.clone()))?;
+    let Some(far) = matching::far_end(&links, near) else {
+        let kind = near.kind.clone().unwrap_or_else(|| "hardware or loopback".to_owned());
+        return Err(MapError::NoVeth { name: name.clone(), kind });
+    };
+    match far {
+        FarEnd::Here => owners_where(|visit| Ok(visit.is_own)),
+        FarEnd::Numbered(nsid) => numbered(&mut socket, nsid),
+        FarEnd::Somewhere => owners_where(|visit| Ok(!visit.is_own && has_far_end(visit, near)?)),
+    }
+}
+
+fn has_far_end(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
+    Ok(visit.socket.links()?.iter().any(|link| matching::are_a_pair(near, link)))
+}
+
+/// The namespace that we know by the number `nsid`. There is one at most, so the search ends there; that
+/// others could not be looked at matters only if it was not found.
+fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
+    let home = Home::current()?;
+    let (spots, mut unseen) = spots::all()?;
+    for spot in &spots {
+        match spot.open() {
+            Ok(Some(namespace)) => {
+                if socket.nsid(&namespace)? != Some(nsid) {
+                    continue;
+                }
+                let is_own = spot.identity == home.identity();
+                let owners = vec![Owner::at(spot, namespace, is_own)];
+                return Ok(Owners { owners, ..Owners::default() });
+            }
+            Ok(None) => {}
+            Err(error) => unseen.not_opened(spot, &error),
+        }
+    }
+    Ok(Owners { unseen, ..Owners::default() })
+}

@@ -1,0 +1,85 @@
+//! What could not be looked at: as long as there is something, "nobody" and "only this one" are not certain.
+
+use std::fmt;
+
+use super::Spot;
+use crate::namespace::NamespaceError;
+
+/// What a walk through all namespaces had to leave out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unseen {
+    /// Processes whose namespace is hidden from us.
+    pub processes: usize,
+    /// Namespaces whose file we may not open.
+    pub not_opened: usize,
+    /// Namespaces that we may not enter.
+    pub not_entered: usize,
+    /// Namespaces that we entered and could not read: which, and why.
+    pub not_read: Vec<(String, String)>,
+}
+
+impl Unseen {
+    /// Leaves out a namespace that could not be opened.
+    pub(super) fn not_opened(&mut self, spot: &Spot, error: &NamespaceError) {
+        match error {
+            NamespaceError::NotPermitted { .. } => self.not_opened += 1,
+            error => self.not_read(spot, error),
+        }
+    }
+
+    /// Leaves out a namespace that could not be read.
+    pub(super) fn not_read(&mut self, spot: &Spot, why: impl fmt::Display) {
+        self.not_read.push((spot.to_string(), why.to_string()));
+    }
+
+    /// Whether everything was seen.
+    pub fn is_empty(&self) -> bool {
+        *self == Unseen::default()
+    }
+
+    /// Whether root would see what is missing.
+    pub fn is_about_permission(&self) -> bool {
+        self.processes + self.not_opened + self.not_entered > 0
+    }
+}
+
+impl fmt::Display for Unseen {
+    /// What was left out, with the capability that is missing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |number: usize, one: &str, more: &str| match number {
+            1 => format!("1 {one}"),
+            number => format!("{number} {more}"),
+        };
+        let mut parts = Vec::new();
+        if self.processes > 0 {
+            let processes = count(self.processes, "process", "processes");
+            parts.push(format!("{processes} (CAP_SYS_PTRACE over their user namespaces is missing)"));
+        }
+        let closed = self.not_opened + self.not_entered;
+        if closed > 0 {
+            let namespaces = count(closed, "network namespace", "network namespaces");
+            parts.push(format!("{namespaces} (CAP_SYS_ADMIN over the owning user namespaces is missing)"));
+        }
+        parts.extend(self.not_read.iter().map(|(which, why)| format!("{which} ({why})")));
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_counted_with_the_capability_that_it_takes() {
+        assert!(Unseen::default().is_empty());
+        let unseen = Unseen { processes: 2, not_entered: 1, ..Unseen::default() };
+        assert_eq!(
+            unseen.to_string(),
+            "2 processes (CAP_SYS_PTRACE over their user namespaces is missing), \
+             1 network namespace (CAP_SYS_ADMIN over the owning user namespaces is missing)"
+        );
+        let hostile = Unseen { not_read: vec![("net:[7]".into(), "links: odd".into())], ..Unseen::default() };
+        assert_eq!(hostile.to_string(), "net:[7] (links: odd)");
+        assert!(!hostile.is_about_permission() && !hostile.is_empty());
+    }
+}

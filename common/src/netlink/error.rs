@@ -1,0 +1,59 @@
+//! Why the kernel could not be asked, or what is wrong with its answer.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use super::wire::Malformed;
+use crate::failure::Failure;
+
+/// Why a question to the kernel's routing netlink has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NetlinkError {
+    /// The socket itself does not work.
+    #[error("netlink: {action}: {source}")]
+    Socket {
+        /// What we tried to do.
+        action: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel understood, and refused.
+    #[error("{question}: {}{}", io::Error::from(*errno), why.as_ref().map_or(String::new(), |why| format!(" ({why})")))]
+    Refused {
+        /// What was asked.
+        question: &'static str,
+        /// Its error.
+        errno: Errno,
+        /// Its extended acknowledgement: the reason in words (Linux 4.12).
+        why: Option<String>,
+    },
+    /// What came is no answer that the protocol knows.
+    #[error("{question}: the kernel's answer makes no sense: {source}")]
+    Malformed {
+        /// What was asked.
+        question: &'static str,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// Each time the answer was read, the table had changed in the middle of it.
+    #[error("{question}: it changes faster than it can be read")]
+    Unsteady {
+        /// What was asked.
+        question: &'static str,
+    },
+    /// More than any network has.
+    #[error("{question}: has more than {most} entries")]
+    TooMany {
+        /// What was asked.
+        question: &'static str,
+        /// How many are too many.
+        most: usize,
+    },
+}
+
+impl From<NetlinkError> for Failure {
+    fn from(error: NetlinkError) -> Self {
+        Failure { message: Some(error.to_string()), ..Failure::trouble("", "") }
+    }
+}

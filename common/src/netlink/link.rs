@@ -1,0 +1,161 @@
+//! Links: RTM_GETLINK, linux/if_link.h.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use super::wire::{Malformed, Question, attributes, number, u32_at, until_nul};
+use super::{NetlinkError, Socket};
+use crate::target::Mac;
+
+const RTM_GETLINK: u16 = 18;
+/// struct ifinfomsg: family, padding, type, index, flags, change.
+const FIXED_BYTES: usize = 16;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_OPERSTATE: u16 = 16;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_GROUP: u16 = 27;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_LINK_NETNSID: u16 = 37;
+
+/// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+
+/// A link, as `ip -d link` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its namespace.
+    pub index: u32,
+    /// Its name there: at most 15 bytes, of any kind but `/`, white space and NUL.
+    pub name: OsString,
+    /// Its address, if that has the six bytes of Ethernet's.
+    pub mac: Option<Mac>,
+    /// What made it: `veth`, `bridge`, `macvlan`; nothing for hardware and loopback.
+    pub kind: Option<String>,
+    /// The greatest packet that it carries.
+    pub mtu_bytes: u32,
+    /// IFF_*, netdevice(7).
+    pub flags: u32,
+    /// Whether it can carry packets.
+    pub operstate: OperState,
+    /// The index of the bridge or bond that it is a port of.
+    pub master: Option<u32>,
+    /// Its group, 0 if nobody set one.
+    pub group: u32,
+    /// IFLA_LINK: of a veth the index of the other end, of a VLAN or macvlan that of the link below. The kernel
+    /// leaves it out when that index is the link's own; [`Link::other_end`] knows.
+    pub link: Option<u32>,
+    /// The namespace that `link` is an index of, as this namespace numbers it; this one itself when there is none.
+    pub link_netnsid: Option<i32>,
+}
+
+/// RFC 2863's ifOperStatus, as linux/if.h has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperState {
+    /// The driver does not say.
+    Unknown,
+    /// Hardware that was pulled out.
+    NotPresent,
+    /// Down.
+    Down,
+    /// Something below it is down; the other end of a veth, too.
+    LowerLayerDown,
+    /// In a test mode.
+    Testing,
+    /// Waits for something, such as 802.1X.
+    Dormant,
+    /// Carries packets.
+    Up,
+}
+
+impl From<u8> for OperState {
+    fn from(number: u8) -> Self {
+        match number {
+            1 => OperState::NotPresent,
+            2 => OperState::Down,
+            3 => OperState::LowerLayerDown,
+            4 => OperState::Testing,
+            5 => OperState::Dormant,
+            6 => OperState::Up,
+            _ => OperState::Unknown,
+        }
+    }
+}
+
+impl Link {
+    /// Whether it is one end of a veth pair.
+    pub fn is_veth(&self) -> bool {
+        self.kind.as_deref() == Some("veth")
+    }
+
+    /// The index of a veth's other end in that one's namespace. An index that is the link's own is left out
+    /// by the kernel (rtnl_fill_link_ifindex in net/core/rtnetlink.c).
+    pub fn other_end(&self) -> Option<u32> {
+        self.is_veth().then(|| self.link.unwrap_or(self.index))
+    }
+
+    /// Reads the payload of an RTM_NEWLINK.
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+        let (index, flags) = (u32_at(payload, 4), u32_at(payload, 8));
+        let (index, flags) = (index.ok_or(Malformed::Short)?, flags.ok_or(Malformed::Short)?);
+        let mut link = Link {
+            index,
+            name: OsString::new(),
+            mac: None,
+            kind: None,
+            mtu_bytes: 0,
+            flags,
+            operstate: OperState::Unknown,
+            master: None,
+            group: 0,
+            link: None,
+            link_netnsid: None,
+        };
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+            let (kind, value) = attribute?;
+            match kind {
+                IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
+                IFLA_IFNAME => link.name = OsString::from_vec(until_nul(value).to_owned()),
+                IFLA_MTU => link.mtu_bytes = number(value)?,
+                IFLA_LINK => link.link = Some(number(value)?),
+                IFLA_MASTER => link.master = Some(number(value)?),
+                IFLA_OPERSTATE => link.operstate = OperState::from(*value.first().ok_or(Malformed::Short)?),
+                IFLA_LINKINFO => link.kind = info_kind(value)?,
+                IFLA_GROUP => link.group = number(value)?,
+                IFLA_LINK_NETNSID => link.link_netnsid = Some(number(value)?.cast_signed()),
+                _ => {}
+            }
+        }
+        if link.name.is_empty() { Err(Malformed::Missing("name")) } else { Ok(link) }
+    }
+}
+
+fn info_kind(nested: &[u8]) -> Result<Option<String>, Malformed> {
+    for attribute in attributes(nested) {
+        if let (IFLA_INFO_KIND, name) = attribute? {
+            return Ok(Some(String::from_utf8_lossy(until_nul(name)).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks for all links.
+pub(super) fn question(flags: u16) -> Question {
+    Question::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
+        .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+}
+
+impl Socket {
+    /// All links of the namespace, in the order of their indices or close to it.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
+        self.dump(question, Link::read)
+    }
+}

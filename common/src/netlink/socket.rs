@@ -1,0 +1,220 @@
+//! The socket: it asks, and reads the answer to its end, in one piece and from the kernel only.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, recvmsg, send, setsockopt,
+    socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+
+use super::NetlinkError;
+use super::wire::{self, HEADER_BYTES, Malformed, Message, Question};
+use crate::sys;
+
+/// linux/netlink.h
+mod flag {
+    pub(super) const REQUEST: u16 = 0x1;
+    pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
+    pub(super) const DUMP: u16 = 0x300;
+    pub(super) const CAPPED: u16 = 0x100;
+    pub(super) const REASON_FOLLOWS: u16 = 0x200;
+}
+
+/// linux/netlink.h
+mod kind {
+    pub(super) const NOTHING: u16 = 1;
+    pub(super) const ERROR: u16 = 2;
+    pub(super) const DONE: u16 = 3;
+}
+
+/// The kernel fills buffers of up to 32 KiB, and does so only for those who offer them (af_netlink.c,
+/// netlink_dump). Where one entry is larger, as a NIC with hundreds of virtual functions is, ours grows.
+const BUFFER_BYTES: usize = 32 << 10;
+
+/// A host with containers starting and ending changes its tables all the time, yet not ten times in a row
+/// within the tens of microseconds that a dump takes.
+const TRIES: u32 = 10;
+
+/// Whoever runs a container can fill its tables; nobody has reason to have as many.
+const MOST_ENTRIES: usize = 1 << 20;
+
+/// The kernel answers before send(2) returns: whoever still waits after this waits for nothing.
+const PATIENCE_SECONDS: i64 = 5;
+
+/// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever
+/// the thread is later: the two belong together for the socket's life.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    buffer: Vec<u8>,
+    sequence: u32,
+}
+
+/// Whether what was read is all of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snapshot {
+    Whole,
+    Torn,
+}
+
+impl Socket {
+    /// Opens one in the network namespace that this thread is in; [`crate::netns::inside`] is how to open it in
+    /// another one.
+    ///
+    /// # Errors
+    /// `Socket`, with what socket(2) says.
+    pub fn open() -> Result<Self, NetlinkError> {
+        let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
+        let fd =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
+                .map_err(failed("open a socket"))?;
+        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))
+            .map_err(failed("set a time limit"))?;
+        // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended
+        // acknowledgements and errors without our question behind them since 4.12 and 4.3, strict checks since 4.20.
+        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+            match sys::netlink_switch_on(fd.as_fd(), option) {
+                Ok(()) | Err(Errno::ENOPROTOOPT) => {}
+                Err(errno) => return Err(failed("set an option")(errno)),
+            }
+        }
+        Ok(Socket { fd, buffer: vec![0; BUFFER_BYTES], sequence: 0 })
+    }
+
+    /// Asks for a whole table; `read` makes an entry of each message. If the table changed meanwhile it is asked
+    /// for again.
+    pub(super) fn dump<T>(
+        &mut self,
+        question: impl Fn(u16) -> Question,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, NetlinkError> {
+        let question = question(flag::REQUEST | flag::DUMP);
+        for _ in 0..TRIES {
+            let mut entries = Vec::new();
+            let snapshot = self.ask(&question, |message| {
+                if entries.len() >= MOST_ENTRIES {
+                    return Err(NetlinkError::TooMany { question: question.name, most: MOST_ENTRIES });
+                }
+                entries.push(read(message.payload).map_err(|source| senseless(&question, source))?);
+                Ok(Progress::MoreComes)
+            })?;
+            if snapshot == Snapshot::Whole {
+                return Ok(entries);
+            }
+        }
+        Err(NetlinkError::Unsteady { question: question.name })
+    }
+
+    /// Asks what has one message as its answer.
+    pub(super) fn one<T>(
+        &mut self,
+        question: impl Fn(u16) -> Question,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, NetlinkError> {
+        let question = question(flag::REQUEST);
+        let mut answer = None;
+        self.ask(&question, |message| {
+            answer = Some(read(message.payload).map_err(|source| senseless(&question, source))?);
+            Ok(Progress::ThatWasAll)
+        })?;
+        answer.ok_or_else(|| senseless(&question, Malformed::Missing("answer")))
+    }
+
+    fn ask(
+        &mut self,
+        question: &Question,
+        mut each: impl FnMut(Message<'_>) -> Result<Progress, NetlinkError>,
+    ) -> Result<Snapshot, NetlinkError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes = question.numbered(self.sequence);
+        send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty())
+            .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
+        let mut snapshot = Snapshot::Whole;
+        loop {
+            let length = self.receive()?;
+            for message in wire::messages(&self.buffer[..length]) {
+                let message = message.map_err(|source| senseless(question, source))?;
+                // The end of an answer that we gave up on, for it made no sense.
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                if message.flags & flag::DUMP_INTERRUPTED != 0 {
+                    snapshot = Snapshot::Torn;
+                }
+                let progress = match message.kind {
+                    kind::NOTHING => Progress::MoreComes,
+                    kind::ERROR | kind::DONE => {
+                        verdict(question, &message)?;
+                        Progress::ThatWasAll
+                    }
+                    _ => each(message)?,
+                };
+                if let Progress::ThatWasAll = progress {
+                    return Ok(snapshot);
+                }
+            }
+        }
+    }
+
+    /// The next datagram of the kernel's, whole, into the buffer.
+    fn receive(&mut self) -> Result<usize, NetlinkError> {
+        let failed =
+            |errno: Errno| NetlinkError::Socket { action: "read the kernel's answer", source: errno.into() };
+        loop {
+            let asked = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+            let waiting = again(|| recv(self.fd.as_raw_fd(), &mut [], asked)).map_err(failed)?;
+            if waiting > self.buffer.len() {
+                self.buffer.resize(waiting, 0);
+            }
+            let mut parts = [io::IoSliceMut::new(&mut self.buffer)];
+            let fd = self.fd.as_raw_fd();
+            let received = again(|| {
+                recvmsg::<NetlinkAddr>(fd, &mut parts, None, MsgFlags::empty())
+                    .map(|m| (m.bytes, m.address.map(|from| from.pid())))
+            })
+            .map_err(failed)?;
+            // Root of a container can send us datagrams too, if the socket is in that container's namespace.
+            if let (length, Some(0)) = received {
+                return Ok(length);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    MoreComes,
+    ThatWasAll,
+}
+
+/// The end of an answer: success, or the kernel's error with its reason.
+fn verdict(question: &Question, message: &Message<'_>) -> Result<(), NetlinkError> {
+    let Some(errno) = wire::errno(message.payload).map_err(|source| senseless(question, source))? else {
+        return Ok(());
+    };
+    let told = message.flags & flag::REASON_FOLLOWS != 0;
+    let reason_at = match message.kind {
+        kind::DONE => 4,
+        _ if message.flags & flag::CAPPED != 0 => 4 + HEADER_BYTES,
+        // The whole question stands before the reason.
+        _ => 4 + wire::u32_at(message.payload, 4).map_or(HEADER_BYTES, |length| length as usize),
+    };
+    let why = message.payload.get(reason_at..).filter(|_| told).and_then(wire::reason);
+    Err(NetlinkError::Refused { question: question.name, errno, why })
+}
+
+fn senseless(question: &Question, source: Malformed) -> NetlinkError {
+    NetlinkError::Malformed { question: question.name, source }
+}
+
+fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The codec: what the kernel says is read as it is, and nothing that anybody else could say makes it panic.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use proptest::prelude::*;
+
+use super::wire::{self, Malformed, Question, attributes, messages};
+use super::{Address, Link, NetlinkError, Socket, address, link, nsid};
+use crate::namespace::{Kind, Namespace};
+
+/// The payloads of what this machine's kernel answers to `question`.
+fn answered(question: fn(u16) -> Question) -> Vec<Vec<u8>> {
+    Socket::open().unwrap().dump(question, |payload| Ok(payload.to_vec())).unwrap()
+}
+
+#[test]
+fn the_links_are_those_of_proc_net_dev() {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let shown: BTreeSet<&str> =
+        text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+    let links = Socket::open().unwrap().links().unwrap();
+    let names: BTreeSet<&str> = links.iter().filter_map(|link| link.name.to_str()).collect();
+    assert_eq!(names, shown);
+}
+
+#[test]
+fn the_addresses_are_those_of_proc_net_if_inet6() {
+    let text = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+    let shown: BTreeSet<(u32, IpAddr, u8)> = text.lines().map(if_inet6).collect();
+    let addresses = Socket::open().unwrap().addresses().unwrap();
+    let six = addresses.iter().filter(|own| own.address.is_ipv6());
+    let read: BTreeSet<_> = six.map(|own| (own.index, own.address, own.prefix_len)).collect();
+    assert_eq!(read, shown);
+}
+
+/// `00000000000000000000000000000001 01 80 10 80       lo`
+fn if_inet6(line: &str) -> (u32, IpAddr, u8) {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let bits = u128::from_str_radix(fields[0], 16).unwrap();
+    let [index, prefix_len] = [1, 2].map(|field| u32::from_str_radix(fields[field], 16).unwrap());
+    (index, IpAddr::from(bits.to_be_bytes()), prefix_len as u8)
+}
+
+#[test]
+fn a_namespace_that_no_link_leads_to_has_no_number() {
+    // Ours has none for itself, unless somebody gave it one.
+    let own = Namespace::current(Kind::Net).unwrap();
+    assert_eq!(Socket::open().unwrap().nsid(&own).unwrap(), None);
+}
+
+#[test]
+fn the_kernels_refusal_has_its_reason_in_words() {
+    // An attribute that this question may not have: refused by strict checking alone, with a text of its own.
+    let strange = |flags| link::question(flags).with_u32(1, 0);
+    let refused = Socket::open().unwrap().dump(strange, Link::read).unwrap_err();
+    match refused {
+        NetlinkError::Refused { question: "links", errno: Errno::EINVAL, why: Some(why) } => {
+            assert!(!why.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_socket_answers_again_after_a_refusal() {
+    let mut socket = Socket::open().unwrap();
+    assert!(socket.dump(|flags| link::question(flags).with_u32(1, 0), Link::read).is_err());
+    assert!(!socket.links().unwrap().is_empty());
+    assert!(socket.nsid(&Namespace::current(Kind::Net).unwrap()).is_ok());
+}
+
+#[test]
+fn a_message_that_lies_about_its_length_ends_the_reading() {
+    let question = link::question(0).numbered(7);
+    assert_eq!(messages(&question).count(), 1);
+    let mut longer = question.clone();
+    longer[0] += 1;
+    assert_eq!(messages(&longer).last(), Some(Err(Malformed::Message)));
+    let mut endless = question;
+    endless[0] = 0;
+    assert_eq!(messages(&endless).collect::<Vec<_>>(), [Err(Malformed::Message)]);
+}
+
+#[test]
+fn attributes_that_nobody_knows_are_passed_over() {
+    for payload in answered(link::question) {
+        let known = Link::read(&payload).unwrap();
+        let mut newer = payload;
+        newer.extend_from_slice(&[7, 0, 0xff, 0x3f, 1, 2, 3, 0]);
+        assert_eq!(Link::read(&newer).unwrap(), known);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        messages(&bytes).for_each(drop);
+        attributes(&bytes).for_each(drop);
+        let _ = (Link::read(&bytes), Address::read(&bytes), nsid::read(&bytes));
+        let _ = (wire::errno(&bytes), wire::reason(&bytes));
+    }
+
+    /// Bytes that are right but for a few get deeper into the code than random ones.
+    #[test]
+    fn no_mutation_of_a_real_answer_makes_it_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        end: prop::sample::Index,
+        entry: prop::sample::Index,
+    ) {
+        thread_local!(static REAL: [Vec<Vec<u8>>; 2] = [answered(link::question), answered(address::question)]);
+        REAL.with(|[links, addresses]| {
+            for payloads in [links, addresses].into_iter().filter(|payloads| !payloads.is_empty()) {
+                let mut bytes = entry.get(payloads).clone();
+                for (at, value) in &changes {
+                    *at.get_mut(&mut bytes) = *value;
+                }
+                bytes.truncate(end.index(bytes.len() + 1));
+                let _ = (Link::read(&bytes), Address::read(&bytes), nsid::read(&bytes));
+            }
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! Doing something inside another network namespace, and coming back.
+
+use std::io;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::{NetnsError, failed};
+use crate::failure::say;
+use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+
+/// The network namespace that we belong to, and always come back to.
+#[derive(Debug)]
+pub struct Home(Namespace);
+
+impl Home {
+    /// The one that this thread is in now.
+    ///
+    /// # Errors
+    /// As [`Namespace::current`].
+    pub fn current() -> Result<Self, NamespaceError> {
+        Namespace::current(Kind::Net).map(Home)
+    }
+
+    /// What tells it from others.
+    pub fn identity(&self) -> Identity {
+        self.0.identity()
+    }
+
+    /// Does `what` with this thread in `namespace`, and comes back. Sockets that are opened there stay there.
+    ///
+    /// # Errors
+    /// What [setns(2)](https://man7.org/linux/man-pages/man2/setns.2.html) says: EPERM without CAP_SYS_ADMIN over
+    /// the user namespace that owns it, or over our own.
+    pub fn inside<T>(&self, namespace: &Namespace, what: impl FnOnce() -> T) -> nix::Result<T> {
+        // Entering our own takes capabilities that being in it does not.
+        if namespace.identity() == self.identity() {
+            return Ok(what());
+        }
+        namespace.enter()?;
+        let _back = WayBack(&self.0);
+        Ok(what())
+    }
+}
+
+/// Makes a network namespace that nobody is in.
+///
+/// # Errors
+/// `NotPermitted` without CAP_SYS_ADMIN over our user namespace.
+pub fn create() -> Result<Namespace, NetnsError> {
+    let own = Path::new("/proc/thread-self/ns/net");
+    let opened = |error: NamespaceError| NetnsError::Io {
+        action: "open the namespace",
+        file: own.into(),
+        source: io::Error::other(error),
+    };
+    let home = Home::current().map_err(opened)?;
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make a network namespace", own, errno))?;
+    let _back = WayBack(&home.0);
+    Namespace::current(Kind::Net).map_err(opened)
+}
+
+struct WayBack<'a>(&'a Namespace);
+
+impl Drop for WayBack<'_> {
+    /// A tool that has lost its way would go on, and show or change the wrong network: better none at all.
+    fn drop(&mut self) {
+        let back = self.0.enter().is_ok()
+            && namespace::own_identity(Kind::Net).is_ok_and(|here| here == self.0.identity());
+        if !back {
+            say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn being_inside_our_own_takes_no_privilege() {
+        let home = Home::current().unwrap();
+        let own = Namespace::current(Kind::Net).unwrap();
+        assert_eq!(home.inside(&own, || 7), Ok(7));
+        assert_eq!(namespace::own_identity(Kind::Net).unwrap(), home.identity());
+    }
+}
