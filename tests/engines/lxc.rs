@@ -114,6 +114,22 @@ fn a_name_that_lxc_hashes_is_found() {
     world.tool("cpid").arg(format!("lxc:{}", long.name)).run().ok().stdout_is(&format!("{}\n", long.pid()));
 }
 
+#[test]
+fn a_real_container_is_waited_for() {
+    let world = need!(with_lxc());
+    let web = RealContainer::defined(&world, unique("web-"));
+    let script = format!(
+        "{} --wait 20s lxc:{} & while ! grep -qs poll /proc/$!/wchan; do sleep 0.01; done; \
+         lxc-start {} sleep infinity; wait $!",
+        tools::tool("cpid"),
+        web.name,
+        web.name
+    );
+    let ran = world.engine("sh").args(["-c", &script]).run().ok();
+    assert_eq!(ran.text(), web.pid(), "{ran}");
+    assert!(ran.took < Duration::from_secs(15), "{ran}");
+}
+
 /// A host on which LXC has one container, `web`, whose monitor is the test.
 struct Host {
     root: Scratch,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
+use crate::support::fake_engine::{Answer, Script};
 use crate::support::run::Run;
 use crate::support::scratch::{Scratch, unique};
 use crate::support::skip::{need, program};
@@ -93,6 +96,50 @@ fn a_container_in_a_directory_that_is_made_later_is_waited_for() {
     host.register("web");
     let ran = waiting.finish().ok().stdout_is(&format!("{}\n", host.leader.id()));
     assert!(ran.took < Duration::from_secs(10), "{ran}");
+}
+
+#[test]
+fn an_engine_that_starts_later_is_waited_for() {
+    let host = Host::new();
+    let waiting = host.cpid(&["--wait", "20s", "docker:web"]).start();
+    asleep(waiting.pid());
+    let inspected = format!(
+        r#"{{"Id": "{}", "Name": "/web", "State": {{"Status": "running", "Pid": {}}}}}"#,
+        "3f2a".repeat(16),
+        host.leader.id()
+    );
+    let script = Script::default().on("/containers/web/json", Answer::json(200, &inspected));
+    let _docker = script.on("/events", Answer::never()).listen(host.root.path("run/docker.sock"));
+    let ran = waiting.finish().ok().stdout_is(&format!("{}\n", host.leader.id()));
+    assert!(ran.took < Duration::from_secs(10), "{ran}");
+}
+
+#[test]
+fn an_engine_that_never_stops_talking_costs_little() {
+    let host = Host::new();
+    let script = Script::default().on("/events", Answer::endless("application/json", "{}\n"));
+    let docker = script.listen(host.root.path("run/docker.sock"));
+    host.cpid(&["--wait", "1s", "docker:web"]).run().fails_with(1).stderr_has("no such container");
+    assert!(docker.requests().len() < 150, "{} requests", docker.requests().len());
+}
+
+#[test]
+fn an_engine_that_hangs_up_is_not_asked_for_events_for_ever() {
+    let host = Host::new();
+    let script = Script::default().on("/events", Answer::hang_up());
+    let docker = script.listen(host.root.path("run/docker.sock"));
+    host.cpid(&["--wait", "1s", "docker:web"]).run().fails_with(1).stderr_has("no such container");
+    let requests = docker.requests();
+    assert!(requests.len() < 10, "{requests:?}");
+}
+
+#[test]
+fn ctrl_c_ends_it() {
+    let host = Host::new();
+    let waiting = host.cpid(&["--wait", "20s", "machine:web"]).start();
+    asleep(waiting.pid());
+    waiting.signal(Signal::SIGINT);
+    waiting.finish().killed_by(Signal::SIGINT).stderr_is("");
 }
 
 #[test]
@@ -188,5 +235,27 @@ fn a_real_docker_container_that_is_not_made_yet_is_waited_for() {
     let ran = world.command("sh").args(["-c", &script]).run().ok();
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert!(lines.len() == 2 && lines[0] == lines[1], "{ran}");
+    assert!(ran.took < Duration::from_secs(15), "{ran}");
+}
+
+/// Who may ask Docker, and may not read its directories, hears of it from Docker itself.
+#[test]
+fn a_member_of_dockers_group_is_woken_by_dockers_events() {
+    let world = need!(World::get().and_then(World::with_docker));
+    need!(program("setpriv", "util-linux"));
+    let web = world.docker_container("web", &["--network", "none"]);
+    web.stop();
+    // A copy, for the path to the tool may be closed to others.
+    let script = format!(
+        "cp {} /tmp/{name}; chmod 755 /tmp/{name}; \
+         setpriv --reuid=12345 --regid=$(stat -c %g /run/docker.sock) --clear-groups \
+         /tmp/{name} --wait 20s docker:{name} & \
+         while ! grep -qs poll /proc/$!/wchan; do sleep 0.01; done; \
+         docker start {name} >/dev/null; wait $!; status=$?; rm /tmp/{name}; exit $status",
+        tools::tool("cpid"),
+        name = web.name,
+    );
+    let ran = world.command("sh").args(["-c", &script]).run().ok();
+    assert_eq!(ran.text(), web.pid().to_string(), "{ran}");
     assert!(ran.took < Duration::from_secs(15), "{ran}");
 }

@@ -4,11 +4,12 @@
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
 //! version is taken by all of them, and negotiating one costs more than the question.
 
+mod events;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -22,17 +23,11 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBu
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send as send_bytes, socket,
-};
 use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::{Container, EngineError, EngineName, Proof, Source, State, state};
-
-/// The events that change what a container is; others tell of every health check.
-const CHANGES: [&str; 7] = ["create", "start", "die", "destroy", "pause", "unpause", "rename"];
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
@@ -71,26 +66,6 @@ impl Api {
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
-    }
-
-    /// A stream on which the engine says something when a container has changed, from now on. What it says is
-    /// of no matter, so it is not read here; the answer's head comes first, and at once.
-    ///
-    /// Without bollard, whose streams live in a runtime: this one must be a descriptor for poll(2).
-    pub(super) fn events(&self) -> Option<OwnedFd> {
-        let address = UnixAddr::new(&self.socket).ok()?;
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
-        connect(socket.as_raw_fd(), &address).ok()?;
-        // Docker and Podman begin to listen for events only after the head is out: `since` closes that gap.
-        let since = Timestamp::now().as_second();
-        let request = format!(
-            "GET /events?since={since}&filters=%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B{}%5D%7D \
-             HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            CHANGES.map(|change| format!("%22{change}%22")).join("%2C"),
-        );
-        let sent = send_bytes(socket.as_raw_fd(), request.as_bytes(), MsgFlags::MSG_NOSIGNAL).ok()?;
-        (sent == request.len()).then_some(socket)
     }
 
     /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)

@@ -90,9 +90,8 @@ impl Engine for Machines {
         let mut containers = Vec::new();
         for name in state::names(&self.directory)? {
             // `unit:UNIT` is a second name of the machine in that unit, and `.#NAME` a file half written.
-            if let Some(name) =
-                name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.'))
-            {
+            let name = name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.'));
+            if let Some(name) = name {
                 containers.extend(self.container(name)?);
             }
         }

@@ -19,29 +19,41 @@ pub struct Trace {
 /// The traces of all containers of the engine called `name` in `realm`.
 pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
     let below = |directory: &str, depth| Trace { directory: realm.run.join(directory), depth };
+    // ID/state.json or ID/status, and ID/exec.fifo while a container is made and not started.
+    let runtimes = || ["runc", "crun", "youki", "user/0/crun"].map(|runtime| below(runtime, 1));
     match name {
-        // Its socket, and TASKS/moby/ID/init.pid: the daemon's own containerd's, or the system's.
+        // Its socket, TASKS/moby/ID/init.pid of its own containerd or the system's, and what runc has of it.
         EngineName::Docker => vec![
             below("", 0),
             below("docker", 0),
             below("docker/containerd/daemon/io.containerd.runtime.v2.task/moby", 1),
+            below("docker/runtime-runc/moby", 1),
             below("containerd/io.containerd.runtime.v2.task/moby", 1),
         ],
-        // Podman's socket, and ID/userdata/pidfile, where CRI-O keeps its own too.
-        EngineName::Podman | EngineName::Crio => {
-            let containers = if realm.is_system() { "containers/storage" } else { "containers" };
-            let containers = format!("{containers}/overlay-containers");
-            vec![below("podman", 0), below(&containers, 2)]
-        }
-        // NAMESPACE/ID/init.pid
-        EngineName::Containerd | EngineName::Nerdctl => {
-            vec![below("containerd/io.containerd.runtime.v2.task", 2)]
-        }
-        // ID/state.json, ID/status
-        EngineName::Oci => ["runc", "crun", "youki"].map(|runtime| below(runtime, 1)).into(),
+        EngineName::Podman => [vec![below("podman", 0)], storage(realm), runtimes().into()].concat(),
+        EngineName::Crio => [storage(realm), runtimes().into()].concat(),
+        // NAMESPACE/ID/init.pid, and what runc has of it: the system's, and the one that Docker runs.
+        EngineName::Containerd | EngineName::Nerdctl => [
+            "containerd/io.containerd.runtime.v2.task",
+            "containerd/io.containerd.runtime.v1.linux",
+            "containerd/runc",
+            "docker/containerd/daemon/io.containerd.runtime.v2.task",
+            "docker/runtime-runc",
+        ]
+        .map(|tasks| below(tasks, 2))
+        .into(),
+        EngineName::Oci => runtimes().into(),
         EngineName::Lxc => lxc(realm),
         EngineName::Machine => vec![below("systemd/machines", 0)],
     }
+}
+
+/// containers/storage, which is Podman's and CRI-O's: ID/userdata/pidfile in what is gone at boot, and more
+/// in what stays.
+fn storage(realm: &Realm) -> Vec<Trace> {
+    let running = if realm.is_system() { "containers/storage" } else { "containers" };
+    let directories = [realm.run.join(running), realm.data.join("containers/storage")];
+    directories.map(|storage| Trace { directory: storage.join("overlay-containers"), depth: 2 }).into()
 }
 
 /// LXC writes nothing down, but makes cgroups `lxc.payload.NAME`, after it listens on the container's

@@ -128,3 +128,82 @@ impl AsFd for Directories {
         self.inotify.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A directory of this test's own, removed when it ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(test: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("netns-toolbox-{}-{test}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+
+        fn watched(&self, below: &str, depth: u8) -> Directories {
+            let trace = Trace { directory: self.0.join(below), depth };
+            let mut directories = Directories::new(vec![trace]).unwrap();
+            directories.watch().unwrap();
+            assert!(!directories.heard().unwrap());
+            directories
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_happens_before_anybody_waits_is_heard() {
+        let scratch = Scratch::new("before");
+        let directories = scratch.watched("", 0);
+        fs::write(scratch.0.join("web"), "").unwrap();
+        assert!(directories.heard().unwrap());
+        assert!(!directories.heard().unwrap());
+    }
+
+    #[test]
+    fn every_step_on_the_way_to_a_directory_is_heard() {
+        let scratch = Scratch::new("steps");
+        let mut directories = scratch.watched("a/b", 1);
+        for step in ["a", "a/b", "a/b/c"] {
+            fs::create_dir(scratch.0.join(step)).unwrap();
+            assert!(directories.heard().unwrap(), "{step}");
+            assert!(directories.watch().unwrap(), "{step}");
+        }
+        fs::write(scratch.0.join("a/b/c/init.pid"), "1").unwrap();
+        assert!(directories.heard().unwrap());
+    }
+
+    #[test]
+    fn what_was_made_in_a_directory_before_it_was_watched_is_news() {
+        let scratch = Scratch::new("unheard");
+        let mut directories = scratch.watched("tasks", 1);
+        fs::create_dir_all(scratch.0.join("tasks/id")).unwrap();
+        fs::write(scratch.0.join("tasks/id/init.pid"), "1").unwrap();
+        assert!(directories.watch().unwrap());
+        assert!(!directories.watch().unwrap());
+    }
+
+    #[test]
+    fn a_directory_that_is_made_anew_is_watched_anew() {
+        let scratch = Scratch::new("anew");
+        fs::create_dir(scratch.0.join("tasks")).unwrap();
+        let mut directories = scratch.watched("tasks", 0);
+        fs::remove_dir(scratch.0.join("tasks")).unwrap();
+        assert!(directories.heard().unwrap());
+        directories.watch().unwrap();
+        fs::create_dir(scratch.0.join("tasks")).unwrap();
+        assert!(directories.heard().unwrap());
+        assert!(directories.watch().unwrap());
+        fs::write(scratch.0.join("tasks/web"), "").unwrap();
+        assert!(directories.heard().unwrap());
+    }
+}

@@ -10,6 +10,7 @@ mod directories;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -21,7 +22,7 @@ use crate::failure::Failure;
 use directories::Directories;
 
 /// News come in bursts, a directory's making and the writing of the files in it: this long after the first
-/// of them they are one.
+/// of them they are one. It also bounds how often an engine that never stops talking can have us look.
 const BURST: Duration = Duration::from_millis(10);
 
 /// Why nobody would be told of a change.
@@ -86,8 +87,8 @@ impl Watch {
         let until = Instant::now() + limit;
         let mut changed = self.sleep(until)?;
         if changed {
-            let quiet = until.min(Instant::now() + BURST);
-            while self.sleep(quiet)? {}
+            thread::sleep(BURST.min(until.saturating_duration_since(Instant::now())));
+            self.sleep(Instant::now())?;
         }
         // What has come into a directory before it was watched has come unheard.
         changed |= self.listen()?;

@@ -125,7 +125,12 @@ fn start_hint(container: &Container) -> Option<String> {
     }
     let name = container.name.parse::<Name>();
     let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    Some(format!("{} start {word}", container.engine))
+    Some(match container.engine {
+        // lxc(1) is another program, of LXD.
+        EngineName::Lxc => format!("lxc-start {word}"),
+        EngineName::Machine => format!("machinectl start {word}"),
+        engine => format!("{engine} start {word}"),
+    })
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {

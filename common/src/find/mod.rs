@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
-        let error = find(&target, Duration::from_secs(1)).unwrap_err();
+        let error = nobody(&target, Answers::default());
         assert!(matches!(&error, FindError::NoEngine));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
     }

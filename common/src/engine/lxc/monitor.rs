@@ -1,5 +1,5 @@
-//! What a running container's monitor is asked, and how: LXC's command socket, as
-//! `src/lxc/commands.c` of LXC 2 to 6 documents it by being it.
+//! What a running container's monitor is asked, and how: LXC's command socket, whose protocol is written down
+//! nowhere but in `src/lxc/commands.h` and `commands.c` of LXC.
 //!
 //! A request is `{ int cmd; int datalen; void *data; }` with the sender's credentials beside it, an answer
 //! `{ int ret; int datalen; void *data; }`, in which small values stand where the pointer would.
@@ -24,7 +24,7 @@ use super::{ENGINE, EngineError, Proof, State};
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
 
-/// `lxc_cmd_t`; the numbers are fixed.
+/// What is asked for: `LXC_CMD_GET_STATE` and so on of `lxc_cmd_t`, whose numbers are fixed.
 #[derive(Clone, Copy)]
 enum Command {
     State = 3,
