@@ -66,9 +66,17 @@ fn find(target: &Target, wanted: &Cli, patience: Option<&mut Patience>) -> Resul
 
 fn all(wanted: &Cli) -> Result<Status, Failure> {
     let listing = list(wanted.engine, wanted.find.engine_timeout)?;
+    if wanted.find.verbose {
+        listing.silences.iter().for_each(|why| failure::say(TOOL, why));
+    }
     let mut status = Status::Yes;
-    for trouble in listing.troubles {
-        failure::report(TOOL, &trouble.into());
+    let mut troubles = listing.troubles.into_iter().map(Failure::from).peekable();
+    while let Some(mut trouble) = troubles.next() {
+        // What helps against several is said once, below the last of them.
+        if troubles.peek().is_some_and(|next| next.hint == trouble.hint) {
+            trouble.hint = None;
+        }
+        failure::report(TOOL, &trouble);
         status = Status::Trouble;
     }
     let shown = listing.containers.into_iter().filter(|known| wanted.all || known.container.pid.is_some());

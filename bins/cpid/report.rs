@@ -91,6 +91,9 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
 
+/// What a narrow terminal can do without, the widest first; `--json` has both.
+const SPARED: [usize; 2] = [7, 8];
+
 fn table(containers: &[Known]) -> Table {
     let now = Timestamp::now();
     let header = ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED"];
@@ -110,6 +113,7 @@ fn table(containers: &[Known]) -> Table {
             or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
         ]);
     }
+    output::leave_out(&mut table, &SPARED);
     table
 }
 

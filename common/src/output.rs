@@ -64,6 +64,24 @@ pub fn table<const N: usize>(header: [&str; N], numbers: &[usize], whole: usize)
     table
 }
 
+/// Leaves out `columns` of a table that is wider than its terminal, one after the other, until the rest of
+/// it fits: whole words without them are worth more than all of them in pieces.
+pub fn leave_out(table: &mut Table, columns: &[usize]) {
+    let Some(limit) = table.width().map(usize::from) else { return };
+    let widths: Vec<usize> =
+        table.column_max_content_widths().into_iter().map(|content| usize::from(content) + 2).collect();
+    let mut width: usize = widths.iter().sum();
+    for &at in columns {
+        if width <= limit {
+            return;
+        }
+        if let Some(column) = table.column_mut(at) {
+            width -= widths[at];
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+}
+
 fn is_harmful(c: char) -> bool {
     let bidirectional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -87,6 +105,21 @@ mod tests {
     #[test]
     fn one_line_has_one_line() {
         assert_eq!(one_line("a\nb\tc"), "a\\nb\\u{9}c");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_loses_what_it_can_spare_and_breaks_no_word() {
+        let shown = |width| {
+            let mut table = table(["NAME", "IMAGE", "STARTED"], &[], 1);
+            table.add_row(["nginx", "docker.io/nginx", "3 minutes ago"]);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            leave_out(&mut table, &[1, 2]);
+            table.trim_fmt()
+        };
+        assert_eq!(shown(40), "NAME   IMAGE            STARTED\nnginx  docker.io/nginx  3 minutes ago");
+        assert_eq!(shown(39), shown(40));
+        assert_eq!(shown(38), "NAME   STARTED\nnginx  3 minutes ago");
+        assert_eq!(shown(15), "NAME\nnginx");
     }
 
     #[test]

@@ -150,6 +150,33 @@ fn an_engine_that_this_version_cannot_ask_is_not_said_to_have_answered() {
     assert!(!said.stderr.contains("no such container"), "{said}");
 }
 
+#[test]
+fn a_pod_is_asked_of_those_who_know_of_pods() {
+    let lab = need!(Lab::new());
+    let _engine = fake_docker::knows(&[]).listen(lab.path(SOCKET));
+    fs::create_dir_all(lab.path("/run/containerd/io.containerd.runtime.v2.task/k8s.io")).unwrap();
+    lab.tool("cpid").arg("pod:web").run().fails_with(1).stderr_has("(asked: containerd)\n");
+}
+
+#[test]
+fn whose_a_process_is_cannot_be_denied_when_an_engine_could_not_be_asked() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    let web = lab.container("web", Options::only(&["net"]));
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path(SOCKET));
+    let (cpid, pid) = (for_everybody(&lab), web.pid.to_string());
+    let as_user = || {
+        let mut command = lab.command("setpriv");
+        command.args(["--reuid=1000", "--regid=1000", "--clear-groups", &cpid, "--of", &pid]);
+        command.run()
+    };
+    lab.shell(&format!("chmod 666 {SOCKET}")).run().ok();
+    as_user().ok().stdout_is("docker:web\n");
+    lab.shell(&format!("chmod 600 {SOCKET}")).run().ok();
+    as_user().fails_with(2).stdout_is("").stderr_has("docker: no permission for /run/docker.sock");
+}
+
 /// A copy of cpid that every user can reach: the build may be in somebody's closed home.
 fn for_everybody(lab: &Lab) -> String {
     let copy = "/run/cpid";

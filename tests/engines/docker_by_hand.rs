@@ -196,6 +196,7 @@ fn a_socket_that_nobody_listens_on_leaves_the_disk() {
     host.docker_runs(&id('a'), "web", pid, ticks);
     let found = host.cpid(&["-v", "docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
     found.stderr_has("nobody listens on").stderr_has("says its state on disk");
+    host.cpid(&["-lv"]).run().ok().stderr_has("nobody listens on");
 }
 
 #[test]

@@ -84,6 +84,14 @@ pub enum Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Whether containers of `engine` can be what was asked for at all: only two of them know of pods.
+    pub fn concerns(&self, engine: EngineName) -> bool {
+        match self {
+            Asked::Name { .. } => true,
+            Asked::Pod { .. } => matches!(engine, EngineName::Containerd | EngineName::Crio),
+        }
+    }
+
     /// Whether a container called `name` with this `id` is one that was asked for.
     pub fn means(&self, name: &str, id: &str) -> bool {
         match self {

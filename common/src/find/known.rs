@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::believe::{self, Doubt};
 use super::{FindError, ask};
-use crate::engine::{Asked, Container, EngineName, State, engines};
+use crate::engine::{Asked, Container, EngineError, EngineName, State, engines};
 use crate::namespace::{self, Kind};
 use crate::process::Process;
 use crate::target::Name;
@@ -47,6 +47,8 @@ pub struct Listing {
     pub containers: Vec<Known>,
     /// Engines that could not be asked, and containers that were not believed.
     pub troubles: Vec<FindError>,
+    /// Why the APIs of some did not answer, so that their state on disk was read.
+    pub silences: Vec<EngineError>,
 }
 
 /// All containers of this host, running or not.
@@ -70,7 +72,8 @@ pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<Listing, Fi
     containers.sort_by(|a, b| {
         (a.container.engine, &a.container.name).cmp(&(b.container.engine, &b.container.name))
     });
-    Ok(Listing { containers, troubles })
+    let silences = asked.silent.into_iter().map(|(_, why)| why).collect();
+    Ok(Listing { containers, troubles, silences })
 }
 
 fn verified(container: Container) -> Result<Known, FindError> {
@@ -92,7 +95,7 @@ pub(super) fn ended(container: Container) -> Container {
 /// was sent in later (`docker exec`).
 ///
 /// # Errors
-/// `InNone` when no engine of this host knows it.
+/// `InNone` when no engine of this host knows it; why an engine could not be asked, when that one might.
 pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -> Result<Known, FindError> {
     // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
     for id in believe::foreign_ids(process)? {
@@ -111,7 +114,11 @@ pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -
         return Ok(known.clone());
     }
     let same_pids = |known: &&Known| shares_pid_namespace(process, known);
-    listing.containers.iter().find(same_pids).cloned().ok_or(FindError::InNone(process.pid()))
+    if let Some(known) = listing.containers.iter().find(same_pids) {
+        return Ok(known.clone());
+    }
+    let mut unasked = listing.troubles.into_iter().filter(|trouble| matches!(trouble, FindError::Engine(_)));
+    Err(unasked.next().unwrap_or(FindError::InNone(process.pid())))
 }
 
 /// Whether both are in one PID namespace that is not ours: then whoever made it for the container sent the

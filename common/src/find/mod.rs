@@ -170,7 +170,9 @@ fn find_container(
     asked: &Asked<'_>,
     timeout: Duration,
 ) -> Result<Found, FindError> {
-    let mut answers = ask(&engines(engine, timeout), |engine| engine.find(asked));
+    let mut engines = engines(engine, timeout);
+    engines.retain(|engine| asked.concerns(engine.name()));
+    let mut answers = ask(&engines, |engine| engine.find(asked));
     // A whole name or ID means more than the beginning of an ID.
     if let Asked::Name { name, .. } = asked {
         let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
