@@ -66,7 +66,8 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
     let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
     let (name, rest) = words.split_first()?;
     let container = plan.note.and_then(|_| name.parse::<Name>().ok())?;
-    Some(format!("if {container} is a container: nsenter-rs -t {container} -n {}", rest.join(" ")))
+    let namespaces = if rest.first().is_some_and(|word| word.starts_with('-')) { "" } else { "-n " };
+    Some(format!("if {container} is a container: nsenter-rs -t {container} {namespaces}{}", rest.join(" ")))
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.

@@ -84,6 +84,10 @@ fn a_container_in_the_place_of_the_program_is_recognized() {
     let mut enter = lab.tool("nsenter-rs");
     let ran = enter.env("PATH", crate::PATH).args(["web", "ip", "addr"]).run().fails_with(127);
     ran.stderr_has("web: no such program\nhint: if web is a container: nsenter-rs -t web -n ip addr\n");
+    // What was said already is not said twice: the hint is there to be pasted.
+    let mut enter = lab.tool("nsenter-rs");
+    let ran = enter.env("PATH", crate::PATH).args(["web", "-n", "ip", "addr"]).run().fails_with(127);
+    ran.stderr_has("hint: if web is a container: nsenter-rs -t web -n ip addr\n");
 }
 
 #[test]
