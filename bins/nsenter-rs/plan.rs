@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn short_options_can_be_bundled_as_in_every_example_of_nsenter() {
+    fn short_options_without_a_file_can_be_bundled() {
         let plan = plan("-t 1 -muinp", &Kind::ALL);
         assert_eq!(plan.join, Join::AtOnce(vec![Kind::Ipc, Kind::Uts, Kind::Net, Kind::Pid, Kind::Mnt]));
     }
