@@ -43,7 +43,7 @@ const TOOLS: [Tool; 3] = [
         name: "cpid",
         binary: env!("CARGO_BIN_EXE_cpid"),
         section: '1',
-        help_lines: 40,
+        help_lines: 45,
         command: cpid::Cli::command,
     },
     Tool {
@@ -57,7 +57,7 @@ const TOOLS: [Tool; 3] = [
         name: "netns-link",
         binary: env!("CARGO_BIN_EXE_netns-link"),
         section: '8',
-        help_lines: 40,
+        help_lines: 45,
         command: netns_link::Cli::command,
     },
 ];
@@ -146,6 +146,19 @@ fn the_readme_has_the_same_grammar_and_every_tool() {
     }
     for tool in &TOOLS {
         assert!(readme.contains(&format!("`{}`", tool.name)), "README.md lacks {}", tool.name);
+    }
+}
+
+#[test]
+fn every_help_has_the_same_grammar() {
+    let in_words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rows = grammar();
+    let rows = rows.lines().skip(2).map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<String> = rows.map(|row| in_words(&row.replace('`', "").replace(" | ", " "))).collect();
+    for tool in &TOOLS {
+        let help = help(tool, "--help");
+        let table = help.split("TARGET:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        assert_eq!(in_words(table), rows.join(" "), "{} --help", tool.name);
     }
 }
 

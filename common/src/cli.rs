@@ -11,14 +11,20 @@ use crate::find::{FindError, Found, find};
 use crate::output::quotable;
 use crate::target::Target;
 
-/// What every tool's `--help` says about a TARGET; the manual has the whole grammar.
+/// What every tool's `--help` says about a TARGET: the table of [`crate::target`], which the manuals have too.
 pub const TARGETS: &str = "\
 TARGET:
-  nginx, 3f2a9c, docker:nginx  a container by its name or the start of its ID
-  4711, pid:4711               a process
-  netns:blue, /run/netns/blue  a network namespace, where no process is needed
-  ip:172.17.0.5, mac:…         who owns that address, on the whole host
-  veth:veth12ab                who is at the far end of that veth";
+  nginx, 3f2a9c         a container's name or ID prefix
+  docker:X podman:X containerd:[NS/]X nerdctl:[NS/]X crio:X oci:X lxc:X
+  machine:X             that engine only
+  pod:POD pod:NAMESPACE/POD pod:NAMESPACE/POD/CONTAINER
+                        a Kubernetes pod (its sandbox), or a container in it
+  123 123:INODE pid:123 pid:123:INODE
+                        a process; INODE is its pidfs inode
+  netns:blue /run/netns/blue /proc/123/ns/net
+                        a namespace without a process
+  ip:172.17.0.5 mac:02:42:ac:11:00:05 veth:veth12ab
+                        who owns that address, or the far end of that veth";
 
 /// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
@@ -65,7 +71,9 @@ impl FindOptions {
 
 /// A duration as people write it: `300ms`, `2s`, `1m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    let parsed = text
+        .parse::<jiff::SignedDuration>()
+        .map_err(|_| "is not a number with a unit: 300ms, 2s, 1m".to_owned())?;
     Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
@@ -121,6 +129,12 @@ mod tests {
     fn what_was_typed_is_quoted_harmlessly_and_in_short() {
         assert!(said("a\nb\x1b").starts_with("invalid value 'a\\nb\\u{1b}' for '--number <NUMBER>'"));
         assert!(said(&"9".repeat(4096)).len() < 300);
+    }
+
+    #[test]
+    fn a_duration_without_a_unit_is_told_what_one_looks_like() {
+        assert_eq!(duration("5"), Err("is not a number with a unit: 300ms, 2s, 1m".to_owned()));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
     }
 
     #[test]

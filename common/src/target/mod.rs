@@ -9,13 +9,13 @@
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
 //! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
 //!
-//! Of these, this version finds containers (`nginx`, `3f2a9c`) of Docker, containerd, nerdctl, CRI-O and plain OCI
-//! runtimes, pods, processes and namespaces; the other forms are understood, and refused with a message.
+//! A bare name is looked up with every engine, in the order of this table; `pod:` with containerd and CRI-O. Where
+//! several containers fit, nothing is done and they are listed.
 //!
 //! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
-//! that is no container, but a name under `/run/netns`, is that namespace. Where several containers fit, nothing is
-//! done and they are listed. An empty TARGET, or one that begins with `-`, is an error in every tool: what
-//! `$(cpid nope)` leaves behind never means the host.
+//! that is no container, but a name under `/run/netns`, is that namespace, unless the link was made for a container
+//! that is gone: then it is an error that names the link. An empty TARGET, or one that begins with `-`, is an error in
+//! every tool: what `$(cpid nope)` leaves behind never means the host.
 
 mod name;
 #[cfg(test)]
