@@ -21,7 +21,10 @@ impl SpareDocker {
         let world = World::get().and_then(World::with_docker)?;
         let root = unique("/run/spare-");
         let mut spare = SpareDocker { world, root, daemon: None };
-        spare.shell("mkdir -p \"$0\"/run \"$0\"/var/lib \"$0\"/etc").run().ok();
+        // Where the world has a containerd, every dockerd uses that one.
+        let directories =
+            "mkdir -p \"$0\"/run \"$0\"/var/lib \"$0\"/etc; ln -s /run/containerd \"$0/run/containerd\"";
+        spare.shell(directories).run().ok();
         spare.start_daemon();
         let image = format!("tar -c -C /var/lib/netns-toolbox/rootfs . | docker -H \"$1\" import - {IMAGE}");
         spare.shell(&image).run().ok();
