@@ -103,12 +103,15 @@ fn an_engine_that_starts_later_is_waited_for() {
     let host = Host::new();
     let waiting = host.cpid(&["--wait", "20s", "docker:web"]).start();
     asleep(waiting.pid());
+    let id = "3f2a".repeat(16);
     let inspected = format!(
-        r#"{{"Id": "{}", "Name": "/web", "State": {{"Status": "running", "Pid": {}}}}}"#,
-        "3f2a".repeat(16),
+        r#"{{"Id": "{id}", "Name": "/web", "State": {{"Status": "running", "Pid": {}}}}}"#,
         host.leader.id()
     );
-    let script = Script::default().on("/containers/web/json", Answer::json(200, &inspected));
+    // Asked again by ID, for nothing but its word ties the process to the container.
+    let script = Script::default()
+        .on("/containers/web/json", Answer::json(200, &inspected))
+        .on(&format!("/containers/{id}/json"), Answer::json(200, &inspected));
     let _docker = script.on("/events", Answer::never()).listen(host.root.path("run/docker.sock"));
     let ran = waiting.finish().ok().stdout_is(&format!("{}\n", host.leader.id()));
     assert!(ran.took < Duration::from_secs(10), "{ran}");
