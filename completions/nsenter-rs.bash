@@ -23,7 +23,7 @@ _nsenter__rs() {
 
     case "${cmd}" in
         nsenter__rs)
-            opts="-t -a -m -u -i -n -p -C -U -T -r -w -W -e -S -G -F -v -h -V --target --all --mount --uts --ipc --net --pid --cgroup --user --time --root --wd --wdns --env --setuid --setgid --preserve-credentials --no-fork --engine-timeout --verbose --help --version"
+            opts="-t -a -m -u -i -n -p -C -U -T -r -w -W -e -S -G -F -v -h -V --target --all --mount --uts --ipc --net --pid --cgroup --user --time --root --wd --wdns --env --setuid --setgid --preserve-credentials --no-fork --no-root --no-kill-child --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

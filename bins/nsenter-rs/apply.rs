@@ -31,6 +31,7 @@ pub struct Inside {
 /// target's `/proc` is opened before, for inside both may be out of reach.
 pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
+    let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
     let environment = if plan.environment { Some(environment(&source)?) } else { None };
     if plan.gid.is_some() {
@@ -42,9 +43,9 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
-    if let Some(root) = &root {
+    if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
-        let changed = fchdir(root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
+        let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
         changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
     }
     if let Some(path) = &plan.wdns {
@@ -63,6 +64,19 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
         gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
     })
+}
+
+/// Whether the directory is another place than our root. The same directory may be mounted twice, with other
+/// mounts below it, so its inode alone does not tell.
+fn is_not_ours(root: &OwnedFd) -> bool {
+    let Ok(ours) = open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC) else {
+        return true;
+    };
+    let place = |fd: &OwnedFd| {
+        let inode = fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+        (inode, common::sys::mount_id(fd.as_fd()).ok())
+    };
+    place(root) != place(&ours)
 }
 
 /// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows

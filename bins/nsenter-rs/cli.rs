@@ -116,6 +116,19 @@ pub struct Cli {
     #[arg(short = 'F', long)]
     pub no_fork: bool,
 
+    /// With --mount: keep to the namespace's root
+    ///
+    /// A process may have another root than its mount namespace has (chroot(1), unshare --root): where it has,
+    /// and --root does not say otherwise, its own is taken, so that the program finds what the process finds.
+    #[arg(long, hide_short_help = true)]
+    pub no_root: bool,
+
+    /// With --pid: let the program outlive us
+    ///
+    /// Without it the program is killed when nsenter-rs is, however that happens.
+    #[arg(long, hide_short_help = true)]
+    pub no_kill_child: bool,
+
     #[command(flatten)]
     pub find: FindOptions,
 }

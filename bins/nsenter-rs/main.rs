@@ -7,11 +7,12 @@ mod plan;
 mod run;
 mod source;
 mod supervise;
+mod words;
 
 use std::process::ExitCode;
 
 use cli::Cli;
-use common::cli::parse;
+use common::cli::parse_from;
 use common::failure::{self, Failure};
 use plan::{Plan, Wanted};
 use source::Source;
@@ -22,10 +23,12 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    parse().and_then(|cli| enter_and_run(&cli)).unwrap_or_else(|failure| {
-        failure::report(TOOL, &failure);
-        ExitCode::from(OWN_FAILURE)
-    })
+    parse_from(words::with_equals(std::env::args_os())).and_then(|cli| enter_and_run(&cli)).unwrap_or_else(
+        |failure| {
+            failure::report(TOOL, &failure);
+            ExitCode::from(OWN_FAILURE)
+        },
+    )
 }
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {

@@ -32,6 +32,10 @@ pub struct Wanted {
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
     pub may_fork: bool,
+    /// Take the target's root when it is not its mount namespace's.
+    pub own_root: bool,
+    /// Kill the program when we die.
+    pub kill_child: bool,
     pub program: Vec<OsString>,
 }
 
@@ -64,6 +68,8 @@ impl Wanted {
             gid: cli.setgid,
             preserve_credentials: cli.preserve_credentials,
             may_fork: !cli.no_fork,
+            own_root: !cli.no_root,
+            kill_child: !cli.no_kill_child,
             program: cli.program.clone(),
         };
         match (cli.target.is_some(), wanted.needs_target()) {
@@ -133,6 +139,8 @@ pub struct Plan {
     pub join: Join,
     /// chroot(2) to this.
     pub root: Option<From>,
+    /// chroot(2) to the target's root, if it turns out to be another one than that of the mount namespace.
+    pub own_root: bool,
     /// Working directory, opened before the namespaces are joined.
     pub wd: Option<From>,
     /// Working directory, looked up inside.
@@ -144,6 +152,8 @@ pub struct Plan {
     pub uid: Option<Id>,
     /// Whether the program must be a child: only children are in a PID namespace that was joined.
     pub fork: bool,
+    /// Whether the child dies with us.
+    pub kill_child: bool,
     /// What to tell the user before the program runs.
     pub note: Option<&'static str>,
 }
@@ -163,7 +173,10 @@ impl Plan {
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
         let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials;
         let default = becomes_root.then_some(Id::Number(0));
+        let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
         Plan {
+            own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
+            kill_child: wanted.kill_child,
             fork: kinds.contains(&Kind::Pid) && wanted.may_fork,
             join: match (kinds.is_empty(), from_target) {
                 (true, _) => Join::Nothing,
@@ -249,6 +262,15 @@ mod tests {
     #[test]
     fn a_file_wins_over_all() {
         assert_eq!(wanted("-t 1 -a --net=/x").unwrap().namespaces[&Kind::Net], From::Path("/x".into()));
+    }
+
+    #[test]
+    fn the_targets_own_root_is_looked_at_only_where_its_mounts_are_joined() {
+        assert!(plan("-t 1 -m", &[Kind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m", &[]).own_root);
+        assert!(!plan("-t 1 -m --no-root", &[Kind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m -r=/x", &[Kind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m=/x", &[Kind::Mnt]).own_root);
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<Exi
     }
     supervise::child(|leash| {
         inside.become_somebody()?;
-        leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
+        if plan.kill_child {
+            leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
+        }
         Ok(exec(program, plan, inside))
     })
 }

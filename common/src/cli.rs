@@ -86,7 +86,11 @@ pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
     parse_from(std::env::args_os())
 }
 
-fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
+/// As [`parse`], from these words; the first is the tool's name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
     Cli::try_parse_from(arguments)
         .map_err(|error| if error.use_stderr() { usage(error) } else { error.exit() })
 }

@@ -108,6 +108,23 @@ pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
+/// The mount that the file behind `fd` was opened through: the same directory may be mounted twice.
+///
+/// Linux 5.8, [statx(2)](https://man7.org/linux/man-pages/man2/statx.2.html); ENOSYS before.
+pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
+    // SAFETY: all zeroes is a value of this struct of integers.
+    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel fills one struct; both outlive the call.
+    let done = unsafe {
+        libc::statx(fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_MNT_ID, &raw mut stat)
+    };
+    Errno::result(done)?;
+    match stat.stx_mask & libc::STATX_MNT_ID {
+        0 => Err(Errno::ENOSYS),
+        _ => Ok(stat.stx_mnt_id),
+    }
+}
+
 /// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
 /// keeps none alive.
 ///

@@ -97,6 +97,9 @@ fn a_namespace_can_come_from_a_file() {
     let long = like_util_linux(&lab, &[&["--net=/run/netns/blue"], &SHOW[..]].concat()).ok();
     is_inside(&lab, &web, &["net"], &long);
     let short = lab.tool("nsenter-rs").arg("-n=/run/netns/blue").args(SHOW).run().ok();
+    // util-linux takes the FILE only without the equals sign.
+    let attached = like_util_linux(&lab, &[&["-n/run/netns/blue"], &SHOW[..]].concat()).ok();
+    assert_eq!(attached.stdout, long.stdout);
     is_inside(&lab, &web, &["net"], &short);
     for (kind, long) in KINDS.iter().filter(|(kind, _)| !["user", "pid"].contains(kind)) {
         let option = format!("{long}=/proc/{}/ns/{kind}", web.pid);

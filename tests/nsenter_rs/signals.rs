@@ -94,6 +94,21 @@ fn the_program_does_not_outlive_us() {
 }
 
 #[test]
+fn the_program_outlives_us_if_it_is_told_to() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let mut enter = lab.tool("nsenter-rs");
+    let target = web.pid.to_string();
+    let program =
+        enter.args(["-t", &target, "-p", "--no-kill-child", "sh", "-c", "echo ready; read -r _; echo on"]);
+    let mut program = program.start_with(std::process::Stdio::piped());
+    program.wait_for("ready");
+    program.signal_behind_nsenter(Signal::SIGKILL);
+    program.say("go\n");
+    program.wait_for("on");
+}
+
+#[test]
 fn the_program_does_not_outlive_us_as_another_user_either() {
     let lab = need!(Lab::with_users());
     need!(lab.user_namespace());

@@ -53,6 +53,32 @@ fn a_target_in_a_chroot_is_reached_with_its_root() {
 }
 
 #[test]
+fn a_process_with_a_root_of_its_own_is_met_in_it() {
+    let lab = need!(Lab::new());
+    fs::create_dir_all(lab.path("/run/jail")).unwrap();
+    let mut jail = lab.command("unshare");
+    let script = "mount --rbind / /run/jail; mount -t tmpfs none /run/jail/tmp; touch /run/jail/tmp/here; \
+                  echo $$; exec chroot /run/jail sh -c 'echo ready; read -r _'";
+    let jail = jail.args(["--mount", "sh", "-ec", script]).start_with(std::process::Stdio::piped());
+    jail.wait_for("ready");
+    let target = jail.first_line().unwrap();
+    let look = |command: &str, option: &str| {
+        lab.command(command).args(["-t", &target, "-m", option, "ls", "/tmp"]).run().ok().stdout
+    };
+    assert_eq!(look("nsenter", "-r"), "here\n");
+    let ours = lab.tool("nsenter-rs").args(["-t", &target, "-m", "ls", "/tmp"]).run().ok();
+    ours.stdout_is("here\n");
+    // Without, it is util-linux's: the root of the mount namespace, which the process cannot see.
+    let theirs = lab.command("nsenter").args(["-t", &target, "-m", "ls", "/tmp"]).run().ok();
+    lab.tool("nsenter-rs")
+        .args(["-t", &target, "-m", "--no-root", "ls", "/tmp"])
+        .run()
+        .ok()
+        .stdout_is(&theirs.stdout);
+    assert!(!theirs.stdout.contains("here"));
+}
+
+#[test]
 fn the_new_root_cannot_be_left_upwards() {
     let lab = need!(Lab::new());
     let web = web(&lab);
