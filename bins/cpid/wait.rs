@@ -57,7 +57,9 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::Exited(_)
         | FindError::Orphan { .. }
         | FindError::NoEngine => true,
-        FindError::Engine(EngineError::Absent { .. } | EngineError::Dead { .. }) => true,
+        FindError::Engine(
+            EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. },
+        ) => true,
         error => is_slow(error),
     }
 }

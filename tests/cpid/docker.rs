@@ -204,3 +204,13 @@ impl Drop for Created<'_> {
         );
     }
 }
+
+#[test]
+fn a_docker_that_the_user_names_and_that_is_not_there_is_not_an_empty_one() {
+    // The world's other engines answer that they have no such container, which is none of the user's business.
+    let world = need!(World::get().and_then(World::with_docker));
+    let ran = world.tool("cpid").arg(unique("nope-")).env("DOCKER_HOST", "unix:///run/nowhere.sock").run();
+    ran.fails_with(2)
+        .stdout_is("")
+        .stderr_has("/run/nowhere.sock is not there (DOCKER_HOST or the docker context)");
+}

@@ -116,7 +116,7 @@ impl Api {
             pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
             exit_code: state.exit_code.filter(|_| status.has_ended()),
             started_at: state.started_at.as_deref().and_then(time),
-            finished_at: state.finished_at.as_deref().and_then(time),
+            finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
             image: answer.config.and_then(|config| config.image),
             source: Source::Api,
             pod: None,

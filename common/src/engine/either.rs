@@ -27,7 +27,7 @@ pub(super) struct Either<D> {
     engine: EngineName,
     /// Where its API is, or why we do not know.
     api: Result<Api, EngineError>,
-    /// Its state, where we know which state belongs to that API.
+    /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
     /// Why the API did not answer the last question.
     silence: RefCell<Option<EngineError>>,
@@ -75,6 +75,8 @@ impl<D: Disk> Either<D> {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we are not let in: nobody may conclude that there is no such container.
             (Some(Err(unreadable)), EngineError::Absent { .. }) => Err(unreadable),
+            // The user has chosen this engine: that others have no such container is no answer.
+            (None, EngineError::Absent { engine, socket }) => Err(EngineError::Missing { engine, socket }),
             (_, error) => Err(error),
         }
     }

@@ -18,6 +18,14 @@ pub enum EngineError {
         /// Where we looked.
         socket: PathBuf,
     },
+    /// There is no socket where the user says that it is.
+    #[error("{engine} is not running: {} is not there (DOCKER_HOST or the docker context)", socket.display())]
+    Missing {
+        /// Which engine.
+        engine: EngineName,
+        /// Where the user says.
+        socket: PathBuf,
+    },
     /// There is a socket, but nobody listens.
     #[error("{engine} is not running: nobody listens on {}", socket.display())]
     Dead {

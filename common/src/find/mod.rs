@@ -197,9 +197,11 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
     let asked = Asked::Name { within: None, name: &id };
     let again = ask(&engines(Some(container.engine), timeout), |engine| engine.find(&asked));
-    match again.hits.iter().any(|hit| hit.id == container.id && hit.pid == container.pid) {
-        true => Ok(found),
-        false => Err(FindError::Exited(Box::new(container.clone()))),
+    let same = again.hits.iter().any(|hit| hit.id == container.id && hit.pid == container.pid);
+    match again.troubles.into_iter().next() {
+        _ if same => Ok(found),
+        Some(trouble) => Err(trouble.into()),
+        None => Err(FindError::Exited(Box::new(container.clone()))),
     }
 }
 

@@ -155,7 +155,7 @@ impl DockerDisk {
             pid: init.as_ref().map(|(pid, _)| *pid),
             exit_code: Some(config.state.exit_code).filter(|_| state.has_ended() && !ended_unseen),
             started_at: api::time(&config.state.started_at),
-            finished_at: time_unless(ended_unseen, &config.state.finished_at),
+            finished_at: time_unless(ended_unseen || !state.has_ended(), &config.state.finished_at),
             image: config.config.and_then(|config| config.image),
             source: Source::State,
             pod: None,
