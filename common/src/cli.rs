@@ -110,7 +110,7 @@ fn usage(mut error: clap::Error) -> Failure {
     }
     let text = error.render().to_string();
     let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text).to_owned();
-    Failure { status: Status::Trouble, message: Some(message), hint: None }
+    Failure::said(Status::Trouble, message)
 }
 
 #[cfg(test)]

@@ -35,14 +35,19 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What `message` says, which has all its parts already: an error of some room.
+    pub fn said(status: Status, message: impl Display) -> Self {
+        Failure { status, message: Some(message.to_string()), hint: None }
+    }
+
     /// An honest negative: exit status 1.
     pub fn no(about: impl Display, what: impl Display) -> Self {
-        Failure { status: Status::No, message: Some(format!("{about}: {what}")), hint: None }
+        Failure::said(Status::No, format_args!("{about}: {what}"))
     }
 
     /// Something that could not be done or found out: exit status 2.
     pub fn trouble(about: impl Display, what: impl Display) -> Self {
-        Failure { status: Status::Trouble, ..Failure::no(about, what) }
+        Failure::said(Status::Trouble, format_args!("{about}: {what}"))
     }
 
     /// The same with a line `hint:` below it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::output::one_line;
 use crate::target::EngineName;
 
@@ -115,7 +115,7 @@ impl EngineError {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        let failure = Failure::said(Status::Trouble, &error);
         match &error {
             EngineError::Absent { engine: EngineName::Docker, .. }
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(

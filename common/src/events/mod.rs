@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::engine::{Engine, EngineName, engines, traces};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use directories::Directories;
 
 /// News come in bursts, a directory's making and the writing of the files in it: this long after the first
@@ -41,7 +41,7 @@ pub enum EventsError {
 
 impl From<EventsError> for Failure {
     fn from(error: EventsError) -> Self {
-        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        let failure = Failure::said(Status::Trouble, &error);
         match error {
             EventsError::Limit { limit } => failure.hint(format_args!("sysctl {limit}")),
             EventsError::Kernel(_) => failure,

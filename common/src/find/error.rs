@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::NetworkError;
 use crate::engine::{Container, EngineError, EngineName, State};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
@@ -84,8 +84,8 @@ pub enum FindError {
 
 impl From<FindError> for Failure {
     fn from(error: FindError) -> Self {
-        let message = Some(error.to_string());
-        let no = |message| Failure { message, ..Failure::no("", "") };
+        let message = error.to_string();
+        let no = |message| Failure::said(Status::No, message);
         match error {
             FindError::NotFound { .. }
             | FindError::InNone(_)
@@ -102,10 +102,10 @@ impl From<FindError> for Failure {
                 _ => no(message),
             },
             FindError::Ambiguous { .. } => {
-                Failure { message, ..Failure::trouble("", "") }.hint("give more of the ID")
+                Failure::said(Status::Trouble, message).hint("give more of the ID")
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
-                Failure { message, ..Failure::trouble("", "") }
+                Failure::said(Status::Trouble, message)
             }
             FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::{Found, Place, believe};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::map::{self, MapError, Owner, Owners, Unseen};
 use crate::netns;
 use crate::output::one_line;
@@ -99,11 +99,11 @@ const AS_ROOT: &str = "run it as root, who can look at all of them";
 
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
-        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        let failure = Failure::said(Status::Trouble, &error);
         match error {
             NetworkError::Map(error) => error.into(),
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
-                Failure { message: failure.message, ..Failure::no("", "") }
+                Failure { status: Status::No, ..failure }
             }
             NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
             NetworkError::NotAlone { candidates, unseen, .. }

@@ -21,7 +21,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::namespace::{Namespace, NamespaceError};
 use crate::netlink::{NetlinkError, Socket};
 use crate::netns::Home;
@@ -75,12 +75,12 @@ pub enum MapError {
 
 impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
-        let message = Some(error.to_string());
+        let message = error.to_string();
         match error {
-            MapError::NoLink(_) => Failure { message, ..Failure::no("", "") },
+            MapError::NoLink(_) => Failure::said(Status::No, message),
             MapError::Namespace(error) => error.into(),
             MapError::Netlink(error) => error.into(),
-            _ => Failure { message, ..Failure::trouble("", "") },
+            _ => Failure::said(Status::Trouble, message),
         }
     }
 }

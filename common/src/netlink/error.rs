@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::wire::Malformed;
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 /// Why a question to the kernel's routing netlink has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,6 @@ pub enum NetlinkError {
 
 impl From<NetlinkError> for Failure {
     fn from(error: NetlinkError) -> Self {
-        Failure { message: Some(error.to_string()), ..Failure::trouble("", "") }
+        Failure::said(Status::Trouble, &error)
     }
 }

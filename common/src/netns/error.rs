@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{DIRECTORY, path};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::target::LinkName;
 
 /// Why a name cannot be made, read or removed.
@@ -49,7 +49,7 @@ pub enum NetnsError {
 
 impl From<NetnsError> for Failure {
     fn from(error: NetnsError) -> Self {
-        let failure = Failure { message: Some(error.to_string()), ..Failure::trouble("", "") };
+        let failure = Failure::said(Status::Trouble, &error);
         match &error {
             NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
             NetnsError::Taken { name, .. } => {

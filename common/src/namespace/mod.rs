@@ -1,5 +1,8 @@
 //! The eight kinds of namespaces: their identities, opening them, and entering them.
 
+mod error;
+mod kind;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,91 +10,17 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sched::CloneFlags;
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Pid, Uid};
-use serde::Serialize;
 
-use crate::failure::Failure;
+pub use error::NamespaceError;
+pub use kind::Kind;
+
 use crate::sys;
 
 /// linux/magic.h
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
-/// linux/sched.h; nix has no name for it.
-const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
-
-/// The kinds of namespaces, [namespaces(7)](https://man7.org/linux/man-pages/man7/namespaces.7.html).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Control groups' root.
-    Cgroup,
-    /// System V and POSIX message queues.
-    Ipc,
-    /// Host name.
-    Uts,
-    /// Network.
-    Net,
-    /// Process IDs.
-    Pid,
-    /// Mount points.
-    Mnt,
-    /// Boot and monotonic clocks.
-    Time,
-    /// User and group IDs, and with them capabilities.
-    User,
-}
-
-impl Kind {
-    /// All kinds; `User` is last, for whoever is privileged outside must keep that until the others are joined.
-    pub const ALL: [Kind; 8] =
-        [Kind::Cgroup, Kind::Ipc, Kind::Uts, Kind::Net, Kind::Pid, Kind::Mnt, Kind::Time, Kind::User];
-
-    /// Its name under `/proc/PID/ns`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Kind::Cgroup => "cgroup",
-            Kind::Ipc => "ipc",
-            Kind::Uts => "uts",
-            Kind::Net => "net",
-            Kind::Pid => "pid",
-            Kind::Mnt => "mnt",
-            Kind::Time => "time",
-            Kind::User => "user",
-        }
-    }
-
-    /// Its CLONE_NEW* flag.
-    pub const fn flag(self) -> CloneFlags {
-        match self {
-            Kind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
-            Kind::Ipc => CloneFlags::CLONE_NEWIPC,
-            Kind::Uts => CloneFlags::CLONE_NEWUTS,
-            Kind::Net => CloneFlags::CLONE_NEWNET,
-            Kind::Pid => CloneFlags::CLONE_NEWPID,
-            Kind::Mnt => CloneFlags::CLONE_NEWNS,
-            Kind::Time => CLONE_NEWTIME,
-            Kind::User => CloneFlags::CLONE_NEWUSER,
-        }
-    }
-
-    /// The kernel that has it.
-    const fn since(self) -> &'static str {
-        match self {
-            Kind::Time => "5.6",
-            Kind::Cgroup => "4.6",
-            _ => "3.8",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What makes two namespaces the same one: device and inode of their nsfs file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
@@ -112,65 +41,6 @@ pub struct Namespace {
     kind: Kind,
     fd: OwnedFd,
     identity: Identity,
-}
-
-/// Why a namespace cannot be opened or entered.
-#[derive(Debug, thiserror::Error)]
-pub enum NamespaceError {
-    /// The process has ended.
-    #[error("the process has ended")]
-    Gone {
-        /// Its PID.
-        pid: Pid,
-    },
-    /// The kernel has no such kind.
-    #[error("this kernel has no {kind} namespaces (Linux {} has)", kind.since())]
-    Unknown {
-        /// Which kind.
-        kind: Kind,
-    },
-    /// The ptrace(2) access rules, or the file's mode, forbid it.
-    #[error("{file}: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process")]
-    NotPermitted {
-        /// What we tried to open.
-        file: PathBuf,
-    },
-    /// The file is there, but is no namespace at all.
-    #[error("{file}: is not a namespace")]
-    NotANamespace {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// The file is a namespace of another kind.
-    #[error("{file}: is a namespace, but not a {wanted} one")]
-    OtherKind {
-        /// Which file.
-        file: PathBuf,
-        /// What was asked for.
-        wanted: Kind,
-    },
-    /// Anything else that open(2) or setns(2) said.
-    #[error("{file}: {source}")]
-    Io {
-        /// What we tried to open.
-        file: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
-impl From<NamespaceError> for Failure {
-    fn from(error: NamespaceError) -> Self {
-        match &error {
-            NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
-            NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
-            NamespaceError::NotPermitted { .. } => {
-                Failure { message: Some(error.to_string()), ..Failure::trouble("", "") }
-                    .hint("run it as root, or as the user that owns the process")
-            }
-            _ => Failure { message: Some(error.to_string()), ..Failure::trouble("", "") },
-        }
-    }
 }
 
 impl Namespace {

@@ -1,0 +1,66 @@
+//! Why a namespace cannot be opened or entered.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+use super::Kind;
+use crate::failure::{Failure, Status};
+
+/// Why a namespace cannot be opened or entered.
+#[derive(Debug, thiserror::Error)]
+pub enum NamespaceError {
+    /// The process has ended.
+    #[error("the process has ended")]
+    Gone {
+        /// Its PID.
+        pid: Pid,
+    },
+    /// The kernel has no such kind.
+    #[error("this kernel has no {kind} namespaces (Linux {} has)", kind.since())]
+    Unknown {
+        /// Which kind.
+        kind: Kind,
+    },
+    /// The ptrace(2) access rules, or the file's mode, forbid it.
+    #[error("{file}: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process")]
+    NotPermitted {
+        /// What we tried to open.
+        file: PathBuf,
+    },
+    /// The file is there, but is no namespace at all.
+    #[error("{file}: is not a namespace")]
+    NotANamespace {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// The file is a namespace of another kind.
+    #[error("{file}: is a namespace, but not a {wanted} one")]
+    OtherKind {
+        /// Which file.
+        file: PathBuf,
+        /// What was asked for.
+        wanted: Kind,
+    },
+    /// Anything else that open(2) or setns(2) said.
+    #[error("{file}: {source}")]
+    Io {
+        /// What we tried to open.
+        file: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<NamespaceError> for Failure {
+    fn from(error: NamespaceError) -> Self {
+        match &error {
+            NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
+            NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
+            NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
+                .hint("run it as root, or as the user that owns the process"),
+            _ => Failure::said(Status::Trouble, &error),
+        }
+    }
+}
