@@ -123,6 +123,26 @@ fn a_pid_that_no_process_can_have_is_none() {
 }
 
 #[test]
+fn a_pid_that_only_the_engine_vouches_for_is_asked_for_again_once_it_is_held() {
+    let lab = need!(Lab::new());
+    let (first, then) =
+        (lab.container("first", Options::default()), lab.container("then", Options::default()));
+    let said = |pid: i32| Answer::json(200, &running(pid).to_string());
+    let id = id_of("web");
+    let cpid = |again| {
+        let script = Script::new().on("/containers/web/json", said(first.pid));
+        let engine = script.on(&format!("/containers/{id}/json"), again).listen(lab.path("/run/docker.sock"));
+        let ran = lab.tool("cpid").arg("docker:web").run();
+        assert_eq!(engine.requests().len(), 2);
+        ran
+    };
+    cpid(said(first.pid)).ok().stdout_is(&format!("{}\n", first.pid));
+    let exited = "cpid: web exited while it was being looked up\n";
+    cpid(said(then.pid)).fails_with(1).stdout_is("").stderr_is(exited);
+    cpid(said(0)).fails_with(1).stdout_is("").stderr_is(exited);
+}
+
+#[test]
 fn the_pid_of_another_container_is_not_believed() {
     let world = need!(World::get().and_then(World::with_docker));
     let (web, db) = (world.docker_container("web", &[]), world.docker_container("db", &[]));

@@ -1,6 +1,6 @@
 //! The monitor of an LXC container, for monitors that lie: takes LXC's requests and says what a test wants.
 
-use std::io::{IoSlice, Read};
+use std::io::{ErrorKind, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
@@ -59,11 +60,26 @@ impl FakeMonitor {
     pub(crate) fn listen(directory: &Path, say: impl Fn(i32) -> Say + Send + 'static) -> FakeMonitor {
         let name = directory.join("command");
         let address = SocketAddr::from_abstract_name(name.as_os_str().as_bytes()).unwrap();
-        let listener = UnixListener::bind_addr(&address).unwrap();
+        let listener = bind(&address);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         let thread = thread::spawn(move || serve(&listener, &say, &is_over));
         FakeMonitor { address, over, thread: Some(thread) }
+    }
+}
+
+/// The name may still be taken for a moment after its last user has closed it: a child that another test has
+/// just forked holds all descriptors until it runs its program.
+#[track_caller]
+fn bind(address: &SocketAddr) -> UnixListener {
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        match UnixListener::bind_addr(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < patience => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return result.unwrap(),
+        }
     }
 }
 
@@ -95,9 +111,8 @@ impl Drop for FakeMonitor {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         // The listening thread sees that it is over when the next one comes.
-        if UnixStream::connect_addr(&self.address).is_ok()
-            && let Some(thread) = self.thread.take()
-        {
+        let _ = UnixStream::connect_addr(&self.address);
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }

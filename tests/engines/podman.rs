@@ -18,11 +18,21 @@ struct Podman {
     world: World,
     /// What all names begin with.
     prefix: String,
+    /// What our tools take for `/`: the world's state, and no socket.
+    root: String,
 }
 
 impl Podman {
+    #[track_caller]
     fn new(world: World) -> Podman {
-        Podman { world, prefix: unique("pod-") }
+        let prefix = unique("pod-");
+        let root = format!("/run/{prefix}");
+        let script = format!(
+            "mkdir -p {root}/run/podman {root}/var; ln -s /var/lib {root}/var/lib
+             for dir in containers libpod runc; do ln -s /run/$dir {root}/run/$dir; done"
+        );
+        world.command("sh").args(["-ec", &script]).run().ok();
+        Podman { world, prefix, root }
     }
 
     fn name(&self, name: &str) -> String {
@@ -52,16 +62,16 @@ impl Podman {
 
     fn cpid(&self, name: &str) -> Command {
         let mut cpid = self.world.tool("cpid");
+        cpid.env("NETNS_TOOLBOX_ROOT", &self.root);
         cpid.arg("-v").arg(format!("podman:{}", self.name(name)));
         cpid
     }
 
-    /// Our containers in `cpid --list -a --json`, where `root` is what our tools take for `/`, without what
-    /// only the API knows.
-    fn listed(&self, root: &str) -> Vec<Value> {
+    /// Our containers in `cpid --list -a --json`, without what only the API knows.
+    fn listed(&self) -> Vec<Value> {
         let mut cpid = self.world.tool("cpid");
         cpid.args(["--list", "-a", "--json", "--engine", "podman", "--engine-timeout", "5s"]);
-        let all = cpid.env("NETNS_TOOLBOX_ROOT", root).run().ok().json();
+        let all = cpid.env("NETNS_TOOLBOX_ROOT", &self.root).run().ok().json();
         let mut ours = all.as_array().unwrap().clone();
         ours.retain(|container| container["name"].as_str().unwrap().starts_with(&self.prefix));
         for key in ["exit_code", "started_at", "finished_at"] {
@@ -74,8 +84,8 @@ impl Podman {
 impl Drop for Podman {
     fn drop(&mut self) {
         let script = format!(
-            "podman pod rm -f {0}-pod; podman ps -aq --filter name={0} | xargs -r podman rm -f -t 0",
-            self.prefix
+            "podman pod rm -f {0}-pod; podman ps -aq --filter name={0} | xargs -r podman rm -f -t 0; rm -rf {1}",
+            self.prefix, self.root
         );
         let _ = self
             .world
@@ -105,7 +115,7 @@ fn every_state_is_told_without_a_daemon() {
     podman.cpid("made").run().fails_with(1).stderr_has("-made is not running (created)");
     podman.cpid("stopped").run().fails_with(1).stderr_has("-stopped is not running (exited)");
     let states: Vec<String> = podman
-        .listed("/")
+        .listed()
         .iter()
         .map(|container| {
             container["name"].as_str().unwrap().rsplit('-').next().unwrap().to_owned()
@@ -133,18 +143,8 @@ fn the_api_and_the_disk_tell_the_same_as_far_as_the_disk_goes() {
             .map(|container| container.as_object_mut().unwrap().remove("source").unwrap())
             .collect()
     };
-    // A service of our own at the default place, as our tools see it below a directory of the test's.
-    let root = format!("/run/{}", podman.prefix);
-    let script = format!(
-        "mkdir -p {root}/run/podman {root}/var; ln -s /var/lib {root}/var/lib
-        for dir in containers libpod runc; do ln -s /run/$dir {root}/run/$dir; done"
-    );
-    podman.world.command("sh").args(["-ec", &script]).run().ok();
-    let rooted = |name: &str| {
-        let mut cpid = podman.cpid(name);
-        cpid.env("NETNS_TOOLBOX_ROOT", &root);
-        cpid
-    };
+    // A service of our own at the default place, as our tools see it.
+    let root = &podman.root;
     let service = podman
         .world
         .engine("podman")
@@ -157,16 +157,15 @@ fn the_api_and_the_disk_tell_the_same_as_far_as_the_disk_goes() {
         .run()
         .ok();
     let pid = podman.pid("web");
-    rooted("web").run().ok().stdout_is(&format!("{pid}\n")).stderr_has("says its API");
-    rooted("nope").run().fails_with(1).stderr_has("no such container");
-    let mut by_api = podman.listed(&root);
+    podman.cpid("web").run().ok().stdout_is(&format!("{pid}\n")).stderr_has("says its API");
+    podman.cpid("nope").run().fails_with(1).stderr_has("no such container");
+    let mut by_api = podman.listed();
     assert_eq!(source(&mut by_api), ["api"; 4]);
     drop(service);
     podman.world.command("rm").arg(format!("{root}/run/podman/podman.sock")).run().ok();
-    let mut by_disk = podman.listed(&root);
+    let mut by_disk = podman.listed();
     assert_eq!(source(&mut by_disk), ["state"; 4]);
     assert_eq!(by_api, by_disk);
-    podman.world.command("rm").args(["-rf", &root]).run().ok();
 }
 
 #[test]
@@ -192,7 +191,7 @@ fn a_pods_infra_container_is_a_container_too() {
         .run()
         .ok();
     podman.ok(&format!("run --detach --pod @pod --name @web {IMAGE} sleep infinity"));
-    let listed = podman.listed("/");
+    let listed = podman.listed();
     assert_eq!(listed.len(), 2, "{listed:?}");
     assert_eq!(listed[0]["netns_inode"], listed[1]["netns_inode"]);
     let pid = podman.pid("infra");

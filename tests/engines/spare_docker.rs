@@ -21,7 +21,10 @@ impl SpareDocker {
         let world = World::get().and_then(World::with_docker)?;
         let root = unique("/run/spare-");
         let mut spare = SpareDocker { world, root, daemon: None };
-        spare.shell("mkdir -p \"$0\"/run \"$0\"/var/lib \"$0\"/etc").run().ok();
+        // Where the world has a containerd, every dockerd uses that one.
+        let directories =
+            "mkdir -p \"$0\"/run \"$0\"/var/lib \"$0\"/etc; ln -s /run/containerd \"$0/run/containerd\"";
+        spare.shell(directories).run().ok();
         spare.start_daemon();
         let image = format!("tar -c -C /var/lib/netns-toolbox/rootfs . | docker -H \"$1\" import - {IMAGE}");
         spare.shell(&image).run().ok();
@@ -32,7 +35,8 @@ impl SpareDocker {
     #[track_caller]
     pub(crate) fn start_daemon(&mut self) {
         // Its log is a file, because containers' shims hold it open, and live longer.
-        let daemon = "dockerd --host \"$1\" --data-root \"$0/var/lib/docker\" --exec-root \"$0/run/docker\" \
+        // Told that there is no bridge, it removes docker0 from the network it is in: the other Docker's.
+        let daemon = "unshare --net dockerd --host \"$1\" --data-root \"$0/var/lib/docker\" --exec-root \"$0/run/docker\" \
              --pidfile \"$0/pid\" --bridge none --iptables=false --ip-masq=false --live-restore \
              --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent \"$2\" >>\"$0/log\" 2>&1 &
              until docker -H \"$1\" version >/dev/null 2>&1; do kill -0 $! || tail \"$0/log\"; sleep 0.02; done

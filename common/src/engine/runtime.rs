@@ -83,8 +83,8 @@ struct RuncHead {
     init_process_start: u64,
 }
 
-/// The PID of the first process and when it started, of the container whose runtime uses `directory`: less
-/// than [`read`] tells, at a tenth of its cost.
+/// The PID of the first process and when it started, as the runtime that keeps its state in `directory` wrote
+/// them down, whatever has become of that process: less than [`read`] tells, at a tenth of its cost.
 ///
 /// # Errors
 /// As [`read`].
@@ -94,7 +94,8 @@ pub(super) fn process(directory: &Path) -> Result<Option<(Pid, Option<u64>)>, En
         let pid = Some(Pid::from_raw(head.init_process_pid)).filter(|pid| pid.as_raw() > 0);
         return Ok(pid.map(|pid| (pid, Some(head.init_process_start))));
     }
-    Ok(read(directory)?.and_then(|record| Some((record.pid?, record.start_time_ticks))))
+    let Some(found) = file(directory)? else { return Ok(None) };
+    Ok(found.pid.map(|pid| (Pid::from_raw(pid), found.start_time_ticks)))
 }
 
 fn head(bytes: &[u8]) -> Option<RuncHead> {
@@ -107,28 +108,35 @@ fn head(bytes: &[u8]) -> Option<RuncHead> {
 /// # Errors
 /// `Unreadable`, or `File` when what is there makes no sense.
 pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
+    let Some(found) = file(directory)? else { return Ok(None) };
+    let ticks = found.start_time_ticks;
+    let (pid, now) = what_became_of(found.pid.map(Pid::from_raw), ticks);
+    let waits = || directory.join("exec.fifo").exists();
+    let told = match found.status.as_deref() {
+        Some("creating" | "created") => State::Created,
+        Some("paused") => State::Paused,
+        Some("stopped") => State::Exited,
+        _ if now == State::Running && waits() => State::Created,
+        _ if now == State::Running && found.is_frozen() => State::Paused,
+        _ => now,
+    };
+    let state = if now == State::Running { told } else { now };
+    let created = found.created.as_deref().and_then(api::time);
+    Ok(Some(Record { pid, start_time_ticks: ticks, created, state }))
+}
+
+/// The file that a runtime keeps in `directory`; its numbers are positive or missing.
+fn file(directory: &Path) -> Result<Option<File>, EngineError> {
     for name in ["state.json", "status"] {
-        let file = directory.join(name);
-        let Some(found) = state::json::<File>(&file)? else { continue };
+        let path = directory.join(name);
+        let Some(mut found) = state::json::<File>(&path)? else { continue };
         // Runtimes write 0 while they make, and youki leaves the number out.
-        let pid = found.pid.filter(|pid| *pid != 0);
-        if pid.is_some_and(|pid| pid < 0) {
-            return Err(state::wrong(&file, "has no PID that makes sense"));
-        }
-        let ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
-        let (pid, now) = what_became_of(pid.map(Pid::from_raw), ticks);
-        let waits = || directory.join("exec.fifo").exists();
-        let told = match found.status.as_deref() {
-            Some("creating" | "created") => State::Created,
-            Some("paused") => State::Paused,
-            Some("stopped") => State::Exited,
-            _ if now == State::Running && waits() => State::Created,
-            _ if now == State::Running && found.is_frozen() => State::Paused,
-            _ => now,
+        found.pid = found.pid.filter(|pid| *pid != 0);
+        found.start_time_ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
+        return match found.pid {
+            Some(..0) => Err(state::wrong(&path, "has no PID that makes sense")),
+            _ => Ok(Some(found)),
         };
-        let state = if now == State::Running { told } else { now };
-        let created = found.created.as_deref().and_then(api::time);
-        return Ok(Some(Record { pid, start_time_ticks: ticks, created, state }));
     }
     Ok(None)
 }

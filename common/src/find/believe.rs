@@ -72,6 +72,13 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt>
     }
 }
 
+/// Whether something that no other process shares says that `process` is the container's: a start time or a
+/// pidfs inode, which [`process`] has compared, or a cgroup of its name.
+pub(super) fn is_proven(container: &Container, process: &Process) -> bool {
+    let recorded = container.proof.start_time_ticks.is_some() || container.proof.pidfd_inode.is_some();
+    recorded || foreign_ids(process).is_ok_and(|ids| ids.contains(&container.id))
+}
+
 /// Whether the process is in a user namespace that `user` owns, or in one below such a one. Our own user
 /// namespace, or one above it, is nobody's: everything of the host is in it.
 fn belongs_to(process: &Process, user: Uid) -> Result<bool, Doubt> {
@@ -127,14 +134,6 @@ pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError
 /// `crio-ID`, `libpod-ID/container`.
 fn container_ids(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '-', '.', ':']).filter(|word| is_container_id(word))
-}
-
-/// The innermost container's ID that the cgroups carry, if any.
-pub(super) fn container_of(cgroups: &[String]) -> Option<String> {
-    let ours = own_cgroups();
-    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
-    let theirs = cgroups.iter().filter_map(|path| container_ids(path).last());
-    theirs.filter(|id| !ours.contains(id)).map(str::to_owned).next()
 }
 
 fn is_container_id(word: &str) -> bool {

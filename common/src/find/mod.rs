@@ -180,8 +180,24 @@ fn find_container(
     }
     match answers.hits.len() {
         0 => Err(nobody(target, answers)),
-        1 => held(answers.hits.remove(0), answers.silent),
+        1 => confirmed(held(answers.hits.remove(0), answers.silent)?, timeout),
         _ => Err(FindError::Ambiguous { target: target.clone(), hits: answers.hits }),
+    }
+}
+
+/// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
+/// again now that the process is held: the PID that is the container's now is this process's.
+fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
+    let (Some(container), Some(process)) = (&found.container, found.process()) else { return Ok(found) };
+    if container.source == Source::State || believe::is_proven(container, process) {
+        return Ok(found);
+    }
+    let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
+    let asked = Asked::Name { within: None, name: &id };
+    let again = ask(&engines(Some(container.engine), timeout), |engine| engine.find(&asked));
+    match again.hits.iter().any(|hit| hit.id == container.id && hit.pid == container.pid) {
+        true => Ok(found),
+        false => Err(FindError::Exited(Box::new(container.clone()))),
     }
 }
 

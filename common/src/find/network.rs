@@ -64,7 +64,7 @@ impl Candidate {
                 .map(|process| format!("pid:{}", process.pid()))
                 .or_else(|| owner.spot.name().map(name_as_target)),
             command: command.map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned()),
-            container: process.and_then(|process| believe::container_of(&process.cgroups().ok()?)),
+            container: process.and_then(|process| believe::foreign_ids(process).ok()?.into_iter().next()),
             is_own: owner.is_own,
         }
     }

@@ -145,7 +145,10 @@ impl PodmanDisk {
         let pidfile = running.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
         if let Some(record) = self.runtime(id)? {
-            let Some(pid) = record.pid else { return self.ended(&kept, &pidfile, id) };
+            let Some(pid) = record.pid else {
+                let life = self.ended(&kept, &pidfile, id)?;
+                return Ok(Life { state: life.state.or(Some(record.state)), ..life });
+            };
             let started_at = (record.state != State::Created).then(|| written(&pidfile)).flatten();
             return Ok(Life {
                 state: Some(record.state),
