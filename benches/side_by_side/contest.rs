@@ -1,17 +1,20 @@
 //! What is compared with what: add a row here when a tool arrives, and its floor to `SOURCES` in `floors.rs`.
 //!
-//! A command is a line of words. Its first word is found among our binaries, on `PATH`, or in `benches/floors/` by the
-//! part it plays; words in capitals are filled in from the fixture:
+//! A command is a line of words; those in single quotes are one. Its first word is found among our binaries, on
+//! `PATH`, or in `benches/floors/` by the part it plays; what is in capitals is filled in from the fixture:
 //!
 //! | word | becomes |
 //! |---|---|
-//! | `NAME` | the name of a running container |
+//! | `NAME` | the name of a running container; those of the crowd are called `NAME-1` and so on |
 //! | `PID` | a process in the fixture's network namespace: the container's first, or a stand-in's |
 //! | `LINK` | a name under `/run/netns` for that namespace |
 //! | `SOCKET` | the path of the engine's socket |
 //! | `TRUE` | a program that does nothing; when answers are compared, one that says in which network it runs |
 
 use serde::Serialize;
+
+/// How many containers run where a row asks for a crowd.
+pub(crate) const CROWD: usize = 200;
 
 /// One piece of work, and everyone who does it.
 pub(crate) struct Row {
@@ -21,16 +24,59 @@ pub(crate) struct Row {
     pub(crate) ours: &'static str,
     /// What people use for it today.
     pub(crate) peers: &'static [&'static str],
-    /// A C program that does only what cannot be avoided.
-    pub(crate) floor: &'static str,
+    /// A C program that does only what cannot be avoided, where there is one.
+    pub(crate) floor: Option<&'static str>,
     pub(crate) targets: &'static [Target],
+    /// Whether it is measured among `CROWD` containers. These rows stand last: the crowd stays.
+    pub(crate) in_crowd: bool,
+    /// Slow work is done fewer times: the runs asked for, divided by this.
+    pub(crate) every: u32,
+    /// Lines of shell, not timed: `before` the row, `after` it, and before each run.
+    pub(crate) before: &'static str,
+    pub(crate) reset: &'static str,
+    pub(crate) after: &'static str,
+    /// A line of shell that reads what a contestant printed and says what it achieved, for all the same.
+    pub(crate) proof: &'static str,
 }
 
-/// Our median must be at most this many times that of the contestant whose program is `of`.
+/// What our median must not exceed.
 pub(crate) struct Target {
     pub(crate) at_most: f64,
-    pub(crate) of: &'static str,
+    pub(crate) of: Of,
 }
+
+/// What a target is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Of {
+    /// Medians of the contestant whose program this is.
+    Contestant(&'static str),
+    /// Our medians in a row before this one.
+    Row(&'static str),
+    Milliseconds,
+}
+
+const fn times(at_most: f64, program: &'static str) -> Target {
+    Target { at_most, of: Of::Contestant(program) }
+}
+
+const PLAIN: Row = Row {
+    name: "",
+    work: "",
+    ours: "",
+    peers: &[],
+    floor: None,
+    targets: &[],
+    in_crowd: false,
+    every: 1,
+    before: "",
+    reset: "",
+    after: "",
+    proof: "cat",
+};
+
+/// Removes the links of a run, whoever made them: bound ones and symbolic ones.
+const UNLINK: &str = "umount /run/netns/NAME* 2>/dev/null; rm -f /run/netns/NAME*";
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -38,16 +84,97 @@ pub(crate) const ROWS: &[Row] = &[
         work: "a container's name becomes its PID",
         ours: "cpid NAME",
         peers: &["docker inspect -f {{.State.Pid}} NAME"],
-        floor: "inspect SOCKET NAME",
-        targets: &[Target { at_most: 1.0 / 6.0, of: "docker" }, Target { at_most: 2.0, of: "inspect" }],
+        floor: Some("inspect SOCKET NAME"),
+        targets: &[times(1.0 / 6.0, "docker"), times(2.0, "inspect")],
+        ..PLAIN
     },
     Row {
         name: "nsenter-rs",
         work: "a program runs in another network namespace",
         ours: "nsenter-rs -t PID -n TRUE",
         peers: &["nsenter -t PID -n TRUE", "ip netns exec LINK TRUE"],
-        floor: "enter_net PID TRUE",
-        targets: &[Target { at_most: 0.8, of: "nsenter" }, Target { at_most: 1.15, of: "enter_net" }],
+        floor: Some("enter_net PID TRUE"),
+        targets: &[times(0.8, "nsenter"), times(1.15, "enter_net")],
+        ..PLAIN
+    },
+    Row {
+        name: "netns-link",
+        work: "a container's network gets a name that ip knows",
+        ours: "netns-link NAME",
+        peers: &["sh -c 'pid=$(docker inspect -f {{.State.Pid}} NAME); mkdir -p /run/netns; \
+                  ln -sfT /proc/$pid/ns/net /run/netns/NAME'"],
+        floor: Some("inspect SOCKET NAME /run/netns/NAME"),
+        targets: &[times(0.25, "sh")],
+        reset: UNLINK,
+        after: UNLINK,
+        proof: "stat -Lc %i /run/netns/NAME",
+        ..PLAIN
+    },
+    Row {
+        name: "cpid-crowd",
+        work: "a container's name becomes its PID, one of 200",
+        ours: "cpid NAME",
+        peers: &["docker inspect -f {{.State.Pid}} NAME"],
+        floor: Some("inspect SOCKET NAME"),
+        targets: &[Target { at_most: 1.15, of: Of::Row("cpid") }],
+        in_crowd: true,
+        ..PLAIN
+    },
+    Row {
+        name: "cpid-disk",
+        work: "a container's name becomes its PID, one of 200, and no daemon answers",
+        ours: "cpid NAME",
+        peers: &["sh -c 'sed -E \"s/.*\\\"Pid\\\":([0-9]+).*/\\1/\" \
+                  $(grep -l \"\\\"Name\\\":\\\"/NAME\\\"\" /var/lib/docker/containers/*/config.v2.json)'"],
+        targets: &[Target { at_most: 5.0, of: Of::Milliseconds }],
+        in_crowd: true,
+        // A socket that nobody listens on, as a killed daemon leaves it.
+        before: "mount --bind /dev/null SOCKET",
+        after: "umount SOCKET",
+        ..PLAIN
+    },
+    Row {
+        name: "list",
+        work: "a list of 200 containers",
+        ours: "cpid --list",
+        peers: &["sh -c 'docker ps -q | xargs docker inspect'"],
+        targets: &[times(1.0 / 3.0, "sh")],
+        in_crowd: true,
+        every: 4,
+        proof: "grep -o 'NAME[-0-9]*' | sort -u",
+        ..PLAIN
+    },
+    Row {
+        name: "link-all",
+        work: "the networks of 200 containers get names that ip knows",
+        ours: "netns-link --all",
+        peers: &["sh -c 'mkdir -p /run/netns; for id in $(docker ps -q); do \
+                  set -- $(docker inspect -f \"{{.State.Pid}} {{.Name}}\" $id); \
+                  ln -sfT /proc/$1/ns/net /run/netns/${2#/}; done'"],
+        targets: &[Target { at_most: 150.0, of: Of::Milliseconds }],
+        in_crowd: true,
+        every: 20,
+        reset: UNLINK,
+        after: UNLINK,
+        proof: "stat -Lc '%n %i' /run/netns/NAME*",
+        ..PLAIN
+    },
+    Row {
+        name: "ip",
+        work: "an address becomes the PID of the one of 200 containers that has it",
+        ours: "cpid ip:198.18.200.100",
+        // In the middle of the crowd, where the search ends on average.
+        peers: &["sh -c 'for link in $(ip netns list | cut -d\" \" -f1); do \
+                  if ip -n $link -j addr | grep -qF \"\\\"198.18.200.100\\\"\"; then \
+                  ip netns pids $link | head -n 1; break; fi; done'"],
+        targets: &[times(0.25, "sh")],
+        in_crowd: true,
+        every: 10,
+        before: "for n in $(seq 199); do \
+                 ip netns attach NAME-$n $(docker inspect -f '{{.State.Pid}}' NAME-$n); \
+                 ip -n NAME-$n addr add 198.18.200.$n/32 dev lo; done",
+        after: UNLINK,
+        ..PLAIN
     },
 ];
 
@@ -76,10 +203,20 @@ impl Row {
         [(Part::Ours, self.ours)]
             .into_iter()
             .chain(self.peers.iter().map(|peer| (Part::Peer, *peer)))
-            .chain([(Part::Floor, self.floor)])
+            .chain(self.floor.map(|floor| (Part::Floor, floor)))
     }
 
     pub(crate) fn needs_container(&self) -> bool {
-        self.contestants().any(|(_, command)| command.split(' ').any(|word| word == "NAME"))
+        self.in_crowd || self.contestants().any(|(_, command)| command.contains("NAME"))
     }
+}
+
+/// The words of a command; what is in single quotes is one, as in a shell.
+pub(crate) fn words(command: &str) -> Vec<&str> {
+    let quoted = |(place, part)| (place % 2 == 1, part);
+    let split = |(is_quoted, part): (bool, _)| match is_quoted {
+        true => vec![part],
+        false => str::split_whitespace(part).collect(),
+    };
+    command.split('\'').enumerate().map(quoted).flat_map(split).collect()
 }

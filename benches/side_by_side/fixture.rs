@@ -1,4 +1,5 @@
 //! What the rows act upon: a container, a process in its network, and a link to that network.
+//! Other containers, of which `crowd.rs` tells, go with it.
 //!
 //! All of it is gone when the `Stage` is dropped. What a SIGKILL leaves is a container that ends and removes itself
 //! within the hour, a stand-in that does likewise, and a directory of floors; the link is in a mount namespace of
@@ -20,13 +21,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::Wanted,
+    crowd,
     floors::Workshop,
     program::{answer, on_path},
     trouble::Trouble,
 };
 
 /// Longer than any run of the bench; after it the container and the stand-in end by themselves.
-const LIFETIME_S: &str = "3600";
+pub(crate) const LIFETIME_S: &str = "3600";
 const LINKS: &str = "/run/netns";
 
 /// The fixture as plain data, to be handed to another process.
@@ -71,11 +73,12 @@ impl Stage {
                 (Err(why), Some(stand_in), pid)
             }
         };
-        links.attach(&name, pid)?;
+        let link = format!("link-{name}");
+        links.attach(&link, pid)?;
         let fixture = Fixture {
             container: container.as_ref().map(|container| container.0.clone()).map_err(Clone::clone),
             pid,
-            link: name,
+            link,
             socket: engine_socket(),
             workshop: workshop.dir().to_path_buf(),
         };
@@ -119,7 +122,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if let Err(trouble) = answer(Command::new("docker").args(["rm", "--force", &self.0])) {
+        let gone = answer(Command::new("docker").args(["rm", "--force", &self.0]));
+        for trouble in [gone.map(drop), crowd::disperse(&self.0)].into_iter().filter_map(Result::err) {
             crate::complain(&trouble);
         }
     }

@@ -20,6 +20,7 @@
 
 mod cli;
 mod contest;
+mod crowd;
 mod fixture;
 mod floors;
 mod keeper;
@@ -41,6 +42,7 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Inner, Wanted},
+    crowd::Crowd,
     fixture::Fixture,
     report::{Report, RowReport},
     trouble::Trouble,
@@ -72,8 +74,12 @@ fn run(cli: Cli) -> Result<ExitCode, Trouble> {
 
 fn race(fixture: &Fixture, wanted: &Wanted) -> Result<ExitCode, Trouble> {
     let mut report = Report::begin(fixture.describe(), wanted.runs);
+    let mut crowd = Crowd::none_yet();
     for row in wanted.rows()? {
-        let (measured, stopped) = match measure::row(row, wanted.runs, &wanted.bin_dir(), fixture) {
+        let gathered = if row.in_crowd { crowd.gather(fixture, &wanted.image) } else { Ok(()) };
+        let measured =
+            gathered.and_then(|()| measure::row(row, wanted.runs, &wanted.bin_dir(), fixture, &report.rows));
+        let (measured, stopped) = match measured {
             Ok(measured) => (Some(measured), None),
             Err(trouble) => (None, Some(trouble.to_string())),
         };

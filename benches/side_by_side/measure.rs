@@ -8,10 +8,11 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    contest::{Part, Row, Target},
+    contest::{Of, Part, Row, Target, words},
     fixture::Fixture,
     numbers::{Ratio, Summary, Verdict},
     program::{self, Linkage},
+    report::RowReport,
     scales,
     stopwatch::{self, Runner},
     trouble::Trouble,
@@ -49,7 +50,7 @@ pub(crate) struct Figures {
 /// A target and what became of it.
 #[derive(Serialize)]
 pub(crate) struct Compared {
-    pub(crate) of: &'static str,
+    pub(crate) of: Of,
     pub(crate) at_most: f64,
     /// `None` if there was nothing to compare with.
     #[serde(flatten)]
@@ -58,6 +59,7 @@ pub(crate) struct Compared {
 
 #[derive(Serialize)]
 pub(crate) struct Outcome {
+    /// A number of milliseconds where the target is in those.
     #[serde(flatten)]
     pub(crate) ratio: Ratio,
     #[serde(flatten)]
@@ -75,7 +77,14 @@ impl Contestant {
 const TRUE: &[&str] = &["true"];
 const PROOF: &[&str] = &["readlink", "/proc/self/ns/net"];
 
-pub(crate) fn row(row: &Row, runs: u32, bin_dir: &Path, fixture: &Fixture) -> Result<Measured, Trouble> {
+/// Measures `row`; rows that were measured before it may be what its targets are counted in.
+pub(crate) fn row(
+    row: &Row,
+    runs: u32,
+    bin_dir: &Path,
+    fixture: &Fixture,
+    before: &[RowReport],
+) -> Result<Measured, Trouble> {
     if let (true, Err(why)) = (row.needs_container(), &fixture.container) {
         return Err(Trouble::NoContainer(why.clone()));
     }
@@ -93,18 +102,41 @@ pub(crate) fn row(row: &Row, runs: u32, bin_dir: &Path, fixture: &Fixture) -> Re
         }
         contestants.push(contestant);
     }
-    all_say_the_same(&proofs)?;
+    let reset = shell(row.reset, fixture)?;
+    let _setting = Setting::make(row, fixture)?;
+    all_achieve_the_same(&proofs, &shell(row.proof, fixture)?, &reset)?;
 
     let (places, runners): (Vec<usize>, Vec<Runner>) = runners.into_iter().unzip();
-    let times = stopwatch::race(&runners, runs as usize, &fixture.workshop)?;
+    let runs = (runs / row.every).max(1);
+    let times = stopwatch::race(&runners, runs as usize, &reset, &fixture.workshop)?;
     let times: Vec<Summary> = times.iter().filter_map(|times| Summary::of(times)).collect();
     for ((place, runner), time) in places.into_iter().zip(&runners).zip(&times) {
         let contestant = &mut contestants[place];
         let ours_to_this = (contestant.part != Part::Ours).then(|| Ratio::between(&times[0], time));
+        reset.run()?;
         contestant.result = Some(figures(runner, *time, ours_to_this)?);
     }
-    let targets = row.targets.iter().map(|target| compared(target, &contestants)).collect();
+    let targets = row.targets.iter().map(|target| compared(target, &contestants, before)).collect();
     Ok(Measured { contestants, targets })
+}
+
+/// What a row needs around it; taken down again when dropped.
+struct Setting(Runner);
+
+impl Setting {
+    fn make(row: &Row, fixture: &Fixture) -> Result<Self, Trouble> {
+        let (before, after) = (shell(row.before, fixture)?, shell(row.after, fixture)?);
+        let setting = Self(after);
+        before.run().map(|_| setting)
+    }
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        if let Err(trouble) = self.0.run() {
+            crate::complain(&trouble);
+        }
+    }
 }
 
 fn find(contestant: &Contestant, bin_dir: &Path, fixture: &Fixture) -> Option<PathBuf> {
@@ -117,20 +149,31 @@ fn find(contestant: &Contestant, bin_dir: &Path, fixture: &Fixture) -> Option<Pa
     place.filter(|file| program::is_executable(file))
 }
 
-/// The command with its words in capitals filled in.
+/// The command with what is in capitals filled in.
 fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> Result<Runner, Trouble> {
     let mut args = Vec::new();
-    for word in command.split(' ').skip(1) {
+    for word in words(command).into_iter().skip(1) {
         match word {
-            "NAME" => args.push(fixture.container.clone().map_err(Trouble::NoContainer)?),
-            "PID" => args.push(fixture.pid.to_string()),
-            "LINK" => args.push(fixture.link.clone()),
-            "SOCKET" => args.push(fixture.socket.display().to_string()),
             "TRUE" => args.extend(absolute(inside)),
-            plain => args.push(plain.to_owned()),
+            word => args.push(filled_in(word, fixture)?),
         }
     }
     Ok(Runner { program: program.to_path_buf(), args })
+}
+
+fn shell(line: &str, fixture: &Fixture) -> Result<Runner, Trouble> {
+    Ok(Runner { program: "/bin/sh".into(), args: vec!["-c".to_owned(), filled_in(line, fixture)?] })
+}
+
+fn filled_in(word: &str, fixture: &Fixture) -> Result<String, Trouble> {
+    let word = match word.contains("NAME") {
+        true => {
+            word.replace("NAME", fixture.container.as_ref().map_err(|why| Trouble::NoContainer(why.clone()))?)
+        }
+        false => word.to_owned(),
+    };
+    let word = word.replace("PID", &fixture.pid.to_string()).replace("LINK", &fixture.link);
+    Ok(word.replace("SOCKET", &fixture.socket.display().to_string()))
 }
 
 /// The program by its path, so that nobody's time depends on how long `PATH` is.
@@ -143,10 +186,12 @@ fn absolute(command: &[&str]) -> Vec<String> {
 }
 
 /// Fast and wrong does not count.
-fn all_say_the_same(proofs: &[Runner]) -> Result<(), Trouble> {
+fn all_achieve_the_same(runners: &[Runner], proof: &Runner, reset: &Runner) -> Result<(), Trouble> {
     let mut first = None;
-    for proof in proofs {
-        let (line, said) = (program::line(&proof.command()), program::answer(&mut proof.command())?);
+    for runner in runners {
+        reset.run()?;
+        let line = program::line(&runner.command());
+        let said = program::answer_to(&mut proof.command(), &runner.run()?)?;
         let (one, one_said) = first.get_or_insert_with(|| (line.clone(), said.clone()));
         if said.is_empty() {
             return Err(Trouble::Unexpected { command: line, said });
@@ -172,9 +217,20 @@ fn figures(runner: &Runner, time: Summary, ours_to_this: Option<Ratio>) -> Resul
     })
 }
 
-fn compared(target: &Target, contestants: &[Contestant]) -> Compared {
-    let other = contestants.iter().find(|contestant| contestant.name() == target.of);
-    let ratio = other.and_then(|other| other.result.as_ref()?.ours_to_this);
+fn compared(target: &Target, contestants: &[Contestant], before: &[RowReport]) -> Compared {
+    let ours = contestants.iter().find_map(|ours| Some(ours.result.as_ref()?.time));
+    let ratio = match target.of {
+        Of::Contestant(name) => {
+            let other = contestants.iter().find(|contestant| contestant.name() == name);
+            other.and_then(|other| other.result.as_ref()?.ours_to_this)
+        }
+        Of::Row(name) => {
+            let row = before.iter().find(|row| row.name == name).and_then(|row| row.measured.as_ref());
+            let then = row.and_then(|row| Some(row.contestants.first()?.result.as_ref()?.time));
+            ours.zip(then).map(|(ours, then)| Ratio::between(&ours, &then))
+        }
+        Of::Milliseconds => ours.map(|ours| ours.in_milliseconds()),
+    };
     let outcome = ratio.map(|ratio| Outcome { verdict: ratio.verdict(target.at_most), ratio });
     Compared { of: target.of, at_most: target.at_most, outcome }
 }

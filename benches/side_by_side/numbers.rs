@@ -56,6 +56,13 @@ impl Summary {
             median_high_us: us[high],
         })
     }
+
+    /// The median and how sure it is, for a target that is a time and not a comparison.
+    pub(crate) fn in_milliseconds(&self) -> Ratio {
+        let [ratio, low, high] =
+            [self.median_us, self.median_low_us, self.median_high_us].map(|us| us / 1000.0);
+        Ratio { ratio, low, high }
+    }
 }
 
 /// Between two values, in proportion, to the nanosecond. `sorted` must not be empty.

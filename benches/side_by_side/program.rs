@@ -1,7 +1,8 @@
 //! Programs: where they are, what they say when run once, and what kind of file they are.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -21,8 +22,20 @@ pub(crate) fn is_executable(file: &Path) -> bool {
 
 /// Runs it to its end and gives what it printed; anything but success is trouble.
 pub(crate) fn answer(command: &mut Command) -> Result<String, Trouble> {
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|cause| Trouble::path(command.get_program())(cause))?;
+    answer_to(command, "")
+}
+
+/// The same for a program that reads `input`, all of it or none.
+pub(crate) fn answer_to(command: &mut Command, input: &str) -> Result<String, Trouble> {
+    let cannot = |command: &Command, cause| Trouble::path(command.get_program())(cause);
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|cause| cannot(command, cause))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // What it does not read it does not need, and its status says whether all is well.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(|cause| cannot(command, cause))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }

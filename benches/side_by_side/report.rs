@@ -1,12 +1,12 @@
 //! Shows the results: a table for a terminal, Markdown for a README, JSON for programs.
 
-use std::{fmt::Write as _, fs, process::Command, thread::available_parallelism};
+use std::{collections::BTreeSet, fmt::Write as _, fs, process::Command, thread::available_parallelism};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
 
 use crate::{
-    contest::Part,
+    contest::{Of, Part},
     measure::{Compared, Contestant, Figures, Measured},
     numbers::factor,
     program,
@@ -124,7 +124,8 @@ impl Report {
             text += "|---|---|--:|--:|--:|--:|--:|--:|--:|\n";
             for contestant in &measured.contestants {
                 let mut cells = cells(contestant);
-                cells[1] = format!("`{}`", cells[1]);
+                // A pipe would end the cell, even in code.
+                cells[1] = format!("`{}`", cells[1].replace('|', "\\|"));
                 let _ = writeln!(text, "| {} |", cells.join(" | "));
             }
             let sentences: Vec<_> = measured.targets.iter().map(sentence).collect();
@@ -132,17 +133,18 @@ impl Report {
         }
         let [machine, how] = self.circumstances();
         let _ = write!(text, "Measured {machine}; {how}. Times are wall time from spawn to exit");
-        let versions: Vec<_> = self.peer_versions().collect();
+        let versions: Vec<_> = self.peer_versions().into_iter().collect();
         let _ =
             writeln!(text, "{}{}.", if versions.is_empty() { "" } else { "; peers: " }, versions.join(", "));
         text
     }
 
-    fn peer_versions(&self) -> impl Iterator<Item = &str> {
+    /// Each peer's once, however many rows it is in.
+    fn peer_versions(&self) -> BTreeSet<&str> {
         let contestants =
             self.rows.iter().filter_map(|row| row.measured.as_ref()).flat_map(|row| &row.contestants);
         let peers = contestants.filter(|contestant| contestant.part == Part::Peer);
-        peers.filter_map(|contestant| contestant.result.as_ref()?.version.as_deref())
+        peers.filter_map(|contestant| contestant.result.as_ref()?.version.as_deref()).collect()
     }
 }
 
@@ -163,9 +165,14 @@ fn cells(contestant: &Contestant) -> Vec<String> {
 }
 
 fn sentence(target: &Compared) -> String {
-    let wanted = format!("≤ {} × {}", factor(target.at_most), target.of);
+    let at_most = factor(target.at_most);
+    let (wanted, other) = match target.of {
+        Of::Contestant(name) => (format!("≤ {at_most} × {name}"), name),
+        Of::Row(name) => (format!("≤ {at_most} × ours in the row {name}"), name),
+        Of::Milliseconds => (format!("≤ {at_most} ms"), "our own"),
+    };
     match &target.outcome {
-        None => format!("{wanted}: not measured, {} is missing", target.of),
+        None => format!("{wanted}: not measured, {other} is missing"),
         Some(outcome) => {
             let ratio = &outcome.ratio;
             format!("{wanted}: {:.3} ({:.3}–{:.3}), {}", ratio.ratio, ratio.low, ratio.high, outcome.verdict)

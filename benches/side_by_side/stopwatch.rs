@@ -25,18 +25,30 @@ impl Runner {
         command.args(&self.args);
         command
     }
+
+    /// Runs it once, untimed, and gives what it printed.
+    pub(crate) fn run(&self) -> Result<String, Trouble> {
+        program::answer(&mut self.command())
+    }
 }
 
-/// The times of each runner in `runs` rounds, in the order of `runners`.
-pub(crate) fn race(runners: &[Runner], runs: usize, workshop: &Path) -> Result<Vec<Vec<Duration>>, Trouble> {
+/// The times of each runner in `runs` rounds, in the order of `runners`; `reset` comes before each.
+pub(crate) fn race(
+    runners: &[Runner],
+    runs: usize,
+    reset: &Runner,
+    workshop: &Path,
+) -> Result<Vec<Vec<Duration>>, Trouble> {
     let path = workshop.join("stderr");
     let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
     let mut stderr = file.map_err(Trouble::path(&path))?;
     let mut times = vec![Vec::with_capacity(runs); runners.len()];
-    for round in 0..WARM_UP_ROUNDS + runs {
+    let warm_up = WARM_UP_ROUNDS.min(runs);
+    for round in 0..warm_up + runs {
         for who in numbers::order(runners.len(), round) {
+            reset.run()?;
             let time = once(&mut runners[who].command(), &mut stderr)?;
-            if round >= WARM_UP_ROUNDS {
+            if round >= warm_up {
                 times[who].push(time);
             }
         }

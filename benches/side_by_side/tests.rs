@@ -6,7 +6,7 @@ mod numbers;
 
 use std::time::Duration;
 
-use contest::{Part, ROWS};
+use contest::{CROWD, Of, Part, ROWS, words};
 use numbers::{Ratio, Summary, Verdict, factor, order};
 
 #[test]
@@ -18,12 +18,18 @@ fn every_row_can_be_called_by_its_name_and_says_what_it_does() {
 }
 
 #[test]
-fn every_target_names_a_contestant_of_its_row_that_is_not_ours() {
-    for row in ROWS {
+fn every_target_names_a_contestant_of_its_row_that_is_not_ours_or_an_earlier_row() {
+    for (place, row) in ROWS.iter().enumerate() {
         for target in row.targets {
-            let named = |(_, command): &(Part, &str)| command.split(' ').next() == Some(target.of);
-            let part = row.contestants().find(named).map(|(part, _)| part.name());
-            assert!(matches!(part, Some("peer" | "floor")), "{}: {}", row.name, target.of);
+            match target.of {
+                Of::Contestant(name) => {
+                    let named = |(_, command): &(Part, &str)| command.split(' ').next() == Some(name);
+                    let part = row.contestants().find(named).map(|(part, _)| part.name());
+                    assert!(matches!(part, Some("peer" | "floor")), "{}: {name}", row.name);
+                }
+                Of::Row(name) => assert!(ROWS[..place].iter().any(|row| row.name == name), "{name}"),
+                Of::Milliseconds => {}
+            }
             assert!(target.at_most > 0.0);
         }
     }
@@ -32,7 +38,39 @@ fn every_target_names_a_contestant_of_its_row_that_is_not_ours() {
 #[test]
 fn only_a_row_that_speaks_of_a_name_needs_a_container() {
     let needs = |name| ROWS.iter().find(|row| row.name == name).unwrap().needs_container();
-    assert!(needs("cpid") && !needs("nsenter-rs"));
+    assert!(needs("cpid") && needs("list") && !needs("nsenter-rs"));
+}
+
+#[test]
+fn no_row_that_wants_few_containers_comes_after_the_crowd() {
+    assert!(ROWS.iter().map(|row| row.in_crowd).is_sorted());
+    let in_crowd = ROWS.iter().filter(|row| row.in_crowd);
+    assert!(in_crowd.clone().count() > 0);
+    for row in in_crowd {
+        assert!(row.work.contains(&CROWD.to_string()), "{}", row.name);
+    }
+}
+
+#[test]
+fn what_a_row_sets_up_or_resets_is_taken_down_after_it() {
+    for row in ROWS {
+        assert!(!row.after.is_empty() || (row.before.is_empty() && row.reset.is_empty()), "{}", row.name);
+        assert!(!row.proof.is_empty() && row.every > 0, "{}", row.name);
+    }
+}
+
+#[test]
+fn a_quoted_script_is_one_word_of_a_command() {
+    assert_eq!(words("sh -c 'docker ps | xargs'"), ["sh", "-c", "docker ps | xargs"]);
+    assert_eq!(words("cpid NAME"), ["cpid", "NAME"]);
+}
+
+#[test]
+fn a_time_is_held_against_a_target_in_milliseconds() {
+    let time = summary_us(2000..=2098).unwrap().in_milliseconds();
+    assert_eq!(time.ratio, 2.049);
+    assert_eq!(time.verdict(5.0), Verdict { met: true, certain: true });
+    assert_eq!(time.verdict(2.05), Verdict { met: true, certain: false });
 }
 
 fn summary_us(us: impl IntoIterator<Item = u64>) -> Option<Summary> {

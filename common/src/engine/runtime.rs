@@ -19,6 +19,9 @@ use serde::Deserialize;
 use super::{EngineError, State, api, state};
 use crate::process::{Process, ProcessError};
 
+/// runc's head is 200 bytes long, and longer by as much as an ID is longer than Docker's.
+const HEAD_BYTES: usize = 1024;
+
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// A container as its runtime wrote it down, with what has become of its process since.
@@ -86,7 +89,7 @@ struct RuncHead {
 /// # Errors
 /// As [`read`].
 pub(super) fn process(directory: &Path) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
-    let bytes = state::read(&directory.join("state.json"))?.unwrap_or_default();
+    let bytes = state::beginning(&directory.join("state.json"), HEAD_BYTES)?;
     if let Some(head) = head(&bytes) {
         let pid = Some(Pid::from_raw(head.init_process_pid)).filter(|pid| pid.as_raw() > 0);
         return Ok(pid.map(|pid| (pid, Some(head.init_process_start))));
@@ -148,5 +151,28 @@ pub(super) fn what_became_of(pid: Option<Pid>, start_time_ticks: Option<u64>) ->
         (Err(ProcessError::Gone(_)), _) => (None, State::Exited),
         (Ok(now), Some(then)) if now != then => (None, State::Exited),
         _ => (Some(pid), State::Running),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_understood_however_far_from_its_beginning_the_configuration_is() {
+        let directory = std::env::temp_dir().join(format!("netns-toolbox-{}-head", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let pid = Pid::this();
+        let ticks = Process::open(pid).unwrap().start_time_ticks().unwrap();
+        for length in [64, HEAD_BYTES, 10 * HEAD_BYTES] {
+            // In runc's order, which a map would not keep.
+            let id = "a".repeat(length);
+            let head = format!(
+                r#"{{"id":"{id}","init_process_pid":{pid},"init_process_start":{ticks},"config":{{}}}}"#
+            );
+            std::fs::write(directory.join("state.json"), head).unwrap();
+            assert_eq!(process(&directory).unwrap(), Some((pid, Some(ticks))), "{length}");
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

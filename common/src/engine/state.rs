@@ -23,10 +23,35 @@ const MOST_ENTRIES: usize = 100_000;
 /// # Errors
 /// `Unreadable`, or `File` when it is no regular file or longer than [`MOST_BYTES`].
 pub(super) fn read(file: &Path) -> Result<Option<Vec<u8>>, EngineError> {
-    // Not to be held up by a pipe, nor to be given a terminal.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file);
-    let Some(opened) = there(opened, file)? else { return Ok(None) };
-    whole(opened, file).map(Some)
+    let mut bytes = Vec::new();
+    Ok(read_into(&mut bytes, file)?.then_some(bytes))
+}
+
+/// As [`read`], in the place of what `bytes` hold; returns whether the file is there. For many files, one
+/// after the other: musl asks the kernel for memory, and gives it back, for a vector of each one's own.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_into(bytes: &mut Vec<u8>, file: &Path) -> Result<bool, EngineError> {
+    let Some((opened, length)) = open(file)? else { return Ok(false) };
+    bytes.clear();
+    bytes.reserve(usize::try_from(length.min(MOST_BYTES)).unwrap_or(0));
+    opened.take(MOST_BYTES + 1).read_to_end(bytes).map_err(|error| wrong(file, error))?;
+    match bytes.len() as u64 > MOST_BYTES {
+        true => Err(wrong(file, format_args!("is longer than {MOST_BYTES} bytes"))),
+        false => Ok(true),
+    }
+}
+
+/// The first `most` bytes of a state file, or all there are; none when it is not there.
+///
+/// # Errors
+/// `Unreadable`, or `File` when it is no regular file.
+pub(super) fn beginning(file: &Path, most: usize) -> Result<Vec<u8>, EngineError> {
+    let Some((opened, _)) = open(file)? else { return Ok(vec![]) };
+    let mut bytes = Vec::with_capacity(most);
+    opened.take(most as u64).read_to_end(&mut bytes).map_err(|error| wrong(file, error))?;
+    Ok(bytes)
 }
 
 /// A state file that holds JSON; `None` when it is not there.
@@ -110,15 +135,14 @@ fn there<T>(result: io::Result<T>, file: &Path) -> Result<Option<T>, EngineError
     }
 }
 
-fn whole(opened: File, file: &Path) -> Result<Vec<u8>, EngineError> {
+/// A regular file and its length in bytes; `None` when it is not there.
+fn open(file: &Path) -> Result<Option<(File, u64)>, EngineError> {
+    // Not to be held up by a pipe, nor to be given a terminal.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file);
+    let Some(opened) = there(opened, file)? else { return Ok(None) };
     let meta = opened.metadata().map_err(|error| wrong(file, error))?;
-    if !meta.is_file() {
-        return Err(wrong(file, "is not a regular file"));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(MOST_BYTES)).unwrap_or(0));
-    opened.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| wrong(file, error))?;
-    match bytes.len() as u64 > MOST_BYTES {
-        true => Err(wrong(file, format_args!("is longer than {MOST_BYTES} bytes"))),
-        false => Ok(bytes),
+    match meta.is_file() {
+        true => Ok(Some((opened, meta.len()))),
+        false => Err(wrong(file, "is not a regular file")),
     }
 }

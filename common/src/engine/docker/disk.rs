@@ -120,11 +120,13 @@ impl DockerDisk {
         by_content: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Vec<Container>>, EngineError> {
         let places = self.places()?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), Vec::new());
         for name in state::names(&places.containers)? {
             let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
             let file = places.config(id);
-            let Some(bytes) = state::read(&file)? else { continue };
+            if !state::read_into(&mut bytes, &file)? {
+                continue;
+            }
             if by_id(id) || by_content(&bytes) {
                 found.push(self.container(places, id, &file, &bytes)?);
             }

@@ -1,0 +1,50 @@
+//! The many containers of a busy host, beside the one that is asked about.
+//!
+//! Whoever runs the rows starts them, when the first row asks for them; whoever holds the fixture removes them, by
+//! the label. What a SIGKILL leaves ends and removes itself within the hour.
+
+use std::process::Command;
+
+use crate::{
+    contest::CROWD,
+    fixture::{Fixture, LIFETIME_S},
+    program::answer,
+    trouble::Trouble,
+};
+
+/// How many are started or removed at a time: two clients keep one daemon busy.
+const AT_A_TIME: &str = "-P4";
+const LABEL: &str = "netns-toolbox-bench";
+
+pub(crate) struct Crowd {
+    is_there: bool,
+}
+
+impl Crowd {
+    pub(crate) fn none_yet() -> Self {
+        Self { is_there: false }
+    }
+
+    /// Starts them, if they are not there yet.
+    pub(crate) fn gather(&mut self, fixture: &Fixture, image: &str) -> Result<(), Trouble> {
+        let name = fixture.container.as_ref().map_err(|why| Trouble::NoContainer(why.clone()))?;
+        if !self.is_there {
+            let run = "seq \"$1\" | xargs $2 -I@ docker run --detach --rm --network=none --label \"$3=$4\" \
+                       --name \"$4-@\" \"$5\" sleep \"$6\"";
+            let others = (CROWD - 1).to_string();
+            shell(&[run, "sh", &others, AT_A_TIME, LABEL, name, image, LIFETIME_S])?;
+            self.is_there = true;
+        }
+        Ok(())
+    }
+}
+
+/// Removes those of the crowd around the container `name`; there may be none.
+pub(crate) fn disperse(name: &str) -> Result<(), Trouble> {
+    let remove = "docker ps --all --quiet --filter \"label=$1=$2\" | xargs -r $3 -n 10 docker rm --force";
+    shell(&[remove, "sh", LABEL, name, AT_A_TIME])
+}
+
+fn shell(words: &[&str]) -> Result<(), Trouble> {
+    answer(Command::new("sh").arg("-c").args(words)).map(drop)
+}
