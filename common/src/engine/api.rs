@@ -74,6 +74,8 @@ impl Api {
         &self,
         question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
     ) -> Result<(T, Uid), EngineError> {
+        // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
+        fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
         let slow =
             || EngineError::Slow { engine: self.engine, socket: self.socket.clone(), timeout: self.timeout };
         let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
