@@ -12,7 +12,7 @@ use crate::{
     trouble::Trouble,
 };
 
-/// How many are started or removed at a time: two clients keep one daemon busy.
+/// How many xargs(1) starts or removes at a time: the daemon works on several at once.
 const AT_A_TIME: &str = "-P4";
 const LABEL: &str = "netns-toolbox-bench";
 
@@ -41,7 +41,9 @@ impl Crowd {
 
 /// Removes those of the crowd around the container `name`; there may be none.
 pub(crate) fn disperse(name: &str) -> Result<(), Trouble> {
-    let remove = "docker ps --all --quiet --filter \"label=$1=$2\" | xargs -r $3 -n 10 docker rm --force";
+    // Again, as long as there are any: where the start of them was broken off, some come late.
+    let remove = "while ids=$(docker ps --all --quiet --filter \"label=$1=$2\"); [ -n \"$ids\" ]; do \
+                  echo \"$ids\" | xargs $3 -n 10 docker rm --force || exit; done";
     shell(&[remove, "sh", LABEL, name, AT_A_TIME])
 }
 

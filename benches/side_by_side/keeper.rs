@@ -2,11 +2,12 @@
 
 use std::{
     env,
+    os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus},
 };
 
 use nix::{
-    sys::signal::{SigSet, Signal, kill, raise},
+    sys::signal::{SigSet, Signal, killpg, raise},
     unistd::Pid,
 };
 
@@ -24,6 +25,8 @@ pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
         .arg("inner-race")
         .arg(serde_json::to_string(&stage.fixture)?)
         .args(env::args_os().skip(1))
+        // So that what it has started can be told to end with it.
+        .process_group(0)
         .spawn()
         .map_err(Trouble::path(&ourselves))?;
     let ended = wait(&signals, &mut race);
@@ -57,9 +60,8 @@ fn wait(signals: &SigSet, race: &mut Child) -> Result<Ended, Trouble> {
                 }
             }
             told => {
-                // On Ctrl-C the terminal has told it too, and it may be gone: not yet waited for, its PID is still
-                // its own.
-                let _ = kill(Pid::from_raw(race.id().cast_signed()), Signal::SIGTERM);
+                // It is not yet waited for, so the group is still its own.
+                let _ = killpg(Pid::from_raw(race.id().cast_signed()), Signal::SIGTERM);
                 return Ok(Ended::Told(told, race.wait().map_err(Trouble::call("wait"))?));
             }
         }
