@@ -25,6 +25,7 @@ mod machine;
 mod nerdctl;
 mod oci;
 mod podman;
+mod podman_rootless;
 mod spare_docker;
 mod trust;
 mod wait;
