@@ -2,13 +2,25 @@
 //!
 //! Observers: `ip netns`, `ip -n`, `/proc/PID/mountinfo`, `/proc/PID/ns`, directory listings.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy knows tests by their attribute, which shared code has not"
+)]
+
+#[path = "../engines/spare_docker.rs"]
+#[allow(dead_code, reason = "tests of engines use more of it")]
+mod spare_docker;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod docker;
+mod host;
 mod link;
+mod record;
 mod registry;
 mod remove;
+mod watch;
 mod words;
 
 use support::lab::Lab;
