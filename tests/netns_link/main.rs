@@ -15,11 +15,14 @@ mod spare_docker;
 mod support;
 
 mod docker;
+mod faults;
 mod host;
+mod kill;
 mod link;
 mod record;
 mod registry;
 mod remove;
+mod states;
 mod watch;
 mod words;
 
