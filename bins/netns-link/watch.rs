@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use common::engine::EngineError;
 use common::events::Watch;
 use common::failure::{self, Failure, Status};
-use common::find::{Known, hold};
+use common::find::{FindError, Known, hold};
 use common::namespace::Identity;
 use common::target::LinkName;
 
@@ -23,8 +24,8 @@ use crate::{TOOL, host_network};
 
 /// Nobody may have told of a container whose engine was killed with it.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
-/// An engine that could not be asked may have been too slow, and that is no news to wait for.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// An engine that was too slow to answer is asked again this much later: that it is faster is no news to wait for.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Keeps links and containers alike until a signal ends us: between two changes, never within one.
 pub fn watch(cli: &Cli) -> Result<Status, Failure> {
@@ -34,6 +35,7 @@ pub fn watch(cli: &Cli) -> Result<Status, Failure> {
     loop {
         let (containers, troubles) = links::everybody(cli.find.engine_timeout);
         let complete = troubles.is_empty();
+        let slow = troubles.iter().any(is_slow);
         let links = links::among(&containers)?;
         let mut complaints: Vec<Failure> = troubles.into_iter().map(Failure::from).collect();
         for change in changes(&links, &containers, Some(host), complete) {
@@ -44,8 +46,12 @@ pub fn watch(cli: &Cli) -> Result<Status, Failure> {
             }
         }
         complain(&mut told, &complaints);
-        watch.wait(if complete { AT_LEAST_EVERY } else { AFTER_TROUBLE })?;
+        watch.wait(if slow { SLOW } else { AT_LEAST_EVERY })?;
     }
+}
+
+fn is_slow(trouble: &FindError) -> bool {
+    matches!(trouble, FindError::Engine(EngineError::Slow { .. }))
 }
 
 /// Says what is wrong, once for as long as it stays wrong.
