@@ -2,13 +2,14 @@
 
 use common::engine::Container;
 use common::failure::Failure;
+use common::find::Found;
 use common::namespace::Namespace;
 use common::netns::{self, Entry, FoundThrough, NetnsError, Owner, Record, Registry};
 use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
 
-use crate::links::beneath;
+use crate::links::{Link, beneath};
 use crate::plan::Plan;
 
 /// What there is to link, pinned.
@@ -20,16 +21,23 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The network namespace of what was found.
+    pub fn of(found: Found) -> Result<Self, Failure> {
+        let (container, process) = (found.container.clone(), found.process().and_then(Self::through));
+        Ok(Wanted { netns: found.into_netns()?, container, process })
+    }
+
     /// What a record says of the process that the namespace was found through.
-    pub fn through(process: &Process) -> Option<FoundThrough> {
+    fn through(process: &Process) -> Option<FoundThrough> {
         let start_time_ticks = process.start_time_ticks().ok()?;
         Some(FoundThrough { pid: process.pid().as_raw(), start_time_ticks })
     }
 
     fn record(&self) -> Record {
-        let owner = |container: &Container| {
-            let Container { engine, id, name, .. } = container;
-            Owner { engine: *engine, id: id.clone(), name: name.clone() }
+        let owner = |container: &Container| Owner {
+            engine: container.engine,
+            id: container.id.clone(),
+            name: container.full_name(),
         };
         Record {
             made_by: concat!("netns-link ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -45,12 +53,21 @@ impl Wanted {
 /// Links `wanted` at `name`; with `force` in the place of a link of ours. Returns what it came to.
 pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failure> {
     let registry = Registry::open()?;
-    let entry = registry.entry(name)?;
-    let record = match entry {
-        Entry::Bound(_) | Entry::Empty => beneath()?.record(name),
-        _ => None,
-    };
+    let (entry, record) = stands(&registry, name)?;
     let plan = Plan::make(name, wanted.netns.identity(), (entry, record.as_ref()), force)?;
+    carry_out(&registry, name, plan, wanted)
+}
+
+/// Links `wanted` in the place of `link`, if that is as it was when it was looked at; whether it was.
+pub fn relink(link: &Link, wanted: &Wanted) -> Result<bool, Failure> {
+    let registry = Registry::open()?;
+    if !is_as_before(&registry, link)? {
+        return Ok(false);
+    }
+    carry_out(&registry, &link.name, Plan::Relink, wanted).map(|_| true)
+}
+
+fn carry_out(registry: &Registry, name: &LinkName, plan: Plan, wanted: &Wanted) -> Result<Plan, Failure> {
     if plan == Plan::Relink {
         registry.unbind(name)?;
     }
@@ -67,14 +84,35 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
         return Ok(false);
     }
     let registry = Registry::open()?;
-    let entry = registry.entry(name)?;
+    let (entry, record) = stands(&registry, name)?;
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
     let removable = !matches!(entry, Entry::Free | Entry::Foreign);
-    if !force && removable && beneath()?.record(name).is_none() {
+    if !force && removable && record.is_none() {
         return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
             .hint(format!("netns-link --rm --force {name}")));
     }
     Ok(registry.unbind(name)?)
+}
+
+/// Removes `link`, which is ours, if it is as it was when it was looked at; whether it was.
+pub fn unlink_exactly(link: &Link) -> Result<bool, Failure> {
+    let registry = Registry::open()?;
+    Ok(is_as_before(&registry, link)? && registry.unbind(&link.name)?)
+}
+
+/// What stands at `name` while nobody else can change it, and the record if it is ours.
+fn stands(registry: &Registry, name: &LinkName) -> Result<(Entry, Option<Record>), Failure> {
+    let entry = registry.entry(name)?;
+    let record = match entry {
+        Entry::Bound(_) | Entry::Empty => beneath()?.record(name, entry),
+        _ => None,
+    };
+    Ok((entry, record))
+}
+
+fn is_as_before(registry: &Registry, link: &Link) -> Result<bool, Failure> {
+    let (entry, record) = stands(registry, &link.name)?;
+    Ok(entry == link.entry && record.is_some() && record == link.record)
 }
 
 /// A network namespace that nobody is in, bound at `name`.

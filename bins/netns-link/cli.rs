@@ -8,7 +8,7 @@ use common::target::{LinkName, Target};
 #[derive(Debug, Parser)]
 #[command(name = "netns-link", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "netns-link [OPTIONS] TARGET...\n       netns-link [OPTIONS] --all | --new NAME\n       netns-link [OPTIONS] --rm [NAME...]\n       netns-link [OPTIONS] --list | --check | --prune | --refresh"
+    override_usage = "netns-link [OPTIONS] TARGET...\n       netns-link [OPTIONS] --all | --new NAME\n       netns-link [OPTIONS] --rm [NAME...]\n       netns-link [OPTIONS] --list | --check | --prune | --refresh | --watch"
 )]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -62,11 +62,27 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune"])]
     pub refresh: bool,
 
+    /// Stay, link containers as they start and unlink them as they stop
+    ///
+    /// It begins with what --all does and prints one line for each change: `+ web` for a new link, `- web` for
+    /// one that is gone, `~ web` for one that leads to the container's new network. It removes and replaces only
+    /// links that were made for a container and lie. A signal ends it; the links stay.
+    #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune", "refresh", "force", "host"])]
+    pub watch: bool,
+
+    /// Link even the network of the host itself
+    ///
+    /// A link to that invites to change the host in the belief that it is a container.
+    #[arg(long, conflicts_with_all = ["all", "new", "rm", "list", "check", "prune"])]
+    pub host: bool,
+
     /// Replace links of ours; remove those of others
     #[arg(short, long, conflicts_with_all = ["list", "check", "prune", "refresh"])]
     pub force: bool,
 
-    /// With --list or --check: JSON, an array of objects
+    /// With --list, --check or --watch: JSON
+    ///
+    /// An array of objects, or with --watch an object a line.
     #[arg(long)]
     pub json: bool,
 
@@ -75,7 +91,7 @@ pub struct Cli {
 }
 
 /// The options that say what to do, other than to link TARGETs.
-const JOBS: [&str; 7] = ["all", "new", "rm", "list", "check", "prune", "refresh"];
+const JOBS: [&str; 8] = ["all", "new", "rm", "list", "check", "prune", "refresh", "watch"];
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -87,7 +103,7 @@ pub enum Job<'a> {
     /// Make an empty namespace.
     New(&'a LinkName),
     /// Remove the links of these names.
-    Remove(&'a [String]),
+    Remove(Vec<LinkName>),
     /// Remove all links of ours.
     RemoveAll,
     /// Show all links.
@@ -98,24 +114,32 @@ pub enum Job<'a> {
     Prune,
     /// Link those anew that are wrong.
     Refresh,
+    /// Keep links and containers alike.
+    Watch,
 }
 
 impl Cli {
     /// What was asked for.
     ///
     /// # Errors
-    /// A word that is no TARGET; nothing to do; one name for several TARGETs.
+    /// A word that is no TARGET, or with --rm no name; nothing to do; one name for several TARGETs.
     pub fn job(&self) -> Result<Job<'_>, String> {
         Ok(match self {
             Cli { list: true, .. } => Job::List,
             Cli { check: true, .. } => Job::Check,
             Cli { prune: true, .. } => Job::Prune,
             Cli { refresh: true, .. } => Job::Refresh,
+            Cli { watch: true, .. } => Job::Watch,
             Cli { rm: true, all: true, .. } => Job::RemoveAll,
             Cli { rm: true, words, .. } if words.is_empty() => {
                 return Err("--rm: which? NAME..., or --all".to_owned());
             }
-            Cli { rm: true, words, .. } => Job::Remove(words),
+            Cli { rm: true, words, .. } => {
+                let name = |word: &String| {
+                    word.parse().map_err(|error| format!("{}: {error}", common::output::quotable(word)))
+                };
+                Job::Remove(words.iter().map(name).collect::<Result<_, _>>()?)
+            }
             Cli { all: true, .. } => Job::LinkAll,
             Cli { new: Some(name), .. } => Job::New(name),
             Cli { words, .. } if words.is_empty() => {

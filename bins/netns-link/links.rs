@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use common::failure::Failure;
 use common::find::{FindError, Known, list};
-use common::namespace::{Identity, Kind};
+use common::namespace::{Identity, Kind, NamespaceError};
 use common::netns::{self, Beneath, Entry, FoundThrough, Record};
-use common::process::Process;
+use common::process::{Process, ProcessError};
 use common::target::LinkName;
 use nix::unistd::Pid;
 
@@ -24,6 +24,8 @@ pub struct Link {
     /// `None` for a link that is not ours.
     pub record: Option<Record>,
     pub state: State,
+    /// Whether the process that the record names has ended for sure.
+    pub process_is_gone: bool,
     /// The container it is for, as it is now.
     pub container: Option<Known>,
 }
@@ -31,6 +33,11 @@ pub struct Link {
 impl Link {
     pub fn is_ours(&self) -> bool {
         self.record.is_some()
+    }
+
+    /// Whether it was made for a container, and not for a process or for its own sake.
+    pub fn is_for_a_container(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.container.is_some())
     }
 }
 
@@ -42,57 +49,87 @@ pub struct Links {
     pub troubles: Vec<FindError>,
 }
 
-/// Looks at all links. Engines are asked only when a link's own process cannot vouch for it.
+/// What stands at a name, and whose it is.
+struct Seen {
+    name: LinkName,
+    entry: Entry,
+    record: Option<Record>,
+}
+
+/// Looks at all links. Engines are asked only when a link is a container's.
 pub fn look(timeout: Duration) -> Result<Links, Failure> {
+    let seen = see()?;
+    let mut records = seen.iter().flat_map(|seen| &seen.record);
+    let (containers, troubles) = match records.any(|record| record.container.is_some()) {
+        true => everybody(timeout),
+        false => (Vec::new(), Vec::new()),
+    };
+    Ok(Links { links: seen.into_iter().map(|seen| link(seen, &containers)).collect(), troubles })
+}
+
+/// Looks at all links on a host where these are all containers.
+pub fn among(containers: &[Known]) -> Result<Vec<Link>, Failure> {
+    Ok(see()?.into_iter().map(|seen| link(seen, containers)).collect())
+}
+
+fn see() -> Result<Vec<Seen>, Failure> {
     let beneath = beneath()?;
-    let mut seen = Vec::new();
+    let mut all = Vec::new();
     for name in netns::names()? {
         let entry = netns::entry(&name)?;
         // Removed since the directory was read.
         if entry != Entry::Free {
-            seen.push((beneath.record(&name), name, entry));
+            all.push(Seen { record: beneath.record(&name, entry), name, entry });
         }
     }
-    let needs_engines = |record: &Record| record.container.is_some();
-    let (containers, troubles) = match seen.iter().flat_map(|(record, ..)| record).any(needs_engines) {
-        true => everybody(timeout),
-        false => (Vec::new(), Vec::new()),
-    };
-    let links =
-        seen.into_iter().map(|(record, name, entry)| link(record, name, entry, &containers)).collect();
-    Ok(Links { links, troubles })
+    Ok(all)
 }
 
-fn link(record: Option<Record>, name: LinkName, entry: Entry, containers: &[Known]) -> Link {
+fn link(Seen { name, entry, record }: Seen, containers: &[Known]) -> Link {
     let file = netns::path(&name);
     let leads_to = fs::read_link(&file).ok();
     let leads_nowhere = leads_to.is_some() && !file.exists();
     let container = record.as_ref().and_then(|record| owner(record, containers));
-    let process = record.as_ref().and_then(|record| record.process).and_then(netns_of);
+    let recorded = record.as_ref().and_then(|record| record.process);
+    let (process, process_is_gone) = recorded.map_or((None, false), netns_of);
     let state = judge(entry, leads_nowhere, record.as_ref(), Owner { container, process });
-    Link { name, entry, leads_to, state, container: container.cloned(), record }
+    Link { name, entry, leads_to, state, process_is_gone, container: container.cloned(), record }
 }
 
-fn everybody(timeout: Duration) -> (Vec<Known>, Vec<FindError>) {
+/// All containers, and why some may be missing.
+pub fn everybody(timeout: Duration) -> (Vec<Known>, Vec<FindError>) {
     match list(None, timeout) {
         Ok(listing) => (listing.containers, listing.troubles),
         Err(error) => (Vec::new(), vec![error]),
     }
 }
 
-/// The container of the record's ID or, when that is gone, the one that has its name now.
+/// The container of the record's ID or, when that does not run, one that runs under its name now.
 fn owner<'a>(record: &Record, containers: &'a [Known]) -> Option<&'a Known> {
     let owner = record.container.as_ref()?;
     let of_engine = || containers.iter().filter(|known| known.container.engine == owner.engine);
     let by_id = of_engine().find(|known| known.container.id == owner.id);
-    by_id.or_else(|| of_engine().find(|known| known.container.name == owner.name))
+    let runs = |known: &&Known| known.container.pid.is_some();
+    let named = |known: &&Known| runs(known) && known.container.full_name() == owner.name;
+    by_id.filter(runs).or_else(|| of_engine().find(named)).or(by_id)
 }
 
-/// The network namespace of the process, if it is still the one that was recorded.
-fn netns_of(process: FoundThrough) -> Option<Identity> {
-    let held = Process::open(Pid::from_raw(process.pid)).ok()?;
-    let same = held.start_time_ticks().is_ok_and(|ticks| ticks == process.start_time_ticks);
-    same.then(|| held.namespace_identity(Kind::Net).ok()).flatten()
+/// The network namespace of the process that was recorded, and of no later one with its PID; and whether it
+/// has ended for sure.
+fn netns_of(recorded: FoundThrough) -> (Option<Identity>, bool) {
+    let process = match Process::open(Pid::from_raw(recorded.pid)) {
+        Ok(process) => process,
+        Err(error) => return (None, matches!(error, ProcessError::Gone(_))),
+    };
+    match process.start_time_ticks() {
+        Ok(ticks) if ticks == recorded.start_time_ticks => match process.namespace_identity(Kind::Net) {
+            Ok(netns) => (Some(netns), false),
+            // A zombie.
+            Err(error) => (None, matches!(error, NamespaceError::Gone { .. })),
+        },
+        Ok(_) => (None, true),
+        Err(error) => (None, matches!(error, ProcessError::Gone(_))),
+    }
 }
 
 /// Where the records can be read.

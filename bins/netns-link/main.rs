@@ -2,25 +2,27 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod changes;
 mod cli;
 mod links;
 mod plan;
 mod report;
 mod state;
+mod watch;
 
-use std::collections::HashSet;
 use std::process::ExitCode;
 
 use apply::Wanted;
 use cli::{Cli, Job};
 use common::cli::parse;
-use common::engine::Container;
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, Found, hold, list};
-use common::namespace::{Kind, own_identity};
+use common::find::{FindError, hold, list};
+use common::namespace::{Identity, Kind, own_identity};
+use common::process::Process;
 use common::target::{LinkName, Target};
 use links::{Link, Links, look};
-use plan::{Plan, default_name};
+use nix::unistd::Pid;
+use plan::{Plan, default_name, one_of_each, refuse_host};
 use state::State;
 
 const TOOL: &str = "netns-link";
@@ -40,7 +42,7 @@ fn run() -> Result<Status, Failure> {
         Job::Link(targets) => each(targets, |target| link(&target, &cli)),
         Job::LinkAll => link_all(&cli),
         Job::New(name) => apply::make(name).and_then(|()| report::path(name)).map(|()| Status::Yes),
-        Job::Remove(words) => each(words, |word| remove(word, &cli)),
+        Job::Remove(names) => each(names, |name| remove(&name, &cli)),
         Job::RemoveAll => remove_where(&cli, |_| true),
         Job::List => show(&cli, |_| true).map(|_| Status::Yes),
         Job::Check => check(&cli),
@@ -48,6 +50,7 @@ fn run() -> Result<Status, Failure> {
             matches!(link.state, State::Restarted | State::Pinned | State::Dangling)
         }),
         Job::Refresh => refresh(&cli),
+        Job::Watch => watch::watch(&cli),
     }
 }
 
@@ -77,51 +80,49 @@ fn link(target: &Target, cli: &Cli) -> Result<(), Failure> {
         Some(name) => name.clone(),
         None => default_name(target, found.container.as_ref())?,
     };
-    link_found(&name, found, cli.force, cli)
-}
-
-fn link_found(name: &LinkName, found: Found, force: bool, cli: &Cli) -> Result<(), Failure> {
-    let (container, process) = (found.container.clone(), found.process().and_then(Wanted::through));
-    let wanted = Wanted { netns: found.into_netns()?, container, process };
-    let plan = apply::link(name, &wanted, force)?;
-    say(
-        cli,
-        format_args!("{name}: {}{}", wanted.netns, if plan == Plan::Nothing { ", as before" } else { "" }),
-    );
-    report::path(name)
+    let wanted = Wanted::of(found)?;
+    if !cli.host && wanted.netns.identity() == host_network()? {
+        return Err(refuse_host(target));
+    }
+    let plan = apply::link(&name, &wanted, cli.force)?;
+    let as_before = if plan == Plan::Nothing { ", as before" } else { "" };
+    say(cli, format_args!("{name}: {}{as_before}", wanted.netns));
+    report::path(&name)
 }
 
 /// Links every running container, each network namespace once, and never the host's.
 fn link_all(cli: &Cli) -> Result<Status, Failure> {
     let listing = list(None, cli.find.engine_timeout)?;
     let troubles = each(listing.troubles, |trouble| Err(trouble.into()))?;
-    let host = own_identity(Kind::Net)?.inode;
-    let mut linked = HashSet::from([host]);
-    let mut running: Vec<_> =
-        listing.containers.into_iter().filter(|known| known.container.pid.is_some()).collect();
-    // A pod's namespace is its sandbox's, whichever of its containers comes first.
-    running.sort_by_key(|known| !known.container.pod.as_ref().is_some_and(|pod| pod.is_sandbox));
-    running.retain(|known| known.process.netns_inode.is_none_or(|netns| linked.insert(netns)));
-    let status = each(running, |known| link_container(known.container, cli))?;
+    let host = host_network()?;
+    let status = each(one_of_each(&listing.containers, Some(host)), |known| {
+        let name = default_name(&known.container.target(), Some(&known.container))?;
+        let wanted = Wanted::of(hold(known.container.clone())?)?;
+        apply::link(&name, &wanted, cli.force)?;
+        say(cli, format_args!("{name}: {}", wanted.netns));
+        report::path(&name)
+    })?;
     Ok(status.max(troubles))
 }
 
-fn link_container(container: Container, cli: &Cli) -> Result<(), Failure> {
-    let name = default_name(&container.engine, Some(&container))?;
-    link_found(&name, hold(container)?, cli.force, cli)
+/// The network of the host: that of its first process, or our own where that is hidden from us.
+fn host_network() -> Result<Identity, Failure> {
+    let first = Process::open(Pid::from_raw(1)).ok();
+    match first.and_then(|first| first.namespace_identity(Kind::Net).ok()) {
+        Some(host) => Ok(host),
+        None => Ok(own_identity(Kind::Net)?),
+    }
 }
 
 /// Removes the link of that name or, when there is none, the links of the container of that name or ID.
-fn remove(word: &str, cli: &Cli) -> Result<(), Failure> {
-    let name: LinkName =
-        word.parse().map_err(|error| Failure::trouble(common::output::quotable(word), error))?;
-    if apply::unlink(&name, cli.force)? {
+fn remove(name: &LinkName, cli: &Cli) -> Result<(), Failure> {
+    if apply::unlink(name, cli.force)? {
         say(cli, format_args!("{name}: removed"));
         return Ok(());
     }
     let mut removed = false;
     for link in look(cli.find.engine_timeout)?.links {
-        if is_of(&link, word) && apply::unlink(&link.name, false)? {
+        if is_of(&link, name.as_str()) && apply::unlink_exactly(&link)? {
             say(cli, format_args!("{}: removed", link.name));
             removed = true;
         }
@@ -142,7 +143,7 @@ fn is_of(link: &Link, word: &str) -> bool {
 fn remove_where(cli: &Cli, which: impl Fn(&Link) -> bool) -> Result<Status, Failure> {
     let links = certain(look(cli.find.engine_timeout)?)?;
     each(links.iter().filter(|link| link.is_ours() && which(link)), |link| {
-        if apply::unlink(&link.name, false)? { report::path(&link.name) } else { Ok(()) }
+        if apply::unlink_exactly(link)? { report::path(&link.name) } else { Ok(()) }
     })
 }
 
@@ -178,11 +179,16 @@ fn refresh(cli: &Cli) -> Result<Status, Failure> {
     let stale = links
         .into_iter()
         .filter(|link| link.is_ours() && matches!(link.state, State::Restarted | State::Dangling));
-    each(stale, |link| match link.container {
+    let host = host_network()?;
+    each(stale, |link| match &link.container {
         Some(known) if known.container.pid.is_some() => {
-            link_found(&link.name, hold(known.container)?, true, cli)
+            let wanted = Wanted::of(hold(known.container.clone())?)?;
+            if !cli.host && wanted.netns.identity() == host {
+                return Err(refuse_host(&link.name));
+            }
+            if apply::relink(&link, &wanted)? { report::path(&link.name) } else { Ok(()) }
         }
-        Some(known) => Err(FindError::NotRunning(Box::new(known.container)).into()),
+        Some(known) => Err(FindError::NotRunning(Box::new(known.container.clone())).into()),
         None => {
             Err(Failure::no(&link.name, "its container is gone")
                 .hint(format!("netns-link --rm {}", link.name)))

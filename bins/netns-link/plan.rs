@@ -1,9 +1,11 @@
 //! Decides what to do about one name, from what stands there, without touching anything.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use common::engine::Container;
 use common::failure::Failure;
+use common::find::Known;
 use common::namespace::Identity;
 use common::netns::{Entry, Record};
 use common::target::LinkName;
@@ -76,6 +78,22 @@ pub fn default_name(target: &impl Display, container: Option<&Container>) -> Res
         None => container.name.clone(),
     };
     name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
+}
+
+/// Of the running containers one for each network namespace, and none that is in the network `host`. A pod's
+/// namespace is its sandbox's, whichever of its containers comes first.
+pub fn one_of_each(containers: &[Known], host: Option<Identity>) -> Vec<&Known> {
+    let mut taken: HashSet<u64> = host.map(|host| host.inode).into_iter().collect();
+    let mut running: Vec<&Known> = containers.iter().filter(|known| known.container.pid.is_some()).collect();
+    running.sort_by_key(|known| !known.container.pod.as_ref().is_some_and(|pod| pod.is_sandbox));
+    running.retain(|known| known.process.netns_inode.is_none_or(|netns| taken.insert(netns)));
+    running
+}
+
+/// Why `what` in the network `host` is not linked: `ip netns exec NAME` and `ip -n NAME` would change the host.
+pub fn refuse_host(what: &impl Display) -> Failure {
+    Failure::trouble(what, "is in the network of the host itself")
+        .hint("--host, if a name for the host's own network is what you want")
 }
 
 #[cfg(test)]

@@ -18,6 +18,52 @@ pub fn path(name: &LinkName) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{}", netns::path(name).display())?)
 }
 
+/// What `--watch` did to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changed {
+    Linked,
+    Relinked,
+    Unlinked,
+}
+
+/// One line about a change, `+ web`, or one line of JSON.
+pub fn change(
+    name: &LinkName,
+    changed: Changed,
+    container: Option<(EngineName, &str)>,
+    netns: Option<Identity>,
+    json: bool,
+) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        change: Changed,
+        name: &'a str,
+        netns_inode: Option<u64>,
+        engine: Option<EngineName>,
+        container: Option<&'a str>,
+        at: Timestamp,
+    }
+    if json {
+        let line = Line {
+            change: changed,
+            name: name.as_str(),
+            netns_inode: netns.map(|netns| netns.inode),
+            engine: container.map(|(engine, _)| engine),
+            container: container.map(|(_, name)| name),
+            at: Timestamp::now(),
+        };
+        let text = serde_json::to_string(&line).map_err(io::Error::from)?;
+        return Ok(writeln!(io::stdout(), "{text}")?);
+    }
+    let sign = match changed {
+        Changed::Linked => '+',
+        Changed::Relinked => '~',
+        Changed::Unlinked => '-',
+    };
+    Ok(writeln!(io::stdout(), "{sign} {}", one_line(name.as_str()))?)
+}
+
 /// One object of the JSON.
 #[derive(Debug, Serialize)]
 struct Row<'a> {

@@ -106,6 +106,30 @@ fn a_real_pod_and_the_container_in_it_are_found() {
 }
 
 #[test]
+fn a_pod_and_the_container_in_it_are_linked_under_names_that_tell_them_from_other_pods() {
+    let world = need!(containerd());
+    need!(program("curl", "curl"));
+    let pod = Pod::run(&world);
+    let app = pod.pid(&pod.app);
+    let inside = world.command("readlink").arg(format!("/proc/{}/ns/net", app.trim())).run().ok().stdout;
+    let links =
+        [(format!("pod:{}", pod.name), pod.name.clone()), (pod.app.clone(), format!("{}-app", pod.name))];
+    for (target, link) in links {
+        let linked = world.tool("netns-link").arg(&target).run().ok();
+        linked.stdout_is(&format!("/run/netns/{link}\n"));
+        let named = world.command("ip").args(["netns", "exec", &link, "readlink", "/proc/self/ns/net"]).run();
+        named.ok().stdout_is(&inside);
+        let list = world.tool("netns-link").args(["--list", "--json"]).run().ok().json();
+        let listed = list.as_array().unwrap().iter().find(|row| row["name"] == link.as_str());
+        assert_eq!(
+            listed.map(|row| (&row["state"], &row["engine"])),
+            Some((&json!("live"), &json!("containerd")))
+        );
+        world.tool("netns-link").args(["--rm", &link]).run().ok();
+    }
+}
+
+#[test]
 fn a_container_is_found_by_the_name_that_kubernetes_gave_it() {
     let world = need!(containerd());
     let name = unique("app");

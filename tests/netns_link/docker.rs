@@ -47,7 +47,7 @@ fn every_network_mode_can_be_linked() {
     let web = world.docker_container("web", &[]);
     for mode in ["none", "host", &format!("container:{}", web.name)] {
         let other = world.docker_container("other", &["--network", mode]);
-        world.tool("netns-link").arg(&other.name).run().ok();
+        world.tool("netns-link").args(["--host", &other.name]).run().ok();
         assert_eq!(named(&world, &other.name), inside(&other), "{mode}");
         world.tool("netns-link").args(["--rm", &other.name]).run().ok();
     }

@@ -37,7 +37,7 @@ fn many_at_once_on_a_fresh_host_make_one_directory_and_every_name() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
     let script = format!(
-        "for i in $(seq 30); do {} {} --as ours$i >/dev/null & ip netns add theirs$i & done; wait",
+        "for i in $(seq 100); do {} {} --as ours$i >/dev/null & ip netns add theirs$i & done; wait",
         tools::tool("netns-link"),
         web.pid
     );
@@ -45,10 +45,16 @@ fn many_at_once_on_a_fresh_host_make_one_directory_and_every_name() {
     assert_eq!(mounts_at(&lab, "/run/netns"), 1);
     let inside = lab.namespace(web.pid, "net");
     let names = lab.command("ip").args(["-j", "netns", "list"]).run().ok().json();
-    assert_eq!(names.as_array().unwrap().len(), 60);
-    let all = "for i in $(seq 30); do nsenter --net=/run/netns/theirs$i true; \
+    assert_eq!(names.as_array().unwrap().len(), 200);
+    let mounts = lab.command("cat").arg("/proc/1/mountinfo").run().ok().stdout;
+    let each = |whose: &str| {
+        let at = |i| format!(" /run/netns/{whose}{i} ");
+        (1..=100).map(|i| mounts.matches(&at(i)).count()).collect::<Vec<_>>()
+    };
+    assert_eq!(each("ours"), each("theirs"));
+    let all = "for i in $(seq 100); do nsenter --net=/run/netns/theirs$i true; \
                nsenter --net=/run/netns/ours$i readlink /proc/self/ns/net; done";
-    lab.shell(all).run().ok().stdout_is(&format!("{inside}\n").repeat(30));
+    lab.shell(all).run().ok().stdout_is(&format!("{inside}\n").repeat(100));
 }
 
 #[test]
@@ -92,6 +98,26 @@ fn a_link_appears_and_goes_in_other_mount_namespaces_too() {
     netns_link(&lab, &["--rm", "second"]).ok();
     for other in [&mut before, &mut after] {
         says(other, "grep -c /run/netns/second /proc/self/mountinfo", "\n0\n");
+    }
+}
+
+#[test]
+fn what_was_mounted_in_a_plain_directory_can_still_be_removed_by_who_did_it() {
+    for propagation in ["shared", "private"] {
+        let lab = need!(Lab::new());
+        let [web, other] = ["web", "other"].map(|name| lab.container(name, Options::default()));
+        // As containerd does it for a pod.
+        let pod = format!(
+            "mount --make-r{propagation} /; mkdir /run/netns; touch /run/netns/cni-1; \
+             mount --bind /proc/{}/ns/net /run/netns/cni-1",
+            web.pid
+        );
+        lab.shell(&pod).run().ok();
+        netns_link(&lab, &[&other.pid.to_string(), "--as", "other"]).ok();
+        let identify = lab.command("ip").args(["netns", "identify", &web.pid.to_string()]).run().ok();
+        identify.stdout_is("cni-1\n");
+        lab.shell("umount /run/netns/cni-1; rm /run/netns/cni-1").run().ok();
+        lab.command("ip").args(["netns", "list"]).run().ok().stdout_is("other\n");
     }
 }
 
@@ -164,7 +190,9 @@ fn an_ordinary_user_with_a_mount_namespace_of_his_own_needs_nobody() {
     user.args(["--reuid=1000", "--regid=1000", "--clear-groups"]);
     user.args(["unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-ec"]);
     // Its own /run, and our tool from the one below it.
-    user.arg("exec 3</run/netns-link; mount -t tmpfs none /run; /proc/self/fd/3 $$ --as me; ip -n me link");
+    user.arg(
+        "exec 3</run/netns-link; mount -t tmpfs none /run; /proc/self/fd/3 $$ --as me --host; ip -n me link",
+    );
     let ran = user.run().ok();
     ran.stdout_has("/run/netns/me\n").stdout_has("LOOPBACK");
 }

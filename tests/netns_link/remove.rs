@@ -45,6 +45,15 @@ fn what_ip_made_is_removed_by_force_alone() {
 }
 
 #[test]
+fn all_names_are_checked_before_anything_is_removed() {
+    let lab = need!(Lab::new());
+    netns_link(&lab, &["--new", "good"]).ok();
+    let before = everything(&lab);
+    netns_link(&lab, &["--rm", "good", "../bad"]).fails_with(2).stderr_has("netns-link: ../bad: ");
+    assert_eq!(everything(&lab), before);
+}
+
+#[test]
 fn a_name_that_was_bound_twice_is_gone_at_once() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());

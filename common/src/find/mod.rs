@@ -221,8 +221,9 @@ fn nobody(target: &Target, answers: Answers) -> FindError {
 /// on unawares.
 fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, FindError> {
     let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(error) };
-    let netns::Entry::Bound(linked) = netns::entry(&link)? else { return Err(error) };
-    let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link));
+    let entry = netns::entry(&link)?;
+    let netns::Entry::Bound(linked) = entry else { return Err(error) };
+    let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link, entry));
     let Some(owner) = record.and_then(|record| record.container) else {
         return Ok(Found { container: None, silence: None, place: Place::Netns(netns::open(&link)?) });
     };

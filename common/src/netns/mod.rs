@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
 pub use home::{Home, create};
@@ -98,6 +99,13 @@ fn open_directory() -> Result<OwnedFd, NetnsError> {
         Errno::ENOTDIR | Errno::ELOOP => NetnsError::Directory { what: "is not a directory" },
         errno => failed("open the directory", Path::new(DIRECTORY), errno),
     })
+}
+
+/// Whether it is root's or ours: its owner can put anything in the place of a directory's name, or of a
+/// record's words.
+fn is_trusted<Fd: AsFd>(file: Fd) -> bool {
+    let owner = fstat(file).map(|stat| Uid::from_raw(stat.st_uid));
+    owner.is_ok_and(|owner| owner.is_root() || owner == geteuid())
 }
 
 fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<Entry, NetnsError> {

@@ -11,12 +11,12 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::DIRECTORY;
+use super::{DIRECTORY, Entry, is_trusted};
 use crate::sys;
 use crate::target::{EngineName, LinkName};
 
 /// No record that we wrote is near this long.
-const MOST_BYTES: u64 = 8 << 10;
+const MOST_BYTES: usize = 8 << 10;
 
 /// What a link remembers. JSON, one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Owner {
     pub engine: EngineName,
     /// Its whole ID.
     pub id: String,
-    /// Its name.
+    /// Its name, in a pod with the pod's: other pods have containers of the same name.
     pub name: String,
 }
 
@@ -82,17 +82,37 @@ impl Beneath {
         self.directory.is_some()
     }
 
-    /// The record below `name`; `None` for a link that is not ours.
-    pub fn record(&self, name: &LinkName) -> Option<Record> {
+    /// The record below `name`, where `entry` stands; `None` for a link that is not ours.
+    pub fn record(&self, name: &LinkName, entry: Entry) -> Option<Record> {
+        self.read(name).filter(|record| record.is_of(entry))
+    }
+
+    fn read(&self, name: &LinkName) -> Option<Record> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = openat(self.directory.as_ref()?, name.as_str(), flags, Mode::empty()).ok()?;
+        if !is_trusted(&file) {
+            return None;
+        }
         let mut bytes = Vec::new();
-        std::fs::File::from(file).take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+        let read = std::fs::File::from(file).take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+        if read > MOST_BYTES {
+            return None;
+        }
         serde_json::from_slice(&bytes).ok()
     }
 }
 
 impl Record {
+    /// Whether what stands above the record is what it was written for. Somebody may have bound another
+    /// namespace over the file, or over the lost mount's: of that it knows nothing.
+    pub fn is_of(&self, entry: Entry) -> bool {
+        match entry {
+            Entry::Bound(namespace) => namespace.inode == self.netns_inode,
+            Entry::Empty => true,
+            Entry::Free | Entry::Symlink | Entry::Foreign => false,
+        }
+    }
+
     /// The bytes that go into the file.
     ///
     /// # Errors

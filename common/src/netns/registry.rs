@@ -1,42 +1,53 @@
 //! Making and removing names, under the lock that iproute2 takes too.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::fcntl::{AtFlags, FlockArg, OFlag, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::Mode;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::stat::{Mode, fstat, lstat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, open_directory, path};
+use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, is_trusted, open_directory, path};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
 
-/// The directory, locked against every other tool that makes names in it.
+/// The directory, locked against every other tool that makes names in it. A signal that asks this thread to
+/// end waits until it is dropped, so that no change is left half-way.
 #[derive(Debug)]
 pub struct Registry {
     directory: OwnedFd,
-    _lock: Flock<OwnedFd>,
+    // Dropped in this order: the lock is free when a signal ends us.
+    _lock: OwnedFd,
+    _undisturbed: Undisturbed,
 }
 
 impl Registry {
     /// Makes `/run/netns` if need be, makes it a shared mount of its own, and locks it until dropped.
     ///
     /// # Errors
-    /// `Directory` when something else stands there; `NotPermitted`; what mkdir(2) and mount(2) say.
+    /// `Directory` when something else stands there, or it is another user's; `NotPermitted`; what mkdir(2)
+    /// and mount(2) say.
     pub fn open() -> Result<Self, NetnsError> {
         match nix::unistd::mkdir(DIRECTORY, Mode::from_bits_retain(0o755)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(failed("make the directory", Path::new(DIRECTORY), errno)),
         }
-        let lock = Flock::lock(open_directory()?, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| failed("lock the directory", Path::new(DIRECTORY), errno))?;
-        share()?;
+        let directory = open_directory()?;
+        // Before the lock, which such a user could hold for ever.
+        if !is_trusted(&directory) {
+            return Err(NetnsError::Directory { what: "belongs to another user" });
+        }
+        lock(&directory).map_err(|errno| failed("lock the directory", Path::new(DIRECTORY), errno))?;
+        // After the lock: whoever waits for it can be told to give up.
+        let undisturbed = Undisturbed::new();
+        share(&directory)?;
         // What the lock holds may lie below the mount that we, or whoever had the lock before, made over it.
-        Ok(Registry { directory: open_directory()?, _lock: lock })
+        Ok(Registry { directory: open_directory()?, _lock: directory, _undisturbed: undisturbed })
     }
 
     /// What stands at `name` now.
@@ -84,7 +95,10 @@ impl Registry {
         })?;
         // What was written has no place to mount on: the name has.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(trouble)
+        openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(|errno| {
+            let _ = unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
+            trouble(errno)
+        })
     }
 
     /// Removes `name`, whatever namespace it holds; the namespace lives on while anything else holds it.
@@ -119,8 +133,8 @@ impl Registry {
     }
 }
 
-/// Makes the directory a shared mount of its own, if it is not one yet.
-fn share() -> Result<(), NetnsError> {
+/// Makes the directory a shared mount of its own, if it is not one yet. `below` is the directory without that.
+fn share(below: &OwnedFd) -> Result<(), NetnsError> {
     let directory = Path::new(DIRECTORY);
     let shared = MsFlags::MS_SHARED | MsFlags::MS_REC;
     let share = || mount(None::<&str>, directory, None::<&str>, shared, None::<&str>);
@@ -130,8 +144,67 @@ fn share() -> Result<(), NetnsError> {
         Err(errno) => return Err(failed("share the directory", directory, errno)),
     }
     mount(Some(directory), directory, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-        .and_then(|()| share())
-        .map_err(|errno| failed("make the directory a mount", directory, errno))
+        .and_then(|()| {
+            share().inspect_err(|_| {
+                let _ = umount2(directory, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+            })
+        })
+        .map_err(|errno| failed("make the directory a mount", directory, errno))?;
+    uncover(below);
+    Ok(())
+}
+
+/// What was mounted in the directory before it was a mount is now mounted twice: in it, and below it, where
+/// nobody comes to any more. The kernel lets no file be removed that anything is mounted on in the same mount
+/// namespace, so containerd could not remove its pods' networks (EBUSY): what is below goes. Where the mount
+/// below is shared both are peers, and go together.
+fn uncover(below: &OwnedFd) {
+    let Ok(device) = fstat(below).map(|stat| stat.st_dev) else { return };
+    if is_shared(below).unwrap_or(true) {
+        return;
+    }
+    let below = magic_link(below);
+    for entry in fs::read_dir(&below).into_iter().flatten().flatten() {
+        let file = below.join(entry.file_name());
+        if lstat(&file).is_ok_and(|stat| stat.st_dev != device) {
+            let _ = umount2(&file, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        }
+    }
+}
+
+/// Whether the mount that `file` is on has peers, as proc_pid_mountinfo(5) tells.
+fn is_shared(file: &OwnedFd) -> Option<bool> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mount = mounts.lines().find(|line| line.split(' ').next() == Some(id))?;
+    let mut tags = mount.split(' ').skip(6).take_while(|field| *field != "-");
+    Some(tags.any(|tag| tag.starts_with("shared:")))
+}
+
+/// Waits until nobody else has the directory locked; closed, it is free again.
+#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
+fn lock(directory: &OwnedFd) -> nix::Result<()> {
+    nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusive)
+}
+
+/// Signals that ask us to end are kept for later.
+#[derive(Debug)]
+struct Undisturbed(Option<SigSet>);
+
+impl Undisturbed {
+    fn new() -> Self {
+        let ends = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM]);
+        Undisturbed(ends.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            let _ = before.thread_set_mask();
+        }
+    }
 }
 
 fn magic_link(file: &impl AsFd) -> PathBuf {
