@@ -98,8 +98,10 @@ pub fn refuse_host(what: &impl Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use common::engine::Pod;
     use common::namespace::{Kind, Namespace};
     use jiff::Timestamp;
+    use nix::unistd::Pid;
 
     use super::*;
 
@@ -151,5 +153,32 @@ mod tests {
     #[test]
     fn what_a_killed_call_left_behind_is_completed() {
         assert_eq!(plan(|_, _| Entry::Empty, true, false), Ok(Plan::Relink));
+    }
+
+    fn running(name: &str, netns_inode: u64, is_sandbox: Option<bool>) -> Known {
+        let mut known = crate::state::tests::known(Some(netns_inode));
+        known.container.name = name.to_owned();
+        known.container.pid = Some(Pid::this());
+        known.container.pod = is_sandbox.map(|is_sandbox| {
+            let (namespace, name) = ("prod".to_owned(), "web".to_owned());
+            Pod { namespace, name, is_sandbox }
+        });
+        known
+    }
+
+    #[test]
+    fn each_network_is_linked_once_a_pods_by_its_sandbox_and_the_hosts_never() {
+        let host = Namespace::current(Kind::Net).unwrap().identity();
+        let containers = [
+            running("app", 1, Some(false)),
+            running("pause", 1, Some(true)),
+            running("proxy", 1, Some(false)),
+            running("alone", 2, None),
+            running("beside", 2, None),
+            running("hosty", host.inode, None),
+        ];
+        let linked = one_of_each(&containers, Some(host));
+        let names: Vec<&str> = linked.iter().map(|known| known.container.name.as_str()).collect();
+        assert_eq!(names, ["pause", "alone"]);
     }
 }

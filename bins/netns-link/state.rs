@@ -82,7 +82,7 @@ pub fn judge(entry: Entry, leads_nowhere: bool, record: Option<&Record>, owner: 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use common::engine::{Container, EngineName, Proof, Source};
     use common::find::Facts;
     use common::namespace::{Kind, Namespace};
@@ -107,7 +107,8 @@ mod tests {
         }
     }
 
-    fn known(netns_inode: Option<u64>) -> Known {
+    /// A container, for tests to change.
+    pub(crate) fn known(netns_inode: Option<u64>) -> Known {
         let container = Container {
             engine: EngineName::Docker,
             id: "3f".repeat(32),
