@@ -98,11 +98,10 @@ fn is_named(known: &Known, containers: &[Known], names: &HashMap<&LinkName, u64>
 
 #[cfg(test)]
 mod tests {
-    use common::engine::{Container, EngineName, Proof, Source};
-    use common::find::Facts;
+    use common::engine::Container;
     use common::namespace::{Kind, Namespace};
     use common::netns::{FoundThrough, Owner, Record};
-    use nix::unistd::{Pid, Uid};
+    use nix::unistd::Pid;
 
     use super::*;
 
@@ -116,21 +115,11 @@ mod tests {
     }
 
     fn container(name: &str, netns_inode: Option<u64>) -> Known {
-        let container = Container {
-            engine: EngineName::Docker,
-            id: name.repeat(3),
-            name: name.to_owned(),
-            pid: netns_inode.map(|_| Pid::from_raw(7)),
-            state: common::engine::State::Running,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: Source::Api,
-            pod: None,
-            proof: Proof::word_of(Uid::from_raw(0)),
-        };
-        Known { container, process: Facts { pidfd_inode: None, netns_inode } }
+        let mut known = crate::state::tests::known(netns_inode);
+        known.container.id = name.repeat(3);
+        known.container.name = name.to_owned();
+        known.container.pid = netns_inode.map(|_| Pid::from_raw(7));
+        known
     }
 
     /// A link at the container's name, judged as given.
