@@ -15,8 +15,9 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
 
 use crate::cli::Id;
-use crate::plan::{From, Join, Plan};
+use crate::plan::{Join, Plan};
 use crate::source::Source;
+use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
 #[derive(Debug)]

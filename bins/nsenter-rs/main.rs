@@ -3,10 +3,12 @@
 
 mod apply;
 mod cli;
+mod exposure;
 mod plan;
 mod run;
 mod source;
 mod supervise;
+mod wanted;
 mod words;
 
 use std::process::ExitCode;
@@ -14,8 +16,10 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use plan::{Plan, Wanted};
+use exposure::Exposure;
+use plan::Plan;
 use source::Source;
+use wanted::Wanted;
 
 const TOOL: &str = "nsenter-rs";
 
@@ -37,6 +41,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
+    }
+    if cli.find.verbose && plan.comes_near_target() {
+        failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
     let inside = apply::enter(&plan, source)?;
     run::program(&wanted.program, &plan, &inside)

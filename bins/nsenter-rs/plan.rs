@@ -1,116 +1,12 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use common::failure::Failure;
 use common::namespace::{Identity, Kind};
 
-use crate::cli::{Cli, Id};
-
-/// Where something is taken from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
-    /// The target's process.
-    Target,
-    /// A path the user gave.
-    Path(PathBuf),
-}
-
-/// What was asked for, every contradiction refused.
-#[derive(Debug)]
-pub struct Wanted {
-    /// All that the kernel has; a kind that was named and is unknown to it is an error.
-    pub all: bool,
-    pub namespaces: BTreeMap<Kind, From>,
-    pub root: Option<From>,
-    pub wd: Option<From>,
-    pub wdns: Option<PathBuf>,
-    pub environment: bool,
-    pub uid: Option<Id>,
-    pub gid: Option<Id>,
-    pub preserve_credentials: bool,
-    pub may_fork: bool,
-    /// Take the target's root when it is not its mount namespace's.
-    pub own_root: bool,
-    /// Kill the program when we die.
-    pub kill_child: bool,
-    pub program: Vec<OsString>,
-}
-
-impl Wanted {
-    /// What the command line means.
-    ///
-    /// # Errors
-    /// When something is to come from a target, and there is none.
-    pub fn new(cli: &Cli) -> Result<Self, Failure> {
-        let files = [
-            (Kind::Mnt, &cli.mount),
-            (Kind::Uts, &cli.uts),
-            (Kind::Ipc, &cli.ipc),
-            (Kind::Net, &cli.net),
-            (Kind::Pid, &cli.pid),
-            (Kind::Cgroup, &cli.cgroup),
-            (Kind::User, &cli.user),
-            (Kind::Time, &cli.time),
-        ];
-        let all = Kind::ALL.into_iter().filter(|_| cli.all).map(|kind| (kind, From::Target));
-        let named = files.into_iter().filter_map(|(kind, file)| Some((kind, from(file.as_ref()?))));
-        let wanted = Wanted {
-            all: cli.all,
-            namespaces: all.chain(named).collect(),
-            root: cli.root.as_ref().map(from),
-            wd: cli.wd.as_ref().map(from),
-            wdns: cli.wdns.clone(),
-            environment: cli.env,
-            uid: cli.setuid,
-            gid: cli.setgid,
-            preserve_credentials: cli.preserve_credentials,
-            may_fork: !cli.no_fork,
-            own_root: !cli.no_root,
-            kill_child: !cli.no_kill_child,
-            program: cli.program.clone(),
-        };
-        match (cli.target.is_some(), wanted.needs_target()) {
-            (false, Some(what)) => {
-                Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
-            }
-            _ => Ok(wanted),
-        }
-    }
-
-    /// Whether a network namespace without a process can serve as the target.
-    pub fn needs_only_net(&self) -> bool {
-        let others = self.namespaces.iter().filter(|(kind, _)| **kind != Kind::Net);
-        let needs_process =
-            others.map(|(_, from)| from).chain(&self.root).chain(&self.wd).any(|from| *from == From::Target);
-        !needs_process && !self.follows() && !self.environment
-    }
-
-    fn follows(&self) -> bool {
-        self.uid == Some(Id::Follow) || self.gid == Some(Id::Follow)
-    }
-
-    /// The first thing that only a target can give.
-    fn needs_target(&self) -> Option<&'static str> {
-        let of_target = |from: &Option<From>| *from == Some(From::Target);
-        let namespace = self.namespaces.values().any(|from| *from == From::Target);
-        [
-            (namespace, "namespaces"),
-            (of_target(&self.root), "--root"),
-            (of_target(&self.wd), "--wd"),
-            (self.environment, "--env"),
-            (self.follows(), "follow"),
-        ]
-        .into_iter()
-        .find_map(|(needed, what)| needed.then_some(what))
-    }
-}
-
-fn from(path: &Option<PathBuf>) -> From {
-    path.clone().map_or(From::Target, From::Path)
-}
+use crate::cli::Id;
+use crate::wanted::{From, Wanted};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
 /// kernel does not have is in neither.
@@ -200,11 +96,19 @@ impl Plan {
 impl Plan {
     /// Whether programs are looked up in another root than the host's.
     pub fn changes_root(&self) -> bool {
-        let joins_mounts = match &self.join {
+        self.joins(Kind::Mnt) || self.root.is_some()
+    }
+
+    /// Whether processes of the target might see the program, or it reads what they have written.
+    pub fn comes_near_target(&self) -> bool {
+        self.joins(Kind::Pid) || self.joins(Kind::Mnt)
+    }
+
+    fn joins(&self, kind: Kind) -> bool {
+        match &self.join {
             Join::Nothing => false,
-            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&Kind::Mnt),
-        };
-        joins_mounts || self.root.is_some()
+            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),
+        }
     }
 }
 
@@ -214,6 +118,7 @@ mod tests {
     use common::namespace::Namespace;
 
     use super::*;
+    use crate::cli::Cli;
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
@@ -224,12 +129,9 @@ mod tests {
         Snapshot { has_process: true, ours, theirs }
     }
 
-    fn wanted(line: &str) -> Result<Wanted, Failure> {
-        Wanted::new(&Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap())
-    }
-
     fn plan(line: &str, other: &[Kind]) -> Plan {
-        Plan::make(&wanted(line).unwrap(), &world(other))
+        let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+        Plan::make(&Wanted::new(&cli).unwrap(), &world(other))
     }
 
     #[test]
@@ -257,11 +159,6 @@ mod tests {
     fn a_file_among_them_means_one_by_one() {
         let plan = plan("-t 1 -n=/run/netns/blue -m", &[Kind::Net, Kind::Mnt]);
         assert_eq!(plan.join, Join::OneByOne(vec![Kind::Net, Kind::Mnt]));
-    }
-
-    #[test]
-    fn a_file_wins_over_all() {
-        assert_eq!(wanted("-t 1 -a --net=/x").unwrap().namespaces[&Kind::Net], From::Path("/x".into()));
     }
 
     #[test]
@@ -296,24 +193,5 @@ mod tests {
     #[test]
     fn without_namespaces_the_user_is_told_where_it_runs() {
         assert!(plan("-t 1 true", &[]).note.is_some_and(|note| note.contains("on the host")));
-    }
-
-    #[test]
-    fn what_only_a_target_can_give_needs_one() {
-        for line in ["-n", "-a", "-r", "-w", "-e", "-S follow", "-n=/x -m"] {
-            assert!(wanted(line).is_err(), "{line}");
-        }
-        for line in ["-n=/x", "-r=/", "-w=/", "-S 1", "-G 1"] {
-            assert!(wanted(line).is_ok(), "{line}");
-        }
-    }
-
-    #[test]
-    fn everything_behind_the_program_is_the_programs() {
-        let wanted = wanted("-t 1 -n ip -4 --help -n -- x").unwrap();
-        assert_eq!(wanted.program, ["ip", "-4", "--help", "-n", "--", "x"]);
-        for line in ["-t 1 --bogus ip", "-t 1 -n=/x --bogus", "-t -n ip", "-t"] {
-            assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
-        }
     }
 }

@@ -8,10 +8,13 @@ use common::find::FindError;
 use common::namespace::{self, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
-use crate::cli::Cli;
-use crate::plan::{From, Snapshot, Wanted};
+use crate::cli::{Cli, Id};
+use crate::exposure::{Relation, Standing};
+use crate::plan::Snapshot;
+use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -81,5 +84,44 @@ impl Source {
             snapshot.theirs.insert(kind, theirs);
         }
         Ok(snapshot)
+    }
+
+    /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
+    pub fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
+        let process = self.process()?;
+        let comes_along = |kind| wanted.namespaces.get(&kind) == Some(&From::Target);
+        let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);
+        Ok(Standing {
+            seen: comes_along(Kind::Pid) || self.lies(Kind::Pid)? != Relation::Below,
+            user: if comes_along(Kind::User) { Relation::Same } else { self.lies(Kind::User)? },
+            bounding: CapabilitySet::from_bits_retain(bounding),
+            permitted: permitted(wanted)?,
+        })
+    }
+
+    /// How the target's namespace lies to ours.
+    fn lies(&self, kind: Kind) -> Result<Relation, Failure> {
+        let (theirs, ours) = (self.process()?.namespace(kind)?, namespace::own_identity(kind)?);
+        if theirs.identity() == ours {
+            return Ok(Relation::Same);
+        }
+        let below = theirs.is_below(ours).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
+        Ok(if below { Relation::Below } else { Relation::Elsewhere })
+    }
+}
+
+/// What the program will be able to do: all in a user namespace that it is root of, and nothing as anybody
+/// else; where it stays who we are, what we can.
+fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
+    match wanted.uid {
+        Some(Id::Number(0)) => Ok(CapabilitySet::all()),
+        Some(_) => Ok(CapabilitySet::empty()),
+        None if wanted.namespaces.contains_key(&Kind::User) && !wanted.preserve_credentials => {
+            Ok(CapabilitySet::all())
+        }
+        None => match capabilities(None) {
+            Ok(sets) => Ok(sets.permitted),
+            Err(errno) => Err(Failure::trouble("capabilities", errno)),
+        },
     }
 }

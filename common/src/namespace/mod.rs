@@ -139,6 +139,22 @@ impl Namespace {
         Ok(Namespace { kind: self.kind, fd, identity })
     }
 
+    /// Whether it was made somewhere inside the user or PID namespace `other`.
+    ///
+    /// # Errors
+    /// As [`Namespace::parent`], but for EPERM: what is above ours is below nothing of ours.
+    pub fn is_below(&self, other: Identity) -> nix::Result<bool> {
+        let mut parent = self.parent();
+        loop {
+            match parent {
+                Ok(parent) if parent.identity == other => return Ok(true),
+                Ok(above) => parent = above.parent(),
+                Err(Errno::EPERM) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
     /// Moves this thread into it.
     ///
     /// # Errors

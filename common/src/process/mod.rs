@@ -11,7 +11,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::ProcessCGroups;
-use procfs::process::Stat;
+use procfs::process::{Stat, Status};
 
 use crate::failure::Failure;
 use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
@@ -197,6 +197,15 @@ impl Process {
 
     fn stat(&self) -> Result<Stat, ProcessError> {
         Stat::from_read(&*self.read("stat")?).map_err(|error| self.unreadable("stat", error))
+    }
+
+    /// Its user and group IDs, capabilities, no_new_privs and seccomp mode, of its first thread:
+    /// proc_pid_status(5).
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when the file does not parse.
+    pub fn status(&self) -> Result<Status, ProcessError> {
+        Status::from_read(&*self.read("status")?).map_err(|error| self.unreadable("status", error))
     }
 
     /// The cgroup paths it is in, as `/proc/PID/cgroup` gives them: one a hierarchy.

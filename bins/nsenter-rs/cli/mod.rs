@@ -1,0 +1,57 @@
+//! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
+
+mod identity;
+mod namespaces;
+mod place;
+mod running;
+
+use std::ffi::OsString;
+
+use clap::{Parser, ValueHint};
+use common::cli::{FindOptions, TARGETS};
+use common::target::Target;
+
+pub use identity::{Id, Identity};
+pub use namespaces::Namespaces;
+pub use place::Place;
+pub use running::Running;
+
+/// Run a program of the host in the namespaces of a container or process
+#[derive(Debug, Parser)]
+#[command(name = "nsenter-rs", version, max_term_width = 80, disable_help_flag = true)]
+#[command(override_usage = "nsenter-rs [OPTIONS] [PROGRAM [ARGUMENT]...]")]
+#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
+pub struct Cli {
+    /// Program to run, and its arguments [default: your shell]
+    ///
+    /// All words behind the first one that is no option belong to the program. The default is $SHELL, or what the
+    /// password file says, as a login shell; /bin/sh where that is not to be found.
+    // trailing_var_arg alone: with allow_hyphen_values too, a mistyped option would become the program.
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub program: Vec<OsString>,
+
+    /// The container or process to enter
+    #[arg(short, long, value_name = "TARGET", value_hint = ValueHint::Other)]
+    pub target: Option<Target>,
+
+    #[command(flatten)]
+    pub find: FindOptions,
+
+    #[command(flatten)]
+    pub namespaces: Namespaces,
+
+    #[command(flatten)]
+    pub place: Place,
+
+    #[command(flatten)]
+    pub identity: Identity,
+
+    #[command(flatten)]
+    pub running: Running,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nsenter-rs -t nginx -n ip addr           the host's ip in nginx's network
+  nsenter-rs -t $(cpid nginx) -n ss -tlnp  the same by PID
+  nsenter-rs -t nginx -a                   a shell in all its namespaces";

@@ -1,0 +1,39 @@
+//! What the program finds: root, working directory, environment.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+/// Where the program starts, and with what around it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the program finds")]
+pub struct Place {
+    /// Root directory: TARGET's, or the host's DIR
+    #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub root: Option<Option<PathBuf>>,
+
+    /// With --mount: keep to the namespace's root
+    ///
+    /// A process may have another root than its mount namespace has (chroot(1), unshare --root): where it has,
+    /// and --root does not say otherwise, its own is taken, so that the program finds what the process finds.
+    #[arg(long, hide_short_help = true)]
+    pub no_root: bool,
+
+    /// Working directory: TARGET's, or the host's DIR
+    ///
+    /// Opened before any namespace is entered, so it may lie where the container cannot look.
+    #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub wd: Option<Option<PathBuf>>,
+
+    /// Working directory as it is seen inside
+    #[arg(short = 'W', long, value_name = "DIR", conflicts_with = "wd")]
+    pub wdns: Option<PathBuf>,
+
+    /// TARGET's environment instead of ours
+    ///
+    /// As it was when the process started; what it changed since then is not known outside of it.
+    #[arg(short, long)]
+    pub env: bool,
+}

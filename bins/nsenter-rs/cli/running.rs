@@ -1,0 +1,20 @@
+//! How the program is run, and watched.
+
+use clap::Args;
+
+/// How the program is run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is run")]
+pub struct Running {
+    /// Do not fork for --pid
+    ///
+    /// Only children of the program are then in the PID namespace, not the program.
+    #[arg(short = 'F', long)]
+    pub no_fork: bool,
+
+    /// With --pid: let the program outlive us
+    ///
+    /// Without it the program is killed when nsenter-rs is, however that happens.
+    #[arg(long, hide_short_help = true)]
+    pub no_kill_child: bool,
+}
