@@ -3,6 +3,7 @@
 //! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`], and
 //! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`].
 
+pub mod cidr;
 pub mod cli;
 pub mod engine;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod netns;
 pub mod output;
+pub mod packet;
 pub mod process;
 pub mod sys;
 pub mod target;

@@ -190,3 +190,18 @@ pub fn netlink_switch_on(socket: BorrowedFd<'_>, option: c_int) -> Result<()> {
     };
     Errno::result(set).map(drop)
 }
+
+/// Binds a packet socket to the link of that index, for frames of `ethertype`; 0 is none: such a socket only sends.
+///
+/// [packet(7)](https://man7.org/linux/man-pages/man7/packet.7.html); nix has no way to make such an address.
+pub fn packet_bind(socket: BorrowedFd<'_>, index: u32, ethertype: u16) -> Result<()> {
+    // SAFETY: all zeroes is a value of this struct of integers.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    address.sll_protocol = ethertype.to_be();
+    address.sll_ifindex = index.cast_signed();
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    Errno::result(bound).map(drop)
+}
