@@ -2,7 +2,7 @@
 
 use common::engine::{Container, State};
 use common::failure::Failure;
-use common::find::{Found, host_network};
+use common::find::host_network;
 use common::map;
 use common::namespace::{Kind, Namespace};
 use common::netns::{self, FoundThrough, Owner};
@@ -30,7 +30,7 @@ pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
     }
     let (container, process) = (found.container.clone(), found.process().and_then(through));
     let file = file_of(target, process);
-    let netns = found_netns(found)?;
+    let netns = found.into_netns()?;
     if !cli.host && netns.identity() == host_network()? {
         return Err(Failure::trouble(target, "is in the network of the host itself")
             .hint("--host, if the host is what you want to plug into"));
@@ -44,10 +44,6 @@ pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
         process,
     };
     Ok(Pinned { netns, inside })
-}
-
-fn found_netns(found: Found) -> Result<Namespace, Failure> {
-    Ok(found.into_netns()?)
 }
 
 /// A name that is a TARGET too.

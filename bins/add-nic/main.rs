@@ -20,6 +20,8 @@ mod signals;
 mod snapshot;
 mod step;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod wanted;
 mod wires;
 

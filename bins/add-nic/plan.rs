@@ -246,6 +246,11 @@ fn cable(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> 
     };
     steps.extend(allow_ipv6(Place::Outside, outer, &nic.host_addresses, basis)?.map(with_its_link));
     steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
+    // Up before it is addressed: an IPv6 peer's route is tried once, and fails on a link that is down
+    // (__ipv6_ifa_notify in net/ipv6/addrconf.c).
+    for (place, link) in [(Place::Outside, &nic.host_name), (Place::Inside, &nic.name)] {
+        steps.push(with_its_link(Step::SetUp { place, link: link.clone() }));
+    }
     for cidr in &nic.host_addresses {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
         let held = held(Place::Outside, outer, *cidr, peer);
@@ -258,9 +263,6 @@ fn cable(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> 
     for cidr in &nic.addresses {
         let peer = nic.host_addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);
         steps.push(with_its_link(Step::AddAddress(held(Place::Inside, &nic.name, *cidr, peer))));
-    }
-    for (place, link) in [(Place::Outside, &nic.host_name), (Place::Inside, &nic.name)] {
-        steps.push(with_its_link(Step::SetUp { place, link: link.clone() }));
     }
     Ok(steps)
 }

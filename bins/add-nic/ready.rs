@@ -11,13 +11,16 @@ use common::target::IfName;
 use crate::TOOL;
 use crate::plan::Plan;
 use crate::snapshot::enter;
-use crate::step::Place;
+use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
 
 /// Kernels before 6.9 look after links once a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Between two looks; each is some 20 µs of the kernel's time.
 const BETWEEN: Duration = Duration::from_micros(200);
+
+/// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
+const LO: u32 = 1;
 
 /// Whether neighbours are to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,11 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
     } else {
         for (place, name) in [(Place::Outside, &nic.host_name), (Place::Inside, &nic.name)] {
             wait_for_carrier(plan, (place, name), wires)?;
+        }
+    }
+    for (step, _) in &plan.steps {
+        if let Step::AddAddress(held) = step {
+            wait_for_address(held, wires)?;
         }
     }
     // On a cable of its own there is nobody else who could remember anything.
@@ -77,4 +85,27 @@ fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wi
         }
         sleep(BETWEEN);
     }
+}
+
+/// The kernel gives an IPv6 address its routes, the one to itself among them, only later, in a work queue, even if nobody
+/// is to be asked whose it is (addrconf_dad_start in net/ipv6/addrconf.c).
+fn wait_for_address(held: &Held, wires: &mut Wires) -> Result<(), Failure> {
+    let address = held.cidr.address();
+    let trouble = |error: WireError| Failure::trouble(address, error);
+    let link = wires.index(held.place, &held.link).map_err(trouble)?;
+    // What is for the host itself goes through lo; what is for the other end, through the link.
+    let wanted = std::iter::once((address, LO)).chain(held.peer.map(|peer| (peer, link)));
+    let until = Instant::now() + PATIENCE;
+    for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
+        while wires.way_to(held.place, to).map_err(trouble)? != Some(through) {
+            if Instant::now() > until {
+                return Err(Failure::trouble(
+                    to,
+                    format_args!("does not come to be reached through {}", held.link),
+                ));
+            }
+            sleep(BETWEEN);
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use common::failure::Failure;
 use common::netlink::{Link, NetlinkError, NewAddress, NewBridge, NewRoute, NewVeth, Socket, VethEnd};
@@ -162,6 +163,11 @@ impl Wires {
         Ok(self.socket(place)?.link(index)?)
     }
 
+    /// The index of the link through which that side would send to `address`.
+    pub fn way_to(&mut self, place: Place, address: IpAddr) -> Result<Option<u32>, WireError> {
+        Ok(self.socket(place)?.way_to(address)?)
+    }
+
     fn add_bridge(&mut self, bridge: &crate::step::NewBridge) -> Result<(), WireError> {
         let order = NewBridge { name: &bridge.name, mac: bridge.mac, mtu_bytes: bridge.mtu_bytes };
         self.sockets.outside.add_bridge(&order)?;
@@ -194,18 +200,16 @@ impl Wires {
                 NetlinkError::Refused { question: "veth pair", errno: Errno::ENODEV, why: None }.into()
             );
         };
-        let end = |end: &'_ crate::step::End| (end.name.clone(), end.mac);
-        let ((here, here_mac), (there, there_mac)) = (end(&veth.outside), end(&veth.inside));
-        let here_end = VethEnd { name: &here, mac: here_mac };
-        let there_end = VethEnd { name: &there, mac: there_mac };
-        let order = NewVeth::between(here_end, there_end, namespace);
+        let here = VethEnd { name: &veth.outside.name, mac: veth.outside.mac };
+        let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
+        let order = NewVeth::between(here, there, namespace);
         outside.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
         // The index inside is what the end outside says, not what the container calls by that name.
-        let made = outside.link_named(&here)?.filter(|link| link.mac == Some(here_mac));
-        let made = made.ok_or_else(|| WireError::NoLink(here.clone()))?;
-        let other = made.other_end().ok_or_else(|| WireError::NoLink(there.clone()))?;
-        self.known.insert((Place::Outside, here), made.index);
-        self.known.insert((Place::Inside, there), other);
+        let made = outside.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
+        let made = made.ok_or_else(|| WireError::NoLink(here.name.clone()))?;
+        let other = made.other_end().ok_or_else(|| WireError::NoLink(there.name.clone()))?;
+        self.known.insert((Place::Outside, here.name.clone()), made.index);
+        self.known.insert((Place::Inside, there.name.clone()), other);
         Ok(())
     }
 
