@@ -12,7 +12,7 @@ use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
 pub use identity::{Id, Identity};
-pub use namespaces::Namespaces;
+pub use namespaces::{Given, Namespaces};
 pub use place::Place;
 pub use running::Running;
 
