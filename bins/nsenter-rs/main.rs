@@ -28,12 +28,12 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    parse_from(words::with_equals(std::env::args_os())).and_then(|cli| enter_and_run(&cli)).unwrap_or_else(
-        |failure| {
+    parse_from(words::as_clap_reads_them(std::env::args_os()))
+        .and_then(|cli| enter_and_run(&cli))
+        .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);
             ExitCode::from(OWN_FAILURE)
-        },
-    )
+        })
 }
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_socket_wins_over_a_file() {
-        for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 3"] {
+        for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
             let net = &wanted(line).unwrap().namespaces[&Kind::Net];
             assert_eq!(*net, From::Named(Other::Socket(3)), "{line}");
         }
@@ -219,6 +219,16 @@ mod tests {
         assert_eq!(net("--net=./:42"), file("./:42"));
         for line in ["--net=", "--net=:", "--net=:0", "--net=:-1", "--net=:x", "--net=:18446744073709551616"]
         {
+            assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_an_option_counts_but_there_is_one_target() {
+        let wanted = wanted("-t 1 -aa -S 1 -S 2 -G follow -G 3 -r -r=/x -w=/y -w -FF -e -e").unwrap();
+        assert_eq!((wanted.uid, wanted.gid), (Some(Id::Number(2)), Some(Id::Number(3))));
+        assert_eq!((wanted.root, wanted.wd), (Some(From::Named("/x".into())), Some(From::Target)));
+        for line in ["-t 1 -t 2 -n", "-t 1 --target=1 -n"] {
             assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
         }
     }
