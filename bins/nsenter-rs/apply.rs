@@ -187,7 +187,7 @@ fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
         From::Target => Ok(source.process()?.open_file(link, flags)?),
-        From::Path(path) => open(path, flags),
+        From::Named(path) => open(path, flags),
     }
 }
 

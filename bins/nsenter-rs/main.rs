@@ -3,6 +3,7 @@
 
 mod apply;
 mod cli;
+mod elsewhere;
 mod exposure;
 mod plan;
 mod run;
@@ -27,12 +28,12 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    parse_from(words::with_equals(std::env::args_os())).and_then(|cli| enter_and_run(&cli)).unwrap_or_else(
-        |failure| {
+    parse_from(words::as_clap_reads_them(std::env::args_os()))
+        .and_then(|cli| enter_and_run(&cli))
+        .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);
             ExitCode::from(OWN_FAILURE)
-        },
-    )
+        })
 }
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
@@ -42,9 +43,26 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
+    if cli.find.verbose {
+        names(&plan, &source)?;
+    }
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
     let inside = apply::enter(&plan, source)?;
     run::program(&wanted.program, &plan, &inside)
+}
+
+/// Says what the namespaces of the plan can be named by, besides a file.
+fn names(plan: &Plan, source: &Source) -> Result<(), Failure> {
+    for &kind in plan.joined() {
+        if let Some(handle) = source.handle(kind)? {
+            let inode = source.identity(kind)?.inode;
+            failure::say(
+                TOOL,
+                format_args!("{kind}:[{inode}] has the ID {}, the handle {handle}", handle.id()),
+            );
+        }
+    }
+    Ok(())
 }

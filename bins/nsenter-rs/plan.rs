@@ -104,11 +104,16 @@ impl Plan {
         self.joins(Kind::Pid) || self.joins(Kind::Mnt)
     }
 
-    fn joins(&self, kind: Kind) -> bool {
+    /// The kinds of namespaces that are joined.
+    pub fn joined(&self) -> &[Kind] {
         match &self.join {
-            Join::Nothing => false,
-            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),
+            Join::Nothing => &[],
+            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
         }
+    }
+
+    fn joins(&self, kind: Kind) -> bool {
+        self.joined().contains(&kind)
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use common::failure::Failure;
 use common::find::FindError;
-use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
 use crate::cli::{Cli, Id};
+use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
 use crate::plan::Snapshot;
 use crate::wanted::{From, Wanted};
@@ -27,15 +28,17 @@ pub struct Source {
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
-        let mut namespaces = BTreeMap::new();
-        for (&kind, from) in &wanted.namespaces {
-            if let From::Path(path) = from {
-                namespaces.insert(kind, Namespace::open(path, kind)?);
-            }
-        }
+        let namespaces = elsewhere::given(wanted)?;
         let mut source = Source { target: cli.target.clone(), process: None, namespaces };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
+        }
+        // The user namespace comes last, because it may be the one that owns the others.
+        if let Some(netns) = elsewhere::of_socket(wanted, &source)? {
+            source.namespaces.insert(Kind::Net, netns);
+        }
+        if let Some(user) = elsewhere::above(wanted, &source)? {
+            source.namespaces.insert(Kind::User, user);
         }
         Ok(source)
     }
@@ -61,6 +64,30 @@ impl Source {
         })
     }
 
+    /// What tells the namespace that was asked for from others.
+    pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.identity()),
+            None => Ok(self.process()?.namespace_identity(kind)?),
+        }
+    }
+
+    /// The handle of the namespace that was asked for; `None` below Linux 6.18.
+    pub fn handle(&self, kind: Kind) -> Result<Option<Handle>, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.handle()),
+            None => Ok(self.process()?.namespace(kind)?.handle()),
+        }
+    }
+
+    /// The user namespace that owns the one that was asked for; of a user namespace it is the parent.
+    pub fn owner(&self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => elsewhere::owner(namespace),
+            None => elsewhere::owner(&self.process()?.namespace(kind)?),
+        }
+    }
+
     /// Hands out one of the namespaces that were asked for.
     pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
         match self.namespaces.remove(&kind) {
@@ -77,11 +104,7 @@ impl Source {
                 Err(NamespaceError::Unknown { .. }) if wanted.all => continue,
                 identity => snapshot.ours.insert(kind, identity?),
             };
-            let theirs = match self.namespaces.get(&kind) {
-                Some(namespace) => namespace.identity(),
-                None => self.process()?.namespace_identity(kind)?,
-            };
-            snapshot.theirs.insert(kind, theirs);
+            snapshot.theirs.insert(kind, self.identity(kind)?);
         }
         Ok(snapshot)
     }

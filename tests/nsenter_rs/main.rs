@@ -6,6 +6,7 @@
 mod support;
 
 mod docker;
+mod elsewhere;
 mod namespaces;
 mod program;
 mod signals;

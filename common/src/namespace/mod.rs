@@ -1,6 +1,7 @@
 //! The eight kinds of namespaces: their identities, opening them, and entering them.
 
 mod error;
+mod handle;
 mod kind;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Pid, Uid};
 
 pub use error::NamespaceError;
+pub use handle::{Handle, NoHandle};
 pub use kind::Kind;
 
 use crate::sys;
@@ -77,6 +79,16 @@ impl Namespace {
         })
     }
 
+    /// The network namespace that a socket belongs to.
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_ADMIN over the user namespace that owns it; ENOTTY before Linux 4.10.
+    pub fn of_socket(socket: BorrowedFd<'_>) -> nix::Result<Self> {
+        let fd = sys::socket_namespace(socket)?;
+        let identity = Identity::from(&fstat(&fd)?);
+        Ok(Namespace { kind: Kind::Net, fd, identity })
+    }
+
     fn from_fd(fd: OwnedFd, kind: Kind, file: impl Fn() -> PathBuf) -> Result<Self, NamespaceError> {
         let io = |errno: Errno| NamespaceError::Io { file: file(), source: errno.into() };
         if fstatfs(&fd).map_err(io)?.filesystem_type() != NSFS_MAGIC {
@@ -104,11 +116,10 @@ impl Namespace {
         self.identity
     }
 
-    /// Its nsfs file handle in hexadecimal, which no later namespace will have and which keeps none alive;
-    /// `None` below Linux 6.18.
-    pub fn handle(&self) -> Option<String> {
-        let bytes = sys::namespace_handle(self.fd.as_fd()).ok()?;
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    /// Its nsfs file handle, which no later namespace will have and which keeps none alive; `None` below
+    /// Linux 6.18.
+    pub fn handle(&self) -> Option<Handle> {
+        sys::namespace_handle(self.fd.as_fd()).ok().map(Handle::from_bytes)
     }
 
     /// The user namespace that owns it: capabilities over that one are what entering it takes.
