@@ -2,9 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod capabilities;
+mod cgroup;
 mod cli;
+mod confine;
+mod credentials;
 mod elsewhere;
 mod exposure;
+mod label;
+mod limits;
 mod plan;
 mod run;
 mod source;
@@ -50,6 +56,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
     let inside = apply::enter(&plan, source)?;
+    if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
+        failure::say(TOOL, "note: TARGET's seccomp filter does not hold for the program");
+    }
     run::program(&wanted.program, &plan, &inside)
 }
 

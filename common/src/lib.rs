@@ -9,6 +9,7 @@ pub mod events;
 pub mod failure;
 pub mod find;
 pub mod map;
+pub mod mountinfo;
 pub mod namespace;
 pub mod netlink;
 pub mod netns;

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use crate::mountinfo::unescaped;
+
 /// Where network namespaces are mounted, in the order of the file. Lines that make no sense are passed over.
 pub(super) fn of_network_namespaces(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
     mountinfo.split(|byte| *byte == b'\n').filter_map(mount_point)
@@ -17,24 +19,6 @@ fn mount_point(line: &[u8]) -> Option<PathBuf> {
     let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
     let is_one = file_system == b"nsfs" && root.starts_with(b"net:[");
     is_one.then(|| PathBuf::from(OsString::from_vec(unescaped(mount_point))))
-}
-
-/// The kernel writes space, tab, line feed and backslash as three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| byte == b'\\').and_then(octal);
-        bytes.push(octal.unwrap_or(byte));
-        rest = if octal.is_some() { &after[3..] } else { after };
-    }
-    bytes
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    let digit = |byte: &u8| (b'0'..=b'7').contains(byte).then(|| u32::from(byte - b'0'));
-    let value = digits.iter().try_fold(0, |value, byte| Some(value * 8 + digit(byte)?))?;
-    u8::try_from(value).ok()
 }
 
 #[cfg(test)]
