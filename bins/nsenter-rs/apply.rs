@@ -8,6 +8,7 @@ use std::path::Path;
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
 use common::process::Process;
+use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -17,6 +18,7 @@ use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups,
 use crate::cli::Id;
 use crate::plan::{Join, Plan};
 use crate::source::Source;
+use crate::view;
 use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
@@ -26,6 +28,8 @@ pub struct Inside {
     pub environment: Option<Vec<(OsString, OsString)>>,
     uid: Option<Uid>,
     gid: Option<Gid>,
+    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    needs_procfs: Option<PrivateMounts>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
@@ -55,6 +59,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
+    let mounts = view::enter(plan.view, source.resolver())?;
     let ids = |id| match id {
         Some(Id::Number(number)) => Ok(Some((number, number))),
         Some(Id::Follow) => owner(source.process()?).map(Some),
@@ -64,6 +69,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         environment,
         uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
         gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
+        needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
 }
 
@@ -88,6 +94,11 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 }
 
 impl Inside {
+    /// What only a process of the PID namespace can do: the first thing in the child.
+    pub fn look_around(&self) -> Result<(), Failure> {
+        Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
+    }
+
     /// Takes on the user and groups of the plan; the last thing before the program.
     pub fn become_somebody(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
+use common::view::View;
 
 use crate::cli::Id;
 use crate::wanted::{From, Wanted};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub wd: Option<From>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
+    /// What the program sees as the target does, in a mount namespace of its own.
+    pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
     /// Drop supplementary groups, and set these.
@@ -82,6 +85,7 @@ impl Plan {
             root: wanted.root.clone(),
             wd: wanted.wd.clone(),
             wdns: wanted.wdns.clone(),
+            view: wanted.view,
             environment: wanted.environment,
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),

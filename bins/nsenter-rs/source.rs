@@ -8,12 +8,14 @@ use common::find::FindError;
 use common::namespace::{self, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
 use crate::cli::{Cli, Id};
 use crate::exposure::{Relation, Standing};
 use crate::plan::Snapshot;
+use crate::view;
 use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
@@ -22,6 +24,7 @@ pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
 }
 
 impl Source {
@@ -33,9 +36,13 @@ impl Source {
                 namespaces.insert(kind, Namespace::open(path, kind)?);
             }
         }
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        let mut source = Source { target: cli.target.clone(), process: None, namespaces, resolver: None };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            source.resolver = Some(view::resolver(source.process.as_ref(), cli.target.as_ref(), net)?);
         }
         Ok(source)
     }
@@ -59,6 +66,11 @@ impl Source {
             Some(target) => FindError::NoProcess(target.clone()).into(),
             None => Failure::trouble("TARGET", "none was given"),
         })
+    }
+
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
     }
 
     /// Hands out one of the namespaces that were asked for.

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::view::View;
 
 use crate::cli::{Cli, Id};
+use crate::view;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub struct Wanted {
     pub root: Option<From>,
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
+    pub view: View,
     pub environment: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
@@ -55,14 +58,16 @@ impl Wanted {
             (Kind::User, &cli.namespaces.user),
             (Kind::Time, &cli.namespaces.time),
         ];
+        let view = view::wanted(cli)?;
         let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
         let named = files.into_iter().filter_map(|(kind, file)| Some((kind, from(file.as_ref()?))));
         let wanted = Wanted {
             all: cli.namespaces.all,
-            namespaces: all.chain(named).collect(),
+            namespaces: all.chain(view::implied(view)).chain(named).collect(),
             root: cli.place.root.as_ref().map(from),
             wd: cli.place.wd.as_ref().map(from),
             wdns: cli.place.wdns.clone(),
+            view,
             environment: cli.place.env,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
