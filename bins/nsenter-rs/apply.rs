@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
+use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -16,6 +17,7 @@ use nix::unistd::{chdir, chroot, fchdir};
 use crate::credentials::{Credentials, Outside};
 use crate::plan::{Join, Plan};
 use crate::source::Source;
+use crate::view;
 use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
@@ -24,6 +26,8 @@ pub struct Inside {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
     pub credentials: Credentials,
+    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    needs_procfs: Option<PrivateMounts>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
@@ -50,7 +54,12 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    Ok(Inside { environment, credentials: outside.inside(plan, &source)? })
+    let mounts = view::enter(plan.view, source.resolver())?;
+    Ok(Inside {
+        environment,
+        credentials: outside.inside(plan, &source)?,
+        needs_procfs: mounts.filter(|_| plan.view.procfs),
+    })
 }
 
 /// Whether the directory is another place than our root. The same directory may be mounted twice, with other
@@ -64,6 +73,13 @@ fn is_not_ours(root: &OwnedFd) -> bool {
         (inode, common::sys::mount_id(fd.as_fd()).ok())
     };
     place(root) != place(&ours)
+}
+
+impl Inside {
+    /// What only a process of the PID namespace can do: the first thing in the child.
+    pub fn look_around(&self) -> Result<(), Failure> {
+        Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
+    }
 }
 
 /// Why the kernel said no, with the capability whose want EPERM stands for.

@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod source;
 mod supervise;
+mod view;
 mod wanted;
 mod words;
 
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use common::view::Resolver;
 use exposure::Exposure;
 use plan::Plan;
 use source::Source;
@@ -54,6 +56,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     }
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
+    }
+    for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
+        failure::say(TOOL, note);
     }
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
+use common::view::View;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub wd: Option<From>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
+    /// What the program sees as the target does, in a mount namespace of its own.
+    pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
     /// Drop supplementary groups, and set these.
@@ -102,6 +105,7 @@ impl Plan {
             wdns: wanted.wdns.clone(),
             // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
             environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            view: wanted.view,
             keep_caps,
             cgroups: snapshot.cgroups.clone(),
             labels: snapshot.labels.clone(),

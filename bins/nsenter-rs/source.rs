@@ -8,6 +8,7 @@ use common::find::FindError;
 use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
@@ -18,6 +19,7 @@ use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
+use crate::view;
 use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
@@ -26,13 +28,14 @@ pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
 }
 
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
         let namespaces = elsewhere::given(wanted)?;
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        let mut source = Source { target: cli.target.clone(), process: None, namespaces, resolver: None };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
         }
@@ -42,6 +45,10 @@ impl Source {
         }
         if let Some(user) = elsewhere::above(wanted, &source)? {
             source.namespaces.insert(Kind::User, user);
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            source.resolver = Some(view::resolver(source.process.as_ref(), cli.target.as_ref(), net)?);
         }
         Ok(source)
     }
@@ -89,6 +96,11 @@ impl Source {
             Some(namespace) => elsewhere::owner(namespace),
             None => elsewhere::owner(&self.process()?.namespace(kind)?),
         }
+    }
+
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
     }
 
     /// Hands out one of the namespaces that were asked for.

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::view::View;
 
 use crate::cli::{Cli, Given, Id};
+use crate::view;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct Wanted {
     pub root: Option<From>,
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
+    pub view: View,
     pub environment: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
@@ -76,9 +79,11 @@ impl Wanted {
             (Kind::User, &cli.namespaces.user),
             (Kind::Time, &cli.namespaces.time),
         ];
+        let view = view::wanted(cli)?;
         let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
         let named = options.into_iter().filter_map(|(kind, given)| Some((kind, origin(given.as_deref()?))));
-        let mut namespaces: BTreeMap<Kind, From<Other>> = all.chain(named).collect();
+        let mut namespaces: BTreeMap<Kind, From<Other>> =
+            all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
             namespaces.insert(Kind::Net, From::Named(Other::Socket(socket)));
         }
@@ -92,6 +97,7 @@ impl Wanted {
             root: cli.place.root.as_ref().map(from),
             wd: cli.place.wd.as_ref().map(from),
             wdns: cli.place.wdns.clone(),
+            view,
             environment: cli.place.env,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
