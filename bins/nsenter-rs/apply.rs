@@ -16,6 +16,8 @@ use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups,
 
 use crate::cli::Id;
 use crate::plan::{Join, Plan};
+use crate::refused;
+use crate::rules::Capability;
 use crate::source::Source;
 use crate::wanted::From;
 
@@ -47,7 +49,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
+        changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -93,25 +95,17 @@ impl Inside {
         let refused = |what: String, capability| {
             move |errno| match errno {
                 Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
-                errno => Failure::trouble(what, without(capability, errno)),
+                errno => refused::inside(&what, capability, errno),
             }
         };
         if let Some(gid) = self.gid {
-            drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
-            setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
+            drop_groups().map_err(refused("supplementary groups".to_owned(), Capability::SetGid))?;
+            setgid(gid).map_err(refused(format!("group ID {gid}"), Capability::SetGid))?;
         }
         match self.uid {
-            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
+            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), Capability::SetUid)),
             None => Ok(()),
         }
-    }
-}
-
-/// Why the kernel said no, with the capability whose want EPERM stands for.
-fn without(capability: &str, errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
-        errno => errno.desc().to_owned(),
     }
 }
 
@@ -145,7 +139,7 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-            Err(refused(&namespaces, errno))
+            Err(refused::joining(&namespaces, source.process().ok(), errno))
         }
     }
 }
@@ -158,35 +152,19 @@ fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
-        namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
+        let refused = |errno| refused::joining(std::slice::from_ref(namespace), source.process().ok(), errno);
+        namespace.enter().map_err(refused)?;
     }
     Ok(())
-}
-
-/// Why setns(2) said no. EPERM is about one capability over one user namespace: the one that owns the
-/// namespace we wanted.
-fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
-    let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
-    if errno != Errno::EPERM {
-        return Failure::trouble(names, errno.desc());
-    }
-    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
-    owners.dedup();
-    let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
-    Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
-}
-
-fn owner_of(namespace: &Namespace) -> String {
-    match namespace.owner() {
-        Ok(owner) => format!("{owner}, which owns {namespace}"),
-        Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
-    }
 }
 
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
-        From::Target => Ok(source.process()?.open_file(link, flags)?),
+        From::Target => {
+            let process = source.process()?;
+            process.open_file(link, flags).map_err(|error| refused::reading(process, error))
+        }
         From::Path(path) => open(path, flags),
     }
 }
@@ -196,8 +174,10 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
         .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
-fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let bytes = source.process()?.read("environ")?;
+/// The target's environment.
+pub fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let process = source.process()?;
+    let bytes = process.read("environ").map_err(|error| refused::reading(process, error))?;
     // An entry without '=' is none that a program could ask for.
     let entries = bytes.split(|&byte| byte == 0).filter_map(|entry| {
         let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;

@@ -3,10 +3,15 @@
 
 mod apply;
 mod cli;
+mod explain;
 mod exposure;
+mod facts;
 mod plan;
+mod refused;
+mod rules;
 mod run;
 mod source;
+mod steps;
 mod supervise;
 mod wanted;
 mod words;
@@ -38,6 +43,9 @@ fn main() -> ExitCode {
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
     let source = Source::open(cli, &wanted)?;
+    if cli.running.explain {
+        return explain::explain(cli, &wanted, &source);
+    }
     let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);

@@ -105,15 +105,22 @@ impl Plan {
     }
 
     fn joins(&self, kind: Kind) -> bool {
-        match &self.join {
-            Join::Nothing => false,
-            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),
+        self.join.kinds().contains(&kind)
+    }
+}
+
+impl Join {
+    /// What is joined.
+    pub fn kinds(&self) -> &[Kind] {
+        match self {
+            Join::Nothing => &[],
+            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
     use common::namespace::Namespace;
 
@@ -122,7 +129,7 @@ mod tests {
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
-    fn world(other: &[Kind]) -> Snapshot {
+    pub(crate) fn world(other: &[Kind]) -> Snapshot {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();

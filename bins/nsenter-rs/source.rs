@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use common::failure::Failure;
 use common::find::FindError;
-use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::namespace::{self, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
 use rustix::thread::{CapabilitySet, capabilities};
@@ -14,6 +14,7 @@ use crate::TOOL;
 use crate::cli::{Cli, Id};
 use crate::exposure::{Relation, Standing};
 use crate::plan::Snapshot;
+use crate::refused;
 use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
@@ -79,11 +80,21 @@ impl Source {
             };
             let theirs = match self.namespaces.get(&kind) {
                 Some(namespace) => namespace.identity(),
-                None => self.process()?.namespace_identity(kind)?,
+                None => self.looked_at(kind)?,
             };
             snapshot.theirs.insert(kind, theirs);
         }
         Ok(snapshot)
+    }
+
+    fn looked_at(&self, kind: Kind) -> Result<Identity, Failure> {
+        let process = self.process()?;
+        process.namespace_identity(kind).map_err(|error| refused::looking(process, error))
+    }
+
+    /// The namespace of `kind` that came from a file, or with a target that has no process.
+    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+        self.namespaces.get(&kind)
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
