@@ -6,6 +6,7 @@
 mod support;
 
 mod docker;
+mod explain;
 mod namespaces;
 mod program;
 mod signals;
