@@ -74,7 +74,7 @@ fn without(needed: &Needed, facts: &Facts) -> String {
         Power::OutOfReach => format!("run it outside of {ours}, which is where we are"),
         _ if !is_root => "run it as root".to_owned(),
         _ if ours == OF_THE_MACHINE => {
-            format!("this root was started without {}: run it from one that has it", needed.capability)
+            format!("this root is without {}, as in a container: run it on the host", needed.capability)
         }
         _ => format!("we are root of {ours} only, without {}: run it on the host", needed.capability),
     }
@@ -207,6 +207,6 @@ mod tests {
         facts.users.ours = OF_THE_MACHINE;
         facts.us.user = OF_THE_MACHINE;
         facts.users.below.insert(UserNs(1), Made { inside: OF_THE_MACHINE, by: 7 });
-        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("without CAP_SYS_ADMIN: run it from one"));
+        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("this root is without CAP_SYS_ADMIN"));
     }
 }

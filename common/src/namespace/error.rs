@@ -60,6 +60,9 @@ impl From<NamespaceError> for Failure {
             NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
             NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
                 .hint("run it as root, or as the user that owns the process"),
+            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Failure::said(Status::Trouble, &error).hint("run it as root")
+            }
             _ => Failure::said(Status::Trouble, &error),
         }
     }

@@ -81,6 +81,22 @@ fn a_user_has_nothing_over_the_hosts_user_namespace() {
 }
 
 #[test]
+fn a_file_in_a_directory_that_is_closed_is_no_matter_of_capabilities() {
+    let lab = need!(lab_with_users());
+    lab.command("ip").args(["netns", "add", "blue"]).run().ok();
+    lab.shell(
+        "mkdir -m 700 /run/closed; touch /run/closed/net; mount -n --bind /run/netns/blue /run/closed/net",
+    )
+    .run()
+    .ok();
+    for explain in [&[][..], &["--explain"]] {
+        let words = [&[NSENTER, "--net=/run/closed/net"], explain, &["echo", "ran"]].concat();
+        let ran = as_user(&lab, &words).run().fails_with(1).stdout_is("");
+        ran.stderr_is("nsenter-rs: /run/closed/net: Permission denied (os error 13)\nhint: run it as root\n");
+    }
+}
+
+#[test]
 fn the_owner_is_told_to_enter_the_user_namespace_too() {
     let lab = need!(lab_with_users());
     let (_container, target) = users_container(&lab);
