@@ -6,5 +6,6 @@
 )]
 
 mod against_reality;
+mod docker;
 mod refusals;
 mod shown;
