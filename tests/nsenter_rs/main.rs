@@ -7,6 +7,7 @@ mod support;
 
 mod docker;
 mod elsewhere;
+mod explain;
 mod namespaces;
 mod program;
 mod signals;
