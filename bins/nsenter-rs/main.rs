@@ -3,6 +3,7 @@
 
 mod apply;
 mod cli;
+mod each;
 mod exposure;
 mod plan;
 mod run;
@@ -19,6 +20,7 @@ use common::failure::{self, Failure};
 use exposure::Exposure;
 use plan::Plan;
 use source::Source;
+use supervise::Leash;
 use wanted::Wanted;
 
 const TOOL: &str = "nsenter-rs";
@@ -37,14 +39,23 @@ fn main() -> ExitCode {
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
-    let source = Source::open(cli, &wanted)?;
-    let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
+    match &wanted.each {
+        Some(pattern) => {
+            each::run(cli, &wanted, pattern, |source, leash| enter(source, &wanted, cli, Some(leash)))
+        }
+        None => enter(Source::open(cli, &wanted)?, &wanted, cli, None),
+    }
+}
+
+/// The way in, the same for one TARGET and for each of many.
+fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> Result<ExitCode, Failure> {
+    let plan = Plan::make(wanted, &source.snapshot(wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
     if cli.find.verbose && plan.comes_near_target() {
-        failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
+        failure::say(TOOL, Exposure::of(&source.standing(wanted)?));
     }
     let inside = apply::enter(&plan, source)?;
-    run::program(&wanted.program, &plan, &inside)
+    run::program(&wanted.program, &plan, &inside, leash)
 }

@@ -27,17 +27,26 @@ pub struct Source {
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
+        let mut source = Source { target: cli.target.clone(), ..Source::files(wanted)? };
+        if let Some(target) = &cli.target {
+            source.find(target, cli, wanted)?;
+        }
+        Ok(source)
+    }
+
+    /// The same where the target is held already.
+    pub fn around(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
+        Ok(Source { process: Some(process), ..Source::files(wanted)? })
+    }
+
+    fn files(wanted: &Wanted) -> Result<Self, Failure> {
         let mut namespaces = BTreeMap::new();
         for (&kind, from) in &wanted.namespaces {
             if let From::Path(path) = from {
                 namespaces.insert(kind, Namespace::open(path, kind)?);
             }
         }
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
-        if let Some(target) = &cli.target {
-            source.find(target, cli, wanted)?;
-        }
-        Ok(source)
+        Ok(Source { target: None, process: None, namespaces })
     }
 
     fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {

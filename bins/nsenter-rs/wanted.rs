@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::output::quotable;
 
 use crate::cli::{Cli, Id};
+use crate::each::Pattern;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Wanted {
     /// Kill the program when we die.
     pub kill_child: bool,
     pub program: Vec<OsString>,
+    /// Not in one TARGET, but in each of the containers that this fits.
+    pub each: Option<Pattern>,
 }
 
 impl Wanted {
@@ -71,10 +75,15 @@ impl Wanted {
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
             program: cli.program.clone(),
+            each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
-        match (cli.target.is_some(), wanted.needs_target()) {
-            (false, Some(what)) => {
+        match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
+            (false, false, Some(what)) => {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
+            }
+            (_, true, None) => {
+                Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
+                    .hint("-n, or -a"))
             }
             _ => Ok(wanted),
         }
@@ -94,22 +103,45 @@ impl Wanted {
 
     /// The first thing that only a target can give.
     fn needs_target(&self) -> Option<&'static str> {
+        let namespaces = (self.kinds_of_target().next().is_some(), "namespaces");
+        let needed = [namespaces].into_iter().chain(self.taken_from_process());
+        needed.into_iter().find_map(|(needed, what)| needed.then_some(what))
+    }
+
+    /// What is taken from the target's process beside its namespaces, and whether it is.
+    fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
-        let namespace = self.namespaces.values().any(|from| *from == From::Target);
         [
-            (namespace, "namespaces"),
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
             (self.follows(), "follow"),
         ]
         .into_iter()
-        .find_map(|(needed, what)| needed.then_some(what))
+    }
+
+    /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
+    pub fn differs_by_namespaces_alone(&self) -> bool {
+        !self.taken_from_process().any(|(taken, _)| taken)
+    }
+
+    /// The namespaces that come from the target.
+    pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
+        self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
+    }
+
+    /// Whether the program will be a child of ours, as long as the target has a PID namespace of its own.
+    pub fn supervises(&self) -> bool {
+        self.namespaces.contains_key(&Kind::Pid) && self.may_fork
     }
 }
 
 fn from(path: &Option<PathBuf>) -> From {
     path.clone().map_or(From::Target, From::Path)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Failure> {
+    text.parse().map_err(|error| Failure::trouble(format_args!("--each {}", quotable(text)), error))
 }
 
 #[cfg(test)]

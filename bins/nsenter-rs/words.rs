@@ -11,9 +11,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Short options that may have a FILE or a DIR.
 const MAY_HAVE: &[u8] = b"muinpCUTrw";
 /// Short options that must have a value: the rest of the word or, when there is none, the next one.
-const MUST_HAVE: &[u8] = b"tSGW";
+const MUST_HAVE: &[u8] = b"tSGWj";
 /// Long options that must have one.
-const LONG_MUST_HAVE: &[&str] = &["--target", "--setuid", "--setgid", "--wdns", "--engine-timeout"];
+const LONG_MUST_HAVE: &[&str] =
+    &["--target", "--setuid", "--setgid", "--wdns", "--engine-timeout", "--each", "--jobs"];
 
 /// The words of the command line, with `-nFILE` spelled `-n=FILE` up to where the program begins.
 pub fn with_equals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

@@ -5,7 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../engines/hand.rs"]
+#[allow(dead_code, reason = "its other half is for cpid")]
+mod hand;
+
 mod docker;
+mod each;
 mod namespaces;
 mod program;
 mod signals;

@@ -1,5 +1,6 @@
 //! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+mod each;
 mod identity;
 mod namespaces;
 mod place;
@@ -11,6 +12,7 @@ use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
+pub use each::Each;
 pub use identity::{Id, Identity};
 pub use namespaces::Namespaces;
 pub use place::Place;
@@ -48,6 +50,9 @@ pub struct Cli {
 
     #[command(flatten)]
     pub running: Running,
+
+    #[command(flatten)]
+    pub each: Each,
 }
 
 const EXAMPLES: &str = "\
