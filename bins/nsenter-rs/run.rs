@@ -38,7 +38,7 @@ pub fn program(
         return start(leash);
     }
     leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
-    supervise::child(|leash| start(Some(leash)))
+    supervise::child(leash.is_none(), |leash| start(Some(leash)))
 }
 
 /// Becomes the program; what comes back is why not.

@@ -27,8 +27,12 @@ const FORWARDED: [Signal; 7] = [
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
 ///
-/// In the child this returns what `start` returns.
-pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+/// In the child this returns what `start` returns. Without `alone` there is somebody who sends signals to our whole
+/// process group: then they are not for us to pass on, or the child would have each twice.
+pub fn child(
+    alone: bool,
+    start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
     let leash = Leash::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
@@ -42,7 +46,7 @@ pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<
             before.thread_set_mask().map_err(trouble)?;
             start(&leash)
         }
-        ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
+        ForkResult::Parent { child } => shadow(child, &watched, alone).map_err(trouble),
     }
 }
 
@@ -78,7 +82,7 @@ impl Leash {
     }
 }
 
-fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
+fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode> {
     let signals = SignalFd::new(watched)?;
     loop {
         let Some(received) = signals.read_signal()? else { continue };
@@ -86,7 +90,7 @@ fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
         if signal != Signal::SIGCHLD {
             // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
             // program too, for that is in our process group.
-            if received.ssi_code <= 0 {
+            if passes_on && received.ssi_code <= 0 {
                 let _ = kill(child, signal);
             }
             continue;

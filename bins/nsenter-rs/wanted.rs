@@ -129,11 +129,6 @@ impl Wanted {
     pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
         self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
     }
-
-    /// Whether the program will be a child of ours, as long as the target has a PID namespace of its own.
-    pub fn supervises(&self) -> bool {
-        self.namespaces.contains_key(&Kind::Pid) && self.may_fork
-    }
 }
 
 fn from(path: &Option<PathBuf>) -> From {

@@ -6,7 +6,11 @@
 mod support;
 
 #[path = "../engines/hand.rs"]
-#[allow(dead_code, reason = "its other half is for cpid")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "its other half is for cpid, and clippy knows tests by their attribute"
+)]
 mod hand;
 
 mod docker;

@@ -16,12 +16,18 @@ pub struct Each {
     #[arg(value_hint = ValueHint::Other)]
     pub each: Option<String>,
 
+    // clap does not ask for what contradicts something that is there: hence both requires and conflicts_with.
     /// With --each: this many at a time
-    #[arg(short, long, value_name = "N", requires = "each", default_value = "8")]
-    #[arg(value_parser = value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other)]
+    ///
+    /// In the order of engines and then of names, the next one when one has ended. One at a time, their output is
+    /// in that order too.
+    #[arg(short, long, value_name = "N", requires = "each", conflicts_with = "target", default_value = "8")]
+    #[arg(value_parser = value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other, hide_short_help = true)]
     pub jobs: u16,
 
     /// With --each: print JSON, one object a line
-    #[arg(long, requires = "each")]
+    ///
+    /// An object for each line of a run, and one for its end, all on standard output. See EACH for the fields.
+    #[arg(long, requires = "each", conflicts_with = "target", hide_short_help = true)]
     pub json: bool,
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use common::failure::{Failure, Status};
 use common::sys;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
 
 use crate::OWN_FAILURE;
@@ -50,7 +50,7 @@ pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
             Ok(Forked::Parent(Child { pid: child, failure: failure.0 }, [stdout.0, stderr.0]))
         }
         ForkResult::Child => {
-            // A group of its own, so that all that PROGRAM starts can be ended with it.
+            // A group of its own, so that signals reach all that PROGRAM starts.
             let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
             dup2_stdin(nothing)?;
             dup2_stdout(&stdout.1)?;
@@ -66,16 +66,10 @@ impl Child {
         self.pid
     }
 
-    /// Sends `signal` to PROGRAM and all that it started; with `supervised`, to the child alone, for that passes it
-    /// on.
-    pub fn signal(&self, signal: Signal, supervised: bool) {
-        // It may have ended.
-        let _ = if supervised { kill(self.pid, signal) } else { killpg(self.pid, signal) };
-    }
-
-    /// Ends PROGRAM and all that it started.
-    pub fn kill(&self) {
-        let _ = killpg(self.pid, Signal::SIGKILL);
+    /// Sends `signal` to PROGRAM and all that it started.
+    pub fn signal(&self, signal: Signal) {
+        // They may have ended.
+        let _ = killpg(self.pid, signal);
     }
 
     /// Why it could not go in; `None` when it could. Right once it has ended: nobody else writes there.

@@ -19,6 +19,7 @@ use common::engine::Container;
 use common::failure::{self, Failure};
 use common::find::{Listing, list_with};
 use common::namespace::{Identity, Kind, NamespaceError};
+use common::output::quotable;
 use common::process::Process;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -35,6 +36,9 @@ use choice::{Place, Run};
 use report::Report;
 use watch::{Outcome, Watch};
 
+/// Where those that do not run are to be seen.
+const ALL: &str = "cpid --list --all";
+
 /// Runs PROGRAM in every container that fits: `enter` is what a single run does with its target. The status is the
 /// highest.
 pub fn run(
@@ -46,7 +50,7 @@ pub fn run(
     let (runs, all_were_asked) = find(cli, wanted, pattern)?;
     let leash = Leash::of_this_process()?;
     let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.each.json));
-    match Watch::new(runs, jobs, wanted.supervises(), report)?.over()? {
+    match Watch::new(runs, jobs, report)?.over()? {
         Outcome::Child(run, inside) => {
             let entered = || enter(Source::around(run.known.hold()?, wanted)?, &leash);
             Ok(inside.run(entered))
@@ -90,13 +94,12 @@ fn find(cli: &Cli, wanted: &Wanted, pattern: &Pattern) -> Result<(Vec<Run>, bool
 
 fn nobody(cli: &Cli, stopped: usize) -> Failure {
     let pattern = cli.each.each.as_deref().unwrap_or_default();
+    let about = quotable(pattern);
     match stopped {
-        0 => Failure::no(common::output::quotable(pattern), "no running container fits").hint("cpid --list"),
-        _ => Failure::no(
-            common::output::quotable(pattern),
-            format_args!("no running container fits, and {stopped} that do not run"),
-        )
-        .hint("cpid --list --all"),
+        0 => Failure::no(about, "no running container fits").hint("cpid --list"),
+        1 => Failure::no(about, "no running container fits, and 1 that does not run").hint(ALL),
+        more => Failure::no(about, format_args!("no running container fits, and {more} that do not run"))
+            .hint(ALL),
     }
 }
 

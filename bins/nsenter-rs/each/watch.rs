@@ -31,8 +31,6 @@ pub struct Watch {
     waiting: VecDeque<Run>,
     active: Vec<Active>,
     jobs: usize,
-    /// Whether each run's child passes signals on by itself.
-    supervised: bool,
     report: Report,
     signals: Signals,
     nothing: File,
@@ -82,13 +80,12 @@ enum Place {
 }
 
 impl Watch {
-    pub fn new(runs: Vec<Run>, jobs: usize, supervised: bool, report: Report) -> Result<Self, Failure> {
+    pub fn new(runs: Vec<Run>, jobs: usize, report: Report) -> Result<Self, Failure> {
         let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
         Ok(Watch {
             waiting: runs.into(),
             active: Vec::new(),
             jobs,
-            supervised,
             report,
             signals: Signals::catch()?,
             nothing,
@@ -210,7 +207,7 @@ impl Watch {
                     }
                 }
                 (signal, _) => {
-                    self.active.iter().for_each(|active| active.child.signal(signal, self.supervised));
+                    self.active.iter().for_each(|active| active.child.signal(signal));
                     if ends(signal) {
                         self.ending = Some(Ending::Signalled(signal, Instant::now()));
                     }
@@ -247,7 +244,7 @@ impl Watch {
     fn nobody_reads(&mut self, why: Errno) {
         for active in &mut self.active {
             active.pipes = [None, None];
-            active.child.signal(Signal::SIGTERM, self.supervised);
+            active.child.signal(Signal::SIGTERM);
         }
         self.report.close();
         self.ending = Some(Ending::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
@@ -278,7 +275,7 @@ impl Watch {
 
     /// Ends all runs at once, and whatever they still have to say.
     fn kill(&mut self) {
-        self.active.iter().for_each(|active| active.child.kill());
+        self.active.iter().for_each(|active| active.child.signal(Signal::SIGKILL));
         self.report.close();
         if let Some(Ending::Unwritable { kill_at, .. }) = &mut self.ending {
             *kill_at = None;
