@@ -5,7 +5,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../engines/hand.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "its other half is for cpid, and clippy knows tests by their attribute"
+)]
+mod hand;
+
 mod docker;
+mod each;
 mod elsewhere;
 mod explain;
 mod namespaces;

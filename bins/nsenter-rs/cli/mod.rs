@@ -1,5 +1,6 @@
 //! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+mod each;
 mod identity;
 mod namespaces;
 mod place;
@@ -12,6 +13,7 @@ use clap::{Arg, ArgAction, Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
+pub use each::Each;
 pub use identity::{Id, Identity};
 pub use namespaces::{Given, Namespaces};
 pub use place::Place;
@@ -53,6 +55,9 @@ pub struct Cli {
 
     #[command(flatten)]
     pub running: Running,
+
+    #[command(flatten)]
+    pub each: Each,
 }
 
 /// As for getopt(3), an option that is given twice is no error. But two TARGETs are: one of them is a mistake,
