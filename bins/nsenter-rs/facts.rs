@@ -10,7 +10,7 @@ use nix::sys::stat::{FileStat, fstat, fstatat};
 use nix::unistd::{getegid, geteuid, getgroups, getresgid, getresuid};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::rules::{Actor, Bar, Facts, Ids, Made, Map, Over, Them, UserNs, Users, why_barred};
+use crate::rules::{Actor, Bar, Facts, Ids, Made, Map, Over, Them, UNSEEN, UserNs, Users, why_barred};
 
 impl Facts {
     /// The facts about joining some of `namespaces`, `joins_user` telling whether a user namespace is among those;
@@ -18,8 +18,8 @@ impl Facts {
     ///
     /// What cannot be read, because `/proc` is a container's by now, is as if it were not there.
     pub fn gather(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> Self {
-        let ours = namespace::own_identity(Kind::User).map_or(0, |identity| identity.inode);
-        let mut users = Users { ours: UserNs(ours), below: BTreeMap::new() };
+        let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+        let mut users = Users { ours, below: BTreeMap::new() };
         let over = namespaces.iter().map(|namespace| (namespace.kind(), over(namespace, &mut users)));
         let over: BTreeMap<Kind, Over> = over.collect();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::facts;
 use crate::plan::Join;
 use crate::rules::{
-    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule,
+    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
 };
 use crate::run::FROM_THE_ROOT;
 
@@ -24,6 +24,11 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let seen: Vec<&Namespace> =
         namespaces.iter().chain(of_target.as_ref().filter(|_| !kinds.contains(&Kind::User))).collect();
     let facts = Facts::gather(&seen, process, kinds.contains(&Kind::User));
+    if errno == Errno::EPERM && facts.users.ours == UNSEEN {
+        let what =
+            "permission denied: it takes CAP_SYS_ADMIN over the user namespace that owns it, and over ours";
+        return Failure::trouble(names, what).hint("run it as root");
+    }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
     let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
     let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
@@ -73,6 +78,7 @@ fn without(needed: &Needed, facts: &Facts) -> String {
     match needed.power {
         Power::OutOfReach => format!("run it outside of {ours}, which is where we are"),
         _ if !is_root => "run it as root".to_owned(),
+        _ if ours == UNSEEN => format!("this root is without {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
             format!("this root is without {}, as in a container: run it on the host", needed.capability)
         }

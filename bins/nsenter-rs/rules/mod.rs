@@ -19,7 +19,7 @@ use crate::plan::{Join, Plan};
 
 pub use becoming::{Ids, Map};
 pub use looking::{Bar, Them, why_barred};
-pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UserNs, Users};
+pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UNSEEN, UserNs, Users};
 
 /// The world as the rules see it: who we are, what is to be joined, and the user namespaces around that.
 #[derive(Debug, Clone, PartialEq, Eq)]
