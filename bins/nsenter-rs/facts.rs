@@ -110,9 +110,13 @@ pub fn bar(process: &Process) -> Bar {
     }
     // What has ended by now is no longer barred by anything; the next look says so.
     let (Ok(status), Ok(stat)) = (process.status(), stat_of(process)) else { return Bar::Other };
-    let sets = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
+    let none = CapabilitySet::empty();
+    let (effective, permitted) =
+        capabilities(None).map_or((none, none), |sets| (sets.effective, sets.permitted));
+    let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+    let tracing = effective.contains(CapabilitySet::SYS_PTRACE).then_some(ours);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    let us = Them { uids: [uid; 3], gids: [gid; 3], permitted: sets, dumpable: None };
+    let us = Them { uids: [uid; 3], gids: [gid; 3], permitted, dumpable: None };
     let them = Them {
         uids: [status.ruid, status.euid, status.suid],
         gids: [status.rgid, status.egid, status.sgid],
@@ -120,7 +124,7 @@ pub fn bar(process: &Process) -> Bar {
         // Files below /proc/PID are its user's, and root's when it is not dumpable (proc(5)).
         dumpable: (status.euid != 0).then_some(stat.st_uid == status.euid),
     };
-    why_barred(&us, &them)
+    why_barred(&us, &them, tracing)
 }
 
 /// The owner of files like this one tells whether a process is dumpable; that of `/proc/PID` itself does not.

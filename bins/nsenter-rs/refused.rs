@@ -76,7 +76,7 @@ fn without(needed: &Needed, facts: &Facts) -> String {
     let is_root = facts.us.euid == Some(0);
     let ours = facts.users.ours;
     match needed.power {
-        Power::OutOfReach => format!("run it outside of {ours}, which is where we are"),
+        Power::OutOfReach => outside(facts),
         _ if !is_root => "run it as root".to_owned(),
         _ if ours == UNSEEN => format!("this root is without {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
@@ -86,8 +86,14 @@ fn without(needed: &Needed, facts: &Facts) -> String {
     }
 }
 
+fn outside(facts: &Facts) -> String {
+    format!("run it outside of {}, which is where we are", facts.users.ours)
+}
+
 fn looking_hint(bar: &Bar, facts: &Facts) -> String {
     match (bar, facts.us.euid == Some(0)) {
+        (Bar::SecurityModule, _) => "dmesg, or the audit log, may say which and why".to_owned(),
+        (Bar::Outside, _) => outside(facts),
         (_, true) => "this root is without CAP_SYS_PTRACE there: run it from one that has it".to_owned(),
         (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
             "run it as root, or as the user that owns the process".to_owned()
@@ -155,9 +161,12 @@ pub fn reading(process: &Process, error: ProcessError) -> Failure {
 fn barred(process: &Process) -> Failure {
     let facts = Facts::gather(&[], Some(process), false);
     let bar = facts::bar(process);
-    let what = format!(
-        "permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process, for {bar}"
-    );
+    let what = match bar {
+        Bar::SecurityModule => format!("permission denied: we have CAP_SYS_PTRACE, but {bar}"),
+        _ => format!(
+            "permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process, for {bar}"
+        ),
+    };
     Failure::trouble(process, what).hint(looking_hint(&bar, &facts))
 }
 

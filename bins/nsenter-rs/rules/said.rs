@@ -5,7 +5,7 @@ use std::fmt;
 use common::namespace::Kind;
 use common::output::one_line;
 
-use super::{Capability, Facts, Met, Needed, Power, Reason, Rule};
+use super::{Bar, Capability, Facts, Met, Needed, Power, Reason, Rule};
 
 impl Rule {
     pub(super) fn verdict(&self, facts: &Facts) -> (Met, String) {
@@ -28,6 +28,7 @@ impl Rule {
             Rule::Mapped { mapped, .. } => is(*mapped, "it has", "it has none"),
             Rule::Look { bar, .. } => match bar {
                 None => (Met::Yes, "it does".to_owned()),
+                Some(bar @ (Bar::SecurityModule | Bar::Outside)) => (Met::No, bar.to_string()),
                 Some(bar) => {
                     let lifted = "CAP_SYS_PTRACE over its user namespace would do";
                     (Met::No, format!("{bar}; {lifted}"))

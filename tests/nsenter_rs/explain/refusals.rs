@@ -116,9 +116,10 @@ fn from_a_nested_user_namespace_there_is_no_way_up() {
     let (_container, target) = users_container(&lab);
     lab.command("ip").args(["netns", "add", "blue"]).run().ok();
     let rule = "ptrace(2) lets us read /proc/1";
-    refused(|| root_of(&lab, &target), "-t 1 -n", rule, &["CAP_SYS_PTRACE"]);
     let pid: i32 = target.parse().unwrap();
     let hint = format!("hint: run it outside of {}", lab.namespace(pid, "user"));
+    let why = "CAP_SYS_PTRACE over the user namespace of that process, for it is in a user namespace that is not below";
+    refused(|| root_of(&lab, &target), "-t 1 -n", rule, &[why, &hint]);
     let rule = "CAP_SYS_ADMIN over a user namespace that is not below ours, which owns net";
     refused(|| root_of(&lab, &target), "--net=/run/netns/blue", rule, &[rule, &hint]);
     // And down there is one: root of the outer one owns the inner one.
