@@ -285,7 +285,6 @@ fn what_is_not_understood_is_never_run() {
         &["--each", "web", "-n=/proc/1/ns/net", "echo", "ran"],
         &["--each", "web", "-n"],
         &["--each", "web", "-n", "-j", "0", "echo", "ran"],
-        &["--each", "web", "--each", "web", "-n", "echo", "ran"],
         &["--each", "[web", "-n", "echo", "ran"],
         &["--json", "-n", "echo", "ran"],
         &["-t", "1", "-j", "2", "-n", "echo", "ran"],
