@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::like_util_linux;
 use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::{like_newer_util_linux, like_util_linux};
 
 fn web(lab: &Lab) -> Container {
     let environment = vec![("COLOUR", "blue"), ("EMPTY", "")];
@@ -23,17 +23,17 @@ fn the_targets_root_and_directory_are_taken_on_request() {
         &["-m", "-r", "pwd"],
         &["-m", "-w", "pwd"],
         &["-m", "-r", "-w", "pwd"],
-        &["-m", "-W", "/etc", "pwd"],
         &["-m", "--wdns=/etc", "pwd"],
         &["-m", "-n", "-p", "-r", "-w", "ls", "/etc"],
-        &["-r", "ls", "/etc"],
-        &["-r", "-w", "pwd"],
+        &["-n", "-r", "ls", "/etc"],
+        &["-n", "-r", "-w", "pwd"],
         &["-m", "--root=/", "--wd=/", "pwd"],
+        &["-m", "-W/etc", "pwd"],
     ];
     for case in cases {
         like_util_linux(&lab, &[&["-t", &target], case].concat()).ok();
     }
-    like_util_linux(&lab, &["-t", &target, "-r", "ls", "/etc"]).ok().stdout_is("hostname\n");
+    like_util_linux(&lab, &["-t", &target, "-n", "-r", "ls", "/etc"]).ok().stdout_is("hostname\n");
     like_util_linux(&lab, &["-t", &target, "-m", "-r", "-w", "pwd"]).ok().stdout_is("/tmp\n");
 }
 
@@ -49,7 +49,7 @@ fn a_target_in_a_chroot_is_reached_with_its_root() {
     jail.wait_for("ready");
     let target = jail.first_line().unwrap();
     like_util_linux(&lab, &["-t", &target, "-m", "-r", "readlink", "/proc/self/root"]).ok();
-    like_util_linux(&lab, &["-t", &target, "-r", "ls", "/run/marker"]).ok();
+    like_util_linux(&lab, &["-t", &target, "-n", "-r", "ls", "/run/marker"]).ok();
 }
 
 #[test]
@@ -118,6 +118,8 @@ fn the_environment_is_ours_or_the_targets_and_never_a_mixture() {
         expected.sort_unstable();
         shown.sort_unstable();
         assert_eq!(shown, expected);
+        let show = ["-t", &target, "-m", option, "sh", "-c", "echo $COLOUR${EMPTY-none}$OURS"];
+        like_newer_util_linux(&lab, (2, 39), &show).ok().stdout_is("blue\n");
     }
 }
 
