@@ -8,16 +8,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 
 use nix::sys::stat::fstat;
 
-use crate::support::container::Options;
+use crate::support::container::{KINDS, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{Missing, need};
-use crate::{like_newer_util_linux, like_util_linux, util_linux};
+use crate::users::lab_with_users;
+use crate::{PATH, like_newer_util_linux, like_util_linux, util_linux, version_of_util_linux};
 
 const TABLE: &str = "man/sections/nsenter-rs-compatibility.roff";
 
@@ -164,4 +166,55 @@ fn the_working_directory_may_lie_outside() {
     like_util_linux(&lab, &["-t", &target, "-m", "--wd=/run/outside", "ls"]).ok().stdout_is("here\n");
     // Looked up inside, there is no such directory.
     like_util_linux(&lab, &["-t", &target, "-m", "--wdns=/run/outside", "ls"]).fails_with(1).stdout_is("");
+}
+
+#[test]
+fn all_of_a_process_that_shares_nothing_is_all() {
+    let lab = need!(lab_with_users());
+    let unshared = vec!["user", "mnt", "net", "uts", "ipc", "pid", "cgroup", "time"];
+    let web = lab.container("web", Options { unshared, ..Options::default() });
+    let target = web.pid.to_string();
+    for option in ["-a", "--all"] {
+        let shown =
+            like_util_linux(&lab, &["-t", &target, option, "sh", "-c", "readlink /proc/self/ns/*"]).ok();
+        for (kind, _) in KINDS {
+            assert!(shown.stdout.contains(&lab.namespace(web.pid, kind)), "{kind}: {shown}");
+        }
+    }
+}
+
+/// What the table says of util-linux where it is not as we are, in the versions that it speaks of.
+#[test]
+fn where_we_differ_util_linux_does_what_the_table_says() {
+    let lab = need!(lab_with_users());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    let uts = format!("--uts=/proc/{target}/ns/uts");
+    let beside = ["-t", &target, "-u"];
+    let in_all = (2, 38)..=(2, 43);
+    let cases: [(RangeInclusive<_>, &[&str], i32, &str); 12] = [
+        ((2, 38)..=(2, 42), &["-t", "1", "-t", &target, "-u", "hostname"], 0, "web\n"),
+        ((2, 43)..=(2, 43), &["-t", "1", "-t", &target, "-u", "hostname"], 1, ""),
+        ((2, 38)..=(2, 40), &["-t", &target, "echo", "ran"], 0, "ran\n"),
+        ((2, 41)..=(2, 43), &["-t", &target, "echo", "ran"], 1, ""),
+        ((2, 38)..=(2, 38), &["-t", &target, "-u", "-W", "/etc", "pwd"], 0, "/etc\n"),
+        ((2, 39)..=(2, 43), &["-t", &target, "-u", "-W", "/etc", "pwd"], 126, ""),
+        ((2, 39)..=(2, 43), &["-t", &target, "-u", "-W", "hostname"], 0, "web\n"),
+        ((2, 41)..=(2, 43), &["-t", "1", "-u", &uts, "hostname"], 0, "web\n"),
+        ((2, 41)..=(2, 43), &["-t", "1", &uts, "-u", "hostname"], 0, "web\n"),
+        (in_all.clone(), &["-t", &target, "-muinp", "hostname"], 1, ""),
+        (in_all.clone(), &["-t", &target, "-u", "-S", "4294967296", "id", "-u"], 0, "0\n"),
+        (in_all.clone(), &["-t", &target, "-u", "-r=/", "hostname"], 1, ""),
+    ];
+    let run = |arguments: &[&str]| lab.command(util_linux()).env("PATH", PATH).args(arguments).run();
+    let version = version_of_util_linux();
+    for (versions, arguments, status, stdout) in cases {
+        if versions.contains(&version) {
+            run(arguments).fails_with(status).stdout_is(stdout);
+        }
+    }
+    // The working directory that is outside of the new root has no name there.
+    let outside = [&beside[..], &["-r/usr", "/bin/pwd"]].concat();
+    assert_ne!(run(&outside).stdout, "/\n");
+    lab.tool("nsenter-rs").args(&outside).run().ok().stdout_is("/\n");
 }

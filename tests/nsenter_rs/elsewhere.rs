@@ -151,7 +151,7 @@ fn an_id_is_enough_where_the_kernel_takes_it() {
     let (id, _) = need!(names(&lab, &web));
     let net = lab.namespace(web.pid, "net");
     let option = format!("--net=:{id}");
-    let enter = || lab.tool("nsenter-rs").arg(&option).args(NET).run();
+    let enter = || like_newer_util_linux(&lab, (2, 42), &[&[option.as_str()], &NET[..]].concat());
     let entered = enter();
     if entered.status.is_some_and(|status| status.success()) {
         entered.stdout_is(&format!("{net}\n"));
