@@ -7,16 +7,17 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
-use common::process::Process;
+use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
+use nix::unistd::{chdir, chroot, fchdir};
 
-use crate::cli::Id;
+use crate::credentials::{Credentials, Outside};
 use crate::plan::{Join, Plan};
 use crate::source::Source;
+use crate::view;
 use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
@@ -24,8 +25,9 @@ use crate::wanted::From;
 pub struct Inside {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
-    uid: Option<Uid>,
-    gid: Option<Gid>,
+    pub credentials: Credentials,
+    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    needs_procfs: Option<PrivateMounts>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
@@ -35,10 +37,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
     let environment = if plan.environment { Some(environment(&source)?) } else { None };
-    if plan.gid.is_some() {
-        // Inside a user namespace that denies setgroups(2) it would be too late.
-        let _ = setgroups(&[]);
-    }
+    let outside = Outside::prepare(plan, &source)?;
     match &plan.join {
         Join::Nothing => {}
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
@@ -55,15 +54,11 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    let ids = |id| match id {
-        Some(Id::Number(number)) => Ok(Some((number, number))),
-        Some(Id::Follow) => owner(source.process()?).map(Some),
-        None => Ok(None),
-    };
+    let mounts = view::enter(plan.view, source.resolver())?;
     Ok(Inside {
         environment,
-        uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
-        gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
+        credentials: outside.inside(plan, &source)?,
+        needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
 }
 
@@ -80,35 +75,15 @@ fn is_not_ours(root: &OwnedFd) -> bool {
     place(root) != place(&ours)
 }
 
-/// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows
-/// its owner.
-fn owner(process: &Process) -> Result<(u32, u32), Failure> {
-    let stat = fstat(process.directory()).map_err(|errno| Failure::trouble(process, errno.desc()))?;
-    Ok((stat.st_uid, stat.st_gid))
-}
-
 impl Inside {
-    /// Takes on the user and groups of the plan; the last thing before the program.
-    pub fn become_somebody(&self) -> Result<(), Failure> {
-        let refused = |what: String, capability| {
-            move |errno| match errno {
-                Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
-                errno => Failure::trouble(what, without(capability, errno)),
-            }
-        };
-        if let Some(gid) = self.gid {
-            drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
-            setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
-        }
-        match self.uid {
-            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
-            None => Ok(()),
-        }
+    /// What only a process of the PID namespace can do: the first thing in the child.
+    pub fn look_around(&self) -> Result<(), Failure> {
+        Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
     }
 }
 
 /// Why the kernel said no, with the capability whose want EPERM stands for.
-fn without(capability: &str, errno: Errno) -> String {
+pub fn without(capability: &str, errno: Errno) -> String {
     match errno {
         Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
         errno => errno.desc().to_owned(),
@@ -116,22 +91,8 @@ fn without(capability: &str, errno: Errno) -> String {
 }
 
 /// The user namespace that we are in by now. A container's `/proc` may not show us.
-fn here() -> String {
+pub fn here() -> String {
     Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
-}
-
-/// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
-/// its maker, and so may we.
-fn drop_groups() -> Result<(), Errno> {
-    match setgroups(&[]) {
-        Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
-        Err(Errno::EPERM)
-            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {

@@ -2,13 +2,20 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod capabilities;
+mod cgroup;
 mod cli;
+mod confine;
+mod credentials;
 mod elsewhere;
 mod exposure;
+mod label;
+mod limits;
 mod plan;
 mod run;
 mod source;
 mod supervise;
+mod view;
 mod wanted;
 mod words;
 
@@ -17,6 +24,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use common::view::Resolver;
 use exposure::Exposure;
 use plan::Plan;
 use source::Source;
@@ -49,7 +57,13 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
+    for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
+        failure::say(TOOL, note);
+    }
     let inside = apply::enter(&plan, source)?;
+    if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
+        failure::say(TOOL, "note: TARGET's seccomp filter does not hold for the program");
+    }
     run::program(&wanted.program, &plan, &inside)
 }
 

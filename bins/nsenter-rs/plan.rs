@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
+use common::view::View;
 
+use crate::cgroup::Group;
 use crate::cli::Id;
+use crate::confine::Confinement;
+use crate::label::Label;
 use crate::wanted::{From, Wanted};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
@@ -16,6 +20,12 @@ pub struct Snapshot {
     pub has_process: bool,
     pub ours: BTreeMap<Kind, Identity>,
     pub theirs: BTreeMap<Kind, Identity>,
+    /// The target's control groups that are not ours, where the program is to go there.
+    pub cgroups: Vec<Group>,
+    /// The target's labels, where the program is to have them.
+    pub labels: Vec<Label>,
+    /// What confines the target, where it is to confine the program.
+    pub confinement: Option<Confinement>,
 }
 
 /// How the namespaces are joined.
@@ -41,11 +51,21 @@ pub struct Plan {
     pub wd: Option<From>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
+    /// What the program sees as the target does, in a mount namespace of its own.
+    pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
     /// Drop supplementary groups, and set these.
     pub gid: Option<Id>,
     pub uid: Option<Id>,
+    /// Let a program that is not root's have the capabilities of the user namespace.
+    pub keep_caps: bool,
+    /// Go to these control groups; the program alone, and not its parent.
+    pub cgroups: Vec<Group>,
+    /// Have these labels.
+    pub labels: Vec<Label>,
+    /// Be confined like this, but for IDs that are set above.
+    pub confinement: Option<Confinement>,
     /// Whether the program must be a child: only children are in a PID namespace that was joined.
     pub fork: bool,
     /// Whether the child dies with us.
@@ -67,7 +87,8 @@ impl Plan {
         let from_target =
             snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
-        let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials;
+        let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials && !wanted.confine;
+        let keep_caps = wanted.keep_caps && kinds.contains(&Kind::User);
         let default = becomes_root.then_some(Id::Number(0));
         let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
         Plan {
@@ -82,7 +103,13 @@ impl Plan {
             root: wanted.root.clone(),
             wd: wanted.wd.clone(),
             wdns: wanted.wdns.clone(),
-            environment: wanted.environment,
+            // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
+            environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            view: wanted.view,
+            keep_caps,
+            cgroups: snapshot.cgroups.clone(),
+            labels: snapshot.labels.clone(),
+            confinement: snapshot.confinement.clone(),
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
             note: wanted
@@ -112,7 +139,8 @@ impl Plan {
         }
     }
 
-    fn joins(&self, kind: Kind) -> bool {
+    /// Whether a namespace of that kind is joined.
+    pub fn joins(&self, kind: Kind) -> bool {
         self.joined().contains(&kind)
     }
 }
@@ -131,7 +159,7 @@ mod tests {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        Snapshot { has_process: true, ours, theirs }
+        Snapshot { has_process: true, ours, theirs, ..Snapshot::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {

@@ -24,11 +24,13 @@ const NOT_FOUND: u8 = 127;
 /// Runs `program`, or the user's shell when there is none, and gives its exit status.
 pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
     if !plan.fork {
-        inside.become_somebody()?;
+        inside.look_around()?;
+        inside.credentials.take_on()?;
         return Ok(exec(program, plan, inside));
     }
     supervise::child(|leash| {
-        inside.become_somebody()?;
+        inside.look_around()?;
+        inside.credentials.take_on()?;
         if plan.kill_child {
             leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
         }

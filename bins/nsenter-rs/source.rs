@@ -8,13 +8,18 @@ use common::find::FindError;
 use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
+use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
+use crate::confine::Confinement;
 use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
+use crate::label::{Label, Module};
 use crate::plan::Snapshot;
+use crate::view;
 use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
@@ -23,13 +28,14 @@ pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
 }
 
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
         let namespaces = elsewhere::given(wanted)?;
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        let mut source = Source { target: cli.target.clone(), process: None, namespaces, resolver: None };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
         }
@@ -39,6 +45,10 @@ impl Source {
         }
         if let Some(user) = elsewhere::above(wanted, &source)? {
             source.namespaces.insert(Kind::User, user);
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            source.resolver = Some(view::resolver(source.process.as_ref(), cli.target.as_ref(), net)?);
         }
         Ok(source)
     }
@@ -88,6 +98,11 @@ impl Source {
         }
     }
 
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
     /// Hands out one of the namespaces that were asked for.
     pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
         match self.namespaces.remove(&kind) {
@@ -106,19 +121,40 @@ impl Source {
             };
             snapshot.theirs.insert(kind, self.identity(kind)?);
         }
+        if wanted.confine {
+            let confinement = Confinement::of(self.process()?)?;
+            confinement.must_hold_in(match snapshot.theirs.get(&Kind::User) {
+                Some(joined) => *joined,
+                None => namespace::own_identity(Kind::User)?,
+            })?;
+            snapshot.confinement = Some(confinement);
+        }
+        if wanted.join_cgroup {
+            snapshot.cgroups = Group::foreign(self.process()?)?;
+        }
+        snapshot.labels = self.labels(wanted)?;
         Ok(snapshot)
+    }
+
+    /// The labels that the program is to have.
+    fn labels(&self, wanted: &Wanted) -> Result<Vec<Label>, Failure> {
+        let asked = [(Module::AppArmor, wanted.confine), (Module::SELinux, wanted.follow_context)];
+        let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
+        let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
+        labels.filter_map(Result::transpose).collect()
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
     pub fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
         let process = self.process()?;
         let comes_along = |kind| wanted.namespaces.get(&kind) == Some(&From::Target);
+        let set = CapabilitySet::from_bits_retain;
         let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);
         Ok(Standing {
             seen: comes_along(Kind::Pid) || self.lies(Kind::Pid)? != Relation::Below,
             user: if comes_along(Kind::User) { Relation::Same } else { self.lies(Kind::User)? },
-            bounding: CapabilitySet::from_bits_retain(bounding),
-            permitted: permitted(wanted)?,
+            bounding: set(bounding),
+            permitted: if wanted.confine { set(bounding) } else { permitted(wanted)? },
         })
     }
 
@@ -136,12 +172,12 @@ impl Source {
 /// What the program will be able to do: all in a user namespace that it is root of, and nothing as anybody
 /// else; where it stays who we are, what we can.
 fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
+    let enters_user = wanted.namespaces.contains_key(&Kind::User);
     match wanted.uid {
         Some(Id::Number(0)) => Ok(CapabilitySet::all()),
+        _ if wanted.keep_caps && enters_user => Ok(CapabilitySet::all()),
         Some(_) => Ok(CapabilitySet::empty()),
-        None if wanted.namespaces.contains_key(&Kind::User) && !wanted.preserve_credentials => {
-            Ok(CapabilitySet::all())
-        }
+        None if enters_user && !wanted.preserve_credentials => Ok(CapabilitySet::all()),
         None => match capabilities(None) {
             Ok(sets) => Ok(sets.permitted),
             Err(errno) => Err(Failure::trouble("capabilities", errno)),

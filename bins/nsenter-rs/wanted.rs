@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::view::View;
 
 use crate::cli::{Cli, Given, Id};
+use crate::view;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +43,18 @@ pub struct Wanted {
     pub root: Option<From>,
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
+    pub view: View,
     pub environment: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
+    pub keep_caps: bool,
+    /// Run in the target's control groups.
+    pub join_cgroup: bool,
+    /// Have the target's SELinux context.
+    pub follow_context: bool,
+    /// Be held by all that holds the target.
+    pub confine: bool,
     pub may_fork: bool,
     /// Take the target's root when it is not its mount namespace's.
     pub own_root: bool,
@@ -69,9 +79,11 @@ impl Wanted {
             (Kind::User, &cli.namespaces.user),
             (Kind::Time, &cli.namespaces.time),
         ];
+        let view = view::wanted(cli)?;
         let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
         let named = options.into_iter().filter_map(|(kind, given)| Some((kind, origin(given.as_deref()?))));
-        let mut namespaces: BTreeMap<Kind, From<Other>> = all.chain(named).collect();
+        let mut namespaces: BTreeMap<Kind, From<Other>> =
+            all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
             namespaces.insert(Kind::Net, From::Named(Other::Socket(socket)));
         }
@@ -85,10 +97,15 @@ impl Wanted {
             root: cli.place.root.as_ref().map(from),
             wd: cli.place.wd.as_ref().map(from),
             wdns: cli.place.wdns.clone(),
+            view,
             environment: cli.place.env,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
+            keep_caps: cli.identity.keep_caps,
+            join_cgroup: cli.identity.join_cgroup || cli.identity.confine,
+            follow_context: cli.identity.follow_context || cli.identity.confine,
+            confine: cli.identity.confine,
             may_fork: !cli.running.no_fork,
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
@@ -109,7 +126,14 @@ impl Wanted {
         let needs_process = namespaces
             .any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from))
             || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target);
-        !needs_process && !self.follows() && !self.environment
+        let about_process =
+            self.follows() || self.environment || self.join_cgroup || self.follow_context || self.confine;
+        !needs_process && !about_process
+    }
+
+    /// Whether the program finds the target's files, and is one of them.
+    pub fn files_of_target(&self) -> bool {
+        self.namespaces.get(&Kind::Mnt).map_or(self.root == Some(From::Target), |from| *from == From::Target)
     }
 
     fn follows(&self) -> bool {
@@ -123,6 +147,9 @@ impl Wanted {
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
+            (self.confine, "--confine"),
+            (self.join_cgroup, "--join-cgroup"),
+            (self.follow_context, "--follow-context"),
             (self.follows(), "follow"),
         ];
         let other = || others.into_iter().find_map(|(needed, what)| needed.then_some(what));
@@ -235,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_only_a_target_can_give_needs_one() {
-        for line in ["-n", "-a", "-r", "-w", "-e", "-S follow", "-n=/x -m"] {
+        for line in ["-n", "-a", "-r", "-w", "-e", "-S follow", "-n=/x -m", "-c", "-Z", "--confine"] {
             assert!(wanted(line).is_err(), "{line}");
         }
         for line in ["-n=/x", "-r=/", "-w=/", "-S 1", "-G 1"] {

@@ -218,3 +218,14 @@ pub fn netlink_switch_on(socket: BorrowedFd<'_>, option: c_int) -> Result<()> {
     };
     Errno::result(set).map(drop)
 }
+
+/// Leaves the session keyring that we share with our caller, keys and all, for a new and empty one; ENOSYS where
+/// the kernel has no keys.
+///
+/// KEYCTL_JOIN_SESSION_KEYRING in [keyctl(2)](https://man7.org/linux/man-pages/man2/keyctl.2.html).
+pub fn new_session_keyring() -> Result<()> {
+    let no_name = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name is allowed and means a keyring without one; nothing else is a pointer.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, no_name) };
+    Errno::result(joined).map(drop)
+}

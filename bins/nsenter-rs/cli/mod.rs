@@ -4,6 +4,7 @@ mod identity;
 mod namespaces;
 mod place;
 mod running;
+mod view;
 
 use std::ffi::OsString;
 
@@ -15,6 +16,7 @@ pub use identity::{Id, Identity};
 pub use namespaces::{Given, Namespaces};
 pub use place::Place;
 pub use running::Running;
+pub use view::Inside;
 
 /// Run a program of the host in the namespaces of a container or process
 #[derive(Debug, Parser)]
@@ -42,6 +44,9 @@ pub struct Cli {
 
     #[command(flatten)]
     pub place: Place,
+
+    #[command(flatten)]
+    pub inside: Inside,
 
     #[command(flatten)]
     pub identity: Identity,

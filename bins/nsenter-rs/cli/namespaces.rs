@@ -50,7 +50,7 @@ pub struct Namespaces {
     /// Process IDs; the program is then our child
     ///
     /// The kernel puts only children into a PID namespace that was joined. /proc goes on to show the host's
-    /// processes unless --mount brings the container's.
+    /// processes unless --proc or --mount brings the container's.
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub pid: Option<Vec<Given>>,
