@@ -10,6 +10,7 @@ mod docker;
 mod elsewhere;
 mod namespaces;
 mod program;
+mod side_by_side;
 mod signals;
 mod surroundings;
 mod users;
