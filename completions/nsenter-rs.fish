@@ -31,4 +31,6 @@ complete -c nsenter-rs -s Z -l follow-context -d 'Have TARGET\'s SELinux context
 complete -c nsenter-rs -l confine -d 'Be held to the container as TARGET is'
 complete -c nsenter-rs -s F -l no-fork -d 'Do not fork for --pid'
 complete -c nsenter-rs -l no-kill-child -d 'With --pid: let the program outlive us'
+complete -c nsenter-rs -l explain -d 'Say what it takes and what would be done; do nothing'
+complete -c nsenter-rs -l json -d 'With --explain: as a JSON object'
 complete -c nsenter-rs -s V -l version -d 'Print version'

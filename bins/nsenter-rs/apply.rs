@@ -16,6 +16,8 @@ use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
 use crate::plan::{Join, Plan};
+use crate::refused;
+use crate::rules::Capability;
 use crate::source::Source;
 use crate::view;
 use crate::wanted::From;
@@ -46,7 +48,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
+        changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -82,14 +84,6 @@ impl Inside {
     }
 }
 
-/// Why the kernel said no, with the capability whose want EPERM stands for.
-pub fn without(capability: &str, errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
-        errno => errno.desc().to_owned(),
-    }
-}
-
 /// The user namespace that we are in by now. A container's `/proc` may not show us.
 pub fn here() -> String {
     Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
@@ -106,7 +100,7 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-            Err(refused(&namespaces, errno))
+            Err(refused::joining(&namespaces, source.process().ok(), errno))
         }
     }
 }
@@ -119,35 +113,19 @@ fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
-        namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
+        let refused = |errno| refused::joining(std::slice::from_ref(namespace), source.process().ok(), errno);
+        namespace.enter().map_err(refused)?;
     }
     Ok(())
-}
-
-/// Why setns(2) said no. EPERM is about one capability over one user namespace: the one that owns the
-/// namespace we wanted.
-fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
-    let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
-    if errno != Errno::EPERM {
-        return Failure::trouble(names, errno.desc());
-    }
-    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
-    owners.dedup();
-    let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
-    Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
-}
-
-fn owner_of(namespace: &Namespace) -> String {
-    match namespace.owner() {
-        Ok(owner) => format!("{owner}, which owns {namespace}"),
-        Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
-    }
 }
 
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
-        From::Target => Ok(source.process()?.open_file(link, flags)?),
+        From::Target => {
+            let process = source.process()?;
+            process.open_file(link, flags).map_err(|error| refused::reading(process, error))
+        }
         From::Named(path) => open(path, flags),
     }
 }
@@ -157,8 +135,10 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
         .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
-fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let bytes = source.process()?.read("environ")?;
+/// The target's environment.
+pub fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let process = source.process()?;
+    let bytes = process.read("environ").map_err(|error| refused::reading(process, error))?;
     // An entry without '=' is none that a program could ask for.
     let entries = bytes.split(|&byte| byte == 0).filter_map(|entry| {
         let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;

@@ -8,12 +8,17 @@ mod cli;
 mod confine;
 mod credentials;
 mod elsewhere;
+mod explain;
 mod exposure;
+mod facts;
 mod label;
 mod limits;
 mod plan;
+mod refused;
+mod rules;
 mod run;
 mod source;
+mod steps;
 mod supervise;
 mod view;
 mod wanted;
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
     let source = Source::open(cli, &wanted)?;
+    if cli.running.explain {
+        return explain::explain(cli, &wanted, &source);
+    }
     let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
@@ -69,7 +77,7 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
 
 /// Says what the namespaces of the plan can be named by, besides a file.
 fn names(plan: &Plan, source: &Source) -> Result<(), Failure> {
-    for &kind in plan.joined() {
+    for &kind in plan.join.kinds() {
         if let Some(handle) = source.handle(kind)? {
             let inode = source.identity(kind)?.inode;
             failure::say(

@@ -131,22 +131,24 @@ impl Plan {
         self.joins(Kind::Pid) || self.joins(Kind::Mnt)
     }
 
-    /// The kinds of namespaces that are joined.
-    pub fn joined(&self) -> &[Kind] {
-        match &self.join {
+    /// Whether a namespace of that kind is joined.
+    pub fn joins(&self, kind: Kind) -> bool {
+        self.join.kinds().contains(&kind)
+    }
+}
+
+impl Join {
+    /// What is joined.
+    pub fn kinds(&self) -> &[Kind] {
+        match self {
             Join::Nothing => &[],
             Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
         }
     }
-
-    /// Whether a namespace of that kind is joined.
-    pub fn joins(&self, kind: Kind) -> bool {
-        self.joined().contains(&kind)
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
     use common::namespace::Namespace;
 
@@ -155,7 +157,7 @@ mod tests {
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
-    fn world(other: &[Kind]) -> Snapshot {
+    pub(crate) fn world(other: &[Kind]) -> Snapshot {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();

@@ -19,6 +19,7 @@ use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
+use crate::refused;
 use crate::view;
 use crate::wanted::{From, Wanted};
 
@@ -78,7 +79,10 @@ impl Source {
     pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
         match self.namespaces.get(&kind) {
             Some(namespace) => Ok(namespace.identity()),
-            None => Ok(self.process()?.namespace_identity(kind)?),
+            None => {
+                let process = self.process()?;
+                process.namespace_identity(kind).map_err(|error| refused::looking(process, error))
+            }
         }
     }
 
@@ -142,6 +146,11 @@ impl Source {
         let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
         let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
         labels.filter_map(Result::transpose).collect()
+    }
+
+    /// The namespace of `kind` that came from a file, or with a target that has no process.
+    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+        self.namespaces.get(&kind)
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.

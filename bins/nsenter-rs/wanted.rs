@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -159,12 +160,24 @@ impl Wanted {
 
 impl From<Other> {
     /// What of the target's it is, if it is anything of it.
-    fn of_target(&self) -> Option<&'static str> {
+    pub fn of_target(&self) -> Option<&'static str> {
         match self {
             From::Target => Some("namespaces"),
             From::Named(Other::Socket(_)) => Some("--net-socket"),
             From::Named(Other::ParentOf(From::Target)) => Some("--user-parent"),
             From::Named(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Other::Given(given) => given.fmt(f),
+            Other::Socket(number) => write!(f, "the network of the target's descriptor {number}"),
+            Other::ParentOf(From::Target) => f.write_str("the parent of the target's user namespace"),
+            Other::ParentOf(From::Named(given)) => write!(f, "the parent of {given}"),
+            Other::Owner => f.write_str("the user namespace that owns them"),
         }
     }
 }

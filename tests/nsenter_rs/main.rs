@@ -8,6 +8,7 @@ mod support;
 mod compatibility;
 mod docker;
 mod elsewhere;
+mod explain;
 mod namespaces;
 mod program;
 mod side_by_side;

@@ -79,6 +79,9 @@ impl From<NamespaceError> for Failure {
             NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
                 .hint("run it as root, or as the user that owns the process"),
             NamespaceError::NoSuch { .. } => Failure::said(Status::No, &error),
+            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Failure::said(Status::Trouble, &error).hint("run it as root")
+            }
             _ => Failure::said(Status::Trouble, &error),
         }
     }

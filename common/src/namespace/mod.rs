@@ -58,11 +58,14 @@ impl Namespace {
     ///
     /// # Errors
     /// `NotANamespace` for an ordinary file (what is left in other mount namespaces of a removed link),
-    /// `OtherKind`, `NotPermitted`, or what open(2) says.
+    /// `OtherKind`, `NotPermitted` below `/proc`, or what open(2) says.
     pub fn open(path: &Path, kind: Kind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let fd = nix::fcntl::open(path, flags, Mode::empty())
-            .map_err(|errno| denied_or(errno, path.to_owned()))?;
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            // The files themselves may be read by all: elsewhere it is a directory that nobody may look into.
+            errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
+            errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
+        })?;
         Self::from_fd(fd, kind, || path.to_owned())
     }
 
