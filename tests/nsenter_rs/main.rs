@@ -6,6 +6,7 @@
 mod support;
 
 mod docker;
+mod inside;
 mod namespaces;
 mod program;
 mod signals;

@@ -1,0 +1,80 @@
+//! On a real Docker, whose server for names is on 127.0.0.11 in each container's own network.
+
+use std::collections::BTreeSet;
+
+use crate::support::run::Run;
+use crate::support::scratch::unique;
+use crate::support::skip::{Missing, need};
+use crate::support::world::World;
+
+/// A network of the user's own: only in such a one does Docker answer for names.
+struct Network<'world> {
+    world: &'world World,
+    name: String,
+}
+
+impl Network<'_> {
+    #[track_caller]
+    fn new(world: &World) -> Network<'_> {
+        let name = unique("net-");
+        world.command("docker").args(["network", "create", &name]).run().ok();
+        Network { world, name }
+    }
+}
+
+impl Drop for Network<'_> {
+    fn drop(&mut self) {
+        self.world.command("docker").args(["network", "rm", &self.name]).run();
+    }
+}
+
+fn docker() -> Result<World, Missing> {
+    World::get().and_then(World::with_docker)
+}
+
+#[test]
+fn a_container_is_found_by_name_from_another_ones_network() {
+    let world = need!(docker());
+    let network = Network::new(&world);
+    let in_network = ["--network", network.name.as_str()];
+    let web = world.docker_container("web", &in_network);
+    let api = world.docker_container("api", &in_network);
+    let address = api.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let ask = |options: &[&str], program: &[&str]| {
+        world.tool("nsenter-rs").args(["-t", &web.name]).args(options).args(program).arg(&api.name).run()
+    };
+    ask(&["-n"], &["getent", "hosts"]).fails_with(2);
+    ask(&["--dns"], &["getent", "hosts"]).ok().stdout_has(&address);
+    // A resolver that is not the C library's; static, as the image's programs are.
+    let theirs = web.command("nslookup").arg(&api.name).run().ok().stdout_has(&address);
+    let ours = ask(&["--dns"], &["busybox", "nslookup"]).ok();
+    // The answers for IPv4 and IPv6 come in any order.
+    let [ours, theirs] = [&ours, &theirs].map(|ran| ran.stdout.lines().collect::<BTreeSet<_>>());
+    assert_eq!(ours, theirs);
+    ask(&["-n"], &["busybox", "nslookup"]).fails_with(1);
+}
+
+#[test]
+fn a_program_of_the_host_sees_what_docker_exec_shows() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let show = "cat /etc/resolv.conf /etc/hosts; ls /sys/class/net; cat /proc/1/cmdline";
+    let exec = web.command("sh").args(["-c", show]).run().ok();
+    let mounts = || {
+        world
+            .command("cat")
+            .args(["/proc/1/mountinfo", &format!("/proc/{}/mountinfo", web.pid())])
+            .run()
+            .ok()
+            .stdout
+    };
+    let before = mounts();
+    let ours = world.tool("nsenter-rs").args(["-t", &web.name, "--inside", "sh", "-c", show]).run();
+    ours.ok().stdout_is(&exec.stdout).stderr_is("");
+    assert_eq!(mounts(), before);
+    let cgroups = "grep -c ' /sys/fs/cgroup' /proc/self/mountinfo";
+    let mut count = world.tool("nsenter-rs");
+    let count = count.args(["-t", &web.name, "--sys", "sh", "-c", cgroups]).run();
+    let hosts = world.command("findmnt").args(["-R", "-l", "-n", "-o", "TARGET", "/sys/fs/cgroup"]).run();
+    assert_eq!(count.stdout.trim().parse().ok(), Some(hosts.stdout.lines().count()));
+}
