@@ -8,18 +8,12 @@ use std::path::PathBuf;
 /// One line, `36 25 0:4 net:[4026532254] /run/netns/blue rw shared:12 - nsfs nsfs rw`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mount<'a> {
-    /// What statx(2) calls it too.
-    pub(crate) id: u64,
-    /// The mount that it is mounted on.
+    /// The number of the mount that it is mounted on: statx(2) has it too, as stx_mnt_id.
     pub(crate) parent: u64,
     /// What of the file system is mounted.
     pub(crate) root: &'a [u8],
     mount_point: &'a [u8],
-    /// Of this mount, and not of the file system.
-    options: &'a [u8],
     pub(crate) file_system: &'a [u8],
-    /// Of the file system.
-    super_options: &'a [u8],
 }
 
 /// All mounts, in the order of the file. Lines that make no sense are passed over.
@@ -29,33 +23,18 @@ pub(crate) fn mounts(mountinfo: &[u8]) -> impl Iterator<Item = Mount<'_>> {
 
 impl<'a> Mount<'a> {
     fn parse(line: &'a [u8]) -> Option<Self> {
-        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
         let mut fields = line.split(|byte| *byte == b' ');
-        let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
-        let (root, mount_point, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
-        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
-        let (file_system, super_options) = (fields.next()?, fields.nth(1).unwrap_or_default());
-        Some(Mount { id, parent, root, mount_point, options, file_system, super_options })
+        let parent = number(fields.nth(1)?)?;
+        let (root, mount_point) = (fields.nth(1)?, fields.next()?);
+        let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
+        Some(Mount { parent, root, mount_point, file_system })
     }
 
     /// Where it is, seen from the root of the process whose mountinfo this is.
     pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(OsString::from_vec(unescaped(self.mount_point)))
     }
-
-    /// Whether it has the option: `nosuid`, `noatime`.
-    pub(crate) fn has(&self, option: &str) -> bool {
-        list_has(self.options, option)
-    }
-
-    /// Whether nothing can be written through it.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.has("ro") || list_has(self.super_options, "ro")
-    }
-}
-
-fn list_has(options: &[u8], option: &str) -> bool {
-    options.split(|byte| *byte == b',').any(|one| one == option.as_bytes())
 }
 
 /// The kernel writes space, tab, line feed and backslash as three octal digits.
@@ -83,21 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_where_it_is_mounted_and_how() {
+    fn a_line_says_what_is_mounted_where() {
         let line = br"36 25 0:4 / /sys/a\040b\134c\9 ro,nosuid shared:12 master:3 - sysfs my\040sys rw,x";
         let mount = mounts(line).next().unwrap();
-        assert_eq!((mount.id, mount.parent, mount.root), (36, 25, &b"/"[..]));
+        assert_eq!((mount.parent, mount.root), (25, &b"/"[..]));
         assert_eq!(mount.path().to_str().unwrap(), r"/sys/a b\c\9");
         assert_eq!(mount.file_system, b"sysfs");
-        assert!(mount.has("ro") && mount.has("nosuid") && !mount.has("rw") && !mount.has("no"));
-    }
-
-    #[test]
-    fn the_mount_or_its_file_system_may_be_read_only() {
-        let is = |line: &[u8]| mounts(line).next().unwrap().is_read_only();
-        assert!(is(b"1 2 0:4 / /sys ro - sysfs sysfs rw"));
-        assert!(is(b"1 2 0:4 / /sys rw - sysfs sysfs ro,seclabel"));
-        assert!(!is(b"1 2 0:4 / /sys rw - sysfs sysfs rw"));
     }
 
     proptest! {
