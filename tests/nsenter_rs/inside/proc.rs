@@ -75,7 +75,7 @@ fn where_it_cannot_be_had_the_program_does_not_run() {
         (&["-m", "--inside"], "--inside: not with -m: "),
         (
             &["-a", "--dns"],
-            "hint: for programs of the host with the inside view: -n -p -u -i -C --dns, without -a",
+            "hint: with -n -p -u -i -C in its place, a program of the host has the inside view",
         ),
         (&["-r", "--sys"], "--sys: not with -r: "),
     ] {

@@ -72,13 +72,20 @@ fn what_is_refused_names_the_rule() {
 }
 
 #[test]
-fn without_the_right_to_mount_it_is_said_over_what_it_would_take_it() {
+fn an_ordinary_user_is_told_what_it_would_take() {
     let (scene, _container, _) = need!(rootless());
     // A process of the user's own, in no other namespace: nothing is joined that would be refused first.
-    let mut user = scene.lab.command("setpriv");
-    user.args(["--reuid=1000", "--regid=1000", "--clear-groups", "sh", "-c"]);
-    let ran = user.arg("/run/nsenter-rs -t $$ --dns echo ran; exit $?").run().fails_with(1).stdout_is("");
+    let user = |script: &str| {
+        let mut user = scene.lab.command("setpriv");
+        user.args(["--reuid=1000", "--regid=1000", "--clear-groups", "sh", "-c", script]);
+        user
+    };
+    let ran = user("/run/nsenter-rs -t $$ --dns echo ran; exit $?").run().fails_with(1).stdout_is("");
     ran.stderr_has("a mount namespace of its own: permission denied: it takes CAP_SYS_ADMIN over ")
         .stderr_has(&scene.lab.namespace(1, "user"))
+        .stderr_has("hint: run it as root");
+    let ran =
+        user(&format!("/run/nsenter-rs -t {} --dns echo ran", scene.pid)).run().fails_with(1).stdout_is("");
+    ran.stderr_has("its files: permission denied: it takes CAP_SYS_PTRACE")
         .stderr_has("hint: run it as root");
 }
