@@ -16,7 +16,7 @@ pub use identity::{Id, Identity};
 pub use namespaces::Namespaces;
 pub use place::Place;
 pub use running::Running;
-pub use view::Inside;
+pub use view::InsideView;
 
 /// Run a program of the host in the namespaces of a container or process
 #[derive(Debug, Parser)]
@@ -46,7 +46,7 @@ pub struct Cli {
     pub place: Place,
 
     #[command(flatten)]
-    pub inside: Inside,
+    pub inside: InsideView,
 
     #[command(flatten)]
     pub identity: Identity,

@@ -17,7 +17,7 @@ fn mounts(scene: &Scene) -> String {
 #[test]
 fn the_mounts_of_host_and_container_do_not_change() {
     for propagation in ["rshared", "rprivate", "rslave"] {
-        let scene = need!(scene());
+        let scene = need!(scene().and_then(Scene::with_sysfs));
         scene.lab.shell(&format!("mount --make-{propagation} /")).run().ok();
         let before = mounts(&scene);
         let mut program =
@@ -32,7 +32,7 @@ fn the_mounts_of_host_and_container_do_not_change() {
 
 #[test]
 fn what_the_host_unmounts_is_unmounted_in_the_view_and_nothing_the_other_way_round() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     scene
         .lab
         .shell("mkdir /run/disk /run/mine; mount -t tmpfs disk /run/disk; touch /run/disk/file")
@@ -50,7 +50,7 @@ fn what_the_host_unmounts_is_unmounted_in_the_view_and_nothing_the_other_way_rou
 
 #[test]
 fn no_descriptor_is_left_to_the_program() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     let list = "ls /proc/$$/fd";
     let inherited = scene.lab.shell(list).run().ok();
     scene.shell(&["--inside"], list).stdout_is(&inherited.stdout);
@@ -107,7 +107,7 @@ fn with_faults(scene: &Scene, faults: &[&str]) -> Vec<(String, String, &'static 
 
 #[test]
 fn killed_at_any_call_it_leaves_nothing() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     need!(program("strace", "strace"));
     let before = mounts(&scene);
     let rounds = with_faults(&scene, &["signal=KILL"]);
@@ -120,7 +120,7 @@ fn killed_at_any_call_it_leaves_nothing() {
 
 #[test]
 fn where_the_kernel_refuses_a_call_the_program_sees_all_of_the_view_or_does_not_run() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     need!(program("strace", "strace"));
     let before = mounts(&scene);
     let mut seen = Vec::new();

@@ -53,6 +53,14 @@ fn furnished(lab: Lab) -> Result<Scene, Missing> {
 }
 
 impl Scene {
+    /// As a lab is in a user namespace, the kernel may deny it a `/sys` of its own network.
+    fn with_sysfs(self) -> Result<Scene, Missing> {
+        let probe =
+            self.lab.shell("mkdir /run/probe; mount -t sysfs probe /run/probe; umount /run/probe").run();
+        let granted = probe.status.is_some_and(|status| status.success());
+        granted.then_some(self).ok_or_else(|| Missing::Fixable(format!("no sysfs: {}", probe.stderr.trim())))
+    }
+
     /// `nsenter-rs -t CONTAINER`, and these.
     fn enter(&self, words: &[&str]) -> Command {
         let mut enter = self.lab.tool("nsenter-rs");

@@ -56,15 +56,15 @@ fn a_container_in_the_hosts_pid_namespace_is_shown_all() {
     let scene = need!(scene());
     let other = scene.lab.container("other", Options::only(&["net"]));
     let mut enter = scene.lab.tool("nsenter-rs");
-    enter.args(["-t", &other.pid.to_string(), "--inside", "sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]);
+    enter.args(["-t", &other.pid.to_string(), "--proc", "sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]);
     enter.run().ok().stdout_has("lab-init");
 }
 
 #[test]
 fn exit_status_and_signals_are_the_programs() {
     let scene = need!(scene());
-    scene.enter(&["--inside", "sh", "-c", "exit 7"]).run().fails_with(7);
-    scene.enter(&["--inside", "sh", "-c", "kill -TERM $$"]).run().killed_by(Signal::SIGTERM);
+    scene.enter(&["--proc", "sh", "-c", "exit 7"]).run().fails_with(7);
+    scene.enter(&["--proc", "sh", "-c", "kill -TERM $$"]).run().killed_by(Signal::SIGTERM);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `/sys`: of the container's network, with all that the host has mounted below.
 
-use super::scene;
+use super::{Scene, scene};
 use crate::support::run::Run;
 use crate::support::skip::{need, program};
 
@@ -15,7 +15,7 @@ fn sorted(lines: &str) -> Vec<&str> {
 
 #[test]
 fn its_interfaces_are_the_containers() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     scene.web.ip("link add inner0 type veth peer name inner1");
     let ours = scene.shell(&["--sys"], "ls /sys/class/net");
     ours.stdout_is("inner0\ninner1\nlo\n");
@@ -27,7 +27,7 @@ fn its_interfaces_are_the_containers() {
 
 #[test]
 fn what_was_mounted_below_is_there_as_it_was() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     need!(program("findmnt", "util-linux"));
     // Stand-ins, for not every kernel has all of them; the places are the real ones.
     let mount = "mount -t tmpfs -o nosuid cgroup /sys/fs/cgroup; mount -t tmpfs debug /sys/kernel
@@ -43,7 +43,7 @@ fn what_was_mounted_below_is_there_as_it_was() {
 
 #[test]
 fn it_can_be_written_to_no_more_than_the_hosts() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     need!(program("findmnt", "util-linux"));
     scene.lab.shell("mount -o remount,bind,ro,nosuid,noexec /sys").run().ok();
     let ran =
@@ -56,7 +56,7 @@ fn it_can_be_written_to_no_more_than_the_hosts() {
 
 #[test]
 fn who_stands_in_the_old_one_is_put_into_the_new_one() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     scene.web.ip("link add inner0 type veth peer name inner1");
     let tool = crate::support::tools::tool("nsenter-rs");
     let from = |directory: &str| {
@@ -69,7 +69,7 @@ fn who_stands_in_the_old_one_is_put_into_the_new_one() {
 
 #[test]
 fn a_network_without_a_process_will_do() {
-    let scene = need!(scene());
+    let scene = need!(scene().and_then(Scene::with_sysfs));
     scene.lab.shell("ip netns add blue; ip -n blue link add inner0 type veth peer name inner1").run().ok();
     for target in ["--target=netns:blue", "--net=/run/netns/blue"] {
         let mut enter = scene.lab.tool("nsenter-rs");

@@ -12,7 +12,7 @@ fn rootless() -> Result<(super::Scene, Running, String), Missing> {
     let lab = Lab::with_users()?;
     lab.user_namespace()?;
     program("setpriv", "util-linux")?;
-    let scene = furnished(lab)?;
+    let scene = furnished(lab)?.with_sysfs()?;
     let tool = std::fs::copy(crate::support::tools::tool("nsenter-rs"), scene.lab.path("/run/nsenter-rs"));
     assert!(tool.is_ok(), "{tool:?}");
     let script = "read -r pid _ </proc/self/stat; mount -t tmpfs none /tmp; cd /tmp; mkdir -p etc old proc usr; \
