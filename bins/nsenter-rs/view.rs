@@ -94,13 +94,8 @@ pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMo
     }
     if view.sysfs {
         for lost in mounts.show_sysfs()? {
-            say(
-                TOOL,
-                format_args!(
-                    "{}: is not mounted in this view: the new /sys has no such place",
-                    lost.display()
-                ),
-            );
+            let what = "is not mounted in this view: the new /sys has no such place";
+            say(TOOL, format_args!("{}: {what}", lost.display()));
         }
     }
     Ok(Some(mounts))

@@ -49,6 +49,24 @@ fn what_the_host_unmounts_is_unmounted_in_the_view_and_nothing_the_other_way_rou
 }
 
 #[test]
+fn from_a_root_that_is_no_mount_point_nothing_is_mounted() {
+    let scene = need!(scene());
+    // In a chroot the mounts that its directory is on cannot be named, nor be kept from the host.
+    let jail = "mkdir -p /run/jail/etc /run/jail/proc; cd /run/jail; touch etc/resolv.conf etc/hosts
+        for dir in /usr /bin /sbin /lib /lib64; do
+            if [ -h $dir ]; then cp -P $dir .$dir; elif [ -d $dir ]; then mkdir .$dir; mount --rbind $dir .$dir; fi
+        done
+        mount --rbind /proc proc";
+    scene.lab.shell(jail).run().ok();
+    std::fs::copy(tools::tool("nsenter-rs"), scene.lab.path("/run/jail/tool")).unwrap();
+    let before = mounts(&scene);
+    let mut tool = scene.lab.command("chroot");
+    tool.args(["/run/jail", "/tool", "-t", &scene.pid, "--dns", "echo", "ran"]);
+    tool.run().fails_with(1).stdout_is("").stderr_has("nsenter-rs: /: is not a mount point");
+    assert_eq!(mounts(&scene), before);
+}
+
+#[test]
 fn no_descriptor_is_left_to_the_program() {
     let scene = need!(scene().and_then(Scene::with_sysfs));
     let list = "ls /proc/$$/fd";

@@ -42,6 +42,16 @@ fn what_was_mounted_below_is_there_as_it_was() {
 }
 
 #[test]
+fn what_is_mounted_in_a_place_that_the_new_one_lacks_is_named() {
+    let scene = need!(scene().and_then(Scene::with_sysfs));
+    let place = "/sys/devices/virtual/net/outer0/statistics";
+    let mount = format!("ip link add outer0 type veth peer name outer1; mount -t tmpfs mine {place}");
+    scene.lab.shell(&mount).run().ok();
+    let ran = scene.shell(&["--sys"], "ls /sys/class/net; grep -c mine /proc/self/mountinfo || true");
+    ran.stdout_is("lo\n0\n").stderr_has(&format!("nsenter-rs: {place}: is not mounted in this view"));
+}
+
+#[test]
 fn it_can_be_written_to_no_more_than_the_hosts() {
     let scene = need!(scene().and_then(Scene::with_sysfs));
     need!(program("findmnt", "util-linux"));
