@@ -18,7 +18,7 @@ pub use identity::{Id, Identity};
 pub use namespaces::{Given, Namespaces};
 pub use place::Place;
 pub use running::Running;
-pub use view::Inside;
+pub use view::InsideView;
 
 /// Run a program of the host in the namespaces of a container or process
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ pub struct Cli {
     pub place: Place,
 
     #[command(flatten)]
-    pub inside: Inside,
+    pub inside: InsideView,
 
     #[command(flatten)]
     pub identity: Identity,
