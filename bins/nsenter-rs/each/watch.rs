@@ -99,6 +99,8 @@ impl Watch {
     pub fn over(mut self) -> Result<Outcome, Failure> {
         loop {
             if let Some((run, inside)) = self.begin()? {
+                // What is open here belongs to the parent. What lies in memory is not worth freeing for PROGRAM.
+                std::mem::forget((self.waiting, self.chunk, self.report));
                 return Ok(Outcome::Child(Box::new(run), inside));
             }
             let nothing_left = self.active.is_empty() && self.report.is_empty();
