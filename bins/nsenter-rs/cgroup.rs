@@ -2,7 +2,8 @@
 //!
 //! Both hierarchies' formats: cgroups(7). A path of `/proc/PID/cgroup` and the root of a mount in mountinfo are
 //! written alike, from the root of the reader's cgroup namespace on, `/../x` for what is above or beside it. So
-//! the one leads to the other wherever, and of however small a part, a hierarchy is mounted.
+//! the one leads to the other wherever, and of however small a part, a hierarchy is mounted; only what lies between
+//! the namespace's root and a mount that begins further up is told nowhere, and not guessed.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -53,32 +54,26 @@ impl Group {
         let theirs = process.read("cgroup")?;
         let ours = read("/proc/self/cgroup")?;
         let ours: Vec<Group> = groups(&ours).collect();
+        // Of a process that ends, v1 says that it is in the root of each hierarchy, where no limits are.
+        if process.is_ending()? {
+            return Err(Failure::no(process, "has ended, and is in no control group any more"));
+        }
         Ok(groups(&theirs).filter(|group| !ours.contains(group)).collect())
     }
 
-    /// Opens it.
+    /// Opens it, in whichever of the mounts shows it.
     fn open(self, mounts: &[Mount]) -> Result<Door, Failure> {
-        // The last mount on a directory covers the others.
-        let places = mounts.iter().rev().filter_map(|mount| Some((mount, mount.place_of(&self)?)));
+        let its = || mounts.iter().filter(|mount| mount.is_of(&self));
+        // Of several mounts on one directory the last covers the others.
+        let places = its().rev().filter_map(|mount| Some((mount, mount.place_of(&self)?)));
         let mut why = None;
         for (mount, place) in places {
             match mount.open(&place) {
-                Ok(directory) => {
-                    if is_frozen(&directory) {
-                        let failure = Failure::trouble(self, "it is frozen, and the program would be too");
-                        return Err(failure.hint("thaw it first, as docker unpause does"));
-                    }
-                    match openat(
-                        &directory,
-                        "cgroup.procs",
-                        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-                        Mode::empty(),
-                    ) {
-                        Ok(procs) => return Ok(Door { group: self, procs: procs.into() }),
-                        Err(errno) => why = Some(errno),
-                    }
+                Ok((directory, _)) if is_frozen(&directory) => {
+                    let failure = Failure::trouble(self, "it is frozen, and the program would be too");
+                    return Err(failure.hint("thaw it first, as docker unpause does"));
                 }
-                // ESTALE: another mount covers this one.
+                Ok((_, procs)) => return Ok(Door { group: self, procs: procs.into() }),
                 Err(Errno::ESTALE) => {}
                 Err(errno) => why = why.or(Some(errno)),
             }
@@ -86,20 +81,21 @@ impl Group {
         Err(match why {
             Some(Errno::ENOENT) => Failure::trouble(self, "it has been removed"),
             Some(errno) => Failure::trouble(self, errno.desc()),
-            None if self.path.starts_with("/..") => {
-                Failure::trouble(self, "it lies outside of our cgroup namespace, and no mount here shows it")
+            None if its().next().is_some() => {
+                Failure::trouble(self, "no mount of its hierarchy shows it here")
             }
             None => {
-                let kind = if self.controllers.is_empty() { "cgroup2" } else { "cgroup" };
-                let options = if self.controllers.is_empty() {
-                    String::new()
-                } else {
-                    format!("-o {} ", self.controllers)
-                };
-                let failure = Failure::trouble(self, "its hierarchy is not mounted here");
-                failure.hint(format_args!("mount -t {kind} {options}none DIRECTORY"))
+                let command = self.mount_command();
+                Failure::trouble(self, "its hierarchy is not mounted here").hint(command)
             }
         })
+    }
+
+    fn mount_command(&self) -> String {
+        match self.controllers.as_str() {
+            "" => "mount -t cgroup2 none DIRECTORY".to_owned(),
+            controllers => format!("mount -t cgroup -o {controllers} none DIRECTORY"),
+        }
     }
 }
 
@@ -129,9 +125,6 @@ impl Door {
     /// Moves the calling process.
     pub fn go_in(&self) -> Result<(), Failure> {
         let refused = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EOPNOTSUPP) => {
-                "it is a threaded one, which only threads of its own processes can join".to_owned()
-            }
             Some(Errno::EBUSY) => {
                 "it hands controllers to the groups below it, and so holds no processes".to_owned()
             }
@@ -152,31 +145,34 @@ impl Door {
 }
 
 impl Mount {
-    /// Where the group is found below this mount.
-    fn place_of(&self, group: &Group) -> Option<PathBuf> {
-        let is_its_hierarchy = match &self.options {
+    fn is_of(&self, group: &Group) -> bool {
+        match &self.options {
             None => group.controllers.is_empty(),
             Some(options) => {
                 let has = |controller: &str| options.split(',').any(|option| option == controller);
                 !group.controllers.is_empty() && group.controllers.split(',').all(has)
             }
-        };
-        let below = group.path.strip_prefix(&self.root).ok().filter(|_| is_its_hierarchy)?;
-        // From /.. down to /../x is a way, and from / up to /.. is none.
-        let leads_down = !below.starts_with("..");
-        leads_down.then(|| self.point.join(below))
+        }
     }
 
-    /// Opens a directory of it; ESTALE when what lies at `place` is another mount's.
-    fn open(&self, place: &Path) -> Result<OwnedFd, Errno> {
+    /// Where the group is found below this mount.
+    fn place_of(&self, group: &Group) -> Option<PathBuf> {
+        let below = group.path.strip_prefix(&self.root).ok()?;
+        // From /.. down to /../x is a way, and from / up to /.. is none.
+        (!below.starts_with("..")).then(|| self.point.join(below))
+    }
+
+    /// Opens a group and its `cgroup.procs`; ESTALE when it is another mount's that covers this one.
+    fn open(&self, place: &Path) -> Result<(OwnedFd, OwnedFd), Errno> {
         let directory = open(place, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
         match mount_id(directory.as_fd()) {
-            Ok(id) if id == self.id => Ok(directory),
+            Ok(id) if id != self.id => return Err(Errno::ESTALE),
             // Below Linux 5.8 nobody tells.
-            Err(Errno::ENOSYS) => Ok(directory),
-            Ok(_) => Err(Errno::ESTALE),
-            Err(errno) => Err(errno),
+            Ok(_) | Err(Errno::ENOSYS) => {}
+            Err(errno) => return Err(errno),
         }
+        let procs = openat(&directory, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok((directory, procs))
     }
 }
 
@@ -240,11 +236,8 @@ mod tests {
     fn places(line: &str) -> Vec<String> {
         let group = groups(line.as_bytes()).next().unwrap();
         let mounts = mounts(MOUNTINFO.as_bytes());
-        mounts
-            .iter()
-            .filter_map(|mount| mount.place_of(&group))
-            .map(|path| path.display().to_string())
-            .collect()
+        let its = mounts.iter().filter(|mount| mount.is_of(&group));
+        its.filter_map(|mount| mount.place_of(&group)).map(|path| path.display().to_string()).collect()
     }
 
     #[test]

@@ -5,9 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cgroup;
+mod confine;
 mod docker;
+mod identity;
 mod namespaces;
 mod program;
+mod refusals;
 mod signals;
 mod surroundings;
 mod users;
