@@ -1,118 +1,17 @@
 //! --confine: the program is held by what holds the container.
 //!
-//! Oracles: `docker exec`, which takes from the container's configuration what we take from its process; and
-//! `/proc/PID/status` of the target.
+//! Oracle: `/proc/PID/status` of the target.
 
 use std::process::{Command, Stdio};
 
 use crate::support::container::Options;
 use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
+use crate::support::run::{Run, Running};
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
-use crate::support::world::{IMAGE, World};
 
 /// Who a process is, and what it may.
 const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";
-
-/// All of that, and all else that docker exec sees to.
-const EVERYTHING: &str = "grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status
-    cat /proc/self/cgroup /proc/self/limits /proc/self/oom_score_adj; for kind in /proc/self/ns/*; do readlink $kind; done; env | sort";
-
-const NOTE: &str = "nsenter-rs: note: TARGET's seccomp filter does not hold for the program\n";
-
-fn docker() -> Result<World, Missing> {
-    World::get().and_then(World::with_docker)
-}
-
-fn confined(world: &World, target: &str, words: &[&str]) -> Ran {
-    world.tool("nsenter-rs").args(["-t", target, "-a", "--confine"]).args(words).run()
-}
-
-#[test]
-fn it_is_as_docker_exec_would_run_it() {
-    let world = need!(docker());
-    let mut ways: Vec<&[&str]> = vec![
-        &[],
-        &["--user", "1000:1000"],
-        &["--user", "65534"],
-        &["--cap-drop", "ALL", "--cap-add", "NET_RAW"],
-        &["--cap-add", "SYS_ADMIN", "--user", "7:8", "--group-add", "9"],
-        &["--security-opt", "no-new-privileges"],
-        &["--security-opt", "no-new-privileges", "--cap-drop", "CHOWN", "--user", "1000"],
-        &["--group-add", "27", "--group-add", "1234"],
-        &["--ulimit", "nofile=100:200", "--ulimit", "core=0:0", "--ulimit", "cpu=100"],
-        &[
-            "--oom-score-adj",
-            "500",
-            "--env",
-            "A=b c",
-            "--env",
-            "PATH=/bin",
-            "--pids-limit",
-            "20",
-            "--read-only",
-        ],
-    ];
-    // Where Docker may not have all capabilities itself, it starts no such container.
-    let privileged = world.command("docker").args(["run", "--rm", "--privileged", IMAGE, "true"]).run();
-    if privileged.status.is_some_and(|status| status.success()) {
-        ways.push(&["--privileged"]);
-    }
-    for way in ways {
-        let web = world.docker_container("web", way);
-        let exec = web.command("sh").args(["-c", EVERYTHING]).run().ok();
-        let ran = confined(&world, &web.name, &["sh", "-c", EVERYTHING]).ok().stdout_is(&exec.stdout);
-        let has_filter = !way.contains(&"--privileged");
-        ran.stderr_is(if has_filter { NOTE } else { "" });
-    }
-}
-
-#[test]
-fn options_that_say_who_it_is_win() {
-    let world = need!(docker());
-    let web = world.docker_container("web", &["--user", "1000:1001", "--group-add", "9"]);
-    let ids = |words: &[&str]| {
-        let words = [words, &["sh", "-c", "id -u; id -g; id -G"]].concat();
-        confined(&world, &web.name, &words).ok().stdout
-    };
-    assert_eq!(ids(&[]), "1000\n1001\n1001 9\n");
-    assert_eq!(ids(&["-S", "7"]), "7\n1001\n1001 9\n");
-    assert_eq!(ids(&["-G", "8"]), "1000\n8\n8\n");
-    let exec = web.command("grep").args(["CapBnd", "/proc/self/status"]).run().ok();
-    let ran = confined(&world, &web.name, &["-S", "0", "-G", "0", "grep", "CapBnd", "/proc/self/status"]);
-    ran.ok().stdout_is(&exec.stdout);
-}
-
-/// Podman's own exec forgets the primary group among the others, so the container's first process is the oracle.
-#[test]
-fn it_is_as_podmans_container_in_a_user_namespace_too() {
-    let world = need!(World::get().and_then(World::with_podman));
-    need!(crate::support::skip::program("setpriv", "util-linux"));
-    let ways = [
-        "--user 1000:1000 --cap-add NET_RAW",
-        "--uidmap 0:200000:65536 --gidmap 0:200000:65536 --user 5:6 --group-add 7",
-        "--uidmap 0:200000:65536 --gidmap 0:200000:65536 --cap-drop CHOWN",
-        "--privileged --security-opt no-new-privileges",
-    ];
-    let podman = |words: &str| {
-        let mut podman = world.engine("podman");
-        podman.args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"]).args(words.split(' '));
-        podman.run()
-    };
-    for way in ways {
-        let name = crate::support::scratch::unique("confined-");
-        let limits = "--ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --network none";
-        podman(&format!("run --detach --name {name} {limits} {way} localhost/{IMAGE} sleep infinity")).ok();
-        let init = podman(&format!("exec {name} grep -E {STATUS} /proc/1/status"));
-        let cgroup = podman(&format!("exec {name} cat /proc/1/cgroup"));
-        let [ours, group] = [&["grep", "-E", STATUS, "/proc/self/status"][..], &["cat", "/proc/self/cgroup"]]
-            .map(|words| confined(&world, &format!("podman:{name}"), words));
-        podman(&format!("rm --force --time 0 {name}"));
-        ours.ok().stdout_is(&init.ok().stdout);
-        group.ok().stdout_is(&cgroup.ok().stdout);
-    }
-}
 
 /// A lab with an ordinary user, and our tool where that user finds it.
 fn lab_with_users() -> Result<Lab, Missing> {

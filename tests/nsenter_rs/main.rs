@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod as_engines;
 mod cgroup;
 mod confine;
 mod docker;
