@@ -177,23 +177,29 @@ fn a_group_that_no_mount_shows_is_refused() {
     }
 }
 
+/// A host of which PID 1 is in the cgroup namespace that we are in, a target in it, and a shell in a cgroup
+/// namespace of its own.
+const INSIDE_ANOTHER_CGROUP_NAMESPACE: &str = r#"
+mkdir -p "$our/web" "$our/$from"
+sh -c 'echo 0 >"$our/web/cgroup.procs"; echo there >&3; exec sleep 1000' 3>/mnt/there &
+read -r _ </mnt/there
+export target=$!
+sh -c 'echo 0 >"$our/$from/cgroup.procs"
+    exec unshare --cgroup sh -c "readlink /proc/self/ns/cgroup
+        $nsenter -t $target -u -c sh -c \"cat /proc/self/cgroup; readlink /proc/self/ns/cgroup\""'"#;
+
 #[test]
-fn a_group_beside_our_cgroup_namespace_can_be_joined_where_a_mount_leads_from_its_top() {
-    let [ours, theirs] = [need!(Groups::new()), need!(Groups::new())];
-    let (_web, target) = theirs.target("web");
-    let from = |group: &str| {
-        let script = format!(
-            "mkdir -p $our/{group}; echo 0 >$our/{group}/cgroup.procs
-            exec unshare --cgroup $nsenter -t {target} -u -c cat /proc/self/cgroup"
-        );
-        ours.shell(&script).run()
-    };
-    from(".").ok().stdout_has(&format!("0::/..{}\n", theirs.path("web")));
-    // What they have in common is not told, and so not guessed.
-    let (_web, target) = ours.target("web");
-    let script = "mkdir $our/us; echo 0 >$our/us/cgroup.procs; exec unshare --cgroup $nsenter -u -c -t";
-    let ran = ours.shell(&format!("{script} {target} echo ran")).run();
-    ran.fails_with(1).stdout_is("").stderr_has("group /../web (v2): no mount of its hierarchy shows it here");
+fn a_group_outside_of_our_cgroup_namespace_is_joined_and_the_namespace_stays_ours() {
+    let groups = need!(Groups::new());
+    for (from, way) in [("us", "0::/../web"), ("us/below", "0::/../../web")] {
+        let host =
+            "rm -f /mnt/there; mkfifo /mnt/there; exec unshare --pid --fork --mount-proc sh -ec \"$inside\"";
+        let mut shell = groups.shell(host);
+        let ran = shell.env("inside", INSIDE_ANOTHER_CGROUP_NAMESPACE).env("from", from).run().ok();
+        let lines: Vec<_> = ran.stdout.lines().collect();
+        assert!(lines.contains(&way), "{ran}");
+        assert_eq!(lines.first(), lines.last(), "{ran}");
+    }
 }
 
 #[test]
