@@ -223,10 +223,10 @@ mod tests {
 
     #[test]
     fn who_is_confined_has_the_targets_environment_where_its_files_are() {
-        for line in ["-a", "-m", "-n -r", "-n -e"] {
+        for line in ["-a", "-m", "-n -r", "-m=/x -r", "-n -e"] {
             assert!(plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
         }
-        for line in ["-n", "-n -r=/x", "-m=/x"] {
+        for line in ["-n", "-n -r=/x", "-m=/x", "-m -r=/x"] {
             assert!(!plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
         }
     }

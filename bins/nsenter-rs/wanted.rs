@@ -99,9 +99,9 @@ impl Wanted {
         !needs_process && !self.follows() && !self.environment && !self.join_cgroup && !self.follow_context
     }
 
-    /// Whether the program finds the target's files, and is one of them.
+    /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
-        self.namespaces.get(&Kind::Mnt).or(self.root.as_ref()) == Some(&From::Target)
+        self.root.as_ref().or(self.namespaces.get(&Kind::Mnt)) == Some(&From::Target)
     }
 
     fn follows(&self) -> bool {

@@ -44,7 +44,9 @@ impl Groups {
         let holder = holder.start_with(Stdio::piped());
         match holder.says("ready\n") {
             true => Ok(Groups { name, holder }),
-            false => Err(Missing::Fixable(format!("no cgroup v2 of our own: {}", holder.so_far()))),
+            false => {
+                Err(Missing::Fixable(format!("no cgroup v2 of our own: {}", holder.so_far().stderr.trim())))
+            }
         }
     }
 
@@ -93,13 +95,13 @@ impl Drop for Groups {
 
 /// What the host sees of the process's group of cgroup v2.
 fn group_of(pid: impl std::fmt::Display) -> String {
-    let file = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    file.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+    let file = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    file.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned()
 }
 
 fn children_of(pid: i32) -> Vec<i32> {
-    let file = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    file.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    let file = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    file.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::process::Stdio;
 
+use crate::like_util_linux;
 use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
 use crate::support::skip::{Missing, need, program};
@@ -77,7 +78,9 @@ fn where_no_selinux_is_its_context_is_not_missed() {
     let lab = need!(lab());
     let (_process, target) = user_1000(&lab);
     for option in ["-Z", "--follow-context"] {
-        let ran = lab.tool("nsenter-rs").args(["-t", &target, "-n", option, "echo", "ran"]).run();
-        ran.ok().stdout_is("ran\n").stderr_is("");
+        like_util_linux(&lab, &["-t", &target, "-n", option, "echo", "ran"])
+            .ok()
+            .stdout_is("ran\n")
+            .stderr_is("");
     }
 }

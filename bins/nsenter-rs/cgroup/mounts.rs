@@ -64,7 +64,8 @@ impl Mount {
     }
 }
 
-/// Whether processes in it do not run: of v1 only the freezer knows, and neither of the others has such files.
+/// Whether processes in it do not run. The first file is of v1's freezer; on v2 the second tells of the groups above
+/// too, but only once all processes have stopped. No other hierarchy has such files.
 pub fn is_frozen(directory: &OwnedFd) -> bool {
     let says = |file: &str, what: &[&str]| {
         let opened = openat(directory, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
