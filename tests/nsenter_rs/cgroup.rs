@@ -246,6 +246,26 @@ fn who_may_not_move_processes_is_told_so() {
 }
 
 #[test]
+fn a_program_that_a_group_does_not_take_is_not_run() {
+    let groups = need!(Groups::new());
+    need!(program("strace", "strace"));
+    let (_web, target) = groups.target("web");
+    let errors = [
+        ("EBUSY", "it hands controllers to the groups below it"),
+        ("ENOENT", "(nsdelegate)"),
+        ("EACCES", "permission denied: it takes the right to write"),
+        ("ENODEV", "it has been removed"),
+    ];
+    for (error, message) in errors {
+        for way in ["-u", "-p"] {
+            let strace = format!("strace -f -o /dev/null -e inject=write:error={error}:when=1");
+            let ran = groups.shell(&format!("exec {strace} $nsenter -t {target} -c {way} echo ran")).run();
+            ran.fails_with(1).stdout_is("").stderr_has(message);
+        }
+    }
+}
+
+#[test]
 fn a_process_that_has_ended_leads_to_no_group() {
     let groups = need!(Groups::new());
     // A zombie: its parent has become a program that does not wait for it.
