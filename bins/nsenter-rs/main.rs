@@ -23,6 +23,7 @@ use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use exposure::Exposure;
+use label::Module;
 use plan::Plan;
 use source::Source;
 use wanted::Wanted;
@@ -48,12 +49,15 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
+    if cli.find.verbose && cli.identity.follow_context && !Module::SELinux.is_on() {
+        failure::say(TOOL, "SELinux is not in use here: there is no context to follow");
+    }
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
-        failure::say(TOOL, "note: TARGET's seccomp filter does not hold for the program");
+        failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
     }
     run::program(&wanted.program, &plan, &inside)
 }
