@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
+use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -15,7 +16,10 @@ use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
 use crate::plan::{Join, Plan};
+use crate::refused;
+use crate::rules::Capability;
 use crate::source::Source;
+use crate::view;
 use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
@@ -24,6 +28,8 @@ pub struct Inside {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
     pub credentials: Credentials,
+    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    needs_procfs: Option<PrivateMounts>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
@@ -42,7 +48,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
+        changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -50,7 +56,12 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    Ok(Inside { environment, credentials: outside.inside(plan, &source)? })
+    let mounts = view::enter(plan.view, source.resolver())?;
+    Ok(Inside {
+        environment,
+        credentials: outside.inside(plan, &source)?,
+        needs_procfs: mounts.filter(|_| plan.view.procfs),
+    })
 }
 
 /// Whether the directory is another place than our root. The same directory may be mounted twice, with other
@@ -66,11 +77,10 @@ fn is_not_ours(root: &OwnedFd) -> bool {
     place(root) != place(&ours)
 }
 
-/// Why the kernel said no, with the capability whose want EPERM stands for.
-pub fn without(capability: &str, errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
-        errno => errno.desc().to_owned(),
+impl Inside {
+    /// What only a process of the PID namespace can do: the first thing in the child.
+    pub fn look_around(&self) -> Result<(), Failure> {
+        Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
     }
 }
 
@@ -90,7 +100,7 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-            Err(refused(&namespaces, errno))
+            Err(refused::joining(&namespaces, source.process().ok(), errno))
         }
     }
 }
@@ -103,36 +113,20 @@ fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
-        namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
+        let refused = |errno| refused::joining(std::slice::from_ref(namespace), source.process().ok(), errno);
+        namespace.enter().map_err(refused)?;
     }
     Ok(())
-}
-
-/// Why setns(2) said no. EPERM is about one capability over one user namespace: the one that owns the
-/// namespace we wanted.
-fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
-    let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
-    if errno != Errno::EPERM {
-        return Failure::trouble(names, errno.desc());
-    }
-    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
-    owners.dedup();
-    let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
-    Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
-}
-
-fn owner_of(namespace: &Namespace) -> String {
-    match namespace.owner() {
-        Ok(owner) => format!("{owner}, which owns {namespace}"),
-        Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
-    }
 }
 
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
-        From::Target => Ok(source.process()?.open_file(link, flags)?),
-        From::Path(path) => open(path, flags),
+        From::Target => {
+            let process = source.process()?;
+            process.open_file(link, flags).map_err(|error| refused::reading(process, error))
+        }
+        From::Named(path) => open(path, flags),
     }
 }
 
@@ -141,8 +135,10 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
         .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
-fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let bytes = source.process()?.read("environ")?;
+/// The target's environment.
+pub fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let process = source.process()?;
+    let bytes = process.read("environ").map_err(|error| refused::reading(process, error))?;
     // An entry without '=' is none that a program could ask for.
     let entries = bytes.split(|&byte| byte == 0).filter_map(|entry| {
         let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;

@@ -11,12 +11,13 @@ use rustix::thread::{
     set_keep_capabilities,
 };
 
-use crate::apply::without;
 use crate::confine::Confinement;
+use crate::refused;
+use crate::rules::Capability;
 
 /// Drops from the bounding set what is not in `kept`. Needs CAP_SETPCAP, and so comes before another user ID.
 pub fn bound_to(kept: CapabilitySet) -> Result<(), Failure> {
-    let refused = |errno| Failure::trouble("capability bounding set", without("CAP_SETPCAP", nix(errno)));
+    let refused = |errno| refused::inside("capability bounding set", Capability::SetPcap, nix(errno));
     for capability in singles(!kept.bits()) {
         match capability_is_in_bounding_set(capability) {
             Ok(true) => remove_capability_from_bounding_set(capability).map_err(refused)?,

@@ -27,13 +27,15 @@ use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 
-use crate::apply::{here, without};
+use crate::apply::here;
 use crate::capabilities;
 use crate::cgroup::{self, Door};
 use crate::cli::Id;
 use crate::confine::{Confinement, Ids};
 use crate::label::Label;
 use crate::plan::Plan;
+use crate::refused;
+use crate::rules::Capability;
 use crate::source::Source;
 
 /// What has to be opened or done before anything is entered.
@@ -154,7 +156,7 @@ impl Credentials {
         let refused = |what: String, capability| {
             move |errno| match errno {
                 Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
-                errno => Failure::trouble(what, without(capability, errno)),
+                errno => refused::inside(&what, capability, errno),
             }
         };
         let groups = match &self.groups {
@@ -162,12 +164,14 @@ impl Credentials {
             Groups::Drop => drop_groups(),
             Groups::Become(groups) => become_member(groups),
         };
-        groups.map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
+        groups.map_err(refused("supplementary groups".to_owned(), Capability::SetGid))?;
         if let Some(gid) = self.gid {
-            setresgid(gid, gid, gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
+            setresgid(gid, gid, gid).map_err(refused(format!("group ID {gid}"), Capability::SetGid))?;
         }
         match self.uid {
-            Some(uid) => setresuid(uid, uid, uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
+            Some(uid) => {
+                setresuid(uid, uid, uid).map_err(refused(format!("user ID {uid}"), Capability::SetUid))
+            }
             None => Ok(()),
         }
     }

@@ -7,13 +7,20 @@ mod cgroup;
 mod cli;
 mod confine;
 mod credentials;
+mod elsewhere;
+mod explain;
 mod exposure;
+mod facts;
 mod label;
 mod limits;
 mod plan;
+mod refused;
+mod rules;
 mod run;
 mod source;
+mod steps;
 mod supervise;
+mod view;
 mod wanted;
 mod words;
 
@@ -22,6 +29,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use common::view::Resolver;
 use exposure::Exposure;
 use label::Module;
 use plan::Plan;
@@ -34,17 +42,20 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    parse_from(words::with_equals(std::env::args_os())).and_then(|cli| enter_and_run(&cli)).unwrap_or_else(
-        |failure| {
+    parse_from(words::as_clap_reads_them(std::env::args_os()))
+        .and_then(|cli| enter_and_run(&cli))
+        .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);
             ExitCode::from(OWN_FAILURE)
-        },
-    )
+        })
 }
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
     let source = Source::open(cli, &wanted)?;
+    if cli.running.explain {
+        return explain::explain(cli, &wanted, &source);
+    }
     let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
@@ -52,12 +63,32 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if cli.find.verbose && cli.identity.follow_context && !Module::SELinux.is_on() {
         failure::say(TOOL, "SELinux is not in use here: there is no context to follow");
     }
+    if cli.find.verbose {
+        names(&plan, &source)?;
+    }
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
+    }
+    for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
+        failure::say(TOOL, note);
     }
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
     }
     run::program(&wanted.program, &plan, &inside)
+}
+
+/// Says what the namespaces of the plan can be named by, besides a file.
+fn names(plan: &Plan, source: &Source) -> Result<(), Failure> {
+    for &kind in plan.join.kinds() {
+        if let Some(handle) = source.handle(kind)? {
+            let inode = source.identity(kind)?.inode;
+            failure::say(
+                TOOL,
+                format_args!("{kind}:[{inode}] has the ID {}, the handle {handle}", handle.id()),
+            );
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
+use common::view::View;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub wd: Option<From>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
+    /// What the program sees as the target does, in a mount namespace of its own.
+    pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
     /// Drop supplementary groups, and set these.
@@ -102,6 +105,7 @@ impl Plan {
             wdns: wanted.wdns.clone(),
             // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
             environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            view: wanted.view,
             keep_caps,
             cgroups: snapshot.cgroups.clone(),
             labels: snapshot.labels.clone(),
@@ -129,15 +133,22 @@ impl Plan {
 
     /// Whether a namespace of that kind is joined.
     pub fn joins(&self, kind: Kind) -> bool {
-        match &self.join {
-            Join::Nothing => false,
-            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),
+        self.join.kinds().contains(&kind)
+    }
+}
+
+impl Join {
+    /// What is joined.
+    pub fn kinds(&self) -> &[Kind] {
+        match self {
+            Join::Nothing => &[],
+            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
     use common::namespace::Namespace;
 
@@ -146,7 +157,7 @@ mod tests {
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
-    fn world(other: &[Kind]) -> Snapshot {
+    pub(crate) fn world(other: &[Kind]) -> Snapshot {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();

@@ -21,13 +21,18 @@ use crate::supervise;
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// What helps who misses a program that the host has.
+pub const FROM_THE_ROOT: &str = "programs come from the target's root; without -m, -a, -r from the host's";
+
 /// Runs `program`, or the user's shell when there is none, and gives its exit status.
 pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
     if !plan.fork {
+        inside.look_around()?;
         inside.credentials.take_on()?;
         return Ok(exec(program, plan, inside));
     }
     supervise::child(|leash| {
+        inside.look_around()?;
         inside.credentials.take_on()?;
         if plan.kill_child {
             leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
@@ -61,8 +66,7 @@ fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
 
 fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
     if plan.changes_root() {
-        let root = "programs come from the target's root; without -m, -a and -r they are the host's";
-        return Some(root.to_owned());
+        return Some(FROM_THE_ROOT.to_owned());
     }
     // What began with a container's name had -t forgotten.
     let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
@@ -74,18 +78,23 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
 fn shell(inside: &Inside) -> (OsString, io::Error) {
-    let chosen = match &inside.environment {
-        Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
-        None => env::var_os("SHELL"),
-    };
-    let chosen = chosen.filter(|shell| !shell.is_empty());
-    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
-    let shell = chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"));
+    let shell = users_shell(inside.environment.as_deref());
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
         return (shell, error);
     }
     (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
+}
+
+/// What is run without a PROGRAM: $SHELL of the environment that the program gets, or the password file's.
+pub fn users_shell(environment: Option<&[(OsString, OsString)]>) -> OsString {
+    let chosen = match environment {
+        Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
+        None => env::var_os("SHELL"),
+    };
+    let chosen = chosen.filter(|shell| !shell.is_empty());
+    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
+    chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"))
 }
 
 fn login(shell: &OsStr, inside: &Inside) -> Command {

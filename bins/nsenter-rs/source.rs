@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 
 use common::failure::Failure;
 use common::find::FindError;
-use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
 use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
+use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
+use crate::refused;
+use crate::view;
 use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
@@ -25,20 +29,27 @@ pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
 }
 
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
-        let mut namespaces = BTreeMap::new();
-        for (&kind, from) in &wanted.namespaces {
-            if let From::Path(path) = from {
-                namespaces.insert(kind, Namespace::open(path, kind)?);
-            }
-        }
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        let namespaces = elsewhere::given(wanted)?;
+        let mut source = Source { target: cli.target.clone(), process: None, namespaces, resolver: None };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
+        }
+        // The user namespace comes last, because it may be the one that owns the others.
+        if let Some(netns) = elsewhere::of_socket(wanted, &source)? {
+            source.namespaces.insert(Kind::Net, netns);
+        }
+        if let Some(user) = elsewhere::above(wanted, &source)? {
+            source.namespaces.insert(Kind::User, user);
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            source.resolver = Some(view::resolver(source.process.as_ref(), cli.target.as_ref(), net)?);
         }
         Ok(source)
     }
@@ -64,6 +75,38 @@ impl Source {
         })
     }
 
+    /// What tells the namespace that was asked for from others.
+    pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.identity()),
+            None => {
+                let process = self.process()?;
+                process.namespace_identity(kind).map_err(|error| refused::looking(process, error))
+            }
+        }
+    }
+
+    /// The handle of the namespace that was asked for; `None` below Linux 6.18.
+    pub fn handle(&self, kind: Kind) -> Result<Option<Handle>, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.handle()),
+            None => Ok(self.process()?.namespace(kind)?.handle()),
+        }
+    }
+
+    /// The user namespace that owns the one that was asked for; of a user namespace it is the parent.
+    pub fn owner(&self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => elsewhere::owner(namespace),
+            None => elsewhere::owner(&self.process()?.namespace(kind)?),
+        }
+    }
+
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
     /// Hands out one of the namespaces that were asked for.
     pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
         match self.namespaces.remove(&kind) {
@@ -80,11 +123,7 @@ impl Source {
                 Err(NamespaceError::Unknown { .. }) if wanted.all => continue,
                 identity => snapshot.ours.insert(kind, identity?),
             };
-            let theirs = match self.namespaces.get(&kind) {
-                Some(namespace) => namespace.identity(),
-                None => self.process()?.namespace_identity(kind)?,
-            };
-            snapshot.theirs.insert(kind, theirs);
+            snapshot.theirs.insert(kind, self.identity(kind)?);
         }
         if wanted.confine {
             let confinement = Confinement::of(self.process()?)?;
@@ -107,6 +146,11 @@ impl Source {
         let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
         let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
         labels.filter_map(Result::transpose).collect()
+    }
+
+    /// The namespace of `kind` that came from a file, or with a target that has no process.
+    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+        self.namespaces.get(&kind)
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.

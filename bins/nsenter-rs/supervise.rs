@@ -13,6 +13,8 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
+use crate::refused;
+
 /// What somebody may send to us and mean for the program.
 const FORWARDED: [Signal; 7] = [
     Signal::SIGINT,
@@ -37,7 +39,7 @@ pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<
     let mut watched = SigSet::from_iter(FORWARDED);
     watched.add(Signal::SIGCHLD);
     let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
-    match sys::fork_single_threaded().map_err(trouble)? {
+    match sys::fork_single_threaded().map_err(refused::forking)? {
         ForkResult::Child => {
             before.thread_set_mask().map_err(trouble)?;
             start(&Leash { parent })

@@ -1,7 +1,7 @@
 //! What the tools of netns-toolbox share. Nothing lives here that only one tool uses.
 //!
 //! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`], and
-//! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`].
+//! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`]; and [`view`] → [`process`].
 
 pub mod cli;
 pub mod engine;
@@ -17,3 +17,4 @@ pub mod output;
 pub mod process;
 pub mod sys;
 pub mod target;
+pub mod view;

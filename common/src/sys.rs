@@ -125,20 +125,21 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
     }
 }
 
+/// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/fcntl.h, linux/nsfs.h).
+#[repr(C)]
+struct NamespaceHandle {
+    bytes: u32,
+    kind: c_int,
+    id: [u8; 16],
+}
+
 /// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
 /// keeps none alive.
 ///
 /// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
 /// EOPNOTSUPP before.
 pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
-    /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/nsfs.h).
-    #[repr(C)]
-    struct Handle {
-        bytes: u32,
-        kind: c_int,
-        id: [u8; 16],
-    }
-    let mut handle = Handle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut handle = NamespaceHandle { bytes: 16, kind: 0, id: [0; 16] };
     let mut mount_id: c_int = 0;
     // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
     // the header, and one int; all of it outlives the call.
@@ -153,6 +154,33 @@ pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
         )
     };
     Errno::result(done).map(|_| handle.id)
+}
+
+/// The namespace behind a file handle of nsfs; ESTALE when there is none, and without CAP_SYS_ADMIN over its owner.
+///
+/// Linux 6.18, [open_by_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html); EBADF
+/// before.
+pub fn open_namespace_by_handle(id: [u8; 16]) -> Result<OwnedFd> {
+    const FD_NSFS_ROOT: c_int = -10003; // linux/fcntl.h
+    const FILEID_NSFS: c_int = 0xf1; // linux/exportfs.h; what namespace_handle is given for its kind
+    let handle = NamespaceHandle { bytes: 16, kind: FILEID_NSFS, id };
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads the handle, header and bytes, which outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// The network namespace that a socket belongs to; EPERM without CAP_NET_ADMIN over its owner.
+///
+/// SIOCGSKNS of Linux 4.10, `get_net_ns_by_fd` in its net/socket.c.
+pub fn socket_namespace(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const SIOCGSKNS: libc::Ioctl = 0x894c; // linux/sockios.h
+    // SAFETY: this request takes no argument.
+    let fd = Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) })?;
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,

@@ -9,6 +9,8 @@ mod as_engines;
 mod cgroup;
 mod confine;
 mod docker;
+mod elsewhere;
+mod explain;
 mod identity;
 mod namespaces;
 mod program;

@@ -1,14 +1,12 @@
 //! Where the hierarchies of control groups are mounted.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
-use common::mountinfo::unescaped;
+use common::mountinfo;
 use common::sys::mount_id;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -78,23 +76,17 @@ pub fn is_frozen(directory: &OwnedFd) -> bool {
         || says("cgroup.freeze", &["1"])
 }
 
-/// `33 31 0:30 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory`
+/// The hierarchies that are mounted.
 fn mounts(mountinfo: &[u8]) -> Vec<Mount> {
-    let path = |field: &[u8]| PathBuf::from(OsString::from_vec(unescaped(field)));
-    let mount = |line: &[u8]| {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-        let (root, point) = (path(fields.nth(2)?), path(fields.next()?));
-        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
-        let (file_system, options) = (fields.next()?, fields.nth(1)?);
-        let options = match file_system {
-            b"cgroup" => Some(String::from_utf8_lossy(options).into_owned()),
+    let hierarchy = |mount: mountinfo::Mount<'_>| {
+        let options = match mount.file_system {
+            b"cgroup" => Some(String::from_utf8_lossy(mount.super_options).into_owned()),
             b"cgroup2" => None,
             _ => return None,
         };
-        Some(Mount { id, root, point, options })
+        Some(Mount { id: mount.id, root: mount.root(), point: mount.path(), options })
     };
-    mountinfo.split(|byte| *byte == b'\n').filter_map(mount).collect()
+    mountinfo::mounts(mountinfo).filter_map(hierarchy).collect()
 }
 
 #[cfg(test)]

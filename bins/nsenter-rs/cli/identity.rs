@@ -1,5 +1,6 @@
 //! Who the program is: user and group IDs, capabilities.
 
+use std::fmt;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, ValueHint};
@@ -61,12 +62,28 @@ pub enum Id {
 }
 
 impl FromStr for Id {
-    type Err = std::num::ParseIntError;
+    type Err = NoId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "follow" => Ok(Id::Follow),
-            number => number.parse().map(Id::Number),
+            // setresuid(2) takes -1 for "leave it as it is": the program would stay root.
+            number => match number.parse() {
+                Err(_) | Ok(u32::MAX) => Err(NoId),
+                Ok(number) => Ok(Id::Number(number)),
+            },
         }
     }
 }
+
+/// Neither an ID nor the word for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoId;
+
+impl fmt::Display for NoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is no number from 0 to 4294967294, nor 'follow'")
+    }
+}
+
+impl std::error::Error for NoId {}

@@ -17,4 +17,17 @@ pub struct Running {
     /// Without it the program is killed when nsenter-rs is, however that happens.
     #[arg(long, hide_short_help = true)]
     pub no_kill_child: bool,
+
+    /// Say what it takes and what would be done; do nothing
+    ///
+    /// For each kind of namespace ours, TARGET's and who owns that; then every rule of the kernel that applies,
+    /// and whether it holds; then the steps in their order. Exit status 1 where a rule does not hold.
+    #[arg(long)]
+    pub explain: bool,
+
+    /// With --explain: as a JSON object
+    ///
+    /// The fields are below, under EXPLAIN.
+    #[arg(long, requires = "explain", hide_short_help = true)]
+    pub json: bool,
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use procfs::FromRead;
@@ -126,6 +126,17 @@ impl Process {
     pub fn is_alive(&self) -> bool {
         // EPERM is an answer too: the process is there, and not ours to signal.
         !matches!(sys::pidfd_send_signal(self.pidfd.as_fd(), 0), Err(Errno::ESRCH))
+    }
+
+    /// Whether it is there, and `/proc` shows nothing of it to us: so the mount options hidepid=1 and hidepid=2 of
+    /// proc(5) have it, and then all that is read of it is an error as if it had ended, or not been permitted.
+    pub fn is_hidden(&self) -> bool {
+        let cannot_be_seen = matches!(
+            fstatat(&self.directory, "stat", AtFlags::empty()),
+            Err(Errno::ENOENT | Errno::EPERM | Errno::EACCES)
+        );
+        // The pidfd is asked last: a process that has ended by now is not hidden.
+        cannot_be_seen && self.is_alive()
     }
 
     /// Opens the namespace of `kind` that it is in.
