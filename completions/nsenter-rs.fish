@@ -30,7 +30,7 @@ complete -c nsenter-rs -l preserve-credentials -d 'Keep our user and group IDs w
 complete -c nsenter-rs -l keep-caps -d 'Keep capabilities with --user for a program that is not root\'s'
 complete -c nsenter-rs -s c -l join-cgroup -d 'Run in TARGET\'s control groups, under its limits'
 complete -c nsenter-rs -s Z -l follow-context -d 'Have TARGET\'s SELinux context'
-complete -c nsenter-rs -l confine -d 'Be held to the container as TARGET is'
+complete -c nsenter-rs -l confine -d 'Confined as TARGET: user, capabilities, limits'
 complete -c nsenter-rs -s F -l no-fork -d 'Do not fork for --pid'
 complete -c nsenter-rs -l no-kill-child -d 'With --pid: let the program outlive us'
 complete -c nsenter-rs -l explain -d 'Say what it takes and what would be done; do nothing'

@@ -1,8 +1,8 @@
 //! What holds the target to its container: read from the kernel, as plain data.
 //!
 //! What `docker exec` takes from the container's configuration is taken from the process that was started with
-//! it. Three things the kernel tells nobody or the process changes as it likes, and they are left out: the seccomp
-//! filter, securebits, and the umask, which many daemons clear.
+//! it. Left out are the seccomp filter, which can be read only by a tracer that stops the process
+//! (PTRACE_SECCOMP_GET_FILTER), securebits, which the kernel tells nobody, and the umask, which many daemons clear.
 
 use common::failure::Failure;
 use common::namespace::{Identity, Kind};

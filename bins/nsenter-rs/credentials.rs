@@ -2,7 +2,7 @@
 //!
 //! Their order is the kernel's:
 //!
-//! 1. The control group, while we may still write to where we were opened for.
+//! 1. The control groups: below Linux 5.16 it is asked who writes, and not who opened.
 //! 2. The label for the next exec(2), and the OOM score, through the /proc that we had outside: a container's own
 //!    may be forged (CVE-2019-16884, CVE-2025-52881).
 //! 3. The bounding set: dropping from it takes CAP_SETPCAP, which another user ID loses.
@@ -52,9 +52,17 @@ pub struct Credentials {
     labels: Vec<Label>,
     uid: Option<Uid>,
     gid: Option<Gid>,
-    groups: Option<Vec<Gid>>,
+    groups: Groups,
     keep_caps: bool,
     confinement: Option<Confinement>,
+}
+
+/// What becomes of our supplementary groups.
+#[derive(Debug)]
+enum Groups {
+    Stay,
+    Drop,
+    Become(Vec<Gid>),
 }
 
 impl Outside {
@@ -95,9 +103,10 @@ impl Outside {
             labels: plan.labels.clone(),
             uid: id(plan.uid, own.map(|ids| ids.uid), |(uid, _)| uid)?.map(Uid::from_raw),
             gid: id(plan.gid, own.map(|ids| ids.gid), |(_, gid)| gid)?.map(Gid::from_raw),
-            groups: match plan.gid {
-                Some(_) => Some(Vec::new()),
-                None => own.map(|ids| gids(&ids.groups)),
+            groups: match (plan.gid, own) {
+                (Some(_), _) => Groups::Drop,
+                (None, Some(ids)) => Groups::Become(gids(&ids.groups)),
+                (None, None) => Groups::Stay,
             },
             keep_caps: plan.keep_caps,
             confinement: plan.confinement.clone(),
@@ -150,9 +159,12 @@ impl Credentials {
                 errno => refused::inside(&what, capability, errno),
             }
         };
-        if let Some(groups) = &self.groups {
-            set_groups(groups).map_err(refused("supplementary groups".to_owned(), Capability::SetGid))?;
-        }
+        let groups = match &self.groups {
+            Groups::Stay => Ok(()),
+            Groups::Drop => drop_groups(),
+            Groups::Become(groups) => become_member(groups),
+        };
+        groups.map_err(refused("supplementary groups".to_owned(), Capability::SetGid))?;
         if let Some(gid) = self.gid {
             setresgid(gid, gid, gid).map_err(refused(format!("group ID {gid}"), Capability::SetGid))?;
         }
@@ -214,22 +226,27 @@ fn gids(groups: &[u32]) -> Vec<Gid> {
 
 /// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
 /// its maker, and so may we.
-fn set_groups(groups: &[Gid]) -> Result<(), Errno> {
+fn drop_groups() -> Result<(), Errno> {
+    match become_member(&[]) {
+        Err(Errno::EPERM)
+            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Groups that are not mapped, or must not be set here, can be had from outside only: from where we brought them.
+fn become_member(groups: &[Gid]) -> Result<(), Errno> {
     let sorted = |groups: &[Gid]| {
         let mut groups: Vec<u32> = groups.iter().map(|gid| gid.as_raw()).collect();
         groups.sort_unstable();
         groups
     };
     match setgroups(groups) {
-        // Those that are not mapped can be had from outside only: from where we brought them.
         Err(Errno::EPERM | Errno::EINVAL)
             if getgroups().is_ok_and(|ours| sorted(&ours) == sorted(groups)) =>
-        {
-            Ok(())
-        }
-        Err(Errno::EPERM)
-            if groups.is_empty()
-                && std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
         {
             Ok(())
         }

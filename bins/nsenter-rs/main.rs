@@ -32,6 +32,7 @@ use common::cli::parse_from;
 use common::failure::{self, Failure};
 use common::view::Resolver;
 use exposure::Exposure;
+use label::Module;
 use plan::Plan;
 use source::Source;
 use supervise::Leash;
@@ -70,6 +71,9 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
+    if cli.find.verbose && cli.identity.follow_context && !Module::SELinux.is_on() {
+        failure::say(TOOL, "SELinux is not in use here: there is no context to follow");
+    }
     if cli.find.verbose {
         names(&plan, &source)?;
     }
@@ -81,7 +85,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     }
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
-        failure::say(TOOL, "note: TARGET's seccomp filter does not hold for the program");
+        failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
     }
     run::program(&wanted.program, &plan, &inside, leash)
 }

@@ -226,6 +226,30 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn who_is_confined_becomes_the_target_and_not_root() {
+        let confined = plan("-t 1 -a --confine", &[Kind::User, Kind::Mnt]);
+        assert_eq!((confined.uid, confined.gid), (None, None));
+        assert_eq!(plan("-t 1 -a --confine -S 7", &[Kind::User]).uid, Some(Id::Number(7)));
+    }
+
+    #[test]
+    fn who_is_confined_has_the_targets_environment_where_its_files_are() {
+        for line in ["-a", "-m", "-n -r", "-m=/x -r", "-n -e"] {
+            assert!(plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
+        }
+        for line in ["-n", "-n -r=/x", "-m=/x", "-m -r=/x"] {
+            assert!(!plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
+        }
+    }
+
+    #[test]
+    fn capabilities_are_kept_in_a_user_namespace_that_is_entered() {
+        assert!(plan("-t 1 -U --keep-caps", &[Kind::User]).keep_caps);
+        assert!(!plan("-t 1 -U --keep-caps", &[]).keep_caps);
+        assert!(!plan("-t 1 -n --keep-caps", &[Kind::User, Kind::Net]).keep_caps);
+    }
+
+    #[test]
     fn without_namespaces_the_user_is_told_where_it_runs() {
         assert!(plan("-t 1 true", &[]).note.is_some_and(|note| note.contains("on the host")));
     }

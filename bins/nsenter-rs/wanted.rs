@@ -141,9 +141,12 @@ impl Wanted {
         !needs_process && !about_process
     }
 
-    /// Whether the program finds the target's files, and is one of them.
+    /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
-        self.namespaces.get(&Kind::Mnt).map_or(self.root == Some(From::Target), |from| *from == From::Target)
+        match (&self.root, self.namespaces.get(&Kind::Mnt)) {
+            (Some(root), _) => *root == From::Target,
+            (None, mounts) => mounts == Some(&From::Target),
+        }
     }
 
     fn follows(&self) -> bool {

@@ -29,7 +29,8 @@ fn the_hosts_ip_shows_the_containers_network() {
 fn all_its_namespaces_are_those_of_docker_exec() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
-    let show = ["sh", "-c", "readlink /proc/self/ns/*; hostname; cat /proc/1/comm"];
+    let show =
+        ["sh", "-c", "for kind in /proc/self/ns/*; do readlink $kind; done; hostname; cat /proc/1/comm"];
     let exec = web.command(show[0]).args(&show[1..]).run().ok();
     world.tool("nsenter-rs").args(["-t", &web.name, "-a"]).args(show).run().ok().stdout_is(&exec.stdout);
 }

@@ -13,14 +13,19 @@ mod support;
 )]
 mod hand;
 
+mod as_engines;
+mod cgroup;
 mod compatibility;
+mod confine;
 mod docker;
 mod each;
 mod elsewhere;
 mod explain;
+mod identity;
 mod inside;
 mod namespaces;
 mod program;
+mod refusals;
 mod side_by_side;
 mod signals;
 mod surroundings;

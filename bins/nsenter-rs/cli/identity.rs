@@ -43,7 +43,7 @@ pub struct Identity {
     #[arg(short = 'Z', long, hide_short_help = true)]
     pub follow_context: bool,
 
-    /// Be held to the container as TARGET is
+    /// Confined as TARGET: user, capabilities, limits
     ///
     /// With -a as its engine would run it, only without the seccomp filter: TARGET's user and groups (--setuid and
     /// --setgid win), capability sets, no_new_privs, AppArmor and SELinux label, control groups, resource limits and

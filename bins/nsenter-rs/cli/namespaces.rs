@@ -58,7 +58,8 @@ pub struct Namespaces {
 
     /// Root of the control groups
     ///
-    /// What is seen of them: the program stays in the groups, and under the limits, that we are in.
+    /// What is seen of them: the program stays in the groups, and under the limits, that we are in, unless
+    /// --join-cgroup is given.
     #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub cgroup: Option<Vec<Given>>,

@@ -224,6 +224,16 @@ impl Process {
         Status::from_read(&*self.read("status")?).map_err(|error| self.unreadable("status", error))
     }
 
+    /// Whether its first thread is on its way out, or a zombie: from then on its cgroups, for one, are not told any
+    /// more. PF_EXITING among the flags of proc_pid_stat(5).
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when the file does not parse.
+    pub fn is_ending(&self) -> Result<bool, ProcessError> {
+        const PF_EXITING: u32 = 0x4; // linux/sched.h
+        Ok(self.stat()?.flags & PF_EXITING != 0)
+    }
+
     /// The cgroup paths it is in, as `/proc/PID/cgroup` gives them: one a hierarchy.
     ///
     /// # Errors
