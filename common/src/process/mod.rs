@@ -20,6 +20,9 @@ use crate::sys;
 /// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
 const PIDFS_MAGIC: FsType = FsType(0x5049_4446);
 
+/// exec(2) takes no more than 6 MiB of arguments and environment.
+const LARGEST: u64 = 8 << 20;
+
 /// A process that cannot become another one under our feet.
 ///
 /// It holds the pidfd, and `/proc/PID` opened as a directory: the kernel ties such a directory to the
@@ -156,12 +159,16 @@ impl Process {
     /// The whole of a small file below `/proc/PID`.
     ///
     /// # Errors
-    /// `Gone`, or what open(2) and read(2) say.
+    /// `Gone`, or what open(2) and read(2) say; EFBIG for what is larger than anything that exec(2) accepts. A
+    /// process may say that all its memory is its environment (PR_SET_MM in prctl(2)).
     pub fn read(&self, file: &'static str) -> Result<Vec<u8>, ProcessError> {
         // Files of /proc have no length: without room they would be read in many small pieces.
         let mut bytes = Vec::with_capacity(4096);
         let opened = std::fs::File::from(self.open_file(file, OFlag::O_RDONLY)?);
-        match io::Read::read_to_end(&mut &opened, &mut bytes) {
+        match io::Read::read_to_end(&mut io::Read::take(&opened, LARGEST + 1), &mut bytes) {
+            Ok(length) if length as u64 > LARGEST => {
+                Err(ProcessError::Proc { pid: self.pid, file, source: Errno::EFBIG.into() })
+            }
             Ok(_) => Ok(bytes),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(ProcessError::Gone(self.pid)),
             Err(source) => Err(ProcessError::Proc { pid: self.pid, file, source }),
