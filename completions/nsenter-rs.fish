@@ -13,6 +13,7 @@ complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\
 complete -c nsenter-rs -s W -l wdns -d 'Working directory as it is seen inside' -r -F
 complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r -f
 complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r -f
+complete -c nsenter-rs -l keep-fd -d 'Leave this open descriptor to the program' -r -f
 complete -c nsenter-rs -s v -l verbose -d 'Say on stderr what was found, and how'
 complete -c nsenter-rs -s h -l help -d 'Print this help; the manual says more'
 complete -c nsenter-rs -s a -l all -d 'All that are not ours already'
@@ -21,4 +22,5 @@ complete -c nsenter-rs -s e -l env -d 'TARGET\'s environment instead of ours'
 complete -c nsenter-rs -l preserve-credentials -d 'Keep our user and group IDs with --user'
 complete -c nsenter-rs -s F -l no-fork -d 'Do not fork for --pid'
 complete -c nsenter-rs -l no-kill-child -d 'With --pid: let the program outlive us'
+complete -c nsenter-rs -l pty -d 'Give the program a terminal of its own'
 complete -c nsenter-rs -s V -l version -d 'Print version'

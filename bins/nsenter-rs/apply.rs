@@ -12,9 +12,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Pid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
 
 use crate::cli::Id;
+use crate::hardening;
 use crate::plan::{Join, Plan};
 use crate::source::Source;
 use crate::wanted::From;
@@ -26,7 +27,13 @@ pub struct Inside {
     pub environment: Option<Vec<(OsString, OsString)>>,
     uid: Option<Uid>,
     gid: Option<Gid>,
+    own: Own,
 }
+
+/// What the host's `/proc` says of us, held since before anything was entered: the one inside may be a container's,
+/// and say what that likes. `None` where the host has none.
+#[derive(Debug)]
+struct Own(Option<Process>);
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
 /// target's `/proc` is opened before, for inside both may be out of reach.
@@ -35,6 +42,8 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
     let environment = if plan.environment { Some(environment(&source)?) } else { None };
+    let own = Own(Process::open(Pid::this()).ok());
+    hardening::before_joining(plan)?;
     if plan.gid.is_some() {
         // Inside a user namespace that denies setgroups(2) it would be too late.
         let _ = setgroups(&[]);
@@ -47,7 +56,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
+        changed.map_err(|errno| Failure::trouble("--root", own.without("CAP_SYS_CHROOT", errno)))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -55,6 +64,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
+    hardening::after_joining(plan)?;
     let ids = |id| match id {
         Some(Id::Number(number)) => Ok(Some((number, number))),
         Some(Id::Follow) => owner(source.process()?).map(Some),
@@ -64,6 +74,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         environment,
         uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
         gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
+        own,
     })
 }
 
@@ -88,16 +99,23 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 }
 
 impl Inside {
+    /// Who the program will be, if somebody else than we are.
+    pub fn uid(&self) -> Option<Uid> {
+        self.uid
+    }
+
     /// Takes on the user and groups of the plan; the last thing before the program.
     pub fn become_somebody(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {
             move |errno| match errno {
-                Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
-                errno => Failure::trouble(what, without(capability, errno)),
+                Errno::EINVAL => {
+                    Failure::trouble(what, format_args!("is not mapped in {}", self.own.user_namespace()))
+                }
+                errno => Failure::trouble(what, self.own.without(capability, errno)),
             }
         };
         if let Some(gid) = self.gid {
-            drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
+            self.drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
             setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
         }
         match self.uid {
@@ -105,32 +123,38 @@ impl Inside {
             None => Ok(()),
         }
     }
-}
 
-/// Why the kernel said no, with the capability whose want EPERM stands for.
-fn without(capability: &str, errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
-        errno => errno.desc().to_owned(),
+    /// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
+    /// its maker, and so may we.
+    fn drop_groups(&self) -> Result<(), Errno> {
+        match setgroups(&[]) {
+            Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
+            Err(Errno::EPERM) if self.own.may_not_set_groups() => Ok(()),
+            result => result,
+        }
     }
 }
 
-/// The user namespace that we are in by now. A container's `/proc` may not show us.
-fn here() -> String {
-    Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
-}
-
-/// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
-/// its maker, and so may we.
-fn drop_groups() -> Result<(), Errno> {
-    match setgroups(&[]) {
-        Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
-        Err(Errno::EPERM)
-            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
-        {
-            Ok(())
+impl Own {
+    /// Why the kernel said no, with the capability whose want EPERM stands for.
+    fn without(&self, capability: &str, errno: Errno) -> String {
+        match errno {
+            Errno::EPERM => {
+                format!("permission denied: it takes {capability} over {}", self.user_namespace())
+            }
+            errno => errno.desc().to_owned(),
         }
-        result => result,
+    }
+
+    /// The user namespace that we are in by now.
+    fn user_namespace(&self) -> String {
+        let user = self.0.as_ref().and_then(|own| own.namespace(Kind::User).ok());
+        user.map_or("this user namespace".to_owned(), |user| user.to_string())
+    }
+
+    /// Whether our user namespace denies setgroups(2).
+    fn may_not_set_groups(&self) -> bool {
+        self.0.as_ref().is_some_and(|own| own.read("setgroups").is_ok_and(|word| word.starts_with(b"deny")))
     }
 }
 
@@ -184,7 +208,8 @@ fn owner_of(namespace: &Namespace) -> String {
 }
 
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    // O_PATH asks nobody: a file system in user space (FUSE) would have to answer for the directory to be read.
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
         From::Target => Ok(source.process()?.open_file(link, flags)?),
         From::Path(path) => open(path, flags),

@@ -3,9 +3,14 @@
 
 mod apply;
 mod cli;
+mod descriptors;
 mod exposure;
+mod hardening;
+mod passwd;
 mod plan;
+mod pty;
 mod run;
+mod sealed;
 mod source;
 mod supervise;
 mod wanted;
@@ -18,6 +23,7 @@ use common::cli::parse_from;
 use common::failure::{self, Failure};
 use exposure::Exposure;
 use plan::Plan;
+use pty::Pty;
 use source::Source;
 use wanted::Wanted;
 
@@ -37,6 +43,9 @@ fn main() -> ExitCode {
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
+    if wanted.comes_near_target() {
+        sealed::run_from_copy();
+    }
     let source = Source::open(cli, &wanted)?;
     let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
     if let Some(note) = plan.note {
@@ -45,6 +54,7 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
+    let pty = if plan.pty { Some(Pty::open()?) } else { None };
     let inside = apply::enter(&plan, source)?;
-    run::program(&wanted.program, &plan, &inside)
+    run::program(&wanted.program, &plan, &inside, pty)
 }

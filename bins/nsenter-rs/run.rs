@@ -14,33 +14,44 @@ use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
+use crate::passwd;
 use crate::plan::Plan;
-use crate::supervise;
+use crate::pty::Pty;
+use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 /// Runs `program`, or the user's shell when there is none, and gives its exit status.
-pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
+pub fn program(
+    program: &[OsString],
+    plan: &Plan,
+    inside: &Inside,
+    pty: Option<Pty>,
+) -> Result<ExitCode, Failure> {
     if !plan.fork {
         inside.become_somebody()?;
         return Ok(exec(program, plan, inside));
     }
-    supervise::child(|leash| {
+    let start = |leash: &Leash| {
         inside.become_somebody()?;
         if plan.kill_child {
             leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
         }
         Ok(exec(program, plan, inside))
-    })
+    };
+    match pty {
+        Some(pty) => pty.child(inside, start),
+        None => supervise::child(start),
+    }
 }
 
 /// Becomes the program; what comes back is why not.
 fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
-        None => shell(inside),
+        None => shell(plan, inside),
     };
     let missing = error.kind() == io::ErrorKind::NotFound;
     let name = Path::new(&name);
@@ -73,13 +84,17 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(inside: &Inside) -> (OsString, io::Error) {
+fn shell(plan: &Plan, inside: &Inside) -> (OsString, io::Error) {
     let chosen = match &inside.environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
         None => env::var_os("SHELL"),
     };
     let chosen = chosen.filter(|shell| !shell.is_empty());
-    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
+    // On the host users may come from elsewhere than its password file.
+    let of_passwd = || match plan.changes_root() {
+        true => passwd::shell_of(getuid().as_raw()),
+        false => User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string()),
+    };
     let shell = chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"));
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {

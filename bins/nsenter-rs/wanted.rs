@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use common::failure::Failure;
@@ -36,6 +37,10 @@ pub struct Wanted {
     pub own_root: bool,
     /// Kill the program when we die.
     pub kill_child: bool,
+    /// A terminal of its own for the program.
+    pub pty: bool,
+    /// Descriptors of our caller that are meant for the program.
+    pub kept_descriptors: Vec<RawFd>,
     pub program: Vec<OsString>,
 }
 
@@ -70,6 +75,8 @@ impl Wanted {
             may_fork: !cli.running.no_fork,
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
+            pty: cli.running.pty,
+            kept_descriptors: cli.running.keep_fd.clone(),
             program: cli.program.clone(),
         };
         match (cli.target.is_some(), wanted.needs_target()) {
@@ -86,6 +93,12 @@ impl Wanted {
         let needs_process =
             others.map(|(_, from)| from).chain(&self.root).chain(&self.wd).any(|from| *from == From::Target);
         !needs_process && !self.follows() && !self.environment
+    }
+
+    /// Whether the program may come to be where processes of the target can see it, or be one of the target's.
+    pub fn comes_near_target(&self) -> bool {
+        let [mounts, pids] = [Kind::Mnt, Kind::Pid].map(|kind| self.namespaces.contains_key(&kind));
+        mounts || pids || self.root.is_some()
     }
 
     fn follows(&self) -> bool {

@@ -13,7 +13,8 @@ const MAY_HAVE: &[u8] = b"muinpCUTrw";
 /// Short options that must have a value: the rest of the word or, when there is none, the next one.
 const MUST_HAVE: &[u8] = b"tSGW";
 /// Long options that must have one.
-const LONG_MUST_HAVE: &[&str] = &["--target", "--setuid", "--setgid", "--wdns", "--engine-timeout"];
+const LONG_MUST_HAVE: &[&str] =
+    &["--target", "--setuid", "--setgid", "--wdns", "--engine-timeout", "--keep-fd"];
 
 /// The words of the command line, with `-nFILE` spelled `-n=FILE` up to where the program begins.
 pub fn with_equals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
