@@ -23,7 +23,8 @@ const UNSHARED: &str = r#"read -r pid _ </proc/self/stat; echo "$pid"; read -r _
 
 /// A host as systemd leaves it: mounts are shared, `/run` is a tmpfs (its source is the lab's name, so that it can be
 /// told from others), `lo` is up. A `/sys` of this network is not granted everywhere, and few tests need it.
-/// Children that nobody waits for must not stay as zombies, hence the ignored SIGCHLD. Until `/run` is the lab's own,
+/// Children that nobody waits for must not stay as zombies: the shell reaps them while it waits for cat. By itself it
+/// would not get to the end: the `read` of dash fails when a child ends, whatever the trap for that is. Until `/run` is the lab's own,
 /// mount(8) must not write its notes there (-n).
 const HOST: &str = r#"
 mount -n --make-rshared /
@@ -31,9 +32,8 @@ mount -n -t proc proc /proc
 mount -n -t tmpfs -o mode=755 "$1" /run
 mount -t sysfs sysfs /sys 2>/dev/null || true
 ip link set lo up
-trap '' CHLD
 echo ready
-read -r _
+cat >/dev/null
 "#;
 
 /// A fake host. Dropped, it ends with all that is in it.
