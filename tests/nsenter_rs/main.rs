@@ -6,8 +6,10 @@
 mod support;
 
 mod docker;
+mod exploits;
 mod namespaces;
 mod program;
+mod pty;
 mod signals;
 mod surroundings;
 mod users;

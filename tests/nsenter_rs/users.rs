@@ -14,7 +14,7 @@ const IDS: &str = "id -u; id -g; id -G";
 const USER: [&str; 3] = ["--reuid=1000", "--regid=1000", "--clear-groups"];
 
 /// A lab with an ordinary user, who has a copy of our tool that the way to the build cannot be closed to.
-fn lab_with_users() -> Result<Lab, Missing> {
+pub(crate) fn lab_with_users() -> Result<Lab, Missing> {
     let lab = Lab::with_users()?;
     lab.user_namespace()?;
     program("setpriv", "util-linux")?;
@@ -24,7 +24,7 @@ fn lab_with_users() -> Result<Lab, Missing> {
     Ok(lab)
 }
 
-fn as_user(lab: &Lab, words: &[&str]) -> Command {
+pub(crate) fn as_user(lab: &Lab, words: &[&str]) -> Command {
     let mut command = lab.command("setpriv");
     command.args(USER).args(words);
     command
