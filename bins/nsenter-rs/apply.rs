@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Gid, Pid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
 
 use crate::cli::Id;
+use crate::environment::for_program_of_host;
 use crate::hardening;
 use crate::plan::{Join, Plan};
 use crate::source::Source;
@@ -41,7 +42,11 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let environment = if plan.environment { Some(environment(&source)?) } else { None };
+    let theirs = if plan.environment { Some(environment(&source)?) } else { None };
+    let environment = theirs.map(|theirs| match plan.changes_root() {
+        true => theirs,
+        false => for_program_of_host(theirs, |name| std::env::var_os(name)),
+    });
     let own = Own(Process::open(Pid::this()).ok());
     hardening::before_joining(plan)?;
     if plan.gid.is_some() {

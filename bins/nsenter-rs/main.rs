@@ -4,6 +4,7 @@
 mod apply;
 mod cli;
 mod descriptors;
+mod environment;
 mod exposure;
 mod hardening;
 mod passwd;

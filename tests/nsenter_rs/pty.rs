@@ -77,7 +77,7 @@ impl Operator {
 
 /// The PID that the test sees of the process called `name` below `running`, once there is one.
 #[track_caller]
-fn find(running: &Running, name: &str) -> i32 {
+pub(crate) fn find(running: &Running, name: &str) -> i32 {
     let found = eventually(|| {
         let mut line = vec![running.pid()];
         while let Some(pid) = line.pop() {
