@@ -69,8 +69,10 @@ impl Operator {
     pub fn restore(&mut self) {
         let Some(modes) = self.modes.as_ref().filter(|_| self.is_raw) else { return };
         self.is_raw = false;
-        // In the background the terminal is somebody else's by now, who has made it right for himself.
-        if tcgetpgrp(stdin()).is_ok_and(|front| front == getpgrp()) {
+        // In the background the terminal is somebody else's by now, who has made it right for himself. Of a terminal
+        // that is not our session's nobody can say that.
+        let in_front = tcgetpgrp(stdin()).map_or(true, |front| front == getpgrp());
+        if in_front {
             let _ = tcsetattr(stdin(), OptionalActions::Now, modes);
         }
     }
