@@ -15,6 +15,8 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
+use crate::environment::for_program_of_host;
+use crate::hardening;
 use crate::plan::{Join, Plan};
 use crate::refused;
 use crate::rules::Capability;
@@ -38,8 +40,13 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let environment = if plan.environment { Some(environment(&source)?) } else { None };
+    let theirs = if plan.environment { Some(environment(&source)?) } else { None };
+    let environment = theirs.map(|theirs| match plan.changes_root() {
+        true => theirs,
+        false => for_program_of_host(theirs, |name| std::env::var_os(name)),
+    });
     let outside = Outside::prepare(plan, &source)?;
+    hardening::before_joining(plan)?;
     match &plan.join {
         Join::Nothing => {}
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
@@ -56,6 +63,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
+    hardening::after_joining(plan)?;
     let mounts = view::enter(plan.view, source.resolver())?;
     Ok(Inside {
         environment,
@@ -82,11 +90,6 @@ impl Inside {
     pub fn look_around(&self) -> Result<(), Failure> {
         Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
     }
-}
-
-/// The user namespace that we are in by now. A container's `/proc` may not show us.
-pub fn here() -> String {
-    Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
 }
 
 fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
@@ -120,7 +123,8 @@ fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
 }
 
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    // O_PATH asks nobody: a file system in user space (FUSE) would have to answer for the directory to be read.
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
         From::Target => {
             let process = source.process()?;

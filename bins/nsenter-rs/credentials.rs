@@ -21,13 +21,12 @@ use common::namespace::Kind;
 use common::process::Process;
 use common::sys;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 
-use crate::apply::here;
 use crate::capabilities;
 use crate::cgroup::{self, Door};
 use crate::cli::Id;
@@ -81,8 +80,30 @@ impl Outside {
         } else if let Some(confinement) = &plan.confinement {
             let _ = setgroups(&gids(&confinement.ids.groups));
         }
-        let needs_proc = !plan.labels.is_empty() || plan.confinement.is_some();
-        Ok(Outside { cgroups, proc: if needs_proc { Some(own_proc()?) } else { None } })
+        let must_have_proc = !plan.labels.is_empty() || plan.confinement.is_some();
+        let proc = match own_proc() {
+            Err(failure) if must_have_proc => return Err(failure),
+            proc => proc.ok(),
+        };
+        Ok(Outside { cgroups, proc })
+    }
+
+    /// The user namespace that we are in by now.
+    fn user_namespace(&self) -> String {
+        let link = self.proc.as_ref().and_then(|proc| readlinkat(proc, "thread-self/ns/user").ok());
+        link.map_or("this user namespace".to_owned(), |link| link.to_string_lossy().into_owned())
+    }
+
+    /// Whether our user namespace denies setgroups(2).
+    fn groups_are_denied(&self) -> bool {
+        let file = |proc: &OwnedFd| {
+            openat(proc, "thread-self/setgroups", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()
+        };
+        let mut word = [0; 4];
+        self.proc
+            .as_ref()
+            .and_then(file)
+            .is_some_and(|file| nix::unistd::read(&file, &mut word).is_ok() && word == *b"deny")
     }
 
     /// What is left to find out inside.
@@ -141,6 +162,9 @@ impl Credentials {
 
     /// What is written to files of our own in /proc.
     fn tell_kernel(&self, proc: &OwnedFd) -> Result<(), Failure> {
+        if self.labels.is_empty() && self.confinement.is_none() {
+            return Ok(());
+        }
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let own = openat(proc, "thread-self", directory, Mode::empty());
         let own = own.map_err(|errno| Failure::trouble("/proc/thread-self", errno.desc()))?;
@@ -155,13 +179,15 @@ impl Credentials {
     fn become_somebody(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {
             move |errno| match errno {
-                Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
+                Errno::EINVAL => {
+                    Failure::trouble(what, format_args!("is not mapped in {}", self.outside.user_namespace()))
+                }
                 errno => refused::inside(&what, capability, errno),
             }
         };
         let groups = match &self.groups {
             Groups::Stay => Ok(()),
-            Groups::Drop => drop_groups(),
+            Groups::Drop => self.drop_groups(),
             Groups::Become(groups) => become_member(groups),
         };
         groups.map_err(refused("supplementary groups".to_owned(), Capability::SetGid))?;
@@ -173,6 +199,22 @@ impl Credentials {
                 setresuid(uid, uid, uid).map_err(refused(format!("user ID {uid}"), Capability::SetUid))
             }
             None => Ok(()),
+        }
+    }
+}
+
+impl Credentials {
+    /// Who the program will be, if somebody else than we are.
+    pub fn uid(&self) -> Option<Uid> {
+        self.uid
+    }
+
+    /// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
+    /// its maker, and so may we.
+    fn drop_groups(&self) -> Result<(), Errno> {
+        match become_member(&[]) {
+            Err(Errno::EPERM) if self.outside.groups_are_denied() => Ok(()),
+            result => result,
         }
     }
 }
@@ -222,19 +264,6 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 
 fn gids(groups: &[u32]) -> Vec<Gid> {
     groups.iter().copied().map(Gid::from_raw).collect()
-}
-
-/// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
-/// its maker, and so may we.
-fn drop_groups() -> Result<(), Errno> {
-    match become_member(&[]) {
-        Err(Errno::EPERM)
-            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 /// Groups that are not mapped, or must not be set here, can be had from outside only: from where we brought them.

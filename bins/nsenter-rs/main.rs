@@ -7,17 +7,23 @@ mod cgroup;
 mod cli;
 mod confine;
 mod credentials;
+mod descriptors;
 mod each;
 mod elsewhere;
+mod environment;
 mod explain;
 mod exposure;
 mod facts;
+mod hardening;
 mod label;
 mod limits;
+mod passwd;
 mod plan;
+mod pty;
 mod refused;
 mod rules;
 mod run;
+mod sealed;
 mod source;
 mod steps;
 mod supervise;
@@ -34,6 +40,7 @@ use common::view::Resolver;
 use exposure::Exposure;
 use label::Module;
 use plan::Plan;
+use pty::Pty;
 use source::Source;
 use supervise::Leash;
 use wanted::Wanted;
@@ -56,6 +63,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
     match &wanted.each {
         Some(pattern) => {
+            if wanted.comes_near_target() {
+                sealed::run_from_copy();
+            }
             each::run(cli, &wanted, pattern, |source, leash| enter(source, &wanted, cli, Some(leash)))
         }
         None => enter(Source::open(cli, &wanted)?, &wanted, cli, None),
@@ -83,11 +93,20 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
         failure::say(TOOL, note);
     }
+    if leash.is_none() && plan.comes_near_target() && may_be_reached(&source, wanted) {
+        sealed::run_from_copy();
+    }
+    let pty = if plan.pty { Some(Pty::open()?) } else { None };
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
     }
-    run::program(&wanted.program, &plan, &inside, leash)
+    run::program(&wanted.program, &plan, &inside, leash, pty)
+}
+
+/// Whether somebody in there may take hold of us; where nobody can tell, as of a namespace without its process, they may.
+fn may_be_reached(source: &Source, wanted: &Wanted) -> bool {
+    source.standing(wanted).map_or(true, |standing| !Exposure::of(&standing).is_safe())
 }
 
 /// Says what the namespaces of the plan can be named by, besides a file.

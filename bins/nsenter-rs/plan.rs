@@ -1,6 +1,7 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
@@ -66,10 +67,15 @@ pub struct Plan {
     pub labels: Vec<Label>,
     /// Be confined like this, but for IDs that are set above.
     pub confinement: Option<Confinement>,
-    /// Whether the program must be a child: only children are in a PID namespace that was joined.
+    /// Whether the program must be a child: only children are in a PID namespace that was joined, and who relays
+    /// to a terminal must stay.
     pub fork: bool,
     /// Whether the child dies with us.
     pub kill_child: bool,
+    /// A terminal of its own for the program.
+    pub pty: bool,
+    /// Descriptors of our caller that are meant for the program, however near it comes to the target.
+    pub kept_descriptors: Vec<RawFd>,
     /// What to tell the user before the program runs.
     pub note: Option<&'static str>,
 }
@@ -94,7 +100,9 @@ impl Plan {
         Plan {
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
-            fork: kinds.contains(&Kind::Pid) && wanted.may_fork,
+            fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
+            pty: wanted.pty,
+            kept_descriptors: wanted.kept_descriptors.clone(),
             join: match (kinds.is_empty(), from_target) {
                 (true, _) => Join::Nothing,
                 (false, true) => Join::AtOnce(kinds),
@@ -128,7 +136,13 @@ impl Plan {
 
     /// Whether processes of the target might see the program, or it reads what they have written.
     pub fn comes_near_target(&self) -> bool {
-        self.joins(Kind::Pid) || self.joins(Kind::Mnt)
+        self.joins(Kind::Pid) || self.changes_root()
+    }
+
+    /// Whether the working directory must lie below the root: it does not where somebody has named a directory
+    /// of the host that is to be taken along.
+    pub fn keeps_to_root(&self) -> bool {
+        self.changes_root() && !matches!(self.wd, Some(From::Named(_)))
     }
 
     /// Whether a namespace of that kind is joined.
@@ -210,6 +224,16 @@ pub(crate) mod tests {
         assert!(plan("-t 1 -p", &[Kind::Pid]).fork);
         assert!(!plan("-t 1 -p -F", &[Kind::Pid]).fork);
         assert!(!plan("-t 1 -p", &[]).fork);
+        assert!(plan("-t 1 -n --pty", &[Kind::Net]).fork);
+    }
+
+    #[test]
+    fn a_directory_that_somebody_named_may_lie_outside_of_the_root_and_no_other() {
+        assert!(plan("-t 1 -m -w", &[Kind::Mnt]).keeps_to_root());
+        assert!(plan("-t 1 -r -W=/x", &[]).keeps_to_root());
+        assert!(plan("-t 1 -m", &[Kind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -m -w=/x", &[Kind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -n -w", &[Kind::Net]).keeps_to_root());
     }
 
     #[test]

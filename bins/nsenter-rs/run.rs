@@ -14,7 +14,9 @@ use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
+use crate::passwd;
 use crate::plan::Plan;
+use crate::pty::Pty;
 use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
@@ -31,6 +33,7 @@ pub fn program(
     plan: &Plan,
     inside: &Inside,
     leash: Option<&Leash>,
+    pty: Option<Pty>,
 ) -> Result<ExitCode, Failure> {
     let start = |leash: Option<&Leash>| {
         inside.look_around()?;
@@ -42,14 +45,17 @@ pub fn program(
         return start(leash);
     }
     leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
-    supervise::child(leash.is_none(), |leash| start(Some(leash)))
+    match pty {
+        Some(pty) => pty.child(inside.credentials.uid(), |leash| start(Some(leash))),
+        None => supervise::child(leash.is_none(), |leash| start(Some(leash))),
+    }
 }
 
 /// Becomes the program; what comes back is why not.
 fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
-        None => shell(inside),
+        None => shell(plan, inside),
     };
     let missing = error.kind() == io::ErrorKind::NotFound;
     let name = Path::new(&name);
@@ -81,8 +87,8 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(inside: &Inside) -> (OsString, io::Error) {
-    let shell = users_shell(inside.environment.as_deref());
+fn shell(plan: &Plan, inside: &Inside) -> (OsString, io::Error) {
+    let shell = users_shell(inside.environment.as_deref(), plan.changes_root());
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
         return (shell, error);
@@ -91,13 +97,17 @@ fn shell(inside: &Inside) -> (OsString, io::Error) {
 }
 
 /// What is run without a PROGRAM: $SHELL of the environment that the program gets, or the password file's.
-pub fn users_shell(environment: Option<&[(OsString, OsString)]>) -> OsString {
+pub fn users_shell(environment: Option<&[(OsString, OsString)]>, changes_root: bool) -> OsString {
     let chosen = match environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
         None => env::var_os("SHELL"),
     };
     let chosen = chosen.filter(|shell| !shell.is_empty());
-    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
+    // On the host users may come from elsewhere than its password file.
+    let of_passwd = || match changes_root {
+        true => passwd::shell_of(getuid().as_raw()),
+        false => User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string()),
+    };
     chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"))
 }
 

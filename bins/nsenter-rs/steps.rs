@@ -1,6 +1,7 @@
 //! The plan in words: every step that changes something or holds something open, in the order of doing.
 
 use std::fmt;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use common::namespace::Kind;
@@ -21,8 +22,12 @@ pub enum Step {
     Hold(Pid),
     /// Something that is opened while the host's files can be seen.
     Open(PathBuf),
+    /// A pseudo-terminal for the program.
+    OpenTerminal,
     /// The supplementary groups, while we may.
     DropGroups,
+    /// Not to be looked into, with nothing open that our caller has left open but these.
+    Guard(Vec<RawFd>),
     /// All at once, through the pidfd.
     JoinAll(Vec<Kind>),
     /// One; where it is refused and a user namespace comes next, again behind that.
@@ -104,7 +109,9 @@ impl Plan {
             .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
             .collect();
 
+        steps.extend(self.pty.then_some(Step::OpenTerminal));
         steps.extend((self.gid.is_some() || self.confinement.is_some()).then_some(Step::DropGroups));
+        steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
             From::Target => of(&From::Target, &format!("ns/{kind}")).display().to_string(),
             From::Named(other) => other.to_string(),
@@ -177,6 +184,12 @@ impl fmt::Display for Step {
         match self {
             Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
             Step::Open(path) => write!(f, "open {}", path.display()),
+            Step::OpenTerminal => f.write_str("open a pseudo-terminal, which will be the program's"),
+            Step::Guard(kept) => {
+                f.write_str("become undumpable, and close all descriptors that we were given from 3 on")?;
+                let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+                if kept.is_empty() { Ok(()) } else { write!(f, ", but {}", kept.join(", ")) }
+            }
             Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
             Step::JoinAll(kinds) => {
                 let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
@@ -251,6 +264,7 @@ mod tests {
             [
                 "pidfd_open(7)",
                 "open /proc/7/root",
+                "become undumpable, and close all descriptors that we were given from 3 on",
                 "setns(pidfd, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS): all or none",
                 "chroot to /proc/7/root, if that is not the mount namespace's root",
                 "fork: the child gets our signals, and dies with us",
@@ -272,6 +286,7 @@ mod tests {
                 "open /x",
                 "open /proc/7/cwd",
                 "drop the supplementary groups, if we may",
+                "become undumpable, and close all descriptors that we were given from 3 on",
                 "setns(/run/netns/blue, CLONE_NEWNET); where that is refused, again after the last one",
                 "setns(/proc/7/ns/user, CLONE_NEWUSER)",
                 "chroot to /x, as it was opened",

@@ -35,12 +35,22 @@ pub fn child(
     alone: bool,
     start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
+    fork(&[], start, |child, watched| shadow(child, watched, alone))
+}
+
+/// The same with another shadow, which watches for signals of `also` too. They reach it through a signalfd, and
+/// are blocked from before the child is there.
+pub fn fork(
+    also: &[Signal],
+    start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+    shadow: impl FnOnce(Pid, &SigSet) -> nix::Result<ExitCode>,
+) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
     let leash = Leash::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
     sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
-    let mut watched = SigSet::from_iter(FORWARDED);
+    let mut watched: SigSet = FORWARDED.iter().chain(also).copied().collect();
     watched.add(Signal::SIGCHLD);
     let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
     match sys::fork_single_threaded().map_err(refused::forking)? {
@@ -48,7 +58,7 @@ pub fn child(
             before.thread_set_mask().map_err(trouble)?;
             start(&leash)
         }
-        ForkResult::Parent { child } => shadow(child, &watched, alone).map_err(trouble),
+        ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
     }
 }
 
@@ -97,23 +107,50 @@ fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode
             }
             continue;
         }
-        if let Some(status) = end_of(child)? {
-            return Ok(status);
+        match change_of(child)? {
+            Change::Ended(end) => return Ok(end.share()),
+            // A child that has stopped stops us, and goes on when we do.
+            Change::Stopped => {
+                raise(Signal::SIGSTOP)?;
+                let _ = kill(child, Signal::SIGCONT);
+            }
+            Change::Nothing => {}
         }
     }
 }
 
-/// The exit status, once there is one. A child that has stopped stops us, and goes on when we do.
-fn end_of(child: Pid) -> nix::Result<Option<ExitCode>> {
-    match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
-        WaitStatus::Exited(_, code) => Ok(Some(exit_code(code))),
-        WaitStatus::Signaled(_, signal, _) => Ok(Some(die_of(signal))),
-        WaitStatus::Stopped(..) => {
-            raise(Signal::SIGSTOP)?;
-            let _ = kill(child, Signal::SIGCONT);
-            Ok(None)
+/// What has become of the child.
+#[derive(Debug)]
+pub enum Change {
+    Nothing,
+    Stopped,
+    Ended(End),
+}
+
+/// How the child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Exited(i32),
+    Killed(Signal),
+}
+
+/// What SIGCHLD was about.
+pub fn change_of(child: Pid) -> nix::Result<Change> {
+    Ok(match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Exited(_, code) => Change::Ended(End::Exited(code)),
+        WaitStatus::Signaled(_, signal, _) => Change::Ended(End::Killed(signal)),
+        WaitStatus::Stopped(..) => Change::Stopped,
+        _ => Change::Nothing,
+    })
+}
+
+impl End {
+    /// Ends as the child did: of the same signal, or with the status that this gives back.
+    pub fn share(self) -> ExitCode {
+        match self {
+            End::Exited(code) => exit_code(code),
+            End::Killed(signal) => die_of(signal),
         }
-        _ => Ok(None),
     }
 }
 

@@ -63,6 +63,10 @@ pub struct Wanted {
     pub own_root: bool,
     /// Kill the program when we die.
     pub kill_child: bool,
+    /// A terminal of its own for the program.
+    pub pty: bool,
+    /// Descriptors of our caller that are meant for the program.
+    pub kept_descriptors: Vec<RawFd>,
     pub program: Vec<OsString>,
     /// Not in one TARGET, but in each of the containers that this fits.
     pub each: Option<Pattern>,
@@ -114,6 +118,8 @@ impl Wanted {
             may_fork: !cli.running.no_fork,
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
+            pty: cli.running.pty,
+            kept_descriptors: cli.running.keep_fd.clone(),
             program: cli.program.clone(),
             each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
@@ -147,6 +153,12 @@ impl Wanted {
             (Some(root), _) => *root == From::Target,
             (None, mounts) => mounts == Some(&From::Target),
         }
+    }
+
+    /// Whether the program may come to be where processes of the target can see it, or be one of the target's.
+    pub fn comes_near_target(&self) -> bool {
+        let [mounts, pids] = [Kind::Mnt, Kind::Pid].map(|kind| self.namespaces.contains_key(&kind));
+        mounts || pids || self.root.is_some()
     }
 
     fn follows(&self) -> bool {

@@ -4,7 +4,6 @@
 use std::ffi::c_int;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -197,11 +196,10 @@ pub fn default_action(signal: Signal) -> Result<()> {
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
-/// process with threads may not even allocate.
+/// process with threads may not even allocate. `/proc/self/task` is not asked: by now it may be a container's.
 pub fn fork_single_threaded() -> Result<ForkResult> {
-    // Its links are counted as a directory's: two, and one more for each thread (fs/proc/base.c, proc_task_getattr).
-    let links = std::fs::metadata("/proc/self/task").map_or(3, |tasks| tasks.nlink());
-    if links != 3 {
+    // This one flag does nothing but fail in a process with threads: unshare(2).
+    if nix::sched::unshare(CloneFlags::CLONE_THREAD) == Err(Errno::EINVAL) {
         return Err(Errno::EDEADLK);
     }
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
@@ -230,4 +228,43 @@ pub fn new_session_keyring() -> Result<()> {
     // SAFETY: a null name is allowed and means a keyring without one; nothing else is a pointer.
     let joined = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, no_name) };
     Errno::result(joined).map(drop)
+}
+
+/// Has exec(2) close every descriptor from `first` to `last`, whoever opened it.
+///
+/// Linux 5.11, [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html); ENOSYS or EINVAL before.
+pub fn close_range_on_exec(first: u32, last: u32) -> Result<()> {
+    // SAFETY: the call takes three integers; no descriptor is closed while somebody in this process owns it.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(done).map(drop)
+}
+
+/// Makes a mount that is in nobody's mount namespace, as [`open_tree_clone`] gives it, read-only.
+///
+/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html).
+pub fn mount_read_only(mount: BorrowedFd<'_>) -> Result<()> {
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct of the size that it
+    // is told; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Whether exec(2) closes the descriptor with this number, whoever opened it; EBADF when there is none.
+///
+/// F_GETFD of [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
+pub fn is_close_on_exec(fd: RawFd) -> Result<bool> {
+    // SAFETY: this command takes no argument and changes nothing.
+    let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC != 0)
 }

@@ -113,10 +113,12 @@ fn it_gets_no_descriptor_of_ours() {
     let lab = need!(Lab::new());
     let [web, db] = [with_the_labs_proc(&lab), lab.container("db", Options::default())];
     for (target, ways) in [(web.pid, ["-m", "-u"]), (db.pid, ["-m", "-p"])] {
-        let target = target.to_string();
-        // None but what the test itself may have been started with.
-        like_util_linux(&lab, &["-t", &target, ways[0], ways[1], "ls", "/proc/self/fd"]).ok();
+        let mut look = lab.tool("nsenter-rs");
+        look.args(["-t", &target.to_string(), ways[0], ways[1], "ls", "/proc/self/fd"]);
+        look.run().ok().stdout_is("0\n1\n2\n3\n");
     }
+    // Where it stays a program of the host, it also gets what the test itself may have been started with.
+    like_util_linux(&lab, &["-t", &web.pid.to_string(), "-n", "-u", "ls", "/proc/self/fd"]).ok();
 }
 
 #[test]

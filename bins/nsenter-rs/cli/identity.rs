@@ -20,7 +20,9 @@ pub struct Identity {
     pub setgid: Option<Id>,
 
     /// Keep our user and group IDs with --user
-    #[arg(long, action = ArgAction::SetTrue)]
+    ///
+    /// Without it the program becomes root of the user namespace.
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub preserve_credentials: bool,
 
     /// Keep capabilities with --user for a program that is not root's

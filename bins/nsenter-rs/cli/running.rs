@@ -1,6 +1,8 @@
 //! How the program is run, and watched.
 
-use clap::Args;
+use std::os::fd::RawFd;
+
+use clap::{Args, ValueHint, value_parser};
 
 /// How the program is run.
 #[derive(Debug, Args)]
@@ -31,4 +33,22 @@ pub struct Running {
     /// one object. The fields are below, under EACH and EXPLAIN.
     #[arg(long, requires = "shown", hide_short_help = true)]
     pub json: bool,
+    /// Give the program a terminal of its own
+    ///
+    /// A pseudo-terminal, with what is typed and shown passed on, in a session of its own: the program cannot push
+    /// keys into the terminal that we were started from, nor signal its processes. The size of the window is kept,
+    /// and raw mode taken back at the end; after SIGKILL it cannot be (`stty sane`). What goes through a terminal
+    /// is not unchanged: line feeds become CR LF, and standard error goes where standard output goes. Where standard
+    /// input is no terminal, its end becomes an end-of-file character, as in script(1).
+    #[arg(long, conflicts_with_all = ["no_fork", "each"])]
+    pub pty: bool,
+
+    /// Leave this open descriptor to the program
+    ///
+    /// With --mount, --pid, --all or --root the program inherits no descriptor but standard input, output and
+    /// error, so that nothing of the host which our caller had left open reaches the container. May be given more
+    /// than once.
+    #[arg(long, value_name = "FD", hide_short_help = true, value_hint = ValueHint::Other)]
+    #[arg(value_parser = value_parser!(RawFd).range(0..))]
+    pub keep_fd: Vec<RawFd>,
 }

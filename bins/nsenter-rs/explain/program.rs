@@ -61,7 +61,7 @@ pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
             Lookup::Unknown
         }
         Some(name) => in_tree(name),
-        None => match in_tree(&users_shell(environment.as_deref())) {
+        None => match in_tree(&users_shell(environment.as_deref(), plan.changes_root())) {
             Lookup::Missing(_) => in_tree(OsStr::new("/bin/sh")),
             found => found,
         },

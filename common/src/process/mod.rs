@@ -20,6 +20,9 @@ use crate::sys;
 /// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
 const PIDFS_MAGIC: FsType = FsType(0x5049_4446);
 
+/// exec(2) takes no more than 6 MiB of arguments and environment.
+const LARGEST: usize = 8 << 20;
+
 /// A process that cannot become another one under our feet.
 ///
 /// It holds the pidfd, and `/proc/PID` opened as a directory: the kernel ties such a directory to the
@@ -167,7 +170,8 @@ impl Process {
     /// The whole of a small file below `/proc/PID`.
     ///
     /// # Errors
-    /// `Gone`, or what open(2) and read(2) say.
+    /// `Gone`, or what open(2) and read(2) say; EFBIG for what is larger than anything that exec(2) accepts. A
+    /// process may say that all its memory is its environment (PR_SET_MM in prctl(2)).
     pub fn read(&self, file: &'static str) -> Result<Vec<u8>, ProcessError> {
         // Most files of /proc come whole in one read, and have no length that would tell. What is on the stack costs
         // no mapping of memory, which is half of the price of reading them.
@@ -176,6 +180,9 @@ impl Process {
         loop {
             match nix::unistd::read(&opened, &mut room) {
                 Ok(0) => return Ok(bytes),
+                Ok(length) if bytes.len() + length > LARGEST => {
+                    return Err(ProcessError::Proc { pid: self.pid, file, source: Errno::EFBIG.into() });
+                }
                 Ok(length) => bytes.extend_from_slice(&room[..length]),
                 Err(Errno::EINTR) => {}
                 Err(Errno::ESRCH) => return Err(ProcessError::Gone(self.pid)),

@@ -1,0 +1,96 @@
+//! A terminal of the program's own (`--pty`), so that it cannot reach the one that we were started from.
+//!
+//! Whoever has a terminal open can push keys into it (TIOCSTI), which the operator's shell reads when the program is
+//! over; and a program in the operator's session may signal whatever else runs there. With a pseudo-terminal of the
+//! host and a session around it there is nothing but our relay between the two.
+
+mod operator;
+mod relay;
+
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use common::failure::Failure;
+use nix::sys::signal::Signal;
+use nix::unistd::{Uid, fchown};
+use rustix::process::{ioctl_tiocsctty, setsid};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+use self::operator::Operator;
+use self::relay::Relay;
+use crate::supervise::{self, Leash};
+
+/// Both ends, opened from the host's devpts before anything is entered.
+#[derive(Debug)]
+pub struct Pty {
+    /// The end that we hold.
+    master: OwnedFd,
+    /// The end that is the program's terminal.
+    slave: OwnedFd,
+    operator: Operator,
+}
+
+impl Pty {
+    /// A terminal that behaves as the operator's does, and is as large.
+    pub fn open() -> Result<Self, Failure> {
+        let operator = Operator::here();
+        let open = || -> rustix::io::Result<Pty> {
+            let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+            let master = openpt(flags)?;
+            grantpt(&master)?;
+            unlockpt(&master)?;
+            let slave = match ioctl_tiocgptpeer(&master, flags) {
+                // Before Linux 4.13 it has to be found by its name.
+                Err(rustix::io::Errno::NOTTY | rustix::io::Errno::INVAL) => by_name(&master)?,
+                slave => slave?,
+            };
+            let mut modes = match operator.modes() {
+                Some(modes) => modes.clone(),
+                None => tcgetattr(&slave)?,
+            };
+            // What comes from a file is not to appear in the output: script(1) does the same.
+            modes.local_modes.set(LocalModes::ECHO, operator.modes().is_some());
+            tcsetattr(&slave, OptionalActions::Now, &modes)?;
+            rustix::io::ioctl_fionbio(&master, true)?;
+            operator.copy_size(&master);
+            Ok(Pty { master, slave, operator })
+        };
+        open().map_err(|errno| Failure::trouble("--pty: /dev/ptmx", errno))
+    }
+
+    /// Runs `start` in a child whose terminal this is, for `user` if that is somebody else than we are, and relays until it ends: as [`supervise::child`] otherwise.
+    pub fn child(
+        self,
+        user: Option<Uid>,
+        start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+    ) -> Result<ExitCode, Failure> {
+        let Pty { master, slave, operator } = self;
+        let theirs = slave.try_clone().map_err(|error| Failure::trouble("--pty", error))?;
+        let start = |leash: &Leash| {
+            take(&theirs, user).map_err(|errno| Failure::trouble("--pty", errno))?;
+            start(leash)
+        };
+        supervise::fork(&[Signal::SIGTSTP, Signal::SIGCONT], start, |child, watched| {
+            Relay::new(child, master, slave, operator).run(watched)
+        })
+    }
+}
+
+fn by_name(master: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    let name = ptsname(master, Vec::new())?;
+    let flags = nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_NOCTTY | nix::fcntl::OFlag::O_CLOEXEC;
+    let slave = nix::fcntl::open(name.as_c_str(), flags, nix::sys::stat::Mode::empty());
+    slave.map_err(|errno| rustix::io::Errno::from_raw_os_error(errno as i32))
+}
+
+/// Makes the slave the terminal of this process: of a session of its own, and its standard input, output and error.
+fn take(slave: &OwnedFd, user: Option<Uid>) -> rustix::io::Result<()> {
+    setsid()?;
+    ioctl_tiocsctty(slave)?;
+    // So that it can be opened again, as `echo >/dev/stderr` does. Where its user is not mapped it stays ours.
+    let _ = fchown(slave, user, None);
+    rustix::stdio::dup2_stdin(slave)?;
+    rustix::stdio::dup2_stdout(slave)?;
+    rustix::stdio::dup2_stderr(slave)
+}
