@@ -21,8 +21,12 @@ pub enum Step {
     Hold(Pid),
     /// Something that is opened while the host's files can be seen.
     Open(PathBuf),
+    /// Hard resource limits that are lower than the target's, while we may.
+    RaiseLimits,
     /// The supplementary groups, while we may.
     DropGroups,
+    /// The target's instead of ours, while we may.
+    TakeGroups,
     /// All at once, through the pidfd.
     JoinAll(Vec<Kind>),
     /// One; where it is refused and a user namespace comes next, again behind that.
@@ -49,6 +53,8 @@ pub enum Step {
     JoinGroup(Group),
     /// The label takes effect with exec.
     Label(Label),
+    /// That of the target, in its oom_score_adj.
+    OomScore,
     /// The bounding set becomes the target's.
     Bound,
     /// The IDs are the target's, of which --setuid and --setgid may be others.
@@ -61,7 +67,7 @@ pub enum Step {
     SetUid(Id),
     /// What is permitted stays so behind exec.
     KeepCapabilities,
-    /// The other capability sets, limits, and no_new_privs.
+    /// The other capability sets, a session keyring, limits, and no_new_privs.
     Limit {
         no_new_privs: bool,
     },
@@ -104,7 +110,12 @@ impl Plan {
             .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
             .collect();
 
-        steps.extend((self.gid.is_some() || self.confinement.is_some()).then_some(Step::DropGroups));
+        let confined = self.confinement.is_some();
+        steps.extend(confined.then_some(Step::RaiseLimits));
+        steps.extend(match self.gid {
+            Some(_) => Some(Step::DropGroups),
+            None => confined.then_some(Step::TakeGroups),
+        });
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
             From::Target => of(&From::Target, &format!("ns/{kind}")).display().to_string(),
             From::Named(other) => other.to_string(),
@@ -135,7 +146,7 @@ impl Plan {
         let groups = self.cgroups.iter().cloned().map(Step::JoinGroup);
         let mut steps: Vec<Step> = groups.chain(self.labels.iter().cloned().map(Step::Label)).collect();
         if confine.is_some() {
-            steps.extend([Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
+            steps.extend([Step::OomScore, Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
         } else {
             steps.extend(self.gid.map(Step::SetGid));
             steps.extend(self.uid.map(Step::SetUid));
@@ -177,7 +188,9 @@ impl fmt::Display for Step {
         match self {
             Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
             Step::Open(path) => write!(f, "open {}", path.display()),
+            Step::RaiseLimits => f.write_str("raise our hard resource limits to the target's, if we may"),
             Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
+            Step::TakeGroups => f.write_str("take on the target's supplementary groups, if we may"),
             Step::JoinAll(kinds) => {
                 let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
                 write!(f, "setns(pidfd, {}): all or none", flags.join(" | "))
@@ -199,6 +212,7 @@ impl fmt::Display for Step {
             Step::View(step) => step.fmt(f),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),
+            Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
             Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
             Step::Confine { uid, gid } => {
                 let id = |own: &Option<Id>, of| {
@@ -215,7 +229,10 @@ impl fmt::Display for Step {
             Step::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
             Step::Limit { no_new_privs } => {
                 let and = if *no_new_privs { ", and set no_new_privs" } else { "" };
-                write!(f, "take on the target's capabilities and resource limits{and}")
+                write!(
+                    f,
+                    "take on the target's capabilities, a new session keyring, its resource limits{and}"
+                )
             }
             Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
             Step::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),

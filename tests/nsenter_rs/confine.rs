@@ -116,7 +116,7 @@ fn without_the_targets_user_namespace_it_is_refused() {
     let lab = need!(lab_with_users());
     // Root inside, with all capabilities, which outside are worth nothing: outside they would be everything.
     let (_process, target) = process(&lab, "unshare --user --map-root-user --net");
-    for words in [&["-n"][..], &[], &["-n", "--user=/proc/self/ns/user"]] {
+    for words in [&["-n"][..], &[], &["-n", "--user=/proc/self/ns/user"], &["-U", "--user-parent"]] {
         let ran = enter(&lab, &target, &[words, &["echo", "ran"]].concat()).run();
         ran.fails_with(1)
             .stdout_is("")
