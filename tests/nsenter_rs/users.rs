@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::like_util_linux;
 use crate::support::container::Options;
 use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
+use crate::{like_newer_util_linux, like_util_linux};
 
 const IDS: &str = "id -u; id -g; id -G";
 const USER: [&str; 3] = ["--reuid=1000", "--regid=1000", "--clear-groups"];
@@ -63,8 +63,8 @@ fn ids_follow_the_target() {
         .start_with(Stdio::piped());
     let target = sleeper.first_line().unwrap();
     let ids = |options: &[&str]| {
-        let mut enter = lab.tool("nsenter-rs");
-        enter.args(["-t", &target]).args(options).args(["sh", "-c", IDS]).run().ok().stdout
+        let arguments = [&["-t", &target, "-n"], options, &["sh", "-c", IDS]].concat();
+        like_newer_util_linux(&lab, (2, 39), &arguments).ok().stdout
     };
     assert_eq!(ids(&["-S", "follow", "-G", "follow"]), "1000\n1000\n1000\n");
     assert_eq!(ids(&["-S", "follow", "-G", "7"]), "1000\n7\n7\n");

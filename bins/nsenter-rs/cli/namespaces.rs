@@ -15,10 +15,6 @@ pub struct Namespaces {
     /// All that are not ours already
     ///
     /// With another namespace option that has a FILE, that one comes from the FILE and all others from TARGET.
-    ///
-    /// Instead of a FILE there may be a namespace's ID behind a colon (--net=:4711, Linux 6.19), or its nsfs
-    /// handle of 32 hexadecimal digits (Linux 6.18); -v shows both. A FILE whose name begins with a colon is
-    /// written with ./ in front. Of several FILEs for one namespace the last one counts.
     #[arg(short, long)]
     pub all: bool,
 
