@@ -15,15 +15,8 @@ const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";
 
 /// A lab with an ordinary user, and our tool where that user finds it.
 fn lab_with_users() -> Result<Lab, Missing> {
-    let lab = Lab::with_users()?;
-    lab.user_namespace()?;
-    for observer in ["setpriv", "prlimit"] {
-        program(observer, "util-linux")?;
-    }
-    let copied = std::fs::copy(tools::tool("nsenter-rs"), lab.path("/run/nsenter-rs"));
-    assert!(copied.is_ok(), "{copied:?}");
-    lab.command("chmod").args(["755", "/run/nsenter-rs"]).run().ok();
-    Ok(lab)
+    program("prlimit", "util-linux")?;
+    crate::users::lab_with_users()
 }
 
 const PROCESS: &str = "read -r pid _ </proc/self/stat; echo $pid; read -r _";
