@@ -24,8 +24,12 @@ pub enum Step {
     Open(PathBuf),
     /// A pseudo-terminal for the program.
     OpenTerminal,
+    /// Hard resource limits that are lower than the target's, while we may.
+    RaiseLimits,
     /// The supplementary groups, while we may.
     DropGroups,
+    /// The target's instead of ours, while we may.
+    TakeGroups,
     /// Not to be looked into, with nothing open that our caller has left open but these.
     Guard(Vec<RawFd>),
     /// All at once, through the pidfd.
@@ -54,6 +58,8 @@ pub enum Step {
     JoinGroup(Group),
     /// The label takes effect with exec.
     Label(Label),
+    /// That of the target, in its oom_score_adj.
+    OomScore,
     /// The bounding set becomes the target's.
     Bound,
     /// The IDs are the target's, of which --setuid and --setgid may be others.
@@ -66,7 +72,7 @@ pub enum Step {
     SetUid(Id),
     /// What is permitted stays so behind exec.
     KeepCapabilities,
-    /// The other capability sets, limits, and no_new_privs.
+    /// The other capability sets, a session keyring, limits, and no_new_privs.
     Limit {
         no_new_privs: bool,
     },
@@ -110,7 +116,12 @@ impl Plan {
             .collect();
 
         steps.extend(self.pty.then_some(Step::OpenTerminal));
-        steps.extend((self.gid.is_some() || self.confinement.is_some()).then_some(Step::DropGroups));
+        let confined = self.confinement.is_some();
+        steps.extend(confined.then_some(Step::RaiseLimits));
+        steps.extend(match self.gid {
+            Some(_) => Some(Step::DropGroups),
+            None => confined.then_some(Step::TakeGroups),
+        });
         steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
             From::Target => of(&From::Target, &format!("ns/{kind}")).display().to_string(),
@@ -142,7 +153,7 @@ impl Plan {
         let groups = self.cgroups.iter().cloned().map(Step::JoinGroup);
         let mut steps: Vec<Step> = groups.chain(self.labels.iter().cloned().map(Step::Label)).collect();
         if confine.is_some() {
-            steps.extend([Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
+            steps.extend([Step::OomScore, Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
         } else {
             steps.extend(self.gid.map(Step::SetGid));
             steps.extend(self.uid.map(Step::SetUid));
@@ -190,7 +201,9 @@ impl fmt::Display for Step {
                 let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
                 if kept.is_empty() { Ok(()) } else { write!(f, ", but {}", kept.join(", ")) }
             }
+            Step::RaiseLimits => f.write_str("raise our hard resource limits to the target's, if we may"),
             Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
+            Step::TakeGroups => f.write_str("take on the target's supplementary groups, if we may"),
             Step::JoinAll(kinds) => {
                 let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
                 write!(f, "setns(pidfd, {}): all or none", flags.join(" | "))
@@ -212,6 +225,7 @@ impl fmt::Display for Step {
             Step::View(step) => step.fmt(f),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),
+            Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
             Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
             Step::Confine { uid, gid } => {
                 let id = |own: &Option<Id>, of| {
@@ -228,7 +242,10 @@ impl fmt::Display for Step {
             Step::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
             Step::Limit { no_new_privs } => {
                 let and = if *no_new_privs { ", and set no_new_privs" } else { "" };
-                write!(f, "take on the target's capabilities and resource limits{and}")
+                write!(
+                    f,
+                    "take on the target's capabilities, a new session keyring, its resource limits{and}"
+                )
             }
             Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
             Step::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),

@@ -15,15 +15,8 @@ const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";
 
 /// A lab with an ordinary user, and our tool where that user finds it.
 fn lab_with_users() -> Result<Lab, Missing> {
-    let lab = Lab::with_users()?;
-    lab.user_namespace()?;
-    for observer in ["setpriv", "prlimit"] {
-        program(observer, "util-linux")?;
-    }
-    let copied = std::fs::copy(tools::tool("nsenter-rs"), lab.path("/run/nsenter-rs"));
-    assert!(copied.is_ok(), "{copied:?}");
-    lab.command("chmod").args(["755", "/run/nsenter-rs"]).run().ok();
-    Ok(lab)
+    program("prlimit", "util-linux")?;
+    crate::users::lab_with_users()
 }
 
 const PROCESS: &str = "read -r pid _ </proc/self/stat; echo $pid; read -r _";
@@ -116,7 +109,7 @@ fn without_the_targets_user_namespace_it_is_refused() {
     let lab = need!(lab_with_users());
     // Root inside, with all capabilities, which outside are worth nothing: outside they would be everything.
     let (_process, target) = process(&lab, "unshare --user --map-root-user --net");
-    for words in [&["-n"][..], &[], &["-n", "--user=/proc/self/ns/user"]] {
+    for words in [&["-n"][..], &[], &["-n", "--user=/proc/self/ns/user"], &["-U", "--user-parent"]] {
         let ran = enter(&lab, &target, &[words, &["echo", "ran"]].concat()).run();
         ran.fails_with(1)
             .stdout_is("")
