@@ -107,7 +107,7 @@ fn telling(wanted: &Wanted, source: &Source) -> Result<Kind, Failure> {
 pub fn owner(namespace: &Namespace) -> Result<Namespace, Failure> {
     namespace.owner().map_err(|errno| match errno {
         Errno::EPERM => {
-            Failure::trouble(namespace, "what is above it is neither our user namespace nor below that")
+            Failure::trouble(namespace, "there is none above it, or none that is ours or below ours")
         }
         Errno::ENOTTY => {
             Failure::trouble(namespace, "this kernel does not tell who owns it (Linux 4.9 does)")

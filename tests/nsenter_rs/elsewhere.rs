@@ -287,7 +287,7 @@ fn what_is_above_our_own_user_namespace_stays_out_of_reach() {
     for options in [&["-U", "--user-parent"][..], &["--user-parent"]] {
         let ran =
             lab.tool("nsenter-rs").args(["-t", "1"]).args(options).args(["echo", "ran"]).run().fails_with(1);
-        ran.stdout_is("").stderr_has(&format!("{own}: what is above it is neither our user namespace"));
+        ran.stdout_is("").stderr_has(&format!("{own}: there is none above it, or none that is ours"));
     }
     let ran = lab.tool("nsenter-rs").args(["--user-parent", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("--user-parent: whose? No TARGET was given");
