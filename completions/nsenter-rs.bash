@@ -23,7 +23,7 @@ _nsenter__rs() {
 
     case "${cmd}" in
         nsenter__rs)
-            opts="-t -v -h -a -m -u -i -n -N -p -C -U -T -r -w -W -e -S -G -c -Z -F -V --target --engine-timeout --verbose --help --all --mount --uts --ipc --net --net-socket --pid --cgroup --user --user-parent --time --root --no-root --wd --wdns --env --inside --dns --sys --proc --setuid --setgid --preserve-credentials --keep-caps --join-cgroup --follow-context --confine --no-fork --no-kill-child --explain --json --version"
+            opts="-t -v -h -a -m -u -i -n -N -p -C -U -T -r -w -W -e -S -G -c -Z -F -j -V --target --engine-timeout --verbose --help --all --mount --uts --ipc --net --net-socket --pid --cgroup --user --user-parent --time --root --no-root --wd --wdns --env --inside --dns --sys --proc --setuid --setgid --preserve-credentials --keep-caps --join-cgroup --follow-context --confine --no-fork --no-kill-child --explain --json --each --jobs --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +186,27 @@ _nsenter__rs() {
                     return 0
                     ;;
                 -G)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --each)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -j)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -14,6 +14,8 @@ complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\
 complete -c nsenter-rs -s W -l wdns -d 'Working directory as it is seen inside' -r -F
 complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r -f
 complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r -f
+complete -c nsenter-rs -l each -d 'Run PROGRAM in each that PATTERN fits: \'web-*\' (quoted)' -r -f
+complete -c nsenter-rs -s j -l jobs -d 'With --each: this many at a time' -r -f
 complete -c nsenter-rs -s v -l verbose -d 'Say on stderr what was found, and how'
 complete -c nsenter-rs -s h -l help -d 'Print this help; the manual says more'
 complete -c nsenter-rs -s a -l all -d 'All that are not ours already'
@@ -32,5 +34,5 @@ complete -c nsenter-rs -l confine -d 'Be held to the container as TARGET is'
 complete -c nsenter-rs -s F -l no-fork -d 'Do not fork for --pid'
 complete -c nsenter-rs -l no-kill-child -d 'With --pid: let the program outlive us'
 complete -c nsenter-rs -l explain -d 'Say what it takes and what would be done; do nothing'
-complete -c nsenter-rs -l json -d 'With --explain: as a JSON object'
+complete -c nsenter-rs -l json -d 'With --each or --explain: as JSON'
 complete -c nsenter-rs -s V -l version -d 'Print version'

@@ -10,7 +10,7 @@ use nix::sys::stat::{FileStat, fstat, fstatat};
 use nix::unistd::{getegid, geteuid, getgroups, getresgid, getresuid};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::rules::{Actor, Bar, Facts, Ids, Made, Map, Over, Them, UserNs, Users, why_barred};
+use crate::rules::{Actor, Bar, Facts, Ids, Made, Map, Over, Them, UNSEEN, UserNs, Users, why_barred};
 
 impl Facts {
     /// The facts about joining some of `namespaces`, `joins_user` telling whether a user namespace is among those;
@@ -18,8 +18,8 @@ impl Facts {
     ///
     /// What cannot be read, because `/proc` is a container's by now, is as if it were not there.
     pub fn gather(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> Self {
-        let ours = namespace::own_identity(Kind::User).map_or(0, |identity| identity.inode);
-        let mut users = Users { ours: UserNs(ours), below: BTreeMap::new() };
+        let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+        let mut users = Users { ours, below: BTreeMap::new() };
         let over = namespaces.iter().map(|namespace| (namespace.kind(), over(namespace, &mut users)));
         let over: BTreeMap<Kind, Over> = over.collect();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -110,9 +110,13 @@ pub fn bar(process: &Process) -> Bar {
     }
     // What has ended by now is no longer barred by anything; the next look says so.
     let (Ok(status), Ok(stat)) = (process.status(), stat_of(process)) else { return Bar::Other };
-    let sets = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
+    let none = CapabilitySet::empty();
+    let (effective, permitted) =
+        capabilities(None).map_or((none, none), |sets| (sets.effective, sets.permitted));
+    let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+    let tracing = effective.contains(CapabilitySet::SYS_PTRACE).then_some(ours);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    let us = Them { uids: [uid; 3], gids: [gid; 3], permitted: sets, dumpable: None };
+    let us = Them { uids: [uid; 3], gids: [gid; 3], permitted, dumpable: None };
     let them = Them {
         uids: [status.ruid, status.euid, status.suid],
         gids: [status.rgid, status.egid, status.sgid],
@@ -120,7 +124,7 @@ pub fn bar(process: &Process) -> Bar {
         // Files below /proc/PID are its user's, and root's when it is not dumpable (proc(5)).
         dumpable: (status.euid != 0).then_some(stat.st_uid == status.euid),
     };
-    why_barred(&us, &them)
+    why_barred(&us, &them, tracing)
 }
 
 /// The owner of files like this one tells whether a process is dumpable; that of `/proc/PID` itself does not.

@@ -7,6 +7,7 @@ mod cgroup;
 mod cli;
 mod confine;
 mod credentials;
+mod each;
 mod elsewhere;
 mod explain;
 mod exposure;
@@ -33,6 +34,7 @@ use common::view::Resolver;
 use exposure::Exposure;
 use plan::Plan;
 use source::Source;
+use supervise::Leash;
 use wanted::Wanted;
 
 const TOOL: &str = "nsenter-rs";
@@ -51,11 +53,20 @@ fn main() -> ExitCode {
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
-    let source = Source::open(cli, &wanted)?;
-    if cli.running.explain {
-        return explain::explain(cli, &wanted, &source);
+    match &wanted.each {
+        Some(pattern) => {
+            each::run(cli, &wanted, pattern, |source, leash| enter(source, &wanted, cli, Some(leash)))
+        }
+        None => enter(Source::open(cli, &wanted)?, &wanted, cli, None),
     }
-    let plan = Plan::make(&wanted, &source.snapshot(&wanted)?);
+}
+
+/// The way in, the same for one TARGET and for each of many.
+fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> Result<ExitCode, Failure> {
+    if cli.running.explain {
+        return explain::explain(cli, wanted, &source);
+    }
+    let plan = Plan::make(wanted, &source.snapshot(wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
@@ -63,7 +74,7 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
         names(&plan, &source)?;
     }
     if cli.find.verbose && plan.comes_near_target() {
-        failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
+        failure::say(TOOL, Exposure::of(&source.standing(wanted)?));
     }
     for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
         failure::say(TOOL, note);
@@ -72,7 +83,7 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "note: TARGET's seccomp filter does not hold for the program");
     }
-    run::program(&wanted.program, &plan, &inside)
+    run::program(&wanted.program, &plan, &inside, leash)
 }
 
 /// Says what the namespaces of the plan can be named by, besides a file.

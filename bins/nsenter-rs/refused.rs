@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::facts;
 use crate::plan::Join;
 use crate::rules::{
-    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule,
+    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
 };
 use crate::run::FROM_THE_ROOT;
 
@@ -24,6 +24,11 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let seen: Vec<&Namespace> =
         namespaces.iter().chain(of_target.as_ref().filter(|_| !kinds.contains(&Kind::User))).collect();
     let facts = Facts::gather(&seen, process, kinds.contains(&Kind::User));
+    if errno == Errno::EPERM && facts.users.ours == UNSEEN {
+        let what =
+            "permission denied: it takes CAP_SYS_ADMIN over the user namespace that owns it, and over ours";
+        return Failure::trouble(names, what).hint("run it as root");
+    }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
     let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
     let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
@@ -71,8 +76,9 @@ fn without(needed: &Needed, facts: &Facts) -> String {
     let is_root = facts.us.euid == Some(0);
     let ours = facts.users.ours;
     match needed.power {
-        Power::OutOfReach => format!("run it outside of {ours}, which is where we are"),
+        Power::OutOfReach => outside(facts),
         _ if !is_root => "run it as root".to_owned(),
+        _ if ours == UNSEEN => format!("this root is without {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
             format!("this root is without {}, as in a container: run it on the host", needed.capability)
         }
@@ -80,8 +86,14 @@ fn without(needed: &Needed, facts: &Facts) -> String {
     }
 }
 
+fn outside(facts: &Facts) -> String {
+    format!("run it outside of {}, which is where we are", facts.users.ours)
+}
+
 fn looking_hint(bar: &Bar, facts: &Facts) -> String {
     match (bar, facts.us.euid == Some(0)) {
+        (Bar::SecurityModule, _) => "dmesg, or the audit log, may say which and why".to_owned(),
+        (Bar::Outside, _) => outside(facts),
         (_, true) => "this root is without CAP_SYS_PTRACE there: run it from one that has it".to_owned(),
         (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
             "run it as root, or as the user that owns the process".to_owned()
@@ -149,9 +161,12 @@ pub fn reading(process: &Process, error: ProcessError) -> Failure {
 fn barred(process: &Process) -> Failure {
     let facts = Facts::gather(&[], Some(process), false);
     let bar = facts::bar(process);
-    let what = format!(
-        "permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process, for {bar}"
-    );
+    let what = match bar {
+        Bar::SecurityModule => format!("permission denied: we have CAP_SYS_PTRACE, but {bar}"),
+        _ => format!(
+            "permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process, for {bar}"
+        ),
+    };
     Failure::trouble(process, what).hint(looking_hint(&bar, &facts))
 }
 

@@ -15,30 +15,34 @@ use nix::unistd::{User, getuid};
 use crate::TOOL;
 use crate::apply::Inside;
 use crate::plan::Plan;
-use crate::supervise;
+use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
-const CANNOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
+pub const CANNOT_RUN: u8 = 126;
+pub const NOT_FOUND: u8 = 127;
 
 /// What helps who misses a program that the host has.
 pub const FROM_THE_ROOT: &str = "programs come from the target's root; without -m, -a, -r from the host's";
 
-/// Runs `program`, or the user's shell when there is none, and gives its exit status.
-pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
-    if !plan.fork {
+/// Runs `program`, or the user's shell when there is none, and gives its exit status. A `leash` is what ties us to
+/// a parent of our own.
+pub fn program(
+    program: &[OsString],
+    plan: &Plan,
+    inside: &Inside,
+    leash: Option<&Leash>,
+) -> Result<ExitCode, Failure> {
+    let start = |leash: Option<&Leash>| {
         inside.look_around()?;
         inside.credentials.take_on()?;
-        return Ok(exec(program, plan, inside));
-    }
-    supervise::child(|leash| {
-        inside.look_around()?;
-        inside.credentials.take_on()?;
-        if plan.kill_child {
-            leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
-        }
+        leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
         Ok(exec(program, plan, inside))
-    })
+    };
+    if !plan.fork {
+        return start(leash);
+    }
+    leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
+    supervise::child(leash.is_none(), |leash| start(Some(leash)))
 }
 
 /// Becomes the program; what comes back is why not.

@@ -35,23 +35,35 @@ pub struct Source {
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
-        let namespaces = elsewhere::given(wanted)?;
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces, resolver: None };
+        let mut source = Source { target: cli.target.clone(), ..Source::files(wanted)? };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
         }
+        source.with_what_the_target_leads_to(wanted)
+    }
+
+    /// The same where the target is held already.
+    pub fn around(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
+        Source { process: Some(process), ..Source::files(wanted)? }.with_what_the_target_leads_to(wanted)
+    }
+
+    fn files(wanted: &Wanted) -> Result<Self, Failure> {
+        Ok(Source { target: None, process: None, namespaces: elsewhere::given(wanted)?, resolver: None })
+    }
+
+    fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
         // The user namespace comes last, because it may be the one that owns the others.
-        if let Some(netns) = elsewhere::of_socket(wanted, &source)? {
-            source.namespaces.insert(Kind::Net, netns);
+        if let Some(netns) = elsewhere::of_socket(wanted, &self)? {
+            self.namespaces.insert(Kind::Net, netns);
         }
-        if let Some(user) = elsewhere::above(wanted, &source)? {
-            source.namespaces.insert(Kind::User, user);
+        if let Some(user) = elsewhere::above(wanted, &self)? {
+            self.namespaces.insert(Kind::User, user);
         }
         if wanted.view.resolver {
             let net = wanted.namespaces.get(&Kind::Net);
-            source.resolver = Some(view::resolver(source.process.as_ref(), cli.target.as_ref(), net)?);
+            self.resolver = Some(view::resolver(self.process.as_ref(), self.target.as_ref(), net)?);
         }
-        Ok(source)
+        Ok(self)
     }
 
     fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {

@@ -29,10 +29,14 @@ const FORWARDED: [Signal; 7] = [
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
 ///
-/// In the child this returns what `start` returns.
-pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+/// In the child this returns what `start` returns. Without `alone` there is somebody who sends signals to our whole
+/// process group: then they are not for us to pass on, or the child would have each twice.
+pub fn child(
+    alone: bool,
+    start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
-    let parent = sys::pidfd_open(Pid::this()).map_err(trouble)?;
+    let leash = Leash::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
     sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
@@ -42,9 +46,9 @@ pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<
     match sys::fork_single_threaded().map_err(refused::forking)? {
         ForkResult::Child => {
             before.thread_set_mask().map_err(trouble)?;
-            start(&Leash { parent })
+            start(&leash)
         }
-        ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
+        ForkResult::Parent { child } => shadow(child, &watched, alone).map_err(trouble),
     }
 }
 
@@ -56,9 +60,19 @@ pub struct Leash {
 }
 
 impl Leash {
+    /// For children of this process.
+    pub fn of_this_process() -> Result<Self, Failure> {
+        let parent = sys::pidfd_open(Pid::this());
+        Ok(Leash { parent: parent.map_err(|errno| Failure::trouble("fork", errno.desc()))? })
+    }
+
     /// Ends this process when the parent has died, or dies later. setuid(2) and the like take this back, so
     /// it comes behind them.
-    pub fn put_on(&self) -> nix::Result<()> {
+    pub fn put_on(&self) -> Result<(), Failure> {
+        self.tie().map_err(|errno| Failure::trouble("parent", errno.desc()))
+    }
+
+    fn tie(&self) -> nix::Result<()> {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         // A parent that died before would send nothing. getppid(2) cannot tell: from inside another PID
         // namespace it is 0 all the time.
@@ -70,7 +84,7 @@ impl Leash {
     }
 }
 
-fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
+fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode> {
     let signals = SignalFd::new(watched)?;
     loop {
         let Some(received) = signals.read_signal()? else { continue };
@@ -78,7 +92,7 @@ fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
         if signal != Signal::SIGCHLD {
             // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
             // program too, for that is in our process group.
-            if received.ssi_code <= 0 {
+            if passes_on && received.ssi_code <= 0 {
                 let _ = kill(child, signal);
             }
             continue;
@@ -103,7 +117,8 @@ fn end_of(child: Pid) -> nix::Result<Option<ExitCode>> {
     }
 }
 
-fn die_of(signal: Signal) -> ExitCode {
+/// Ends this process by `signal`; what comes back, where that does not, is the status that says the same.
+pub fn die_of(signal: Signal) -> ExitCode {
     // The program has left a core file, if it was to leave one.
     let _ = prctl::set_dumpable(false);
     // Our own caller, or Rust's start-up code in the case of SIGPIPE, may have left it ignored.

@@ -24,34 +24,26 @@ pub fn wanted(cli: &Cli) -> Result<View, Failure> {
         sysfs: asked.sys || asked.inside,
         procfs: asked.proc || asked.inside,
     };
-    let Some(option) = name(cli) else { return Ok(view) };
-    let (all, mount) = (cli.namespaces.all, cli.namespaces.mount.is_some());
-    if all || mount || cli.place.root.is_some() {
-        let given = if all {
-            "-a"
-        } else if mount {
-            "-m"
-        } else {
-            "-r"
-        };
+    let options =
+        [(asked.inside, "--inside"), (asked.dns, "--dns"), (asked.sys, "--sys"), (asked.proc, "--proc")];
+    let Some(option) = first(options) else { return Ok(view) };
+    let (all, mount, root) = (cli.namespaces.all, cli.namespaces.mount.is_some(), cli.place.root.is_some());
+    if let Some(given) = first([(all, "-a"), (mount, "-m"), (root, "-r")]) {
         let what = format!("not with {given}: the program finds the container's own files then");
-        let hint = format!(
-            "for programs of the host with the inside view: -n -p -u -i -C {option}, without {given}"
-        );
+        let instead = if all { "with -n -p -u -i -C in its place" } else { "without it" };
+        let hint = format!("{instead}, a program of the host has the inside view");
         return Err(Failure::trouble(option, what).hint(hint));
     }
     if view.procfs && cli.running.no_fork {
+        let option = if asked.proc { "--proc" } else { option };
         return Err(Failure::trouble(option, "not with --no-fork: only a child is in the PID namespace"));
     }
     Ok(view)
 }
 
-/// The option to name in messages.
-fn name(cli: &Cli) -> Option<&'static str> {
-    let asked = &cli.inside;
-    let options =
-        [(asked.inside, "--inside"), (asked.dns, "--dns"), (asked.sys, "--sys"), (asked.proc, "--proc")];
-    options.into_iter().find_map(|(asked, name)| asked.then_some(name))
+/// The first one that was given.
+fn first<const N: usize>(options: [(bool, &'static str); N]) -> Option<&'static str> {
+    options.into_iter().find_map(|(given, name)| given.then_some(name))
 }
 
 /// The namespaces that are of no use without the view, nor the view without them.
@@ -102,13 +94,8 @@ pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMo
     }
     if view.sysfs {
         for lost in mounts.show_sysfs()? {
-            say(
-                TOOL,
-                format_args!(
-                    "{}: is not mounted in this view: the new /sys has no such place",
-                    lost.display()
-                ),
-            );
+            let what = "is not mounted in this view: the new /sys has no such place";
+            say(TOOL, format_args!("{}: {what}", lost.display()));
         }
     }
     Ok(Some(mounts))
@@ -146,7 +133,7 @@ mod tests {
             let failure = wanted(&cli(&format!("-t 1 {given} --dns"))).unwrap_err();
             let message = failure.message.unwrap();
             assert!(message.contains(&format!("not with {}", &given[..2])), "{message}");
-            assert!(failure.hint.unwrap().contains("--dns"));
+            assert_eq!(failure.hint.unwrap().starts_with("with -n "), given == "-a");
         }
         assert!(wanted(&cli("-t 1 -F --proc")).is_err());
         assert!(wanted(&cli("-t 1 -F --dns --sys")).is_ok());

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::output::quotable;
 use common::view::View;
 
 use crate::cli::{Cli, Given, Id};
+use crate::each::Pattern;
 use crate::view;
 
 /// Where something is taken from.
@@ -62,6 +64,8 @@ pub struct Wanted {
     /// Kill the program when we die.
     pub kill_child: bool,
     pub program: Vec<OsString>,
+    /// Not in one TARGET, but in each of the containers that this fits.
+    pub each: Option<Pattern>,
 }
 
 impl Wanted {
@@ -111,10 +115,15 @@ impl Wanted {
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
             program: cli.program.clone(),
+            each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
-        match (cli.target.is_some(), wanted.needs_target()) {
-            (false, Some(what)) => {
+        match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
+            (false, false, Some(what)) => {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
+            }
+            (_, true, None) => {
+                Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
+                    .hint("-n, or -a"))
             }
             _ => Ok(wanted),
         }
@@ -143,8 +152,14 @@ impl Wanted {
 
     /// The first thing that only a target can give.
     fn needs_target(&self) -> Option<&'static str> {
+        let other = || self.taken_from_process().find_map(|(taken, what)| taken.then_some(what));
+        self.namespaces.values().find_map(From::of_target).or_else(other)
+    }
+
+    /// What is taken from the target's process beside its namespaces, and whether it is.
+    fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
-        let others = [
+        [
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
@@ -152,9 +167,20 @@ impl Wanted {
             (self.join_cgroup, "--join-cgroup"),
             (self.follow_context, "--follow-context"),
             (self.follows(), "follow"),
-        ];
-        let other = || others.into_iter().find_map(|(needed, what)| needed.then_some(what));
-        self.namespaces.values().find_map(From::of_target).or_else(other)
+        ]
+        .into_iter()
+    }
+
+    /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
+    pub fn differs_by_namespaces_alone(&self) -> bool {
+        let plain = |from: &From<Other>| matches!(from, From::Target | From::Named(Other::Given(_)));
+        let others = self.view.resolver || self.taken_from_process().any(|(taken, _)| taken);
+        !others && self.namespaces.values().all(plain)
+    }
+
+    /// The namespaces that come from the target.
+    pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
+        self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
     }
 }
 
@@ -198,6 +224,10 @@ fn above(user: Option<&From<Other>>, alone: bool) -> Other {
 
 fn from(path: &Option<PathBuf>) -> From {
     path.clone().map_or(From::Target, From::Named)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Failure> {
+    text.parse().map_err(|error| Failure::trouble(format_args!("--each {}", quotable(text)), error))
 }
 
 #[cfg(test)]

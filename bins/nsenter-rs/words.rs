@@ -14,10 +14,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Short options that may have a FILE or a DIR.
 const MAY_HAVE: &[u8] = b"muinpCUTrw";
 /// Short options that must have a value: the rest of the word or, when there is none, the next one.
-const MUST_HAVE: &[u8] = b"tNSGW";
+const MUST_HAVE: &[u8] = b"tNSGWj";
 /// Long options that must have one.
 const LONG_MUST_HAVE: &[&str] =
-    &["--target", "--net-socket", "--setuid", "--setgid", "--wdns", "--engine-timeout"];
+    &["--target", "--net-socket", "--setuid", "--setgid", "--wdns", "--engine-timeout", "--each", "--jobs"];
 /// Every long option of util-linux 2.42.
 const OF_UTIL_LINUX: [&str; 25] = [
     "--all",

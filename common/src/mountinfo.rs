@@ -14,8 +14,6 @@ pub struct Mount<'a> {
     pub parent: u64,
     root: &'a [u8],
     mount_point: &'a [u8],
-    /// Of this mount, and not of the file system.
-    options: &'a [u8],
     /// Which file system: `nsfs`, `cgroup2`.
     pub file_system: &'a [u8],
     /// Of the file system, and in cgroup v1 its controllers.
@@ -29,13 +27,13 @@ pub fn mounts(mountinfo: &[u8]) -> impl Iterator<Item = Mount<'_>> {
 
 impl<'a> Mount<'a> {
     fn parse(line: &'a [u8]) -> Option<Self> {
-        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
         let mut fields = line.split(|byte| *byte == b' ');
         let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
-        let (root, mount_point, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
+        let (root, mount_point) = (fields.nth(1)?, fields.next()?);
         let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
         let (file_system, super_options) = (fields.next()?, fields.nth(1).unwrap_or_default());
-        Some(Mount { id, parent, root, mount_point, options, file_system, super_options })
+        Some(Mount { id, parent, root, mount_point, file_system, super_options })
     }
 
     /// What of the file system is mounted.
@@ -47,20 +45,6 @@ impl<'a> Mount<'a> {
     pub fn path(&self) -> PathBuf {
         PathBuf::from(OsString::from_vec(unescaped(self.mount_point)))
     }
-
-    /// Whether it has the option: `nosuid`, `noatime`.
-    pub fn has(&self, option: &str) -> bool {
-        list_has(self.options, option)
-    }
-
-    /// Whether nothing can be written through it.
-    pub fn is_read_only(&self) -> bool {
-        self.has("ro") || list_has(self.super_options, "ro")
-    }
-}
-
-fn list_has(options: &[u8], option: &str) -> bool {
-    options.split(|byte| *byte == b',').any(|one| one == option.as_bytes())
 }
 
 /// The kernel writes space, tab, line feed and backslash as three octal digits.
@@ -88,21 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_where_it_is_mounted_and_how() {
+    fn a_line_says_what_is_mounted_where() {
         let line = br"36 25 0:4 / /sys/a\040b\134c\9 ro,nosuid shared:12 master:3 - sysfs my\040sys rw,x";
         let mount = mounts(line).next().unwrap();
         assert_eq!((mount.id, mount.parent, mount.root().to_str().unwrap()), (36, 25, "/"));
         assert_eq!(mount.path().to_str().unwrap(), r"/sys/a b\c\9");
         assert_eq!(mount.file_system, b"sysfs");
-        assert!(mount.has("ro") && mount.has("nosuid") && !mount.has("rw") && !mount.has("no"));
-    }
-
-    #[test]
-    fn the_mount_or_its_file_system_may_be_read_only() {
-        let is = |line: &[u8]| mounts(line).next().unwrap().is_read_only();
-        assert!(is(b"1 2 0:4 / /sys ro - sysfs sysfs rw"));
-        assert!(is(b"1 2 0:4 / /sys rw - sysfs sysfs ro,seclabel"));
-        assert!(!is(b"1 2 0:4 / /sys rw - sysfs sysfs rw"));
     }
 
     proptest! {

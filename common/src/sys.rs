@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -198,8 +199,9 @@ pub fn default_action(signal: Signal) -> Result<()> {
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
 /// process with threads may not even allocate.
 pub fn fork_single_threaded() -> Result<ForkResult> {
-    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads != 1 {
+    // Its links are counted as a directory's: two, and one more for each thread (fs/proc/base.c, proc_task_getattr).
+    let links = std::fs::metadata("/proc/self/task").map_or(3, |tasks| tasks.nlink());
+    if links != 3 {
         return Err(Errno::EDEADLK);
     }
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.

@@ -5,10 +5,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../engines/hand.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "its other half is for cpid, and clippy knows tests by their attribute"
+)]
+mod hand;
+
 mod compatibility;
 mod docker;
+mod each;
 mod elsewhere;
 mod explain;
+mod inside;
 mod namespaces;
 mod program;
 mod side_by_side;

@@ -1,5 +1,6 @@
 //! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+mod each;
 mod identity;
 mod namespaces;
 mod place;
@@ -12,11 +13,12 @@ use clap::{Arg, ArgAction, Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
+pub use each::Each;
 pub use identity::{Id, Identity};
 pub use namespaces::{Given, Namespaces};
 pub use place::Place;
 pub use running::Running;
-pub use view::Inside;
+pub use view::InsideView;
 
 /// Run a program of the host in the namespaces of a container or process
 #[derive(Debug, Parser)]
@@ -46,13 +48,16 @@ pub struct Cli {
     pub place: Place,
 
     #[command(flatten)]
-    pub inside: Inside,
+    pub inside: InsideView,
 
     #[command(flatten)]
     pub identity: Identity,
 
     #[command(flatten)]
     pub running: Running,
+
+    #[command(flatten)]
+    pub each: Each,
 }
 
 /// As for getopt(3), an option that is given twice is no error. But two TARGETs are: one of them is a mistake,

@@ -22,12 +22,13 @@ pub struct Running {
     ///
     /// For each kind of namespace ours, TARGET's and who owns that; then every rule of the kernel that applies,
     /// and whether it holds; then the steps in their order. Exit status 1 where a rule does not hold.
-    #[arg(long)]
+    #[arg(long, group = "shown", conflicts_with = "each")]
     pub explain: bool,
 
-    /// With --explain: as a JSON object
+    /// With --each or --explain: as JSON
     ///
-    /// The fields are below, under EXPLAIN.
-    #[arg(long, requires = "explain", hide_short_help = true)]
+    /// With --each an object for each line of a run, and one for its end, all on standard output; with --explain
+    /// one object. The fields are below, under EACH and EXPLAIN.
+    #[arg(long, requires = "shown", hide_short_help = true)]
     pub json: bool,
 }

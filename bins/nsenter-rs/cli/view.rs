@@ -5,7 +5,7 @@ use clap::Args;
 /// The inside view, without the container's mount namespace.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What the program finds")]
-pub struct Inside {
+pub struct InsideView {
     /// TARGET's names, /sys and /proc for a program of the host
     ///
     /// --dns, --sys and --proc together.

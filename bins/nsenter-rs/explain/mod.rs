@@ -102,7 +102,12 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
             source.named(kind).or(of_target.map(|(_, namespace)| namespace))
         })
         .collect();
-    let facts = Facts::gather(&namespaces, process, wanted.namespaces.contains_key(&Kind::User));
+    // One that is ours already is left out, and then the numbers of IDs are ours too.
+    let users = namespaces.iter().find(|namespace| namespace.kind() == Kind::User);
+    let is_another =
+        users.is_some_and(|user| namespace::own_identity(Kind::User).ok() != Some(user.identity()));
+    let joins_user = is_another && wanted.namespaces.contains_key(&Kind::User);
+    let facts = Facts::gather(&namespaces, process, joins_user);
     let rows = Kind::ALL.map(|kind| {
         let theirs = namespaces.iter().find(|namespace| namespace.kind() == kind);
         row(kind, theirs.copied(), wanted, &facts)
@@ -124,36 +129,31 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
         .into_iter()
         .collect();
     // Whoever may not look gets no further: there is nothing to plan with.
+    let mut joined = Vec::new();
     if !needs_process || seen.bar.is_none() {
-        plan(wanted, source, &facts, &mut checks, &mut explanation)?;
+        joined = plan(wanted, source, &facts, &mut checks, &mut explanation)?;
     }
     let failing = checks.iter().find(|check| check.met == Met::No);
     explanation.permitted = failing.is_none();
-    let kinds: Vec<Kind> = wanted.namespaces.keys().copied().collect();
-    explanation.hint = failing.and_then(|check| refused::hint(check, &kinds, &facts));
+    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
     explanation.rules = checks.iter().map(|check| Line::of(check, &facts)).collect();
     Ok(explanation)
 }
 
-/// The part that takes a plan: the rules for its steps, the steps, and who could reach the program.
+/// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
+/// that would be joined.
 fn plan(
     wanted: &Wanted,
     source: &Source,
     facts: &Facts,
     checks: &mut Vec<Check>,
     explanation: &mut Explanation,
-) -> Result<(), Failure> {
+) -> Result<Vec<Kind>, Failure> {
     let plan = Plan::make(wanted, &source.snapshot(wanted)?);
     if let Some(note) = plan.note {
         failure::say(TOOL, note);
     }
-    let mut facts = facts.clone();
-    // One that is ours already is left out, and then the numbers are ours too.
-    let joins_user = plan.join.kinds().contains(&Kind::User);
-    if !joins_user && wanted.namespaces.contains_key(&Kind::User) {
-        facts.ids = Facts::gather(&[], source.process().ok(), false).ids;
-    }
-    checks.extend(rules::judge(&plan, &facts));
+    checks.extend(rules::judge(&plan, facts));
     let found = program::look_up(wanted, &plan, source);
     let name = wanted.program.first().map_or("a shell".into(), |name| name.to_string_lossy());
     let missing = match &found {
@@ -163,16 +163,17 @@ fn plan(
     };
     let (name, elsewhere) = (name.into_owned(), plan.changes_root());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
-    checks.extend(program.map(|rule| Check::new(rule, &facts)));
+    checks.extend(program.map(|rule| Check::new(rule, facts)));
     let pid = source.process().ok().map(Process::pid);
     let target = explanation.target.as_deref().unwrap_or_default();
     let steps = plan.steps(wanted, target, pid, found.file());
     explanation.steps = steps.iter().map(ToString::to_string).collect();
-    if plan.comes_near_target() && source.process().is_ok() {
-        let exposure = Exposure::of(&source.standing(wanted)?);
+    // Where the files are of others, there may be no process, or none that we may look at.
+    if let (true, Ok(standing)) = (plan.comes_near_target(), source.standing(wanted)) {
+        let exposure = Exposure::of(&standing);
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
-    Ok(())
+    Ok(plan.join.kinds().to_vec())
 }
 
 /// Opens all of the process's namespaces that we may look at.

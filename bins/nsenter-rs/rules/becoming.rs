@@ -84,6 +84,9 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
     };
     if let Some(gid) = number(plan.gid, |(_, gid)| gid) {
         rules.push(mapped("group ID", gid, &ids.gid_map));
+        if ids.has_groups && ids.setgroups_denied {
+            rules.push(Rule::GroupsStay(here));
+        }
         if !ids.gids.contains(&gid) || (ids.has_groups && !ids.setgroups_denied) {
             rules.push(needs(Capability::SetGid));
         }
@@ -102,17 +105,25 @@ mod tests {
     use clap::Parser;
     use rustix::thread::CapabilitySet;
 
-    use super::super::{Met, judge, world};
+    use super::super::{Check, Met, judge, world};
     use super::*;
     use crate::cli::Cli;
     use crate::plan::Snapshot;
     use crate::wanted::Wanted;
 
-    /// What is refused to `facts` of `line`, in a world where nothing is to be joined.
-    fn refused(line: &str, facts: &Facts) -> Vec<String> {
+    /// The rules for `line`, in a world where nothing is to be joined.
+    fn checks(line: &str, facts: &Facts) -> Vec<Check> {
         let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-        let plan = Plan::make(&Wanted::new(&cli).unwrap(), &Snapshot::default());
-        let failing = judge(&plan, facts).into_iter().filter(|check| check.met == Met::No);
+        judge(&Plan::make(&Wanted::new(&cli).unwrap(), &Snapshot::default()), facts)
+    }
+
+    fn asked(line: &str, facts: &Facts) -> Vec<String> {
+        checks(line, facts).iter().map(|check| check.asks(facts)).collect()
+    }
+
+    /// Those that are not met.
+    fn refused(line: &str, facts: &Facts) -> Vec<String> {
+        let failing = checks(line, facts).into_iter().filter(|check| check.met == Met::No);
         failing.map(|check| check.asks(facts)).collect()
     }
 
@@ -149,6 +160,7 @@ mod tests {
         );
         in_groups.ids.setgroups_denied = true;
         assert_eq!(refused("-G 1000", &in_groups), [""; 0]);
+        assert!(asked("-G 1000", &in_groups).iter().any(|rule| rule.contains("setgroups(2) is denied")));
     }
 
     #[test]

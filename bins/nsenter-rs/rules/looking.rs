@@ -4,6 +4,8 @@ use std::fmt;
 
 use rustix::thread::CapabilitySet;
 
+use super::{OF_THE_MACHINE, UserNs};
+
 /// What the rule asks about somebody: IDs and capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Them {
@@ -28,12 +30,23 @@ pub enum Bar {
     NotDumpable,
     /// It has capabilities that we have not.
     Stronger(CapabilitySet),
+    /// It is in a user namespace that is neither ours nor below ours: CAP_SYS_PTRACE in ours counts for nothing there.
+    Outside,
+    /// All that the rule asks for is there.
+    SecurityModule,
     /// Its user namespace is another one, or a security module says no.
     Other,
 }
 
-/// Why we may not look, once it is known that we may not.
-pub fn why_barred(us: &Them, them: &Them) -> Bar {
+/// Why we may not look, once it is known that we may not. `tracing` is our user namespace, if we have CAP_SYS_PTRACE
+/// over it: with that all others would not matter.
+pub fn why_barred(us: &Them, them: &Them, tracing: Option<UserNs>) -> Bar {
+    match tracing {
+        // There is no user namespace that is not below it.
+        Some(OF_THE_MACHINE) => return Bar::SecurityModule,
+        Some(_) => return Bar::Outside,
+        None => {}
+    }
     let other = |ours: &[u32; 3], theirs: &[u32; 3]| theirs.iter().copied().find(|id| *id != ours[0]);
     let stronger = them.permitted - us.permitted;
     match (other(&us.uids, &them.uids), other(&us.gids, &them.gids)) {
@@ -53,6 +66,8 @@ impl fmt::Display for Bar {
             Bar::OtherGroup { theirs, ours } => write!(f, "it is of gid {theirs}, and we are gid {ours}"),
             Bar::NotDumpable => f.write_str("it is not dumpable, as after a change of its IDs"),
             Bar::Stronger(missing) => write!(f, "it has what we have not: {}", names(*missing)),
+            Bar::Outside => f.write_str("it is in a user namespace that is not below ours"),
+            Bar::SecurityModule => f.write_str("a security module (SELinux, AppArmor, Landlock) forbids it"),
             Bar::Other => f.write_str("it is in another user namespace, or a security module forbids it"),
         }
     }
@@ -80,6 +95,7 @@ mod tests {
     fn the_first_difference_is_the_reason() {
         let none = CapabilitySet::empty();
         let us = of(1000, none);
+        let why_barred = |us: &Them, them: &Them| why_barred(us, them, None);
         assert_eq!(why_barred(&us, &of(0, CapabilitySet::all())), Bar::OtherUser { theirs: 0, ours: 1000 });
         // A program that was started through a set-user-ID file has one of three.
         let saved = Them { uids: [1000, 1000, 0], ..us.clone() };
@@ -90,6 +106,13 @@ mod tests {
         let strong = of(1000, CapabilitySet::CHOWN);
         assert_eq!(why_barred(&us, &strong), Bar::Stronger(CapabilitySet::CHOWN));
         assert_eq!(why_barred(&us, &us), Bar::Other);
+    }
+
+    #[test]
+    fn with_sys_ptrace_only_what_is_outside_is_barred() {
+        let (us, them) = (of(0, CapabilitySet::SYS_PTRACE), of(1000, CapabilitySet::all()));
+        assert_eq!(why_barred(&us, &them, Some(UserNs(7))), Bar::Outside);
+        assert_eq!(why_barred(&us, &them, Some(OF_THE_MACHINE)), Bar::SecurityModule);
     }
 
     #[test]

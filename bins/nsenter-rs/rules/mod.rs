@@ -6,20 +6,19 @@
 mod becoming;
 mod joining;
 mod looking;
+mod said;
 mod users;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use common::namespace::Kind;
-use common::output::one_line;
 use rustix::thread::CapabilitySet;
 
 use crate::plan::{Join, Plan};
 
 pub use becoming::{Ids, Map};
 pub use looking::{Bar, Them, why_barred};
-pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UserNs, Users};
+pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UNSEEN, UserNs, Users};
 
 /// The world as the rules see it: who we are, what is to be joined, and the user namespaces around that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +51,9 @@ pub enum Rule {
         user: Over,
         mapped: bool,
     },
+    /// Supplementary groups are dropped; where user_namespaces(7) has setgroups(2) denied, they stay, for the root
+    /// of that namespace has them too.
+    GroupsStay(Over),
     /// ptrace(2) lets us look at the process, or why not.
     Look {
         pid: i32,
@@ -170,84 +172,6 @@ impl Rule {
             (this, other) => this == other,
         }
     }
-
-    fn verdict(&self, facts: &Facts) -> (Met, String) {
-        let is = |met: bool, yes: &str, no: &str| match met {
-            true => (Met::Yes, yes.to_owned()),
-            false => (Met::No, no.to_owned()),
-        };
-        match self {
-            Rule::Capability(needed) => {
-                let met = if needed.power.is_enough() { Met::Yes } else { Met::No };
-                (met, needed.why(facts))
-            }
-            Rule::Below => is(
-                facts.pid_is_below != Some(false),
-                "it is",
-                "it is not; nobody can get out of the PID namespace he is in",
-            ),
-            Rule::OneThread(threads) => is(*threads == 1, "it has", "it has more"),
-            Rule::Mapped { mapped, .. } => is(*mapped, "it has", "it has none"),
-            Rule::Look { bar, .. } => match bar {
-                None => (Met::Yes, "it does".to_owned()),
-                Some(bar) => {
-                    let lifted = "CAP_SYS_PTRACE over its user namespace would do";
-                    (Met::No, format!("{bar}; {lifted}"))
-                }
-            },
-            Rule::Program { missing: None, .. } => (Met::Yes, "it is there".to_owned()),
-            Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
-            Rule::NoFilter => (Met::Unknown, "it cannot be asked without trying".to_owned()),
-        }
-    }
-
-    fn asks(&self, facts: &Facts) -> String {
-        match self {
-            Rule::Capability(needed) => needed.describe(facts),
-            Rule::Below => "its PID namespace was made inside ours".to_owned(),
-            Rule::OneThread(_) => "nsenter-rs has one thread".to_owned(),
-            Rule::Mapped { what, id, user, .. } => {
-                format!("{what} {id} has a number in {}", facts.users.describe(*user))
-            }
-            Rule::Look { pid, .. } => format!("ptrace(2) lets us read /proc/{pid}"),
-            Rule::Program { name, elsewhere, .. } => {
-                let place = if *elsewhere { "in the root that the program gets" } else { "on the host" };
-                format!("{} {place}", one_line(name))
-            }
-            Rule::NoFilter => "our seccomp filter lets it pass".to_owned(),
-        }
-    }
-}
-
-impl Needed {
-    /// The capability, over what, and why that.
-    pub fn describe(&self, facts: &Facts) -> String {
-        let owned: Vec<&str> = self.owned().map(Kind::as_str).collect();
-        let owns = (!owned.is_empty()).then(|| format!("owns {}", owned.join(", ")));
-        let says = |reason, words: &str| self.reasons.contains(&reason).then(|| words.to_owned());
-        let whys =
-            [owns, says(Reason::Joined, "is joined"), says(Reason::ProgramInside, "will hold the program")];
-        let whys: Vec<String> = whys.into_iter().flatten().collect();
-        let over = facts.users.describe(self.over);
-        format!("{} over {over}, which {}", self.capability, whys.join(" and "))
-    }
-
-    fn owned(&self) -> impl Iterator<Item = Kind> {
-        self.reasons.iter().filter_map(|reason| match reason {
-            Reason::Owns(kind) => Some(*kind),
-            _ => None,
-        })
-    }
-
-    fn why(&self, facts: &Facts) -> String {
-        let who = facts.us.euid.map_or("without a uid here".to_owned(), |euid| format!("uid {euid}"));
-        match self.power {
-            Power::Effective => "we have it".to_owned(),
-            Power::Owner => format!("we own it ({who})"),
-            Power::Lacking => format!("we lack it ({who})"),
-            Power::OutOfReach => "what we have counts for nothing there".to_owned(),
-        }
-    }
 }
 
 impl Capability {
@@ -259,18 +183,6 @@ impl Capability {
             Capability::SetGid => CapabilitySet::SETGID,
             Capability::SetPcap => CapabilitySet::SETPCAP,
         }
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Capability::SysAdmin => "CAP_SYS_ADMIN",
-            Capability::SysChroot => "CAP_SYS_CHROOT",
-            Capability::SetUid => "CAP_SETUID",
-            Capability::SetGid => "CAP_SETGID",
-            Capability::SetPcap => "CAP_SETPCAP",
-        })
     }
 }
 

@@ -13,6 +13,9 @@ pub struct UserNs(pub u64);
 /// The one that the kernel starts with: PROC_USER_INIT_INO in linux/proc_ns.h.
 pub const OF_THE_MACHINE: UserNs = UserNs(0xEFFF_FFFD);
 
+/// Our own, where a container's `/proc` does not show us.
+pub const UNSEEN: UserNs = UserNs(0);
+
 /// Whose and where a user namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
@@ -99,8 +102,7 @@ impl Users {
     /// The namespace, and whose it is.
     pub fn describe(&self, over: Over) -> String {
         match over {
-            // A container's /proc may not show us.
-            Over::Known(UserNs(0)) => "the user namespace that we are in".to_owned(),
+            Over::Known(UNSEEN) => "the user namespace that we are in".to_owned(),
             Over::Known(user) if user == self.ours => format!("{user} (ours)"),
             Over::Known(user) => match self.below.get(&user) {
                 Some(made) => format!("{user} (of uid {})", made.by),

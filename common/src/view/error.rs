@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::unistd::Pid;
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Status};
@@ -13,9 +14,14 @@ use crate::target::LinkName;
 /// Why a program cannot be shown what the target sees.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
-    /// The target's root is out of reach.
+    /// The target has ended.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// ptrace(2)'s access rules keep us from the target's root.
+    #[error(
+        "PID {0}: its files: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process"
+    )]
+    OutOfReach(Pid),
     /// What stands where the target's file should be is nothing to read.
     #[error("{}: {what}", file.display())]
     NoFile {
@@ -67,6 +73,7 @@ impl From<ViewError> for Failure {
         let failure = Failure::said(Status::Trouble, &error);
         match error {
             ViewError::Process(error) => error.into(),
+            ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
             ViewError::NoPlace(file) => failure.hint(format_args!("ls -l {file}; touch {file}")),
             ViewError::NoConfiguration(name) => failure
                 .hint(format_args!("write /etc/netns/{name}/resolv.conf, or name a process that is in it")),

@@ -97,3 +97,66 @@ impl Directory {
         certain.unwrap_or(Err(Errno::EAGAIN))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use nix::fcntl::open;
+
+    use super::*;
+
+    /// What is read as `file` from a root in which `prepare` made it.
+    fn read(name: &str, links: Links, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
+        let root = std::env::temp_dir().join(format!("netns-toolbox-view-{}-{name}", std::process::id()));
+        fs::create_dir_all(root.join("inner")).unwrap();
+        prepare(&root);
+        let fd = open(&root, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
+        let read = Directory::new(fd, "ROOT".into(), links).read("file").map_err(|error| error.to_string());
+        fs::remove_dir_all(&root).unwrap();
+        read
+    }
+
+    fn inside(name: &str, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
+        read(name, Links::StayInside, prepare)
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit_and_a_missing_one_is_none() {
+        let long = LIMIT as usize;
+        let written = inside("limit", |root| fs::write(root.join("file"), vec![b'x'; long]).unwrap());
+        assert_eq!(written.map(|bytes| bytes.unwrap().len()), Ok(long));
+        let longer = inside("longer", |root| fs::write(root.join("file"), vec![b'x'; long + 1]).unwrap());
+        assert_eq!(longer.unwrap_err(), "ROOT/file: is larger than 8 MiB");
+        assert_eq!(inside("missing", |_| {}), Ok(None));
+        assert_eq!(inside("dangling", |root| symlink("nowhere", root.join("file")).unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn an_absolute_link_begins_at_the_root_that_is_read_or_where_it_is_trusted_at_ours() {
+        let link = |root: &Path| {
+            fs::write(root.join("inner/file"), "inner").unwrap();
+            symlink("/../inner/file", root.join("file")).unwrap();
+        };
+        assert_eq!(inside("absolute", link), Ok(Some(b"inner".to_vec())));
+        assert_eq!(read("trusted", Links::Followed, link), Ok(None));
+        let ours = |root: &Path| symlink("/etc/passwd", root.join("file")).unwrap();
+        assert_eq!(inside("ours", ours), Ok(None));
+        assert_eq!(read("ours-trusted", Links::Followed, ours), Ok(Some(fs::read("/etc/passwd").unwrap())));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let socket = |root: &Path| drop(std::os::unix::net::UnixListener::bind(root.join("file")).unwrap());
+        assert_eq!(inside("socket", socket).unwrap_err(), "ROOT/file: is not a regular file");
+        let fifo = |root: &Path| nix::unistd::mkfifo(&root.join("file"), Mode::S_IRWXU).unwrap();
+        assert_eq!(inside("fifo", fifo).unwrap_err(), "ROOT/file: is not a regular file");
+        let circle = |root: &Path| symlink("file", root.join("file")).unwrap();
+        assert!(inside("circle", circle).unwrap_err().contains("in a circle"));
+        let kernels = |root: &Path| symlink("/proc/version", root.join("file")).unwrap();
+        let of_the_kernel = read("kernel", Links::Followed, kernels).unwrap_err();
+        assert_eq!(of_the_kernel, "ROOT/file: is a file of the kernel's");
+    }
+}

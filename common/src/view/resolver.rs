@@ -1,5 +1,6 @@
 //! How names become addresses for the target: its resolv.conf and hosts, and nothing else that the host has for that.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use super::ViewError;
 use super::file::{Directory, Links};
 use super::shown::{Files, show, there};
 use crate::namespace::Kind;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::target::LinkName;
 
 pub(super) const ETC: &str = "/etc";
@@ -33,9 +34,15 @@ impl Resolver {
     /// is for every program there.
     ///
     /// # Errors
-    /// `Process` when its root is out of reach, `NoFile` when what is there is nothing to read.
+    /// `Process` when it has ended, `OutOfReach`, `NoFile` when what is there is nothing to read.
     pub fn of_process(process: &Process) -> Result<Self, ViewError> {
-        let root = process.open_file("root", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let root = process.open_file("root", OFlag::O_PATH | OFlag::O_DIRECTORY);
+        let root = root.map_err(|error| match error {
+            ProcessError::Proc { pid, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                ViewError::OutOfReach(pid)
+            }
+            error => error.into(),
+        })?;
         let name = PathBuf::from(format!("/proc/{}/root", process.pid()));
         let root = Directory::new(root, name, Links::StayInside);
         let mut notes = Vec::new();

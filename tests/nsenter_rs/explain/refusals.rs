@@ -103,6 +103,10 @@ fn the_owner_is_told_to_enter_the_user_namespace_too() {
     let rule = format!("CAP_SYS_ADMIN over {} (ours), which will hold the program", lab.namespace(1, "user"));
     let said = [&rule, "hint: enter its user namespace too: -U"];
     refused(|| as_user(&lab, &[]), &format!("-t {target} -n -u"), &rule, &said);
+    // What is ours already does not count: nobody is told that he lacks something for it.
+    refused(|| as_user(&lab, &[]), &format!("-t {target} -n -i"), &rule, &[&rule, "-U"]);
+    let mut explain = as_user(&lab, &[NSENTER, "-t", &target, "-n", "-i", "--explain", "true"]);
+    explain.run().fails_with(1).stdout_has("hint: enter its user namespace too: -U");
     as_user(&lab, &[NSENTER, "-t", &target, "-n", "-u", "-U", "true"]).run().ok();
 }
 
@@ -112,13 +116,31 @@ fn from_a_nested_user_namespace_there_is_no_way_up() {
     let (_container, target) = users_container(&lab);
     lab.command("ip").args(["netns", "add", "blue"]).run().ok();
     let rule = "ptrace(2) lets us read /proc/1";
-    refused(|| root_of(&lab, &target), "-t 1 -n", rule, &["CAP_SYS_PTRACE"]);
     let pid: i32 = target.parse().unwrap();
     let hint = format!("hint: run it outside of {}", lab.namespace(pid, "user"));
+    let why = "CAP_SYS_PTRACE over the user namespace of that process, for it is in a user namespace that is not below";
+    refused(|| root_of(&lab, &target), "-t 1 -n", rule, &[why, &hint]);
     let rule = "CAP_SYS_ADMIN over a user namespace that is not below ours, which owns net";
     refused(|| root_of(&lab, &target), "--net=/run/netns/blue", rule, &[rule, &hint]);
     // And down there is one: root of the outer one owns the inner one.
     lab.command(NSENTER).args(["-t", &target, "-U", "-n", "true"]).run().ok();
+}
+
+#[test]
+fn halfway_in_a_container_that_does_not_show_us_no_reason_is_invented() {
+    let lab = need!(lab_with_users());
+    let (_container, target) = users_container(&lab);
+    // In it another one, whose /proc is its own.
+    let mut inner = root_of(&lab, &target);
+    inner.args(["unshare", "--mount", "--pid", "--fork", "sh", "-c"]);
+    inner.arg("read -r pid _ </proc/self/stat; mount -n -t proc proc /proc && echo $pid; read -r _");
+    let inner = inner.start_with(Stdio::piped());
+    let pid = inner.first_line().unwrap();
+    lab.shell("touch /run/above; mount -n --bind /proc/1/ns/user /run/above").run().ok();
+    let mount = format!("--mount=/proc/{pid}/ns/mnt");
+    let ran = root_of(&lab, &target).args([NSENTER, &mount, "--user=/run/above", "echo", "ran"]).run();
+    let ran = ran.fails_with(1).stdout_is("").stderr_has("user:[");
+    ran.stderr_has("it takes CAP_SYS_ADMIN over the user namespace that owns it, and over ours");
 }
 
 #[test]

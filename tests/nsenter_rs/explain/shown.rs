@@ -99,6 +99,28 @@ fn the_owner_is_the_user_who_made_the_user_namespace() {
     as_user(&lab, &words).run().ok().stdout_has("we own it (uid 1000)");
 }
 
+#[test]
+fn groups_that_cannot_be_dropped_are_said_to_stay() {
+    let lab = need!(lab_with_users());
+    let (_container, target) = users_container(&lab);
+    let enter = |words: &[&str]| {
+        let mut setpriv = lab.command("setpriv");
+        setpriv.args([
+            "--reuid=1000",
+            "--regid=1000",
+            "--groups=1000,7",
+            "/run/nsenter-rs",
+            "-t",
+            &target,
+            "-U",
+        ]);
+        setpriv.args(words).run().ok()
+    };
+    enter(&["--explain", "true"]).stdout_has("or setgroups(2) is denied in user:[");
+    // 7 has no number inside.
+    enter(&["id", "-G"]).stdout_is("0 65534\n");
+}
+
 /// What strace sees a program do, in the words of the steps.
 fn done(lab: &Lab, words: &[&str]) -> Vec<String> {
     let mut strace = lab.command("strace");
