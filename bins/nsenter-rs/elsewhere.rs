@@ -9,7 +9,8 @@ use common::failure::{Failure, Status};
 use common::namespace::{self, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use nix::errno::Errno;
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SockType;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use crate::cli::Given;
@@ -44,9 +45,8 @@ pub fn of_socket(wanted: &Wanted, source: &Source) -> Result<Option<Namespace>, 
     let process = source.process()?;
     let about = format!("{process}, descriptor {number}");
     let socket = descriptor(process, *number, &about)?;
-    let is_socket =
-        fstat(&socket).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode).contains(SFlag::S_IFSOCK));
-    if !is_socket {
+    // Not fstat(2), which may have to ask a file system that the target plays.
+    if getsockopt(&socket, SockType) == Err(Errno::ENOTSOCK) {
         return Err(
             Failure::trouble(about, "is no socket").hint(format_args!("ls -l /proc/{}/fd", process.pid()))
         );
@@ -107,7 +107,7 @@ fn telling(wanted: &Wanted, source: &Source) -> Result<Kind, Failure> {
 pub fn owner(namespace: &Namespace) -> Result<Namespace, Failure> {
     namespace.owner().map_err(|errno| match errno {
         Errno::EPERM => {
-            Failure::trouble(namespace, "what is above it is neither our user namespace nor below that")
+            Failure::trouble(namespace, "there is none above it, or none that is ours or below ours")
         }
         Errno::ENOTTY => {
             Failure::trouble(namespace, "this kernel does not tell who owns it (Linux 4.9 does)")

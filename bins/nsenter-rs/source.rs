@@ -21,7 +21,7 @@ use crate::label::{Label, Module};
 use crate::plan::Snapshot;
 use crate::refused;
 use crate::view;
-use crate::wanted::{From, Wanted};
+use crate::wanted::Wanted;
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -168,24 +168,27 @@ impl Source {
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
     pub fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
         let process = self.process()?;
-        let comes_along = |kind| wanted.namespaces.get(&kind) == Some(&From::Target);
         let set = CapabilitySet::from_bits_retain;
         let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);
         Ok(Standing {
-            seen: comes_along(Kind::Pid) || self.lies(Kind::Pid)? != Relation::Below,
-            user: if comes_along(Kind::User) { Relation::Same } else { self.lies(Kind::User)? },
+            seen: self.lies(Kind::Pid, wanted)? != Relation::Below,
+            user: self.lies(Kind::User, wanted)?,
             bounding: set(bounding),
             permitted: if wanted.confine { set(bounding) } else { permitted(wanted)? },
         })
     }
 
-    /// How the target's namespace lies to ours.
-    fn lies(&self, kind: Kind) -> Result<Relation, Failure> {
-        let (theirs, ours) = (self.process()?.namespace(kind)?, namespace::own_identity(kind)?);
-        if theirs.identity() == ours {
+    /// How the target's namespace lies to the one that the program will be in.
+    fn lies(&self, kind: Kind, wanted: &Wanted) -> Result<Relation, Failure> {
+        let theirs = self.process()?.namespace(kind)?;
+        let programs = match wanted.namespaces.contains_key(&kind) {
+            true => self.identity(kind)?,
+            false => namespace::own_identity(kind)?,
+        };
+        if theirs.identity() == programs {
             return Ok(Relation::Same);
         }
-        let below = theirs.is_below(ours).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
+        let below = theirs.is_below(programs).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
         Ok(if below { Relation::Below } else { Relation::Elsewhere })
     }
 }

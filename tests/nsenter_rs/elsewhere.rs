@@ -287,11 +287,25 @@ fn what_is_above_our_own_user_namespace_stays_out_of_reach() {
     for options in [&["-U", "--user-parent"][..], &["--user-parent"]] {
         let ran =
             lab.tool("nsenter-rs").args(["-t", "1"]).args(options).args(["echo", "ran"]).run().fails_with(1);
-        ran.stdout_is("").stderr_has(&format!("{own}: what is above it is neither our user namespace"));
+        ran.stdout_is("").stderr_has(&format!("{own}: there is none above it, or none that is ours"));
     }
     let ran = lab.tool("nsenter-rs").args(["--user-parent", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("--user-parent: whose? No TARGET was given");
     let by_file = ["--user=/proc/1/ns/user", "--user-parent", "echo", "ran"];
     let ran = lab.tool("nsenter-rs").args(by_file).run().fails_with(1);
     ran.stdout_is("").stderr_has(&own);
+}
+
+#[test]
+fn the_targets_own_namespace_by_another_name_exposes_the_program_as_much() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    let exposure = |option: &str| {
+        let ran = lab.tool("nsenter-rs").args(["-v", "-t", &target, "-m", option, "true"]).run().ok();
+        ran.stderr.lines().last().unwrap().to_owned()
+    };
+    let seen = exposure("-p");
+    assert_ne!(seen, exposure("-u"));
+    assert_eq!(exposure(&format!("--pid=/proc/{target}/ns/pid")), seen);
 }

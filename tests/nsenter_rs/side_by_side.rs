@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::process::Command;
 
 use nix::sys::stat::fstat;
+use nix::sys::statfs::{FsType, fstatfs};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::support::container::{KINDS, Options};
 use crate::support::lab::Lab;
@@ -16,30 +18,24 @@ use crate::{PATH, like_newer_util_linux, like_util_linux, util_linux, version_of
 #[test]
 fn a_target_is_a_pid_with_or_without_its_inode() {
     let lab = need!(Lab::new());
-    let web = lab.container("web", Options::only(&["uts"]));
-    // What pidfs(7) has for an inode is the same from wherever it is seen.
-    let status = fs::read_to_string(lab.path(format!("/proc/{}/status", web.pid))).unwrap();
-    let outer = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap();
-    let outer: i32 = outer.split_whitespace().next().unwrap().parse().unwrap();
-    let pidfd = rustix::process::Pid::from_raw(outer).unwrap();
-    let pidfd = rustix::process::pidfd_open(pidfd, rustix::process::PidfdFlags::empty()).unwrap();
+    let pidfd = Pid::from_raw(lab.outer_pid()).unwrap();
+    let pidfd = pidfd_open(pidfd, PidfdFlags::empty()).unwrap();
+    need!(match fstatfs(&pidfd).unwrap().filesystem_type() {
+        FsType(0x5049_4446) => Ok(()),
+        _ => Err(Missing::ForGood("the kernel has no pidfs (Linux 6.9 has)".into())),
+    });
+    // The same from wherever it is seen: the lab knows this process as PID 1.
     let inode = fstat(&pidfd).unwrap().st_ino;
-    // Before Linux 6.9 all pidfds have the same few inodes.
-    let has_pidfs = fs::read_to_string("/proc/filesystems").is_ok_and(|known| known.contains("pidfs"));
-    need!(
-        has_pidfs
-            .then_some(())
-            .ok_or_else(|| Missing::ForGood("the kernel has no pidfs (Linux 6.9 has)".into()))
-    );
-    let target = web.pid.to_string();
+    let net = format!("{}\n", lab.namespace(1, "net"));
     for form in ["-t", "--target"] {
-        like_util_linux(&lab, &[form, &target, "-u", "hostname"]).ok().stdout_is("web\n");
-        let exactly = format!("{target}:{inode}");
-        like_newer_util_linux(&lab, (2, 42), &[form, &exactly, "-u", "hostname"]).ok().stdout_is("web\n");
-        let stale = format!("{target}:{}", inode + 1);
-        let ran = like_newer_util_linux(&lab, (2, 42), &[form, &stale, "-u", "hostname"]).fails_with(1);
-        ran.stdout_is("")
-            .stderr_has(&format!("PID {target}: is another process now (pidfs inode {inode}, not "));
+        let enter = |target: &str| {
+            let arguments = [form, target, "-n", "readlink", "/proc/self/ns/net"];
+            like_newer_util_linux(&lab, if target == "1" { (2, 38) } else { (2, 42) }, &arguments)
+        };
+        enter("1").ok().stdout_is(&net);
+        enter(&format!("1:{inode}")).ok().stdout_is(&net);
+        let stale = enter(&format!("1:{}", inode + 1)).fails_with(1).stdout_is("");
+        stale.stderr_has(&format!("PID 1: is another process now (pidfs inode {inode}, not "));
     }
 }
 
