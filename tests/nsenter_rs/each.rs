@@ -447,7 +447,6 @@ fn no_program_outlives_us() {
 
 #[test]
 fn a_reader_who_has_seen_enough_ends_everything_in_silence() {
-    let fleet = need!(Fleet::new(&["web-1", "web-2", "web-3"]));
     for program in [
         "exec yes",
         "echo line; exec sleep 9876",
@@ -455,7 +454,8 @@ fn a_reader_who_has_seen_enough_ends_everything_in_silence() {
         "echo line; sleep 9876 | sleep 9876",
     ] {
         for way in ["-n", "-p"] {
-            // The same process shows that nothing is left, and how it ended.
+            // New ones each time: the init of such a container ends when it gets an orphan.
+            let fleet = need!(Fleet::new(&["web-1", "web-2"]));
             let line = format!(
                 "$NSENTER --each '*' {way} sh -c \"$PROGRAM\" | head -n 1; echo ${{PIPESTATUS[*]}}
                  while grep -zqsx 9876 /proc/[0-9]*/cmdline; do :; done"
