@@ -269,7 +269,7 @@ fn a_pattern_that_fits_nobody_is_said() {
     ran.stderr_is("nsenter-rs: nope-*: no running container fits\nhint: cpid --list\n");
     fleet.containers[1].stop();
     let ran = fleet.nsenter(&["--each", "o*", "-n", "echo", "ran"]).run().fails_with(1).stdout_is("");
-    ran.stderr_has("o*: no running container fits, and 1 that does not run\nhint: cpid --list --all\n");
+    ran.stderr_has("o*: no running container fits, only 1 that does not run\nhint: cpid --list --all\n");
 }
 
 #[test]
