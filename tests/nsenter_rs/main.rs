@@ -15,6 +15,7 @@ mod hand;
 
 mod docker;
 mod each;
+mod each_running;
 mod namespaces;
 mod program;
 mod signals;
