@@ -128,8 +128,9 @@ impl Wanted {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
             }
             (_, true, None) => {
+                let program = wanted.program.first().map(|word| quotable(&word.to_string_lossy()));
                 Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
-                    .hint("-n, or -a"))
+                    .hint(format_args!("-n, or -a, in front of {}", program.unwrap_or_default())))
             }
             _ => Ok(wanted),
         }

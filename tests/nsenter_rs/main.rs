@@ -19,6 +19,7 @@ mod compatibility;
 mod confine;
 mod docker;
 mod each;
+mod each_running;
 mod elsewhere;
 mod explain;
 mod exploits;

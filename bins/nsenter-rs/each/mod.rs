@@ -97,8 +97,8 @@ fn nobody(cli: &Cli, stopped: usize) -> Failure {
     let about = quotable(pattern);
     match stopped {
         0 => Failure::no(about, "no running container fits").hint("cpid --list"),
-        1 => Failure::no(about, "no running container fits, and 1 that does not run").hint(ALL),
-        more => Failure::no(about, format_args!("no running container fits, and {more} that do not run"))
+        1 => Failure::no(about, "no running container fits, only 1 that does not run").hint(ALL),
+        more => Failure::no(about, format_args!("no running container fits, only {more} that do not run"))
             .hint(ALL),
     }
 }
