@@ -104,11 +104,6 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 }
 
 impl Inside {
-    /// Who the program will be, if somebody else than we are.
-    pub fn uid(&self) -> Option<Uid> {
-        self.uid
-    }
-
     /// Takes on the user and groups of the plan; the last thing before the program.
     pub fn become_somebody(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {

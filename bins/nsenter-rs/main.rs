@@ -56,6 +56,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
     let pty = if plan.pty { Some(Pty::open()?) } else { None };
+    if let Some(pty) = &pty {
+        pty.give(&plan, &source);
+    }
     let inside = apply::enter(&plan, source)?;
     run::program(&wanted.program, &plan, &inside, pty)
 }

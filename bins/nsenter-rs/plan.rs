@@ -118,7 +118,8 @@ impl Plan {
         self.changes_root() && !matches!(self.wd, Some(From::Path(_)))
     }
 
-    fn joins(&self, kind: Kind) -> bool {
+    /// Whether a namespace of this kind is joined.
+    pub fn joins(&self, kind: Kind) -> bool {
         match &self.join {
             Join::Nothing => false,
             Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),

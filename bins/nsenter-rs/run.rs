@@ -42,7 +42,7 @@ pub fn program(
         Ok(exec(program, plan, inside))
     };
     match pty {
-        Some(pty) => pty.child(inside, start),
+        Some(pty) => pty.child(start),
         None => supervise::child(start),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn as_user(lab: &Lab, words: &[&str]) -> Command {
 }
 
 /// A process that an ordinary user made in namespaces of his own, and its PID.
-fn users_container(lab: &Lab) -> (Running, String) {
+pub(crate) fn users_container(lab: &Lab) -> (Running, String) {
     let words = ["unshare", "--user", "--map-root-user", "--net", "--uts", "--fork", "sh", "-c"];
     let script = "hostname users; read -r pid _ </proc/self/stat; echo $pid; read -r _";
     let container = as_user(lab, &[&words[..], &[script]].concat()).start_with(Stdio::piped());

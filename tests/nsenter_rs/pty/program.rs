@@ -176,6 +176,11 @@ fn the_terminal_belongs_to_whoever_the_program_is() {
     let script = "echo out >/dev/stdout; echo error >/dev/stderr; id -u";
     enter.args(["-t", &web.pid.to_string(), "-p", "-S", "1000", "-G", "1000", "--pty", "sh", "-c", script]);
     enter.run().ok().stdout_is("out\r\nerror\r\n1000\r\n");
+    // Root of a user namespace is nobody's root outside, where the terminal comes from.
+    let (_container, target) = users::users_container(&lab);
+    let mut enter = lab.tool("nsenter-rs");
+    enter.args(["-t", &target, "-U", "-n", "--pty", "sh", "-c", script]);
+    enter.run().ok().stdout_is("out\r\nerror\r\n0\r\n");
 }
 
 #[test]
