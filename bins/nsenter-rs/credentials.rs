@@ -204,11 +204,6 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// Who the program will be, if somebody else than we are.
-    pub fn uid(&self) -> Option<Uid> {
-        self.uid
-    }
-
     /// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
     /// its maker, and so may we.
     fn drop_groups(&self) -> Result<(), Errno> {

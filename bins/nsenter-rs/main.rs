@@ -97,6 +97,9 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         sealed::run_from_copy();
     }
     let pty = if plan.pty { Some(Pty::open()?) } else { None };
+    if let Some(pty) = &pty {
+        pty.give(&plan, &source);
+    }
     let inside = apply::enter(&plan, source)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");

@@ -46,7 +46,7 @@ pub fn program(
     }
     leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
     match pty {
-        Some(pty) => pty.child(inside.credentials.uid(), |leash| start(Some(leash))),
+        Some(pty) => pty.child(|leash| start(Some(leash))),
         None => supervise::child(leash.is_none(), |leash| start(Some(leash))),
     }
 }

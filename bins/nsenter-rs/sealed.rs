@@ -72,7 +72,7 @@ fn exec_copy_of(ourselves: &File) -> io::Error {
     match in_memory(ourselves).map(|copy| exec(&copy)) {
         // vm.memfd_noexec=2 forbids executable memfds.
         Err(error) | Ok(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            read_only(ourselves).map_or(error, |mount| exec(&mount))
+            read_only().map_or(error, |mount| exec(&mount))
         }
         Err(error) | Ok(error) => error,
     }
@@ -92,7 +92,7 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
 }
 
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
-fn read_only(_ourselves: &File) -> nix::Result<OwnedFd> {
+fn read_only() -> nix::Result<OwnedFd> {
     let mount = sys::open_tree_clone(OURSELVES)?;
     sys::mount_read_only(mount.as_fd())?;
     Ok(mount)

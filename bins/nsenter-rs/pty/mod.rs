@@ -11,7 +11,9 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use common::failure::Failure;
+use common::namespace::Kind;
 use nix::sys::signal::Signal;
+use nix::sys::stat::fstat;
 use nix::unistd::{Uid, fchown};
 use rustix::process::{ioctl_tiocsctty, setsid};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
@@ -19,6 +21,9 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use self::operator::Operator;
 use self::relay::Relay;
+use crate::cli::Id;
+use crate::plan::{Join, Plan};
+use crate::source::Source;
 use crate::supervise::{self, Leash};
 
 /// Both ends, opened from the host's devpts before anything is entered.
@@ -59,16 +64,20 @@ impl Pty {
         open().map_err(|errno| Failure::trouble("--pty: /dev/ptmx", errno))
     }
 
-    /// Runs `start` in a child whose terminal this is, for `user` if that is somebody else than we are, and relays until it ends: as [`supervise::child`] otherwise.
-    pub fn child(
-        self,
-        user: Option<Uid>,
-        start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
-    ) -> Result<ExitCode, Failure> {
+    /// Makes it the terminal of whoever the program will be, who can then open it again, as `echo >/dev/stderr` does.
+    /// It has to be done out here: inside a user namespace its owner is nobody. Where it cannot be, it stays ours.
+    pub fn give(&self, plan: &Plan, source: &Source) {
+        if let Some(user) = user(plan, source) {
+            let _ = fchown(&self.slave, Some(Uid::from_raw(user)), None);
+        }
+    }
+
+    /// Runs `start` in a child whose terminal this is, and relays until it ends: as [`supervise::child`] otherwise.
+    pub fn child(self, start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
         let Pty { master, slave, operator } = self;
         let theirs = slave.try_clone().map_err(|error| Failure::trouble("--pty", error))?;
         let start = |leash: &Leash| {
-            take(&theirs, user).map_err(|errno| Failure::trouble("--pty", errno))?;
+            take(&theirs).map_err(|errno| Failure::trouble("--pty", errno))?;
             start(leash)
         };
         supervise::fork(&[Signal::SIGTSTP, Signal::SIGCONT], start, |child, watched| {
@@ -84,13 +93,49 @@ fn by_name(master: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     slave.map_err(|errno| rustix::io::Errno::from_raw_os_error(errno as i32))
 }
 
+/// The user that the program will be, as we count users.
+fn user(plan: &Plan, source: &Source) -> Option<u32> {
+    let joins_targets = matches!(&plan.join, Join::AtOnce(kinds) if kinds.contains(&Kind::User));
+    let Some(uid) = plan.uid else { return plan.confinement.as_ref().map(|confinement| confinement.ids.uid) };
+    match uid {
+        Id::Follow => Some(fstat(source.process().ok()?.directory()).ok()?.st_uid),
+        Id::Number(user) if joins_targets => outside(&source.process().ok()?.read("uid_map").ok()?, user),
+        Id::Number(user) => (!plan.joins(Kind::User)).then_some(user),
+    }
+}
+
+/// What `user` of a user namespace is outside: its `/proc/PID/uid_map`, user_namespaces(7).
+fn outside(map: &[u8], user: u32) -> Option<u32> {
+    std::str::from_utf8(map).ok()?.lines().find_map(|line| {
+        let numbers: Vec<u32> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [inside, outside, count] = numbers[..] else { return None };
+        let distance = user.checked_sub(inside).filter(|distance| *distance < count)?;
+        outside.checked_add(distance)
+    })
+}
+
 /// Makes the slave the terminal of this process: of a session of its own, and its standard input, output and error.
-fn take(slave: &OwnedFd, user: Option<Uid>) -> rustix::io::Result<()> {
+fn take(slave: &OwnedFd) -> rustix::io::Result<()> {
     setsid()?;
     ioctl_tiocsctty(slave)?;
-    // So that it can be opened again, as `echo >/dev/stderr` does. Where its user is not mapped it stays ours.
-    let _ = fchown(slave, user, None);
     rustix::stdio::dup2_stdin(slave)?;
     rustix::stdio::dup2_stdout(slave)?;
     rustix::stdio::dup2_stderr(slave)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_inside_is_another_one_outside() {
+        let map = b"         0       1000          1\n         1     100000      65536\n";
+        assert_eq!(outside(map, 0), Some(1000));
+        assert_eq!(outside(map, 1), Some(100_000));
+        assert_eq!(outside(map, 65_536), Some(165_535));
+        assert_eq!(outside(map, 65_537), None);
+        assert_eq!(outside(b"0 0 4294967295", 7), Some(7));
+        assert_eq!(outside(b"0 4294967295 9", 7), None);
+        assert_eq!(outside(b"no map", 0), None);
+    }
 }

@@ -39,6 +39,8 @@ pub struct Relay {
     to_program: Buffer,
     to_operator: Buffer,
     left_over: usize,
+    /// Nobody reads what the program says.
+    unread: bool,
     end: Option<End>,
 }
 
@@ -61,6 +63,7 @@ impl Relay {
             to_program: Buffer::default(),
             to_operator: Buffer::default(),
             left_over: LEFT_OVER,
+            unread: false,
             end: None,
         }
     }
@@ -78,12 +81,12 @@ impl Relay {
                 self.obey(&signal)?;
             }
         };
-        let hung_up = self.master.is_none();
+        let unread = self.unread;
         // Before we may die of a signal.
         drop(self);
         Ok(match end {
-            // Our own hanging up was the cause: we end as everybody does whose output nobody reads.
-            End::Killed(Signal::SIGHUP) if hung_up => End::Killed(Signal::SIGPIPE),
+            // Our hanging up was the cause: we end as everybody does whose output nobody reads.
+            End::Killed(Signal::SIGHUP) if unread => End::Killed(Signal::SIGPIPE),
             end => end,
         }
         .share())
@@ -124,7 +127,11 @@ impl Relay {
         };
         let ready: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
         let ready = |at: Option<usize>| at.map_or(PollFlags::empty(), |at| ready[at]);
-        if ready(master).contains(PollFlags::POLLOUT) {
+        if ready(master).intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            // The program has hung up its terminal (vhangup(2)): it takes nothing more, and says so for ever.
+            self.listens = false;
+            self.to_program = Buffer::default();
+        } else if ready(master).contains(PollFlags::POLLOUT) {
             self.tell_program();
         }
         if ready(master).intersects(!PollFlags::POLLOUT) && self.to_operator.is_empty() {
@@ -143,7 +150,6 @@ impl Relay {
         let Some(master) = &self.master else { return };
         match self.to_operator.fill(master) {
             Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            // Somebody has hung it up (vhangup(2)).
             Ok(0) | Err(_) => self.hang_up(),
         }
     }
@@ -178,8 +184,10 @@ impl Relay {
     fn tell_operator(&mut self) {
         match self.to_operator.empty_into(&self.operator.output()) {
             Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            // Nobody reads it.
-            Err(_) => self.hang_up(),
+            Err(_) => {
+                self.unread = true;
+                self.hang_up();
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{WAYS, eventually, find, has_ended, pty, web};
 use crate::support::container::Options;
 use crate::support::lab::Lab;
 use crate::support::run::Run;
-use crate::support::skip::{need, program};
+use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
 use crate::users;
 
@@ -176,6 +176,11 @@ fn the_terminal_belongs_to_whoever_the_program_is() {
     let script = "echo out >/dev/stdout; echo error >/dev/stderr; id -u";
     enter.args(["-t", &web.pid.to_string(), "-p", "-S", "1000", "-G", "1000", "--pty", "sh", "-c", script]);
     enter.run().ok().stdout_is("out\r\nerror\r\n1000\r\n");
+    // Root of a user namespace is nobody's root outside, where the terminal comes from.
+    let (_container, target) = users::users_container(&lab);
+    let mut enter = lab.tool("nsenter-rs");
+    enter.args(["-t", &target, "-U", "-n", "--pty", "sh", "-c", script]);
+    enter.run().ok().stdout_is("out\r\nerror\r\n0\r\n");
 }
 
 #[test]
@@ -193,4 +198,24 @@ fn a_program_that_closes_its_terminal_costs_us_no_time() {
     let ran = time.args(["-c", &enter]).run().ok();
     let seconds: f64 = ran.stderr.split_whitespace().filter_map(|word| word.parse::<f64>().ok()).sum();
     assert!(seconds < 0.7, "{ran}");
+}
+
+#[test]
+fn a_program_that_hangs_up_its_terminal_ends_as_it_ends() {
+    need!(program("perl", "perl-base"));
+    // vhangup(2) takes CAP_SYS_TTY_CONFIG over the real host: only its root can do that.
+    if !nix::unistd::geteuid().is_root() {
+        return need!(Err(Missing::Fixable("vhangup(2) needs root".into())));
+    }
+    let number = if cfg!(target_arch = "x86_64") { 153 } else { 58 };
+    for (program, status) in [("$SIG{HUP} = 'IGNORE';", Some(6)), ("", None)] {
+        let script = format!("{program} print \"ready\\n\"; syscall({number}); sleep 1; exit 6;");
+        // On the host itself: without any namespace there is nothing that could be changed there.
+        let mut enter = Command::new(tools::tool("nsenter-rs"));
+        let ran = enter.args(["--pty", "-W", "/", "perl", "-e", &script]).run();
+        match status {
+            Some(status) => drop(ran.fails_with(status)),
+            None => drop(ran.killed_by(Signal::SIGHUP)),
+        }
+    }
 }
