@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
 
 use crate::cli::Id;
+use crate::host_tools::{HostTools, Settled};
 use crate::plan::{Join, Plan};
 use crate::source::Source;
 use crate::wanted::From;
@@ -24,13 +25,15 @@ use crate::wanted::From;
 pub struct Inside {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
+    /// The host's program, where it is not looked up inside.
+    pub host_tools: Option<Settled>,
     uid: Option<Uid>,
     gid: Option<Gid>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
 /// target's `/proc` is opened before, for inside both may be out of reach.
-pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
+pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
@@ -44,7 +47,12 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
+    let mut top = None;
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
+        top = host_tools
+            .is_some()
+            .then(|| open(Path::new("/"), OFlag::O_PATH | OFlag::O_CLOEXEC))
+            .transpose()?;
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
         changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
@@ -55,6 +63,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
+    let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
     let ids = |id| match id {
         Some(Id::Number(number)) => Ok(Some((number, number))),
         Some(Id::Follow) => owner(source.process()?).map(Some),
@@ -62,6 +71,7 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     };
     Ok(Inside {
         environment,
+        host_tools,
         uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
         gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
     })
@@ -88,6 +98,11 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 }
 
 impl Inside {
+    /// The environment that the program is to have.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())
+    }
+
     /// Takes on the user and groups of the plan; the last thing before the program.
     pub fn become_somebody(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {

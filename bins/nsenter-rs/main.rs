@@ -4,6 +4,7 @@
 mod apply;
 mod cli;
 mod exposure;
+mod host_tools;
 mod plan;
 mod run;
 mod source;
@@ -11,12 +12,15 @@ mod supervise;
 mod wanted;
 mod words;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use exposure::Exposure;
+use host_tools::shim::not_run;
+use host_tools::{HostTools, NotOpened};
 use plan::Plan;
 use source::Source;
 use wanted::Wanted;
@@ -27,6 +31,9 @@ const TOOL: &str = "nsenter-rs";
 const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
+    if let Some(status) = host_tools::shim::program_behind_our_name() {
+        return status;
+    }
     parse_from(words::with_equals(std::env::args_os())).and_then(|cli| enter_and_run(&cli)).unwrap_or_else(
         |failure| {
             failure::report(TOOL, &failure);
@@ -45,6 +52,26 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
-    let inside = apply::enter(&plan, source)?;
-    run::program(&wanted.program, &plan, &inside)
+    let host_tools = match host_tools(&plan, &wanted, &source) {
+        Ok(host_tools) => host_tools,
+        Err(NotOpened::Failed(failure)) => return Err(failure),
+        Err(NotOpened::Program(name, error)) => return Ok(not_run(Path::new(&name), &error)),
+    };
+    let inside = apply::enter(&plan, source, host_tools)?;
+    run::program(&wanted.program, &plan, inside)
+}
+
+/// What is taken along of the host, where the program is to be the host's in another root.
+fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
+    let Some(way) = plan.host_tools else { return Ok(None) };
+    if !wanted.trust_target {
+        let exposure = Exposure::of(&source.standing(wanted).map_err(NotOpened::Failed)?);
+        if !exposure.is_safe() {
+            let refused = Failure::trouble("--host-tools", exposure);
+            return Err(NotOpened::Failed(refused.hint(
+                "without -p no process of the container sees the program; --trust-target if it may read the host",
+            )));
+        }
+    }
+    HostTools::open(way, &wanted.program).map(Some)
 }

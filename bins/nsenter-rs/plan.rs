@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use common::namespace::{Identity, Kind};
 
 use crate::cli::Id;
+use crate::host_tools::{Footing, Way};
 use crate::wanted::{From, Wanted};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
@@ -16,6 +17,8 @@ pub struct Snapshot {
     pub has_process: bool,
     pub ours: BTreeMap<Kind, Identity>,
     pub theirs: BTreeMap<Kind, Identity>,
+    /// Whether mounts can be copied.
+    pub footing: Footing,
 }
 
 /// How the namespaces are joined.
@@ -43,6 +46,8 @@ pub struct Plan {
     pub wdns: Option<PathBuf>,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// How the host's tools are taken along, where the root changes.
+    pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
     pub gid: Option<Id>,
     pub uid: Option<Id>,
@@ -69,6 +74,10 @@ impl Plan {
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
         let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials;
         let default = becomes_root.then_some(Id::Number(0));
+        let joins_mounts = kinds.contains(&Kind::Mnt);
+        let changes_root = joins_mounts || wanted.root.is_some();
+        // A root of the target is one of its mount namespace; a directory of the host is not.
+        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Path(_)));
         let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
         Plan {
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
@@ -83,6 +92,8 @@ impl Plan {
             wd: wanted.wd.clone(),
             wdns: wanted.wdns.clone(),
             environment: wanted.environment,
+            host_tools: (wanted.host_tools && changes_root)
+                .then(|| Way::choose(snapshot.footing, root_is_foreign)),
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
             note: wanted
@@ -126,7 +137,7 @@ mod tests {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        Snapshot { has_process: true, ours, theirs }
+        Snapshot { has_process: true, ours, theirs, footing: Footing::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {
@@ -168,6 +179,25 @@ mod tests {
         assert!(!plan("-t 1 -m --no-root", &[Kind::Mnt]).own_root);
         assert!(!plan("-t 1 -m -r=/x", &[Kind::Mnt]).own_root);
         assert!(!plan("-t 1 -m=/x", &[Kind::Mnt]).own_root);
+    }
+
+    #[test]
+    fn host_tools_are_taken_along_only_where_the_root_changes() {
+        assert_eq!(plan("-t 1 -H -n", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -H -a", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -m", &[Kind::Mnt]).host_tools, None);
+        let may = Footing { may_mount: true, has_mount_setattr: true };
+        let way = |line: &str| {
+            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+            let snapshot = Snapshot { footing: may, ..world(&[Kind::Mnt]) };
+            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).host_tools
+        };
+        for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
+            assert_eq!(way(line), Some(Way::Graft), "{line}");
+        }
+        for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
+            assert!(matches!(way(line), Some(Way::Hold(_))), "{line}");
+        }
     }
 
     #[test]

@@ -14,30 +14,35 @@ use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
+use crate::host_tools::shim::not_run;
 use crate::plan::Plan;
 use crate::supervise;
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
-const CANNOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
+pub const CANNOT_RUN: u8 = 126;
+pub const NOT_FOUND: u8 = 127;
 
 /// Runs `program`, or the user's shell when there is none, and gives its exit status.
-pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
+pub fn program(program: &[OsString], plan: &Plan, mut inside: Inside) -> Result<ExitCode, Failure> {
     if !plan.fork {
         inside.become_somebody()?;
-        return Ok(exec(program, plan, inside));
+        return Ok(exec(program, plan, &mut inside));
     }
     supervise::child(|leash| {
         inside.become_somebody()?;
         if plan.kill_child {
             leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
         }
-        Ok(exec(program, plan, inside))
+        Ok(exec(program, plan, &mut inside))
     })
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
+fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
+    if let Some(host_tools) = inside.host_tools.take() {
+        let name = host_tools.name().to_owned();
+        return not_run(&name, &host_tools.run(inside.environment()));
+    }
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
         None => shell(inside),

@@ -28,6 +28,10 @@ pub struct Wanted {
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
     pub environment: bool,
+    /// Run the host's program in the target's root.
+    pub host_tools: bool,
+    /// Even where the target could reach the host through it.
+    pub trust_target: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
@@ -64,6 +68,8 @@ impl Wanted {
             wd: cli.place.wd.as_ref().map(from),
             wdns: cli.place.wdns.clone(),
             environment: cli.place.env,
+            host_tools: cli.place.host_tools,
+            trust_target: cli.place.trust_target,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
