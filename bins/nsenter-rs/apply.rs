@@ -115,10 +115,13 @@ impl Inside {
             drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
             setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
         }
-        match self.uid {
-            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
-            None => Ok(()),
+        if let Some(uid) = self.uid {
+            setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID"))?;
         }
+        if let Some(host_tools) = &self.host_tools {
+            host_tools.become_somebody();
+        }
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use super::kit::Contents;
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
-use super::surroundings::{Environment, View, more_arguments};
+use super::surroundings::{Environment, View, leave_behind};
 
 /// Everything that execve(2) wants.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ impl Execution {
         let tree = |file: &Path| grafted.tree().join(below(file));
         let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
         View { root, tree: &tree, libraries }.for_all(&mut environment);
+        leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
         let mut path = grafted.programs().into_os_string();
         if let Some(others) = environment.get(OsStr::new("PATH")).filter(|path| !path.is_empty()) {
@@ -64,7 +65,7 @@ impl Execution {
     /// When its loader is none that the kit has, and cannot be read.
     pub fn of_child(
         root: &Root,
-        mut program: Program,
+        program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         base: &Path,
@@ -73,7 +74,6 @@ impl Execution {
         let tree = |file: &Path| base.join("host").join(below(file));
         let libraries = contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
         View { root, tree: &tree, libraries }.for_program(&program, &mut environment);
-        more_arguments(&mut program, arguments);
         let Some(interpreter) = &program.elf.interpreter else {
             let words = command_line(None, &program, arguments, &tree);
             return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
@@ -102,7 +102,7 @@ impl Execution {
     /// When its loader cannot be read.
     pub fn held(
         root: &Root,
-        mut program: Program,
+        program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         held: &Held,
@@ -114,13 +114,14 @@ impl Execution {
             directories(&libraries).filter_map(|path| root.canonical(&path).ok()).collect();
         let loader = interpreter.map(|file| Loader::read(root, &file, &libraries)).transpose()?;
         let libraries = loader.as_ref().map(|(loader, _)| loader.directories()).unwrap_or_default();
-        let view = View { root, tree: &tree, libraries };
-        view.for_all(&mut environment);
-        view.for_program(&program, &mut environment);
-        if let Some(tree) = &held.tree {
-            environment.insert("HOST_ROOT".into(), tree.clone().into_os_string());
+        // Relative paths are no use to anybody: glibc for one asserts that there is a working directory.
+        if let Some(host_root) = &held.tree {
+            let view = View { root, tree: &tree, libraries };
+            view.for_all(&mut environment);
+            view.for_program(&program, &mut environment);
+            environment.insert("HOST_ROOT".into(), host_root.clone().into_os_string());
         }
-        more_arguments(&mut program, arguments);
+        leave_behind(&mut environment);
         let Some((loader, copy)) = loader else {
             let words = command_line(None, &program, arguments, &tree);
             return Ok(Execution { file: File::At(tree(&program.file)), words, environment });

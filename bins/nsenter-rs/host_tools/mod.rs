@@ -7,6 +7,7 @@ mod hold;
 mod kit;
 mod loader;
 mod place;
+mod privileges;
 mod program;
 mod root;
 pub mod shim;
@@ -119,6 +120,11 @@ impl Settled {
     /// What was asked for, or the shell.
     pub fn name(&self) -> &Path {
         Path::new(&self.program.zeroth)
+    }
+
+    /// Becomes whom the program has to be started as.
+    pub fn become_somebody(&self) {
+        privileges::suit(&self.program, &self.arguments);
     }
 
     /// Becomes the program; what comes back is why not.

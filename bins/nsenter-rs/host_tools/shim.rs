@@ -12,6 +12,7 @@ use common::sys;
 
 use super::execution::Execution;
 use super::kit::Contents;
+use super::privileges;
 use super::program::Program;
 use super::root::Root;
 
@@ -34,6 +35,7 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
         if program.before.is_empty() {
             program.zeroth = zeroth;
         }
+        privileges::suit(&program, &arguments);
         let environment = std::env::vars_os().collect();
         Ok(Execution::of_child(&root, program, &arguments, environment, &base, &contents)?.run())
     };

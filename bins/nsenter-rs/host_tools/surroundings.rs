@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::program::{Program, Word};
+use super::program::Program;
 use super::root::Root;
 
 /// What the program is started with.
@@ -49,9 +49,6 @@ pub struct View<'a> {
 impl View<'_> {
     /// What holds for all programs, and is inherited by their children. What the user has set stays.
     pub fn for_all(&self, environment: &mut Environment) {
-        for name in NOT_TAKEN_ALONG {
-            environment.remove(OsStr::new(name));
-        }
         for (name, candidates) in DATA {
             if let Some(found) = candidates.iter().find_map(|path| self.existing(Path::new(path))) {
                 set(environment, name, found.into_os_string());
@@ -133,14 +130,10 @@ impl View<'_> {
     }
 }
 
-/// Arguments that a program needs in a root that lacks what it was built to find.
-///
-/// tcpdump, as distributions build it, becomes the user `tcpdump`, whom the container does not know.
-pub fn more_arguments(program: &mut Program, arguments: &[OsString]) {
-    let is_tcpdump = program.file.file_name().is_some_and(|name| name == "tcpdump");
-    let says = |word: &OsString| word.as_bytes().starts_with(b"-Z") || word == "--relinquish-privileges";
-    if is_tcpdump && !arguments.iter().any(says) {
-        program.before.extend(["-Z", "root"].map(|word| Word::Plain(word.into())));
+/// Takes out what would have the loader load from the wrong root.
+pub fn leave_behind(environment: &mut Environment) {
+    for name in NOT_TAKEN_ALONG {
+        environment.remove(OsStr::new(name));
     }
 }
 
