@@ -6,6 +6,9 @@
 mod support;
 
 mod docker;
+mod host_tools;
+mod host_tools_attacked;
+mod host_tools_docker;
 mod namespaces;
 mod program;
 mod signals;

@@ -50,12 +50,14 @@ impl Execution {
         View { root, tree: &tree, libraries }.for_all(&mut environment);
         leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
-        let mut path = grafted.programs().into_os_string();
-        if let Some(others) = environment.get(OsStr::new("PATH")).filter(|path| !path.is_empty()) {
-            path.push(":");
-            path.push(others);
+        if grafted.for_children {
+            let mut path = grafted.programs().into_os_string();
+            if let Some(others) = environment.get(OsStr::new("PATH")).filter(|path| !path.is_empty()) {
+                path.push(":");
+                path.push(others);
+            }
+            environment.insert("PATH".into(), path);
         }
-        environment.insert("PATH".into(), path);
         Execution::of_child(root, program, arguments, environment, &grafted.base, &grafted.contents)
     }
 

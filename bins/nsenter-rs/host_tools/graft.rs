@@ -1,6 +1,7 @@
 //! Way one: the host's tree, read-only, in a private copy of the container's mounts.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
 };
 
+use super::elf::Elf;
 use super::kit::{Contents, Kit};
 use super::place::Place;
 use super::program::Program;
@@ -25,8 +27,9 @@ use super::tree::{NODEV, NOSUID, RDONLY, Tree};
 pub struct Graft {
     kit: Kit,
     tree: Tree,
-    /// This program, for the host's programs to be started through.
-    ourselves: OwnedFd,
+    /// This program, for the host's programs to be started through; none where it is not static, and would
+    /// find no loader inside.
+    ourselves: Option<OwnedFd>,
 }
 
 /// What has been grafted, and where.
@@ -35,6 +38,8 @@ pub struct Grafted {
     /// Where the kit is.
     pub base: PathBuf,
     pub contents: Contents,
+    /// Whether children find the host's programs.
+    pub for_children: bool,
 }
 
 impl Graft {
@@ -50,10 +55,12 @@ impl Graft {
         let directories = kit.contents.path.iter().chain(&kit.contents.libraries);
         let needed: Vec<PathBuf> = directories.chain([&program.file]).cloned().collect();
         let tree = Tree::copy(&needed)?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let ourselves = open_tree(CWD, "/proc/self/exe", flags)?;
-        sys::mount_setattr_private(ourselves.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
-        Ok(Graft { kit, tree, ourselves })
+        Ok(Graft { kit, tree, ourselves: ourselves() })
+    }
+
+    /// Whether children will find the host's programs.
+    pub fn for_children(&self) -> bool {
+        self.ourselves.is_some()
     }
 
     /// Takes a copy of the mounts around us that nobody else has, and puts everything into it. `top` is the root
@@ -80,14 +87,17 @@ impl Graft {
                 attach(&again(kit, "empty")?, kit, &over)?;
             }
         }
-        attach(&self.ourselves, kit, Path::new("program"))?;
+        if let Some(ourselves) = &self.ourselves {
+            attach(ourselves, kit, Path::new("program"))?;
+        }
         attach(&again(kit, "bin")?, kit, Path::new("loader/bin"))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
         // Somebody has moved the directory away in between.
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(Errno::STALE.into());
         }
-        Ok(Grafted { base: place.path, contents: self.kit.contents })
+        let for_children = self.ourselves.is_some();
+        Ok(Grafted { base: place.path, contents: self.kit.contents, for_children })
     }
 }
 
@@ -101,6 +111,16 @@ impl Grafted {
     pub fn programs(&self) -> PathBuf {
         self.base.join("bin")
     }
+}
+
+/// Our own binary, read-only, if a root without libraries can run it.
+fn ourselves() -> Option<OwnedFd> {
+    let path = "/proc/self/exe";
+    let is_static = Elf::read(&File::open(path).ok()?).ok()?.interpreter.is_none();
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = open_tree(CWD, path, flags).ok().filter(|_| is_static)?;
+    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0).ok()?;
+    Some(mount)
 }
 
 /// Only what is ours may be mounted on: in a shared mount the container, or the host, would see it.

@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use nix::unistd::{User, getuid};
 
 use execution::Execution;
@@ -32,8 +32,14 @@ use surroundings::Environment;
 
 pub use way::{Footing, Way};
 
+use crate::TOOL;
+
 /// Where execvp(3) looks when nobody says where.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What was built with `cargo install` and no --target.
+const NOT_STATIC: &str =
+    "--host-tools: this is no static binary, so children of the program are the container's";
 
 /// A program of the host and all that it needs, taken hold of before any namespace is entered.
 #[derive(Debug)]
@@ -91,7 +97,13 @@ impl HostTools {
             None => shell(&root, &path)?,
         };
         let prepared = match way {
-            Way::Graft => Prepared::Graft(Box::new(Graft::open(&root, &program, &path).map_err(failed)?)),
+            Way::Graft => {
+                let graft = Graft::open(&root, &program, &path).map_err(failed)?;
+                if !graft.for_children() {
+                    say(TOOL, NOT_STATIC);
+                }
+                Prepared::Graft(Box::new(graft))
+            }
             Way::Hold(_) => Prepared::Hold(Hold::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })
