@@ -23,7 +23,7 @@ _nsenter__rs() {
 
     case "${cmd}" in
         nsenter__rs)
-            opts="-t -v -h -a -m -u -i -n -p -C -U -T -r -w -W -e -S -G -F -V --target --engine-timeout --verbose --help --all --mount --uts --ipc --net --pid --cgroup --user --time --root --no-root --wd --wdns --env --setuid --setgid --preserve-credentials --no-fork --no-kill-child --version"
+            opts="-t -v -h -a -m -u -i -n -p -C -U -T -r -w -W -H -e -S -G -F -V --target --engine-timeout --verbose --help --all --mount --uts --ipc --net --pid --cgroup --user --time --root --no-root --wd --wdns --host-tools --trust-target --env --setuid --setgid --preserve-credentials --no-fork --no-kill-child --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

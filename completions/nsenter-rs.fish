@@ -17,6 +17,8 @@ complete -c nsenter-rs -s v -l verbose -d 'Say on stderr what was found, and how
 complete -c nsenter-rs -s h -l help -d 'Print this help; the manual says more'
 complete -c nsenter-rs -s a -l all -d 'All that are not ours already'
 complete -c nsenter-rs -l no-root -d 'With --mount: keep to the namespace\'s root'
+complete -c nsenter-rs -s H -l host-tools -d 'With -m, -a or -r: run the host\'s PROGRAM'
+complete -c nsenter-rs -l trust-target -d 'With --host-tools: even where TARGET could get at the host\'s files'
 complete -c nsenter-rs -s e -l env -d 'TARGET\'s environment instead of ours'
 complete -c nsenter-rs -l preserve-credentials -d 'Keep our user and group IDs with --user'
 complete -c nsenter-rs -s F -l no-fork -d 'Do not fork for --pid'

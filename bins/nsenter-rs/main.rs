@@ -52,6 +52,9 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     if cli.find.verbose && plan.comes_near_target() {
         failure::say(TOOL, Exposure::of(&source.standing(&wanted)?));
     }
+    if let (true, Some(way)) = (cli.find.verbose, plan.host_tools) {
+        failure::say(TOOL, format_args!("--host-tools: {way}"));
+    }
     let host_tools = match host_tools(&plan, &wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),

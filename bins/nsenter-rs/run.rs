@@ -66,7 +66,7 @@ fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
 
 fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
     if plan.changes_root() {
-        let root = "programs come from the target's root; without -m, -a and -r they are the host's";
+        let root = "programs come from the target's root; the host's run in it with -H";
         return Some(root.to_owned());
     }
     // What began with a container's name had -t forgotten.

@@ -117,6 +117,7 @@ fn scripts_are_run_by_the_hosts_interpreter() {
 }
 
 /// Each file below a root with all that could change when somebody writes there.
+#[allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute")]
 fn listing(root: &Path) -> Vec<String> {
     let device = fs::metadata(root).unwrap().dev();
     let mut left = vec![root.to_owned()];
@@ -222,20 +223,24 @@ fn without_another_root_there_is_nothing_to_take_along() {
     }
 }
 
-/// A process whose root is a read-only tmpfs with one file in it: no directory, no `/proc`.
-fn in_an_empty_root(lab: &Lab) -> Running {
+/// MS_REMOUNT | MS_BIND, and MS_RDONLY too.
+const WRITABLE: u32 = 0x1020;
+const READ_ONLY: u32 = 0x1021;
+
+/// A process whose root is a tmpfs with the file `tool` and these directories in it, and no `/proc`.
+fn in_a_root_of(lab: &Lab, directories: &str, flags: u32) -> Running {
     let perl = format!(
         "$| = 1; chdir '/tmp'; syscall({}, my $a = '.', my $b = '.') == 0 or die qq(pivot_root: $!); \
          syscall({}, my $c = '.', 2); chdir '/'; \
-         syscall({}, 0, my $d = '/', 0, 0x1021, 0) == 0 or die qq(mount: $!); print qq(ready\\n); <STDIN>",
+         syscall({}, 0, my $d = '/', 0, {flags}, 0) == 0 or die qq(mount: $!); print qq(ready\\n); <STDIN>",
         libc::SYS_pivot_root,
         libc::SYS_umount2,
         libc::SYS_mount
     );
     let script = "read -r pid _ </proc/self/stat; mount -t tmpfs none /tmp; echo one >/tmp/tool; echo $pid; \
-                  exec perl -e \"$1\"";
+                  cd /tmp; mkdir -p . $2; exec perl -e \"$1\"";
     let mut unshare = lab.command("unshare");
-    unshare.args(["--mount", "--net", "--uts", "sh", "-ec", script, "sh", &perl]);
+    unshare.args(["--mount", "--net", "--uts", "sh", "-ec", script, "sh", &perl, directories]);
     let running = unshare.start_with(Stdio::piped());
     running.wait_for("ready");
     running
@@ -245,7 +250,7 @@ fn in_an_empty_root(lab: &Lab) -> Running {
 fn a_root_without_any_directory_is_good_enough() {
     need!(program("perl", "perl-base"));
     let lab = need!(Lab::new());
-    let web = in_an_empty_root(&lab);
+    let web = in_a_root_of(&lab, "", READ_ONLY);
     let target = web.first_line().unwrap();
     let nsenter = need!(static_tool("nsenter-rs"));
     let enter = |words: &[&str]| {
@@ -260,6 +265,60 @@ fn a_root_without_any_directory_is_good_enough() {
     enter(&["bash", "-c", "ls / | cat; cat /tool; echo $HOST_ROOT"]).ok().stdout_is("tool\none\n/../host\n");
     enter(&["ip", "-j", "link"]).ok();
     enter(&["touch", "/x"]).fails_with(1).stderr_has("Read-only");
+}
+
+#[test]
+fn a_directory_that_the_container_could_take_away_is_not_mounted_on() {
+    need!(program("perl", "perl-base"));
+    let lab = need!(Lab::new());
+    for (flags, place) in [(READ_ONLY, "/mnt/host\n"), (WRITABLE, "/../host\n")] {
+        let web = in_a_root_of(&lab, "mnt", flags);
+        let target = web.first_line().unwrap();
+        let mut show = lab.tool("nsenter-rs");
+        show.env("PATH", PATH).args([
+            "-t",
+            &target,
+            "-m",
+            "-H",
+            "--trust-target",
+            "sh",
+            "-c",
+            "echo $HOST_ROOT",
+        ]);
+        show.run().ok().stdout_is(place);
+    }
+}
+
+#[test]
+fn an_ordinary_user_takes_the_hosts_tools_into_a_container_of_his_own() {
+    let lab = need!(Lab::with_users());
+    need!(lab.user_namespace());
+    let user = ["--reuid", "1000", "--regid", "1000", "--clear-groups"];
+    let script = "read -r pid _ </proc/self/stat; mount -t tmpfs none /mnt; mkdir /mnt/proc; echo here >/mnt/file; \
+                  mount -t proc proc /mnt/proc; echo $pid; cd /mnt; mount --move . /; exec sh -c 'echo ready; read -r _'";
+    let mut unshare = lab.command("setpriv");
+    unshare.args(user).args([
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--fork",
+        "sh",
+        "-ec",
+        script,
+    ]);
+    let web = unshare.start_with(Stdio::piped());
+    web.wait_for("ready");
+    let target = web.first_line().unwrap();
+    let enter = |words: &[&str]| {
+        let mut command = lab.command("setpriv");
+        command.env("PATH", PATH).args(user).arg(crate::support::tools::tool("nsenter-rs"));
+        command.args(["-t", &target, "-a", "-H", "--trust-target", "-v"]).args(words).run()
+    };
+    enter(&["sh", "-c", "read -r line <$HOST_ROOT/etc/passwd; echo $line"]).ok().stdout_has("root:");
+    enter(&["cat", "/proc/1/comm"]).ok().stdout_is("sh\n").stderr_has("needs CAP_SYS_ADMIN");
+    enter(&["no-such-program"]).fails_with(127);
 }
 
 #[test]
