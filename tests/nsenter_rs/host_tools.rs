@@ -294,8 +294,8 @@ fn an_ordinary_user_takes_the_hosts_tools_into_a_container_of_his_own() {
     let lab = need!(Lab::with_users());
     need!(lab.user_namespace());
     let user = ["--reuid", "1000", "--regid", "1000", "--clear-groups"];
-    let script = "read -r pid _ </proc/self/stat; mount -t tmpfs none /mnt; mkdir /mnt/proc; echo here >/mnt/file; \
-                  mount -t proc proc /mnt/proc; echo $pid; cd /mnt; mount --move . /; exec sh -c 'echo ready; read -r _'";
+    let script = "read -r pid _ </proc/self/stat; mount -n -t tmpfs none /mnt; echo here >/mnt/file; \
+                  mount -n -t proc proc /proc; echo $pid; echo ready; read -r _";
     let mut unshare = lab.command("setpriv");
     unshare.args(user).args([
         "unshare",
@@ -317,7 +317,7 @@ fn an_ordinary_user_takes_the_hosts_tools_into_a_container_of_his_own() {
         command.args(["-t", &target, "-a", "-H", "--trust-target", "-v"]).args(words).run()
     };
     enter(&["sh", "-c", "read -r line <$HOST_ROOT/etc/passwd; echo $line"]).ok().stdout_has("root:");
-    enter(&["cat", "/proc/1/comm"]).ok().stdout_is("sh\n").stderr_has("needs CAP_SYS_ADMIN");
+    enter(&["cat", "/mnt/file"]).ok().stdout_is("here\n").stderr_has("needs CAP_SYS_ADMIN");
     enter(&["no-such-program"]).fails_with(127);
 }
 
