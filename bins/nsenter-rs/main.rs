@@ -19,7 +19,6 @@ use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use exposure::Exposure;
-use host_tools::shim::not_run;
 use host_tools::{HostTools, NotOpened};
 use plan::Plan;
 use source::Source;
@@ -58,7 +57,7 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let host_tools = match host_tools(&plan, &wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
-        Err(NotOpened::Program(name, error)) => return Ok(not_run(Path::new(&name), &error)),
+        Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
     };
     let inside = apply::enter(&plan, source, host_tools)?;
     run::program(&wanted.program, &plan, inside)
@@ -68,6 +67,11 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
 fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
     if !wanted.trust_target {
+        let nobody = |_| {
+            let why = "without a TARGET nobody can tell whether its processes could read the host's files";
+            NotOpened::Failed(Failure::trouble("--host-tools", why).hint("-t NAME, or --trust-target"))
+        };
+        source.process().map_err(nobody)?;
         let exposure = Exposure::of(&source.standing(wanted).map_err(NotOpened::Failed)?);
         if !exposure.is_safe() {
             let refused = Failure::trouble("--host-tools", exposure);

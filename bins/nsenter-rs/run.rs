@@ -14,13 +14,12 @@ use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
-use crate::host_tools::shim::not_run;
 use crate::plan::Plan;
 use crate::supervise;
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
-pub const CANNOT_RUN: u8 = 126;
-pub const NOT_FOUND: u8 = 127;
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 /// Runs `program`, or the user's shell when there is none, and gives its exit status.
 pub fn program(program: &[OsString], plan: &Plan, mut inside: Inside) -> Result<ExitCode, Failure> {
@@ -41,19 +40,26 @@ pub fn program(program: &[OsString], plan: &Plan, mut inside: Inside) -> Result<
 fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
     if let Some(host_tools) = inside.host_tools.take() {
         let name = host_tools.name().to_owned();
-        return not_run(&name, &host_tools.run(inside.environment()));
+        return not_run_on_host(&name, &host_tools.run(inside.environment()));
     }
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
         None => shell(inside),
     };
-    let missing = error.kind() == io::ErrorKind::NotFound;
-    let name = Path::new(&name);
-    let failure = Failure::trouble(
-        name.display(),
-        if missing { "no such program".to_owned() } else { error.to_string() },
-    );
-    let hint = if missing { why_missing(program, plan) } else { None };
+    let hint = if error.kind() == io::ErrorKind::NotFound { why_missing(program, plan) } else { None };
+    not_run(Path::new(&name), &error, "no such program", hint)
+}
+
+/// The same of a program that was looked for on the host.
+pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
+    not_run(name, error, "no such program on the host", None)
+}
+
+/// Says why a program could not be run, and gives the status that shells give for that.
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let why = if is_missing { missing.to_owned() } else { error.to_string() };
+    let failure = Failure::trouble(name.display(), why);
     report(
         TOOL,
         &match hint {
@@ -61,7 +67,7 @@ fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
             None => failure,
         },
     );
-    ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
+    ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }
 
 fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {

@@ -9,6 +9,7 @@ mod docker;
 mod host_tools;
 mod host_tools_attacked;
 mod host_tools_docker;
+mod host_tools_places;
 mod namespaces;
 mod program;
 mod signals;

@@ -169,7 +169,7 @@ mod tests {
     fn what_is_cut_off_or_wild_is_an_error_and_no_panic() {
         let whole = std::fs::read("/bin/sh").unwrap();
         let path = std::env::temp_dir().join(format!("netns-toolbox-elf-{}", std::process::id()));
-        let mut read = |bytes: &[u8]| {
+        let read = |bytes: &[u8]| {
             File::create(&path).unwrap().write_all(bytes).unwrap();
             Elf::read(&File::open(&path).unwrap())
         };

@@ -58,6 +58,7 @@ impl Program {
             if !Elf::is_at(&start) {
                 return Err(Errno::NOEXEC.into());
             }
+            let zeroth = own_name(&file, zeroth);
             return Ok(Program { elf: Elf::read(&opened)?, file, name, zeroth, before: Vec::new() });
         };
         if depth == 0 {
@@ -69,6 +70,16 @@ impl Program {
         program.before.extend(argument.map(Word::Plain));
         program.before.push(Word::Host(file));
         Ok(program)
+    }
+}
+
+/// Python starts itself again by the path in `argv[0]`, which would be the container's; a bare name it looks for
+/// on $PATH, where it is the host's.
+fn own_name(file: &Path, zeroth: OsString) -> OsString {
+    let is_python = file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"python"));
+    match Path::new(&zeroth).file_name() {
+        Some(name) if is_python => name.to_owned(),
+        _ => zeroth,
     }
 }
 
@@ -130,6 +141,14 @@ mod tests {
     fn only_absolute_directories_are_searched() {
         let found: Vec<_> = directories(OsStr::new("/bin::.:bin:/usr/bin")).collect();
         assert_eq!(found, [Path::new("/bin"), Path::new("/usr/bin")]);
+    }
+
+    #[test]
+    fn python_is_not_told_a_path_that_is_not_there() {
+        let named =
+            |file: &str, zeroth: &str| own_name(Path::new(file), zeroth.into()).into_string().unwrap();
+        assert_eq!(named("/usr/bin/python3.11", "/usr/bin/python3"), "python3");
+        assert_eq!(named("/usr/bin/dash", "/bin/sh"), "/bin/sh");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use common::failure::{Failure, report};
 use common::sys;
 
 use super::execution::Execution;
@@ -15,6 +14,7 @@ use super::kit::Contents;
 use super::privileges;
 use super::program::Program;
 use super::root::Root;
+use crate::run::not_run_on_host;
 
 /// Runs the program whose name we have, if we were executed through the directory of a kit.
 pub fn program_behind_our_name() -> Option<ExitCode> {
@@ -42,13 +42,5 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
     let error = match run() {
         Ok(error) | Err(error) => error,
     };
-    Some(not_run(Path::new(name), &error))
-}
-
-/// Says why a program could not be run, and gives the status that shells give for that.
-pub fn not_run(name: &Path, error: &std::io::Error) -> ExitCode {
-    let missing = error.kind() == std::io::ErrorKind::NotFound;
-    let why = if missing { "no such program on the host".to_owned() } else { error.to_string() };
-    report(crate::TOOL, &Failure::trouble(name.display(), why));
-    ExitCode::from(if missing { crate::run::NOT_FOUND } else { crate::run::CANNOT_RUN })
+    Some(not_run_on_host(Path::new(name), &error))
 }
