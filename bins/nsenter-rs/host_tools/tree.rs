@@ -4,10 +4,12 @@
 //! read-only mount gives power over the host; so do the engines' own mounts, of which there are hundreds, and
 //! network file systems, on which a server that does not answer would stop us too.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use common::sys;
@@ -50,7 +52,9 @@ impl Tree {
         };
         let mut mounts = vec![(PathBuf::from("/"), root)];
         if !whole {
-            let table = std::fs::read("/proc/self/mountinfo")?;
+            // Without room it would be read in many small pieces.
+            let mut table = Vec::with_capacity(64 << 10);
+            File::open("/proc/self/mountinfo")?.read_to_end(&mut table)?;
             // One that went away, or that we may not look into, is not worth failing for.
             let more = chosen(&points(&table), needed).into_iter();
             mounts.extend(
@@ -75,14 +79,15 @@ fn copy(point: &Path, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
 }
 
 /// Mount points and types of file system from a mountinfo, proc_pid_mountinfo(5).
-fn points(table: &[u8]) -> Vec<(PathBuf, String)> {
-    let line = |line: &[u8]| {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let point = unescaped(fields.nth(4)?);
-        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        Some((point, String::from_utf8_lossy(kind).into_owned()))
-    };
-    table.split(|byte| *byte == b'\n').filter_map(line).collect()
+fn points(table: &[u8]) -> Vec<(PathBuf, &[u8])> {
+    table.split(|byte| *byte == b'\n').filter_map(point).collect()
+}
+
+fn point(line: &[u8]) -> Option<(PathBuf, &[u8])> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let point = unescaped(fields.nth(4)?);
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    Some((point, kind))
 }
 
 /// Blanks and the like are written as `\040`.
@@ -107,16 +112,20 @@ fn unescaped(field: &[u8]) -> PathBuf {
 }
 
 /// The mount points below `/` to take along, outer ones first.
-fn chosen(points: &[(PathBuf, String)], needed: &[PathBuf]) -> Vec<PathBuf> {
+fn chosen(points: &[(PathBuf, &[u8])], needed: &[PathBuf]) -> Vec<PathBuf> {
     let around = |file: &PathBuf| {
-        let holding = points.iter().map(|(point, _)| point).filter(|point| file.starts_with(point));
+        // Bytes first: there may be hundreds of mounts, and to take paths apart is slow.
+        let begins = |point: &&PathBuf| file.as_os_str().as_bytes().starts_with(point.as_os_str().as_bytes());
+        let holding =
+            points.iter().map(|(point, _)| point).filter(begins).filter(|point| file.starts_with(point));
         holding.max_by_key(|point| point.as_os_str().len()).cloned()
     };
-    let needed: Vec<PathBuf> = needed.iter().filter_map(around).collect();
+    let needed: BTreeSet<PathBuf> = needed.iter().filter_map(around).collect();
     let left_behind = |point: &Path| LEFT_BEHIND.iter().any(|left| point.starts_with(left));
-    let wanted = |(point, kind): &&(PathBuf, String)| {
-        point != Path::new("/")
-            && ((ON_DISK.contains(&kind.as_str()) && !left_behind(point)) || needed.contains(point))
+    let wanted = |(point, kind): &&(PathBuf, &[u8])| {
+        point.as_os_str() != "/"
+            && (ON_DISK.iter().any(|known| known.as_bytes() == *kind) && !left_behind(point)
+                || needed.contains(point))
     };
     let mut chosen: Vec<PathBuf> = points.iter().filter(wanted).map(|(point, _)| point.clone()).collect();
     chosen.sort();
