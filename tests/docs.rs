@@ -50,7 +50,7 @@ const TOOLS: [Tool; 3] = [
         name: "nsenter-rs",
         binary: env!("CARGO_BIN_EXE_nsenter-rs"),
         section: '1',
-        help_lines: 64,
+        help_lines: 66,
         command: nsenter_rs::Cli::command,
     },
     Tool {

@@ -17,6 +17,7 @@ use nix::unistd::{chdir, chroot, fchdir};
 use crate::credentials::{Credentials, Outside};
 use crate::environment::for_program_of_host;
 use crate::hardening;
+use crate::host_tools::{HostTools, Settled};
 use crate::plan::{Join, Plan};
 use crate::refused;
 use crate::rules::Capability;
@@ -32,16 +33,18 @@ pub struct Inside {
     pub credentials: Credentials,
     /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
     needs_procfs: Option<PrivateMounts>,
+    /// The host's program, where it is not looked up inside.
+    pub host_tools: Option<Settled>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
 /// target's `/proc` is opened before, for inside both may be out of reach.
-pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
+pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
     let theirs = if plan.environment { Some(environment(&source)?) } else { None };
-    let environment = theirs.map(|theirs| match plan.changes_root() {
+    let environment = theirs.map(|theirs| match plan.changes_root() && plan.host_tools.is_none() {
         true => theirs,
         false => for_program_of_host(theirs, |name| std::env::var_os(name)),
     });
@@ -52,7 +55,12 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
+    let mut top = None;
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
+        top = host_tools
+            .is_some()
+            .then(|| open(Path::new("/"), OFlag::O_PATH | OFlag::O_CLOEXEC))
+            .transpose()?;
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
         changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
@@ -64,10 +72,12 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
     hardening::after_joining(plan)?;
+    let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
     let mounts = view::enter(plan.view, source.resolver())?;
     Ok(Inside {
         environment,
         credentials: outside.inside(plan, &source)?,
+        host_tools,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
 }
@@ -86,6 +96,11 @@ fn is_not_ours(root: &OwnedFd) -> bool {
 }
 
 impl Inside {
+    /// The environment that the program is to have.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())
+    }
+
     /// What only a process of the PID namespace can do: the first thing in the child.
     pub fn look_around(&self) -> Result<(), Failure> {
         Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)

@@ -10,6 +10,7 @@ use common::view::View;
 use crate::cgroup::Group;
 use crate::cli::Id;
 use crate::confine::Confinement;
+use crate::host_tools::{Footing, Way};
 use crate::label::Label;
 use crate::wanted::{From, Wanted};
 
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub labels: Vec<Label>,
     /// What confines the target, where it is to confine the program.
     pub confinement: Option<Confinement>,
+    /// Whether mounts can be copied.
+    pub footing: Footing,
 }
 
 /// How the namespaces are joined.
@@ -56,6 +59,8 @@ pub struct Plan {
     pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// How the host's tools are taken along, where the root changes.
+    pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
     pub gid: Option<Id>,
     pub uid: Option<Id>,
@@ -96,6 +101,10 @@ impl Plan {
         let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials && !wanted.confine;
         let keep_caps = wanted.keep_caps && kinds.contains(&Kind::User);
         let default = becomes_root.then_some(Id::Number(0));
+        let joins_mounts = kinds.contains(&Kind::Mnt);
+        let changes_root = joins_mounts || wanted.root.is_some();
+        // A root of the target is one of its mount namespace; a directory of the host is not.
+        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Named(_)));
         let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
         Plan {
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
@@ -118,6 +127,8 @@ impl Plan {
             cgroups: snapshot.cgroups.clone(),
             labels: snapshot.labels.clone(),
             confinement: snapshot.confinement.clone(),
+            host_tools: (wanted.host_tools && changes_root)
+                .then(|| Way::choose(snapshot.footing, root_is_foreign)),
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
             note: wanted
@@ -217,6 +228,25 @@ pub(crate) mod tests {
         assert!(!plan("-t 1 -m --no-root", &[Kind::Mnt]).own_root);
         assert!(!plan("-t 1 -m -r=/x", &[Kind::Mnt]).own_root);
         assert!(!plan("-t 1 -m=/x", &[Kind::Mnt]).own_root);
+    }
+
+    #[test]
+    fn host_tools_are_taken_along_only_where_the_root_changes() {
+        assert_eq!(plan("-t 1 -H -n", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -H -a", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -m", &[Kind::Mnt]).host_tools, None);
+        let may = Footing { may_mount: true, has_mount_setattr: true };
+        let way = |line: &str| {
+            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+            let snapshot = Snapshot { footing: may, ..world(&[Kind::Mnt]) };
+            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).host_tools
+        };
+        for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
+            assert_eq!(way(line), Some(Way::Graft), "{line}");
+        }
+        for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
+            assert!(matches!(way(line), Some(Way::Hold(_))), "{line}");
+        }
     }
 
     #[test]

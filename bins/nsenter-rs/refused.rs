@@ -60,6 +60,10 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
         Rule::Below => Some("leave out -p, or run it in that PID namespace or above it".to_owned()),
         Rule::Look { bar: Some(Bar::Hidden), .. } => Some("run it as root".to_owned()),
         Rule::Look { bar: Some(bar), .. } => Some(looking_hint(bar, facts)),
+        Rule::HostUnreached { .. } => Some(
+            "without -p no process of the container sees the program; --trust-target if it may read the host"
+                .to_owned(),
+        ),
         Rule::Program { elsewhere: true, .. } => Some(FROM_THE_ROOT.to_owned()),
         Rule::Mapped { .. } => Some("--preserve-credentials, or a number that is mapped: -S, -G".to_owned()),
         _ => None,

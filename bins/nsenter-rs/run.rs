@@ -24,22 +24,25 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 
 /// What helps who misses a program that the host has.
-pub const FROM_THE_ROOT: &str = "programs come from the target's root; without -m, -a, -r from the host's";
+pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
 
 /// Runs `program`, or the user's shell when there is none, and gives its exit status. A `leash` is what ties us to
 /// a parent of our own.
 pub fn program(
     program: &[OsString],
     plan: &Plan,
-    inside: &Inside,
+    mut inside: Inside,
     leash: Option<&Leash>,
     pty: Option<Pty>,
 ) -> Result<ExitCode, Failure> {
-    let start = |leash: Option<&Leash>| {
+    let mut start = |leash: Option<&Leash>| {
         inside.look_around()?;
         inside.credentials.take_on()?;
+        if let Some(host_tools) = &inside.host_tools {
+            host_tools.become_somebody();
+        }
         leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
-        Ok(exec(program, plan, inside))
+        Ok(exec(program, plan, &mut inside))
     };
     if !plan.fork {
         return start(leash);
@@ -52,18 +55,29 @@ pub fn program(
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
+fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
+    if let Some(host_tools) = inside.host_tools.take() {
+        let name = host_tools.name().to_owned();
+        return not_run_on_host(&name, &host_tools.run(inside.environment()));
+    }
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
         None => shell(plan, inside),
     };
-    let missing = error.kind() == io::ErrorKind::NotFound;
-    let name = Path::new(&name);
-    let failure = Failure::trouble(
-        name.display(),
-        if missing { "no such program".to_owned() } else { error.to_string() },
-    );
-    let hint = if missing { why_missing(program, plan) } else { None };
+    let hint = if error.kind() == io::ErrorKind::NotFound { why_missing(program, plan) } else { None };
+    not_run(Path::new(&name), &error, "no such program", hint)
+}
+
+/// The same of a program that was looked for on the host.
+pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
+    not_run(name, error, "no such program on the host", None)
+}
+
+/// Says why a program could not be run, and gives the status that shells give for that.
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let why = if is_missing { missing.to_owned() } else { error.to_string() };
+    let failure = Failure::trouble(name.display(), why);
     report(
         TOOL,
         &match hint {
@@ -71,7 +85,7 @@ fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
             None => failure,
         },
     );
-    ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
+    ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }
 
 fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {

@@ -17,6 +17,7 @@ use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
+use crate::host_tools::Footing;
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
 use crate::refused;
@@ -130,6 +131,9 @@ impl Source {
     /// Which of the namespaces that were asked for are ours already.
     pub fn snapshot(&self, wanted: &Wanted) -> Result<Snapshot, Failure> {
         let mut snapshot = Snapshot { has_process: self.process.is_some(), ..Snapshot::default() };
+        if wanted.host_tools {
+            snapshot.footing = footing()?;
+        }
         for &kind in wanted.namespaces.keys() {
             match namespace::own_identity(kind) {
                 Err(NamespaceError::Unknown { .. }) if wanted.all => continue,
@@ -191,6 +195,15 @@ impl Source {
         let below = theirs.is_below(programs).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
         Ok(if below { Relation::Below } else { Relation::Elsewhere })
     }
+}
+
+/// Whether we could take the host's mounts along.
+fn footing() -> Result<Footing, Failure> {
+    let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?;
+    Ok(Footing {
+        may_mount: ours.effective.contains(CapabilitySet::SYS_ADMIN),
+        has_mount_setattr: common::sys::has_mount_setattr(),
+    })
 }
 
 /// What the program will be able to do: all in a user namespace that it is root of, and nothing as anybody

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
+use crate::host_tools::Way;
 use crate::label::Label;
 use crate::plan::{Join, Plan};
 use crate::wanted::{From, Other, Wanted};
@@ -48,6 +49,8 @@ pub enum Step {
     ChangeDirectoryInside(PathBuf),
     /// To a directory that was opened before.
     ChangeDirectory(PathBuf),
+    /// The host's tree is laid where the program finds it.
+    HostTools(Way),
     /// Something of the inside view.
     View(view::Step),
     /// Only children are in a PID namespace that was joined.
@@ -133,6 +136,7 @@ impl Plan {
         steps.extend(self.wdns.clone().map(Step::ChangeDirectoryInside));
         steps.extend(wd.map(Step::ChangeDirectory));
 
+        steps.extend(self.host_tools.map(Step::HostTools));
         let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
         steps.extend(before.into_iter().map(Step::View));
         steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
@@ -222,6 +226,7 @@ impl fmt::Display for Step {
                 f.write_str("fork: the child gets our signals, and dies with us")
             }
             Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
+            Step::HostTools(way) => write!(f, "have for the program {way}"),
             Step::View(step) => step.fmt(f),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),

@@ -48,6 +48,10 @@ pub struct Wanted {
     pub wdns: Option<PathBuf>,
     pub view: View,
     pub environment: bool,
+    /// Run the host's program in the target's root.
+    pub host_tools: bool,
+    /// Even where the target could reach the host through it.
+    pub trust_target: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
@@ -108,6 +112,8 @@ impl Wanted {
             wdns: cli.place.wdns.clone(),
             view,
             environment: cli.place.env,
+            host_tools: cli.place.host_tools,
+            trust_target: cli.place.trust_target,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
@@ -123,6 +129,11 @@ impl Wanted {
             program: cli.program.clone(),
             each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
+        if wanted.host_tools && wanted.confine {
+            let what = "not with --confine: the container could do to the program what it can do to its own, and \
+                        read the host's files through it";
+            return Err(Failure::trouble("--host-tools", what));
+        }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))

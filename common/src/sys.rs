@@ -1,9 +1,10 @@
 //! The system calls that no crate wraps, one thin function each: the only unsafe code of the toolbox.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, OsStr, c_int};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -106,6 +107,46 @@ pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
     let fd = Errno::result(fd)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// Changes what may be done through the mounts behind `tree`, all of them, and makes them private: what is
+/// mounted in them later shows nowhere else. `set` and `clear` are MOUNT_ATTR_* flags.
+///
+/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html); ENOSYS before.
+pub fn mount_setattr_private(tree: BorrowedFd<'_>, set: u64, clear: u64) -> Result<()> {
+    let attr =
+        libc::mount_attr { attr_set: set, attr_clr: clear, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Whether the kernel has mount_setattr(2): without a descriptor it can only fail, and the reason tells.
+pub fn has_mount_setattr() -> bool {
+    // SAFETY: a null struct of length 0 is refused with EINVAL before anything is read.
+    let asked =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0) };
+    Errno::result(asked) != Err(Errno::ENOSYS)
+}
+
+/// The path by which this program was executed: a symbolic link's name where it was one. It needs no `/proc`.
+///
+/// AT_EXECFN in [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html).
+pub fn executed_as() -> Option<&'static OsStr> {
+    // SAFETY: getauxval reads what the kernel has left for us.
+    let address = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const std::ffi::c_char;
+    // SAFETY: where it is not null, the kernel has put a NUL-terminated string there, at the top of the stack,
+    // and nobody writes to it while the process lives.
+    (!address.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(address) }.to_bytes()))
 }
 
 /// The mount that the file behind `fd` was opened through: the same directory may be mounted twice.

@@ -161,7 +161,10 @@ fn plan(
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
     };
-    let (name, elsewhere) = (name.into_owned(), plan.changes_root());
+    let exposure = source.standing(wanted).ok().map(|standing| Exposure::of(&standing));
+    let unreached = Rule::HostUnreached { exposure, trusted: wanted.trust_target };
+    checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
+    let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
     let pid = source.process().ok().map(Process::pid);
@@ -169,8 +172,7 @@ fn plan(
     let steps = plan.steps(wanted, target, pid, found.file());
     explanation.steps = steps.iter().map(ToString::to_string).collect();
     // Where the files are of others, there may be no process, or none that we may look at.
-    if let (true, Ok(standing)) = (plan.comes_near_target(), source.standing(wanted)) {
-        let exposure = Exposure::of(&standing);
+    if let (true, Some(exposure)) = (plan.comes_near_target(), exposure) {
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())

@@ -78,6 +78,9 @@ fn tree(wanted: &Wanted, plan: &Plan, source: &Source) -> Tree {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let of_target = || source.process().ok()?.open_file("root", flags).ok();
     let joins_mounts = plan.join.kinds().contains(&Kind::Mnt);
+    if plan.host_tools.is_some() {
+        return Tree::Host;
+    }
     let root = match &plan.root {
         Some(From::Target) => of_target(),
         Some(From::Named(dir)) => nix::fcntl::open(dir, flags, Mode::empty()).ok(),

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use common::namespace::Kind;
 use rustix::thread::CapabilitySet;
 
+use crate::exposure::Exposure;
 use crate::plan::{Join, Plan};
 
 pub use becoming::{Ids, Map};
@@ -64,6 +65,11 @@ pub enum Rule {
         name: String,
         elsewhere: bool,
         missing: Option<String>,
+    },
+    /// Nobody in there reads the host's files through a program of the host, as far as can be told.
+    HostUnreached {
+        exposure: Option<Exposure>,
+        trusted: bool,
     },
     /// No seccomp(2) filter says otherwise.
     NoFilter,
