@@ -111,7 +111,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let (true, Some(way)) = (cli.find.verbose, plan.host_tools) {
         failure::say(TOOL, format_args!("--host-tools: {way}"));
     }
-    let host_tools = match host_tools(&plan, &wanted, &source) {
+    let host_tools = match host_tools(&plan, wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
