@@ -53,7 +53,7 @@ const TOOLS: [Tool; 4] = [
         name: "nsenter-rs",
         binary: env!("CARGO_BIN_EXE_nsenter-rs"),
         section: '1',
-        help_lines: 60,
+        help_lines: 66,
         command: nsenter_rs::Cli::command,
     },
     Tool {
@@ -213,8 +213,11 @@ fn files_of(tool: &Tool) -> Vec<(String, String)> {
 
 fn manual(tool: &Tool) -> String {
     let man = Man::new((tool.command)());
+    let sections = by_hand(&format!("{}.roff", tool.name), &options(tool, &man));
+    // The first line tells man(1) that tbl(1) is needed.
+    let preprocessors = if sections.contains("\n.TS\n") { "'\\\" t\n" } else { "" };
     let mut page = format!(
-        ".\\\" Made from bins/{0}/cli.rs and man/sections/{0}.roff by `make docs`; edit those.\n\
+        "{preprocessors}.\\\" Made from bins/{0}/cli.rs and man/sections/{0}.roff by `make docs`; edit those.\n\
          .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n",
         tool.name
     );
@@ -223,18 +226,19 @@ fn manual(tool: &Tool) -> String {
     page += &format!(".TH {title} {} \"\" \"netns-toolbox {version}\" netns-toolbox\n", tool.section);
     page += &part(|out| man.render_name_section(out));
     page += &part(|out| man.render_synopsis_section(out));
-    page + &by_hand(&format!("{}.roff", tool.name), &options(tool, &man))
+    page + &sections
 }
 
-/// A file of `man/sections`, with what it takes in.
+/// A file of `man/sections`, with what it takes in and without its comments.
 fn by_hand(file: &str, options: &str) -> String {
     let text = read(&format!("man/sections/{file}"));
-    let lines = text.lines().map(|line| match line.strip_prefix(".so ") {
-        Some("OPTIONS") => options.to_owned(),
-        Some("GRAMMAR") => grammar_as_roff(),
-        Some(file) => by_hand(file, options),
-        None => format!("{line}\n"),
-    });
+    let lines =
+        text.lines().filter(|line| !line.starts_with(".\\\"")).map(|line| match line.strip_prefix(".so ") {
+            Some("OPTIONS") => options.to_owned(),
+            Some("GRAMMAR") => grammar_as_roff(),
+            Some(file) => by_hand(file, options),
+            None => format!("{line}\n"),
+        });
     lines.collect()
 }
 

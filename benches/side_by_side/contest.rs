@@ -1,7 +1,8 @@
 //! What is compared with what: add a row here when a tool arrives, and its floor to `SOURCES` in `floors.rs`.
 //!
 //! A command is a line of words; those in single quotes are one. Its first word is found among our binaries, on
-//! `PATH`, or in `benches/floors/` by the part it plays; what is in capitals is filled in from the fixture:
+//! `PATH`, or in `benches/floors/` by the part it plays; what is in capitals, a word or a part of one, is filled in from the
+//! fixture:
 //!
 //! | word | becomes |
 //! |---|---|
@@ -53,6 +54,8 @@ pub(crate) enum Of {
     Contestant(&'static str),
     /// Our medians in a row before this one.
     Row(&'static str),
+    /// Milliseconds more than our medians in a row before this one.
+    Added(&'static str),
     Milliseconds,
 }
 
@@ -95,6 +98,14 @@ pub(crate) const ROWS: &[Row] = &[
         peers: &["nsenter -t PID -n TRUE", "ip netns exec LINK TRUE"],
         floor: Some("enter_net PID TRUE"),
         targets: &[times(0.8, "nsenter"), times(1.15, "enter_net")],
+        ..PLAIN
+    },
+    Row {
+        name: "enter-all",
+        work: "a program of the container runs in all of its namespaces",
+        ours: "nsenter-rs -t PID -a /bin/hostname",
+        peers: &["nsenter -t PID -a /bin/hostname"],
+        targets: &[times(0.8, "nsenter"), Target { at_most: 1.0, of: Of::Added("nsenter-rs") }],
         ..PLAIN
     },
     Row {
@@ -174,6 +185,24 @@ pub(crate) const ROWS: &[Row] = &[
                  ip netns attach NAME-$n $(docker inspect -f '{{.State.Pid}}' NAME-$n); \
                  ip -n NAME-$n addr add 198.18.200.$n/32 dev lo; done",
         after: UNLINK,
+        ..PLAIN
+    },
+    Row {
+        name: "each",
+        work: "a program runs in the networks of 200 containers",
+        ours: "nsenter-rs --each NAME* -n TRUE",
+        // The first is told the PIDs, for nothing; the second finds them, as everybody has to.
+        peers: &[
+            "sh -c 'for p in $(cat /run/netns/.pids); do nsenter -t $p -n TRUE; done'",
+            "bash -c 'for p in $(docker ps -q --filter name=NAME | xargs docker inspect -f {{.State.Pid}}); do \
+                 nsenter -t $p -n TRUE; done'",
+        ],
+        targets: &[times(0.25, "sh")],
+        in_crowd: true,
+        every: 20,
+        before: "docker ps -q --filter name=NAME | xargs docker inspect -f '{{.State.Pid}}' >/run/netns/.pids",
+        after: "rm -f /run/netns/.pids",
+        proof: "sed 's/.*: //' | sort",
         ..PLAIN
     },
 ];

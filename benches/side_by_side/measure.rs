@@ -155,7 +155,7 @@ fn runner(program: &Path, command: &str, fixture: &Fixture, inside: &[&str]) -> 
     for word in words(command).into_iter().skip(1) {
         match word {
             "TRUE" => args.extend(absolute(inside)),
-            word => args.push(filled_in(word, fixture)?),
+            word => args.push(filled_in(&word.replace("TRUE", &absolute(inside).join(" ")), fixture)?),
         }
     }
     Ok(Runner { program: program.to_path_buf(), args })
@@ -224,13 +224,16 @@ fn compared(target: &Target, contestants: &[Contestant], before: &[RowReport]) -
             let other = contestants.iter().find(|contestant| contestant.name() == name);
             other.and_then(|other| other.result.as_ref()?.ours_to_this)
         }
-        Of::Row(name) => {
-            let row = before.iter().find(|row| row.name == name).and_then(|row| row.measured.as_ref());
-            let then = row.and_then(|row| Some(row.contestants.first()?.result.as_ref()?.time));
-            ours.zip(then).map(|(ours, then)| Ratio::between(&ours, &then))
-        }
+        Of::Row(name) => ours.zip(ours_in(name, before)).map(|(ours, then)| Ratio::between(&ours, &then)),
+        Of::Added(name) => ours.zip(ours_in(name, before)).map(|(ours, then)| ours.added_to(&then)),
         Of::Milliseconds => ours.map(|ours| ours.in_milliseconds()),
     };
     let outcome = ratio.map(|ratio| Outcome { verdict: ratio.verdict(target.at_most), ratio });
     Compared { of: target.of, at_most: target.at_most, outcome }
+}
+
+/// Our times in the row of that name.
+fn ours_in(name: &str, rows: &[RowReport]) -> Option<Summary> {
+    let row = rows.iter().find(|row| row.name == name)?.measured.as_ref()?;
+    Some(row.contestants.first()?.result.as_ref()?.time)
 }

@@ -63,6 +63,15 @@ impl Summary {
             [self.median_us, self.median_low_us, self.median_high_us].map(|us| us / 1000.0);
         Ratio { ratio, low, high }
     }
+
+    /// By how many milliseconds the median is more than that of `other`, and how sure that is.
+    pub(crate) fn added_to(&self, other: &Summary) -> Ratio {
+        Ratio {
+            ratio: (self.median_us - other.median_us) / 1000.0,
+            low: (self.median_low_us - other.median_high_us) / 1000.0,
+            high: (self.median_high_us - other.median_low_us) / 1000.0,
+        }
+    }
 }
 
 /// Between two values, in proportion, to the nanosecond. `sorted` must not be empty.

@@ -169,6 +169,7 @@ fn sentence(target: &Compared) -> String {
     let (wanted, other) = match target.of {
         Of::Contestant(name) => (format!("≤ {at_most} × {name}"), name),
         Of::Row(name) => (format!("≤ {at_most} × ours in the row {name}"), name),
+        Of::Added(name) => (format!("≤ {at_most} ms more than ours in the row {name}"), name),
         Of::Milliseconds => (format!("≤ {at_most} ms"), "our own"),
     };
     match &target.outcome {

@@ -27,7 +27,9 @@ fn every_target_names_a_contestant_of_its_row_that_is_not_ours_or_an_earlier_row
                     let part = row.contestants().find(named).map(|(part, _)| part.name());
                     assert!(matches!(part, Some("peer" | "floor")), "{}: {name}", row.name);
                 }
-                Of::Row(name) => assert!(ROWS[..place].iter().any(|row| row.name == name), "{name}"),
+                Of::Row(name) | Of::Added(name) => {
+                    assert!(ROWS[..place].iter().any(|row| row.name == name), "{name}")
+                }
                 Of::Milliseconds => {}
             }
             assert!(target.at_most > 0.0);
@@ -63,6 +65,15 @@ fn what_a_row_sets_up_or_resets_is_taken_down_after_it() {
 fn a_quoted_script_is_one_word_of_a_command() {
     assert_eq!(words("sh -c 'docker ps | xargs'"), ["sh", "-c", "docker ps | xargs"]);
     assert_eq!(words("cpid NAME"), ["cpid", "NAME"]);
+}
+
+#[test]
+fn what_is_added_to_another_row_is_a_difference_of_milliseconds() {
+    let (ours, before) = (summary_us(5000..=5098).unwrap(), summary_us(2000..=2098).unwrap());
+    let added = ours.added_to(&before);
+    assert_eq!(added.ratio, 3.0);
+    assert!(added.low < 3.0 && added.high > 3.0, "{added:?}");
+    assert_eq!((added.verdict(3.0).met, added.verdict(2.9).met), (true, false));
 }
 
 #[test]

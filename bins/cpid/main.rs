@@ -69,16 +69,8 @@ fn all(wanted: &Cli) -> Result<Status, Failure> {
     if wanted.find.verbose {
         listing.silences.iter().for_each(|why| failure::say(TOOL, why));
     }
-    let mut status = Status::Yes;
-    let mut troubles = listing.troubles.into_iter().map(Failure::from).peekable();
-    while let Some(mut trouble) = troubles.next() {
-        // What helps against several is said once, below the last of them.
-        if troubles.peek().is_some_and(|next| next.hint == trouble.hint) {
-            trouble.hint = None;
-        }
-        failure::report(TOOL, &trouble);
-        status = Status::Trouble;
-    }
+    let status = if listing.troubles.is_empty() { Status::Yes } else { Status::Trouble };
+    failure::report_all(TOOL, listing.troubles.into_iter().map(Failure::from));
     let shown = listing.containers.into_iter().filter(|known| wanted.all || known.container.pid.is_some());
     report::list(&shown.collect::<Vec<_>>(), wanted.json)?;
     Ok(status)

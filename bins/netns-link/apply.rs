@@ -43,7 +43,7 @@ impl Wanted {
             made_by: concat!("netns-link ", env!("CARGO_PKG_VERSION")).to_owned(),
             since: Timestamp::now(),
             netns_inode: self.netns.identity().inode,
-            netns_handle: self.netns.handle(),
+            netns_handle: self.netns.handle().map(|handle| handle.to_string()),
             container: self.container.as_ref().map(owner),
             process: self.process,
         }

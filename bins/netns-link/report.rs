@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use common::failure::Failure;
 use common::namespace::Identity;
 use common::netns::{self, Entry};
-use common::output::{one_line, table};
+use common::output::{leave_out, one_line, table};
 use common::target::{EngineName, LinkName};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -102,6 +102,9 @@ impl<'a> From<&'a Link> for Row<'a> {
     }
 }
 
+/// What a narrow terminal can do without, one after the other; `--json` has all.
+const SPARED: [usize; 4] = [7, 6, 3, 2];
+
 /// The links as a table, or as JSON.
 pub fn list<'a>(links: impl Iterator<Item = &'a Link>, json: bool) -> Result<(), Failure> {
     let rows: Vec<Row<'_>> = links.map(Row::from).collect();
@@ -129,5 +132,6 @@ pub fn list<'a>(links: impl Iterator<Item = &'a Link>, json: bool) -> Result<(),
             ),
         ]);
     }
+    leave_out(&mut shown, &SPARED);
     Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
 }

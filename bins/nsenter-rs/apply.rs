@@ -7,16 +7,22 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
-use common::process::Process;
+use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, getgroups, setgid, setgroups, setuid};
+use nix::unistd::{chdir, chroot, fchdir};
 
-use crate::cli::Id;
+use crate::credentials::{Credentials, Outside};
+use crate::environment::for_program_of_host;
+use crate::hardening;
+use crate::host_tools::{HostTools, Settled};
 use crate::plan::{Join, Plan};
+use crate::refused;
+use crate::rules::Capability;
 use crate::source::Source;
+use crate::view;
 use crate::wanted::From;
 
 /// What the program will be started with, once we are where the plan wants us.
@@ -24,30 +30,40 @@ use crate::wanted::From;
 pub struct Inside {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
-    uid: Option<Uid>,
-    gid: Option<Gid>,
+    pub credentials: Credentials,
+    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    needs_procfs: Option<PrivateMounts>,
+    /// The host's program, where it is not looked up inside.
+    pub host_tools: Option<Settled>,
 }
 
 /// Joins the namespaces and changes root and working directory. What comes from the host or from the
 /// target's `/proc` is opened before, for inside both may be out of reach.
-pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
+pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> Result<Inside, Failure> {
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let environment = if plan.environment { Some(environment(&source)?) } else { None };
-    if plan.gid.is_some() {
-        // Inside a user namespace that denies setgroups(2) it would be too late.
-        let _ = setgroups(&[]);
-    }
+    let theirs = if plan.environment { Some(environment(&source)?) } else { None };
+    let environment = theirs.map(|theirs| match plan.changes_root() && plan.host_tools.is_none() {
+        true => theirs,
+        false => for_program_of_host(theirs, |name| std::env::var_os(name)),
+    });
+    let outside = Outside::prepare(plan, &source)?;
+    hardening::before_joining(plan)?;
     match &plan.join {
         Join::Nothing => {}
         Join::AtOnce(kinds) => at_once(kinds, &mut source)?,
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
+    let mut top = None;
     if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
+        top = host_tools
+            .is_some()
+            .then(|| open(Path::new("/"), OFlag::O_PATH | OFlag::O_CLOEXEC))
+            .transpose()?;
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
-        changed.map_err(|errno| Failure::trouble("--root", without("CAP_SYS_CHROOT", errno)))?;
+        changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -55,15 +71,14 @@ pub fn enter(plan: &Plan, mut source: Source) -> Result<Inside, Failure> {
     if let Some(wd) = &wd {
         fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
     }
-    let ids = |id| match id {
-        Some(Id::Number(number)) => Ok(Some((number, number))),
-        Some(Id::Follow) => owner(source.process()?).map(Some),
-        None => Ok(None),
-    };
+    hardening::after_joining(plan)?;
+    let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
+    let mounts = view::enter(plan.view, source.resolver())?;
     Ok(Inside {
         environment,
-        uid: ids(plan.uid)?.map(|(uid, _)| Uid::from_raw(uid)),
-        gid: ids(plan.gid)?.map(|(_, gid)| Gid::from_raw(gid)),
+        credentials: outside.inside(plan, &source)?,
+        host_tools,
+        needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
 }
 
@@ -80,57 +95,15 @@ fn is_not_ours(root: &OwnedFd) -> bool {
     place(root) != place(&ours)
 }
 
-/// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows
-/// its owner.
-fn owner(process: &Process) -> Result<(u32, u32), Failure> {
-    let stat = fstat(process.directory()).map_err(|errno| Failure::trouble(process, errno.desc()))?;
-    Ok((stat.st_uid, stat.st_gid))
-}
-
 impl Inside {
-    /// Takes on the user and groups of the plan; the last thing before the program.
-    pub fn become_somebody(&self) -> Result<(), Failure> {
-        let refused = |what: String, capability| {
-            move |errno| match errno {
-                Errno::EINVAL => Failure::trouble(what, format_args!("is not mapped in {}", here())),
-                errno => Failure::trouble(what, without(capability, errno)),
-            }
-        };
-        if let Some(gid) = self.gid {
-            drop_groups().map_err(refused("supplementary groups".to_owned(), "CAP_SETGID"))?;
-            setgid(gid).map_err(refused(format!("group ID {gid}"), "CAP_SETGID"))?;
-        }
-        match self.uid {
-            Some(uid) => setuid(uid).map_err(refused(format!("user ID {uid}"), "CAP_SETUID")),
-            None => Ok(()),
-        }
+    /// The environment that the program is to have.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())
     }
-}
 
-/// Why the kernel said no, with the capability whose want EPERM stands for.
-fn without(capability: &str, errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => format!("permission denied: it takes {capability} over {}", here()),
-        errno => errno.desc().to_owned(),
-    }
-}
-
-/// The user namespace that we are in by now. A container's `/proc` may not show us.
-fn here() -> String {
-    Namespace::current(Kind::User).map_or("this user namespace".to_owned(), |user| user.to_string())
-}
-
-/// Where a user namespace denies setgroups(2) for good (user_namespaces(7)), its own root has the groups of
-/// its maker, and so may we.
-fn drop_groups() -> Result<(), Errno> {
-    match setgroups(&[]) {
-        Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
-        Err(Errno::EPERM)
-            if std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny")) =>
-        {
-            Ok(())
-        }
-        result => result,
+    /// What only a process of the PID namespace can do: the first thing in the child.
+    pub fn look_around(&self) -> Result<(), Failure> {
+        Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
     }
 }
 
@@ -145,7 +118,7 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         }
         Err(errno) => {
             let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
-            Err(refused(&namespaces, errno))
+            Err(refused::joining(&namespaces, source.process().ok(), errno))
         }
     }
 }
@@ -158,36 +131,21 @@ fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
         namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
-        namespace.enter().map_err(|errno| refused(std::slice::from_ref(namespace), errno))?;
+        let refused = |errno| refused::joining(std::slice::from_ref(namespace), source.process().ok(), errno);
+        namespace.enter().map_err(refused)?;
     }
     Ok(())
 }
 
-/// Why setns(2) said no. EPERM is about one capability over one user namespace: the one that owns the
-/// namespace we wanted.
-fn refused(namespaces: &[Namespace], errno: Errno) -> Failure {
-    let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
-    if errno != Errno::EPERM {
-        return Failure::trouble(names, errno.desc());
-    }
-    let mut owners: Vec<String> = namespaces.iter().map(owner_of).collect();
-    owners.dedup();
-    let what = format!("permission denied: it takes CAP_SYS_ADMIN over {}", owners.join(" and "));
-    Failure::trouble(names, what).hint("run it as root, or enter its user namespace too: -U")
-}
-
-fn owner_of(namespace: &Namespace) -> String {
-    match namespace.owner() {
-        Ok(owner) => format!("{owner}, which owns {namespace}"),
-        Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
-    }
-}
-
 fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    // O_PATH asks nobody: a file system in user space (FUSE) would have to answer for the directory to be read.
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
-        From::Target => Ok(source.process()?.open_file(link, flags)?),
-        From::Path(path) => open(path, flags),
+        From::Target => {
+            let process = source.process()?;
+            process.open_file(link, flags).map_err(|error| refused::reading(process, error))
+        }
+        From::Named(path) => open(path, flags),
     }
 }
 
@@ -196,8 +154,10 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
         .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
-fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let bytes = source.process()?.read("environ")?;
+/// The target's environment.
+pub fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let process = source.process()?;
+    let bytes = process.read("environ").map_err(|error| refused::reading(process, error))?;
     // An entry without '=' is none that a program could ask for.
     let entries = bytes.split(|&byte| byte == 0).filter_map(|entry| {
         let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;

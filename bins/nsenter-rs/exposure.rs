@@ -62,7 +62,6 @@ impl Exposure {
     }
 
     /// Whether the kernel keeps the target away from the program.
-    #[allow(dead_code, reason = "-v says more than yes or no")]
     pub fn is_safe(self) -> bool {
         matches!(self, Exposure::Unseen | Exposure::Guarded)
     }

@@ -1,11 +1,17 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
+use common::view::View;
 
+use crate::cgroup::Group;
 use crate::cli::Id;
+use crate::confine::Confinement;
+use crate::host_tools::{Footing, Way};
+use crate::label::Label;
 use crate::wanted::{From, Wanted};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
@@ -16,6 +22,14 @@ pub struct Snapshot {
     pub has_process: bool,
     pub ours: BTreeMap<Kind, Identity>,
     pub theirs: BTreeMap<Kind, Identity>,
+    /// The target's control groups that are not ours, where the program is to go there.
+    pub cgroups: Vec<Group>,
+    /// The target's labels, where the program is to have them.
+    pub labels: Vec<Label>,
+    /// What confines the target, where it is to confine the program.
+    pub confinement: Option<Confinement>,
+    /// Whether mounts can be copied.
+    pub footing: Footing,
 }
 
 /// How the namespaces are joined.
@@ -41,15 +55,32 @@ pub struct Plan {
     pub wd: Option<From>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
+    /// What the program sees as the target does, in a mount namespace of its own.
+    pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// How the host's tools are taken along, where the root changes.
+    pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
     pub gid: Option<Id>,
     pub uid: Option<Id>,
-    /// Whether the program must be a child: only children are in a PID namespace that was joined.
+    /// Let a program that is not root's have the capabilities of the user namespace.
+    pub keep_caps: bool,
+    /// Go to these control groups; the program alone, and not its parent.
+    pub cgroups: Vec<Group>,
+    /// Have these labels.
+    pub labels: Vec<Label>,
+    /// Be confined like this, but for IDs that are set above.
+    pub confinement: Option<Confinement>,
+    /// Whether the program must be a child: only children are in a PID namespace that was joined, and who relays
+    /// to a terminal must stay.
     pub fork: bool,
     /// Whether the child dies with us.
     pub kill_child: bool,
+    /// A terminal of its own for the program.
+    pub pty: bool,
+    /// Descriptors of our caller that are meant for the program, however near it comes to the target.
+    pub kept_descriptors: Vec<RawFd>,
     /// What to tell the user before the program runs.
     pub note: Option<&'static str>,
 }
@@ -67,13 +98,20 @@ impl Plan {
         let from_target =
             snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
-        let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials;
+        let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials && !wanted.confine;
+        let keep_caps = wanted.keep_caps && kinds.contains(&Kind::User);
         let default = becomes_root.then_some(Id::Number(0));
+        let joins_mounts = kinds.contains(&Kind::Mnt);
+        let changes_root = joins_mounts || wanted.root.is_some();
+        // A root of the target is one of its mount namespace; a directory of the host is not.
+        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Named(_)));
         let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
         Plan {
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
-            fork: kinds.contains(&Kind::Pid) && wanted.may_fork,
+            fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
+            pty: wanted.pty,
+            kept_descriptors: wanted.kept_descriptors.clone(),
             join: match (kinds.is_empty(), from_target) {
                 (true, _) => Join::Nothing,
                 (false, true) => Join::AtOnce(kinds),
@@ -82,7 +120,15 @@ impl Plan {
             root: wanted.root.clone(),
             wd: wanted.wd.clone(),
             wdns: wanted.wdns.clone(),
-            environment: wanted.environment,
+            // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
+            environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            view: wanted.view,
+            keep_caps,
+            cgroups: snapshot.cgroups.clone(),
+            labels: snapshot.labels.clone(),
+            confinement: snapshot.confinement.clone(),
+            host_tools: (wanted.host_tools && changes_root)
+                .then(|| Way::choose(snapshot.footing, root_is_foreign)),
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
             note: wanted
@@ -101,19 +147,33 @@ impl Plan {
 
     /// Whether processes of the target might see the program, or it reads what they have written.
     pub fn comes_near_target(&self) -> bool {
-        self.joins(Kind::Pid) || self.joins(Kind::Mnt)
+        self.joins(Kind::Pid) || self.changes_root()
     }
 
-    fn joins(&self, kind: Kind) -> bool {
-        match &self.join {
-            Join::Nothing => false,
-            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds.contains(&kind),
+    /// Whether the working directory must lie below the root: it does not where somebody has named a directory
+    /// of the host that is to be taken along.
+    pub fn keeps_to_root(&self) -> bool {
+        self.changes_root() && !matches!(self.wd, Some(From::Named(_)))
+    }
+
+    /// Whether a namespace of that kind is joined.
+    pub fn joins(&self, kind: Kind) -> bool {
+        self.join.kinds().contains(&kind)
+    }
+}
+
+impl Join {
+    /// What is joined.
+    pub fn kinds(&self) -> &[Kind] {
+        match self {
+            Join::Nothing => &[],
+            Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
     use common::namespace::Namespace;
 
@@ -122,11 +182,11 @@ mod tests {
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
-    fn world(other: &[Kind]) -> Snapshot {
+    pub(crate) fn world(other: &[Kind]) -> Snapshot {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        Snapshot { has_process: true, ours, theirs }
+        Snapshot { has_process: true, ours, theirs, ..Snapshot::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {
@@ -171,10 +231,39 @@ mod tests {
     }
 
     #[test]
+    fn host_tools_are_taken_along_only_where_the_root_changes() {
+        assert_eq!(plan("-t 1 -H -n", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -H -a", &[Kind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -m", &[Kind::Mnt]).host_tools, None);
+        let may = Footing { may_mount: true, has_mount_setattr: true };
+        let way = |line: &str| {
+            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+            let snapshot = Snapshot { footing: may, ..world(&[Kind::Mnt]) };
+            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).host_tools
+        };
+        for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
+            assert_eq!(way(line), Some(Way::Graft), "{line}");
+        }
+        for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
+            assert!(matches!(way(line), Some(Way::Hold(_))), "{line}");
+        }
+    }
+
+    #[test]
     fn a_pid_namespace_needs_a_child() {
         assert!(plan("-t 1 -p", &[Kind::Pid]).fork);
         assert!(!plan("-t 1 -p -F", &[Kind::Pid]).fork);
         assert!(!plan("-t 1 -p", &[]).fork);
+        assert!(plan("-t 1 -n --pty", &[Kind::Net]).fork);
+    }
+
+    #[test]
+    fn a_directory_that_somebody_named_may_lie_outside_of_the_root_and_no_other() {
+        assert!(plan("-t 1 -m -w", &[Kind::Mnt]).keeps_to_root());
+        assert!(plan("-t 1 -r -W=/x", &[]).keeps_to_root());
+        assert!(plan("-t 1 -m", &[Kind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -m -w=/x", &[Kind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -n -w", &[Kind::Net]).keeps_to_root());
     }
 
     #[test]
@@ -188,6 +277,30 @@ mod tests {
         assert_eq!(ids("-t 1 -U -S 7"), (Some(Id::Number(7)), root));
         assert_eq!(ids("-t 1 -U --preserve-credentials"), (None, None));
         assert_eq!(ids("-t 1 -U -S follow -G follow"), (Some(Id::Follow), Some(Id::Follow)));
+    }
+
+    #[test]
+    fn who_is_confined_becomes_the_target_and_not_root() {
+        let confined = plan("-t 1 -a --confine", &[Kind::User, Kind::Mnt]);
+        assert_eq!((confined.uid, confined.gid), (None, None));
+        assert_eq!(plan("-t 1 -a --confine -S 7", &[Kind::User]).uid, Some(Id::Number(7)));
+    }
+
+    #[test]
+    fn who_is_confined_has_the_targets_environment_where_its_files_are() {
+        for line in ["-a", "-m", "-n -r", "-m=/x -r", "-n -e"] {
+            assert!(plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
+        }
+        for line in ["-n", "-n -r=/x", "-m=/x", "-m -r=/x"] {
+            assert!(!plan(&format!("-t 1 --confine {line}"), &[]).environment, "{line}");
+        }
+    }
+
+    #[test]
+    fn capabilities_are_kept_in_a_user_namespace_that_is_entered() {
+        assert!(plan("-t 1 -U --keep-caps", &[Kind::User]).keep_caps);
+        assert!(!plan("-t 1 -U --keep-caps", &[]).keep_caps);
+        assert!(!plan("-t 1 -n --keep-caps", &[Kind::User, Kind::Net]).keep_caps);
     }
 
     #[test]

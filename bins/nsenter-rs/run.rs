@@ -14,41 +14,70 @@ use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
+use crate::passwd;
 use crate::plan::Plan;
-use crate::supervise;
+use crate::pty::Pty;
+use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
-const CANNOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
+pub const CANNOT_RUN: u8 = 126;
+pub const NOT_FOUND: u8 = 127;
 
-/// Runs `program`, or the user's shell when there is none, and gives its exit status.
-pub fn program(program: &[OsString], plan: &Plan, inside: &Inside) -> Result<ExitCode, Failure> {
-    if !plan.fork {
-        inside.become_somebody()?;
-        return Ok(exec(program, plan, inside));
-    }
-    supervise::child(|leash| {
-        inside.become_somebody()?;
-        if plan.kill_child {
-            leash.put_on().map_err(|errno| Failure::trouble("parent", errno.desc()))?;
+/// What helps who misses a program that the host has.
+pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
+
+/// Runs `program`, or the user's shell when there is none, and gives its exit status. A `leash` is what ties us to
+/// a parent of our own.
+pub fn program(
+    program: &[OsString],
+    plan: &Plan,
+    mut inside: Inside,
+    leash: Option<&Leash>,
+    pty: Option<Pty>,
+) -> Result<ExitCode, Failure> {
+    let mut start = |leash: Option<&Leash>| {
+        inside.look_around()?;
+        inside.credentials.take_on()?;
+        if let Some(host_tools) = &inside.host_tools {
+            host_tools.become_somebody();
         }
-        Ok(exec(program, plan, inside))
-    })
+        leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
+        Ok(exec(program, plan, &mut inside))
+    };
+    if !plan.fork {
+        return start(leash);
+    }
+    leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
+    match pty {
+        Some(pty) => pty.child(|leash| start(Some(leash))),
+        None => supervise::child(leash.is_none(), |leash| start(Some(leash))),
+    }
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
+fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
+    if let Some(host_tools) = inside.host_tools.take() {
+        let name = host_tools.name().to_owned();
+        return not_run_on_host(&name, &host_tools.run(inside.environment()));
+    }
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
-        None => shell(inside),
+        None => shell(plan, inside),
     };
-    let missing = error.kind() == io::ErrorKind::NotFound;
-    let name = Path::new(&name);
-    let failure = Failure::trouble(
-        name.display(),
-        if missing { "no such program".to_owned() } else { error.to_string() },
-    );
-    let hint = if missing { why_missing(program, plan) } else { None };
+    let hint = if error.kind() == io::ErrorKind::NotFound { why_missing(program, plan) } else { None };
+    not_run(Path::new(&name), &error, "no such program", hint)
+}
+
+/// The same of a program that was looked for on the host.
+pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
+    not_run(name, error, "no such program on the host", None)
+}
+
+/// Says why a program could not be run, and gives the status that shells give for that.
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let why = if is_missing { missing.to_owned() } else { error.to_string() };
+    let failure = Failure::trouble(name.display(), why);
     report(
         TOOL,
         &match hint {
@@ -56,13 +85,12 @@ fn exec(program: &[OsString], plan: &Plan, inside: &Inside) -> ExitCode {
             None => failure,
         },
     );
-    ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
+    ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }
 
 fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
     if plan.changes_root() {
-        let root = "programs come from the target's root; without -m, -a and -r they are the host's";
-        return Some(root.to_owned());
+        return Some(FROM_THE_ROOT.to_owned());
     }
     // What began with a container's name had -t forgotten.
     let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
@@ -73,19 +101,28 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(inside: &Inside) -> (OsString, io::Error) {
-    let chosen = match &inside.environment {
-        Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
-        None => env::var_os("SHELL"),
-    };
-    let chosen = chosen.filter(|shell| !shell.is_empty());
-    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
-    let shell = chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"));
+fn shell(plan: &Plan, inside: &Inside) -> (OsString, io::Error) {
+    let shell = users_shell(inside.environment.as_deref(), plan.changes_root());
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
         return (shell, error);
     }
     (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
+}
+
+/// What is run without a PROGRAM: $SHELL of the environment that the program gets, or the password file's.
+pub fn users_shell(environment: Option<&[(OsString, OsString)]>, changes_root: bool) -> OsString {
+    let chosen = match environment {
+        Some(theirs) => theirs.iter().find(|(name, _)| name == "SHELL").map(|(_, shell)| shell.clone()),
+        None => env::var_os("SHELL"),
+    };
+    let chosen = chosen.filter(|shell| !shell.is_empty());
+    // On the host users may come from elsewhere than its password file.
+    let of_passwd = || match changes_root {
+        true => passwd::shell_of(getuid().as_raw()),
+        false => User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string()),
+    };
+    chosen.or_else(of_passwd).unwrap_or_else(|| OsString::from("/bin/sh"))
 }
 
 fn login(shell: &OsStr, inside: &Inside) -> Command {

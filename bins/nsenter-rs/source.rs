@@ -5,16 +5,24 @@ use std::collections::BTreeMap;
 
 use common::failure::Failure;
 use common::find::FindError;
-use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use common::target::Target;
+use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
+use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
+use crate::confine::Confinement;
+use crate::elsewhere;
 use crate::exposure::{Relation, Standing};
+use crate::host_tools::Footing;
+use crate::label::{Label, Module};
 use crate::plan::Snapshot;
-use crate::wanted::{From, Wanted};
+use crate::refused;
+use crate::view;
+use crate::wanted::Wanted;
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -22,22 +30,41 @@ pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
 }
 
 impl Source {
     /// Opens the files and finds the target.
     pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
-        let mut namespaces = BTreeMap::new();
-        for (&kind, from) in &wanted.namespaces {
-            if let From::Path(path) = from {
-                namespaces.insert(kind, Namespace::open(path, kind)?);
-            }
-        }
-        let mut source = Source { target: cli.target.clone(), process: None, namespaces };
+        let mut source = Source { target: cli.target.clone(), ..Source::files(wanted)? };
         if let Some(target) = &cli.target {
             source.find(target, cli, wanted)?;
         }
-        Ok(source)
+        source.with_what_the_target_leads_to(wanted)
+    }
+
+    /// The same where the target is held already.
+    pub fn around(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
+        Source { process: Some(process), ..Source::files(wanted)? }.with_what_the_target_leads_to(wanted)
+    }
+
+    fn files(wanted: &Wanted) -> Result<Self, Failure> {
+        Ok(Source { target: None, process: None, namespaces: elsewhere::given(wanted)?, resolver: None })
+    }
+
+    fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
+        // The user namespace comes last, because it may be the one that owns the others.
+        if let Some(netns) = elsewhere::of_socket(wanted, &self)? {
+            self.namespaces.insert(Kind::Net, netns);
+        }
+        if let Some(user) = elsewhere::above(wanted, &self)? {
+            self.namespaces.insert(Kind::User, user);
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            self.resolver = Some(view::resolver(self.process.as_ref(), self.target.as_ref(), net)?);
+        }
+        Ok(self)
     }
 
     fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
@@ -61,6 +88,38 @@ impl Source {
         })
     }
 
+    /// What tells the namespace that was asked for from others.
+    pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.identity()),
+            None => {
+                let process = self.process()?;
+                process.namespace_identity(kind).map_err(|error| refused::looking(process, error))
+            }
+        }
+    }
+
+    /// The handle of the namespace that was asked for; `None` below Linux 6.18.
+    pub fn handle(&self, kind: Kind) -> Result<Option<Handle>, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.handle()),
+            None => Ok(self.process()?.namespace(kind)?.handle()),
+        }
+    }
+
+    /// The user namespace that owns the one that was asked for; of a user namespace it is the parent.
+    pub fn owner(&self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => elsewhere::owner(namespace),
+            None => elsewhere::owner(&self.process()?.namespace(kind)?),
+        }
+    }
+
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
     /// Hands out one of the namespaces that were asked for.
     pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
         match self.namespaces.remove(&kind) {
@@ -72,53 +131,90 @@ impl Source {
     /// Which of the namespaces that were asked for are ours already.
     pub fn snapshot(&self, wanted: &Wanted) -> Result<Snapshot, Failure> {
         let mut snapshot = Snapshot { has_process: self.process.is_some(), ..Snapshot::default() };
+        if wanted.host_tools {
+            snapshot.footing = footing()?;
+        }
         for &kind in wanted.namespaces.keys() {
             match namespace::own_identity(kind) {
                 Err(NamespaceError::Unknown { .. }) if wanted.all => continue,
                 identity => snapshot.ours.insert(kind, identity?),
             };
-            let theirs = match self.namespaces.get(&kind) {
-                Some(namespace) => namespace.identity(),
-                None => self.process()?.namespace_identity(kind)?,
-            };
-            snapshot.theirs.insert(kind, theirs);
+            snapshot.theirs.insert(kind, self.identity(kind)?);
         }
+        if wanted.confine {
+            let confinement = Confinement::of(self.process()?)?;
+            confinement.must_hold_in(match snapshot.theirs.get(&Kind::User) {
+                Some(joined) => *joined,
+                None => namespace::own_identity(Kind::User)?,
+            })?;
+            snapshot.confinement = Some(confinement);
+        }
+        if wanted.join_cgroup {
+            snapshot.cgroups = Group::foreign(self.process()?)?;
+        }
+        snapshot.labels = self.labels(wanted)?;
         Ok(snapshot)
+    }
+
+    /// The labels that the program is to have.
+    fn labels(&self, wanted: &Wanted) -> Result<Vec<Label>, Failure> {
+        let asked = [(Module::AppArmor, wanted.confine), (Module::SELinux, wanted.follow_context)];
+        let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
+        let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
+        labels.filter_map(Result::transpose).collect()
+    }
+
+    /// The namespace of `kind` that came from a file, or with a target that has no process.
+    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+        self.namespaces.get(&kind)
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
     pub fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
         let process = self.process()?;
-        let comes_along = |kind| wanted.namespaces.get(&kind) == Some(&From::Target);
+        let set = CapabilitySet::from_bits_retain;
         let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);
         Ok(Standing {
-            seen: comes_along(Kind::Pid) || self.lies(Kind::Pid)? != Relation::Below,
-            user: if comes_along(Kind::User) { Relation::Same } else { self.lies(Kind::User)? },
-            bounding: CapabilitySet::from_bits_retain(bounding),
-            permitted: permitted(wanted)?,
+            seen: self.lies(Kind::Pid, wanted)? != Relation::Below,
+            user: self.lies(Kind::User, wanted)?,
+            bounding: set(bounding),
+            permitted: if wanted.confine { set(bounding) } else { permitted(wanted)? },
         })
     }
 
-    /// How the target's namespace lies to ours.
-    fn lies(&self, kind: Kind) -> Result<Relation, Failure> {
-        let (theirs, ours) = (self.process()?.namespace(kind)?, namespace::own_identity(kind)?);
-        if theirs.identity() == ours {
+    /// How the target's namespace lies to the one that the program will be in.
+    fn lies(&self, kind: Kind, wanted: &Wanted) -> Result<Relation, Failure> {
+        let theirs = self.process()?.namespace(kind)?;
+        let programs = match wanted.namespaces.contains_key(&kind) {
+            true => self.identity(kind)?,
+            false => namespace::own_identity(kind)?,
+        };
+        if theirs.identity() == programs {
             return Ok(Relation::Same);
         }
-        let below = theirs.is_below(ours).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
+        let below = theirs.is_below(programs).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
         Ok(if below { Relation::Below } else { Relation::Elsewhere })
     }
+}
+
+/// Whether we could take the host's mounts along.
+fn footing() -> Result<Footing, Failure> {
+    let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?;
+    Ok(Footing {
+        may_mount: ours.effective.contains(CapabilitySet::SYS_ADMIN),
+        has_mount_setattr: common::sys::has_mount_setattr(),
+    })
 }
 
 /// What the program will be able to do: all in a user namespace that it is root of, and nothing as anybody
 /// else; where it stays who we are, what we can.
 fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
+    let enters_user = wanted.namespaces.contains_key(&Kind::User);
     match wanted.uid {
         Some(Id::Number(0)) => Ok(CapabilitySet::all()),
+        _ if wanted.keep_caps && enters_user => Ok(CapabilitySet::all()),
         Some(_) => Ok(CapabilitySet::empty()),
-        None if wanted.namespaces.contains_key(&Kind::User) && !wanted.preserve_credentials => {
-            Ok(CapabilitySet::all())
-        }
+        None if enters_user && !wanted.preserve_credentials => Ok(CapabilitySet::all()),
         None => match capabilities(None) {
             Ok(sets) => Ok(sets.permitted),
             Err(errno) => Err(Failure::trouble("capabilities", errno)),

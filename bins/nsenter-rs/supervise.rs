@@ -13,6 +13,8 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
+use crate::refused;
+
 /// What somebody may send to us and mean for the program.
 const FORWARDED: [Signal; 7] = [
     Signal::SIGINT,
@@ -27,20 +29,34 @@ const FORWARDED: [Signal; 7] = [
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
 ///
-/// In the child this returns what `start` returns.
-pub fn child(start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+/// In the child this returns what `start` returns. Without `alone` there is somebody who sends signals to our whole
+/// process group: then they are not for us to pass on, or the child would have each twice.
+pub fn child(
+    alone: bool,
+    start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
+    fork(&[], start, |child, watched| shadow(child, watched, alone))
+}
+
+/// The same with another shadow, which watches for signals of `also` too. They reach it through a signalfd, and
+/// are blocked from before the child is there.
+pub fn fork(
+    also: &[Signal],
+    start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
+    shadow: impl FnOnce(Pid, &SigSet) -> nix::Result<ExitCode>,
+) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
-    let parent = sys::pidfd_open(Pid::this()).map_err(trouble)?;
+    let leash = Leash::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
     sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
-    let mut watched = SigSet::from_iter(FORWARDED);
+    let mut watched: SigSet = FORWARDED.iter().chain(also).copied().collect();
     watched.add(Signal::SIGCHLD);
     let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
-    match sys::fork_single_threaded().map_err(trouble)? {
+    match sys::fork_single_threaded().map_err(refused::forking)? {
         ForkResult::Child => {
             before.thread_set_mask().map_err(trouble)?;
-            start(&Leash { parent })
+            start(&leash)
         }
         ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
     }
@@ -54,9 +70,19 @@ pub struct Leash {
 }
 
 impl Leash {
+    /// For children of this process.
+    pub fn of_this_process() -> Result<Self, Failure> {
+        let parent = sys::pidfd_open(Pid::this());
+        Ok(Leash { parent: parent.map_err(|errno| Failure::trouble("fork", errno.desc()))? })
+    }
+
     /// Ends this process when the parent has died, or dies later. setuid(2) and the like take this back, so
     /// it comes behind them.
-    pub fn put_on(&self) -> nix::Result<()> {
+    pub fn put_on(&self) -> Result<(), Failure> {
+        self.tie().map_err(|errno| Failure::trouble("parent", errno.desc()))
+    }
+
+    fn tie(&self) -> nix::Result<()> {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         // A parent that died before would send nothing. getppid(2) cannot tell: from inside another PID
         // namespace it is 0 all the time.
@@ -68,7 +94,7 @@ impl Leash {
     }
 }
 
-fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
+fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode> {
     let signals = SignalFd::new(watched)?;
     loop {
         let Some(received) = signals.read_signal()? else { continue };
@@ -76,32 +102,60 @@ fn shadow(child: Pid, watched: &SigSet) -> nix::Result<ExitCode> {
         if signal != Signal::SIGCHLD {
             // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
             // program too, for that is in our process group.
-            if received.ssi_code <= 0 {
+            if passes_on && received.ssi_code <= 0 {
                 let _ = kill(child, signal);
             }
             continue;
         }
-        if let Some(status) = end_of(child)? {
-            return Ok(status);
+        match change_of(child)? {
+            Change::Ended(end) => return Ok(end.share()),
+            // A child that has stopped stops us, and goes on when we do.
+            Change::Stopped => {
+                raise(Signal::SIGSTOP)?;
+                let _ = kill(child, Signal::SIGCONT);
+            }
+            Change::Nothing => {}
         }
     }
 }
 
-/// The exit status, once there is one. A child that has stopped stops us, and goes on when we do.
-fn end_of(child: Pid) -> nix::Result<Option<ExitCode>> {
-    match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
-        WaitStatus::Exited(_, code) => Ok(Some(exit_code(code))),
-        WaitStatus::Signaled(_, signal, _) => Ok(Some(die_of(signal))),
-        WaitStatus::Stopped(..) => {
-            raise(Signal::SIGSTOP)?;
-            let _ = kill(child, Signal::SIGCONT);
-            Ok(None)
+/// What has become of the child.
+#[derive(Debug)]
+pub enum Change {
+    Nothing,
+    Stopped,
+    Ended(End),
+}
+
+/// How the child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Exited(i32),
+    Killed(Signal),
+}
+
+/// What SIGCHLD was about.
+pub fn change_of(child: Pid) -> nix::Result<Change> {
+    Ok(match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Exited(_, code) => Change::Ended(End::Exited(code)),
+        WaitStatus::Signaled(_, signal, _) => Change::Ended(End::Killed(signal)),
+        WaitStatus::Stopped(..) => Change::Stopped,
+        _ => Change::Nothing,
+    })
+}
+
+impl End {
+    /// Ends as the child did: of the same signal, or with the status that this gives back.
+    pub fn share(self) -> ExitCode {
+        match self {
+            End::Exited(code) => exit_code(code),
+            End::Killed(signal) => die_of(signal),
         }
-        _ => Ok(None),
     }
 }
 
-fn die_of(signal: Signal) -> ExitCode {
+/// Ends this process by `signal`; what comes back, where that does not, is the status that says the same.
+pub fn die_of(signal: Signal) -> ExitCode {
     // The program has left a core file, if it was to leave one.
     let _ = prctl::set_dumpable(false);
     // Our own caller, or Rust's start-up code in the case of SIGPIPE, may have left it ignored.

@@ -2,20 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::namespace::Kind;
+use common::output::quotable;
+use common::view::View;
 
-use crate::cli::{Cli, Id};
+use crate::cli::{Cli, Given, Id};
+use crate::each::Pattern;
+use crate::view;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum From<T = PathBuf> {
     /// The target's process.
     Target,
-    /// A path the user gave.
-    Path(PathBuf),
+    /// What the user named instead.
+    Named(T),
+}
+
+/// A namespace that is not simply the target's of that kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Other {
+    /// The one that this is.
+    Given(Given),
+    /// That of the target's socket with this descriptor.
+    Socket(RawFd),
+    /// The parent of this user namespace.
+    ParentOf(From<Given>),
+    /// The user namespace that owns the others.
+    Owner,
 }
 
 /// What was asked for, every contradiction refused.
@@ -23,20 +42,38 @@ pub enum From {
 pub struct Wanted {
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
     pub all: bool,
-    pub namespaces: BTreeMap<Kind, From>,
+    pub namespaces: BTreeMap<Kind, From<Other>>,
     pub root: Option<From>,
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
+    pub view: View,
     pub environment: bool,
+    /// Run the host's program in the target's root.
+    pub host_tools: bool,
+    /// Even where the target could reach the host through it.
+    pub trust_target: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
+    pub keep_caps: bool,
+    /// Run in the target's control groups.
+    pub join_cgroup: bool,
+    /// Have the target's SELinux context.
+    pub follow_context: bool,
+    /// Be held by all that holds the target.
+    pub confine: bool,
     pub may_fork: bool,
     /// Take the target's root when it is not its mount namespace's.
     pub own_root: bool,
     /// Kill the program when we die.
     pub kill_child: bool,
+    /// A terminal of its own for the program.
+    pub pty: bool,
+    /// Descriptors of our caller that are meant for the program.
+    pub kept_descriptors: Vec<RawFd>,
     pub program: Vec<OsString>,
+    /// Not in one TARGET, but in each of the containers that this fits.
+    pub each: Option<Pattern>,
 }
 
 impl Wanted {
@@ -45,7 +82,7 @@ impl Wanted {
     /// # Errors
     /// When something is to come from a target, and there is none.
     pub fn new(cli: &Cli) -> Result<Self, Failure> {
-        let files = [
+        let options = [
             (Kind::Mnt, &cli.namespaces.mount),
             (Kind::Uts, &cli.namespaces.uts),
             (Kind::Ipc, &cli.namespaces.ipc),
@@ -55,26 +92,56 @@ impl Wanted {
             (Kind::User, &cli.namespaces.user),
             (Kind::Time, &cli.namespaces.time),
         ];
+        let view = view::wanted(cli)?;
         let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
-        let named = files.into_iter().filter_map(|(kind, file)| Some((kind, from(file.as_ref()?))));
+        let named = options.into_iter().filter_map(|(kind, given)| Some((kind, origin(given.as_deref()?))));
+        let mut namespaces: BTreeMap<Kind, From<Other>> =
+            all.chain(view::implied(view)).chain(named).collect();
+        if let Some(socket) = cli.namespaces.net_socket {
+            namespaces.insert(Kind::Net, From::Named(Other::Socket(socket)));
+        }
+        if cli.namespaces.user_parent {
+            let user = above(namespaces.get(&Kind::User), namespaces.is_empty());
+            namespaces.insert(Kind::User, From::Named(user));
+        }
         let wanted = Wanted {
             all: cli.namespaces.all,
-            namespaces: all.chain(named).collect(),
+            namespaces,
             root: cli.place.root.as_ref().map(from),
             wd: cli.place.wd.as_ref().map(from),
             wdns: cli.place.wdns.clone(),
+            view,
             environment: cli.place.env,
+            host_tools: cli.place.host_tools,
+            trust_target: cli.place.trust_target,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
+            keep_caps: cli.identity.keep_caps,
+            join_cgroup: cli.identity.join_cgroup || cli.identity.confine,
+            follow_context: cli.identity.follow_context || cli.identity.confine,
+            confine: cli.identity.confine,
             may_fork: !cli.running.no_fork,
             own_root: !cli.place.no_root,
             kill_child: !cli.running.no_kill_child,
+            pty: cli.running.pty,
+            kept_descriptors: cli.running.keep_fd.clone(),
             program: cli.program.clone(),
+            each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
-        match (cli.target.is_some(), wanted.needs_target()) {
-            (false, Some(what)) => {
+        if wanted.host_tools && wanted.confine {
+            let what = "not with --confine: the container could do to the program what it can do to its own, and \
+                        read the host's files through it";
+            return Err(Failure::trouble("--host-tools", what));
+        }
+        match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
+            (false, false, Some(what)) => {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
+            }
+            (_, true, None) => {
+                let program = wanted.program.first().map(|word| quotable(&word.to_string_lossy()));
+                Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
+                    .hint(format_args!("-n, or -a, in front of {}", program.unwrap_or_default())))
             }
             _ => Ok(wanted),
         }
@@ -82,10 +149,28 @@ impl Wanted {
 
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
-        let others = self.namespaces.iter().filter(|(kind, _)| **kind != Kind::Net);
-        let needs_process =
-            others.map(|(_, from)| from).chain(&self.root).chain(&self.wd).any(|from| *from == From::Target);
-        !needs_process && !self.follows() && !self.environment
+        let simply_net = |kind, from: &From<Other>| kind == Kind::Net && *from == From::Target;
+        let mut namespaces = self.namespaces.iter();
+        let needs_process = namespaces
+            .any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from))
+            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target);
+        let about_process =
+            self.follows() || self.environment || self.join_cgroup || self.follow_context || self.confine;
+        !needs_process && !about_process
+    }
+
+    /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
+    pub fn files_of_target(&self) -> bool {
+        match (&self.root, self.namespaces.get(&Kind::Mnt)) {
+            (Some(root), _) => *root == From::Target,
+            (None, mounts) => mounts == Some(&From::Target),
+        }
+    }
+
+    /// Whether the program may come to be where processes of the target can see it, or be one of the target's.
+    pub fn comes_near_target(&self) -> bool {
+        let [mounts, pids] = [Kind::Mnt, Kind::Pid].map(|kind| self.namespaces.contains_key(&kind));
+        mounts || pids || self.root.is_some()
     }
 
     fn follows(&self) -> bool {
@@ -94,22 +179,94 @@ impl Wanted {
 
     /// The first thing that only a target can give.
     fn needs_target(&self) -> Option<&'static str> {
+        let other = || self.taken_from_process().find_map(|(taken, what)| taken.then_some(what));
+        self.namespaces.values().find_map(From::of_target).or_else(other)
+    }
+
+    /// What is taken from the target's process beside its namespaces, and whether it is.
+    fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
-        let namespace = self.namespaces.values().any(|from| *from == From::Target);
         [
-            (namespace, "namespaces"),
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
+            (self.confine, "--confine"),
+            (self.join_cgroup, "--join-cgroup"),
+            (self.follow_context, "--follow-context"),
             (self.follows(), "follow"),
         ]
         .into_iter()
-        .find_map(|(needed, what)| needed.then_some(what))
+    }
+
+    /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
+    pub fn differs_by_namespaces_alone(&self) -> bool {
+        let plain = |from: &From<Other>| matches!(from, From::Target | From::Named(Other::Given(_)));
+        let others = self.view.resolver || self.taken_from_process().any(|(taken, _)| taken);
+        !others && self.namespaces.values().all(plain)
+    }
+
+    /// Whether a child that borrows our memory can do it: it joins what is no matter of memory, and changes nothing of
+    /// what is ours, such as the environment. setns(2) into a time namespace refuses such a child.
+    pub fn is_light(&self) -> bool {
+        let kinds = [Kind::Net, Kind::Uts, Kind::Ipc, Kind::Cgroup];
+        let is_simple = |(kind, from): (&Kind, &From<Other>)| kinds.contains(kind) && *from == From::Target;
+        self.namespaces.iter().all(is_simple)
+            && !self.taken_from_process().any(|(taken, _)| taken)
+            && self.view == View::default()
+            && (self.root.is_none() && self.wd.is_none() && self.wdns.is_none())
+            && (self.uid.is_none() && self.gid.is_none())
+    }
+
+    /// The namespaces that come from the target.
+    pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
+        self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
+    }
+}
+
+impl From<Other> {
+    /// What of the target's it is, if it is anything of it.
+    pub fn of_target(&self) -> Option<&'static str> {
+        match self {
+            From::Target => Some("namespaces"),
+            From::Named(Other::Socket(_)) => Some("--net-socket"),
+            From::Named(Other::ParentOf(From::Target)) => Some("--user-parent"),
+            From::Named(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Other::Given(given) => given.fmt(f),
+            Other::Socket(number) => write!(f, "the network of the target's descriptor {number}"),
+            Other::ParentOf(From::Target) => f.write_str("the parent of the target's user namespace"),
+            Other::ParentOf(From::Named(given)) => write!(f, "the parent of {given}"),
+            Other::Owner => f.write_str("the user namespace that owns them"),
+        }
+    }
+}
+
+/// A namespace option of which each occurrence may have brought a FILE: the last one counts.
+fn origin(given: &[Given]) -> From<Other> {
+    given.last().cloned().map_or(From::Target, |given| From::Named(Other::Given(given)))
+}
+
+/// What --user-parent means beside the other options.
+fn above(user: Option<&From<Other>>, alone: bool) -> Other {
+    match user {
+        Some(From::Named(Other::Given(given))) => Other::ParentOf(From::Named(given.clone())),
+        None if !alone => Other::Owner,
+        _ => Other::ParentOf(From::Target),
     }
 }
 
 fn from(path: &Option<PathBuf>) -> From {
-    path.clone().map_or(From::Target, From::Path)
+    path.clone().map_or(From::Target, From::Named)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Failure> {
+    text.parse().map_err(|error| Failure::trouble(format_args!("--each {}", quotable(text)), error))
 }
 
 #[cfg(test)]
@@ -122,14 +279,82 @@ mod tests {
         Wanted::new(&Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap())
     }
 
+    fn file(path: &str) -> From<Other> {
+        From::Named(Other::Given(Given::File(path.into())))
+    }
+
+    #[test]
+    fn only_what_changes_nothing_of_ours_borrows_our_memory() {
+        for line in ["-n", "-nui", "-C"] {
+            assert!(wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
+        }
+        for line in ["-m", "-p", "-U", "-T", "-a", "-n -e", "-n -S 1", "-n -w", "-n --dns", "-n -c"] {
+            assert!(!wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
+        }
+    }
+
     #[test]
     fn a_file_wins_over_all() {
-        assert_eq!(wanted("-t 1 -a --net=/x").unwrap().namespaces[&Kind::Net], From::Path("/x".into()));
+        for line in ["-t 1 -a --net=/x", "--net --net=/x", "--net=/x --net", "--net=/y --net=/x"] {
+            assert_eq!(wanted(line).unwrap().namespaces[&Kind::Net], file("/x"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_socket_wins_over_a_file() {
+        for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
+            let net = &wanted(line).unwrap().namespaces[&Kind::Net];
+            assert_eq!(*net, From::Named(Other::Socket(3)), "{line}");
+        }
+        assert!(wanted("-N 3").is_err());
+        assert!(!wanted("-t 1 -N 3").unwrap().needs_only_net());
+    }
+
+    #[test]
+    fn the_user_namespace_above_is_that_of_user_or_the_owner_of_the_others() {
+        let above = |line| match wanted(line).unwrap().namespaces.remove(&Kind::User) {
+            Some(From::Named(other)) => other,
+            other => panic!("{line}: {other:?}"),
+        };
+        for line in ["-t 1 --user-parent", "-t 1 -U --user-parent", "-t 1 --user-parent -a -U"] {
+            assert_eq!(above(line), Other::ParentOf(From::Target), "{line}");
+        }
+        let user = From::Named(Given::File("/x".into()));
+        assert_eq!(above("-t 1 -n --user=/x --user-parent"), Other::ParentOf(user));
+        for line in ["-t 1 -n --user-parent", "--user-parent -n=/x", "-t 1 -N 3 --user-parent"] {
+            assert_eq!(above(line), Other::Owner, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_id_or_a_handle_is_no_file() {
+        let net = |line| wanted(line).unwrap().namespaces[&Kind::Net].clone();
+        let handle = |text: &str| From::Named(Other::Given(Given::Handle(text.parse().unwrap())));
+        assert_eq!(net("-n=:42"), handle("42"));
+        assert_eq!(
+            net("--net=:02000000000000000000004003000000"),
+            handle("02000000000000000000004003000000")
+        );
+        assert_eq!(net("--net=./:42"), file("./:42"));
+        for line in ["--net=", "--net=:", "--net=:0", "--net=:-1", "--net=:x", "--net=:18446744073709551616"]
+        {
+            assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_an_option_counts_but_there_is_one_target() {
+        let wanted = wanted("-t 1 -aa -S 1 -S 2 -G follow -G 3 -r -r=/x -w=/y -w -FF -e -e").unwrap();
+        assert_eq!((wanted.uid, wanted.gid), (Some(Id::Number(2)), Some(Id::Number(3))));
+        assert_eq!((wanted.root, wanted.wd), (Some(From::Named("/x".into())), Some(From::Target)));
+        for line in ["-t 1 -t 2 -n", "-t 1 --target=1 -n"] {
+            assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
+        }
     }
 
     #[test]
     fn what_only_a_target_can_give_needs_one() {
-        for line in ["-n", "-a", "-r", "-w", "-e", "-S follow", "-n=/x -m"] {
+        for line in ["-n", "-a", "-r", "-w", "-e", "-S follow", "-n=/x -m", "-c", "-Z", "--confine"] {
             assert!(wanted(line).is_err(), "{line}");
         }
         for line in ["-n=/x", "-r=/", "-w=/", "-S 1", "-G 1"] {

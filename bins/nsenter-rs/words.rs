@@ -1,9 +1,12 @@
-//! The one spelling of util-linux that clap cannot read: a FILE right behind a short option, as in
-//! `-n/run/netns/blue`.
+//! The two spellings of util-linux that clap cannot read: a FILE right behind a short option, as in
+//! `-n/run/netns/blue`, and a long option cut short, as in `--targ`.
 //!
 //! getopt(3) takes whatever follows such a letter for its FILE, so that `-muinp` would be the file `uinp`.
 //! Nobody means that; people bundle. So only what begins with a `/` is a FILE here, and is given the `=` that
 //! clap wants.
+//!
+//! What is cut short is one of util-linux's options, and means what it means there. Our own are spelled out:
+//! so none of them, however many there will be, makes a word mean something else, or nothing any more.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -11,12 +14,51 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Short options that may have a FILE or a DIR.
 const MAY_HAVE: &[u8] = b"muinpCUTrw";
 /// Short options that must have a value: the rest of the word or, when there is none, the next one.
-const MUST_HAVE: &[u8] = b"tSGW";
+const MUST_HAVE: &[u8] = b"tNSGWj";
 /// Long options that must have one.
-const LONG_MUST_HAVE: &[&str] = &["--target", "--setuid", "--setgid", "--wdns", "--engine-timeout"];
+const LONG_MUST_HAVE: &[&str] = &[
+    "--target",
+    "--net-socket",
+    "--setuid",
+    "--setgid",
+    "--wdns",
+    "--engine-timeout",
+    "--each",
+    "--jobs",
+    "--keep-fd",
+];
+/// Every long option of util-linux 2.42.
+const OF_UTIL_LINUX: [&str; 25] = [
+    "--all",
+    "--cgroup",
+    "--env",
+    "--follow-context",
+    "--help",
+    "--ipc",
+    "--join-cgroup",
+    "--keep-caps",
+    "--mount",
+    "--net",
+    "--net-socket",
+    "--no-fork",
+    "--pid",
+    "--preserve-credentials",
+    "--root",
+    "--setgid",
+    "--setuid",
+    "--target",
+    "--time",
+    "--user",
+    "--user-parent",
+    "--uts",
+    "--version",
+    "--wd",
+    "--wdns",
+];
 
-/// The words of the command line, with `-nFILE` spelled `-n=FILE` up to where the program begins.
-pub fn with_equals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// The words of the command line up to where the program begins, with `-nFILE` spelled `-n=FILE` and `--targ`
+/// spelled `--target`.
+pub fn as_clap_reads_them(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.into_iter();
     let mut said: Vec<OsString> = words.by_ref().take(1).collect();
     while let Some(word) = words.next() {
@@ -38,7 +80,9 @@ pub fn with_equals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 fn option(word: &OsStr) -> (OsString, bool) {
     let bytes = word.as_bytes();
     if bytes.starts_with(b"--") {
-        return (word.to_owned(), LONG_MUST_HAVE.iter().any(|long| word == *long));
+        let word = in_full(word);
+        let wants_next = LONG_MUST_HAVE.iter().any(|long| word == *long);
+        return (word, wants_next);
     }
     for (at, letter) in bytes.iter().enumerate().skip(1) {
         let rest = &bytes[at + 1..];
@@ -55,12 +99,29 @@ fn option(word: &OsStr) -> (OsString, bool) {
     (word.to_owned(), false)
 }
 
+/// The long option that `word` is the beginning of, if that is only one of util-linux's.
+fn in_full(word: &OsStr) -> OsString {
+    let bytes = word.as_bytes();
+    let (name, value) = bytes.split_at(bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len()));
+    let mut meant = OF_UTIL_LINUX.iter().filter(|long| long.as_bytes().starts_with(name));
+    match (meant.next(), meant.next()) {
+        // What is written in full may begin another one's name, as --net does; but then that is behind it.
+        (Some(long), other) if other.is_none() || long.as_bytes() == name => {
+            OsString::from_vec([long.as_bytes(), value].concat())
+        }
+        _ => word.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     fn said(line: &str) -> String {
-        let words = with_equals(line.split(' ').map(OsString::from));
+        let words = as_clap_reads_them(line.split(' ').map(OsString::from));
         words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
@@ -84,5 +145,41 @@ mod tests {
         assert_eq!(said("nsenter-rs -t web prog -n/y"), "nsenter-rs -t web prog -n/y");
         assert_eq!(said("nsenter-rs -- -n/y"), "nsenter-rs -- -n/y");
         assert_eq!(said("nsenter-rs"), "nsenter-rs");
+    }
+    #[test]
+    fn an_option_of_util_linux_may_be_cut_short_as_long_as_it_is_one() {
+        assert_eq!(said("nsenter-rs --targ web --mou --net=/x"), "nsenter-rs --target web --mount --net=/x");
+        assert_eq!(
+            said("nsenter-rs --mo=/x --preserve --r=/"),
+            "nsenter-rs --mount=/x --preserve-credentials --root=/"
+        );
+        assert_eq!(said("nsenter-rs --t 1 --mou"), "nsenter-rs --t 1 --mou", "--target, or --time");
+        assert_eq!(said("nsenter-rs --targ --mou ip --mou"), "nsenter-rs --target --mou ip --mou");
+        assert_eq!(said("nsenter-rs --use --user --user-p"), "nsenter-rs --use --user --user-parent");
+        assert_eq!(said("nsenter-rs --nett"), "nsenter-rs --nett");
+        assert_eq!(said("nsenter-rs -- --mou"), "nsenter-rs -- --mou");
+    }
+
+    #[test]
+    fn none_of_our_own_options_is_one_of_util_linux_cut_short() {
+        for ours in Cli::command().get_arguments().filter_map(|argument| argument.get_long()) {
+            let ours = format!("--{ours}");
+            assert_eq!(in_full(OsStr::new(&ours)), *ours);
+        }
+    }
+
+    #[test]
+    fn an_option_that_must_have_a_value_takes_the_next_word_for_it() {
+        for option in Cli::command().get_arguments().filter(|argument| !argument.is_positional()) {
+            let must = option.get_action().takes_values() && !option.is_require_equals_set();
+            let is_listed = |name: &str| LONG_MUST_HAVE.contains(&format!("--{name}").as_str());
+            assert_eq!(option.get_long().is_some_and(is_listed), must, "{option}");
+            let short = option.get_short().and_then(|letter| u8::try_from(letter).ok());
+            assert_eq!(
+                short.is_some_and(|letter| MUST_HAVE.contains(&letter)),
+                must && short.is_some(),
+                "{option}"
+            );
+        }
     }
 }

@@ -88,6 +88,17 @@ pub fn report(tool: &str, failure: &Failure) {
     }
 }
 
+/// Shows several failures, and what helps against one after the other of them once, below the last of these.
+pub fn report_all(tool: &str, failures: impl IntoIterator<Item = Failure>) {
+    let mut failures = failures.into_iter().peekable();
+    while let Some(mut failure) = failures.next() {
+        if failures.peek().is_some_and(|next| next.hint == failure.hint) {
+            failure.hint = None;
+        }
+        report(tool, &failure);
+    }
+}
+
 /// The end of every `main`: shows what went wrong, and turns it into the exit status.
 pub fn exit(tool: &str, result: Result<Status, Failure>) -> ExitCode {
     result

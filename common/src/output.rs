@@ -82,7 +82,8 @@ pub fn leave_out(table: &mut Table, columns: &[usize]) {
     }
 }
 
-fn is_harmful(c: char) -> bool {
+/// Whether a terminal would obey `c`, or show others in another order because of it.
+pub fn is_harmful(c: char) -> bool {
     let bidirectional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (c.is_control() && c != '\n') || bidirectional

@@ -1,9 +1,10 @@
 //! The system calls that no crate wraps, one thin function each: the only unsafe code of the toolbox.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -108,6 +109,46 @@ pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
+/// Changes what may be done through the mounts behind `tree`, all of them, and makes them private: what is
+/// mounted in them later shows nowhere else. `set` and `clear` are MOUNT_ATTR_* flags.
+///
+/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html); ENOSYS before.
+pub fn mount_setattr_private(tree: BorrowedFd<'_>, set: u64, clear: u64) -> Result<()> {
+    let attr =
+        libc::mount_attr { attr_set: set, attr_clr: clear, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Whether the kernel has mount_setattr(2): without a descriptor it can only fail, and the reason tells.
+pub fn has_mount_setattr() -> bool {
+    // SAFETY: a null struct of length 0 is refused with EINVAL before anything is read.
+    let asked =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0) };
+    Errno::result(asked) != Err(Errno::ENOSYS)
+}
+
+/// The path by which this program was executed: a symbolic link's name where it was one. It needs no `/proc`.
+///
+/// AT_EXECFN in [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html).
+pub fn executed_as() -> Option<&'static OsStr> {
+    // SAFETY: getauxval reads what the kernel has left for us.
+    let address = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const std::ffi::c_char;
+    // SAFETY: where it is not null, the kernel has put a NUL-terminated string there, at the top of the stack,
+    // and nobody writes to it while the process lives.
+    (!address.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(address) }.to_bytes()))
+}
+
 /// The mount that the file behind `fd` was opened through: the same directory may be mounted twice.
 ///
 /// Linux 5.8, [statx(2)](https://man7.org/linux/man-pages/man2/statx.2.html); ENOSYS before.
@@ -125,20 +166,21 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
     }
 }
 
+/// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/fcntl.h, linux/nsfs.h).
+#[repr(C)]
+struct NamespaceHandle {
+    bytes: u32,
+    kind: c_int,
+    id: [u8; 16],
+}
+
 /// The file handle of the namespace behind an nsfs descriptor: it means this namespace and no later one, and
 /// keeps none alive.
 ///
 /// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
 /// EOPNOTSUPP before.
 pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
-    /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/nsfs.h).
-    #[repr(C)]
-    struct Handle {
-        bytes: u32,
-        kind: c_int,
-        id: [u8; 16],
-    }
-    let mut handle = Handle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut handle = NamespaceHandle { bytes: 16, kind: 0, id: [0; 16] };
     let mut mount_id: c_int = 0;
     // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
     // the header, and one int; all of it outlives the call.
@@ -155,6 +197,33 @@ pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
     Errno::result(done).map(|_| handle.id)
 }
 
+/// The namespace behind a file handle of nsfs; ESTALE when there is none, and without CAP_SYS_ADMIN over its owner.
+///
+/// Linux 6.18, [open_by_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html); EBADF
+/// before.
+pub fn open_namespace_by_handle(id: [u8; 16]) -> Result<OwnedFd> {
+    const FD_NSFS_ROOT: c_int = -10003; // linux/fcntl.h
+    const FILEID_NSFS: c_int = 0xf1; // linux/exportfs.h; what namespace_handle is given for its kind
+    let handle = NamespaceHandle { bytes: 16, kind: FILEID_NSFS, id };
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads the handle, header and bytes, which outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// The network namespace that a socket belongs to; EPERM without CAP_NET_ADMIN over its owner.
+///
+/// SIOCGSKNS of Linux 4.10, `get_net_ns_by_fd` in its net/socket.c.
+pub fn socket_namespace(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const SIOCGSKNS: libc::Ioctl = 0x894c; // linux/sockios.h
+    // SAFETY: this request takes no argument.
+    let fd = Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) })?;
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,
 /// and any caller may leave any signal ignored.
 ///
@@ -168,14 +237,46 @@ pub fn default_action(signal: Signal) -> Result<()> {
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
-/// process with threads may not even allocate.
+/// process with threads may not even allocate. `/proc/self/task` is not asked: by now it may be a container's.
 pub fn fork_single_threaded() -> Result<ForkResult> {
-    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads != 1 {
-        return Err(Errno::EDEADLK);
-    }
+    one_thread()?;
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
     unsafe { nix::unistd::fork() }
+}
+
+/// A child that borrows our memory: as [vfork(2)](https://man7.org/linux/man-pages/man2/vfork.2.html), so that no
+/// page is copied, but with a stack of its own. We sleep until `start` has become another program by exec(2), or has
+/// returned, which ends the child with that status. What it changes in memory stays changed, and what it has not
+/// freed before exec(2) is lost; descriptors, signals and namespaces are its own.
+///
+/// EDEADLK with a second thread, which would go on meanwhile. CLONE_VM and CLONE_VFORK in
+/// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html).
+pub fn vfork_single_threaded<F: FnMut() -> u8>(mut start: F) -> Result<Pid> {
+    /// Only what is touched of it costs memory.
+    const STACK_BYTES: usize = 1 << 20;
+    extern "C" fn run<F: FnMut() -> u8>(start: *mut c_void) -> c_int {
+        // SAFETY: the parent made this pointer from its own F, and sleeps as long as we use it.
+        c_int::from(unsafe { (*start.cast::<F>())() })
+    }
+    one_thread()?;
+    let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is ours and outlives the child's use of it, for we sleep until it has another memory, or none;
+    // its end is aligned to 16 bytes, as the ABI wants it. A panic does not unwind through an extern "C" function.
+    let child = unsafe {
+        let top = stack.as_mut_ptr().add(stack.capacity()).cast();
+        libc::clone(run::<F>, top, flags, (&raw mut start).cast())
+    };
+    Errno::result(child).map(Pid::from_raw)
+}
+
+/// EDEADLK for a process that has more.
+fn one_thread() -> Result<()> {
+    // This one flag does nothing but fail in a process with threads: unshare(2).
+    match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
+        Err(Errno::EINVAL) => Err(Errno::EDEADLK),
+        _ => Ok(()),
+    }
 }
 
 /// Switches an option of a netlink socket on; ENOPROTOOPT where the kernel has no such option.
@@ -204,4 +305,54 @@ pub fn packet_bind(socket: BorrowedFd<'_>, index: u32, ethertype: u16) -> Result
     // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
     Errno::result(bound).map(drop)
+}
+
+/// Leaves the session keyring that we share with our caller, keys and all, for a new and empty one; ENOSYS where
+/// the kernel has no keys.
+///
+/// KEYCTL_JOIN_SESSION_KEYRING in [keyctl(2)](https://man7.org/linux/man-pages/man2/keyctl.2.html).
+pub fn new_session_keyring() -> Result<()> {
+    let no_name = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name is allowed and means a keyring without one; nothing else is a pointer.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, no_name) };
+    Errno::result(joined).map(drop)
+}
+
+/// Has exec(2) close every descriptor from `first` to `last`, whoever opened it.
+///
+/// Linux 5.11, [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html); ENOSYS or EINVAL before.
+pub fn close_range_on_exec(first: u32, last: u32) -> Result<()> {
+    // SAFETY: the call takes three integers; no descriptor is closed while somebody in this process owns it.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(done).map(drop)
+}
+
+/// Makes a mount that is in nobody's mount namespace, as [`open_tree_clone`] gives it, read-only.
+///
+/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html).
+pub fn mount_read_only(mount: BorrowedFd<'_>) -> Result<()> {
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct of the size that it
+    // is told; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Whether exec(2) closes the descriptor with this number, whoever opened it; EBADF when there is none.
+///
+/// F_GETFD of [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
+pub fn is_close_on_exec(fd: RawFd) -> Result<bool> {
+    // SAFETY: this command takes no argument and changes nothing.
+    let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC != 0)
 }

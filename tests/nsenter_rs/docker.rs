@@ -1,8 +1,9 @@
 //! On a real Docker.
 
 use crate::support::run::Run;
+use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need};
-use crate::support::world::World;
+use crate::support::world::{DockerContainer, World};
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
@@ -28,7 +29,8 @@ fn the_hosts_ip_shows_the_containers_network() {
 fn all_its_namespaces_are_those_of_docker_exec() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
-    let show = ["sh", "-c", "readlink /proc/self/ns/*; hostname; cat /proc/1/comm"];
+    let show =
+        ["sh", "-c", "for kind in /proc/self/ns/*; do readlink $kind; done; hostname; cat /proc/1/comm"];
     let exec = web.command(show[0]).args(&show[1..]).run().ok();
     world.tool("nsenter-rs").args(["-t", &web.name, "-a"]).args(show).run().ok().stdout_is(&exec.stdout);
 }
@@ -64,4 +66,64 @@ fn a_container_that_is_not_running_is_not_entered() {
     web.stop();
     let ran = world.tool("nsenter-rs").args(["-t", &web.name, "-n", "echo", "ran"]).run();
     ran.fails_with(1).stdout_is("").stderr_has(&format!("nsenter-rs: {} is not running (exited, ", web.name));
+}
+
+#[test]
+fn each_of_several_is_entered_once_a_network_and_told_from_podmans() {
+    let world = need!(docker().and_then(World::with_podman));
+    let prefix = unique("each");
+    let web = world.docker_container(&prefix, &["--network", "none"]);
+    let db = world.docker_container(&prefix, &["--network", "none"]);
+    let side = world.docker_container(&prefix, &["--network", &format!("container:{}", web.name)]);
+    let same = Podmans::run(&world, &db.name);
+    let pattern = format!("{prefix}-*");
+    let netns = |of: &DockerContainer<'_>| of.command("readlink").arg("/proc/self/ns/net").run().ok().stdout;
+    let first = if web.name < side.name { &web.name } else { &side.name };
+    let mut expected = [
+        format!("{first}: {}", netns(&web)),
+        format!("docker:{}: {}", db.name, netns(&db)),
+        format!("podman:{}: {}", db.name, same.netns()),
+    ];
+    expected.sort();
+    let entered =
+        world.tool("nsenter-rs").args(["--each", &pattern, "-n", "readlink", "/proc/self/ns/net"]).run();
+    let mut lines: Vec<&str> = entered.stdout.split_inclusive('\n').collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected, "{entered}");
+    let mut names = world.tool("nsenter-rs");
+    let names = names.args(["--each", &format!("docker:{pattern}"), "-a", "-j1", "hostname"]).run().ok();
+    let hostname = |of: &DockerContainer<'_>| of.inspect("{{.Config.Hostname}}");
+    for (container, inside) in [(&web, hostname(&web)), (&db, hostname(&db)), (&side, hostname(&web))] {
+        assert!(names.stdout.contains(&format!("{}: {inside}\n", container.name)), "{names}");
+    }
+}
+
+/// A container of Podman's under a name that Docker has too, removed when this is dropped.
+struct Podmans<'world> {
+    world: &'world World,
+    name: String,
+}
+
+impl Podmans<'_> {
+    #[track_caller]
+    fn run<'world>(world: &'world World, name: &str) -> Podmans<'world> {
+        let podmans = Podmans { world, name: name.to_owned() };
+        let image = "localhost/netns-toolbox/busybox";
+        let run = ["run", "--detach", "--network", "none", "--name", name, image, "sleep", "infinity"];
+        world.engine("podman").args(run).run().ok();
+        podmans
+    }
+
+    #[track_caller]
+    fn netns(&self) -> String {
+        let inspect = ["inspect", "--format", "{{.State.Pid}}", &self.name];
+        let pid = self.world.engine("podman").args(inspect).run().ok();
+        self.world.command("readlink").arg(format!("/proc/{}/ns/net", pid.text())).run().ok().stdout
+    }
+}
+
+impl Drop for Podmans<'_> {
+    fn drop(&mut self) {
+        drop(self.world.engine("podman").args(["rm", "--force", "--time", "0", &self.name]).run());
+    }
 }

@@ -5,13 +5,41 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../engines/hand.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "its other half is for cpid, and clippy knows tests by their attribute"
+)]
+mod hand;
+
+mod as_engines;
+mod cgroup;
+mod compatibility;
+mod confine;
 mod docker;
+mod each;
+mod each_running;
+mod elsewhere;
+mod explain;
+mod exploits;
+mod host_tools;
+mod host_tools_attacked;
+mod host_tools_docker;
+mod host_tools_places;
+mod identity;
+mod inside;
 mod namespaces;
 mod program;
+mod pty;
+mod refusals;
+mod side_by_side;
 mod signals;
 mod surroundings;
 mod users;
 mod words;
+
+use std::process::Command;
 
 use support::lab::Lab;
 use support::run::{Ran, Run};
@@ -24,9 +52,34 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// but what they say of themselves.
 #[track_caller]
 fn like_util_linux(lab: &Lab, arguments: &[&str]) -> Ran {
-    let [ours, theirs] = [lab.tool("nsenter-rs"), lab.command("nsenter")]
+    let [ours, theirs] = [lab.tool("nsenter-rs"), lab.command(util_linux())]
         .map(|mut command| command.env("PATH", PATH).args(arguments).run());
     assert_eq!(ours.stdout, theirs.stdout, "stdout of {ours}\nand of {theirs}");
     assert_eq!(ours.status, theirs.status, "status of {ours}\nand of {theirs}");
     ours
+}
+
+/// The same for what util-linux has only `since` that version; with an older one, ours runs alone.
+#[track_caller]
+fn like_newer_util_linux(lab: &Lab, since: (u32, u32), arguments: &[&str]) -> Ran {
+    if version_of_util_linux() >= since {
+        return like_util_linux(lab, arguments);
+    }
+    lab.tool("nsenter-rs").env("PATH", PATH).args(arguments).run()
+}
+
+/// The nsenter to compare with: the one that is installed, or another one.
+fn util_linux() -> String {
+    std::env::var("NETNS_TOOLBOX_NSENTER").unwrap_or_else(|_| "nsenter".to_owned())
+}
+
+/// Its version: (2, 38).
+#[track_caller]
+fn version_of_util_linux() -> (u32, u32) {
+    let said = Command::new(util_linux()).arg("--version").run().ok();
+    let mut numbers = said.text().rsplit(' ').next().unwrap_or_default().split(['.', '-']).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        _ => panic!("no version in {said}"),
+    }
 }

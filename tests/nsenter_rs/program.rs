@@ -113,10 +113,12 @@ fn it_gets_no_descriptor_of_ours() {
     let lab = need!(Lab::new());
     let [web, db] = [with_the_labs_proc(&lab), lab.container("db", Options::default())];
     for (target, ways) in [(web.pid, ["-m", "-u"]), (db.pid, ["-m", "-p"])] {
-        let target = target.to_string();
-        // None but what the test itself may have been started with.
-        like_util_linux(&lab, &["-t", &target, ways[0], ways[1], "ls", "/proc/self/fd"]).ok();
+        let mut look = lab.tool("nsenter-rs");
+        look.args(["-t", &target.to_string(), ways[0], ways[1], "ls", "/proc/self/fd"]);
+        look.run().ok().stdout_is("0\n1\n2\n3\n");
     }
+    // Where it stays a program of the host, it also gets what the test itself may have been started with.
+    like_util_linux(&lab, &["-t", &web.pid.to_string(), "-n", "-u", "ls", "/proc/self/fd"]).ok();
 }
 
 #[test]
@@ -134,10 +136,29 @@ fn its_input_and_output_are_ours() {
 fn closed_descriptors_are_no_way_out_of_entering() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    // With a closed stdin the pidfd could be descriptor 0, which util-linux once took for "none".
     let nsenter = crate::support::tools::tool("nsenter-rs");
-    let line = format!("exec {nsenter} -t {} -u hostname <&- 2>&-", web.pid);
-    lab.shell(&line).run().ok().stdout_is("web\n");
+    // With a closed stdin the pidfd could be descriptor 0, which util-linux took for "none" (util-linux#4412).
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        for way in ["-n", "-n -p -m -r -w", "-a -e", "-p"] {
+            let show = "readlink /proc/self/ns/net >/run/entered";
+            // The container has a /run of its own, and shows its namespaces with its own /proc.
+            let line = format!("rm -f /run/entered; {nsenter} -t {} {way} sh -c '{show}' {closed}", web.pid);
+            lab.shell(&line).run().ok();
+            let there = if way.contains("-m") || way.contains("-a") {
+                &web.path("/run/entered")
+            } else {
+                &lab.path("/run/entered")
+            };
+            let shown = std::fs::read_to_string(there).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let expected = lab.namespace(if way == "-p" { 1 } else { web.pid }, "net");
+            assert_eq!(shown.trim(), expected, "{line}");
+            fs::remove_file(there).unwrap();
+        }
+    }
+    // Nor is what was asked for forgotten when there is nobody to tell that it failed.
+    let line = format!("{nsenter} -t {} -n -W /nowhere touch /run/ran <&- >&- 2>&-", web.pid);
+    lab.shell(&line).run().fails_with(1);
+    assert!(!lab.path("/run/ran").exists());
 }
 
 #[test]

@@ -9,15 +9,19 @@ use nix::unistd::Pid;
 
 use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
+use crate::support::run::{LIMIT, Run, Running};
 use crate::support::skip::{need, program};
 use crate::support::tools;
+use crate::{util_linux, version_of_util_linux};
 
 const FOREVER: &str = "echo ready; while :; do sleep 0.01; done";
 
 /// `sh -c SCRIPT` in the container's PID namespace, once it is ready.
 fn inside(lab: &Lab, web: &Container, script: &str) -> Running {
-    let mut enter = lab.tool("nsenter-rs");
+    through(lab.tool("nsenter-rs"), web, script)
+}
+
+fn through(mut enter: Command, web: &Container, script: &str) -> Running {
     let running =
         enter.args(["-t", &web.pid.to_string(), "-p", "sh", "-c", &format!("{script} {FOREVER}")]).start();
     running.wait_for("ready");
@@ -93,6 +97,23 @@ fn the_program_does_not_outlive_us() {
     assert_ne!(state_of(sleeper.as_raw()).chars().next(), Some('S'));
 }
 
+/// The table COMPATIBILITY of the manual says so, and why we are otherwise.
+#[test]
+fn util_linux_leaves_its_program_behind() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    if version_of_util_linux() > (2, 43) {
+        return;
+    }
+    let program = through(lab.command(util_linux()), &web, "");
+    let child = child_of(program.pid_behind_nsenter());
+    program.signal_behind_nsenter(Signal::SIGTERM);
+    assert!(program.has_ended_within(LIMIT));
+    // It goes on until the container stops.
+    let state = state_of(child.as_raw());
+    assert!(state.starts_with(['R', 'S', 'D']), "{state}");
+}
+
 #[test]
 fn the_program_outlives_us_if_it_is_told_to() {
     let lab = need!(Lab::new());
@@ -138,11 +159,18 @@ fn the_program_does_not_outlive_us_as_another_user_either() {
 fn when_the_program_stops_we_stop_and_go_on_together() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    for signal in [Signal::SIGSTOP, Signal::SIGTSTP] {
-        let program = inside(&lab, &web, "trap 'echo again; exit 5' CONT;");
+    let ways = [
+        (Signal::SIGSTOP, true),
+        (Signal::SIGTSTP, true),
+        (Signal::SIGSTOP, false),
+        (Signal::SIGTSTP, false),
+    ];
+    for (signal, is_ours) in ways {
+        let enter = if is_ours { lab.tool("nsenter-rs") } else { lab.command(util_linux()) };
+        let program = through(enter, &web, "trap 'echo again; exit 5' CONT;");
         let ours = program.pid_behind_nsenter();
         kill(child_of(ours), signal).unwrap();
-        // util-linux's nsenter, between the test and ours, stops when ours has.
+        // The lab's nsenter, between the test and the one in question, stops when that one has.
         let outer = Id::Pid(Pid::from_raw(program.pid()));
         let stopped = waitid(outer, WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT).unwrap();
         assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");

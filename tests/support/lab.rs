@@ -23,17 +23,18 @@ const UNSHARED: &str = r#"read -r pid _ </proc/self/stat; echo "$pid"; read -r _
 
 /// A host as systemd leaves it: mounts are shared, `/run` is a tmpfs (its source is the lab's name, so that it can be
 /// told from others), `lo` is up. A `/sys` of this network is not granted everywhere, and few tests need it.
-/// Children that nobody waits for must not stay as zombies, hence the ignored SIGCHLD. Until `/run` is the lab's own,
-/// mount(8) must not write its notes there (-n).
+/// Children that nobody waits for must not stay as zombies: wait reaps them all. The end of stdin is cat's to notice,
+/// for dash's read ends too when such a child does. Until `/run` is the lab's own, mount(8) must not write its notes
+/// there (-n).
 const HOST: &str = r#"
 mount -n --make-rshared /
 mount -n -t proc proc /proc
 mount -n -t tmpfs -o mode=755 "$1" /run
 mount -t sysfs sysfs /sys 2>/dev/null || true
 ip link set lo up
-trap '' CHLD
+exec 3<&0; cat <&3 >/dev/null & end=$!; exec 3<&-
 echo ready
-read -r _
+while kill -0 $end 2>/dev/null; do wait $end || :; done
 "#;
 
 /// A fake host. Dropped, it ends with all that is in it.

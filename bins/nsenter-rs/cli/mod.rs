@@ -1,26 +1,30 @@
 //! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
 
+mod each;
 mod identity;
 mod namespaces;
 mod place;
 mod running;
+mod view;
 
 use std::ffi::OsString;
 
-use clap::{Parser, ValueHint};
+use clap::{Arg, ArgAction, Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
+pub use each::Each;
 pub use identity::{Id, Identity};
-pub use namespaces::Namespaces;
+pub use namespaces::{Given, Namespaces};
 pub use place::Place;
 pub use running::Running;
+pub use view::InsideView;
 
 /// Run a program of the host in the namespaces of a container or process
 #[derive(Debug, Parser)]
 #[command(name = "nsenter-rs", version, max_term_width = 80, disable_help_flag = true)]
 #[command(override_usage = "nsenter-rs [OPTIONS] [PROGRAM [ARGUMENT]...]")]
-#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
 pub struct Cli {
     /// Program to run, and its arguments [default: your shell]
     ///
@@ -44,10 +48,26 @@ pub struct Cli {
     pub place: Place,
 
     #[command(flatten)]
+    pub inside: InsideView,
+
+    #[command(flatten)]
     pub identity: Identity,
 
     #[command(flatten)]
     pub running: Running,
+
+    #[command(flatten)]
+    pub each: Each,
+}
+
+/// As for getopt(3), an option that is given twice is no error. But two TARGETs are: one of them is a mistake,
+/// and nobody can tell which.
+fn the_last_one_counts(option: Arg) -> Arg {
+    let id = option.get_id().clone();
+    match option.get_action() {
+        ArgAction::Set | ArgAction::SetTrue if id != "target" => option.overrides_with(id),
+        _ => option,
+    }
 }
 
 const EXAMPLES: &str = "\

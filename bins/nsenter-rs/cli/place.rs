@@ -31,9 +31,25 @@ pub struct Place {
     #[arg(short = 'W', long, value_name = "DIR", conflicts_with = "wd")]
     pub wdns: Option<PathBuf>,
 
+    /// With -m, -a or -r: run the host's PROGRAM
+    ///
+    /// It and its children are then programs of the host, while `/` is the container's and nothing is written
+    /// there. The host's files are below $HOST_ROOT, read-only. HOST TOOLS says what does not work.
+    #[arg(short = 'H', long)]
+    pub host_tools: bool,
+
+    /// With --host-tools: even where TARGET could get at the host's files
+    ///
+    /// A process of the container that may trace the program (CAP_SYS_PTRACE) can read the host's files through
+    /// it. That is refused, unless the container is trusted as much as the host itself.
+    #[arg(long, requires = "host_tools", hide_short_help = true)]
+    pub trust_target: bool,
+
     /// TARGET's environment instead of ours
     ///
-    /// As it was when the process started; what it changed since then is not known outside of it.
+    /// As it was when the process started; what it changed since then is not known outside of it. Without --mount,
+    /// --all or --root the program is the host's: then PATH, HOME and SHELL stay ours, and variables that would let
+    /// TARGET decide what is run (LD_PRELOAD, BASH_ENV, PERL5OPT and such) are left out.
     #[arg(short, long)]
     pub env: bool,
 }

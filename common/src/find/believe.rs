@@ -62,7 +62,8 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt>
     {
         return Err(Doubt::Gone);
     }
-    if !cgroups_allow(&process.cgroups()?, own_cgroups(), &container.id) {
+    // Names that are no IDs are in no cgroup's, and /proc/PID/cgroup is the dearest file to read.
+    if is_container_id(&container.id) && !cgroups_allow(&process.cgroups()?, own_cgroups(), &container.id) {
         return Err(Doubt::Gone);
     }
     if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {

@@ -9,7 +9,7 @@ use super::believe::{self, Doubt};
 use super::{FindError, ask};
 use crate::engine::{Asked, Container, EngineError, EngineName, State, engines};
 use crate::namespace::{self, Kind};
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::target::Name;
 
 /// A container, verified: when it has a PID, that process is the container's.
@@ -51,11 +51,44 @@ pub struct Listing {
     pub silences: Vec<EngineError>,
 }
 
+impl Known {
+    /// Takes hold again of the process that was verified: of no later one with its PID, and of no later run of the
+    /// container.
+    ///
+    /// # Errors
+    /// `NotRunning`; `Exited` when it has ended since.
+    pub fn hold(&self) -> Result<Process, FindError> {
+        let container = || Box::new(self.container.clone());
+        let pid = self.container.pid.ok_or_else(|| FindError::NotRunning(container()))?;
+        match self.process.pidfd_inode {
+            Some(inode) => match Process::open_exactly(pid, inode) {
+                Err(ProcessError::Gone(_) | ProcessError::Reused { .. }) => {
+                    Err(FindError::Exited(container()))
+                }
+                process => Ok(process?),
+            },
+            None => believe::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
+        }
+    }
+}
+
 /// All containers of this host, running or not.
 ///
 /// # Errors
 /// When no engine is on this host at all.
 pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<Listing, FindError> {
+    list_with(engine, timeout, |_, _| ())
+}
+
+/// As [`list`]; `look` is shown every container that has a process, and that process while it is held, in no order.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_with(
+    engine: Option<EngineName>,
+    timeout: Duration,
+    mut look: impl FnMut(&Container, &Process),
+) -> Result<Listing, FindError> {
     let engines = engines(engine, timeout);
     let asked = ask(&engines, |engine| engine.list());
     let mut troubles: Vec<FindError> = asked.troubles.into_iter().map(FindError::from).collect();
@@ -64,7 +97,7 @@ pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<Listing, Fi
     }
     let mut containers = Vec::new();
     for container in asked.hits {
-        match verified(container) {
+        match verified(container, &mut look) {
             Ok(known) => containers.push(known),
             Err(error) => troubles.push(error),
         }
@@ -76,10 +109,13 @@ pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<Listing, Fi
     Ok(Listing { containers, troubles, silences })
 }
 
-fn verified(container: Container) -> Result<Known, FindError> {
+fn verified(container: Container, look: impl FnOnce(&Container, &Process)) -> Result<Known, FindError> {
     let Some(pid) = container.pid else { return Ok(Known { container, process: Facts::default() }) };
     match believe::process(&container, pid) {
-        Ok(process) => Ok(Known { container, process: Facts::of(&process) }),
+        Ok(process) => {
+            look(&container, &process);
+            Ok(Known { container, process: Facts::of(&process) })
+        }
         Err(Doubt::Gone) => Ok(Known { container: ended(container), process: Facts::default() }),
         Err(doubt) => Err(doubt.about(container)),
     }
@@ -104,7 +140,7 @@ pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -
             ask(&engines(engine, timeout), |engine| engine.find(&Asked::Name { within: None, name: &name }))
                 .hits;
         if let Some(container) = hits.into_iter().find(|container| container.id == id) {
-            return verified(container);
+            return verified(container, |_, _| ());
         }
     }
     let listing = list(engine, timeout)?;

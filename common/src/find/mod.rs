@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 pub use error::FindError;
-pub use known::{Facts, Known, Listing, list, owner};
+pub use known::{Facts, Known, Listing, list, list_with, owner};
 pub use network::{Candidate, NetworkError};
 
 use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, engines};

@@ -43,6 +43,24 @@ pub enum NamespaceError {
         /// What was asked for.
         wanted: Kind,
     },
+    /// The kernel has no namespace of this handle for us, and does not say whether it has one for others.
+    #[error(
+        "{file}: no such namespace, or none that we may enter: CAP_SYS_ADMIN over its owner is what it takes"
+    )]
+    NoSuch {
+        /// The handle, as it was typed.
+        file: PathBuf,
+    },
+    /// The kernel does not open namespaces by such a handle.
+    #[error("{file}: this kernel opens no namespace by {what} (Linux {since} does)")]
+    NoHandles {
+        /// The handle, as it was typed.
+        file: PathBuf,
+        /// Which kernel does.
+        since: &'static str,
+        /// What it was to be opened by.
+        what: &'static str,
+    },
     /// Anything else that open(2) or setns(2) said.
     #[error("{file}: {source}")]
     Io {
@@ -60,6 +78,10 @@ impl From<NamespaceError> for Failure {
             NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
             NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
                 .hint("run it as root, or as the user that owns the process"),
+            NamespaceError::NoSuch { .. } => Failure::said(Status::No, &error),
+            NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Failure::said(Status::Trouble, &error).hint("run it as root")
+            }
             _ => Failure::said(Status::Trouble, &error),
         }
     }

@@ -1,6 +1,7 @@
 //! The eight kinds of namespaces: their identities, opening them, and entering them.
 
 mod error;
+mod handle;
 mod kind;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Pid, Uid};
 
 pub use error::NamespaceError;
+pub use handle::{Handle, NoHandle};
 pub use kind::Kind;
 
 use crate::sys;
@@ -56,11 +58,14 @@ impl Namespace {
     ///
     /// # Errors
     /// `NotANamespace` for an ordinary file (what is left in other mount namespaces of a removed link),
-    /// `OtherKind`, `NotPermitted`, or what open(2) says.
+    /// `OtherKind`, `NotPermitted` below `/proc`, or what open(2) says.
     pub fn open(path: &Path, kind: Kind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let fd = nix::fcntl::open(path, flags, Mode::empty())
-            .map_err(|errno| denied_or(errno, path.to_owned()))?;
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            // The files themselves may be read by all: elsewhere it is a directory that nobody may look into.
+            errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
+            errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
+        })?;
         Self::from_fd(fd, kind, || path.to_owned())
     }
 
@@ -75,6 +80,16 @@ impl Namespace {
             }
             error => error,
         })
+    }
+
+    /// The network namespace that a socket belongs to.
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_ADMIN over the user namespace that owns it; ENOTTY before Linux 4.10.
+    pub fn of_socket(socket: BorrowedFd<'_>) -> nix::Result<Self> {
+        let fd = sys::socket_namespace(socket)?;
+        let identity = Identity::from(&fstat(&fd)?);
+        Ok(Namespace { kind: Kind::Net, fd, identity })
     }
 
     fn from_fd(fd: OwnedFd, kind: Kind, file: impl Fn() -> PathBuf) -> Result<Self, NamespaceError> {
@@ -104,11 +119,10 @@ impl Namespace {
         self.identity
     }
 
-    /// Its nsfs file handle in hexadecimal, which no later namespace will have and which keeps none alive;
-    /// `None` below Linux 6.18.
-    pub fn handle(&self) -> Option<String> {
-        let bytes = sys::namespace_handle(self.fd.as_fd()).ok()?;
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    /// Its nsfs file handle, which no later namespace will have and which keeps none alive; `None` below
+    /// Linux 6.18.
+    pub fn handle(&self) -> Option<Handle> {
+        sys::namespace_handle(self.fd.as_fd()).ok().map(Handle::from_bytes)
     }
 
     /// The user namespace that owns it: capabilities over that one are what entering it takes.

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use procfs::FromRead;
@@ -19,6 +19,9 @@ use crate::sys;
 
 /// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
 const PIDFS_MAGIC: FsType = FsType(0x5049_4446);
+
+/// exec(2) takes no more than 6 MiB of arguments and environment.
+const LARGEST: usize = 8 << 20;
 
 /// A process that cannot become another one under our feet.
 ///
@@ -128,6 +131,17 @@ impl Process {
         !matches!(sys::pidfd_send_signal(self.pidfd.as_fd(), 0), Err(Errno::ESRCH))
     }
 
+    /// Whether it is there, and `/proc` shows nothing of it to us: so the mount options hidepid=1 and hidepid=2 of
+    /// proc(5) have it, and then all that is read of it is an error as if it had ended, or not been permitted.
+    pub fn is_hidden(&self) -> bool {
+        let cannot_be_seen = matches!(
+            fstatat(&self.directory, "stat", AtFlags::empty()),
+            Err(Errno::ENOENT | Errno::EPERM | Errno::EACCES)
+        );
+        // The pidfd is asked last: a process that has ended by now is not hidden.
+        cannot_be_seen && self.is_alive()
+    }
+
     /// Opens the namespace of `kind` that it is in.
     ///
     /// # Errors
@@ -156,15 +170,24 @@ impl Process {
     /// The whole of a small file below `/proc/PID`.
     ///
     /// # Errors
-    /// `Gone`, or what open(2) and read(2) say.
+    /// `Gone`, or what open(2) and read(2) say; EFBIG for what is larger than anything that exec(2) accepts. A
+    /// process may say that all its memory is its environment (PR_SET_MM in prctl(2)).
     pub fn read(&self, file: &'static str) -> Result<Vec<u8>, ProcessError> {
-        // Files of /proc have no length: without room they would be read in many small pieces.
-        let mut bytes = Vec::with_capacity(4096);
-        let opened = std::fs::File::from(self.open_file(file, OFlag::O_RDONLY)?);
-        match io::Read::read_to_end(&mut &opened, &mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(ProcessError::Gone(self.pid)),
-            Err(source) => Err(ProcessError::Proc { pid: self.pid, file, source }),
+        // Most files of /proc come whole in one read, and have no length that would tell. What is on the stack costs
+        // no mapping of memory, which is half of the price of reading them.
+        let (mut room, mut bytes) = ([0; 4096], Vec::new());
+        let opened = self.open_file(file, OFlag::O_RDONLY)?;
+        loop {
+            match nix::unistd::read(&opened, &mut room) {
+                Ok(0) => return Ok(bytes),
+                Ok(length) if bytes.len() + length > LARGEST => {
+                    return Err(ProcessError::Proc { pid: self.pid, file, source: Errno::EFBIG.into() });
+                }
+                Ok(length) => bytes.extend_from_slice(&room[..length]),
+                Err(Errno::EINTR) => {}
+                Err(Errno::ESRCH) => return Err(ProcessError::Gone(self.pid)),
+                Err(errno) => return Err(ProcessError::Proc { pid: self.pid, file, source: errno.into() }),
+            }
         }
     }
 
@@ -206,6 +229,16 @@ impl Process {
     /// `Gone`, or `Proc` when the file does not parse.
     pub fn status(&self) -> Result<Status, ProcessError> {
         Status::from_read(&*self.read("status")?).map_err(|error| self.unreadable("status", error))
+    }
+
+    /// Whether its first thread is on its way out, or a zombie: from then on its cgroups, for one, are not told any
+    /// more. PF_EXITING among the flags of proc_pid_stat(5).
+    ///
+    /// # Errors
+    /// `Gone`, or `Proc` when the file does not parse.
+    pub fn is_ending(&self) -> Result<bool, ProcessError> {
+        const PF_EXITING: u32 = 0x4; // linux/sched.h
+        Ok(self.stat()?.flags & PF_EXITING != 0)
     }
 
     /// The cgroup paths it is in, as `/proc/PID/cgroup` gives them: one a hierarchy.

@@ -1,0 +1,83 @@
+//! Which open descriptors the program gets: of those that our caller left open, only what is meant for it.
+//!
+//! A directory of the host that is open in a process near a container is a way out of it: CVE-2024-21626 was one
+//! that runc had left open, and a working directory of `/proc/self/fd/7`. All that we open ourselves is
+//! close-on-exec, and what we have inherited is not: that tells one from the other.
+
+use std::os::fd::RawFd;
+
+use common::failure::Failure;
+use common::sys;
+use nix::errno::Errno;
+use nix::unistd::close;
+
+/// Standard input, output and error are meant for the program.
+const FIRST: RawFd = 3;
+
+/// Closes what our caller left open, but for `kept`.
+pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
+    for &fd in kept {
+        // One of ours has that number where our caller had none.
+        if sys::is_close_on_exec(fd) != Ok(false) {
+            return Err(Failure::trouble(format_args!("--keep-fd={fd}"), "is not an open descriptor"));
+        }
+    }
+    match open_ones() {
+        Some(numbers) => {
+            for fd in numbers.into_iter().filter(|fd| *fd >= FIRST && !kept.contains(fd)) {
+                if sys::is_close_on_exec(fd) == Ok(false) {
+                    let _ = close(fd);
+                }
+            }
+            Ok(())
+        }
+        // Without /proc they cannot be told apart; at least the program gets none of them.
+        None => gaps(kept).into_iter().try_for_each(|(first, last)| {
+            sys::close_range_on_exec(first, last)
+                .map_err(|errno| Failure::trouble("descriptors of our caller", why_not(errno)))
+        }),
+    }
+}
+
+/// The numbers of all descriptors that are open. The directory's own is among them: closed by now, or close-on-exec.
+fn open_ones() -> Option<Vec<RawFd>> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    entries.map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What lies between the descriptors of `kept`.
+fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
+    let mut kept: Vec<u32> = kept.iter().filter(|fd| **fd >= FIRST).map(|fd| fd.cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut first = FIRST.cast_unsigned();
+    for fd in kept {
+        if fd > first {
+            gaps.push((first, fd - 1));
+        }
+        first = fd + 1;
+    }
+    gaps.push((first, u32::MAX));
+    gaps
+}
+
+fn why_not(errno: Errno) -> String {
+    match errno {
+        Errno::ENOSYS | Errno::EINVAL => {
+            "cannot be found without /proc, nor closed unseen (Linux 5.11 can)".to_owned()
+        }
+        errno => errno.desc().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_kept_ones_lies_in_the_gaps() {
+        assert_eq!(gaps(&[]), [(3, u32::MAX)]);
+        assert_eq!(gaps(&[9, 0, 3, 9]), [(4, 8), (10, u32::MAX)]);
+        assert_eq!(gaps(&[3, 4]), [(5, u32::MAX)]);
+    }
+}

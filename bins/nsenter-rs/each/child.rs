@@ -1,0 +1,148 @@
+//! One run: a child with nothing on stdin and its output in pipes. It says through a third one why it could not
+//! go in.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+
+use common::failure::{Failure, Status};
+use common::sys;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
+
+use crate::OWN_FAILURE;
+
+/// More than any message has; less than a pipe holds.
+const MOST_BYTES: usize = 16 << 10;
+
+/// What the parent has of a run.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    failure: OwnedFd,
+}
+
+/// What the child has of its parent.
+#[derive(Debug)]
+pub struct Inside {
+    failure: OwnedFd,
+}
+
+/// Who we are, after the fork.
+pub enum Forked {
+    /// With the child's stdout and stderr.
+    Parent(Child, [OwnedFd; 2]),
+    Child(Inside),
+}
+
+/// What lies between a run and its parent.
+struct Pipes {
+    stdout: (OwnedFd, OwnedFd),
+    stderr: (OwnedFd, OwnedFd),
+    failure: (OwnedFd, OwnedFd),
+}
+
+impl Pipes {
+    fn open() -> nix::Result<Self> {
+        let pipe = |flags| pipe2(OFlag::O_CLOEXEC | flags);
+        // Nobody waits at the last one, neither to say something nor to hear it.
+        Ok(Pipes {
+            stdout: pipe(OFlag::empty())?,
+            stderr: pipe(OFlag::empty())?,
+            failure: pipe(OFlag::O_NONBLOCK)?,
+        })
+    }
+
+    /// In the child: standard streams are those of the run, and signals are as `mask` has them.
+    fn settle(&self, nothing: &File, mask: &SigSet) -> nix::Result<()> {
+        // A group of its own, so that signals reach all that PROGRAM starts.
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        dup2_stdin(nothing)?;
+        dup2_stdout(&self.stdout.1)?;
+        dup2_stderr(&self.stderr.1)?;
+        mask.thread_set_mask()
+    }
+
+    /// In the parent.
+    fn watched(self, child: Pid) -> (Child, [OwnedFd; 2]) {
+        (Child { pid: child, failure: self.failure.0 }, [self.stdout.0, self.stderr.0])
+    }
+}
+
+/// Forks.
+pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
+    let pipes = Pipes::open()?;
+    match sys::fork_single_threaded()? {
+        ForkResult::Parent { child } => {
+            // In both, for either may be first.
+            let _ = setpgid(child, child);
+            let (child, output) = pipes.watched(child);
+            Ok(Forked::Parent(child, output))
+        }
+        ForkResult::Child => {
+            pipes.settle(nothing, mask)?;
+            Ok(Forked::Child(Inside { failure: pipes.failure.1 }))
+        }
+    }
+}
+
+/// Runs `enter` in a child that borrows our memory until PROGRAM has taken its place, or it has failed. We hear
+/// nothing else meanwhile.
+pub fn borrow(
+    nothing: &File,
+    mask: &SigSet,
+    enter: impl Fn() -> Result<ExitCode, Failure>,
+) -> nix::Result<(Child, [OwnedFd; 2])> {
+    let pipes = Pipes::open()?;
+    let child = sys::vfork_single_threaded(|| match pipes.settle(nothing, mask) {
+        Ok(()) => number(said_to(pipes.failure.1.as_fd(), &enter)),
+        Err(_) => OWN_FAILURE,
+    })?;
+    Ok(pipes.watched(child))
+}
+
+/// The number in it, which it tells nobody.
+fn number(status: ExitCode) -> u8 {
+    (0..=u8::MAX).find(|number| ExitCode::from(*number) == status).unwrap_or(OWN_FAILURE)
+}
+
+impl Child {
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends `signal` to PROGRAM and all that it started.
+    pub fn signal(&self, signal: Signal) {
+        // They may have ended.
+        let _ = killpg(self.pid, signal);
+    }
+
+    /// Why it could not go in; `None` when it could. Right once it has ended: nobody else writes there.
+    pub fn failure(&self) -> Option<Failure> {
+        let mut words = [0; MOST_BYTES];
+        let length = nix::unistd::read(self.failure.as_fd(), &mut words).ok().filter(|length| *length > 0)?;
+        let text = String::from_utf8_lossy(&words[..length]).into_owned();
+        let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
+        let failure = Failure::said(Status::Trouble, message);
+        Some(if hint.is_empty() { failure } else { failure.hint(hint) })
+    }
+}
+
+impl Inside {
+    /// Runs `enter`, which comes back if PROGRAM did not take its place: then what it says is the child's status.
+    pub fn run(self, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
+        said_to(self.failure.as_fd(), enter)
+    }
+}
+
+/// Runs `enter`, and says through the pipe why it could not go in.
+fn said_to(failure: BorrowedFd<'_>, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
+    enter().unwrap_or_else(|why| {
+        let words = [why.message, why.hint].map(Option::unwrap_or_default).join("\0");
+        let end = words.len().min(MOST_BYTES);
+        // The parent is all there is to tell.
+        let _ = nix::unistd::write(failure, &words.as_bytes()[..end]);
+        ExitCode::from(OWN_FAILURE)
+    })
+}

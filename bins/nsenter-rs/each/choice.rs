@@ -1,0 +1,147 @@
+//! Which runs there will be: the containers that fit, those that share all the namespaces asked for taken together,
+//! and each called by a name that no other has. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use common::engine::Container;
+use common::find::Known;
+use common::namespace::Identity;
+
+use super::pattern::Pattern;
+
+/// What makes two runs the same one: the namespaces that they would be in.
+pub type Place = Vec<Identity>;
+
+/// PROGRAM in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What the container is called, here and on every line.
+    pub name: String,
+    pub known: Known,
+    /// What others are called that are in the same place.
+    pub also: Vec<String>,
+}
+
+/// The runs in `containers`, in their order; those of one place under the name of the first. One whose place
+/// could not be told has a run of its own, which will say why.
+pub fn runs(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<String, Place>) -> Vec<Run> {
+    let fitting = containers.into_iter().filter(|known| pattern.fits(&known.container)).collect();
+    let chosen = if pattern.means_pods() { one_a_pod(fitting) } else { fitting };
+    let names = names(&chosen);
+    let mut runs: Vec<Run> = Vec::new();
+    let mut taken: HashMap<&Place, usize> = HashMap::new();
+    for (known, name) in chosen.into_iter().zip(names) {
+        let place = places.get(&known.container.id);
+        match place.and_then(|place| taken.get(place)) {
+            Some(&first) => runs[first].also.push(name),
+            None => {
+                taken.extend(place.map(|place| (place, runs.len())));
+                runs.push(Run { name, known, also: Vec::new() });
+            }
+        }
+    }
+    runs
+}
+
+/// Of every pod its sandbox, or where it has none that runs (CRI-O can do without), its first container.
+fn one_a_pod(containers: Vec<Known>) -> Vec<Known> {
+    let mut pods: BTreeMap<(String, String), Known> = BTreeMap::new();
+    for known in containers {
+        let Some(pod) = &known.container.pod else { continue };
+        let (key, is_sandbox) = ((pod.namespace.clone(), pod.name.clone()), pod.is_sandbox);
+        if is_sandbox {
+            pods.insert(key, known);
+        } else {
+            pods.entry(key).or_insert(known);
+        }
+    }
+    pods.into_values().collect()
+}
+
+/// What each is called: its name, the TARGET that means it where another has that name, and its engine and ID
+/// where even those are the same.
+fn names(containers: &[Known]) -> Vec<String> {
+    let ways: [fn(&Container) -> String; 3] =
+        [Container::full_name, Container::target, |one| format!("{}:{}", one.engine, one.short_id())];
+    let mut names: Vec<Option<String>> = vec![None; containers.len()];
+    for way in ways {
+        let candidates: Vec<String> = containers.iter().map(|known| way(&known.container)).collect();
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        candidates.iter().for_each(|name| *count.entry(name).or_default() += 1);
+        for (name, candidate) in names.iter_mut().zip(&candidates) {
+            if name.is_none() && count[candidate.as_str()] == 1 {
+                *name = Some(candidate.clone());
+            }
+        }
+    }
+    let whole = |known: &Known| format!("{}:{}", known.container.engine, known.container.id);
+    names.into_iter().zip(containers).map(|(name, known)| name.unwrap_or_else(|| whole(known))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use common::engine::EngineName;
+    use common::find::Facts;
+    use common::namespace::{Kind, own_identity};
+
+    use super::super::tests::{container, in_pod};
+    use super::*;
+
+    fn known(container: Container) -> Known {
+        Known { container, process: Facts::default() }
+    }
+
+    /// `web` in the first place, `db also in` the second.
+    fn said(pattern: &str, containers: &[(Container, Option<Kind>)]) -> Vec<String> {
+        let places = containers.iter().filter_map(|(container, kind)| {
+            // Any two identities that differ will do: those of our own namespaces.
+            Some((container.id.clone(), vec![own_identity((*kind)?).unwrap()]))
+        });
+        let all = containers.iter().map(|(container, _)| known(container.clone())).collect();
+        let runs = runs(&pattern.parse().unwrap(), all, &places.collect());
+        runs.iter().map(|run| [std::slice::from_ref(&run.name), &run.also].concat().join(" ")).collect()
+    }
+
+    #[test]
+    fn those_that_share_are_one_run_under_the_name_of_the_first() {
+        let all = [
+            (container("a"), Some(Kind::Net)),
+            (container("b"), Some(Kind::Uts)),
+            (container("c"), Some(Kind::Net)),
+            (container("d"), None),
+            (container("e"), None),
+        ];
+        assert_eq!(said("*", &all), ["a c", "b", "d", "e"]);
+        assert_eq!(said("[bc]", &all), ["b", "c"]);
+    }
+
+    #[test]
+    fn two_of_one_name_are_told_apart_by_what_means_each() {
+        let other = Container { engine: EngineName::Podman, id: "b0".repeat(32), ..container("web") };
+        let third = Container { id: "c0".repeat(32), ..other.clone() };
+        let all = |containers: &[Container]| -> Vec<(Container, Option<Kind>)> {
+            containers.iter().map(|one| (one.clone(), None)).collect()
+        };
+        let db = container("db");
+        assert_eq!(
+            said("*", &all(&[container("web"), db.clone(), other.clone()])),
+            ["docker:web", "db", "podman:web"]
+        );
+        assert_eq!(
+            said("*", &all(&[container("web"), other, third])),
+            ["docker:web", "podman:b0b0b0b0b0b0", "podman:c0c0c0c0c0c0"]
+        );
+    }
+
+    #[test]
+    fn a_pod_is_entered_once_through_its_sandbox_or_else_its_first_container() {
+        let all = [
+            (in_pod("prod", "web", "app"), Some(Kind::Net)),
+            (in_pod("prod", "web", ""), Some(Kind::Net)),
+            (in_pod("prod", "db", "app"), Some(Kind::Uts)),
+            (in_pod("prod", "db", "side"), Some(Kind::Uts)),
+        ];
+        assert_eq!(said("pod:prod/*", &all), ["prod/db/app", "prod/web"]);
+        assert_eq!(said("app", &all), ["prod/web/app", "prod/db/app"]);
+    }
+}

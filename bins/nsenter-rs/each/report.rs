@@ -1,0 +1,231 @@
+//! What is said of the runs: their lines and their ends, for people and as JSON.
+
+use std::fmt::Write as _;
+
+use common::failure::Failure;
+use common::output::{harmless, is_harmful, one_line};
+use nix::poll::PollFlags;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use serde::Serialize;
+
+use super::choice::Run;
+use super::lines::Line;
+use super::sink::Sink;
+use crate::run::{CANNOT_RUN, NOT_FOUND};
+use crate::{OWN_FAILURE, TOOL};
+
+/// Where a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// PROGRAM ended by itself, or could not be started (126, 127).
+    Exited(u8),
+    Killed(Signal),
+    /// There was no way in.
+    Failed(Failure),
+}
+
+impl End {
+    pub fn of(status: WaitStatus, failure: Option<Failure>) -> Self {
+        match (failure, status) {
+            (Some(failure), _) => End::Failed(failure),
+            (None, WaitStatus::Signaled(_, signal, _)) => End::Killed(signal),
+            (None, WaitStatus::Exited(_, status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
+            (None, _) => End::Exited(OWN_FAILURE),
+        }
+    }
+
+    /// As a shell shows it.
+    pub fn status(&self) -> u8 {
+        match self {
+            End::Exited(status) => *status,
+            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal as i32).unwrap_or(u8::MAX)),
+            End::Failed(_) => OWN_FAILURE,
+        }
+    }
+}
+
+/// A line, as JSON has it.
+#[derive(Serialize)]
+struct LineObject<'a> {
+    container: &'a str,
+    stream: Stream,
+    line: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    goes_on: bool,
+}
+
+/// The end of a run, as JSON has it.
+#[derive(Serialize)]
+struct EndObject<'a> {
+    container: &'a str,
+    engine: &'static str,
+    id: &'a str,
+    pid: Option<i32>,
+    also: &'a [String],
+    exit_status: Option<u8>,
+    signal: Option<i32>,
+    error: Option<&'a str>,
+}
+
+/// What is said, and where it goes.
+#[derive(Debug)]
+pub struct Report {
+    as_json: bool,
+    pub stdout: Sink,
+    pub stderr: Sink,
+    /// What helps against several failures is said once.
+    hint: Option<String>,
+}
+
+impl Report {
+    pub fn new(as_json: bool) -> Self {
+        Report { as_json, stdout: Sink::stdout(), stderr: Sink::stderr(), hint: None }
+    }
+
+    /// Whether lines of `stream` can be taken now.
+    pub fn has_room(&self, stream: Stream) -> bool {
+        match self.sink(stream) {
+            Stream::Stdout => !self.stdout.is_full(),
+            Stream::Stderr => !self.stderr.is_full(),
+        }
+    }
+
+    /// Whether all that was said has been written.
+    pub fn is_empty(&self) -> bool {
+        self.stdout.is_empty() && self.stderr.is_empty()
+    }
+
+    /// Writes what standard error takes; without a reader there is nobody left to tell.
+    pub fn write_stderr(&mut self, seen: PollFlags) {
+        let _ = self.stderr.write(seen);
+    }
+
+    /// Nobody reads any more.
+    pub fn close(&mut self) {
+        self.stdout.close();
+        self.stderr.close();
+    }
+
+    /// One line of a run.
+    pub fn line(&mut self, run: &Run, stream: Stream, line: Line<'_>) {
+        if self.as_json {
+            let text = String::from_utf8_lossy(line.text);
+            let object = LineObject { container: &run.name, stream, line: &text, goes_on: line.goes_on };
+            return self.object(&object);
+        }
+        let sink = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        sink.add(one_line(&run.name).as_bytes());
+        sink.add(b": ");
+        if sink.is_terminal() {
+            sink.add(for_terminal(&String::from_utf8_lossy(line.text)).as_bytes());
+        } else {
+            sink.add(line.text);
+        }
+        sink.add(b"\n");
+    }
+
+    /// How a run ended: in JSON always, to people only where it is neither as it should be nor `as_asked` nor said
+    /// already, as shells and we do of a program that cannot be run.
+    pub fn end(&mut self, run: &Run, end: &End, as_asked: bool) {
+        if self.as_json {
+            let container = &run.known.container;
+            return self.object(&EndObject {
+                container: &run.name,
+                engine: container.engine.as_str(),
+                id: &container.id,
+                pid: container.pid.map(|pid| pid.as_raw()),
+                also: &run.also,
+                exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
+                signal: if let End::Killed(signal) = end { Some(*signal as i32) } else { None },
+                error: if let End::Failed(failure) = end { failure.message.as_deref() } else { None },
+            });
+        }
+        match end {
+            End::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
+            End::Killed(_) if as_asked => {}
+            End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
+            End::Killed(signal) => self.say(&format!("{}: killed by {signal}", run.name)),
+            End::Failed(failure) => {
+                self.say(&format!("{}: {}", run.name, failure.message.as_deref().unwrap_or("failed")));
+                if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {
+                    self.stderr.add(format!("hint: {}\n", harmless(hint)).as_bytes());
+                    self.hint = Some(hint.clone());
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, message: &str) {
+        self.stderr.add(format!("{TOOL}: {}\n", harmless(message)).as_bytes());
+    }
+
+    fn object(&mut self, object: &impl Serialize) {
+        // These are structs of texts and numbers, which cannot fail.
+        let text = serde_json::to_string(object).unwrap_or_default();
+        self.stdout.add(harmless_json(&text).as_bytes());
+        self.stdout.add(b"\n");
+    }
+
+    /// Where lines of `stream` end up.
+    fn sink(&self, stream: Stream) -> Stream {
+        if self.as_json { Stream::Stdout } else { stream }
+    }
+}
+
+/// A program's line for a terminal: tabs stay, for columns, and a carriage return at its end goes.
+fn for_terminal(line: &str) -> String {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
+}
+
+/// The same JSON without what a terminal would obey: serde_json spells out what RFC 8259 says, which is less.
+fn harmless_json(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) {
+            // Writing to a String cannot fail. All of these have four digits, and stand inside of strings.
+            let _ = write!(clean, "\\u{:04x}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_what_a_shell_shows() {
+        assert_eq!(End::Exited(22).status(), 22);
+        assert_eq!(End::Killed(Signal::SIGKILL).status(), 137);
+        assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
+    }
+
+    #[test]
+    fn a_line_cannot_drive_a_terminal() {
+        assert_eq!(for_terminal("a\tb\x1b[2J\r"), "a\tb\\u{1b}[2J");
+        assert_eq!(for_terminal("a\rb"), "a\\u{d}b");
+    }
+
+    #[test]
+    fn json_cannot_drive_a_terminal_and_is_the_same_json() {
+        let text = "\x1b[2J\u{9b}2J\u{7f}\u{202e}\u{2066}\"\\ ä";
+        let clean = harmless_json(&serde_json::to_string(text).unwrap());
+        assert!(!clean.chars().any(is_harmful), "{clean}");
+        assert_eq!(serde_json::from_str::<String>(&clean).unwrap(), text);
+    }
+}

@@ -1,0 +1,303 @@
+//! Runs go on, so many at a time: whole lines of all of them are handed on as they come, and one that never ends, or
+//! never says anything, holds up no other.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use common::failure::Failure;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use super::active::Active;
+use super::child::{self, Forked, Inside};
+use super::choice::Run;
+use super::report::{End, Report};
+use super::signals::{Signals, ends};
+
+/// What is read at a time.
+const CHUNK: usize = 16 << 10;
+/// How long runs have to end when nobody reads them any more.
+const GRACE: Duration = Duration::from_secs(1);
+/// Signals that come closer together are one: timeout(1) sends its own to the process and to the group.
+const TOGETHER: Duration = Duration::from_millis(300);
+
+/// How a run goes in without a copy of our memory.
+pub type Enter<'a> = &'a dyn Fn(&Run) -> Result<ExitCode, Failure>;
+
+/// All runs.
+pub struct Watch<'a> {
+    waiting: VecDeque<Run>,
+    active: Vec<Active>,
+    jobs: usize,
+    report: Report,
+    signals: Signals,
+    nothing: File,
+    worst: u8,
+    ending: Option<Ending>,
+    chunk: Vec<u8>,
+    /// Where that may borrow our memory.
+    enter: Option<Enter<'a>>,
+}
+
+/// Why no more runs are begun.
+enum Ending {
+    Signalled(Signal, Instant),
+    /// Standard output cannot be written to; when it is time to kill.
+    Unwritable {
+        why: Errno,
+        kill_at: Option<Instant>,
+    },
+}
+
+impl Ending {
+    /// Whether somebody who asks again means it.
+    fn is_old(&self) -> bool {
+        match self {
+            Ending::Signalled(_, since) => since.elapsed() > TOGETHER,
+            Ending::Unwritable { .. } => true,
+        }
+    }
+}
+
+/// How it went.
+pub enum Outcome {
+    /// All have ended, with this as the highest status.
+    Over(u8),
+    /// We were asked to end.
+    Signalled(Signal),
+    Unwritable(Errno),
+    /// We are the child that is to run this.
+    Child(Box<Run>, Inside),
+}
+
+/// What poll(2) can tell of.
+#[derive(Clone, Copy)]
+enum Place {
+    Signals,
+    Stdout,
+    Stderr,
+    Pipe { active: usize, nth: usize },
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(
+        runs: Vec<Run>,
+        jobs: usize,
+        report: Report,
+        enter: Option<Enter<'a>>,
+    ) -> Result<Self, Failure> {
+        let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
+        Ok(Watch {
+            waiting: runs.into(),
+            active: Vec::new(),
+            jobs,
+            report,
+            signals: Signals::catch()?,
+            nothing,
+            worst: 0,
+            ending: None,
+            chunk: vec![0; CHUNK],
+            enter,
+        })
+    }
+
+    /// Goes on until all runs have ended and all that they said is written.
+    pub fn over(mut self) -> Result<Outcome, Failure> {
+        loop {
+            if let Some((run, inside)) = self.begin()? {
+                // What is open here belongs to the parent. What lies in memory is not worth freeing for PROGRAM.
+                std::mem::forget((self.waiting, self.chunk, self.report));
+                return Ok(Outcome::Child(Box::new(run), inside));
+            }
+            let nothing_left = self.active.is_empty() && self.report.is_empty();
+            match &self.ending {
+                None if nothing_left => return Ok(Outcome::Over(self.worst)),
+                Some(Ending::Signalled(signal, _)) if nothing_left => return Ok(Outcome::Signalled(*signal)),
+                Some(Ending::Unwritable { why, .. }) if self.active.is_empty() => {
+                    return Ok(Outcome::Unwritable(*why));
+                }
+                _ => self.round().map_err(|errno| Failure::trouble("poll", errno.desc()))?,
+            }
+        }
+    }
+
+    /// Begins as many as there may be. In the child of one, gives that one.
+    fn begin(&mut self) -> Result<Option<(Run, Inside)>, Failure> {
+        while self.ending.is_none() && self.active.len() < self.jobs {
+            let Some(run) = self.waiting.pop_front() else { break };
+            let forked = match self.enter {
+                Some(enter) => child::borrow(&self.nothing, &self.signals.before, || enter(&run))
+                    .map(|(child, output)| Forked::Parent(child, output)),
+                None => child::fork(&self.nothing, &self.signals.before),
+            };
+            match forked {
+                Ok(Forked::Parent(child, output)) => self.active.push(Active::new(run, child, output)),
+                Ok(Forked::Child(inside)) => return Ok(Some((run, inside))),
+                // No more at a time than the limits of this process, or of the machine, allow.
+                Err(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::ENOMEM)
+                    if !self.active.is_empty() =>
+                {
+                    self.jobs = self.active.len();
+                    self.waiting.push_front(run);
+                }
+                Err(errno) => return Err(Failure::trouble("fork", errno.desc())),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for something, and does what has to be done then.
+    fn round(&mut self) -> nix::Result<()> {
+        for (place, seen) in self.wait()? {
+            match place {
+                Place::Pipe { active, nth } => self.hear(active, nth, seen),
+                Place::Stderr => self.report.write_stderr(seen),
+                Place::Stdout => {
+                    if let Err(why) = self.report.stdout.write(seen) {
+                        self.nobody_reads(why);
+                    }
+                }
+                Place::Signals if seen.is_empty() => {}
+                Place::Signals => self.obey()?,
+            }
+        }
+        self.lose_patience();
+        self.bury();
+        Ok(())
+    }
+
+    /// What can be done now. Signals come last: that a run has ended must be known before the poll(2) that finds
+    /// nothing left in its pipes.
+    fn wait(&mut self) -> nix::Result<Vec<(Place, PollFlags)>> {
+        let (mut places, mut fds) = (Vec::new(), Vec::new());
+        let mut somebody_has_ended = false;
+        for (at, active) in self.active.iter().enumerate() {
+            for (nth, pipe) in active.pipes.iter().enumerate() {
+                if let Some(pipe) = pipe.as_ref().filter(|pipe| self.report.has_room(pipe.stream)) {
+                    places.push(Place::Pipe { active: at, nth });
+                    fds.push(PollFd::new(pipe.fd.as_fd(), PollFlags::POLLIN));
+                    somebody_has_ended |= active.end.is_some();
+                }
+            }
+        }
+        let (stdout, stderr) = (self.report.stdout.waits(), self.report.stderr.waits());
+        for (place, fd) in [(Place::Stdout, stdout), (Place::Stderr, stderr)] {
+            places.extend(fd.as_ref().map(|_| place));
+            fds.extend(fd);
+        }
+        places.push(Place::Signals);
+        fds.push(PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN));
+        let timeout = if somebody_has_ended { PollTimeout::ZERO } else { self.patience() };
+        match poll(&mut fds, timeout) {
+            Ok(_) => {}
+            // Nothing was looked at.
+            Err(Errno::EINTR) => return Ok(Vec::new()),
+            Err(errno) => return Err(errno),
+        }
+        let seen = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        Ok(places.into_iter().zip(seen).collect())
+    }
+
+    /// Reads what a run has said, unless what was said before is still to be written.
+    fn hear(&mut self, active: usize, nth: usize, seen: PollFlags) {
+        let report = &mut self.report;
+        let has_room =
+            self.active[active].pipes[nth].as_ref().is_some_and(|pipe| report.has_room(pipe.stream));
+        if has_room {
+            self.active[active]
+                .hear(nth, seen, &mut self.chunk, |run, stream, line| report.line(run, stream, line));
+        }
+    }
+
+    /// Does what the signals that have arrived ask for.
+    fn obey(&mut self) -> nix::Result<()> {
+        while let Some(signal) = self.signals.next()? {
+            match (signal, &self.ending) {
+                (Signal::SIGCHLD, _) => self.see_who_has_ended(),
+                (signal, Some(ending)) if ends(signal) => {
+                    if ending.is_old() {
+                        self.kill();
+                    }
+                }
+                (signal, _) => {
+                    self.active.iter().for_each(|active| active.child.signal(signal));
+                    if ends(signal) {
+                        self.ending = Some(Ending::Signalled(signal, Instant::now()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn see_who_has_ended(&mut self) {
+        while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            // None has, or only one that is not ours: a caller may have left us children of its own.
+            let Some(pid) = status.pid() else { break };
+            if let Some(active) = self.active.iter_mut().find(|active| active.child.pid() == pid) {
+                active.end = Some(status);
+            }
+        }
+    }
+
+    /// Lets go of runs that have ended, when all that they said has been read.
+    fn bury(&mut self) {
+        let (over, active) = self.active.drain(..).partition(Active::is_over);
+        self.active = active;
+        for Active { run, child, end, .. } in over {
+            let Some(status) = end else { continue };
+            let end = End::of(status, child.failure());
+            self.worst = self.worst.max(end.status());
+            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if by == signal);
+            self.report.end(&run, &end, as_asked);
+        }
+    }
+
+    /// Ends all runs: what they say would never be read.
+    fn nobody_reads(&mut self, why: Errno) {
+        for active in &mut self.active {
+            active.pipes = [None, None];
+            active.child.signal(Signal::SIGTERM);
+        }
+        self.report.close();
+        self.ending = Some(Ending::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
+    }
+
+    fn patience(&self) -> PollTimeout {
+        match self.kill_at() {
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    fn lose_patience(&mut self) {
+        if self.kill_at().is_some_and(|at| at <= Instant::now()) {
+            self.kill();
+        }
+    }
+
+    fn kill_at(&self) -> Option<Instant> {
+        match &self.ending {
+            Some(Ending::Unwritable { kill_at, .. }) => *kill_at,
+            _ => None,
+        }
+    }
+
+    /// Ends all runs at once, and whatever they still have to say.
+    fn kill(&mut self) {
+        self.active.iter().for_each(|active| active.child.signal(Signal::SIGKILL));
+        self.report.close();
+        if let Some(Ending::Unwritable { kill_at, .. }) = &mut self.ending {
+            *kill_at = None;
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! `--explain`: what it takes to enter and what would be done, found out without doing any of it.
+
+mod program;
+mod report;
+
+use std::process::ExitCode;
+
+use common::failure::{self, Failure};
+use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::process::Process;
+use rustix::thread::CapabilitySet;
+use serde::Serialize;
+
+use crate::TOOL;
+use crate::cli::Cli;
+use crate::exposure::Exposure;
+use crate::facts;
+use crate::plan::Plan;
+use crate::refused;
+use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
+use crate::source::Source;
+use crate::wanted::{From, Wanted};
+use program::Lookup;
+
+/// Everything there is to say; what `--json` prints.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    target: Option<String>,
+    pid: Option<i32>,
+    permitted: bool,
+    namespaces: Vec<Row>,
+    rules: Vec<Line>,
+    steps: Vec<String>,
+    exposure: Option<Exposed>,
+    hint: Option<String>,
+}
+
+/// One kind of namespace.
+#[derive(Debug, Serialize)]
+struct Row {
+    kind: Kind,
+    state: State,
+    ours_inode: Option<u64>,
+    target_inode: Option<u64>,
+    /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
+    owner_inode: Option<u64>,
+    /// The user who owns that user namespace; of a user namespace its own owner.
+    owner_uid: Option<u32>,
+    /// Whether we have CAP_SYS_ADMIN over the owner, or over the user namespace itself.
+    cap_sys_admin: Option<bool>,
+}
+
+/// How a namespace of the target stands to ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Different,
+    Same,
+    NotAsked,
+    /// We may not look.
+    Unknown,
+    /// This kernel has no such kind.
+    Unsupported,
+}
+
+/// One rule.
+#[derive(Debug, Serialize)]
+struct Line {
+    /// `None`: it cannot be told.
+    met: Option<bool>,
+    rule: String,
+    why: String,
+}
+
+/// Whether processes of the target could take hold of the program.
+#[derive(Debug, Serialize)]
+struct Exposed {
+    safe: bool,
+    why: String,
+}
+
+/// The target's namespaces as far as they can be opened, and what bars us from the rest.
+struct Seen {
+    namespaces: Vec<(Kind, Namespace)>,
+    bar: Option<Bar>,
+}
+
+/// Explains on standard output what `wanted` takes. The exit status says whether it would be let in.
+pub fn explain(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<ExitCode, Failure> {
+    let explanation = look(cli, wanted, source)?;
+    report::show(&explanation, cli.running.json)?;
+    Ok(ExitCode::from(u8::from(!explanation.permitted)))
+}
+
+fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
+    let process = source.process().ok();
+    let seen = see(process)?;
+    let namespaces: Vec<&Namespace> = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| {
+            let of_target = seen.namespaces.iter().find(|(seen, _)| *seen == kind);
+            source.named(kind).or(of_target.map(|(_, namespace)| namespace))
+        })
+        .collect();
+    // One that is ours already is left out, and then the numbers of IDs are ours too.
+    let users = namespaces.iter().find(|namespace| namespace.kind() == Kind::User);
+    let is_another =
+        users.is_some_and(|user| namespace::own_identity(Kind::User).ok() != Some(user.identity()));
+    let joins_user = is_another && wanted.namespaces.contains_key(&Kind::User);
+    let facts = Facts::gather(&namespaces, process, joins_user);
+    let rows = Kind::ALL.map(|kind| {
+        let theirs = namespaces.iter().find(|namespace| namespace.kind() == kind);
+        row(kind, theirs.copied(), wanted, &facts)
+    });
+    let mut explanation = Explanation {
+        target: cli.target.as_ref().map(ToString::to_string),
+        pid: process.map(|process| process.pid().as_raw()),
+        permitted: false,
+        namespaces: rows.into(),
+        rules: Vec::new(),
+        steps: Vec::new(),
+        exposure: None,
+        hint: None,
+    };
+    let needs_process = wanted.looks_at_target();
+    let pid = process.filter(|_| needs_process).map(|process| process.pid());
+    let mut checks: Vec<Check> = pid
+        .map(|pid| Check::new(Rule::Look { pid: pid.as_raw(), bar: seen.bar.clone() }, &facts))
+        .into_iter()
+        .collect();
+    // Whoever may not look gets no further: there is nothing to plan with.
+    let mut joined = Vec::new();
+    if !needs_process || seen.bar.is_none() {
+        joined = plan(wanted, source, &facts, &mut checks, &mut explanation)?;
+    }
+    let failing = checks.iter().find(|check| check.met == Met::No);
+    explanation.permitted = failing.is_none();
+    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
+    explanation.rules = checks.iter().map(|check| Line::of(check, &facts)).collect();
+    Ok(explanation)
+}
+
+/// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
+/// that would be joined.
+fn plan(
+    wanted: &Wanted,
+    source: &Source,
+    facts: &Facts,
+    checks: &mut Vec<Check>,
+    explanation: &mut Explanation,
+) -> Result<Vec<Kind>, Failure> {
+    let plan = Plan::make(wanted, &source.snapshot(wanted)?);
+    if let Some(note) = plan.note {
+        failure::say(TOOL, note);
+    }
+    checks.extend(rules::judge(&plan, facts));
+    let found = program::look_up(wanted, &plan, source);
+    let name = wanted.program.first().map_or("a shell".into(), |name| name.to_string_lossy());
+    let missing = match &found {
+        Lookup::Found(_) => Some(None),
+        Lookup::Missing(why) => Some(Some(why.clone())),
+        Lookup::Unknown => None,
+    };
+    let exposure = source.standing(wanted).ok().map(|standing| Exposure::of(&standing));
+    let unreached = Rule::HostUnreached { exposure, trusted: wanted.trust_target };
+    checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
+    let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
+    let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
+    checks.extend(program.map(|rule| Check::new(rule, facts)));
+    let pid = source.process().ok().map(Process::pid);
+    let target = explanation.target.as_deref().unwrap_or_default();
+    let steps = plan.steps(wanted, target, pid, found.file());
+    explanation.steps = steps.iter().map(ToString::to_string).collect();
+    // Where the files are of others, there may be no process, or none that we may look at.
+    if let (true, Some(exposure)) = (plan.comes_near_target(), exposure) {
+        explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
+    }
+    Ok(plan.join.kinds().to_vec())
+}
+
+/// Opens all of the process's namespaces that we may look at.
+fn see(process: Option<&Process>) -> Result<Seen, Failure> {
+    let mut seen = Seen { namespaces: Vec::new(), bar: None };
+    let Some(process) = process else { return Ok(seen) };
+    for kind in Kind::ALL {
+        match process.namespace(kind) {
+            Ok(namespace) => seen.namespaces.push((kind, namespace)),
+            Err(NamespaceError::Unknown { .. }) => {}
+            Err(NamespaceError::Gone { .. }) if !process.is_hidden() => {
+                return Err(NamespaceError::Gone { pid: process.pid() }.into());
+            }
+            Err(NamespaceError::Gone { .. } | NamespaceError::NotPermitted { .. }) => {
+                seen.bar = Some(facts::bar(process));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(seen)
+}
+
+fn row(kind: Kind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -> Row {
+    let ours = namespace::own_identity(kind);
+    let state = match (&ours, theirs) {
+        (Err(NamespaceError::Unknown { .. }), _) => State::Unsupported,
+        _ if !wanted.namespaces.contains_key(&kind) => State::NotAsked,
+        (Ok(ours), Some(theirs)) if *ours == theirs.identity() => State::Same,
+        (_, Some(_)) => State::Different,
+        (_, None) => State::Unknown,
+    };
+    let owner = theirs.and_then(|theirs| theirs.owner().ok());
+    let owner_uid = theirs.and_then(|theirs| match (kind, &owner) {
+        (Kind::User, _) => theirs.owner_uid().ok(),
+        (_, owner) => owner.as_ref()?.owner_uid().ok(),
+    });
+    let over = theirs.map(|_| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None)));
+    Row {
+        kind,
+        state,
+        ours_inode: ours.ok().map(|ours| ours.inode),
+        target_inode: theirs.map(|theirs| theirs.identity().inode),
+        owner_inode: owner.map(|owner| owner.identity().inode),
+        owner_uid: owner_uid.map(|uid| uid.as_raw()),
+        cap_sys_admin: over
+            .map(|over| facts.users.power(&facts.us, CapabilitySet::SYS_ADMIN, over).is_enough()),
+    }
+}
+
+impl Line {
+    fn of(check: &Check, facts: &Facts) -> Self {
+        let met = match check.met {
+            Met::Yes => Some(true),
+            Met::No => Some(false),
+            Met::Unknown => None,
+        };
+        Line { met, rule: check.asks(facts), why: check.why.clone() }
+    }
+}
+
+impl Wanted {
+    /// Whether something is taken from the target's process through its `/proc/PID`.
+    fn looks_at_target(&self) -> bool {
+        self.namespaces.values().any(|from| from.of_target().is_some())
+            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target)
+            || self.environment
+            || self.join_cgroup
+            || self.follow_context
+    }
+}

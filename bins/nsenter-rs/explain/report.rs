@@ -1,0 +1,87 @@
+//! Shows an explanation: for people within the width of their terminal, and as JSON.
+
+use std::io::{self, Write};
+
+use common::failure::Failure;
+use common::output::{one_line, table};
+
+use super::{Explanation, State};
+
+/// Prints it all on standard output.
+pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if json {
+        let text = serde_json::to_string_pretty(explanation).map_err(io::Error::from)?;
+        return Ok(writeln!(out, "{text}")?);
+    }
+    writeln!(out, "{}\n", namespaces(explanation))?;
+    if !explanation.rules.is_empty() {
+        writeln!(out, "{}\n", rules(explanation))?;
+    }
+    if !explanation.steps.is_empty() {
+        writeln!(out, "{}\n", steps(explanation))?;
+    }
+    if let Some(exposed) = &explanation.exposure {
+        writeln!(out, "{}: {}.", if exposed.safe { "Safe" } else { "Beware" }, exposed.why)?;
+    }
+    match (explanation.permitted, &explanation.hint) {
+        (true, _) => writeln!(out, "Nothing that can be told from here forbids it.")?,
+        (false, None) => writeln!(out, "It would fail.")?,
+        (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
+    }
+    Ok(())
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or("-".to_owned(), |value| value.to_string())
+}
+
+fn namespaces(explanation: &Explanation) -> String {
+    let header = ["KIND", "OURS", "TARGET'S", "STATE", "OWNER", "OF-UID", "CAP_SYS_ADMIN"];
+    let mut shown = table(header, &[1, 2, 4, 5], 6);
+    for row in &explanation.namespaces {
+        shown.add_row([
+            row.kind.to_string(),
+            or_dash(row.ours_inode),
+            or_dash(row.target_inode),
+            row.state.as_str().to_owned(),
+            or_dash(row.owner_inode),
+            or_dash(row.owner_uid),
+            or_dash(row.cap_sys_admin.map(yes_or_no)),
+        ]);
+    }
+    shown.trim_fmt()
+}
+
+fn rules(explanation: &Explanation) -> String {
+    let mut shown = table(["MET", "RULE", "WHY"], &[], 1);
+    for line in &explanation.rules {
+        let met = line.met.map_or("?", yes_or_no);
+        shown.add_row([met.to_owned(), one_line(&line.rule).into_owned(), one_line(&line.why).into_owned()]);
+    }
+    shown.trim_fmt()
+}
+
+fn steps(explanation: &Explanation) -> String {
+    let mut shown = table(["STEP", "WHAT WOULD BE DONE"], &[0], 1);
+    for (at, step) in explanation.steps.iter().enumerate() {
+        shown.add_row([(at + 1).to_string(), one_line(step).into_owned()]);
+    }
+    shown.trim_fmt()
+}
+
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Different => "different",
+            State::Same => "same",
+            State::NotAsked => "not asked",
+            State::Unknown => "unknown",
+            State::Unsupported => "not here",
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The one execve(2) that becomes of a program of the host: which file, which words, which environment.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use common::sys;
+use nix::fcntl::AtFlags;
+use nix::sys::signal::Signal;
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::graft::Grafted;
+use super::hold::Held;
+use super::kit::Contents;
+use super::loader::{Loader, command_line};
+use super::program::{Program, directories};
+use super::root::{Root, below};
+use super::surroundings::{Environment, View, leave_behind};
+
+/// Everything that execve(2) wants.
+#[derive(Debug)]
+pub struct Execution {
+    file: File,
+    words: Vec<OsString>,
+    environment: Environment,
+}
+
+#[derive(Debug)]
+enum File {
+    At(PathBuf),
+    Open(OwnedFd),
+}
+
+impl Execution {
+    /// The first program, where the host's tree was grafted.
+    ///
+    /// # Errors
+    /// When the loader cannot be read.
+    pub fn grafted(
+        root: &Root,
+        program: Program,
+        arguments: &[OsString],
+        mut environment: Environment,
+        grafted: &Grafted,
+    ) -> io::Result<Self> {
+        let tree = |file: &Path| grafted.tree().join(below(file));
+        let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
+        View { root, tree: &tree, libraries }.for_all(&mut environment);
+        leave_behind(&mut environment);
+        environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
+        if grafted.for_children {
+            let mut path = grafted.programs().into_os_string();
+            if let Some(others) = environment.get(OsStr::new("PATH")).filter(|path| !path.is_empty()) {
+                path.push(":");
+                path.push(others);
+            }
+            environment.insert("PATH".into(), path);
+        }
+        Execution::of_child(root, program, arguments, environment, &grafted.base, &grafted.contents)
+    }
+
+    /// A child of one, which has its environment already. `base` is where the kit is.
+    ///
+    /// # Errors
+    /// When its loader is none that the kit has, and cannot be read.
+    pub fn of_child(
+        root: &Root,
+        program: Program,
+        arguments: &[OsString],
+        mut environment: Environment,
+        base: &Path,
+        contents: &Contents,
+    ) -> io::Result<Self> {
+        let tree = |file: &Path| base.join("host").join(below(file));
+        let libraries = contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
+        View { root, tree: &tree, libraries }.for_program(&program, &mut environment);
+        let Some(interpreter) = &program.elf.interpreter else {
+            let words = command_line(None, &program, arguments, &tree);
+            return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
+        };
+        let of_kit = contents.loader.as_ref();
+        let (file, loader) =
+            match of_kit.filter(|kit| root.canonical(interpreter).is_ok_and(|file| kit.is(&file))) {
+                Some(loader) => {
+                    let named = base.join("loader/bin").join(&program.name);
+                    let plain = base.join("loader/program");
+                    (File::At(if named.exists() { named } else { plain }), loader.clone())
+                }
+                None => {
+                    let (loader, copy) = Loader::read(root, interpreter, &contents.libraries)?;
+                    (File::Open(in_memory(&program, &copy)?), loader)
+                }
+            };
+        let loader = loader.words(root, &program, &tree);
+        let words = command_line(Some(loader), &program, arguments, &tree);
+        Ok(Execution { file, words, environment })
+    }
+
+    /// The program, where the host's root is held open.
+    ///
+    /// # Errors
+    /// When its loader cannot be read.
+    pub fn held(
+        root: &Root,
+        program: Program,
+        arguments: &[OsString],
+        mut environment: Environment,
+        held: &Held,
+    ) -> io::Result<Self> {
+        let tree = |file: &Path| held.path(file);
+        let interpreter = program.elf.interpreter.clone();
+        let libraries = environment.get(OsStr::new("LD_LIBRARY_PATH")).cloned().unwrap_or_default();
+        let libraries: Vec<_> =
+            directories(&libraries).filter_map(|path| root.canonical(&path).ok()).collect();
+        let loader = interpreter.map(|file| Loader::read(root, &file, &libraries)).transpose()?;
+        let libraries = loader.as_ref().map(|(loader, _)| loader.directories()).unwrap_or_default();
+        // Relative paths are no use to anybody: glibc for one asserts that there is a working directory.
+        if let Some(host_root) = &held.tree {
+            let view = View { root, tree: &tree, libraries };
+            view.for_all(&mut environment);
+            view.for_program(&program, &mut environment);
+            environment.insert("HOST_ROOT".into(), host_root.clone().into_os_string());
+        }
+        leave_behind(&mut environment);
+        let Some((loader, copy)) = loader else {
+            let words = command_line(None, &program, arguments, &tree);
+            return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
+        };
+        let file = File::Open(in_memory(&program, &copy)?);
+        let loader = loader.words(root, &program, &tree);
+        let words = command_line(Some(loader), &program, arguments, &tree);
+        Ok(Execution { file, words, environment })
+    }
+
+    /// Becomes the program; what comes back is why not.
+    pub fn run(self) -> io::Error {
+        match self.try_run() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    fn try_run(self) -> io::Result<std::convert::Infallible> {
+        let words = self.words.into_iter().map(c_string).collect::<io::Result<Vec<_>>>()?;
+        let pair = |(mut name, value): (OsString, OsString)| {
+            name.push("=");
+            name.push(value);
+            c_string(name)
+        };
+        let environment = self.environment.into_iter().map(pair).collect::<io::Result<Vec<_>>>()?;
+        // Rust programs start with SIGPIPE ignored, which every program we run would inherit.
+        sys::default_action(Signal::SIGPIPE)?;
+        match self.file {
+            File::At(path) => {
+                Ok(nix::unistd::execve(&c_string(path.into_os_string())?, &words, &environment)?)
+            }
+            File::Open(file) => {
+                let fd = file.as_fd();
+                Ok(nix::unistd::execveat(fd, c"", &words, &environment, AtFlags::AT_EMPTY_PATH)?)
+            }
+        }
+    }
+}
+
+/// A file that holds `bytes`, has the program's name, and is gone with the last process that runs it.
+fn in_memory(program: &Program, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create(program.name.as_os_str(), MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(bytes)?;
+    Ok(file.into())
+}
+
+fn c_string(text: OsString) -> io::Result<CString> {
+    Ok(CString::new(text.into_vec())?)
+}

@@ -1,0 +1,181 @@
+//! A read-only copy of the host's tree of mounts, that can be taken along into a container.
+//!
+//! Not all of it: `/proc`, `/sys`, `/dev`, `/run` and `/tmp` stay behind, because through a socket in there even a
+//! read-only mount gives power over the host; so do the engines' own mounts, of which there are hundreds, and
+//! network file systems, on which a server that does not answer would stop us too.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use common::sys;
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+/// What stays behind with all below it.
+const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+
+/// File systems whose mounts are taken along wherever they are: those on disks of this machine.
+const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
+
+/// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
+pub const RDONLY: u64 = 0x1;
+pub const NOSUID: u64 = 0x2;
+pub const NODEV: u64 = 0x4;
+pub const NOEXEC: u64 = 0x8;
+
+/// The copy: mounts that are attached nowhere yet.
+#[derive(Debug)]
+pub struct Tree {
+    /// Each with its mount point in the host's root; `/` is the first.
+    pub mounts: Vec<(PathBuf, OwnedFd)>,
+    /// What stays behind, where there is anything: directories to be covered.
+    pub covers: Vec<PathBuf>,
+}
+
+impl Tree {
+    /// Copies the host's root, and of the mounts below it those that have to be there: `needed` are files that
+    /// must be.
+    ///
+    /// # Errors
+    /// What open_tree(2) and mount_setattr(2) say.
+    pub fn copy(needed: &[PathBuf]) -> io::Result<Self> {
+        // In a user namespace, mounts that came from outside are copied all together or not at all.
+        let (root, whole) = match copy(Path::new("/"), OpenTreeFlags::empty()) {
+            Err(Errno::INVAL) => (copy(Path::new("/"), OpenTreeFlags::AT_RECURSIVE)?, true),
+            root => (root?, false),
+        };
+        let mut mounts = vec![(PathBuf::from("/"), root)];
+        if !whole {
+            // Without room it would be read in many small pieces.
+            let mut table = Vec::with_capacity(64 << 10);
+            File::open("/proc/self/mountinfo")?.read_to_end(&mut table)?;
+            // One that went away, or that we may not look into, is not worth failing for.
+            let more = chosen(&points(&table), needed).into_iter();
+            mounts.extend(
+                more.filter_map(|point| Some((point.clone(), copy(&point, OpenTreeFlags::empty()).ok()?))),
+            );
+        }
+        for (_, mount) in &mounts {
+            sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
+        }
+        Ok(Tree { mounts, covers: covers(needed) })
+    }
+}
+
+/// The program may lie below one of them.
+fn covers(needed: &[PathBuf]) -> Vec<PathBuf> {
+    let covers = LEFT_BEHIND.iter().map(PathBuf::from);
+    covers.filter(|cover| !needed.iter().any(|file| file.starts_with(cover))).collect()
+}
+
+fn copy(point: &Path, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    open_tree(CWD, point, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | flags)
+}
+
+/// Mount points and types of file system from a mountinfo, proc_pid_mountinfo(5).
+fn points(table: &[u8]) -> Vec<(PathBuf, &[u8])> {
+    table.split(|byte| *byte == b'\n').filter_map(point).collect()
+}
+
+fn point(line: &[u8]) -> Option<(PathBuf, &[u8])> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let point = unescaped(fields.nth(4)?);
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    Some((point, kind))
+}
+
+/// Blanks and the like are written as `\040`.
+fn unescaped(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, behind)) = rest.split_first() {
+        let octal = behind.get(..3).filter(|_| *first == b'\\');
+        let digits = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// The mount points below `/` to take along, outer ones first.
+fn chosen(points: &[(PathBuf, &[u8])], needed: &[PathBuf]) -> Vec<PathBuf> {
+    let around = |file: &PathBuf| {
+        // Bytes first: there may be hundreds of mounts, and to take paths apart is slow.
+        let begins = |point: &&PathBuf| file.as_os_str().as_bytes().starts_with(point.as_os_str().as_bytes());
+        let holding =
+            points.iter().map(|(point, _)| point).filter(begins).filter(|point| file.starts_with(point));
+        holding.max_by_key(|point| point.as_os_str().len()).cloned()
+    };
+    let needed: BTreeSet<PathBuf> = needed.iter().filter_map(around).collect();
+    let left_behind = |point: &Path| LEFT_BEHIND.iter().any(|left| point.starts_with(left));
+    let wanted = |(point, kind): &&(PathBuf, &[u8])| {
+        point.as_os_str() != "/"
+            && (ON_DISK.iter().any(|known| known.as_bytes() == *kind) && !left_behind(point)
+                || needed.contains(point))
+    };
+    let mut chosen: Vec<PathBuf> = points.iter().filter(wanted).map(|(point, _)| point.clone()).collect();
+    chosen.sort();
+    chosen.dedup();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"\
+1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+2 1 0:5 / /proc rw - proc proc rw
+3 1 8:2 / /var rw shared:2 - xfs /dev/sda2 rw
+4 1 0:7 / /run rw - tmpfs tmpfs rw
+5 3 0:50 / /var/lib/docker/overlay2/ab/merged rw - overlay overlay rw
+6 4 8:9 / /run/media/stick rw - ext4 /dev/sdb rw
+7 1 0:60 / /srv/a\\040b rw - ext4 /dev/sdc rw
+8 1 0:61 / /home/me rw - nfs4 server:/me rw
+9 1 0:62 / /opt/tools rw - tmpfs tmpfs rw
+10 1 8:2 / /var rw shared:2 - xfs /dev/sda2 rw
+";
+
+    fn chosen_for(needed: &[&str]) -> Vec<String> {
+        let needed: Vec<_> = needed.iter().map(PathBuf::from).collect();
+        chosen(&points(TABLE), &needed).iter().map(|point| point.display().to_string()).collect()
+    }
+
+    #[test]
+    fn disks_are_taken_along_and_what_engines_and_the_kernel_mount_is_not() {
+        assert_eq!(chosen_for(&[]), ["/srv/a b", "/var"]);
+    }
+
+    #[test]
+    fn where_the_program_lies_is_taken_along_whatever_it_is() {
+        assert_eq!(chosen_for(&["/opt/tools/bin/x", "/usr/bin/y"]), ["/opt/tools", "/srv/a b", "/var"]);
+        assert_eq!(chosen_for(&["/run/media/stick/x"]), ["/run/media/stick", "/srv/a b", "/var"]);
+    }
+
+    #[test]
+    fn what_stays_behind_is_covered_but_for_the_program() {
+        let covered = covers(&[PathBuf::from("/usr/bin/ip"), PathBuf::from("/run/wrappers/bin")]);
+        assert_eq!(covered, ["/proc", "/sys", "/dev", "/tmp"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_table_that_makes_no_sense_is_no_panic() {
+        for table in [&b""[..], b"\n\n", b"1 2 3", b"1 2 3 4 \\0", b"1 2 3 4 /x\\999 - -"] {
+            let _ = chosen(&points(table), &[]);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Decides how the host's tools are taken along, from plain facts.
+
+use std::fmt;
+
+/// What the decision depends on.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Footing {
+    /// Whether we have CAP_SYS_ADMIN here, which copying the host's mounts takes.
+    pub may_mount: bool,
+    /// Whether the kernel can make a copied tree read-only: mount_setattr(2), Linux 5.12.
+    pub has_mount_setattr: bool,
+}
+
+/// How the host's tools are taken along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A read-only copy of the host's tree in a private copy of the target's mounts. Children find the host's
+    /// programs too.
+    Graft,
+    /// The host's root held open. Children find the target's programs only.
+    Hold(Why),
+}
+
+/// Why not the better way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The root is no part of the mount namespace that the program is in: the kernel mounts nothing there.
+    ForeignRoot,
+    /// Copying mounts needs CAP_SYS_ADMIN.
+    NoCapability,
+    /// There is no mount_setattr(2).
+    OldKernel,
+}
+
+impl Way {
+    /// Picks one. `root_is_foreign`: the root is not a directory of the mount namespace that is joined.
+    pub fn choose(footing: Footing, root_is_foreign: bool) -> Self {
+        match footing {
+            _ if root_is_foreign => Way::Hold(Why::ForeignRoot),
+            Footing { may_mount: false, .. } => Way::Hold(Why::NoCapability),
+            Footing { has_mount_setattr: false, .. } => Way::Hold(Why::OldKernel),
+            _ => Way::Graft,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Graft => f.write_str("the host's tree, read-only, in a private copy of the target's mounts"),
+            Way::Hold(why) => write!(
+                f,
+                "the host's root held open, and the target's programs for children, because {}",
+                match why {
+                    Why::ForeignRoot => "the root is not of the mount namespace that the program is in (-m)",
+                    Why::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
+                    Why::OldKernel => "this kernel has no mount_setattr (Linux 5.12 has)",
+                }
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_grafted_wherever_that_can_be_done() {
+        let root = Footing { may_mount: true, has_mount_setattr: true };
+        assert_eq!(Way::choose(root, false), Way::Graft);
+        assert_eq!(Way::choose(root, true), Way::Hold(Why::ForeignRoot));
+        let user = Footing { may_mount: false, ..root };
+        assert_eq!(Way::choose(user, false), Way::Hold(Why::NoCapability));
+        let old = Footing { has_mount_setattr: false, ..root };
+        assert_eq!(Way::choose(old, false), Way::Hold(Why::OldKernel));
+    }
+
+    #[test]
+    fn each_says_why() {
+        for why in [Why::ForeignRoot, Why::NoCapability, Why::OldKernel] {
+            assert!(Way::Hold(why).to_string().contains("because"));
+        }
+        assert!(Way::Graft.to_string().contains("read-only"));
+    }
+}

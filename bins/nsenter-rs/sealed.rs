@@ -1,0 +1,109 @@
+//! A copy of our own program that nobody can write to, and that we run from where a container could reach us.
+//!
+//! The file that a process runs is open to whoever may look into its `/proc/PID/exe`, and not only to read: that
+//! is how the host's runc was overwritten from inside a container (CVE-2019-5736). Ways to it:
+//!
+//! - The container's program is a script whose interpreter is `/proc/self/exe`. The kernel looks that up while it is
+//!   still us who run, so that our file is started once more, in the container, dumpable and for as long as
+//!   the container likes. This takes a program that comes from the container: a joined mount namespace, or another root.
+//! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there, or
+//!   one of the same user with as many capabilities, may look into it. This takes a joined PID namespace.
+//!
+//! Either takes the right to look into us, which a container has only where ptrace(2)'s rules give it
+//! ([`crate::exposure`]): with CAP_SYS_PTRACE, in a user namespace of its own, or beside a program that is no
+//! stronger than the container. There the copy is made, and everything found and opened once more: exec(2) has closed
+//! it. Elsewhere, and for a host's program in another network, it costs nothing.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use common::{failure, sys};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl;
+use nix::sys::statvfs::{FsFlags, fstatvfs};
+
+use crate::TOOL;
+
+const OURSELVES: &str = "/proc/self/exe";
+
+/// A memfd that may be executed: since Linux 6.3 that wants to be said (memfd_create(2)).
+const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
+
+/// Starts us again from such a copy; returns when we run from one, or none can be had.
+///
+/// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
+pub fn run_from_copy() {
+    let why_not = match File::open(OURSELVES) {
+        Ok(ourselves) if is_sealed(&ourselves) => {
+            // What ps(1) shows is taken from the file that was run.
+            let _ = CString::new(TOOL).map(|name| prctl::set_name(&name));
+            return;
+        }
+        Ok(ourselves) => exec_copy_of(&ourselves),
+        Err(error) => error,
+    };
+    let what = format_args!("{OURSELVES}: {why_not}");
+    failure::say(
+        TOOL,
+        format_args!("{what}: the container might write to this program's file, which no copy guards"),
+    );
+}
+
+/// What nobody can write to, whatever capabilities they have inside: a memfd with all seals, or a file on a mount
+/// that is read-only.
+fn is_sealed(file: &File) -> bool {
+    let seals = fcntl(file, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_truncate);
+    seals.is_ok_and(|seals| seals.contains(all_seals()))
+        || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
+}
+
+fn all_seals() -> SealFlag {
+    SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
+}
+
+/// Comes back only with the reason why it did not work.
+fn exec_copy_of(ourselves: &File) -> io::Error {
+    match in_memory(ourselves).map(|copy| exec(&copy)) {
+        // vm.memfd_noexec=2 forbids executable memfds.
+        Err(error) | Ok(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            read_only().map_or(error, |mount| exec(&mount))
+        }
+        Err(error) | Ok(error) => error,
+    }
+}
+
+fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let memory = match memfd_create(TOOL, flags | MFD_EXEC) {
+        Err(Errno::EINVAL) => memfd_create(TOOL, flags)?,
+        memory => memory?,
+    };
+    let mut copy = File::from(memory);
+    io::copy(&mut &*ourselves, &mut copy)?;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(all_seals()))?;
+    // It may not be run while somebody has it open for writing.
+    Ok(OwnedFd::from(File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?))
+}
+
+/// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
+fn read_only() -> nix::Result<OwnedFd> {
+    let mount = sys::open_tree_clone(OURSELVES)?;
+    sys::mount_read_only(mount.as_fd())?;
+    Ok(mount)
+}
+
+/// exec through std, which leaves the environment as it is, down to entries that are none.
+fn exec(copy: &OwnedFd) -> io::Error {
+    let mut words = std::env::args_os();
+    let mut command = Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+    if let Some(name) = words.next() {
+        command.arg0(name);
+    }
+    command.args(words).exec()
+}

@@ -1,0 +1,336 @@
+//! The plan in words: every step that changes something or holds something open, in the order of doing.
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use common::namespace::Kind;
+use common::view;
+use nix::unistd::Pid;
+
+use crate::cgroup::Group;
+use crate::cli::Id;
+use crate::host_tools::Way;
+use crate::label::Label;
+use crate::plan::{Join, Plan};
+use crate::wanted::{From, Other, Wanted};
+
+/// One line of the plan. A new one is an entry here, a line of its [`Display`](fmt::Display), and its place in
+/// [`Plan::steps`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The target's process, by pidfd.
+    Hold(Pid),
+    /// Something that is opened while the host's files can be seen.
+    Open(PathBuf),
+    /// A pseudo-terminal for the program.
+    OpenTerminal,
+    /// Hard resource limits that are lower than the target's, while we may.
+    RaiseLimits,
+    /// The supplementary groups, while we may.
+    DropGroups,
+    /// The target's instead of ours, while we may.
+    TakeGroups,
+    /// Not to be looked into, with nothing open that our caller has left open but these.
+    Guard(Vec<RawFd>),
+    /// All at once, through the pidfd.
+    JoinAll(Vec<Kind>),
+    /// One; where it is refused and a user namespace comes next, again behind that.
+    Join {
+        kind: Kind,
+        file: String,
+        again: bool,
+    },
+    /// chroot(2) to what was opened.
+    ChangeRoot(PathBuf),
+    /// The same, if that is another place than the root of the mount namespace.
+    ChangeRootIfOther(PathBuf),
+    /// To a path that is looked up inside.
+    ChangeDirectoryInside(PathBuf),
+    /// To a directory that was opened before.
+    ChangeDirectory(PathBuf),
+    /// The host's tree is laid where the program finds it.
+    HostTools(Way),
+    /// Something of the inside view.
+    View(view::Step),
+    /// Only children are in a PID namespace that was joined.
+    Fork {
+        kill_child: bool,
+    },
+    /// Into the target's control group.
+    JoinGroup(Group),
+    /// The label takes effect with exec.
+    Label(Label),
+    /// That of the target, in its oom_score_adj.
+    OomScore,
+    /// The bounding set becomes the target's.
+    Bound,
+    /// The IDs are the target's, of which --setuid and --setgid may be others.
+    Confine {
+        uid: Option<Id>,
+        gid: Option<Id>,
+    },
+    /// setgroups(2) to none, and setgid(2).
+    SetGid(Id),
+    SetUid(Id),
+    /// What is permitted stays so behind exec.
+    KeepCapabilities,
+    /// The other capability sets, a session keyring, limits, and no_new_privs.
+    Limit {
+        no_new_privs: bool,
+    },
+    /// A program, and its file where that is known.
+    Exec {
+        words: Vec<String>,
+        file: Option<PathBuf>,
+    },
+    /// The user's shell, as a login shell.
+    ExecShell(PathBuf),
+}
+
+impl Plan {
+    /// What will be done for `wanted`, when `target` is what was typed, `pid` its process, and `file` where the
+    /// program was found.
+    ///
+    /// The order is that of `apply::enter` and `run::program`: what they learn to do is one more step here, at
+    /// the same place.
+    pub fn steps(&self, wanted: &Wanted, target: &str, pid: Option<Pid>, file: Option<&Path>) -> Vec<Step> {
+        let of = |from: &From, link: &str| match (from, pid) {
+            (From::Named(path), _) => path.clone(),
+            (From::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
+            (From::Target, None) => PathBuf::from(target),
+        };
+        let root = self.root.as_ref().map(|from| of(from, "root"));
+        let own_root = self.own_root.then(|| of(&From::Target, "root"));
+        let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
+        let environment = self.environment.then(|| of(&From::Target, "environ"));
+        let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
+        let mut steps: Vec<Step> = files
+            .filter_map(|(_, from)| match from {
+                From::Named(Other::Given(given)) => Some(Step::Open(given.to_string().into())),
+                _ => None,
+            })
+            .chain(pid.map(Step::Hold))
+            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(Step::Open))
+            .chain(
+                self.view.resolver.then(|| Step::Open(of(&From::Target, "root/etc/resolv.conf, and hosts"))),
+            )
+            .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
+            .collect();
+
+        steps.extend(self.pty.then_some(Step::OpenTerminal));
+        let confined = self.confinement.is_some();
+        steps.extend(confined.then_some(Step::RaiseLimits));
+        steps.extend(match self.gid {
+            Some(_) => Some(Step::DropGroups),
+            None => confined.then_some(Step::TakeGroups),
+        });
+        steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
+        steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
+            From::Target => of(&From::Target, &format!("ns/{kind}")).display().to_string(),
+            From::Named(other) => other.to_string(),
+        }));
+
+        steps.extend(root.map(Step::ChangeRoot));
+        steps.extend(own_root.map(Step::ChangeRootIfOther));
+        steps.extend(self.wdns.clone().map(Step::ChangeDirectoryInside));
+        steps.extend(wd.map(Step::ChangeDirectory));
+
+        steps.extend(self.host_tools.map(Step::HostTools));
+        let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
+        steps.extend(before.into_iter().map(Step::View));
+        steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
+        steps.extend(in_child.into_iter().map(Step::View));
+        steps.extend(self.becoming());
+        let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        steps.push(match (wanted.program.is_empty(), file) {
+            (true, Some(shell)) => Step::ExecShell(shell.to_owned()),
+            (true, None) => Step::ExecShell(PathBuf::from("/bin/sh")),
+            (false, file) => Step::Exec { words, file: file.map(Path::to_owned) },
+        });
+        steps
+    }
+
+    /// As `Credentials::take_on`.
+    fn becoming(&self) -> Vec<Step> {
+        let confine = self.confinement.as_ref();
+        let groups = self.cgroups.iter().cloned().map(Step::JoinGroup);
+        let mut steps: Vec<Step> = groups.chain(self.labels.iter().cloned().map(Step::Label)).collect();
+        if confine.is_some() {
+            steps.extend([Step::OomScore, Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
+        } else {
+            steps.extend(self.gid.map(Step::SetGid));
+            steps.extend(self.uid.map(Step::SetUid));
+        }
+        steps.extend(self.keep_caps.then_some(Step::KeepCapabilities));
+        steps.extend(confine.map(|confine| Step::Limit { no_new_privs: confine.no_new_privs }));
+        steps
+    }
+
+    fn joining(&self, file: impl Fn(Kind) -> String) -> Vec<Step> {
+        match &self.join {
+            Join::Nothing => Vec::new(),
+            Join::AtOnce(kinds) => vec![Step::JoinAll(kinds.clone())],
+            Join::OneByOne(kinds) => {
+                let with_user = kinds.contains(&Kind::User);
+                // Kind::User is the last of all, here and in apply.
+                let again = |kind| with_user && kind != Kind::User;
+                let join = |&kind: &Kind| Step::Join { kind, file: file(kind), again: again(kind) };
+                kinds.iter().map(join).collect()
+            }
+        }
+    }
+}
+
+/// As in linux/sched.h.
+fn flag(kind: Kind) -> String {
+    match kind {
+        Kind::Mnt => "CLONE_NEWNS".to_owned(),
+        kind => format!("CLONE_NEW{}", kind.as_str().to_uppercase()),
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = |id: &Id, of: &str| match id {
+            Id::Number(number) => number.to_string(),
+            Id::Follow => format!("{of} of the target"),
+        };
+        match self {
+            Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
+            Step::Open(path) => write!(f, "open {}", path.display()),
+            Step::OpenTerminal => f.write_str("open a pseudo-terminal, which will be the program's"),
+            Step::Guard(kept) => {
+                f.write_str("become undumpable, and close all descriptors that we were given from 3 on")?;
+                let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+                if kept.is_empty() { Ok(()) } else { write!(f, ", but {}", kept.join(", ")) }
+            }
+            Step::RaiseLimits => f.write_str("raise our hard resource limits to the target's, if we may"),
+            Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
+            Step::TakeGroups => f.write_str("take on the target's supplementary groups, if we may"),
+            Step::JoinAll(kinds) => {
+                let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
+                write!(f, "setns(pidfd, {}): all or none", flags.join(" | "))
+            }
+            Step::Join { kind, file, again } => {
+                let again = if *again { "; where that is refused, again after the last one" } else { "" };
+                write!(f, "setns({file}, {}){again}", flag(*kind))
+            }
+            Step::ChangeRoot(path) => write!(f, "chroot to {}, as it was opened", path.display()),
+            Step::ChangeRootIfOther(path) => {
+                write!(f, "chroot to {}, if that is not the mount namespace's root", path.display())
+            }
+            Step::ChangeDirectoryInside(path) => write!(f, "chdir to {}, as it is there", path.display()),
+            Step::ChangeDirectory(path) => write!(f, "chdir to {}, as it was opened", path.display()),
+            Step::Fork { kill_child: true } => {
+                f.write_str("fork: the child gets our signals, and dies with us")
+            }
+            Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
+            Step::HostTools(way) => write!(f, "have for the program {way}"),
+            Step::View(step) => step.fmt(f),
+            Step::JoinGroup(group) => write!(f, "join {group}"),
+            Step::Label(label) => write!(f, "have exec set the {label}"),
+            Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
+            Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
+            Step::Confine { uid, gid } => {
+                let id = |own: &Option<Id>, of| {
+                    own.as_ref().map_or(format!("{of} of the target"), |own| id(own, of))
+                };
+                let groups = if gid.is_some() { "none" } else { "those of the target" };
+                write!(
+                    f,
+                    "setgroups({groups}), setresgid({}), setresuid({})",
+                    id(gid, "the group"),
+                    id(uid, "the user")
+                )
+            }
+            Step::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
+            Step::Limit { no_new_privs } => {
+                let and = if *no_new_privs { ", and set no_new_privs" } else { "" };
+                write!(
+                    f,
+                    "take on the target's capabilities, a new session keyring, its resource limits{and}"
+                )
+            }
+            Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
+            Step::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),
+            Step::Exec { words, file: Some(file) } if *file != *words[0] => {
+                write!(f, "exec {}, which is {}", words.join(" "), file.display())
+            }
+            Step::Exec { words, .. } => write!(f, "exec {}", words.join(" ")),
+            Step::ExecShell(shell) => write!(f, "exec {}, as a login shell", shell.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::plan::tests::world;
+
+    fn steps(line: &str, other: &[Kind]) -> Vec<String> {
+        let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+        let wanted = Wanted::new(&cli).unwrap();
+        let plan = Plan::make(&wanted, &world(other));
+        let pid = cli.target.map(|_| Pid::from_raw(7));
+        plan.steps(&wanted, "7", pid, None).iter().map(Step::to_string).collect()
+    }
+
+    #[test]
+    fn one_call_joins_all_of_a_target() {
+        assert_eq!(
+            steps("-t 7 -a ip addr", &[Kind::Net, Kind::Mnt, Kind::Pid]),
+            [
+                "pidfd_open(7)",
+                "open /proc/7/root",
+                "become undumpable, and close all descriptors that we were given from 3 on",
+                "setns(pidfd, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS): all or none",
+                "chroot to /proc/7/root, if that is not the mount namespace's root",
+                "fork: the child gets our signals, and dies with us",
+                "exec ip addr",
+            ]
+        );
+    }
+
+    #[test]
+    fn files_are_opened_first_and_joined_one_by_one() {
+        assert_eq!(
+            steps("-t 7 -U -n=/run/netns/blue -r=/x -w true", &[Kind::Net, Kind::User])
+                .into_iter()
+                .filter(|step| !step.starts_with("chdir"))
+                .collect::<Vec<_>>(),
+            [
+                "open /run/netns/blue",
+                "pidfd_open(7)",
+                "open /x",
+                "open /proc/7/cwd",
+                "drop the supplementary groups, if we may",
+                "become undumpable, and close all descriptors that we were given from 3 on",
+                "setns(/run/netns/blue, CLONE_NEWNET); where that is refused, again after the last one",
+                "setns(/proc/7/ns/user, CLONE_NEWUSER)",
+                "chroot to /x, as it was opened",
+                "setgroups(none), setresgid(0)",
+                "setresuid(0)",
+                "exec true",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_inside_view_is_laid_around_the_fork() {
+        let steps = steps("-t 7 --inside true", &[Kind::Net, Kind::Pid]);
+        let fork = steps.iter().position(|step| step.starts_with("fork")).unwrap();
+        assert!(steps[fork - 3].starts_with("unshare the mount namespace"), "{steps:#?}");
+        assert_eq!(steps[fork + 1], "mount the PID namespace's procfs on /proc");
+        assert!(steps.contains(&"open /proc/7/root/etc/resolv.conf, and hosts".to_owned()), "{steps:#?}");
+    }
+
+    #[test]
+    fn what_is_ours_already_is_no_step() {
+        assert_eq!(steps("-t 7 -n true", &[]), ["pidfd_open(7)", "exec true"]);
+        assert_eq!(steps("-t 7 -S follow true -t 7", &[]).last().unwrap(), "exec true -t 7");
+    }
+}

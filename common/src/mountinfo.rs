@@ -1,0 +1,90 @@
+//! The lines of `/proc/PID/mountinfo`: pure. Format:
+//! [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html).
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One line, `36 25 0:4 net:[4026532254] /run/netns/blue rw shared:12 - nsfs nsfs rw`.
+#[derive(Debug, Clone, Copy)]
+pub struct Mount<'a> {
+    /// What statx(2) calls it too.
+    pub id: u64,
+    /// The mount that it is mounted on.
+    pub parent: u64,
+    root: &'a [u8],
+    mount_point: &'a [u8],
+    /// Which file system: `nsfs`, `cgroup2`.
+    pub file_system: &'a [u8],
+    /// Of the file system, and in cgroup v1 its controllers.
+    pub super_options: &'a [u8],
+}
+
+/// All mounts, in the order of the file. Lines that make no sense are passed over.
+pub fn mounts(mountinfo: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+    mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::parse)
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
+        let mut fields = line.split(|byte| *byte == b' ');
+        let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
+        let (root, mount_point) = (fields.nth(1)?, fields.next()?);
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let (file_system, super_options) = (fields.next()?, fields.nth(1).unwrap_or_default());
+        Some(Mount { id, parent, root, mount_point, file_system, super_options })
+    }
+
+    /// What of the file system is mounted.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(OsString::from_vec(unescaped(self.root)))
+    }
+
+    /// Where it is, seen from the root of the process whose mountinfo this is.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(OsString::from_vec(unescaped(self.mount_point)))
+    }
+}
+
+/// The kernel writes space, tab, line feed and backslash as three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| byte == b'\\').and_then(octal);
+        bytes.push(octal.unwrap_or(byte));
+        rest = if octal.is_some() { &after[3..] } else { after };
+    }
+    bytes
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: &u8| (b'0'..=b'7').contains(byte).then(|| u32::from(byte - b'0'));
+    let value = digits.iter().try_fold(0, |value, byte| Some(value * 8 + digit(byte)?))?;
+    u8::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_is_mounted_where() {
+        let line = br"36 25 0:4 / /sys/a\040b\134c\9 ro,nosuid shared:12 master:3 - sysfs my\040sys rw,x";
+        let mount = mounts(line).next().unwrap();
+        assert_eq!((mount.id, mount.parent, mount.root().to_str().unwrap()), (36, 25, "/"));
+        assert_eq!(mount.path().to_str().unwrap(), r"/sys/a b\c\9");
+        assert_eq!(mount.file_system, b"sysfs");
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(bytes: Vec<u8>, tail in r"[ \\0-7:a-z\[\]/-]{0,60}") {
+            mounts(&bytes).for_each(|mount| drop(mount.path()));
+            mounts(format!("1 2 0:4 net:[1] {tail} - nsfs ").as_bytes()).for_each(|mount| drop(mount.path()));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a program cannot be shown what the target sees.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+use rustix::io::Errno;
+
+use crate::failure::{Failure, Status};
+use crate::namespace::{Kind, Namespace};
+use crate::process::ProcessError;
+use crate::target::LinkName;
+
+/// Why a program cannot be shown what the target sees.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The target has ended.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// ptrace(2)'s access rules keep us from the target's root.
+    #[error(
+        "PID {0}: its files: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process"
+    )]
+    OutOfReach(Pid),
+    /// What stands where the target's file should be is nothing to read.
+    #[error("{}: {what}", file.display())]
+    NoFile {
+        /// Which file, as we reach it.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The host has nothing that the target's file could be mounted on.
+    #[error("{0}: the host has none, so there is nothing that the target's could be mounted on")]
+    NoPlace(&'static str),
+    /// A namespace without a process has only the files that an administrator gives it.
+    #[error("/etc/netns/{0}: has neither resolv.conf nor hosts, and no process to take them from is known")]
+    NoConfiguration(LinkName),
+    /// A capability is missing.
+    #[error("{what}: permission denied: it takes CAP_SYS_ADMIN over {over}")]
+    NotPermitted {
+        /// What was to be mounted or unshared.
+        what: &'static str,
+        /// The user namespace, and why that one.
+        over: String,
+    },
+    /// The kernel's rule against seeing more of `/proc` or `/sys` than one was shown.
+    #[error(
+        "{place}: permission denied: something is mounted over a part of it, and in a user namespace the kernel \
+         mounts {file_system} only where all of another one is seen"
+    )]
+    Covered {
+        /// What was to be mounted.
+        file_system: &'static str,
+        /// Where.
+        place: &'static str,
+    },
+    /// The caller's root is no mount point, so its mounts cannot be kept from the host.
+    #[error("/: is not a mount point, so mounts below it cannot be kept from the host")]
+    Chroot,
+    /// Anything else the kernel said.
+    #[error("{what}: {source}")]
+    Io {
+        /// What we tried.
+        what: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        let failure = Failure::said(Status::Trouble, &error);
+        match error {
+            ViewError::Process(error) => error.into(),
+            ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
+            ViewError::NoPlace(file) => failure.hint(format_args!("ls -l {file}; touch {file}")),
+            ViewError::NoConfiguration(name) => failure
+                .hint(format_args!("write /etc/netns/{name}/resolv.conf, or name a process that is in it")),
+            ViewError::NotPermitted { .. } => {
+                failure.hint("run it as root, or enter its user namespace too: -U")
+            }
+            ViewError::Covered { place, .. } => failure.hint(format_args!("findmnt -R {place}")),
+            ViewError::Chroot => failure.hint("run it outside of the chroot"),
+            ViewError::NoFile { .. } | ViewError::Io { .. } => failure,
+        }
+    }
+}
+
+impl ViewError {
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(Errno) -> Self {
+        |errno| ViewError::Io { what: what.into(), source: errno.into() }
+    }
+
+    /// The same, for calls whose EPERM is about the user namespace that owns our own namespace of `kind`.
+    pub(super) fn denied_or_io(what: &'static str, kind: Kind) -> impl Fn(Errno) -> Self {
+        move |errno| match errno {
+            Errno::PERM => ViewError::NotPermitted { what, over: owner(kind) },
+            errno => ViewError::Io { what: what.to_owned(), source: errno.into() },
+        }
+    }
+}
+
+/// Who owns the namespace of `kind` that we are in; of the user namespace, it itself.
+fn owner(kind: Kind) -> String {
+    match Namespace::current(kind) {
+        Ok(user) if kind == Kind::User => user.to_string(),
+        Ok(namespace) => match namespace.owner() {
+            Ok(owner) => format!("{owner}, which owns {namespace}"),
+            Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
+        },
+        Err(_) => format!("the user namespace that owns this {kind} namespace"),
+    }
+}

@@ -1,0 +1,162 @@
+//! Reading a small file that somebody else's root directory should have. The target may have put anything there:
+//! a FIFO, a device, a link to the host's files, a file without end.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{self, FsType, fstatfs};
+
+use super::ViewError;
+
+/// Lists of hosts that block advertisements have some megabytes.
+const LIMIT: u64 = 8 << 20;
+
+/// How often a path is looked up anew when renames meanwhile keep the kernel from being certain that it does not
+/// lead out of the root: openat2(2), EAGAIN.
+const TRIES: usize = 64;
+
+/// File systems whose regular files are none: to read `/proc/kmsg` takes away the kernel's messages from whoever
+/// they are for, and waits for the next one.
+const OF_THE_KERNEL: [FsType; 6] = [
+    statfs::PROC_SUPER_MAGIC,
+    statfs::SYSFS_MAGIC,
+    statfs::DEBUGFS_MAGIC,
+    statfs::TRACEFS_MAGIC,
+    statfs::CGROUP_SUPER_MAGIC,
+    statfs::CGROUP2_SUPER_MAGIC,
+];
+
+/// Where a path may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Nowhere out of the directory, which absolute links take for their root; never through a link of procfs.
+    StayInside,
+    /// Wherever they lead: what is trusted to be named so by the host's root.
+    Followed,
+}
+
+/// A directory that files are read from.
+#[derive(Debug)]
+pub(super) struct Directory {
+    fd: OwnedFd,
+    /// What to call it in messages.
+    name: PathBuf,
+    links: Links,
+}
+
+impl Directory {
+    pub(super) fn new(fd: OwnedFd, name: PathBuf, links: Links) -> Self {
+        Directory { fd, name, links }
+    }
+
+    /// The whole file, or `None` when there is none. Nothing but a regular file is ever opened, for opening a
+    /// FIFO waits, and opening a device does what the device does then.
+    pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        let no_file = |what| ViewError::NoFile { file: self.name.join(path), what };
+        let io = |errno: Errno| ViewError::Io {
+            what: self.name.join(path).display().to_string(),
+            source: errno.into(),
+        };
+        let found = match self.look_up(path) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            Err(Errno::ELOOP) => {
+                return Err(no_file("is a link in a circle, or one through a link of procfs"));
+            }
+            Err(Errno::ENOSYS) => return Err(no_file("this kernel has no openat2 (Linux 5.6 has)")),
+            Err(Errno::EAGAIN) => return Err(no_file("is being moved about all the time")),
+            found => found.map_err(io)?,
+        };
+        let stat = fstat(&found).map_err(io)?;
+        if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
+            return Err(no_file("is not a regular file"));
+        }
+        if OF_THE_KERNEL.contains(&fstatfs(&found).map_err(io)?.filesystem_type()) {
+            return Err(no_file("is a file of the kernel's"));
+        }
+        // Through the descriptor, and not by the name: that may be something else's by now.
+        let opened = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()));
+        let mut bytes = Vec::with_capacity(4096);
+        let read = opened.and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes));
+        read.map_err(|source| ViewError::Io { what: self.name.join(path).display().to_string(), source })?;
+        if bytes.len() as u64 > LIMIT { Err(no_file("is larger than 8 MiB")) } else { Ok(Some(bytes)) }
+    }
+
+    fn look_up(&self, path: &str) -> nix::Result<OwnedFd> {
+        let resolve = match self.links {
+            Links::StayInside => ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+            Links::Followed => ResolveFlag::empty(),
+        };
+        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).mode(Mode::empty()).resolve(resolve);
+        let mut tries = (0..TRIES).map(|_| openat2(self.fd.as_fd(), path, how));
+        let certain = tries.find(|found| !matches!(found, Err(Errno::EAGAIN)));
+        certain.unwrap_or(Err(Errno::EAGAIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use nix::fcntl::open;
+
+    use super::*;
+
+    /// What is read as `file` from a root in which `prepare` made it.
+    fn read(name: &str, links: Links, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
+        let root = std::env::temp_dir().join(format!("netns-toolbox-view-{}-{name}", std::process::id()));
+        fs::create_dir_all(root.join("inner")).unwrap();
+        prepare(&root);
+        let fd = open(&root, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
+        let read = Directory::new(fd, "ROOT".into(), links).read("file").map_err(|error| error.to_string());
+        fs::remove_dir_all(&root).unwrap();
+        read
+    }
+
+    fn inside(name: &str, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
+        read(name, Links::StayInside, prepare)
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit_and_a_missing_one_is_none() {
+        let long = LIMIT as usize;
+        let written = inside("limit", |root| fs::write(root.join("file"), vec![b'x'; long]).unwrap());
+        assert_eq!(written.map(|bytes| bytes.unwrap().len()), Ok(long));
+        let longer = inside("longer", |root| fs::write(root.join("file"), vec![b'x'; long + 1]).unwrap());
+        assert_eq!(longer.unwrap_err(), "ROOT/file: is larger than 8 MiB");
+        assert_eq!(inside("missing", |_| {}), Ok(None));
+        assert_eq!(inside("dangling", |root| symlink("nowhere", root.join("file")).unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn an_absolute_link_begins_at_the_root_that_is_read_or_where_it_is_trusted_at_ours() {
+        let link = |root: &Path| {
+            fs::write(root.join("inner/file"), "inner").unwrap();
+            symlink("/../inner/file", root.join("file")).unwrap();
+        };
+        assert_eq!(inside("absolute", link), Ok(Some(b"inner".to_vec())));
+        assert_eq!(read("trusted", Links::Followed, link), Ok(None));
+        let ours = |root: &Path| symlink("/etc/passwd", root.join("file")).unwrap();
+        assert_eq!(inside("ours", ours), Ok(None));
+        assert_eq!(read("ours-trusted", Links::Followed, ours), Ok(Some(fs::read("/etc/passwd").unwrap())));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let socket = |root: &Path| drop(std::os::unix::net::UnixListener::bind(root.join("file")).unwrap());
+        assert_eq!(inside("socket", socket).unwrap_err(), "ROOT/file: is not a regular file");
+        let fifo = |root: &Path| nix::unistd::mkfifo(&root.join("file"), Mode::S_IRWXU).unwrap();
+        assert_eq!(inside("fifo", fifo).unwrap_err(), "ROOT/file: is not a regular file");
+        let circle = |root: &Path| symlink("file", root.join("file")).unwrap();
+        assert!(inside("circle", circle).unwrap_err().contains("in a circle"));
+        let kernels = |root: &Path| symlink("/proc/version", root.join("file")).unwrap();
+        let of_the_kernel = read("kernel", Links::Followed, kernels).unwrap_err();
+        assert_eq!(of_the_kernel, "ROOT/file: is a file of the kernel's");
+    }
+}

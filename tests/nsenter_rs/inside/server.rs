@@ -1,0 +1,65 @@
+//! A name server: this test program once more, in the network that it is to answer in.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, UdpSocket};
+
+use crate::support::lab::Lab;
+use crate::support::run::{Run, Running};
+
+const ANSWER: &str = "NETNS_TOOLBOX_FAKE_ANSWER";
+const NO_SUCH_NAME: u8 = 3;
+
+/// Starts one on 127.0.0.1 that knows `api` only. It says `asked NAME` for each question.
+#[track_caller]
+pub(super) fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
+    let mut server = lab.command(entering[0]);
+    server.args(&entering[1..]).arg(std::env::current_exe().unwrap());
+    server.args(["inside::server::fake_name_server", "--exact", "--ignored", "--nocapture"]);
+    let server = server.env(ANSWER, answer).start();
+    server.wait_for("listening\n");
+    server
+}
+
+#[test]
+#[ignore = "is no test, but the name server of some"]
+fn fake_name_server() {
+    let Ok(answer) = std::env::var(ANSWER) else { return };
+    let answer: Ipv4Addr = answer.parse().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
+    say("listening");
+    let mut packet = [0; 512];
+    while let Ok((length, client)) = socket.recv_from(&mut packet) {
+        let (name, end) = question(&packet[..length]);
+        say(&format!("asked {name}"));
+        let asks_for_ipv4 = packet[end - 4..end] == [0, 1, 0, 1];
+        let known = name == "api";
+        let answers = u8::from(known && asks_for_ipv4);
+        // RFC 1035, 4.1.1: the same ID, "this is an answer", one question.
+        let flags = [0x81, 0x80 | if known { 0 } else { NO_SUCH_NAME }];
+        let mut reply = [&packet[..2], &flags, &[0, 1, 0, answers, 0, 0, 0, 0], &packet[12..end]].concat();
+        if answers == 1 {
+            // The name of the question, type A, class IN, a minute, four bytes.
+            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+            reply.extend(answer.octets());
+        }
+        socket.send_to(&reply, client).unwrap();
+    }
+}
+
+/// The name that is asked for, and where the question ends. RFC 1035, 4.1.2.
+fn question(packet: &[u8]) -> (String, usize) {
+    let mut labels = Vec::new();
+    let mut at = 12;
+    while packet[at] != 0 {
+        let end = at + 1 + usize::from(packet[at]);
+        labels.push(String::from_utf8_lossy(&packet[at + 1..end]).into_owned());
+        at = end;
+    }
+    (labels.join("."), at + 5)
+}
+
+/// Past the test harness, which would keep it to itself.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).unwrap();
+}
