@@ -39,7 +39,7 @@ pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
         name: container.as_ref().map_or_else(|| target.to_string(), name_of),
         file,
         netns_inode: netns.identity().inode,
-        netns_handle: netns.handle(),
+        netns_handle: netns.handle().map(|handle| handle.to_string()),
         container: container.as_ref().map(owner),
         process,
     };
@@ -75,7 +75,7 @@ fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
 pub fn reopen(inside: &Inside) -> Option<Namespace> {
     let is_it = |netns: &Namespace| {
         let same_handle = match (&inside.netns_handle, netns.handle()) {
-            (Some(before), Some(now)) => *before == now,
+            (Some(before), Some(now)) => *before == now.to_string(),
             _ => true,
         };
         netns.identity().inode == inside.netns_inode && same_handle
