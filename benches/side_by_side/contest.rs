@@ -109,6 +109,13 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        name: "host-tools",
+        work: "a program of the host runs in all of a container's namespaces",
+        ours: "nsenter-rs -t PID -a -H /bin/hostname",
+        targets: &[Target { at_most: 3.0, of: Of::Added("enter-all") }],
+        ..PLAIN
+    },
+    Row {
         name: "netns-link",
         work: "a container's network gets a name that ip knows",
         ours: "netns-link NAME",
