@@ -41,7 +41,7 @@ enum Tree {
 
 /// Where `wanted` finds its program, or the user's shell.
 pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
-    let environment = if plan.environment { apply::environment(source).ok() } else { None };
+    let environment = apply::environment(plan, source).ok().flatten();
     let path = match &environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
