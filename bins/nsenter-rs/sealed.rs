@@ -55,12 +55,20 @@ pub fn run_from_copy() {
     );
 }
 
+/// Whether we are the copy in memory, and not who was started first.
+pub fn is_our_copy() -> bool {
+    File::open(OURSELVES).is_ok_and(|ourselves| has_all_seals(&ourselves))
+}
+
 /// What nobody can write to, whatever capabilities they have inside: a memfd with all seals, or a file on a mount
 /// that is read-only.
 fn is_sealed(file: &File) -> bool {
+    has_all_seals(file) || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
+}
+
+fn has_all_seals(file: &File) -> bool {
     let seals = fcntl(file, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_truncate);
     seals.is_ok_and(|seals| seals.contains(all_seals()))
-        || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
 }
 
 fn all_seals() -> SealFlag {
