@@ -11,7 +11,8 @@ use crate::support::skip::{need, program};
 use crate::support::tools::{static_tool, tool};
 
 /// Without CAP_SYS_PTRACE for good, as a container of Docker's is.
-const UNTRACING: [&str; 5] = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
+pub(crate) const UNTRACING: [&str; 5] =
+    ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
 
 /// What a process in the container can try on every other one: the host's tree through its root, its
 /// descriptors, its directory and its binary, for reading and for writing. A line for each success.
@@ -33,7 +34,7 @@ exit 0
 /// The container's first process is no target here, for it is as powerful as the lab's root; this one is as
 /// powerful as `prefix` lets it be.
 #[allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute")]
-fn process(web: &Container, prefix: &[&str]) -> (Running, String) {
+pub(crate) fn process(web: &Container, prefix: &[&str]) -> (Running, String) {
     let words = [prefix, &["sh", "-c", "echo ready; read -r _"]].concat();
     let running = web.command(words[0]).args(&words[1..]).start_with(Stdio::piped());
     running.wait_for("ready");
