@@ -198,7 +198,8 @@ pub(crate) mod tests {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        Snapshot { has_process: true, ours, theirs, ..Snapshot::default() }
+        let exposure = Some(Exposure::Guarded);
+        Snapshot { has_process: true, ours, theirs, exposure, ..Snapshot::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {
