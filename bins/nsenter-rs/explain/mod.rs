@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
 use crate::source::Source;
-use crate::wanted::{From, Wanted};
+use crate::wanted::Wanted;
 use program::Lookup;
 
 /// Everything there is to say; what `--json` prints.
@@ -231,16 +231,5 @@ impl Line {
             Met::Unknown => None,
         };
         Line { met, rule: check.asks(facts), why: check.why.clone() }
-    }
-}
-
-impl Wanted {
-    /// Whether something is taken from the target's process through its `/proc/PID`.
-    fn looks_at_target(&self) -> bool {
-        self.namespaces.values().any(|from| from.of_target().is_some())
-            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target)
-            || self.environment
-            || self.join_cgroup
-            || self.follow_context
     }
 }

@@ -34,7 +34,7 @@ use crate::TOOL;
 use crate::run::users_shell;
 
 /// Where execvp(3) looks when nobody says where.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
 const NOT_STATIC: &str =

@@ -133,12 +133,9 @@ impl Wanted {
     pub fn needs_only_net(&self) -> bool {
         let simply_net = |kind, from: &From<Other>| kind == Kind::Net && *from == From::Target;
         let mut namespaces = self.namespaces.iter();
-        let needs_process = namespaces
-            .any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from))
-            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target);
-        let about_process =
-            self.follows() || self.environment || self.join_cgroup || self.follow_context || self.confine;
-        !needs_process && !about_process
+        let needs_process =
+            namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
+        !needs_process && !self.taken_from_process().any(|(taken, _)| taken)
     }
 
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
@@ -165,8 +162,20 @@ impl Wanted {
         self.namespaces.values().find_map(From::of_target).or_else(other)
     }
 
+    /// Whether something is taken from the target's process through its `/proc/PID`.
+    pub fn looks_at_target(&self) -> bool {
+        self.namespaces.values().any(|from| from.of_target().is_some())
+            || self.read_from_process().iter().any(|(taken, _)| *taken)
+    }
+
     /// What is taken from the target's process beside its namespaces, and whether it is.
     fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
+        // Whose a process is can be seen by everybody.
+        self.read_from_process().into_iter().chain([(self.follows(), "follow")])
+    }
+
+    /// The part of that which only who may look into the process can read.
+    fn read_from_process(&self) -> [(bool, &'static str); 6] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
@@ -175,9 +184,7 @@ impl Wanted {
             (self.confine, "--confine"),
             (self.join_cgroup, "--join-cgroup"),
             (self.follow_context, "--follow-context"),
-            (self.follows(), "follow"),
         ]
-        .into_iter()
     }
 
     /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
