@@ -18,6 +18,7 @@ mod hardening;
 mod host_tools;
 mod label;
 mod limits;
+mod memory;
 mod notes;
 mod passwd;
 mod plan;
