@@ -19,6 +19,9 @@ use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
+#[path = "../bins/add-nic/cli.rs"]
+#[allow(dead_code, reason = "only clap reads what was parsed")]
+mod add_nic;
 #[path = "../bins/cpid/cli.rs"]
 #[allow(dead_code, reason = "only clap reads what was parsed")]
 mod cpid;
@@ -38,7 +41,7 @@ struct Tool {
     command: fn() -> clap::Command,
 }
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 4] = [
     Tool {
         name: "cpid",
         binary: env!("CARGO_BIN_EXE_cpid"),
@@ -59,6 +62,13 @@ const TOOLS: [Tool; 3] = [
         section: '8',
         help_lines: 45,
         command: netns_link::Cli::command,
+    },
+    Tool {
+        name: "add-nic",
+        binary: env!("CARGO_BIN_EXE_add-nic"),
+        section: '8',
+        help_lines: 60,
+        command: add_nic::Cli::command,
     },
 ];
 

@@ -16,12 +16,9 @@ use apply::Wanted;
 use cli::{Cli, Job};
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, hold, list};
-use common::namespace::{Identity, Kind, own_identity};
-use common::process::Process;
+use common::find::{FindError, hold, host_network, list};
 use common::target::{LinkName, Target};
 use links::{Link, Links, look};
-use nix::unistd::Pid;
 use plan::{Plan, default_name, one_of_each, refuse_host};
 use state::State;
 
@@ -103,15 +100,6 @@ fn link_all(cli: &Cli) -> Result<Status, Failure> {
         report::path(&name)
     })?;
     Ok(status.max(troubles))
-}
-
-/// The network of the host: that of its first process, or our own where that is hidden from us.
-fn host_network() -> Result<Identity, Failure> {
-    let first = Process::open(Pid::from_raw(1)).ok();
-    match first.and_then(|first| first.namespace_identity(Kind::Net).ok()) {
-        Some(host) => Ok(host),
-        None => Ok(own_identity(Kind::Net)?),
-    }
 }
 
 /// Removes the link of that name or, when there is none, the links of the container of that name or ID.

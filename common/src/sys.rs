@@ -1,7 +1,7 @@
 //! The system calls that no crate wraps, one thin function each: the only unsafe code of the toolbox.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, OsStr, c_int};
+use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -239,12 +239,44 @@ pub fn default_action(signal: Signal) -> Result<()> {
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
 /// process with threads may not even allocate. `/proc/self/task` is not asked: by now it may be a container's.
 pub fn fork_single_threaded() -> Result<ForkResult> {
-    // This one flag does nothing but fail in a process with threads: unshare(2).
-    if nix::sched::unshare(CloneFlags::CLONE_THREAD) == Err(Errno::EINVAL) {
-        return Err(Errno::EDEADLK);
-    }
+    one_thread()?;
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
     unsafe { nix::unistd::fork() }
+}
+
+/// A child that borrows our memory: as [vfork(2)](https://man7.org/linux/man-pages/man2/vfork.2.html), so that no
+/// page is copied, but with a stack of its own. We sleep until `start` has become another program by exec(2), or has
+/// returned, which ends the child with that status. What it changes in memory stays changed, and what it has not
+/// freed before exec(2) is lost; descriptors, signals and namespaces are its own.
+///
+/// EDEADLK with a second thread, which would go on meanwhile. CLONE_VM and CLONE_VFORK in
+/// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html).
+pub fn vfork_single_threaded<F: FnMut() -> u8>(mut start: F) -> Result<Pid> {
+    /// Only what is touched of it costs memory.
+    const STACK_BYTES: usize = 1 << 20;
+    extern "C" fn run<F: FnMut() -> u8>(start: *mut c_void) -> c_int {
+        // SAFETY: the parent made this pointer from its own F, and sleeps as long as we use it.
+        c_int::from(unsafe { (*start.cast::<F>())() })
+    }
+    one_thread()?;
+    let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is ours and outlives the child's use of it, for we sleep until it has another memory, or none;
+    // its end is aligned to 16 bytes, as the ABI wants it. A panic does not unwind through an extern "C" function.
+    let child = unsafe {
+        let top = stack.as_mut_ptr().add(stack.capacity()).cast();
+        libc::clone(run::<F>, top, flags, (&raw mut start).cast())
+    };
+    Errno::result(child).map(Pid::from_raw)
+}
+
+/// EDEADLK for a process that has more.
+fn one_thread() -> Result<()> {
+    // This one flag does nothing but fail in a process with threads: unshare(2).
+    match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
+        Err(Errno::EINVAL) => Err(Errno::EDEADLK),
+        _ => Ok(()),
+    }
 }
 
 /// Switches an option of a netlink socket on; ENOPROTOOPT where the kernel has no such option.
@@ -258,6 +290,21 @@ pub fn netlink_switch_on(socket: BorrowedFd<'_>, option: c_int) -> Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), length)
     };
     Errno::result(set).map(drop)
+}
+
+/// Binds a packet socket to the link of that index, for frames of `ethertype`; 0 is none: such a socket only sends.
+///
+/// [packet(7)](https://man7.org/linux/man-pages/man7/packet.7.html); nix has no way to make such an address.
+pub fn packet_bind(socket: BorrowedFd<'_>, index: u32, ethertype: u16) -> Result<()> {
+    // SAFETY: all zeroes is a value of this struct of integers.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    address.sll_protocol = ethertype.to_be();
+    address.sll_ifindex = index.cast_signed();
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    Errno::result(bound).map(drop)
 }
 
 /// Leaves the session keyring that we share with our caller, keys and all, for a new and empty one; ENOSYS where

@@ -13,6 +13,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("cpid", env!("CARGO_BIN_EXE_cpid")),
     ("nsenter-rs", env!("CARGO_BIN_EXE_nsenter-rs")),
     ("netns-link", env!("CARGO_BIN_EXE_netns-link")),
+    ("add-nic", env!("CARGO_BIN_EXE_add-nic")),
 ];
 
 /// The full path of the built tool called `name`.

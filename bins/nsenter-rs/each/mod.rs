@@ -34,7 +34,7 @@ use crate::wanted::Wanted;
 use crate::{OWN_FAILURE, TOOL};
 use choice::{Place, Run};
 use report::Report;
-use watch::{Outcome, Watch};
+use watch::{Enter, Outcome, Watch};
 
 /// Where those that do not run are to be seen.
 const ALL: &str = "cpid --list --all";
@@ -45,16 +45,15 @@ pub fn run(
     cli: &Cli,
     wanted: &Wanted,
     pattern: &Pattern,
-    enter: impl FnOnce(Source, &Leash) -> Result<ExitCode, Failure>,
+    enter: impl Fn(Source, &Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let (runs, all_were_asked) = find(cli, wanted, pattern)?;
     let leash = Leash::of_this_process()?;
     let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.running.json));
-    match Watch::new(runs, jobs, report)?.over()? {
-        Outcome::Child(run, inside) => {
-            let entered = || enter(Source::around(run.known.hold()?, wanted)?, &leash);
-            Ok(inside.run(entered))
-        }
+    let go_in = |run: &Run| enter(Source::around(run.known.hold()?, wanted)?, &leash);
+    let borrowing: Option<Enter<'_>> = if wanted.is_light() { Some(&go_in) } else { None };
+    match Watch::new(runs, jobs, report, borrowing)?.over()? {
+        Outcome::Child(run, inside) => Ok(inside.run(|| go_in(&run))),
         Outcome::Over(worst) if all_were_asked => Ok(ExitCode::from(worst)),
         Outcome::Over(worst) => Ok(ExitCode::from(worst.max(OWN_FAILURE))),
         Outcome::Signalled(signal) => Ok(die_of(signal)),

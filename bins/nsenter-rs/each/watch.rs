@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::failure::Failure;
@@ -26,8 +27,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Signals that come closer together are one: timeout(1) sends its own to the process and to the group.
 const TOGETHER: Duration = Duration::from_millis(300);
 
+/// How a run goes in without a copy of our memory.
+pub type Enter<'a> = &'a dyn Fn(&Run) -> Result<ExitCode, Failure>;
+
 /// All runs.
-pub struct Watch {
+pub struct Watch<'a> {
     waiting: VecDeque<Run>,
     active: Vec<Active>,
     jobs: usize,
@@ -37,6 +41,8 @@ pub struct Watch {
     worst: u8,
     ending: Option<Ending>,
     chunk: Vec<u8>,
+    /// Where that may borrow our memory.
+    enter: Option<Enter<'a>>,
 }
 
 /// Why no more runs are begun.
@@ -79,8 +85,13 @@ enum Place {
     Pipe { active: usize, nth: usize },
 }
 
-impl Watch {
-    pub fn new(runs: Vec<Run>, jobs: usize, report: Report) -> Result<Self, Failure> {
+impl<'a> Watch<'a> {
+    pub fn new(
+        runs: Vec<Run>,
+        jobs: usize,
+        report: Report,
+        enter: Option<Enter<'a>>,
+    ) -> Result<Self, Failure> {
         let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
         Ok(Watch {
             waiting: runs.into(),
@@ -92,6 +103,7 @@ impl Watch {
             worst: 0,
             ending: None,
             chunk: vec![0; CHUNK],
+            enter,
         })
     }
 
@@ -119,7 +131,12 @@ impl Watch {
     fn begin(&mut self) -> Result<Option<(Run, Inside)>, Failure> {
         while self.ending.is_none() && self.active.len() < self.jobs {
             let Some(run) = self.waiting.pop_front() else { break };
-            match child::fork(&self.nothing, &self.signals.before) {
+            let forked = match self.enter {
+                Some(enter) => child::borrow(&self.nothing, &self.signals.before, || enter(&run))
+                    .map(|(child, output)| Forked::Parent(child, output)),
+                None => child::fork(&self.nothing, &self.signals.before),
+            };
+            match forked {
                 Ok(Forked::Parent(child, output)) => self.active.push(Active::new(run, child, output)),
                 Ok(Forked::Child(inside)) => return Ok(Some((run, inside))),
                 // No more at a time than the limits of this process, or of the machine, allow.

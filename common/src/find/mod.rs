@@ -89,6 +89,18 @@ impl Found {
     }
 }
 
+/// The network of the host: that of its first process, or our own where that is hidden from us.
+///
+/// # Errors
+/// When not even our own can be looked at.
+pub fn host_network() -> Result<Identity, NamespaceError> {
+    let first = Process::open(Pid::from_raw(1)).ok();
+    match first.and_then(|first| first.namespace_identity(Kind::Net).ok()) {
+        Some(host) => Ok(host),
+        None => namespace::own_identity(Kind::Net),
+    }
+}
+
 /// Finds what `target` means, with engines given `timeout` each.
 ///
 /// # Errors

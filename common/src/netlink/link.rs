@@ -1,11 +1,16 @@
-//! Links: RTM_GETLINK, linux/if_link.h.
+//! Links: RTM_GETLINK, linux/if_link.h; `change` is how they are made, set and deleted.
+
+mod change;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::wire::{Malformed, Question, attributes, number, u32_at, until_nul};
+use nix::errno::Errno;
+
+use super::wire::{Malformed, Request, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
-use crate::target::Mac;
+use crate::target::{IfName, Mac};
+pub use change::{NewBridge, NewVeth, VethEnd};
 
 const RTM_GETLINK: u16 = 18;
 /// struct ifinfomsg: family, padding, type, index, flags, change.
@@ -18,7 +23,13 @@ const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
@@ -45,6 +56,12 @@ pub struct Link {
     pub operstate: OperState,
     /// The index of the bridge or bond that it is a port of.
     pub master: Option<u32>,
+    /// Of a bridge's port, whether the bridge forwards through it.
+    pub port_state: Option<PortState>,
+    /// Whether it is a bridge that waits to learn of other bridges before it forwards (IEEE 802.1D).
+    pub spanning_tree: bool,
+    /// What somebody wrote about it, `ip link set alias`; in a container that is the container's to forge.
+    pub alias: Option<String>,
     /// Its group, 0 if nobody set one.
     pub group: u32,
     /// IFLA_LINK: of a veth the index of the other end, of a VLAN or macvlan that of the link below. The kernel
@@ -73,6 +90,30 @@ pub enum OperState {
     Up,
 }
 
+/// linux/if_bridge.h, BR_STATE_*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortState {
+    /// Carries nothing: the port, or the bridge, is down.
+    Disabled,
+    /// On its way to forwarding, with the spanning tree protocol.
+    Waiting,
+    /// Carries packets.
+    Forwarding,
+    /// Another way leads there.
+    Blocking,
+}
+
+impl From<u8> for PortState {
+    fn from(number: u8) -> Self {
+        match number {
+            1 | 2 => PortState::Waiting,
+            3 => PortState::Forwarding,
+            4 => PortState::Blocking,
+            _ => PortState::Disabled,
+        }
+    }
+}
+
 impl From<u8> for OperState {
     fn from(number: u8) -> Self {
         match number {
@@ -88,6 +129,16 @@ impl From<u8> for OperState {
 }
 
 impl Link {
+    /// Whether it is to carry packets: what `ip link set up` sets.
+    pub fn is_set_up(&self) -> bool {
+        self.flags & libc::IFF_UP.cast_unsigned() != 0
+    }
+
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.kind.as_deref() == Some("bridge")
+    }
+
     /// Whether it is one end of a veth pair.
     pub fn is_veth(&self) -> bool {
         self.kind.as_deref() == Some("veth")
@@ -112,6 +163,9 @@ impl Link {
             flags,
             operstate: OperState::Unknown,
             master: None,
+            port_state: None,
+            spanning_tree: false,
+            alias: None,
             group: 0,
             link: None,
             link_netnsid: None,
@@ -125,7 +179,8 @@ impl Link {
                 IFLA_LINK => link.link = Some(number(value)?),
                 IFLA_MASTER => link.master = Some(number(value)?),
                 IFLA_OPERSTATE => link.operstate = OperState::from(*value.first().ok_or(Malformed::Short)?),
-                IFLA_LINKINFO => link.kind = info_kind(value)?,
+                IFLA_IFALIAS => link.alias = Some(text(value)),
+                IFLA_LINKINFO => link.read_info(value)?,
                 IFLA_GROUP => link.group = number(value)?,
                 IFLA_LINK_NETNSID => link.link_netnsid = Some(number(value)?.cast_signed()),
                 _ => {}
@@ -133,20 +188,46 @@ impl Link {
         }
         if link.name.is_empty() { Err(Malformed::Missing("name")) } else { Ok(link) }
     }
+
+    /// IFLA_LINKINFO: the kinds come before the data, whose meaning depends on them.
+    fn read_info(&mut self, nested: &[u8]) -> Result<(), Malformed> {
+        let mut port_of_bridge = false;
+        for attribute in attributes(nested) {
+            match attribute? {
+                (IFLA_INFO_KIND, name) => self.kind = Some(text(name)),
+                (IFLA_INFO_SLAVE_KIND, name) => port_of_bridge = until_nul(name) == b"bridge",
+                (IFLA_INFO_DATA, data) if self.is_bridge() => {
+                    self.spanning_tree = byte_in(data, IFLA_BR_STP_STATE)?.is_some_and(|state| state != 0);
+                }
+                (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
+                    self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
-fn info_kind(nested: &[u8]) -> Result<Option<String>, Malformed> {
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(until_nul(value)).into_owned()
+}
+
+/// The first byte of the attribute of that kind inside a nested one.
+fn byte_in(nested: &[u8], wanted: u16) -> Result<Option<u8>, Malformed> {
     for attribute in attributes(nested) {
-        if let (IFLA_INFO_KIND, name) = attribute? {
-            return Ok(Some(String::from_utf8_lossy(until_nul(name)).into_owned()));
+        if let (kind, [byte, ..]) = attribute?
+            && kind == wanted
+        {
+            return Ok(Some(*byte));
         }
     }
     Ok(None)
 }
 
 /// Asks for all links.
-pub(super) fn question(flags: u16) -> Question {
-    Question::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> Request {
+    Request::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
         .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }
 
@@ -157,5 +238,33 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
         self.dump(question, Link::read)
+    }
+
+    /// The link of that index, or `None`.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn link(&mut self, index: u32) -> Result<Option<Link>, NetlinkError> {
+        let fixed = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
+        self.one_link(|flags| Request::new("link", RTM_GETLINK, flags, &fixed))
+    }
+
+    /// The link of that name, or `None`.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn link_named(&mut self, name: &IfName) -> Result<Option<Link>, NetlinkError> {
+        self.one_link(|flags| {
+            Request::new("link", RTM_GETLINK, flags, &[0; FIXED_BYTES]).with_text(IFLA_IFNAME, name.as_str())
+        })
+    }
+
+    fn one_link(&mut self, request: impl Fn(u16) -> Request) -> Result<Option<Link>, NetlinkError> {
+        let asked =
+            self.one(|flags| request(flags).with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS), Link::read);
+        match asked {
+            Err(NetlinkError::Refused { errno: Errno::ENODEV, .. }) => Ok(None),
+            other => other.map(Some),
+        }
     }
 }

@@ -11,16 +11,20 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 
 use super::NetlinkError;
-use super::wire::{self, HEADER_BYTES, Malformed, Message, Question};
+use super::wire::{self, HEADER_BYTES, Malformed, Message, Request};
 use crate::sys;
 
 /// linux/netlink.h
-mod flag {
+pub(super) mod flag {
     pub(super) const REQUEST: u16 = 0x1;
+    pub(super) const ACKNOWLEDGE: u16 = 0x4;
     pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
     pub(super) const DUMP: u16 = 0x300;
     pub(super) const CAPPED: u16 = 0x100;
     pub(super) const REASON_FOLLOWS: u16 = 0x200;
+    // Of orders that make something.
+    pub(in crate::netlink) const EXCLUSIVE: u16 = 0x200;
+    pub(in crate::netlink) const CREATE: u16 = 0x400;
 }
 
 /// linux/netlink.h
@@ -88,7 +92,7 @@ impl Socket {
     /// for again.
     pub(super) fn dump<T>(
         &mut self,
-        question: impl Fn(u16) -> Question,
+        question: impl Fn(u16) -> Request,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, NetlinkError> {
         let question = question(flag::REQUEST | flag::DUMP);
@@ -111,7 +115,7 @@ impl Socket {
     /// Asks what has one message as its answer.
     pub(super) fn one<T>(
         &mut self,
-        question: impl Fn(u16) -> Question,
+        question: impl Fn(u16) -> Request,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, NetlinkError> {
         let question = question(flag::REQUEST);
@@ -123,14 +127,20 @@ impl Socket {
         answer.ok_or_else(|| senseless(&question, Malformed::Missing("answer")))
     }
 
+    /// Orders a change, and waits until it is made.
+    pub(super) fn change(&mut self, order: impl FnOnce(u16) -> Request) -> Result<(), NetlinkError> {
+        let order = order(flag::REQUEST | flag::ACKNOWLEDGE);
+        self.ask(&order, |_| Ok(Progress::MoreComes)).map(drop)
+    }
+
     fn ask(
         &mut self,
-        question: &Question,
+        question: &Request,
         mut each: impl FnMut(Message<'_>) -> Result<Progress, NetlinkError>,
     ) -> Result<Snapshot, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = question.numbered(self.sequence);
-        send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty())
+        again(|| send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()))
             .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
         let mut snapshot = Snapshot::Whole;
         loop {
@@ -191,7 +201,7 @@ enum Progress {
 }
 
 /// The end of an answer: success, or the kernel's error with its reason.
-fn verdict(question: &Question, message: &Message<'_>) -> Result<(), NetlinkError> {
+fn verdict(question: &Request, message: &Message<'_>) -> Result<(), NetlinkError> {
     let Some(errno) = wire::errno(message.payload).map_err(|source| senseless(question, source))? else {
         return Ok(());
     };
@@ -206,7 +216,7 @@ fn verdict(question: &Question, message: &Message<'_>) -> Result<(), NetlinkErro
     Err(NetlinkError::Refused { question: question.name, errno, why })
 }
 
-fn senseless(question: &Question, source: Malformed) -> NetlinkError {
+fn senseless(question: &Request, source: Malformed) -> NetlinkError {
     NetlinkError::Malformed { question: question.name, source }
 }
 

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use proptest::prelude::*;
 
-use super::wire::{self, Malformed, Question, attributes, messages};
-use super::{Address, Link, NetlinkError, Socket, address, link, nsid};
+use super::wire::{self, Malformed, Request, attributes, messages};
+use super::{Address, Link, Neighbour, NetlinkError, Route, Socket, address, link, neighbour, nsid, route};
 use crate::namespace::{Kind, Namespace};
 
 /// The payloads of what this machine's kernel answers to `question`.
-fn answered(question: fn(u16) -> Question) -> Vec<Vec<u8>> {
+fn answered(question: fn(u16) -> Request) -> Vec<Vec<u8>> {
     Socket::open().unwrap().dump(question, |payload| Ok(payload.to_vec())).unwrap()
 }
 
@@ -93,12 +93,39 @@ fn attributes_that_nobody_knows_are_passed_over() {
     }
 }
 
+fn read_all(bytes: &[u8]) {
+    let _ = (
+        Link::read(bytes),
+        Address::read(bytes),
+        Route::read(bytes),
+        Neighbour::read(bytes),
+        nsid::read(bytes),
+    );
+}
+
+#[test]
+fn a_nested_attribute_holds_what_was_put_into_it() {
+    let order = Request::new("test", 16, 0, &[0; 16])
+        .with_nested(18, |info| info.with_text(1, "veth").with_nested(2, |data| data.with_u32(7, 9)))
+        .with(3, b"x")
+        .with_u32(4, 5);
+    let bytes = order.numbered(1);
+    let message = messages(&bytes).next().unwrap().unwrap();
+    let read = |bytes| attributes(bytes).map(Result::unwrap).collect::<Vec<_>>();
+    let outer = read(&message.payload[16..]);
+    assert_eq!(outer.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [18, 3, 4]);
+    let info = read(outer[0].1);
+    assert_eq!(info[0], (1, &b"veth\0"[..]));
+    assert_eq!(read(info[1].1), [(7, &9_u32.to_ne_bytes()[..])]);
+    assert_eq!(outer[1].1, b"x");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
         messages(&bytes).for_each(drop);
         attributes(&bytes).for_each(drop);
-        let _ = (Link::read(&bytes), Address::read(&bytes), nsid::read(&bytes));
+        read_all(&bytes);
         let _ = (wire::errno(&bytes), wire::reason(&bytes));
     }
 
@@ -109,15 +136,20 @@ proptest! {
         end: prop::sample::Index,
         entry: prop::sample::Index,
     ) {
-        thread_local!(static REAL: [Vec<Vec<u8>>; 2] = [answered(link::question), answered(address::question)]);
-        REAL.with(|[links, addresses]| {
-            for payloads in [links, addresses].into_iter().filter(|payloads| !payloads.is_empty()) {
+        thread_local!(static REAL: [Vec<Vec<u8>>; 4] = [
+            answered(link::question),
+            answered(address::question),
+            answered(route::question),
+            answered(neighbour::question),
+        ]);
+        REAL.with(|tables| {
+            for payloads in tables.iter().filter(|payloads| !payloads.is_empty()) {
                 let mut bytes = entry.get(payloads).clone();
                 for (at, value) in &changes {
                     *at.get_mut(&mut bytes) = *value;
                 }
                 bytes.truncate(end.index(bytes.len() + 1));
-                let _ = (Link::read(&bytes), Address::read(&bytes), nsid::read(&bytes));
+                read_all(&bytes);
             }
         });
     }

@@ -1,5 +1,7 @@
 //! The wire format: messages and attributes, written and read. Pure; reading cannot panic on any input.
 
+use std::net::IpAddr;
+
 use nix::errno::Errno;
 
 /// linux/netlink.h: length, type, flags, sequence number, port.
@@ -25,15 +27,15 @@ pub enum Malformed {
     Missing(&'static str),
 }
 
-/// A question, before it has its sequence number.
-#[derive(Debug)]
-pub(super) struct Question {
-    /// What it asks, for error messages.
+/// A question or an order, before it has its sequence number.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    /// What it asks or orders, for error messages.
     pub(super) name: &'static str,
     bytes: Vec<u8>,
 }
 
-impl Question {
+impl Request {
     /// `fixed` is the part between the header and the attributes; its length is a multiple of four.
     pub(super) fn new(name: &'static str, kind: u16, flags: u16, fixed: &[u8]) -> Self {
         let mut bytes = vec![0; 4];
@@ -41,15 +43,52 @@ impl Question {
         bytes.extend_from_slice(&flags.to_ne_bytes());
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(fixed);
-        Question { name, bytes }
+        Request { name, bytes }
     }
 
     /// Adds an attribute that holds one number.
-    pub(super) fn with_u32(mut self, kind: u16, value: u32) -> Self {
-        const LENGTH: u16 = 8;
-        self.bytes.extend_from_slice(&LENGTH.to_ne_bytes());
+    pub(super) fn with_u32(self, kind: u16, value: u32) -> Self {
+        self.with(kind, &value.to_ne_bytes())
+    }
+
+    /// Adds an attribute that holds an address, in the network's byte order as all of them are.
+    pub(super) fn with_ip(self, kind: u16, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.with(kind, &address.octets()),
+            IpAddr::V6(address) => self.with(kind, &address.octets()),
+        }
+    }
+
+    /// Adds an attribute that holds a C string.
+    pub(super) fn with_text(self, kind: u16, text: &str) -> Self {
+        self.with(kind, &[text.as_bytes(), &[0]].concat())
+    }
+
+    /// Adds an attribute that holds these bytes. One that is too long for its length field is left out, and the
+    /// kernel will say what is missing: no name or address is near that long.
+    pub(super) fn with(mut self, kind: u16, value: &[u8]) -> Self {
+        let Ok(length) = u16::try_from(ATTRIBUTE_HEADER_BYTES + value.len()) else { return self };
+        self.bytes.extend_from_slice(&length.to_ne_bytes());
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(&value.to_ne_bytes());
+        self.bytes.extend_from_slice(value);
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+        self
+    }
+
+    /// Adds an attribute that holds what `inner` adds: attributes, or a fixed part and attributes behind it.
+    pub(super) fn with_nested(mut self, kind: u16, inner: impl FnOnce(Self) -> Self) -> Self {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0, 0]);
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        let mut whole = inner(self);
+        let length = u16::try_from(whole.bytes.len() - start).unwrap_or(u16::MAX);
+        whole.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        whole
+    }
+
+    /// Adds bytes as they are: a fixed part inside a nested attribute.
+    pub(super) fn with_fixed(mut self, bytes: &[u8]) -> Self {
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
@@ -145,6 +184,22 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 /// The whole number that an attribute holds.
 pub(super) fn number(bytes: &[u8]) -> Result<u32, Malformed> {
     u32_at(bytes, 0).ok_or(Malformed::Short)
+}
+
+/// The address of that family that an attribute holds; `None` if it is neither IPv4's nor IPv6's.
+pub(super) fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match i32::from(family) {
+        libc::AF_INET => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
+        libc::AF_INET6 => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// AF_INET or AF_INET6, as messages have it.
+pub(super) fn family_of(address: IpAddr) -> u8 {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // 2 and 10 on every Linux.
+    u8::try_from(family).unwrap_or_default()
 }
 
 /// Messages and attributes begin at multiples of four.

@@ -30,7 +30,7 @@ use crate::output::quotable;
 
 use serde::{Deserialize, Serialize};
 
-pub use name::{LinkName, Mac, Name, NameError};
+pub use name::{IfName, LinkName, Mac, Name, NameError};
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
 pub const PID_MAX_LIMIT: u32 = 4_194_304;

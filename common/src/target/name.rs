@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::TargetError;
 use crate::output::quotable;
 
@@ -18,6 +20,12 @@ pub enum NameError {
     /// A character that would make a link name a path, an option or a terminal command.
     #[error("{0:?} cannot be in a link name")]
     LinkCharacter(char),
+    /// Longer than the kernel's names of interfaces, or empty.
+    #[error("'{}' cannot be an interface's name: that has 1 to 15 bytes", quotable(.0))]
+    InterfaceLength(String),
+    /// What the kernel allows in no name, or what scripts and our own output would stumble over.
+    #[error("{0:?} cannot be in an interface's name")]
+    InterfaceCharacter(char),
     /// `.`, `..`, or a leading `-`.
     #[error("'{}' cannot be a name", quotable(.0))]
     Reserved(String),
@@ -55,6 +63,27 @@ impl FromStr for LinkName {
     }
 }
 
+/// The name of a network interface: 1 to 15 bytes of printable ASCII without `/`, `:` and `%` (which the kernel takes
+/// for a pattern, dev_alloc_name in net/core/dev.c), not `.` or `..`, and without a leading `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct IfName(String);
+
+impl FromStr for IfName {
+    type Err = NameError;
+
+    fn from_str(word: &str) -> Result<Self, NameError> {
+        if let Some(c) = word.chars().find(|c| !c.is_ascii_graphic() || "/:%\"'\\`$".contains(*c)) {
+            return Err(NameError::InterfaceCharacter(c));
+        }
+        // IFNAMSIZ is 16 with the NUL (linux/if.h).
+        if word.is_empty() || word.len() > 15 {
+            return Err(NameError::InterfaceLength(word.to_owned()));
+        }
+        checked(word).map(IfName)
+    }
+}
+
 fn checked(word: &str) -> Result<String, NameError> {
     if word.is_empty() || word.len() > 255 {
         return Err(NameError::Length);
@@ -76,11 +105,40 @@ macro_rules! text {
         }
     )*};
 }
-text!(Name, LinkName);
+text!(Name, LinkName, IfName);
+
+macro_rules! as_text {
+    ($($name:ident),*) => {$(
+        impl From<$name> for String {
+            fn from(name: $name) -> String { name.to_string() }
+        }
+        impl TryFrom<String> for $name {
+            type Error = <$name as FromStr>::Err;
+            fn try_from(text: String) -> Result<Self, Self::Error> { text.parse() }
+        }
+    )*};
+}
+as_text!(IfName, Mac);
 
 /// A link-layer address of six bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// One of those that everybody may give to whatever he likes: a unicast address of local administration, made
+    /// of six random bytes.
+    pub fn local(random: [u8; 6]) -> Self {
+        let [first, rest @ ..] = random;
+        let [b, c, d, e, f] = rest;
+        Mac([(first & 0xfc) | 0x02, b, c, d, e, f])
+    }
+
+    /// Whether a NIC can have it: not a group's address, and not nobody's.
+    pub fn is_unicast(&self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+}
 
 impl FromStr for Mac {
     type Err = TargetError;

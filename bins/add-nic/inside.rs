@@ -1,0 +1,91 @@
+//! The container's network: found, pinned, and found again later.
+
+use common::engine::{Container, State};
+use common::failure::Failure;
+use common::find::host_network;
+use common::map;
+use common::namespace::{Kind, Namespace};
+use common::netns::{self, FoundThrough, Owner};
+use common::process::Process;
+use common::target::Target;
+use nix::unistd::Pid;
+
+use crate::TOOL;
+use crate::cli::Cli;
+use crate::journal::Inside;
+
+/// A network namespace held open, and what is remembered of it.
+#[derive(Debug)]
+pub struct Pinned {
+    pub netns: Namespace,
+    pub inside: Inside,
+}
+
+/// The network namespace of what `target` means.
+pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
+    let found = cli.find.find(TOOL, target)?;
+    if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
+        return Err(Failure::no(container, "is paused, and answers nobody")
+            .hint(format_args!("{} unpause {}", container.engine, container.name)));
+    }
+    let (container, process) = (found.container.clone(), found.process().and_then(through));
+    let file = file_of(target, process);
+    let netns = found.into_netns()?;
+    if !cli.host && netns.identity() == host_network()? {
+        return Err(Failure::trouble(target, "is in the network of the host itself")
+            .hint("--host, if the host is what you want to plug into"));
+    }
+    let inside = Inside {
+        name: container.as_ref().map_or_else(|| target.to_string(), name_of),
+        file,
+        netns_inode: netns.identity().inode,
+        netns_handle: netns.handle().map(|handle| handle.to_string()),
+        container: container.as_ref().map(owner),
+        process,
+    };
+    Ok(Pinned { netns, inside })
+}
+
+/// A name that is a TARGET too.
+fn name_of(container: &Container) -> String {
+    if container.pod.is_some() { container.target() } else { container.name.clone() }
+}
+
+fn owner(container: &Container) -> Owner {
+    Owner { engine: container.engine, id: container.id.clone(), name: container.full_name() }
+}
+
+fn through(process: &Process) -> Option<FoundThrough> {
+    let start_time_ticks = process.start_time_ticks().ok()?;
+    Some(FoundThrough { pid: process.pid().as_raw(), start_time_ticks })
+}
+
+/// A file through which commands can reach the namespace.
+fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
+    match (target, process) {
+        (Target::NamedNetns(name), _) => netns::path(name).display().to_string(),
+        (Target::NetnsFile(path), _) => path.display().to_string(),
+        (_, Some(process)) => format!("/proc/{}/ns/net", process.pid),
+        // A bare word that is a name under /run/netns.
+        (target, None) => format!("{}/{}", netns::DIRECTORY, target),
+    }
+}
+
+/// The same namespace again, if it still lives.
+pub fn reopen(inside: &Inside) -> Option<Namespace> {
+    let is_it = |netns: &Namespace| {
+        let same_handle = match (&inside.netns_handle, netns.handle()) {
+            (Some(before), Some(now)) => *before == now.to_string(),
+            _ => true,
+        };
+        netns.identity().inode == inside.netns_inode && same_handle
+    };
+    let through = inside.process.and_then(|before| {
+        let process = Process::open(Pid::from_raw(before.pid)).ok()?;
+        process.namespace(Kind::Net).ok()
+    });
+    through.filter(is_it).or_else(|| {
+        let all = map::walk(|visit| Ok(is_it(&visit.namespace).then_some(visit.namespace))).ok()?;
+        all.seen.into_iter().next()
+    })
+}

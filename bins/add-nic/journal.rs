@@ -1,0 +1,224 @@
+//! What undoing needs, kept from before the first change until after the last is undone: one file per NIC under
+//! `/run/netns-toolbox`, which is gone at boot as the kernel's own state is.
+//!
+//! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
+//! NIC is whole was left by one that was killed.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use common::failure::Failure;
+use common::netns::{FoundThrough, Owner};
+use jiff::Timestamp;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{FlockArg, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+use crate::wanted::Wanted;
+
+/// Of all tools that must undo something.
+const TOOLBOX: &str = "/run/netns-toolbox";
+/// Of this one.
+const OURS: &str = "nics";
+/// Where a record is written before it has its name: one file, for only one writes at a time. Killed meanwhile, it has
+/// changed nothing yet, and the next one writes over what is left.
+const NEW: &str = ".new";
+/// No plan is near this long.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// A NIC: what was asked for, what was planned, and for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name in the journal.
+    pub id: String,
+    pub made_by: String,
+    pub since: Timestamp,
+    /// Whether all of the plan was done.
+    pub is_whole: bool,
+    /// The inode of the namespace that add-nic ran in.
+    pub outside_inode: u64,
+    pub inside: Inside,
+    pub wanted: Wanted,
+    pub plan: Plan,
+}
+
+/// The container's network, and ways to find it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// How people call it.
+    pub name: String,
+    /// A file of it, for commands.
+    pub file: String,
+    pub netns_inode: u64,
+    /// What no later namespace has (Linux 6.18).
+    pub netns_handle: Option<String>,
+    pub container: Option<Owner>,
+    pub process: Option<FoundThrough>,
+}
+
+impl Inside {
+    /// Whether both are the same namespace.
+    pub fn is_same_as(&self, other: &Inside) -> bool {
+        let handles_differ =
+            matches!((&self.netns_handle, &other.netns_handle), (Some(a), Some(b)) if a != b);
+        self.netns_inode == other.netns_inode && !handles_differ
+    }
+}
+
+/// The directory, locked against every other add-nic until it is dropped.
+#[derive(Debug)]
+pub struct Journal(OwnedFd);
+
+impl Journal {
+    /// Makes the directory if need be, and waits until nobody else has it.
+    pub fn open() -> Result<Self, Failure> {
+        let toolbox = directory(None, TOOLBOX, true)?;
+        let ours = match toolbox {
+            Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
+            None => None,
+        };
+        let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "went away"))?;
+        lock(&ours).map_err(|errno| failed("lock the directory", &path(""), errno))?;
+        Ok(Journal(ours))
+    }
+
+    /// All records.
+    pub fn records(&self) -> Result<Vec<Record>, Failure> {
+        records(&self.0)
+    }
+
+    /// Writes a record: from then on it is there whole, or as it was before.
+    pub fn write(&self, record: &Record) -> Result<(), Failure> {
+        let file = format!("{}.json", record.id);
+        let trouble = |errno: Errno| failed("write", &path(&file), errno);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.0, NEW, flags, Mode::from_bits_retain(0o600)).map_err(trouble)?;
+        let written = serde_json::to_vec(record)
+            .map_err(io::Error::from)
+            .and_then(|bytes| File::from(fd).write_all(&bytes));
+        let done = written
+            .map_err(|error| Failure::trouble(path(&file).display(), format_args!("write: {error}")))
+            .and_then(|()| renameat(&self.0, NEW, &self.0, file.as_str()).map_err(trouble));
+        if done.is_err() {
+            let _ = unlinkat(&self.0, NEW, UnlinkatFlags::NoRemoveDir);
+        }
+        done
+    }
+
+    /// Forgets a record: the last thing that is done about a NIC.
+    pub fn remove(&self, record: &Record) -> Result<(), Failure> {
+        let file = format!("{}.json", record.id);
+        match unlinkat(&self.0, file.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", &path(&file), errno)),
+        }
+    }
+}
+
+/// All records, without waiting for anybody and without making anything.
+pub fn look() -> Result<Vec<Record>, Failure> {
+    let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
+    match directory(Some(&toolbox), OURS, false)? {
+        Some(ours) => records(&ours),
+        None => Ok(vec![]),
+    }
+}
+
+fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
+    let trouble = |errno| failed("read the directory", &path(""), errno);
+    let mut names = Vec::new();
+    for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(trouble)?
+        .iter()
+    {
+        let entry = entry.map_err(trouble)?;
+        names.extend(
+            entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
+        );
+    }
+    let mut records = Vec::new();
+    for name in names {
+        records.extend(read(directory, &name)?);
+    }
+    records.sort_by(|a: &Record, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
+    Ok(records)
+}
+
+fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let fd = match openat(directory, name, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        // Removed meanwhile.
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(failed("read", &path(name), errno)),
+    };
+    let mut bytes = Vec::new();
+    let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::trouble(path(name).display(), error))?;
+    let record = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
+            .hint(format_args!("rm {}, after a look at the NIC that it names", path(name).display()))
+    })?;
+    Ok(Some(record))
+}
+
+/// A directory that is ours alone; `None` if there is none and none is to be made.
+fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<OwnedFd>, Failure> {
+    let file = if within.is_some() { path("") } else { PathBuf::from(TOOLBOX) };
+    let mode = Mode::from_bits_retain(0o700);
+    let made = match within {
+        _ if !make => Ok(()),
+        Some(within) => mkdirat(within, name, mode),
+        None => nix::unistd::mkdir(name, mode),
+    };
+    match made {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(failed("make the directory", &file, errno)),
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = match within {
+        Some(within) => openat(within, name, flags, Mode::empty()),
+        None => nix::fcntl::open(name, flags, Mode::empty()),
+    };
+    let fd = match opened {
+        Ok(fd) => fd,
+        Err(Errno::ENOENT) if !make => return Ok(None),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            return Err(Failure::trouble(file.display(), "is not a directory"));
+        }
+        Err(errno) => return Err(failed("open the directory", &file, errno)),
+    };
+    let stat = fstat(&fd).map_err(|errno| failed("look at", &file, errno))?;
+    // Whoever else can write there could have us undo what was never done.
+    if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+        return Err(Failure::trouble(file.display(), "can be written by another user"));
+    }
+    Ok(Some(fd))
+}
+
+fn path(file: &str) -> PathBuf {
+    let directory = PathBuf::from(TOOLBOX).join(OURS);
+    if file.is_empty() { directory } else { directory.join(file) }
+}
+
+fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
+    let failure = Failure::trouble(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
+    if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
+}
+
+/// Waits until nobody else has the directory locked; closed, it is free again.
+#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
+fn lock(directory: &OwnedFd) -> nix::Result<()> {
+    loop {
+        match nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusive) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Takes a NIC out, and with it all that came with it.
+
+use std::time::Instant;
+
+use common::failure::{self, Failure, Status, say};
+use common::target::Target;
+
+use crate::TOOL;
+use crate::apply;
+use crate::cli::Cli;
+use crate::inside::{Pinned, pin};
+use crate::journal::{self, Inside, Journal, Record};
+use crate::report::{self, Outcome};
+use crate::snapshot::{Snapshot, Sockets};
+use crate::step::{Place, Step};
+use crate::sweep::{ours, sweep};
+use crate::wanted::Which;
+use crate::wires::Wires;
+
+/// Removes one NIC of ours, or all of them. What is gone is no error.
+pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant) -> Result<Status, Failure> {
+    let Pinned { netns, inside } = match pin(target, cli) {
+        Ok(pinned) => pinned,
+        Err(failure) if failure.status == Status::No => return with_its_container(&failure, cli),
+        Err(failure) => return Err(failure),
+    };
+    let mut sockets = Sockets::open(Some(netns))?;
+    // Nothing is made, not even the directory, in order to find nothing in it.
+    if cli.dry_run || journal::look()?.is_empty() {
+        let records = ours(journal::look()?, sockets.home.identity());
+        let (chosen, others) = choose(&records, which, &inside);
+        if chosen.is_empty() {
+            return remove_foreign(which, &inside, sockets, cli);
+        }
+        for record in chosen.into_iter().rev() {
+            report::commands(record.plan.undoing(&others), &inside.file, cli.json)?;
+        }
+        return Ok(Status::Yes);
+    }
+    let journal = Journal::open()?;
+    let mut records = sweep(&journal, &mut sockets)?;
+    if choose(&records, which, &inside).0.is_empty() {
+        return remove_foreign(which, &inside, sockets, cli);
+    }
+    let mut wires = Wires::new(sockets);
+    // The last first: so each finds the network as it left it.
+    while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
+        let mut record = records.remove(at);
+        apply::hand_over(&record, &mut records, &journal)?;
+        // From now on it is the next call's to finish, if we are killed.
+        record.is_whole = false;
+        journal.write(&record)?;
+        let others: Vec<&Record> = records.iter().collect();
+        apply::undo(&record, &others, &journal, &mut wires)?;
+        report::nic(&record, Outcome::Removed, began.elapsed(), cli.json)?;
+    }
+    Ok(Status::Yes)
+}
+
+fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
+    let nic = &record.plan.nic;
+    record.inside.is_same_as(inside)
+        && match which {
+            None => true,
+            Some(Which::Name(name)) => nic.name == *name || nic.host_name == *name,
+            Some(Which::Address(address)) => nic.addresses.iter().any(|cidr| cidr.address() == *address),
+        }
+}
+
+fn choose<'a>(
+    records: &'a [Record],
+    which: Option<&Which>,
+    inside: &Inside,
+) -> (Vec<&'a Record>, Vec<&'a Record>) {
+    records.iter().partition(|record| is_chosen(record, which, inside))
+}
+
+/// A container that is gone took its end with it; what else came with that is swept.
+fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
+    if !cli.dry_run && !journal::look()?.is_empty() {
+        sweep(&Journal::open()?, &mut Sockets::open(None)?)?;
+    }
+    if let Some(why) = &failure.message {
+        say(TOOL, format_args!("{why}; and so there is nothing to remove"));
+    }
+    Ok(Status::Yes)
+}
+
+/// None of ours: nothing at all, or somebody else's.
+fn remove_foreign(
+    which: Option<&Which>,
+    inside: &Inside,
+    mut sockets: Sockets,
+    cli: &Cli,
+) -> Result<Status, Failure> {
+    let side = Snapshot::take(&mut sockets)?.inside;
+    let found = match which {
+        Some(Which::Name(name)) => side.link(name.as_str()),
+        Some(Which::Address(address)) => {
+            side.holder(*address).and_then(|held| side.links.iter().find(|link| link.index == held.index))
+        }
+        None => None,
+    };
+    let name = found.and_then(|link| link.name.to_str()?.parse().ok());
+    let Some(name) = name else {
+        if cli.find.verbose {
+            failure::say(TOOL, format_args!("{}: was gone already", inside.name));
+        }
+        return Ok(Status::Yes);
+    };
+    if !cli.force {
+        return Err(Failure::trouble(
+            &name,
+            format_args!("is in {}, but was not made by add-nic", inside.name),
+        )
+        .hint(format_args!("add-nic --rm --force {} {name}", inside.name)));
+    }
+    let step = Step::DelLink { place: Place::Inside, link: name };
+    if cli.dry_run {
+        report::commands([&step].into_iter(), &inside.file, cli.json)?;
+        return Ok(Status::Yes);
+    }
+    let done = Wires::new(sockets).act(&step);
+    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.file), error))
+}

@@ -1,0 +1,105 @@
+//! The routes of the new NIC, and what becomes of the default route that there is. Pure.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::netlink::{Route, usual_scope};
+use common::target::IfName;
+
+use crate::plan::{Basis, Nic, Plan};
+use crate::step::{BY_HAND, Step, Undoing, Way};
+
+/// IP6_RT_PRIO_USER: the metric of an IPv6 route that was made without one.
+const USUAL_METRIC_OF_IPV6: u32 = 1024;
+
+/// The steps that make them.
+pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
+    let metric = basis.wanted.metric.unwrap_or(0);
+    let way = |to, via| Way {
+        to,
+        via,
+        link: nic.name.clone(),
+        source: None,
+        metric,
+        protocol: BY_HAND,
+        scope: None,
+        on_link: false,
+    };
+    let mut steps = Vec::new();
+    for gateway in &basis.wanted.gateways {
+        let everywhere = Cidr::everywhere(*gateway);
+        for old in rivals(everywhere, metric, basis) {
+            let old = same_again(old, basis)?;
+            steps.push((Step::DelRoute(old.clone()), Undoing::By(Step::AddRoute(old))));
+        }
+        // Not with its link: the old one can come back only when this one is gone.
+        let new = way(everywhere, Some(*gateway));
+        steps.push((Step::AddRoute(new.clone()), Undoing::By(Step::DelRoute(new))));
+    }
+    for route in &basis.wanted.routes {
+        if let Some(old) = rivals(route.to, metric, basis).next() {
+            let link =
+                old.index.map_or("another link".to_owned(), |index| basis.snapshot.inside.name_of(index));
+            return Err(Failure::trouble(
+                format_args!("--route {}", route.to),
+                format_args!("{} has that route already, on {link}", basis.who()),
+            )
+            .hint("--metric N, so that there can be both"));
+        }
+        steps.push((Step::AddRoute(way(route.to, route.via)), Undoing::WithItsLink));
+    }
+    Ok(steps)
+}
+
+/// Routes of the same destination and metric: there can be only one.
+fn rivals<'a>(to: Cidr, metric: u32, basis: &'a Basis<'_>) -> impl Iterator<Item = &'a Route> {
+    let metric = effective(to, metric);
+    basis.snapshot.inside.routes.iter().filter(move |route| {
+        route.is_ordinary() && route.destination == to && effective(to, route.metric) == metric
+    })
+}
+
+/// The metric that the kernel gives to a route that has none.
+pub fn effective(to: Cidr, metric: u32) -> u32 {
+    match (metric, to.address()) {
+        (0, IpAddr::V6(_)) => USUAL_METRIC_OF_IPV6,
+        (metric, _) => metric,
+    }
+}
+
+/// What makes the same route again.
+fn same_again(old: &Route, basis: &Basis<'_>) -> Result<Way, Failure> {
+    let inside = &basis.snapshot.inside;
+    let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
+    let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
+    match link.filter(|_| old.is_plain) {
+        Some(link) => Ok(Way {
+            to: old.destination,
+            via: old.gateway,
+            link,
+            source: old.source,
+            metric: old.metric,
+            protocol: old.protocol,
+            scope: Some(old.scope).filter(|scope| *scope != usual_scope(old.destination, old.gateway)),
+            on_link: old.on_link,
+        }),
+        None => Err(Failure::trouble(
+            format_args!("the default route of {}", basis.who()),
+            "is of a kind that could not be put back",
+        )
+        .hint("--metric N leaves it where it is; of several the least N wins")),
+    }
+}
+
+/// Lets `above` put back what `gone` would have, where what `above` displaced is a route of `gone`'s: two NICs took the
+/// default route one after the other, and the first is about to go. Returns whether that changed anything.
+pub fn hand_over(gone: &Plan, above: &mut Plan) -> bool {
+    let is_route_of_gone = |step: &Step| matches!(step, Step::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == Step::AddRoute(way.clone())));
+    let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };
+    let (Step::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
+    let same_place = |way: &Way| way.to == displaced.to;
+    let older = gone.steps.iter().filter(|(step, _)| matches!(step, Step::DelRoute(way) if same_place(way)));
+    above.steps.splice(at..at, older.cloned());
+    true
+}

@@ -1,0 +1,46 @@
+//! Signals that ask us to end: kept until the network is whole again, as it was or as asked.
+
+use common::failure::Failure;
+use common::sys;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+const ENDS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// While this lives, they end nobody.
+#[derive(Debug)]
+pub struct Kept {
+    before: SigSet,
+    waiting: SignalFd,
+}
+
+impl Kept {
+    /// From now on.
+    pub fn new() -> Result<Self, Failure> {
+        let trouble = |errno| Failure::trouble("signals", errno);
+        let ends = SigSet::from_iter(ENDS);
+        let waiting =
+            SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(trouble)?;
+        let before = ends.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+        Ok(Kept { before, waiting })
+    }
+
+    /// One that has come, if one has.
+    pub fn come(&self) -> Option<Signal> {
+        let read = self.waiting.read_signal().ok().flatten()?;
+        Signal::try_from(read.ssi_signo.cast_signed()).ok()
+    }
+
+    /// Ends us by `signal`, as it would have.
+    pub fn obey(self, signal: Signal) {
+        let _ = sys::default_action(signal);
+        // Blocked until self is dropped, right behind.
+        let _ = raise(signal);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.before.thread_set_mask();
+    }
+}

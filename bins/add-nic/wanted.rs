@@ -1,0 +1,301 @@
+//! What the words mean together. Contradictions, and addresses that nobody can have, are refused here, before anything
+//! is looked at.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::output::quotable;
+use common::target::{IfName, Mac, Target};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Cli;
+
+/// What to do, one thing of many.
+#[derive(Debug)]
+pub enum Job {
+    /// Plug a NIC in.
+    Add(Target, Box<Wanted>),
+    /// Take one out, or all of ours.
+    Remove(Target, Option<Which>),
+    /// Show all of ours, or those of one container.
+    List(Option<Target>),
+    /// Show what is not as we made it.
+    Check(Option<Target>),
+}
+
+/// Which NIC of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// By its name, inside or outside.
+    Name(IfName),
+    /// By its address.
+    Address(IpAddr),
+}
+
+/// A NIC as it is asked for. The same call again is told by this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its addresses.
+    pub addresses: Vec<Cidr>,
+    /// What the other end has.
+    pub host: HostAddresses,
+    /// The bridge that the other end is a port of.
+    pub bridge: Option<Bridge>,
+    /// Its name in the container.
+    pub name: Option<IfName>,
+    /// The other end's.
+    pub host_name: Option<IfName>,
+    /// Its link-layer address.
+    pub mac: Option<Mac>,
+    /// The greatest packet that it carries.
+    pub mtu_bytes: Option<u32>,
+    /// Default routes.
+    pub gateways: Vec<IpAddr>,
+    /// Other routes.
+    pub routes: Vec<WantedRoute>,
+    /// Of these routes.
+    pub metric: Option<u32>,
+}
+
+/// What addresses the host has on the cable, or on the bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostAddresses {
+    /// As fits: on a cable, and on a bridge that is made, the first free ones.
+    Fitting,
+    /// None.
+    None,
+    /// These.
+    These(Vec<IpAddr>),
+}
+
+/// A bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Its name.
+    pub name: IfName,
+    /// Whether it is made if there is none.
+    pub create: bool,
+}
+
+/// A route through the NIC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedRoute {
+    /// Where it leads.
+    pub to: Cidr,
+    /// The router that is next; on the link itself if `None`.
+    pub via: Option<IpAddr>,
+}
+
+impl Job {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// What makes no sense, and why.
+    pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        let (target, rest) = match cli.words.split_first() {
+            Some((word, rest)) => (Some(target(word)?), rest),
+            None => (None, &[][..]),
+        };
+        let at_most = |most: usize| match rest.get(most) {
+            Some(word) => Err(Failure::trouble(quotable(word), "is one word too many")),
+            None => Ok(()),
+        };
+        match target {
+            target if cli.list => at_most(0).map(|()| Job::List(target)),
+            target if cli.check => at_most(0).map(|()| Job::Check(target)),
+            None => Err(Failure::trouble("TARGET", "none was given").hint("add-nic --help")),
+            Some(target) if cli.rm => {
+                at_most(1)?;
+                Ok(Job::Remove(target, rest.first().map(|word| Which::of(word)).transpose()?))
+            }
+            Some(target) => {
+                let wanted = Wanted::of(cli, rest, &target)?;
+                Ok(Job::Add(target, Box::new(wanted)))
+            }
+        }
+    }
+}
+
+fn target(word: &str) -> Result<Target, Failure> {
+    word.parse().map_err(|error| Failure::trouble(quotable(word), error))
+}
+
+impl Which {
+    fn of(word: &str) -> Result<Self, Failure> {
+        let address = word.split_once('/').map_or(word, |(address, _)| address);
+        match address.parse() {
+            Ok(address) => Ok(Which::Address(address)),
+            Err(_) => word.parse().map(Which::Name).map_err(|error| Failure::trouble(quotable(word), error)),
+        }
+    }
+}
+
+impl Wanted {
+    fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
+        if words.is_empty() {
+            return Err(
+                Failure::trouble("ADDR", "none was given").hint(format_args!("add-nic {target} 10.1.0.2/24"))
+            );
+        }
+        let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
+        for (at, cidr) in addresses.iter().enumerate() {
+            if addresses[..at].iter().any(|other| other.address() == cidr.address()) {
+                return Err(Failure::trouble(cidr.address(), "is given twice"));
+            }
+        }
+        let host = host_addresses(&cli.host_addr, &addresses)?;
+        let wanted = Wanted {
+            host,
+            bridge: cli.bridge.clone().map(|name| Bridge { name, create: cli.create }),
+            name: cli.name.clone(),
+            host_name: cli.host_name.clone(),
+            mac: cli.mac,
+            mtu_bytes: cli.mtu,
+            gateways: cli.gateway.clone(),
+            routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
+            metric: cli.metric,
+            addresses,
+        };
+        wanted.makes_sense().map(|()| wanted)
+    }
+
+    fn makes_sense(&self) -> Result<(), Failure> {
+        if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
+            return Err(Failure::trouble(mac, "is a group's address, or nobody's, and no NIC's"));
+        }
+        self.mtu_makes_sense()?;
+        let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
+        for router in next {
+            self.is_on_the_link(router)?;
+        }
+        for family in [true, false] {
+            if let Some(second) = self.gateways.iter().filter(|gateway| gateway.is_ipv4() == family).nth(1) {
+                return Err(Failure::trouble(second, "is a second gateway of the same family"));
+            }
+        }
+        for route in &self.routes {
+            if route.to.prefix_len() == 0 {
+                return Err(Failure::trouble(route.to, "is a default route").hint("--gateway IP makes one"));
+            }
+            if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
+                return Err(Failure::trouble(route.to, "goes through a router of another family"));
+            }
+        }
+        Ok(())
+    }
+
+    fn mtu_makes_sense(&self) -> Result<(), Failure> {
+        let Some(mtu) = self.mtu_bytes else { return Ok(()) };
+        // RFC 791, RFC 8200; veth.c has ETH_MAX_MTU.
+        let least = if self.addresses.iter().any(|cidr| cidr.address().is_ipv6()) { 1280 } else { 68 };
+        if !(least..=65535).contains(&mtu) {
+            return Err(Failure::trouble(format_args!("MTU {mtu}"), format_args!("is not {least} to 65535")));
+        }
+        Ok(())
+    }
+
+    /// A router must be reached without a router.
+    fn is_on_the_link(&self, router: IpAddr) -> Result<(), Failure> {
+        if self.addresses.iter().any(|cidr| cidr.address() == router) {
+            return Err(Failure::trouble(router, "is the NIC's own address, and no router to go through"));
+        }
+        let is_host = matches!(&self.host, HostAddresses::These(these) if these.contains(&router));
+        match self.addresses.iter().find(|cidr| cidr.contains(router)) {
+            None if !is_host => {
+                let networks: Vec<String> =
+                    self.addresses.iter().map(|cidr| cidr.network().to_string()).collect();
+                Err(Failure::trouble(
+                    router,
+                    format_args!("is not in {}, where the NIC is", networks.join(", ")),
+                ))
+            }
+            Some(cidr) if !is_host => refuse_unusable(cidr.with_address(router)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An ADDR of the container's.
+fn address(word: &str) -> Result<Cidr, Failure> {
+    let cidr: Cidr = word.parse().map_err(|error| match word.contains('/') {
+        true => Failure::trouble(quotable(word), error),
+        false => Failure::said(common::failure::Status::Trouble, error),
+    })?;
+    refuse_unusable(Some(cidr))?;
+    if cidr.prefix_len() == 0 {
+        return Err(Failure::trouble(cidr, "makes a network of all addresses there are"));
+    }
+    Ok(cidr)
+}
+
+/// What no host can have as its address.
+fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
+    let Some(cidr) = cidr else { return Ok(()) };
+    let address = cidr.address();
+    let refuse = |why: &dyn Display| Err(Failure::trouble(cidr, why));
+    match address {
+        _ if address.is_unspecified() => refuse(&"is nobody's address"),
+        _ if address.is_multicast() => refuse(&"is a group's address, and no host's"),
+        _ if address.is_loopback() => refuse(&"is a loopback address, which stays in its host"),
+        IpAddr::V4(v4) if v4.octets()[0] >= 240 || v4.octets()[0] == 0 => {
+            refuse(&"is of a range that no host can have")
+        }
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            refuse(&"is an IPv4 address in the disguise of IPv6")
+        }
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            refuse(&"is a link-local address: each link makes one for itself")
+        }
+        IpAddr::V4(_) if cidr.is_network_address() => refuse(&"is the address of the network itself"),
+        IpAddr::V6(_) if cidr.is_network_address() => {
+            refuse(&"is the address of any router in that network, and no host's (RFC 4291)")
+        }
+        IpAddr::V4(v4) if cidr.broadcast() == Some(v4) => refuse(&"is the broadcast address of its network"),
+        _ => Ok(()),
+    }
+}
+
+fn host_addresses(words: &[String], addresses: &[Cidr]) -> Result<HostAddresses, Failure> {
+    match words {
+        [] => Ok(HostAddresses::Fitting),
+        [none] if none == "none" => Ok(HostAddresses::None),
+        words => {
+            let these = words.iter().map(|word| host_address(word, addresses));
+            these.collect::<Result<_, _>>().map(HostAddresses::These)
+        }
+    }
+}
+
+fn host_address(word: &str, addresses: &[Cidr]) -> Result<IpAddr, Failure> {
+    let about = || format!("--host-addr {}", quotable(word));
+    let plain = word.split_once('/').map_or(word, |(address, _)| address);
+    let address: IpAddr =
+        plain.parse().map_err(|_| Failure::trouble(about(), "is neither an IP address nor none"))?;
+    if addresses.iter().any(|cidr| cidr.address() == address) {
+        return Err(Failure::trouble(about(), "is the container's own address"));
+    }
+    let network = addresses.iter().find(|cidr| cidr.contains(address));
+    let across =
+        addresses.iter().find(|cidr| cidr.is_host() && cidr.address().is_ipv4() == address.is_ipv4());
+    match (network, across) {
+        (Some(cidr), _) => refuse_unusable(cidr.with_address(address)).map(|()| address),
+        (None, Some(_)) => refuse_unusable(Some(Cidr::host(address))).map(|()| address),
+        (None, None) => Err(Failure::trouble(about(), "is in no network of the NIC")),
+    }
+}
+
+fn route(word: &str) -> Result<WantedRoute, Failure> {
+    let about = || format!("--route {}", quotable(word));
+    let (to, via) = word.split_once('@').map_or((word, None), |(to, via)| (to, Some(via)));
+    let to: Cidr = to.parse().map_err(|error| Failure::trouble(about(), error))?;
+    if !to.is_network() {
+        return Err(Failure::trouble(about(), format_args!("has bits of a host behind its prefix"))
+            .hint(format_args!("--route {}", to.network())));
+    }
+    let via = via.map(str::parse).transpose();
+    let via = via.map_err(|_| Failure::trouble(about(), "what stands behind @ is not an IP address"))?;
+    Ok(WantedRoute { to, via })
+}

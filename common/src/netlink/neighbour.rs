@@ -1,0 +1,60 @@
+//! Neighbours: RTM_GETNEIGH, linux/neighbour.h.
+
+use std::net::IpAddr;
+
+use super::wire::{Malformed, Request, attributes, ip, u32_at};
+use super::{NetlinkError, Socket};
+use crate::target::Mac;
+
+const RTM_GETNEIGH: u16 = 30;
+/// struct ndmsg: family, padding, index, state, flags, type.
+const FIXED_BYTES: usize = 12;
+
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+
+/// A neighbour on a link, as `ip neighbour` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// The index of the link.
+    pub index: u32,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its link-layer address, once it is known.
+    pub mac: Option<Mac>,
+    /// NUD_*: 2 reachable, 4 stale, 0x20 failed, and others.
+    pub state: u16,
+}
+
+impl Neighbour {
+    /// Reads the payload of an RTM_NEWNEIGH; `None` for what is no neighbour of IPv4 or IPv6.
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let family = *payload.first().ok_or(Malformed::Short)?;
+        let (index, state) = (u32_at(payload, 4), payload.get(8..10).and_then(|two| two.try_into().ok()));
+        let (index, state) = (index.ok_or(Malformed::Short)?, state.ok_or(Malformed::Short)?);
+        let (mut address, mut mac) = (None, None);
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+            match attribute? {
+                (NDA_DST, value) => address = ip(family, value),
+                (NDA_LLADDR, value) => mac = value.try_into().ok().map(Mac),
+                _ => {}
+            }
+        }
+        Ok(address.map(|address| Neighbour { index, address, mac, state: u16::from_ne_bytes(state) }))
+    }
+}
+
+/// Asks for all neighbours.
+pub(super) fn question(flags: u16) -> Request {
+    Request::new("neighbours", RTM_GETNEIGH, flags, &[0; FIXED_BYTES])
+}
+
+impl Socket {
+    /// All IPv4 and IPv6 neighbours that the namespace knows of.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NetlinkError> {
+        Ok(self.dump(question, Neighbour::read)?.into_iter().flatten().collect())
+    }
+}

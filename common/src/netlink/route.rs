@@ -1,0 +1,237 @@
+//! Routes: RTM_GETROUTE, RTM_NEWROUTE, RTM_DELROUTE, linux/rtnetlink.h.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::errno::Errno;
+
+use super::socket::flag;
+use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at};
+use super::{NetlinkError, Socket};
+use crate::cidr::Cidr;
+
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+const RTM_GETROUTE: u16 = 26;
+/// struct rtmsg: family, length of destination and of source, type of service, table, protocol, scope, type, flags.
+const FIXED_BYTES: usize = 12;
+
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_CACHEINFO: u16 = 12;
+const RTA_TABLE: u16 = 15;
+const RTA_PREF: u16 = 20;
+
+const RTNH_F_ONLINK: u32 = 4;
+/// The route is a copy that was made for one destination, not one that anybody configured.
+const RTM_F_CLONED: u32 = 0x200;
+/// RT_TABLE_MAIN
+pub(super) const MAIN: u32 = 254;
+/// RTN_UNICAST
+const UNICAST: u8 = 1;
+/// RTPROT_RA: the kernel takes and leaves such a route as a router tells it.
+const FROM_A_ROUTER: u8 = 9;
+/// linux/rtnetlink.h: RT_SCOPE_LINK, for what is on the link itself.
+const SCOPE_LINK: u8 = 253;
+
+/// A route, as `ip route show table all` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads; a default route leads to all, `/0`.
+    pub destination: Cidr,
+    /// The router that is next.
+    pub gateway: Option<IpAddr>,
+    /// The index of the link.
+    pub index: Option<u32>,
+    /// The address that our own packets have.
+    pub source: Option<IpAddr>,
+    /// Of several the least wins.
+    pub metric: u32,
+    /// Which table, 254 being the main one.
+    pub table: u32,
+    /// Who made it: rtnetlink(7), rtm_protocol.
+    pub protocol: u8,
+    /// How far it leads: rtnetlink(7), rtm_scope.
+    pub scope: u8,
+    /// RTN_*: 1 for an ordinary route.
+    pub kind: u8,
+    /// Whether the router is on the link whatever its address is.
+    pub on_link: bool,
+    /// Whether this is all there is to it, so that one made of this would be the same.
+    pub is_plain: bool,
+}
+
+/// A route that is to be, or to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewRoute {
+    /// Where it leads.
+    pub destination: Cidr,
+    /// The router that is next; on the link itself if `None`.
+    pub gateway: Option<IpAddr>,
+    /// The index of the link.
+    pub index: u32,
+    /// The address that our own packets have.
+    pub source: Option<IpAddr>,
+    /// Of several the least wins; 0 is the kernel's choice (IPv4 0, IPv6 1024).
+    pub metric: u32,
+    /// Which table.
+    pub table: u32,
+    /// Who makes it: rtnetlink(7), rtm_protocol.
+    pub protocol: u8,
+    /// How far it leads; `None`: as far as one such leads.
+    pub scope: Option<u8>,
+    /// Whether the router is on the link whatever its address is.
+    pub on_link: bool,
+}
+
+impl Route {
+    /// Whether it leads to everywhere.
+    pub fn is_default(&self) -> bool {
+        self.destination.prefix_len() == 0
+    }
+
+    /// Whether it is an ordinary one of the main table.
+    pub fn is_ordinary(&self) -> bool {
+        self.table == MAIN && self.kind == UNICAST
+    }
+
+    /// Reads the payload of an RTM_NEWROUTE; `None` for one of a family that is neither IPv4 nor IPv6, and for one
+    /// that nobody configured.
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let &[family, prefix_len, source_len, tos, table, protocol, scope, kind, ..] = payload else {
+            return Err(Malformed::Short);
+        };
+        let flags = u32_at(payload, 8).ok_or(Malformed::Short)?;
+        let unspecified: IpAddr = match i32::from(family) {
+            libc::AF_INET => Ipv4Addr::UNSPECIFIED.into(),
+            libc::AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
+            _ => return Ok(None),
+        };
+        let (mut destination, mut is_plain) = (unspecified, source_len == 0 && tos == 0 && kind == UNICAST);
+        is_plain &= protocol != FROM_A_ROUTER;
+        let (mut gateway, mut index, mut source, mut metric, mut table) =
+            (None, None, None, 0, u32::from(table));
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+            match attribute? {
+                (RTA_DST, value) => destination = ip(family, value).ok_or(Malformed::Short)?,
+                (RTA_GATEWAY, value) => gateway = ip(family, value),
+                (RTA_OIF, value) => index = Some(number(value)?),
+                (RTA_PREFSRC, value) => source = ip(family, value),
+                (RTA_PRIORITY, value) => metric = number(value)?,
+                (RTA_TABLE, value) => table = number(value)?,
+                // Statistics, and a preference that is medium unless a router said otherwise.
+                (RTA_CACHEINFO, _) | (RTA_PREF, [0, ..]) => {}
+                _ => is_plain = false,
+            }
+        }
+        if flags & RTM_F_CLONED != 0 {
+            return Ok(None);
+        }
+        let destination = Cidr::new(destination, prefix_len).ok_or(Malformed::Short)?;
+        is_plain &= index.is_some();
+        let on_link = flags & RTNH_F_ONLINK != 0;
+        Ok(Some(Route {
+            destination,
+            gateway,
+            index,
+            source,
+            metric,
+            table,
+            protocol,
+            scope,
+            kind,
+            on_link,
+            is_plain,
+        }))
+    }
+}
+
+/// How far a route leads of which nobody says so: as ip-route(8) has it. IPv6 has no such thing.
+pub fn usual_scope(destination: Cidr, gateway: Option<IpAddr>) -> u8 {
+    if gateway.is_some() || destination.address().is_ipv6() { 0 } else { SCOPE_LINK }
+}
+
+impl NewRoute {
+    fn request(&self, kind: u16, flags: u16) -> Request {
+        let family = family_of(self.destination.address());
+        let table = u8::try_from(self.table).unwrap_or(0);
+        let scope = self.scope.unwrap_or(usual_scope(self.destination, self.gateway));
+        let flags_of_route = if self.on_link { RTNH_F_ONLINK } else { 0 };
+        let fixed = [family, self.destination.prefix_len(), 0, 0, table, self.protocol, scope, UNICAST];
+        let fixed = [&fixed[..], &flags_of_route.to_ne_bytes()].concat();
+        let mut request = Request::new("route", kind, flags, &fixed)
+            .with_u32(RTA_OIF, self.index)
+            .with_u32(RTA_TABLE, self.table);
+        if self.destination.prefix_len() > 0 {
+            request = request.with_ip(RTA_DST, self.destination.address());
+        }
+        if let Some(gateway) = self.gateway {
+            request = request.with_ip(RTA_GATEWAY, gateway);
+        }
+        if let Some(source) = self.source {
+            request = request.with_ip(RTA_PREFSRC, source);
+        }
+        if self.metric > 0 {
+            request = request.with_u32(RTA_PRIORITY, self.metric);
+        }
+        request
+    }
+}
+
+/// Asks for all routes of all tables.
+pub(super) fn question(flags: u16) -> Request {
+    Request::new("routes", RTM_GETROUTE, flags, &[0; FIXED_BYTES])
+}
+
+impl Socket {
+    /// All IPv4 and IPv6 routes of the namespace.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn routes(&mut self) -> Result<Vec<Route>, NetlinkError> {
+        Ok(self.dump(question, Route::read)?.into_iter().flatten().collect())
+    }
+
+    /// The index of the link through which the namespace would send to `address`; `None` if it knows no way.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn way_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+        let whole = Cidr::host(address);
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[..2].copy_from_slice(&[family_of(address), whole.prefix_len()]);
+        let way = self.one(
+            |flags| Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address),
+            |payload| {
+                for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+                    if let (RTA_OIF, value) = attribute? {
+                        return Ok(Some(number(value)?));
+                    }
+                }
+                Ok(None)
+            },
+        );
+        match way {
+            Err(NetlinkError::Refused { errno: Errno::ENETUNREACH | Errno::EHOSTUNREACH, .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Makes a route.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if there is one with that destination and metric.
+    pub fn add_route(&mut self, route: &NewRoute) -> Result<(), NetlinkError> {
+        self.change(|flags| route.request(RTM_NEWROUTE, flags | flag::CREATE | flag::EXCLUSIVE))
+    }
+
+    /// Deletes a route.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: ESRCH if there is none such.
+    pub fn delete_route(&mut self, route: &NewRoute) -> Result<(), NetlinkError> {
+        self.change(|flags| route.request(RTM_DELROUTE, flags))
+    }
+}

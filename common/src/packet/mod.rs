@@ -1,0 +1,46 @@
+//! Frames that ask a segment who has an address, and tell it who has one now: ARP and neighbour discovery, and the
+//! socket that they go through. Frames are built and read with pnet's types.
+
+mod arp;
+mod nd;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+pub use segment::{PacketError, Segment};
+
+use crate::target::Mac;
+
+/// Who has an address, as a frame says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The address.
+    pub address: IpAddr,
+    /// Who says that it is his.
+    pub mac: Mac,
+}
+
+/// The frame that asks whether anybody has `address`, without telling anybody that `mac` could have it: RFC 5227's ARP
+/// probe, RFC 4862's neighbour solicitation.
+fn probe(mac: Mac, address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => arp::probe(mac, address),
+        IpAddr::V6(address) => nd::probe(mac, address),
+    }
+}
+
+/// The frame that tells everybody that `mac` has `address` now: RFC 5227's ARP announcement, RFC 4861's unsolicited
+/// neighbour advertisement.
+fn announcement(claim: Claim) -> Vec<u8> {
+    match claim.address {
+        IpAddr::V4(address) => arp::announcement(claim.mac, address),
+        IpAddr::V6(address) => nd::announcement(claim.mac, address),
+    }
+}
+
+/// Who claims an address in this frame; `None` for any other frame, and for one that breaks off.
+fn claim(frame: &[u8]) -> Option<Claim> {
+    arp::claim(frame).or_else(|| nd::claim(frame))
+}

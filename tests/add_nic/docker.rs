@@ -1,0 +1,90 @@
+//! On a real Docker, in a world whose network other tests use too: each has addresses of its own.
+
+use std::net::Ipv4Addr;
+
+use crate::support::run::{Ran, Run};
+use crate::support::skip::{Missing, need};
+use crate::support::world::{DockerContainer, World};
+
+fn docker() -> Result<World, Missing> {
+    World::get().and_then(World::with_docker)
+}
+
+/// One packet from inside, by the image's own ping, and a second for its answer.
+#[track_caller]
+fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
+    container.command("ping").args(["-c1", "-W1", "-q", address]).run().ok()
+}
+
+/// docker0's address, and another one of its network that Docker gives to nobody for a long time.
+fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
+    let address = world.command("ip").args(["-j", "-4", "address", "show", "docker0"]).run().ok().json();
+    let held = &address[0]["addr_info"][0];
+    let gateway: Ipv4Addr = held["local"].as_str().unwrap().parse().unwrap();
+    (gateway, format!("{}/{}", Ipv4Addr::from_bits(gateway.to_bits() + behind), held["prefixlen"]))
+}
+
+#[test]
+fn a_second_nic_works_and_goes_again() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let routes = || web.command("ip").arg("route").run().ok().stdout;
+    let before = routes();
+    let said = world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok();
+    said.stdout_has(": eth1 198.19.1.2/24, host end ").stdout_has(" 198.19.1.1/24, reachable after ");
+    pings(&web, "198.19.1.1");
+    assert_ne!(routes(), before);
+    world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok().stdout_has(", as before");
+    world.tool("add-nic").args(["--check", &web.name]).run().ok();
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    assert_eq!(routes(), before);
+}
+
+#[test]
+fn a_container_without_network_is_put_on_docker0_and_reaches_others() {
+    let world = need!(docker());
+    let other = world.docker_container("other", &[]);
+    let alone = world.docker_container("alone", &["--network", "none"]);
+    let (gateway, address) = of_docker0(&world, 200);
+    let words = [&alone.name, &address, "--bridge", "docker0", "--gateway", &gateway.to_string()];
+    world.tool("add-nic").args(words).run().ok().stdout_has(": eth0 ");
+    pings(&alone, &gateway.to_string());
+    pings(&alone, &other.inspect("{{.NetworkSettings.IPAddress}}"));
+    let default = alone.command("ip").args(["route", "show", "default"]).run().ok();
+    default.stdout_has(&format!("via {gateway} dev eth0"));
+}
+
+#[test]
+fn an_address_that_docker_gave_to_somebody_is_refused_with_his_name() {
+    let world = need!(docker());
+    let other = world.docker_container("other", &[]);
+    let alone = world.docker_container("alone", &["--network", "none"]);
+    let (_, address) = of_docker0(&world, 1);
+    let prefix_len = address.split('/').nth(1).unwrap();
+    let taken = format!("{}/{prefix_len}", other.inspect("{{.NetworkSettings.IPAddress}}"));
+    let refused =
+        world.tool("add-nic").args([&alone.name, &taken, "--bridge", "docker0"]).run().fails_with(2);
+    let mac = other.inspect("{{.NetworkSettings.MacAddress}}");
+    refused.stderr_has(&format!("{mac} ({}) on docker0 has it already", other.name));
+}
+
+#[test]
+fn a_container_that_was_restarted_gets_its_nic_again() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let words = [&web.name, "198.19.2.2/24", "--bridge", "br-again", "--create"];
+    world.tool("add-nic").args(words).run().ok();
+    web.restart();
+    world.tool("add-nic").args(words).run().ok().stdout_has("reachable after");
+    pings(&web, "198.19.2.1");
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.command("ip").args(["link", "show", "br-again"]).run().fails_with(1);
+}
+
+#[test]
+fn a_container_in_the_hosts_network_is_refused() {
+    let world = need!(docker());
+    let hosty = world.docker_container("hosty", &["--network", "host"]);
+    let refused = world.tool("add-nic").args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
+    refused.stderr_has("is in the network of the host itself").stderr_has("hint: --host");
+}

@@ -1,0 +1,171 @@
+//! The kernel's refusal, SIGKILL and SIGTERM at every system call, which every netlink request is: what is left is all of
+//! it or nothing, or the next call makes it so.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::support::container::{Container, Options};
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::{Missing, need, program};
+use crate::support::tools;
+use crate::{LOOK, everything};
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// How often `command` makes each system call; that of strace itself, which starts it, left out.
+#[track_caller]
+fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
+    lab.shell(&format!("strace -f -o /run/calls {command}")).run().ok();
+    let log = fs::read_to_string(lab.path("/run/calls")).unwrap();
+    let mut calls = BTreeMap::new();
+    for line in log.lines() {
+        let call =
+            line.split(' ').find(|word| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()));
+        if let Some((name, _)) = call.and_then(|call| call.split_once('(')) {
+            *calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    calls.remove("execve");
+    calls
+}
+
+/// A container that has a default route already, and a NIC that is to take it.
+struct Scene {
+    lab: Lab,
+    web: Container,
+    _router: Container,
+    add: String,
+    remove: String,
+}
+
+impl Scene {
+    fn new(words: &str) -> Result<Scene, Missing> {
+        program("strace", "strace")?;
+        let lab = Lab::new()?;
+        let [web, router] = ["web", "router"].map(|name| lab.container(name, Options::only(&["net"])));
+        lab.veth((&web, "198.18.0.2/24"), (&router, "198.18.0.1/24"));
+        web.ip("route add default via 198.18.0.1 dev eth0");
+        // Its own address of the link is settled after a second or two.
+        let settled = || !web.ip("address show tentative").stdout.contains("inet6");
+        while !settled() {
+            std::thread::yield_now();
+        }
+        let tool = tools::tool("add-nic");
+        let (add, remove) = (format!("{tool} {} {words}", web.pid), format!("{tool} --rm {}", web.pid));
+        Ok(Scene { lab, web, _router: router, add, remove })
+    }
+
+    /// Runs `command` with each of `faults` at each of its system calls, and `after` behind it, which says nothing
+    /// if all is well. Each round begins with `before`. Prints how many there were.
+    #[track_caller]
+    fn every_time(&self, what: &str, before: &str, (command, faults): (&str, &[&str]), after: &str) {
+        self.lab.shell(before).run().ok();
+        let calls = calls(&self.lab, command);
+        self.lab.shell(&self.remove).run().ok();
+        let start = everything(&self.lab, &[&self.web]);
+        fs::write(self.lab.path("/run/start"), &start.0).unwrap();
+        let (pid, remove) = (self.web.pid, &self.remove);
+        let tool = tools::tool("add-nic");
+        let mut script = format!(
+            "{LOOK}
+            tool='{tool}'; remove='{remove}'; pid={pid}
+            as_before() {{ look $pid >/run/now; cmp -s /run/start /run/now || {{ echo \"$1\"; diff /run/start /run/now | head -5; }}; }}
+            no_record() {{ [ -z \"$(ls /run/netns-toolbox/nics 2>/dev/null)\" ] || echo 'a record is left'; }}
+            after() {{ {after}\n }}
+            round() {{
+                call=$1
+                ( {before} ) >/dev/null 2>&1
+                strace -f -o /dev/null -e inject=$1:$3:when=$2 {command} >/run/out 2>/run/err; rc=$?
+                said=$(after); [ -z \"$said\" ] || echo \"$1 $2 $3: rc=$rc $said $(cat /run/err)\"
+                $remove >/dev/null 2>&1
+            }}\n"
+        );
+        let mut count = 0;
+        for (call, times) in &calls {
+            for (time, fault) in (1..=*times).flat_map(|time| faults.iter().map(move |fault| (time, fault))) {
+                count += 1;
+                script += &format!("round {call} {time} {fault}\n");
+            }
+        }
+        fs::write(self.lab.path("/run/script"), script).unwrap();
+        let said = self.lab.command("sh").arg("/run/script").run_within(LONG).ok();
+        assert!(count > 50, "{calls:?}");
+        assert!(said.stdout.is_empty(), "of {count}:\n{}", said.stdout);
+        // Straight to stderr: what println! says in a test that passes is never shown.
+        let _ = writeln!(std::io::stderr(), "add-nic: {what}: {count} faults, nothing left of any");
+    }
+}
+
+const CABLE: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --mtu 1400";
+const BRIDGE: &str = "10.1.0.2/24 --gateway 10.1.0.1 --bridge br1 --create";
+
+/// All of it, or nothing. Memory that is refused to a program at its start ends it by a signal; a namespace that it
+/// cannot come back from, too: that is as if it had been killed. What it cannot tell on its standard output is done.
+const ALL_OR_NOTHING: &str = r#"
+case $rc in
+    0) $tool --check || echo 'not whole'; $remove >/dev/null 2>&1 || echo 'not removed'; as_before 'not undone' ;;
+    1|2) grep -q '^add-nic: ' /run/err || echo silent
+       if grep -q 'standard output' /run/err; then $remove >/dev/null 2>&1; fi; as_before 'something is left' ;;
+    *) case $call in
+           mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
+           *) echo 'ended by a signal' ;;
+       esac
+       $remove >/dev/null 2>&1; as_before 'not repaired' ;;
+esac
+no_record"#;
+
+/// The next call is a removal, or the same call again.
+const REPAIRED: &str = r#"
+[ $rc = 137 ] || echo 'not killed'
+$remove >/run/again 2>&1 || echo 'no removal'; as_before 'not repaired by a removal'; no_record"#;
+
+const REPEATED: &str = r#"
+[ $rc = 137 ] || echo 'not killed'
+$again >/run/again 2>&1 || cat /run/again; $tool --check; $remove >/run/again 2>&1; as_before 'not repaired by the same call'; no_record"#;
+
+#[test]
+fn a_cable_that_the_kernel_refuses_leaves_nothing() {
+    let scene = need!(Scene::new(CABLE));
+    scene.every_time("a cable, EIO", "true", (&scene.add, &["error=EIO"]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn a_bridge_that_the_kernel_refuses_leaves_nothing() {
+    let scene = need!(Scene::new(BRIDGE));
+    scene.every_time("a bridge, ENOMEM", "true", (&scene.add, &["error=ENOMEM"]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn whatever_a_killed_call_leaves_a_removal_repairs() {
+    let scene = need!(Scene::new(BRIDGE));
+    scene.every_time("a bridge, SIGKILL", "true", (&scene.add, &["signal=KILL"]), REPAIRED);
+}
+
+#[test]
+fn whatever_a_killed_call_leaves_the_same_call_completes() {
+    let scene = need!(Scene::new(CABLE));
+    let after = format!("again='{}'; {REPEATED}", scene.add);
+    scene.every_time("a cable, SIGKILL", "true", (&scene.add, &["signal=KILL"]), &after);
+}
+
+#[test]
+fn whatever_a_killed_removal_leaves_the_next_completes() {
+    let scene = need!(Scene::new(CABLE));
+    scene.every_time("a removal, SIGKILL", &scene.add, (&scene.remove, &["signal=KILL"]), REPAIRED);
+}
+
+#[test]
+fn a_signal_leaves_all_or_nothing() {
+    let scene = need!(Scene::new(CABLE));
+    // 143 is the shell's word for SIGTERM: then nothing is left, unless all was done when it came.
+    let after = r#"
+        case $rc in
+            0|143) if [ -n "$(ls /run/netns-toolbox/nics 2>/dev/null)" ]; then $tool --check || echo 'neither'; $remove >/dev/null 2>&1; fi ;;
+            *) echo 'another end' ;;
+        esac
+        as_before 'something is left'; no_record"#;
+    scene.every_time("a cable, SIGTERM", "true", (&scene.add, &["signal=TERM"]), after);
+}

@@ -1,0 +1,93 @@
+//! add-nic, end to end.
+//!
+//! Observers: `ping`, `ip -j`, `/proc/sys/net`, `/proc/net/packet`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy knows tests by their attribute, which shared code has not"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bridge;
+mod cable;
+mod docker;
+mod dry_run;
+mod engine;
+mod faults;
+mod parallel;
+mod remove;
+mod routes;
+mod words;
+
+use support::container::Container;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{Missing, program};
+
+/// Runs add-nic in the lab.
+#[track_caller]
+fn add_nic(lab: &Lab, arguments: &[&str]) -> Ran {
+    lab.tool("add-nic").args(arguments).run()
+}
+
+/// Runs add-nic about `container`, which is its first word; the others are split at spaces.
+#[track_caller]
+fn plug(lab: &Lab, container: &Container, words: &str) -> Ran {
+    let pid = container.pid.to_string();
+    let words: Vec<&str> = std::iter::once(pid.as_str()).chain(words.split_whitespace()).collect();
+    add_nic(lab, &words)
+}
+
+/// A lab, and a ping to look with.
+fn lab() -> Result<Lab, Missing> {
+    program("ping", "iputils-ping")?;
+    Lab::new()
+}
+
+/// The lab reaches `address` with its first packet, now.
+#[track_caller]
+fn reaches(lab: &Lab, address: &str) {
+    lab.command("ping").args(PING).arg(address).run().ok();
+}
+
+/// The container does.
+#[track_caller]
+fn reaches_from(lab: &Lab, container: &Container, address: &str) {
+    let mut nsenter = lab.command("nsenter");
+    nsenter.args(["--target", &container.pid.to_string(), "--net", "--", "ping"]);
+    nsenter.args(PING).arg(address).run().ok();
+}
+
+/// One packet, and a second for its answer.
+const PING: [&str; 5] = ["-n", "-c1", "-W1", "-q", "--"];
+
+/// All of the network that add-nic could change, on both sides: links, addresses, routes, rules, switches.
+#[track_caller]
+fn everything(lab: &Lab, containers: &[&Container]) -> Everything {
+    let pids: Vec<String> = containers.iter().map(|container| container.pid.to_string()).collect();
+    Everything(lab.shell(&format!("{LOOK}\nlook {}", pids.join(" "))).run().ok().stdout)
+}
+
+#[derive(PartialEq)]
+struct Everything(String);
+
+impl std::fmt::Debug for Everything {
+    /// Without the switches, of which there are hundreds.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.0.lines().filter(|line| !line.starts_with("/proc/"));
+        lines.into_iter().try_for_each(|line| write!(f, "\n{line}"))
+    }
+}
+
+/// The shell's word for it; the lab itself has the PID 1. What the kernel does by itself, some time after a link was
+/// made, is left out: link-local addresses, and whether there is a carrier.
+const LOOK: &str = r#"
+LOOK='ip -o link | sed "s/<[^>]*>//; s/ state [A-Z]*//"; ip -br link | grep -o "<.*>" | sed "s/,LOWER_UP//; s/NO-CARRIER,//"
+ip -br address | sed "s/ [A-Z]\+ */ /; s/fe80:[^ ]*//; s/ *$//"
+for family in -4 -6; do ip $family route show table all | grep -v "fe80:\|ff00::\|anycast"; ip $family rule; done
+grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort'
+look() { for pid in 1 "$@"; do nsenter --target "$pid" --net -- sh -c "$LOOK"; done; }
+"#;

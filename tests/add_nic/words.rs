@@ -1,0 +1,138 @@
+//! What a user may type, and what is refused: with one clear error, and nothing left.
+
+use crate::support::container::Options;
+use crate::support::lab::Lab;
+use crate::support::run::Run;
+use crate::support::skip::need;
+use crate::{add_nic, everything, plug};
+
+#[test]
+fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    lab.shell(&format!("ip link add taken type veth peer name eth0 netns {}", web.pid)).run().ok();
+    lab.shell("ip address add 10.50.0.1/24 dev taken; ip link set taken up").run().ok();
+    web.ip("address add 10.60.0.1/24 dev eth0");
+    web.ip("link set eth0 up");
+    let before = everything(&lab, &[&web]);
+    let cases = [
+        ("10.1.0.2", "10.1.0.2 has no prefix length, as in 10.1.0.2/24"),
+        ("10.1.0.999/24", "is not an IP address"),
+        ("10.1.0.2/33", "'33' is not a prefix length: 0 to 32"),
+        ("10.1.0.2/0", "makes a network of all addresses"),
+        ("10.1.0.0/24", "10.1.0.0/24: is the address of the network itself"),
+        ("10.1.0.255/24", "10.1.0.255/24: is the broadcast address of its network"),
+        ("fd00:1::/64", "is the address of any router in that network"),
+        ("127.0.0.2/8", "is a loopback address"),
+        ("224.0.0.1/24", "is a group's address"),
+        ("0.0.0.0/24", "is nobody's address"),
+        ("fe80::1/64", "is a link-local address"),
+        ("::ffff:10.1.0.2/120", "is an IPv4 address in the disguise of IPv6"),
+        ("10.1.0.2/24 10.1.0.2/24", "10.1.0.2: is given twice"),
+        ("10.1.0.2/32", "10.1.0.2/32: is alone in its network"),
+        ("10.50.0.1/24", "10.50.0.1: is the address of the host's taken"),
+        ("10.50.0.7/24", "10.50.0.0/24: is already on the host's taken"),
+        ("10.60.0.1/24", "10.60.0.1: is the address of eth0 in pid:"),
+        ("10.60.0.2/24", "10.60.0.0/24: is already on eth0 in pid:"),
+        ("10.1.0.2/24 --name eth0", "eth0: is the name of another link in pid:"),
+        ("10.1.0.2/24 --host-name taken", "taken: is the name of another link of the host"),
+        ("10.1.0.2/24 --name sixteen-letters-", "that has 1 to 15 bytes"),
+        ("10.1.0.2/24 --name a/b", "'/' cannot be in an interface's name"),
+        ("10.1.0.2/24 --name eth%d", "'%' cannot be in an interface's name"),
+        ("10.1.0.2/24 --mtu 67", "MTU 67: is not 68 to 65535"),
+        ("10.1.0.2/24 --mtu 65536", "MTU 65536: is not 68 to 65535"),
+        ("fd00:1::2/64 --mtu 1279", "MTU 1279: is not 1280 to 65535"),
+        ("10.1.0.2/24 --mac 01:00:5e:00:00:01", "is a group's address, or nobody's"),
+        ("10.1.0.2/24 --mac 00:00:00:00:00:00", "is a group's address, or nobody's"),
+        ("10.1.0.2/24 --gateway 10.2.0.1", "10.2.0.1: is not in 10.1.0.0/24, where the NIC is"),
+        ("10.1.0.2/24 --gateway 10.1.0.2", "10.1.0.2: is the NIC's own address"),
+        ("10.1.0.2/24 --gateway 10.1.0.255", "is the broadcast address"),
+        ("10.1.0.2/24 --gateway 10.1.0.1 --gateway 10.1.0.3", "is a second gateway of the same family"),
+        (
+            "10.1.0.2/24 --route 10.9.0.1/16",
+            "has bits of a host behind its prefix\nhint: --route 10.9.0.0/16",
+        ),
+        ("10.1.0.2/24 --route 0.0.0.0/0", "is a default route\nhint: --gateway"),
+        ("10.1.0.2/24 --route 10.9.0.0/16@10.2.0.1", "10.2.0.1: is not in 10.1.0.0/24"),
+        ("10.1.0.2/24 --route fd00:9::/64@10.1.0.1", "another family"),
+        ("10.1.0.2/24 --host-addr 10.2.0.1", "--host-addr 10.2.0.1: is in no network of the NIC"),
+        ("10.1.0.2/24 --host-addr 10.1.0.2", "is the container's own address"),
+        ("10.1.0.2/24 --host-addr nobody", "is neither an IP address nor none"),
+        ("10.1.0.2/24 --create", "--bridge"),
+        ("", "ADDR: none was given"),
+    ];
+    for (words, why) in cases {
+        let refused =
+            plug(&lab, &web, words).fails_with(2).stdout_is("").stderr_has("add-nic: ").stderr_has(why);
+        assert_eq!(refused.stderr.matches("add-nic: ").count(), 1, "{refused}");
+        assert_eq!(everything(&lab, &[&web]), before, "{words}");
+    }
+}
+
+#[test]
+fn words_that_no_terminal_should_obey_are_quoted() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let pid = web.pid.to_string();
+    let evil = "a\x1b[2J\nb";
+    for words in [
+        &[pid.as_str(), evil][..],
+        &[evil, "10.1.0.2/24"],
+        &[&pid, "10.1.0.2/24", "--name", evil],
+        &[&pid, "10.1.0.2/24", "--host-addr", evil],
+        &[&pid, "10.1.0.2/24", "--route", evil],
+        &["--rm", &pid, evil],
+    ] {
+        let refused = add_nic(&lab, words).fails_with(2);
+        assert!(!refused.stderr.contains('\x1b'), "{refused}");
+    }
+}
+
+#[test]
+fn an_empty_target_never_means_the_host() {
+    let lab = need!(Lab::new());
+    for words in [&["", "10.1.0.2/24"][..], &["10.1.0.2/24"], &["-t", "10.1.0.2/24"], &["--rm", ""], &[]] {
+        add_nic(&lab, words).fails_with(2).stdout_is("");
+    }
+}
+
+#[test]
+fn the_hosts_own_network_is_refused_unless_it_is_asked_for() {
+    let lab = need!(Lab::new());
+    let hosty = lab.container("hosty", Options::only(&["pid"]));
+    let before = everything(&lab, &[]);
+    plug(&lab, &hosty, "10.1.0.2/24")
+        .fails_with(2)
+        .stderr_has("network of the host itself")
+        .stderr_has("hint: --host");
+    assert_eq!(everything(&lab, &[]), before);
+    plug(&lab, &hosty, "10.1.0.2/24 --host").ok();
+    let links = lab.command("ip").args(["-j", "link"]).run().ok().json();
+    assert_eq!(links.as_array().unwrap().len(), 3, "{links}");
+    add_nic(&lab, &["--rm", "--host", &hosty.pid.to_string()]).ok();
+    assert_eq!(everything(&lab, &[]), before);
+}
+
+#[test]
+fn two_cables_with_one_network_are_told_to_share_a_bridge() {
+    let lab = need!(Lab::new());
+    let [web, db] = ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])));
+    plug(&lab, &web, "10.1.0.2/24").ok();
+    let before = everything(&lab, &[&web, &db]);
+    let refused = plug(&lab, &db, "10.1.0.3/24").fails_with(2);
+    refused
+        .stderr_has(&format!("10.1.0.0/24: is already on pid:{}'s cable", web.pid))
+        .stderr_has("hint: --bridge NAME --create for both");
+    plug(&lab, &db, "10.1.0.2/24")
+        .fails_with(2)
+        .stderr_has(&format!("is the address of eth0 in pid:{}", web.pid));
+    assert_eq!(everything(&lab, &[&web, &db]), before);
+}
+
+#[test]
+fn a_host_address_of_one_nic_is_never_anothers() {
+    let lab = need!(Lab::new());
+    let [web, db] = ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])));
+    plug(&lab, &web, "10.1.0.2/32 --host-addr 10.2.0.1").ok();
+    plug(&lab, &db, "10.2.0.7/24").ok().stdout_has("10.2.0.2/24");
+}
