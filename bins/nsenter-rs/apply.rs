@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
+use common::process::Process;
 use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -43,11 +44,7 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
     let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
     let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
     let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let theirs = if plan.environment { Some(environment(&source)?) } else { None };
-    let environment = theirs.map(|theirs| match plan.changes_root() && plan.host_tools.is_none() {
-        true => theirs,
-        false => for_program_of_host(theirs, |name| std::env::var_os(name)),
-    });
+    let environment = environment(plan, &source)?;
     let outside = Outside::prepare(plan, &source)?;
     hardening::before_joining(plan)?;
     match &plan.join {
@@ -154,9 +151,18 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
         .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
 }
 
-/// The target's environment.
-pub fn environment(source: &Source) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let process = source.process()?;
+/// What the program gets of the target's environment, where that was asked for.
+pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+    if !plan.environment {
+        return Ok(None);
+    }
+    let theirs = theirs(source.process()?)?;
+    // Where the files are the container's, so is the program.
+    let is_theirs = plan.changes_root() && plan.host_tools.is_none();
+    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, |name| std::env::var_os(name)) }))
+}
+
+fn theirs(process: &Process) -> Result<Vec<(OsString, OsString)>, Failure> {
     let bytes = process.read("environ").map_err(|error| refused::reading(process, error))?;
     // An entry without '=' is none that a program could ask for.
     let entries = bytes.split(|&byte| byte == 0).filter_map(|entry| {

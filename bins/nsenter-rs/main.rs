@@ -18,6 +18,8 @@ mod hardening;
 mod host_tools;
 mod label;
 mod limits;
+mod memory;
+mod notes;
 mod passwd;
 mod plan;
 mod pty;
@@ -38,10 +40,8 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use common::view::Resolver;
 use exposure::Exposure;
 use host_tools::{HostTools, NotOpened};
-use label::Module;
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -84,80 +84,31 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         return explain::explain(cli, wanted, &source);
     }
     let plan = Plan::make(wanted, &source.snapshot(wanted)?);
-    if let Some(note) = plan.note {
-        failure::say(TOOL, note);
-    }
-    if cli.find.verbose && cli.identity.follow_context && !Module::SELinux.is_on() {
-        failure::say(TOOL, "SELinux is not in use here: there is no context to follow");
-    }
-    if cli.find.verbose {
-        names(&plan, &source)?;
-    }
-    if cli.find.verbose && plan.comes_near_target() {
-        failure::say(TOOL, Exposure::of(&source.standing(wanted)?));
-    }
-    for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
-        failure::say(TOOL, note);
-    }
-    // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
-    let alone = leash.is_none() && plan.host_tools.is_none();
-    if alone && plan.comes_near_target() && may_be_reached(&source, wanted) {
+    if plan.sealed && leash.is_none() {
         sealed::run_from_copy();
     }
+    notes::say(&plan, wanted, &source, cli)?;
     let pty = if plan.pty { Some(Pty::open()?) } else { None };
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    if let (true, Some(way)) = (cli.find.verbose, plan.host_tools) {
-        failure::say(TOOL, format_args!("--host-tools: {way}"));
-    }
-    let host_tools = match host_tools(&plan, wanted, &source) {
+    let host_tools = match host_tools(&plan, wanted) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
     };
     let inside = apply::enter(&plan, source, host_tools)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
-        failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
+        failure::say(TOOL, "the container's seccomp filter is not applied to the program");
     }
     run::program(&wanted.program, &plan, inside, leash, pty)
 }
 
-/// Whether somebody in there may take hold of us; where nobody can tell, as of a namespace without its process, they may.
-fn may_be_reached(source: &Source, wanted: &Wanted) -> bool {
-    source.standing(wanted).map_or(true, |standing| !Exposure::of(&standing).is_safe())
-}
-
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    if !wanted.trust_target {
-        let nobody = |_| {
-            let why = "without a TARGET nobody can tell whether its processes could read the host's files";
-            NotOpened::Failed(Failure::trouble("--host-tools", why).hint("-t NAME, or --trust-target"))
-        };
-        source.process().map_err(nobody)?;
-        let exposure = Exposure::of(&source.standing(wanted).map_err(NotOpened::Failed)?);
-        if !exposure.is_safe() {
-            let refused = Failure::trouble("--host-tools", exposure);
-            return Err(NotOpened::Failed(refused.hint(
-                "without -p no process of the container sees the program; --trust-target if it may read the host",
-            )));
-        }
+    if !wanted.trust_target && !plan.exposure.is_some_and(Exposure::is_safe) {
+        return Err(NotOpened::Failed(refused::host_tools(plan.exposure)));
     }
     HostTools::open(way, &wanted.program).map(Some)
-}
-
-/// Says what the namespaces of the plan can be named by, besides a file.
-fn names(plan: &Plan, source: &Source) -> Result<(), Failure> {
-    for &kind in plan.join.kinds() {
-        if let Some(handle) = source.handle(kind)? {
-            let inode = source.identity(kind)?.inode;
-            failure::say(
-                TOOL,
-                format_args!("{kind}:[{inode}] has the ID {}, the handle {handle}", handle.id()),
-            );
-        }
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use common::view::View;
 use crate::cgroup::Group;
 use crate::cli::Id;
 use crate::confine::Confinement;
+use crate::exposure::Exposure;
 use crate::host_tools::{Footing, Way};
 use crate::label::Label;
 use crate::wanted::{From, Wanted};
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub confinement: Option<Confinement>,
     /// Whether mounts can be copied.
     pub footing: Footing,
+    /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
+    pub exposure: Option<Exposure>,
 }
 
 /// How the namespaces are joined.
@@ -46,6 +49,10 @@ pub enum Join {
 /// What will be done, in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// Run from a copy of ourselves that nobody can write to, because the target could look into us.
+    pub sealed: bool,
+    /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
+    pub exposure: Option<Exposure>,
     pub join: Join,
     /// chroot(2) to this.
     pub root: Option<From>,
@@ -105,8 +112,14 @@ impl Plan {
         let changes_root = joins_mounts || wanted.root.is_some();
         // A root of the target is one of its mount namespace; a directory of the host is not.
         let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Named(_)));
+        let comes_near = changes_root || kinds.contains(&Kind::Pid);
         let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
+        let takes_tools = wanted.host_tools && changes_root;
+        let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
+            // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
+            sealed: comes_near && !takes_tools && !snapshot.exposure.is_some_and(Exposure::is_safe),
+            exposure: snapshot.exposure,
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
             fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
@@ -127,8 +140,7 @@ impl Plan {
             cgroups: snapshot.cgroups.clone(),
             labels: snapshot.labels.clone(),
             confinement: snapshot.confinement.clone(),
-            host_tools: (wanted.host_tools && changes_root)
-                .then(|| Way::choose(snapshot.footing, root_is_foreign)),
+            host_tools,
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
             note: wanted
@@ -186,7 +198,8 @@ pub(crate) mod tests {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        Snapshot { has_process: true, ours, theirs, ..Snapshot::default() }
+        let exposure = Some(Exposure::Guarded);
+        Snapshot { has_process: true, ours, theirs, exposure, ..Snapshot::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {
@@ -255,6 +268,25 @@ pub(crate) mod tests {
         assert!(!plan("-t 1 -p -F", &[Kind::Pid]).fork);
         assert!(!plan("-t 1 -p", &[]).fork);
         assert!(plan("-t 1 -n --pty", &[Kind::Net]).fork);
+    }
+
+    #[test]
+    fn where_the_target_could_look_into_us_or_nobody_knows_we_run_from_a_copy() {
+        let sealed = |line: &str, exposure| {
+            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
+            let snapshot = Snapshot { exposure, ..world(&[Kind::Mnt, Kind::Pid, Kind::Net]) };
+            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).sealed
+        };
+        for exposure in [None, Some(Exposure::Traceable), Some(Exposure::OtherUserNamespace)] {
+            for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H"] {
+                assert!(sealed(line, exposure), "{line}: {exposure:?}");
+            }
+            for line in ["-t 1 -n", "-t 1 -a -H"] {
+                assert!(!sealed(line, exposure), "{line}: {exposure:?}");
+            }
+        }
+        assert!(!sealed("-t 1 -a", Some(Exposure::Guarded)));
+        assert!(!sealed("-t 1 -m", Some(Exposure::Unseen)));
     }
 
     #[test]

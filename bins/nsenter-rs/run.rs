@@ -97,7 +97,9 @@ fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
     let (name, rest) = words.split_first()?;
     let container = plan.note.and_then(|_| name.parse::<Name>().ok())?;
     let namespaces = if rest.first().is_some_and(|word| word.starts_with('-')) { "" } else { "-n " };
-    Some(format!("if {container} is a container: nsenter-rs -t {container} {namespaces}{}", rest.join(" ")))
+    let hint =
+        format!("if {container} is a container: nsenter-rs -t {container} {namespaces}{}", rest.join(" "));
+    Some(hint.trim_end().to_owned())
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.

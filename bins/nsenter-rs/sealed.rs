@@ -22,18 +22,14 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use common::{failure, sys};
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::TOOL;
+use crate::memory::executable_file;
 
 const OURSELVES: &str = "/proc/self/exe";
-
-/// A memfd that may be executed: since Linux 6.3 that wants to be said (memfd_create(2)).
-const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
 
 /// Starts us again from such a copy; returns when we run from one, or none can be had.
 ///
@@ -55,12 +51,20 @@ pub fn run_from_copy() {
     );
 }
 
+/// Whether we are the copy in memory, and not who was started first.
+pub fn is_our_copy() -> bool {
+    File::open(OURSELVES).is_ok_and(|ourselves| has_all_seals(&ourselves))
+}
+
 /// What nobody can write to, whatever capabilities they have inside: a memfd with all seals, or a file on a mount
 /// that is read-only.
 fn is_sealed(file: &File) -> bool {
+    has_all_seals(file) || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
+}
+
+fn has_all_seals(file: &File) -> bool {
     let seals = fcntl(file, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_truncate);
     seals.is_ok_and(|seals| seals.contains(all_seals()))
-        || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
 }
 
 fn all_seals() -> SealFlag {
@@ -79,12 +83,7 @@ fn exec_copy_of(ourselves: &File) -> io::Error {
 }
 
 fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let memory = match memfd_create(TOOL, flags | MFD_EXEC) {
-        Err(Errno::EINVAL) => memfd_create(TOOL, flags)?,
-        memory => memory?,
-    };
-    let mut copy = File::from(memory);
+    let mut copy = executable_file(TOOL.as_ref())?;
     io::copy(&mut &*ourselves, &mut copy)?;
     fcntl(&copy, FcntlArg::F_ADD_SEALS(all_seals()))?;
     // It may not be run while somebody has it open for writing.

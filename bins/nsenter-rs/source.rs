@@ -16,11 +16,12 @@ use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
-use crate::exposure::{Relation, Standing};
+use crate::exposure::{Exposure, Relation, Standing};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
 use crate::refused;
+use crate::sealed;
 use crate::view;
 use crate::wanted::Wanted;
 
@@ -68,7 +69,10 @@ impl Source {
     }
 
     fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
-        let found = cli.find.find(TOOL, target)?;
+        // In the copy it would be said for the second time.
+        let mut find = cli.find.clone();
+        find.verbose = find.verbose && !sealed::is_our_copy();
+        let found = find.find(TOOL, target)?;
         if found.process().is_some() {
             self.process = found.into_process();
         } else if wanted.needs_only_net() {
@@ -153,6 +157,10 @@ impl Source {
             snapshot.cgroups = Group::foreign(self.process()?)?;
         }
         snapshot.labels = self.labels(wanted)?;
+        if wanted.comes_near_target() {
+            // A namespace without its process, or a process that we may not look into, tells nothing.
+            snapshot.exposure = self.standing(wanted).ok().as_ref().map(Exposure::of);
+        }
         Ok(snapshot)
     }
 
@@ -170,7 +178,7 @@ impl Source {
     }
 
     /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
-    pub fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
+    fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
         let process = self.process()?;
         let set = CapabilitySet::from_bits_retain;
         let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);

@@ -16,7 +16,7 @@ const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";
 const EVERYTHING: &str = "grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status
     cat /proc/self/cgroup /proc/self/oom_score_adj; for kind in /proc/self/ns/*; do readlink $kind; done; env | sort";
 
-const NOTE: &str = "nsenter-rs: note: the container's seccomp filter is not applied to the program\n";
+const NOTE: &str = "nsenter-rs: the container's seccomp filter is not applied to the program\n";
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

@@ -76,8 +76,8 @@ fn every_row_says_something_and_names_tests_that_there_are() {
         assert_eq!(row.cells.len(), 3, "{what}: {:?}", row.cells);
         assert!(row.cells.iter().all(|cell| cell.len() > 3), "{what}: {:?}", row.cells);
         for proof in &row.proofs {
-            let (module, test) = proof.split_once("::").unwrap_or_else(|| panic!("{what}: {proof:?}"));
-            let tests = read(&format!("tests/nsenter_rs/{module}.rs"));
+            let (module, test) = proof.rsplit_once("::").unwrap_or_else(|| panic!("{what}: {proof:?}"));
+            let tests = read(&format!("tests/nsenter_rs/{}.rs", module.replace("::", "/")));
             assert!(tests.contains(&format!("#[test]\nfn {test}() {{")), "{what}: there is no test {proof}");
         }
     }

@@ -309,3 +309,24 @@ fn the_targets_own_namespace_by_another_name_exposes_the_program_as_much() {
     assert_ne!(seen, exposure("-u"));
     assert_eq!(exposure(&format!("--pid=/proc/{target}/ns/pid")), seen);
 }
+
+#[test]
+fn without_a_target_verbose_says_what_there_is_to_say_and_goes_on() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let file = format!("--mount=/proc/{}/ns/mnt", web.pid);
+    for option in [file.as_str(), "--root=/"] {
+        let ran = lab.tool("nsenter-rs").args(["-v", option, "echo", "ran"]).run().ok();
+        ran.stdout_is("ran\n").stderr_has("nobody can tell whether processes of the container could");
+    }
+    let ran = lab.tool("nsenter-rs").args([&file, "-H", "echo", "ran"]).run().fails_with(1);
+    ran.stdout_is("").stderr_has("nobody can tell whether").stderr_has("hint: -t NAME, or --trust-target");
+}
+
+#[test]
+fn a_namespace_that_is_ours_already_is_named_on_request() {
+    let lab = need!(Lab::new());
+    let ran = lab.tool("nsenter-rs").args(["-v", "-t", "1", "-n", "echo", "ran"]).run().ok();
+    ran.stdout_is("ran\n").stderr_has(&format!("nsenter-rs: {} is ours already\n", lab.namespace(1, "net")));
+    lab.tool("nsenter-rs").args(["-t", "1", "-n", "true"]).run().ok().stderr_is("");
+}

@@ -8,7 +8,7 @@ use crate::PATH;
 use crate::support::container::{Options, Root};
 use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
-use crate::support::skip::{need, program};
+use crate::support::skip::{Missing, need, program};
 use crate::support::tools::{static_tool, tool};
 
 /// MS_REMOUNT | MS_BIND, and MS_RDONLY too.
@@ -132,6 +132,23 @@ fn where_nothing_can_be_mounted_the_hosts_root_is_held_open() {
     shown.stdout_has("/proc/self/fd/").stdout_has("root:").stderr_has("Read-only");
 }
 
+/// `vm.memfd_noexec=1`: memory may be executed by who says so when it is made (Linux 6.3).
+fn executable_memory_on_request(lab: &Lab) -> Result<(), Missing> {
+    let set = lab.shell("echo 1 >/proc/sys/vm/memfd_noexec").run();
+    let done = set.status.is_some_and(|status| status.success());
+    done.then_some(()).ok_or(Missing::ForGood("vm.memfd_noexec cannot be set for a lab".into()))
+}
+
+#[test]
+fn the_loader_runs_from_memory_that_is_executable_on_request_only() {
+    let lab = need!(Lab::new());
+    need!(executable_memory_on_request(&lab));
+    let web = lab.container("web", Options { root: Root::Bare, ..Options::default() });
+    let mut enter = lab.tool("nsenter-rs");
+    enter.env("PATH", PATH).args(["-t", &web.pid.to_string(), "-r", "-H", "--trust-target", "ls", "/etc"]);
+    enter.run().ok().stdout_is("hostname\n");
+}
+
 #[test]
 fn a_namespace_without_a_process_is_entered_only_by_who_trusts_it() {
     let lab = need!(Lab::new());
@@ -144,7 +161,7 @@ fn a_namespace_without_a_process_is_entered_only_by_who_trusts_it() {
     enter(&[])
         .fails_with(1)
         .stdout_is("")
-        .stderr_has("without a TARGET")
+        .stderr_has("nobody can tell")
         .stderr_has("hint: -t NAME, or --trust-target");
     enter(&["--trust-target"]).ok().stdout_is("hostname\n");
 }

@@ -48,8 +48,8 @@ pub struct Place {
     /// TARGET's environment instead of ours
     ///
     /// As it was when the process started; what it changed since then is not known outside of it. Without --mount,
-    /// --all or --root the program is the host's: then PATH, HOME and SHELL stay ours, and variables that would let
-    /// TARGET decide what is run (LD_PRELOAD, BASH_ENV, PERL5OPT and such) are left out.
+    /// --all or --root, and with --host-tools, the program is the host's: then PATH, HOME and SHELL stay ours, and
+    /// variables that would let TARGET decide what is run (LD_PRELOAD, BASH_ENV, PERL5OPT and such) are left out.
     #[arg(short, long)]
     pub env: bool,
 }

@@ -33,13 +33,12 @@ pub struct Running {
     /// one object. The fields are below, under EACH and EXPLAIN.
     #[arg(long, requires = "shown", hide_short_help = true)]
     pub json: bool,
+
     /// Give the program a terminal of its own
     ///
     /// A pseudo-terminal, with what is typed and shown passed on, in a session of its own: the program cannot push
-    /// keys into the terminal that we were started from, nor signal its processes. The size of the window is kept,
-    /// and raw mode taken back at the end; after SIGKILL it cannot be (`stty sane`). What goes through a terminal
-    /// is not unchanged: line feeds become CR LF, and standard error goes where standard output goes. Where standard
-    /// input is no terminal, its end becomes an end-of-file character, as in script(1).
+    /// keys into the terminal that we were started from, nor signal its processes. See TERMINAL for what a terminal
+    /// does to output, and what becomes of ours.
     #[arg(long, conflicts_with_all = ["no_fork", "each"])]
     pub pty: bool,
 

@@ -95,11 +95,18 @@ fn nobody(cli: &Cli, stopped: usize) -> Failure {
     let pattern = cli.each.each.as_deref().unwrap_or_default();
     let about = quotable(pattern);
     match stopped {
+        0 if is_plain(pattern) => Failure::no(about, "no running container fits")
+            .hint("cpid --list; and a PATTERN with * goes in quotes, or the shell may put file names there"),
         0 => Failure::no(about, "no running container fits").hint("cpid --list"),
         1 => Failure::no(about, "no running container fits, only 1 that does not run").hint(ALL),
         more => Failure::no(about, format_args!("no running container fits, only {more} that do not run"))
             .hint(ALL),
     }
+}
+
+/// Whether it has no wildcard, or has none any more because the shell found files that fit.
+fn is_plain(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '['])
 }
 
 /// All containers of the engines that the pattern is about. `look` is shown those that run.

@@ -13,13 +13,12 @@ use serde::Serialize;
 
 use crate::TOOL;
 use crate::cli::Cli;
-use crate::exposure::Exposure;
 use crate::facts;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
 use crate::source::Source;
-use crate::wanted::{From, Wanted};
+use crate::wanted::Wanted;
 use program::Lookup;
 
 /// Everything there is to say; what `--json` prints.
@@ -161,8 +160,7 @@ fn plan(
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
     };
-    let exposure = source.standing(wanted).ok().map(|standing| Exposure::of(&standing));
-    let unreached = Rule::HostUnreached { exposure, trusted: wanted.trust_target };
+    let unreached = Rule::HostUnreached { exposure: plan.exposure, trusted: wanted.trust_target };
     checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
@@ -172,7 +170,7 @@ fn plan(
     let steps = plan.steps(wanted, target, pid, found.file());
     explanation.steps = steps.iter().map(ToString::to_string).collect();
     // Where the files are of others, there may be no process, or none that we may look at.
-    if let (true, Some(exposure)) = (plan.comes_near_target(), exposure) {
+    if let (true, Some(exposure)) = (plan.comes_near_target(), plan.exposure) {
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())
@@ -233,16 +231,5 @@ impl Line {
             Met::Unknown => None,
         };
         Line { met, rule: check.asks(facts), why: check.why.clone() }
-    }
-}
-
-impl Wanted {
-    /// Whether something is taken from the target's process through its `/proc/PID`.
-    fn looks_at_target(&self) -> bool {
-        self.namespaces.values().any(|from| from.of_target().is_some())
-            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target)
-            || self.environment
-            || self.join_cgroup
-            || self.follow_context
     }
 }

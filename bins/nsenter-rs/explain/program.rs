@@ -13,6 +13,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{AccessFlags, access};
 
 use crate::apply;
+use crate::host_tools;
 use crate::plan::Plan;
 use crate::run::users_shell;
 use crate::source::Source;
@@ -20,6 +21,10 @@ use crate::wanted::{From, Wanted};
 
 /// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+fn default_path(plan: &Plan) -> &'static str {
+    if plan.host_tools.is_some() { host_tools::DEFAULT_PATH } else { DEFAULT_PATH }
+}
 
 /// What came of looking.
 #[derive(Debug)]
@@ -41,12 +46,12 @@ enum Tree {
 
 /// Where `wanted` finds its program, or the user's shell.
 pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
-    let environment = if plan.environment { apply::environment(source).ok() } else { None };
+    let environment = apply::environment(plan, source).ok().flatten();
     let path = match &environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
     };
-    let path = path.unwrap_or_else(|| OsString::from(DEFAULT_PATH));
+    let path = path.unwrap_or_else(|| OsString::from(default_path(plan)));
     let tree = tree(wanted, plan, source);
     let in_tree = |name: &OsStr| match &tree {
         Tree::Host => find(name, &path, None),

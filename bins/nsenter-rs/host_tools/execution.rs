@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use common::sys;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::graft::Grafted;
 use super::hold::Held;
@@ -18,6 +17,7 @@ use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
 use super::surroundings::{Environment, View, leave_behind};
+use crate::memory::executable_file;
 
 /// Everything that execve(2) wants.
 #[derive(Debug)]
@@ -164,10 +164,9 @@ impl Execution {
     }
 }
 
-/// A file that holds `bytes`, has the program's name, and is gone with the last process that runs it.
+/// A file that holds `bytes` and has the program's name.
 fn in_memory(program: &Program, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = memfd_create(program.name.as_os_str(), MemfdFlags::CLOEXEC)?;
-    let mut file = std::fs::File::from(file);
+    let mut file = executable_file(&program.name)?;
     file.write_all(bytes)?;
     Ok(file.into())
 }

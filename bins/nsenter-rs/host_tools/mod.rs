@@ -21,8 +21,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use common::failure::{Failure, say};
-use nix::unistd::{User, getuid};
-
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
@@ -33,9 +31,10 @@ use surroundings::Environment;
 pub use way::{Footing, Way};
 
 use crate::TOOL;
+use crate::run::users_shell;
 
 /// Where execvp(3) looks when nobody says where.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
 const NOT_STATIC: &str =
@@ -158,15 +157,9 @@ impl Settled {
 
 /// The user's shell, and what keeps it from reading its configuration, which would be the container's.
 fn shell(root: &Root, path: &OsStr) -> Result<(Program, Vec<OsString>), NotOpened> {
-    let chosen = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    let of_passwd = || User::from_uid(getuid()).ok()?.map(|user| user.shell.into_os_string());
-    let chosen = chosen.or_else(of_passwd);
-    let found = chosen.and_then(|shell| Program::find(root, &shell, path).ok());
-    let program = match found {
-        Some(program) => program,
-        None => Program::find(root, OsStr::new("/bin/sh"), path)
-            .map_err(|error| NotOpened::Program("/bin/sh".into(), error))?,
-    };
+    let program = Program::find(root, &users_shell(None, false), path)
+        .or_else(|_| Program::find(root, OsStr::new("/bin/sh"), path))
+        .map_err(|error| NotOpened::Program("/bin/sh".into(), error))?;
     let plain = match program.name.to_str() {
         Some("bash") => vec!["--norc".into()],
         Some("zsh") => vec!["-f".into()],

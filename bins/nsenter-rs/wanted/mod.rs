@@ -1,8 +1,9 @@
 //! What the words of the command line mean together, every contradiction refused.
 
+mod origin;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -11,31 +12,12 @@ use common::namespace::Kind;
 use common::output::quotable;
 use common::view::View;
 
-use crate::cli::{Cli, Given, Id};
+use crate::cli::{Cli, Id};
 use crate::each::Pattern;
 use crate::view;
+use origin::{above, from, origin};
 
-/// Where something is taken from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From<T = PathBuf> {
-    /// The target's process.
-    Target,
-    /// What the user named instead.
-    Named(T),
-}
-
-/// A namespace that is not simply the target's of that kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Other {
-    /// The one that this is.
-    Given(Given),
-    /// That of the target's socket with this descriptor.
-    Socket(RawFd),
-    /// The parent of this user namespace.
-    ParentOf(From<Given>),
-    /// The user namespace that owns the others.
-    Owner,
-}
+pub use origin::{From, Other};
 
 /// What was asked for, every contradiction refused.
 #[derive(Debug)]
@@ -151,12 +133,9 @@ impl Wanted {
     pub fn needs_only_net(&self) -> bool {
         let simply_net = |kind, from: &From<Other>| kind == Kind::Net && *from == From::Target;
         let mut namespaces = self.namespaces.iter();
-        let needs_process = namespaces
-            .any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from))
-            || [&self.root, &self.wd].into_iter().flatten().any(|from| *from == From::Target);
-        let about_process =
-            self.follows() || self.environment || self.join_cgroup || self.follow_context || self.confine;
-        !needs_process && !about_process
+        let needs_process =
+            namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
+        !needs_process && !self.taken_from_process().any(|(taken, _)| taken)
     }
 
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
@@ -183,8 +162,20 @@ impl Wanted {
         self.namespaces.values().find_map(From::of_target).or_else(other)
     }
 
+    /// Whether something is taken from the target's process through its `/proc/PID`.
+    pub fn looks_at_target(&self) -> bool {
+        self.namespaces.values().any(|from| from.of_target().is_some())
+            || self.read_from_process().iter().any(|(taken, _)| *taken)
+    }
+
     /// What is taken from the target's process beside its namespaces, and whether it is.
     fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
+        // Whose a process is can be seen by everybody.
+        self.read_from_process().into_iter().chain([(self.follows(), "follow")])
+    }
+
+    /// The part of that which only who may look into the process can read.
+    fn read_from_process(&self) -> [(bool, &'static str); 6] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
@@ -193,9 +184,7 @@ impl Wanted {
             (self.confine, "--confine"),
             (self.join_cgroup, "--join-cgroup"),
             (self.follow_context, "--follow-context"),
-            (self.follows(), "follow"),
         ]
-        .into_iter()
     }
 
     /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
@@ -223,48 +212,6 @@ impl Wanted {
     }
 }
 
-impl From<Other> {
-    /// What of the target's it is, if it is anything of it.
-    pub fn of_target(&self) -> Option<&'static str> {
-        match self {
-            From::Target => Some("namespaces"),
-            From::Named(Other::Socket(_)) => Some("--net-socket"),
-            From::Named(Other::ParentOf(From::Target)) => Some("--user-parent"),
-            From::Named(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Other {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Other::Given(given) => given.fmt(f),
-            Other::Socket(number) => write!(f, "the network of the target's descriptor {number}"),
-            Other::ParentOf(From::Target) => f.write_str("the parent of the target's user namespace"),
-            Other::ParentOf(From::Named(given)) => write!(f, "the parent of {given}"),
-            Other::Owner => f.write_str("the user namespace that owns them"),
-        }
-    }
-}
-
-/// A namespace option of which each occurrence may have brought a FILE: the last one counts.
-fn origin(given: &[Given]) -> From<Other> {
-    given.last().cloned().map_or(From::Target, |given| From::Named(Other::Given(given)))
-}
-
-/// What --user-parent means beside the other options.
-fn above(user: Option<&From<Other>>, alone: bool) -> Other {
-    match user {
-        Some(From::Named(Other::Given(given))) => Other::ParentOf(From::Named(given.clone())),
-        None if !alone => Other::Owner,
-        _ => Other::ParentOf(From::Target),
-    }
-}
-
-fn from(path: &Option<PathBuf>) -> From {
-    path.clone().map_or(From::Target, From::Named)
-}
-
 fn pattern(text: &str) -> Result<Pattern, Failure> {
     text.parse().map_err(|error| Failure::trouble(format_args!("--each {}", quotable(text)), error))
 }
@@ -274,6 +221,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::Given;
 
     fn wanted(line: &str) -> Result<Wanted, Failure> {
         Wanted::new(&Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap())

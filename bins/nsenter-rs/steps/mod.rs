@@ -1,6 +1,7 @@
 //! The plan in words: every step that changes something or holds something open, in the order of doing.
 
-use std::fmt;
+mod said;
+
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ use crate::wanted::{From, Other, Wanted};
 /// [`Plan::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Start anew from a copy of ourselves that nobody can write to; what follows is done there.
+    Seal,
     /// The target's process, by pidfd.
     Hold(Pid),
     /// Something that is opened while the host's files can be seen.
@@ -118,6 +121,9 @@ impl Plan {
             .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
             .collect();
 
+        if self.sealed {
+            steps.insert(0, Step::Seal);
+        }
         steps.extend(self.pty.then_some(Step::OpenTerminal));
         let confined = self.confinement.is_some();
         steps.extend(confined.then_some(Step::RaiseLimits));
@@ -178,87 +184,6 @@ impl Plan {
                 let join = |&kind: &Kind| Step::Join { kind, file: file(kind), again: again(kind) };
                 kinds.iter().map(join).collect()
             }
-        }
-    }
-}
-
-/// As in linux/sched.h.
-fn flag(kind: Kind) -> String {
-    match kind {
-        Kind::Mnt => "CLONE_NEWNS".to_owned(),
-        kind => format!("CLONE_NEW{}", kind.as_str().to_uppercase()),
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = |id: &Id, of: &str| match id {
-            Id::Number(number) => number.to_string(),
-            Id::Follow => format!("{of} of the target"),
-        };
-        match self {
-            Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
-            Step::Open(path) => write!(f, "open {}", path.display()),
-            Step::OpenTerminal => f.write_str("open a pseudo-terminal, which will be the program's"),
-            Step::Guard(kept) => {
-                f.write_str("become undumpable, and close all descriptors that we were given from 3 on")?;
-                let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-                if kept.is_empty() { Ok(()) } else { write!(f, ", but {}", kept.join(", ")) }
-            }
-            Step::RaiseLimits => f.write_str("raise our hard resource limits to the target's, if we may"),
-            Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
-            Step::TakeGroups => f.write_str("take on the target's supplementary groups, if we may"),
-            Step::JoinAll(kinds) => {
-                let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
-                write!(f, "setns(pidfd, {}): all or none", flags.join(" | "))
-            }
-            Step::Join { kind, file, again } => {
-                let again = if *again { "; where that is refused, again after the last one" } else { "" };
-                write!(f, "setns({file}, {}){again}", flag(*kind))
-            }
-            Step::ChangeRoot(path) => write!(f, "chroot to {}, as it was opened", path.display()),
-            Step::ChangeRootIfOther(path) => {
-                write!(f, "chroot to {}, if that is not the mount namespace's root", path.display())
-            }
-            Step::ChangeDirectoryInside(path) => write!(f, "chdir to {}, as it is there", path.display()),
-            Step::ChangeDirectory(path) => write!(f, "chdir to {}, as it was opened", path.display()),
-            Step::Fork { kill_child: true } => {
-                f.write_str("fork: the child gets our signals, and dies with us")
-            }
-            Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
-            Step::HostTools(way) => write!(f, "have for the program {way}"),
-            Step::View(step) => step.fmt(f),
-            Step::JoinGroup(group) => write!(f, "join {group}"),
-            Step::Label(label) => write!(f, "have exec set the {label}"),
-            Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
-            Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
-            Step::Confine { uid, gid } => {
-                let id = |own: &Option<Id>, of| {
-                    own.as_ref().map_or(format!("{of} of the target"), |own| id(own, of))
-                };
-                let groups = if gid.is_some() { "none" } else { "those of the target" };
-                write!(
-                    f,
-                    "setgroups({groups}), setresgid({}), setresuid({})",
-                    id(gid, "the group"),
-                    id(uid, "the user")
-                )
-            }
-            Step::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
-            Step::Limit { no_new_privs } => {
-                let and = if *no_new_privs { ", and set no_new_privs" } else { "" };
-                write!(
-                    f,
-                    "take on the target's capabilities, a new session keyring, its resource limits{and}"
-                )
-            }
-            Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
-            Step::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),
-            Step::Exec { words, file: Some(file) } if *file != *words[0] => {
-                write!(f, "exec {}, which is {}", words.join(" "), file.display())
-            }
-            Step::Exec { words, .. } => write!(f, "exec {}", words.join(" ")),
-            Step::ExecShell(shell) => write!(f, "exec {}, as a login shell", shell.display()),
         }
     }
 }
