@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod beside;
 mod capabilities;
 mod cgroup;
 mod cli;
@@ -94,14 +95,14 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         names(&plan, &source)?;
     }
     if cli.find.verbose && plan.comes_near_target() {
-        failure::say(TOOL, Exposure::of(&source.standing(wanted)?));
+        failure::say(TOOL, source.exposure(wanted)?);
     }
     for note in source.resolver().filter(|_| cli.find.verbose).into_iter().flat_map(Resolver::notes) {
         failure::say(TOOL, note);
     }
     // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
     let alone = leash.is_none() && plan.host_tools.is_none();
-    if alone && plan.comes_near_target() && may_be_reached(&source, wanted) {
+    if alone && plan.comes_near_target() && may_be_reached(&source, wanted, &plan) {
         sealed::run_from_copy();
     }
     let pty = if plan.pty { Some(Pty::open()?) } else { None };
@@ -123,9 +124,13 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     run::program(&wanted.program, &plan, inside, leash, pty)
 }
 
-/// Whether somebody in there may take hold of us; where nobody can tell, as of a namespace without its process, they may.
-fn may_be_reached(source: &Source, wanted: &Wanted) -> bool {
-    source.standing(wanted).map_or(true, |standing| !Exposure::of(&standing).is_safe())
+/// Whether somebody in there may take hold of us; where nobody can tell, as of a namespace without its process, they
+/// may. So may a program of the container, which can have our file run once more and then show it to whom it likes; but
+/// for one that can do all there is to do on this machine, and needs no file of ours for it.
+fn may_be_reached(source: &Source, wanted: &Wanted, plan: &Plan) -> bool {
+    source.standing(wanted).map_or(true, |standing| {
+        !Exposure::of(&standing).is_safe() || (plan.changes_root() && !standing.is_all_powerful())
+    })
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
@@ -137,7 +142,7 @@ fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<Ho
             NotOpened::Failed(Failure::trouble("--host-tools", why).hint("-t NAME, or --trust-target"))
         };
         source.process().map_err(nobody)?;
-        let exposure = Exposure::of(&source.standing(wanted).map_err(NotOpened::Failed)?);
+        let exposure = source.exposure(wanted).map_err(NotOpened::Failed)?;
         if !exposure.is_safe() {
             let refused = Failure::trouble("--host-tools", exposure);
             return Err(NotOpened::Failed(refused.hint(

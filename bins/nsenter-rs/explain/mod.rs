@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use crate::TOOL;
 use crate::cli::Cli;
-use crate::exposure::Exposure;
 use crate::facts;
 use crate::plan::Plan;
 use crate::refused;
@@ -161,7 +160,7 @@ fn plan(
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
     };
-    let exposure = source.standing(wanted).ok().map(|standing| Exposure::of(&standing));
+    let exposure = source.exposure(wanted).ok();
     let unreached = Rule::HostUnreached { exposure, trusted: wanted.trust_target };
     checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
