@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use common::namespace::Kind;
 use common::view::Resolver;
 use exposure::Exposure;
 use host_tools::{HostTools, NotOpened};
@@ -53,6 +54,9 @@ const TOOL: &str = "nsenter-rs";
 
 /// Statuses other than this one belong to the program that we run, as in util-linux.
 const OWN_FAILURE: u8 = 1;
+
+const OPENS_THE_HOST: &str = "note: while the program runs, processes of the container can reach the host's files through \
+                              it: -m gives it the container's, and without -p they do not see it";
 
 fn main() -> ExitCode {
     if let Some(status) = host_tools::shim::program_behind_our_name() {
@@ -117,6 +121,9 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
     };
+    if weakened_in_hosts_root(&plan, &source, wanted) {
+        failure::say(TOOL, OPENS_THE_HOST);
+    }
     let inside = apply::enter(&plan, source, host_tools)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "note: the container's seccomp filter is not applied to the program");
@@ -131,6 +138,14 @@ fn may_be_reached(source: &Source, wanted: &Wanted, plan: &Plan) -> bool {
     source.standing(wanted).map_or(true, |standing| {
         !Exposure::of(&standing).is_safe() || (plan.changes_root() && !standing.is_all_powerful())
     })
+}
+
+/// Whether the program gets the host's files, the container's processes to look at it, and no power that would keep
+/// them from it: its `/proc/PID/root` leads them to the host then.
+fn weakened_in_hosts_root(plan: &Plan, source: &Source, wanted: &Wanted) -> bool {
+    plan.joins(Kind::Pid)
+        && !plan.changes_root()
+        && source.standing(wanted).is_ok_and(|standing| Exposure::of(&standing) == Exposure::NoStronger)
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.

@@ -74,6 +74,37 @@ fn the_hosts_tree_cannot_be_read_by_a_container_that_cannot_trace() {
 }
 
 #[test]
+fn who_weakens_a_program_in_the_hosts_root_is_told_what_that_opens() {
+    need!(program("setpriv", "util-linux"));
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options { may_trace: false, ..Options::default() });
+    let target = web.pid.to_string();
+    let enter = |options: &[&str]| {
+        let mut enter = lab.tool("nsenter-rs");
+        enter.args(["-t", &target]).args(options).args(["sh", "-c", "echo ready; read -r _"]);
+        let inside = enter.start_with(Stdio::piped());
+        inside.wait_for("ready");
+        inside
+    };
+    // What EXPLOIT writes would be written on the host itself here: this only reads, and in the lab's own /run.
+    fs::write(lab.path("/run/secret"), "of the host alone\n").unwrap();
+    let read = || {
+        let words = ["sh", "-c", "cat /proc/[0-9]*/root/run/secret 2>/dev/null; exit 0"];
+        web.command(UNTRACING[0]).args(&UNTRACING[1..]).args(words).run().ok().stdout
+    };
+    let told = "can reach the host's files";
+    let strong = enter(&["-p"]);
+    assert_eq!(read(), "");
+    assert!(!strong.finish().stderr.contains(told));
+    let weak = enter(&["-p", "--confine"]);
+    assert_eq!(read(), "of the host alone\n");
+    weak.finish().stderr_has(told);
+    let with_its_files = enter(&["-p", "-m", "--confine"]);
+    assert_eq!(read(), "");
+    assert!(!with_its_files.finish().stderr.contains(told));
+}
+
+#[test]
 fn a_container_that_can_trace_is_refused_unless_it_is_trusted() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
