@@ -20,6 +20,17 @@ pub struct Standing {
     pub bounding: CapabilitySet,
     /// What the program will be able to do.
     pub permitted: CapabilitySet,
+    /// Whether the program will be in the user namespace that the machine began with.
+    pub initial: bool,
+}
+
+impl Standing {
+    /// Whether the program will be able to write to every file of the machine: it can make the host's disk a device of
+    /// the container's, mount it, and is asked for no permission.
+    pub fn is_all_powerful(&self) -> bool {
+        let enough = CapabilitySet::MKNOD | CapabilitySet::SYS_ADMIN | CapabilitySet::DAC_OVERRIDE;
+        self.initial && self.permitted.contains(enough)
+    }
 }
 
 /// How one user namespace lies to another.
@@ -86,7 +97,8 @@ mod tests {
     const DOCKERS: CapabilitySet = CapabilitySet::from_bits_retain(0xa804_25fb);
 
     fn beside(bounding: CapabilitySet) -> Standing {
-        Standing { seen: true, user: Relation::Same, bounding, permitted: CapabilitySet::all() }
+        let permitted = CapabilitySet::all();
+        Standing { seen: true, user: Relation::Same, bounding, permitted, initial: true }
     }
 
     #[test]
@@ -107,6 +119,14 @@ mod tests {
         let program = Standing { permitted: CapabilitySet::empty(), ..beside(DOCKERS) };
         assert_eq!(Exposure::of(&program), Exposure::NoStronger);
         assert_eq!(Exposure::of(&Standing { permitted: DOCKERS, ..program }), Exposure::NoStronger);
+    }
+
+    #[test]
+    fn only_root_of_the_machine_itself_can_do_all() {
+        let program = beside(DOCKERS);
+        assert!(program.is_all_powerful());
+        assert!(!Standing { initial: false, ..program }.is_all_powerful());
+        assert!(!Standing { permitted: DOCKERS, ..program }.is_all_powerful());
     }
 
     #[test]

@@ -3,38 +3,43 @@
 use std::collections::BTreeMap;
 
 use common::failure::Failure;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use nix::errno::Errno;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// What `/proc/PID/limits` calls each.
 const NAMES: [(&str, Resource); 16] = [
-    ("Max cpu time", Resource::Cpu),
-    ("Max file size", Resource::Fsize),
-    ("Max data size", Resource::Data),
-    ("Max stack size", Resource::Stack),
-    ("Max core file size", Resource::Core),
-    ("Max resident set", Resource::Rss),
-    ("Max processes", Resource::Nproc),
-    ("Max open files", Resource::Nofile),
-    ("Max locked memory", Resource::Memlock),
-    ("Max address space", Resource::As),
-    ("Max file locks", Resource::Locks),
-    ("Max pending signals", Resource::Sigpending),
-    ("Max msgqueue size", Resource::Msgqueue),
-    ("Max nice priority", Resource::Nice),
-    ("Max realtime priority", Resource::Rtprio),
-    ("Max realtime timeout", Resource::Rttime),
+    ("Max cpu time", Resource::RLIMIT_CPU),
+    ("Max file size", Resource::RLIMIT_FSIZE),
+    ("Max data size", Resource::RLIMIT_DATA),
+    ("Max stack size", Resource::RLIMIT_STACK),
+    ("Max core file size", Resource::RLIMIT_CORE),
+    ("Max resident set", Resource::RLIMIT_RSS),
+    ("Max processes", Resource::RLIMIT_NPROC),
+    ("Max open files", Resource::RLIMIT_NOFILE),
+    ("Max locked memory", Resource::RLIMIT_MEMLOCK),
+    ("Max address space", Resource::RLIMIT_AS),
+    ("Max file locks", Resource::RLIMIT_LOCKS),
+    ("Max pending signals", Resource::RLIMIT_SIGPENDING),
+    ("Max msgqueue size", Resource::RLIMIT_MSGQUEUE),
+    ("Max nice priority", Resource::RLIMIT_NICE),
+    ("Max realtime priority", Resource::RLIMIT_RTPRIO),
+    ("Max realtime timeout", Resource::RLIMIT_RTTIME),
 ];
 
-/// Limits by the names that the kernel has for them; `None` is none at all.
+/// One of them: what holds now, and up to where it may be raised. The kernel's word for no limit is the highest number, so
+/// that the stricter of two is the lower one.
+type Limit = (u64, u64);
+
+/// Limits by the names that the kernel has for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits(BTreeMap<&'static str, (Option<u64>, Option<u64>)>);
+pub struct Limits(BTreeMap<&'static str, Limit>);
 
 impl Limits {
     /// `Max open files            512                  1024                 files`, for each.
     pub fn parse(file: &str) -> Self {
         let limit = |word: &str| match word {
-            "unlimited" => Some(None),
-            number => number.parse().ok().map(Some),
+            "unlimited" => Some(RLIM_INFINITY),
+            number => number.parse().ok(),
         };
         let line = |(name, _): &(&'static str, Resource)| {
             let mut words = file.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
@@ -43,38 +48,31 @@ impl Limits {
         Limits(NAMES.iter().filter_map(line).collect())
     }
 
-    fn each(&self) -> impl Iterator<Item = (&'static str, Resource, Rlimit)> {
-        NAMES.iter().filter_map(|(name, resource)| {
-            let (current, maximum) = *self.0.get(name)?;
-            Some((*name, *resource, Rlimit { current, maximum }))
-        })
+    fn each(&self) -> impl Iterator<Item = (&'static str, Resource, Limit)> {
+        NAMES.iter().filter_map(|(name, resource)| Some((*name, *resource, *self.0.get(name)?)))
     }
 
     /// Raises our own hard limits to these, where we may: inside a user namespace CAP_SYS_RESOURCE counts for
     /// nothing. What we may not we do without, and the program has less than the target.
     pub fn make_room(&self) {
-        for (_, resource, wanted) in self.each() {
-            let ours = getrlimit(resource);
-            if min(ours.maximum, wanted.maximum) != wanted.maximum {
-                let _ = setrlimit(resource, Rlimit { maximum: wanted.maximum, ..ours });
+        for (_, resource, (_, maximum)) in self.each() {
+            let Ok((now, ours)) = getrlimit(resource) else { continue };
+            if ours < maximum {
+                let _ = setrlimit(resource, now, maximum);
             }
         }
     }
 
     /// Takes them on, as far as our own hard limits allow.
     pub fn take(&self) -> Result<(), Failure> {
-        for (name, resource, wanted) in self.each() {
-            let maximum = min(getrlimit(resource).maximum, wanted.maximum);
-            let limit = Rlimit { maximum, current: min(wanted.current, maximum) };
-            setrlimit(resource, limit).map_err(|errno| Failure::trouble(name, errno))?;
+        for (name, resource, (wanted, maximum)) in self.each() {
+            let trouble = |errno: Errno| Failure::trouble(name, errno.desc());
+            let (_, ours) = getrlimit(resource).map_err(trouble)?;
+            let maximum = maximum.min(ours);
+            setrlimit(resource, wanted.min(maximum), maximum).map_err(trouble)?;
         }
         Ok(())
     }
-}
-
-/// The stricter of two limits.
-fn min(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
@@ -91,21 +89,14 @@ mod tests {
     fn limits_are_read_as_the_kernel_has_them() {
         let limits =
             Limits::parse("Max open files            512                  1024                 files     \n");
-        assert_eq!(limits.0, [("Max open files", (Some(512), Some(1024)))].into());
+        assert_eq!(limits.0, [("Max open files", (512, 1024))].into());
         let none =
             Limits::parse("Max nice priority         0                    unlimited                     \n");
-        assert_eq!(none.0, [("Max nice priority", (Some(0), None))].into());
+        assert_eq!(none.0, [("Max nice priority", (0, RLIM_INFINITY))].into());
         for (_, resource, limit) in
             Limits::parse(&std::fs::read_to_string("/proc/self/limits").unwrap()).each()
         {
-            assert_eq!(limit, getrlimit(resource));
+            assert_eq!(limit, getrlimit(resource).unwrap());
         }
-    }
-
-    #[test]
-    fn none_at_all_is_more_than_any() {
-        assert_eq!(min(None, Some(7)), Some(7));
-        assert_eq!(min(Some(7), Some(8)), Some(7));
-        assert_eq!(min(None, None), None);
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod beside;
 mod capabilities;
 mod cgroup;
 mod cli;

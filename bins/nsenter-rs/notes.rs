@@ -10,10 +10,16 @@ use crate::plan::Plan;
 use crate::source::Source;
 use crate::wanted::Wanted;
 
+const OPENS_THE_HOST: &str = "while the program runs, processes of the container can reach the host's files through \
+                              it: -m gives it the container's, and without -p they do not see it";
+
 /// Says it.
 pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
     if let Some(note) = plan.note {
         tell(TOOL, note);
+    }
+    if plan.opens_host {
+        tell(TOOL, OPENS_THE_HOST);
     }
     if !cli.find.verbose {
         return Ok(());

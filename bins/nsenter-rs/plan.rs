@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub footing: Footing,
     /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
     pub exposure: Option<Exposure>,
+    /// Whether the program will be able to do all that there is to do on this machine.
+    pub is_all_powerful: bool,
 }
 
 /// How the namespaces are joined.
@@ -51,6 +53,9 @@ pub enum Join {
 pub struct Plan {
     /// Run from a copy of ourselves that nobody can write to, because the target could look into us.
     pub sealed: bool,
+    /// Whether the program gets the host's files, the container's processes to look at it, and no power that would keep
+    /// them from it: its `/proc/PID/root` leads them to the host then.
+    pub opens_host: bool,
     /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
     pub exposure: Option<Exposure>,
     pub join: Join,
@@ -118,7 +123,13 @@ impl Plan {
         let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
             // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
-            sealed: comes_near && !takes_tools && !snapshot.exposure.is_some_and(Exposure::is_safe),
+            sealed: comes_near
+                && !takes_tools
+                && (!snapshot.exposure.is_some_and(Exposure::is_safe)
+                    || (changes_root && !snapshot.is_all_powerful)),
+            opens_host: !changes_root
+                && kinds.contains(&Kind::Pid)
+                && snapshot.exposure == Some(Exposure::NoStronger),
             exposure: snapshot.exposure,
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,

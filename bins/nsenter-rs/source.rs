@@ -12,6 +12,7 @@ use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
+use crate::beside;
 use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
@@ -159,7 +160,8 @@ impl Source {
         snapshot.labels = self.labels(wanted)?;
         if wanted.comes_near_target() {
             // A namespace without its process, or a process that we may not look into, tells nothing.
-            snapshot.exposure = self.standing(wanted).ok().as_ref().map(Exposure::of);
+            snapshot.exposure = self.exposure(wanted).ok();
+            snapshot.is_all_powerful = self.standing(wanted).is_ok_and(|standing| standing.is_all_powerful());
         }
         Ok(snapshot)
     }
@@ -177,33 +179,61 @@ impl Source {
         self.namespaces.get(&kind)
     }
 
-    /// How the program will stand to the processes of the target, when it is in the namespaces of `wanted`.
+    /// How the program will stand to the target, when it is in the namespaces of `wanted`.
     fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
-        let process = self.process()?;
+        self.beside(self.process()?, wanted)
+    }
+
+    /// Whether anybody who is in the target's PID namespace now could take hold of the program.
+    fn exposure(&self, wanted: &Wanted) -> Result<Exposure, Failure> {
+        let target = self.process()?;
+        let exposure = Exposure::of(&self.standing(wanted)?);
+        let pids = target.namespace_identity(Kind::Pid)?;
+        // In our own PID namespace are all of the host's processes, who are no danger to it.
+        if !wanted.judges_all || exposure != Exposure::Guarded || namespace::own_identity(Kind::Pid)? == pids
+        {
+            return Ok(exposure);
+        }
+        // One that has ended meanwhile can do nothing.
+        let others = beside::processes_in(pids).filter_map(|process| self.beside(&process, wanted).ok());
+        Ok(others.map(|standing| Exposure::of(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
+    }
+
+    fn beside(&self, process: &Process, wanted: &Wanted) -> Result<Standing, Failure> {
         let set = CapabilitySet::from_bits_retain;
-        let bounding = process.status()?.capbnd.unwrap_or(u64::MAX);
+        let bounding = set(process.status()?.capbnd.unwrap_or(u64::MAX));
+        let confined = || Ok::<_, Failure>(set(self.process()?.status()?.capbnd.unwrap_or(u64::MAX)));
         Ok(Standing {
-            seen: self.lies(Kind::Pid, wanted)? != Relation::Below,
-            user: self.lies(Kind::User, wanted)?,
-            bounding: set(bounding),
-            permitted: if wanted.confine { set(bounding) } else { permitted(wanted)? },
+            seen: self.lies(process, Kind::Pid, wanted)? != Relation::Below,
+            user: self.lies(process, Kind::User, wanted)?,
+            bounding,
+            permitted: if wanted.confine { confined()? } else { permitted(wanted)? },
+            initial: self.programs(Kind::User, wanted)?.inode == INITIAL_USER_NAMESPACE,
         })
     }
 
-    /// How the target's namespace lies to the one that the program will be in.
-    fn lies(&self, kind: Kind, wanted: &Wanted) -> Result<Relation, Failure> {
-        let theirs = self.process()?.namespace(kind)?;
-        let programs = match wanted.namespaces.contains_key(&kind) {
-            true => self.identity(kind)?,
-            false => namespace::own_identity(kind)?,
-        };
+    /// How the process's namespace lies to the one that the program will be in.
+    fn lies(&self, process: &Process, kind: Kind, wanted: &Wanted) -> Result<Relation, Failure> {
+        let theirs = process.namespace(kind)?;
+        let programs = self.programs(kind, wanted)?;
         if theirs.identity() == programs {
             return Ok(Relation::Same);
         }
         let below = theirs.is_below(programs).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
         Ok(if below { Relation::Below } else { Relation::Elsewhere })
     }
+
+    /// The namespace that the program will be in.
+    fn programs(&self, kind: Kind, wanted: &Wanted) -> Result<Identity, Failure> {
+        match wanted.namespaces.contains_key(&kind) {
+            true => self.identity(kind),
+            false => Ok(namespace::own_identity(kind)?),
+        }
+    }
 }
+
+/// PROC_USER_INIT_INO, the number of that namespace ever since they have numbers (linux/proc_ns.h, Linux 3.8).
+const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 /// Whether we could take the host's mounts along.
 fn footing() -> Result<Footing, Failure> {
@@ -218,14 +248,17 @@ fn footing() -> Result<Footing, Failure> {
 /// else; where it stays who we are, what we can.
 fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
     let enters_user = wanted.namespaces.contains_key(&Kind::User);
+    // Root of a container that can do little stays so when it becomes root once more.
+    let own = || match capabilities(None) {
+        Ok(sets) => Ok(sets.permitted),
+        Err(errno) => Err(Failure::trouble("capabilities", errno)),
+    };
     match wanted.uid {
-        Some(Id::Number(0)) => Ok(CapabilitySet::all()),
+        Some(Id::Number(0)) if enters_user => Ok(CapabilitySet::all()),
         _ if wanted.keep_caps && enters_user => Ok(CapabilitySet::all()),
+        Some(Id::Number(0)) => own(),
         Some(_) => Ok(CapabilitySet::empty()),
         None if enters_user && !wanted.preserve_credentials => Ok(CapabilitySet::all()),
-        None => match capabilities(None) {
-            Ok(sets) => Ok(sets.permitted),
-            Err(errno) => Err(Failure::trouble("capabilities", errno)),
-        },
+        None => own(),
     }
 }

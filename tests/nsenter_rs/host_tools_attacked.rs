@@ -4,15 +4,11 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::PATH;
-use crate::support::container::{Container, Options, Root};
+use crate::support::container::{Container, Options, Root, UNTRACING};
 use crate::support::lab::Lab;
 use crate::support::run::{Ran, Run, Running};
 use crate::support::skip::{need, program};
 use crate::support::tools::{static_tool, tool};
-
-/// Without CAP_SYS_PTRACE for good, as a container of Docker's is.
-pub(crate) const UNTRACING: [&str; 5] =
-    ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
 
 /// What a process in the container can try on every other one: the host's tree through its root, its
 /// descriptors, its directory and its binary, for reading and for writing. A line for each success.
@@ -65,7 +61,7 @@ fn exploit(web: &Container, prefix: &[&str]) -> Ran {
 fn the_hosts_tree_cannot_be_read_by_a_container_that_cannot_trace() {
     need!(program("setpriv", "util-linux"));
     let lab = need!(Lab::new());
-    let web = lab.container("web", Options::default());
+    let web = lab.container("web", Options { may_trace: false, ..Options::default() });
     let (_target, pid) = process(&web, &UNTRACING);
     let inside = waiting(&lab, &pid, &["-a", "-H"]);
     inside.wait_for("ready");
@@ -75,6 +71,37 @@ fn the_hosts_tree_cannot_be_read_by_a_container_that_cannot_trace() {
     assert_eq!(got.stdout.lines().filter(own).collect::<Vec<_>>(), Vec::<&str>::new(), "{got}");
     // The same is open to who may trace, so the exploit is a working one.
     exploit(&web, &["env"]).stdout_has("read through /proc/");
+}
+
+#[test]
+fn who_weakens_a_program_in_the_hosts_root_is_told_what_that_opens() {
+    need!(program("setpriv", "util-linux"));
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options { may_trace: false, ..Options::default() });
+    let target = web.pid.to_string();
+    let enter = |options: &[&str]| {
+        let mut enter = lab.tool("nsenter-rs");
+        enter.args(["-t", &target]).args(options).args(["sh", "-c", "echo ready; read -r _"]);
+        let inside = enter.start_with(Stdio::piped());
+        inside.wait_for("ready");
+        inside
+    };
+    // What EXPLOIT writes would be written on the host itself here: this only reads, and in the lab's own /run.
+    fs::write(lab.path("/run/secret"), "of the host alone\n").unwrap();
+    let read = || {
+        let words = ["sh", "-c", "cat /proc/[0-9]*/root/run/secret 2>/dev/null; exit 0"];
+        web.command(UNTRACING[0]).args(&UNTRACING[1..]).args(words).run().ok().stdout
+    };
+    let told = "can reach the host's files";
+    let strong = enter(&["-p"]);
+    assert_eq!(read(), "");
+    assert!(!strong.finish().stderr.contains(told));
+    let weak = enter(&["-p", "--confine"]);
+    assert_eq!(read(), "of the host alone\n");
+    weak.finish().stderr_has(told);
+    let with_its_files = enter(&["-p", "-m", "--confine"]);
+    assert_eq!(read(), "");
+    assert!(!with_its_files.finish().stderr.contains(told));
 }
 
 #[test]
@@ -96,6 +123,25 @@ fn a_container_that_can_trace_is_refused_unless_it_is_trusted() {
     unseen.wait_for("ready");
     let got = exploit(&web, &["env"]);
     assert!(!got.stdout.contains("read through"), "{got}");
+}
+
+#[test]
+fn who_can_trace_counts_also_beside_a_target_that_cannot() {
+    need!(program("setpriv", "util-linux"));
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options { may_trace: false, ..Options::default() });
+    let target = web.pid.to_string();
+    let run = |words: &[&str]| {
+        let mut enter = lab.tool("nsenter-rs");
+        enter.env("PATH", PATH).args(["-t", &target, "-a", "-H"]).args(words).run()
+    };
+    run(&["true"]).ok();
+    run(&["--explain", "true"]).ok();
+    // A pod's debugger, or `docker exec --privileged`.
+    let (_debugger, _) = process(&web, &["env"]);
+    let refused = run(&["true"]).fails_with(1);
+    refused.stdout_is("").stderr_has("CAP_SYS_PTRACE").stderr_has("--trust-target");
+    run(&["--explain", "true"]).fails_with(1).stdout_has("CAP_SYS_PTRACE");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod explain;
 mod exploits;
 mod host_tools;
 mod host_tools_attacked;
+mod host_tools_crowd;
 mod host_tools_docker;
 mod host_tools_places;
 mod identity;

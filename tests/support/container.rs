@@ -41,12 +41,14 @@ pub(crate) struct Options {
     pub(crate) cwd: &'static str,
     /// What its init has in its environment besides the lab's.
     pub(crate) environment: Vec<(&'static str, &'static str)>,
+    /// Whether its init keeps CAP_SYS_PTRACE, which Docker's have not. Without, it needs programs of its own.
+    pub(crate) may_trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let unshared = vec!["mnt", "net", "uts", "ipc", "pid", "cgroup"];
-        Options { unshared, root: Root::Own, cwd: "/", environment: Vec::new() }
+        Options { unshared, root: Root::Own, cwd: "/", environment: Vec::new(), may_trace: true }
     }
 }
 
@@ -67,6 +69,10 @@ impl Options {
         KINDS.iter().filter(|(kind, _)| self.has(kind)).map(|(_, flag)| *flag)
     }
 }
+
+/// Without CAP_SYS_PTRACE for good, as a container of Docker's is.
+pub(crate) const UNTRACING: [&str; 5] =
+    ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
 
 /// A container that runs until it is stopped or dropped.
 pub(crate) struct Container {
@@ -121,7 +127,10 @@ impl Container {
             (true, "trap '' CHLD"),
         ];
         let wanted: Vec<&str> = lines.iter().filter(|(wanted, _)| *wanted).map(|(_, line)| *line).collect();
-        format!("{}\ncd {}; echo ready; read -r _", wanted.join("\n"), self.options.cwd)
+        let wait = "echo ready; read -r _";
+        let weak = format!("exec {} sh -c '{wait}'", UNTRACING.join(" "));
+        let wait = if self.options.may_trace { wait } else { &weak };
+        format!("{}\ncd {}; {wait}", wanted.join("\n"), self.options.cwd)
     }
 
     /// Runs `program` in all its namespaces, through util-linux's nsenter: an observer that owes nothing to ours.

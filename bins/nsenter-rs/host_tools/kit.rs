@@ -18,6 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::sys;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
@@ -38,6 +39,8 @@ use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
 const KEPT: &str = "/run/netns-toolbox/host-tools";
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
+/// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
+const ABANDONED: Duration = Duration::from_secs(600);
 
 /// What the programs in a container have to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,16 +118,20 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     stamp.hash(&mut hasher);
     let name = format!("{:016x}", hasher.finish());
     let all = Path::new(KEPT);
-    let found = ours(all).and_then(|()| ours(&all.join(&name)));
-    let directory = match found.and_then(|()| std::fs::read_to_string(all.join(&name).join("stamp"))) {
-        Ok(found) if found == stamp => all.join(&name),
-        _ => keep(making, stamp, &name)?,
+    let directory = match ours(all).is_ok() && is_kit(&all.join(&name), stamp) {
+        true => all.join(&name),
+        false => keep(making, stamp, &name)?,
     };
     let contents = std::fs::read(directory.join("host-tools.json"))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
     sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
+}
+
+fn is_kit(directory: &Path, stamp: &str) -> bool {
+    let found = ours(directory).and_then(|()| std::fs::read_to_string(directory.join("stamp")));
+    found.is_ok_and(|found| found == stamp)
 }
 
 fn keep(making: &Making<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
@@ -146,9 +153,7 @@ fn keep(making: &Making<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
     let finished = all.join(name);
     let made = made.and_then(|()| match fs::rename(&unfinished, &finished) {
         // Somebody else was faster; or what is there is not to be trusted, as its stamp was not ours.
-        Err(_) if std::fs::read_to_string(finished.join("stamp")).is_ok_and(|found| found == stamp) => {
-            Ok(std::fs::remove_dir_all(&unfinished)?)
-        }
+        Err(_) if is_kit(&finished, stamp) => Ok(std::fs::remove_dir_all(&unfinished)?),
         renamed => Ok(renamed?),
     });
     if let Err(error) = made {
@@ -169,13 +174,19 @@ fn ours(directory: &Path) -> io::Result<()> {
     }
 }
 
+/// Others may be making, using and forgetting kits at the same time: what changes is looked at once, and what may be in
+/// the making is left alone.
 fn forget_oldest(all: &Path) {
     let Ok(entries) = std::fs::read_dir(all) else { return };
-    let age = |entry: &std::fs::DirEntry| entry.metadata().and_then(|metadata| metadata.modified()).ok();
-    let mut entries: Vec<_> = entries.flatten().collect();
-    entries.sort_by_key(age);
-    for entry in entries.iter().rev().skip(LEFT + 1) {
-        let _ = std::fs::remove_dir_all(entry.path());
+    let changed = |entry: std::fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+    let entries = entries.filter_map(|entry| changed(entry.ok()?));
+    let (unfinished, mut finished): (Vec<_>, Vec<_>) =
+        entries.partition(|(_, path)| path.extension().is_some());
+    finished.sort();
+    let abandoned =
+        unfinished.into_iter().filter(|(changed, _)| changed.elapsed().is_ok_and(|age| age > ABANDONED));
+    for (_, path) in finished.into_iter().rev().skip(LEFT + 1).chain(abandoned) {
+        let _ = std::fs::remove_dir_all(path);
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Wanted {
     pub host_tools: bool,
     /// Even where the target could reach the host through it.
     pub trust_target: bool,
+    /// Judge everybody who is in the target's PID namespace, and not only the target.
+    pub judges_all: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
@@ -96,6 +98,7 @@ impl Wanted {
             environment: cli.place.env,
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
+            judges_all: cli.place.host_tools || cli.find.verbose || cli.running.explain,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
