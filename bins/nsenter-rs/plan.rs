@@ -210,7 +210,7 @@ pub(crate) mod tests {
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
         let exposure = Some(Exposure::Guarded);
-        Snapshot { has_process: true, ours, theirs, exposure, ..Snapshot::default() }
+        Snapshot { has_process: true, ours, theirs, exposure, is_all_powerful: true, ..Snapshot::default() }
     }
 
     fn plan(line: &str, other: &[Kind]) -> Plan {
@@ -297,6 +297,10 @@ pub(crate) mod tests {
             }
         }
         assert!(!sealed("-t 1 -a", Some(Exposure::Guarded)));
+        // A program of the container may look itself, and show it to others.
+        let cli = Cli::try_parse_from(["nsenter-rs", "-t", "1", "-m"]).unwrap();
+        let weak = Snapshot { is_all_powerful: false, ..world(&[Kind::Mnt]) };
+        assert!(Plan::make(&Wanted::new(&cli).unwrap(), &weak).sealed);
         assert!(!sealed("-t 1 -m", Some(Exposure::Unseen)));
     }
 
