@@ -171,7 +171,15 @@ fn a_shell_inside_has_job_control_of_its_own() {
     let mut operator = need!(Operator::start(&lab, &web, line));
     operator.running.wait_for("$ ");
     operator.running.say("sleep 1000\n");
-    find(&operator.running, "sleep");
+    let sleep = find(&operator.running, "sleep");
+    // Only in front is it asked to stop: the shell is not.
+    let is_in_front = || {
+        let stat = std::fs::read_to_string(format!("/proc/{sleep}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let (group, in_front) = (fields.get(2)?, fields.get(5)?);
+        (group == in_front).then_some(())
+    };
+    assert!(eventually(is_in_front).is_some(), "{}", operator.running.so_far());
     operator.running.say("\x1a");
     operator.running.wait_for("Stopped");
     operator.running.say("jobs; kill %1; echo the inner sh''ell\n");
