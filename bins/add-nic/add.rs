@@ -10,13 +10,13 @@ use crate::apply;
 use crate::check;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
-use crate::journal::{self, Inside, Journal, Record};
+use crate::journal::{self, Inside, Journal, Record, Watched};
 use crate::plan::{Basis, Plan};
 use crate::probe;
 use crate::ready::Announce;
 use crate::report::{self, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::sweep::{ours, sweep};
+use crate::sweep::{is_succeeded, ours, sweep};
 use crate::wanted::Wanted;
 use crate::wires::Wires;
 
@@ -27,12 +27,32 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     if cli.dry_run {
         return show(&wanted, &inside, &mut sockets, cli);
     }
-    let journal = Journal::open()?;
-    let records = sweep(&journal, &mut sockets)?;
+    let order = Order { wanted, inside, watched: None };
+    let (record, outcome) = plug(order, sockets, Journal::open()?, cli)?;
+    report::nic(&record, outcome, began.elapsed(), cli.json)?;
+    Ok(Status::Yes)
+}
+
+/// What is to be plugged in, where, and on whose behalf.
+#[derive(Debug)]
+pub struct Order {
+    pub wanted: Wanted,
+    pub inside: Inside,
+    pub watched: Option<Watched>,
+}
+
+/// Plugs it in, unless it is there already. `sockets` are in both networks. Who waits for the journal has it when this
+/// returns.
+pub fn plug(
+    Order { wanted, inside, watched }: Order,
+    mut sockets: Sockets,
+    journal: Journal,
+    cli: &Cli,
+) -> Result<(Record, Outcome), Failure> {
+    let mut records = sweep(&journal, &mut sockets, |record| is_succeeded(record, &inside))?;
     let snapshot = Snapshot::take(&mut sockets)?;
-    if let Some(same) = same_call(&records, &wanted, &inside, &snapshot)? {
-        report::nic(same, Outcome::Unchanged, began.elapsed(), cli.json)?;
-        return Ok(Status::Yes);
+    if let Some(at) = same_call(&records, &wanted, &inside, &snapshot)? {
+        return Ok((records.swap_remove(at), Outcome::Unchanged));
     }
     let random = random()?;
     let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
@@ -49,26 +69,24 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         inside,
         wanted,
         plan,
+        watched,
     };
     let announce = if cli.no_announce { Announce::No } else { Announce::Yes };
     apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), announce)?;
-    // The next one may go on while we talk.
-    drop(journal);
-    report::nic(&record, Outcome::Added, began.elapsed(), cli.json)?;
-    Ok(Status::Yes)
+    Ok((record, Outcome::Added))
 }
 
-/// What the same call made before, if it is all there still.
-fn same_call<'a>(
-    records: &'a [Record],
+/// Which of `records` the same call made before, if that is all there still.
+fn same_call(
+    records: &[Record],
     wanted: &Wanted,
     inside: &Inside,
     snapshot: &Snapshot,
-) -> Result<Option<&'a Record>, Failure> {
-    let same = |record: &&Record| record.inside.is_same_as(inside) && record.wanted == *wanted;
-    let Some(record) = records.iter().find(same) else { return Ok(None) };
+) -> Result<Option<usize>, Failure> {
+    let Some(at) = records.iter().position(|record| record.is_of(wanted, inside)) else { return Ok(None) };
+    let record = &records[at];
     match check::drift(record, snapshot).first() {
-        None => Ok(Some(record)),
+        None => Ok(Some(at)),
         Some(difference) => {
             let (who, nic) = (&record.inside.name, &record.plan.nic.name);
             Err(Failure::trouble(

@@ -2,7 +2,7 @@
 
 use common::engine::{Container, State};
 use common::failure::Failure;
-use common::find::host_network;
+use common::find::{Found, host_network};
 use common::map;
 use common::namespace::{Kind, Namespace};
 use common::netns::{self, FoundThrough, Owner};
@@ -23,7 +23,11 @@ pub struct Pinned {
 
 /// The network namespace of what `target` means.
 pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
-    let found = cli.find.find(TOOL, target)?;
+    hold(target, cli.find.find(TOOL, target)?, cli)
+}
+
+/// The network namespace of what was `found`.
+pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
         return Err(Failure::no(container, "is paused, and answers nobody")
             .hint(format_args!("{} unpause {}", container.engine, container.name)));

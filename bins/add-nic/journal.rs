@@ -48,6 +48,18 @@ pub struct Record {
     pub inside: Inside,
     pub wanted: Wanted,
     pub plan: Plan,
+    /// What keeps it plugged in; nothing if it was made by hand.
+    #[serde(default)]
+    pub watched: Option<Watched>,
+}
+
+/// An entry of a watch's file: together with what is wanted, this tells it from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The file, from the root on.
+    pub file: PathBuf,
+    /// The container, as the file calls it.
+    pub target: String,
 }
 
 /// The container's network, and ways to find it again.
@@ -62,6 +74,13 @@ pub struct Inside {
     pub netns_handle: Option<String>,
     pub container: Option<Owner>,
     pub process: Option<FoundThrough>,
+}
+
+impl Record {
+    /// Whether it is of the same NIC: what was wanted, in the same network.
+    pub fn is_of(&self, wanted: &Wanted, inside: &Inside) -> bool {
+        self.inside.is_same_as(inside) && self.wanted == *wanted
+    }
 }
 
 impl Inside {

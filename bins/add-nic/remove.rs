@@ -38,7 +38,7 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         return Ok(Status::Yes);
     }
     let journal = Journal::open()?;
-    let mut records = sweep(&journal, &mut sockets)?;
+    let mut records = sweep(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(which, &inside, sockets, cli);
     }
@@ -46,15 +46,25 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
     // The last first: so each finds the network as it left it.
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
-        apply::hand_over(&record, &mut records, &journal)?;
-        // From now on it is the next call's to finish, if we are killed.
-        record.is_whole = false;
-        journal.write(&record)?;
-        let others: Vec<&Record> = records.iter().collect();
-        apply::undo(&record, &others, &journal, &mut wires)?;
+        take_out(&mut record, &mut records, &journal, &mut wires)?;
         report::nic(&record, Outcome::Removed, began.elapsed(), cli.json)?;
     }
     Ok(Status::Yes)
+}
+
+/// Takes out one NIC; `others` are all other ones of ours.
+pub fn take_out(
+    record: &mut Record,
+    others: &mut [Record],
+    journal: &Journal,
+    wires: &mut Wires,
+) -> Result<(), Failure> {
+    apply::hand_over(record, others, journal)?;
+    // From now on it is the next call's to finish, if we are killed.
+    record.is_whole = false;
+    journal.write(record)?;
+    let others: Vec<&Record> = others.iter().collect();
+    apply::undo(record, &others, journal, wires)
 }
 
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
@@ -78,7 +88,7 @@ fn choose<'a>(
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
     if !cli.dry_run && !journal::look()?.is_empty() {
-        sweep(&Journal::open()?, &mut Sockets::open(None)?)?;
+        sweep(&Journal::open()?, &mut Sockets::open(None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; and so there is nothing to remove"));

@@ -8,7 +8,7 @@ use crate::TOOL;
 use crate::apply;
 use crate::check::is_there;
 use crate::inside::reopen;
-use crate::journal::{Journal, Record};
+use crate::journal::{Inside, Journal, Record};
 use crate::snapshot::{Side, Sockets};
 use crate::wires::Wires;
 use common::failure::Failure;
@@ -18,15 +18,32 @@ pub fn ours(records: Vec<Record>, home: Identity) -> Vec<Record> {
     records.into_iter().filter(|record| record.outside_inode == home.inode).collect()
 }
 
-/// Undoes what is dead, and gives back what lives.
-pub fn sweep(journal: &Journal, sockets: &mut Sockets) -> Result<Vec<Record>, Failure> {
+/// Whether nothing of it is left to be finished or undone.
+pub fn is_alive(record: &Record, outside: &Side) -> bool {
+    record.is_whole && is_there(record, outside)
+}
+
+/// Whether `record` is of an earlier run of the container that `inside` is now, and nobody can enter that one's network
+/// any more. The kernel takes its time to end a namespace; until then its NIC would be in the way of the new one's.
+pub fn is_succeeded(record: &Record, inside: &Inside) -> bool {
+    let name = |inside: &Inside| inside.container.as_ref().map(|owner| (owner.engine, owner.name.clone()));
+    let is_same = name(inside).is_some() && name(&record.inside) == name(inside);
+    is_same && !record.inside.is_same_as(inside) && reopen(&record.inside).is_none()
+}
+
+/// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
+pub fn sweep(
+    journal: &Journal,
+    sockets: &mut Sockets,
+    is_over: impl Fn(&Record) -> bool,
+) -> Result<Vec<Record>, Failure> {
     let records = ours(journal.records()?, sockets.home.identity());
     if records.is_empty() {
         return Ok(records);
     }
     let outside = Side { links: sockets.outside.links()?, ..Side::default() };
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| record.is_whole && is_there(record, &outside));
+        records.into_iter().partition(|record| is_alive(record, &outside) && !is_over(record));
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {

@@ -77,6 +77,7 @@ fn record(wanted: Wanted, plan: Plan) -> Record {
         inside: inside(),
         wanted,
         plan,
+        watched: None,
     }
 }
 
