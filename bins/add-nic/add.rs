@@ -14,7 +14,7 @@ use crate::journal::{self, Inside, Journal, Record, Watched};
 use crate::plan::{Basis, Plan};
 use crate::probe;
 use crate::ready::Announce;
-use crate::report::{self, Outcome};
+use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::sweep::{is_succeeded, ours, sweep};
 use crate::wanted::Wanted;
@@ -29,7 +29,7 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     }
     let order = Order { wanted, inside, watched: None };
     let (record, outcome) = plug(order, sockets, Journal::open()?, cli)?;
-    report::nic(&record, outcome, began.elapsed(), cli.json)?;
+    report::nic(&record, outcome, began.elapsed(), Form::of(cli))?;
     Ok(Status::Yes)
 }
 

@@ -88,7 +88,8 @@ pub fn reopen(inside: &Inside) -> Option<Namespace> {
         let process = Process::open(Pid::from_raw(before.pid)).ok()?;
         process.namespace(Kind::Net).ok()
     });
-    through.filter(is_it).or_else(|| {
+    let file = || Namespace::open(inside.file.as_ref(), Kind::Net).ok();
+    through.filter(is_it).or_else(|| file().filter(is_it)).or_else(|| {
         let all = map::walk(|visit| Ok(is_it(&visit.namespace).then_some(visit.namespace))).ok()?;
         all.seen.into_iter().next()
     })

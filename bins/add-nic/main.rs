@@ -23,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod wanted;
+mod watch;
 mod wires;
 
 use std::process::ExitCode;
@@ -46,5 +47,6 @@ fn run(began: Instant) -> Result<Status, Failure> {
         Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
         Job::List(target) => look::list(target.as_ref(), &cli),
         Job::Check(target) => look::check(target.as_ref(), &cli),
+        Job::Watch(file) => watch::watch(&file, &cli),
     }
 }

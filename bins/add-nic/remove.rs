@@ -10,7 +10,7 @@ use crate::apply;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
-use crate::report::{self, Outcome};
+use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::step::{Place, Step};
 use crate::sweep::{ours, sweep};
@@ -47,7 +47,14 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
         take_out(&mut record, &mut records, &journal, &mut wires)?;
-        report::nic(&record, Outcome::Removed, began.elapsed(), cli.json)?;
+        report::nic(&record, Outcome::Removed, began.elapsed(), Form::of(cli))?;
+        if let Some(watched) = &record.watched {
+            let file = watched.file.display();
+            say(
+                TOOL,
+                format_args!("{file} has it: while that is watched, it comes back with the next event"),
+            );
+        }
     }
     Ok(Status::Yes)
 }

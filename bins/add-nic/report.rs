@@ -1,6 +1,7 @@
 //! Shows what happened, for people and as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use common::cidr::Cidr;
@@ -10,6 +11,7 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::Cli;
 use crate::journal::Record;
 use crate::step::Step;
 
@@ -20,6 +22,25 @@ pub enum Outcome {
     Added,
     Unchanged,
     Removed,
+}
+
+/// How it is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    /// Of many, one a line.
+    JsonLine,
+}
+
+impl Form {
+    pub fn of(cli: &Cli) -> Self {
+        match cli.json {
+            true if cli.watch.is_some() => Form::JsonLine,
+            true => Form::Json,
+            false => Form::Text,
+        }
+    }
 }
 
 /// A NIC, as JSON has it.
@@ -37,6 +58,8 @@ struct Row<'a> {
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     since: Timestamp,
+    /// The file of the watch that keeps it.
+    watch_file: Option<&'a Path>,
 }
 
 impl<'a> From<&'a Record> for Row<'a> {
@@ -55,6 +78,7 @@ impl<'a> From<&'a Record> for Row<'a> {
             host_addresses: &nic.host_addresses,
             bridge: nic.bridge.as_ref(),
             since: record.since,
+            watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
     }
 }
@@ -69,7 +93,7 @@ fn list_of(addresses: &[Cidr]) -> String {
 }
 
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
-pub fn nic(record: &Record, outcome: Outcome, took: Duration, as_json: bool) -> Result<(), Failure> {
+pub fn nic(record: &Record, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
         outcome: Outcome,
@@ -77,8 +101,14 @@ pub fn nic(record: &Record, outcome: Outcome, took: Duration, as_json: bool) -> 
         row: Row<'a>,
         took_us: u128,
     }
-    if as_json {
-        return json(&Done { outcome, row: Row::from(record), took_us: took.as_micros() });
+    let done = Done { outcome, row: Row::from(record), took_us: took.as_micros() };
+    match form {
+        Form::Text => {}
+        Form::Json => return json(&done),
+        Form::JsonLine => {
+            let line = serde_json::to_string(&done).map_err(io::Error::from)?;
+            return Ok(writeln!(io::stdout(), "{line}")?);
+        }
     }
     let nic = &record.plan.nic;
     let mut line = format!("{}: {} {}", one_line(&record.inside.name), nic.name, list_of(&nic.addresses));

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -23,6 +24,8 @@ pub enum Job {
     List(Option<Target>),
     /// Show what is not as we made it.
     Check(Option<Target>),
+    /// Keep those plugged in that this file describes.
+    Watch(PathBuf),
 }
 
 /// Which NIC of a container.
@@ -95,6 +98,9 @@ impl Job {
     /// # Errors
     /// What makes no sense, and why.
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(file.clone()));
+        }
         let (target, rest) = match cli.words.split_first() {
             Some((word, rest)) => (Some(target(word)?), rest),
             None => (None, &[][..]),
