@@ -1,4 +1,4 @@
-//! `common::netlink` told to change a lab's network, and `ip` looking at what came of it.
+//! `common::netlink` told to change a lab's network, and `ip` looking at what came of it; `common::packet` on a segment there.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod packet;
 
 use common::namespace::{Kind, Namespace};
 use common::netlink::{
@@ -27,6 +29,7 @@ use support::skip::{Missing, need};
 struct Scene {
     lab: Lab,
     web: Container,
+    outside: Namespace,
     inside: Namespace,
     here: Socket,
     there: Socket,
@@ -48,8 +51,8 @@ impl Scene {
             let socket = Home::current().unwrap().inside(&namespace, Socket::open).unwrap().unwrap();
             (namespace, socket)
         };
-        let ((_, here), (inside, there)) = (of(1), of(web.pid));
-        Ok(Scene { lab, web, inside, here, there })
+        let ((outside, here), (inside, there)) = (of(1), of(web.pid));
+        Ok(Scene { lab, web, outside, inside, here, there })
     }
 
     /// With a veth pair `a` and `b`.
