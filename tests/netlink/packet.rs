@@ -16,7 +16,9 @@ use crate::{HERE, Scene, THERE};
 fn scene() -> Result<(Scene, Segment), Missing> {
     let mut scene = Scene::with_veth()?;
     scene.lab.shell("ip link set dev a up").run().ok();
-    for words in ["link set dev b up", "address add 10.1.0.2/24 dev b", "address add fd00:1::2/64 dev b nodad"] {
+    for words in
+        ["link set dev b up", "address add 10.1.0.2/24 dev b", "address add fd00:1::2/64 dev b nodad"]
+    {
         scene.web.ip(words);
     }
     let index = scene.index("a");
