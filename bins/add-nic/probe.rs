@@ -21,14 +21,14 @@ pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Res
     let Some((bridge, mac)) = bridge.and_then(|bridge| Some((bridge, bridge.mac?))) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index: bridge.index, mac };
-    match segment.who_has(&addresses, PATIENCE)?.first() {
+    match segment.who_has(&addresses, &[PATIENCE])? {
         None => Ok(()),
-        Some(claim) => Err(refused(claim, &bridge.name.to_string_lossy(), find)),
+        Some(claim) => Err(refused(&claim, &bridge.name.to_string_lossy(), find)),
     }
 }
 
 fn refused(claim: &Claim, bridge: &str, find: &FindOptions) -> Failure {
-    let Claim { address, mac } = claim;
+    let Claim { address, mac, .. } = claim;
     let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
     Failure::trouble(address, format_args!("{mac}{whose} on {bridge} has it already"))
         .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))
