@@ -20,6 +20,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
+use crate::step::Files;
 use crate::wanted::Wanted;
 
 /// Of all tools that must undo something.
@@ -81,9 +82,19 @@ impl Record {
     pub fn is_of(&self, wanted: &Wanted, inside: &Inside) -> bool {
         self.inside.is_same_as(inside) && self.wanted == *wanted
     }
+
+    /// Files of its namespaces, for commands.
+    pub fn files(&self) -> Files<'_> {
+        self.inside.files()
+    }
 }
 
 impl Inside {
+    /// Its file, for commands that touch no other container.
+    pub fn files(&self) -> Files<'_> {
+        Files { inside: &self.file }
+    }
+
     /// Whether both are the same namespace.
     pub fn is_same_as(&self, other: &Inside) -> bool {
         let handles_differ =

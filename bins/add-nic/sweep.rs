@@ -3,13 +3,14 @@
 
 use common::failure;
 use common::namespace::Identity;
+use common::netlink::{NetlinkError, Socket};
 
 use crate::TOOL;
 use crate::apply;
 use crate::check::is_there;
 use crate::inside::reopen;
 use crate::journal::{Inside, Journal, Record};
-use crate::snapshot::{Side, Sockets};
+use crate::snapshot::{Side, Snapshot, Sockets};
 use crate::wires::Wires;
 use common::failure::Failure;
 
@@ -18,9 +19,15 @@ pub fn ours(records: Vec<Record>, home: Identity) -> Vec<Record> {
     records.into_iter().filter(|record| record.outside_inode == home.inode).collect()
 }
 
+/// As much of what is now as it takes to tell what is alive.
+pub fn glance(outside: &mut Socket) -> Result<Snapshot, NetlinkError> {
+    let outside = Side { links: outside.links()?, ..Side::default() };
+    Ok(Snapshot { outside, ..Snapshot::default() })
+}
+
 /// Whether nothing of it is left to be finished or undone.
-pub fn is_alive(record: &Record, outside: &Side) -> bool {
-    record.is_whole && is_there(record, outside)
+pub fn is_alive(record: &Record, glance: &Snapshot) -> bool {
+    record.is_whole && is_there(record, glance)
 }
 
 /// Whether `record` is of an earlier run of the container that `inside` is now, and nobody can enter that one's network
@@ -41,9 +48,9 @@ pub fn sweep(
     if records.is_empty() {
         return Ok(records);
     }
-    let outside = Side { links: sockets.outside.links()?, ..Side::default() };
+    let snapshot = glance(&mut sockets.outside)?;
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| is_alive(record, &outside) && !is_over(record));
+        records.into_iter().partition(|record| is_alive(record, &snapshot) && !is_over(record));
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {

@@ -185,7 +185,7 @@ impl Entry {
         let (ours, theirs) = (&self.wanted, &other.wanted);
         let is_one_container = self.target == other.target;
         let is_one_bridge =
-            ours.bridge.as_ref().zip(theirs.bridge.as_ref()).is_some_and(|(a, b)| a.name == b.name);
+            ours.other_end.bridge().is_some() && ours.other_end.bridge() == theirs.other_end.bridge();
         let shared = |ours: &Option<IfName>, theirs: &Option<IfName>| {
             ours.as_ref().filter(|_| ours == theirs).map(ToString::to_string)
         };

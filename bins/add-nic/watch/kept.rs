@@ -17,8 +17,8 @@ use crate::inside::{Pinned, hold, reopen};
 use crate::journal::{self, Journal, Record};
 use crate::remove::take_out;
 use crate::report::{self, Form, Outcome};
-use crate::snapshot::{Side, Sockets};
-use crate::sweep::{is_alive, ours, sweep};
+use crate::snapshot::{Snapshot, Sockets};
+use crate::sweep::{glance, is_alive, ours, sweep};
 use crate::watch::entry::Entry;
 use crate::watch::signals::Signals;
 use crate::watch::trouble::Trouble;
@@ -37,7 +37,7 @@ pub struct Kept<'a> {
 /// What is there: our NICs, and the links of the host.
 struct Seen {
     records: Vec<Record>,
-    outside: Side,
+    glance: Snapshot,
 }
 
 impl<'a> Kept<'a> {
@@ -113,7 +113,7 @@ impl<'a> Kept<'a> {
         let is_unwanted =
             |record: &Record| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
         let is_tidy =
-            |record: &Record| is_alive(record, &seen.outside) && !is_over(record) && !is_unwanted(record);
+            |record: &Record| is_alive(record, &seen.glance) && !is_over(record) && !is_unwanted(record);
         if seen.records.iter().all(is_tidy) {
             return Ok(seen);
         }
@@ -125,8 +125,7 @@ impl<'a> Kept<'a> {
 impl Seen {
     fn now() -> Result<Self, Failure> {
         let records = ours(journal::look()?, Home::current()?.identity());
-        let links = if records.is_empty() { vec![] } else { Socket::open()?.links()? };
-        Ok(Seen { records, outside: Side { links, ..Side::default() } })
+        Ok(Seen { records, glance: glance(&mut Socket::open()?)? })
     }
 
     fn has(&self, entry: &Entry) -> bool {
@@ -152,7 +151,7 @@ fn keep(
     let began = Instant::now();
     let found = find(&entry.target, cli.find.engine_timeout).map_err(not_there)?;
     let Pinned { netns, inside } = hold(&entry.target, found, &entry.cli)?;
-    let is_it = |record: &Record| record.is_of(&entry.wanted, &inside) && is_alive(record, &seen.outside);
+    let is_it = |record: &Record| record.is_of(&entry.wanted, &inside) && is_alive(record, &seen.glance);
     if seen.records.iter().any(is_it) {
         return Ok(true);
     }
