@@ -11,12 +11,13 @@ use crate::check;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record, Watched};
+use crate::leftover;
 use crate::plan::{Basis, Plan};
 use crate::probe;
 use crate::ready::Announce;
 use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::sweep::{is_succeeded, ours, sweep};
+use crate::sweep::{is_alive, ours, sweep};
 use crate::wanted::Wanted;
 use crate::wires::Wires;
 
@@ -49,11 +50,12 @@ pub fn plug(
     journal: Journal,
     cli: &Cli,
 ) -> Result<(Record, Outcome), Failure> {
-    let mut records = sweep(&journal, &mut sockets, |record| is_succeeded(record, &inside))?;
+    let mut records = sweep(&journal, &mut sockets, |record| leftover::is_over(record, &wanted, &inside))?;
     let snapshot = Snapshot::take(&mut sockets)?;
     if let Some(at) = same_call(&records, &wanted, &inside, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged));
     }
+    leftover::refuse(&records, &wanted, &inside, &cli.find)?;
     let random = random()?;
     let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
     let plan = Plan::make(&basis)?;
@@ -102,12 +104,15 @@ fn same_call(
 fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
     let snapshot = Snapshot::take(sockets)?;
-    let living = records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot));
+    let living = records
+        .into_iter()
+        .filter(|record| is_alive(record, &snapshot) && !leftover::is_over(record, wanted, inside));
     let living: Vec<Record> = living.collect();
     if same_call(&living, wanted, inside, &snapshot)?.is_some() {
         report::commands([].iter(), &inside.files(), cli.json)?;
         return Ok(Status::Yes);
     }
+    leftover::refuse(&living, wanted, inside, &cli.find)?;
     let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
     let plan = Plan::make(&basis)?;
     let steps = plan.steps.iter().map(|(step, _)| step);

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod inside;
 mod journal;
+mod leftover;
 mod look;
 mod names;
 mod plan;
@@ -24,6 +25,7 @@ mod sweep;
 mod tests;
 mod wanted;
 mod watch;
+mod whose;
 mod wires;
 
 use std::process::ExitCode;

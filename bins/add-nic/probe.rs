@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use common::cli::FindOptions;
 use common::failure::Failure;
-use common::find::owner;
 use common::map;
 use common::packet::{Claim, Segment};
 
 use crate::plan::Plan;
 use crate::snapshot::Side;
+use crate::whose::{Whose, whose};
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -29,18 +29,16 @@ pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Res
 
 fn refused(claim: &Claim, bridge: &str, find: &FindOptions) -> Failure {
     let Claim { address, mac, .. } = claim;
-    let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
-    Failure::trouble(address, format_args!("{mac}{whose} on {bridge} has it already"))
-        .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))
+    let whose = owner(claim, find);
+    let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
+    let hint = whose
+        .and_then(|whose| whose.hint)
+        .unwrap_or_else(|| format!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"));
+    Failure::trouble(address, format_args!("{mac}{name} on {bridge} has it already")).hint(hint)
 }
 
-/// The container that has this link-layer address, if it is one's of this host.
-fn whose(claim: &Claim, find: &FindOptions) -> Option<String> {
+/// Who has this link-layer address, if he is on this host.
+fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    let found = owners.owners.first()?;
-    let Some(process) = &found.process else { return Some(found.spot.to_string()) };
-    match owner(process, None, find.engine_timeout) {
-        Ok(known) => Some(known.container.full_name()),
-        Err(_) => Some(format!("pid {}", process.pid())),
-    }
+    Some(whose(&owners.owners.first()?.spot, find))
 }

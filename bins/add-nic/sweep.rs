@@ -9,7 +9,7 @@ use crate::TOOL;
 use crate::apply;
 use crate::check::is_there;
 use crate::inside::reopen;
-use crate::journal::{Inside, Journal, Record};
+use crate::journal::{Journal, Record};
 use crate::snapshot::{Side, Snapshot, Sockets};
 use crate::wires::Wires;
 use common::failure::Failure;
@@ -28,14 +28,6 @@ pub fn glance(outside: &mut Socket) -> Result<Snapshot, NetlinkError> {
 /// Whether nothing of it is left to be finished or undone.
 pub fn is_alive(record: &Record, glance: &Snapshot) -> bool {
     record.is_whole && is_there(record, glance)
-}
-
-/// Whether `record` is of an earlier run of the container that `inside` is now, and nobody can enter that one's network
-/// any more. The kernel takes its time to end a namespace; until then its NIC would be in the way of the new one's.
-pub fn is_succeeded(record: &Record, inside: &Inside) -> bool {
-    let name = |inside: &Inside| inside.container.as_ref().map(|owner| (owner.engine, owner.name.clone()));
-    let is_same = name(inside).is_some() && name(&record.inside) == name(inside);
-    is_same && !record.inside.is_same_as(inside) && reopen(&record.inside).is_none()
 }
 
 /// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
