@@ -4,6 +4,7 @@ use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
+use crate::inside::has_ended;
 use crate::journal::{Journal, Record};
 use crate::ready::{self, Announce};
 use crate::routes;
@@ -62,6 +63,11 @@ fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept
     }
     told()?;
     ready::make(plan, wires, announce)?;
+    if has_ended(&record.inside) {
+        return Err(
+            Failure::no(&record.inside.name, "has ended meanwhile; nothing is left of its NIC").into()
+        );
+    }
     told()
 }
 

@@ -77,20 +77,28 @@ fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
 
 /// The same namespace again, if it still lives.
 pub fn reopen(inside: &Inside) -> Option<Namespace> {
-    let is_it = |netns: &Namespace| {
-        let same_handle = match (&inside.netns_handle, netns.handle()) {
-            (Some(before), Some(now)) => *before == now.to_string(),
-            _ => true,
-        };
-        netns.identity().inode == inside.netns_inode && same_handle
-    };
-    let through = inside.process.and_then(|before| {
-        let process = Process::open(Pid::from_raw(before.pid)).ok()?;
-        process.namespace(Kind::Net).ok()
-    });
-    let file = || Namespace::open(inside.file.as_ref(), Kind::Net).ok();
-    through.filter(is_it).or_else(|| file().filter(is_it)).or_else(|| {
-        let all = map::walk(|visit| Ok(is_it(&visit.namespace).then_some(visit.namespace))).ok()?;
+    let file = || Namespace::open(inside.file.as_ref(), Kind::Net).ok().filter(|netns| is_it(netns, inside));
+    through_process(inside).or_else(file).or_else(|| {
+        let all = map::walk(|visit| Ok(is_it(&visit.namespace, inside).then_some(visit.namespace))).ok()?;
         all.seen.into_iter().next()
     })
+}
+
+/// Whether the container has ended since it was found. Its network lives on for as long as we hold it, and would go with us.
+pub fn has_ended(inside: &Inside) -> bool {
+    let is_container = inside.container.is_some();
+    through_process(inside).is_none() && (is_container || reopen(inside).is_none())
+}
+
+fn through_process(inside: &Inside) -> Option<Namespace> {
+    let process = Process::open(Pid::from_raw(inside.process?.pid)).ok()?;
+    process.namespace(Kind::Net).ok().filter(|netns| is_it(netns, inside))
+}
+
+fn is_it(netns: &Namespace, inside: &Inside) -> bool {
+    let same_handle = match (&inside.netns_handle, netns.handle()) {
+        (Some(before), Some(now)) => *before == now.to_string(),
+        _ => true,
+    };
+    netns.identity().inode == inside.netns_inode && same_handle
 }

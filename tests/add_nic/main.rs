@@ -8,6 +8,9 @@
     reason = "clippy knows tests by their attribute, which shared code has not"
 )]
 
+#[path = "../engines/spare_docker.rs"]
+#[allow(dead_code, reason = "tests of engines use more of it")]
+mod spare_docker;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,6 +18,7 @@ mod bridge;
 mod cable;
 mod docker;
 mod dry_run;
+mod dying;
 mod engine;
 mod faults;
 mod parallel;
