@@ -25,6 +25,7 @@ mod parallel;
 mod pinned;
 mod remove;
 mod routes;
+mod unit;
 mod watch;
 mod words;
 
