@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use crate::apply;
 use crate::check;
-use crate::cli::Cli;
+use crate::cli::{Cli, Dad};
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
 use crate::plan::{Basis, Plan};
 use crate::probe;
-use crate::ready::Announce;
+use crate::ready;
 use crate::report::{self, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::sweep::{ours, sweep};
@@ -27,6 +27,9 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     if cli.dry_run {
         return show(&wanted, &inside, &mut sockets, cli);
     }
+    if cli.dad() == Some(Dad::Full) {
+        ask_at_length(&wanted, &inside, &mut sockets, cli)?;
+    }
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
     let snapshot = Snapshot::take(&mut sockets)?;
@@ -34,11 +37,11 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         report::nic(same, Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
     }
-    let random = random()?;
+    let random: [u8; 18] = random()?;
     let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
     let plan = Plan::make(&basis)?;
-    if !cli.no_dad {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &cli.find)?;
+    if cli.dad().is_some() {
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
     }
     let mut record = Record {
         id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -50,12 +53,25 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         wanted,
         plan,
     };
-    let announce = if cli.no_announce { Announce::No } else { Announce::Yes };
-    apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), announce)?;
+    let mut wires = Wires::new(sockets);
+    let announcements = cli.announcements();
+    apply::add(&mut record, &records, &journal, &mut wires, announcements > 0)?;
     // The next one may go on while we talk.
     drop(journal);
     report::nic(&record, Outcome::Added, began.elapsed(), cli.json)?;
+    ready::announce_again(&record.plan.nic, &mut wires, announcements.saturating_sub(1))?;
     Ok(Status::Yes)
+}
+
+/// Asks who has the addresses for as long as the RFCs have it. Nothing is made yet, and nobody else is kept waiting: a
+/// signal ends us, and that is all.
+fn ask_at_length(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
+    match foresee(wanted, inside, sockets)? {
+        Some((plan, snapshot)) => {
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
+        }
+        None => Ok(()),
+    }
 }
 
 /// What the same call made before, if it is all there still.
@@ -82,17 +98,10 @@ fn same_call<'a>(
 
 /// The commands that would do it.
 fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
-    let living =
-        records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot.outside));
-    let living: Vec<Record> = living.collect();
-    if same_call(&living, wanted, inside, &snapshot)?.is_some() {
+    let Some((plan, snapshot)) = foresee(wanted, inside, sockets)? else {
         report::commands([].iter(), &inside.file, cli.json)?;
         return Ok(Status::Yes);
-    }
-    let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
-    let plan = Plan::make(&basis)?;
+    };
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
@@ -100,9 +109,28 @@ fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> R
     Ok(Status::Yes)
 }
 
-/// For link-layer addresses and the record's name.
-fn random() -> Result<[u8; 18], Failure> {
-    let mut bytes = [0; 18];
+/// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
+fn foresee(
+    wanted: &Wanted,
+    inside: &Inside,
+    sockets: &mut Sockets,
+) -> Result<Option<(Plan, Snapshot)>, Failure> {
+    let records = ours(journal::look()?, sockets.home.identity());
+    let snapshot = Snapshot::take(sockets)?;
+    let living =
+        records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot.outside));
+    let living: Vec<Record> = living.collect();
+    if same_call(&living, wanted, inside, &snapshot)?.is_some() {
+        return Ok(None);
+    }
+    let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
+    let plan = Plan::make(&basis)?;
+    Ok(Some((plan, snapshot)))
+}
+
+/// For link-layer addresses, the record's name, and waits.
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+    let mut bytes = [0; BYTES];
     let mut filled = 0;
     while filled < bytes.len() {
         filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())

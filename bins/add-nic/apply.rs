@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::TOOL;
 use crate::journal::{Journal, Record};
-use crate::ready::{self, Announce};
+use crate::ready;
 use crate::routes;
 use crate::signals::Kept;
 use crate::wires::Wires;
@@ -30,7 +30,7 @@ pub fn add(
     others: &[Record],
     journal: &Journal,
     wires: &mut Wires,
-    announce: Announce,
+    announce: bool,
 ) -> Result<(), Failure> {
     let kept = Kept::new()?;
     journal.write(record)?;
@@ -52,7 +52,7 @@ pub fn add(
     }
 }
 
-fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept) -> Result<(), Stop> {
+fn carry_out(record: &Record, wires: &mut Wires, announce: bool, kept: &Kept) -> Result<(), Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
     for (step, _) in &plan.steps {

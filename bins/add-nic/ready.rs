@@ -9,7 +9,7 @@ use common::packet::Segment;
 use common::target::IfName;
 
 use crate::TOOL;
-use crate::plan::Plan;
+use crate::plan::{Nic, Plan};
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
@@ -22,18 +22,9 @@ const BETWEEN: Duration = Duration::from_micros(200);
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// Whether neighbours are to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announce {
-    Yes,
-    No,
-}
-
 /// Waits until the NIC works, and says so on its segment.
-pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Failure> {
+pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
-    let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     if learns(plan, wires)? {
         let bridge = nic.bridge.as_ref().map_or("", |bridge| bridge.as_str());
         say(
@@ -50,13 +41,34 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
             wait_for_address(held, wires)?;
         }
     }
-    // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || nic.bridge.is_none() {
-        return Ok(());
+    if announce && has_neighbours(nic) { say_whose_it_is(nic, wires) } else { Ok(()) }
+}
+
+/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
+/// us, and nothing else.
+pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Failure> {
+    // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
+    let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
+    let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
+    let times = if has_neighbours(nic) { times } else { 0 };
+    for _ in 0..times {
+        sleep(interval);
+        say_whose_it_is(nic, wires)?;
     }
+    Ok(())
+}
+
+/// On a cable of its own there is nobody else who could remember anything.
+fn has_neighbours(nic: &Nic) -> bool {
+    nic.bridge.is_some()
+}
+
+fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
+    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
+    let index = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
-    let segment = Segment { index: inside, mac: nic.mac };
+    let segment = Segment { index, mac: nic.mac };
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
 }
 
