@@ -6,7 +6,7 @@ use common::cli::FindOptions;
 use common::failure::Failure;
 use common::find::owner;
 use common::map;
-use common::netlink::PortState;
+use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
 
 use crate::plan::{Nic, Plan};
@@ -39,13 +39,14 @@ pub fn refuse_duplicates(
 
 /// The segment that the NIC will be on, and its link here; `None` if nobody else is on it.
 fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
-    // A cable has nobody but us at its other end, and a bridge that is yet to be made nobody on it.
-    let bridge = outside.link(nic.bridge.as_ref()?.as_str())?;
-    let carries = |state| matches!(state, None | Some(PortState::Forwarding));
-    let mut ports = outside.links.iter().filter(|link| link.master == Some(bridge.index));
-    let somebody = ports.any(|port| carries(port.port_state));
-    let segment = Segment { index: bridge.index, mac: bridge.mac? };
-    somebody.then(|| (segment, bridge.name.to_string_lossy().into_owned()))
+    // A bridge that is yet to be made has nobody on it.
+    let link = outside.link(nic.other_end.segment()?.as_str())?;
+    let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
+    let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
+    if link.is_bridge() && !ports.any(carries) {
+        return None;
+    }
+    Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
 }
 
 fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {

@@ -26,13 +26,14 @@ const LO: u32 = 1;
 pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<(), Failure> {
     let nic = &plan.nic;
     if learns(plan, wires)? {
-        let bridge = nic.bridge.as_ref().map_or("", |bridge| bridge.as_str());
+        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
         say(
             TOOL,
             format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
         );
     } else {
-        for (place, name) in [(Place::Outside, &nic.host_name), (Place::Inside, &nic.name)] {
+        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
+        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
             wait_for_carrier(plan, (place, name), wires)?;
         }
     }
@@ -41,7 +42,7 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<(), Failur
             wait_for_address(held, wires)?;
         }
     }
-    if announce && has_neighbours(nic) { say_whose_it_is(nic, wires) } else { Ok(()) }
+    if announce { say_whose_it_is(nic, wires) } else { Ok(()) }
 }
 
 /// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
@@ -50,7 +51,9 @@ pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Fai
     // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
     let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
     let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
-    let times = if has_neighbours(nic) { times } else { 0 };
+    if nic.other_end.segment().is_none() {
+        return Ok(());
+    }
     for _ in 0..times {
         sleep(interval);
         say_whose_it_is(nic, wires)?;
@@ -58,12 +61,11 @@ pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Fai
     Ok(())
 }
 
-/// On a cable of its own there is nobody else who could remember anything.
-fn has_neighbours(nic: &Nic) -> bool {
-    nic.bridge.is_some()
-}
-
 fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
+    // On a cable of its own there is nobody else who could remember anything.
+    if nic.other_end.segment().is_none() {
+        return Ok(());
+    }
     let trouble = |error: WireError| Failure::trouble(&nic.name, error);
     let index = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
@@ -74,7 +76,7 @@ fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
 fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
-    let Some(bridge) = &plan.nic.bridge else { return Ok(false) };
+    let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(wires.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
@@ -82,7 +84,7 @@ fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
 fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wires) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
-    let is_port = place == Place::Outside && plan.nic.bridge.is_some();
+    let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
             return Err(Failure::trouble(name, "is gone: the container has ended, or deleted it"));
