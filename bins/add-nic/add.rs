@@ -55,10 +55,10 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     };
     let mut wires = Wires::new(sockets);
     let announcements = cli.announcements();
-    apply::add(&mut record, &records, &journal, &mut wires, announcements > 0)?;
+    let reachable = apply::add(&mut record, &records, &journal, &mut wires, announcements > 0)?;
     // The next one may go on while we talk.
     drop(journal);
-    report::nic(&record, Outcome::Added, began.elapsed(), cli.json)?;
+    report::nic(&record, Outcome::Added(reachable), began.elapsed(), cli.json)?;
     ready::announce_again(&record.plan.nic, &mut wires, announcements.saturating_sub(1))?;
     Ok(Status::Yes)
 }

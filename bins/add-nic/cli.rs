@@ -73,6 +73,14 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
+    /// Replies leave by the NIC that they answer
+    ///
+    /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
+    /// one, the host's address at the other end; and for each ADDR a rule that packets from there are routed by it. So
+    /// somebody behind a router reaches the NIC although the container's default route leads elsewhere. That one is left alone.
+    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub sbr: bool,
+
     /// How long to look for somebody who has the addresses already
     ///
     /// quick asks everybody on the bridge once, and waits 5 ms for an answer. full does as RFC 5227 and RFC 4862 say: it

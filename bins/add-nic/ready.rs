@@ -10,6 +10,7 @@ use common::target::IfName;
 
 use crate::TOOL;
 use crate::plan::{Nic, Plan};
+use crate::roads;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
@@ -22,19 +23,29 @@ const BETWEEN: Duration = Duration::from_micros(200);
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// Waits until the NIC works, and says so on its segment.
-pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<(), Failure> {
+/// When the NIC works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reachable {
+    Now,
+    /// When the bridge has learned of others.
+    Later,
+}
+
+/// Waits until the NIC works, and says on its segment whose the addresses are now.
+pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<Reachable, Failure> {
     let nic = &plan.nic;
-    if learns(plan, wires)? {
-        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-        say(
-            TOOL,
-            format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
-        );
-    } else {
-        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
-        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
-            wait_for_carrier(plan, (place, name), wires)?;
+    let reachable = if learns(plan, wires)? { Reachable::Later } else { Reachable::Now };
+    match reachable {
+        Reachable::Later => {
+            let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
+            let learns = "runs the spanning tree protocol: it forwards to";
+            say(TOOL, format_args!("{bridge} {learns} {} only later", nic.name));
+        }
+        Reachable::Now => {
+            let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
+            for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
+                wait_for_carrier(plan, (place, name), wires)?;
+            }
         }
     }
     for (step, _) in &plan.steps {
@@ -42,7 +53,11 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<(), Failur
             wait_for_address(held, wires)?;
         }
     }
-    if announce { say_whose_it_is(nic, wires) } else { Ok(()) }
+    roads::look(plan, wires)?;
+    if announce {
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(reachable)
 }
 
 /// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends

@@ -12,15 +12,25 @@ use serde::Serialize;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
+use crate::ready::Reachable;
 use crate::step::{Files, Step};
 
 /// Whether anything had to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Added,
+    Added(Reachable),
     Unchanged,
     Removed,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Added(_) => "added",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Removed => "removed",
+        }
+    }
 }
 
 /// A NIC, as JSON has it.
@@ -76,23 +86,24 @@ fn list_of(addresses: &[Cidr]) -> String {
 pub fn nic(record: &Record, outcome: Outcome, took: Duration, as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
-        outcome: Outcome,
+        outcome: &'static str,
         #[serde(flatten)]
         row: Row<'a>,
         took_us: u128,
     }
     if as_json {
-        return json(&Done { outcome, row: Row::from(record), took_us: took.as_micros() });
+        return json(&Done { outcome: outcome.word(), row: Row::from(record), took_us: took.as_micros() });
     }
     let nic = &record.plan.nic;
     let mut line = format!("{}: {} {}", one_line(&record.inside.name), nic.name, list_of(&nic.addresses));
-    if outcome == Outcome::Removed {
-        return Ok(writeln!(io::stdout(), "{line} removed")?);
+    if outcome != Outcome::Removed {
+        line += &other_end(&nic.other_end);
     }
-    line += &other_end(&nic.other_end);
     line += &match outcome {
+        Outcome::Added(Reachable::Later) => format!(", made in {}", in_ms(took)),
+        Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", as before".to_owned(),
-        _ => format!(", reachable after {}", in_ms(took)),
+        Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }

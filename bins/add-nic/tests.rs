@@ -67,6 +67,7 @@ fn wanted(addresses: &[&str]) -> Wanted {
         gateways: vec![],
         routes: vec![],
         metric: None,
+        sbr: false,
     }
 }
 
