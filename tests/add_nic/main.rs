@@ -15,11 +15,14 @@ mod bridge;
 mod cable;
 mod docker;
 mod dry_run;
+mod duplicates;
 mod engine;
 mod faults;
 mod parallel;
+mod reachable;
 mod remove;
 mod routes;
+mod sbr;
 mod words;
 
 use support::container::Container;
