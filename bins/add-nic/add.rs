@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use crate::apply;
 use crate::check;
-use crate::cli::Cli;
+use crate::cli::{Cli, Dad};
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record, Watched};
 use crate::leftover;
 use crate::plan::{Basis, Plan};
 use crate::probe;
-use crate::ready::Announce;
+use crate::ready;
 use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::sweep::{is_alive, ours, sweep};
@@ -28,9 +28,13 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     if cli.dry_run {
         return show(&wanted, &inside, &mut sockets, cli);
     }
+    ask_at_length(&wanted, &inside, &mut sockets, cli)?;
     let order = Order { wanted, inside, watched: None };
-    let (record, outcome) = plug(order, sockets, Journal::open()?, cli)?;
+    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, cli)?;
     report::nic(&record, outcome, began.elapsed(), Form::of(cli))?;
+    if let Outcome::Added(_) = outcome {
+        ready::announce_again(&record.plan.nic, &mut wires, cli.announcements().saturating_sub(1))?;
+    }
     Ok(Status::Yes)
 }
 
@@ -42,25 +46,25 @@ pub struct Order {
     pub watched: Option<Watched>,
 }
 
-/// Plugs it in, unless it is there already. `sockets` are in both networks. Who waits for the journal has it when this
-/// returns.
+/// Plugs it in, unless it is there already. `sockets` are in both networks, and are given back. Who waits for the journal
+/// has it when this returns: the next one may go on while we talk.
 pub fn plug(
     Order { wanted, inside, watched }: Order,
     mut sockets: Sockets,
     journal: Journal,
     cli: &Cli,
-) -> Result<(Record, Outcome), Failure> {
+) -> Result<(Record, Outcome, Wires), Failure> {
     let mut records = sweep(&journal, &mut sockets, |record| leftover::is_over(record, &wanted, &inside))?;
     let snapshot = Snapshot::take(&mut sockets)?;
     if let Some(at) = same_call(&records, &wanted, &inside, &snapshot)? {
-        return Ok((records.swap_remove(at), Outcome::Unchanged));
+        return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
     }
     leftover::refuse(&records, &wanted, &inside, &cli.find)?;
-    let random = random()?;
+    let random: [u8; 18] = random()?;
     let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
     let plan = Plan::make(&basis)?;
-    if !cli.no_dad {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &cli.find)?;
+    if cli.dad().is_some() {
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
     }
     let mut record = Record {
         id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -73,9 +77,28 @@ pub fn plug(
         plan,
         watched,
     };
-    let announce = if cli.no_announce { Announce::No } else { Announce::Yes };
-    apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), announce)?;
-    Ok((record, Outcome::Added))
+    let mut wires = Wires::new(sockets);
+    let reachable = apply::add(&mut record, &records, &journal, &mut wires, cli.announcements() > 0)?;
+    Ok((record, Outcome::Added(reachable), wires))
+}
+
+/// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is kept waiting: a
+/// signal ends us, and that is all.
+pub fn ask_at_length(
+    wanted: &Wanted,
+    inside: &Inside,
+    sockets: &mut Sockets,
+    cli: &Cli,
+) -> Result<(), Failure> {
+    if cli.dad() != Some(Dad::Full) {
+        return Ok(());
+    }
+    match foresee(wanted, inside, sockets, cli)? {
+        Some((plan, snapshot)) => {
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Which of `records` the same call made before, if that is all there still.
@@ -102,19 +125,10 @@ fn same_call(
 
 /// The commands that would do it.
 fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
-    let living = records
-        .into_iter()
-        .filter(|record| is_alive(record, &snapshot) && !leftover::is_over(record, wanted, inside));
-    let living: Vec<Record> = living.collect();
-    if same_call(&living, wanted, inside, &snapshot)?.is_some() {
+    let Some((plan, snapshot)) = foresee(wanted, inside, sockets, cli)? else {
         report::commands([].iter(), &inside.files(), cli.json)?;
         return Ok(Status::Yes);
-    }
-    leftover::refuse(&living, wanted, inside, &cli.find)?;
-    let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
-    let plan = Plan::make(&basis)?;
+    };
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
@@ -122,9 +136,30 @@ fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> R
     Ok(Status::Yes)
 }
 
-/// For link-layer addresses and the record's name.
-fn random() -> Result<[u8; 18], Failure> {
-    let mut bytes = [0; 18];
+/// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
+fn foresee(
+    wanted: &Wanted,
+    inside: &Inside,
+    sockets: &mut Sockets,
+    cli: &Cli,
+) -> Result<Option<(Plan, Snapshot)>, Failure> {
+    let records = ours(journal::look()?, sockets.home.identity());
+    let snapshot = Snapshot::take(sockets)?;
+    let is_living =
+        |record: &Record| is_alive(record, &snapshot) && !leftover::is_over(record, wanted, inside);
+    let living: Vec<Record> = records.into_iter().filter(is_living).collect();
+    if same_call(&living, wanted, inside, &snapshot)?.is_some() {
+        return Ok(None);
+    }
+    leftover::refuse(&living, wanted, inside, &cli.find)?;
+    let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
+    let plan = Plan::make(&basis)?;
+    Ok(Some((plan, snapshot)))
+}
+
+/// For link-layer addresses, the record's name, and waits.
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+    let mut bytes = [0; BYTES];
     let mut filled = 0;
     while filled < bytes.len() {
         filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())

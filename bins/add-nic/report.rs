@@ -14,13 +14,13 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::journal::Record;
 use crate::plan::OtherEnd;
+use crate::ready::Reachable;
 use crate::step::{Files, Step};
 
 /// Whether anything had to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Added,
+    Added(Reachable),
     Unchanged,
     Removed,
 }
@@ -40,6 +40,16 @@ impl Form {
             true if cli.watch.is_some() => Form::JsonLine,
             true => Form::Json,
             false => Form::Text,
+        }
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Added(_) => "added",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Removed => "removed",
         }
     }
 }
@@ -100,12 +110,12 @@ fn list_of(addresses: &[Cidr]) -> String {
 pub fn nic(record: &Record, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
-        outcome: Outcome,
+        outcome: &'static str,
         #[serde(flatten)]
         row: Row<'a>,
         took_us: u128,
     }
-    let done = Done { outcome, row: Row::from(record), took_us: took.as_micros() };
+    let done = Done { outcome: outcome.word(), row: Row::from(record), took_us: took.as_micros() };
     match form {
         Form::Text => {}
         Form::Json => return json(&done),
@@ -116,13 +126,14 @@ pub fn nic(record: &Record, outcome: Outcome, took: Duration, form: Form) -> Res
     }
     let nic = &record.plan.nic;
     let mut line = format!("{}: {} {}", one_line(&record.inside.name), nic.name, list_of(&nic.addresses));
-    if outcome == Outcome::Removed {
-        return Ok(writeln!(io::stdout(), "{line} removed")?);
+    if outcome != Outcome::Removed {
+        line += &other_end(&nic.other_end);
     }
-    line += &other_end(&nic.other_end);
     line += &match outcome {
+        Outcome::Added(Reachable::Later) => format!(", made in {}", in_ms(took)),
+        Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", as before".to_owned(),
-        _ => format!(", reachable after {}", in_ms(took)),
+        Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use common::failure::Failure;
 use common::namespace::Namespace;
-use common::netlink::{Address, Link, NetlinkError, Route, Socket};
+use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
@@ -17,6 +17,7 @@ pub struct Side {
     pub links: Vec<Link>,
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
+    pub rules: Vec<Rule>,
     /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6.
     pub allows_ipv6: Option<bool>,
 }
@@ -85,6 +86,7 @@ impl Side {
             links: socket.links()?,
             addresses: socket.addresses()?,
             routes: socket.routes()?,
+            rules: socket.rules()?,
             allows_ipv6: allows_ipv6(),
         })
     }

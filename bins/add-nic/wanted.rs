@@ -60,6 +60,8 @@ pub struct Wanted {
     pub routes: Vec<WantedRoute>,
     /// Of these routes.
     pub metric: Option<u32>,
+    /// Whether replies leave by it that come from its addresses, by routes of its own.
+    pub sbr: bool,
 }
 
 /// Where the other end goes.
@@ -190,6 +192,7 @@ impl Wanted {
             gateways: cli.gateway.clone(),
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
+            sbr: cli.sbr,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)

@@ -3,6 +3,7 @@
 mod address;
 mod link;
 mod route;
+mod rule;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
@@ -49,8 +50,13 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         }
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
-        Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
+        Step::DelBridge(_)
+        | Step::DelVeth(_)
+        | Step::DelLink { .. }
+        | Step::DelAddress(_)
+        | Step::DelRule(_) => None,
     }
 }

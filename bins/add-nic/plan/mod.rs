@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Record;
 use crate::routes::routes;
+use crate::sbr::sbr;
 use crate::step::{Place, Step, Undoing};
 pub use basis::Basis;
 pub use bridge::Plugged;
@@ -29,6 +30,7 @@ impl Plan {
         let name = basis.name()?;
         let Plan { nic, mut steps } = cable::cable(name, basis)?;
         steps.extend(routes(&nic, basis)?);
+        steps.extend(sbr(&nic, basis)?);
         Ok(Plan { nic, steps })
     }
 

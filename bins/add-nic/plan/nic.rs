@@ -61,4 +61,9 @@ impl OtherEnd {
             OtherEnd::Host(_) => None,
         }
     }
+
+    /// The link here through which the others are reached who share its segment; `None` if it has none.
+    pub fn segment(&self) -> Option<&IfName> {
+        self.bridge()
+    }
 }

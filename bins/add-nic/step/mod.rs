@@ -4,6 +4,7 @@
 mod address;
 mod link;
 mod route;
+mod rule;
 mod shell;
 
 use common::target::IfName;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use address::Held;
 pub use link::{End, NewBridge, Veth, ipv6_switch};
 pub use route::{BY_HAND, MAIN, Way};
+pub use rule::SourceRule;
 pub use shell::Files;
 use shell::quoted;
 
@@ -53,6 +55,10 @@ pub enum Step {
     AddRoute(Way),
     /// Delete one.
     DelRoute(Way),
+    /// Make a rule of policy routing.
+    AddRule(SourceRule),
+    /// Delete one.
+    DelRule(SourceRule),
 }
 
 /// How a step is undone.
@@ -87,6 +93,8 @@ impl Step {
             Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
             Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
             Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            Step::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
+            Step::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
         }
     }
 }

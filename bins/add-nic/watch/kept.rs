@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use common::engine::EngineError;
@@ -11,10 +12,11 @@ use common::netlink::Socket;
 use common::netns::Home;
 
 use crate::TOOL;
-use crate::add::{Order, plug};
+use crate::add::{Order, ask_at_length, plug};
 use crate::cli::Cli;
 use crate::inside::{Pinned, hold, reopen};
 use crate::journal::{self, Journal, Record};
+use crate::ready;
 use crate::remove::take_out;
 use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
@@ -165,16 +167,27 @@ fn keep(
     if seen.records.iter().any(is_left) {
         remove(|_| false, is_left, signals, cli)?;
     }
-    let order =
-        Order { wanted: entry.wanted.clone(), inside: inside.clone(), watched: Some(entry.watched.clone()) };
+    let mut sockets = Sockets::open(Some(netns))?;
+    signals.waiting(|| ask_at_length(&entry.wanted, &inside, &mut sockets, &entry.cli))?;
+    let order = Order { wanted: entry.wanted.clone(), inside, watched: Some(entry.watched.clone()) };
     let journal = signals.waiting(Journal::open)?;
-    let (record, outcome) = plug(order, Sockets::open(Some(netns))?, journal, &entry.cli)?;
-    match outcome {
-        // By somebody else, meanwhile.
-        Outcome::Unchanged => {}
-        _ => tell(&record, outcome, began, cli)?,
+    let (record, outcome, wires) = plug(order, sockets, journal, &entry.cli)?;
+    if let Outcome::Added(_) = outcome {
+        tell(&record, outcome, began, cli)?;
+        announce_again(record, wires, entry.cli.announcements().saturating_sub(1));
     }
     Ok(true)
+}
+
+/// Nobody else is to wait for that, least of all the next NIC.
+fn announce_again(record: Record, mut wires: Wires, times: u8) {
+    if times > 0 {
+        thread::spawn(move || {
+            if let Err(failure) = ready::announce_again(&record.plan.nic, &mut wires, times) {
+                failure::report(TOOL, &failure);
+            }
+        });
+    }
 }
 
 /// Engines may come later, and containers with them: that is said by their events.
