@@ -131,7 +131,7 @@ pub struct Cli {
     /// `container` and `addresses`, and the long options above as keys, such as `bridge = "br1"` and `create = true`.
     /// It is read again when it is written. With --dry-run it is only read, and what is not there yet is shown.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host"])]
+    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force"])]
     pub watch: Option<PathBuf>,
 
     /// Print the commands that would do it, and do nothing

@@ -212,12 +212,32 @@ impl Wanted {
                 return Err(Failure::trouble(second, "is a second gateway of the same family"));
             }
         }
-        for route in &self.routes {
+        self.routes_make_sense()?;
+        match (self.other_end.bridge(), &self.host_name) {
+            (Some(bridge), Some(name)) if bridge == name => {
+                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn routes_make_sense(&self) -> Result<(), Failure> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
-                return Err(Failure::trouble(route.to, "is a default route").hint("--gateway IP makes one"));
+                return refuse("is a default route")
+                    .map_err(|failure| failure.hint("--gateway IP makes one"));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
-                return Err(Failure::trouble(route.to, "goes through a router of another family"));
+                return refuse("goes through a router of another family");
+            }
+            if self.routes[..at].iter().any(|other| other.to == route.to) {
+                return refuse("is given twice");
+            }
+            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
+            if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
+                return refuse("is where the NIC is, and needs no route");
             }
         }
         Ok(())
@@ -298,9 +318,16 @@ fn host_addresses(words: &[String], addresses: &[Cidr]) -> Result<HostAddresses,
     match words {
         [] => Ok(HostAddresses::Fitting),
         [none] if none == "none" => Ok(HostAddresses::None),
+        words if words.iter().any(|word| word == "none") => {
+            Err(Failure::trouble("--host-addr none", "and an address contradict each other"))
+        }
         words => {
             let these = words.iter().map(|word| host_address(word, addresses));
-            these.collect::<Result<_, _>>().map(HostAddresses::These)
+            let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
+            match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
+                Some((_, twice)) => Err(Failure::trouble(twice, "is given twice")),
+                None => Ok(HostAddresses::These(these)),
+            }
         }
     }
 }
