@@ -125,11 +125,11 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["rm", "list"])]
     pub check: bool,
 
-    /// Stay, and keep the NICs that FILE describes plugged in
+    /// Stay, and keep the NICs in FILE plugged in
     ///
-    /// However often their containers are started anew. FILE is TOML, with a table for each NIC: `[[nic]]`, then
-    /// `container` and `addresses`, and the long options above as keys, such as `bridge = "br1"` and `create = true`.
-    /// It is read again when it is written. With --dry-run it is only read, and what is not there yet is shown.
+    /// However often their containers are started anew. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
+    /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force"])]
     pub watch: Option<PathBuf>,

@@ -150,8 +150,9 @@ fn keep(
     signals: &Signals,
     cli: &Cli,
 ) -> Result<bool, Failure> {
-    let began = Instant::now();
     let found = find(&entry.target, cli.find.engine_timeout).map_err(not_there)?;
+    // Docker answers nobody who asks for a container that it is just starting.
+    let began = Instant::now();
     let Pinned { netns, inside } = hold(&entry.target, found, &entry.cli)?;
     let is_it = |record: &Record| record.is_of(&entry.wanted, &inside) && is_alive(record, &seen.glance);
     if seen.records.iter().any(is_it) {
