@@ -41,8 +41,8 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
             format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
         );
     } else {
-        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
-        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
+        let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+        for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
             wait_for_carrier(plan, (place, name), wires)?;
         }
     }

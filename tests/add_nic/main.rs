@@ -18,6 +18,7 @@ mod dry_run;
 mod engine;
 mod faults;
 mod parallel;
+mod peer;
 mod remove;
 mod routes;
 mod words;
