@@ -67,10 +67,9 @@ fn carry_out(record: &Record, wires: &mut Wires, announce: bool, kept: &Kept) ->
     }
     told()?;
     let reachable = ready::make(plan, wires, announce)?;
-    if has_ended(&record.inside) {
-        return Err(
-            Failure::no(&record.inside.name, "has ended meanwhile; nothing is left of its NIC").into()
-        );
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    if let Some(ended) = containers.find(|container| has_ended(container)) {
+        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
     }
     told().map(|()| reachable)
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::TOOL;
 use crate::cli::Cli;
-use crate::journal::Inside;
+use crate::journal::{Inside, Record};
 
 /// A network namespace held open, and what is remembered of it.
 #[derive(Debug)]
@@ -82,6 +82,12 @@ pub fn reopen(inside: &Inside) -> Option<Namespace> {
         let all = map::walk(|visit| Ok(is_it(&visit.namespace, inside).then_some(visit.namespace))).ok()?;
         all.seen.into_iter().next()
     })
+}
+
+/// Whether nobody can enter one of a NIC's networks any more: it goes with that, soon.
+pub fn has_lost_its_network(record: &Record) -> bool {
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    containers.any(|container| reopen(container).is_none())
 }
 
 /// Whether the container has ended since it was found. Its network lives on for as long as we hold it, and would go with us.

@@ -6,7 +6,7 @@ use common::cli::FindOptions;
 use common::failure::Failure;
 use common::map::{self, Spot};
 
-use crate::inside::reopen;
+use crate::inside::has_lost_its_network;
 use crate::journal::{Inside, Record};
 use crate::plan::OtherEnd;
 use crate::wanted::Wanted;
@@ -15,7 +15,7 @@ use crate::whose::{Whose, whose};
 /// Whether `record` is in the way of a NIC that is wanted in the network `inside`, and nobody can enter its own network
 /// any more.
 pub fn is_over(record: &Record, wanted: &Wanted, inside: &Inside) -> bool {
-    is_in_the_way(record, wanted, inside) && reopen(&record.inside).is_none()
+    is_in_the_way(record, wanted, inside) && has_lost_its_network(record)
 }
 
 /// Refuses an address that such a network has, and says who keeps it.

@@ -23,6 +23,7 @@ mod dying;
 mod engine;
 mod faults;
 mod parallel;
+mod peer;
 mod pinned;
 mod reachable;
 mod remove;

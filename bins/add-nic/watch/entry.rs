@@ -118,7 +118,7 @@ impl Source<'_> {
             ..failure
         })?;
         let Job::Add(target, wanted) = job else { return Err(Failure::trouble(about(), "plugs nothing in")) };
-        cli.find = self.cli.find.clone();
+        cli.find.engine_timeout = self.cli.find.engine_timeout;
         let watched = Watched { file: self.file.to_owned(), target: target.to_string() };
         Ok(Entry { line: self.line(&value.span()), target, wanted: *wanted, watched, cli })
     }
@@ -186,6 +186,7 @@ impl Entry {
         let is_one_container = self.target == other.target;
         let is_one_bridge =
             ours.other_end.bridge().is_some() && ours.other_end.bridge() == theirs.other_end.bridge();
+        let is_one_host = ours.other_end.peer().is_none() && theirs.other_end.peer().is_none();
         let shared = |ours: &Option<IfName>, theirs: &Option<IfName>| {
             ours.as_ref().filter(|_| ours == theirs).map(ToString::to_string)
         };
@@ -196,6 +197,6 @@ impl Entry {
             .filter(|_| is_one_container || is_one_bridge)
             .map(|address| address.to_string())
             .or_else(|| shared(&ours.name, &theirs.name).filter(|_| is_one_container))
-            .or_else(|| shared(&ours.host_name, &theirs.host_name))
+            .or_else(|| shared(&ours.other_name, &theirs.other_name).filter(|_| is_one_host))
     }
 }

@@ -12,15 +12,16 @@ use common::netlink::Socket;
 use common::netns::Home;
 
 use crate::TOOL;
-use crate::add::{Order, ask_at_length, plug};
+use crate::add::{Ends, Order, ask_at_length, plug};
 use crate::cli::Cli;
-use crate::inside::{Pinned, hold, reopen};
+use crate::inside::{has_lost_its_network, hold};
 use crate::journal::{self, Journal, Record};
 use crate::ready;
 use crate::remove::take_out;
 use crate::report::{self, Form, Outcome};
-use crate::snapshot::{Snapshot, Sockets};
-use crate::sweep::{glance, is_alive, ours, sweep};
+use crate::snapshot::{Side, Sockets};
+use crate::sweep::{lives, ours, sweep};
+use crate::view::View;
 use crate::watch::entry::Entry;
 use crate::watch::signals::Signals;
 use crate::watch::trouble::Trouble;
@@ -39,7 +40,7 @@ pub struct Kept<'a> {
 /// What is there: our NICs, and the links of the host.
 struct Seen {
     records: Vec<Record>,
-    glance: Snapshot,
+    outside: Side,
 }
 
 impl<'a> Kept<'a> {
@@ -111,11 +112,11 @@ impl<'a> Kept<'a> {
         let seen = Seen::now()?;
         let is_ours =
             |record: &Record| record.watched.as_ref().is_some_and(|watched| watched.file == self.file);
-        let is_over = |record: &Record| is_ours(record) && reopen(&record.inside).is_none();
+        let is_over = |record: &Record| is_ours(record) && has_lost_its_network(record);
         let is_unwanted =
             |record: &Record| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
         let is_tidy =
-            |record: &Record| is_alive(record, &seen.glance) && !is_over(record) && !is_unwanted(record);
+            |record: &Record| lives(record, &seen.outside) && !is_over(record) && !is_unwanted(record);
         if seen.records.iter().all(is_tidy) {
             return Ok(seen);
         }
@@ -127,7 +128,7 @@ impl<'a> Kept<'a> {
 impl Seen {
     fn now() -> Result<Self, Failure> {
         let records = ours(journal::look()?, Home::current()?.identity());
-        Ok(Seen { records, glance: glance(&mut Socket::open()?)? })
+        Ok(Seen { records, outside: Side::links_of(Some(&mut Socket::open()?))? })
     }
 
     fn has(&self, entry: &Entry) -> bool {
@@ -153,8 +154,9 @@ fn keep(
     let found = find(&entry.target, cli.find.engine_timeout).map_err(not_there)?;
     // Docker answers nobody who asks for a container that it is just starting.
     let began = Instant::now();
-    let Pinned { netns, inside } = hold(&entry.target, found, &entry.cli)?;
-    let is_it = |record: &Record| record.is_of(&entry.wanted, &inside) && is_alive(record, &seen.glance);
+    let pinned = hold(&entry.target, found, &entry.cli)?;
+    let (ends, mut sockets) = Ends::open(pinned, &entry.wanted, &entry.cli)?;
+    let is_it = |record: &Record| ends.have(record, &entry.wanted) && lives(record, &seen.outside);
     if seen.records.iter().any(is_it) {
         return Ok(true);
     }
@@ -162,15 +164,12 @@ fn keep(
         return Ok(false);
     }
     // What the container had before it was started anew, where a link keeps that network.
-    let is_left = |record: &Record| {
-        record.watched.as_ref() == Some(&entry.watched) && !record.inside.is_same_as(&inside)
-    };
+    let is_left = |record: &Record| entry.made(record) && !ends.have(record, &entry.wanted);
     if seen.records.iter().any(is_left) {
         remove(|_| false, is_left, signals, cli)?;
     }
-    let mut sockets = Sockets::open(Some(netns))?;
-    signals.waiting(|| ask_at_length(&entry.wanted, &inside, &mut sockets, &entry.cli))?;
-    let order = Order { wanted: entry.wanted.clone(), inside, watched: Some(entry.watched.clone()) };
+    signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.cli))?;
+    let order = Order { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
     let journal = signals.waiting(Journal::open)?;
     let (record, outcome, wires) = plug(order, sockets, journal, &entry.cli)?;
     if let Outcome::Added(_) = outcome {
@@ -213,10 +212,10 @@ fn remove(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let journal = signals.waiting(Journal::open)?;
-    let mut records = sweep(&journal, &mut Sockets::open(None)?, is_over)?;
+    let mut records = sweep(&journal, &mut Sockets::open(None, None)?, is_over)?;
     while let Some(at) = records.iter().rposition(&is_unwanted) {
         let mut record = records.remove(at);
-        let mut wires = Wires::new(Sockets::open(reopen(&record.inside))?);
+        let mut wires = Wires::new(Sockets::of_record(&record)?);
         take_out(&mut record, &mut records, &journal, &mut wires)?;
         tell(&record, Outcome::Removed, began, cli)?;
     }
@@ -224,6 +223,6 @@ fn remove(
 }
 
 fn tell(record: &Record, outcome: Outcome, began: Instant, cli: &Cli) -> Result<(), Failure> {
-    report::nic(record, outcome, began.elapsed(), Form::of(cli))?;
+    report::nic(View::near(record), outcome, began.elapsed(), Form::of(cli))?;
     Ok(io::stdout().flush()?)
 }
