@@ -20,6 +20,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
+use crate::step::Files;
 use crate::wanted::Wanted;
 
 /// Of all tools that must undo something.
@@ -62,7 +63,19 @@ pub struct Inside {
     pub process: Option<FoundThrough>,
 }
 
+impl Record {
+    /// Files of its namespaces, for commands.
+    pub fn files(&self) -> Files<'_> {
+        self.inside.files()
+    }
+}
+
 impl Inside {
+    /// Its file, for commands that touch no other container.
+    pub fn files(&self) -> Files<'_> {
+        Files { inside: &self.file }
+    }
+
     /// Whether both are the same namespace.
     pub fn is_same_as(&self, other: &Inside) -> bool {
         let handles_differ =

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Refuses an address that somebody on the bridge says is his.
 pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Result<(), Failure> {
-    let bridge = plan.nic.bridge.as_ref().and_then(|bridge| outside.link(bridge.as_str()));
+    let bridge = plan.nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
     // A bridge that is yet to be made has nobody on it.
     let Some((bridge, mac)) = bridge.and_then(|bridge| Some((bridge, bridge.mac?))) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();

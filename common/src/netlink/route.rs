@@ -94,7 +94,12 @@ impl Route {
 
     /// Whether it is an ordinary one of the main table.
     pub fn is_ordinary(&self) -> bool {
-        self.table == MAIN && self.kind == UNICAST
+        self.table == MAIN && self.is_unicast()
+    }
+
+    /// Whether it leads to somebody: it neither refuses nor is for us.
+    pub fn is_unicast(&self) -> bool {
+        self.kind == UNICAST
     }
 
     /// Reads the payload of an RTM_NEWROUTE; `None` for one of a family that is neither IPv4 nor IPv6, and for one
