@@ -7,6 +7,7 @@ complete -c add-nic -l mtu -d 'Its MTU; without it the bridge\'s, or 1500' -r -f
 complete -c add-nic -s g -l gateway -d 'A default route through the NIC, in place of the one there is' -r -f
 complete -c add-nic -s r -l route -d 'A route through the NIC; may be given again' -r -f
 complete -c add-nic -l metric -d 'The metric of these routes' -r -f
+complete -c add-nic -l sysctl -d 'Set KEY in its network; IF in KEY is the NIC' -r -f
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
 complete -c add-nic -l no-dad -d 'Do not ask the bridge who has the addresses already'

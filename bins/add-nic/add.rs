@@ -29,7 +29,8 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     }
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
-    let snapshot = Snapshot::take(&mut sockets)?;
+    let mut snapshot = Snapshot::take(&mut sockets)?;
+    snapshot.look_closer(Some(&wanted), of(&records, &inside), &sockets)?;
     if let Some(same) = same_call(&records, &wanted, &inside, &snapshot)? {
         report::nic(same, Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
@@ -83,7 +84,8 @@ fn same_call<'a>(
 /// The commands that would do it.
 fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
+    let mut snapshot = Snapshot::take(sockets)?;
+    snapshot.look_closer(Some(wanted), of(&records, inside), sockets)?;
     let living = records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot));
     let living: Vec<Record> = living.collect();
     if same_call(&living, wanted, inside, &snapshot)?.is_some() {
@@ -97,6 +99,11 @@ fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> R
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
     report::commands(missing, &inside.files(), cli.json)?;
     Ok(Status::Yes)
+}
+
+/// Those of the same container.
+fn of<'a>(records: &'a [Record], inside: &'a Inside) -> impl Iterator<Item = &'a Record> {
+    records.iter().filter(|record| record.inside.is_same_as(inside))
 }
 
 /// For link-layer addresses and the record's name.

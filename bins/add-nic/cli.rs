@@ -73,6 +73,15 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
+    /// Set KEY in its network; IF in KEY is the NIC
+    ///
+    /// As sysctl(8) has it: net.ipv4.conf.IF.rp_filter=2. KEY begins with net, for all else is not the network's own. What
+    /// was so already is left alone, and what was not is put back by --rm, unless somebody has changed it since. May be
+    /// given again.
+    #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(hide_short_help = true)]
+    pub sysctl: Vec<String>,
+
     /// Do not ask the bridge who has the addresses already
     ///
     /// Without it everybody on the bridge is asked, and has 5 ms to say so; then the address is refused.

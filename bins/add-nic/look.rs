@@ -43,7 +43,10 @@ fn with_drift(records: &[Record]) -> Result<Vec<(&Record, Vec<String>)>, Failure
         let at = match known {
             Some(at) => at,
             None => {
-                let snapshot = Snapshot::take(&mut Sockets::open(reopen(&record.inside))?)?;
+                let mut sockets = Sockets::open(reopen(&record.inside))?;
+                let mut snapshot = Snapshot::take(&mut sockets)?;
+                let same = records.iter().filter(|other| other.inside.is_same_as(&record.inside));
+                snapshot.look_closer(None, same, &sockets)?;
                 seen.push((&record.inside, snapshot));
                 seen.len() - 1
             }

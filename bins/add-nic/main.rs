@@ -20,6 +20,7 @@ mod signals;
 mod snapshot;
 mod step;
 mod sweep;
+mod sysctl;
 #[cfg(test)]
 mod tests;
 mod wanted;

@@ -9,7 +9,10 @@ use common::netlink::{Address, Link, NetlinkError, Route, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
-use crate::step::{Place, ipv6_switch};
+use crate::journal::Record;
+use crate::step::{Place, Step, ipv6_switch};
+use crate::sysctl::{self, Settings};
+use crate::wanted::Wanted;
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,8 @@ pub struct Snapshot {
     pub inside: Side,
     /// Whether both are the same namespace.
     pub is_one: bool,
+    /// Those that somebody asked for.
+    pub settings: Settings,
 }
 
 /// A socket in each namespace, and the way into the other one.
@@ -125,6 +130,28 @@ impl Snapshot {
         }
     }
 
+    /// Looks at what few NICs are about: the settings that `wanted` changes, and `records` have changed.
+    pub fn look_closer<'a>(
+        &mut self,
+        wanted: Option<&Wanted>,
+        records: impl Iterator<Item = &'a Record>,
+        sockets: &Sockets,
+    ) -> Result<(), Failure> {
+        let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        for (step, _) in records.flat_map(|record| &record.plan.steps) {
+            if let Step::SetSysctl(changed) = step {
+                keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
+            }
+        }
+        let [outside, inside] = keys;
+        for (place, keys) in [(Place::Outside, outside), (Place::Inside, inside)] {
+            if !keys.is_empty() {
+                self.settings.read(place, keys, sockets)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
@@ -134,7 +161,7 @@ impl Snapshot {
         let is_one = namespace.identity() == sockets.home.identity();
         // Inside, because it is there that the switch is read.
         let inside = enter(&sockets.home, namespace, || Side::of(inside))??;
-        Ok(Snapshot { outside, inside, is_one })
+        Ok(Snapshot { outside, inside, is_one, ..Snapshot::default() })
     }
 }
 

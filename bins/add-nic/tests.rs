@@ -38,7 +38,7 @@ fn side(links: Vec<Link>) -> Side {
 
 fn snapshot() -> Snapshot {
     let eth0 = || link(2, "eth0", Some("veth"));
-    Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), is_one: false }
+    Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), is_one: false, ..Snapshot::default() }
 }
 
 fn inside() -> Inside {
@@ -67,6 +67,7 @@ fn wanted(addresses: &[&str]) -> Wanted {
         gateways: vec![],
         routes: vec![],
         metric: None,
+        sysctls: vec![],
     }
 }
 

@@ -11,6 +11,7 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
+use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Wanted {
     pub routes: Vec<WantedRoute>,
     /// Of these routes.
     pub metric: Option<u32>,
+    /// Settings of the container's network.
+    pub sysctls: Vec<Setting>,
 }
 
 /// Where the other end goes.
@@ -184,6 +187,7 @@ impl Wanted {
             gateways: cli.gateway.clone(),
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
+            sysctls: settings(&cli.sysctl)?,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)
@@ -312,6 +316,19 @@ fn host_address(word: &str, addresses: &[Cidr]) -> Result<IpAddr, Failure> {
         (None, Some(_)) => refuse_unusable(Some(Cidr::host(address))).map(|()| address),
         (None, None) => Err(Failure::trouble(about(), "is in no network of the NIC")),
     }
+}
+
+fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for word in words {
+        let about = || format!("--sysctl {}", quotable(word));
+        let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        if settings.iter().any(|other| other.key == setting.key) {
+            return Err(Failure::trouble(about(), "is a second value for the same"));
+        }
+        settings.push(setting);
+    }
+    Ok(settings)
 }
 
 fn route(word: &str) -> Result<WantedRoute, Failure> {

@@ -20,6 +20,7 @@ mod faults;
 mod parallel;
 mod remove;
 mod routes;
+mod sysctl;
 mod words;
 
 use support::container::Container;

@@ -3,6 +3,7 @@
 mod address;
 mod link;
 mod route;
+mod sysctl;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
@@ -49,8 +50,10 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         }
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
         Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
+        Step::ResetSysctl(_) => None,
     }
 }

@@ -9,11 +9,13 @@ mod shell;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
+use crate::sysctl::Sysctl;
+
 pub use address::Held;
 pub use link::{End, NewBridge, Veth, ipv6_switch};
 pub use route::{BY_HAND, MAIN, Way};
 pub use shell::Files;
-use shell::quoted;
+pub use shell::quoted;
 
 /// In which namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +55,10 @@ pub enum Step {
     AddRoute(Way),
     /// Delete one.
     DelRoute(Way),
+    /// Change a setting.
+    SetSysctl(Sysctl),
+    /// Put it back, if it is still what we made it.
+    ResetSysctl(Sysctl),
 }
 
 /// How a step is undone.
@@ -87,6 +93,8 @@ impl Step {
             Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
             Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
             Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            Step::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
+            Step::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
         }
     }
 }

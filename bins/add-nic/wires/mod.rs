@@ -53,6 +53,8 @@ impl Wires {
             }
             Step::AddRoute(way) => self.add_route(way),
             Step::DelRoute(way) => self.delete_route(way),
+            Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
+            Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
         }
     }
 
