@@ -23,7 +23,7 @@ _add__nic() {
 
     case "${cmd}" in
         add__nic)
-            opts="-b -g -r -l -n -f -v -h -V --host-addr --bridge --create --name --host-name --mac --mtu --gateway --route --metric --sysctl --no-dad --no-announce --rm --list --check --dry-run --host --force --json --engine-timeout --verbose --help --version"
+            opts="-b -g -r -p -l -n -f -v -h -V --host-addr --bridge --create --name --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --no-dad --no-announce --rm --list --check --dry-run --preflight --host --force --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +114,20 @@ _add__nic() {
                     return 0
                     ;;
                 --sysctl)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -p)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

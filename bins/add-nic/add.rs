@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use crate::apply;
 use crate::check;
 use crate::cli::Cli;
+use crate::firewall;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
 use crate::plan::{Basis, Plan};
+use crate::preflight::{self, Warning};
 use crate::probe;
 use crate::ready::Announce;
 use crate::report::{self, Outcome};
@@ -30,19 +32,23 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
     let mut snapshot = Snapshot::take(&mut sockets)?;
-    snapshot.look_closer(Some(&wanted), of(&records, &inside), &sockets)?;
+    snapshot.look_closer(Some(&wanted), same(&records, &wanted, &inside), &sockets)?;
     if let Some(same) = same_call(&records, &wanted, &inside, &snapshot)? {
         report::nic(same, Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
     }
     let random = random()?;
     let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
-    let plan = Plan::make(&basis)?;
+    let (plan, id) = (Plan::make(&basis)?, basis.id());
+    firewall::rehearse(&plan)?;
+    preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
+    let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
+    preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
     if !cli.no_dad {
         probe::refuse_duplicates(&plan, &snapshot.outside, &cli.find)?;
     }
     let mut record = Record {
-        id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
+        id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
         is_whole: false,
@@ -59,15 +65,23 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     Ok(Status::Yes)
 }
 
-/// What the same call made before, if it is all there still.
+/// What the same call made before.
+fn same<'a>(
+    records: &'a [Record],
+    wanted: &Wanted,
+    inside: &Inside,
+) -> impl Iterator<Item = &'a Record> + Clone {
+    records.iter().filter(move |record| record.inside.is_same_as(inside) && record.wanted == *wanted)
+}
+
+/// That, if it is all there still.
 fn same_call<'a>(
     records: &'a [Record],
     wanted: &Wanted,
     inside: &Inside,
     snapshot: &Snapshot,
 ) -> Result<Option<&'a Record>, Failure> {
-    let same = |record: &&Record| record.inside.is_same_as(inside) && record.wanted == *wanted;
-    let Some(record) = records.iter().find(same) else { return Ok(None) };
+    let Some(record) = same(records, wanted, inside).next() else { return Ok(None) };
     match check::drift(record, snapshot).first() {
         None => Ok(Some(record)),
         Some(difference) => {
@@ -81,13 +95,36 @@ fn same_call<'a>(
     }
 }
 
-/// The commands that would do it.
-fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+/// What would be said about it.
+pub fn preflight(target: &Target, wanted: &Wanted, cli: &Cli) -> Result<Status, Failure> {
+    let Pinned { netns, inside } = pin(target, cli)?;
+    let mut sockets = Sockets::open(Some(netns))?;
+    let (records, mut snapshot) = look(wanted, &inside, &mut sockets)?;
+    let random = random()?;
+    let basis = Basis { wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
+    let nic = match same(&records, wanted, &inside).next() {
+        Some(record) => record.plan.nic.clone(),
+        None => Plan::make(&basis)?.nic,
+    };
+    preflight::look(&mut snapshot, &nic, wanted, &sockets)?;
+    let basis = Basis { wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
+    let warnings = preflight::warnings(&nic, &basis);
+    report::warnings(&warnings, cli.json)?;
+    Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
+}
+
+/// The NICs of ours that are whole, and all that a plan is made from; changes nothing, and waits for nobody.
+fn look(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets) -> Result<(Vec<Record>, Snapshot), Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
     let mut snapshot = Snapshot::take(sockets)?;
-    snapshot.look_closer(Some(wanted), of(&records, inside), sockets)?;
+    snapshot.look_closer(Some(wanted), same(&records, wanted, inside), sockets)?;
     let living = records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot));
-    let living: Vec<Record> = living.collect();
+    Ok((living.collect(), snapshot))
+}
+
+/// The commands that would do it.
+fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+    let (living, snapshot) = look(wanted, inside, sockets)?;
     if same_call(&living, wanted, inside, &snapshot)?.is_some() {
         report::commands([].iter(), &inside.files(), cli.json)?;
         return Ok(Status::Yes);
@@ -99,11 +136,6 @@ fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> R
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
     report::commands(missing, &inside.files(), cli.json)?;
     Ok(Status::Yes)
-}
-
-/// Those of the same container.
-fn of<'a>(records: &'a [Record], inside: &'a Inside) -> impl Iterator<Item = &'a Record> {
-    records.iter().filter(|record| record.inside.is_same_as(inside))
 }
 
 /// For link-layer addresses and the record's name.

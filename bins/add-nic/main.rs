@@ -6,11 +6,13 @@ mod addresses;
 mod apply;
 mod check;
 mod cli;
+mod firewall;
 mod inside;
 mod journal;
 mod look;
 mod names;
 mod plan;
+mod preflight;
 mod probe;
 mod ready;
 mod remove;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     match Job::of(&cli)? {
+        Job::Add(target, wanted) if cli.preflight => add::preflight(&target, &wanted, &cli),
         Job::Add(target, wanted) => add::add(&target, *wanted, &cli, began),
         Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
         Job::List(target) => look::list(target.as_ref(), &cli),

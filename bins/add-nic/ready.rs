@@ -3,12 +3,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::failure::{Failure, say};
+use common::failure::Failure;
 use common::netlink::{OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
-use crate::TOOL;
 use crate::plan::Plan;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
@@ -34,13 +33,8 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
     let nic = &plan.nic;
     let trouble = |error: WireError| Failure::trouble(&nic.name, error);
     let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
-    if learns(plan, wires)? {
-        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-        say(
-            TOOL,
-            format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
-        );
-    } else {
+    // The preflight has said so.
+    if !learns(plan, wires)? {
         let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
         for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
             wait_for_carrier(plan, (place, name), wires)?;

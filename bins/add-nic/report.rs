@@ -10,8 +10,10 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::firewall::Published;
 use crate::journal::Record;
 use crate::plan::OtherEnd;
+use crate::preflight::{self, Warning};
 use crate::step::{Files, Step};
 
 /// Whether anything had to be done.
@@ -38,6 +40,9 @@ struct Row<'a> {
     host_mac: Option<Mac>,
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
+    nat: bool,
+    forward: bool,
+    publish: &'a [Published],
     since: Timestamp,
 }
 
@@ -58,6 +63,9 @@ impl<'a> From<&'a Record> for Row<'a> {
             host_mac: port.map(|port| port.mac),
             host_addresses: nic.other_end.host_addresses(),
             bridge: nic.other_end.bridge(),
+            nat: record.wanted.firewall.nat,
+            forward: record.wanted.firewall.forward,
+            publish: &record.wanted.firewall.publish,
             since: record.since,
         }
     }
@@ -136,6 +144,28 @@ pub fn commands<'a>(
         return json(&lines);
     }
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
+}
+
+/// What will not work, and what helps.
+pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: preflight::Kind,
+        message: &'a str,
+        fix: String,
+    }
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+        kind: *kind,
+        message,
+        fix: fix.as_command(),
+    });
+    if as_json {
+        return json(&lines.collect::<Vec<_>>());
+    }
+    for Line { message, fix, .. } in lines {
+        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+    }
+    Ok(())
 }
 
 /// All NICs as a table, or as JSON; each with what differs.

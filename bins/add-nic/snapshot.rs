@@ -9,6 +9,7 @@ use common::netlink::{Address, Link, NetlinkError, Route, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
+use crate::firewall::{self, Wall};
 use crate::journal::Record;
 use crate::step::{Place, Step, ipv6_switch};
 use crate::sysctl::{self, Settings};
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub is_one: bool,
     /// Those that somebody asked for.
     pub settings: Settings,
+    /// The packet filters, if somebody asked for them.
+    pub wall: Wall,
 }
 
 /// A socket in each namespace, and the way into the other one.
@@ -130,25 +133,31 @@ impl Snapshot {
         }
     }
 
-    /// Looks at what few NICs are about: the settings that `wanted` changes, and `records` have changed.
+    /// Looks at what few NICs are about: the settings and the packet filters that `wanted` changes, and `records` have
+    /// changed.
     pub fn look_closer<'a>(
         &mut self,
         wanted: Option<&Wanted>,
-        records: impl Iterator<Item = &'a Record>,
+        records: impl Iterator<Item = &'a Record> + Clone,
         sockets: &Sockets,
     ) -> Result<(), Failure> {
         let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
-        for (step, _) in records.flat_map(|record| &record.plan.steps) {
+        for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
             if let Step::SetSysctl(changed) = step {
                 keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
             }
         }
-        let [outside, inside] = keys;
-        for (place, keys) in [(Place::Outside, outside), (Place::Inside, inside)] {
+        if let Some(wanted) = wanted {
+            keys[0].extend(firewall::needed_settings(wanted, &self.outside));
+        }
+        for (place, mut keys) in [Place::Outside, Place::Inside].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl::needed_with(key, self.side(place)));
+            keys.extend(along.collect::<Vec<_>>());
             if !keys.is_empty() {
                 self.settings.read(place, keys, sockets)?;
             }
         }
+        self.wall = firewall::look(wanted, records)?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use common::cidr::Cidr;
 use common::netlink::{Address, Link, OperState, Route};
 
+use crate::firewall::WantedRules;
 use crate::journal::{Inside, Record};
 use crate::plan::{Basis, Plan};
 use crate::routes;
@@ -68,6 +69,7 @@ fn wanted(addresses: &[&str]) -> Wanted {
         routes: vec![],
         metric: None,
         sysctls: vec![],
+        firewall: WantedRules::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
+use crate::firewall::WantedRules;
 use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
@@ -60,6 +61,8 @@ pub struct Wanted {
     pub metric: Option<u32>,
     /// Settings of the container's network.
     pub sysctls: Vec<Setting>,
+    /// What packet filters are to do for it.
+    pub firewall: WantedRules,
 }
 
 /// Where the other end goes.
@@ -188,6 +191,7 @@ impl Wanted {
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
             sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)

@@ -3,6 +3,7 @@
 mod address;
 mod link;
 mod route;
+mod rules;
 mod sysctl;
 
 use crate::journal::Record;
@@ -29,7 +30,8 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
     if snapshot.inside.links.is_empty() {
         return vec!["is going: its container has ended".to_owned()];
     }
-    record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot)).collect()
+    let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
+    steps.chain(rules::unguarded(record, &snapshot.wall)).collect()
 }
 
 impl Snapshot {
@@ -51,9 +53,11 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
         Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
+        Step::AddRules(rules) => rules::differ(rules, &snapshot.wall),
+        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.wall),
         // For people, or seen by what it is for.
-        Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
+        Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
         Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
-        Step::ResetSysctl(_) => None,
+        Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => None,
     }
 }

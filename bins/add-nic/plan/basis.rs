@@ -26,6 +26,11 @@ impl Basis<'_> {
         &self.inside.name
     }
 
+    /// The name of the NIC's record.
+    pub fn id(&self) -> String {
+        self.random[6..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The last of its words: of `pod:default/shop/frontend` it is `frontend`, of `/run/netns/blue` `blue`.
     fn stem(&self) -> String {
         let last = self.who().rsplit(['/', ':']).next().unwrap_or_default();

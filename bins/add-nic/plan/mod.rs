@@ -9,6 +9,7 @@ mod nic;
 use common::failure::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
 use crate::step::{Place, Step, Undoing};
@@ -33,6 +34,7 @@ impl Plan {
         let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
         steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
         steps.extend(routes(&nic, basis)?);
+        steps.extend(firewall::steps(&nic, basis)?);
         Ok(Plan { nic, steps })
     }
 

@@ -54,5 +54,5 @@ impl Sysctl {
 }
 
 fn pair(key: &Key, value: &str) -> String {
-    quoted(&format!("{key}={value}"))
+    format!("{}={}", quoted(&key.to_string()), quoted(value))
 }

@@ -2,10 +2,12 @@
 
 mod change;
 mod file;
+mod forwarding;
 mod key;
 mod plan;
 
 pub use change::Sysctl;
 pub use file::{Reading, Settings, is_same, write};
+pub use forwarding::needed as needed_with;
 pub use key::{Key, Setting};
-pub use plan::{asked_for, needed};
+pub use plan::{asked_for, changed, needed, of_new_link};

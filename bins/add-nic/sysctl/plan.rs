@@ -2,13 +2,14 @@
 
 use common::failure::Failure;
 
-use super::{Key, Reading, Sysctl, is_same};
+use super::{Key, Reading, Sysctl, forwarding, is_same};
 use crate::plan::{Basis, Nic};
 use crate::step::{Place, Step, Undoing};
+use crate::wanted::Wanted;
 
 /// The keys that [`asked_for`] must know.
-pub fn needed(basis: &crate::wanted::Wanted) -> Vec<Key> {
-    let keys = basis.sysctls.iter().map(|setting| setting.key.about("default"));
+pub fn needed(wanted: &Wanted) -> Vec<Key> {
+    let keys = wanted.sysctls.iter().map(|setting| setting.key.about("default"));
     keys.flat_map(|key| [key.of_new_links(), key]).collect()
 }
 
@@ -20,7 +21,7 @@ pub fn asked_for(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, F
         if key.link() == Some(nic.name.as_str()) {
             steps.push(of_the_nic(key, &setting.value, basis)?);
         } else {
-            steps.extend(changed((Place::Inside, key), &setting.value, vec![], basis)?);
+            steps.extend(changed((Place::Inside, key), &setting.value, basis)?);
         }
     }
     Ok(steps)
@@ -31,8 +32,13 @@ fn of_the_nic(key: Key, value: &str, basis: &Basis<'_>) -> Result<(Step, Undoing
     match basis.snapshot.settings.of(Place::Inside, &key.of_new_links()) {
         Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, Place::Inside, basis)),
         Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, Place::Inside, basis)),
-        _ => Ok((Step::SetSysctl(sysctl((Place::Inside, key), value, None, basis)), Undoing::WithItsLink)),
+        _ => Ok(of_new_link((Place::Inside, key), value, basis)),
     }
+}
+
+/// The step that changes a setting of a link which is yet to be.
+pub fn of_new_link((place, key): (Place, Key), value: &str, basis: &Basis<'_>) -> (Step, Undoing) {
+    (Step::SetSysctl(sysctl((place, key), value, None, basis)), Undoing::WithItsLink)
 }
 
 /// The step that changes a setting which is there already; none if it is so. What another NIC of ours has changed is this
@@ -40,7 +46,6 @@ fn of_the_nic(key: Key, value: &str, basis: &Basis<'_>) -> Result<(Step, Undoing
 pub fn changed(
     (place, key): (Place, Key),
     value: &str,
-    along: Vec<(Key, String)>,
     basis: &Basis<'_>,
 ) -> Result<Option<(Step, Undoing)>, Failure> {
     if let Some((ours, whose)) = same_of_another((place, &key), basis) {
@@ -54,6 +59,8 @@ pub fn changed(
     match basis.snapshot.settings.of(place, &key) {
         Some(Reading::Is(now) | Reading::Fixed(now, _)) if is_same(now, value) => Ok(None),
         Some(Reading::Is(now)) => {
+            let side = basis.snapshot.side(place);
+            let along = forwarding::along(&key, now, place, side, &basis.snapshot.settings);
             let changed = Sysctl { along, ..sysctl((place, key), value, Some(now.clone()), basis) };
             Ok(Some((Step::SetSysctl(changed.clone()), Undoing::ByTheLast(Step::ResetSysctl(changed)))))
         }
