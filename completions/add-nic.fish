@@ -1,5 +1,8 @@
 complete -c add-nic -l host-addr -d 'The host\'s address on the cable; none for none' -r -f
 complete -c add-nic -s b -l bridge -d 'Plug the other end into this bridge' -r -f
+complete -c add-nic -l peer -d 'Plug the other end into this container or network' -r -f
+complete -c add-nic -l peer-addr -d 'TARGET2\'s address on the cable; none for none' -r -f
+complete -c add-nic -l peer-name -d 'The name of TARGET2\'s end, not the next free ethN there' -r -f
 complete -c add-nic -l name -d 'Its name in the container, not the next free ethN' -r -f
 complete -c add-nic -l host-name -d 'The name of the host\'s end, not CONTAINER-ethN' -r -f
 complete -c add-nic -l mac -d 'Its MAC address' -r -f
@@ -9,10 +12,14 @@ complete -c add-nic -s r -l route -d 'A route through the NIC; may be given agai
 complete -c add-nic -l metric -d 'The metric of these routes' -r -f
 complete -c add-nic -l sysctl -d 'Set KEY in its network; IF in KEY is the NIC' -r -f
 complete -c add-nic -s p -l publish -d 'Lead a port of the host to one of its own' -r -f
+complete -c add-nic -l dad -d 'How long to look for somebody who has the addresses already' -r -f -a "quick\t''
+full\t''"
+complete -c add-nic -l announce -d 'How often to tell the bridge whose the addresses are now' -r
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
 complete -c add-nic -l nat -d 'Let it out to the world, as the host'
 complete -c add-nic -l forward -d 'Let those on its bridge talk to each other'
+complete -c add-nic -l sbr -d 'Replies leave by the NIC that they answer'
 complete -c add-nic -l no-dad -d 'Do not ask the bridge who has the addresses already'
 complete -c add-nic -l no-announce -d 'Do not tell the bridge whose the addresses are now'
 complete -c add-nic -l rm -d 'Remove a NIC of ours, all if none is named'

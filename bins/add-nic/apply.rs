@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::TOOL;
 use crate::journal::{Journal, Record};
-use crate::ready::{self, Announce};
+use crate::ready::{self, Reachable};
 use crate::routes;
 use crate::signals::Kept;
 use crate::wires::Wires;
@@ -30,15 +30,19 @@ pub fn add(
     others: &[Record],
     journal: &Journal,
     wires: &mut Wires,
-    announce: Announce,
-) -> Result<(), Failure> {
+    announce: bool,
+) -> Result<Reachable, Failure> {
     let kept = Kept::new()?;
     journal.write(record)?;
-    let done = carry_out(record, wires, announce, &kept).and_then(|()| {
+    let done = carry_out(record, wires, announce, &kept).and_then(|reachable| {
         record.is_whole = true;
-        Ok(journal.write(record)?)
+        journal.write(record)?;
+        Ok(reachable)
     });
-    let Err(stop) = done else { return Ok(()) };
+    let stop = match done {
+        Ok(reachable) => return Ok(reachable),
+        Err(stop) => stop,
+    };
     let others: Vec<&Record> = others.iter().collect();
     let undone = undo(record, &others, journal, wires);
     match stop {
@@ -52,7 +56,7 @@ pub fn add(
     }
 }
 
-fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept) -> Result<(), Stop> {
+fn carry_out(record: &Record, wires: &mut Wires, announce: bool, kept: &Kept) -> Result<Reachable, Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
     for (step, _) in &plan.steps {
@@ -61,8 +65,8 @@ fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    ready::make(plan, wires, announce)?;
-    told()
+    let reachable = ready::make(plan, wires, announce)?;
+    told().map(|()| reachable)
 }
 
 /// What went wrong, and, if that is so, that not even undoing went well.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clap::{Parser, ValueHint};
+use clap::{Parser, ValueEnum, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::{IfName, Mac};
 
@@ -36,6 +36,27 @@ pub struct Cli {
     /// NIC that was plugged into it so.
     #[arg(long, requires = "bridge")]
     pub create: bool,
+
+    /// Plug the other end into this container or network
+    ///
+    /// A cable between the two, of which the host has no end and sees nothing. TARGET2 is another TARGET; --rm from either
+    /// side removes the cable.
+    #[arg(long, value_name = "TARGET2", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = ["bridge", "host_addr", "host_name"])]
+    pub peer: Option<String>,
+
+    /// TARGET2's address on the cable; none for none
+    ///
+    /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once
+    /// for each network.
+    #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
+    pub peer_addr: Vec<String>,
+
+    /// The name of TARGET2's end, not the next free ethN there
+    ///
+    /// At most 15 bytes.
+    #[arg(long, value_name = "IF", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
+    pub peer_name: Option<IfName>,
 
     /// Its name in the container, not the next free ethN
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
@@ -103,20 +124,42 @@ pub struct Cli {
     ///
     /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
     /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
-    #[arg(long, requires = "bridge", conflicts_with_all = JOBS)]
+    #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
     pub forward: bool,
+    /// Replies leave by the NIC that they answer
+    ///
+    /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
+    /// one, the host's address at the other end; and for each ADDR a rule that packets from there are routed by it. So
+    /// somebody behind a router reaches the NIC although the container's default route leads elsewhere. That one is left alone.
+    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub sbr: bool,
+
+    /// How long to look for somebody who has the addresses already
+    ///
+    /// quick asks everybody on the bridge once, and waits 5 ms for an answer. full does as RFC 5227 and RFC 4862 say: it
+    /// asks three times, one to two seconds apart, and listens two seconds more. Somebody who asks for the same address at
+    /// the same time counts too. Where there is nobody to ask, nobody is asked.
+    #[arg(long, value_name = "HOW", default_value = "quick", conflicts_with_all = JOBS, hide_short_help = true)]
+    pub dad: Dad,
 
     /// Do not ask the bridge who has the addresses already
     ///
-    /// Without it everybody on the bridge is asked, and has 5 ms to say so; then the address is refused.
-    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    /// Without it, one that somebody has is refused.
+    #[arg(long, conflicts_with = "dad", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_dad: bool,
+
+    /// How often to tell the bridge whose the addresses are now
+    ///
+    /// Neighbours that remember somebody else who had one would go on sending to that one for seconds. So a gratuitous
+    /// ARP, or unsolicited neighbour advertisement, is sent for each address, and the NIC is reachable. With a higher
+    /// number that is repeated, each two seconds (RFC 5227) or, if all are of IPv6, each second (RFC 4861), and waited for.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=60), conflicts_with_all = JOBS, hide_short_help = true)]
+    pub announce: u8,
 
     /// Do not tell the bridge whose the addresses are now
     ///
-    /// Without it one gratuitous ARP, or unsolicited neighbour advertisement, is sent for each address: neighbours that
-    /// remember somebody else who had it would go on sending to that one for seconds.
-    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    /// The same as --announce 0.
+    #[arg(long, conflicts_with = "announce", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_announce: bool,
 
     /// Remove a NIC of ours, all if none is named
@@ -162,6 +205,25 @@ pub struct Cli {
 
     #[command(flatten)]
     pub find: FindOptions,
+}
+
+/// How duplicates of an address are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dad {
+    Quick,
+    Full,
+}
+
+impl Cli {
+    /// How duplicates are looked for; `None` for not at all.
+    pub fn dad(&self) -> Option<Dad> {
+        (!self.no_dad).then_some(self.dad)
+    }
+
+    /// How often it is said whose the addresses are.
+    pub fn announcements(&self) -> u8 {
+        if self.no_announce { 0 } else { self.announce }
+    }
 }
 
 /// The options that say what to do, other than to add a NIC.

@@ -17,14 +17,18 @@ mod probe;
 mod ready;
 mod remove;
 mod report;
+mod roads;
 mod routes;
+mod sbr;
 mod signals;
 mod snapshot;
 mod step;
 mod sweep;
 mod sysctl;
+mod taken;
 #[cfg(test)]
 mod tests;
+mod view;
 mod wanted;
 mod wires;
 
@@ -45,7 +49,6 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     match Job::of(&cli)? {
-        Job::Add(target, wanted) if cli.preflight => add::preflight(&target, &wanted, &cli),
         Job::Add(target, wanted) => add::add(&target, *wanted, &cli, began),
         Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
         Job::List(target) => look::list(target.as_ref(), &cli),

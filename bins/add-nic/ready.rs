@@ -8,7 +8,8 @@ use common::netlink::{OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
-use crate::plan::Plan;
+use crate::plan::{Nic, Plan};
+use crate::roads;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
@@ -21,23 +22,26 @@ const BETWEEN: Duration = Duration::from_micros(200);
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// Whether neighbours are to be told.
+/// When the NIC works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announce {
-    Yes,
-    No,
+pub enum Reachable {
+    Now,
+    /// When the bridge has learned of others.
+    Later,
 }
 
-/// Waits until the NIC works, and says so on its segment.
-pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Failure> {
+/// Waits until the NIC works, and says on its segment whose the addresses are now.
+pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<Reachable, Failure> {
     let nic = &plan.nic;
-    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
-    let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
-    // The preflight has said so.
-    if !learns(plan, wires)? {
-        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
-        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
-            wait_for_carrier(plan, (place, name), wires)?;
+    let reachable = if learns(plan, wires)? { Reachable::Later } else { Reachable::Now };
+    match reachable {
+        // The preflight has said so.
+        Reachable::Later => {}
+        Reachable::Now => {
+            let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+            for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
+                wait_for_carrier(plan, (place, name), wires)?;
+            }
         }
     }
     for (step, _) in &plan.steps {
@@ -45,13 +49,39 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
             wait_for_address(held, wires)?;
         }
     }
-    // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || nic.other_end.bridge().is_none() {
+    roads::look(plan, wires)?;
+    if announce {
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(reachable)
+}
+
+/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
+/// us, and nothing else.
+pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Failure> {
+    // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
+    let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
+    let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
+    if nic.other_end.segment().is_none() {
         return Ok(());
     }
+    for _ in 0..times {
+        sleep(interval);
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(())
+}
+
+fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
+    // On a cable of its own there is nobody else who could remember anything.
+    if nic.other_end.segment().is_none() {
+        return Ok(());
+    }
+    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
+    let index = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
-    let segment = Segment { index: inside, mac: nic.mac };
+    let segment = Segment { index, mac: nic.mac };
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
 }
 

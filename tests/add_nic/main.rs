@@ -15,14 +15,18 @@ mod bridge;
 mod cable;
 mod docker;
 mod dry_run;
+mod duplicates;
 mod engine;
 mod faults;
 mod firewall;
 mod parallel;
+mod peer;
 mod preflight;
 mod publish;
+mod reachable;
 mod remove;
 mod routes;
+mod sbr;
 mod sysctl;
 mod words;
 

@@ -193,11 +193,15 @@ impl Site<'_> {
         rules
     }
 
-    /// Whom the container could not answer by way of the host. With a gateway here its answers go there, and so it may
-    /// see who comes.
+    /// Whom the container could not answer by way of the host. With a gateway here, or with --sbr, its answers go there, and
+    /// so it may see who comes.
     fn clients(&self, network: Cidr) -> Vec<Client> {
-        let has_gateway = self.basis.wanted.gateways.iter().any(IpAddr::is_ipv4);
-        if has_gateway { vec![Client::Host, Client::Network(network)] } else { vec![Client::Anybody] }
+        let wanted = self.basis.wanted;
+        if wanted.sbr || wanted.gateways.iter().any(IpAddr::is_ipv4) {
+            vec![Client::Host, Client::Network(network)]
+        } else {
+            vec![Client::Anybody]
+        }
     }
 
     /// A rule in each chain that could drop what is asked for.

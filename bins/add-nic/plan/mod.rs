@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
+use crate::sbr::sbr;
 use crate::step::{Place, Step, Undoing};
 use crate::sysctl;
 pub use basis::Basis;
@@ -34,6 +35,7 @@ impl Plan {
         let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
         steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
         steps.extend(routes(&nic, basis)?);
+        steps.extend(sbr(&nic, basis)?);
         steps.extend(firewall::steps(&nic, basis)?);
         Ok(Plan { nic, steps })
     }

@@ -42,6 +42,10 @@ pub fn strict(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
     let old_link = link_of(old, inside)?;
     let has_gateway = basis.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
     let takes_it = has_gateway && basis.wanted.metric.unwrap_or(0) <= old.metric;
+    // Its own rules say that its answers leave by it.
+    if basis.wanted.sbr && !takes_it {
+        return None;
+    }
     let (link, way_back) =
         if takes_it { (old_link, nic.name.as_str()) } else { (nic.name.as_str(), old_link) };
     if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, basis) {

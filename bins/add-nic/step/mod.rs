@@ -4,6 +4,7 @@
 mod address;
 mod link;
 mod route;
+mod rule;
 mod shell;
 
 use common::target::IfName;
@@ -15,6 +16,7 @@ use crate::sysctl::Sysctl;
 pub use address::Held;
 pub use link::{End, NewBridge, Veth, ipv6_switch};
 pub use route::{BY_HAND, MAIN, Way};
+pub use rule::SourceRule;
 pub use shell::Files;
 pub use shell::quoted;
 
@@ -26,6 +28,8 @@ pub enum Place {
     Outside,
     /// In the container's.
     Inside,
+    /// In that of the container at the other end of the cable.
+    Peer,
 }
 
 /// One change.
@@ -58,6 +62,10 @@ pub enum Step {
     AddRoute(Way),
     /// Delete one.
     DelRoute(Way),
+    /// Make a rule of policy routing.
+    AddRule(SourceRule),
+    /// Delete one.
+    DelRule(SourceRule),
     /// Change a setting.
     SetSysctl(Sysctl),
     /// Put it back, if it is still what we made it.
@@ -95,7 +103,7 @@ impl Step {
             Step::AddBridge(bridge) => bridge.as_command(),
             Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             Step::AddVeth(veth) => veth.as_command(files),
-            Step::DelVeth(veth) => format!("ip link del {}", veth.outside.name),
+            Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             Step::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),
@@ -109,6 +117,8 @@ impl Step {
             Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
             Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
             Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            Step::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
+            Step::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
             Step::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
             Step::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
             Step::AddTable => format!("nft add table {FAMILY} {TABLE}"),

@@ -42,11 +42,11 @@ impl Settings {
     /// Reads them.
     pub fn read(&mut self, place: Place, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
         let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
-        let found = match (place, &sockets.inside) {
-            (Place::Inside, Some((_, namespace))) => enter(&sockets.home, namespace, read)?,
-            // With a namespace its settings go.
-            (Place::Inside, None) => return Ok(()),
+        let found = match (place, sockets.namespace(place)) {
             (Place::Outside, _) => read(),
+            (_, Some(namespace)) => enter(&sockets.home, namespace, read)?,
+            // With a namespace its settings go.
+            (_, None) => return Ok(()),
         };
         self.0.extend(found.into_iter().map(|(key, reading)| ((place, key), reading)));
         Ok(())

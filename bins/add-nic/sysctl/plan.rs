@@ -89,6 +89,7 @@ fn same_of_another<'a>(
 fn inode(place: Place, basis: &Basis<'_>) -> Option<u64> {
     match place {
         Place::Inside => Some(basis.inside.netns_inode),
+        Place::Peer => basis.peer.map(|peer| peer.netns_inode),
         Place::Outside => None,
     }
 }
@@ -98,9 +99,5 @@ fn sysctl((place, key): (Place, Key), value: &str, before: Option<String>, basis
 }
 
 fn refused(key: &Key, what: &str, why: &str, place: Place, basis: &Basis<'_>) -> Failure {
-    let whose = match place {
-        Place::Inside => basis.who(),
-        Place::Outside => "the host",
-    };
-    Failure::trouble(key, format_args!("{what} in the network of {whose}: {why}"))
+    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", basis.who_is(place)))
 }

@@ -4,12 +4,14 @@ mod address;
 mod error;
 mod link;
 mod route;
+mod rule;
 mod sysctl;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use common::netlink::{Link, Socket};
+use common::output::one_line;
 use common::target::IfName;
 
 use crate::firewall;
@@ -58,6 +60,8 @@ impl Wires {
             }
             Step::AddRoute(way) => self.add_route(way),
             Step::DelRoute(way) => self.delete_route(way),
+            Step::AddRule(rule) => self.add_rule(rule),
+            Step::DelRule(rule) => self.delete_rule(rule),
             Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
             Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
             Step::AddTable => Ok(firewall::add_table()?),
@@ -107,8 +111,27 @@ impl Wires {
         Ok(self.socket(place)?.link(index)?)
     }
 
+    /// The name of the link of that index, for messages.
+    pub fn name_of(&mut self, place: Place, index: u32) -> Result<String, WireError> {
+        let link = self.socket(place)?.link(index)?;
+        Ok(link.map_or_else(
+            || format!("link {index}"),
+            |link| one_line(&link.name.to_string_lossy()).into_owned(),
+        ))
+    }
+
     /// The index of the link through which that side would send to `address`.
     pub fn way_to(&mut self, place: Place, address: IpAddr) -> Result<Option<u32>, WireError> {
         Ok(self.socket(place)?.way_to(address)?)
+    }
+
+    /// The same for packets from `source`.
+    pub fn way_from(
+        &mut self,
+        place: Place,
+        source: IpAddr,
+        address: IpAddr,
+    ) -> Result<Option<u32>, WireError> {
+        Ok(self.socket(place)?.way_from(source, address)?)
     }
 }

@@ -23,10 +23,6 @@ impl Wires {
     }
 
     pub(super) fn reset_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), WireError> {
-        // With a namespace its settings go.
-        if sysctl.place == Place::Inside && self.sockets.inside.is_none() {
-            return Ok(());
-        }
         let done = self.there(sysctl.place, || sysctl.reset())?;
         done.map_err(|source| WireError::Sysctl { file: sysctl.key.to_string(), source })
     }
@@ -37,10 +33,12 @@ impl Wires {
         place: Place,
         what: impl FnOnce() -> io::Result<()>,
     ) -> Result<io::Result<()>, WireError> {
-        match self.sockets.namespace(place) {
-            Some(namespace) => enter(&self.sockets.home, namespace, what)
+        match (place, self.sockets.namespace(place)) {
+            (Place::Outside, _) => Ok(what()),
+            (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
                 .map_err(|failure| WireError::Entering(Box::new(failure))),
-            None => Ok(what()),
+            // With a namespace its settings go.
+            (_, None) => Err(WireError::gone("setting")),
         }
     }
 }
