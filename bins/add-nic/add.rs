@@ -9,15 +9,17 @@ use jiff::Timestamp;
 use crate::apply;
 use crate::check;
 use crate::cli::{Cli, Dad};
-use crate::inside::{Pinned, pin};
-use crate::journal::{self, Inside, Journal, Record, Watched};
+use crate::ends::Ends;
+use crate::firewall;
+use crate::inside::pin;
+use crate::journal::{self, Journal, Record, Watched};
 use crate::leftover;
-use crate::plan::{Basis, Plan};
+use crate::plan::Plan;
+use crate::preflight::{self, Warning};
 use crate::probe;
 use crate::ready;
 use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::step::Files;
 use crate::sweep::{living, ours, sweep};
 use crate::view::View;
 use crate::wanted::Wanted;
@@ -26,6 +28,9 @@ use crate::wires::Wires;
 /// Does it, unless it is done already.
 pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
     let (ends, mut sockets) = Ends::open(pin(target, cli)?, &wanted, cli)?;
+    if cli.preflight {
+        return warn(&wanted, &ends, &mut sockets, cli);
+    }
     if cli.dry_run {
         return show(&wanted, &ends, &mut sockets, cli);
     }
@@ -57,19 +62,24 @@ pub fn plug(
 ) -> Result<(Record, Outcome, Wires), Failure> {
     let is_over = |record: &Record| leftover::is_over(record, &wanted, &ends.inside);
     let mut records = sweep(&journal, &mut sockets, is_over)?;
-    let snapshot = Snapshot::take(&mut sockets)?;
+    let mut snapshot = Snapshot::take(&mut sockets)?;
+    snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
     }
     leftover::refuse(&records, &wanted, &ends.inside, &cli.find)?;
     let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
-    let plan = Plan::make(&basis)?;
+    let (plan, id) = (Plan::make(&basis)?, basis.id());
+    firewall::rehearse(&plan)?;
+    preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
+    let basis = ends.basis(&wanted, &snapshot, &records, random);
+    preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
     if cli.dad().is_some() {
         probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
     }
     let mut record = Record {
-        id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
+        id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
         is_whole: false,
@@ -97,57 +107,6 @@ pub fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &
         }
         None => Ok(()),
     }
-}
-
-/// Whose networks are plugged together.
-#[derive(Debug)]
-pub struct Ends {
-    pub inside: Inside,
-    pub peer: Option<Inside>,
-}
-
-impl Ends {
-    /// The container's, and that of the other one if there is one; with sockets in all of them.
-    pub fn open(
-        Pinned { netns, inside }: Pinned,
-        wanted: &Wanted,
-        cli: &Cli,
-    ) -> Result<(Self, Sockets), Failure> {
-        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
-        let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
-        Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
-    }
-
-    /// Whether `record` is of the NIC that is wanted between them.
-    pub fn have(&self, record: &Record, wanted: &Wanted) -> bool {
-        record.is_between(&self.inside, self.peer.as_ref()) && record.wanted == *wanted
-    }
-
-    fn basis<'a>(
-        &'a self,
-        wanted: &'a Wanted,
-        snapshot: &'a Snapshot,
-        records: &'a [Record],
-        random: [u8; 18],
-    ) -> Basis<'a> {
-        Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
-    }
-
-    fn files(&self) -> Files<'_> {
-        self.inside.files(self.peer.as_ref())
-    }
-}
-
-/// The other container, which must be another one.
-fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure> {
-    let pinned = pin(peer, cli)?;
-    if pinned.inside.is_same_as(inside) {
-        return Err(Failure::trouble(
-            format_args!("--peer {peer}"),
-            format_args!("is in the same network as {}: a cable has two ends", inside.name),
-        ));
-    }
-    Ok(pinned)
 }
 
 /// Which of `records` the same call made before, if that is all there still.
@@ -192,11 +151,7 @@ fn foresee(
     sockets: &mut Sockets,
     cli: &Cli,
 ) -> Result<Option<(Plan, Snapshot)>, Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
-    let is_over = |record: &Record| leftover::is_over(record, wanted, &ends.inside);
-    let mut living = living(records, &snapshot.outside);
-    living.retain(|record| !is_over(record));
+    let (living, snapshot) = look(wanted, ends, sockets)?;
     if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
@@ -204,6 +159,30 @@ fn foresee(
     let basis = ends.basis(wanted, &snapshot, &living, random()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
+}
+
+/// What would be said about it.
+fn warn(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+    let (living, mut snapshot) = look(wanted, ends, sockets)?;
+    let random = random()?;
+    let nic = match ends.same(&living, wanted).next() {
+        Some(record) => record.plan.nic.clone(),
+        None => Plan::make(&ends.basis(wanted, &snapshot, &living, random))?.nic,
+    };
+    preflight::look(&mut snapshot, &nic, wanted, sockets)?;
+    let warnings = preflight::warnings(&nic, &ends.basis(wanted, &snapshot, &living, random));
+    report::warnings(&warnings, cli.json)?;
+    Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
+}
+
+/// The NICs of ours that live, and all that a plan is made from. Waits for nobody.
+fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Record>, Snapshot), Failure> {
+    let records = ours(journal::look()?, sockets.home.identity());
+    let mut snapshot = Snapshot::take(sockets)?;
+    snapshot.look_closer(Some(wanted), ends.same(&records, wanted), sockets)?;
+    let mut living = living(records, &snapshot.outside);
+    living.retain(|record| !leftover::is_over(record, wanted, &ends.inside));
+    Ok((living, snapshot))
 }
 
 /// For link-layer addresses, the record's name, and waits.

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::Cli;
+use crate::firewall::Published;
 use crate::plan::OtherEnd;
+use crate::preflight::{self, Warning};
 use crate::ready::Reachable;
 use crate::step::{Files, Step};
 use crate::view::View;
@@ -70,6 +72,9 @@ struct Row<'a> {
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     peer: Option<PeerRow<'a>>,
+    nat: bool,
+    forward: bool,
+    publish: &'a [Published],
     since: Timestamp,
     /// The file of the watch that keeps it.
     watch_file: Option<&'a Path>,
@@ -110,6 +115,9 @@ impl<'a> From<View<'a>> for Row<'a> {
                 mac: peer.mac,
                 addresses: peer.addresses,
             }),
+            nat: record.wanted.firewall.nat,
+            forward: record.wanted.firewall.forward,
+            publish: &record.wanted.firewall.publish,
             since: record.since,
             watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
@@ -200,6 +208,28 @@ pub fn commands<'a>(
         return json(&lines);
     }
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
+}
+
+/// What will not work, and what helps.
+pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: preflight::Kind,
+        message: &'a str,
+        fix: String,
+    }
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+        kind: *kind,
+        message,
+        fix: fix.as_command(),
+    });
+    if as_json {
+        return json(&lines.collect::<Vec<_>>());
+    }
+    for Line { message, fix, .. } in lines {
+        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+    }
+    Ok(())
 }
 
 /// All NICs as a table, or as JSON; each with what differs.

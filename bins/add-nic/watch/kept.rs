@@ -12,8 +12,9 @@ use common::netlink::Socket;
 use common::netns::Home;
 
 use crate::TOOL;
-use crate::add::{Ends, Order, ask_at_length, plug};
+use crate::add::{Order, ask_at_length, plug};
 use crate::cli::Cli;
+use crate::ends::Ends;
 use crate::inside::{has_lost_its_network, hold};
 use crate::journal::{self, Journal, Record};
 use crate::ready;
