@@ -6,7 +6,7 @@ use common::failure::{Failure, Status};
 use common::target::Target;
 use jiff::Timestamp;
 
-use crate::apply;
+use crate::apply::{self, Manners};
 use crate::check;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
@@ -57,7 +57,8 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         plan,
     };
     let announce = if cli.no_announce { Announce::No } else { Announce::Yes };
-    apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), announce)?;
+    let manners = Manners { ask: (!cli.no_dad).then_some(&cli.find), announce };
+    apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), &manners)?;
     // The next one may go on while we talk.
     drop(journal);
     report::nic(View::near(&record), Outcome::Added, began.elapsed(), cli.json)?;

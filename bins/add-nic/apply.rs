@@ -1,13 +1,16 @@
 //! Does what the plan says: journal, act, and on trouble undo.
 
+use common::cli::FindOptions;
 use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
 use crate::journal::{Journal, Record};
+use crate::probe;
 use crate::ready::{self, Announce};
 use crate::routes;
 use crate::signals::Kept;
+use crate::step::{Place, Step};
 use crate::wires::Wires;
 
 /// Why it came to nothing.
@@ -23,6 +26,14 @@ impl From<Failure> for Stop {
     }
 }
 
+/// How it behaves towards others on its segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners<'a> {
+    /// Whether it asks who has its addresses, and how it finds out who that is.
+    pub ask: Option<&'a FindOptions>,
+    pub announce: Announce,
+}
+
 /// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
 /// NICs of ours.
 pub fn add(
@@ -30,11 +41,14 @@ pub fn add(
     others: &[Record],
     journal: &Journal,
     wires: &mut Wires,
-    announce: Announce,
+    manners: &Manners<'_>,
 ) -> Result<(), Failure> {
     let kept = Kept::new()?;
     journal.write(record)?;
-    let done = carry_out(record, wires, announce, &kept).and_then(|()| {
+    let done = carry_out(record, wires, manners, &kept).and_then(|()| {
+        let name = record.plan.nic.name.clone();
+        let index = wires.index(Place::Inside, &name).map_err(|error| Failure::trouble(&name, error))?;
+        record.plan.remember_index(index);
         record.is_whole = true;
         Ok(journal.write(record)?)
     });
@@ -52,16 +66,24 @@ pub fn add(
     }
 }
 
-fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept) -> Result<(), Stop> {
+fn carry_out(record: &Record, wires: &mut Wires, manners: &Manners<'_>, kept: &Kept) -> Result<(), Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
+    let mut asking = manners.ask;
     for (step, _) in &plan.steps {
         told()?;
+        // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
+        if let (Some(find), Step::AddAddress(held)) = (asking.filter(|_| plan.is_asked_inside()), step)
+            && held.place == Place::Inside
+        {
+            probe::refuse_duplicates_inside(plan, wires, find)?;
+            asking = None;
+        }
         let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    ready::make(plan, wires, announce)?;
+    ready::make(plan, wires, manners.announce)?;
     told()
 }
 

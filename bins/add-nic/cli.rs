@@ -45,6 +45,22 @@ pub struct Cli {
     #[arg(conflicts_with_all = ["bridge", "host_addr", "host_name"])]
     pub peer: Option<String>,
 
+    /// A macvlan on this link of the host: PARENT[:MODE]
+    ///
+    /// MODE is bridge, which goes without saying, private, vepa or passthru. It is as if the NIC were plugged into the same switch as
+    /// PARENT. The host itself does not reach its own macvlans, nor they it.
+    #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = NOT_STACKED)]
+    pub macvlan: Option<String>,
+
+    /// An ipvlan on this link of the host, with the link's MAC: PARENT[:MODE]
+    ///
+    /// MODE is l2, which goes without saying, l3 or l3s: then the host's routes decide, and nobody answers ARP. For
+    /// networks that let each port have one MAC address only. The host itself does not reach its own ipvlans.
+    #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "mac"], hide_short_help = true)]
+    pub ipvlan: Option<String>,
+
     /// TARGET2's address on the cable; none for none
     ///
     /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once
@@ -146,6 +162,9 @@ pub struct Cli {
 
 /// The options that say what to do, other than to add a NIC.
 const JOBS: [&str; 3] = ["rm", "list", "check"];
+
+/// The options that a NIC on a link of the host cannot have: it has no other end.
+const NOT_STACKED: [&str; 4] = ["bridge", "peer", "host_addr", "host_name"];
 
 const EXAMPLES: &str = "\
 Examples:

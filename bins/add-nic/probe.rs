@@ -9,7 +9,9 @@ use common::map;
 use common::packet::{Claim, Segment};
 
 use crate::plan::Plan;
-use crate::snapshot::Side;
+use crate::snapshot::{Side, enter};
+use crate::step::Place;
+use crate::wires::Wires;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -25,6 +27,18 @@ pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Res
         None => Ok(()),
         Some(claim) => Err(refused(claim, &bridge.name.to_string_lossy(), find)),
     }
+}
+
+/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
+pub fn refuse_duplicates_inside(plan: &Plan, wires: &mut Wires, find: &FindOptions) -> Result<(), Failure> {
+    let nic = &plan.nic;
+    let on = nic.other_end.parent().map_or("", |parent| parent.name.as_str());
+    let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
+    let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
+    let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
+    let segment = Segment { index, mac: nic.mac };
+    let claims = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, PATIENCE))??;
+    claims.first().map_or(Ok(()), |claim| Err(refused(claim, on, find)))
 }
 
 fn refused(claim: &Claim, bridge: &str, find: &FindOptions) -> Failure {

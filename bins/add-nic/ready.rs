@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, say};
-use common::netlink::{OperState, PortState};
+use common::netlink::{Link, OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
@@ -40,6 +40,8 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
             TOOL,
             format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
         );
+    } else if let Some(parent) = without_carrier(plan, wires)? {
+        say(TOOL, format_args!("{parent} has no carrier: {} reaches nobody until it has", nic.name));
     } else {
         let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
         for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
@@ -52,7 +54,7 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
         }
     }
     // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || nic.other_end.bridge().is_none() {
+    if announce == Announce::No || !nic.other_end.has_neighbours() {
         return Ok(());
     }
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
@@ -65,6 +67,14 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
 fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
     let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(wires.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
+}
+
+/// The link below, if nothing is plugged into that.
+fn without_carrier<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<Option<&'a IfName>, Failure> {
+    let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
+    let link = wires.sockets.outside.link_named(&parent.name)?;
+    let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
+    Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
 }
 
 /// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last

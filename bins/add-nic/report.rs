@@ -39,6 +39,8 @@ struct Row<'a> {
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     peer: Option<PeerRow<'a>>,
+    parent: Option<&'a IfName>,
+    mode: Option<&'static str>,
     since: Timestamp,
 }
 
@@ -77,6 +79,8 @@ impl<'a> From<View<'a>> for Row<'a> {
                 mac: peer.mac,
                 addresses: peer.addresses,
             }),
+            parent: nic.other_end.parent().map(|parent| &parent.name),
+            mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
             since: record.since,
         }
     }
@@ -122,6 +126,7 @@ fn other_end(view: &View<'_>) -> String {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
         OtherEnd::Bridge { bridge, port } => (format!(", on {bridge} by {}", port.name), ", which has "),
         OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
+        OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
     };
     let addresses = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
     if addresses.is_empty() { words } else { format!("{words}{before_addresses}{}", list_of(addresses)) }
@@ -175,10 +180,11 @@ pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure
         return json(&lines);
     }
     let mut shown =
-        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "BRIDGE", "STATE"], &[], 5);
+        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "ON", "STATE"], &[], 5);
     for (view, differs) in rows {
         let other_end = &view.record.plan.nic.other_end;
         let port = other_end.port().map(|port| port.name.to_string());
+        let beneath = other_end.bridge().or_else(|| other_end.parent().map(|parent| &parent.name));
         let others = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
         let state = if differs.is_empty() {
             "as made".to_owned()
@@ -191,7 +197,7 @@ pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure
             list_of(view.here.addresses),
             or_dash(port.unwrap_or_else(|| peer_words(view))),
             or_dash(list_of(others)),
-            or_dash(other_end.bridge().map_or_else(String::new, ToString::to_string)),
+            or_dash(beneath.map_or_else(String::new, ToString::to_string)),
             state,
         ]);
     }

@@ -22,6 +22,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         master: None,
         port_state: None,
         spanning_tree: false,
+        vlan: None,
         alias: None,
         group: 0,
         link: None,

@@ -3,6 +3,7 @@
 mod address;
 mod link;
 mod route;
+mod upper;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
@@ -17,6 +18,9 @@ use crate::step::Step;
 pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::On(_) => {
+            record.plan.upper().is_some_and(|upper| inside.links.iter().any(|link| upper.is(link)))
+        }
         OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
@@ -50,6 +54,7 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
     match step {
         Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
         Step::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
@@ -59,6 +64,10 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
-        Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
+        Step::DelBridge(_)
+        | Step::DelVeth(_)
+        | Step::DelUpper(_)
+        | Step::DelLink { .. }
+        | Step::DelAddress(_) => None,
     }
 }

@@ -5,16 +5,18 @@ mod basis;
 mod bridge;
 mod cable;
 mod nic;
+mod stacked;
 
 use common::failure::Failure;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Record;
 use crate::routes::routes;
-use crate::step::{Place, Step, Undoing};
+use crate::step::{Place, Step, Undoing, Upper};
+use crate::wanted::WantedEnd;
 pub use basis::Basis;
 pub use bridge::Plugged;
-pub use nic::{Nic, OtherEnd, Port};
+pub use nic::{Nic, OtherEnd, Parent, Port};
 
 /// What will be done, step by step, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +29,34 @@ impl Plan {
     /// The plan, or why there can be none.
     pub fn make(basis: &Basis<'_>) -> Result<Plan, Failure> {
         let name = basis.name()?;
-        let Plan { nic, mut steps } = cable::cable(name, basis)?;
+        let Plan { nic, mut steps } = match &basis.wanted.other_end {
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, basis)?,
+            WantedEnd::On(parent) => stacked::stacked(name, parent, basis)?,
+        };
         steps.extend(routes(&nic, basis)?);
         Ok(Plan { nic, steps })
+    }
+
+    /// The NIC's link, if it stands on one of the host's.
+    pub fn upper(&self) -> Option<&Upper> {
+        self.steps.iter().find_map(|(step, _)| match step {
+            Step::AddUpper(upper) if upper.place == Place::Inside => Some(upper),
+            _ => None,
+        })
+    }
+
+    /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
+    pub fn is_asked_inside(&self) -> bool {
+        self.nic.other_end.parent().is_some() && self.nic.other_end.has_neighbours()
+    }
+
+    /// Remembers the index of that link, which is made now.
+    pub fn remember_index(&mut self, index: u32) {
+        for (step, undoing) in &mut self.steps {
+            if let (Step::AddUpper(upper), Undoing::By(Step::DelUpper(same))) = (step, undoing) {
+                (upper.index, same.index) = (Some(index), Some(index));
+            }
+        }
     }
 
     /// Whether a step of it is about the bridge, which others may have done already.

@@ -4,7 +4,7 @@ use common::cidr::Cidr;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::step::Place;
+use crate::step::{On, Place};
 
 /// The NIC as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,15 @@ pub enum OtherEnd {
     Bridge { bridge: IfName, port: Port },
     /// Into another container.
     Peer(Port),
+    /// Nowhere: the NIC stands on a link of the host.
+    On(Parent),
+}
+
+/// The link that it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub name: IfName,
+    pub on: On,
 }
 
 /// The other end of a veth pair.
@@ -44,6 +53,7 @@ impl OtherEnd {
             OtherEnd::Host(_) => "host",
             OtherEnd::Bridge { .. } => "bridge",
             OtherEnd::Peer(_) => "peer",
+            OtherEnd::On(parent) => parent.on.kind(),
         }
     }
 
@@ -52,6 +62,7 @@ impl OtherEnd {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
             OtherEnd::Peer(port) => Some((Place::Peer, port)),
+            OtherEnd::On(_) => None,
         }
     }
 
@@ -69,7 +80,24 @@ impl OtherEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
-            OtherEnd::Host(_) | OtherEnd::Peer(_) => None,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::On(_) => None,
+        }
+    }
+
+    /// The link of the host that it stands on.
+    pub fn parent(&self) -> Option<&Parent> {
+        match self {
+            OtherEnd::On(parent) => Some(parent),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be others who ask, and remember, whose an address is.
+    pub fn has_neighbours(&self) -> bool {
+        match self {
+            OtherEnd::Host(_) | OtherEnd::Peer(_) => false,
+            OtherEnd::Bridge { .. } => true,
+            OtherEnd::On(parent) => parent.on.answers_arp(),
         }
     }
 }

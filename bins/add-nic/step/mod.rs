@@ -5,6 +5,7 @@ mod address;
 mod link;
 mod route;
 mod shell;
+mod upper;
 
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use link::{End, NewBridge, Veth, ipv6_switch};
 pub use route::{BY_HAND, MAIN, Way};
 pub use shell::Files;
 use shell::quoted;
+pub use upper::{IpvlanMode, MacvlanMode, On, Upper};
 
 /// In which namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +41,10 @@ pub enum Step {
     AddVeth(Veth),
     /// Delete that pair.
     DelVeth(Veth),
+    /// Make a link on one of the host's.
+    AddUpper(Upper),
+    /// Delete that link.
+    DelUpper(Upper),
     /// Delete a link that is another's work.
     DelLink { place: Place, link: IfName },
     /// Write on the host's end whose it is, for people.
@@ -77,6 +83,8 @@ impl Step {
             Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             Step::AddVeth(veth) => veth.as_command(files),
             Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
+            Step::AddUpper(upper) => upper.adding(files),
+            Step::DelUpper(upper) => upper.deleting(files),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             Step::AllowIpv6 { place, link } => {

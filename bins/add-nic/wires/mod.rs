@@ -5,6 +5,7 @@ mod error;
 mod link;
 mod route;
 mod sysctl;
+mod upper;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ impl Wires {
             Step::DelBridge(bridge) => self.delete_bridge(bridge),
             Step::AddVeth(veth) => self.add_veth(veth),
             Step::DelVeth(veth) => self.delete_veth(veth),
+            Step::AddUpper(upper) => self.add_upper(upper),
+            Step::DelUpper(upper) => self.delete_upper(upper),
             Step::DelLink { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.delete_link(index)?)

@@ -21,7 +21,7 @@ mod wire;
 
 pub use address::{Address, NewAddress};
 pub use error::NetlinkError;
-pub use link::{Link, NewBridge, NewVeth, OperState, PortState, VethEnd};
+pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
 pub use neighbour::Neighbour;
 pub use route::{NewRoute, Route, usual_scope};
 pub use socket::Socket;

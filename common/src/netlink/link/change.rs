@@ -11,7 +11,7 @@ use crate::netlink::wire::Request;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
-const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
 
