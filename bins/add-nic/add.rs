@@ -15,11 +15,11 @@ use crate::plan::{Basis, Plan};
 use crate::probe;
 use crate::ready::Announce;
 use crate::report::{self, Outcome};
-use crate::snapshot::{Snapshot, Sockets};
+use crate::snapshot::{Snapshot, Sockets, switches_of};
 use crate::step::Files;
 use crate::sweep::{living, ours, sweep};
 use crate::view::View;
-use crate::wanted::Wanted;
+use crate::wanted::{Wanted, WantedEnd};
 use crate::wires::Wires;
 
 /// Does it, unless it is done already.
@@ -34,7 +34,7 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     }
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
-    let snapshot = Snapshot::take(&mut sockets)?;
+    let snapshot = look(&wanted, &mut sockets)?;
     if let Some(same) = same_call(&records, &wanted, &ends, &snapshot)? {
         report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
@@ -99,6 +99,15 @@ fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure
     Ok(pinned)
 }
 
+/// What is, and what is to be remembered of a NIC that is to move.
+fn look(wanted: &Wanted, sockets: &mut Sockets) -> Result<Snapshot, Failure> {
+    let mut snapshot = Snapshot::take(sockets)?;
+    if let WantedEnd::Phys(nic) = &wanted.other_end {
+        snapshot.switches = switches_of(nic);
+    }
+    Ok(snapshot)
+}
+
 /// What the same call made before, if it is all there still.
 fn same_call<'a>(
     records: &'a [Record],
@@ -125,7 +134,7 @@ fn same_call<'a>(
 /// The commands that would do it.
 fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
+    let snapshot = look(wanted, sockets)?;
     let living = living(records, &snapshot.outside);
     if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         report::commands([].iter(), &ends.files(), cli.json)?;

@@ -76,7 +76,9 @@ fn carry_out(record: &Record, wires: &mut Wires, manners: &Manners<'_>, kept: &K
         if let (Some(find), Step::AddAddress(held)) = (asking.filter(|_| plan.is_asked_inside()), step)
             && held.place == Place::Inside
         {
-            probe::refuse_duplicates_inside(plan, wires, find)?;
+            if ready::wait_for_links(plan, wires)?.is_none() {
+                probe::refuse_duplicates_inside(plan, wires, find)?;
+            }
             asking = None;
         }
         let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };

@@ -61,6 +61,15 @@ pub struct Cli {
     #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "mac"], hide_short_help = true)]
     pub ipvlan: Option<String>,
 
+    /// Move this NIC of the host in; --rm gives it back
+    ///
+    /// It loses its addresses and the routes through it there, and has them again when it is back, with its name, MAC, MTU
+    /// and switches under /proc/sys. What could not be put back exactly is refused, and so is the NIC that the host's default
+    /// route goes through. When the container ends the NIC comes back by itself, and the next call of add-nic restores it.
+    #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
+    #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "ipvlan"])]
+    pub phys: Option<IfName>,
+
     /// TARGET2's address on the cable; none for none
     ///
     /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once

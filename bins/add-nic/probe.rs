@@ -32,7 +32,7 @@ pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Res
 /// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
 pub fn refuse_duplicates_inside(plan: &Plan, wires: &mut Wires, find: &FindOptions) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let on = nic.other_end.parent().map_or("", |parent| parent.name.as_str());
+    let on = nic.other_end.parent().map_or(&nic.name, |parent| &parent.name).as_str();
     let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();

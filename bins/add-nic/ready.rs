@@ -9,13 +9,15 @@ use common::packet::Segment;
 use common::target::IfName;
 
 use crate::TOOL;
-use crate::plan::Plan;
+use crate::plan::{OtherEnd, Plan};
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
 
 /// Kernels before 6.9 look after links once a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Gigabit Ethernet takes two to three seconds.
+const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
 /// Between two looks; each is some 20 µs of the kernel's time.
 const BETWEEN: Duration = Duration::from_micros(200);
 
@@ -34,24 +36,14 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
     let nic = &plan.nic;
     let trouble = |error: WireError| Failure::trouble(&nic.name, error);
     let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
-    if learns(plan, wires)? {
-        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-        say(
-            TOOL,
-            format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
-        );
-    } else if let Some(parent) = without_carrier(plan, wires)? {
-        say(TOOL, format_args!("{parent} has no carrier: {} reaches nobody until it has", nic.name));
-    } else {
-        let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
-        for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
-            wait_for_carrier(plan, (place, name), wires)?;
-        }
-    }
+    let works = wait_for_links(plan, wires)?;
     for (step, _) in &plan.steps {
         if let Step::AddAddress(held) = step {
             wait_for_address(held, wires)?;
         }
+    }
+    if let Some(why_not) = works {
+        say(TOOL, why_not);
     }
     // On a cable of its own there is nobody else who could remember anything.
     if announce == Announce::No || !nic.other_end.has_neighbours() {
@@ -61,6 +53,33 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
     let segment = Segment { index: inside, mac: nic.mac };
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
+}
+
+/// Waits until all links of the NIC carry packets; or says why that is not waited for.
+pub fn wait_for_links(plan: &Plan, wires: &mut Wires) -> Result<Option<String>, Failure> {
+    let nic = &plan.nic;
+    if learns(plan, wires)? {
+        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
+        return Ok(Some(format!(
+            "{bridge} runs the spanning tree protocol: it forwards to {} only later",
+            nic.name
+        )));
+    }
+    if let Some(parent) = without_carrier(plan, wires)? {
+        return Ok(Some(format!("{parent} has no carrier: {} reaches nobody until it has", nic.name)));
+    }
+    // Hardware agrees with its switch how fast both are, and need not have any.
+    let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
+    let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+    for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
+        if !wait_for_carrier(plan, (place, name), is_hardware, wires)? {
+            return match is_hardware {
+                true => Ok(Some(format!("{name} has no carrier: it reaches nobody until it has"))),
+                false => Err(Failure::trouble(name, "does not come to carry packets")),
+            };
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
@@ -79,8 +98,13 @@ fn without_carrier<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<Option<&'a I
 
 /// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
-fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wires) -> Result<(), Failure> {
-    let until = Instant::now() + PATIENCE;
+fn wait_for_carrier(
+    plan: &Plan,
+    (place, name): (Place, &IfName),
+    is_hardware: bool,
+    wires: &mut Wires,
+) -> Result<bool, Failure> {
+    let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
     let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
@@ -88,11 +112,14 @@ fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wi
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
-        if link.operstate == OperState::Up && forwards {
-            return Ok(());
+        // A driver that does not say is believed.
+        let does_not_say = is_hardware && link.operstate == OperState::Unknown;
+        let carries = link.operstate == OperState::Up || does_not_say;
+        if carries && forwards {
+            return Ok(true);
         }
         if Instant::now() > until {
-            return Err(Failure::trouble(name, "does not come to carry packets"));
+            return Ok(false);
         }
         sleep(BETWEEN);
     }

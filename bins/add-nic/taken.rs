@@ -26,7 +26,7 @@ pub fn refuse_taken(basis: &Basis<'_>) -> Result<(), Failure> {
             WantedEnd::Peer(_) => refuse_elsewhere(Place::Peer, *cidr, basis)?,
             WantedEnd::Host if basis.snapshot.is_one => {}
             // The host does not reach it through its parent, whatever networks are there.
-            WantedEnd::On(_) => {}
+            WantedEnd::On(_) | WantedEnd::Phys(_) => {}
             WantedEnd::Host | WantedEnd::Bridge(_) => refuse_elsewhere_here(*cidr, basis)?,
         }
     }
@@ -119,7 +119,7 @@ fn on_another_cable(other: &Elsewhere, basis: &Basis<'_>) -> Failure {
     let ours = basis.records.iter().find(|record| {
         let cable = match &record.plan.nic.other_end {
             OtherEnd::Host(port) => Some(port.mac),
-            OtherEnd::Bridge { .. } | OtherEnd::Peer(_) | OtherEnd::On(_) => None,
+            OtherEnd::Bridge { .. } | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         };
         cable.is_some() && link.is_some_and(|link| link.mac == cable)
     });

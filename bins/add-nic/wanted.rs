@@ -73,6 +73,8 @@ pub enum WantedEnd {
     Peer(String),
     /// Nowhere: it stands on this link of the host.
     On(Parent),
+    /// Nowhere: it is this NIC of the host's, moved in.
+    Phys(IfName),
 }
 
 /// What addresses the other end has: the host on a cable or on a bridge, or the other container.
@@ -159,6 +161,9 @@ impl WantedEnd {
                 return parent(option, word).map(WantedEnd::On);
             }
         }
+        if let Some(nic) = &cli.phys {
+            return Ok(WantedEnd::Phys(nic.clone()));
+        }
         Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create }),
             None => WantedEnd::Host,
@@ -169,7 +174,7 @@ impl WantedEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             WantedEnd::Bridge(bridge) => Some(&bridge.name),
-            WantedEnd::Host | WantedEnd::Peer(_) | WantedEnd::On(_) => None,
+            WantedEnd::Host | WantedEnd::Peer(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
         }
     }
 
@@ -177,7 +182,7 @@ impl WantedEnd {
     pub fn peer(&self) -> Option<Target> {
         match self {
             WantedEnd::Peer(peer) => peer.parse().ok(),
-            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) => None,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
         }
     }
 }

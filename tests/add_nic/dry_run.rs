@@ -7,7 +7,7 @@ use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
 
 /// PEER is the PID of another container.
-const CASES: [&str; 8] = [
+const CASES: [&str; 9] = [
     "10.1.0.2/24",
     "10.1.0.2/24 fd00:1::2/64 --mtu 1400 --gateway 10.1.0.1 --gateway fd00:1::1 --route 172.31.0.0/16@10.1.0.1 --metric 9",
     "10.1.0.2/32 --host-addr 192.0.2.1 --name wan --host-name lan",
@@ -15,6 +15,7 @@ const CASES: [&str; 8] = [
     "fd00:1::2/64 --host-addr none",
     "10.1.0.2/24 fd00:1::2/64 --peer PEER --mtu 1400 --peer-name lan",
     "10.1.0.2/24 fd00:1::2/64 --macvlan lan0 --name lan0 --gateway 10.1.0.9",
+    "10.1.0.2/24 --phys lan0 --mtu 1400 --mac 02:00:00:00:00:07 --gateway 10.1.0.9",
     "10.1.0.2/32 --peer PEER --peer-addr 192.0.2.1",
 ];
 
@@ -27,6 +28,12 @@ fn scene(words: &str) -> Result<(Lab, [Container; 2], String), crate::support::s
         lab.shell(&format!("ip link add lan0 up type veth peer name eth0 netns {pid}")).run().ok();
         both[1].ip("address add 10.1.0.9/24 dev eth0");
         both[1].ip("link set eth0 up");
+        lab.shell(
+            "ip address add 10.5.0.1/24 dev lan0 label lan0:x; ip route add 192.0.2.0/24 via 10.5.0.2
+             echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
+        )
+        .run()
+        .ok();
     }
     let words = words.replace("PEER", &both[1].pid.to_string());
     Ok((lab, both, words))

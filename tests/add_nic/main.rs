@@ -20,6 +20,7 @@ mod faults;
 mod macvlan;
 mod parallel;
 mod peer;
+mod phys;
 mod remove;
 mod routes;
 mod words;

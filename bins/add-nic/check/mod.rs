@@ -2,6 +2,7 @@
 
 mod address;
 mod link;
+mod phys;
 mod route;
 mod upper;
 
@@ -18,6 +19,9 @@ use crate::step::Step;
 pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::Phys(_) => {
+            record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.seems(link)))
+        }
         OtherEnd::On(_) => {
             record.plan.upper().is_some_and(|upper| inside.links.iter().any(|link| upper.is(link)))
         }
@@ -54,6 +58,7 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
     match step {
         Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
         Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
         Step::SetUp { place, link } => {
@@ -62,6 +67,8 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         }
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        // What the host has is given back, and not kept from it meanwhile.
+        Step::GiveNicBack(_) => None,
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
         Step::DelBridge(_)

@@ -20,7 +20,7 @@ pub(super) fn held(
         true => others.find(|other| other.is_ipv4() == cidr.address().is_ipv4()),
         false => None,
     };
-    Held { place, link: link.clone(), cidr, peer }
+    Held { place, link: link.clone(), cidr, peer, given: None }
 }
 
 /// The step that lets a new link have IPv6 addresses, where new links may not: engines switch it off in containers

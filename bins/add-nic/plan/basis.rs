@@ -42,7 +42,7 @@ impl Basis<'_> {
     pub fn other_place(&self) -> Place {
         match self.wanted.other_end {
             WantedEnd::Peer(_) => Place::Peer,
-            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) => Place::Outside,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Place::Outside,
         }
     }
 

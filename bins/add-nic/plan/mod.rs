@@ -5,6 +5,7 @@ mod basis;
 mod bridge;
 mod cable;
 mod nic;
+mod phys;
 mod stacked;
 
 use common::failure::Failure;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Record;
 use crate::routes::routes;
-use crate::step::{Place, Step, Undoing, Upper};
+use crate::step::{Moved, Place, Step, Undoing, Upper};
 use crate::wanted::WantedEnd;
 pub use basis::Basis;
 pub use bridge::Plugged;
@@ -31,6 +32,7 @@ impl Plan {
         let name = basis.name()?;
         let Plan { nic, mut steps } = match &basis.wanted.other_end {
             WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, basis)?,
+            WantedEnd::Phys(nic) => phys::phys(name, nic, basis)?,
             WantedEnd::On(parent) => stacked::stacked(name, parent, basis)?,
         };
         steps.extend(routes(&nic, basis)?);
@@ -45,9 +47,17 @@ impl Plan {
         })
     }
 
+    /// The host's NIC that is moved in.
+    pub fn moved(&self) -> Option<&Moved> {
+        self.steps.iter().find_map(|(step, _)| match step {
+            Step::TakeNic(moved) => Some(moved),
+            _ => None,
+        })
+    }
+
     /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
     pub fn is_asked_inside(&self) -> bool {
-        self.nic.other_end.parent().is_some() && self.nic.other_end.has_neighbours()
+        self.nic.other_end.port().is_none() && self.nic.other_end.has_neighbours()
     }
 
     /// Remembers the index of that link, which is made now.

@@ -28,6 +28,8 @@ pub enum OtherEnd {
     Peer(Port),
     /// Nowhere: the NIC stands on a link of the host.
     On(Parent),
+    /// Nowhere: the NIC is the host's own, moved in. This is its name there.
+    Phys(IfName),
 }
 
 /// The link that it stands on.
@@ -54,6 +56,7 @@ impl OtherEnd {
             OtherEnd::Bridge { .. } => "bridge",
             OtherEnd::Peer(_) => "peer",
             OtherEnd::On(parent) => parent.on.kind(),
+            OtherEnd::Phys(_) => "phys",
         }
     }
 
@@ -62,13 +65,21 @@ impl OtherEnd {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
             OtherEnd::Peer(port) => Some((Place::Peer, port)),
-            OtherEnd::On(_) => None,
+            OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         }
     }
 
     /// The link that is here because of it.
     pub fn port(&self) -> Option<&Port> {
         self.far().filter(|(place, _)| *place == Place::Outside).map(|(_, port)| port)
+    }
+
+    /// What the host calls the link that is here because of it, or that was here before.
+    pub fn host_name(&self) -> Option<&IfName> {
+        match self {
+            OtherEnd::Phys(name) => Some(name),
+            _ => self.port().map(|port| &port.name),
+        }
     }
 
     /// What the host has because of it.
@@ -80,7 +91,7 @@ impl OtherEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
-            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::On(_) => None,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         }
     }
 
@@ -96,7 +107,7 @@ impl OtherEnd {
     pub fn has_neighbours(&self) -> bool {
         match self {
             OtherEnd::Host(_) | OtherEnd::Peer(_) => false,
-            OtherEnd::Bridge { .. } => true,
+            OtherEnd::Bridge { .. } | OtherEnd::Phys(_) => true,
             OtherEnd::On(parent) => parent.on.answers_arp(),
         }
     }

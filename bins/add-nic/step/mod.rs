@@ -3,6 +3,7 @@
 
 mod address;
 mod link;
+mod phys;
 mod route;
 mod shell;
 mod upper;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::Held;
 pub use link::{End, NewBridge, Veth, ipv6_switch};
+pub use phys::{Moved, ToldBy};
 pub use route::{BY_HAND, MAIN, Way};
 pub use shell::Files;
 use shell::quoted;
@@ -45,6 +47,10 @@ pub enum Step {
     AddUpper(Upper),
     /// Delete that link.
     DelUpper(Upper),
+    /// Move a NIC of the host's in.
+    TakeNic(Moved),
+    /// Give it back as it was.
+    GiveNicBack(Moved),
     /// Delete a link that is another's work.
     DelLink { place: Place, link: IfName },
     /// Write on the host's end whose it is, for people.
@@ -85,6 +91,8 @@ impl Step {
             Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
             Step::AddUpper(upper) => upper.adding(files),
             Step::DelUpper(upper) => upper.deleting(files),
+            Step::TakeNic(moved) => moved.taking(files),
+            Step::GiveNicBack(moved) => moved.giving_back(files),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             Step::AllowIpv6 { place, link } => {

@@ -3,6 +3,7 @@
 mod address;
 mod error;
 mod link;
+mod phys;
 mod route;
 mod sysctl;
 mod upper;
@@ -39,6 +40,8 @@ impl Wires {
             Step::DelVeth(veth) => self.delete_veth(veth),
             Step::AddUpper(upper) => self.add_upper(upper),
             Step::DelUpper(upper) => self.delete_upper(upper),
+            Step::TakeNic(moved) => self.take_nic(moved),
+            Step::GiveNicBack(moved) => self.give_nic_back(moved),
             Step::DelLink { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.delete_link(index)?)

@@ -35,6 +35,7 @@ const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_VLAN_ID: u16 = 1;
 
 /// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
@@ -49,6 +50,8 @@ pub struct Link {
     pub name: OsString,
     /// Its address, if that has the six bytes of Ethernet's.
     pub mac: Option<Mac>,
+    /// The address that hardware was made with, which nobody can change (Linux 5.6).
+    pub permanent_mac: Option<Mac>,
     /// What made it: `veth`, `bridge`, `macvlan`; nothing for hardware and loopback.
     pub kind: Option<String>,
     /// The greatest packet that it carries.
@@ -168,6 +171,7 @@ impl Link {
             index,
             name: OsString::new(),
             mac: None,
+            permanent_mac: None,
             kind: None,
             mtu_bytes: 0,
             flags,
@@ -185,6 +189,7 @@ impl Link {
             let (kind, value) = attribute?;
             match kind {
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
+                IFLA_PERM_ADDRESS => link.permanent_mac = value.try_into().ok().map(Mac),
                 IFLA_IFNAME => link.name = OsString::from_vec(until_nul(value).to_owned()),
                 IFLA_MTU => link.mtu_bytes = number(value)?,
                 IFLA_LINK => link.link = Some(number(value)?),

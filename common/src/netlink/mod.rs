@@ -19,7 +19,7 @@ mod socket;
 mod tests;
 mod wire;
 
-pub use address::{Address, NewAddress};
+pub use address::{Address, Given, NewAddress};
 pub use error::NetlinkError;
 pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
 pub use neighbour::Neighbour;
