@@ -6,7 +6,7 @@ use common::failure::{Failure, Status};
 use common::target::Target;
 use jiff::Timestamp;
 
-use crate::apply;
+use crate::apply::{self, Manners};
 use crate::check;
 use crate::cli::{Cli, Dad};
 use crate::ends::Ends;
@@ -91,7 +91,13 @@ pub fn plug(
         watched,
     };
     let mut wires = Wires::new(sockets);
-    let reachable = apply::add(&mut record, &records, &journal, &mut wires, cli.announcements() > 0)?;
+    let waits = match cli.dad() {
+        Some(Dad::Full) => probe::full(self::random()?).to_vec(),
+        Some(Dad::Quick) => probe::QUICK.to_vec(),
+        None => vec![],
+    };
+    let manners = Manners { ask: Some((&waits, &cli.find)), announce: cli.announcements() > 0 };
+    let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
     Ok((record, Outcome::Added(reachable), wires))
 }
 

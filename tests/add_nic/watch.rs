@@ -406,6 +406,7 @@ fn a_file_that_makes_no_sense_is_one_clear_error_before_anything_is_done() {
         (nic("adresses = 'x'"), "nics.toml:8: x: adresses is not an option of add-nic"),
         (nic("rm = true"), "nics.toml:8: x: rm is nothing that a NIC has"),
         (nic("dry-run = true"), "nics.toml:8: x: dry-run is nothing that a NIC has"),
+        (nic("preflight = true"), "nics.toml:8: x: preflight is nothing that a NIC has"),
         (nic("help = true"), "nics.toml:8: x: help is nothing that a NIC has"),
         (nic("watch = 'nics.toml'"), "nics.toml:8: x: watch is nothing that a NIC has"),
         (nic("mtu = 1.5"), "nics.toml:8: x: mtu is not a string, a number, true or false"),
