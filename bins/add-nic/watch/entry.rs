@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use common::cidr::Cidr;
 use common::cli::parse_from;
-use common::failure::Failure;
+use common::failure::{Failure, Status};
 use common::output::quotable;
 use common::target::{IfName, Target};
 use toml::Spanned;
@@ -88,39 +88,50 @@ impl Source<'_> {
         let Some(table) = value.get_ref().as_table() else {
             return Err(self.wrong(value.span(), "is no table").hint("[[nic]] begins one"));
         };
-        let (mut options, mut words) = (vec![TOOL.to_owned()], vec!["--".to_owned()]);
         let container = self.container(table, value)?;
-        words.push(container.to_owned());
-        let container = quotable(container);
-        for (key, value) in table {
-            let wrong = |what: &str| {
-                self.wrong(key.span(), format_args!("{container}: {} {what}", quotable(key.get_ref())))
-            };
-            let values = values(value).ok_or_else(|| wrong("is not a string, a number, true or false"))?;
-            match key.get_ref().as_ref() {
-                "container" => {}
-                "addresses" => words.extend(values.into_iter().flatten()),
-                name if is_of_a_nic(name).map_err(wrong)? => {
-                    options.extend(values.into_iter().map(|value| {
-                        value.map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}"))
-                    }))
-                }
-                _ => {}
-            }
-        }
-        let about = || format!("{}:{}: {container}", self.file.display(), self.line(&value.span()));
-        options.append(&mut words);
-        let made = parse_from::<Cli>(options.into_iter().map(Into::into))
-            .map_err(first_paragraph)
-            .and_then(|cli| Ok((Job::of(&cli)?, cli)));
-        let (job, mut cli) = made.map_err(|failure| Failure {
-            message: failure.message.map(|message| format!("{}: {message}", about())),
+        let line = self.line(&value.span());
+        let in_entry = |failure: Failure| Failure {
+            message: failure
+                .message
+                .map(|why| format!("{}:{line}: {}: {why}", self.file.display(), quotable(container))),
             ..failure
-        })?;
-        let Job::Add(target, wanted) = job else { return Err(Failure::trouble(about(), "plugs nothing in")) };
+        };
+        let words = self.words(table, container)?;
+        let mut cli: Cli =
+            parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
+        let Job::Add(target, wanted) = Job::of(&cli).map_err(in_entry)? else {
+            return Err(in_entry(Failure::said(Status::Trouble, "plugs nothing in")));
+        };
         cli.find.engine_timeout = self.cli.find.engine_timeout;
         let watched = Watched { file: self.file.to_owned(), target: target.to_string() };
-        Ok(Entry { line: self.line(&value.span()), target, wanted: *wanted, watched, cli })
+        Ok(Entry { line, target, wanted: *wanted, watched, cli })
+    }
+
+    /// The command line that a table stands for.
+    fn words(&self, table: &DeTable<'_>, container: &str) -> Result<Vec<String>, Failure> {
+        let mut options = vec![TOOL.to_owned()];
+        let mut words = vec!["--".to_owned(), container.to_owned()];
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let wrong = |what: &str| {
+                let about = format_args!("{}: {} {what}", quotable(container), quotable(name));
+                self.wrong(key.span(), about)
+            };
+            let values = values(value).ok_or_else(|| wrong("is not a string, a number, true or false"))?;
+            match name {
+                "container" => {}
+                "addresses" => words.extend(values.into_iter().flatten()),
+                name => {
+                    refuse(name).map_err(wrong)?;
+                    options.extend(values.into_iter().map(|value| match value {
+                        Some(value) => format!("--{name}={value}"),
+                        None => format!("--{name}"),
+                    }));
+                }
+            }
+        }
+        options.append(&mut words);
+        Ok(options)
     }
 
     fn container<'t>(
@@ -161,14 +172,13 @@ fn word(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Whether a key is an option, and one that a NIC can have.
-fn is_of_a_nic(name: &str) -> Result<bool, &'static str> {
-    let is = |id: &&str| id.replace('_', "-") == name;
-    if NOT_OF_A_NIC.iter().any(is) {
+/// Refuses a key that is not an option, or not one that a NIC can have.
+fn refuse(name: &str) -> Result<(), &'static str> {
+    if NOT_OF_A_NIC.iter().any(|id| id.replace('_', "-") == name) {
         return Err("is nothing that a NIC has");
     }
     match Cli::command().get_arguments().any(|argument| argument.get_long() == Some(name)) {
-        true => Ok(true),
+        true => Ok(()),
         false => Err("is not an option of add-nic"),
     }
 }
