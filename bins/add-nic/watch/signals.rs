@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use common::failure::Failure;
+use common::sys;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -28,6 +29,7 @@ impl Signals {
         let mut all = SigSet::from_iter(ENDS);
         all.add(Signal::SIGHUP);
         all.thread_block().map_err(trouble)?;
+        ENDS.into_iter().try_for_each(sys::exit_on).map_err(trouble)?;
         SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map(Signals)
             .map_err(trouble)
@@ -45,8 +47,8 @@ impl Signals {
         asked
     }
 
-    /// Waits for somebody who may take for ever, and has nothing to do with us: meanwhile those that ask for the end have
-    /// it at once.
+    /// Waits for somebody who may take for ever, between two changes: then, and if they have come before, those that ask for
+    /// the end have it at once.
     #[expect(clippy::unused_self, reason = "without it nothing is blocked")]
     pub fn waiting<T>(&self, what: impl FnOnce() -> T) -> T {
         let ends = SigSet::from_iter(ENDS);
