@@ -19,6 +19,7 @@ mod duplicates;
 mod engine;
 mod faults;
 mod parallel;
+mod procedures;
 mod reachable;
 mod remove;
 mod routes;
