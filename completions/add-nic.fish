@@ -7,8 +7,12 @@ complete -c add-nic -l mtu -d 'Its MTU; without it the bridge\'s, or 1500' -r -f
 complete -c add-nic -s g -l gateway -d 'A default route through the NIC, in place of the one there is' -r -f
 complete -c add-nic -s r -l route -d 'A route through the NIC; may be given again' -r -f
 complete -c add-nic -l metric -d 'The metric of these routes' -r -f
+complete -c add-nic -l dad -d 'How long to look for somebody who has the addresses already' -r -f -a "quick\t''
+full\t''"
+complete -c add-nic -l announce -d 'How often to tell the bridge whose the addresses are now' -r
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
+complete -c add-nic -l sbr -d 'Replies leave by the NIC that they answer'
 complete -c add-nic -l no-dad -d 'Do not ask the bridge who has the addresses already'
 complete -c add-nic -l no-announce -d 'Do not tell the bridge whose the addresses are now'
 complete -c add-nic -l rm -d 'Remove a NIC of ours, all if none is named'

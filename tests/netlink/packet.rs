@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::netns::Home;
@@ -82,6 +83,27 @@ fn who_probes_for_the_same_address_at_the_same_time_is_heard() {
         });
         assert_eq!(heard, Some(Claim { address: asked[0], mac: THERE, standing: Standing::Wants }));
     }
+}
+
+#[test]
+fn who_never_stops_talking_is_not_listened_to_for_ever() {
+    let (mut scene, segment) = need!(scene());
+    let other = Segment { index: scene.there("b"), mac: THERE };
+    let scene = &scene;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let home = Home::current().unwrap();
+            let chatter =
+                std::iter::from_fn(|| (!stop.load(Ordering::Relaxed)).then_some([10, 1, 0, 9].into()));
+            home.inside(&scene.inside, || other.announce(chatter)).unwrap().unwrap();
+        });
+        let began = Instant::now();
+        let claim = here(scene, || segment.who_has(&addresses("10.1.0.7"), &[Duration::from_millis(50)]));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(claim.unwrap(), None);
+        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    });
 }
 
 #[test]
