@@ -1,5 +1,8 @@
 complete -c add-nic -l host-addr -d 'The host\'s address on the cable; none for none' -r -f
 complete -c add-nic -s b -l bridge -d 'Plug the other end into this bridge' -r -f
+complete -c add-nic -l peer -d 'Plug the other end into this container or network' -r -f
+complete -c add-nic -l peer-addr -d 'TARGET2\'s address on the cable; none for none' -r -f
+complete -c add-nic -l peer-name -d 'The name of TARGET2\'s end, not the next free ethN there' -r -f
 complete -c add-nic -l name -d 'Its name in the container, not the next free ethN' -r -f
 complete -c add-nic -l host-name -d 'The name of the host\'s end, not CONTAINER-ethN' -r -f
 complete -c add-nic -l mac -d 'Its MAC address' -r -f

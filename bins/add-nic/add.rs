@@ -16,29 +16,34 @@ use crate::probe;
 use crate::ready;
 use crate::report::{self, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::sweep::{ours, sweep};
+use crate::step::Files;
+use crate::sweep::{living, ours, sweep};
+use crate::view::View;
 use crate::wanted::Wanted;
 use crate::wires::Wires;
 
 /// Does it, unless it is done already.
 pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
     let Pinned { netns, inside } = pin(target, cli)?;
-    let mut sockets = Sockets::open(Some(netns))?;
+    let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
+    let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
+    let ends = Ends { inside, peer };
+    let mut sockets = Sockets::open(Some(netns), peer_netns)?;
     if cli.dry_run {
-        return show(&wanted, &inside, &mut sockets, cli);
+        return show(&wanted, &ends, &mut sockets, cli);
     }
     if cli.dad() == Some(Dad::Full) {
-        ask_at_length(&wanted, &inside, &mut sockets, cli)?;
+        ask_at_length(&wanted, &ends, &mut sockets, cli)?;
     }
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
     let snapshot = Snapshot::take(&mut sockets)?;
-    if let Some(same) = same_call(&records, &wanted, &inside, &snapshot)? {
-        report::nic(same, Outcome::Unchanged, began.elapsed(), cli.json)?;
+    if let Some(same) = same_call(&records, &wanted, &ends, &snapshot)? {
+        report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
     }
     let random: [u8; 18] = random()?;
-    let basis = Basis { wanted: &wanted, snapshot: &snapshot, records: &records, inside: &inside, random };
+    let basis = ends.basis(&wanted, &snapshot, &records, random);
     let plan = Plan::make(&basis)?;
     if cli.dad().is_some() {
         probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
@@ -49,7 +54,8 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         since: Timestamp::now(),
         is_whole: false,
         outside_inode: sockets.home.identity().inode,
-        inside,
+        inside: ends.inside,
+        peer: ends.peer,
         wanted,
         plan,
     };
@@ -58,15 +64,15 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     let reachable = apply::add(&mut record, &records, &journal, &mut wires, announcements > 0)?;
     // The next one may go on while we talk.
     drop(journal);
-    report::nic(&record, Outcome::Added(reachable), began.elapsed(), cli.json)?;
+    report::nic(View::near(&record), Outcome::Added(reachable), began.elapsed(), cli.json)?;
     ready::announce_again(&record.plan.nic, &mut wires, announcements.saturating_sub(1))?;
     Ok(Status::Yes)
 }
 
 /// Asks who has the addresses for as long as the RFCs have it. Nothing is made yet, and nobody else is kept waiting: a
 /// signal ends us, and that is all.
-fn ask_at_length(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
-    match foresee(wanted, inside, sockets)? {
+fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
+    match foresee(wanted, ends, sockets)? {
         Some((plan, snapshot)) => {
             probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
         }
@@ -74,14 +80,49 @@ fn ask_at_length(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &
     }
 }
 
+/// Whose networks are plugged together.
+struct Ends {
+    inside: Inside,
+    peer: Option<Inside>,
+}
+
+impl Ends {
+    fn basis<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        snapshot: &'a Snapshot,
+        records: &'a [Record],
+        random: [u8; 18],
+    ) -> Basis<'a> {
+        Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
+    }
+
+    fn files(&self) -> Files<'_> {
+        self.inside.files(self.peer.as_ref())
+    }
+}
+
+/// The other container, which must be another one.
+fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure> {
+    let pinned = pin(peer, cli)?;
+    if pinned.inside.is_same_as(inside) {
+        return Err(Failure::trouble(
+            format_args!("--peer {peer}"),
+            format_args!("is in the same network as {}: a cable has two ends", inside.name),
+        ));
+    }
+    Ok(pinned)
+}
+
 /// What the same call made before, if it is all there still.
 fn same_call<'a>(
     records: &'a [Record],
     wanted: &Wanted,
-    inside: &Inside,
+    ends: &Ends,
     snapshot: &Snapshot,
 ) -> Result<Option<&'a Record>, Failure> {
-    let same = |record: &&Record| record.inside.is_same_as(inside) && record.wanted == *wanted;
+    let same =
+        |record: &&Record| record.is_between(&ends.inside, ends.peer.as_ref()) && record.wanted == *wanted;
     let Some(record) = records.iter().find(same) else { return Ok(None) };
     match check::drift(record, snapshot).first() {
         None => Ok(Some(record)),
@@ -97,32 +138,27 @@ fn same_call<'a>(
 }
 
 /// The commands that would do it.
-fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = foresee(wanted, inside, sockets)? else {
-        report::commands([].iter(), &inside.files(), cli.json)?;
+fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+    let Some((plan, snapshot)) = foresee(wanted, ends, sockets)? else {
+        report::commands([].iter(), &ends.files(), cli.json)?;
         return Ok(Status::Yes);
     };
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
-    report::commands(missing, &inside.files(), cli.json)?;
+    report::commands(missing, &ends.files(), cli.json)?;
     Ok(Status::Yes)
 }
 
 /// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
-fn foresee(
-    wanted: &Wanted,
-    inside: &Inside,
-    sockets: &mut Sockets,
-) -> Result<Option<(Plan, Snapshot)>, Failure> {
+fn foresee(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<Option<(Plan, Snapshot)>, Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
     let snapshot = Snapshot::take(sockets)?;
-    let living = records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot));
-    let living: Vec<Record> = living.collect();
-    if same_call(&living, wanted, inside, &snapshot)?.is_some() {
+    let living = living(records, &snapshot.outside);
+    if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
-    let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
+    let basis = ends.basis(wanted, &snapshot, &living, random()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
 }

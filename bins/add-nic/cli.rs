@@ -37,6 +37,27 @@ pub struct Cli {
     #[arg(long, requires = "bridge")]
     pub create: bool,
 
+    /// Plug the other end into this container or network
+    ///
+    /// A cable between the two, of which the host has no end and sees nothing. TARGET2 is another TARGET; --rm from either
+    /// side removes the cable.
+    #[arg(long, value_name = "TARGET2", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = ["bridge", "host_addr", "host_name"])]
+    pub peer: Option<String>,
+
+    /// TARGET2's address on the cable; none for none
+    ///
+    /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once
+    /// for each network.
+    #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
+    pub peer_addr: Vec<String>,
+
+    /// The name of TARGET2's end, not the next free ethN there
+    ///
+    /// At most 15 bytes.
+    #[arg(long, value_name = "IF", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
+    pub peer_name: Option<IfName>,
+
     /// Its name in the container, not the next free ethN
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub name: Option<IfName>,

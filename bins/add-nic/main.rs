@@ -22,8 +22,10 @@ mod signals;
 mod snapshot;
 mod step;
 mod sweep;
+mod taken;
 #[cfg(test)]
 mod tests;
+mod view;
 mod wanted;
 mod wires;
 

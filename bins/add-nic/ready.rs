@@ -42,8 +42,8 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<Reachable,
             say(TOOL, format_args!("{bridge} {learns} {} only later", nic.name));
         }
         Reachable::Now => {
-            let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
-            for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
+            let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+            for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
                 wait_for_carrier(plan, (place, name), wires)?;
             }
         }

@@ -9,6 +9,8 @@ use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
+use crate::inside::reopen;
+use crate::journal::Record;
 use crate::step::{Place, ipv6_switch};
 
 /// One side of the cable.
@@ -27,6 +29,8 @@ pub struct Side {
 pub struct Snapshot {
     pub outside: Side,
     pub inside: Side,
+    /// The other container, where there is one.
+    pub peer: Side,
     /// Whether both are the same namespace.
     pub is_one: bool,
 }
@@ -37,18 +41,28 @@ pub struct Sockets {
     pub home: Home,
     pub outside: Socket,
     pub inside: Option<(Socket, Namespace)>,
+    pub peer: Option<(Socket, Namespace)>,
 }
 
 impl Sockets {
-    /// In the namespace that we run in, and in the container's.
-    pub fn open(inside: Option<Namespace>) -> Result<Self, Failure> {
+    /// In the namespace that we run in, in the container's, and in that of the other container.
+    pub fn open(inside: Option<Namespace>, peer: Option<Namespace>) -> Result<Self, Failure> {
         let home = Home::current()?;
         let outside = Socket::open()?;
-        let inside = match inside {
-            Some(namespace) => Some((enter(&home, &namespace, Socket::open)??, namespace)),
-            None => None,
+        let within = |namespace: Option<Namespace>| match namespace {
+            Some(namespace) => {
+                let socket = enter(&home, &namespace, Socket::open)??;
+                Ok(Some((socket, namespace)))
+            }
+            None => Ok::<_, Failure>(None),
         };
-        Ok(Sockets { home, outside, inside })
+        let (inside, peer) = (within(inside)?, within(peer)?);
+        Ok(Sockets { home, outside, inside, peer })
+    }
+
+    /// Those of a record; none where the namespace is gone.
+    pub fn of_record(record: &Record) -> Result<Self, Failure> {
+        Sockets::open(reopen(&record.inside), record.peer.as_ref().and_then(reopen))
     }
 
     /// The one of that place; none of a namespace that is gone.
@@ -56,6 +70,7 @@ impl Sockets {
         match place {
             Place::Outside => Some(&mut self.outside),
             Place::Inside => self.inside.as_mut().map(|(socket, _)| socket),
+            Place::Peer => self.peer.as_mut().map(|(socket, _)| socket),
         }
     }
 
@@ -64,6 +79,7 @@ impl Sockets {
         match place {
             Place::Outside => None,
             Place::Inside => self.inside.as_ref().map(|(_, namespace)| namespace),
+            Place::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),
         }
     }
 }
@@ -89,6 +105,12 @@ impl Side {
             rules: socket.rules()?,
             allows_ipv6: allows_ipv6(),
         })
+    }
+
+    /// Only its links; nothing of a namespace that is gone.
+    pub fn links_of(socket: Option<&mut Socket>) -> Result<Self, NetlinkError> {
+        let links = socket.map_or(Ok(vec![]), Socket::links)?;
+        Ok(Side { links, ..Side::default() })
     }
 
     /// The link of that name.
@@ -124,19 +146,22 @@ impl Snapshot {
         match place {
             Place::Outside => &self.outside,
             Place::Inside => &self.inside,
+            Place::Peer => &self.peer,
         }
     }
 
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
-        let Some((inside, namespace)) = &mut sockets.inside else {
-            return Ok(Snapshot { outside, ..Snapshot::default() });
-        };
-        let is_one = namespace.identity() == sockets.home.identity();
+        let home = &sockets.home;
         // Inside, because it is there that the switch is read.
-        let inside = enter(&sockets.home, namespace, || Side::of(inside))??;
-        Ok(Snapshot { outside, inside, is_one })
+        let within = |within: &mut Option<(Socket, Namespace)>| match within {
+            Some((socket, namespace)) => Ok(enter(home, namespace, || Side::of(socket))??),
+            None => Ok::<_, Failure>(Side::default()),
+        };
+        let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
+        let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
+        Ok(Snapshot { outside, inside, peer, is_one })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::{Basis, Plan};
 use crate::routes;
 use crate::snapshot::{Side, Snapshot};
 use crate::step::{Files, Step, Undoing};
-use crate::wanted::{Bridge, HostAddresses, Wanted, WantedEnd};
+use crate::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd};
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
     Link {
@@ -38,7 +38,11 @@ fn side(links: Vec<Link>) -> Side {
 
 fn snapshot() -> Snapshot {
     let eth0 = || link(2, "eth0", Some("veth"));
-    Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), is_one: false }
+    Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), ..Snapshot::default() }
+}
+
+fn peer() -> Inside {
+    Inside { name: "db".to_owned(), file: "/run/netns/db".to_owned(), netns_inode: 2, ..inside() }
 }
 
 fn inside() -> Inside {
@@ -53,15 +57,15 @@ fn inside() -> Inside {
 }
 
 /// Of the container's namespace.
-const FILES: Files<'static> = Files { inside: "/proc/7/ns/net" };
+const FILES: Files<'static> = Files { inside: "/proc/7/ns/net", peer: Some("/run/netns/db") };
 
 fn wanted(addresses: &[&str]) -> Wanted {
     Wanted {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-        host: HostAddresses::Fitting,
         other_end: WantedEnd::Host,
+        other_addresses: OtherAddresses::Fitting,
         name: None,
-        host_name: None,
+        other_name: None,
         mac: None,
         mtu_bytes: None,
         gateways: vec![],
@@ -79,6 +83,7 @@ fn record(wanted: Wanted, plan: Plan) -> Record {
         is_whole: true,
         outside_inode: 1,
         inside: inside(),
+        peer: None,
         wanted,
         plan,
     }
@@ -103,7 +108,7 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
 fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
     let mut random = [0; 18];
     random.iter_mut().zip(1..).for_each(|(byte, number)| *byte = number);
-    let basis = Basis { wanted, snapshot, records, inside: &inside(), random };
+    let basis = Basis { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
     Plan::make(&basis).map_err(|failure| failure.message.unwrap_or_default())
 }
 

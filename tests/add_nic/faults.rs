@@ -36,12 +36,13 @@ fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
 struct Scene {
     lab: Lab,
     web: Container,
-    _router: Container,
+    router: Container,
     add: String,
     remove: String,
 }
 
 impl Scene {
+    /// `words` can call the router ROUTER.
     fn new(words: &str) -> Result<Scene, Missing> {
         program("strace", "strace")?;
         let lab = Lab::new()?;
@@ -54,8 +55,9 @@ impl Scene {
             std::thread::yield_now();
         }
         let tool = tools::tool("add-nic");
+        let words = words.replace("ROUTER", &router.pid.to_string());
         let (add, remove) = (format!("{tool} {} {words}", web.pid), format!("{tool} --rm {}", web.pid));
-        Ok(Scene { lab, web, _router: router, add, remove })
+        Ok(Scene { lab, web, router, add, remove })
     }
 
     /// Runs `command` with each of `faults` at each of its system calls, and `after` behind it, which says nothing
@@ -65,14 +67,15 @@ impl Scene {
         self.lab.shell(before).run().ok();
         let calls = calls(&self.lab, command);
         self.lab.shell(&self.remove).run().ok();
-        let start = everything(&self.lab, &[&self.web]);
+        let start = everything(&self.lab, &[&self.web, &self.router]);
         fs::write(self.lab.path("/run/start"), &start.0).unwrap();
-        let (pid, remove) = (self.web.pid, &self.remove);
+        let remove = &self.remove;
+        let pids = format!("{} {}", self.web.pid, self.router.pid);
         let tool = tools::tool("add-nic");
         let mut script = format!(
             "{LOOK}
-            tool='{tool}'; remove='{remove}'; pid={pid}
-            as_before() {{ look $pid >/run/now; cmp -s /run/start /run/now || {{ echo \"$1\"; diff /run/start /run/now | head -5; }}; }}
+            tool='{tool}'; remove='{remove}'; pids='{pids}'
+            as_before() {{ look $pids >/run/now; cmp -s /run/start /run/now || {{ echo \"$1\"; diff /run/start /run/now | head -5; }}; }}
             no_record() {{ [ -z \"$(ls /run/netns-toolbox/nics 2>/dev/null)\" ] || echo 'a record is left'; }}
             after() {{ {after}\n }}
             round() {{
@@ -103,15 +106,20 @@ const CABLE: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --mtu 1400";
 const SBR: &str = "10.1.0.2/24 fd00:1::2/64 --sbr --route 10.9.0.0/16";
 const BRIDGE: &str = "10.1.0.2/24 --gateway 10.1.0.1 --bridge br1 --create";
 
-/// All of it, or nothing. Memory that is refused to a program at its start ends it by a signal; a namespace that it
+const PEER: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --peer ROUTER";
+
+const EITHER: [&str; 2] = ["error=EIO", "signal=KILL"];
+
+/// All of it, or nothing; killed, it is the next call's to repair. Memory that is refused to a program at its start ends it by a signal; a namespace that it
 /// cannot come back from, too: that is as if it had been killed. What it cannot tell on its standard output is done.
 const ALL_OR_NOTHING: &str = r#"
 case $rc in
     0) $tool --check || echo 'not whole'; $remove >/dev/null 2>&1 || echo 'not removed'; as_before 'not undone' ;;
     1|2) grep -q '^add-nic: ' /run/err || echo silent
        if grep -q 'standard output' /run/err; then $remove >/dev/null 2>&1; fi; as_before 'something is left' ;;
+    137) $remove >/dev/null 2>&1 || echo 'no removal'; as_before 'not repaired' ;;
     *) case $call in
-           mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
+           clock_nanosleep|mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
            *) echo 'ended by a signal' ;;
        esac
        $remove >/dev/null 2>&1; as_before 'not repaired' ;;
@@ -170,6 +178,12 @@ fn whatever_a_killed_call_leaves_the_same_call_completes() {
 fn whatever_a_killed_removal_leaves_the_next_completes() {
     let scene = need!(Scene::new(CABLE));
     scene.every_time("a removal, SIGKILL", &scene.add, (&scene.remove, &["signal=KILL"]), REPAIRED);
+}
+
+#[test]
+fn a_cable_between_two_leaves_nothing_at_either() {
+    let scene = need!(Scene::new(PEER));
+    scene.every_time("a peer, EIO and SIGKILL", "true", (&scene.add, &EITHER), ALL_OR_NOTHING);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod duplicates;
 mod engine;
 mod faults;
 mod parallel;
+mod peer;
 mod procedures;
 mod reachable;
 mod remove;

@@ -7,13 +7,18 @@ mod rule;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Side, Snapshot};
 use crate::step::Step;
 
 /// Whether the NIC is there at all, by what no container can forge.
-pub fn is_there(record: &Record, snapshot: &Snapshot) -> bool {
+///
+/// Of a cable between two containers each can rename its end, give it another address or make another link that looks the
+/// same, but only in its own network, where it can delete the real one just as well: so either end tells it, and what
+/// is deleted for a forged one is the forger's.
+pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
     match &record.plan.nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => snapshot.outside.veth(port.mac).is_some(),
+        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
 
@@ -22,12 +27,15 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
         return vec!["was left half made".to_owned()];
     }
-    if !is_there(record, snapshot) {
+    if !is_there(record, &snapshot.outside, &snapshot.inside, &snapshot.peer) {
         return vec!["is gone".to_owned()];
     }
     // Every network has at least lo. A network that nobody can open any more takes its links with it a moment later.
     if snapshot.inside.links.is_empty() {
         return vec!["is going: its container has ended".to_owned()];
+    }
+    if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
+        return vec![format!("is going: {} has ended", peer.name)];
     }
     record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot)).collect()
 }

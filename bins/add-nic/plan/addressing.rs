@@ -32,10 +32,7 @@ pub(super) fn allow_ipv6(
     basis: &Basis<'_>,
 ) -> Result<Option<Step>, Failure> {
     let Some(six) = addresses.iter().find(|cidr| cidr.address().is_ipv6()) else { return Ok(None) };
-    let (side, whose) = match place {
-        Place::Outside => (&basis.snapshot.outside, "the host"),
-        Place::Inside => (&basis.snapshot.inside, basis.who()),
-    };
+    let (side, whose) = (basis.snapshot.side(place), basis.who_is(place));
     match side.allows_ipv6 {
         Some(true) => Ok(None),
         // A bridge that is there has what its owner wants, and the kernel will say so.

@@ -4,6 +4,8 @@ use common::cidr::Cidr;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
+use crate::step::Place;
+
 /// The NIC as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {
@@ -22,14 +24,16 @@ pub enum OtherEnd {
     Host(Port),
     /// Into a bridge, whose port it is.
     Bridge { bridge: IfName, port: Port },
+    /// Into another container.
+    Peer(Port),
 }
 
-/// A veth end here.
+/// The other end of a veth pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     pub name: IfName,
     pub mac: Mac,
-    /// What the host has on the cable, or on the bridge because of us.
+    /// Its own, or what the bridge that it is plugged into has because of us.
     pub addresses: Vec<Cidr>,
 }
 
@@ -39,14 +43,21 @@ impl OtherEnd {
         match self {
             OtherEnd::Host(_) => "host",
             OtherEnd::Bridge { .. } => "bridge",
+            OtherEnd::Peer(_) => "peer",
+        }
+    }
+
+    /// The other end of the cable, and where that is.
+    pub fn far(&self) -> Option<(Place, &Port)> {
+        match self {
+            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
+            OtherEnd::Peer(port) => Some((Place::Peer, port)),
         }
     }
 
     /// The link that is here because of it.
     pub fn port(&self) -> Option<&Port> {
-        match self {
-            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some(port),
-        }
+        self.far().filter(|(place, _)| *place == Place::Outside).map(|(_, port)| port)
     }
 
     /// What the host has because of it.
@@ -58,7 +69,7 @@ impl OtherEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
-            OtherEnd::Host(_) => None,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) => None,
         }
     }
 

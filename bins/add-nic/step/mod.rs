@@ -25,6 +25,8 @@ pub enum Place {
     Outside,
     /// In the container's.
     Inside,
+    /// In that of the container at the other end of the cable.
+    Peer,
 }
 
 /// One change.
@@ -80,7 +82,7 @@ impl Step {
             Step::AddBridge(bridge) => bridge.as_command(),
             Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             Step::AddVeth(veth) => veth.as_command(files),
-            Step::DelVeth(veth) => format!("ip link del {}", veth.outside.name),
+            Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             Step::AllowIpv6 { place, link } => {
