@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::apply;
 use crate::check;
 use crate::cli::{Cli, Dad};
+use crate::former;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
 use crate::plan::{Basis, Plan};
@@ -42,6 +43,7 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
     }
+    former::refuse(&records, &wanted, &ends.inside)?;
     let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
     let plan = Plan::make(&basis)?;

@@ -6,6 +6,7 @@ mod addresses;
 mod apply;
 mod check;
 mod cli;
+mod former;
 mod inside;
 mod journal;
 mod look;

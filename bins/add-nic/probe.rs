@@ -64,7 +64,12 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
 fn whose(claim: &Claim, find: &FindOptions) -> Option<String> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
     let found = owners.owners.first()?;
-    let Some(process) = &found.process else { return Some(found.spot.to_string()) };
+    let Some(process) = &found.process else {
+        // Nobody is in it; what keeps it may well be a name that is forgotten.
+        return Some(
+            found.spot.name().map_or_else(|| found.spot.to_string(), |name| name.display().to_string()),
+        );
+    };
     match owner(process, None, find.engine_timeout) {
         Ok(known) => Some(known.container.full_name()),
         Err(_) => Some(format!("pid {}", process.pid())),

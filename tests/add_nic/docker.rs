@@ -68,6 +68,25 @@ fn a_container_that_was_restarted_gets_its_nic_again() {
 }
 
 #[test]
+fn a_link_that_keeps_the_network_of_before_a_restart_is_named_and_its_nic_can_be_removed() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let link = format!("/run/netns/{}", web.name);
+    world.tool("netns-link").arg(&web.name).run().ok();
+    let words = [&web.name, "198.19.4.2/24", "--bridge", "br-kept", "--create"];
+    world.tool("add-nic").args(words).run().ok();
+    web.restart();
+    let refused = world.tool("add-nic").args(words).run().fails_with(2).stdout_is("");
+    let refused = refused.stderr_has("as it was before its restart").stderr_has(&link);
+    let hint = refused.stderr.split_once("hint: add-nic ").unwrap().1.split_once(',').unwrap().0.to_owned();
+    world.tool("add-nic").args(hint.split(' ')).run().ok().stdout_has("removed");
+    world.tool("add-nic").args(words).run().ok().stdout_has("reachable after");
+    pings(&web, "198.19.4.1");
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.tool("netns-link").args(["--rm", &web.name]).run().ok();
+}
+
+#[test]
 fn a_container_in_the_hosts_network_is_refused() {
     let world = need!(docker());
     let hosty = world.docker_container("hosty", &["--network", "host"]);
