@@ -21,6 +21,15 @@ fn reaches_from(lab: &Lab, name: &str, address: &str) {
 }
 
 #[test]
+fn two_namespaces_are_joined_by_a_cable() {
+    let lab = need!(lab());
+    namespaces(&lab, &["red", "blue"]);
+    add_nic(&lab, &["netns:red", "10.1.0.2/24", "--peer", "netns:blue", "--peer-addr", "10.1.0.3"]).ok();
+    reaches_from(&lab, "red", "10.1.0.3");
+    reaches_from(&lab, "blue", "10.1.0.2");
+}
+
+#[test]
 fn three_namespaces_on_a_bridge_reach_each_other_and_the_host() {
     let lab = need!(lab());
     namespaces(&lab, &["red", "green", "blue"]);
