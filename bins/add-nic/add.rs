@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use crate::apply;
 use crate::check;
 use crate::cli::{Cli, Dad};
+use crate::firewall;
 use crate::former;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
 use crate::plan::{Basis, Plan};
+use crate::preflight::{self, Warning};
 use crate::probe;
 use crate::ready;
 use crate::report::{self, Outcome};
@@ -25,11 +27,10 @@ use crate::wires::Wires;
 
 /// Does it, unless it is done already.
 pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
-    let Pinned { netns, inside } = pin(target, cli)?;
-    let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
-    let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
-    let ends = Ends { inside, peer };
-    let mut sockets = Sockets::open(Some(netns), peer_netns)?;
+    let (ends, mut sockets) = Ends::pin(target, &wanted, cli)?;
+    if cli.preflight {
+        return warn(&wanted, &ends, &mut sockets, cli);
+    }
     if cli.dry_run {
         return show(&wanted, &ends, &mut sockets, cli);
     }
@@ -38,7 +39,8 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     }
     let journal = Journal::open()?;
     let records = sweep(&journal, &mut sockets)?;
-    let snapshot = Snapshot::take(&mut sockets)?;
+    let mut snapshot = Snapshot::take(&mut sockets)?;
+    snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
     if let Some(same) = same_call(&records, &wanted, &ends, &snapshot)? {
         report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
         return Ok(Status::Yes);
@@ -46,12 +48,16 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     former::refuse(&records, &wanted, &ends.inside)?;
     let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
-    let plan = Plan::make(&basis)?;
+    let (plan, id) = (Plan::make(&basis)?, basis.id());
+    firewall::rehearse(&plan)?;
+    preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
+    let basis = ends.basis(&wanted, &snapshot, &records, random);
+    preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
     if cli.dad().is_some() {
         probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
     }
     let mut record = Record {
-        id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
+        id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
         is_whole: false,
@@ -89,6 +95,22 @@ struct Ends {
 }
 
 impl Ends {
+    /// Both networks, held, and a socket in each.
+    fn pin(target: &Target, wanted: &Wanted, cli: &Cli) -> Result<(Self, Sockets), Failure> {
+        let Pinned { netns, inside } = pin(target, cli)?;
+        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
+        let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
+        Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
+    }
+
+    /// What the same call made before.
+    fn same<'a>(&self, records: &'a [Record], wanted: &Wanted) -> impl Iterator<Item = &'a Record> + Clone {
+        let same = |record: &&Record| {
+            record.is_between(&self.inside, self.peer.as_ref()) && record.wanted == *wanted
+        };
+        records.iter().filter(same)
+    }
+
     fn basis<'a>(
         &'a self,
         wanted: &'a Wanted,
@@ -123,9 +145,7 @@ fn same_call<'a>(
     ends: &Ends,
     snapshot: &Snapshot,
 ) -> Result<Option<&'a Record>, Failure> {
-    let same =
-        |record: &&Record| record.is_between(&ends.inside, ends.peer.as_ref()) && record.wanted == *wanted;
-    let Some(record) = records.iter().find(same) else { return Ok(None) };
+    let Some(record) = ends.same(records, wanted).next() else { return Ok(None) };
     match check::drift(record, snapshot).first() {
         None => Ok(Some(record)),
         Some(difference) => {
@@ -154,15 +174,35 @@ fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Resul
 
 /// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
 fn foresee(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<Option<(Plan, Snapshot)>, Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = Snapshot::take(sockets)?;
-    let living = living(records, &snapshot.outside);
+    let (living, snapshot) = look(wanted, ends, sockets)?;
     if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
     let basis = ends.basis(wanted, &snapshot, &living, random()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
+}
+
+/// What would be said about it.
+fn warn(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+    let (living, mut snapshot) = look(wanted, ends, sockets)?;
+    let random = random()?;
+    let nic = match ends.same(&living, wanted).next() {
+        Some(record) => record.plan.nic.clone(),
+        None => Plan::make(&ends.basis(wanted, &snapshot, &living, random))?.nic,
+    };
+    preflight::look(&mut snapshot, &nic, wanted, sockets)?;
+    let warnings = preflight::warnings(&nic, &ends.basis(wanted, &snapshot, &living, random));
+    report::warnings(&warnings, cli.json)?;
+    Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
+}
+
+/// The NICs of ours that live, and all that a plan is made from. Waits for nobody.
+fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Record>, Snapshot), Failure> {
+    let records = ours(journal::look()?, sockets.home.identity());
+    let mut snapshot = Snapshot::take(sockets)?;
+    snapshot.look_closer(Some(wanted), ends.same(&records, wanted), sockets)?;
+    Ok((living(records, &snapshot.outside), snapshot))
 }
 
 /// For link-layer addresses, the record's name, and waits.

@@ -96,6 +96,39 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
+    /// Set KEY in its network; IF in KEY is the NIC
+    ///
+    /// As sysctl(8) has it: net.ipv4.conf.IF.rp_filter=2. KEY begins with net, for all else is not the network's own. What
+    /// was so already is left alone, and what was not is put back by --rm, unless somebody has changed it since. May be
+    /// given again.
+    #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(hide_short_help = true)]
+    pub sysctl: Vec<String>,
+
+    /// Let it out to the world, as the host
+    ///
+    /// What leaves its networks for others has the host's address (masquerading); the host forwards (ip_forward, and
+    /// net.ipv6.conf.all.forwarding if it has an IPv6 address); and Docker's FORWARD chain, or anybody's that would drop it, lets
+    /// it through. All of it goes with the NIC.
+    #[arg(long, conflicts_with_all = JOBS)]
+    pub nat: bool,
+
+    /// Lead a port of the host to one of its own
+    ///
+    /// As [IP:]HOSTPORT:PORT[/udp]: what comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the first
+    /// IPv4 address: from outside, from the host itself (127.0.0.1 among it) and from the container. Without /udp it is TCP
+    /// that is meant. May be given again. A port that a program of the host listens on is refused.
+    #[arg(short, long, value_name = "PORT:PORT", value_hint = ValueHint::Other)]
+    #[arg(conflicts_with_all = JOBS)]
+    pub publish: Vec<String>,
+
+    /// Let those on its bridge talk to each other
+    ///
+    /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
+    /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
+    #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
+    pub forward: bool,
+
     /// Replies leave by the NIC that they answer
     ///
     /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
@@ -150,6 +183,14 @@ pub struct Cli {
     /// Print the commands that would do it, and do nothing
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
+
+    /// Print what would not work, and what helps; do nothing
+    ///
+    /// The same is said on standard error before every NIC is added, and stops nothing: a filter that drops what passes the bridge,
+    /// strict rp_filter, overlapping networks, an MTU that others do not have, the spanning tree protocol, no carrier, a MAC
+    /// address that somebody has. Exits with 1 if there is anything.
+    #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
+    pub preflight: bool,
 
     /// Plug into the network of the host itself
     ///

@@ -3,12 +3,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::failure::{Failure, say};
+use common::failure::Failure;
 use common::netlink::{OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
-use crate::TOOL;
 use crate::plan::{Nic, Plan};
 use crate::roads;
 use crate::snapshot::enter;
@@ -36,11 +35,8 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<Reachable,
     let nic = &plan.nic;
     let reachable = if learns(plan, wires)? { Reachable::Later } else { Reachable::Now };
     match reachable {
-        Reachable::Later => {
-            let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-            let learns = "runs the spanning tree protocol: it forwards to";
-            say(TOOL, format_args!("{bridge} {learns} {} only later", nic.name));
-        }
+        // The preflight has said so.
+        Reachable::Later => {}
         Reachable::Now => {
             let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
             for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {

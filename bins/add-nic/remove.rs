@@ -29,11 +29,12 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
     // Nothing is made, not even the directory, in order to find nothing in it.
     if cli.dry_run || journal::look()?.is_empty() {
         let records = ours(journal::look()?, sockets.home.identity());
-        let (chosen, others) = choose(&records, which, &inside);
+        let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
             return remove_foreign(which, &inside, sockets, cli);
         }
-        for record in chosen.into_iter().rev() {
+        while let Some(record) = chosen.pop() {
+            let others: Vec<&Record> = others.iter().chain(&chosen).copied().collect();
             report::commands(record.plan.undoing(&others), &record.files(), cli.json)?;
         }
         return Ok(Status::Yes);

@@ -10,7 +10,9 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::firewall::Published;
 use crate::plan::OtherEnd;
+use crate::preflight::{self, Warning};
 use crate::ready::Reachable;
 use crate::step::{Files, Step};
 use crate::view::View;
@@ -49,6 +51,9 @@ struct Row<'a> {
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     peer: Option<PeerRow<'a>>,
+    nat: bool,
+    forward: bool,
+    publish: &'a [Published],
     since: Timestamp,
 }
 
@@ -87,6 +92,9 @@ impl<'a> From<View<'a>> for Row<'a> {
                 mac: peer.mac,
                 addresses: peer.addresses,
             }),
+            nat: record.wanted.firewall.nat,
+            forward: record.wanted.firewall.forward,
+            publish: &record.wanted.firewall.publish,
             since: record.since,
         }
     }
@@ -170,6 +178,28 @@ pub fn commands<'a>(
         return json(&lines);
     }
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
+}
+
+/// What will not work, and what helps.
+pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: preflight::Kind,
+        message: &'a str,
+        fix: String,
+    }
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+        kind: *kind,
+        message,
+        fix: fix.as_command(),
+    });
+    if as_json {
+        return json(&lines.collect::<Vec<_>>());
+    }
+    for Line { message, fix, .. } in lines {
+        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+    }
+    Ok(())
 }
 
 /// All NICs as a table, or as JSON; each with what differs.

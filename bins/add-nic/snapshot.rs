@@ -9,9 +9,12 @@ use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
+use crate::firewall::{self, Wall};
 use crate::inside::reopen;
 use crate::journal::Record;
-use crate::step::{Place, ipv6_switch};
+use crate::step::{Place, Step, ipv6_switch};
+use crate::sysctl::{self, Settings};
+use crate::wanted::Wanted;
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,10 @@ pub struct Snapshot {
     pub peer: Side,
     /// Whether both are the same namespace.
     pub is_one: bool,
+    /// Those that somebody asked for.
+    pub settings: Settings,
+    /// The packet filters, if somebody asked for them.
+    pub wall: Wall,
 }
 
 /// A socket in each namespace, and the way into the other one.
@@ -150,6 +157,34 @@ impl Snapshot {
         }
     }
 
+    /// Looks at what few NICs are about: the settings and the packet filters that `wanted` changes, and `records` have
+    /// changed.
+    pub fn look_closer<'a>(
+        &mut self,
+        wanted: Option<&Wanted>,
+        records: impl Iterator<Item = &'a Record> + Clone,
+        sockets: &Sockets,
+    ) -> Result<(), Failure> {
+        let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
+            if let Step::SetSysctl(changed) = step {
+                keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
+            }
+        }
+        if let Some(wanted) = wanted {
+            keys[0].extend(firewall::needed_settings(wanted, &self.outside));
+        }
+        for (place, mut keys) in [Place::Outside, Place::Inside].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl::needed_with(key, self.side(place)));
+            keys.extend(along.collect::<Vec<_>>());
+            if !keys.is_empty() {
+                self.settings.read(place, keys, sockets)?;
+            }
+        }
+        self.wall = firewall::look(wanted, records)?;
+        Ok(())
+    }
+
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
@@ -161,7 +196,7 @@ impl Snapshot {
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
         let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
-        Ok(Snapshot { outside, inside, peer, is_one })
+        Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
 }
 

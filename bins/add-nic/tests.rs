@@ -3,6 +3,7 @@
 use common::cidr::Cidr;
 use common::netlink::{Address, Link, OperState, Route, Rule};
 
+use crate::firewall::WantedRules;
 use crate::journal::{Inside, Record};
 use crate::plan::{Basis, Plan};
 use crate::routes;
@@ -72,6 +73,8 @@ fn wanted(addresses: &[&str]) -> Wanted {
         routes: vec![],
         metric: None,
         sbr: false,
+        sysctls: vec![],
+        firewall: WantedRules::default(),
     }
 }
 

@@ -11,6 +11,8 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
+use crate::firewall::WantedRules;
+use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -59,6 +61,10 @@ pub struct Wanted {
     pub metric: Option<u32>,
     /// Whether replies leave by it that come from its addresses, by routes of its own.
     pub sbr: bool,
+    /// Settings of the container's network.
+    pub sysctls: Vec<Setting>,
+    /// What packet filters are to do for it.
+    pub firewall: WantedRules,
 }
 
 /// Where the other end goes.
@@ -204,6 +210,8 @@ impl Wanted {
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
             sbr: cli.sbr,
+            sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)
@@ -344,6 +352,19 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
         ));
     }
     refuse_unusable(Some(whole)).map(|()| address)
+}
+
+fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for word in words {
+        let about = || format!("--sysctl {}", quotable(word));
+        let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        if settings.iter().any(|other| other.key == setting.key) {
+            return Err(Failure::trouble(about(), "is a second value for the same"));
+        }
+        settings.push(setting);
+    }
+    Ok(settings)
 }
 
 fn route(word: &str) -> Result<WantedRoute, Failure> {

@@ -7,12 +7,13 @@ use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
 
 /// PEER is the PID of another container.
-const CASES: [&str; 8] = [
+const CASES: [&str; 9] = [
     "10.1.0.2/24",
     "10.1.0.2/24 fd00:1::2/64 --mtu 1400 --gateway 10.1.0.1 --gateway fd00:1::1 --route 172.31.0.0/16@10.1.0.1 --metric 9",
     "10.1.0.2/32 --host-addr 192.0.2.1 --name wan --host-name lan",
     "10.1.0.2/24 --bridge br1 --create",
     "fd00:1::2/64 --host-addr none",
+    "10.1.0.2/24 --sysctl net.ipv4.conf.IF.rp_filter=2 --sysctl net.ipv4.ip_default_ttl=33",
     "10.1.0.2/24 fd00:1::2/64 --sbr --route 172.31.0.0/16@10.1.0.1",
     "10.1.0.2/24 fd00:1::2/64 --peer PEER --mtu 1400 --peer-name lan",
     "10.1.0.2/32 --peer PEER --peer-addr 192.0.2.1",

@@ -73,7 +73,7 @@ fn a_bridge_that_learns_is_not_called_reachable() {
     let web = lab.container("web", Options::only(&["net"]));
     lab.shell("ip link add br0 up type bridge stp_state 1").run().ok();
     let made = plug(&lab, &web, "10.1.0.2/24 --bridge br0").ok();
-    let made = made.stderr_has("br0 runs the spanning tree protocol").stdout_has(", made in ");
+    let made = made.stderr_has("br0: runs the spanning tree protocol").stdout_has(", made in ");
     assert!(!made.stdout.contains("reachable"), "{made}");
 }
 

@@ -9,10 +9,12 @@ mod nic;
 use common::failure::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
 use crate::sbr::sbr;
 use crate::step::{Place, Step, Undoing};
+use crate::sysctl;
 pub use basis::Basis;
 pub use bridge::Plugged;
 pub use nic::{Nic, OtherEnd, Port};
@@ -29,15 +31,20 @@ impl Plan {
     pub fn make(basis: &Basis<'_>) -> Result<Plan, Failure> {
         let name = basis.name()?;
         let Plan { nic, mut steps } = cable::cable(name, basis)?;
+        // Before anything can come in.
+        let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
+        steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
         steps.extend(routes(&nic, basis)?);
         steps.extend(sbr(&nic, basis)?);
+        steps.extend(firewall::steps(&nic, basis)?);
         Ok(Plan { nic, steps })
     }
 
-    /// Whether a step of it is about the bridge, which others may have done already.
+    /// Whether others may have done a step of it already: what is about the bridge, and settings of a whole namespace.
     pub fn is_shared(&self, step: &Step) -> bool {
         match step {
             Step::AddBridge(_) => true,
+            Step::SetSysctl(sysctl) => sysctl.before.is_some(),
             Step::AddAddress(held) => {
                 held.place == Place::Outside && Some(&held.link) == self.nic.other_end.bridge()
             }

@@ -14,6 +14,7 @@ use common::netlink::{Link, Socket};
 use common::output::one_line;
 use common::target::IfName;
 
+use crate::firewall;
 use crate::snapshot::Sockets;
 use crate::step::{Place, Step};
 pub use error::WireError;
@@ -46,6 +47,10 @@ impl Wires {
                 let index = self.index(Place::Outside, link)?;
                 Ok(self.socket(Place::Outside)?.set_link_alias(index, alias)?)
             }
+            Step::SetHairpin { link } => {
+                let index = self.index(Place::Outside, link)?;
+                Ok(self.socket(Place::Outside)?.set_bridge_port_hairpin(index, true)?)
+            }
             Step::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
             Step::AddAddress(held) => self.add_address(held),
             Step::DelAddress(held) => self.delete_address(held),
@@ -57,6 +62,14 @@ impl Wires {
             Step::DelRoute(way) => self.delete_route(way),
             Step::AddRule(rule) => self.add_rule(rule),
             Step::DelRule(rule) => self.delete_rule(rule),
+            Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
+            Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            Step::AddTable => Ok(firewall::add_table()?),
+            Step::DelTable => Ok(firewall::delete_table()?),
+            Step::AddRules(rules) => Ok(firewall::add_rules(rules)?),
+            Step::DelRules(rules) => Ok(firewall::delete_rules(rules)?),
+            Step::AddAccept(accept) => Ok(accept.add()?),
+            Step::DelAccept(accept) => Ok(accept.delete()?),
         }
     }
 
