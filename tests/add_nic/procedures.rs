@@ -47,6 +47,21 @@ fn three_namespaces_on_a_bridge_reach_each_other_and_the_host() {
     }
 }
 
+#[test]
+fn a_namespace_gets_out_to_a_network_that_knows_no_way_back() {
+    let lab = need!(lab());
+    need!(program("nft", "nftables"));
+    namespaces(&lab, &["red", "outside"]);
+    lab.shell(
+        "ip link add wan up type veth peer name eth0 netns outside; ip address add 203.0.113.1/24 dev wan
+         ip -n outside address add 203.0.113.9/24 dev eth0; ip -n outside link set eth0 up",
+    )
+    .run()
+    .ok();
+    add_nic(&lab, &["netns:red", "10.3.0.2/24", "--gateway", "10.3.0.1", "--nat"]).ok();
+    reaches_from(&lab, "red", "203.0.113.9");
+}
+
 /// Has a container of Docker's answer on port 80.
 fn serves(container: &DockerContainer<'_>) {
     container.command("sh").args(["-c", "echo hello >/home/index.html; httpd -h /home"]).run().ok();
@@ -58,8 +73,8 @@ fn a_container_is_fetched_from_over_http_by_its_second_nic() {
     need!(program("curl", "curl"));
     let nginx = world.docker_container("nginx", &[]);
     serves(&nginx);
-    world.tool("add-nic").args([&nginx.name, "198.19.11.2/24"]).run().ok().stdout_has(": eth1 ");
-    world.command("curl").args(CURL).arg("http://198.19.11.2/").run().ok().stdout_is("hello\n");
+    world.tool("add-nic").args([&nginx.name, "198.19.21.2/24"]).run().ok().stdout_has(": eth1 ");
+    world.command("curl").args(CURL).arg("http://198.19.21.2/").run().ok().stdout_is("hello\n");
 }
 
 #[test]
@@ -79,6 +94,23 @@ fn a_container_without_network_is_put_on_docker0_and_reaches_the_others() {
     inside.args(["--target", &alone.pid().to_string(), "--net", "curl"]).args(CURL);
     let url = format!("http://{}/", web.inspect("{{.NetworkSettings.IPAddress}}"));
     inside.arg(url).run().ok().stdout_is("hello\n");
+}
+
+#[test]
+fn a_port_of_the_host_leads_into_a_container() {
+    let world = need!(docker());
+    need!(program("curl", "curl"));
+    need!(program("nft", "nftables"));
+    let web = world.docker_container("web", &["--network", "none"]);
+    serves(&web);
+    let words = [&web.name, "198.19.22.2/24", "--gateway", "198.19.22.1", "--publish", "18080:80"];
+    world.tool("add-nic").args(words).run().ok();
+    for host in ["127.0.0.1", "198.19.22.1"] {
+        let url = format!("http://{host}:18080/");
+        world.command("curl").args(CURL).arg(url).run().ok().stdout_is("hello\n");
+    }
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.command("curl").args(CURL).arg("http://127.0.0.1:18080/").run().fails_with(7);
 }
 
 const CURL: [&str; 3] = ["-sS", "--max-time", "5"];
