@@ -89,8 +89,8 @@ fn carry_out(
         {
             asking = None;
             let works = ready::wait_for_links(plan, wires)? == WhyNot::Works;
-            for wait in waits.iter().filter(|_| works) {
-                probe::refuse_duplicates_inside(plan, wires, *wait, find)?;
+            if works {
+                probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
                 told()?;
             }
         }

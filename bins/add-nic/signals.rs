@@ -1,5 +1,7 @@
 //! Signals that ask us to end: kept until the network is whole again, as it was or as asked.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use common::failure::Failure;
 use common::sys;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
@@ -29,6 +31,11 @@ impl Kept {
     pub fn come(&self) -> Option<Signal> {
         let read = self.waiting.read_signal().ok().flatten()?;
         Signal::try_from(read.ssi_signo.cast_signed()).ok()
+    }
+
+    /// Can be read when one has come.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waiting.as_fd()
     }
 
     /// Ends us by `signal`, as it would have.
