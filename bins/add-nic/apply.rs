@@ -91,8 +91,8 @@ fn carry_out(
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, wires)?);
-            for wait in waits.iter().filter(|_| works == Some(WhyNot::Works)) {
-                probe::refuse_duplicates_inside(plan, wires, *wait, find)?;
+            if works == Some(WhyNot::Works) {
+                probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
                 told()?;
             }
         }
