@@ -106,7 +106,8 @@ pub struct Cli {
 
     /// A default route through the NIC, in place of the one there is
     ///
-    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6.
+    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6. With --sbr it is for the NIC's own table,
+    /// and the one there is stays.
     #[arg(short, long, value_name = "IP", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub gateway: Vec<IpAddr>,
 
@@ -116,7 +117,8 @@ pub struct Cli {
 
     /// The metric of these routes
     ///
-    /// With one that is not the old default route's, that one stays.
+    /// Of several routes that of the least metric is used. With one of your own, the old default route stays, unless it has
+    /// the same.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 

@@ -1,5 +1,6 @@
 //! Asks everybody on the segment whether somebody has the addresses already, before anything is made.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use common::cli::FindOptions;
@@ -33,16 +34,16 @@ pub fn refuse_duplicates(
 ) -> Result<(), Failure> {
     let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
-    match segment.who_has(&addresses, waits)? {
+    match segment.who_has(&addresses, waits, None)? {
         None => Ok(()),
         Some(claim) => Err(refused(&claim, &link, find)),
     }
 }
 
-/// The segment that the NIC will be on, and its link here; `None` if nobody else is on it.
+/// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
 fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
     // A bridge that is yet to be made has nobody on it.
-    let link = outside.link(nic.other_end.segment()?.as_str())?;
+    let link = outside.link(nic.other_end.bridge()?.as_str())?;
     let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
     let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
     if link.is_bridge() && !ports.any(carries) {
@@ -51,11 +52,13 @@ fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
     Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
 }
 
-/// The same, asked once by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
+/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none. Over when
+/// `stop` can be read.
 pub fn refuse_duplicates_inside(
     plan: &Plan,
     wires: &mut Wires,
-    wait: Duration,
+    waits: &[Duration],
+    stop: BorrowedFd<'_>,
     find: &FindOptions,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
@@ -64,7 +67,7 @@ pub fn refuse_duplicates_inside(
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
-    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, &[wait]))??;
+    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, waits, Some(stop)))??;
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 

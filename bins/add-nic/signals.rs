@@ -2,6 +2,8 @@
 //!
 //! Those that were blocked before are for somebody else to hear: a watch, between two changes.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use common::failure::Failure;
 use common::sys;
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -32,6 +34,11 @@ impl Kept {
     pub fn come(&self) -> Option<Signal> {
         let read = self.waiting.read_signal().ok().flatten()?;
         Signal::try_from(read.ssi_signo.cast_signed()).ok()
+    }
+
+    /// Can be read when one has come.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waiting.as_fd()
     }
 
     /// Ends us by `signal`, as it would have.

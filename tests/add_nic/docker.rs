@@ -6,18 +6,18 @@ use crate::support::run::{Ran, Run};
 use crate::support::skip::{Missing, need, program};
 use crate::support::world::{DockerContainer, World};
 
-fn docker() -> Result<World, Missing> {
+pub(crate) fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
 }
 
 /// One packet from inside, by the image's own ping, and a second for its answer.
 #[track_caller]
-fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
+pub(crate) fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
     container.command("ping").args(["-c1", "-W1", "-q", address]).run().ok()
 }
 
 /// docker0's address, and another one of its network that Docker gives to nobody for a long time.
-fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
+pub(crate) fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
     let address = world.command("ip").args(["-j", "-4", "address", "show", "docker0"]).run().ok().json();
     let held = &address[0]["addr_info"][0];
     let gateway: Ipv4Addr = held["local"].as_str().unwrap().parse().unwrap();
@@ -38,20 +38,6 @@ fn a_second_nic_works_and_goes_again() {
     world.tool("add-nic").args(["--check", &web.name]).run().ok();
     world.tool("add-nic").args(["--rm", &web.name]).run().ok();
     assert_eq!(routes(), before);
-}
-
-#[test]
-fn a_container_without_network_is_put_on_docker0_and_reaches_others() {
-    let world = need!(docker());
-    let other = world.docker_container("other", &[]);
-    let alone = world.docker_container("alone", &["--network", "none"]);
-    let (gateway, address) = of_docker0(&world, 200);
-    let words = [&alone.name, &address, "--bridge", "docker0", "--gateway", &gateway.to_string()];
-    world.tool("add-nic").args(words).run().ok().stdout_has(": eth0 ");
-    pings(&alone, &gateway.to_string());
-    pings(&alone, &other.inspect("{{.NetworkSettings.IPAddress}}"));
-    let default = alone.command("ip").args(["route", "show", "default"]).run().ok();
-    default.stdout_has(&format!("via {gateway} dev eth0"));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod peer;
 mod phys;
 mod pinned;
 mod preflight;
+mod procedures;
 mod publish;
 mod reachable;
 mod remove;
