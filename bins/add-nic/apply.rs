@@ -81,6 +81,7 @@ fn carry_out(
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
     let mut asking = manners.ask.filter(|_| plan.is_asked_inside());
+    let mut works = None;
     for (step, _) in &plan.steps {
         told()?;
         // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
@@ -88,8 +89,8 @@ fn carry_out(
             && held.place == Place::Inside
         {
             asking = None;
-            let works = ready::wait_for_links(plan, wires)? == WhyNot::Works;
-            if works {
+            works = Some(ready::wait_for_links(plan, wires)?);
+            if works == Some(WhyNot::Works) {
                 probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
                 told()?;
             }
@@ -98,7 +99,7 @@ fn carry_out(
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    let reachable = ready::make(plan, wires, manners.announce)?;
+    let reachable = ready::make(plan, wires, manners.announce, works)?;
     told().map(|()| reachable)
 }
 
