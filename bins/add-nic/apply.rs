@@ -7,6 +7,7 @@ use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
+use crate::inside::has_ended;
 use crate::journal::{Journal, Record};
 use crate::probe;
 use crate::ready::{self, Reachable, WhyNot};
@@ -100,6 +101,10 @@ fn carry_out(
     }
     told()?;
     let reachable = ready::make(plan, wires, manners.announce, works)?;
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    if let Some(ended) = containers.find(|container| has_ended(container)) {
+        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
+    }
     told().map(|()| reachable)
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use common::cli::FindOptions;
 use common::failure::Failure;
-use common::find::owner;
 use common::map;
 use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
@@ -13,6 +12,7 @@ use common::packet::{Claim, Segment, Standing};
 use crate::plan::{Nic, Plan};
 use crate::snapshot::{Side, enter};
 use crate::step::Place;
+use crate::whose::{Whose, whose};
 use crate::wires::Wires;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
@@ -73,27 +73,20 @@ pub fn refuse_duplicates_inside(
 
 fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
     let Claim { address, mac, standing } = claim;
-    let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
+    let whose = owner(claim, find);
+    let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
     let does = match standing {
         Standing::Has => "has it already",
         Standing::Wants => "asks for it at the same time",
     };
-    Failure::trouble(address, format_args!("{mac}{whose} on {link} {does}"))
-        .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))
+    let hint = whose
+        .and_then(|whose| whose.hint)
+        .unwrap_or_else(|| format!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"));
+    Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
 }
 
-/// The container that has this link-layer address, if it is one's of this host.
-fn whose(claim: &Claim, find: &FindOptions) -> Option<String> {
+/// Who has this link-layer address, if he is on this host.
+fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    let found = owners.owners.first()?;
-    let Some(process) = &found.process else {
-        // Nobody is in it; what keeps it may well be a name that is forgotten.
-        return Some(
-            found.spot.name().map_or_else(|| found.spot.to_string(), |name| name.display().to_string()),
-        );
-    };
-    match owner(process, None, find.engine_timeout) {
-        Ok(known) => Some(known.container.full_name()),
-        Err(_) => Some(format!("pid {}", process.pid())),
-    }
+    Some(whose(&owners.owners.first()?.spot, find))
 }

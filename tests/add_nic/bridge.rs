@@ -114,7 +114,7 @@ fn a_name_that_keeps_a_network_with_the_address_is_named() {
     .ok();
     let web = lab.container("web", Options::only(&["net"]));
     let refused = plug(&lab, &web, "10.1.0.9/24 --bridge br0").fails_with(2).stdout_is("");
-    refused.stderr_has("(/run/netns/kept) on br0 has it already");
+    refused.stderr_has("/run/netns/kept").stderr_has("on br0 has it already");
 }
 
 #[test]
