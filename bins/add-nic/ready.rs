@@ -49,10 +49,12 @@ pub fn make(
             wait_for_address(held, wires)?;
         }
     }
-    roads::look(plan, wires)?;
     if let WhyNot::NoCarrier(link) = works {
         let who = if *link == nic.name { "it" } else { nic.name.as_str() };
         say(TOOL, format_args!("{link} has no carrier: {who} reaches nobody until it has"));
+    } else {
+        // Without one, routes through it may not count yet.
+        roads::look(plan, wires)?;
     }
     if announce {
         say_whose_it_is(nic, wires)?;
