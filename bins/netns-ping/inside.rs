@@ -1,12 +1,15 @@
 //! The container's network: found, held, and gone into for as long as it takes to open a socket.
 
-use common::engine::State;
+use std::cell::OnceCell;
+
 use common::failure::Failure;
-use common::namespace::Namespace;
+use common::find::Found;
+use common::namespace::{self, Kind, Namespace};
 use common::netns::Home;
 use common::process::Process;
 use common::target::Target;
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use crate::TOOL;
 use crate::cli::Cli;
@@ -16,27 +19,60 @@ use crate::cli::Cli;
 pub struct Inside {
     /// What to call it in messages: the container's name, or the TARGET.
     pub name: String,
+    /// As it was typed.
+    pub target: Target,
     /// The namespace, which cannot become another one.
     pub netns: Namespace,
     /// The process whose files say how it looks up names.
     pub process: Option<Process>,
-    home: Home,
+    home: OnceCell<Home>,
 }
 
 impl Inside {
     /// The network of what `target` means.
     ///
     /// # Errors
-    /// What [`common::find`] says; a container that is paused is none that packets could come from.
+    /// What [`common::find`] says.
     pub fn find(target: &Target, cli: &Cli) -> Result<Self, Failure> {
-        let found = cli.find.find(TOOL, target)?;
-        let name = found.container.as_ref().map_or_else(|| target.to_string(), |c| c.full_name());
-        if let Some(container) = found.container.as_ref().filter(|c| c.state == State::Paused) {
-            // Its network answers, and only its processes do not: that is worth knowing.
-            common::failure::say(TOOL, format_args!("{container} is paused; its network is not"));
+        Inside::of(cli.find.find(TOOL, target)?, target)
+    }
+
+    /// The network of what was found.
+    ///
+    /// # Errors
+    /// When it has ended since, or ptrace(2)'s rules forbid us to look.
+    pub fn of(found: Found, target: &Target) -> Result<Self, Failure> {
+        let name = found.container.as_ref().map_or_else(|| target.to_string(), |c| c.name.clone());
+        let (process, netns) = found.into_both()?;
+        Ok(Inside { name, target: target.clone(), netns, process, home: OnceCell::new() })
+    }
+
+    /// Goes there for good, into the user namespace that owns it, if it takes that: an ordinary user is let into the
+    /// network of his own rootless container so, and in no other way. Nothing else of the host is within reach then,
+    /// so all that is to be found must be found before.
+    ///
+    /// # Errors
+    /// Which capability is missing, and over what.
+    pub fn settle(&self) -> Result<(), Failure> {
+        let home = Home::current()?;
+        match home.inside(&self.netns, || ()) {
+            Ok(()) => {
+                let _ = self.home.set(home);
+                return Ok(());
+            }
+            Err(Errno::EPERM) => {}
+            Err(errno) => return Err(not_entered(&self.name, &self.netns, errno)),
         }
-        let process = found.process().and_then(|process| Process::open(process.pid()).ok());
-        Ok(Inside { name, netns: found.into_netns()?, process, home: Home::current()? })
+        let owner = self.netns.owner().map_err(|errno| not_entered(&self.name, &self.netns, errno))?;
+        if Some(owner.identity()) == namespace::own_identity(Kind::User).ok() {
+            return Err(not_permitted(&self.netns, &owner));
+        }
+        owner.enter().and_then(|()| self.netns.enter()).map_err(|errno| match errno {
+            Errno::EPERM => not_permitted(&self.netns, &owner),
+            errno => not_entered(&self.name, &self.netns, errno),
+        })?;
+        let _ = self.home.set(Home::current()?);
+        Ok(())
     }
 
     /// Does `open` inside: the sockets that it opens are of that network for life.
@@ -47,12 +83,31 @@ impl Inside {
     where
         Failure: std::convert::From<E>,
     {
-        let entered = self.home.inside(&self.netns, open);
-        let opened = entered.map_err(|errno| not_entered(&self.name, errno))?;
+        if self.home.get().is_none() {
+            self.settle()?;
+        }
+        let home = self.home.get().ok_or_else(|| not_entered(&self.name, &self.netns, Errno::EPERM))?;
+        let entered = home.inside(&self.netns, open);
+        let opened = entered.map_err(|errno| not_entered(&self.name, &self.netns, errno))?;
         Ok(opened?)
+    }
+
+    /// Who owns the network, for messages about capabilities: `user:[4026531837]`.
+    pub fn owner(&self) -> String {
+        self.netns.owner().map_or_else(|_| "the user namespace that owns it".to_owned(), |o| o.to_string())
     }
 }
 
-fn not_entered(name: &str, errno: Errno) -> Failure {
-    Failure::trouble(name, format_args!("its network cannot be entered: {}", std::io::Error::from(errno)))
+fn not_entered(name: &str, netns: &Namespace, errno: Errno) -> Failure {
+    let source = std::io::Error::from(errno);
+    Failure::trouble(name, format_args!("{netns} cannot be entered: {source}"))
+}
+
+fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
+    let uid = geteuid();
+    let what = format_args!(
+        "permission denied: it takes CAP_SYS_ADMIN over {owner}, which owns it, and over ours; we lack it (uid {uid})"
+    );
+    let failure = Failure::trouble(netns, what);
+    if uid.is_root() { failure.hint("run it on the host") } else { failure.hint("run it as root") }
 }

@@ -5,6 +5,7 @@
 mod arp;
 mod cli;
 mod dest;
+mod destination;
 mod echo;
 mod event;
 mod inside;

@@ -23,5 +23,5 @@ pub use address::{Address, NewAddress};
 pub use error::NetlinkError;
 pub use link::{Link, NewBridge, NewVeth, OperState, PortState, VethEnd};
 pub use neighbour::Neighbour;
-pub use route::{NewRoute, Route, usual_scope};
+pub use route::{NewRoute, Route, Way, usual_scope};
 pub use socket::Socket;
