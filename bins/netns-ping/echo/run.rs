@@ -51,7 +51,7 @@ fn hear(courses: &mut [Course], report: &mut Report<'_>) -> Result<bool, Failure
     let mut has_come = false;
     for course in courses.iter_mut() {
         let heard = course.hear();
-        has_come |= heard.map_err(|errno| Failure::trouble(&course.to.name, std::io::Error::from(errno)))?;
+        has_come |= heard.map_err(|errno| Failure::trouble(&course.to.name, errno.desc()))?;
         report.news(course)?;
     }
     Ok(has_come)
@@ -69,7 +69,7 @@ fn wait(courses: &[Course], signals: &Signals, wake: Instant) -> Result<bool, Fa
     match poll(&mut fds, timeout) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::EINTR) => Ok(false),
-        Err(errno) => Err(Failure::trouble("poll", std::io::Error::from(errno))),
+        Err(errno) => Err(Failure::trouble("poll", errno.desc())),
     }
 }
 

@@ -2,10 +2,10 @@
 //! namespace that it was opened in.
 
 use std::ffi::c_int;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-use std::{fmt, io};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
@@ -60,7 +60,7 @@ pub enum IcmpError {
     )]
     NotPermitted,
     /// Packets cannot be bound to that link.
-    #[error("{link}: {}", io::Error::from(*errno))]
+    #[error("{link}: {}", errno.desc())]
     Link {
         /// Its name.
         link: IfName,
@@ -68,7 +68,7 @@ pub enum IcmpError {
         errno: Errno,
     },
     /// Packets cannot come from that address.
-    #[error("{address}: {}", io::Error::from(*errno))]
+    #[error("{address}: {}", errno.desc())]
     Source {
         /// The address.
         address: IpAddr,
@@ -76,7 +76,7 @@ pub enum IcmpError {
         errno: Errno,
     },
     /// Anything else.
-    #[error("socket: {action}: {}", io::Error::from(*errno))]
+    #[error("socket: {action}: {}", errno.desc())]
     Io {
         /// What we tried to do.
         action: &'static str,
