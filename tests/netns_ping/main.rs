@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod docker;
 mod echo;
 mod hostile;
 #[path = "../support/name_server.rs"]

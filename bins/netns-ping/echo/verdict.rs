@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use common::netlink::{Link, Neighbour, OperState};
 use common::output::one_line;
 use common::packet::icmp::{Family, says};
+use common::target::Name;
 use nix::errno::Errno;
 
 use super::course::Course;
@@ -66,6 +67,10 @@ fn in_words(course: &Course) -> String {
 
 fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {
     let link = one_line(&to.link).into_owned();
+    // A hint is there to be pasted, and the container names its links as it likes.
+    let pasted = to.link.parse::<Name>().ok();
+    let one_link = pasted.as_ref().map_or_else(String::new, |link| format!(" show {link}"));
+    let any_link = pasted.as_ref().map_or("any", Name::as_str);
     let inside = |command: &str| Some(format!("nsenter-rs -t {target} -n {command}"));
     let family = if to.address.is_ipv4() { "" } else { " -6" };
     if let Some(errno) = said.not_sent {
@@ -83,7 +88,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         return Verdict { what, next };
     }
     if let Some(state) = known.link.as_ref().and_then(trouble_with) {
-        let next = inside(&format!("ip link show {link}"));
+        let next = inside(&format!("ip link{one_link}"));
         return Verdict { what: format!("no answer: {link} {state}"), next };
     }
     let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
@@ -116,11 +121,14 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
             inside("nft list ruleset"),
         ),
         (_, false, _) => {
-            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {link} icmp")))
+            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {any_link} icmp")))
         }
         (_, true, false) => (
             format!("no answer: {hop}{mac} answers {arp} on {link}, but no echo: a firewall there?"),
-            inside(&format!("tcpdump -ni {link} {}", if to.address.is_ipv4() { "icmp" } else { "icmp6" })),
+            inside(&format!(
+                "tcpdump -ni {any_link} {}",
+                if to.address.is_ipv4() { "icmp" } else { "icmp6" }
+            )),
         ),
         (_, true, true) => (
             format!("no answer: {role}{mac} answers {arp} on {link}, and from beyond it nothing comes back"),
