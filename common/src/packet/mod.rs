@@ -2,6 +2,7 @@
 //! socket that they go through. Frames are built and read with pnet's types.
 
 mod arp;
+pub mod ask;
 pub mod icmp;
 mod nd;
 mod segment;
