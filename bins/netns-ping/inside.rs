@@ -7,7 +7,7 @@ use common::find::Found;
 use common::namespace::{self, Kind, Namespace};
 use common::netns::Home;
 use common::process::Process;
-use common::target::Target;
+use common::target::{LinkName, Target};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -25,6 +25,8 @@ pub struct Inside {
     pub netns: Namespace,
     /// The process whose files say how it looks up names.
     pub process: Option<Process>,
+    /// Its name under `/run/netns`, if that is what was typed: then `/etc/netns` may have such files.
+    pub link: Option<LinkName>,
     home: OnceCell<Home>,
 }
 
@@ -43,8 +45,14 @@ impl Inside {
     /// When it has ended since, or ptrace(2)'s rules forbid us to look.
     pub fn of(found: Found, target: &Target) -> Result<Self, Failure> {
         let name = found.container.as_ref().map_or_else(|| target.to_string(), |c| c.name.clone());
+        let link = match target {
+            Target::NamedNetns(link) => Some(link.clone()),
+            // A bare word that is no container's may be a name under /run/netns.
+            Target::Container { engine: None, name, .. } => name.as_str().parse().ok(),
+            _ => None,
+        };
         let (process, netns) = found.into_both()?;
-        Ok(Inside { name, target: target.clone(), netns, process, home: OnceCell::new() })
+        Ok(Inside { name, target: target.clone(), netns, process, link, home: OnceCell::new() })
     }
 
     /// Goes there for good, into the user namespace that owns it, if it takes that: an ordinary user is let into the

@@ -10,6 +10,7 @@ mod echo;
 mod event;
 mod inside;
 mod matrix;
+mod resolve;
 mod sweep;
 mod wanted;
 
