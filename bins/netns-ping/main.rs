@@ -11,6 +11,7 @@ mod event;
 mod inside;
 mod matrix;
 mod resolve;
+mod signals;
 mod sweep;
 mod wanted;
 

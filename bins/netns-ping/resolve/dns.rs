@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
+use common::packet::random;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
@@ -214,9 +215,7 @@ fn refused(error: &io::Error) -> String {
 
 /// Nobody can guess it who does not see the question.
 fn number() -> u16 {
-    let mut bytes = [0; 2];
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    u16::from_ne_bytes(bytes)
+    random().map(u16::from_ne_bytes).unwrap_or_default()
 }
 
 fn question(id: u16, name: &str, kind: TYPE) -> Option<Vec<u8>> {

@@ -20,7 +20,7 @@ use crate::inside::Inside;
 use container::Other;
 use dns::{Kinds, Reached, Server};
 use files::{ResolvConf, in_hosts};
-pub use view::Sight;
+pub use view::{Origin, Sight};
 
 /// What was found of each DEST, in the order in which they were typed.
 pub type Found = Vec<Result<Destination, Failure>>;

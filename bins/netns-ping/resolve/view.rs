@@ -13,6 +13,7 @@ use nix::errno::Errno;
 
 use super::container::Other;
 use crate::cli::Cli;
+use crate::destination::NUD_VALID;
 use crate::destination::{Destination, Known};
 use crate::inside::Inside;
 
@@ -82,8 +83,14 @@ impl Sight {
 
     /// What is known of a neighbour now.
     pub fn neighbour(&self, index: u32, address: IpAddr) -> Result<Option<Neighbour>, NetlinkError> {
-        let neighbours = self.socket.borrow_mut().neighbours()?;
-        Ok(neighbours.into_iter().find(|n| n.index == index && n.address == address))
+        self.socket.borrow_mut().neighbour(index, address)
+    }
+
+    /// Whether the kernel has to ask the neighbour for its address before it can send anything there.
+    pub fn must_ask(&self, to: &Destination) -> bool {
+        let Some(index) = to.way.index.filter(|_| !to.way.is_local) else { return false };
+        let known = self.neighbour(index, to.next_hop()).ok().flatten();
+        known.is_none_or(|neighbour| neighbour.state & NUD_VALID == 0)
     }
 
     /// A DEST whose address is known, with the way there.

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::wire::{Malformed, Request, attributes, ip, u32_at};
+use nix::errno::Errno;
+
+use super::wire::{Malformed, Request, attributes, family_of, ip, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
@@ -50,6 +52,27 @@ pub(super) fn question(flags: u16) -> Request {
 }
 
 impl Socket {
+    /// What the namespace knows of the neighbour with this address on the link of this index; `None` if nothing.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn neighbour(&mut self, index: u32, address: IpAddr) -> Result<Option<Neighbour>, NetlinkError> {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = family_of(address);
+        fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+        let question =
+            |flags| Request::new("neighbour", RTM_GETNEIGH, flags, &fixed).with_ip(NDA_DST, address);
+        match self.one(question, Neighbour::read) {
+            Err(NetlinkError::Refused { errno: Errno::ENOENT, .. }) => Ok(None),
+            // One alone can be asked for since Linux 5.0.
+            Err(NetlinkError::Refused { errno: Errno::EOPNOTSUPP | Errno::EINVAL, .. }) => {
+                let all = self.neighbours()?;
+                Ok(all.into_iter().find(|one| one.index == index && one.address == address))
+            }
+            found => found,
+        }
+    }
+
     /// All IPv4 and IPv6 neighbours that the namespace knows of.
     ///
     /// # Errors
