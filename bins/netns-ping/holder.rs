@@ -79,6 +79,24 @@ impl Holders {
         self.table.get_or_init(|| Table::make(self.asker, self.timeout));
     }
 
+    /// All addresses of the networks of this host.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.look();
+        let places = self.table.get().into_iter().flat_map(|table| &table.places);
+        places.flat_map(|place| place.addresses.iter().map(|(address, _)| *address))
+    }
+
+    /// Who has an IP address, where no link-layer address says who of several it is.
+    pub fn of_address(&self, address: IpAddr) -> Vec<Holder> {
+        self.look();
+        let Some(table) = self.table.get() else { return Vec::new() };
+        let wearers = table.wearers.values().flatten().filter_map(|wearer| {
+            let place = table.places.get(wearer.place)?;
+            place.addresses.contains(&(address, wearer.index)).then(|| Holder::of(place, wearer, true))
+        });
+        wearers.collect()
+    }
+
     /// Who has the link-layer address of an answer: of several, those who have the IP address too.
     pub fn of(&self, answer: &Answer) -> Vec<Holder> {
         let table = self.table.get_or_init(|| Table::make(self.asker, self.timeout));
@@ -87,14 +105,8 @@ impl Holders {
             let place = table.places.get(wearer.place)?;
             let index = place.addresses.iter().find(|(address, _)| *address == answer.address);
             let is_elsewhere = index.map(|(_, index)| *index) != Some(wearer.index);
-            let holder = Holder {
-                name: place.name.clone(),
-                container: place.container.clone(),
-                link: wearer.link.clone(),
-                host_link: wearer.host_link.clone(),
-                has_address: index.is_some(),
-            };
-            Some((wearer.place, (is_elsewhere, wearer.is_port), holder))
+            let rank = (is_elsewhere, wearer.is_port);
+            Some((wearer.place, rank, Holder::of(place, wearer, index.is_some())))
         };
         let mut each: Vec<_> = wearers.iter().filter_map(holder).collect();
         each.sort_by_key(|(place, rank, _)| (*place, *rank));
@@ -105,6 +117,18 @@ impl Holders {
             holders.retain(|holder| holder.has_address);
         }
         holders
+    }
+}
+
+impl Holder {
+    fn of(place: &Place, wearer: &Wearer, has_address: bool) -> Self {
+        Holder {
+            name: place.name.clone(),
+            container: place.container.clone(),
+            link: wearer.link.clone(),
+            host_link: wearer.host_link.clone(),
+            has_address,
+        }
     }
 }
 

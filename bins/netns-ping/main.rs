@@ -4,6 +4,7 @@
 
 mod arp;
 mod cli;
+mod clock;
 mod dest;
 mod destination;
 mod echo;

@@ -51,6 +51,13 @@ impl Scene {
         self.addresses.iter().find(|own| own.address == address).map(|own| own.index)
     }
 
+    /// Whether the link of that index is one on which neighbours have MAC addresses.
+    pub fn has_neighbours(&self, index: u32) -> bool {
+        let without = (libc::IFF_NOARP | libc::IFF_LOOPBACK).cast_unsigned();
+        let link = self.links.iter().find(|link| link.index == index);
+        link.is_some_and(|link| link.mac.is_some() && link.flags & without == 0)
+    }
+
     /// Who asks for `address` on the link of that index; `source` is what the route or `-I` says that packets come from.
     ///
     /// # Errors

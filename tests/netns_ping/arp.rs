@@ -9,7 +9,7 @@ use crate::support::skip::need;
 use crate::{ping_from, settled};
 
 /// A network and an init of its own, which stands for it.
-fn container_options() -> Options {
+pub(crate) fn container_options() -> Options {
     Options::only(&["net", "mnt", "pid"])
 }
 
@@ -23,12 +23,12 @@ fn cable(lab: &Lab) -> (Container, Container) {
     (web, db)
 }
 
-fn mac(container: &Container) -> String {
+pub(crate) fn mac(container: &Container) -> String {
     container.ip("-j link show eth0").json()[0]["address"].as_str().unwrap().to_owned()
 }
 
 /// Each line is one JSON object.
-fn events(ran: &Ran) -> Vec<Value> {
+pub(crate) fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

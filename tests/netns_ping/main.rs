@@ -12,6 +12,7 @@
 mod support;
 
 mod arp;
+mod sweep;
 mod words;
 
 use support::container::Container;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::{AskSocket, Heard};
@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use super::report::{Report, not_sent};
 use super::tally::Tally;
 use crate::cli::Cli;
+use crate::clock::since_1970;
 use crate::destination::Destination;
 use crate::holder::Holders;
 use crate::inside::Inside;
@@ -238,9 +239,4 @@ impl<'a> Asking<'a> {
         };
         Ok(if self.asked.iter().all(is_good) { Status::Yes } else { Status::No })
     }
-}
-
-/// By the clock that the kernel stamps with.
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

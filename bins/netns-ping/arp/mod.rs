@@ -6,6 +6,8 @@ mod duplicate;
 mod report;
 mod tally;
 
+pub use report::{micros, remarks};
+
 use std::net::IpAddr;
 
 use common::failure::{Failure, Status};

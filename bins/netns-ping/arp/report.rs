@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use common::failure::{Failure, say};
 use common::output::one_line;
@@ -15,6 +15,7 @@ use super::ask::Asked;
 use super::tally::{Is, Tally};
 use crate::TOOL;
 use crate::cli::Cli;
+use crate::clock::since_1970;
 use crate::destination::{Destination, Known};
 use crate::echo::statistics::Ms;
 use crate::event::{Event, Kind, Stamp};
@@ -83,7 +84,7 @@ impl<'a> Report<'a> {
     fn line(&self, line: impl Display) -> Result<(), Failure> {
         let mut out = io::stdout();
         if self.time_of_day {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let now = since_1970();
             write!(out, "[{}.{:06}] ", now.as_secs(), now.subsec_micros())?;
         }
         Ok(writeln!(out, "{line}")?)
