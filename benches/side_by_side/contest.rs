@@ -85,6 +85,14 @@ const UNLINK: &str = "umount /run/netns/NAME* 2>/dev/null; rm -f /run/netns/NAME
 const UNPLUG: &str = "\"$NETNS_TOOLBOX_BIN/add-nic\" --rm NAME >/dev/null; \
                       ip link del hand0 2>/dev/null; ip link del br-bench 2>/dev/null; rm -f /run/netns/NAME";
 
+/// A cable from the fixture's network to one of its own, whose end is 198.18.250.2.
+const CABLE: &str = "ip netns add LINK-peer; \
+                     ip link add ping0 netns LINK type veth peer name ping0 netns LINK-peer; \
+                     ip -n LINK addr add 198.18.250.1/24 dev ping0; ip -n LINK link set ping0 up; \
+                     ip -n LINK-peer addr add 198.18.250.2/24 dev ping0; ip -n LINK-peer link set ping0 up; \
+                     until ip netns exec LINK ping -qc1 -W1 198.18.250.2 >/dev/null; do :; done";
+const NO_CABLE: &str = "ip netns del LINK-peer";
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "cpid",
@@ -162,6 +170,30 @@ pub(crate) const ROWS: &[Row] = &[
         reset: UNPLUG,
         after: UNPLUG,
         proof: "cat >/dev/null; ping -nqc1 -W1 10.1.0.2 >/dev/null && nsenter -t PID -n ip -o -4 addr show eth1 | cut -d' ' -f7",
+        ..PLAIN
+    },
+    Row {
+        name: "ping-start",
+        work: "a container, by its name, has the answer to one ping",
+        ours: "netns-ping NAME 198.18.250.2 -q -c1",
+        peers: &["sh -c 'nsenter -t $(docker inspect -f {{.State.Pid}} NAME) -n ping -q -c1 198.18.250.2'"],
+        targets: &[times(0.5, "sh")],
+        before: CABLE,
+        after: NO_CABLE,
+        proof: "grep -o '1 packets transmitted, 1 received'",
+        ..PLAIN
+    },
+    Row {
+        name: "flood",
+        work: "100,000 pings over a veth pair, none lost",
+        ours: "netns-ping PID 198.18.250.2 -f -q -c 100000",
+        peers: &["nsenter -t PID -n ping -f -q -c 100000 198.18.250.2"],
+        floor: Some("flood PID 198.18.250.2 100000"),
+        targets: &[times(1.0 / 0.95, "flood")],
+        every: 10,
+        before: CABLE,
+        after: NO_CABLE,
+        proof: "grep -o '100000 packets transmitted, 100000 received'",
         ..PLAIN
     },
     Row {

@@ -130,8 +130,8 @@ impl Inside {
 }
 
 fn not_entered(name: &str, netns: &Namespace, errno: Errno) -> Failure {
-    let source = std::io::Error::from(errno);
-    Failure::trouble(name, format_args!("{netns} cannot be entered: {source}"))
+    let why = errno.desc();
+    Failure::trouble(name, format_args!("{netns} cannot be entered: {why}"))
 }
 
 fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {

@@ -1,12 +1,10 @@
 //! `--arp`, `--dad` and `--announce`: ARP and neighbour discovery, on cables and bridges of the tests' own.
 
-use serde_json::Value;
-
 use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
+use crate::support::run::Run;
 use crate::support::skip::need;
-use crate::{ping_from, settled};
+use crate::{events, ping_from, settled};
 
 /// A network and an init of its own, which stands for it.
 pub(crate) fn container_options() -> Options {
@@ -25,11 +23,6 @@ fn cable(lab: &Lab) -> (Container, Container) {
 
 pub(crate) fn mac(container: &Container) -> String {
     container.ip("-j link show eth0").json()[0]["address"].as_str().unwrap().to_owned()
-}
-
-/// Each line is one JSON object.
-pub(crate) fn events(ran: &Ran) -> Vec<Value> {
-    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::arp::{container_options, events, mac};
+use crate::arp::{container_options, mac};
 use crate::support::container::Container;
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{need, program};
-use crate::{ping_from, settled};
+use crate::{events, ping_from, settled};
 
 /// `web` and `db` on one cable; `db` has the addresses that a line of shell gives it, which sees them as `$n`.
 fn cable(lab: &Lab, prefix_len: u8, numbers: &str) -> (Container, Container) {
@@ -140,7 +140,8 @@ fn nothing_of_a_large_network_is_lost_at_twenty_thousand_packets_a_second() {
     let (web, _db) = cable(&lab, 20, "$(for a in 0 3 7 15; do seq -f $a.%g 2 251; done)");
     let ran = ping_from(&lab, &web, "--json --rate 20000 198.18.0.0/20").ok();
     let summary: Value = events(&ran).pop().unwrap();
-    let counts = ["asked", "answered", "dropped", "strays", "malformed"].map(|key| summary[key].clone());
+    let counts =
+        ["asked", "answered", "kernel_dropped", "strays", "malformed"].map(|key| summary[key].clone());
     assert_eq!(counts, [4093, 1000, 0, 0, 0].map(Value::from), "{summary}");
 }
 

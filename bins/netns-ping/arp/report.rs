@@ -60,7 +60,7 @@ struct Summary {
     rtt_max_us: Option<f64>,
     strays: u64,
     malformed: u64,
-    dropped: u64,
+    kernel_dropped: u64,
 }
 
 #[derive(Serialize)]
@@ -193,7 +193,7 @@ impl<'a> Report<'a> {
             rtt_max_us: trips.map(|trips| micros(trips.max())),
             strays: self.strays,
             malformed: self.odd.values().sum(),
-            dropped,
+            kernel_dropped: dropped,
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Course {
     stamps_sent: bool,
     /// Whether the first packet has to wait for its neighbour's address.
     asks_first: bool,
+    /// Whether anybody wants to know of each answer.
+    is_watched: bool,
     flight: Flight,
     pace: Pace,
     newest_answered: u64,
@@ -84,6 +86,7 @@ impl Course {
             payload,
             stamps_sent,
             asks_first,
+            is_watched: manner.show.json || !manner.show.quiet,
             flight: Flight::default(),
             pace: Pace::new(Instant::now()),
             newest_answered: 0,
@@ -140,7 +143,7 @@ impl Course {
             }
         };
         self.flight.add(sent, sending);
-        if manner.show.json || manner.show.flood {
+        if self.is_watched && (manner.show.json || manner.show.flood) {
             let last = self.flight.count();
             self.news.extend((last - sent as u64 + 1..=last).map(|seq| Happened::Sent { seq }));
         }
@@ -248,6 +251,9 @@ impl Course {
             self.newest_answered = self.newest_answered.max(seq);
         }
         self.statistics.corrupted += u64::from(differs.is_some());
+        if !self.is_watched {
+            return;
+        }
         let (from, bytes, ttl) = (came.from, came.bytes, came.ttl);
         let answered = Answered { seq, from, bytes, ttl, took, is_duplicate, is_late, differs };
         self.news.push(Happened::Answered(answered));

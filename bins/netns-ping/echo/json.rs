@@ -83,7 +83,7 @@ pub fn happened(what: &Happened, from: &str, course: &Course) -> Result<(), Fail
             )
         }
         Happened::NotSent { seq, errno, mtu_bytes } => {
-            let says = io::Error::from(*errno).to_string();
+            let says = errno.desc().to_owned();
             let what = What::Refused {
                 seq: Some(*seq),
                 by: None,

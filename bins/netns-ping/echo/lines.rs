@@ -44,10 +44,10 @@ impl Lines {
         };
         let from = match (&origin.address, &origin.link, to.way.source) {
             (Some(address), link, _) => {
-                format!(" from {address}{}:", named(link.as_ref().map(|(name, _)| name)))
+                format!(" from {address} {}:", named(link.as_ref().map(|(name, _)| name)))
             }
             (None, Some((link, _)), source) => {
-                format!(" from {}{}:", source.unwrap_or(address), named(Some(link)))
+                format!(" from {} {link}:", source.unwrap_or(address))
             }
             (None, None, _) => String::new(),
         };
@@ -91,7 +91,7 @@ impl Lines {
             }
             Happened::NotSent { seq, errno, mtu_bytes } => {
                 let mtu = mtu_bytes.map_or_else(String::new, |mtu| format!(", mtu={mtu}"));
-                let why = io::Error::from(*errno);
+                let why = errno.desc();
                 say(
                     TOOL,
                     format_args!("{}: icmp_seq={} not sent: {why}{mtu}", one_line(&to.name), short(*seq)),
@@ -173,7 +173,7 @@ pub fn status(course: &Course) {
 }
 
 fn named(link: Option<&common::target::IfName>) -> String {
-    link.map_or_else(String::new, |link| format!(" {link}"))
+    link.map_or_else(String::new, ToString::to_string)
 }
 
 /// As it stands on the wire.

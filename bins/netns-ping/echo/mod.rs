@@ -40,13 +40,15 @@ pub fn echo(from: &From, cli: &Cli) -> Result<Status, Failure> {
             Err(failure) => troubles.push(failure),
         }
     }
-    let has_troubles = !troubles.is_empty();
+    let mut status = troubles.iter().map(|failure| failure.status).max().unwrap_or(Status::Yes);
     failure::report_all(TOOL, troubles);
+    if courses.is_empty() {
+        return Ok(status);
+    }
     let signals = Signals::keep()?;
     let mut report = Report::new(&inside.name, manner.show);
     report.begins(&courses, &manner, &sight.origin)?;
     run::run(&mut courses, &manner, &signals, &mut report)?;
-    let mut status = if has_troubles { Status::Trouble } else { Status::Yes };
     for course in &courses {
         report.summary(course, verdict::of(course, &sight, &inside))?;
         status = status.max(status_of(course, &manner));

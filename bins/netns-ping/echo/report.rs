@@ -1,7 +1,5 @@
 //! Shows what happens, for people or as JSON.
 
-use std::time::{Duration, Instant};
-
 use common::failure::{self, Failure};
 use common::output::one_line;
 
@@ -13,9 +11,6 @@ use super::verdict::Verdict;
 use crate::TOOL;
 use crate::resolve::Origin;
 
-/// A flood's dots are shown so often.
-const OFTEN: Duration = Duration::from_millis(20);
-
 /// What is shown, and how.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -23,12 +18,11 @@ pub struct Report<'a> {
     from: &'a str,
     show: Show,
     lines: Lines,
-    caught_up: Instant,
 }
 
 impl<'a> Report<'a> {
     pub fn new(from: &'a str, show: Show) -> Self {
-        Report { from, show, lines: Lines::new(show), caught_up: Instant::now() }
+        Report { from, show, lines: Lines::new(show) }
     }
 
     /// Who is pinged.
@@ -52,13 +46,9 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Shows the dots of a flood, if it is time.
-    pub fn catch_up(&mut self, now: Instant) -> Result<(), Failure> {
-        if self.show.flood && now.saturating_duration_since(self.caught_up) >= OFTEN {
-            self.caught_up = now;
-            self.lines.catch_up()?;
-        }
-        Ok(())
+    /// Shows the dots of a flood.
+    pub fn catch_up(&mut self) -> Result<(), Failure> {
+        self.lines.catch_up()
     }
 
     /// How it was all in all; and where nothing came back, how far it got.

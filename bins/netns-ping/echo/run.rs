@@ -1,7 +1,7 @@
 //! All destinations at once: what is due is sent, what comes is taken in, until each is over or somebody has enough.
 
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::failure::Failure;
 use nix::errno::Errno;
@@ -13,6 +13,9 @@ use super::manner::Manner;
 use super::report::Report;
 use crate::signals::{Signals, Wish};
 
+/// In a flood signals are looked for, and dots shown, so often.
+const OFTEN: Duration = Duration::from_millis(20);
+
 /// Pings all of them to the end.
 pub fn run(
     courses: &mut [Course],
@@ -20,6 +23,7 @@ pub fn run(
     signals: &Signals,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
+    let mut looked = Instant::now();
     loop {
         let mut wake: Option<Instant> = None;
         for course in courses.iter_mut() {
@@ -38,11 +42,15 @@ pub fn run(
             }
             has_come = hear(courses, report)?;
         }
-        // In a flood there is always something that has come.
-        if has_come && let Some(Wish::End) = signals.wish() {
-            return end(courses, manner, report);
+        // In a flood there is always something that has come, and nobody waits.
+        let now = Instant::now();
+        if has_come && now.saturating_duration_since(looked) >= OFTEN {
+            looked = now;
+            if let Some(Wish::End) = signals.wish() {
+                return end(courses, manner, report);
+            }
+            report.catch_up()?;
         }
-        report.catch_up(Instant::now())?;
     }
     end(courses, manner, report)
 }
@@ -51,7 +59,7 @@ fn hear(courses: &mut [Course], report: &mut Report<'_>) -> Result<bool, Failure
     let mut has_come = false;
     for course in courses.iter_mut() {
         let heard = course.hear();
-        has_come |= heard.map_err(|errno| Failure::trouble(&course.to.name, std::io::Error::from(errno)))?;
+        has_come |= heard.map_err(|errno| Failure::trouble(&course.to.name, errno.desc()))?;
         report.news(course)?;
     }
     Ok(has_come)
@@ -69,7 +77,7 @@ fn wait(courses: &[Course], signals: &Signals, wake: Instant) -> Result<bool, Fa
     match poll(&mut fds, timeout) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::EINTR) => Ok(false),
-        Err(errno) => Err(Failure::trouble("poll", std::io::Error::from(errno))),
+        Err(errno) => Err(Failure::trouble("poll", errno.desc())),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Nothing has come back: how far it got, and what to look at next.
 
-use std::io;
 use std::net::IpAddr;
 
 use common::netlink::{Link, Neighbour, OperState};
 use common::output::one_line;
 use common::packet::icmp::{Family, says};
+use common::target::Name;
 use nix::errno::Errno;
 
 use super::course::Course;
@@ -31,6 +31,8 @@ struct Known {
 
 /// IFF_LOOPBACK and IFF_NOARP, netdevice(7).
 const HAS_NO_NEIGHBOURS: u32 = 0x8 | 0x80;
+/// linux/if.h: there is a carrier.
+const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// Looks how far packets to this destination got; `None` if answers have come.
 pub fn of(course: &Course, sight: &Sight, inside: &Inside) -> Option<Verdict> {
@@ -65,10 +67,14 @@ fn in_words(course: &Course) -> String {
 
 fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {
     let link = one_line(&to.link).into_owned();
+    // A hint is there to be pasted, and the container names its links as it likes.
+    let pasted = to.link.parse::<Name>().ok();
+    let one_link = pasted.as_ref().map_or_else(String::new, |link| format!(" show {link}"));
+    let any_link = pasted.as_ref().map_or("any", Name::as_str);
     let inside = |command: &str| Some(format!("nsenter-rs -t {target} -n {command}"));
     let family = if to.address.is_ipv4() { "" } else { " -6" };
     if let Some(errno) = said.not_sent {
-        let why = io::Error::from(errno);
+        let why = errno.desc();
         let (what, next) = match errno {
             Errno::EPERM | Errno::EACCES => (
                 format!("nothing was sent: {why}, as a firewall's OUTPUT rule in here does it"),
@@ -82,7 +88,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         return Verdict { what, next };
     }
     if let Some(state) = known.link.as_ref().and_then(trouble_with) {
-        let next = inside(&format!("ip link show {link}"));
+        let next = inside(&format!("ip link{one_link}"));
         return Verdict { what: format!("no answer: {link} {state}"), next };
     }
     let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
@@ -115,11 +121,14 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
             inside("nft list ruleset"),
         ),
         (_, false, _) => {
-            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {link} icmp")))
+            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {any_link} icmp")))
         }
         (_, true, false) => (
             format!("no answer: {hop}{mac} answers {arp} on {link}, but no echo: a firewall there?"),
-            inside(&format!("tcpdump -ni {link} {}", if to.address.is_ipv4() { "icmp" } else { "icmp6" })),
+            inside(&format!(
+                "tcpdump -ni {any_link} {}",
+                if to.address.is_ipv4() { "icmp" } else { "icmp6" }
+            )),
         ),
         (_, true, true) => (
             format!("no answer: {role}{mac} answers {arp} on {link}, and from beyond it nothing comes back"),
@@ -132,11 +141,10 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
 fn trouble_with(link: &Link) -> Option<&'static str> {
     match link.operstate {
         _ if !link.is_set_up() => Some("is down"),
-        OperState::Down | OperState::LowerLayerDown | OperState::NotPresent => {
-            Some("has no carrier: its other end is down")
-        }
+        // The state comes up to a second later than the flag (net/core/link_watch.c).
+        _ if link.flags & IFF_LOWER_UP == 0 => Some("has no carrier: its other end is down"),
         OperState::Dormant | OperState::Testing => Some("is not ready"),
-        OperState::Up | OperState::Unknown => None,
+        _ => None,
     }
 }
 
@@ -165,7 +173,9 @@ mod tests {
         }
     }
 
-    fn link(flags: u32, operstate: OperState) -> Option<Link> {
+    const UP: u32 = 1;
+
+    fn link(flags: u32) -> Option<Link> {
         Some(Link {
             index: 2,
             name: "eth0".into(),
@@ -173,7 +183,7 @@ mod tests {
             kind: None,
             mtu_bytes: 1500,
             flags,
-            operstate,
+            operstate: OperState::Up,
             master: None,
             port_state: None,
             spanning_tree: false,
@@ -196,14 +206,14 @@ mod tests {
 
     #[test]
     fn a_silent_neighbour_is_told_from_a_silent_host() {
-        let silent = Known { link: link(1, OperState::Up), neighbour: neighbour(0x20) };
+        let silent = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
         let expected = ("no answer: 10.1.0.9 does not answer ARP on eth0", "netns-ping --arp nginx 10.1.0.9");
         let ours = Some(("10.1.0.2".parse().ok(), "destination host unreachable".to_owned()));
         for complaint in [None, ours] {
             let (what, next) = said(&to(None), &silent, &Said { complaint, not_sent: None });
             assert_eq!((what.as_str(), next.as_str()), expected);
         }
-        let known = Known { link: link(1, OperState::Up), neighbour: neighbour(2) };
+        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let (what, _) = said(&to(None), &known, &Said::default());
         assert_eq!(
             what,
@@ -216,11 +226,11 @@ mod tests {
 
     #[test]
     fn who_complains_is_quoted_and_a_link_without_carrier_comes_first() {
-        let known = Known { link: link(1, OperState::Up), neighbour: neighbour(2) };
+        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let complaint = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
         let (what, _) = said(&to(Some("10.1.0.1")), &known, &Said { complaint, not_sent: None });
         assert_eq!(what, "no answer: 10.1.0.1 says: destination host unreachable");
-        let cut = Known { link: link(1, OperState::LowerLayerDown), neighbour: None };
+        let cut = Known { link: link(UP), neighbour: None };
         let (what, next) = said(&to(None), &cut, &Said::default());
         assert_eq!(what, "no answer: eth0 has no carrier: its other end is down");
         assert_eq!(next, "nsenter-rs -t nginx -n ip link show eth0");

@@ -43,7 +43,7 @@ impl Other {
         };
         let entered = Home::current()?.inside(&self.netns, read);
         let entered = entered.map_err(|errno| {
-            let why = std::io::Error::from(errno);
+            let why = errno.desc();
             Failure::trouble(&self.name, format_args!("{} cannot be entered: {why}", self.netns))
         })?;
         Ok(entered?)

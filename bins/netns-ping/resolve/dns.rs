@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::random;
+use nix::errno::Errno;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
@@ -152,7 +153,7 @@ fn ask_all(
                     Ok(said) => return Ok((said, server.address)),
                     Err(why) => *silence = format!("{} {why}", server.address),
                 },
-                Err((address, error)) => *silence = format!("{address} cannot be reached: {error}"),
+                Err((address, error)) => *silence = format!("{address} {}", refused(error)),
             }
         }
     }
@@ -209,7 +210,10 @@ fn together(answers: Vec<Said>) -> Option<Said> {
 fn refused(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "has no name server listening".to_owned(),
-        _ => format!("cannot be reached: {error}"),
+        _ => {
+            let errno = error.raw_os_error().map(|errno| Errno::from_raw(errno).desc().to_owned());
+            format!("cannot be reached: {}", errno.unwrap_or_else(|| error.to_string()))
+        }
     }
 }
 

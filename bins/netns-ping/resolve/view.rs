@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use common::failure::{Failure, Status};
 use common::netlink::{Link, Neighbour, NetlinkError, Route, Socket, Way};
 use common::output::one_line;
-use common::target::IfName;
+use common::target::{IfName, Name};
 use nix::errno::Errno;
 
 use super::container::Other;
@@ -93,7 +93,7 @@ impl Sight {
 
     /// Whether the kernel has to ask the neighbour for its address before it can send anything there.
     pub fn must_ask(&self, to: &Destination) -> bool {
-        let Some(index) = to.way.index.filter(|_| !to.way.is_local) else { return false };
+        let Some(index) = to.way.index.filter(|_| !to.way.is_local && !to.is_group()) else { return false };
         let known = self.neighbour(index, to.next_hop()).ok().flatten();
         known.is_none_or(|neighbour| neighbour.state & NUD_VALID == 0)
     }
@@ -130,9 +130,10 @@ impl Sight {
         match (candidates.next(), candidates.next()) {
             (Some(link), None) => Ok(link.index),
             (Some(link), _) => {
-                let link = link.name.to_string_lossy();
-                Err(Failure::trouble(address, "is link-local, and there is one on each link")
-                    .hint(format_args!("{address}%{link}")))
+                let failure = Failure::trouble(address, "is link-local, and there is one on each link");
+                // A hint is there to be pasted, and the container names its links as it likes.
+                let link = link.name.to_str().and_then(|name| name.parse::<Name>().ok());
+                Err(link.map_or(failure.clone(), |link| failure.hint(format_args!("{address}%{link}"))))
             }
             (None, _) => Err(Failure::trouble(address, "is link-local, and no link is up")),
         }

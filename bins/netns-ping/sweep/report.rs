@@ -50,7 +50,7 @@ struct Summary {
     took_us: u64,
     strays: u64,
     malformed: u64,
-    dropped: u64,
+    kernel_dropped: u64,
     errors: u64,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Report<'a> {
                 took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 strays: found.strays,
                 malformed: found.odd.values().sum(),
-                dropped: sum.dropped,
+                kernel_dropped: sum.dropped,
                 errors: found.complaints.values().sum::<u64>() + found.more_complaints,
             };
             return self.event(Kind::Summary, None, summary);

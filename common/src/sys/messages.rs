@@ -143,7 +143,8 @@ pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) ->
 /// Sends these datagrams to `to`, or where the socket is bound to; at most [`BATCH`]. How many were: of the others the next
 /// call says why not.
 ///
-/// [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
+/// [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html), and not the function of that name: musl's sends
+/// them one by one.
 pub fn send_many<'a>(
     socket: BorrowedFd<'_>,
     to: impl Into<Option<SocketAddr>>,
@@ -154,7 +155,7 @@ pub fn send_many<'a>(
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-    let mut count = 0;
+    let mut count: libc::c_uint = 0;
     for ((datagram, part), header) in datagrams.into_iter().zip(&mut parts).zip(&mut headers) {
         part.iov_base = datagram.as_ptr().cast_mut().cast();
         part.iov_len = datagram.len();
@@ -168,8 +169,9 @@ pub fn send_many<'a>(
     }
     // SAFETY: the first `count` headers point to datagrams and an address of the lengths that they say, which outlive
     // the call; the kernel only reads them.
-    let sent =
-        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
+    let sent = unsafe {
+        libc::syscall(libc::SYS_sendmmsg, socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
+    };
     Errno::result(sent).map(|sent| usize::try_from(sent).unwrap_or(0))
 }
 

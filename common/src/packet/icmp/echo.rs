@@ -41,31 +41,47 @@ pub enum Oddity {
 /// An echo request; of IPv6 the kernel puts in the checksum, which is of the addresses too.
 pub fn request(family: Family, ident: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES + payload.len()];
-    renumber(&mut bytes, family, ident, sequence, payload);
-    bytes
-}
-
-/// Writes an echo request over bytes that are as long as one with that payload.
-pub(super) fn renumber(bytes: &mut [u8], family: Family, ident: u16, sequence: u16, payload: &[u8]) {
     match family {
         Family::V4 => {
-            if let Some(mut request) = MutableRequestV4::new(bytes) {
+            if let Some(mut request) = MutableRequestV4::new(&mut bytes) {
                 request.set_icmp_type(IcmpTypes::EchoRequest);
                 request.set_identifier(ident);
-                request.set_sequence_number(sequence);
                 request.set_payload(payload);
             }
-            let sum = pnet_packet::util::checksum(bytes, CHECKSUM_WORD);
-            if let Some(mut request) = MutableRequestV4::new(bytes) {
+            let sum = pnet_packet::util::checksum(&bytes, CHECKSUM_WORD);
+            if let Some(mut request) = MutableRequestV4::new(&mut bytes) {
                 request.set_checksum(sum);
             }
         }
         Family::V6 => {
-            if let Some(mut request) = MutableRequestV6::new(bytes) {
+            if let Some(mut request) = MutableRequestV6::new(&mut bytes) {
                 request.set_icmpv6_type(Icmpv6Types::EchoRequest);
                 request.set_identifier(ident);
-                request.set_sequence_number(sequence);
                 request.set_payload(payload);
+            }
+        }
+    }
+    renumber(&mut bytes, family, sequence);
+    bytes
+}
+
+/// Gives an echo request another number. In a flood most of the time would be spent on sums of all that is the same.
+pub(super) fn renumber(bytes: &mut [u8], family: Family, sequence: u16) {
+    match family {
+        Family::V4 => {
+            if let Some(mut request) = MutableRequestV4::new(bytes) {
+                // RFC 1624: what was summed up before, without the old number and with the new one.
+                let sum = u32::from(!request.get_checksum())
+                    + u32::from(!request.get_sequence_number())
+                    + u32::from(sequence);
+                let folded = (sum & 0xffff) + (sum >> 16);
+                request.set_checksum(!((folded & 0xffff) + (folded >> 16)) as u16);
+                request.set_sequence_number(sequence);
+            }
+        }
+        Family::V6 => {
+            if let Some(mut request) = MutableRequestV6::new(bytes) {
+                request.set_sequence_number(sequence);
             }
         }
     }

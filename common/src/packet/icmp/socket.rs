@@ -2,10 +2,10 @@
 //! namespace that it was opened in.
 
 use std::ffi::c_int;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-use std::{fmt, io};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
@@ -60,7 +60,7 @@ pub enum IcmpError {
     )]
     NotPermitted,
     /// Packets cannot be bound to that link.
-    #[error("{link}: {}", io::Error::from(*errno))]
+    #[error("{link}: {}", errno.desc())]
     Link {
         /// Its name.
         link: IfName,
@@ -68,7 +68,7 @@ pub enum IcmpError {
         errno: Errno,
     },
     /// Packets cannot come from that address.
-    #[error("{address}: {}", io::Error::from(*errno))]
+    #[error("{address}: {}", errno.desc())]
     Source {
         /// The address.
         address: IpAddr,
@@ -76,7 +76,7 @@ pub enum IcmpError {
         errno: Errno,
     },
     /// Anything else.
-    #[error("socket: {action}: {}", io::Error::from(*errno))]
+    #[error("socket: {action}: {}", errno.desc())]
     Io {
         /// What we tried to do.
         action: &'static str,
@@ -91,7 +91,6 @@ pub struct EchoSocket {
     family: Family,
     is_raw: bool,
     ident: u16,
-    payload: Vec<u8>,
     requests: Vec<Vec<u8>>,
     rooms: Vec<Room>,
     /// The number of the packet whose time stamps the kernel counts as the first one's.
@@ -178,7 +177,6 @@ impl EchoSocket {
             family,
             is_raw,
             ident,
-            payload: payload.to_vec(),
             requests: vec![echo::request(family, ident, 0, payload); batch],
             rooms: vec![room; batch],
             stamps_from: None,
@@ -261,7 +259,7 @@ impl EchoSocket {
     pub fn send(&mut self, to: SocketAddr, first: u16, count: usize) -> nix::Result<usize> {
         let count = count.min(self.requests.len());
         for (sequence, request) in (0..).map(|n| first.wrapping_add(n)).zip(&mut self.requests[..count]) {
-            echo::renumber(request, self.family, self.ident, sequence, &self.payload);
+            echo::renumber(request, self.family, sequence);
         }
         self.stamps_from.get_or_insert(first);
         let requests = || self.requests[..count].iter().map(Vec::as_slice);
@@ -276,39 +274,33 @@ impl EchoSocket {
         sent
     }
 
-    /// Hands over all packets that have come.
+    /// Hands over the packets that have come, as many as a batch has at most. How many.
     ///
     /// # Errors
     /// What recvmsg(2) says, other than that there is nothing.
     pub fn receive(&mut self, mut each: impl FnMut(&Heard<'_>)) -> nix::Result<usize> {
-        let (mut total, mut told) = (0, false);
-        loop {
-            let count = match sys::receive_many(self.fd.as_fd(), &mut self.rooms, 0) {
+        let mut receive = || sys::receive_many(self.fd.as_fd(), &mut self.rooms, 0);
+        let count = match receive() {
+            Ok(count) => count,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+            // What an ICMP error said is said here too, once.
+            Err(_) => match receive() {
                 Ok(count) => count,
-                Err(Errno::EAGAIN) => return Ok(total),
-                Err(Errno::EINTR) => continue,
-                // What an ICMP error said is said here too, once.
-                Err(_) if !told => {
-                    told = true;
-                    continue;
-                }
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
                 Err(errno) => return Err(errno),
-            };
-            for room in &self.rooms[..count] {
-                let Some(from) = room.from() else { continue };
-                let Beside { at, ttl, .. } = Beside::of(room);
-                let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
-                    let is_ours = !self.is_raw || answer.ident == self.ident;
-                    if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
-                });
-                let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
-                each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
-            }
-            total += count;
-            if count < self.rooms.len() {
-                return Ok(total);
-            }
+            },
+        };
+        for room in &self.rooms[..count] {
+            let Some(from) = room.from() else { continue };
+            let Beside { at, ttl, .. } = Beside::of(room);
+            let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
+                let is_ours = !self.is_raw || answer.ident == self.ident;
+                if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
+            });
+            let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
+            each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
         }
+        Ok(count)
     }
 
     /// Hands over all that the kernel has to tell of packets that we sent.

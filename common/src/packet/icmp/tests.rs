@@ -76,6 +76,18 @@ fn an_error_is_about_the_request_that_it_quotes() {
 
 proptest! {
     #[test]
+    fn a_request_that_is_numbered_anew_is_as_one_that_had_that_number(first: u16, then: u16, payload: Vec<u8>) {
+        for family in [Family::V4, Family::V6] {
+            let mut request = request(family, 7, first, &payload);
+            echo::renumber(&mut request, family, then);
+            prop_assert_eq!(&request[4..], &super::request(family, 7, then, &payload)[4..]);
+            if family == Family::V4 {
+                prop_assert_eq!(pnet_packet::util::checksum(&request, 1).to_be_bytes(), &request[2..4]);
+            }
+        }
+    }
+
+    #[test]
     fn no_packet_makes_it_panic(bytes: Vec<u8>, v4: bool, header: bool) {
         let family = if v4 { Family::V4 } else { Family::V6 };
         let _ = (answer(family, header, &bytes), quoted(family, &bytes));
