@@ -81,6 +81,10 @@ const PLAIN: Row = Row {
 /// Removes the links of a run, whoever made them: bound ones and symbolic ones.
 const UNLINK: &str = "umount /run/netns/NAME* 2>/dev/null; rm -f /run/netns/NAME*";
 
+/// Takes the NIC out again, whoever plugged it in.
+const UNPLUG: &str = "\"$NETNS_TOOLBOX_BIN/add-nic\" --rm NAME >/dev/null; \
+                      ip link del hand0 2>/dev/null; ip link del br-bench 2>/dev/null; rm -f /run/netns/NAME";
+
 /// A cable from the fixture's network to one of its own, whose end is 198.18.250.2.
 const CABLE: &str = "ip netns add LINK-peer; \
                      ip link add ping0 netns LINK type veth peer name ping0 netns LINK-peer; \
@@ -134,6 +138,38 @@ pub(crate) const ROWS: &[Row] = &[
         reset: UNLINK,
         after: UNLINK,
         proof: "stat -Lc %i /run/netns/NAME",
+        ..PLAIN
+    },
+    Row {
+        name: "add-nic",
+        work: "a container gets a NIC, the host the other end, and both reach each other",
+        ours: "add-nic NAME 10.1.0.2/24 --name eth1",
+        // By hand, and the steps that pipework takes: it asks docker three times, and wants a bridge.
+        peers: &[
+            "sh -c 'pid=$(docker inspect -f {{.State.Pid}} NAME); mkdir -p /run/netns; \
+                 ln -sfT /proc/$pid/ns/net /run/netns/NAME; \
+                 ip link add hand0 type veth peer name hand1; ip link set hand1 netns NAME; \
+                 ip -n NAME link set hand1 name eth1; ip addr add 10.1.0.1/24 dev hand0; \
+                 ip -n NAME addr add 10.1.0.2/24 dev eth1; ip link set hand0 up; ip -n NAME link set eth1 up'",
+            "bash -c 'for ask in .State.Running .Config.Image .State.Pid; do \
+                 pid=$(docker inspect -f {{$ask}} NAME); done; mkdir -p /run/netns; \
+                 ln -sfT /proc/$pid/ns/net /run/netns/NAME; ip link add dev br-bench type bridge; \
+                 ip link set br-bench up; ip addr add 10.1.0.1/24 dev br-bench; ip link show hand0 2>/dev/null; \
+                 ip link add name hand0 mtu 1500 type veth peer name hand1 mtu 1500; \
+                 ip link set hand0 master br-bench; ip link set hand0 up; ip link set hand1 netns NAME; \
+                 ip netns exec NAME ip link set hand1 name eth1; ip netns exec NAME ip -4 addr add 10.1.0.2/24 dev eth1; \
+                 ip netns exec NAME ip -4 link set eth1 up; ip netns exec NAME ip route get 10.1.0.1 >/dev/null; \
+                 rm -f /run/netns/NAME'",
+        ],
+        targets: &[
+            times(1.0 / 6.0, "sh"),
+            times(1.0 / 12.0, "bash"),
+            Target { at_most: 8.0, of: Of::Milliseconds },
+        ],
+        every: 5,
+        reset: UNPLUG,
+        after: UNPLUG,
+        proof: "cat >/dev/null; ping -nqc1 -W1 10.1.0.2 >/dev/null && nsenter -t PID -n ip -o -4 addr show eth1 | cut -d' ' -f7",
         ..PLAIN
     },
     Row {

@@ -84,11 +84,10 @@ fn same_call<'a>(
 fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
     let records = ours(journal::look()?, sockets.home.identity());
     let snapshot = Snapshot::take(sockets)?;
-    let living =
-        records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot.outside));
+    let living = records.into_iter().filter(|record| record.is_whole && check::is_there(record, &snapshot));
     let living: Vec<Record> = living.collect();
     if same_call(&living, wanted, inside, &snapshot)?.is_some() {
-        report::commands([].iter(), &inside.file, cli.json)?;
+        report::commands([].iter(), &inside.files(), cli.json)?;
         return Ok(Status::Yes);
     }
     let basis = Basis { wanted, snapshot: &snapshot, records: &living, inside, random: random()? };
@@ -96,7 +95,7 @@ fn show(wanted: &Wanted, inside: &Inside, sockets: &mut Sockets, cli: &Cli) -> R
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
-    report::commands(missing, &inside.file, cli.json)?;
+    report::commands(missing, &inside.files(), cli.json)?;
     Ok(Status::Yes)
 }
 

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::failure::Failure;
 use common::netlink::Link;
+use common::target::IfName;
 
 use crate::journal::Record;
-use crate::plan::{Basis, Plugged};
+use crate::plan::{Basis, OtherEnd, Plugged};
 use crate::snapshot::Side;
 use crate::wanted::HostAddresses;
 
@@ -30,11 +31,11 @@ pub fn refuse_taken(basis: &Basis<'_>) -> Result<(), Failure> {
         }
         // With no address there the host does not reach it anyway; on a bridge it is the bridge that does.
         if matches!(basis.wanted.host, HostAddresses::None)
-            || (basis.snapshot.is_one && basis.wanted.bridge.is_none())
+            || (basis.snapshot.is_one && basis.wanted.other_end.bridge().is_none())
         {
             continue;
         }
-        let own_bridge = basis.wanted.bridge.as_ref().map(|bridge| bridge.name.as_str());
+        let own_bridge = basis.wanted.other_end.bridge().map(IfName::as_str);
         let is_elsewhere = |link: &Link| own_bridge.is_none() || link.name.to_str() != own_bridge;
         if let Some(other) = way_elsewhere(outside, *cidr, is_elsewhere) {
             return Err(on_another_cable(&other, basis));
@@ -100,8 +101,11 @@ fn on_another_cable(other: &Elsewhere, basis: &Basis<'_>) -> Failure {
     let outside = &basis.snapshot.outside;
     let link = outside.links.iter().find(|link| link.index == other.index);
     let ours = basis.records.iter().find(|record| {
-        record.plan.nic.bridge.is_none()
-            && link.is_some_and(|link| link.mac == Some(record.plan.nic.host_mac))
+        let cable = match &record.plan.nic.other_end {
+            OtherEnd::Host(port) => Some(port.mac),
+            OtherEnd::Bridge { .. } => None,
+        };
+        cable.is_some() && link.is_some_and(|link| link.mac == cable)
     });
     let is_bridge = link.is_some_and(Link::is_bridge);
     match (ours, other.through) {
@@ -189,7 +193,7 @@ fn fitting(basis: &Basis<'_>) -> Result<Vec<Cidr>, Failure> {
 /// Whether either side, or any NIC of ours, has that address or is about to.
 fn is_taken(address: IpAddr, basis: &Basis<'_>) -> bool {
     let nics = basis.records.iter().map(|record| &record.plan.nic);
-    let mut recorded = nics.flat_map(|nic| nic.addresses.iter().chain(&nic.host_addresses));
+    let mut recorded = nics.flat_map(|nic| nic.addresses.iter().chain(nic.other_end.host_addresses()));
     basis.wanted.addresses.iter().any(|cidr| cidr.address() == address)
         || basis.snapshot.inside.holder(address).is_some()
         || basis.snapshot.outside.holder(address).is_some()

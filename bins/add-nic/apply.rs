@@ -58,7 +58,7 @@ fn carry_out(record: &Record, wires: &mut Wires, announce: Announce, kept: &Kept
     for (step, _) in &plan.steps {
         told()?;
         let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };
-        done.map_err(|error| Failure::trouble(step.as_command(&record.inside.file), error))?;
+        done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
     ready::make(plan, wires, announce)?;
@@ -91,7 +91,7 @@ pub fn undo(
     let mut first = None;
     for step in record.plan.undoing(others) {
         if let Err(error) = wires.act_as_undoing(step) {
-            first.get_or_insert(Failure::trouble(step.as_command(&record.inside.file), error));
+            first.get_or_insert(Failure::trouble(step.as_command(&record.files()), error));
         }
     }
     match first {

@@ -20,6 +20,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
+use crate::step::Files;
 use crate::wanted::Wanted;
 
 /// Of all tools that must undo something.
@@ -31,6 +32,8 @@ const OURS: &str = "nics";
 const NEW: &str = ".new";
 /// No plan is near this long.
 const MOST_BYTES: u64 = 1 << 20;
+/// Most are shorter.
+const USUAL_BYTES: usize = 16 << 10;
 
 /// A NIC: what was asked for, what was planned, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +65,19 @@ pub struct Inside {
     pub process: Option<FoundThrough>,
 }
 
+impl Record {
+    /// Files of its namespaces, for commands.
+    pub fn files(&self) -> Files<'_> {
+        self.inside.files()
+    }
+}
+
 impl Inside {
+    /// Its file, for commands that touch no other container.
+    pub fn files(&self) -> Files<'_> {
+        Files { inside: &self.file }
+    }
+
     /// Whether both are the same namespace.
     pub fn is_same_as(&self, other: &Inside) -> bool {
         let handles_differ =
@@ -158,7 +173,8 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(failed("read", &path(name), errno)),
     };
-    let mut bytes = Vec::new();
+    // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record = serde_json::from_slice(&bytes).map_err(|error| {

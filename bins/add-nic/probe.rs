@@ -16,19 +16,19 @@ const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Refuses an address that somebody on the bridge says is his.
 pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Result<(), Failure> {
-    let bridge = plan.nic.bridge.as_ref().and_then(|bridge| outside.link(bridge.as_str()));
+    let bridge = plan.nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
     // A bridge that is yet to be made has nobody on it.
     let Some((bridge, mac)) = bridge.and_then(|bridge| Some((bridge, bridge.mac?))) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index: bridge.index, mac };
-    match segment.who_has(&addresses, PATIENCE)?.first() {
+    match segment.who_has(&addresses, &[PATIENCE])? {
         None => Ok(()),
-        Some(claim) => Err(refused(claim, &bridge.name.to_string_lossy(), find)),
+        Some(claim) => Err(refused(&claim, &bridge.name.to_string_lossy(), find)),
     }
 }
 
 fn refused(claim: &Claim, bridge: &str, find: &FindOptions) -> Failure {
-    let Claim { address, mac } = claim;
+    let Claim { address, mac, .. } = claim;
     let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
     Failure::trouble(address, format_args!("{mac}{whose} on {bridge} has it already"))
         .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))

@@ -35,13 +35,14 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
     let trouble = |error: WireError| Failure::trouble(&nic.name, error);
     let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     if learns(plan, wires)? {
-        let bridge = nic.bridge.as_ref().map_or("", |bridge| bridge.as_str());
+        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
         say(
             TOOL,
             format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
         );
     } else {
-        for (place, name) in [(Place::Outside, &nic.host_name), (Place::Inside, &nic.name)] {
+        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
+        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
             wait_for_carrier(plan, (place, name), wires)?;
         }
     }
@@ -51,7 +52,7 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
         }
     }
     // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || nic.bridge.is_none() {
+    if announce == Announce::No || nic.other_end.bridge().is_none() {
         return Ok(());
     }
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
@@ -62,7 +63,7 @@ pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Fa
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
 fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
-    let Some(bridge) = &plan.nic.bridge else { return Ok(false) };
+    let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(wires.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
@@ -70,7 +71,7 @@ fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
 fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wires) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
-    let is_port = place == Place::Outside && plan.nic.bridge.is_some();
+    let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
             return Err(Failure::trouble(name, "is gone: the container has ended, or deleted it"));

@@ -33,7 +33,7 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
             return remove_foreign(which, &inside, sockets, cli);
         }
         for record in chosen.into_iter().rev() {
-            report::commands(record.plan.undoing(&others), &inside.file, cli.json)?;
+            report::commands(record.plan.undoing(&others), &record.files(), cli.json)?;
         }
         return Ok(Status::Yes);
     }
@@ -59,10 +59,11 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
 
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
     let nic = &record.plan.nic;
+    let port = nic.other_end.port().map(|port| &port.name);
     record.inside.is_same_as(inside)
         && match which {
             None => true,
-            Some(Which::Name(name)) => nic.name == *name || nic.host_name == *name,
+            Some(Which::Name(name)) => nic.name == *name || port == Some(name),
             Some(Which::Address(address)) => nic.addresses.iter().any(|cidr| cidr.address() == *address),
         }
 }
@@ -117,9 +118,9 @@ fn remove_foreign(
     }
     let step = Step::DelLink { place: Place::Inside, link: name };
     if cli.dry_run {
-        report::commands([&step].into_iter(), &inside.file, cli.json)?;
+        report::commands([&step].into_iter(), &inside.files(), cli.json)?;
         return Ok(Status::Yes);
     }
     let done = Wires::new(sockets).act(&step);
-    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.file), error))
+    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files()), error))
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::journal::Record;
-use crate::step::Step;
+use crate::plan::OtherEnd;
+use crate::step::{Files, Step};
 
 /// Whether anything had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,8 +33,9 @@ struct Row<'a> {
     mtu_bytes: u32,
     addresses: &'a [Cidr],
     gateways: &'a [std::net::IpAddr],
-    host_name: &'a IfName,
-    host_mac: Mac,
+    kind: &'static str,
+    host_name: Option<&'a IfName>,
+    host_mac: Option<Mac>,
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     since: Timestamp,
@@ -42,6 +44,7 @@ struct Row<'a> {
 impl<'a> From<&'a Record> for Row<'a> {
     fn from(record: &'a Record) -> Self {
         let nic = &record.plan.nic;
+        let port = nic.other_end.port();
         Row {
             container: &record.inside.name,
             netns_inode: record.inside.netns_inode,
@@ -50,10 +53,11 @@ impl<'a> From<&'a Record> for Row<'a> {
             mtu_bytes: nic.mtu_bytes,
             addresses: &nic.addresses,
             gateways: &record.wanted.gateways,
-            host_name: &nic.host_name,
-            host_mac: nic.host_mac,
-            host_addresses: &nic.host_addresses,
-            bridge: nic.bridge.as_ref(),
+            kind: nic.other_end.kind(),
+            host_name: port.map(|port| &port.name),
+            host_mac: port.map(|port| port.mac),
+            host_addresses: nic.other_end.host_addresses(),
+            bridge: nic.other_end.bridge(),
             since: record.since,
         }
     }
@@ -85,19 +89,25 @@ pub fn nic(record: &Record, outcome: Outcome, took: Duration, as_json: bool) -> 
     if outcome == Outcome::Removed {
         return Ok(writeln!(io::stdout(), "{line} removed")?);
     }
-    line += &match &nic.bridge {
-        Some(bridge) => format!(", on {bridge} by {}", nic.host_name),
-        None => format!(", host end {}", nic.host_name),
-    };
-    if !nic.host_addresses.is_empty() {
-        let whose = if nic.bridge.is_some() { ", which has " } else { " " };
-        line += &format!("{whose}{}", list_of(&nic.host_addresses));
-    }
+    line += &other_end(&nic.other_end);
     line += &match outcome {
         Outcome::Unchanged => ", as before".to_owned(),
         _ => format!(", reachable after {}", in_ms(took)),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+fn other_end(other_end: &OtherEnd) -> String {
+    let (port, mut words, before_addresses) = match other_end {
+        OtherEnd::Host(port) => (port, format!(", host end {}", port.name), " "),
+        OtherEnd::Bridge { bridge, port } => {
+            (port, format!(", on {bridge} by {}", port.name), ", which has ")
+        }
+    };
+    if !port.addresses.is_empty() {
+        words += &format!("{before_addresses}{}", list_of(&port.addresses));
+    }
+    words
 }
 
 /// With as many digits as say something.
@@ -113,7 +123,7 @@ fn in_ms(took: Duration) -> String {
 /// The plan, as commands that a person could paste; each a string in JSON.
 pub fn commands<'a>(
     steps: impl Iterator<Item = &'a Step>,
-    inside: &str,
+    files: &Files<'_>,
     as_json: bool,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -121,7 +131,7 @@ pub fn commands<'a>(
         step: &'a Step,
         command: String,
     }
-    let lines: Vec<Line<'_>> = steps.map(|step| Line { step, command: step.as_command(inside) }).collect();
+    let lines: Vec<Line<'_>> = steps.map(|step| Line { step, command: step.as_command(files) }).collect();
     if as_json {
         return json(&lines);
     }
@@ -154,9 +164,11 @@ pub fn list(rows: &[(&Record, Vec<String>)], as_json: bool) -> Result<(), Failur
             one_line(&record.inside.name).into_owned(),
             nic.name.to_string(),
             list_of(&nic.addresses),
-            nic.host_name.to_string(),
-            if nic.host_addresses.is_empty() { "-".to_owned() } else { list_of(&nic.host_addresses) },
-            nic.bridge.as_ref().map_or("-".to_owned(), ToString::to_string),
+            nic.other_end.port().map_or("-".to_owned(), |port| port.name.to_string()),
+            Some(list_of(nic.other_end.host_addresses()))
+                .filter(|list| !list.is_empty())
+                .unwrap_or("-".to_owned()),
+            nic.other_end.bridge().map_or("-".to_owned(), ToString::to_string),
             state,
         ]);
     }

@@ -8,7 +8,7 @@ use common::netlink::{Route, usual_scope};
 use common::target::IfName;
 
 use crate::plan::{Basis, Nic, Plan};
-use crate::step::{BY_HAND, Step, Undoing, Way};
+use crate::step::{BY_HAND, MAIN, Place, Step, Undoing, Way};
 
 /// IP6_RT_PRIO_USER: the metric of an IPv6 route that was made without one.
 const USUAL_METRIC_OF_IPV6: u32 = 1024;
@@ -17,6 +17,8 @@ const USUAL_METRIC_OF_IPV6: u32 = 1024;
 pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
     let metric = basis.wanted.metric.unwrap_or(0);
     let way = |to, via| Way {
+        place: Place::Inside,
+        table: MAIN,
         to,
         via,
         link: nic.name.clone(),
@@ -75,6 +77,8 @@ fn same_again(old: &Route, basis: &Basis<'_>) -> Result<Way, Failure> {
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
     match link.filter(|_| old.is_plain) {
         Some(link) => Ok(Way {
+            place: Place::Inside,
+            table: old.table,
             to: old.destination,
             via: old.gateway,
             link,

@@ -9,7 +9,7 @@ use common::netlink::{Address, Link, NetlinkError, Route, Socket};
 use common::netns::Home;
 use common::target::Mac;
 
-use crate::step::ipv6_switch;
+use crate::step::{Place, ipv6_switch};
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,22 @@ impl Sockets {
             None => None,
         };
         Ok(Sockets { home, outside, inside })
+    }
+
+    /// The one of that place; none of a namespace that is gone.
+    pub fn of(&mut self, place: Place) -> Option<&mut Socket> {
+        match place {
+            Place::Outside => Some(&mut self.outside),
+            Place::Inside => self.inside.as_mut().map(|(socket, _)| socket),
+        }
+    }
+
+    /// The namespace to enter in order to be in that place; none where we are there already.
+    pub fn namespace(&self, place: Place) -> Option<&Namespace> {
+        match place {
+            Place::Outside => None,
+            Place::Inside => self.inside.as_ref().map(|(_, namespace)| namespace),
+        }
     }
 }
 
@@ -101,6 +117,14 @@ impl Side {
 }
 
 impl Snapshot {
+    /// What is in that place.
+    pub fn side(&self, place: Place) -> &Side {
+        match place {
+            Place::Outside => &self.outside,
+            Place::Inside => &self.inside,
+        }
+    }
+
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;

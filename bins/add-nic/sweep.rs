@@ -9,7 +9,7 @@ use crate::apply;
 use crate::check::is_there;
 use crate::inside::reopen;
 use crate::journal::{Journal, Record};
-use crate::snapshot::{Side, Sockets};
+use crate::snapshot::{Side, Snapshot, Sockets};
 use crate::wires::Wires;
 use common::failure::Failure;
 
@@ -25,8 +25,9 @@ pub fn sweep(journal: &Journal, sockets: &mut Sockets) -> Result<Vec<Record>, Fa
         return Ok(records);
     }
     let outside = Side { links: sockets.outside.links()?, ..Side::default() };
+    let snapshot = Snapshot { outside, ..Snapshot::default() };
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| record.is_whole && is_there(record, &outside));
+        records.into_iter().partition(|record| record.is_whole && is_there(record, &snapshot));
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {

@@ -7,8 +7,8 @@ use crate::journal::{Inside, Record};
 use crate::plan::{Basis, Plan};
 use crate::routes;
 use crate::snapshot::{Side, Snapshot};
-use crate::step::{Step, Undoing};
-use crate::wanted::{Bridge, HostAddresses, Wanted};
+use crate::step::{Files, Step, Undoing};
+use crate::wanted::{Bridge, HostAddresses, Wanted, WantedEnd};
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
     Link {
@@ -52,11 +52,14 @@ fn inside() -> Inside {
     }
 }
 
+/// Of the container's namespace.
+const FILES: Files<'static> = Files { inside: "/proc/7/ns/net" };
+
 fn wanted(addresses: &[&str]) -> Wanted {
     Wanted {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         host: HostAddresses::Fitting,
-        bridge: None,
+        other_end: WantedEnd::Host,
         name: None,
         host_name: None,
         mac: None,
@@ -88,11 +91,11 @@ fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan
 }
 
 fn commands(plan: &Plan) -> Vec<String> {
-    plan.steps.iter().map(|(step, _)| step.as_command("/proc/7/ns/net")).collect()
+    plan.steps.iter().map(|(step, _)| step.as_command(&FILES)).collect()
 }
 
 fn undone(plan: &Plan, others: &[&Record]) -> Vec<String> {
-    plan.undoing(others).map(|step| step.as_command("/proc/7/ns/net")).collect()
+    plan.undoing(others).map(|step| step.as_command(&FILES)).collect()
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
 #[test]
 fn a_bridge_that_we_made_is_undone_by_the_last() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
-    on_bridge.bridge = Some(Bridge { name: "br1".parse().unwrap(), create: true });
+    on_bridge.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true });
     let first = plan(&on_bridge, &snapshot(), &[]).unwrap();
     assert_eq!(commands(&first)[0], "ip link add br1 address 0e:0e:0f:10:11:12 up type bridge");
     let first = record(on_bridge.clone(), first);
@@ -174,13 +177,13 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
     let second = plan(&on_bridge, &later, std::slice::from_ref(&first)).unwrap();
     assert_eq!(undone(&second, &[&first]), ["ip link del nginx-eth1"]);
     assert_eq!(undone(&second, &[]), ["ip link del nginx-eth1", "ip link del br1"]);
-    assert_eq!(second.nic.host_addresses, Vec::<Cidr>::new());
+    assert_eq!(second.nic.other_end.host_addresses(), Vec::<Cidr>::new());
 }
 
 #[test]
 fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
-    on_bridge.bridge = Some(Bridge { name: "br1".parse().unwrap(), create: true });
+    on_bridge.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true });
     let first = record(on_bridge.clone(), plan(&on_bridge, &snapshot(), &[]).unwrap());
     let mut later = snapshot();
     later.outside.links.push(link(5, "br1", Some("bridge")));

@@ -41,8 +41,8 @@ pub struct Wanted {
     pub addresses: Vec<Cidr>,
     /// What the other end has.
     pub host: HostAddresses,
-    /// The bridge that the other end is a port of.
-    pub bridge: Option<Bridge>,
+    /// Where its other end goes.
+    pub other_end: WantedEnd,
     /// Its name in the container.
     pub name: Option<IfName>,
     /// The other end's.
@@ -57,6 +57,16 @@ pub struct Wanted {
     pub routes: Vec<WantedRoute>,
     /// Of these routes.
     pub metric: Option<u32>,
+}
+
+/// Where the other end goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WantedEnd {
+    /// To the host.
+    Host,
+    /// Into this bridge.
+    Bridge(Bridge),
 }
 
 /// What addresses the host has on the cable, or on the bridge.
@@ -133,6 +143,23 @@ impl Which {
     }
 }
 
+impl WantedEnd {
+    fn of(cli: &Cli) -> Self {
+        match cli.bridge.clone() {
+            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create }),
+            None => WantedEnd::Host,
+        }
+    }
+
+    /// The bridge that it is plugged into.
+    pub fn bridge(&self) -> Option<&IfName> {
+        match self {
+            WantedEnd::Bridge(bridge) => Some(&bridge.name),
+            WantedEnd::Host => None,
+        }
+    }
+}
+
 impl Wanted {
     fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
@@ -149,7 +176,7 @@ impl Wanted {
         let host = host_addresses(&cli.host_addr, &addresses)?;
         let wanted = Wanted {
             host,
-            bridge: cli.bridge.clone().map(|name| Bridge { name, create: cli.create }),
+            other_end: WantedEnd::of(cli),
             name: cli.name.clone(),
             host_name: cli.host_name.clone(),
             mac: cli.mac,

@@ -6,6 +6,7 @@ use common::failure::Failure;
 use common::find::Found;
 use common::namespace::{self, Kind, Namespace};
 use common::netns::Home;
+use common::packet::PacketError;
 use common::process::Process;
 use common::target::{LinkName, Target};
 use nix::errno::Errno;
@@ -55,6 +56,11 @@ impl Inside {
         Ok(Inside { name, target: target.clone(), netns, process, link, home: OnceCell::new() })
     }
 
+    /// Whether we can go there and come back; who cannot finds out about others before he goes.
+    pub fn is_open_to_us(&self) -> bool {
+        Home::current().is_ok_and(|home| home.inside(&self.netns, || ()).is_ok())
+    }
+
     /// Goes there for good, into the user namespace that owns it, if it takes that: an ordinary user is let into the
     /// network of his own rootless container so, and in no other way. Nothing else of the host is within reach then,
     /// so all that is to be found must be found before.
@@ -98,6 +104,23 @@ impl Inside {
         let entered = home.inside(&self.netns, open);
         let opened = entered.map_err(|errno| not_entered(&self.name, &self.netns, errno))?;
         Ok(opened?)
+    }
+
+    /// The same for packet sockets, with what they take.
+    ///
+    /// # Errors
+    /// As [`Inside::open`]; without CAP_NET_RAW, over what it is missing.
+    pub fn open_to_ask<T>(&self, open: impl FnOnce() -> Result<T, PacketError>) -> Result<T, Failure> {
+        self.open(|| Ok::<_, Failure>(open()))?.map_err(|error| {
+            if !error.is_not_permitted() {
+                return error.into();
+            }
+            let owner = self.owner();
+            let what = format_args!(
+                "permission denied: to ask neighbours takes CAP_NET_RAW over {owner}, which owns it"
+            );
+            Failure::trouble(&self.netns, what).hint("run it as root")
+        })
     }
 
     /// Who owns the network, for messages about capabilities: `user:[4026531837]`.

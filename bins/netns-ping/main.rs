@@ -4,12 +4,15 @@
 
 mod arp;
 mod cli;
+mod clock;
 mod dest;
 mod destination;
 mod echo;
 mod event;
+mod holder;
 mod inside;
 mod matrix;
+mod neighbourhood;
 mod resolve;
 mod signals;
 mod sweep;

@@ -117,13 +117,14 @@ case $rc in
 esac
 no_record"#;
 
-/// The next call is a removal, or the same call again.
+/// The next call is a removal, or the same call again. How often it looks whether the kernel is ready is the machine's to
+/// say: a call that was counted may not come this time, and nobody is killed then.
 const REPAIRED: &str = r#"
-[ $rc = 137 ] || echo 'not killed'
+[ $rc = 137 ] || [ $rc = 0 ] || echo 'not killed'
 $remove >/run/again 2>&1 || echo 'no removal'; as_before 'not repaired by a removal'; no_record"#;
 
 const REPEATED: &str = r#"
-[ $rc = 137 ] || echo 'not killed'
+[ $rc = 137 ] || [ $rc = 0 ] || echo 'not killed'
 $again >/run/again 2>&1 || cat /run/again; $tool --check; $remove >/run/again 2>&1; as_before 'not repaired by the same call'; no_record"#;
 
 #[test]

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arp;
 mod docker;
 mod echo;
 mod hostile;
@@ -19,6 +20,7 @@ mod name_server;
 mod names;
 mod responder;
 mod silence;
+mod sweep;
 mod times;
 mod users;
 mod words;
@@ -89,4 +91,25 @@ fn events(ran: &Ran) -> Vec<Value> {
 /// The events of this kind.
 fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+/// Runs netns-ping from `container`, which is the TARGET; the other words are split at spaces, options first.
+#[track_caller]
+fn ping_from(lab: &Lab, container: &Container, words: &str) -> Ran {
+    let pid = format!("pid:{}", container.pid);
+    let mut words: Vec<&str> = words.split_whitespace().collect();
+    // Options come before the TARGET, for some of them take a value; the last word is the DEST.
+    let dest = words.pop();
+    words.push(&pid);
+    words.extend(dest);
+    lab.tool("netns-ping").args(words).run()
+}
+
+/// Waits until no address of these is tentative any more, which takes a link-local one a second or two.
+fn settled(containers: &[&Container]) {
+    for container in containers {
+        while container.ip("address show tentative").stdout.contains("inet6") {
+            std::thread::yield_now();
+        }
+    }
 }

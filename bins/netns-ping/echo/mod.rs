@@ -9,7 +9,7 @@ mod manner;
 mod pace;
 mod report;
 mod run;
-mod statistics;
+pub mod statistics;
 mod verdict;
 
 use common::failure::{self, Failure, Status};

@@ -71,6 +71,11 @@ impl Sight {
         )
     }
 
+    /// The routes as they are now.
+    pub fn routes(&self) -> Result<Vec<Route>, NetlinkError> {
+        self.socket.borrow_mut().routes()
+    }
+
     /// The index of the link with this name; 0 if there is none.
     pub fn index_of(&self, name: &str) -> u32 {
         self.links.iter().find(|link| link.name == name).map_or(0, |link| link.index)
@@ -116,7 +121,7 @@ impl Sight {
     }
 
     /// A link-local address is one on each link; where there is only one that it could mean, it means that.
-    fn only_link(&self, address: IpAddr) -> Result<u32, Failure> {
+    pub fn only_link(&self, address: IpAddr) -> Result<u32, Failure> {
         if let Some((_, index)) = &self.origin.link {
             return Ok(*index);
         }
@@ -135,7 +140,7 @@ impl Sight {
     }
 
     /// Nothing is sent that has no way.
-    fn no_way(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
+    pub fn no_way(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
         let about = if word == address.to_string() { word.to_owned() } else { format!("{word} ({address})") };
         let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
         let says = |what: &str| format!("no route from inside: {}'s routes say {what}", self.name);

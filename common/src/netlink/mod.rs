@@ -1,5 +1,5 @@
 //! A netlink route socket that belongs to one network namespace: what it can be asked, and told to change. Links,
-//! addresses, routes, neighbours, and by which number that namespace knows another one.
+//! addresses, routes, rules, neighbours, and by which number that namespace knows another one.
 //!
 //! The codec is our own: all of this needs two hundred lines of it, where netlink-packet-route adds 0.8 MB to
 //! every binary, changes its API with each release, and has refused whole dumps for one attribute it did not
@@ -14,6 +14,7 @@ mod link;
 mod neighbour;
 mod nsid;
 mod route;
+mod rule;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ pub use error::NetlinkError;
 pub use link::{Link, NewBridge, NewVeth, OperState, PortState, VethEnd};
 pub use neighbour::Neighbour;
 pub use route::{NewRoute, Route, Way, usual_scope};
+pub use rule::{NewRule, Rule};
 pub use socket::Socket;

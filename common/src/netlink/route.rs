@@ -135,7 +135,12 @@ impl Route {
 
     /// Whether it is an ordinary one of the main table.
     pub fn is_ordinary(&self) -> bool {
-        self.table == MAIN && self.kind == UNICAST
+        self.table == MAIN && self.is_unicast()
+    }
+
+    /// Whether it leads to somebody: it neither refuses nor is for us.
+    pub fn is_unicast(&self) -> bool {
+        self.kind == UNICAST
     }
 
     /// Reads the payload of an RTM_NEWROUTE; `None` for one of a family that is neither IPv4 nor IPv6, and for one
@@ -240,7 +245,19 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn way_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-        match self.way(address, None, None) {
+        self.index_of(address, None)
+    }
+
+    /// The same for packets from `source`, an address of the namespace's own.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn way_from(&mut self, source: IpAddr, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+        self.index_of(address, Some(source))
+    }
+
+    fn index_of(&mut self, address: IpAddr, from: Option<IpAddr>) -> Result<Option<u32>, NetlinkError> {
+        match self.way(address, None, from) {
             Ok(way) => Ok(way.index),
             Err(NetlinkError::Refused { errno: Errno::ENETUNREACH | Errno::EHOSTUNREACH, .. }) => Ok(None),
             Err(error) => Err(error),

@@ -6,19 +6,19 @@ use pnet_packet::Packet;
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet_packet::icmpv6::ndp::{
     MutableNeighborAdvertPacket, MutableNeighborSolicitPacket, NdpOption, NdpOptionTypes,
-    NeighborAdvertFlags, NeighborAdvertPacket,
+    NeighborAdvertFlags, NeighborAdvertPacket, NeighborSolicitPacket,
 };
-use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Type, Icmpv6Types, MutableIcmpv6Packet, checksum};
+use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Types, MutableIcmpv6Packet, checksum};
 use pnet_packet::ip::IpNextHeaderProtocols;
 use pnet_packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
 
-use super::Claim;
+use super::{Claim, Standing, icmp};
 use crate::target::Mac;
 
 const ETHERNET_BYTES: usize = 14;
 const IPV6_BYTES: usize = 40;
 /// Type, code, checksum, flags or reserved, target.
-const MESSAGE_BYTES: usize = 24;
+pub(super) const MESSAGE_BYTES: usize = 24;
 /// Type, length in units of eight bytes, link-layer address.
 const OPTION_BYTES: usize = 8;
 
@@ -26,14 +26,35 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// RFC 4862, 5.4.2: from nobody, to the group of those whose addresses end alike.
 pub(super) fn probe(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
-    let [.., a, b, c] = address.octets();
-    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
-    let mut message = vec![0; MESSAGE_BYTES];
+    frame(mac, Ipv6Addr::UNSPECIFIED, group_of(address), solicit(address, &[]))
+}
+
+/// RFC 4861, 4.3: to the same group, from who wants to know, and where the answer is to go.
+pub(super) fn solicitation(mac: Mac, own: Ipv6Addr, address: Ipv6Addr) -> Vec<u8> {
+    let data = mac.0.to_vec();
+    let option = NdpOption { option_type: NdpOptionTypes::SourceLLAddr, length: 1, data };
+    frame(mac, own, group_of(address), solicit(address, &[option]))
+}
+
+fn solicit(address: Ipv6Addr, options: &[NdpOption]) -> Vec<u8> {
+    let mut message = vec![0; MESSAGE_BYTES + options.len() * OPTION_BYTES];
     if let Some(mut solicit) = MutableNeighborSolicitPacket::new(&mut message) {
         solicit.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
         solicit.set_target_addr(address);
+        solicit.set_options(options);
     }
-    frame(mac, Ipv6Addr::UNSPECIFIED, group, message)
+    message
+}
+
+fn group_of(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = address.octets();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]))
+}
+
+/// RFC 4443, 4.1: an echo request that is meant for every node of the segment.
+pub(super) fn echo_to_all_nodes(mac: Mac, own: Ipv6Addr, ident: u16) -> Vec<u8> {
+    let request = icmp::request(icmp::Family::V6, ident, 0, &[]);
+    frame(mac, own, ALL_NODES, request)
 }
 
 /// RFC 4861, 7.2.6: to all nodes, and what they remember is to be replaced.
@@ -75,8 +96,8 @@ fn frame(mac: Mac, from: Ipv6Addr, to: Ipv6Addr, mut message: Vec<u8>) -> Vec<u8
     bytes
 }
 
-/// Who advertises an address has it; and who asks for the same one in the same way is about to have it (RFC 4862,
-/// 5.4.3), which shows in no claim here: it has no address yet.
+/// Who advertises an address has it; who asks for one, and has none himself yet, wants it; and who has one and asks has
+/// that one.
 pub(super) fn claim(frame: &[u8]) -> Option<Claim> {
     let frame = EthernetPacket::new(frame).filter(|frame| frame.get_ethertype() == EtherTypes::Ipv6)?;
     let packet = Ipv6Packet::new(frame.payload())?;
@@ -84,10 +105,14 @@ pub(super) fn claim(frame: &[u8]) -> Option<Claim> {
         packet.get_next_header() == IpNextHeaderProtocols::Icmpv6 && packet.get_hop_limit() == 255;
     let length = usize::from(packet.get_payload_length());
     let message = packet.payload().get(..length).filter(|_| is_neighbours)?;
-    let Icmpv6Type(kind) = Icmpv6Packet::new(message)?.get_icmpv6_type();
-    if Icmpv6Type(kind) != Icmpv6Types::NeighborAdvert || message.len() < MESSAGE_BYTES {
-        return None;
-    }
-    let advert = NeighborAdvertPacket::new(message)?;
-    Some(Claim { address: advert.get_target_addr().into(), mac: Mac(frame.get_source().octets()) })
+    let source = packet.get_source();
+    let (address, standing) = match Icmpv6Packet::new(message)?.get_icmpv6_type() {
+        Icmpv6Types::NeighborAdvert => (NeighborAdvertPacket::new(message)?.get_target_addr(), Standing::Has),
+        Icmpv6Types::NeighborSolicit if source.is_unspecified() => {
+            (NeighborSolicitPacket::new(message)?.get_target_addr(), Standing::Wants)
+        }
+        Icmpv6Types::NeighborSolicit => (source, Standing::Has),
+        _ => return None,
+    };
+    Some(Claim { address: address.into(), mac: Mac(frame.get_source().octets()), standing })
 }

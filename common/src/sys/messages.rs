@@ -140,16 +140,17 @@ pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) ->
     Ok(received)
 }
 
-/// Sends these datagrams to `to`, at most [`BATCH`]. How many were: of the others the next call says why not.
+/// Sends these datagrams to `to`, or where the socket is bound to; at most [`BATCH`]. How many were: of the others the next
+/// call says why not.
 ///
 /// [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html), and not the function of that name: musl's sends
 /// them one by one.
 pub fn send_many<'a>(
     socket: BorrowedFd<'_>,
-    to: SocketAddr,
+    to: impl Into<Option<SocketAddr>>,
     datagrams: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<usize> {
-    let (length, to) = (length_of(to), Address::from(to));
+    let to = to.into().map(|to| (length_of(to), Address::from(to)));
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
@@ -158,8 +159,10 @@ pub fn send_many<'a>(
     for ((datagram, part), header) in datagrams.into_iter().zip(&mut parts).zip(&mut headers) {
         part.iov_base = datagram.as_ptr().cast_mut().cast();
         part.iov_len = datagram.len();
-        header.msg_hdr.msg_name = to.0.as_ptr().cast_mut().cast();
-        header.msg_hdr.msg_namelen = length;
+        if let Some((length, to)) = &to {
+            header.msg_hdr.msg_name = to.0.as_ptr().cast_mut().cast();
+            header.msg_hdr.msg_namelen = *length;
+        }
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
         count += 1;

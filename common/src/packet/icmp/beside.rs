@@ -13,22 +13,24 @@ const ORIGIN_LOCAL: u8 = 1;
 const ORIGIN_ICMP: u8 = 2;
 const ORIGIN_ICMP6: u8 = 3;
 const ORIGIN_TIMESTAMPING: u8 = 4;
+/// linux/if_packet.h: what goes with the time stamps of a packet socket.
+const PACKET_TX_TIMESTAMP: c_int = 16;
 /// linux/errqueue.h, SCM_TSTAMP_*.
 const STAMP_SENT: u32 = 0;
 const STAMP_SCHEDULED: u32 = 1;
 
 /// All that is said beside one datagram.
 #[derive(Debug, Default)]
-pub(super) struct Beside {
+pub(in crate::packet) struct Beside {
     /// By the clock that people have, since 1970.
-    pub(super) at: Option<Duration>,
-    pub(super) ttl: Option<u8>,
-    pub(super) error: Option<Extended>,
+    pub(in crate::packet) at: Option<Duration>,
+    pub(in crate::packet) ttl: Option<u8>,
+    pub(in crate::packet) error: Option<Extended>,
 }
 
 /// struct sock_extended_err.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Extended {
+pub(in crate::packet) struct Extended {
     errno: u32,
     origin: u8,
     kind: u8,
@@ -39,7 +41,7 @@ pub(super) struct Extended {
 }
 
 impl Beside {
-    pub(super) fn of(room: &Room) -> Self {
+    pub(in crate::packet) fn of(room: &Room) -> Self {
         let mut beside = Beside::default();
         for (level, kind, value) in room.beside() {
             match (level, kind) {
@@ -47,7 +49,9 @@ impl Beside {
                 (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                     beside.ttl = number(value, 0).and_then(|ttl| u8::try_from(ttl).ok());
                 }
-                (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
+                (libc::IPPROTO_IP, libc::IP_RECVERR)
+                | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+                | (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => {
                     beside.error = Extended::read(value);
                 }
                 // Where IP_RECVERR is off, time stamps come with the error of the packet that they are of.
@@ -88,7 +92,7 @@ impl Extended {
     }
 
     /// Of which packet it is a time stamp, counted from when stamps were asked for, and of what.
-    pub(super) fn stamp(&self) -> Option<(u32, Stage)> {
+    pub(in crate::packet) fn stamp(&self) -> Option<(u32, Stage)> {
         let stage = match self.info {
             STAMP_SENT => Stage::Sent,
             STAMP_SCHEDULED => Stage::Scheduled,
@@ -97,7 +101,7 @@ impl Extended {
         (self.origin == ORIGIN_TIMESTAMPING).then_some((self.data, stage))
     }
 
-    pub(super) fn complaint(&self) -> Option<Complaint> {
+    pub(in crate::packet) fn complaint(&self) -> Option<Complaint> {
         let &Extended { kind, code, info, by, .. } = self;
         let errno = c_int::try_from(self.errno).ok()?;
         match self.origin {

@@ -9,6 +9,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub(super) use beside::Beside;
 pub use echo::{Answer, Oddity, answer, quoted, request};
 pub use says::says;
 pub use socket::{Complaint, EchoSocket, Heard, IcmpError, Options, PathMtu, Stage, Told};

@@ -1,0 +1,19 @@
+//! Addresses that are no longer where we put them.
+
+use crate::snapshot::Side;
+use crate::step::Held;
+
+pub(super) fn differs(held: &Held, side: &Side) -> Option<String> {
+    (!has(side, held)).then(|| format!("{} is not on {}", held.cidr, held.link))
+}
+
+fn has(side: &Side, held: &Held) -> bool {
+    let Some(link) = side.link(held.link.as_str()) else { return false };
+    side.addresses_of(link.index).any(|address| {
+        address.address == held.cidr.address()
+            && match held.peer {
+                Some(peer) => address.peer == Some(peer),
+                None => address.prefix_len == held.cidr.prefix_len(),
+            }
+    })
+}

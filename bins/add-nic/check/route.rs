@@ -1,0 +1,32 @@
+//! Routes that are no longer as we left them.
+
+use common::cidr::Cidr;
+use common::netlink::Route;
+
+use crate::routes::effective;
+use crate::snapshot::Side;
+use crate::step::Way;
+
+pub(super) fn is_gone(way: &Way, side: &Side) -> Option<String> {
+    (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way.to)))
+}
+
+pub(super) fn is_back(way: &Way, side: &Side) -> Option<String> {
+    routed(side, way).then(|| format!("the old route to {} is back", name_of(way.to)))
+}
+
+fn routed(side: &Side, way: &Way) -> bool {
+    let index = side.link(way.link.as_str()).map(|link| link.index);
+    side.routes.iter().any(|route: &Route| {
+        route.table == way.table
+            && route.is_unicast()
+            && route.destination == way.to
+            && route.gateway == way.via
+            && route.index == index
+            && effective(way.to, route.metric) == effective(way.to, way.metric)
+    })
+}
+
+fn name_of(network: Cidr) -> String {
+    if network.prefix_len() == 0 { "everywhere".to_owned() } else { network.to_string() }
+}

@@ -1,0 +1,59 @@
+//! The bridge that the other end is plugged into: there already, or made.
+
+use common::failure::Failure;
+use common::netlink::Link;
+use common::target::IfName;
+
+use super::Basis;
+use crate::step::{NewBridge, Place, Step, Undoing};
+use crate::wanted::{Bridge, WantedEnd};
+
+/// The bridge that the NIC is plugged into, and what is to be done about it.
+#[derive(Debug)]
+pub struct Plugged {
+    pub name: IfName,
+    /// Its own, when it is there already.
+    pub mtu_bytes: Option<u32>,
+    /// Its index, when it is there already.
+    pub index: Option<u32>,
+    pub(super) steps: Vec<(Step, Undoing)>,
+}
+
+impl Basis<'_> {
+    pub(super) fn bridge(&self) -> Result<Option<Plugged>, Failure> {
+        let WantedEnd::Bridge(Bridge { name, create }) = &self.wanted.other_end else { return Ok(None) };
+        let found = self.snapshot.outside.link(name.as_str());
+        match found {
+            Some(link) if !link.is_bridge() => Err(Failure::trouble(name, "is not a bridge")),
+            Some(link) if !link.is_set_up() => {
+                Err(Failure::trouble(name, "is down").hint(format_args!("ip link set {name} up")))
+            }
+            Some(link) => Ok(Some(self.existing(name, link))),
+            None if *create => Ok(Some(self.new_bridge(name))),
+            None => Err(Failure::trouble(name, "there is no such bridge").hint("--create makes it")),
+        }
+    }
+
+    /// A bridge that is there. If one of ours made it, it is this NIC's too now, and goes with the last of them.
+    fn existing(&self, name: &IfName, link: &Link) -> Plugged {
+        let shared = |step: &Step| match step {
+            Step::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
+            Step::AddAddress(held) => held.place == Place::Outside && held.link == *name,
+            _ => false,
+        };
+        let mut steps: Vec<(Step, Undoing)> = Vec::new();
+        for (step, undoing) in self.records.iter().flat_map(|record| &record.plan.steps) {
+            let is_new = steps.iter().all(|(known, _)| known != step);
+            if is_new && shared(step) {
+                steps.push((step.clone(), undoing.clone()));
+            }
+        }
+        Plugged { name: name.clone(), mtu_bytes: Some(link.mtu_bytes), index: Some(link.index), steps }
+    }
+
+    fn new_bridge(&self, name: &IfName) -> Plugged {
+        let bridge = NewBridge { name: name.clone(), mac: self.mac(2), mtu_bytes: self.wanted.mtu_bytes };
+        let steps = vec![(Step::AddBridge(bridge.clone()), Undoing::ByTheLast(Step::DelBridge(bridge)))];
+        Plugged { name: name.clone(), mtu_bytes: self.wanted.mtu_bytes, index: None, steps }
+    }
+}

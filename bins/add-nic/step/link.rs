@@ -1,0 +1,63 @@
+//! Links that are made: what they are, and the commands that make them.
+
+use common::target::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+use super::shell::{Files, quoted};
+
+/// A bridge that we make. Its address tells it from one of the same name that somebody made since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewBridge {
+    pub name: IfName,
+    pub mac: Mac,
+    pub mtu_bytes: Option<u32>,
+}
+
+/// A veth pair. The address of the end outside, which is random and no container can change, tells it from every other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Veth {
+    pub outside: End,
+    pub inside: End,
+    pub mtu_bytes: Option<u32>,
+    /// The bridge that the end outside is a port of.
+    pub bridge: Option<IfName>,
+}
+
+/// One end of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    pub name: IfName,
+    pub mac: Mac,
+}
+
+/// The file that says whether a link may have IPv6 addresses.
+pub fn ipv6_switch(link: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6")
+}
+
+impl NewBridge {
+    pub(super) fn as_command(&self) -> String {
+        let NewBridge { name, mac, mtu_bytes } = self;
+        format!("ip link add {name} address {mac}{} up type bridge", mtu(*mtu_bytes))
+    }
+}
+
+impl Veth {
+    pub(super) fn as_command(&self, files: &Files<'_>) -> String {
+        let mtu = mtu(self.mtu_bytes);
+        let master = self.bridge.as_ref().map_or(String::new(), |bridge| format!(" master {bridge}"));
+        let (here, there) = (&self.outside, &self.inside);
+        format!(
+            "ip link add {} address {}{mtu}{master} type veth peer name {} address {}{mtu} netns {}",
+            here.name,
+            here.mac,
+            there.name,
+            there.mac,
+            quoted(files.inside)
+        )
+    }
+}
+
+fn mtu(bytes: Option<u32>) -> String {
+    bytes.map_or(String::new(), |bytes| format!(" mtu {bytes}"))
+}

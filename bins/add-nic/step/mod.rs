@@ -1,0 +1,92 @@
+//! One change of the network, as data: acted on, undone, shown as the command that does the same, compared with what is,
+//! and kept in the journal. A file for each thing that is changed.
+
+mod address;
+mod link;
+mod route;
+mod shell;
+
+use common::target::IfName;
+use serde::{Deserialize, Serialize};
+
+pub use address::Held;
+pub use link::{End, NewBridge, Veth, ipv6_switch};
+pub use route::{BY_HAND, MAIN, Way};
+pub use shell::Files;
+use shell::quoted;
+
+/// In which namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// In the one that add-nic runs in.
+    Outside,
+    /// In the container's.
+    Inside,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Make a bridge, and set it up.
+    AddBridge(NewBridge),
+    /// Delete that bridge, if nothing is plugged into it.
+    DelBridge(NewBridge),
+    /// Make a veth pair, each end in its place.
+    AddVeth(Veth),
+    /// Delete that pair.
+    DelVeth(Veth),
+    /// Delete a link that is another's work.
+    DelLink { place: Place, link: IfName },
+    /// Write on the host's end whose it is, for people.
+    SetAlias { link: IfName, alias: String },
+    /// Let a link have IPv6 addresses.
+    AllowIpv6 { place: Place, link: IfName },
+    /// Give a link an address.
+    AddAddress(Held),
+    /// Take it away.
+    DelAddress(Held),
+    /// Set a link up.
+    SetUp { place: Place, link: IfName },
+    /// Make a route.
+    AddRoute(Way),
+    /// Delete one.
+    DelRoute(Way),
+}
+
+/// How a step is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undoing {
+    /// It goes with its link, which another step of the same plan has made.
+    WithItsLink,
+    /// By this step.
+    By(Step),
+    /// By this step, when nobody else's plan has it any more.
+    ByTheLast(Step),
+}
+
+impl Step {
+    /// The command that does the same.
+    pub fn as_command(&self, files: &Files<'_>) -> String {
+        match self {
+            Step::AddBridge(bridge) => bridge.as_command(),
+            Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
+            Step::AddVeth(veth) => veth.as_command(files),
+            Step::DelVeth(veth) => format!("ip link del {}", veth.outside.name),
+            Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
+            Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
+            Step::AllowIpv6 { place, link } => {
+                // A dot in a link's name is a slash for sysctl(8).
+                let key = format!("net/ipv6/conf/{link}/disable_ipv6");
+                files.at(*place, format!("sysctl -q -w {key}=0"))
+            }
+            Step::AddAddress(held) => files.at(held.place, held.adding()),
+            Step::DelAddress(held) => files.at(held.place, held.deleting()),
+            Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
+            Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
+            Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Gives links addresses, and takes them away.
+
+use common::netlink::NewAddress;
+
+use super::{WireError, Wires};
+use crate::step::Held;
+
+impl Wires {
+    pub(super) fn add_address(&mut self, held: &Held) -> Result<(), WireError> {
+        let address = self.address(held)?;
+        Ok(self.socket(held.place)?.add_address(&address)?)
+    }
+
+    pub(super) fn delete_address(&mut self, held: &Held) -> Result<(), WireError> {
+        let address = self.address(held)?;
+        Ok(self.socket(held.place)?.delete_address(&address)?)
+    }
+
+    fn address(&mut self, held: &Held) -> Result<NewAddress, WireError> {
+        let index = self.index(held.place, &held.link)?;
+        Ok(NewAddress { index, cidr: held.cidr, peer: held.peer })
+    }
+}

@@ -1,0 +1,62 @@
+//! Makes links, and deletes those that we made and no others.
+
+use common::netlink::{Link, NewBridge, NewVeth, VethEnd};
+
+use super::{WireError, Wires};
+use crate::step::{self, Place, Veth};
+
+impl Wires {
+    pub(super) fn add_bridge(&mut self, bridge: &step::NewBridge) -> Result<(), WireError> {
+        let order = NewBridge { name: &bridge.name, mac: bridge.mac, mtu_bytes: bridge.mtu_bytes };
+        self.sockets.outside.add_bridge(&order)?;
+        let index = self.index(Place::Outside, &bridge.name)?;
+        Ok(self.sockets.outside.set_link_up(index, true)?)
+    }
+
+    /// Only the one we made, and not as long as anything is plugged into it.
+    pub(super) fn delete_bridge(&mut self, bridge: &step::NewBridge) -> Result<(), WireError> {
+        let links = self.sockets.outside.links()?;
+        let ours = |link: &&Link| {
+            link.is_bridge()
+                && link.mac == Some(bridge.mac)
+                && link.name.to_str() == Some(bridge.name.as_str())
+        };
+        let Some(found) = links.iter().find(ours) else { return Ok(()) };
+        if links.iter().any(|link| link.master == Some(found.index)) {
+            return Ok(());
+        }
+        Ok(self.sockets.outside.delete_link(found.index)?)
+    }
+
+    pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), WireError> {
+        let master = match &veth.bridge {
+            Some(bridge) => Some(self.index(Place::Outside, bridge)?),
+            None => None,
+        };
+        let Some((_, namespace)) = &self.sockets.inside else { return Err(WireError::gone("veth pair")) };
+        let outside = &mut self.sockets.outside;
+        let here = VethEnd { name: &veth.outside.name, mac: veth.outside.mac };
+        let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
+        let order = NewVeth::between(here, there, namespace);
+        outside.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
+        // The index inside is what the end outside says, not what the container calls by that name.
+        let made = outside.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
+        let made = made.ok_or_else(|| WireError::NoLink(here.name.clone()))?;
+        let other = made.other_end().ok_or_else(|| WireError::NoLink(there.name.clone()))?;
+        self.known.insert((Place::Outside, here.name.clone()), made.index);
+        self.known.insert((Place::Inside, there.name.clone()), other);
+        Ok(())
+    }
+
+    /// By its address: somebody may have renamed it, or made another of that name.
+    pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), WireError> {
+        let ours = |link: &Link| link.is_veth() && link.mac == Some(veth.outside.mac);
+        let outside = &mut self.sockets.outside;
+        let found = match outside.link_named(&veth.outside.name)?.filter(ours) {
+            Some(link) => Some(link),
+            None => outside.links()?.into_iter().find(ours),
+        };
+        let Some(link) = found else { return Ok(()) };
+        Ok(outside.delete_link(link.index)?)
+    }
+}
