@@ -14,6 +14,7 @@ use crate::report::{self, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::step::{Place, Step};
 use crate::sweep::{ours, sweep};
+use crate::view::View;
 use crate::wanted::Which;
 use crate::wires::Wires;
 
@@ -24,15 +25,16 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         Err(failure) if failure.status == Status::No => return with_its_container(&failure, cli),
         Err(failure) => return Err(failure),
     };
-    let mut sockets = Sockets::open(Some(netns))?;
+    let mut sockets = Sockets::open(Some(netns), None)?;
     // Nothing is made, not even the directory, in order to find nothing in it.
     if cli.dry_run || journal::look()?.is_empty() {
         let records = ours(journal::look()?, sockets.home.identity());
-        let (chosen, others) = choose(&records, which, &inside);
+        let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
             return remove_foreign(which, &inside, sockets, cli);
         }
-        for record in chosen.into_iter().rev() {
+        while let Some(record) = chosen.pop() {
+            let others: Vec<&Record> = others.iter().chain(&chosen).copied().collect();
             report::commands(record.plan.undoing(&others), &record.files(), cli.json)?;
         }
         return Ok(Status::Yes);
@@ -51,21 +53,21 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         record.is_whole = false;
         journal.write(&record)?;
         let others: Vec<&Record> = records.iter().collect();
-        apply::undo(&record, &others, &journal, &mut wires)?;
-        report::nic(&record, Outcome::Removed, began.elapsed(), cli.json)?;
+        // Of a cable between two, this container may have either end.
+        if record.peer.is_some() {
+            let mut wires = Wires::new(Sockets::of_record(&record)?);
+            apply::undo(&record, &others, &journal, &mut wires)?;
+        } else {
+            apply::undo(&record, &others, &journal, &mut wires)?;
+        }
+        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), cli.json)?;
     }
     Ok(Status::Yes)
 }
 
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
-    let nic = &record.plan.nic;
-    let port = nic.other_end.port().map(|port| &port.name);
-    record.inside.is_same_as(inside)
-        && match which {
-            None => true,
-            Some(Which::Name(name)) => nic.name == *name || port == Some(name),
-            Some(Which::Address(address)) => nic.addresses.iter().any(|cidr| cidr.address() == *address),
-        }
+    View::all(record)
+        .any(|view| view.here.container.is_same_as(inside) && which.is_none_or(|which| view.is(which)))
 }
 
 fn choose<'a>(
@@ -79,7 +81,7 @@ fn choose<'a>(
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
     if !cli.dry_run && !journal::look()?.is_empty() {
-        sweep(&Journal::open()?, &mut Sockets::open(None)?)?;
+        sweep(&Journal::open()?, &mut Sockets::open(None, None)?)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; and so there is nothing to remove"));
@@ -118,9 +120,9 @@ fn remove_foreign(
     }
     let step = Step::DelLink { place: Place::Inside, link: name };
     if cli.dry_run {
-        report::commands([&step].into_iter(), &inside.files(), cli.json)?;
+        report::commands([&step].into_iter(), &inside.files(None), cli.json)?;
         return Ok(Status::Yes);
     }
     let done = Wires::new(sockets).act(&step);
-    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files()), error))
+    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files(None)), error))
 }

@@ -74,6 +74,7 @@ fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> R
         link: sight.origin.link.as_ref().map(|(link, _)| link.clone()),
         source: sight.origin.address.map(|address| (address, to.scope())),
         stamps_sent,
+        no_ttl: manner.show.quiet && !manner.show.json,
         batch: if manner.is_unlimited() { pace::WINDOW as usize } else { 4 },
     };
     let family = Family::of(to.address);

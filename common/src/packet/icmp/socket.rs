@@ -34,6 +34,8 @@ pub struct Options {
     pub source: Option<(IpAddr, u32)>,
     /// Whether the kernel is to stamp each packet that leaves, too. That takes as long as sending it.
     pub stamps_sent: bool,
+    /// Whether nobody wants to know the TTL of answers. It takes the kernel as long to tell as anything else.
+    pub no_ttl: bool,
     /// How many packets are sent and received at once.
     pub batch: usize,
 }
@@ -201,14 +203,14 @@ impl EchoSocket {
         match self.family {
             Family::V4 => {
                 number(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-                number(libc::IPPROTO_IP, libc::IP_RECVTTL, 1)?;
+                number(libc::IPPROTO_IP, libc::IP_RECVTTL, c_int::from(!options.no_ttl))?;
                 ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_TTL, ttl))?;
                 ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl))?;
                 path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how))?;
             }
             Family::V6 => {
                 number(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
-                number(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)?;
+                number(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, c_int::from(!options.no_ttl))?;
                 ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, ttl))?;
                 ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, ttl))?;
                 path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how))?;
