@@ -92,7 +92,9 @@ fn find(word: &str, pattern: &Pattern, cli: &Cli) -> Result<(Vec<Chosen>, bool),
     let chosen = each::chosen(pattern, running, &places);
     if chosen.is_empty() {
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
-        return Err(each::nobody(word, stopped));
+        let nobody = each::nobody(word, stopped);
+        // Those of an engine that could not be asked may be there.
+        return Err(if all_were_asked { nobody } else { Failure { status: Status::Trouble, ..nobody } });
     }
     for one in chosen.iter().filter(|one| cli.find.verbose && !one.also.is_empty()) {
         failure::say(TOOL, format_args!("{}: the network is that of {} too", one.name, one.also.join(", ")));
