@@ -1,11 +1,13 @@
 //! What the words mean together. Contradictions are refused here, before anything is looked at.
 
+use std::net::IpAddr;
+
 use common::failure::Failure;
 use common::output::quotable;
-use common::target::Target;
+use common::target::{Target, TargetError};
 
 use crate::cli::Cli;
-use crate::dest::Dest;
+use crate::dest::{Dest, DestError};
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -76,13 +78,27 @@ impl From {
         let Some((target, dests)) = words.split_first() else {
             return Err(Failure::trouble("TARGET", "none was given").hint("netns-ping --help"));
         };
+        // A container could be called so; then its kind goes in front.
+        if target.parse::<IpAddr>().is_ok() {
+            let what = "is an address, and the first word is the container to ping from";
+            let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
+            let container = container.map_or("TARGET", String::as_str);
+            return Err(Failure::trouble(target, what).hint(format_args!("netns-ping {container} {target}")));
+        }
         let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
         if dests.is_empty() {
             return Err(
                 Failure::trouble("DEST", "none was given").hint(format_args!("netns-ping {target} gateway"))
             );
         }
-        let parse = |word: &String| word.parse().map_err(|error| Failure::trouble(quotable(word), error));
-        Ok(From { target, dests: dests.iter().map(parse).collect::<Result<_, _>>()? })
+        Ok(From { target, dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()? })
     }
+}
+
+fn dest(word: &str) -> Result<Dest, Failure> {
+    word.parse().map_err(|error| {
+        let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
+        let failure = Failure::trouble(quotable(word), error);
+        if is_kind { failure.hint("a name without a port or a scheme, or docker:NAME") } else { failure }
+    })
 }

@@ -57,12 +57,15 @@ struct Said {
     not_sent: Option<Errno>,
 }
 
+/// In small letters, but for what is written in capitals only: `frag needed and DF set`.
 fn in_words(course: &Course) -> String {
     let words =
         course.complaint.map(|what| says(Family::of(course.to.address), what.kind, what.code, what.info));
     let words = words.unwrap_or_default();
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    let is_acronym = |word: &str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase());
+    let words =
+        words.split(' ').map(|word| if is_acronym(word) { word.to_owned() } else { word.to_lowercase() });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {

@@ -50,10 +50,11 @@ impl LookupError {
     pub fn about(self, word: &str) -> Failure {
         let failure = Failure::said(Status::Trouble, format_args!("{word}: {self}"));
         match self {
-            LookupError::Nobody { .. } => {
+            // Engines give containers names without points, and some of them tell their servers.
+            LookupError::Nobody { exists: false, .. } if !word.contains('.') => {
                 failure.hint(format_args!("docker:{word}, if the container of that name is meant"))
             }
-            LookupError::Silence { .. } => failure,
+            _ => failure,
         }
     }
 }
