@@ -18,6 +18,9 @@ pub struct Cli {
     pub words: Vec<String>,
 
     /// Stop after so many packets to each DEST
+    ///
+    /// In a sweep and in a matrix it is how often who has not answered is asked, 2 if not given; of --dad how many probes
+    /// there are, and of --announce how often it is told, 3 if not given.
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -38,6 +41,9 @@ pub struct Cli {
     ///
     /// 10 seconds if not given, and of ARP and sweeps as long as is usual there. After the last packet it is only
     /// waited for if nothing has come at all: otherwise twice the longest round trip.
+    ///
+    /// With --arp it is 1 second, in a sweep half a second on-link and 1 second beyond, in a matrix 1 second, and of --dad
+    /// 100ms behind each probe.
     #[arg(short = 'W', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub timeout: Option<Duration>,
 
@@ -99,30 +105,37 @@ pub struct Cli {
     /// Ask for MACs: ARP, for IPv6 neighbour solicitation
     ///
     /// Everybody who says that he has the address is shown with his MAC, his container or veth if he is on this host,
-    /// and the round-trip time. When several do, the exit status is 1.
+    /// and the round-trip time. When several do, the exit status is 1. An address behind a router is refused, for nobody
+    /// answers from there; with --interface and a link it is asked for on that one whatever the routes say.
     #[arg(long, conflicts_with_all = ["dad", "announce", "matrix"])]
     pub arp: bool,
 
     /// Ask whether anybody has an address already
     ///
-    /// As RFC 5227 and RFC 4862 have it, without telling anybody anything. Exit status 1: somebody has it.
+    /// As RFC 5227 and RFC 4862 have it, without telling anybody anything. Exit status 1: somebody has it, or wants it at
+    /// the same time. It takes 0.3 seconds; -w 6 is as patient as RFC 5227.
     #[arg(long, conflicts_with_all = ["announce", "matrix"])]
     pub dad: bool,
 
     /// Tell the neighbours whose an address of the container's is
     ///
-    /// Gratuitous ARP, for IPv6 unsolicited neighbour advertisement.
+    /// Gratuitous ARP, for IPv6 unsolicited neighbour advertisement, 3 times with 100ms between. Only of an address that the
+    /// container has.
     #[arg(long, conflicts_with = "matrix")]
     pub announce: bool,
 
     /// In a sweep, packets a second: 10000 on-link, 500 beyond
+    ///
+    /// They leave in bursts of a millisecond's worth; what was missed while the processor was busy is made up for within
+    /// 20 milliseconds.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
 
     /// Every running container, or those that fit, to all others
     ///
-    /// And each to its gateway. PATTERN is one of names: 'web-*'. Exit status 1: at least one does not reach another.
+    /// And each to its gateway. PATTERN is one of names: 'web-*'. Exit status 1: at least one does not reach another. Two
+    /// with no network in common are no failure.
     #[arg(long, value_name = "PATTERN", num_args = 0..=1, value_hint = ValueHint::Other)]
     pub matrix: Option<Option<String>>,
 

@@ -56,6 +56,11 @@ impl Inside {
         Ok(Inside { name, target: target.clone(), netns, process, link, home: OnceCell::new() })
     }
 
+    /// The network of a process that is held.
+    pub fn holding(name: String, target: Target, process: Process, netns: Namespace) -> Self {
+        Inside { name, target, netns, process: Some(process), link: None, home: OnceCell::new() }
+    }
+
     /// Whether we can go there and come back; who cannot finds out about others before he goes.
     pub fn is_open_to_us(&self) -> bool {
         Home::current().is_ok_and(|home| home.inside(&self.netns, || ()).is_ok())

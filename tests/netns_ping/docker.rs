@@ -84,3 +84,62 @@ fn what_a_container_measures_is_what_its_own_ping_does() {
     // Of the container, as it is called, and not as a number.
     assert!(heard.iter().all(|event| event["from"] == web.name.as_str()));
 }
+
+/// docker0's network, of which the test's containers are a few.
+fn docker0(world: &World) -> String {
+    let route = world.command("ip").args(["-j", "route", "show", "dev", "docker0"]).run().ok().json();
+    route[0]["dst"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn neighbours_are_called_as_docker_calls_them() {
+    let world = need!(docker());
+    let [web, db] = ["web", "db"].map(|name| world.docker_container(name, &[]));
+    let side = world.docker_container("side", &["--network", &format!("container:{}", db.name)]);
+    let address = db.inspect("{{.NetworkSettings.IPAddress}}");
+    let mac = db.inspect("{{.NetworkSettings.MacAddress}}");
+    let ran = ping(&world, &["--arp", "-c1", &web.name, &address]).ok();
+    ran.stdout_has(&format!("Unicast reply from {address} [{mac}]  0."))
+        .stdout_has(&format!("ms  {} + {} eth0 (veth", db.name, side.name));
+    let ran = ping(&world, &["--arp", "-c1", "--json", &web.name, &address]).ok();
+    let heard = events(&ran);
+    let holder = &of_kind(&heard, "reply")[0]["holders"][0];
+    assert_eq!(holder["container"]["id"], db.id.as_str(), "{holder}");
+    let ran = ping(&world, &["--dad", &web.name, &address]).fails_with(1);
+    ran.stdout_has(&format!("{address}: {mac} ({} + {} eth0 (veth", db.name, side.name));
+    let ran = ping(&world, &[&web.name, &docker0(&world)]).ok();
+    let ran = ran.stdout_has(&format!(" ms  {} + {} eth0 (veth", db.name, side.name));
+    ran.stdout_has(" ms  this host docker0\n");
+}
+
+#[test]
+fn containers_of_two_networks_are_all_in_one_matrix() {
+    let world = need!(docker());
+    let network = Network::new(&world);
+    let prefix = unique("mx");
+    let named = |name: &str, args: &[&str]| world.docker_container(&format!("{prefix}-{name}"), args);
+    let [a, b] = ["a", "b"].map(|name| named(name, &[]));
+    let c = named("c", &["--network", &network.1]);
+    let both = named("d", &["--network", &network.1]);
+    world.command("docker").args(["network", "connect", "bridge", &both.name]).run().ok();
+    let pattern = format!("{prefix}-*");
+    let heard = events(&ping(&world, &["--matrix", &pattern, "--json"]).ok());
+    let to = |from: &str| {
+        let replies = of_kind(&heard, "reply").into_iter().filter(|reply| reply["from"] == from);
+        let mut names: Vec<String> =
+            replies.map(|reply| reply["dest"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let sorted = |names: &[&str]| {
+        let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(to(&a.name), sorted(&[&b.name, &both.name, "gateway"]));
+    assert_eq!(to(&c.name), sorted(&[&both.name, "gateway"]));
+    assert_eq!(to(&both.name), sorted(&[&a.name, &b.name, &c.name, "gateway"]));
+    ping(&world, &["--matrix", &pattern])
+        .ok()
+        .stdout_has("4 containers: 8 of 8 pairs reached, 4 of 4 gateways");
+}

@@ -15,6 +15,7 @@ mod arp;
 mod docker;
 mod echo;
 mod hostile;
+mod matrix;
 #[path = "../support/name_server.rs"]
 mod name_server;
 mod names;

@@ -8,6 +8,7 @@ use super::wire::{Malformed, Request, attributes, family_of, ip, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
+const RTM_DELNEIGH: u16 = 29;
 const RTM_GETNEIGH: u16 = 30;
 /// struct ndmsg: family, padding, index, state, flags, type.
 const FIXED_BYTES: usize = 12;
@@ -79,5 +80,16 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NetlinkError> {
         Ok(self.dump(question, Neighbour::read)?.into_iter().flatten().collect())
+    }
+
+    /// Forgets a neighbour.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: ENOENT if it is not known; EPERM without CAP_NET_ADMIN over the user namespace of the network.
+    pub fn delete_neighbour(&mut self, index: u32, address: IpAddr) -> Result<(), NetlinkError> {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = family_of(address);
+        fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+        self.change(|flags| Request::new("neighbour", RTM_DELNEIGH, flags, &fixed).with_ip(NDA_DST, address))
     }
 }
