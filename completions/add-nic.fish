@@ -18,6 +18,7 @@ complete -c add-nic -s p -l publish -d 'Lead a port of the host to one of its ow
 complete -c add-nic -l dad -d 'How long to look for somebody who has the addresses already' -r -f -a "quick\t''
 full\t''"
 complete -c add-nic -l announce -d 'How often to tell the bridge whose the addresses are now' -r
+complete -c add-nic -l watch -d 'Stay, and keep the NICs in FILE plugged in' -r -F
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
 complete -c add-nic -l nat -d 'Let it out to the world, as the host'
