@@ -147,6 +147,7 @@ impl Course {
                     Err(failure) => self.broken = Some(failure),
                 },
                 Next::Wait(left) => return Some(now + left),
+                Next::Nothing if self.packets_sent == 0 => return None,
                 Next::Nothing => return Some(self.silent_at()).filter(|at| *at > now),
             }
         }
@@ -201,41 +202,30 @@ impl Course {
         Ok(count)
     }
 
-    /// Reads all that has come.
+    /// Reads all that has come. Of a link that is down or gone nothing comes any more; what is sent next says so.
     pub fn receive(&mut self, found: &mut Found) -> Vec<News> {
-        let mut answers = Vec::new();
+        let mut heard = Vec::new();
         match &mut self.voice {
             Voice::Ask(socket, _) => {
-                let heard = socket.receive(|heard| match heard.answer {
-                    Ok(answer) => answers.push((answer.address, None, Some(answer), heard.at)),
+                let _ = socket.receive(|one| match one.answer {
+                    Ok(answer) => heard.push((answer.address, None, Some(answer), one.at)),
                     Err(oddity) => found.odd(oddity),
                 });
-                // It is down or gone; what is sent next says so.
-                let _ = heard;
             }
             Voice::Echo(socket) => {
-                let heard = socket.receive(|heard| match heard.answer {
-                    Ok(answer) => answers.push((heard.from, Some(answer.sequence), None, heard.at)),
+                let _ = socket.receive(|one| match one.answer {
+                    Ok(answer) => heard.push((one.from, Some(answer.sequence), None, one.at)),
                     Err(_) => found.strays += 1,
                 });
-                let _ = heard;
                 complaints(socket, found);
             }
         }
         let mut news = Vec::new();
-        for (address, sequence, answer, at) in answers {
-            let number = self.addresses.number_of(address);
-            let number = number.filter(|number| sequence.is_none_or(|sequence| sequence == *number as u16));
-            let at = self.micros(at.unwrap_or_else(since_1970));
-            let Some((number, took)) =
-                number.and_then(|number| Some((number, self.round.answered(number, at)?)))
-            else {
+        for (address, sequence, answer, at) in heard {
+            let Some(took) = self.answered(address, sequence, at) else {
                 found.strays += 1;
                 continue;
             };
-            let _ = number;
-            self.longest = self.longest.max(took);
-            self.last_heard = Some(Instant::now());
             let claim = Claim { answer, took: Some(took) };
             let is = found.heard(address, claim.clone());
             if is != Is::Known {
@@ -243,6 +233,19 @@ impl Course {
             }
         }
         news
+    }
+
+    /// How long it took; `None` for what answers no question.
+    fn answered(&mut self, address: IpAddr, sequence: Option<u16>, at: Option<Duration>) -> Option<Duration> {
+        let number = self.addresses.number_of(address)?;
+        if sequence.is_some_and(|sequence| sequence != number as u16) {
+            return None;
+        }
+        let at = self.micros(at.unwrap_or_else(since_1970));
+        let took = self.round.answered(number, at)?;
+        self.longest = self.longest.max(took);
+        self.last_heard = Some(Instant::now());
+        Some(took)
     }
 }
 
