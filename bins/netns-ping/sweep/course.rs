@@ -1,6 +1,7 @@
 //! One of the ways that a sweep goes: the addresses that are asked for through one socket, ARP and neighbour discovery on a
 //! link, ICMP echo beyond.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -20,10 +21,18 @@ use crate::neighbourhood::Neighbourhood;
 /// How questions are put.
 #[derive(Debug)]
 pub enum Voice {
-    /// To everybody on a link.
-    Ask(AskSocket, Neighbourhood),
+    /// To everybody on a link; and which addresses the last questions were for, counted from which on.
+    Ask { socket: AskSocket, hood: Neighbourhood, sent: VecDeque<u32>, first: u32 },
     /// To each address.
     Echo(EchoSocket),
+}
+
+impl Voice {
+    /// On a link; nothing was sent yet, or it does not matter.
+    pub fn ask(mut socket: AskSocket, hood: Neighbourhood) -> Self {
+        socket.count_anew();
+        Voice::Ask { socket, hood, sent: VecDeque::new(), first: 0 }
+    }
 }
 
 /// How a sweep goes about it.
@@ -68,6 +77,8 @@ pub struct Course {
 /// Behind a question that nobody has answered yet, the next one comes after so long at least.
 const LEAST_GAP: Duration = Duration::from_millis(10);
 const MOST_GAP: Duration = Duration::from_millis(100);
+/// Questions of which the kernel may still say when they left.
+const UNDER_WAY: usize = 4096;
 /// When the link's queue is full.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
 
@@ -108,13 +119,13 @@ impl Course {
     /// Answers that the kernel has thrown away.
     pub fn dropped(&mut self) -> u64 {
         match &mut self.voice {
-            Voice::Ask(socket, _) => socket.dropped(),
+            Voice::Ask { socket, .. } => socket.dropped(),
             Voice::Echo(socket) => socket.dropped().into(),
         }
     }
 
     fn micros(&self, at: Duration) -> Micros {
-        at.saturating_sub(self.epoch).as_micros() as Micros
+        since(self.epoch, at)
     }
 
     /// How long who was asked is left alone.
@@ -169,16 +180,22 @@ impl Course {
     fn send(&mut self, numbers: &[u32]) -> Result<usize, Failure> {
         let before = since_1970();
         let count = match &mut self.voice {
-            Voice::Ask(socket, hood) => {
+            Voice::Ask { socket, hood, sent, first } => {
                 let frames: Vec<Vec<u8>> = numbers
                     .iter()
                     .filter_map(|number| Some(hood.asker.question(self.addresses.get(*number)?)))
                     .collect();
-                match socket.send(frames.iter().map(Vec::as_slice)) {
+                let count = match socket.send(frames.iter().map(Vec::as_slice)) {
                     Ok(count) => count,
                     Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => 0,
                     Err(errno) => return Err(not_asked(hood, errno)),
+                };
+                sent.extend(&numbers[..count]);
+                if count < numbers.len() {
+                    socket.count_anew();
+                    (*first, *sent) = (0, VecDeque::new());
                 }
+                count
             }
             Voice::Echo(socket) => {
                 let Some((number, address)) =
@@ -193,7 +210,7 @@ impl Course {
                 }
             }
         };
-        // One call sends many; that they left evenly in that time is right within microseconds.
+        // Until the kernel says when each left: one call sends many, evenly in its time.
         let took = since_1970().saturating_sub(before);
         for (nth, number) in (0..).zip(&numbers[..count]) {
             let left_at = self.micros(before + took * nth / u32::try_from(count).unwrap_or(1).max(1));
@@ -206,7 +223,16 @@ impl Course {
     pub fn receive(&mut self, found: &mut Found) -> Vec<News> {
         let mut heard = Vec::new();
         match &mut self.voice {
-            Voice::Ask(socket, _) => {
+            Voice::Ask { socket, sent, first, .. } => {
+                let (round, epoch) = (&mut self.round, self.epoch);
+                socket.sent_at(|question, at| {
+                    if let Some(number) = sent.get(question.wrapping_sub(*first) as usize) {
+                        round.left(*number, since(epoch, at));
+                    }
+                });
+                let old = sent.len().saturating_sub(UNDER_WAY);
+                sent.drain(..old);
+                *first = first.wrapping_add(old as u32);
                 let _ = socket.receive(|one| match one.answer {
                     Ok(answer) => heard.push((answer.address, None, Some(answer), one.at)),
                     Err(oddity) => found.odd(oddity),
@@ -249,6 +275,10 @@ impl Course {
     }
 }
 
+fn since(epoch: Duration, at: Duration) -> Micros {
+    at.saturating_sub(epoch).as_micros() as Micros
+}
+
 /// What routers say, by who says it and what.
 fn complaints(socket: &mut EchoSocket, found: &mut Found) {
     socket.told(|told| {
@@ -265,7 +295,7 @@ fn complaints(socket: &mut EchoSocket, found: &mut Found) {
 impl AsFd for Course {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.voice {
-            Voice::Ask(socket, _) => socket.as_fd(),
+            Voice::Ask { socket, .. } => socket.as_fd(),
             Voice::Echo(socket) => socket.as_fd(),
         }
     }

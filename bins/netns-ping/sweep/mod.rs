@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::AskSocket;
-use common::packet::icmp::{EchoSocket, Family, Options};
+use common::packet::icmp::{EchoSocket, Family, Options, Stage};
 use common::packet::random;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -130,21 +130,21 @@ fn courses(
             Lot::AllNodes(hood, network) => {
                 let ours = (hood.asker.mac, ident);
                 let mut socket =
-                    inside.open_to_ask(|| AskSocket::open(hood.index, Family::V6, ours, false))?;
+                    inside.open_to_ask(|| AskSocket::open(hood.index, Family::V6, ours, Stage::Scheduled))?;
                 let manner = on_link(cli);
                 let about = (scene, ident, manner.tries);
                 let mut all = discover::candidates(&mut socket, (&hood, &network), about, found)?;
                 all.extend(holders.addresses().filter(|address| network.contains(*address)));
                 all.retain(|address| scene.own(*address).is_none());
                 let blocks = all.into_iter().map(|address| Block::new(address, address)).collect();
-                courses.push(Course::new(Voice::Ask(socket, hood), Addresses::of(blocks), manner));
+                courses.push(Course::new(Voice::ask(socket, hood), Addresses::of(blocks), manner));
             }
         }
     }
     for ((family, hood), blocks) in asked {
         let ours = (hood.asker.mac, ident);
-        let socket = inside.open_to_ask(|| AskSocket::open(hood.index, family, ours, false))?;
-        courses.push(Course::new(Voice::Ask(socket, hood), Addresses::of(blocks), on_link(cli)));
+        let socket = inside.open_to_ask(|| AskSocket::open(hood.index, family, ours, Stage::Scheduled))?;
+        courses.push(Course::new(Voice::ask(socket, hood), Addresses::of(blocks), on_link(cli)));
     }
     for (family, blocks) in echoed {
         let source = sight.origin.address.filter(|address| Family::of(*address) == family);
