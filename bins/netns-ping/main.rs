@@ -1,6 +1,5 @@
 //! netns-ping: asks from inside a container who answers: by ICMP echo, by ARP, a whole network, all containers.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the jobs come one after the other")]
 
 mod arp;
 mod cli;

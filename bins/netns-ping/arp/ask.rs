@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::{AskSocket, Heard};
-use common::packet::icmp::Family;
+use common::packet::icmp::{Family, Stage};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
@@ -110,7 +110,7 @@ impl<'a> Asking<'a> {
                 Some(known) => known,
                 None => {
                     let ours = (hood.asker.mac, 0);
-                    let socket = inside.open_to_ask(|| AskSocket::open(index, family, ours, true))?;
+                    let socket = inside.open_to_ask(|| AskSocket::open(index, family, ours, Stage::Sent))?;
                     lines.push(Line { index, family, socket, first: 0, asked: VecDeque::new() });
                     lines.len() - 1
                 }
@@ -131,7 +131,10 @@ impl<'a> Asking<'a> {
             match line.socket.send([question.as_slice()]) {
                 Ok(_) => line.asked.push_back(at),
                 // The link's queue is full: it counts as one that was lost on the way.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => {
+                    line.socket.count_anew();
+                    (line.first, line.asked) = (0, VecDeque::new());
+                }
                 Err(errno) => return Err(not_sent(to, hood, errno)),
             }
             if line.asked.len() > UNDER_WAY {

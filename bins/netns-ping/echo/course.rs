@@ -270,11 +270,6 @@ impl Course {
         }
     }
 
-    /// Whether nothing is done any more.
-    pub fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     /// What has happened since this was asked last.
     pub fn news(&mut self) -> Vec<Happened> {
         mem::take(&mut self.news)

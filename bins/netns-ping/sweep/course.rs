@@ -1,6 +1,7 @@
 //! One of the ways that a sweep goes: the addresses that are asked for through one socket, ARP and neighbour discovery on a
 //! link, ICMP echo beyond.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -20,10 +21,18 @@ use crate::neighbourhood::Neighbourhood;
 /// How questions are put.
 #[derive(Debug)]
 pub enum Voice {
-    /// To everybody on a link.
-    Ask(AskSocket, Neighbourhood),
+    /// To everybody on a link; and which addresses the last questions were for, counted from which on.
+    Ask { socket: AskSocket, hood: Neighbourhood, sent: VecDeque<u32>, first: u32 },
     /// To each address.
     Echo(EchoSocket),
+}
+
+impl Voice {
+    /// On a link; nothing was sent yet, or it does not matter.
+    pub fn ask(mut socket: AskSocket, hood: Neighbourhood) -> Self {
+        socket.count_anew();
+        Voice::Ask { socket, hood, sent: VecDeque::new(), first: 0 }
+    }
 }
 
 /// How a sweep goes about it.
@@ -68,6 +77,8 @@ pub struct Course {
 /// Behind a question that nobody has answered yet, the next one comes after so long at least.
 const LEAST_GAP: Duration = Duration::from_millis(10);
 const MOST_GAP: Duration = Duration::from_millis(100);
+/// Questions of which the kernel may still say when they left.
+const UNDER_WAY: usize = 4096;
 /// When the link's queue is full.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
 
@@ -108,13 +119,13 @@ impl Course {
     /// Answers that the kernel has thrown away.
     pub fn dropped(&mut self) -> u64 {
         match &mut self.voice {
-            Voice::Ask(socket, _) => socket.dropped(),
+            Voice::Ask { socket, .. } => socket.dropped(),
             Voice::Echo(socket) => socket.dropped().into(),
         }
     }
 
     fn micros(&self, at: Duration) -> Micros {
-        at.saturating_sub(self.epoch).as_micros() as Micros
+        since(self.epoch, at)
     }
 
     /// How long who was asked is left alone.
@@ -147,6 +158,7 @@ impl Course {
                     Err(failure) => self.broken = Some(failure),
                 },
                 Next::Wait(left) => return Some(now + left),
+                Next::Nothing if self.packets_sent == 0 => return None,
                 Next::Nothing => return Some(self.silent_at()).filter(|at| *at > now),
             }
         }
@@ -168,16 +180,22 @@ impl Course {
     fn send(&mut self, numbers: &[u32]) -> Result<usize, Failure> {
         let before = since_1970();
         let count = match &mut self.voice {
-            Voice::Ask(socket, hood) => {
+            Voice::Ask { socket, hood, sent, first } => {
                 let frames: Vec<Vec<u8>> = numbers
                     .iter()
                     .filter_map(|number| Some(hood.asker.question(self.addresses.get(*number)?)))
                     .collect();
-                match socket.send(frames.iter().map(Vec::as_slice)) {
+                let count = match socket.send(frames.iter().map(Vec::as_slice)) {
                     Ok(count) => count,
                     Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => 0,
                     Err(errno) => return Err(not_asked(hood, errno)),
+                };
+                sent.extend(&numbers[..count]);
+                if count < numbers.len() {
+                    socket.count_anew();
+                    (*first, *sent) = (0, VecDeque::new());
                 }
+                count
             }
             Voice::Echo(socket) => {
                 let Some((number, address)) =
@@ -192,7 +210,7 @@ impl Course {
                 }
             }
         };
-        // One call sends many; that they left evenly in that time is right within microseconds.
+        // Until the kernel says when each left: one call sends many, evenly in its time.
         let took = since_1970().saturating_sub(before);
         for (nth, number) in (0..).zip(&numbers[..count]) {
             let left_at = self.micros(before + took * nth / u32::try_from(count).unwrap_or(1).max(1));
@@ -201,41 +219,39 @@ impl Course {
         Ok(count)
     }
 
-    /// Reads all that has come.
+    /// Reads all that has come. Of a link that is down or gone nothing comes any more; what is sent next says so.
     pub fn receive(&mut self, found: &mut Found) -> Vec<News> {
-        let mut answers = Vec::new();
+        let mut heard = Vec::new();
         match &mut self.voice {
-            Voice::Ask(socket, _) => {
-                let heard = socket.receive(|heard| match heard.answer {
-                    Ok(answer) => answers.push((answer.address, None, Some(answer), heard.at)),
+            Voice::Ask { socket, sent, first, .. } => {
+                let (round, epoch) = (&mut self.round, self.epoch);
+                socket.sent_at(|question, at| {
+                    if let Some(number) = sent.get(question.wrapping_sub(*first) as usize) {
+                        round.left(*number, since(epoch, at));
+                    }
+                });
+                let old = sent.len().saturating_sub(UNDER_WAY);
+                sent.drain(..old);
+                *first = first.wrapping_add(old as u32);
+                let _ = socket.receive(|one| match one.answer {
+                    Ok(answer) => heard.push((answer.address, None, Some(answer), one.at)),
                     Err(oddity) => found.odd(oddity),
                 });
-                // It is down or gone; what is sent next says so.
-                let _ = heard;
             }
             Voice::Echo(socket) => {
-                let heard = socket.receive(|heard| match heard.answer {
-                    Ok(answer) => answers.push((heard.from, Some(answer.sequence), None, heard.at)),
+                let _ = socket.receive(|one| match one.answer {
+                    Ok(answer) => heard.push((one.from, Some(answer.sequence), None, one.at)),
                     Err(_) => found.strays += 1,
                 });
-                let _ = heard;
                 complaints(socket, found);
             }
         }
         let mut news = Vec::new();
-        for (address, sequence, answer, at) in answers {
-            let number = self.addresses.number_of(address);
-            let number = number.filter(|number| sequence.is_none_or(|sequence| sequence == *number as u16));
-            let at = self.micros(at.unwrap_or_else(since_1970));
-            let Some((number, took)) =
-                number.and_then(|number| Some((number, self.round.answered(number, at)?)))
-            else {
+        for (address, sequence, answer, at) in heard {
+            let Some(took) = self.answered(address, sequence, at) else {
                 found.strays += 1;
                 continue;
             };
-            let _ = number;
-            self.longest = self.longest.max(took);
-            self.last_heard = Some(Instant::now());
             let claim = Claim { answer, took: Some(took) };
             let is = found.heard(address, claim.clone());
             if is != Is::Known {
@@ -244,6 +260,23 @@ impl Course {
         }
         news
     }
+
+    /// How long it took; `None` for what answers no question.
+    fn answered(&mut self, address: IpAddr, sequence: Option<u16>, at: Option<Duration>) -> Option<Duration> {
+        let number = self.addresses.number_of(address)?;
+        if sequence.is_some_and(|sequence| sequence != number as u16) {
+            return None;
+        }
+        let at = self.micros(at.unwrap_or_else(since_1970));
+        let took = self.round.answered(number, at)?;
+        self.longest = self.longest.max(took);
+        self.last_heard = Some(Instant::now());
+        Some(took)
+    }
+}
+
+fn since(epoch: Duration, at: Duration) -> Micros {
+    at.saturating_sub(epoch).as_micros() as Micros
 }
 
 /// What routers say, by who says it and what.
@@ -262,7 +295,7 @@ fn complaints(socket: &mut EchoSocket, found: &mut Found) {
 impl AsFd for Course {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.voice {
-            Voice::Ask(socket, _) => socket.as_fd(),
+            Voice::Ask { socket, .. } => socket.as_fd(),
             Voice::Echo(socket) => socket.as_fd(),
         }
     }

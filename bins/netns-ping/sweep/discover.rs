@@ -16,8 +16,7 @@ use common::packet::ask::AskSocket;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
-use super::found::{Claim, Found};
-use crate::clock::since_1970;
+use super::found::Found;
 use crate::neighbourhood::{Neighbourhood, Scene};
 
 /// Behind each request, if nobody answers; answers come within milliseconds.
@@ -37,7 +36,6 @@ pub fn candidates(
     let own: Vec<Ipv6Addr> =
         scene.addresses.iter().filter(|own| own.index == hood.index).filter_map(ipv6).collect();
     for _ in 0..tries {
-        let sent_at = since_1970();
         for source in &own {
             match socket.send([hood.asker.to_all_nodes(*source, ident).as_slice()]) {
                 Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
@@ -59,13 +57,10 @@ pub fn candidates(
                         continue;
                     }
                 };
-                if network.contains(answer.address) && scene.own(answer.address).is_none() {
-                    let took = one.at.unwrap_or_else(since_1970).checked_sub(sent_at);
-                    if found.addresses.len() < MOST {
-                        found.heard(answer.address, Claim { answer: Some(answer), took });
-                    }
+                if candidates.len() < MOST {
+                    candidates.extend(Some(answer.address).filter(|address| network.contains(*address)));
+                    candidates.extend(like(answer.address, network));
                 }
-                candidates.extend(like(answer.address, network).filter(|_| candidates.len() < MOST));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

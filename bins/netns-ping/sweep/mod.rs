@@ -13,13 +13,12 @@ mod progress;
 mod report;
 mod round;
 
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::AskSocket;
-use common::packet::icmp::{EchoSocket, Family, Options};
+use common::packet::icmp::{EchoSocket, Family, Options, Stage};
 use common::packet::random;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -121,37 +120,31 @@ fn courses(
     cli: &Cli,
 ) -> Result<Vec<Course>, Failure> {
     let ident = u16::from_ne_bytes(random().map_err(|errno| Failure::trouble("random numbers", errno))?);
-    let mut asked: Vec<(Neighbourhood, Vec<Block>)> = Vec::new();
+    let mut asked: Vec<((Family, Neighbourhood), Vec<Block>)> = Vec::new();
     let mut echoed: Vec<(Family, Vec<Block>)> = Vec::new();
     let mut courses = Vec::new();
     for lot in lots {
         match lot {
-            Lot::Ask(hood, block) => add(&mut asked, hood, block, |a, b| {
-                a.index == b.index
-                    && Family::of(address_of(a)) == Family::of(address_of(b))
-                    && a.asker == b.asker
-            }),
-            Lot::Echo(block) => {
-                add(&mut echoed, Family::of(block.first_address()), block, |a, b| a == b);
-            }
+            Lot::Ask(hood, block) => add(&mut asked, (Family::of(block.first_address()), hood), block),
+            Lot::Echo(block) => add(&mut echoed, Family::of(block.first_address()), block),
             Lot::AllNodes(hood, network) => {
                 let ours = (hood.asker.mac, ident);
                 let mut socket =
-                    inside.open_to_ask(|| AskSocket::open(hood.index, Family::V6, ours, false))?;
+                    inside.open_to_ask(|| AskSocket::open(hood.index, Family::V6, ours, Stage::Scheduled))?;
                 let manner = on_link(cli);
                 let about = (scene, ident, manner.tries);
                 let mut all = discover::candidates(&mut socket, (&hood, &network), about, found)?;
                 all.extend(holders.addresses().filter(|address| network.contains(*address)));
                 all.retain(|address| scene.own(*address).is_none());
                 let blocks = all.into_iter().map(|address| Block::new(address, address)).collect();
-                courses.push(Course::new(Voice::Ask(socket, hood), Addresses::of(blocks), manner));
+                courses.push(Course::new(Voice::ask(socket, hood), Addresses::of(blocks), manner));
             }
         }
     }
-    for (hood, blocks) in asked {
-        let (ours, family) = ((hood.asker.mac, ident), Family::of(blocks[0].first_address()));
-        let socket = inside.open_to_ask(|| AskSocket::open(hood.index, family, ours, false))?;
-        courses.push(Course::new(Voice::Ask(socket, hood), Addresses::of(blocks), on_link(cli)));
+    for ((family, hood), blocks) in asked {
+        let ours = (hood.asker.mac, ident);
+        let socket = inside.open_to_ask(|| AskSocket::open(hood.index, family, ours, Stage::Scheduled))?;
+        courses.push(Course::new(Voice::ask(socket, hood), Addresses::of(blocks), on_link(cli)));
     }
     for (family, blocks) in echoed {
         let source = sight.origin.address.filter(|address| Family::of(*address) == family);
@@ -168,14 +161,11 @@ fn courses(
     Ok(courses)
 }
 
-fn address_of(hood: &Neighbourhood) -> IpAddr {
-    hood.asker.address.unwrap_or(IpAddr::from([0; 4]))
-}
-
-fn add<Key>(to: &mut Vec<(Key, Vec<Block>)>, key: Key, block: Block, is_same: impl Fn(&Key, &Key) -> bool) {
-    match to.iter_mut().find(|(known, _)| is_same(known, &key)) {
+/// What goes the same way goes together.
+fn add<Way: PartialEq>(to: &mut Vec<(Way, Vec<Block>)>, way: Way, block: Block) {
+    match to.iter_mut().find(|(known, _)| *known == way) {
         Some((_, blocks)) => blocks.push(block),
-        None => to.push((key, vec![block])),
+        None => to.push((way, vec![block])),
     }
 }
 

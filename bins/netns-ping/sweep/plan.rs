@@ -89,37 +89,33 @@ pub fn lots(
     Ok(lots)
 }
 
-/// What goes for the first address goes for all of a part. Our own addresses are nobody else's to answer for.
+/// What goes for the first address goes for all of a part. Our own addresses are nobody else's to answer for. `-I` with a
+/// link is taken at its word, whatever the routes say.
 fn lot(part: Block, scene: &Scene, sight: &Sight, cli: &Cli) -> Result<Option<Lot>, Failure> {
     let first = part.first_address();
+    if let Some((_, index)) = sight.origin.link.as_ref().filter(|(_, index)| scene.has_neighbours(*index)) {
+        let source = sight.origin.address.filter(|source| source.is_ipv4() == part.is_ipv4);
+        return Ok(Some(Lot::Ask(scene.neighbourhood(*index, first, source)?, part)));
+    }
     let way = sight.way(first, None).map_err(|error| sight.no_way(&name(&part), first, error))?;
-    let insisted = sight.origin.link.as_ref().map(|(_, index)| *index);
-    let index = match (insisted, way) {
-        (Some(index), _) => Some(index).filter(|index| scene.has_neighbours(*index)),
-        (None, Way { is_local: true, .. }) if part.len() == 1 => return Ok(None),
-        (None, Way { is_local: false, gateway: None, index, .. }) => {
+    let index = match way {
+        Way { is_local: true, .. } if part.len() == 1 => return Ok(None),
+        Way { is_local: false, gateway: None, index, .. } => {
             index.filter(|index| scene.has_neighbours(*index))
         }
         _ => None,
     };
-    match (index, way.gateway) {
-        (Some(index), _) => {
-            let source = sight.origin.address.or(way.source.filter(|_| insisted.is_none()));
-            let hood = scene.neighbourhood(index, first, source)?;
-            Ok(Some(Lot::Ask(hood, part)))
-        }
-        (None, router) if cli.arp => {
-            let what = match router {
+    match index {
+        Some(index) => Ok(Some(Lot::Ask(scene.neighbourhood(index, first, way.source)?, part))),
+        None if cli.arp => {
+            let what = match way.gateway {
                 Some(router) => format!("is behind the router {router}, and nobody from there answers ARP"),
                 None => "is on a link without ARP".to_owned(),
             };
-            Err(Failure::trouble(name(&part), what).hint(format_args!(
-                "netns-ping {} {} without --arp",
-                scene.target,
-                name(&part)
-            )))
+            let (target, name) = (&scene.target, name(&part));
+            Err(Failure::trouble(&name, what).hint(format_args!("netns-ping {target} {name} without --arp")))
         }
-        (None, _) => Ok(Some(Lot::Echo(part))),
+        None => Ok(Some(Lot::Echo(part))),
     }
 }
 

@@ -83,6 +83,13 @@ impl Round {
         }
     }
 
+    /// It is known better now when this one was asked for last.
+    pub fn left(&mut self, number: u32, at: Micros) {
+        if let Some(asked_at) = self.asked_at.get_mut(number as usize) {
+            *asked_at = at;
+        }
+    }
+
     /// This one has answered: how long it took from when it was asked for last. `None` if it never was.
     pub fn answered(&mut self, number: u32, at: Micros) -> Option<Duration> {
         let asked_at = *self.asked_at.get(number as usize)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::super::PacketError;
-use super::super::icmp::{Beside, Family};
+use super::super::icmp::{Beside, Family, Stage};
 use super::super::socket::{ETH_P_ARP, ETH_P_IPV6, PacketSocket, failed};
 use super::{Answer, Oddity, filter, read};
 use crate::sys::{self, BATCH, Room};
@@ -22,16 +22,29 @@ const BUFFER_BYTES: c_int = 8 << 20;
 /// linux/if_packet.h
 const PACKET_STATISTICS: c_int = 6;
 
-const STAMPS_RECEIVED: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
-/// When the link's driver had it; where that does not say, when the link's queue had.
-const STAMPS_SENT: u32 = libc::SOF_TIMESTAMPING_TX_SCHED
-    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+/// Of what comes, and of what leaves by its number alone.
+const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_SOFTWARE
     | libc::SOF_TIMESTAMPING_OPT_ID
     | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+
+/// Has the kernel stamp questions, and count them from 0 on.
+fn count_questions(socket: BorrowedFd<'_>, stage: Stage) -> nix::Result<()> {
+    let stages = match stage {
+        Stage::Scheduled => libc::SOF_TIMESTAMPING_TX_SCHED,
+        // Not every driver says so: then there is the stage before.
+        Stage::Sent => libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE,
+    };
+    let set =
+        |stamps: u32| sys::set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &stamps.to_ne_bytes());
+    set(0)?;
+    set(STAMPS | stages)
+}
 
 /// A packet socket for questions of one family on one link.
 pub struct AskSocket {
     socket: PacketSocket,
+    stage: Stage,
     rooms: Vec<Room>,
     /// Answers that the kernel has thrown away because we did not read them in time.
     dropped: u64,
@@ -47,8 +60,8 @@ pub struct Heard {
 }
 
 impl AskSocket {
-    /// Opens it on the link of that index, in the network that this thread is in. With `stamps_sent` the kernel says of
-    /// each question, too, when it left. The filter is there before anything can come.
+    /// Opens it on the link of that index, in the network that this thread is in. Of questions, too, the kernel says when
+    /// they were where `stage` says. The filter is there before anything can come.
     ///
     /// # Errors
     /// [`PacketError`]: EPERM without CAP_NET_RAW over the user namespace of the network.
@@ -56,7 +69,7 @@ impl AskSocket {
         index: u32,
         family: Family,
         (mac, ident): (Mac, u16),
-        stamps_sent: bool,
+        stage: Stage,
     ) -> Result<Self, PacketError> {
         let (ethertype, program) = match family {
             Family::V4 => (ETH_P_ARP, filter::arp_replies(mac)),
@@ -68,10 +81,16 @@ impl AskSocket {
                 |option, number: c_int| sys::set_option(fd, libc::SOL_SOCKET, option, &number.to_ne_bytes());
             let _ =
                 number(libc::SO_RCVBUFFORCE, BUFFER_BYTES).or_else(|_| number(libc::SO_RCVBUF, BUFFER_BYTES));
-            let stamps = if stamps_sent { STAMPS_RECEIVED | STAMPS_SENT } else { STAMPS_RECEIVED };
-            number(libc::SO_TIMESTAMPING, stamps.cast_signed()).map_err(failed("ask for time stamps"))
+            count_questions(fd, stage).map_err(failed("ask for time stamps"))
         })?;
-        Ok(AskSocket { socket, rooms: vec![Room::new(FRAME_BYTES); BATCH], dropped: 0 })
+        Ok(AskSocket { socket, stage, rooms: vec![Room::new(FRAME_BYTES); BATCH], dropped: 0 })
+    }
+
+    /// Has the kernel count questions from 0 on again: whether it has counted one that it then did not send, it does not
+    /// say.
+    pub fn count_anew(&mut self) {
+        self.sent_at(|_, _| ());
+        let _ = count_questions(self.socket.as_fd(), self.stage);
     }
 
     /// Sends as many of `frames` as a batch has, and the kernel takes. How many.
