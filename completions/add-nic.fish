@@ -29,6 +29,7 @@ complete -c add-nic -l no-announce -d 'Do not tell the bridge whose the addresse
 complete -c add-nic -l rm -d 'Remove a NIC of ours, all if none is named'
 complete -c add-nic -s l -l list -d 'Print a table of our NICs'
 complete -c add-nic -l check -d 'Print what is not as we made it; exit with 1 if anything is'
+complete -c add-nic -l once -d 'With --watch: plug in what is not there, and do not stay'
 complete -c add-nic -s n -l dry-run -d 'Print the commands that would do it, and do nothing'
 complete -c add-nic -l preflight -d 'Print what would not work, and what helps; do nothing'
 complete -c add-nic -l host -d 'Plug into the network of the host itself'

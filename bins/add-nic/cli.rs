@@ -215,6 +215,12 @@ pub struct Cli {
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
     pub watch: Option<PathBuf>,
 
+    /// With --watch: plug in what is not there, and do not stay
+    ///
+    /// Exits with 1 if some NIC of FILE is not there then, and says why.
+    #[arg(long, requires = "watch", hide_short_help = true)]
+    pub once: bool,
+
     /// Print the commands that would do it, and do nothing
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
@@ -268,11 +274,12 @@ impl Cli {
 const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
 
 /// The options that no NIC has: keys in no watch's file.
-pub const NOT_OF_A_NIC: [&str; 12] = [
+pub const NOT_OF_A_NIC: [&str; 13] = [
     "rm",
     "list",
     "check",
     "watch",
+    "once",
     "preflight",
     "dry_run",
     "force",

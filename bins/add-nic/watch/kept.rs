@@ -77,6 +77,11 @@ impl<'a> Kept<'a> {
         self.troubles().filter_map(|trouble| trouble.next()).min()
     }
 
+    /// Whether the last look left nothing to be desired.
+    pub fn is_all_there(&mut self) -> bool {
+        self.troubles().all(|trouble| trouble.is_none())
+    }
+
     fn troubles(&mut self) -> impl Iterator<Item = &mut Trouble> {
         self.entries.iter_mut().map(|(_, trouble)| trouble).chain(std::iter::once(&mut self.trouble))
     }

@@ -25,7 +25,7 @@ use signals::{Asked, Signals};
 /// When all is well nothing but news wakes us; poll(2) wants a number.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Keeps the NICs that the file at `path` describes plugged in, until a signal ends it.
+/// Keeps the NICs that the file at `path` describes plugged in, until a signal ends it; or plugs them in once.
 pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
     let mut file = File::at(path)?;
     let entries = file.read(cli)?;
@@ -33,8 +33,12 @@ pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
         return dry_run(entries, cli);
     }
     let signals = Signals::hear()?;
-    let mut containers = Watch::new(None, cli.find.engine_timeout)?;
     let mut kept = Kept::new(file.path(), entries, &signals, cli);
+    if cli.once {
+        kept.look()?;
+        return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });
+    }
+    let mut containers = Watch::new(None, cli.find.engine_timeout)?;
     loop {
         kept.look()?;
         let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);

@@ -35,6 +35,11 @@ impl Trouble {
         self.next().is_none_or(|next| next <= Instant::now())
     }
 
+    /// Whether nothing has gone wrong, and nothing is waited for.
+    pub fn is_none(&self) -> bool {
+        self.last.is_none() && self.waits.is_none()
+    }
+
     /// Something has changed, and maybe what was in the way.
     pub fn stir(&mut self) {
         self.pause = SHORTEST;
@@ -47,7 +52,8 @@ impl Trouble {
 
     /// There is nothing to do yet, and somebody will say when there is.
     pub fn waits(&mut self, about: impl Display, failure: Failure, cli: &Cli) {
-        if cli.find.verbose && self.waits != failure.message {
+        // Who does not stay is not told by what comes.
+        if (cli.find.verbose || cli.once) && self.waits != failure.message {
             say(TOOL, format_args!("{about}: {}", failure.message.as_deref().unwrap_or_default()));
         }
         *self = Trouble { waits: failure.message, ..Trouble::default() };

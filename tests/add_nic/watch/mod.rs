@@ -119,6 +119,23 @@ fn who_is_not_there_is_waited_for_and_that_is_told_once() {
 }
 
 #[test]
+fn once_plugs_in_what_is_not_there_and_says_what_cannot_be() {
+    let lab = need!(lab());
+    write(&lab, &[WEB, DB].concat());
+    let (web, db) = (container(&lab, "web"), container(&lab, "db"));
+    let once = ["--watch", FILE, "--once"];
+    let first = engine(&lab, &[&web]);
+    let some = add_nic(&lab, &once).fails_with(1).stdout_has("web: eth0 10.1.0.2/24");
+    some.stderr_has("add-nic: /run/nics.toml:6: docker:db: ").stderr_has("no such container");
+    reaches(&lab, "10.1.0.2");
+    drop(first);
+    let _second = engine(&lab, &[&web, &db]);
+    add_nic(&lab, &once).ok().stdout_has("db: eth0 10.2.0.2/24").stderr_is("");
+    add_nic(&lab, &once).ok().stdout_is("").stderr_is("");
+    reaches(&lab, "10.2.0.2");
+}
+
+#[test]
 fn what_fails_is_told_once_and_keeps_no_other_from_being_plugged_in() {
     let lab = need!(lab());
     lab.shell("ip link add taken type veth peer name other; ip address add 10.3.0.1/24 dev taken").run().ok();
