@@ -28,6 +28,9 @@ mod cpid;
 #[path = "../bins/netns-link/cli.rs"]
 #[allow(dead_code, reason = "only clap reads what was parsed")]
 mod netns_link;
+#[path = "../bins/netns-ping/cli.rs"]
+#[allow(dead_code, reason = "only clap reads what was parsed")]
+mod netns_ping;
 #[path = "../bins/nsenter-rs/cli/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "only clap reads what was parsed")]
 mod nsenter_rs;
@@ -41,7 +44,7 @@ struct Tool {
     command: fn() -> clap::Command,
 }
 
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 5] = [
     Tool {
         name: "cpid",
         binary: env!("CARGO_BIN_EXE_cpid"),
@@ -69,6 +72,13 @@ const TOOLS: [Tool; 4] = [
         section: '8',
         help_lines: 66,
         command: add_nic::Cli::command,
+    },
+    Tool {
+        name: "netns-ping",
+        binary: env!("CARGO_BIN_EXE_netns-ping"),
+        section: '1',
+        help_lines: 66,
+        command: netns_ping::Cli::command,
     },
 ];
 

@@ -85,6 +85,31 @@ const UNLINK: &str = "umount /run/netns/NAME* 2>/dev/null; rm -f /run/netns/NAME
 const UNPLUG: &str = "\"$NETNS_TOOLBOX_BIN/add-nic\" --rm NAME >/dev/null; \
                       ip link del hand0 2>/dev/null; ip link del br-bench 2>/dev/null; rm -f /run/netns/NAME";
 
+/// A cable from the fixture's network to one of its own, whose end is 198.18.250.2.
+const CABLE: &str = "ip netns add LINK-peer; \
+                     ip link add ping0 netns LINK type veth peer name ping0 netns LINK-peer; \
+                     ip -n LINK addr add 198.18.250.1/24 dev ping0; ip -n LINK link set ping0 up; \
+                     ip -n LINK-peer addr add 198.18.250.2/24 dev ping0; ip -n LINK-peer link set ping0 up; \
+                     until ip netns exec LINK ping -qc1 -W1 198.18.250.2 >/dev/null; do :; done";
+const NO_CABLE: &str = "ip netns del LINK-peer";
+
+/// A bridge's worth of neighbours on a cable: of 198.18.251.0/24 the fixture's network has .1, and its neighbour .10 to .29.
+const NEIGHBOURS: &str = "ip netns add LINK-peer; \
+                          ip link add arp0 netns LINK type veth peer name arp0 netns LINK-peer; \
+                          ip -n LINK addr add 198.18.251.1/24 dev arp0; ip -n LINK link set arp0 up; \
+                          for n in $(seq 10 29); do ip -n LINK-peer addr add 198.18.251.$n/24 dev arp0; done; \
+                          ip -n LINK-peer link set arp0 up; \
+                          until ip netns exec LINK ping -qc1 -W1 198.18.251.10 >/dev/null; do :; done";
+/// The same of 198.19.0.0/16, with a thousand neighbours in four of its corners.
+const MANY_NEIGHBOURS: &str = "ip netns add LINK-peer; \
+                               ip link add arp0 netns LINK type veth peer name arp0 netns LINK-peer; \
+                               ip -n LINK addr add 198.19.0.1/16 dev arp0; ip -n LINK link set arp0 up; \
+                               for a in 0 77 160 255; do seq -f \"addr add 198.19.$a.%g/16 dev arp0\" 2 251; done | \
+                               ip -n LINK-peer -batch -; ip -n LINK-peer link set arp0 up; \
+                               until ip netns exec LINK ping -qc1 -W1 198.19.0.2 >/dev/null; do :; done";
+/// Of whatever a scanner prints, the neighbours that it found.
+const FOUND: &str = "grep -Eo '\\b198\\.1[89]\\.[0-9]+\\.[0-9]+\\b' | grep -vE '\\.0\\.0$|\\.251\\.[01]$|\\.0\\.1$' | sort -u | wc -l";
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "cpid",
@@ -162,6 +187,67 @@ pub(crate) const ROWS: &[Row] = &[
         reset: UNPLUG,
         after: UNPLUG,
         proof: "cat >/dev/null; ping -nqc1 -W1 10.1.0.2 >/dev/null && nsenter -t PID -n ip -o -4 addr show eth1 | cut -d' ' -f7",
+        ..PLAIN
+    },
+    Row {
+        name: "ping-start",
+        work: "a container, by its name, has the answer to one ping",
+        ours: "netns-ping NAME 198.18.250.2 -q -c1",
+        peers: &["sh -c 'nsenter -t $(docker inspect -f {{.State.Pid}} NAME) -n ping -q -c1 198.18.250.2'"],
+        targets: &[times(0.5, "sh")],
+        before: CABLE,
+        after: NO_CABLE,
+        proof: "grep -o '1 packets transmitted, 1 received'",
+        ..PLAIN
+    },
+    Row {
+        name: "flood",
+        work: "100,000 pings over a veth pair, none lost",
+        ours: "netns-ping PID 198.18.250.2 -f -q -c 100000",
+        peers: &["nsenter -t PID -n ping -f -q -c 100000 198.18.250.2"],
+        floor: Some("flood PID 198.18.250.2 100000"),
+        targets: &[times(1.0 / 0.95, "flood")],
+        every: 10,
+        before: CABLE,
+        after: NO_CABLE,
+        proof: "grep -o '100000 packets transmitted, 100000 received'",
+        ..PLAIN
+    },
+    Row {
+        name: "sweep",
+        work: "who is there, of a /24 with 20 neighbours",
+        ours: "netns-ping PID 198.18.251.0/24",
+        peers: &[
+            "sh -c 'nsenter -t PID -n arp-scan -q -x -I arp0 198.18.251.0/24'",
+            "bash -c 'nsenter -t PID -n nmap -sn -PR -n -oG - 198.18.251.2-254 | grep Up'",
+        ],
+        targets: &[times(0.05, "sh"), Target { at_most: 80.0, of: Of::Milliseconds }],
+        every: 10,
+        before: NEIGHBOURS,
+        after: NO_CABLE,
+        proof: FOUND,
+        ..PLAIN
+    },
+    Row {
+        name: "sweep-500",
+        work: "the same at 500 packets a second",
+        ours: "netns-ping --rate 500 PID 198.18.251.0/24",
+        targets: &[Target { at_most: 1100.0, of: Of::Milliseconds }],
+        every: 20,
+        before: NEIGHBOURS,
+        after: NO_CABLE,
+        proof: FOUND,
+        ..PLAIN
+    },
+    Row {
+        name: "sweep-16",
+        work: "who is there, of a /16 with 1,000 neighbours",
+        ours: "netns-ping --rate 30000 PID 198.19.0.0/16",
+        targets: &[Target { at_most: 5000.0, of: Of::Milliseconds }],
+        every: 100,
+        before: MANY_NEIGHBOURS,
+        after: NO_CABLE,
+        proof: FOUND,
         ..PLAIN
     },
     Row {
@@ -271,6 +357,25 @@ pub(crate) const ROWS: &[Row] = &[
         before: "docker ps -q --filter name=NAME | xargs docker inspect -f '{{.State.Pid}}' >/run/netns/.pids",
         after: "rm -f /run/netns/.pids",
         proof: "sed 's/.*: //' | sort",
+        ..PLAIN
+    },
+    Row {
+        name: "matrix",
+        work: "each of 50 containers reaches all others",
+        ours: "netns-ping -q --matrix NAME-[1-5][0-9]",
+        peers: &["bash -c 'for n in $(seq 10 59); do for m in $(seq 10 59); do [ $n = $m ] || \
+                  nsenter -t $(sed -n ${n}p /run/netns/.pids) -n ping -qc1 -W1 198.18.252.$m; done; done'"],
+        targets: &[times(0.1, "bash"), Target { at_most: 1000.0, of: Of::Milliseconds }],
+        in_crowd: true,
+        every: 100,
+        before: "ip link add br-matrix type bridge; ip link set br-matrix up; \
+                 for n in $(seq 199); do docker inspect -f '{{.State.Pid}}' NAME-$n; done >/run/netns/.pids; \
+                 for n in $(seq 10 59); do pid=$(sed -n ${n}p /run/netns/.pids); \
+                 ip link add mx$n master br-matrix up type veth peer name mx0 netns $pid; \
+                 nsenter -t $pid -n ip addr add 198.18.252.$n/24 dev mx0; nsenter -t $pid -n ip link set mx0 up; done; \
+                 sleep 2",
+        after: "for n in $(seq 10 59); do ip link del mx$n; done; ip link del br-matrix; rm -f /run/netns/.pids",
+        proof: "grep -oE '2450 of 2450|1 received' | sed 's/ of.*//; s/1 received/1/' | awk '{ n += $1 } END { print n }'",
         ..PLAIN
     },
 ];

@@ -5,6 +5,7 @@
 
 pub mod cidr;
 pub mod cli;
+pub mod each;
 pub mod engine;
 pub mod events;
 pub mod failure;

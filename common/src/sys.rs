@@ -1,6 +1,8 @@
 //! The system calls that no crate wraps, one thin function each: the only unsafe code of the toolbox.
 #![allow(unsafe_code)]
 
+mod messages;
+
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -12,6 +14,10 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
+
+pub use messages::{
+    BATCH, Instruction, Room, address_in, attach_filter, bind_to, option, receive_many, send_many, set_option,
+};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
 /// Close-on-exec is always set by the kernel.

@@ -14,6 +14,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("nsenter-rs", env!("CARGO_BIN_EXE_nsenter-rs")),
     ("netns-link", env!("CARGO_BIN_EXE_netns-link")),
     ("add-nic", env!("CARGO_BIN_EXE_add-nic")),
+    ("netns-ping", env!("CARGO_BIN_EXE_netns-ping")),
 ];
 
 /// The full path of the built tool called `name`.

@@ -2,13 +2,13 @@
 
 use std::os::fd::OwnedFd;
 
+use common::each::Chosen;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::read;
 
 use super::child::Child;
-use super::choice::Run;
 use super::lines::{Line, Lines};
 use super::report::Stream;
 
@@ -18,7 +18,7 @@ const LEFT_BEHIND: usize = 1 << 20;
 
 /// A run that has begun.
 pub struct Active {
-    pub run: Run,
+    pub run: Chosen,
     pub child: Child,
     pub pipes: [Option<Pipe>; 2],
     /// How the child has ended.
@@ -34,7 +34,7 @@ pub struct Pipe {
 }
 
 impl Active {
-    pub fn new(run: Run, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
+    pub fn new(run: Chosen, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
         let pipe = |stream, fd| Some(Pipe { stream, fd, lines: Lines::default() });
         let pipes = [pipe(Stream::Stdout, stdout), pipe(Stream::Stderr, stderr)];
         Active { run, child, pipes, end: None, left_behind: LEFT_BEHIND }
@@ -52,7 +52,7 @@ impl Active {
         nth: usize,
         seen: PollFlags,
         chunk: &mut [u8],
-        mut line: impl FnMut(&Run, Stream, Line<'_>),
+        mut line: impl FnMut(&Chosen, Stream, Line<'_>),
     ) {
         let Some(pipe) = &mut self.pipes[nth] else { return };
         let length = match seen.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use common::each::Chosen;
 use common::failure::Failure;
 use common::output::{harmless, is_harmful, one_line};
 use nix::poll::PollFlags;
@@ -9,7 +10,6 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde::Serialize;
 
-use super::choice::Run;
 use super::lines::Line;
 use super::sink::Sink;
 use crate::run::{CANNOT_RUN, NOT_FOUND};
@@ -116,7 +116,7 @@ impl Report {
     }
 
     /// One line of a run.
-    pub fn line(&mut self, run: &Run, stream: Stream, line: Line<'_>) {
+    pub fn line(&mut self, run: &Chosen, stream: Stream, line: Line<'_>) {
         if self.as_json {
             let text = String::from_utf8_lossy(line.text);
             let object = LineObject { container: &run.name, stream, line: &text, goes_on: line.goes_on };
@@ -138,7 +138,7 @@ impl Report {
 
     /// How a run ended: in JSON always, to people only where it is neither as it should be nor `as_asked` nor said
     /// already, as shells and we do of a program that cannot be run.
-    pub fn end(&mut self, run: &Run, end: &End, as_asked: bool) {
+    pub fn end(&mut self, run: &Chosen, end: &End, as_asked: bool) {
         if self.as_json {
             let container = &run.known.container;
             return self.object(&EndObject {

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use common::each::Chosen;
 use common::failure::Failure;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,7 +17,6 @@ use nix::unistd::Pid;
 
 use super::active::Active;
 use super::child::{self, Forked, Inside};
-use super::choice::Run;
 use super::report::{End, Report};
 use super::signals::{Signals, ends};
 
@@ -28,11 +28,11 @@ const GRACE: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(300);
 
 /// How a run goes in without a copy of our memory.
-pub type Enter<'a> = &'a dyn Fn(&Run) -> Result<ExitCode, Failure>;
+pub type Enter<'a> = &'a dyn Fn(&Chosen) -> Result<ExitCode, Failure>;
 
 /// All runs.
 pub struct Watch<'a> {
-    waiting: VecDeque<Run>,
+    waiting: VecDeque<Chosen>,
     active: Vec<Active>,
     jobs: usize,
     report: Report,
@@ -73,7 +73,7 @@ pub enum Outcome {
     Signalled(Signal),
     Unwritable(Errno),
     /// We are the child that is to run this.
-    Child(Box<Run>, Inside),
+    Child(Box<Chosen>, Inside),
 }
 
 /// What poll(2) can tell of.
@@ -87,7 +87,7 @@ enum Place {
 
 impl<'a> Watch<'a> {
     pub fn new(
-        runs: Vec<Run>,
+        runs: Vec<Chosen>,
         jobs: usize,
         report: Report,
         enter: Option<Enter<'a>>,
@@ -128,7 +128,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Begins as many as there may be. In the child of one, gives that one.
-    fn begin(&mut self) -> Result<Option<(Run, Inside)>, Failure> {
+    fn begin(&mut self) -> Result<Option<(Chosen, Inside)>, Failure> {
         while self.ending.is_none() && self.active.len() < self.jobs {
             let Some(run) = self.waiting.pop_front() else { break };
             let forked = match self.enter {

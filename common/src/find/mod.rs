@@ -77,13 +77,22 @@ impl Found {
     /// # Errors
     /// When the process has ended, or ptrace(2)'s access rules forbid us to look.
     pub fn into_netns(self) -> Result<Namespace, FindError> {
+        Ok(self.into_both()?.1)
+    }
+
+    /// Its process, if it has one, and its network namespace, held open both.
+    ///
+    /// # Errors
+    /// As [`Found::into_netns`].
+    pub fn into_both(self) -> Result<(Option<Process>, Namespace), FindError> {
         match self.place {
-            Place::Netns(netns) | Place::Both { netns, .. } => Ok(netns),
+            Place::Netns(netns) => Ok((None, netns)),
+            Place::Both { process, netns } => Ok((Some(process), netns)),
             Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
                 (Err(NamespaceError::Gone { .. }), Some(container)) => {
                     Err(FindError::Exited(Box::new(container)))
                 }
-                (result, _) => Ok(result?),
+                (netns, _) => Ok((Some(process), netns?)),
             },
         }
     }

@@ -26,6 +26,6 @@ pub use error::NetlinkError;
 pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Family, Netfilter};
-pub use route::{NewRoute, Route, usual_scope};
+pub use route::{NewRoute, Route, Way, usual_scope};
 pub use rule::{NewRule, Rule};
 pub use socket::Socket;

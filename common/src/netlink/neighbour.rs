@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::wire::{Malformed, Request, attributes, ip, u32_at};
+use nix::errno::Errno;
+
+use super::wire::{Malformed, Request, attributes, family_of, ip, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
+const RTM_DELNEIGH: u16 = 29;
 const RTM_GETNEIGH: u16 = 30;
 /// struct ndmsg: family, padding, index, state, flags, type.
 const FIXED_BYTES: usize = 12;
@@ -50,11 +53,43 @@ pub(super) fn question(flags: u16) -> Request {
 }
 
 impl Socket {
+    /// What the namespace knows of the neighbour with this address on the link of this index; `None` if nothing.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn neighbour(&mut self, index: u32, address: IpAddr) -> Result<Option<Neighbour>, NetlinkError> {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = family_of(address);
+        fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+        let question =
+            |flags| Request::new("neighbour", RTM_GETNEIGH, flags, &fixed).with_ip(NDA_DST, address);
+        match self.one(question, Neighbour::read) {
+            Err(NetlinkError::Refused { errno: Errno::ENOENT, .. }) => Ok(None),
+            // One alone can be asked for since Linux 5.0.
+            Err(NetlinkError::Refused { errno: Errno::EOPNOTSUPP | Errno::EINVAL, .. }) => {
+                let all = self.neighbours()?;
+                Ok(all.into_iter().find(|one| one.index == index && one.address == address))
+            }
+            found => found,
+        }
+    }
+
     /// All IPv4 and IPv6 neighbours that the namespace knows of.
     ///
     /// # Errors
     /// [`NetlinkError`].
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NetlinkError> {
         Ok(self.dump(question, Neighbour::read)?.into_iter().flatten().collect())
+    }
+
+    /// Forgets a neighbour.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: ENOENT if it is not known; EPERM without CAP_NET_ADMIN over the user namespace of the network.
+    pub fn delete_neighbour(&mut self, index: u32, address: IpAddr) -> Result<(), NetlinkError> {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = family_of(address);
+        fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+        self.change(|flags| Request::new("neighbour", RTM_DELNEIGH, flags, &fixed).with_ip(NDA_DST, address))
     }
 }

@@ -23,6 +23,7 @@ const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
 
 const RTNH_F_ONLINK: u32 = 4;
@@ -32,6 +33,8 @@ const RTM_F_CLONED: u32 = 0x200;
 pub(super) const MAIN: u32 = 254;
 /// RTN_UNICAST
 const UNICAST: u8 = 1;
+/// RTN_LOCAL
+const LOCAL: u8 = 2;
 /// RTPROT_RA: the kernel takes and leaves such a route as a router tells it.
 const FROM_A_ROUTER: u8 = 9;
 /// linux/rtnetlink.h: RT_SCOPE_LINK, for what is on the link itself.
@@ -62,6 +65,43 @@ pub struct Route {
     pub on_link: bool,
     /// Whether this is all there is to it, so that one made of this would be the same.
     pub is_plain: bool,
+}
+
+/// How packets go to one destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The index of the link.
+    pub index: Option<u32>,
+    /// The router that is next; `None` for what is on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// The address that they would have.
+    pub source: Option<IpAddr>,
+    /// Whether they never leave: the address is one of the namespace's own.
+    pub is_local: bool,
+}
+
+impl Way {
+    fn read(payload: &[u8]) -> Result<Self, Malformed> {
+        let (family, kind) = (payload.first(), payload.get(7));
+        let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
+        let mut way = Way { index: None, gateway: None, source: None, is_local: kind == LOCAL };
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+            match attribute? {
+                (RTA_OIF, value) => way.index = Some(number(value)?),
+                (RTA_GATEWAY, value) => way.gateway = ip(family, value),
+                (RTA_VIA, value) => way.gateway = via(value),
+                (RTA_PREFSRC, value) => way.source = ip(family, value),
+                _ => {}
+            }
+        }
+        Ok(way)
+    }
+}
+
+/// struct rtvia: the family of the router's address, which may be another one (RFC 5549), and the address.
+fn via(value: &[u8]) -> Option<IpAddr> {
+    let family = u16::from_ne_bytes(value.get(..2)?.try_into().ok()?);
+    ip(u8::try_from(family).ok()?, value.get(2..)?)
 }
 
 /// A route that is to be, or to be deleted.
@@ -205,7 +245,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn way_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-        self.way(None, address)
+        self.index_of(address, None)
     }
 
     /// The same for packets from `source`, an address of the namespace's own.
@@ -213,35 +253,43 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn way_from(&mut self, source: IpAddr, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-        self.way(Some(source), address)
+        self.index_of(address, Some(source))
     }
 
-    fn way(&mut self, source: Option<IpAddr>, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-        let whole = Cidr::host(address).prefix_len();
-        let source_len = if source.is_some() { whole } else { 0 };
-        let mut fixed = [0; FIXED_BYTES];
-        fixed[..3].copy_from_slice(&[family_of(address), whole, source_len]);
-        let way = self.one(
-            |flags| {
-                let question = Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
-                match source {
-                    Some(source) => question.with_ip(RTA_SRC, source),
-                    None => question,
-                }
-            },
-            |payload| {
-                for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
-                    if let (RTA_OIF, value) = attribute? {
-                        return Ok(Some(number(value)?));
-                    }
-                }
-                Ok(None)
-            },
-        );
-        match way {
+    fn index_of(&mut self, address: IpAddr, from: Option<IpAddr>) -> Result<Option<u32>, NetlinkError> {
+        match self.way(address, None, from) {
+            Ok(way) => Ok(way.index),
             Err(NetlinkError::Refused { errno: Errno::ENETUNREACH | Errno::EHOSTUNREACH, .. }) => Ok(None),
-            other => other,
+            Err(error) => Err(error),
         }
+    }
+
+    /// How the namespace would send to `address`, through the link of that index and from that address where they are
+    /// given: what `ip route get` says.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: `Refused` with ENETUNREACH if it knows no way; with EHOSTUNREACH, EACCES or EINVAL where a
+    /// route says unreachable, prohibit or blackhole.
+    pub fn way(
+        &mut self,
+        address: IpAddr,
+        through: Option<u32>,
+        from: Option<IpAddr>,
+    ) -> Result<Way, NetlinkError> {
+        let question = |flags| {
+            let source_len = from.map_or(0, |from| Cidr::host(from).prefix_len());
+            let mut fixed = [0; FIXED_BYTES];
+            fixed[..3].copy_from_slice(&[family_of(address), Cidr::host(address).prefix_len(), source_len]);
+            let mut request = Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
+            if let Some(from) = from {
+                request = request.with_ip(RTA_SRC, from);
+            }
+            if let Some(through) = through {
+                request = request.with_u32(RTA_OIF, through);
+            }
+            request
+        };
+        self.one(question, Way::read)
     }
 
     /// Makes a route.

@@ -12,7 +12,8 @@ use crate::target::Mac;
 const ETHERNET_BYTES: usize = 14;
 const ARP_BYTES: usize = 28;
 
-fn request(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+/// RFC 826: who has `target`, and tell `sender`.
+pub(super) fn request(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let mut bytes = vec![0; ETHERNET_BYTES + ARP_BYTES];
     if let Some(mut frame) = MutableEthernetPacket::new(&mut bytes) {
         frame.set_destination([0xff; 6].into());

@@ -2,6 +2,8 @@
 //! socket that they go through. Frames are built and read with pnet's types.
 
 mod arp;
+pub mod ask;
+pub mod icmp;
 mod nd;
 mod segment;
 mod socket;
@@ -13,6 +15,16 @@ use std::net::IpAddr;
 pub use segment::{PacketError, Segment};
 
 use crate::target::Mac;
+
+/// Random bytes, which nobody can guess.
+///
+/// # Errors
+/// What getrandom(2) says.
+pub fn random<const N: usize>() -> nix::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    filled.map(|_| bytes).map_err(|errno| nix::errno::Errno::from_raw(errno.raw_os_error()))
+}
 
 /// Whose an address is, as a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

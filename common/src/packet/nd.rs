@@ -12,13 +12,13 @@ use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Types, MutableIcmpv6Packet, checks
 use pnet_packet::ip::IpNextHeaderProtocols;
 use pnet_packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
 
-use super::{Claim, Standing};
+use super::{Claim, Standing, icmp};
 use crate::target::Mac;
 
 const ETHERNET_BYTES: usize = 14;
 const IPV6_BYTES: usize = 40;
 /// Type, code, checksum, flags or reserved, target.
-const MESSAGE_BYTES: usize = 24;
+pub(super) const MESSAGE_BYTES: usize = 24;
 /// Type, length in units of eight bytes, link-layer address.
 const OPTION_BYTES: usize = 8;
 
@@ -26,14 +26,35 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// RFC 4862, 5.4.2: from nobody, to the group of those whose addresses end alike.
 pub(super) fn probe(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
-    let [.., a, b, c] = address.octets();
-    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
-    let mut message = vec![0; MESSAGE_BYTES];
+    frame(mac, Ipv6Addr::UNSPECIFIED, group_of(address), solicit(address, &[]))
+}
+
+/// RFC 4861, 4.3: to the same group, from who wants to know, and where the answer is to go.
+pub(super) fn solicitation(mac: Mac, own: Ipv6Addr, address: Ipv6Addr) -> Vec<u8> {
+    let data = mac.0.to_vec();
+    let option = NdpOption { option_type: NdpOptionTypes::SourceLLAddr, length: 1, data };
+    frame(mac, own, group_of(address), solicit(address, &[option]))
+}
+
+fn solicit(address: Ipv6Addr, options: &[NdpOption]) -> Vec<u8> {
+    let mut message = vec![0; MESSAGE_BYTES + options.len() * OPTION_BYTES];
     if let Some(mut solicit) = MutableNeighborSolicitPacket::new(&mut message) {
         solicit.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
         solicit.set_target_addr(address);
+        solicit.set_options(options);
     }
-    frame(mac, Ipv6Addr::UNSPECIFIED, group, message)
+    message
+}
+
+fn group_of(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = address.octets();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]))
+}
+
+/// RFC 4443, 4.1: an echo request that is meant for every node of the segment.
+pub(super) fn echo_to_all_nodes(mac: Mac, own: Ipv6Addr, ident: u16) -> Vec<u8> {
+    let request = icmp::request(icmp::Family::V6, ident, 0, &[]);
+    frame(mac, own, ALL_NODES, request)
 }
 
 /// RFC 4861, 7.2.6: to all nodes, and what they remember is to be replaced.

@@ -20,6 +20,13 @@ pub struct PacketError {
     pub(super) source: io::Error,
 }
 
+impl PacketError {
+    /// Whether CAP_NET_RAW over the user namespace of the network is missing.
+    pub fn is_not_permitted(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
 impl From<PacketError> for Failure {
     fn from(error: PacketError) -> Self {
         Failure::said(Status::Trouble, &error)

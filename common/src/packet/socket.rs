@@ -26,10 +26,20 @@ pub(super) struct PacketSocket(OwnedFd);
 impl PacketSocket {
     /// On the link of that index, in the network that this thread is in, for frames of that type.
     pub(super) fn open(index: u32, ethertype: u16) -> Result<Self, PacketError> {
+        PacketSocket::open_with(index, ethertype, |_| Ok(()))
+    }
+
+    /// The same; what `prepare` does is done before the first frame can come.
+    pub(super) fn open_with(
+        index: u32,
+        ethertype: u16,
+        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<(), PacketError>,
+    ) -> Result<Self, PacketError> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd =
             socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(failed("open a socket"))?;
         let opened = PacketSocket(fd);
+        prepare(opened.as_fd())?;
         sys::packet_bind(opened.0.as_fd(), index, ethertype).map_err(failed("bind it to the link"))?;
         Ok(opened)
     }
@@ -76,6 +86,12 @@ impl PacketSocket {
     }
 }
 
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Drop for PacketSocket {
     fn drop(&mut self) {
         // If anything fails, what is closed now is the socket itself.
@@ -110,6 +126,6 @@ pub(super) fn next(
     }
 }
 
-fn failed(action: &'static str) -> impl Fn(Errno) -> PacketError {
+pub(super) fn failed(action: &'static str) -> impl Fn(Errno) -> PacketError {
     move |errno| PacketError { action, source: errno.into() }
 }

@@ -90,6 +90,32 @@ impl Resolver {
         Ok(Resolver { files, notes, laid_out: None })
     }
 
+    /// Reads the host's own, for a network namespace that nobody has said anything of.
+    ///
+    /// # Errors
+    /// `NoFile` when what is there is nothing to read.
+    pub fn of_host() -> Result<Self, ViewError> {
+        let host = host()?;
+        let (resolv_conf, hosts) = (host.read(RESOLV_CONF)?, host.read(HOSTS)?);
+        let files = Files {
+            resolv_conf: resolv_conf.unwrap_or_default(),
+            hosts: hosts.unwrap_or_default(),
+            nsswitch: hosts_nsswitch()?,
+        };
+        let notes = vec!["/etc/resolv.conf and /etc/hosts are the host's".to_owned()];
+        Ok(Resolver { files, notes, laid_out: None })
+    }
+
+    /// What resolv.conf(5) says.
+    pub fn resolv_conf(&self) -> &[u8] {
+        &self.files.resolv_conf
+    }
+
+    /// What hosts(5) says.
+    pub fn hosts(&self) -> &[u8] {
+        &self.files.hosts
+    }
+
     /// Where each file came from, a line each.
     pub fn notes(&self) -> &[String] {
         &self.notes

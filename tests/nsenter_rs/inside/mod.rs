@@ -7,6 +7,7 @@ mod docker;
 mod hostile;
 mod leaks;
 mod proc;
+#[path = "../../support/name_server.rs"]
 mod server;
 mod sys;
 mod users;

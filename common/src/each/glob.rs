@@ -24,20 +24,28 @@ enum Piece {
 /// Why a word is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
+    /// A character that no engine allows in a name.
     #[error("{0:?} cannot be in a container's name, nor in a pattern for one")]
     Character(char),
+    /// A class that does not end.
     #[error("a [ has no ] behind it")]
     Unclosed,
+    /// A range from a greater character to a lesser one.
     #[error("[{0}-{1}] runs backwards")]
     Backwards(char, char),
+    /// More characters than any name has.
     #[error("a pattern is longer than any name")]
     Length,
+    /// Nothing at all.
     #[error("a pattern for a name is empty")]
     Empty,
 }
 
 impl Glob {
     /// The pattern that `text` spells.
+    ///
+    /// # Errors
+    /// [`GlobError`].
     pub fn new(text: &str) -> Result<Self, GlobError> {
         match text.len() {
             0 => return Err(GlobError::Empty),

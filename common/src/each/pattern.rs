@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use common::engine::{Container, EngineName};
-use common::output::quotable;
+use crate::engine::{Container, EngineName};
+use crate::output::quotable;
 
 use super::glob::{Glob, GlobError};
 
@@ -11,22 +11,41 @@ use super::glob::{Glob, GlobError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
     /// `web-*`, `docker:web-*`: by the container's name, or by the beginning of its ID.
-    Container { engine: Option<EngineName>, name: Glob, id: Option<String> },
+    Container {
+        /// The one engine that it is about, if it is.
+        engine: Option<EngineName>,
+        /// Its name.
+        name: Glob,
+        /// The beginning of its ID, if it may be one.
+        id: Option<String>,
+    },
     /// `pod:web-*`, `pod:prod/*`: a pod, through its sandbox; `pod:prod/*/app`: containers in pods.
-    Pod { namespace: Option<Glob>, pod: Glob, container: Option<Glob> },
+    Pod {
+        /// The Kubernetes namespace.
+        namespace: Option<Glob>,
+        /// The pod's name.
+        pod: Glob,
+        /// The container's, if it is not pods that are meant.
+        container: Option<Glob>,
+    },
 }
 
 /// Why a word is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
+    /// Nothing at all: what `$(cpid nope)` leaves behind.
     #[error("it is empty (was it the output of a command that failed?)")]
     Empty,
+    /// An option in a pattern's place.
     #[error("it cannot begin with '-'")]
     Dash,
+    /// A kind of TARGET that is none of containers.
     #[error("'{}:' names no containers; docker: and the other engines do, and pod:", quotable(.0))]
     Kind(String),
+    /// Too many parts for a pod.
     #[error("pods are pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]
     Pod,
+    /// What is wrong with the pattern of a name.
     #[error(transparent)]
     Glob(#[from] GlobError),
 }

@@ -1,46 +1,47 @@
-//! Which runs there will be: the containers that fit, those that share all the namespaces asked for taken together,
-//! and each called by a name that no other has. Pure.
+//! The containers that fit, those that share all the namespaces asked for taken together, and each called by a name that
+//! no other has. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
-use common::engine::Container;
-use common::find::Known;
-use common::namespace::Identity;
+use crate::engine::Container;
+use crate::find::Known;
+use crate::namespace::Identity;
 
 use super::pattern::Pattern;
 
-/// What makes two runs the same one: the namespaces that they would be in.
+/// What makes two the same one: the namespaces that are asked for.
 pub type Place = Vec<Identity>;
 
-/// PROGRAM in one place.
+/// A container that stands for all in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// What the container is called, here and on every line.
+pub struct Chosen {
+    /// What it is called: by a name that no other of them has.
     pub name: String,
+    /// The container.
     pub known: Known,
     /// What others are called that are in the same place.
     pub also: Vec<String>,
 }
 
-/// The runs in `containers`, in their order; those of one place under the name of the first. One whose place
-/// could not be told has a run of its own, which will say why.
-pub fn runs(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<String, Place>) -> Vec<Run> {
+/// Those of `containers` that fit, in their order; those of one place under the name of the first. One whose place could
+/// not be told stands for itself.
+pub fn chosen(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<String, Place>) -> Vec<Chosen> {
     let fitting = containers.into_iter().filter(|known| pattern.fits(&known.container)).collect();
     let chosen = if pattern.means_pods() { one_a_pod(fitting) } else { fitting };
     let names = names(&chosen);
-    let mut runs: Vec<Run> = Vec::new();
+    let mut all: Vec<Chosen> = Vec::new();
     let mut taken: HashMap<&Place, usize> = HashMap::new();
     for (known, name) in chosen.into_iter().zip(names) {
         let place = places.get(&known.container.id);
         match place.and_then(|place| taken.get(place)) {
-            Some(&first) => runs[first].also.push(name),
+            Some(&first) => all[first].also.push(name),
             None => {
-                taken.extend(place.map(|place| (place, runs.len())));
-                runs.push(Run { name, known, also: Vec::new() });
+                taken.extend(place.map(|place| (place, all.len())));
+                all.push(Chosen { name, known, also: Vec::new() });
             }
         }
     }
-    runs
+    all
 }
 
 /// Of every pod its sandbox, or where it has none that runs (CRI-O can do without), its first container.
@@ -80,9 +81,9 @@ fn names(containers: &[Known]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use common::engine::EngineName;
-    use common::find::Facts;
-    use common::namespace::{Kind, own_identity};
+    use crate::engine::EngineName;
+    use crate::find::Facts;
+    use crate::namespace::{Kind, own_identity};
 
     use super::super::tests::{container, in_pod};
     use super::*;
@@ -98,8 +99,8 @@ mod tests {
             Some((container.id.clone(), vec![own_identity((*kind)?).unwrap()]))
         });
         let all = containers.iter().map(|(container, _)| known(container.clone())).collect();
-        let runs = runs(&pattern.parse().unwrap(), all, &places.collect());
-        runs.iter().map(|run| [std::slice::from_ref(&run.name), &run.also].concat().join(" ")).collect()
+        let chosen = chosen(&pattern.parse().unwrap(), all, &places.collect());
+        chosen.iter().map(|one| [std::slice::from_ref(&one.name), &one.also].concat().join(" ")).collect()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A name server: this test program once more, in the network that it is to answer in.
+//! A name server: this test program once more, in the network that it is to answer in. A room of its own in each
+//! program that wants one, for it is started as one of its tests.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -11,10 +12,12 @@ const NO_SUCH_NAME: u8 = 3;
 
 /// Starts one on 127.0.0.1 that knows `api` only. It says `asked NAME` for each question.
 #[track_caller]
-pub(super) fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
+pub(crate) fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
     let mut server = lab.command(entering[0]);
     server.args(&entering[1..]).arg(std::env::current_exe().unwrap());
-    server.args(["inside::server::fake_name_server", "--exact", "--ignored", "--nocapture"]);
+    let itself = concat!(module_path!(), "::fake_name_server");
+    let itself = itself.split_once("::").unwrap().1;
+    server.args([itself, "--exact", "--ignored", "--nocapture"]);
     let server = server.env(ANSWER, answer).start();
     server.wait_for("listening\n");
     server

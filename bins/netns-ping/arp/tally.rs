@@ -1,0 +1,108 @@
+//! Who has answered for one address, and how fast. Pure, and bounded however many say that they have it.
+
+use std::time::Duration;
+
+use common::packet::ask::Answer;
+
+use crate::echo::statistics::RoundTrips;
+
+/// Nobody reads a longer list; those beyond it are counted.
+const MOST: usize = 16;
+
+/// What came of the questions for one address.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Questions that were sent.
+    pub sent: u64,
+    /// Questions that were answered.
+    pub answered: u64,
+    /// All answers.
+    pub received: u64,
+    /// Who has answered, in the order of their first answers: no two with the same MAC.
+    pub claims: Vec<Answer>,
+    /// Answers of others than those.
+    pub more: u64,
+    /// How long they took.
+    pub round_trips: RoundTrips,
+    /// Whether the last question is unanswered as yet.
+    pub is_outstanding: bool,
+}
+
+/// What an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Is {
+    /// The first to the last question.
+    First,
+    /// Another one, of somebody who has answered before.
+    Again,
+    /// Of somebody else than the first: two have the address.
+    Another,
+}
+
+impl Tally {
+    /// A question has left. Whether the one before was never answered.
+    pub fn sent(&mut self) -> bool {
+        self.sent += 1;
+        std::mem::replace(&mut self.is_outstanding, true)
+    }
+
+    /// An answer has come.
+    pub fn heard(&mut self, answer: &Answer, round_trip: Option<Duration>) -> Is {
+        self.received += 1;
+        if let Some(took) = round_trip {
+            self.round_trips.add(took);
+        }
+        let is_first = std::mem::take(&mut self.is_outstanding);
+        self.answered += u64::from(is_first);
+        let known = self.claims.iter().position(|claim| claim.mac == answer.mac);
+        match known {
+            None if self.claims.len() < MOST => self.claims.push(*answer),
+            None => self.more += 1,
+            Some(_) => {}
+        }
+        match known {
+            _ if self.claims[0].mac != answer.mac => Is::Another,
+            _ if is_first => Is::First,
+            _ => Is::Again,
+        }
+    }
+
+    /// Whether more than one says that it is his.
+    pub fn is_duplicate(&self) -> bool {
+        self.claims.len() > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::target::Mac;
+
+    use super::*;
+
+    fn answer(number: u16) -> Answer {
+        let [a, b] = number.to_be_bytes();
+        let mac = Mac([2, 0, 0, 0, a, b]);
+        Answer { address: [10, 1, 0, 7].into(), mac, sender: mac }
+    }
+
+    #[test]
+    fn the_second_to_answer_is_another() {
+        let mut tally = Tally::default();
+        assert!(!tally.sent());
+        assert_eq!(tally.heard(&answer(1), None), Is::First);
+        assert_eq!(tally.heard(&answer(1), None), Is::Again);
+        assert_eq!(tally.heard(&answer(2), None), Is::Another);
+        assert!(!tally.sent() && tally.is_duplicate());
+        assert!(tally.sent(), "the second question has no answer");
+        assert_eq!((tally.sent, tally.answered, tally.received), (3, 1, 3));
+    }
+
+    #[test]
+    fn thousands_who_claim_it_are_counted_and_not_kept() {
+        let mut tally = Tally::default();
+        for number in 0..10_000 {
+            tally.heard(&answer(number), Some(Duration::from_micros(7)));
+        }
+        assert_eq!((tally.claims.len(), tally.more, tally.received), (16, 9_984, 10_000));
+    }
+}

@@ -1,0 +1,187 @@
+//! When the next packets are sent, and when it is over. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::manner::Manner;
+use super::statistics::Statistics;
+
+/// Without a single answer a flood goes on so slowly, as ping(8)'s does: 100 packets a second.
+const STALL: Duration = Duration::from_millis(10);
+/// Packets of a flood that are under way at once.
+pub const WINDOW: u64 = 64;
+/// An answer that follows the last packet is waited for at least so long.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The schedule of one destination.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    began: Instant,
+    next: Instant,
+    last_sent: Option<Instant>,
+    /// How many packets a flood does not wait for any more.
+    given_up: u64,
+    /// How many were answered when it had to give up some.
+    answered_then: u64,
+}
+
+/// What is to be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// So many packets are to be sent.
+    Send(u64),
+    /// Nothing before that time, unless something comes.
+    Wait(Instant),
+    /// It is over.
+    End,
+}
+
+impl Pace {
+    /// It begins now.
+    pub fn new(now: Instant) -> Self {
+        Pace { began: now, next: now, last_sent: None, given_up: 0, answered_then: 0 }
+    }
+
+    /// What is to be done.
+    pub fn now(&mut self, now: Instant, manner: &Manner, so_far: &Statistics) -> Now {
+        let settled = so_far.received + so_far.errors;
+        let has_all = manner.count.is_some_and(|count| settled >= count);
+        let deadline = manner.deadline.map(|deadline| self.began + deadline);
+        if has_all || deadline.is_some_and(|at| now >= at || so_far.errors > 0) {
+            return Now::End;
+        }
+        let until = |at: Instant| Now::Wait(deadline.map_or(at, |deadline| deadline.min(at)));
+        // With a deadline it is answers that are counted, and not packets.
+        let left = match (manner.count, deadline) {
+            (Some(count), None) => count.saturating_sub(so_far.transmitted),
+            _ => u64::MAX,
+        };
+        if left == 0 {
+            let over = self.end(manner, so_far);
+            return if now >= over { Now::End } else { until(over) };
+        }
+        if !manner.is_unlimited() {
+            return if now >= self.next { Now::Send(1) } else { until(self.next) };
+        }
+        let under_way = so_far.transmitted.saturating_sub(settled + self.given_up);
+        let stalled = self.last_sent.map_or(now, |at| at + STALL);
+        // It begins with one, and again after each stall: who does not answer is not flooded.
+        let window = (1 + so_far.received.saturating_sub(self.answered_then)).min(WINDOW);
+        match window.saturating_sub(under_way) {
+            0 if now < stalled => until(stalled),
+            0 => {
+                self.given_up += under_way;
+                self.answered_then = so_far.received;
+                Now::Send(1)
+            }
+            room => Now::Send(room.min(left)),
+        }
+    }
+
+    /// Packets were sent. One that is late does not make all others late, and none is sent in place of those that were
+    /// not sent while we could not run.
+    pub fn sent(&mut self, now: Instant, manner: &Manner) {
+        self.last_sent = Some(now);
+        self.next += manner.interval;
+        if self.next < now {
+            self.next = now;
+        }
+    }
+
+    /// When the last packet is not waited for any more: after twice the longest round trip, if there was any.
+    fn end(&self, manner: &Manner, so_far: &Statistics) -> Instant {
+        let last = self.last_sent.unwrap_or(self.began);
+        let patience = match so_far.round_trips.is_empty() {
+            true => manner.timeout,
+            false => (so_far.round_trips.max() * 2).max(manner.interval).max(LEAST_PATIENCE),
+        };
+        // A time limit without end.
+        last.checked_add(patience).unwrap_or_else(|| last + Duration::from_secs(u64::from(u32::MAX)))
+    }
+
+    /// From the first packet to the last one.
+    pub fn lasted(&self) -> Duration {
+        self.last_sent.map_or(Duration::ZERO, |last| last.saturating_duration_since(self.began))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn manner(words: &str) -> Manner {
+        let words = ["netns-ping", "nginx", "db"].into_iter().chain(words.split_whitespace());
+        Manner::of(&Cli::try_parse_from(words).unwrap()).unwrap()
+    }
+
+    fn so_far(transmitted: u64, received: u64) -> Statistics {
+        let mut so_far = Statistics { transmitted, received, ..Statistics::default() };
+        (0..received).for_each(|_| so_far.round_trips.add(Duration::from_millis(400)));
+        so_far
+    }
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn packets_go_at_their_times_and_none_is_made_up_for() {
+        let (manner, start) = (manner("-i 0.2"), Instant::now());
+        let mut pace = Pace::new(start);
+        assert_eq!(pace.now(start, &manner, &so_far(0, 0)), Now::Send(1));
+        pace.sent(start, &manner);
+        assert_eq!(pace.now(start, &manner, &so_far(1, 0)), Now::Wait(start + MS(200)));
+        pace.sent(start + MS(203), &manner);
+        assert_eq!(pace.now(start + MS(204), &manner, &so_far(2, 0)), Now::Wait(start + MS(400)));
+        pace.sent(start + MS(2000), &manner);
+        assert_eq!(pace.now(start + MS(2000), &manner, &so_far(3, 0)), Now::Send(1));
+    }
+
+    #[test]
+    fn the_last_answer_is_waited_for_twice_as_long_as_the_slowest() {
+        let (manner, start) = (manner("-c 2 -i 0.2 -W 3"), Instant::now());
+        let mut pace = Pace::new(start);
+        pace.sent(start, &manner);
+        assert_eq!(pace.now(start, &manner, &so_far(2, 0)), Now::Wait(start + MS(3000)));
+        assert_eq!(pace.now(start, &manner, &so_far(2, 1)), Now::Wait(start + MS(800)));
+        assert_eq!(pace.now(start + MS(800), &manner, &so_far(2, 1)), Now::End);
+        assert_eq!(pace.now(start, &manner, &so_far(2, 2)), Now::End);
+        let refused = Statistics { errors: 1, ..so_far(2, 1) };
+        assert_eq!(pace.now(start, &manner, &refused), Now::End);
+    }
+
+    #[test]
+    fn with_a_deadline_answers_are_counted() {
+        let (manner, start) = (manner("-c 2 -w 5"), Instant::now());
+        let mut pace = Pace::new(start);
+        pace.sent(start, &manner);
+        assert_eq!(pace.now(start + MS(1000), &manner, &so_far(2, 1)), Now::Send(1));
+        assert_eq!(pace.now(start + MS(1000), &manner, &so_far(3, 2)), Now::End);
+        assert_eq!(pace.now(start + MS(5000), &manner, &so_far(3, 1)), Now::End);
+        let refused = Statistics { errors: 1, ..so_far(1, 0) };
+        assert_eq!(pace.now(start, &manner, &refused), Now::End);
+    }
+
+    #[test]
+    fn a_flood_grows_with_its_answers_and_is_slow_when_nothing_comes() {
+        let (manner, start) = (manner("-f -c 1000"), Instant::now());
+        let mut pace = Pace::new(start);
+        assert_eq!(pace.now(start, &manner, &so_far(0, 0)), Now::Send(1));
+        pace.sent(start, &manner);
+        assert_eq!(pace.now(start, &manner, &so_far(1, 0)), Now::Wait(start + STALL));
+        assert_eq!(pace.now(start, &manner, &so_far(1, 1)), Now::Send(2));
+        assert_eq!(pace.now(start, &manner, &so_far(3, 3)), Now::Send(4));
+        assert_eq!(pace.now(start, &manner, &so_far(200, 200)), Now::Send(WINDOW));
+        assert_eq!(pace.now(start, &manner, &so_far(999, 999)), Now::Send(1));
+        // All of a window is lost.
+        let silence = so_far(200 + WINDOW, 200);
+        assert_eq!(pace.now(start, &manner, &silence), Now::Wait(start + STALL));
+        assert_eq!(pace.now(start + STALL, &manner, &silence), Now::Send(1));
+        pace.sent(start + STALL, &manner);
+        assert_eq!(
+            pace.now(start + STALL, &manner, &so_far(201 + WINDOW, 200)),
+            Now::Wait(start + STALL * 2)
+        );
+        assert_eq!(pace.now(start + STALL, &manner, &so_far(201 + WINDOW, 201)), Now::Send(2));
+    }
+}

@@ -1,0 +1,243 @@
+//! Nothing has come back: how far it got, and what to look at next.
+
+use std::net::IpAddr;
+
+use common::netlink::{Link, Neighbour, OperState};
+use common::output::one_line;
+use common::packet::icmp::{Family, says};
+use common::target::Name;
+use nix::errno::Errno;
+
+use super::course::Course;
+use crate::destination::{Destination, NUD_VALID};
+use crate::inside::Inside;
+use crate::resolve::Sight;
+
+/// How far it got, and the next command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// `no answer: 10.1.0.9 does not answer ARP on eth0`
+    pub what: String,
+    /// The command to run next.
+    pub next: Option<String>,
+}
+
+/// What the kernel knows of the way by now.
+#[derive(Debug, Default)]
+struct Known {
+    link: Option<Link>,
+    neighbour: Option<Neighbour>,
+}
+
+/// IFF_LOOPBACK and IFF_NOARP, netdevice(7).
+const HAS_NO_NEIGHBOURS: u32 = 0x8 | 0x80;
+/// linux/if.h: there is a carrier.
+const IFF_LOWER_UP: u32 = 1 << 16;
+
+/// Looks how far packets to this destination got; `None` if answers have come.
+pub fn of(course: &Course, sight: &Sight, inside: &Inside) -> Option<Verdict> {
+    if course.statistics.received > 0 || course.statistics.transmitted == 0 {
+        return None;
+    }
+    let to = &course.to;
+    let index = to.way.index;
+    let link = sight.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
+    let neighbour = index.and_then(|index| sight.neighbour(index, to.next_hop()).ok().flatten());
+    let said = Said {
+        complaint: course.complaint.map(|what| (what.by, in_words(course))),
+        not_sent: course.not_sent,
+    };
+    Some(judge(to, &Known { link, neighbour }, &said, &inside.target.to_string()))
+}
+
+/// What was said of the packets.
+#[derive(Debug, Default)]
+struct Said {
+    complaint: Option<(Option<IpAddr>, String)>,
+    not_sent: Option<Errno>,
+}
+
+/// In small letters, but for what is written in capitals only: `frag needed and DF set`.
+fn in_words(course: &Course) -> String {
+    let words =
+        course.complaint.map(|what| says(Family::of(course.to.address), what.kind, what.code, what.info));
+    let words = words.unwrap_or_default();
+    let is_acronym = |word: &str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase());
+    let words =
+        words.split(' ').map(|word| if is_acronym(word) { word.to_owned() } else { word.to_lowercase() });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {
+    let link = one_line(&to.link).into_owned();
+    // A hint is there to be pasted, and the container names its links as it likes.
+    let pasted = to.link.parse::<Name>().ok();
+    let one_link = pasted.as_ref().map_or_else(String::new, |link| format!(" show {link}"));
+    let any_link = pasted.as_ref().map_or("any", Name::as_str);
+    let inside = |command: &str| Some(format!("nsenter-rs -t {target} -n {command}"));
+    let family = if to.address.is_ipv4() { "" } else { " -6" };
+    if let Some(errno) = said.not_sent {
+        let why = errno.desc();
+        let (what, next) = match errno {
+            Errno::EPERM | Errno::EACCES => (
+                format!("nothing was sent: {why}, as a firewall's OUTPUT rule in here does it"),
+                inside("nft list ruleset"),
+            ),
+            Errno::EMSGSIZE => {
+                (format!("nothing was sent: {why}"), inside(&format!("ip{family} route get {}", to.address)))
+            }
+            _ => (format!("nothing was sent: {why}"), inside(&format!("ip{family} route"))),
+        };
+        return Verdict { what, next };
+    }
+    if let Some(state) = known.link.as_ref().and_then(trouble_with) {
+        let next = inside(&format!("ip link{one_link}"));
+        return Verdict { what: format!("no answer: {link} {state}"), next };
+    }
+    let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
+    let is_known = known.neighbour.as_ref().is_some_and(|neighbour| neighbour.state & NUD_VALID != 0);
+    let hop = to.next_hop();
+    let arp = if to.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
+    let is_router = to.way.gateway.is_some();
+    let role = if is_router { format!("the router {hop}") } else { hop.to_string() };
+    // Who says so first: of our own kernel it is only what follows from a silent neighbour.
+    let from_afar = said.complaint.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
+    if let Some((Some(by), words)) = from_afar {
+        let what = format!("no answer: {by} says: {words}");
+        return Verdict { what, next: inside(&format!("ip{family} route get {}", to.address)) };
+    }
+    if !to.way.is_local && has_neighbours && !is_known {
+        let what = format!("no answer: {role} does not answer {arp} on {link}");
+        return Verdict { what, next: Some(format!("netns-ping --arp {target} {hop}")) };
+    }
+    if let Some((_, words)) = &said.complaint {
+        let what = format!("no answer: the kernel says: {words}");
+        return Verdict { what, next: inside(&format!("ip{family} route get {}", to.address)) };
+    }
+    let mac = known
+        .neighbour
+        .and_then(|neighbour| neighbour.mac)
+        .map_or_else(String::new, |mac| format!(" ({mac})"));
+    let (what, next) = match (to.way.is_local, has_neighbours, is_router) {
+        (true, ..) => (
+            "no answer, though it is an address in here: a firewall in here?".to_owned(),
+            inside("nft list ruleset"),
+        ),
+        (_, false, _) => {
+            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {any_link} icmp")))
+        }
+        (_, true, false) => (
+            format!("no answer: {hop}{mac} answers {arp} on {link}, but no echo: a firewall there?"),
+            inside(&format!(
+                "tcpdump -ni {any_link} {}",
+                if to.address.is_ipv4() { "icmp" } else { "icmp6" }
+            )),
+        ),
+        (_, true, true) => (
+            format!("no answer: {role}{mac} answers {arp} on {link}, and from beyond it nothing comes back"),
+            Some(format!("netns-ping {target} {hop}")),
+        ),
+    };
+    Verdict { what, next }
+}
+
+fn trouble_with(link: &Link) -> Option<&'static str> {
+    match link.operstate {
+        _ if !link.is_set_up() => Some("is down"),
+        // The state comes up to a second later than the flag (net/core/link_watch.c).
+        _ if link.flags & IFF_LOWER_UP == 0 => Some("has no carrier: its other end is down"),
+        OperState::Dormant | OperState::Testing => Some("is not ready"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::netlink::Way;
+
+    use super::*;
+    use crate::destination::Known as KnownBy;
+
+    fn to(gateway: Option<&str>) -> Destination {
+        let word = "10.1.0.9".to_owned();
+        let way = Way {
+            index: Some(2),
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            source: "10.1.0.2".parse().ok(),
+            is_local: false,
+        };
+        Destination {
+            name: word.clone(),
+            address: word.parse().unwrap(),
+            word,
+            known: KnownBy::Typed,
+            way,
+            link: "eth0".to_owned(),
+        }
+    }
+
+    const UP: u32 = 1;
+
+    fn link(flags: u32) -> Option<Link> {
+        Some(Link {
+            index: 2,
+            name: "eth0".into(),
+            mac: None,
+            kind: None,
+            mtu_bytes: 1500,
+            flags,
+            operstate: OperState::Up,
+            master: None,
+            port_state: None,
+            spanning_tree: false,
+            alias: None,
+            group: 0,
+            link: None,
+            link_netnsid: None,
+        })
+    }
+
+    fn neighbour(state: u16) -> Option<Neighbour> {
+        let mac = "02:00:00:00:00:09".parse().ok();
+        Some(Neighbour { index: 2, address: "10.1.0.9".parse().unwrap(), mac, state })
+    }
+
+    fn said(to: &Destination, known: &Known, said: &Said) -> (String, String) {
+        let Verdict { what, next } = judge(to, known, said, "nginx");
+        (what, next.unwrap())
+    }
+
+    #[test]
+    fn a_silent_neighbour_is_told_from_a_silent_host() {
+        let silent = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
+        let expected = ("no answer: 10.1.0.9 does not answer ARP on eth0", "netns-ping --arp nginx 10.1.0.9");
+        let ours = Some(("10.1.0.2".parse().ok(), "destination host unreachable".to_owned()));
+        for complaint in [None, ours] {
+            let (what, next) = said(&to(None), &silent, &Said { complaint, not_sent: None });
+            assert_eq!((what.as_str(), next.as_str()), expected);
+        }
+        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let (what, _) = said(&to(None), &known, &Said::default());
+        assert_eq!(
+            what,
+            "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but no echo: a firewall there?"
+        );
+        let (what, next) = said(&to(Some("10.1.0.1")), &known, &Said::default());
+        assert!(what.contains("the router 10.1.0.1 (02:00:00:00:00:09) answers ARP on eth0"), "{what}");
+        assert_eq!(next, "netns-ping nginx 10.1.0.1");
+    }
+
+    #[test]
+    fn who_complains_is_quoted_and_a_link_without_carrier_comes_first() {
+        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let complaint = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
+        let (what, _) = said(&to(Some("10.1.0.1")), &known, &Said { complaint, not_sent: None });
+        assert_eq!(what, "no answer: 10.1.0.1 says: destination host unreachable");
+        let cut = Known { link: link(UP), neighbour: None };
+        let (what, next) = said(&to(None), &cut, &Said::default());
+        assert_eq!(what, "no answer: eth0 has no carrier: its other end is down");
+        assert_eq!(next, "nsenter-rs -t nginx -n ip link show eth0");
+        let (what, _) = said(&to(None), &cut, &Said { complaint: None, not_sent: Some(Errno::EPERM) });
+        assert!(what.starts_with("nothing was sent: Operation not permitted"), "{what}");
+    }
+}

@@ -1,0 +1,76 @@
+//! What happens, as `--json` says it: one object on a line for each event, of all jobs alike.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use common::failure::Failure;
+use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A packet is on its way.
+    Sent,
+    /// Its first answer has come.
+    Reply,
+    /// None came in time.
+    Lost,
+    /// Another answer has come to what was answered already, or from somebody else.
+    Duplicate,
+    /// Somebody, or the kernel, says that it cannot be delivered.
+    Error,
+    /// All is over.
+    Summary,
+}
+
+/// When something happened, by both clocks: one that people have, and one that nobody sets.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Stamp {
+    /// The time of day, as RFC 3339 has it.
+    pub time: Timestamp,
+    /// CLOCK_MONOTONIC.
+    pub monotonic_us: u64,
+}
+
+impl Stamp {
+    /// Now.
+    pub fn now() -> Self {
+        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map(std::time::Duration::from);
+        let monotonic_us = monotonic.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+        Stamp { time: Timestamp::now(), monotonic_us }
+    }
+}
+
+/// One line. What it has beside this is its job's to say.
+#[derive(Debug, Serialize)]
+pub struct Event<'a, What> {
+    /// What happened.
+    pub event: Kind,
+    /// When.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// The container that it was sent from.
+    pub from: &'a str,
+    /// What was pinged, as it was typed.
+    pub dest: &'a str,
+    /// The address that this is.
+    pub address: Option<IpAddr>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+impl<What: Serialize> Event<'_, What> {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// What writing to standard output says.
+    pub fn print(&self) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(self).map_err(io::Error::from)?;
+        line.push(b'\n');
+        Ok(io::stdout().write_all(&line)?)
+    }
+}

@@ -1,0 +1,85 @@
+//! A container of the matrix: its network, and the sockets in it.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use common::each::Chosen;
+use common::failure::Failure;
+use common::namespace::Kind;
+use common::netlink::{NetlinkError, Socket};
+use common::packet::icmp::{EchoSocket, Family, IcmpError, Options};
+
+use super::network::Network;
+use crate::inside::Inside;
+
+/// One network, however many containers share it.
+#[derive(Debug)]
+pub struct Node {
+    /// What the first of them is called.
+    pub name: String,
+    /// What the others are.
+    pub also: Vec<String>,
+    pub network: Network,
+    /// A socket of each family that it has addresses of.
+    pub sockets: Vec<(Family, EchoSocket)>,
+    netlink: Socket,
+    /// Whom it knew before we asked.
+    known: HashSet<(u32, IpAddr)>,
+}
+
+/// Holds the network of a container.
+pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
+    let process = chosen.known.hold()?;
+    let netns = process.namespace(Kind::Net)?;
+    let target = chosen.known.container.target();
+    let target = target.parse().map_err(|error| Failure::trouble(&target, error))?;
+    Ok(Inside::holding(chosen.name.clone(), target, process, netns))
+}
+
+impl Node {
+    /// Opens all that is needed in the network of `chosen`.
+    pub fn open(chosen: Chosen, inside: &Inside, ident: u16) -> Result<Self, Failure> {
+        let mut netlink = inside.open(Socket::open)?;
+        let read = |netlink: &mut Socket| -> Result<_, NetlinkError> {
+            let network = Network::of(&netlink.links()?, &netlink.addresses()?, &netlink.routes()?);
+            Ok((network, netlink.neighbours()?))
+        };
+        let (network, neighbours) = read(&mut netlink)?;
+        let known = neighbours.into_iter().map(|known| (known.index, known.address)).collect();
+        let has = |is_ipv4: bool| network.own.iter().any(|(own, _)| own.address().is_ipv4() == is_ipv4);
+        let mut sockets = Vec::new();
+        for family in [Family::V4, Family::V6].into_iter().filter(|family| has(*family == Family::V4)) {
+            let options = Options { stamps_sent: true, batch: 8, ..Options::default() };
+            let opened =
+                inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &PAYLOAD, &options)))?;
+            sockets.push((family, opened.map_err(|error| not_opened(inside, &error))?));
+        }
+        let Chosen { name, also, .. } = chosen;
+        Ok(Node { name, also, network, sockets, netlink, known })
+    }
+
+    /// Has its kernel forget a neighbour that it has learned of by our asking.
+    ///
+    /// The host has one table of neighbours for all containers together, and refuses everybody a new one when it is full:
+    /// at 1,024 where nobody has raised it (net.ipv4.neigh.default.gc_thresh3). Fifty containers that all reach each other
+    /// have 2,450; nothing that looks for faults may bring those about.
+    pub fn forget(&mut self, index: u32, address: IpAddr) {
+        if !self.known.contains(&(index, address)) {
+            // Without the right to, or if it is gone already, it stays as it is.
+            let _ = self.netlink.delete_neighbour(index, address);
+        }
+    }
+
+    /// How it is shown: `web`, and `web +2` if two others share its network.
+    pub fn label(&self) -> String {
+        if self.also.is_empty() { self.name.clone() } else { format!("{} +{}", self.name, self.also.len()) }
+    }
+}
+
+/// As long as ping(8)'s, for what is filtered by length.
+const PAYLOAD: [u8; 56] = [0; 56];
+
+fn not_opened(inside: &Inside, error: &IcmpError) -> Failure {
+    let failure = Failure::trouble(&inside.name, error);
+    if matches!(error, IcmpError::NotPermitted) { failure.hint("run it as root") } else { failure }
+}

@@ -1,0 +1,100 @@
+//! Many containers at once: which of all are meant, those that share namespaces taken together, and what each is called.
+
+mod choice;
+mod glob;
+mod pattern;
+
+use std::time::Duration;
+
+pub use choice::{Chosen, Place, chosen};
+pub use glob::{Glob, GlobError};
+pub use pattern::{Pattern, PatternError};
+
+use crate::engine::Container;
+use crate::failure::Failure;
+use crate::find::{FindError, Listing, list_with};
+use crate::output::quotable;
+use crate::process::Process;
+
+/// Where those that do not run are to be seen.
+const ALL: &str = "cpid --list --all";
+
+/// That no container fits the pattern, which was typed so, and that `stopped` would if they ran.
+pub fn nobody(pattern: &str, stopped: usize) -> Failure {
+    let about = quotable(pattern);
+    match stopped {
+        0 if is_plain(pattern) => Failure::no(about, "no running container fits")
+            .hint("cpid --list; and a PATTERN with * goes in quotes, or the shell may put file names there"),
+        0 => Failure::no(about, "no running container fits").hint("cpid --list"),
+        1 => Failure::no(about, "no running container fits, only 1 that does not run").hint(ALL),
+        more => Failure::no(about, format_args!("no running container fits, only {more} that do not run"))
+            .hint(ALL),
+    }
+}
+
+/// Whether it has no wildcard, or has none any more because the shell found files that fit.
+fn is_plain(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '['])
+}
+
+/// All containers of the engines that the pattern is about. `look` is shown those that run.
+///
+/// # Errors
+/// When none of these engines is on this host.
+pub fn listing(
+    pattern: &Pattern,
+    timeout: Duration,
+    mut look: impl FnMut(&Container, &Process),
+) -> Result<Listing, FindError> {
+    let listings = pattern.engines().into_iter().map(|engine| list_with(engine, timeout, &mut look));
+    let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
+    // One of several that is not here is no error; none of them is.
+    let merged = listings.into_iter().flatten().reduce(|mut all, one| {
+        all.containers.extend(one.containers);
+        all.troubles.extend(one.troubles);
+        all.silences.extend(one.silences);
+        all
+    });
+    match (merged, errors.into_iter().find_map(Result::err)) {
+        (Some(listing), _) => Ok(listing),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Listing { containers: Vec::new(), troubles: Vec::new(), silences: Vec::new() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::{Container, EngineName, Pod, Proof, Source, State};
+
+    /// A container of Docker that runs.
+    pub fn container(name: &str) -> Container {
+        Container {
+            engine: EngineName::Docker,
+            id: format!("{name:0<64}"),
+            name: name.to_owned(),
+            pid: Some(nix::unistd::Pid::from_raw(1)),
+            state: State::Running,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            image: None,
+            source: Source::Api,
+            pod: None,
+            proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
+        }
+    }
+
+    /// A container of that pod, or with no name the pod's sandbox.
+    pub fn in_pod(namespace: &str, pod: &str, name: &str) -> Container {
+        Container {
+            engine: EngineName::Containerd,
+            id: format!("{:0<64}", format!("{namespace}{pod}{name}")),
+            pod: Some(Pod {
+                namespace: namespace.to_owned(),
+                name: pod.to_owned(),
+                is_sandbox: name.is_empty(),
+            }),
+            ..container(if name.is_empty() { pod } else { name })
+        }
+    }
+}

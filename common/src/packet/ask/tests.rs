@@ -1,0 +1,127 @@
+//! Questions as the RFCs write them, answers to them, and hostile ones: nothing makes the reading panic.
+
+use std::net::Ipv6Addr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::announcement;
+
+const OURS: Mac = Mac([0x02, 0, 0, 0, 0, 0x01]);
+const THEIRS: Mac = Mac([0x02, 0, 0, 0, 0, 0x07]);
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn asker(own: &str) -> Asker {
+    Asker { mac: OURS, address: Some(ip(own)) }
+}
+
+/// An ARP reply of theirs, to us.
+fn arp_reply(address: [u8; 4]) -> Vec<u8> {
+    let mut frame = arp::request(THEIRS, address.into(), [10, 1, 0, 1].into());
+    frame[..6].copy_from_slice(&OURS.0);
+    frame[21] = 2;
+    frame[32..38].copy_from_slice(&OURS.0);
+    frame
+}
+
+/// A neighbour advertisement of theirs.
+fn advertisement(address: &str) -> Vec<u8> {
+    announcement(THEIRS, ip(address))
+}
+
+/// Changes a byte of an ICMPv6 message and puts the checksum right again.
+fn changed(mut frame: Vec<u8>, at: usize, to: u8) -> Vec<u8> {
+    let before = u32::from(u16::from_be_bytes([frame[at & !1], frame[at | 1]]));
+    frame[at] = to;
+    let after = u32::from(u16::from_be_bytes([frame[at & !1], frame[at | 1]]));
+    // RFC 1624
+    let sum = u32::from(!u16::from_be_bytes([frame[56], frame[57]])) + (!before & 0xffff) + after;
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = !(((sum & 0xffff) + (sum >> 16)) as u16);
+    frame[56..58].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+#[test]
+fn who_asks_says_where_the_answer_is_to_go_and_who_has_no_address_asks_as_nobody() {
+    let frame = asker("10.1.0.1").question(ip("10.1.0.7"));
+    assert_eq!(&frame[22..42], [2, 0, 0, 0, 0, 1, 10, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 1, 0, 7]);
+    let nobody = Asker { mac: OURS, address: None };
+    assert_eq!(&nobody.question(ip("10.1.0.7"))[28..32], [0; 4]);
+    assert_eq!(&asker("10.1.0.7").question(ip("10.1.0.7"))[28..32], [0; 4], "whether anybody else has it");
+    let frame = asker("2001:db8::1").question(ip("2001:db8::0102:0304"));
+    assert_eq!(&frame[..6], [0x33, 0x33, 0xff, 2, 3, 4]);
+    assert_eq!(&frame[22..38], "2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
+    assert_eq!(&frame[78..], [1, 1, 2, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn an_answer_is_whoever_says_that_he_has_the_address() {
+    let said = |address: &str| Ok(Answer { address: ip(address), mac: THEIRS, sender: THEIRS });
+    assert_eq!(read(&arp_reply([10, 1, 0, 7])), said("10.1.0.7"));
+    assert_eq!(read(&advertisement("2001:db8::7")), said("2001:db8::7"));
+    let mut padded = arp_reply([10, 1, 0, 7]);
+    padded.resize(60, 0);
+    assert_eq!(read(&padded), said("10.1.0.7"), "Ethernet's least");
+}
+
+#[test]
+fn who_answers_for_another_shows() {
+    let mut frame = arp_reply([10, 1, 0, 7]);
+    frame[11] = 0x66;
+    let sender = Mac([2, 0, 0, 0, 0, 0x66]);
+    assert_eq!(read(&frame), Ok(Answer { address: ip("10.1.0.7"), mac: THEIRS, sender }));
+}
+
+#[test]
+fn what_is_no_answer_is_told_why() {
+    let reply = || arp_reply([10, 1, 0, 7]);
+    let with = |at: usize, to: u8| {
+        let mut frame = reply();
+        frame[at] = to;
+        read(&frame)
+    };
+    assert_eq!(read(&reply()[..41]), Err(Oddity::Short));
+    assert_eq!(with(18, 8), Err(Oddity::Length));
+    assert_eq!(with(21, 1), Err(Oddity::Senseless), "a request");
+    assert_eq!(with(22, 1), Err(Oddity::Senseless), "a MAC of many");
+    assert_eq!(read(&arp_reply([0; 4])), Err(Oddity::Senseless));
+    let advert = || advertisement("2001:db8::7");
+    let mut broken = advert();
+    broken[60] ^= 1;
+    assert_eq!(read(&broken), Err(Oddity::Checksum));
+    let mut routed = advert();
+    routed[21] = 64;
+    assert_eq!(read(&routed), Err(Oddity::Routed));
+    assert_eq!(read(&changed(advert(), 79, 0)), Err(Oddity::Length), "an option that never ends");
+    assert_eq!(read(&changed(advert(), 79, 9)), Err(Oddity::Length), "an option longer than all");
+    let mut short = advert();
+    short.truncate(70);
+    assert_eq!(read(&short), Err(Oddity::Length));
+}
+
+proptest! {
+    #[test]
+    fn no_frame_makes_it_panic(bytes: Vec<u8>) {
+        let _ = read(&bytes);
+    }
+
+    /// Frames that are right but for a few bytes get deeper into the code than random ones.
+    #[test]
+    fn no_mutation_of_an_answer_makes_it_panic(
+        ipv6: bool,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        end: prop::sample::Index,
+    ) {
+        let mut frame = if ipv6 { advertisement("2001:db8::7") } else { arp_reply([10, 1, 0, 7]) };
+        for (at, value) in changes {
+            let at = at.index(frame.len());
+            frame = if ipv6 && at >= 58 { changed(frame, at, value) } else { frame[at] = value; frame };
+        }
+        frame.truncate(end.index(frame.len() + 1));
+        let _ = read(&frame);
+    }
+}

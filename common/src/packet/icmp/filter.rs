@@ -1,0 +1,73 @@
+//! What the kernel lets through to us: answers to our own requests, and nothing else that is under way on the host.
+
+use std::os::fd::BorrowedFd;
+
+use nix::Result;
+
+use super::Family;
+use crate::sys::{self, Instruction};
+
+// linux/bpf_common.h, linux/filter.h
+const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+const LOAD_HALF: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
+const LOAD_BYTE_BEHIND: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
+const LOAD_HALF_BEHIND: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
+const HEADER_LENGTH: u16 = 0xb1; // BPF_LDX | BPF_B | BPF_MSH
+const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+
+const ALL: u32 = u32::MAX;
+const NOTHING: u32 = 0;
+
+/// linux/icmp.h; a bit for each type that is not wanted.
+const ICMP_FILTER: i32 = 1;
+/// linux/icmpv6.h; a bit for each of 256 types that is not wanted.
+const ICMP6_FILTER: i32 = 1;
+
+const ECHO_REPLY_V4: u32 = 0;
+const ECHO_REPLY_V6: u32 = 129;
+
+/// Of a raw socket, which the kernel would else give a copy of every ICMP packet of the network.
+///
+/// A short packet ends the program as if nothing were to pass: loads behind the end return 0 (bpf(4)).
+pub(super) fn attach(socket: BorrowedFd<'_>, family: Family, ident: u16) -> Result<()> {
+    sys::attach_filter(socket, &program(family, ident))?;
+    match family {
+        Family::V4 => {
+            let unwanted = !(1_u32 << ECHO_REPLY_V4);
+            sys::set_option(socket, libc::SOL_RAW, ICMP_FILTER, &unwanted.to_ne_bytes())
+        }
+        Family::V6 => {
+            let mut unwanted = [0xff_u8; 32];
+            // As the kernel's ICMPV6 filter has them: words of 32 bits, and 129 is bit 1 of the fifth.
+            let (word, bit) = (ECHO_REPLY_V6 / 32, ECHO_REPLY_V6 % 32);
+            let at = word as usize * 4;
+            unwanted[at..at + 4].copy_from_slice(&(!(1_u32 << bit)).to_ne_bytes());
+            sys::set_option(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &unwanted)
+        }
+    }
+}
+
+fn program(family: Family, ident: u16) -> Vec<Instruction> {
+    let ident = u32::from(ident);
+    match family {
+        // The IP header comes first, and may have options.
+        Family::V4 => vec![
+            (HEADER_LENGTH, 0, 0, 0),
+            (LOAD_BYTE_BEHIND, 0, 0, 0),
+            (IF_EQUAL, 0, 3, ECHO_REPLY_V4),
+            (LOAD_HALF_BEHIND, 0, 0, 4),
+            (IF_EQUAL, 0, 1, ident),
+            (RETURN, 0, 0, ALL),
+            (RETURN, 0, 0, NOTHING),
+        ],
+        Family::V6 => vec![
+            (LOAD_BYTE, 0, 0, 0),
+            (IF_EQUAL, 0, 3, ECHO_REPLY_V6),
+            (LOAD_HALF, 0, 0, 4),
+            (IF_EQUAL, 0, 1, ident),
+            (RETURN, 0, 0, ALL),
+            (RETURN, 0, 0, NOTHING),
+        ],
+    }
+}

@@ -1,0 +1,33 @@
+//! ICMP echo, of IPv4 and IPv6: what is sent and what comes back, the socket that it goes through, and the kernel's own
+//! time stamps of both. Packets are built and read with pnet's types.
+
+mod beside;
+mod echo;
+mod filter;
+mod says;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub(super) use beside::Beside;
+pub use echo::{Answer, Oddity, answer, quoted, request};
+pub use says::says;
+pub use socket::{Complaint, EchoSocket, Heard, IcmpError, Options, PathMtu, Stage, Told};
+
+use std::net::IpAddr;
+
+/// Of the Internet's two protocols, one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// RFC 792
+    V4,
+    /// RFC 4443
+    V6,
+}
+
+impl Family {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}

@@ -1,0 +1,402 @@
+//! The socket: raw where that is permitted, otherwise one of the kernel's own for ping. It belongs to the network
+//! namespace that it was opened in.
+
+use std::ffi::c_int;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+
+use super::beside::Beside;
+use super::echo::{self, Answer, HEADER_BYTES, Oddity, answer, quoted};
+use super::{Family, filter};
+use crate::sys::{self, BATCH, Room};
+use crate::target::IfName;
+
+/// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
+const AROUND_BYTES: usize = 60 + 64;
+/// What is in the error queue is the beginning of a packet, or nothing.
+const QUOTED_BYTES: usize = 128;
+
+/// What is asked of a socket, for as long as it lives.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Through how many routers packets go at most.
+    pub ttl: Option<u8>,
+    /// What is done about packets that are larger than the path's MTU; if `None`, what the system does.
+    pub path_mtu: Option<PathMtu>,
+    /// The link that they leave through.
+    pub link: Option<IfName>,
+    /// The address that they come from, and of a link-local one the index of its link.
+    pub source: Option<(IpAddr, u32)>,
+    /// Whether the kernel is to stamp each packet that leaves, too. That takes as long as sending it.
+    pub stamps_sent: bool,
+    /// Whether nobody wants to know the TTL of answers. It takes the kernel as long to tell as anything else.
+    pub no_ttl: bool,
+    /// How many packets are sent and received at once.
+    pub batch: usize,
+}
+
+/// IP_MTU_DISCOVER in ip(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathMtu {
+    /// Nobody is told not to fragment.
+    Dont = 0,
+    /// Fragmented here where the path needs it.
+    Want = 1,
+    /// Never fragmented.
+    Do = 2,
+    /// Never fragmented, and sent whatever is known of the path.
+    Probe = 3,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum IcmpError {
+    /// Neither kind of socket is permitted.
+    #[error(
+        "permission denied: it takes CAP_NET_RAW over the user namespace that owns the network, or a group in its net.ipv4.ping_group_range"
+    )]
+    NotPermitted,
+    /// Packets cannot be bound to that link.
+    #[error("{link}: {}", errno.desc())]
+    Link {
+        /// Its name.
+        link: IfName,
+        /// What the kernel said: ENODEV, if there is none such.
+        errno: Errno,
+    },
+    /// Packets cannot come from that address.
+    #[error("{address}: {}", errno.desc())]
+    Source {
+        /// The address.
+        address: IpAddr,
+        /// What the kernel said: EADDRNOTAVAIL, if the network does not have it.
+        errno: Errno,
+    },
+    /// Anything else.
+    #[error("socket: {action}: {}", errno.desc())]
+    Io {
+        /// What we tried to do.
+        action: &'static str,
+        /// What the kernel said.
+        errno: Errno,
+    },
+}
+
+/// A socket for echo requests of one family and size, and for what comes back.
+pub struct EchoSocket {
+    fd: OwnedFd,
+    family: Family,
+    is_raw: bool,
+    ident: u16,
+    requests: Vec<Vec<u8>>,
+    rooms: Vec<Room>,
+    /// The number of the packet whose time stamps the kernel counts as the first one's.
+    stamps_from: Option<u16>,
+    stamps_sent: bool,
+}
+
+/// A packet that has come.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// From whom.
+    pub from: IpAddr,
+    /// Through how many routers it could still have gone.
+    pub ttl: Option<u8>,
+    /// When the kernel had it, by the clock that people have.
+    pub at: Option<Duration>,
+    /// Whether it was too long to be read as a whole.
+    pub is_cut: bool,
+    /// How long it is, from the ICMP header on.
+    pub bytes: usize,
+    /// What it answers.
+    pub answer: Result<Answer<'a>, Oddity>,
+}
+
+/// What the kernel tells of packets that we sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Told {
+    /// It was so far at that time.
+    Stamp {
+        /// Which packet.
+        sequence: u16,
+        /// How far.
+        stage: Stage,
+        /// By the clock that people have.
+        at: Duration,
+    },
+    /// It could not be delivered.
+    Complaint {
+        /// Which packet; `None` if that is not told.
+        sequence: Option<u16>,
+        /// Who says so, and what.
+        what: Complaint,
+    },
+    /// An error about somebody else's packet, or about none that makes sense.
+    Foreign,
+}
+
+/// How far a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The neighbour's address is known, and the packet given to the link's queue.
+    Scheduled,
+    /// It is given to the link itself.
+    Sent,
+}
+
+/// An ICMP error, or one of our own kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Complaint {
+    /// Who says so; `None` for our own kernel.
+    pub by: Option<IpAddr>,
+    /// ICMP's type.
+    pub kind: u8,
+    /// ICMP's code.
+    pub code: u8,
+    /// The MTU of the next link, or where a parameter is wrong.
+    pub info: u32,
+    /// What system calls say of such.
+    pub errno: c_int,
+}
+
+impl EchoSocket {
+    /// Opens it in the network that this thread is in. `ident` tells our packets from those of others; a socket that is
+    /// not raw has one from the kernel instead.
+    ///
+    /// # Errors
+    /// [`IcmpError`].
+    pub fn open(family: Family, ident: u16, payload: &[u8], options: &Options) -> Result<Self, IcmpError> {
+        let (fd, is_raw) = opened(family)?;
+        let batch = options.batch.clamp(1, BATCH);
+        let room = Room::new(AROUND_BYTES + HEADER_BYTES + payload.len());
+        let mut socket = EchoSocket {
+            fd,
+            family,
+            is_raw,
+            ident,
+            requests: vec![echo::request(family, ident, 0, payload); batch],
+            rooms: vec![room; batch],
+            stamps_from: None,
+            stamps_sent: options.stamps_sent,
+        };
+        if is_raw {
+            filter::attach(socket.fd.as_fd(), family, ident).map_err(io("attach a filter"))?;
+        }
+        socket.set(options)?;
+        // What came before the filter was there is nobody's business.
+        while sys::receive_many(socket.fd.as_fd(), &mut socket.rooms, 0).is_ok() {}
+        Ok(socket)
+    }
+
+    fn set(&self, options: &Options) -> Result<(), IcmpError> {
+        let number = |level, option, number: c_int| {
+            sys::set_option(self.fd.as_fd(), level, option, &number.to_ne_bytes())
+                .map_err(io("set an option of a socket"))
+        };
+        let path_mtu = options.path_mtu.map(|how| how as c_int);
+        let ttl = options.ttl.map(c_int::from);
+        match self.family {
+            Family::V4 => {
+                number(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
+                number(libc::IPPROTO_IP, libc::IP_RECVTTL, c_int::from(!options.no_ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_TTL, ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl))?;
+                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how))?;
+            }
+            Family::V6 => {
+                number(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
+                number(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, c_int::from(!options.no_ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, ttl))?;
+                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how))?;
+            }
+        }
+        // Of IPv4, broadcasts are refused otherwise; who types one means it.
+        number(libc::SOL_SOCKET, libc::SO_BROADCAST, 1)?;
+        if let Some(link) = &options.link {
+            let bound = sys::set_option(
+                self.fd.as_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_BINDTODEVICE,
+                link.as_str().as_bytes(),
+            );
+            bound.map_err(|errno| IcmpError::Link { link: link.clone(), errno })?;
+        }
+        if let Some((address, scope)) = options.source {
+            let bound = sys::bind_to(self.fd.as_fd(), with_scope(address, scope));
+            bound.map_err(|errno| IcmpError::Source { address, errno })?;
+        }
+        self.stamp(true)
+    }
+
+    /// Has the kernel stamp packets; off and on again it counts them anew.
+    fn stamp(&self, on: bool) -> Result<(), IcmpError> {
+        let received = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+        let sent = libc::SOF_TIMESTAMPING_TX_SCHED
+            | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+            | libc::SOF_TIMESTAMPING_OPT_ID
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        let flags = if on && self.stamps_sent { received | sent } else { received };
+        let set =
+            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
+        set.map_err(io("ask for time stamps"))
+    }
+
+    /// Whether it is a raw one.
+    pub fn is_raw(&self) -> bool {
+        self.is_raw
+    }
+
+    /// Sends `count` requests to `to`, numbered from `first` on; at most as many as a batch has. How many were sent: of
+    /// the next one, the error is what the next call says.
+    ///
+    /// # Errors
+    /// What sendmsg(2) says, if none was sent. An error of a packet before, which the kernel reports here too, is not
+    /// mistaken for one of these.
+    pub fn send(&mut self, to: SocketAddr, first: u16, count: usize) -> nix::Result<usize> {
+        let count = count.min(self.requests.len());
+        for (sequence, request) in (0..).map(|n| first.wrapping_add(n)).zip(&mut self.requests[..count]) {
+            echo::renumber(request, self.family, sequence);
+        }
+        self.stamps_from.get_or_insert(first);
+        let requests = || self.requests[..count].iter().map(Vec::as_slice);
+        // An error of a packet before is said once, of whatever call comes next: then the second try tells the truth.
+        let sent = sys::send_many(self.fd.as_fd(), to, requests())
+            .or_else(|_| sys::send_many(self.fd.as_fd(), to, requests()));
+        if sent.is_err() && self.stamps_sent {
+            // Whether the kernel has counted that one, it does not say.
+            let _ = self.stamp(false).and_then(|()| self.stamp(true));
+            self.stamps_from = None;
+        }
+        sent
+    }
+
+    /// Hands over the packets that have come, as many as a batch has at most. How many.
+    ///
+    /// # Errors
+    /// What recvmsg(2) says, other than that there is nothing.
+    pub fn receive(&mut self, mut each: impl FnMut(&Heard<'_>)) -> nix::Result<usize> {
+        let mut receive = || sys::receive_many(self.fd.as_fd(), &mut self.rooms, 0);
+        let count = match receive() {
+            Ok(count) => count,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+            // What an ICMP error said is said here too, once.
+            Err(_) => match receive() {
+                Ok(count) => count,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+                Err(errno) => return Err(errno),
+            },
+        };
+        for room in &self.rooms[..count] {
+            let Some(from) = room.from() else { continue };
+            let Beside { at, ttl, .. } = Beside::of(room);
+            let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
+                let is_ours = !self.is_raw || answer.ident == self.ident;
+                if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
+            });
+            let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
+            each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
+        }
+        Ok(count)
+    }
+
+    /// Hands over all that the kernel has to tell of packets that we sent.
+    pub fn told(&mut self, mut each: impl FnMut(Told)) {
+        let mut rooms = [const { None }; 8].map(|_: Option<()>| Room::new(QUOTED_BYTES));
+        loop {
+            match sys::receive_many(self.fd.as_fd(), &mut rooms, libc::MSG_ERRQUEUE) {
+                Ok(count) => rooms[..count].iter().for_each(|room| each(self.read_told(room))),
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn read_told(&self, room: &Room) -> Told {
+        let beside = Beside::of(room);
+        let Some(error) = beside.error else { return Told::Foreign };
+        if let Some((packet, stage)) = error.stamp() {
+            return match (self.stamps_from, beside.at) {
+                (Some(first), Some(at)) => {
+                    Told::Stamp { sequence: first.wrapping_add(packet as u16), stage, at }
+                }
+                _ => Told::Foreign,
+            };
+        }
+        let Some(what) = error.complaint() else { return Told::Foreign };
+        if what.by.is_none() {
+            return Told::Complaint { sequence: None, what };
+        }
+        match quoted(self.family, room.data()) {
+            Some((ident, sequence)) if !self.is_raw || ident == self.ident => {
+                Told::Complaint { sequence: Some(sequence), what }
+            }
+            _ => Told::Foreign,
+        }
+    }
+
+    /// How many packets the kernel has thrown away because we did not read them in time.
+    pub fn dropped(&self) -> u32 {
+        // linux/sock_diag.h: SK_MEMINFO_DROPS is the last of nine.
+        const DROPS: usize = 8;
+        let mut numbers = [0; 4 * (DROPS + 1)];
+        match sys::option(self.fd.as_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut numbers) {
+            Ok(length) if length == numbers.len() => {
+                let drops = numbers[4 * DROPS..].try_into().unwrap_or_default();
+                u32::from_ne_bytes(drops)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// asm-generic/socket.h, Linux 4.12
+const SO_MEMINFO: c_int = 55;
+
+impl AsFd for EchoSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for EchoSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EchoSocket { fd, family, is_raw, ident, .. } = self;
+        write!(f, "EchoSocket({fd:?}, {family:?}, raw: {is_raw}, ident: {ident})")
+    }
+}
+
+/// An address as a destination or source of packets; link-local ones take the index of their link.
+pub(super) fn with_scope(address: IpAddr, scope: u32) -> SocketAddr {
+    match address {
+        IpAddr::V4(address) => SocketAddr::from((address, 0)),
+        IpAddr::V6(address) => std::net::SocketAddrV6::new(address, 0, 0, scope).into(),
+    }
+}
+
+fn opened(family: Family) -> Result<(OwnedFd, bool), IcmpError> {
+    let (domain, protocol) = match family {
+        Family::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
+        Family::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+    };
+    let open = |kind| socket(domain, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, protocol);
+    match open(SockType::Raw) {
+        Ok(fd) => return Ok((fd, true)),
+        Err(Errno::EPERM | Errno::EACCES) => {}
+        Err(errno) => return Err(io("open a raw one")(errno)),
+    }
+    match open(SockType::Datagram) {
+        Ok(fd) => Ok((fd, false)),
+        Err(Errno::EPERM | Errno::EACCES) => Err(IcmpError::NotPermitted),
+        Err(errno) => Err(io("open one for ping")(errno)),
+    }
+}
+
+fn io(action: &'static str) -> impl Fn(Errno) -> IcmpError {
+    move |errno| IcmpError::Io { action, errno }
+}

@@ -1,0 +1,21 @@
+//! What an enemy can send back to an echo request, or have an ICMP error quote: none of it may make the reading panic,
+//! and what is taken for an answer must be one.
+
+#![no_main]
+
+use common::packet::icmp::{Family, answer, quoted, says};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (bool, bool, &[u8])| {
+    let (is_v4, with_header, bytes) = input;
+    let family = if is_v4 { Family::V4 } else { Family::V6 };
+    if let Ok(found) = answer(family, with_header, bytes) {
+        assert!(found.payload.len() + 8 <= bytes.len());
+    }
+    if let Some((_, sequence)) = quoted(family, bytes) {
+        assert_eq!(bytes[6..8], sequence.to_be_bytes());
+    }
+    if let [kind, code, a, b, c, d, ..] = bytes {
+        assert!(!says(family, *kind, *code, u32::from_be_bytes([*a, *b, *c, *d])).is_empty());
+    }
+});

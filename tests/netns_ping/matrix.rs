@@ -1,0 +1,150 @@
+//! `--matrix`: every container to every other one, of a fake Docker's on a bridge of the lab's.
+
+use crate::arp::container_options;
+use crate::support::container::{Container, Options};
+use crate::support::fake_docker;
+use crate::support::fake_engine::FakeEngine;
+use crate::support::lab::Lab;
+use crate::support::run::{Ran, Run};
+use crate::support::skip::{Missing, need};
+use crate::{events, of_kind};
+
+/// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
+struct Scene {
+    containers: Vec<Container>,
+    _docker: FakeEngine,
+    lab: Lab,
+}
+
+impl Scene {
+    fn new(names: &[&str]) -> Result<Scene, Missing> {
+        let lab = Lab::new()?;
+        let containers: Vec<Container> =
+            names.iter().map(|name| lab.container(name, container_options())).collect();
+        lab.shell("ip link add br0 type bridge; ip link set br0 up; ip address add 198.18.1.1/24 dev br0")
+            .run()
+            .ok();
+        for (number, container) in (2..).zip(&containers) {
+            let pid = container.pid;
+            let script = format!(
+                "ip link add port{number} master br0 up type veth peer name eth0 netns {pid}
+                 for words in 'link set eth0 up' 'address add 198.18.1.{number}/24 dev eth0' 'route add default via 198.18.1.1'
+                 do nsenter -t {pid} -n ip $words; done"
+            );
+            lab.shell(&script).run().ok();
+        }
+        Ok(Scene::with(lab, containers, &[]))
+    }
+
+    fn with(lab: Lab, containers: Vec<Container>, others: &[&Container]) -> Scene {
+        let known: Vec<&Container> = containers.iter().chain(others.iter().copied()).collect();
+        let docker = fake_docker::knows(&known).listen(lab.path("/run/docker.sock"));
+        Scene { containers, _docker: docker, lab }
+    }
+
+    #[track_caller]
+    fn matrix(&self, words: &[&str]) -> Ran {
+        // The fake engine shares a busy machine with all other tests.
+        self.lab.tool("netns-ping").args(["--engine-timeout", "30s", "--matrix"]).args(words).run()
+    }
+}
+
+/// The words of each line of a table.
+fn rows(ran: &Ran) -> Vec<Vec<&str>> {
+    ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn everybody_reaches_everybody_and_the_gateway() {
+    let scene = need!(Scene::new(&["db", "mail", "web"]));
+    let ran = scene.matrix(&[]).ok();
+    let table = rows(&ran);
+    assert_eq!(table[0], ["FROM", "GATEWAY", "1", "2", "3"], "{ran}");
+    for (number, name) in (1..).zip(["db", "mail", "web"]) {
+        let row = &table[number];
+        assert_eq!((row[0], row[1], row[2 + number]), (number.to_string().as_str(), name, "."), "{ran}");
+        assert_eq!(row.iter().skip(2).filter(|cell| cell.parse::<f64>().is_ok()).count(), 3, "{ran}");
+    }
+    let ran = ran.stdout_has("\n3 containers: 6 of 6 pairs reached, 3 of 3 gateways, ");
+    ran.stderr_is("");
+    scene.matrix(&["-q"]).ok().stdout_has("3 containers: 6 of 6 pairs reached");
+}
+
+#[test]
+fn json_has_every_pair() {
+    let scene = need!(Scene::new(&["db", "web"]));
+    let heard = events(&scene.matrix(&["--json"]).ok());
+    let replies = of_kind(&heard, "reply");
+    let mut pairs: Vec<(&str, &str)> = replies
+        .iter()
+        .map(|reply| (reply["from"].as_str().unwrap(), reply["dest"].as_str().unwrap()))
+        .collect();
+    pairs.sort_unstable();
+    assert_eq!(pairs, [("db", "gateway"), ("db", "web"), ("web", "db"), ("web", "gateway")]);
+    assert!(replies.iter().all(|reply| reply["rtt_us"].as_f64().unwrap() > 0.0), "{heard:#?}");
+    let summary = heard.last().unwrap();
+    assert_eq!((&summary["pairs"], &summary["lost"]), (&2.into(), &0.into()), "{summary}");
+}
+
+/// The host has one table for all: ip-neighbour(8) is the observer.
+#[test]
+fn nobody_knows_more_neighbours_than_before() {
+    let scene = need!(Scene::new(&["a", "b", "c", "d", "e", "f"]));
+    let [first, second] = [&scene.containers[0], &scene.containers[1]];
+    // What was there is left.
+    first.ip("neighbour replace 198.18.1.3 lladdr 02:00:00:00:00:99 dev eth0 nud permanent");
+    second.ip("neighbour flush all");
+    scene.matrix(&["-W", "0.5"]).fails_with(1).stdout_has("a -> b 198.18.1.3: lost\n");
+    assert!(first.ip("neighbour show 198.18.1.3").stdout.contains("02:00:00:00:00:99 PERMANENT"));
+    for container in &scene.containers[1..] {
+        assert_eq!(container.ip("neighbour show to 198.18.1.0/24").stdout, "", "{}", container.name);
+    }
+}
+
+#[test]
+fn who_is_not_reached_is_named() {
+    let scene = need!(Scene::new(&["db", "mail", "web"]));
+    scene.lab.shell("ip link set port3 down").run().ok();
+    let ran = scene.matrix(&["-W", "0.2"]).fails_with(1);
+    for lost in ["db -> mail 198.18.1.3: ", "mail -> db 198.18.1.2: ", "mail -> gateway 198.18.1.1: "] {
+        assert!(ran.stdout.contains(lost), "no {lost:?} in {ran}");
+    }
+    ran.stdout_has("3 containers: 2 of 6 pairs reached, 2 of 3 gateways");
+    scene.matrix(&["[dw]*"]).ok().stdout_has("2 containers: 2 of 2 pairs reached, 2 of 2 gateways");
+}
+
+#[test]
+fn two_without_a_network_in_common_are_no_failure() {
+    let scene = need!(Scene::new(&["db", "web"]));
+    scene.containers[1].ip("address flush dev eth0");
+    let ran = scene.matrix(&[]).ok();
+    assert_eq!(rows(&ran)[1][3..], [".", "-"], "{ran}");
+    assert_eq!(rows(&ran)[2], ["2", "web", "-", "-", "."], "{ran}");
+    ran.stdout_has("2 containers: 0 of 0 pairs reached, 1 of 1 gateways");
+}
+
+#[test]
+fn those_that_share_a_network_are_one_and_the_hosts_is_one_too() {
+    let Scene { lab, containers, _docker } = need!(Scene::new(&["web"]));
+    drop(_docker);
+    std::fs::remove_file(lab.path("/run/docker.sock")).unwrap_or_default();
+    let [one, two] = ["host-1", "host-2"].map(|name| lab.container(name, Options::only(&["mnt", "pid"])));
+    let scene = Scene::with(lab, containers, &[&one, &two]);
+    let ran = scene.matrix(&["-v"]).ok();
+    let table = rows(&ran);
+    assert_eq!(table[1][..4], ["1", "host-1", "+1", "-"], "{ran}");
+    assert_eq!(table[2][..2], ["2", "web"], "{ran}");
+    let ran = ran.stderr_has("netns-ping: host-1: the network is that of host-2 too\n");
+    ran.stdout_has("3 containers: 2 of 2 pairs reached, 1 of 1 gateways");
+}
+
+#[test]
+fn a_pattern_that_fits_nobody_is_said() {
+    let scene = need!(Scene::new(&["web"]));
+    let ran = scene.matrix(&["db-*"]).fails_with(1);
+    ran.stderr_is("netns-ping: db-*: no running container fits\nhint: cpid --list\n");
+    scene
+        .matrix(&["{a,b}"])
+        .fails_with(2)
+        .stderr_has("netns-ping: {a,b}: '{' cannot be in a container's name");
+}

@@ -1,0 +1,54 @@
+//! What may be typed, and what is said about what may not.
+
+use std::process::Command;
+
+use crate::support::lab::Lab;
+use crate::support::run::{Ran, Run};
+use crate::support::skip::need;
+use crate::support::tools;
+
+fn netns_ping(words: &str) -> Ran {
+    let mut command = tools::in_clean_environment(Command::new(tools::tool("netns-ping")));
+    command.args(words.split_whitespace()).run()
+}
+
+#[test]
+fn a_missing_word_is_asked_for() {
+    let ran = netns_ping("").fails_with(2);
+    ran.stderr_is("netns-ping: TARGET: none was given\nhint: netns-ping --help\n");
+    let ran = netns_ping("nginx").fails_with(2);
+    ran.stderr_is("netns-ping: DEST: none was given\nhint: netns-ping nginx gateway\n");
+}
+
+#[test]
+fn a_mistyped_address_is_no_name() {
+    let ran = netns_ping("nginx 10.1.0.999").fails_with(2);
+    ran.stderr_is("netns-ping: 10.1.0.999: '10.1.0.999' is neither an address nor a name\n");
+}
+
+#[test]
+fn the_container_comes_first_and_a_name_has_no_port() {
+    let ran = netns_ping("10.1.0.1 nginx").fails_with(2);
+    ran.stderr_is(
+        "netns-ping: 10.1.0.1: is an address, and the first word is the container to ping from\n\
+         hint: netns-ping nginx 10.1.0.1\n",
+    );
+    netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping TARGET 10.1.0.1\n");
+    netns_ping("nginx db:80")
+        .fails_with(2)
+        .stderr_has("hint: a name without a port or a scheme, or docker:NAME\n");
+}
+
+#[test]
+fn jobs_exclude_each_other() {
+    netns_ping("--arp --dad nginx 10.1.0.1").fails_with(2).stderr_has("cannot be used with");
+    netns_ping("--matrix web-* nginx").fails_with(2).stderr_has("nginx: is one word too many with --matrix");
+    netns_ping("--dad nginx 10.1.0.0/24").fails_with(2).stderr_has("is many addresses");
+}
+
+#[test]
+fn a_container_that_is_not_there_pings_nobody() {
+    let lab = need!(Lab::new());
+    let ran = lab.tool("netns-ping").args(["4194304", "10.1.0.1"]).run().fails_with(1);
+    ran.stderr_is("netns-ping: PID 4194304: no such process\n");
+}
