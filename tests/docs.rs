@@ -70,7 +70,7 @@ const TOOLS: [Tool; 5] = [
         name: "add-nic",
         binary: env!("CARGO_BIN_EXE_add-nic"),
         section: '8',
-        help_lines: 60,
+        help_lines: 66,
         command: add_nic::Cli::command,
     },
     Tool {

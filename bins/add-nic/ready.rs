@@ -4,61 +4,123 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, say};
-use common::netlink::{OperState, PortState};
+use common::netlink::{Link, OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
 use crate::TOOL;
-use crate::plan::Plan;
+use crate::plan::{Nic, OtherEnd, Plan};
+use crate::roads;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
 
 /// Kernels before 6.9 look after links once a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Gigabit Ethernet takes two to three seconds.
+const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
 /// Between two looks; each is some 20 µs of the kernel's time.
 const BETWEEN: Duration = Duration::from_micros(200);
 
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// Whether neighbours are to be told.
+/// When the NIC works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announce {
-    Yes,
-    No,
+pub enum Reachable {
+    Now,
+    /// When the bridge has learned of others, or somebody has plugged a cable in.
+    Later,
 }
 
-/// Waits until the NIC works, and says so on its segment.
-pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Failure> {
+/// Waits until the NIC works, and says on its segment whose the addresses are now.
+///
+/// `known` is what keeps it from working, if that is known already.
+pub fn make(
+    plan: &Plan,
+    wires: &mut Wires,
+    announce: bool,
+    known: Option<WhyNot<'_>>,
+) -> Result<Reachable, Failure> {
     let nic = &plan.nic;
-    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
-    let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
-    if learns(plan, wires)? {
-        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-        say(
-            TOOL,
-            format_args!("{bridge} runs the spanning tree protocol: it forwards to {} only later", nic.name),
-        );
-    } else {
-        let port = nic.other_end.port().map(|port| (Place::Outside, &port.name));
-        for (place, name) in port.into_iter().chain([(Place::Inside, &nic.name)]) {
-            wait_for_carrier(plan, (place, name), wires)?;
-        }
-    }
+    let works = known.map_or_else(|| wait_for_links(plan, wires), Ok)?;
     for (step, _) in &plan.steps {
         if let Step::AddAddress(held) = step {
             wait_for_address(held, wires)?;
         }
     }
-    // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || nic.other_end.bridge().is_none() {
+    roads::look(plan, wires)?;
+    if let WhyNot::NoCarrier(link) = works {
+        let who = if *link == nic.name { "it" } else { nic.name.as_str() };
+        say(TOOL, format_args!("{link} has no carrier: {who} reaches nobody until it has"));
+    }
+    if announce {
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(if works == WhyNot::Works { Reachable::Now } else { Reachable::Later })
+}
+
+/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
+/// us, and nothing else.
+pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Failure> {
+    // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
+    let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
+    let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
+    if !nic.other_end.has_neighbours() {
         return Ok(());
     }
+    for _ in 0..times {
+        sleep(interval);
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(())
+}
+
+fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
+    // On a cable of its own there is nobody else who could remember anything.
+    if !nic.other_end.has_neighbours() {
+        return Ok(());
+    }
+    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
+    let index = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
-    let segment = Segment { index: inside, mac: nic.mac };
+    let segment = Segment { index, mac: nic.mac };
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
+}
+
+/// What keeps the NIC from working yet, and is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot<'a> {
+    /// Nothing does.
+    Works,
+    /// The bridge first learns of others; the preflight has said so.
+    Learns,
+    /// Nothing is plugged into this link.
+    NoCarrier(&'a IfName),
+}
+
+/// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
+pub fn wait_for_links<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<WhyNot<'a>, Failure> {
+    let nic = &plan.nic;
+    if learns(plan, wires)? {
+        return Ok(WhyNot::Learns);
+    }
+    if let Some(parent) = without_carrier(plan, wires)? {
+        return Ok(WhyNot::NoCarrier(parent));
+    }
+    // Hardware agrees with its switch how fast both are, and need not have any.
+    let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
+    let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+    for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
+        if !wait_for_carrier(plan, (place, name), is_hardware, wires)? {
+            return match is_hardware {
+                true => Ok(WhyNot::NoCarrier(name)),
+                false => Err(Failure::trouble(name, "does not come to carry packets")),
+            };
+        }
+    }
+    Ok(WhyNot::Works)
 }
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
@@ -67,10 +129,23 @@ fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
     Ok(wires.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
+/// The link below, if nothing is plugged into that.
+fn without_carrier<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<Option<&'a IfName>, Failure> {
+    let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
+    let link = wires.sockets.outside.link_named(&parent.name)?;
+    let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
+    Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
+}
+
 /// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
-fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wires) -> Result<(), Failure> {
-    let until = Instant::now() + PATIENCE;
+fn wait_for_carrier(
+    plan: &Plan,
+    (place, name): (Place, &IfName),
+    is_hardware: bool,
+    wires: &mut Wires,
+) -> Result<bool, Failure> {
+    let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
     let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
@@ -78,11 +153,14 @@ fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wi
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
-        if link.operstate == OperState::Up && forwards {
-            return Ok(());
+        // A driver that does not say is believed.
+        let does_not_say = is_hardware && link.operstate == OperState::Unknown;
+        let carries = link.operstate == OperState::Up || does_not_say;
+        if carries && forwards {
+            return Ok(true);
         }
         if Instant::now() > until {
-            return Err(Failure::trouble(name, "does not come to carry packets"));
+            return Ok(false);
         }
         sleep(BETWEEN);
     }

@@ -10,10 +10,11 @@ use crate::apply;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
-use crate::report::{self, Outcome};
+use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::step::{Place, Step};
 use crate::sweep::{ours, sweep};
+use crate::view::View;
 use crate::wanted::Which;
 use crate::wires::Wires;
 
@@ -24,21 +25,22 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         Err(failure) if failure.status == Status::No => return with_its_container(&failure, cli),
         Err(failure) => return Err(failure),
     };
-    let mut sockets = Sockets::open(Some(netns))?;
+    let mut sockets = Sockets::open(Some(netns), None)?;
     // Nothing is made, not even the directory, in order to find nothing in it.
     if cli.dry_run || journal::look()?.is_empty() {
         let records = ours(journal::look()?, sockets.home.identity());
-        let (chosen, others) = choose(&records, which, &inside);
+        let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
             return remove_foreign(which, &inside, sockets, cli);
         }
-        for record in chosen.into_iter().rev() {
+        while let Some(record) = chosen.pop() {
+            let others: Vec<&Record> = others.iter().chain(&chosen).copied().collect();
             report::commands(record.plan.undoing(&others), &record.files(), cli.json)?;
         }
         return Ok(Status::Yes);
     }
     let journal = Journal::open()?;
-    let mut records = sweep(&journal, &mut sockets)?;
+    let mut records = sweep(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(which, &inside, sockets, cli);
     }
@@ -46,26 +48,43 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
     // The last first: so each finds the network as it left it.
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
-        apply::hand_over(&record, &mut records, &journal)?;
-        // From now on it is the next call's to finish, if we are killed.
-        record.is_whole = false;
-        journal.write(&record)?;
-        let others: Vec<&Record> = records.iter().collect();
-        apply::undo(&record, &others, &journal, &mut wires)?;
-        report::nic(&record, Outcome::Removed, began.elapsed(), cli.json)?;
+        if record.peer.is_some() {
+            // Of a cable between two, this container may have either end.
+            let mut wires = Wires::new(Sockets::of_record(&record)?);
+            take_out(&mut record, &mut records, &journal, &mut wires)?;
+        } else {
+            take_out(&mut record, &mut records, &journal, &mut wires)?;
+        }
+        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), Form::of(cli))?;
+        if let Some(watched) = &record.watched {
+            let file = watched.file.display();
+            say(
+                TOOL,
+                format_args!("{file} has it: while that is watched, it comes back with the next event"),
+            );
+        }
     }
     Ok(Status::Yes)
 }
 
+/// Takes out one NIC; `others` are all other ones of ours.
+pub fn take_out(
+    record: &mut Record,
+    others: &mut [Record],
+    journal: &Journal,
+    wires: &mut Wires,
+) -> Result<(), Failure> {
+    apply::hand_over(record, others, journal)?;
+    // From now on it is the next call's to finish, if we are killed.
+    record.is_whole = false;
+    journal.write(record)?;
+    let others: Vec<&Record> = others.iter().collect();
+    apply::undo(record, &others, journal, wires)
+}
+
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
-    let nic = &record.plan.nic;
-    let port = nic.other_end.port().map(|port| &port.name);
-    record.inside.is_same_as(inside)
-        && match which {
-            None => true,
-            Some(Which::Name(name)) => nic.name == *name || port == Some(name),
-            Some(Which::Address(address)) => nic.addresses.iter().any(|cidr| cidr.address() == *address),
-        }
+    View::all(record)
+        .any(|view| view.here.container.is_same_as(inside) && which.is_none_or(|which| view.is(which)))
 }
 
 fn choose<'a>(
@@ -79,7 +98,7 @@ fn choose<'a>(
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
     if !cli.dry_run && !journal::look()?.is_empty() {
-        sweep(&Journal::open()?, &mut Sockets::open(None)?)?;
+        sweep(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; and so there is nothing to remove"));
@@ -118,9 +137,9 @@ fn remove_foreign(
     }
     let step = Step::DelLink { place: Place::Inside, link: name };
     if cli.dry_run {
-        report::commands([&step].into_iter(), &inside.files(), cli.json)?;
+        report::commands([&step].into_iter(), &inside.files(None), cli.json)?;
         return Ok(Status::Yes);
     }
     let done = Wires::new(sockets).act(&step);
-    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files()), error))
+    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files(None)), error))
 }

@@ -1,6 +1,7 @@
 //! Shows what happened, for people and as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use common::cidr::Cidr;
@@ -10,17 +11,49 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::journal::Record;
+use crate::cli::Cli;
+use crate::firewall::Published;
 use crate::plan::OtherEnd;
+use crate::preflight::{self, Warning};
+use crate::ready::Reachable;
 use crate::step::{Files, Step};
+use crate::view::View;
 
 /// Whether anything had to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Added,
+    Added(Reachable),
     Unchanged,
     Removed,
+}
+
+/// How it is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    /// Of many, one a line.
+    JsonLine,
+}
+
+impl Form {
+    pub fn of(cli: &Cli) -> Self {
+        match cli.json {
+            true if cli.watch.is_some() => Form::JsonLine,
+            true => Form::Json,
+            false => Form::Text,
+        }
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Added(_) => "added",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Removed => "removed",
+        }
+    }
 }
 
 /// A NIC, as JSON has it.
@@ -38,27 +71,59 @@ struct Row<'a> {
     host_mac: Option<Mac>,
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
+    peer: Option<PeerRow<'a>>,
+    nat: bool,
+    forward: bool,
+    publish: &'a [Published],
+    parent: Option<&'a IfName>,
+    mode: Option<&'static str>,
     since: Timestamp,
+    /// The file of the watch that keeps it.
+    watch_file: Option<&'a Path>,
 }
 
-impl<'a> From<&'a Record> for Row<'a> {
-    fn from(record: &'a Record) -> Self {
+/// The end in the other container.
+#[derive(Debug, Serialize)]
+struct PeerRow<'a> {
+    container: &'a str,
+    netns_inode: u64,
+    name: &'a IfName,
+    mac: Mac,
+    addresses: &'a [Cidr],
+}
+
+impl<'a> From<View<'a>> for Row<'a> {
+    fn from(view: View<'a>) -> Self {
+        let View { record, here, peer } = view;
         let nic = &record.plan.nic;
         let port = nic.other_end.port();
         Row {
-            container: &record.inside.name,
-            netns_inode: record.inside.netns_inode,
-            name: &nic.name,
-            mac: nic.mac,
+            container: &here.container.name,
+            netns_inode: here.container.netns_inode,
+            name: here.name,
+            mac: here.mac,
             mtu_bytes: nic.mtu_bytes,
-            addresses: &nic.addresses,
-            gateways: &record.wanted.gateways,
+            addresses: here.addresses,
+            gateways: if view.is_near() { &record.wanted.gateways } else { &[] },
             kind: nic.other_end.kind(),
-            host_name: port.map(|port| &port.name),
+            host_name: nic.other_end.host_name(),
             host_mac: port.map(|port| port.mac),
             host_addresses: nic.other_end.host_addresses(),
             bridge: nic.other_end.bridge(),
+            peer: peer.map(|peer| PeerRow {
+                container: &peer.container.name,
+                netns_inode: peer.container.netns_inode,
+                name: peer.name,
+                mac: peer.mac,
+                addresses: peer.addresses,
+            }),
+            nat: record.wanted.firewall.nat,
+            forward: record.wanted.firewall.forward,
+            publish: &record.wanted.firewall.publish,
+            parent: nic.other_end.parent().map(|parent| &parent.name),
+            mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
             since: record.since,
+            watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
     }
 }
@@ -73,41 +138,54 @@ fn list_of(addresses: &[Cidr]) -> String {
 }
 
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
-pub fn nic(record: &Record, outcome: Outcome, took: Duration, as_json: bool) -> Result<(), Failure> {
+pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
-        outcome: Outcome,
+        outcome: &'static str,
         #[serde(flatten)]
         row: Row<'a>,
         took_us: u128,
     }
-    if as_json {
-        return json(&Done { outcome, row: Row::from(record), took_us: took.as_micros() });
+    let done = Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
+    match form {
+        Form::Text => {}
+        Form::Json => return json(&done),
+        Form::JsonLine => {
+            let line = serde_json::to_string(&done).map_err(io::Error::from)?;
+            return Ok(writeln!(io::stdout(), "{line}")?);
+        }
     }
-    let nic = &record.plan.nic;
-    let mut line = format!("{}: {} {}", one_line(&record.inside.name), nic.name, list_of(&nic.addresses));
-    if outcome == Outcome::Removed {
-        return Ok(writeln!(io::stdout(), "{line} removed")?);
+    let here = view.here;
+    let mut line = format!("{}: {} {}", one_line(&here.container.name), here.name, list_of(here.addresses));
+    if outcome != Outcome::Removed {
+        line += &other_end(&view);
     }
-    line += &other_end(&nic.other_end);
     line += &match outcome {
+        Outcome::Added(Reachable::Later) => format!(", made in {}", in_ms(took)),
+        Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", as before".to_owned(),
-        _ => format!(", reachable after {}", in_ms(took)),
+        Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-fn other_end(other_end: &OtherEnd) -> String {
-    let (port, mut words, before_addresses) = match other_end {
-        OtherEnd::Host(port) => (port, format!(", host end {}", port.name), " "),
-        OtherEnd::Bridge { bridge, port } => {
-            (port, format!(", on {bridge} by {}", port.name), ", which has ")
-        }
+fn other_end(view: &View<'_>) -> String {
+    let other_end = &view.record.plan.nic.other_end;
+    let (words, before_addresses) = match other_end {
+        OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
+        OtherEnd::Bridge { bridge, port } => (format!(", on {bridge} by {}", port.name), ", which has "),
+        OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
+        OtherEnd::Phys(name) => (format!(", the host's {name}"), " "),
+        OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
     };
-    if !port.addresses.is_empty() {
-        words += &format!("{before_addresses}{}", list_of(&port.addresses));
-    }
-    words
+    let addresses = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
+    if addresses.is_empty() { words } else { format!("{words}{before_addresses}{}", list_of(addresses)) }
+}
+
+/// `db:eth0`
+fn peer_words(view: &View<'_>) -> String {
+    let words = view.peer.map(|peer| format!("{}:{}", one_line(&peer.container.name), peer.name));
+    words.unwrap_or_default()
 }
 
 /// With as many digits as say something.
@@ -138,8 +216,30 @@ pub fn commands<'a>(
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
 }
 
+/// What will not work, and what helps.
+pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: preflight::Kind,
+        message: &'a str,
+        fix: String,
+    }
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+        kind: *kind,
+        message,
+        fix: fix.as_command(),
+    });
+    if as_json {
+        return json(&lines.collect::<Vec<_>>());
+    }
+    for Line { message, fix, .. } in lines {
+        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+    }
+    Ok(())
+}
+
 /// All NICs as a table, or as JSON; each with what differs.
-pub fn list(rows: &[(&Record, Vec<String>)], as_json: bool) -> Result<(), Failure> {
+pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(flatten)]
@@ -148,41 +248,46 @@ pub fn list(rows: &[(&Record, Vec<String>)], as_json: bool) -> Result<(), Failur
     }
     if as_json {
         let lines: Vec<Line<'_>> =
-            rows.iter().map(|(record, differs)| Line { row: Row::from(*record), differs }).collect();
+            rows.iter().map(|(view, differs)| Line { row: Row::from(*view), differs }).collect();
         return json(&lines);
     }
     let mut shown =
-        table(["CONTAINER", "NIC", "ADDRESSES", "HOST-END", "HOST-ADDRESSES", "BRIDGE", "STATE"], &[], 5);
-    for (record, differs) in rows {
-        let nic = &record.plan.nic;
+        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "ON", "STATE"], &[], 5);
+    for (view, differs) in rows {
+        let other_end = &view.record.plan.nic.other_end;
+        let host_name = other_end.host_name().map(ToString::to_string);
+        let beneath = other_end.bridge().or_else(|| other_end.parent().map(|parent| &parent.name));
+        let others = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
         let state = if differs.is_empty() {
             "as made".to_owned()
         } else {
             one_line(&differs.join("; ")).into_owned()
         };
         shown.add_row([
-            one_line(&record.inside.name).into_owned(),
-            nic.name.to_string(),
-            list_of(&nic.addresses),
-            nic.other_end.port().map_or("-".to_owned(), |port| port.name.to_string()),
-            Some(list_of(nic.other_end.host_addresses()))
-                .filter(|list| !list.is_empty())
-                .unwrap_or("-".to_owned()),
-            nic.other_end.bridge().map_or("-".to_owned(), ToString::to_string),
+            one_line(&view.here.container.name).into_owned(),
+            view.here.name.to_string(),
+            list_of(view.here.addresses),
+            or_dash(host_name.unwrap_or_else(|| peer_words(view))),
+            or_dash(list_of(others)),
+            or_dash(beneath.map_or_else(String::new, ToString::to_string)),
             state,
         ]);
     }
     Ok(writeln!(io::stdout(), "{}", shown.trim_fmt())?)
 }
 
+fn or_dash(words: String) -> String {
+    if words.is_empty() { "-".to_owned() } else { words }
+}
+
 /// One line for each thing that differs.
-pub fn drift(rows: &[(&Record, Vec<String>)], as_json: bool) -> Result<(), Failure> {
+pub fn drift(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     if as_json {
         return list(rows, true);
     }
-    for (record, differs) in rows {
-        for line in differs {
-            let (who, nic) = (one_line(&record.inside.name), &record.plan.nic.name);
+    for (view, differs) in rows {
+        for line in *differs {
+            let (who, nic) = (one_line(&view.here.container.name), view.here.name);
             writeln!(io::stdout(), "{who}: {nic}: {}", one_line(line))?;
         }
     }

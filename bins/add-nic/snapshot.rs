@@ -2,14 +2,21 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::Namespace;
-use common::netlink::{Address, Link, NetlinkError, Route, Socket};
+use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
 use common::netns::Home;
-use common::target::Mac;
+use common::target::{IfName, Mac};
 
-use crate::step::{Place, ipv6_switch};
+use crate::firewall::{self, Wall};
+use crate::inside::reopen;
+use crate::journal::Record;
+use crate::step::{Place, Step, ipv6_switch};
+use crate::sysctl::{self, Settings};
+use crate::wanted::{Wanted, WantedEnd};
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +24,7 @@ pub struct Side {
     pub links: Vec<Link>,
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
+    pub rules: Vec<Rule>,
     /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6.
     pub allows_ipv6: Option<bool>,
 }
@@ -26,8 +34,16 @@ pub struct Side {
 pub struct Snapshot {
     pub outside: Side,
     pub inside: Side,
+    /// The other container, where there is one.
+    pub peer: Side,
     /// Whether both are the same namespace.
     pub is_one: bool,
+    /// Those that somebody asked for.
+    pub settings: Settings,
+    /// The packet filters, if somebody asked for them.
+    pub wall: Wall,
+    /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
+    pub switches: Vec<(String, String)>,
 }
 
 /// A socket in each namespace, and the way into the other one.
@@ -36,18 +52,28 @@ pub struct Sockets {
     pub home: Home,
     pub outside: Socket,
     pub inside: Option<(Socket, Namespace)>,
+    pub peer: Option<(Socket, Namespace)>,
 }
 
 impl Sockets {
-    /// In the namespace that we run in, and in the container's.
-    pub fn open(inside: Option<Namespace>) -> Result<Self, Failure> {
+    /// In the namespace that we run in, in the container's, and in that of the other container.
+    pub fn open(inside: Option<Namespace>, peer: Option<Namespace>) -> Result<Self, Failure> {
         let home = Home::current()?;
         let outside = Socket::open()?;
-        let inside = match inside {
-            Some(namespace) => Some((enter(&home, &namespace, Socket::open)??, namespace)),
-            None => None,
+        let within = |namespace: Option<Namespace>| match namespace {
+            Some(namespace) => {
+                let socket = enter(&home, &namespace, Socket::open)??;
+                Ok(Some((socket, namespace)))
+            }
+            None => Ok::<_, Failure>(None),
         };
-        Ok(Sockets { home, outside, inside })
+        let (inside, peer) = (within(inside)?, within(peer)?);
+        Ok(Sockets { home, outside, inside, peer })
+    }
+
+    /// Those of a record; none where the namespace is gone.
+    pub fn of_record(record: &Record) -> Result<Self, Failure> {
+        Sockets::open(reopen(&record.inside), record.peer.as_ref().and_then(reopen))
     }
 
     /// The one of that place; none of a namespace that is gone.
@@ -55,6 +81,7 @@ impl Sockets {
         match place {
             Place::Outside => Some(&mut self.outside),
             Place::Inside => self.inside.as_mut().map(|(socket, _)| socket),
+            Place::Peer => self.peer.as_mut().map(|(socket, _)| socket),
         }
     }
 
@@ -63,6 +90,7 @@ impl Sockets {
         match place {
             Place::Outside => None,
             Place::Inside => self.inside.as_ref().map(|(_, namespace)| namespace),
+            Place::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),
         }
     }
 }
@@ -85,8 +113,15 @@ impl Side {
             links: socket.links()?,
             addresses: socket.addresses()?,
             routes: socket.routes()?,
+            rules: socket.rules()?,
             allows_ipv6: allows_ipv6(),
         })
+    }
+
+    /// Only its links; nothing of a namespace that is gone.
+    pub fn links_of(socket: Option<&mut Socket>) -> Result<Self, NetlinkError> {
+        let links = socket.map_or(Ok(vec![]), Socket::links)?;
+        Ok(Side { links, ..Side::default() })
     }
 
     /// The link of that name.
@@ -122,20 +157,75 @@ impl Snapshot {
         match place {
             Place::Outside => &self.outside,
             Place::Inside => &self.inside,
+            Place::Peer => &self.peer,
         }
+    }
+
+    /// Looks at what few NICs are about: the settings and the packet filters that `wanted` changes, and `records` have
+    /// changed.
+    pub fn look_closer<'a>(
+        &mut self,
+        wanted: Option<&Wanted>,
+        records: impl Iterator<Item = &'a Record> + Clone,
+        sockets: &Sockets,
+    ) -> Result<(), Failure> {
+        if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
+            self.switches = switches_of(nic);
+        }
+        let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
+            if let Step::SetSysctl(changed) = step {
+                keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
+            }
+        }
+        if let Some(wanted) = wanted {
+            keys[0].extend(firewall::needed_settings(wanted, &self.outside));
+        }
+        for (place, mut keys) in [Place::Outside, Place::Inside].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl::needed_with(key, self.side(place)));
+            keys.extend(along.collect::<Vec<_>>());
+            if !keys.is_empty() {
+                self.settings.read(place, keys, sockets)?;
+            }
+        }
+        self.wall = firewall::look(wanted, records)?;
+        Ok(())
     }
 
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
-        let Some((inside, namespace)) = &mut sockets.inside else {
-            return Ok(Snapshot { outside, ..Snapshot::default() });
-        };
-        let is_one = namespace.identity() == sockets.home.identity();
+        let home = &sockets.home;
         // Inside, because it is there that the switch is read.
-        let inside = enter(&sockets.home, namespace, || Side::of(inside))??;
-        Ok(Snapshot { outside, inside, is_one })
+        let within = |within: &mut Option<(Socket, Namespace)>| match within {
+            Some((socket, namespace)) => Ok(enter(home, namespace, || Side::of(socket))??),
+            None => Ok::<_, Failure>(Side::default()),
+        };
+        let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
+        let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
+        Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
+}
+
+/// The switches of a link of the host's that are not as `default` has them: file and value. What cannot be read, as a
+/// secret that was never set, is not set.
+fn switches_of(link: &IfName) -> Vec<(String, String)> {
+    let mut switches = Vec::new();
+    for family in ["ipv4", "ipv6"] {
+        let directory = format!("/proc/sys/net/{family}/conf");
+        let entries = fs::read_dir(format!("{directory}/{link}")).into_iter().flatten().flatten();
+        for entry in entries {
+            let (file, switch) = (entry.path(), entry.file_name());
+            let value = |file: &Path| fs::read_to_string(file).ok();
+            let usual = value(&Path::new(&directory).join("default").join(&switch));
+            let is_ours_to_set = entry.metadata().is_ok_and(|data| data.mode() & 0o200 != 0);
+            let now = value(&file).filter(|now| is_ours_to_set && Some(now) != usual.as_ref());
+            let switch = |now: String| (file.to_string_lossy().into_owned(), now.trim_end().to_owned());
+            switches.extend(now.map(switch));
+        }
+    }
+    switches.sort();
+    switches
 }
 
 /// /proc/sys/net is that of the namespace which the reader is in.

@@ -7,9 +7,9 @@ use common::namespace::Identity;
 use crate::TOOL;
 use crate::apply;
 use crate::check::is_there;
-use crate::inside::reopen;
 use crate::journal::{Journal, Record};
-use crate::snapshot::{Side, Snapshot, Sockets};
+use crate::snapshot::{Side, Sockets};
+use crate::step::Place;
 use crate::wires::Wires;
 use common::failure::Failure;
 
@@ -18,23 +18,48 @@ pub fn ours(records: Vec<Record>, home: Identity) -> Vec<Record> {
     records.into_iter().filter(|record| record.outside_inode == home.inode).collect()
 }
 
-/// Undoes what is dead, and gives back what lives.
-pub fn sweep(journal: &Journal, sockets: &mut Sockets) -> Result<Vec<Record>, Failure> {
+/// Those that are whole and there.
+pub fn living(records: Vec<Record>, outside: &Side) -> Vec<Record> {
+    records.into_iter().filter(|record| lives(record, outside)).collect()
+}
+
+/// Whether a NIC is whole and there. Where the host has no end of it, its containers' networks are asked; one that cannot
+/// be asked may well have it still.
+pub fn lives(record: &Record, outside: &Side) -> bool {
+    if !record.is_whole {
+        return false;
+    }
+    let nothing = Side::default();
+    if record.plan.nic.other_end.port().is_some() {
+        return is_there(record, outside, &nothing, &nothing);
+    }
+    let links_within = || -> Result<[Side; 2], Failure> {
+        let mut sockets = Sockets::of_record(record)?;
+        Ok([Side::links_of(sockets.of(Place::Inside))?, Side::links_of(sockets.of(Place::Peer))?])
+    };
+    links_within().map_or(true, |[inside, peer]| is_there(record, outside, &inside, &peer))
+}
+
+/// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
+pub fn sweep(
+    journal: &Journal,
+    sockets: &mut Sockets,
+    is_over: impl Fn(&Record) -> bool,
+) -> Result<Vec<Record>, Failure> {
     let records = ours(journal.records()?, sockets.home.identity());
     if records.is_empty() {
         return Ok(records);
     }
-    let outside = Side { links: sockets.outside.links()?, ..Side::default() };
-    let snapshot = Snapshot { outside, ..Snapshot::default() };
+    let outside = Side::links_of(Some(&mut sockets.outside))?;
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| record.is_whole && is_there(record, &snapshot));
+        records.into_iter().partition(|record| lives(record, &outside) && !is_over(record));
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {
         let undone = apply::hand_over(&record, &mut living, journal).and_then(|()| {
             let others: Vec<&Record> = living.iter().chain(&dead).collect();
-            let sockets = Sockets::open(reopen(&record.inside))?;
-            apply::undo(&record, &others, journal, &mut Wires::new(sockets))
+            let mut wires = Wires::new(Sockets::of_record(&record)?);
+            apply::undo(&record, &others, journal, &mut wires)
         });
         if let Err(failure) = undone {
             failure::report(TOOL, &failure);

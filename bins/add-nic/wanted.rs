@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -11,6 +12,10 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
+use crate::firewall::WantedRules;
+use crate::plan::Parent;
+use crate::step::{IpvlanMode, MacvlanMode, On};
+use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub enum Job {
     List(Option<Target>),
     /// Show what is not as we made it.
     Check(Option<Target>),
+    /// Keep those plugged in that this file describes.
+    Watch(PathBuf),
 }
 
 /// Which NIC of a container.
@@ -39,14 +46,14 @@ pub enum Which {
 pub struct Wanted {
     /// Its addresses.
     pub addresses: Vec<Cidr>,
-    /// What the other end has.
-    pub host: HostAddresses,
     /// Where its other end goes.
     pub other_end: WantedEnd,
+    /// What the other end has.
+    pub other_addresses: OtherAddresses,
     /// Its name in the container.
     pub name: Option<IfName>,
     /// The other end's.
-    pub host_name: Option<IfName>,
+    pub other_name: Option<IfName>,
     /// Its link-layer address.
     pub mac: Option<Mac>,
     /// The greatest packet that it carries.
@@ -57,6 +64,12 @@ pub struct Wanted {
     pub routes: Vec<WantedRoute>,
     /// Of these routes.
     pub metric: Option<u32>,
+    /// Whether replies leave by it that come from its addresses, by routes of its own.
+    pub sbr: bool,
+    /// Settings of the container's network.
+    pub sysctls: Vec<Setting>,
+    /// What packet filters are to do for it.
+    pub firewall: WantedRules,
 }
 
 /// Where the other end goes.
@@ -67,12 +80,18 @@ pub enum WantedEnd {
     Host,
     /// Into this bridge.
     Bridge(Bridge),
+    /// Into this container, as a TARGET means it.
+    Peer(String),
+    /// Nowhere: it stands on this link of the host.
+    On(Parent),
+    /// Nowhere: it is this NIC of the host's, moved in.
+    Phys(IfName),
 }
 
-/// What addresses the host has on the cable, or on the bridge.
+/// What addresses the other end has: the host on a cable or on a bridge, or the other container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum HostAddresses {
+pub enum OtherAddresses {
     /// As fits: on a cable, and on a bridge that is made, the first free ones.
     Fitting,
     /// None.
@@ -105,6 +124,9 @@ impl Job {
     /// # Errors
     /// What makes no sense, and why.
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(file.clone()));
+        }
         let (target, rest) = match cli.words.split_first() {
             Some((word, rest)) => (Some(target(word)?), rest),
             None => (None, &[][..]),
@@ -144,18 +166,37 @@ impl Which {
 }
 
 impl WantedEnd {
-    fn of(cli: &Cli) -> Self {
-        match cli.bridge.clone() {
+    fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(peer) = &cli.peer {
+            return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
+        }
+        for (option, word) in [("--macvlan", &cli.macvlan), ("--ipvlan", &cli.ipvlan)] {
+            if let Some(word) = word {
+                return parent(option, word).map(WantedEnd::On);
+            }
+        }
+        if let Some(nic) = &cli.phys {
+            return Ok(WantedEnd::Phys(nic.clone()));
+        }
+        Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create }),
             None => WantedEnd::Host,
-        }
+        })
     }
 
     /// The bridge that it is plugged into.
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             WantedEnd::Bridge(bridge) => Some(&bridge.name),
-            WantedEnd::Host => None,
+            WantedEnd::Host | WantedEnd::Peer(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
+        }
+    }
+
+    /// The other container.
+    pub fn peer(&self) -> Option<Target> {
+        match self {
+            WantedEnd::Peer(peer) => peer.parse().ok(),
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
         }
     }
 }
@@ -173,17 +214,24 @@ impl Wanted {
                 return Err(Failure::trouble(cidr.address(), "is given twice"));
             }
         }
-        let host = host_addresses(&cli.host_addr, &addresses)?;
+        let other_end = WantedEnd::of(cli)?;
+        let other_addresses = match other_end {
+            WantedEnd::Peer(_) => other_addresses("--peer-addr", &cli.peer_addr, &addresses)?,
+            _ => other_addresses("--host-addr", &cli.host_addr, &addresses)?,
+        };
         let wanted = Wanted {
-            host,
-            other_end: WantedEnd::of(cli),
+            other_end,
+            other_addresses,
             name: cli.name.clone(),
-            host_name: cli.host_name.clone(),
+            other_name: cli.host_name.clone().or_else(|| cli.peer_name.clone()),
             mac: cli.mac,
             mtu_bytes: cli.mtu,
             gateways: cli.gateway.clone(),
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
+            sbr: cli.sbr,
+            sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)
@@ -192,6 +240,14 @@ impl Wanted {
     fn makes_sense(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
             return Err(Failure::trouble(mac, "is a group's address, or nobody's, and no NIC's"));
+        }
+        if let (Some(mac), WantedEnd::On(parent)) = (self.mac, &self.other_end)
+            && parent.on.has_parents_mac()
+        {
+            return Err(Failure::trouble(
+                format_args!("--mac {mac}"),
+                format_args!("cannot be: {} has the address of {}", parent.on, parent.name),
+            ));
         }
         self.mtu_makes_sense()?;
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
@@ -203,12 +259,32 @@ impl Wanted {
                 return Err(Failure::trouble(second, "is a second gateway of the same family"));
             }
         }
-        for route in &self.routes {
+        self.routes_make_sense()?;
+        match (self.other_end.bridge(), &self.other_name) {
+            (Some(bridge), Some(name)) if bridge == name => {
+                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn routes_make_sense(&self) -> Result<(), Failure> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
-                return Err(Failure::trouble(route.to, "is a default route").hint("--gateway IP makes one"));
+                return refuse("is a default route")
+                    .map_err(|failure| failure.hint("--gateway IP makes one"));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
-                return Err(Failure::trouble(route.to, "goes through a router of another family"));
+                return refuse("goes through a router of another family");
+            }
+            if self.routes[..at].iter().any(|other| other.to == route.to) {
+                return refuse("is given twice");
+            }
+            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
+            if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
+                return refuse("is where the NIC is, and needs no route");
             }
         }
         Ok(())
@@ -229,9 +305,10 @@ impl Wanted {
         if self.addresses.iter().any(|cidr| cidr.address() == router) {
             return Err(Failure::trouble(router, "is the NIC's own address, and no router to go through"));
         }
-        let is_host = matches!(&self.host, HostAddresses::These(these) if these.contains(&router));
+        let is_other_end =
+            matches!(&self.other_addresses, OtherAddresses::These(these) if these.contains(&router));
         match self.addresses.iter().find(|cidr| cidr.contains(router)) {
-            None if !is_host => {
+            None if !is_other_end => {
                 let networks: Vec<String> =
                     self.addresses.iter().map(|cidr| cidr.network().to_string()).collect();
                 Err(Failure::trouble(
@@ -239,7 +316,7 @@ impl Wanted {
                     format_args!("is not in {}, where the NIC is", networks.join(", ")),
                 ))
             }
-            Some(cidr) if !is_host => refuse_unusable(cidr.with_address(router)),
+            Some(cidr) if !is_other_end => refuse_unusable(cidr.with_address(router)),
             _ => Ok(()),
         }
     }
@@ -285,19 +362,43 @@ fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
     }
 }
 
-fn host_addresses(words: &[String], addresses: &[Cidr]) -> Result<HostAddresses, Failure> {
+/// PARENT[:MODE]
+fn parent(option: &'static str, word: &str) -> Result<Parent, Failure> {
+    let about = || format!("{option} {}", quotable(word));
+    let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
+    let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
+    let on = match option {
+        "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(On::Macvlan),
+        _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(On::Ipvlan),
+    };
+    let on = on.map_err(|error| Failure::trouble(about(), format_args!("what stands behind : {error}")))?;
+    Ok(Parent { name, on })
+}
+
+fn other_addresses(
+    option: &'static str,
+    words: &[String],
+    addresses: &[Cidr],
+) -> Result<OtherAddresses, Failure> {
     match words {
-        [] => Ok(HostAddresses::Fitting),
-        [none] if none == "none" => Ok(HostAddresses::None),
+        [] => Ok(OtherAddresses::Fitting),
+        [none] if none == "none" => Ok(OtherAddresses::None),
+        words if words.iter().any(|word| word == "none") => {
+            Err(Failure::trouble(format_args!("{option} none"), "and an address contradict each other"))
+        }
         words => {
-            let these = words.iter().map(|word| host_address(word, addresses));
-            these.collect::<Result<_, _>>().map(HostAddresses::These)
+            let these = words.iter().map(|word| other_address(option, word, addresses));
+            let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
+            match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
+                Some((_, twice)) => Err(Failure::trouble(twice, "is given twice")),
+                None => Ok(OtherAddresses::These(these)),
+            }
         }
     }
 }
 
-fn host_address(word: &str, addresses: &[Cidr]) -> Result<IpAddr, Failure> {
-    let about = || format!("--host-addr {}", quotable(word));
+fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr, Failure> {
+    let about = || format!("{option} {}", quotable(word));
     let plain = word.split_once('/').map_or(word, |(address, _)| address);
     let address: IpAddr =
         plain.parse().map_err(|_| Failure::trouble(about(), "is neither an IP address nor none"))?;
@@ -307,11 +408,31 @@ fn host_address(word: &str, addresses: &[Cidr]) -> Result<IpAddr, Failure> {
     let network = addresses.iter().find(|cidr| cidr.contains(address));
     let across =
         addresses.iter().find(|cidr| cidr.is_host() && cidr.address().is_ipv4() == address.is_ipv4());
-    match (network, across) {
-        (Some(cidr), _) => refuse_unusable(cidr.with_address(address)).map(|()| address),
-        (None, Some(_)) => refuse_unusable(Some(Cidr::host(address))).map(|()| address),
-        (None, None) => Err(Failure::trouble(about(), "is in no network of the NIC")),
+    let Some(whole) =
+        network.and_then(|cidr| cidr.with_address(address)).or_else(|| across.map(|_| Cidr::host(address)))
+    else {
+        return Err(Failure::trouble(about(), "is in no network of the NIC"));
+    };
+    if plain != word && whole.to_string() != word {
+        return Err(Failure::trouble(
+            about(),
+            format_args!("has another prefix length on this NIC: {whole}"),
+        ));
     }
+    refuse_unusable(Some(whole)).map(|()| address)
+}
+
+fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for word in words {
+        let about = || format!("--sysctl {}", quotable(word));
+        let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        if settings.iter().any(|other| other.key == setting.key) {
+            return Err(Failure::trouble(about(), "is a second value for the same"));
+        }
+        settings.push(setting);
+    }
+    Ok(settings)
 }
 
 fn route(word: &str) -> Result<WantedRoute, Failure> {

@@ -4,63 +4,91 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
-use crate::{add_nic, everything, lab, plug, reaches};
+use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
 
-const CASES: [&str; 5] = [
+/// PEER is the PID of another container.
+const CASES: [&str; 11] = [
     "10.1.0.2/24",
     "10.1.0.2/24 fd00:1::2/64 --mtu 1400 --gateway 10.1.0.1 --gateway fd00:1::1 --route 172.31.0.0/16@10.1.0.1 --metric 9",
     "10.1.0.2/32 --host-addr 192.0.2.1 --name wan --host-name lan",
     "10.1.0.2/24 --bridge br1 --create",
     "fd00:1::2/64 --host-addr none",
+    "10.1.0.2/24 --sysctl net.ipv4.conf.IF.rp_filter=2 --sysctl net.ipv4.ip_default_ttl=33",
+    "10.1.0.2/24 fd00:1::2/64 --sbr --route 172.31.0.0/16@10.1.0.1",
+    "10.1.0.2/24 fd00:1::2/64 --peer PEER --mtu 1400 --peer-name lan",
+    "10.1.0.2/24 fd00:1::2/64 --macvlan lan0 --name lan0 --gateway 10.1.0.9",
+    "10.1.0.2/24 --phys lan0 --mtu 1400 --mac 02:00:00:00:00:07 --gateway 10.1.0.9",
+    "10.1.0.2/32 --peer PEER --peer-addr 192.0.2.1",
 ];
+
+/// Two containers, of which the second is the other end in some cases.
+fn scene(words: &str) -> Result<(Lab, [Container; 2], String), crate::support::skip::Missing> {
+    let lab = lab()?;
+    let both = ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])));
+    if words.contains("lan0") {
+        let pid = both[1].pid;
+        lab.shell(&format!("ip link add lan0 up type veth peer name eth0 netns {pid}")).run().ok();
+        both[1].ip("address add 10.1.0.9/24 dev eth0");
+        both[1].ip("link set eth0 up");
+        lab.shell(
+            "ip address add 10.5.0.1/24 dev lan0 label lan0:x; ip route add 192.0.2.0/24 via 10.5.0.2
+             echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
+        )
+        .run()
+        .ok();
+    }
+    let words = words.replace("PEER", &both[1].pid.to_string());
+    Ok((lab, both, words))
+}
 
 #[test]
 fn what_it_shows_does_what_it_does() {
-    for words in CASES {
+    for case in CASES {
         let shown = {
-            let lab = need!(lab());
-            let web = lab.container("web", Options::only(&["net"]));
-            let before = everything(&lab, &[&web]);
+            let (lab, [web, db], words) = need!(scene(case));
+            let before = everything(&lab, &[&web, &db]);
             let script = plug(&lab, &web, &format!("{words} --dry-run")).ok().stdout;
-            assert_eq!(everything(&lab, &[&web]), before, "a dry run that changed something");
+            assert_eq!(everything(&lab, &[&web, &db]), before, "a dry run that changed something");
             assert!(!lab.path("/run/netns-toolbox").exists());
             lab.shell(&script).run().ok();
-            if words.starts_with("10.") {
+            if case.contains("PEER") || case.contains("lan0") {
+                reaches_from(&lab, &db, "10.1.0.2");
+            } else if case.starts_with("10.") {
                 reaches(&lab, "10.1.0.2");
             }
-            addresses_and_routes(&lab, &web)
+            addresses_and_routes(&lab, &[&web, &db])
         };
-        let lab = need!(lab());
-        let web = lab.container("web", Options::only(&["net"]));
-        plug(&lab, &web, words).ok();
-        assert_eq!(shown, addresses_and_routes(&lab, &web), "{words}");
+        let (lab, [web, db], words) = need!(scene(case));
+        plug(&lab, &web, &words).ok();
+        assert_eq!(shown, addresses_and_routes(&lab, &[&web, &db]), "{words}");
     }
 }
 
-/// Names, MTUs, flags, masters, aliases, addresses and routes; the PID is the same word in both labs or is left out.
-fn addresses_and_routes(lab: &Lab, web: &Container) -> Vec<String> {
-    let pid = web.pid.to_string();
+/// Names, MTUs, flags, masters, aliases, addresses, routes and rules; the PID is the same word in both labs or is left out.
+fn addresses_and_routes(lab: &Lab, containers: &[&Container]) -> Vec<String> {
+    let pids: Vec<String> = containers.iter().map(|container| container.pid.to_string()).collect();
     let look = format!(
-        "for n in 1 {pid}; do nsenter -t $n -n sh -c '
+        "for n in 1 {}; do nsenter -t $n -n sh -c '
             ip -j link | tr , \"\\n\" | grep -E \"ifname|mtu|ifalias|master\"
             ip -br address | grep -o \"[^ ]*/[0-9]*\" | grep -v ^fe80 || true
-            ip -4 route; ip -6 route | grep -v fe80 || true'; done"
+            for family in -4 -6; do ip $family route show table all | grep -v fe80 || true; ip $family rule; done'; done",
+        pids.join(" ")
     );
-    let text = lab.shell(&look).run().ok().stdout.replace(&pid, "PID");
+    let text = lab.shell(&look).run().ok().stdout;
+    let text = pids.iter().fold(text, |text, pid| text.replace(pid, "PID"));
     text.lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn what_it_shows_undoes_what_it_did() {
-    let lab = need!(lab());
-    let web = lab.container("web", Options::only(&["net"]));
-    let pid = web.pid.to_string();
-    for words in CASES {
-        let before = everything(&lab, &[&web]);
-        plug(&lab, &web, words).ok();
+    for case in CASES {
+        let (lab, [web, db], words) = need!(scene(case));
+        let pid = web.pid.to_string();
+        let before = everything(&lab, &[&web, &db]);
+        plug(&lab, &web, &words).ok();
         let script = add_nic(&lab, &["--rm", "--dry-run", &pid]).ok().stdout;
         lab.shell(&script).run().ok();
-        assert_eq!(everything(&lab, &[&web]), before, "{words}");
+        assert_eq!(everything(&lab, &[&web, &db]), before, "{words}");
         add_nic(&lab, &["--rm", &pid]).ok();
     }
 }

@@ -36,12 +36,13 @@ fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
 struct Scene {
     lab: Lab,
     web: Container,
-    _router: Container,
+    router: Container,
     add: String,
     remove: String,
 }
 
 impl Scene {
+    /// `words` can call the router ROUTER.
     fn new(words: &str) -> Result<Scene, Missing> {
         program("strace", "strace")?;
         let lab = Lab::new()?;
@@ -54,8 +55,12 @@ impl Scene {
             std::thread::yield_now();
         }
         let tool = tools::tool("add-nic");
+        // A link to stand on, whose other end is the router's.
+        lab.shell(&format!("ip link add lan0 up type veth peer name lan netns {}", router.pid)).run().ok();
+        router.ip("link set lan up");
+        let words = words.replace("ROUTER", &router.pid.to_string());
         let (add, remove) = (format!("{tool} {} {words}", web.pid), format!("{tool} --rm {}", web.pid));
-        Ok(Scene { lab, web, _router: router, add, remove })
+        Ok(Scene { lab, web, router, add, remove })
     }
 
     /// Runs `command` with each of `faults` at each of its system calls, and `after` behind it, which says nothing
@@ -65,14 +70,15 @@ impl Scene {
         self.lab.shell(before).run().ok();
         let calls = calls(&self.lab, command);
         self.lab.shell(&self.remove).run().ok();
-        let start = everything(&self.lab, &[&self.web]);
+        let start = everything(&self.lab, &[&self.web, &self.router]);
         fs::write(self.lab.path("/run/start"), &start.0).unwrap();
-        let (pid, remove) = (self.web.pid, &self.remove);
+        let remove = &self.remove;
+        let pids = format!("{} {}", self.web.pid, self.router.pid);
         let tool = tools::tool("add-nic");
         let mut script = format!(
             "{LOOK}
-            tool='{tool}'; remove='{remove}'; pid={pid}
-            as_before() {{ look $pid >/run/now; cmp -s /run/start /run/now || {{ echo \"$1\"; diff /run/start /run/now | head -5; }}; }}
+            tool='{tool}'; remove='{remove}'; pids='{pids}'
+            as_before() {{ look $pids >/run/now; cmp -s /run/start /run/now || {{ echo \"$1\"; diff /run/start /run/now | head -5; }}; }}
             no_record() {{ [ -z \"$(ls /run/netns-toolbox/nics 2>/dev/null)\" ] || echo 'a record is left'; }}
             after() {{ {after}\n }}
             round() {{
@@ -100,17 +106,27 @@ impl Scene {
 }
 
 const CABLE: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --mtu 1400";
+const SBR: &str = "10.1.0.2/24 fd00:1::2/64 --sbr --route 10.9.0.0/16";
 const BRIDGE: &str = "10.1.0.2/24 --gateway 10.1.0.1 --bridge br1 --create";
 
-/// All of it, or nothing. Memory that is refused to a program at its start ends it by a signal; a namespace that it
+const PEER: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --peer ROUTER";
+
+const MACVLAN: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --macvlan lan0";
+
+const PHYS: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --phys lan0";
+
+const EITHER: [&str; 2] = ["error=EIO", "signal=KILL"];
+
+/// All of it, or nothing; killed, it is the next call's to repair. Memory that is refused to a program at its start ends it by a signal; a namespace that it
 /// cannot come back from, too: that is as if it had been killed. What it cannot tell on its standard output is done.
 const ALL_OR_NOTHING: &str = r#"
 case $rc in
     0) $tool --check || echo 'not whole'; $remove >/dev/null 2>&1 || echo 'not removed'; as_before 'not undone' ;;
     1|2) grep -q '^add-nic: ' /run/err || echo silent
        if grep -q 'standard output' /run/err; then $remove >/dev/null 2>&1; fi; as_before 'something is left' ;;
+    137) $remove >/dev/null 2>&1 || echo 'no removal'; as_before 'not repaired' ;;
     *) case $call in
-           mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
+           clock_nanosleep|mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
            *) echo 'ended by a signal' ;;
        esac
        $remove >/dev/null 2>&1; as_before 'not repaired' ;;
@@ -140,6 +156,19 @@ fn a_bridge_that_the_kernel_refuses_leaves_nothing() {
 }
 
 #[test]
+fn routes_of_its_own_that_the_kernel_refuses_leave_nothing() {
+    let scene = need!(Scene::new(SBR));
+    scene.every_time("routes of its own, EIO", "true", (&scene.add, &["error=EIO"]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn whatever_is_left_of_routes_of_its_own_the_same_call_completes() {
+    let scene = need!(Scene::new(SBR));
+    let after = format!("again='{}'; {REPEATED}", scene.add);
+    scene.every_time("routes of its own, SIGKILL", "true", (&scene.add, &["signal=KILL"]), &after);
+}
+
+#[test]
 fn whatever_a_killed_call_leaves_a_removal_repairs() {
     let scene = need!(Scene::new(BRIDGE));
     scene.every_time("a bridge, SIGKILL", "true", (&scene.add, &["signal=KILL"]), REPAIRED);
@@ -156,6 +185,25 @@ fn whatever_a_killed_call_leaves_the_same_call_completes() {
 fn whatever_a_killed_removal_leaves_the_next_completes() {
     let scene = need!(Scene::new(CABLE));
     scene.every_time("a removal, SIGKILL", &scene.add, (&scene.remove, &["signal=KILL"]), REPAIRED);
+}
+
+#[test]
+fn a_cable_between_two_leaves_nothing_at_either() {
+    let scene = need!(Scene::new(PEER));
+    scene.every_time("a peer, EIO", "true", (&scene.add, &EITHER[..1]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn a_macvlan_leaves_nothing() {
+    let scene = need!(Scene::new(MACVLAN));
+    scene.every_time("a macvlan, SIGKILL", "true", (&scene.add, &EITHER[1..]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn a_moved_nic_comes_back() {
+    let scene = need!(Scene::new(PHYS));
+    let furnish = "ip address add 10.5.0.1/24 dev lan0 2>/dev/null; ip route add 192.0.2.0/24 via 10.5.0.2 2>/dev/null; true";
+    scene.every_time("a moved NIC, EIO and SIGKILL", furnish, (&scene.add, &EITHER), ALL_OR_NOTHING);
 }
 
 #[test]

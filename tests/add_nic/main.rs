@@ -8,6 +8,9 @@
     reason = "clippy knows tests by their attribute, which shared code has not"
 )]
 
+#[path = "../engines/spare_docker.rs"]
+#[allow(dead_code, reason = "tests of engines use more of it")]
+mod spare_docker;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,14 +18,29 @@ mod bridge;
 mod cable;
 mod docker;
 mod dry_run;
+mod duplicates;
+mod dying;
 mod engine;
 mod faults;
+mod firewall;
+mod macvlan;
 mod parallel;
+mod peer;
+mod phys;
+mod pinned;
+mod preflight;
+mod procedures;
+mod publish;
+mod reachable;
 mod remove;
 mod routes;
+mod sbr;
+mod sysctl;
+mod unit;
+mod watch;
 mod words;
 
-use support::container::Container;
+use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{Missing, program};
@@ -61,10 +79,22 @@ fn reaches_from(lab: &Lab, container: &Container, address: &str) {
     nsenter.args(PING).arg(address).run().ok();
 }
 
+/// The world outside: the host's NIC `lan0` leads to a neighbour, who has 10.1.0.9 and fd00:1::9.
+fn neighbour(lab: &Lab) -> Container {
+    let neighbour = lab.container("neighbour", Options::only(&["net"]));
+    let pid = neighbour.pid;
+    lab.shell(&format!("ip link add lan0 up type veth peer name eth0 netns {pid}")).run().ok();
+    for words in ["10.1.0.9/24", "fd00:1::9/64 nodad"] {
+        neighbour.ip(&format!("address add {words} dev eth0"));
+    }
+    neighbour.ip("link set eth0 up");
+    neighbour
+}
+
 /// One packet, and a second for its answer.
 const PING: [&str; 5] = ["-n", "-c1", "-W1", "-q", "--"];
 
-/// All of the network that add-nic could change, on both sides: links, addresses, routes, rules, switches.
+/// All of the network that add-nic could change, on both sides: links, addresses, routes, rules, switches, filters.
 #[track_caller]
 fn everything(lab: &Lab, containers: &[&Container]) -> Everything {
     let pids: Vec<String> = containers.iter().map(|container| container.pid.to_string()).collect();
@@ -88,6 +118,8 @@ const LOOK: &str = r#"
 LOOK='ip -o link | sed "s/<[^>]*>//; s/ state [A-Z]*//"; ip -br link | grep -o "<.*>" | sed "s/,LOWER_UP//; s/NO-CARRIER,//"
 ip -br address | sed "s/ [A-Z]\+ */ /; s/fe80:[^ ]*//; s/ *$//"
 for family in -4 -6; do ip $family route show table all | grep -v "fe80:\|ff00::\|anycast"; ip $family rule; done
-grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort'
+grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort
+filters() { nft list ruleset; for kind in nft legacy; do iptables-$kind-save; ip6tables-$kind-save; done; }
+filters 2>/dev/null | sed "/^#/d; s/[0-9]*:[0-9]*\]/]/; s/packets [0-9]* bytes [0-9]*//"'
 look() { for pid in 1 "$@"; do nsenter --target "$pid" --net -- sh -c "$LOOK"; done; }
 "#;

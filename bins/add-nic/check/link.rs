@@ -14,32 +14,36 @@ pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<Strin
 }
 
 pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
-    let outside = snapshot.outside.veth(veth.outside.mac)?;
-    if name(outside) != veth.outside.name.as_str() {
-        return Some(format!("{} is called {} now", veth.outside.name, name(outside)));
-    }
-    let inside = outside
-        .other_end()
-        .and_then(|index| snapshot.inside.links.iter().find(|link| link.index == index && link.is_veth()));
-    let Some(inside) = inside else { return Some(format!("{} is in another namespace", veth.inside.name)) };
-    if name(inside) != veth.inside.name.as_str() {
-        return Some(format!("{} is called {} now", veth.inside.name, name(inside)));
-    }
-    if inside.mac != Some(veth.inside.mac) {
-        return Some(format!("{} has another MAC address", veth.inside.name));
+    let (inner, outer) = (&snapshot.inside, snapshot.side(veth.other_place));
+    let other = outer.veth(veth.other.mac).or_else(|| other_end(inner.veth(veth.inside.mac)?, outer))?;
+    let Some(inside) = other_end(other, inner) else {
+        return Some(format!("{} is in another namespace", veth.inside.name));
+    };
+    for (link, end) in [(other, &veth.other), (inside, &veth.inside)] {
+        if name(link) != end.name.as_str() {
+            return Some(format!("{} is called {} now", end.name, name(link)));
+        }
+        if link.mac != Some(end.mac) {
+            return Some(format!("{} has another MAC address", end.name));
+        }
     }
     let wanted_mtu = veth.mtu_bytes.unwrap_or(1500);
-    for link in [outside, inside] {
+    for link in [other, inside] {
         if link.mtu_bytes != wanted_mtu {
             return Some(format!("{} has the MTU {} and not {wanted_mtu}", name(link), link.mtu_bytes));
         }
     }
-    let master = outside.master.map(|index| snapshot.outside.name_of(index));
+    let master = other.master.map(|index| outer.name_of(index));
     let wanted = veth.bridge.as_ref().map(ToString::to_string);
     (master != wanted).then(|| match master {
-        Some(master) => format!("{} is plugged into {master}", veth.outside.name),
-        None => format!("{} is plugged into nothing", veth.outside.name),
+        Some(master) => format!("{} is plugged into {master}", veth.other.name),
+        None => format!("{} is plugged into nothing", veth.other.name),
     })
+}
+
+fn other_end<'a>(end: &Link, side: &'a Side) -> Option<&'a Link> {
+    let index = end.other_end()?;
+    side.links.iter().find(|link| link.index == index && link.is_veth())
 }
 
 fn name(link: &Link) -> String {

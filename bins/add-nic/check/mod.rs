@@ -2,17 +2,33 @@
 
 mod address;
 mod link;
+mod phys;
 mod route;
+mod rule;
+mod rules;
+mod sysctl;
+mod upper;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Side, Snapshot};
 use crate::step::Step;
 
 /// Whether the NIC is there at all, by what no container can forge.
-pub fn is_there(record: &Record, snapshot: &Snapshot) -> bool {
+///
+/// Of a cable between two containers each can rename its end, give it another address or make another link that looks the
+/// same, but only in its own network, where it can delete the real one just as well: so either end tells it, and what
+/// is deleted for a forged one is the forger's.
+pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
     match &record.plan.nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => snapshot.outside.veth(port.mac).is_some(),
+        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::Phys(_) => {
+            record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.seems(link)))
+        }
+        OtherEnd::On(_) => {
+            record.plan.upper().is_some_and(|upper| inside.links.iter().any(|link| upper.is(link)))
+        }
+        OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
 
@@ -21,14 +37,18 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
         return vec!["was left half made".to_owned()];
     }
-    if !is_there(record, snapshot) {
+    if !is_there(record, &snapshot.outside, &snapshot.inside, &snapshot.peer) {
         return vec!["is gone".to_owned()];
     }
     // Every network has at least lo. A network that nobody can open any more takes its links with it a moment later.
     if snapshot.inside.links.is_empty() {
         return vec!["is going: its container has ended".to_owned()];
     }
-    record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot)).collect()
+    if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
+        return vec![format!("is going: {} has ended", peer.name)];
+    }
+    let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
+    steps.chain(rules::unguarded(record, &snapshot.wall)).collect()
 }
 
 impl Snapshot {
@@ -42,6 +62,8 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
     match step {
         Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
+        Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
         Step::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
@@ -49,8 +71,21 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         }
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        // What the host has is given back, and not kept from it meanwhile.
+        Step::GiveNicBack(_) => None,
+        Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
+        Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
+        Step::AddRules(rules) => rules::differ(rules, &snapshot.wall),
+        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.wall),
         // For people, or seen by what it is for.
-        Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
-        Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
+        Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
+        Step::DelBridge(_)
+        | Step::DelVeth(_)
+        | Step::DelUpper(_)
+        | Step::DelLink { .. }
+        | Step::DelAddress(_) => None,
+        Step::DelRule(_) | Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => {
+            None
+        }
     }
 }

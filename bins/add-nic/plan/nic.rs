@@ -4,6 +4,8 @@ use common::cidr::Cidr;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
+use crate::step::{On, Place};
+
 /// The NIC as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {
@@ -22,14 +24,27 @@ pub enum OtherEnd {
     Host(Port),
     /// Into a bridge, whose port it is.
     Bridge { bridge: IfName, port: Port },
+    /// Into another container.
+    Peer(Port),
+    /// Nowhere: the NIC stands on a link of the host.
+    On(Parent),
+    /// Nowhere: the NIC is the host's own, moved in. This is its name there.
+    Phys(IfName),
 }
 
-/// A veth end here.
+/// The link that it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub name: IfName,
+    pub on: On,
+}
+
+/// The other end of a veth pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     pub name: IfName,
     pub mac: Mac,
-    /// What the host has on the cable, or on the bridge because of us.
+    /// Its own, or what the bridge that it is plugged into has because of us.
     pub addresses: Vec<Cidr>,
 }
 
@@ -39,13 +54,31 @@ impl OtherEnd {
         match self {
             OtherEnd::Host(_) => "host",
             OtherEnd::Bridge { .. } => "bridge",
+            OtherEnd::Peer(_) => "peer",
+            OtherEnd::On(parent) => parent.on.kind(),
+            OtherEnd::Phys(_) => "phys",
+        }
+    }
+
+    /// The other end of the cable, and where that is.
+    pub fn far(&self) -> Option<(Place, &Port)> {
+        match self {
+            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
+            OtherEnd::Peer(port) => Some((Place::Peer, port)),
+            OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         }
     }
 
     /// The link that is here because of it.
     pub fn port(&self) -> Option<&Port> {
+        self.far().filter(|(place, _)| *place == Place::Outside).map(|(_, port)| port)
+    }
+
+    /// What the host calls the link that is here because of it, or that was here before.
+    pub fn host_name(&self) -> Option<&IfName> {
         match self {
-            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some(port),
+            OtherEnd::Phys(name) => Some(name),
+            _ => self.port().map(|port| &port.name),
         }
     }
 
@@ -58,7 +91,24 @@ impl OtherEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
-            OtherEnd::Host(_) => None,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
+        }
+    }
+
+    /// The link of the host that it stands on.
+    pub fn parent(&self) -> Option<&Parent> {
+        match self {
+            OtherEnd::On(parent) => Some(parent),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be others who ask, and remember, whose an address is.
+    pub fn has_neighbours(&self) -> bool {
+        match self {
+            OtherEnd::Host(_) | OtherEnd::Peer(_) => false,
+            OtherEnd::Bridge { .. } | OtherEnd::Phys(_) => true,
+            OtherEnd::On(parent) => parent.on.answers_arp(),
         }
     }
 }

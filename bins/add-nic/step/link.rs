@@ -3,6 +3,7 @@
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
+use super::Place;
 use super::shell::{Files, quoted};
 
 /// A bridge that we make. Its address tells it from one of the same name that somebody made since.
@@ -14,12 +15,14 @@ pub struct NewBridge {
 }
 
 /// A veth pair. The address of the end outside, which is random and no container can change, tells it from every other.
+/// Where both ends are containers' it is their addresses, in the namespace of each: see [`crate::check::is_there`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {
-    pub outside: End,
     pub inside: End,
+    pub other: End,
+    pub other_place: Place,
     pub mtu_bytes: Option<u32>,
-    /// The bridge that the end outside is a port of.
+    /// The bridge that the other end is a port of.
     pub bridge: Option<IfName>,
 }
 
@@ -46,18 +49,19 @@ impl Veth {
     pub(super) fn as_command(&self, files: &Files<'_>) -> String {
         let mtu = mtu(self.mtu_bytes);
         let master = self.bridge.as_ref().map_or(String::new(), |bridge| format!(" master {bridge}"));
-        let (here, there) = (&self.outside, &self.inside);
-        format!(
+        let (here, there) = (&self.other, &self.inside);
+        let add = format!(
             "ip link add {} address {}{mtu}{master} type veth peer name {} address {}{mtu} netns {}",
             here.name,
             here.mac,
             there.name,
             there.mac,
             quoted(files.inside)
-        )
+        );
+        files.at(self.other_place, add)
     }
 }
 
-fn mtu(bytes: Option<u32>) -> String {
+pub(super) fn mtu(bytes: Option<u32>) -> String {
     bytes.map_or(String::new(), |bytes| format!(" mtu {bytes}"))
 }

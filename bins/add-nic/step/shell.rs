@@ -6,6 +6,8 @@ use super::Place;
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
     pub inside: &'a str,
+    /// Where there is none, no step is about it.
+    pub peer: Option<&'a str>,
 }
 
 impl Files<'_> {
@@ -14,6 +16,7 @@ impl Files<'_> {
         match place {
             Place::Outside => command,
             Place::Inside => format!("nsenter --net={} {command}", quoted(self.inside)),
+            Place::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),
         }
     }
 }

@@ -7,12 +7,22 @@ use common::netlink::NetlinkError;
 use common::target::IfName;
 use nix::errno::Errno;
 
+use crate::firewall::FilterError;
+
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// The kernel refused, and this is what that means.
+    #[error("{words}")]
+    InWords {
+        /// Why, for people.
+        words: String,
+        /// Its own word for it.
+        errno: Errno,
+    },
     /// There is no such link.
     #[error("{0}: there is no such link")]
     NoLink(IfName),
@@ -24,6 +34,9 @@ pub enum WireError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A rule could not be added or deleted.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The container's network could not be entered.
     #[error("{}", .0.message.as_deref().unwrap_or_default())]
     Entering(Box<Failure>),
@@ -37,7 +50,9 @@ impl WireError {
 
     fn errno(&self) -> Option<Errno> {
         match self {
-            WireError::Netlink(NetlinkError::Refused { errno, .. }) => Some(*errno),
+            WireError::Netlink(NetlinkError::Refused { errno, .. }) | WireError::InWords { errno, .. } => {
+                Some(*errno)
+            }
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use common::netlink::{Link, NewBridge, NewVeth, VethEnd};
 
 use super::{WireError, Wires};
+use crate::snapshot::Sockets;
 use crate::step::{self, Place, Veth};
 
 impl Wires {
@@ -33,30 +34,43 @@ impl Wires {
             Some(bridge) => Some(self.index(Place::Outside, bridge)?),
             None => None,
         };
-        let Some((_, namespace)) = &self.sockets.inside else { return Err(WireError::gone("veth pair")) };
-        let outside = &mut self.sockets.outside;
-        let here = VethEnd { name: &veth.outside.name, mac: veth.outside.mac };
+        let Sockets { outside, inside, peer, .. } = &mut self.sockets;
+        let socket = match veth.other_place {
+            Place::Peer => peer.as_mut().map(|(socket, _)| socket),
+            _ => Some(outside),
+        };
+        let (Some(socket), Some((_, namespace))) = (socket, inside) else {
+            return Err(WireError::gone("veth pair"));
+        };
+        let here = VethEnd { name: &veth.other.name, mac: veth.other.mac };
         let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
         let order = NewVeth::between(here, there, namespace);
-        outside.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
-        // The index inside is what the end outside says, not what the container calls by that name.
-        let made = outside.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
+        socket.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
+        // The index inside is what the other end says, not what the container calls by that name.
+        let made = socket.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
         let made = made.ok_or_else(|| WireError::NoLink(here.name.clone()))?;
         let other = made.other_end().ok_or_else(|| WireError::NoLink(there.name.clone()))?;
-        self.known.insert((Place::Outside, here.name.clone()), made.index);
+        self.known.insert((veth.other_place, here.name.clone()), made.index);
         self.known.insert((Place::Inside, there.name.clone()), other);
         Ok(())
     }
 
-    /// By its address: somebody may have renamed it, or made another of that name.
+    /// By its address: somebody may have renamed it, or made another of that name. Where the other end is a container's,
+    /// which may have given it another address, or be gone, the end inside serves as well.
     pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), WireError> {
-        let ours = |link: &Link| link.is_veth() && link.mac == Some(veth.outside.mac);
-        let outside = &mut self.sockets.outside;
-        let found = match outside.link_named(&veth.outside.name)?.filter(ours) {
-            Some(link) => Some(link),
-            None => outside.links()?.into_iter().find(ours),
-        };
-        let Some(link) = found else { return Ok(()) };
-        Ok(outside.delete_link(link.index)?)
+        let inside = (Place::Inside, &veth.inside);
+        let ends = std::iter::once((veth.other_place, &veth.other));
+        for (place, end) in ends.chain((veth.other_place == Place::Peer).then_some(inside)) {
+            let Some(socket) = self.sockets.of(place) else { continue };
+            let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
+            let found = match socket.link_named(&end.name)?.filter(ours) {
+                Some(link) => Some(link),
+                None => socket.links()?.into_iter().find(ours),
+            };
+            if let Some(link) = found {
+                return Ok(socket.delete_link(link.index)?);
+            }
+        }
+        Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub fn look(
     let mut status = Status::Yes;
     for (to, hood) in &all {
         let segment = Segment { index: hood.index, mac: hood.asker.mac };
-        let claim = inside.open_to_ask(|| segment.who_has(&[to.address], &waits))?;
+        let claim = inside.open_to_ask(|| segment.who_has(&[to.address], &waits, None))?;
         if claim.is_some() {
             status = Status::No;
         }

@@ -3,19 +3,20 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::{
-    FIXED_BYTES, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
-    IFLA_MASTER, IFLA_MTU,
+    FIXED_BYTES, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
 };
 use crate::netlink::socket::flag;
 use crate::netlink::wire::Request;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
-const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
 
 const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_BRPORT_MODE: u16 = 4;
 /// linux/veth.h
 const VETH_INFO_PEER: u16 = 1;
 
@@ -160,6 +161,45 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn set_link_master(&mut self, index: u32, master: Option<u32>) -> Result<(), NetlinkError> {
         self.set_link(index, |request| request.with_u32(IFLA_MASTER, master.unwrap_or(0)))
+    }
+
+    /// Lets a bridge send back through a port of it what came in there, or not.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EINVAL for what is no port of a bridge.
+    pub fn set_bridge_port_hairpin(&mut self, index: u32, on: bool) -> Result<(), NetlinkError> {
+        // Only an order that could also make a link is asked about the kind of its master (rtnl_newlink in rtnetlink.c).
+        self.change(|flags| {
+            Request::new("bridge port", RTM_NEWLINK, flags, &about(index, 0, 0)).with_nested(
+                IFLA_LINKINFO,
+                |info| {
+                    info.with_text(IFLA_INFO_SLAVE_KIND, "bridge").with_nested(IFLA_INFO_SLAVE_DATA, |data| {
+                        data.with(IFLA_BRPORT_MODE, &[u8::from(on)])
+                    })
+                },
+            )
+        })
+    }
+
+    /// Moves a link to another namespace, where it has that name from the first moment on. It goes down, and loses its
+    /// addresses and routes.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if both that name and its own are taken there; EINVAL for one that cannot leave its
+    /// namespace.
+    pub fn move_link(&mut self, index: u32, there: &impl AsFd, name: &IfName) -> Result<(), NetlinkError> {
+        let namespace = there.as_fd().as_raw_fd().cast_unsigned();
+        self.set_link(index, |request| {
+            request.with_u32(IFLA_NET_NS_FD, namespace).with_text(IFLA_IFNAME, name.as_str())
+        })
+    }
+
+    /// Gives a link another name.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if it is taken; before Linux 6.3 EBUSY while the link is up.
+    pub fn set_link_name(&mut self, index: u32, name: &IfName) -> Result<(), NetlinkError> {
+        self.set_link(index, |request| request.with_text(IFLA_IFNAME, name.as_str()))
     }
 
     /// Writes something about a link, at most 255 bytes. In the message that makes a link it is ignored.
