@@ -113,10 +113,10 @@ pub struct Cli {
 
     /// Lead a port of the host to one of its own
     ///
-    /// What comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the first IPv4 address: from outside, from
+    /// What comes to port P of the host, at any address of it or at IP, goes on to PORT of the first IPv4 address: from outside, from
     /// the host itself (127.0.0.1 among it) and from the container. Behind it stands /udp, or /tcp, which is meant without. May
     /// be given again. A port that a program of the host listens on is refused.
-    #[arg(short, long, value_name = "[IP:]HOSTPORT:PORT", value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "[IP:]P:PORT", value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = JOBS)]
     pub publish: Vec<String>,
 
@@ -124,7 +124,7 @@ pub struct Cli {
     ///
     /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
     /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
-    #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
+    #[arg(long, requires = "bridge", conflicts_with_all = JOBS)]
     pub forward: bool,
     /// Replies leave by the NIC that they answer
     ///
