@@ -1,6 +1,9 @@
 complete -c add-nic -l host-addr -d 'The host\'s address on the cable; none for none' -r -f
 complete -c add-nic -s b -l bridge -d 'Plug the other end into this bridge' -r -f
 complete -c add-nic -l peer -d 'Plug the other end into this container or network' -r -f
+complete -c add-nic -l macvlan -d 'A macvlan on this link of the host: PARENT[:MODE]' -r -f
+complete -c add-nic -l ipvlan -d 'An ipvlan on this link of the host, with the link\'s MAC: PARENT[:MODE]' -r -f
+complete -c add-nic -l phys -d 'Move this NIC of the host in; --rm gives it back' -r -f
 complete -c add-nic -l peer-addr -d 'TARGET2\'s address on the cable; none for none' -r -f
 complete -c add-nic -l peer-name -d 'The name of TARGET2\'s end, not the next free ethN there' -r -f
 complete -c add-nic -l name -d 'Its name in the container, not the next free ethN' -r -f

@@ -6,7 +6,7 @@ use common::failure::{Failure, Status};
 use common::target::Target;
 use jiff::Timestamp;
 
-use crate::apply;
+use crate::apply::{self, Manners};
 use crate::check;
 use crate::cli::{Cli, Dad};
 use crate::firewall;
@@ -67,7 +67,13 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
     };
     let mut wires = Wires::new(sockets);
     let announcements = cli.announcements();
-    let reachable = apply::add(&mut record, &records, &journal, &mut wires, announcements > 0)?;
+    let waits = match cli.dad() {
+        Some(Dad::Full) => probe::full(self::random()?).to_vec(),
+        Some(Dad::Quick) => probe::QUICK.to_vec(),
+        None => vec![],
+    };
+    let manners = Manners { ask: Some((&waits, &cli.find)), announce: announcements > 0 };
+    let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
     // The next one may go on while we talk.
     drop(journal);
     report::nic(View::near(&record), Outcome::Added(reachable), began.elapsed(), cli.json)?;

@@ -1,13 +1,18 @@
 //! Does what the plan says: journal, act, and on trouble undo.
 
+use std::time::Duration;
+
+use common::cli::FindOptions;
 use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
 use crate::journal::{Journal, Record};
-use crate::ready::{self, Reachable};
+use crate::probe;
+use crate::ready::{self, Reachable, WhyNot};
 use crate::routes;
 use crate::signals::Kept;
+use crate::step::{Place, Step};
 use crate::wires::Wires;
 
 /// Why it came to nothing.
@@ -23,6 +28,14 @@ impl From<Failure> for Stop {
     }
 }
 
+/// How it behaves towards others on its segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners<'a> {
+    /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
+    pub ask: Option<(&'a [Duration], &'a FindOptions)>,
+    pub announce: bool,
+}
+
 /// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
 /// NICs of ours.
 pub fn add(
@@ -30,11 +43,14 @@ pub fn add(
     others: &[Record],
     journal: &Journal,
     wires: &mut Wires,
-    announce: bool,
+    manners: &Manners<'_>,
 ) -> Result<Reachable, Failure> {
     let kept = Kept::new()?;
     journal.write(record)?;
-    let done = carry_out(record, wires, announce, &kept).and_then(|reachable| {
+    let done = carry_out(record, wires, manners, &kept).and_then(|reachable| {
+        let name = record.plan.nic.name.clone();
+        let index = wires.index(Place::Inside, &name).map_err(|error| Failure::trouble(&name, error))?;
+        record.plan.remember_index(index);
         record.is_whole = true;
         journal.write(record)?;
         Ok(reachable)
@@ -56,16 +72,33 @@ pub fn add(
     }
 }
 
-fn carry_out(record: &Record, wires: &mut Wires, announce: bool, kept: &Kept) -> Result<Reachable, Stop> {
+fn carry_out(
+    record: &Record,
+    wires: &mut Wires,
+    manners: &Manners<'_>,
+    kept: &Kept,
+) -> Result<Reachable, Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
+    let mut asking = manners.ask.filter(|_| plan.is_asked_inside());
     for (step, _) in &plan.steps {
         told()?;
+        // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
+        if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
+            && held.place == Place::Inside
+        {
+            asking = None;
+            let works = ready::wait_for_links(plan, wires)? == WhyNot::Works;
+            for wait in waits.iter().filter(|_| works) {
+                probe::refuse_duplicates_inside(plan, wires, *wait, find)?;
+                told()?;
+            }
+        }
         let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    let reachable = ready::make(plan, wires, announce)?;
+    let reachable = ready::make(plan, wires, manners.announce)?;
     told().map(|()| reachable)
 }
 

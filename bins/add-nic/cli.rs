@@ -45,6 +45,31 @@ pub struct Cli {
     #[arg(conflicts_with_all = ["bridge", "host_addr", "host_name"])]
     pub peer: Option<String>,
 
+    /// A macvlan on this link of the host: PARENT[:MODE]
+    ///
+    /// MODE is bridge, which goes without saying, private, vepa or passthru. It is as if the NIC were plugged into the same switch as
+    /// PARENT. The host itself does not reach its own macvlans, nor they it.
+    #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = NOT_STACKED)]
+    pub macvlan: Option<String>,
+
+    /// An ipvlan on this link of the host, with the link's MAC: PARENT[:MODE]
+    ///
+    /// MODE is l2, which goes without saying, l3 or l3s: then the host's routes decide, and nobody answers ARP. For
+    /// networks that let each port have one MAC address only. The host itself does not reach its own ipvlans.
+    #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "mac"], hide_short_help = true)]
+    pub ipvlan: Option<String>,
+
+    /// Move this NIC of the host in; --rm gives it back
+    ///
+    /// It loses its addresses and the routes through it there, and has them again when it is back, with its name, MAC, MTU
+    /// and switches under /proc/sys. What could not be put back exactly is refused, and so is the NIC that the host's default
+    /// route goes through. When the container ends the NIC comes back by itself, and the next call of add-nic restores it.
+    #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
+    #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "ipvlan"])]
+    pub phys: Option<IfName>,
+
     /// TARGET2's address on the cable; none for none
     ///
     /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once
@@ -113,10 +138,10 @@ pub struct Cli {
 
     /// Lead a port of the host to one of its own
     ///
-    /// What comes to port P of the host, at any address of it or at IP, goes on to PORT of the first IPv4 address: from outside, from
-    /// the host itself (127.0.0.1 among it) and from the container. Behind it stands /udp, or /tcp, which is meant without. May
-    /// be given again. A port that a program of the host listens on is refused.
-    #[arg(short, long, value_name = "[IP:]P:PORT", value_hint = ValueHint::Other)]
+    /// With [IP:]HOSTPORT:PORT[/udp|/tcp], what comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the
+    /// first IPv4 address: from outside, from the host itself (127.0.0.1 among it) and from the container. /tcp is meant without.
+    /// May be given again. A port that a program of the host listens on is refused.
+    #[arg(short, long, value_name = "PORT:PORT", value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = JOBS)]
     pub publish: Vec<String>,
 
@@ -124,8 +149,9 @@ pub struct Cli {
     ///
     /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
     /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
-    #[arg(long, requires = "bridge", conflicts_with_all = JOBS)]
+    #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
     pub forward: bool,
+
     /// Replies leave by the NIC that they answer
     ///
     /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
@@ -228,6 +254,9 @@ impl Cli {
 
 /// The options that say what to do, other than to add a NIC.
 const JOBS: [&str; 3] = ["rm", "list", "check"];
+
+/// The options that a NIC on a link of the host cannot have: it has no other end.
+const NOT_STACKED: [&str; 4] = ["bridge", "peer", "host_addr", "host_name"];
 
 const EXAMPLES: &str = "\
 Examples:

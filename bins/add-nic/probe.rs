@@ -10,7 +10,9 @@ use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
 
 use crate::plan::{Nic, Plan};
-use crate::snapshot::Side;
+use crate::snapshot::{Side, enter};
+use crate::step::Place;
+use crate::wires::Wires;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
 pub const QUICK: [Duration; 1] = [Duration::from_millis(5)];
@@ -47,6 +49,23 @@ fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
         return None;
     }
     Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
+}
+
+/// The same, asked once by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
+pub fn refuse_duplicates_inside(
+    plan: &Plan,
+    wires: &mut Wires,
+    wait: Duration,
+    find: &FindOptions,
+) -> Result<(), Failure> {
+    let nic = &plan.nic;
+    let on = nic.other_end.parent().map_or(&nic.name, |parent| &parent.name).as_str();
+    let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
+    let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
+    let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
+    let segment = Segment { index, mac: nic.mac };
+    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, &[wait]))??;
+    claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 
 fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {

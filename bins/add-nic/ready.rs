@@ -3,12 +3,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::failure::Failure;
-use common::netlink::{OperState, PortState};
+use common::failure::{Failure, say};
+use common::netlink::{Link, OperState, PortState};
 use common::packet::Segment;
 use common::target::IfName;
 
-use crate::plan::{Nic, Plan};
+use crate::TOOL;
+use crate::plan::{Nic, OtherEnd, Plan};
 use crate::roads;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
@@ -16,6 +17,8 @@ use crate::wires::{WireError, Wires};
 
 /// Kernels before 6.9 look after links once a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Gigabit Ethernet takes two to three seconds.
+const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
 /// Between two looks; each is some 20 µs of the kernel's time.
 const BETWEEN: Duration = Duration::from_micros(200);
 
@@ -26,34 +29,27 @@ const LO: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachable {
     Now,
-    /// When the bridge has learned of others.
+    /// When the bridge has learned of others, or somebody has plugged a cable in.
     Later,
 }
 
 /// Waits until the NIC works, and says on its segment whose the addresses are now.
 pub fn make(plan: &Plan, wires: &mut Wires, announce: bool) -> Result<Reachable, Failure> {
     let nic = &plan.nic;
-    let reachable = if learns(plan, wires)? { Reachable::Later } else { Reachable::Now };
-    match reachable {
-        // The preflight has said so.
-        Reachable::Later => {}
-        Reachable::Now => {
-            let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
-            for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
-                wait_for_carrier(plan, (place, name), wires)?;
-            }
-        }
-    }
+    let works = wait_for_links(plan, wires)?;
     for (step, _) in &plan.steps {
         if let Step::AddAddress(held) = step {
             wait_for_address(held, wires)?;
         }
     }
     roads::look(plan, wires)?;
+    if let WhyNot::NoCarrier(link) = works {
+        say(TOOL, format_args!("{link} has no carrier: {} reaches nobody until it has", nic.name));
+    }
     if announce {
         say_whose_it_is(nic, wires)?;
     }
-    Ok(reachable)
+    Ok(if works == WhyNot::Works { Reachable::Now } else { Reachable::Later })
 }
 
 /// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
@@ -62,7 +58,7 @@ pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Fai
     // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
     let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
     let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
-    if nic.other_end.segment().is_none() {
+    if !nic.other_end.has_neighbours() {
         return Ok(());
     }
     for _ in 0..times {
@@ -74,7 +70,7 @@ pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Fai
 
 fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
     // On a cable of its own there is nobody else who could remember anything.
-    if nic.other_end.segment().is_none() {
+    if !nic.other_end.has_neighbours() {
         return Ok(());
     }
     let trouble = |error: WireError| Failure::trouble(&nic.name, error);
@@ -85,16 +81,63 @@ fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
 }
 
+/// What keeps the NIC from working yet, and is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot<'a> {
+    /// Nothing does.
+    Works,
+    /// The bridge first learns of others; the preflight has said so.
+    Learns,
+    /// Nothing is plugged into this link.
+    NoCarrier(&'a IfName),
+}
+
+/// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
+pub fn wait_for_links<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<WhyNot<'a>, Failure> {
+    let nic = &plan.nic;
+    if learns(plan, wires)? {
+        return Ok(WhyNot::Learns);
+    }
+    if let Some(parent) = without_carrier(plan, wires)? {
+        return Ok(WhyNot::NoCarrier(parent));
+    }
+    // Hardware agrees with its switch how fast both are, and need not have any.
+    let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
+    let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+    for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
+        if !wait_for_carrier(plan, (place, name), is_hardware, wires)? {
+            return match is_hardware {
+                true => Ok(WhyNot::NoCarrier(name)),
+                false => Err(Failure::trouble(name, "does not come to carry packets")),
+            };
+        }
+    }
+    Ok(WhyNot::Works)
+}
+
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
 fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
     let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(wires.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
+/// The link below, if nothing is plugged into that.
+fn without_carrier<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<Option<&'a IfName>, Failure> {
+    let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
+    let link = wires.sockets.outside.link_named(&parent.name)?;
+    let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
+    Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
+}
+
 /// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
-fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wires) -> Result<(), Failure> {
-    let until = Instant::now() + PATIENCE;
+fn wait_for_carrier(
+    plan: &Plan,
+    (place, name): (Place, &IfName),
+    is_hardware: bool,
+    wires: &mut Wires,
+) -> Result<bool, Failure> {
+    let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
     let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
@@ -102,11 +145,14 @@ fn wait_for_carrier(plan: &Plan, (place, name): (Place, &IfName), wires: &mut Wi
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
-        if link.operstate == OperState::Up && forwards {
-            return Ok(());
+        // A driver that does not say is believed.
+        let does_not_say = is_hardware && link.operstate == OperState::Unknown;
+        let carries = link.operstate == OperState::Up || does_not_say;
+        if carries && forwards {
+            return Ok(true);
         }
         if Instant::now() > until {
-            return Err(Failure::trouble(name, "does not come to carry packets"));
+            return Ok(false);
         }
         sleep(BETWEEN);
     }

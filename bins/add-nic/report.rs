@@ -54,6 +54,8 @@ struct Row<'a> {
     nat: bool,
     forward: bool,
     publish: &'a [Published],
+    parent: Option<&'a IfName>,
+    mode: Option<&'static str>,
     since: Timestamp,
 }
 
@@ -81,7 +83,7 @@ impl<'a> From<View<'a>> for Row<'a> {
             addresses: here.addresses,
             gateways: if view.is_near() { &record.wanted.gateways } else { &[] },
             kind: nic.other_end.kind(),
-            host_name: port.map(|port| &port.name),
+            host_name: nic.other_end.host_name(),
             host_mac: port.map(|port| port.mac),
             host_addresses: nic.other_end.host_addresses(),
             bridge: nic.other_end.bridge(),
@@ -95,6 +97,8 @@ impl<'a> From<View<'a>> for Row<'a> {
             nat: record.wanted.firewall.nat,
             forward: record.wanted.firewall.forward,
             publish: &record.wanted.firewall.publish,
+            parent: nic.other_end.parent().map(|parent| &parent.name),
+            mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
             since: record.since,
         }
     }
@@ -141,6 +145,8 @@ fn other_end(view: &View<'_>) -> String {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
         OtherEnd::Bridge { bridge, port } => (format!(", on {bridge} by {}", port.name), ", which has "),
         OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
+        OtherEnd::Phys(name) => (format!(", the host's {name}"), " "),
+        OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
     };
     let addresses = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
     if addresses.is_empty() { words } else { format!("{words}{before_addresses}{}", list_of(addresses)) }
@@ -216,10 +222,11 @@ pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure
         return json(&lines);
     }
     let mut shown =
-        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "BRIDGE", "STATE"], &[], 5);
+        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "ON", "STATE"], &[], 5);
     for (view, differs) in rows {
         let other_end = &view.record.plan.nic.other_end;
-        let port = other_end.port().map(|port| port.name.to_string());
+        let host_name = other_end.host_name().map(ToString::to_string);
+        let beneath = other_end.bridge().or_else(|| other_end.parent().map(|parent| &parent.name));
         let others = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
         let state = if differs.is_empty() {
             "as made".to_owned()
@@ -230,9 +237,9 @@ pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure
             one_line(&view.here.container.name).into_owned(),
             view.here.name.to_string(),
             list_of(view.here.addresses),
-            or_dash(port.unwrap_or_else(|| peer_words(view))),
+            or_dash(host_name.unwrap_or_else(|| peer_words(view))),
             or_dash(list_of(others)),
-            or_dash(other_end.bridge().map_or_else(String::new, ToString::to_string)),
+            or_dash(beneath.map_or_else(String::new, ToString::to_string)),
             state,
         ]);
     }

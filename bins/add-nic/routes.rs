@@ -80,25 +80,30 @@ fn same_again(old: &Route, basis: &Basis<'_>) -> Result<Way, Failure> {
     let inside = &basis.snapshot.inside;
     let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
-    match link.filter(|_| old.is_plain) {
-        Some(link) => Ok(Way {
-            place: Place::Inside,
-            table: old.table,
-            to: old.destination,
-            via: old.gateway,
-            link,
-            source: old.source,
-            metric: old.metric,
-            protocol: old.protocol,
-            scope: Some(old.scope).filter(|scope| *scope != usual_scope(old.destination, old.gateway)),
-            on_link: old.on_link,
-        }),
+    match link.and_then(|link| as_way(Place::Inside, &link, old)) {
+        Some(way) => Ok(way),
         None => Err(Failure::trouble(
             format_args!("the default route of {}", basis.who()),
             "is of a kind that could not be put back",
         )
         .hint("--metric N leaves it where it is; of several the least N wins")),
     }
+}
+
+/// A route as it can be made again, if that makes the same one.
+pub fn as_way(place: Place, link: &IfName, old: &Route) -> Option<Way> {
+    old.is_plain.then(|| Way {
+        place,
+        table: old.table,
+        to: old.destination,
+        via: old.gateway,
+        link: link.clone(),
+        source: old.source,
+        metric: old.metric,
+        protocol: old.protocol,
+        scope: Some(old.scope).filter(|scope| *scope != usual_scope(old.destination, old.gateway)),
+        on_link: old.on_link,
+    })
 }
 
 /// Lets `above` put back what `gone` would have, where what `above` displaced is a route of `gone`'s: two NICs took the

@@ -2,19 +2,21 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::Namespace;
 use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
 use common::netns::Home;
-use common::target::Mac;
+use common::target::{IfName, Mac};
 
 use crate::firewall::{self, Wall};
 use crate::inside::reopen;
 use crate::journal::Record;
 use crate::step::{Place, Step, ipv6_switch};
 use crate::sysctl::{self, Settings};
-use crate::wanted::Wanted;
+use crate::wanted::{Wanted, WantedEnd};
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,8 @@ pub struct Snapshot {
     pub settings: Settings,
     /// The packet filters, if somebody asked for them.
     pub wall: Wall,
+    /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
+    pub switches: Vec<(String, String)>,
 }
 
 /// A socket in each namespace, and the way into the other one.
@@ -165,6 +169,9 @@ impl Snapshot {
         records: impl Iterator<Item = &'a Record> + Clone,
         sockets: &Sockets,
     ) -> Result<(), Failure> {
+        if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
+            self.switches = switches_of(nic);
+        }
         let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
         for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
             if let Step::SetSysctl(changed) = step {
@@ -198,6 +205,27 @@ impl Snapshot {
         let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
         Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
+}
+
+/// The switches of a link of the host's that are not as `default` has them: file and value. What cannot be read, as a
+/// secret that was never set, is not set.
+fn switches_of(link: &IfName) -> Vec<(String, String)> {
+    let mut switches = Vec::new();
+    for family in ["ipv4", "ipv6"] {
+        let directory = format!("/proc/sys/net/{family}/conf");
+        let entries = fs::read_dir(format!("{directory}/{link}")).into_iter().flatten().flatten();
+        for entry in entries {
+            let (file, switch) = (entry.path(), entry.file_name());
+            let value = |file: &Path| fs::read_to_string(file).ok();
+            let usual = value(&Path::new(&directory).join("default").join(&switch));
+            let is_ours_to_set = entry.metadata().is_ok_and(|data| data.mode() & 0o200 != 0);
+            let now = value(&file).filter(|now| is_ours_to_set && Some(now) != usual.as_ref());
+            let switch = |now: String| (file.to_string_lossy().into_owned(), now.trim_end().to_owned());
+            switches.extend(now.map(switch));
+        }
+    }
+    switches.sort();
+    switches
 }
 
 /// /proc/sys/net is that of the namespace which the reader is in.

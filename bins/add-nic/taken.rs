@@ -25,6 +25,8 @@ pub fn refuse_taken(basis: &Basis<'_>) -> Result<(), Failure> {
             _ if matches!(basis.wanted.other_addresses, OtherAddresses::None) => {}
             WantedEnd::Peer(_) => refuse_elsewhere(Place::Peer, *cidr, basis)?,
             WantedEnd::Host if basis.snapshot.is_one => {}
+            // The host does not reach it through its parent, whatever networks are there.
+            WantedEnd::On(_) | WantedEnd::Phys(_) => {}
             WantedEnd::Host | WantedEnd::Bridge(_) => refuse_elsewhere_here(*cidr, basis)?,
         }
     }
@@ -94,9 +96,8 @@ struct Elsewhere {
 /// Of two routes the longer prefix wins, and of two equal ones the first: then the second link is never used.
 fn way_elsewhere(side: &Side, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Option<Elsewhere> {
     let takes = |network: Cidr| network.prefix_len() >= cidr.prefix_len() && network.contains(cidr.address());
-    let counts = |index: u32| {
-        side.links.iter().any(|link| link.index == index && link.flags & LOOPBACK == 0 && counts(link))
-    };
+    let counts =
+        |index: u32| side.links.iter().any(|link| link.index == index && !link.is_loopback() && counts(link));
     let of_address = side
         .addresses
         .iter()
@@ -112,16 +113,13 @@ fn way_elsewhere(side: &Side, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Opt
     Some(Elsewhere { network, index, link: side.name_of(index), through })
 }
 
-/// netdevice(7)
-const LOOPBACK: u32 = 8;
-
 fn on_another_cable(other: &Elsewhere, basis: &Basis<'_>) -> Failure {
     let outside = &basis.snapshot.outside;
     let link = outside.links.iter().find(|link| link.index == other.index);
     let ours = basis.records.iter().find(|record| {
         let cable = match &record.plan.nic.other_end {
             OtherEnd::Host(port) => Some(port.mac),
-            OtherEnd::Bridge { .. } | OtherEnd::Peer(_) => None,
+            OtherEnd::Bridge { .. } | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         };
         cable.is_some() && link.is_some_and(|link| link.mac == cable)
     });

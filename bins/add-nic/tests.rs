@@ -1,7 +1,7 @@
 //! Plans, made without a network to look at: what is decided, as the commands that would do it.
 
 use common::cidr::Cidr;
-use common::netlink::{Address, Link, OperState, Route, Rule};
+use common::netlink::{Address, Given, Link, OperState, Route, Rule};
 
 use crate::firewall::WantedRules;
 use crate::journal::{Inside, Record};
@@ -16,6 +16,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         index,
         name: name.into(),
         mac: format!("02:00:00:00:00:{index:02x}").parse().ok(),
+        permanent_mac: None,
         kind: kind.map(str::to_owned),
         mtu_bytes: 1500,
         flags: IFF_UP,
@@ -23,6 +24,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         master: None,
         port_state: None,
         spanning_tree: false,
+        vlan: None,
         alias: None,
         group: 0,
         link: None,
@@ -146,7 +148,8 @@ fn what_is_routed_by_its_source_comes_before_everything_else_and_takes_nothing_f
     let rule = |priority, table| Rule { source: None, priority, table, is_plain: true };
     snapshot.inside.rules = vec![rule(0, 255), rule(5209, 10_000), rule(32766, 254)];
     let mut wanted = wanted(&["10.1.0.2/24", "10.1.0.3/24", "fd00:1::2/128"]);
-    wanted.host = HostAddresses::These(vec!["10.1.0.1".parse().unwrap(), "fd00:9::1".parse().unwrap()]);
+    wanted.other_addresses =
+        OtherAddresses::These(vec!["10.1.0.1".parse().unwrap(), "fd00:9::1".parse().unwrap()]);
     wanted.gateways = vec!["10.1.0.254".parse().unwrap()];
     wanted.sbr = true;
     let plan = plan(&wanted, &snapshot, &[]).unwrap();
@@ -242,6 +245,9 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
         prefix_len: 24,
         peer: None,
         scope: 0,
+        given: Given::default(),
+        is_plain: true,
+        is_kernels: false,
     });
     on_bridge.addresses = vec!["10.1.0.3/24".parse().unwrap()];
     let second = plan(&on_bridge, &later, std::slice::from_ref(&first)).unwrap();
@@ -271,6 +277,9 @@ fn a_network_that_another_link_takes_is_refused() {
         prefix_len: 24,
         peer: None,
         scope: 0,
+        given: Given::default(),
+        is_plain: true,
+        is_kernels: false,
     });
     let refused = |address: &str| plan(&wanted(&[address]), &snapshot, &[]).unwrap_err();
     assert_eq!(refused("10.1.0.2/24"), "10.1.0.0/24: is already on the host's eth0");

@@ -58,8 +58,7 @@ impl<'a> View<'a> {
     pub fn is(&self, which: &Which) -> bool {
         match which {
             Which::Name(name) => {
-                let port = self.record.plan.nic.other_end.port().map(|port| &port.name);
-                self.here.name == name || port == Some(name)
+                self.here.name == name || self.record.plan.nic.other_end.host_name() == Some(name)
             }
             Which::Address(address) => self.here.addresses.iter().any(|cidr| cidr.address() == *address),
         }

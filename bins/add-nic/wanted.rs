@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
 use crate::firewall::WantedRules;
+use crate::plan::Parent;
+use crate::step::{IpvlanMode, MacvlanMode, On};
 use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
@@ -77,6 +79,10 @@ pub enum WantedEnd {
     Bridge(Bridge),
     /// Into this container, as a TARGET means it.
     Peer(String),
+    /// Nowhere: it stands on this link of the host.
+    On(Parent),
+    /// Nowhere: it is this NIC of the host's, moved in.
+    Phys(IfName),
 }
 
 /// What addresses the other end has: the host on a cable or on a bridge, or the other container.
@@ -158,6 +164,14 @@ impl WantedEnd {
         if let Some(peer) = &cli.peer {
             return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
         }
+        for (option, word) in [("--macvlan", &cli.macvlan), ("--ipvlan", &cli.ipvlan)] {
+            if let Some(word) = word {
+                return parent(option, word).map(WantedEnd::On);
+            }
+        }
+        if let Some(nic) = &cli.phys {
+            return Ok(WantedEnd::Phys(nic.clone()));
+        }
         Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create }),
             None => WantedEnd::Host,
@@ -168,7 +182,7 @@ impl WantedEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             WantedEnd::Bridge(bridge) => Some(&bridge.name),
-            WantedEnd::Host | WantedEnd::Peer(_) => None,
+            WantedEnd::Host | WantedEnd::Peer(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
         }
     }
 
@@ -176,7 +190,7 @@ impl WantedEnd {
     pub fn peer(&self) -> Option<Target> {
         match self {
             WantedEnd::Peer(peer) => peer.parse().ok(),
-            WantedEnd::Host | WantedEnd::Bridge(_) => None,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => None,
         }
     }
 }
@@ -220,6 +234,14 @@ impl Wanted {
     fn makes_sense(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
             return Err(Failure::trouble(mac, "is a group's address, or nobody's, and no NIC's"));
+        }
+        if let (Some(mac), WantedEnd::On(parent)) = (self.mac, &self.other_end)
+            && parent.on.has_parents_mac()
+        {
+            return Err(Failure::trouble(
+                format_args!("--mac {mac}"),
+                format_args!("cannot be: {} has the address of {}", parent.on, parent.name),
+            ));
         }
         self.mtu_makes_sense()?;
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
@@ -312,6 +334,19 @@ fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
         IpAddr::V4(v4) if cidr.broadcast() == Some(v4) => refuse(&"is the broadcast address of its network"),
         _ => Ok(()),
     }
+}
+
+/// PARENT[:MODE]
+fn parent(option: &'static str, word: &str) -> Result<Parent, Failure> {
+    let about = || format!("{option} {}", quotable(word));
+    let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
+    let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
+    let on = match option {
+        "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(On::Macvlan),
+        _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(On::Ipvlan),
+    };
+    let on = on.map_err(|error| Failure::trouble(about(), format_args!("what stands behind : {error}")))?;
+    Ok(Parent { name, on })
 }
 
 fn other_addresses(

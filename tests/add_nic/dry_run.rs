@@ -7,7 +7,7 @@ use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
 
 /// PEER is the PID of another container.
-const CASES: [&str; 9] = [
+const CASES: [&str; 11] = [
     "10.1.0.2/24",
     "10.1.0.2/24 fd00:1::2/64 --mtu 1400 --gateway 10.1.0.1 --gateway fd00:1::1 --route 172.31.0.0/16@10.1.0.1 --metric 9",
     "10.1.0.2/32 --host-addr 192.0.2.1 --name wan --host-name lan",
@@ -16,6 +16,8 @@ const CASES: [&str; 9] = [
     "10.1.0.2/24 --sysctl net.ipv4.conf.IF.rp_filter=2 --sysctl net.ipv4.ip_default_ttl=33",
     "10.1.0.2/24 fd00:1::2/64 --sbr --route 172.31.0.0/16@10.1.0.1",
     "10.1.0.2/24 fd00:1::2/64 --peer PEER --mtu 1400 --peer-name lan",
+    "10.1.0.2/24 fd00:1::2/64 --macvlan lan0 --name lan0 --gateway 10.1.0.9",
+    "10.1.0.2/24 --phys lan0 --mtu 1400 --mac 02:00:00:00:00:07 --gateway 10.1.0.9",
     "10.1.0.2/32 --peer PEER --peer-addr 192.0.2.1",
 ];
 
@@ -23,6 +25,18 @@ const CASES: [&str; 9] = [
 fn scene(words: &str) -> Result<(Lab, [Container; 2], String), crate::support::skip::Missing> {
     let lab = lab()?;
     let both = ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])));
+    if words.contains("lan0") {
+        let pid = both[1].pid;
+        lab.shell(&format!("ip link add lan0 up type veth peer name eth0 netns {pid}")).run().ok();
+        both[1].ip("address add 10.1.0.9/24 dev eth0");
+        both[1].ip("link set eth0 up");
+        lab.shell(
+            "ip address add 10.5.0.1/24 dev lan0 label lan0:x; ip route add 192.0.2.0/24 via 10.5.0.2
+             echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
+        )
+        .run()
+        .ok();
+    }
     let words = words.replace("PEER", &both[1].pid.to_string());
     Ok((lab, both, words))
 }
@@ -37,7 +51,7 @@ fn what_it_shows_does_what_it_does() {
             assert_eq!(everything(&lab, &[&web, &db]), before, "a dry run that changed something");
             assert!(!lab.path("/run/netns-toolbox").exists());
             lab.shell(&script).run().ok();
-            if case.contains("PEER") {
+            if case.contains("PEER") || case.contains("lan0") {
                 reaches_from(&lab, &db, "10.1.0.2");
             } else if case.starts_with("10.") {
                 reaches(&lab, "10.1.0.2");

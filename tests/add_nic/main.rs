@@ -20,8 +20,10 @@ mod engine;
 mod faults;
 mod firewall;
 mod firewall_faults;
+mod macvlan;
 mod parallel;
 mod peer;
+mod phys;
 mod preflight;
 mod publish;
 mod reachable;
@@ -31,7 +33,7 @@ mod sbr;
 mod sysctl;
 mod words;
 
-use support::container::Container;
+use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{Missing, program};
@@ -68,6 +70,18 @@ fn reaches_from(lab: &Lab, container: &Container, address: &str) {
     let mut nsenter = lab.command("nsenter");
     nsenter.args(["--target", &container.pid.to_string(), "--net", "--", "ping"]);
     nsenter.args(PING).arg(address).run().ok();
+}
+
+/// The world outside: the host's NIC `lan0` leads to a neighbour, who has 10.1.0.9 and fd00:1::9.
+fn neighbour(lab: &Lab) -> Container {
+    let neighbour = lab.container("neighbour", Options::only(&["net"]));
+    let pid = neighbour.pid;
+    lab.shell(&format!("ip link add lan0 up type veth peer name eth0 netns {pid}")).run().ok();
+    for words in ["10.1.0.9/24", "fd00:1::9/64 nodad"] {
+        neighbour.ip(&format!("address add {words} dev eth0"));
+    }
+    neighbour.ip("link set eth0 up");
+    neighbour
 }
 
 /// One packet, and a second for its answer.

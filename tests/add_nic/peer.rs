@@ -194,7 +194,7 @@ fn what_cannot_be_is_one_clear_error_and_leaves_nothing() {
         (format!("10.1.0.2/24 --peer {}", twin.stdout.trim()), 2, "is in the same network as pid:"),
         (format!("10.1.0.2/24 --peer {}", hosty.pid), 2, "network of the host itself"),
         ("10.1.0.2/24 --peer pid:4194303".to_owned(), 1, "PID 4194303"),
-        ("10.1.0.2/24 --peer -x".to_owned(), 2, "--peer"),
+        ("10.1.0.2/24 --peer -x".to_owned(), 2, "unexpected argument"),
         (
             format!("10.1.0.2/24 --peer {db_pid} --peer-name taken"),
             2,

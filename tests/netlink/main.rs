@@ -166,10 +166,8 @@ fn a_bridge_keeps_its_address_and_knows_its_ports() {
 fn addresses_are_given_and_taken() {
     let mut scene = need!(Scene::with_veth());
     let index = scene.index("a");
-    let new = |cidr: &str, peer: Option<&str>| NewAddress {
-        index,
-        cidr: cidr.parse().unwrap(),
-        peer: peer.map(|peer| peer.parse().unwrap()),
+    let new = |cidr: &str, peer: Option<&str>| {
+        NewAddress::usual(index, cidr.parse().unwrap(), peer.map(|peer| peer.parse().unwrap()))
     };
     let all = [new("10.1.0.1/24", None), new("fd00:1::1/64", None), new("10.2.0.1/32", Some("10.9.0.1"))];
     for address in &all {
@@ -199,7 +197,7 @@ fn routes_are_made_read_and_deleted() {
     scene.there.set_link_up(b, true).unwrap();
     for cidr in ["10.1.0.1/24", "fd00:1::1/64"] {
         let cidr = cidr.parse().unwrap();
-        scene.here.add_address(&NewAddress { index: a, cidr, peer: None }).unwrap();
+        scene.here.add_address(&NewAddress::usual(a, cidr, None)).unwrap();
     }
     let new = |destination: &str, gateway: Option<&str>, metric| NewRoute {
         destination: destination.parse().unwrap(),

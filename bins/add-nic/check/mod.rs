@@ -2,10 +2,12 @@
 
 mod address;
 mod link;
+mod phys;
 mod route;
 mod rule;
 mod rules;
 mod sysctl;
+mod upper;
 
 use crate::journal::Record;
 use crate::plan::OtherEnd;
@@ -20,6 +22,12 @@ use crate::step::Step;
 pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::Phys(_) => {
+            record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.seems(link)))
+        }
+        OtherEnd::On(_) => {
+            record.plan.upper().is_some_and(|upper| inside.links.iter().any(|link| upper.is(link)))
+        }
         OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
@@ -54,6 +62,8 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
     match step {
         Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
+        Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
         Step::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
@@ -61,13 +71,19 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         }
         Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        // What the host has is given back, and not kept from it meanwhile.
+        Step::GiveNicBack(_) => None,
         Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
         Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
         Step::AddRules(rules) => rules::differ(rules, &snapshot.wall),
         Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.wall),
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
-        Step::DelBridge(_) | Step::DelVeth(_) | Step::DelLink { .. } | Step::DelAddress(_) => None,
+        Step::DelBridge(_)
+        | Step::DelVeth(_)
+        | Step::DelUpper(_)
+        | Step::DelLink { .. }
+        | Step::DelAddress(_) => None,
         Step::DelRule(_) | Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => {
             None
         }

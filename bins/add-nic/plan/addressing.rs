@@ -20,7 +20,7 @@ pub(super) fn held(
         true => others.find(|other| other.is_ipv4() == cidr.address().is_ipv4()),
         false => None,
     };
-    Held { place, link: link.clone(), cidr, peer }
+    Held { place, link: link.clone(), cidr, peer, given: None }
 }
 
 /// The step that lets a new link have IPv6 addresses, where new links may not: engines switch it off in containers
@@ -52,7 +52,7 @@ pub(super) fn allow_ipv6(
 pub(super) fn link_local(place: Place, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<Step> {
     addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
     let cidr = Cidr::new(eui64(mac).into(), 64)?;
-    Some(Step::AddAddress(Held { place, link: link.clone(), cidr, peer: None }))
+    Some(Step::AddAddress(Held { place, link: link.clone(), cidr, peer: None, given: None }))
 }
 
 /// RFC 4291, appendix A: the bit of local administration the other way round, and ff:fe in the middle.

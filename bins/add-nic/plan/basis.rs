@@ -47,7 +47,7 @@ impl Basis<'_> {
     pub fn other_place(&self) -> Place {
         match self.wanted.other_end {
             WantedEnd::Peer(_) => Place::Peer,
-            WantedEnd::Host | WantedEnd::Bridge(_) => Place::Outside,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Place::Outside,
         }
     }
 
@@ -68,10 +68,12 @@ impl Basis<'_> {
         let Some(mac) = self.wanted.mac else { return Ok(self.mac(0)) };
         let links = &self.snapshot.inside.links;
         match links.iter().find(|link| link.mac == Some(mac)) {
-            Some(link) if self.other_place() != Place::Outside => Err(Failure::trouble(
-                mac,
-                format_args!("is the MAC address of {} in {}", link.name.to_string_lossy(), self.who()),
-            )),
+            Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
+                Err(Failure::trouble(
+                    mac,
+                    format_args!("is the MAC address of {} in {}", link.name.to_string_lossy(), self.who()),
+                ))
+            }
             _ => Ok(mac),
         }
     }

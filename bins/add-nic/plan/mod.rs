@@ -5,6 +5,8 @@ mod basis;
 mod bridge;
 mod cable;
 mod nic;
+mod phys;
+mod stacked;
 
 use common::failure::Failure;
 use serde::{Deserialize, Serialize};
@@ -13,11 +15,12 @@ use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
 use crate::sbr::sbr;
-use crate::step::{Place, Step, Undoing};
+use crate::step::{Moved, Place, Step, Undoing, Upper};
 use crate::sysctl;
+use crate::wanted::WantedEnd;
 pub use basis::Basis;
 pub use bridge::Plugged;
-pub use nic::{Nic, OtherEnd, Port};
+pub use nic::{Nic, OtherEnd, Parent, Port};
 
 /// What will be done, step by step, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +33,11 @@ impl Plan {
     /// The plan, or why there can be none.
     pub fn make(basis: &Basis<'_>) -> Result<Plan, Failure> {
         let name = basis.name()?;
-        let Plan { nic, mut steps } = cable::cable(name, basis)?;
+        let Plan { nic, mut steps } = match &basis.wanted.other_end {
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, basis)?,
+            WantedEnd::Phys(nic) => phys::phys(name, nic, basis)?,
+            WantedEnd::On(parent) => stacked::stacked(name, parent, basis)?,
+        };
         // Before anything can come in.
         let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
         steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
@@ -38,6 +45,36 @@ impl Plan {
         steps.extend(sbr(&nic, basis)?);
         steps.extend(firewall::steps(&nic, basis)?);
         Ok(Plan { nic, steps })
+    }
+
+    /// The NIC's link, if it stands on one of the host's.
+    pub fn upper(&self) -> Option<&Upper> {
+        self.steps.iter().find_map(|(step, _)| match step {
+            Step::AddUpper(upper) if upper.place == Place::Inside => Some(upper),
+            _ => None,
+        })
+    }
+
+    /// The host's NIC that is moved in.
+    pub fn moved(&self) -> Option<&Moved> {
+        self.steps.iter().find_map(|(step, _)| match step {
+            Step::TakeNic(moved) => Some(moved),
+            _ => None,
+        })
+    }
+
+    /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
+    pub fn is_asked_inside(&self) -> bool {
+        self.nic.other_end.port().is_none() && self.nic.other_end.has_neighbours()
+    }
+
+    /// Remembers the index of that link, which is made now.
+    pub fn remember_index(&mut self, index: u32) {
+        for (step, undoing) in &mut self.steps {
+            if let (Step::AddUpper(upper), Undoing::By(Step::DelUpper(same))) = (step, undoing) {
+                (upper.index, same.index) = (Some(index), Some(index));
+            }
+        }
     }
 
     /// Whether others may have done a step of it already: what is about the bridge, and settings of a whole namespace.

@@ -4,7 +4,7 @@ use common::cidr::Cidr;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::step::Place;
+use crate::step::{On, Place};
 
 /// The NIC as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,17 @@ pub enum OtherEnd {
     Bridge { bridge: IfName, port: Port },
     /// Into another container.
     Peer(Port),
+    /// Nowhere: the NIC stands on a link of the host.
+    On(Parent),
+    /// Nowhere: the NIC is the host's own, moved in. This is its name there.
+    Phys(IfName),
+}
+
+/// The link that it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub name: IfName,
+    pub on: On,
 }
 
 /// The other end of a veth pair.
@@ -44,6 +55,8 @@ impl OtherEnd {
             OtherEnd::Host(_) => "host",
             OtherEnd::Bridge { .. } => "bridge",
             OtherEnd::Peer(_) => "peer",
+            OtherEnd::On(parent) => parent.on.kind(),
+            OtherEnd::Phys(_) => "phys",
         }
     }
 
@@ -52,12 +65,21 @@ impl OtherEnd {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
             OtherEnd::Peer(port) => Some((Place::Peer, port)),
+            OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         }
     }
 
     /// The link that is here because of it.
     pub fn port(&self) -> Option<&Port> {
         self.far().filter(|(place, _)| *place == Place::Outside).map(|(_, port)| port)
+    }
+
+    /// What the host calls the link that is here because of it, or that was here before.
+    pub fn host_name(&self) -> Option<&IfName> {
+        match self {
+            OtherEnd::Phys(name) => Some(name),
+            _ => self.port().map(|port| &port.name),
+        }
     }
 
     /// What the host has because of it.
@@ -69,7 +91,24 @@ impl OtherEnd {
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
-            OtherEnd::Host(_) | OtherEnd::Peer(_) => None,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
+        }
+    }
+
+    /// The link of the host that it stands on.
+    pub fn parent(&self) -> Option<&Parent> {
+        match self {
+            OtherEnd::On(parent) => Some(parent),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be others who ask, and remember, whose an address is.
+    pub fn has_neighbours(&self) -> bool {
+        match self {
+            OtherEnd::Host(_) | OtherEnd::Peer(_) => false,
+            OtherEnd::Bridge { .. } | OtherEnd::Phys(_) => true,
+            OtherEnd::On(parent) => parent.on.answers_arp(),
         }
     }
 

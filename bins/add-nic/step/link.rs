@@ -62,6 +62,6 @@ impl Veth {
     }
 }
 
-fn mtu(bytes: Option<u32>) -> String {
+pub(super) fn mtu(bytes: Option<u32>) -> String {
     bytes.map_or(String::new(), |bytes| format!(" mtu {bytes}"))
 }

@@ -3,9 +3,11 @@
 
 mod address;
 mod link;
+mod phys;
 mod route;
 mod rule;
 mod shell;
+mod upper;
 
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
@@ -15,10 +17,12 @@ use crate::sysctl::Sysctl;
 
 pub use address::Held;
 pub use link::{End, NewBridge, Veth, ipv6_switch};
+pub use phys::{Moved, ToldBy};
 pub use route::{BY_HAND, MAIN, Way};
 pub use rule::SourceRule;
 pub use shell::Files;
 pub use shell::quoted;
+pub use upper::{IpvlanMode, MacvlanMode, On, Upper};
 
 /// In which namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +48,14 @@ pub enum Step {
     AddVeth(Veth),
     /// Delete that pair.
     DelVeth(Veth),
+    /// Make a link on one of the host's.
+    AddUpper(Upper),
+    /// Delete that link.
+    DelUpper(Upper),
+    /// Move a NIC of the host's in.
+    TakeNic(Moved),
+    /// Give it back as it was.
+    GiveNicBack(Moved),
     /// Delete a link that is another's work.
     DelLink { place: Place, link: IfName },
     /// Write on the host's end whose it is, for people.
@@ -104,6 +116,10 @@ impl Step {
             Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             Step::AddVeth(veth) => veth.as_command(files),
             Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
+            Step::AddUpper(upper) => upper.adding(files),
+            Step::DelUpper(upper) => upper.deleting(files),
+            Step::TakeNic(moved) => moved.taking(files),
+            Step::GiveNicBack(moved) => moved.giving_back(files),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             Step::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),

@@ -18,6 +18,10 @@ impl Wires {
 
     fn address(&mut self, held: &Held) -> Result<NewAddress, WireError> {
         let index = self.index(held.place, &held.link)?;
-        Ok(NewAddress { index, cidr: held.cidr, peer: held.peer })
+        let usual = NewAddress::usual(index, held.cidr, held.peer);
+        Ok(match &held.given {
+            Some(given) => NewAddress { given: given.clone(), ..usual },
+            None => usual,
+        })
     }
 }

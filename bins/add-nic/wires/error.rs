@@ -15,6 +15,14 @@ pub enum WireError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// The kernel refused, and this is what that means.
+    #[error("{words}")]
+    InWords {
+        /// Why, for people.
+        words: String,
+        /// Its own word for it.
+        errno: Errno,
+    },
     /// There is no such link.
     #[error("{0}: there is no such link")]
     NoLink(IfName),
@@ -42,7 +50,9 @@ impl WireError {
 
     fn errno(&self) -> Option<Errno> {
         match self {
-            WireError::Netlink(NetlinkError::Refused { errno, .. }) => Some(*errno),
+            WireError::Netlink(NetlinkError::Refused { errno, .. }) | WireError::InWords { errno, .. } => {
+                Some(*errno)
+            }
             _ => None,
         }
     }

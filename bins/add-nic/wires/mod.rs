@@ -3,9 +3,11 @@
 mod address;
 mod error;
 mod link;
+mod phys;
 mod route;
 mod rule;
 mod sysctl;
+mod upper;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,6 +41,10 @@ impl Wires {
             Step::DelBridge(bridge) => self.delete_bridge(bridge),
             Step::AddVeth(veth) => self.add_veth(veth),
             Step::DelVeth(veth) => self.delete_veth(veth),
+            Step::AddUpper(upper) => self.add_upper(upper),
+            Step::DelUpper(upper) => self.delete_upper(upper),
+            Step::TakeNic(moved) => self.take_nic(moved),
+            Step::GiveNicBack(moved) => self.give_nic_back(moved),
             Step::DelLink { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.delete_link(index)?)

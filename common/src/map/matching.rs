@@ -148,7 +148,11 @@ mod tests {
     #[test]
     fn the_own_address_of_a_point_to_point_link_counts_and_not_the_peers() {
         let [own, peer] = ["198.18.0.1", "198.18.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-        let address = Address { index: 5, address: own, prefix_len: 32, peer: Some(peer), scope: 0 };
+        let given = Given::default();
+        let (is_plain, is_kernels) = (true, false);
+        let (index, peer) = (5, Some(peer));
+        let address =
+            Address { index, address: own, prefix_len: 32, peer, scope: 0, given, is_plain, is_kernels };
         assert_eq!(link_with_ip(&[address], own), Some(5));
         assert_eq!(link_with_ip(&[address], peer), None);
     }

@@ -1,9 +1,11 @@
 //! Addresses: RTM_GETADDR, RTM_NEWADDR, RTM_DELADDR, linux/if_addr.h.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
 
 use super::socket::flag;
-use super::wire::{Malformed, Request, attributes, family_of, ip, u32_at};
+use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -15,14 +17,24 @@ const FIXED_BYTES: usize = 8;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const IFA_LABEL: u16 = 3;
 const IFA_BROADCAST: u16 = 4;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_FLAGS: u16 = 8;
+const IFA_PROTO: u16 = 11;
 /// linux/if_addr.h
+const IFA_F_SECONDARY: u32 = 0x01;
 const IFA_F_NODAD: u8 = 0x02;
+const IFA_F_TENTATIVE: u32 = 0x40;
+const IFA_F_PERMANENT: u32 = 0x80;
+/// IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL: the kernel gives and takes these itself (Linux 5.18).
+const FROM_A_ROUTER: u8 = 2;
+const LINK_LOCAL: u8 = 3;
 /// linux/rtnetlink.h: RT_SCOPE_UNIVERSE
 const SCOPE_UNIVERSE: u8 = 0;
 
 /// An address that a link has, as `ip address` shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The index of its link.
     pub index: u32,
@@ -34,31 +46,63 @@ pub struct Address {
     pub peer: Option<IpAddr>,
     /// rtnetlink(7): 0 the whole world, 253 this link, 254 this host.
     pub scope: u8,
+    /// How it was given.
+    pub given: Given,
+    /// Whether one that is given so again would be the same: it has no lifetime, and no flags but the usual ones.
+    pub is_plain: bool,
+    /// Whether the kernel gave it by itself, and would again.
+    pub is_kernels: bool,
+}
+
+/// What is said of an address when it is given to a link, besides what it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Its network's broadcast address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// IPv4: a name for it, the link's own or one that begins so.
+    pub label: Option<String>,
+    /// How far it is valid: rtnetlink(7), 0 the whole world.
+    pub scope: u8,
+    /// IPv6: whether nobody was asked who has it.
+    pub no_dad: bool,
 }
 
 impl Address {
     /// Reads the payload of an RTM_NEWADDR; `None` for one of a family that is neither IPv4 nor IPv6.
     pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
-        let &[family, prefix_len, _flags, scope, ..] = payload else { return Err(Malformed::Short) };
+        let &[family, prefix_len, flags, scope, ..] = payload else { return Err(Malformed::Short) };
         let index = u32_at(payload, 4).ok_or(Malformed::Short)?;
         let (mut prefix_address, mut local) = (None, None);
+        let (mut flags, mut origin, mut is_plain) = (u32::from(flags), 0, true);
+        let mut given = Given { scope, ..Given::default() };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (IFA_ADDRESS, value) => prefix_address = ip(family, value),
                 (IFA_LOCAL, value) => local = ip(family, value),
-                _ => {}
+                (IFA_BROADCAST, value) => {
+                    given.broadcast = value.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets));
+                }
+                (IFA_LABEL, value) => given.label = String::from_utf8(until_nul(value).to_owned()).ok(),
+                (IFA_FLAGS, value) => flags = number(value)?,
+                (IFA_PROTO, value) => origin = *value.first().ok_or(Malformed::Short)?,
+                (IFA_CACHEINFO, _) => {}
+                _ => is_plain = false,
             }
         }
         // if_addr.h: IFA_ADDRESS is the prefix's address, and the peer's on point-to-point links; IFA_LOCAL is
         // ours. IPv6 leaves IFA_LOCAL out when there is no peer.
         let Some(address) = local.or(prefix_address) else { return Ok(None) };
         let peer = prefix_address.filter(|peer| *peer != address);
-        Ok(Some(Address { index, address, prefix_len, peer, scope }))
+        given.no_dad = flags & u32::from(IFA_F_NODAD) != 0;
+        let usual = IFA_F_SECONDARY | u32::from(IFA_F_NODAD) | IFA_F_TENTATIVE | IFA_F_PERMANENT;
+        is_plain &= flags & !usual == 0 && flags & IFA_F_PERMANENT != 0;
+        let is_kernels = matches!(origin, FROM_A_ROUTER | LINK_LOCAL);
+        Ok(Some(Address { index, address, prefix_len, peer, scope, given, is_plain, is_kernels }))
     }
 }
 
 /// An address to give to a link, or to take from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAddress {
     /// The index of its link.
     pub index: u32,
@@ -66,23 +110,36 @@ pub struct NewAddress {
     pub cidr: Cidr,
     /// The other end's, on a point-to-point link: then the prefix is that one's.
     pub peer: Option<IpAddr>,
+    /// How it is given.
+    pub given: Given,
 }
 
 impl NewAddress {
+    /// An address given as is usual: its network's broadcast address, valid everywhere, and nobody is asked who has it. Who
+    /// wants that has asked before; the kernel's own question takes a second and more, in which the address does not work.
+    pub fn usual(index: u32, cidr: Cidr, peer: Option<IpAddr>) -> Self {
+        let broadcast = if peer.is_none() { cidr.broadcast() } else { None };
+        let no_dad = cidr.address().is_ipv6();
+        let given = Given { broadcast, label: None, scope: SCOPE_UNIVERSE, no_dad };
+        NewAddress { index, cidr, peer, given }
+    }
+
     fn request(&self, name: &'static str, kind: u16, flags: u16) -> Request {
         let (address, family) = (self.cidr.address(), family_of(self.cidr.address()));
         let prefix_len = self.peer.map_or(self.cidr.prefix_len(), |peer| Cidr::host(peer).prefix_len());
-        // Whether the address is another's has been asked by whoever wants that; the kernel's own question takes a
-        // second and more, in which the address does not work.
-        let no_dad = if address.is_ipv6() { IFA_F_NODAD } else { 0 };
+        let Given { broadcast, label, scope, no_dad } = &self.given;
+        let flags_of_address = if *no_dad { IFA_F_NODAD } else { 0 };
         let index = self.index.to_ne_bytes();
-        let fixed = [&[family, prefix_len, no_dad, SCOPE_UNIVERSE], &index[..]].concat();
-        let request = Request::new(name, kind, flags, &fixed)
+        let fixed = [&[family, prefix_len, flags_of_address, *scope], &index[..]].concat();
+        let mut request = Request::new(name, kind, flags, &fixed)
             .with_ip(IFA_LOCAL, address)
             .with_ip(IFA_ADDRESS, self.peer.unwrap_or(address));
-        match self.cidr.broadcast() {
-            Some(broadcast) if self.peer.is_none() => request.with_ip(IFA_BROADCAST, broadcast.into()),
-            _ => request,
+        if let Some(broadcast) = broadcast {
+            request = request.with_ip(IFA_BROADCAST, (*broadcast).into());
+        }
+        match label {
+            Some(label) => request.with_text(IFA_LABEL, label),
+            None => request,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Links: RTM_GETLINK, linux/if_link.h; `change` is how they are made, set and deleted.
 
 mod change;
+mod upper;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -11,6 +12,7 @@ use super::wire::{Malformed, Request, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 pub use change::{NewBridge, NewVeth, VethEnd};
+pub use upper::{NewUpper, UpperKind};
 
 const RTM_GETLINK: u16 = 18;
 /// struct ifinfomsg: family, padding, type, index, flags, change.
@@ -33,6 +35,8 @@ const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_PERM_ADDRESS: u16 = 54;
+const IFLA_VLAN_ID: u16 = 1;
 
 /// Leave out the counters, which are a third of each answer (linux/rtnetlink.h).
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -46,6 +50,8 @@ pub struct Link {
     pub name: OsString,
     /// Its address, if that has the six bytes of Ethernet's.
     pub mac: Option<Mac>,
+    /// The address that hardware was made with, which nobody can change (Linux 5.6).
+    pub permanent_mac: Option<Mac>,
     /// What made it: `veth`, `bridge`, `macvlan`; nothing for hardware and loopback.
     pub kind: Option<String>,
     /// The greatest packet that it carries.
@@ -60,6 +66,8 @@ pub struct Link {
     pub port_state: Option<PortState>,
     /// Whether it is a bridge that waits to learn of other bridges before it forwards (IEEE 802.1D).
     pub spanning_tree: bool,
+    /// Of a VLAN's link, the VLAN.
+    pub vlan: Option<u16>,
     /// What somebody wrote about it, `ip link set alias`; in a container that is the container's to forge.
     pub alias: Option<String>,
     /// Its group, 0 if nobody set one.
@@ -134,6 +142,11 @@ impl Link {
         self.flags & libc::IFF_UP.cast_unsigned() != 0
     }
 
+    /// Whether what is sent there comes back.
+    pub fn is_loopback(&self) -> bool {
+        self.flags & libc::IFF_LOOPBACK.cast_unsigned() != 0
+    }
+
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some("bridge")
@@ -158,6 +171,7 @@ impl Link {
             index,
             name: OsString::new(),
             mac: None,
+            permanent_mac: None,
             kind: None,
             mtu_bytes: 0,
             flags,
@@ -165,6 +179,7 @@ impl Link {
             master: None,
             port_state: None,
             spanning_tree: false,
+            vlan: None,
             alias: None,
             group: 0,
             link: None,
@@ -174,6 +189,7 @@ impl Link {
             let (kind, value) = attribute?;
             match kind {
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
+                IFLA_PERM_ADDRESS => link.permanent_mac = value.try_into().ok().map(Mac),
                 IFLA_IFNAME => link.name = OsString::from_vec(until_nul(value).to_owned()),
                 IFLA_MTU => link.mtu_bytes = number(value)?,
                 IFLA_LINK => link.link = Some(number(value)?),
@@ -199,6 +215,9 @@ impl Link {
                 (IFLA_INFO_DATA, data) if self.is_bridge() => {
                     self.spanning_tree = byte_in(data, IFLA_BR_STP_STATE)?.is_some_and(|state| state != 0);
                 }
+                (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vlan") => {
+                    self.vlan = bytes_in(data, IFLA_VLAN_ID)?.map(u16::from_ne_bytes);
+                }
                 (IFLA_INFO_SLAVE_DATA, data) if port_of_bridge => {
                     self.port_state = byte_in(data, IFLA_BRPORT_STATE)?.map(PortState::from);
                 }
@@ -213,13 +232,16 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(until_nul(value)).into_owned()
 }
 
-/// The first byte of the attribute of that kind inside a nested one.
 fn byte_in(nested: &[u8], wanted: u16) -> Result<Option<u8>, Malformed> {
+    Ok(bytes_in(nested, wanted)?.map(|[byte]| byte))
+}
+
+/// The first bytes of the attribute of that kind inside a nested one.
+fn bytes_in<const N: usize>(nested: &[u8], wanted: u16) -> Result<Option<[u8; N]>, Malformed> {
     for attribute in attributes(nested) {
-        if let (kind, [byte, ..]) = attribute?
-            && kind == wanted
-        {
-            return Ok(Some(*byte));
+        let (kind, value) = attribute?;
+        if kind == wanted {
+            return Ok(value.first_chunk().copied());
         }
     }
     Ok(None)

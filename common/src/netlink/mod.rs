@@ -21,9 +21,9 @@ mod socket;
 mod tests;
 mod wire;
 
-pub use address::{Address, NewAddress};
+pub use address::{Address, Given, NewAddress};
 pub use error::NetlinkError;
-pub use link::{Link, NewBridge, NewVeth, OperState, PortState, VethEnd};
+pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Family, Netfilter};
 pub use route::{NewRoute, Route, usual_scope};

@@ -22,6 +22,11 @@ impl Home {
         Namespace::current(Kind::Net).map(Home)
     }
 
+    /// The namespace itself.
+    pub fn namespace(&self) -> &Namespace {
+        &self.0
+    }
+
     /// What tells it from others.
     pub fn identity(&self) -> Identity {
         self.0.identity()

@@ -11,7 +11,7 @@ use crate::netlink::wire::Request;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
-const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
 
@@ -179,6 +179,27 @@ impl Socket {
                 },
             )
         })
+    }
+
+    /// Moves a link to another namespace, where it has that name from the first moment on. It goes down, and loses its
+    /// addresses and routes.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if both that name and its own are taken there; EINVAL for one that cannot leave its
+    /// namespace.
+    pub fn move_link(&mut self, index: u32, there: &impl AsFd, name: &IfName) -> Result<(), NetlinkError> {
+        let namespace = there.as_fd().as_raw_fd().cast_unsigned();
+        self.set_link(index, |request| {
+            request.with_u32(IFLA_NET_NS_FD, namespace).with_text(IFLA_IFNAME, name.as_str())
+        })
+    }
+
+    /// Gives a link another name.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if it is taken; before Linux 6.3 EBUSY while the link is up.
+    pub fn set_link_name(&mut self, index: u32, name: &IfName) -> Result<(), NetlinkError> {
+        self.set_link(index, |request| request.with_text(IFLA_IFNAME, name.as_str()))
     }
 
     /// Writes something about a link, at most 255 bytes. In the message that makes a link it is ignored.

@@ -1,0 +1,19 @@
+//! A NIC that was moved in, and is no longer as we left it.
+
+use crate::snapshot::Side;
+use crate::step::Moved;
+
+pub(super) fn differs(moved: &Moved, inside: &Side) -> Option<String> {
+    let name = &moved.inside_name;
+    let Some(link) = inside.links.iter().find(|link| moved.seems(link)) else {
+        return Some(format!("{name} is gone"));
+    };
+    if link.name.to_str() != Some(name.as_str()) {
+        return Some(format!("{name} is called {} now", link.name.to_string_lossy()));
+    }
+    if link.mac != Some(moved.inside_mac.unwrap_or(moved.mac)) {
+        return Some(format!("{name} has another MAC address"));
+    }
+    let wanted = moved.inside_mtu_bytes.unwrap_or(moved.mtu_bytes);
+    (link.mtu_bytes != wanted).then(|| format!("{name} has the MTU {} and not {wanted}", link.mtu_bytes))
+}

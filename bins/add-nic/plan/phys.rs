@@ -1,0 +1,178 @@
+//! A NIC of the host's that is moved in: what it has there is remembered, and must be such that it can be put back.
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::netlink::{Address, Link, Route};
+use common::target::IfName;
+
+use super::addressing::{allow_ipv6, held};
+use super::{Basis, Nic, OtherEnd, Plan};
+use crate::routes::as_way;
+use crate::step::{Held, Moved, Place, Step, ToldBy, Undoing};
+use crate::taken::refuse_taken;
+
+/// rtnetlink(7), rtm_protocol: made by the kernel, or by it on a router's word. It makes them again.
+const BY_KERNEL: [u8; 2] = [2, 9];
+
+/// The NIC, taken from the host and given back.
+pub(super) fn phys(name: IfName, wanted: &IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
+    let link = basis.movable(wanted)?;
+    refuse_taken(basis)?;
+    let mac = link.mac.ok_or_else(|| Failure::trouble(wanted, "has no Ethernet address"))?;
+    let nic = Nic {
+        name,
+        mac: basis.wanted.mac.unwrap_or(mac),
+        addresses: basis.wanted.addresses.clone(),
+        mtu_bytes: basis.wanted.mtu_bytes.unwrap_or(link.mtu_bytes),
+        other_end: OtherEnd::Phys(wanted.clone()),
+    };
+    let moved = Moved {
+        name: wanted.clone(),
+        told_by: told_by(link, wanted)?,
+        mac,
+        mtu_bytes: link.mtu_bytes,
+        is_up: link.is_set_up(),
+        switches: basis.snapshot.switches.clone(),
+        inside_name: nic.name.clone(),
+        inside_mac: basis.wanted.mac.filter(|wanted| *wanted != mac),
+        inside_mtu_bytes: basis.wanted.mtu_bytes.filter(|wanted| *wanted != link.mtu_bytes),
+    };
+    // Undone from the end: it comes back, is addressed, and then has its routes.
+    let mut steps = Vec::new();
+    for route in basis.routes_of(link, wanted)? {
+        steps.push((Step::DelRoute(route.clone()), Undoing::By(Step::AddRoute(route))));
+    }
+    let addresses = basis.addresses_of(link, wanted)?;
+    steps.extend(
+        addresses
+            .into_iter()
+            .rev()
+            .map(|held| (Step::DelAddress(held.clone()), Undoing::By(Step::AddAddress(held)))),
+    );
+    steps.push((Step::TakeNic(moved.clone()), Undoing::By(Step::GiveNicBack(moved))));
+    let with_its_link = |step| (step, Undoing::WithItsLink);
+    steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
+    steps.push(with_its_link(Step::SetUp { place: Place::Inside, link: nic.name.clone() }));
+    for cidr in &nic.addresses {
+        let held = held(Place::Inside, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(Step::AddAddress(held)));
+    }
+    Ok(Plan { nic, steps })
+}
+
+fn told_by(link: &Link, name: &IfName) -> Result<ToldBy, Failure> {
+    match (link.permanent_mac, link.mac, &link.kind) {
+        (Some(mac), _, None) => Ok(ToldBy::PermanentMac(mac)),
+        (None, Some(mac), None) => Ok(ToldBy::Hardware(mac)),
+        (_, Some(mac), Some(_)) if link.is_veth() => {
+            Ok(ToldBy::OtherEnd { mac, index: link.link, netnsid: link.link_netnsid })
+        }
+        (_, _, kind) => Err(Failure::trouble(
+            name,
+            format_args!(
+                "is a {}, which the container could replace by one of its own that nobody can tell from it",
+                kind.as_deref().unwrap_or("link without an Ethernet address")
+            ),
+        )),
+    }
+}
+
+impl Basis<'_> {
+    /// A NIC that the host can do without, and that the kernel lets go.
+    fn movable(&self, name: &IfName) -> Result<&Link, Failure> {
+        let outside = &self.snapshot.outside;
+        let refuse = |why: String| Err(Failure::trouble(name, why));
+        let Some(link) = outside.link(name.as_str()) else {
+            return Err(
+                Failure::trouble(name, "the host has no such link").hint("ip -br link shows those it has")
+            );
+        };
+        if self.snapshot.is_one {
+            return refuse("is where it would go already".to_owned());
+        }
+        if link.is_loopback() {
+            return refuse("is the host's loopback, which every network has of its own".to_owned());
+        }
+        if link.is_bridge() {
+            return refuse("is a bridge, and no NIC: --bridge plugs into it".to_owned());
+        }
+        if let Some(master) = link.master.map(|index| outside.name_of(index)) {
+            return refuse(format!("is a port of {master}, which would lose it"));
+        }
+        let stands_on_it = |other: &&Link| {
+            other.master == Some(link.index)
+                || (other.link == Some(link.index) && other.link_netnsid.is_none())
+        };
+        if let Some(other) = outside.links.iter().filter(|other| !other.is_veth()).find(stands_on_it) {
+            return refuse(format!("carries {}, which would lose it", other.name.to_string_lossy()));
+        }
+        let is_ours = self
+            .records
+            .iter()
+            .find(|record| record.plan.nic.other_end.parent().is_some_and(|parent| parent.name == *name));
+        if let Some(record) = is_ours {
+            return refuse(format!("carries {} of {}", record.plan.nic.name, record.inside.name));
+        }
+        if outside
+            .routes
+            .iter()
+            .any(|route| route.is_default() && route.is_unicast() && route.index == Some(link.index))
+        {
+            return Err(Failure::trouble(name, "has the host's default route: the host would be cut off")
+                .hint(format_args!("--macvlan {name}")));
+        }
+        Ok(link)
+    }
+
+    /// Those that somebody made, as they can be made again.
+    fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::step::Way>, Failure> {
+        let made = |route: &&Route| route.is_unicast() && !BY_KERNEL.contains(&route.protocol);
+        let here = |route: &&Route| route.index == Some(link.index) || route.index.is_none();
+        let routes = self.snapshot.outside.routes.iter().filter(made).filter(here);
+        // Through a router that is reached by another of them: that one must be there first, and so go last.
+        let mut ways: Vec<_> = routes
+            .map(|route| {
+                as_way(Place::Outside, name, route).ok_or_else(|| {
+                    Failure::trouble(
+                        format_args!("the host's route to {}", route.destination),
+                        format_args!(
+                            "goes through {name}, or may, and is of a kind that could not be put back"
+                        ),
+                    )
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        ways.sort_by_key(|way| way.via.is_none());
+        Ok(ways)
+    }
+
+    /// Those that somebody gave it, as they can be given again.
+    fn addresses_of(&self, link: &Link, name: &IfName) -> Result<Vec<Held>, Failure> {
+        let kernels_own = |address: &&Address| !address.is_kernels;
+        self.snapshot
+            .outside
+            .addresses_of(link.index)
+            .filter(kernels_own)
+            .map(|address| again(address, name))
+            .collect()
+    }
+}
+
+fn again(address: &Address, name: &IfName) -> Result<Held, Failure> {
+    let cidr = Cidr::new(address.address, address.prefix_len);
+    let whole = address.peer.is_none() || cidr.is_some_and(|cidr| cidr.is_host());
+    match cidr.filter(|_| address.is_plain && whole) {
+        Some(cidr) => Ok(Held {
+            place: Place::Outside,
+            link: name.clone(),
+            cidr,
+            peer: address.peer,
+            given: Some(address.given.clone()),
+        }),
+        None => Err(Failure::trouble(
+            format_args!("{} of the host's {name}", address.address),
+            "has a lifetime or flags that could not be put back: a DHCP client or a router looks after it",
+        )
+        .hint(format_args!("stop what manages {name}, and give it an address that stays"))),
+    }
+}
