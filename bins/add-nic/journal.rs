@@ -14,7 +14,7 @@ use common::netns::{FoundThrough, Owner};
 use jiff::Timestamp;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{FcntlArg, FdFlag, FlockArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,10 @@ impl Journal {
         };
         let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "went away"))?;
         lock(&ours).map_err(|errno| failed("lock the directory", &path(""), errno))?;
+        // Programs that we start have it, and so the lock, until they end, even if we are killed meanwhile: what one of them
+        // is still about to do is done before the next add-nic looks.
+        fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(|errno| failed("hold the lock of", &path(""), errno))?;
         Ok(Journal(ours))
     }
 

@@ -39,7 +39,7 @@ fn side(links: Vec<Link>) -> Side {
     Side { links, allows_ipv6: Some(true), ..Side::default() }
 }
 
-fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     let eth0 = || link(2, "eth0", Some("veth"));
     Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), ..Snapshot::default() }
 }
@@ -62,7 +62,7 @@ fn inside() -> Inside {
 /// Of the container's namespace.
 const FILES: Files<'static> = Files { inside: "/proc/7/ns/net", peer: Some("/run/netns/db") };
 
-fn wanted(addresses: &[&str]) -> Wanted {
+pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
     Wanted {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         other_end: WantedEnd::Host,
@@ -80,7 +80,7 @@ fn wanted(addresses: &[&str]) -> Wanted {
     }
 }
 
-fn record(wanted: Wanted, plan: Plan) -> Record {
+pub(crate) fn record(wanted: Wanted, plan: Plan) -> Record {
     Record {
         id: "1".to_owned(),
         made_by: "add-nic".to_owned(),
@@ -111,18 +111,18 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
     }
 }
 
-fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
+pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
     let mut random = [0; 18];
     random.iter_mut().zip(1..).for_each(|(byte, number)| *byte = number);
     let basis = Basis { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
     Plan::make(&basis).map_err(|failure| failure.message.unwrap_or_default())
 }
 
-fn commands(plan: &Plan) -> Vec<String> {
+pub(crate) fn commands(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|(step, _)| step.as_command(&FILES)).collect()
 }
 
-fn undone(plan: &Plan, others: &[&Record]) -> Vec<String> {
+pub(crate) fn undone(plan: &Plan, others: &[&Record]) -> Vec<String> {
     plan.undoing(others).map(|step| step.as_command(&FILES)).collect()
 }
 

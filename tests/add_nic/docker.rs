@@ -1,10 +1,15 @@
 //! On a real Docker, in a world whose network other tests use too: each has addresses of its own.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::support::run::{Ran, Run};
+use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need, program};
+use crate::support::tools::tool;
 use crate::support::world::{DockerContainer, World};
+
+const LONG: Duration = Duration::from_secs(120);
 
 pub(crate) fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
@@ -130,6 +135,36 @@ fn with_dockers_filters(world: World) -> Result<World, Missing> {
         return Err(Missing::ForGood("this Docker does without iptables".into()));
     }
     Ok(world)
+}
+
+/// A Docker of its own, in a network of its own, that can be stopped and started again without anybody else's noticing.
+/// `$name` is what everything of it is called.
+const DOCKER_AGAIN: &str = r#"
+    ip link set lo up; mkdir -p /run/$name
+    start() {
+        dockerd --host unix:///run/$name/sock --data-root /run/$name/data --exec-root /run/$name/exec --pidfile /run/$name/pid \
+            --storage-driver vfs --exec-opt native.cgroupdriver=cgroupfs --bip 198.18.99.1/24 >>/run/$name/log 2>&1 & daemon=$!
+        until docker --host unix:///run/$name/sock version >/dev/null 2>&1; do kill -0 $daemon; sleep 0.1; done
+    }
+    stop() { kill $daemon; wait $daemon || :; }
+    start; before=$(iptables -S)
+    ip netns add $name
+    trap 'stop; ip netns del $name; rm -rf /run/$name' EXIT
+    "$tool" netns:$name 198.19.13.2/24 --gateway 198.19.13.1 --nat --publish 18082:80
+    stop; "$tool" --check netns:$name
+    start; "$tool" --check netns:$name
+    ip netns exec $name ping -c1 -W1 -q 198.18.99.1
+    iptables -F DOCKER-USER; ! "$tool" --check netns:$name; iptables -A DOCKER-USER -j RETURN
+    "$tool" --rm netns:$name
+    iptables-save >/dev/null; [ "$(iptables -S)" = "$before" ]"#;
+
+#[test]
+fn rules_survive_a_restart_of_docker_and_those_that_somebody_flushed_are_missed() {
+    let world = need!(docker().and_then(with_dockers_filters));
+    let script = format!("name={} tool={}\n{DOCKER_AGAIN}", unique("again"), tool("add-nic"));
+    let again =
+        world.command("unshare").args(["--net", "--mount", "sh", "-ec", &script]).run_within(LONG).ok();
+    again.stdout_has("its rule in iptables-nft's DOCKER-USER is gone");
 }
 
 /// All rules of the world, without what other tests count and add meanwhile.

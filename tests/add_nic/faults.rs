@@ -17,8 +17,8 @@ const LONG: Duration = Duration::from_secs(600);
 
 /// How often `command` makes each system call; that of strace itself, which starts it, left out.
 #[track_caller]
-fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
-    lab.shell(&format!("strace -f -o /run/calls {command}")).run().ok();
+fn calls(lab: &Lab, strace: &str, command: &str) -> BTreeMap<String, u32> {
+    lab.shell(&format!("{strace} -o /run/calls {command}")).run().ok();
     let log = fs::read_to_string(lab.path("/run/calls")).unwrap();
     let mut calls = BTreeMap::new();
     for line in log.lines() {
@@ -33,17 +33,21 @@ fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
 }
 
 /// A container that has a default route already, and a NIC that is to take it.
-struct Scene {
-    lab: Lab,
-    web: Container,
+pub(crate) struct Scene {
+    pub(crate) lab: Lab,
+    pub(crate) web: Container,
     router: Container,
-    add: String,
-    remove: String,
+    pub(crate) add: String,
+    pub(crate) remove: String,
+    /// With `-f` what add-nic starts meets the same faults.
+    pub(crate) strace: &'static str,
+    /// How many faults there are of one system call: of more, some from all over its length.
+    pub(crate) most: u32,
 }
 
 impl Scene {
     /// `words` can call the router ROUTER.
-    fn new(words: &str) -> Result<Scene, Missing> {
+    pub(crate) fn new(words: &str) -> Result<Scene, Missing> {
         program("strace", "strace")?;
         let lab = Lab::new()?;
         let [web, router] = ["web", "router"].map(|name| lab.container(name, Options::only(&["net"])));
@@ -60,19 +64,25 @@ impl Scene {
         router.ip("link set lan up");
         let words = words.replace("ROUTER", &router.pid.to_string());
         let (add, remove) = (format!("{tool} {} {words}", web.pid), format!("{tool} --rm {}", web.pid));
-        Ok(Scene { lab, web, router, add, remove })
+        Ok(Scene { lab, web, router, add, remove, strace: "strace -f", most: u32::MAX })
     }
 
     /// Runs `command` with each of `faults` at each of its system calls, and `after` behind it, which says nothing
     /// if all is well. Each round begins with `before`. Prints how many there were.
     #[track_caller]
-    fn every_time(&self, what: &str, before: &str, (command, faults): (&str, &[&str]), after: &str) {
+    pub(crate) fn every_time(
+        &self,
+        what: &str,
+        before: &str,
+        (command, faults): (&str, &[&str]),
+        after: &str,
+    ) {
         self.lab.shell(before).run().ok();
-        let calls = calls(&self.lab, command);
+        let calls = calls(&self.lab, self.strace, command);
         self.lab.shell(&self.remove).run().ok();
         let start = everything(&self.lab, &[&self.web, &self.router]);
         fs::write(self.lab.path("/run/start"), &start.0).unwrap();
-        let remove = &self.remove;
+        let (remove, strace) = (&self.remove, self.strace);
         let pids = format!("{} {}", self.web.pid, self.router.pid);
         let tool = tools::tool("add-nic");
         let mut script = format!(
@@ -84,14 +94,16 @@ impl Scene {
             round() {{
                 call=$1
                 ( {before} ) >/dev/null 2>&1
-                strace -f -o /dev/null -e inject=$1:$3:when=$2 {command} >/run/out 2>/run/err; rc=$?
+                {strace} -o /dev/null -e inject=$1:$3:when=$2 {command} >/run/out 2>/run/err; rc=$?
                 said=$(after); [ -z \"$said\" ] || echo \"$1 $2 $3: rc=$rc $said $(cat /run/err)\"
                 $remove >/dev/null 2>&1
             }}\n"
         );
         let mut count = 0;
         for (call, times) in &calls {
-            for (time, fault) in (1..=*times).flat_map(|time| faults.iter().map(move |fault| (time, fault))) {
+            let some = times.min(&self.most);
+            let chosen = (1..=*some).map(|at| at * times / some);
+            for (time, fault) in chosen.flat_map(|time| faults.iter().map(move |fault| (time, fault))) {
                 count += 1;
                 script += &format!("round {call} {time} {fault}\n");
             }
@@ -119,7 +131,7 @@ const EITHER: [&str; 2] = ["error=EIO", "signal=KILL"];
 
 /// All of it, or nothing; killed, it is the next call's to repair. Memory that is refused to a program at its start ends it by a signal; a namespace that it
 /// cannot come back from, too: that is as if it had been killed. What it cannot tell on its standard output is done.
-const ALL_OR_NOTHING: &str = r#"
+pub(crate) const ALL_OR_NOTHING: &str = r#"
 case $rc in
     0) $tool --check || echo 'not whole'; $remove >/dev/null 2>&1 || echo 'not removed'; as_before 'not undone' ;;
     1|2) grep -q '^add-nic: ' /run/err || echo silent
@@ -135,11 +147,11 @@ no_record"#;
 
 /// The next call is a removal, or the same call again. How often it looks whether the kernel is ready is the machine's to
 /// say: a call that was counted may not come this time, and nobody is killed then.
-const REPAIRED: &str = r#"
+pub(crate) const REPAIRED: &str = r#"
 [ $rc = 137 ] || [ $rc = 0 ] || echo 'not killed'
 $remove >/run/again 2>&1 || echo 'no removal'; as_before 'not repaired by a removal'; no_record"#;
 
-const REPEATED: &str = r#"
+pub(crate) const REPEATED: &str = r#"
 [ $rc = 137 ] || [ $rc = 0 ] || echo 'not killed'
 $again >/run/again 2>&1 || cat /run/again; $tool --check; $remove >/run/again 2>&1; as_before 'not repaired by the same call'; no_record"#;
 

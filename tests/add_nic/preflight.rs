@@ -144,6 +144,19 @@ fn troubles_of_a_bridge() {
 }
 
 #[test]
+fn a_link_below_that_has_no_carrier() {
+    let lab = need!(lab());
+    let web = lab.container("web", Options::only(&["net"]));
+    lab.shell("ip link add lan0 up type veth peer name far0").run().ok();
+    let words = "10.1.0.2/24 --macvlan lan0";
+    let warned = plug(&lab, &web, &format!("{words} --preflight")).fails_with(1);
+    warned.stdout_has("lan0: has no carrier: nobody behind it").stdout_has("fix: ip link show lan0");
+    lab.shell("ip link set far0 up").run().ok();
+    lab.shell("until ip link show lan0 | grep -q 'state UP'; do :; done").run().ok();
+    is_fine(&lab, &web, words);
+}
+
+#[test]
 fn a_mac_address_that_somebody_has() {
     let lab = need!(lab());
     let [web, other] = ["web", "other"].map(|name| lab.container(name, Options::only(&["net"])));

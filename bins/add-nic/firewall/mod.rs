@@ -10,6 +10,8 @@ mod publish;
 mod refuse;
 mod rules;
 mod term;
+#[cfg(test)]
+mod tests;
 mod wall;
 mod wanted;
 

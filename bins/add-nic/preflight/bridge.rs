@@ -1,16 +1,15 @@
-//! Troubles of the bridge that the NIC is plugged into, and of those on it.
+//! Troubles of the bridge that the NIC is plugged into and of those on it, or of the link that it stands on.
 
 use common::netlink::{Link, OperState};
 
 use super::{Kind, Warning};
 use crate::plan::{Basis, Nic};
 
-/// netdevice(7)
-const LOOPBACK: u32 = 8;
-
 pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     let outside = &basis.snapshot.outside;
     let mut warnings: Vec<Warning> = duplicate_mac(nic, basis).into_iter().collect();
+    let parent = nic.other_end.parent().and_then(|parent| outside.link(parent.name.as_str()));
+    warnings.extend(parent.and_then(|parent| no_carrier(parent, None)));
     let Some(bridge) = nic.other_end.bridge().and_then(|name| outside.link(name.as_str())) else {
         return warnings;
     };
@@ -19,7 +18,9 @@ pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     warnings.extend(
         ports().find(|port| port.mtu_bytes != nic.mtu_bytes).map(|port| other_mtu(port, bridge, nic)),
     );
-    warnings.extend(ports().filter_map(|port| no_carrier(port, bridge)));
+    // A veth's other end may come up at any time.
+    let uplinks = ports().filter(|port| port.kind.is_none() && !port.is_loopback());
+    warnings.extend(uplinks.filter_map(|port| no_carrier(port, Some(bridge))));
     warnings
 }
 
@@ -52,19 +53,19 @@ fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
     Warning::new(Kind::MtuMismatch, name(bridge), what, fix)
 }
 
-/// Hardware below the bridge that leads nowhere. A veth's other end may come up at any time.
-fn no_carrier(port: &Link, bridge: &Link) -> Option<Warning> {
-    let is_uplink = port.kind.is_none() && port.flags & LOOPBACK == 0;
+/// A link that leads nowhere.
+fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
     let is_dead =
-        matches!(port.operstate, OperState::Down | OperState::LowerLayerDown | OperState::NotPresent);
-    (is_uplink && is_dead).then(|| {
-        let name_of_port = name(port);
-        let (what, fix) = match port.is_set_up() {
-            true => ("has no carrier", format!("ip link show {name_of_port}, and a look at its cable")),
-            false => ("is down", format!("ip link set {name_of_port} up")),
+        matches!(link.operstate, OperState::Down | OperState::LowerLayerDown | OperState::NotPresent);
+    is_dead.then(|| {
+        let name = name(link);
+        let about = bridge.map_or(String::new(), |bridge| format!(", a port of {}", self::name(bridge)));
+        let (what, fix) = match link.is_set_up() {
+            true => ("has no carrier", format!("ip link show {name}, and a look at its cable")),
+            false => ("is down", format!("ip link set {name} up")),
         };
-        let about = format_args!("{name_of_port}, a port of {}", name(bridge)).to_string();
-        Warning::new(Kind::NoCarrier, about, format_args!("{what}: nobody behind it will be reached"), fix)
+        let what = format_args!("{what}: nobody behind it will be reached");
+        Warning::new(Kind::NoCarrier, format_args!("{name}{about}"), what, fix)
     })
 }
 

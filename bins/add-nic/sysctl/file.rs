@@ -56,6 +56,12 @@ impl Settings {
     pub fn of(&self, place: Place, key: &Key) -> Option<&Reading> {
         self.0.get(&(place, key.clone()))
     }
+
+    #[cfg(test)]
+    pub fn with(mut self, place: Place, key: Key, reading: Reading) -> Self {
+        self.0.insert((place, key), reading);
+        self
+    }
 }
 
 fn file(key: &Key) -> String {
