@@ -22,15 +22,24 @@ pub struct Verdict {
     pub next: Option<String>,
 }
 
+/// How a link is.
+#[derive(Debug, Clone, Copy)]
+struct Carrier {
+    /// IFF_*, netdevice(7).
+    flags: u32,
+    operstate: OperState,
+}
+
 /// What the kernel knows of the way by now.
 #[derive(Debug, Default)]
 struct Known {
-    link: Option<Link>,
+    link: Option<Carrier>,
     neighbour: Option<Neighbour>,
 }
 
 /// IFF_LOOPBACK and IFF_NOARP, netdevice(7).
 const HAS_NO_NEIGHBOURS: u32 = 0x8 | 0x80;
+const IFF_UP: u32 = 1;
 /// linux/if.h: there is a carrier.
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -42,6 +51,7 @@ pub fn of(course: &Course, sight: &Sight, inside: &Inside) -> Option<Verdict> {
     let to = &course.to;
     let index = to.way.index;
     let link = sight.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
+    let link = link.map(|Link { flags, operstate, .. }| Carrier { flags, operstate });
     let neighbour = index.and_then(|index| sight.neighbour(index, to.next_hop()).ok().flatten());
     let said = Said {
         complaint: course.complaint.map(|what| (what.by, in_words(course))),
@@ -141,9 +151,9 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     Verdict { what, next }
 }
 
-fn trouble_with(link: &Link) -> Option<&'static str> {
+fn trouble_with(link: &Carrier) -> Option<&'static str> {
     match link.operstate {
-        _ if !link.is_set_up() => Some("is down"),
+        _ if link.flags & IFF_UP == 0 => Some("is down"),
         // The state comes up to a second later than the flag (net/core/link_watch.c).
         _ if link.flags & IFF_LOWER_UP == 0 => Some("has no carrier: its other end is down"),
         OperState::Dormant | OperState::Testing => Some("is not ready"),
@@ -176,27 +186,8 @@ mod tests {
         }
     }
 
-    const UP: u32 = 1;
-
-    fn link(flags: u32) -> Option<Link> {
-        Some(Link {
-            index: 2,
-            name: "eth0".into(),
-            mac: None,
-            permanent_mac: None,
-            kind: None,
-            mtu_bytes: 1500,
-            flags,
-            operstate: OperState::Up,
-            master: None,
-            port_state: None,
-            spanning_tree: false,
-            vlan: None,
-            alias: None,
-            group: 0,
-            link: None,
-            link_netnsid: None,
-        })
+    fn link(flags: u32) -> Option<Carrier> {
+        Some(Carrier { flags, operstate: OperState::Up })
     }
 
     fn neighbour(state: u16) -> Option<Neighbour> {
@@ -211,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_silent_neighbour_is_told_from_a_silent_host() {
-        let silent = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
+        let silent = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
         let expected = ("no answer: 10.1.0.9 does not answer ARP on eth0", "netns-ping --arp nginx 10.1.0.9");
         let ours = Some(("10.1.0.2".parse().ok(), "destination host unreachable".to_owned()));
         for complaint in [None, ours] {
             let (what, next) = said(&to(None), &silent, &Said { complaint, not_sent: None });
             assert_eq!((what.as_str(), next.as_str()), expected);
         }
-        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let known = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let (what, _) = said(&to(None), &known, &Said::default());
         assert_eq!(
             what,
@@ -231,11 +222,11 @@ mod tests {
 
     #[test]
     fn who_complains_is_quoted_and_a_link_without_carrier_comes_first() {
-        let known = Known { link: link(UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let known = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let complaint = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
         let (what, _) = said(&to(Some("10.1.0.1")), &known, &Said { complaint, not_sent: None });
         assert_eq!(what, "no answer: 10.1.0.1 says: destination host unreachable");
-        let cut = Known { link: link(UP), neighbour: None };
+        let cut = Known { link: link(IFF_UP), neighbour: None };
         let (what, next) = said(&to(None), &cut, &Said::default());
         assert_eq!(what, "no answer: eth0 has no carrier: its other end is down");
         assert_eq!(next, "nsenter-rs -t nginx -n ip link show eth0");

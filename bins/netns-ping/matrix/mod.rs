@@ -58,7 +58,7 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
     let deadline = cli.deadline.map(|deadline| began + deadline);
     let mut run = Run::new(&mut nodes, &mut probes, Manner { tries, patience });
     let whole =
-        run.to_the_end(
+        run.go_to_the_end(
             deadline,
             &signals,
             |nodes, probe| {

@@ -86,6 +86,9 @@ pub struct Run<'a> {
     pub strays: u64,
 }
 
+/// A socket: which node's, and which of that one's.
+type Ear = (usize, usize);
+
 impl<'a> Run<'a> {
     pub fn new(nodes: &'a mut [Node], probes: &'a mut [Probe], manner: Manner) -> Self {
         let (waiting, next_number) = ((0..probes.len()).collect(), vec![0; nodes.len()]);
@@ -94,7 +97,7 @@ impl<'a> Run<'a> {
     }
 
     /// Goes on until all are done; `each` hears of them as they are. False if a signal ended it before.
-    pub fn to_the_end(
+    pub fn go_to_the_end(
         &mut self,
         deadline: Option<Instant>,
         signals: &Signals,
@@ -224,7 +227,7 @@ impl<'a> Run<'a> {
         &self,
         deadline: Option<Instant>,
         signals: &Signals,
-    ) -> Result<(Vec<(usize, usize)>, Option<Wish>), Failure> {
+    ) -> Result<(Vec<Ear>, Option<Wish>), Failure> {
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let mut places = Vec::new();
         for (node, of_node) in self.nodes.iter().enumerate() {

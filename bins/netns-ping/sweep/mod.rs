@@ -93,7 +93,7 @@ pub fn sweep(from: &From, cli: &Cli) -> Result<Status, Failure> {
     let courses = courses(lots, (&inside, &scene, &sight), &holders, &mut found, cli)?;
     let report = Report::new(&inside.name, blocks, &holders, cli);
     let mut run = Run { courses, found, report };
-    run.to_the_end(began, (&signals, &holders), cli)?;
+    run.go_to_the_end(began, (&signals, &holders), cli)?;
     let answered = !run.found.addresses.is_empty();
     let broken: Vec<Failure> = run.courses.iter_mut().filter_map(|course| course.broken.take()).collect();
     let status = match (broken.is_empty() && is_whole, answered) {
@@ -185,7 +185,7 @@ pub struct Sum {
 }
 
 impl Run<'_> {
-    fn to_the_end(
+    fn go_to_the_end(
         &mut self,
         began: Instant,
         (signals, holders): (&Signals, &Holders),

@@ -104,6 +104,7 @@ mod tests {
             master: None,
             port_state: None,
             spanning_tree: false,
+            vlan_filtering: None,
             vlan: None,
             alias: None,
             group: 0,
