@@ -8,7 +8,7 @@ use common::find::owner;
 use common::map;
 use common::packet::{Claim, Segment};
 
-use crate::plan::Plan;
+use crate::plan::{Parent, Plan};
 use crate::snapshot::{Side, enter};
 use crate::step::Place;
 use crate::wires::Wires;
@@ -16,9 +16,14 @@ use crate::wires::Wires;
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// Refuses an address that somebody on the bridge says is his.
+/// Refuses an address that somebody on the bridge says is his. Of a VLAN that it only switches, it hears nothing itself.
 pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Result<(), Failure> {
-    let bridge = plan.nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
+    let bridge = plan
+        .nic
+        .other_end
+        .bridge()
+        .filter(|_| !plan.is_asked_inside())
+        .and_then(|bridge| outside.link(bridge.as_str()));
     // A bridge that is yet to be made has nobody on it.
     let Some((bridge, mac)) = bridge.and_then(|bridge| Some((bridge, bridge.mac?))) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
@@ -32,7 +37,8 @@ pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Res
 /// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
 pub fn refuse_duplicates_inside(plan: &Plan, wires: &mut Wires, find: &FindOptions) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let on = nic.other_end.parent().map_or(&nic.name, |parent| &parent.name).as_str();
+    let below = nic.other_end.parent().and_then(Parent::link);
+    let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
     let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();

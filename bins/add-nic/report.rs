@@ -41,6 +41,7 @@ struct Row<'a> {
     peer: Option<PeerRow<'a>>,
     parent: Option<&'a IfName>,
     mode: Option<&'static str>,
+    vlan: Option<u16>,
     since: Timestamp,
 }
 
@@ -81,6 +82,7 @@ impl<'a> From<View<'a>> for Row<'a> {
             }),
             parent: nic.other_end.parent().map(|parent| &parent.name),
             mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
+            vlan: nic.other_end.vlan(),
             since: record.since,
         }
     }
@@ -124,12 +126,16 @@ fn other_end(view: &View<'_>) -> String {
     let other_end = &view.record.plan.nic.other_end;
     let (words, before_addresses) = match other_end {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
-        OtherEnd::Bridge { bridge, port } => (format!(", on {bridge} by {}", port.name), ", which has "),
+        OtherEnd::Bridge { bridge, port, .. } => (format!(", on {bridge} by {}", port.name), ", which has "),
         OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
         OtherEnd::Phys(name) => (format!(", the host's {name}"), " "),
         OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
     };
     let addresses = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
+    let words = match other_end.vlan() {
+        Some(id) if !words.ends_with(&format!(" id {id}")) => format!("{words} in VLAN {id}"),
+        _ => words,
+    };
     if addresses.is_empty() { words } else { format!("{words}{before_addresses}{}", list_of(addresses)) }
 }
 

@@ -23,6 +23,7 @@ mod peer;
 mod phys;
 mod remove;
 mod routes;
+mod vlan;
 mod words;
 
 use support::container::{Container, Options};

@@ -16,7 +16,7 @@ use crate::routes::routes;
 use crate::step::{Moved, Place, Step, Undoing, Upper};
 use crate::wanted::WantedEnd;
 pub use basis::Basis;
-pub use bridge::Plugged;
+pub use bridge::{NO_VLAN_FILTERING, Plugged};
 pub use nic::{Nic, OtherEnd, Parent, Port};
 
 /// What will be done, step by step, and what comes of it.
@@ -57,7 +57,8 @@ impl Plan {
 
     /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
     pub fn is_asked_inside(&self) -> bool {
-        self.nic.other_end.port().is_none() && self.nic.other_end.has_neighbours()
+        let other_end = &self.nic.other_end;
+        other_end.has_neighbours() && (other_end.port().is_none() || other_end.vlan().is_some())
     }
 
     /// Remembers the index of that link, which is made now.
@@ -69,10 +70,11 @@ impl Plan {
         }
     }
 
-    /// Whether a step of it is about the bridge, which others may have done already.
+    /// Whether a step of it is about the bridge, or the VLAN's link below, which others may have done already.
     pub fn is_shared(&self, step: &Step) -> bool {
         match step {
             Step::AddBridge(_) => true,
+            Step::AddUpper(upper) => upper.place == Place::Outside,
             Step::AddAddress(held) => {
                 held.place == Place::Outside && Some(&held.link) == self.nic.other_end.bridge()
             }

@@ -21,7 +21,9 @@ mod wire;
 
 pub use address::{Address, Given, NewAddress};
 pub use error::NetlinkError;
-pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
+pub use link::{
+    Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
+};
 pub use neighbour::Neighbour;
 pub use route::{NewRoute, Route, usual_scope};
 pub use socket::Socket;
