@@ -67,7 +67,7 @@ const TOOLS: [Tool; 4] = [
         name: "add-nic",
         binary: env!("CARGO_BIN_EXE_add-nic"),
         section: '8',
-        help_lines: 60,
+        help_lines: 66,
         command: add_nic::Cli::command,
     },
 ];

@@ -81,6 +81,10 @@ const PLAIN: Row = Row {
 /// Removes the links of a run, whoever made them: bound ones and symbolic ones.
 const UNLINK: &str = "umount /run/netns/NAME* 2>/dev/null; rm -f /run/netns/NAME*";
 
+/// Takes the NIC out again, whoever plugged it in.
+const UNPLUG: &str = "\"$NETNS_TOOLBOX_BIN/add-nic\" --rm NAME >/dev/null; \
+                      ip link del hand0 2>/dev/null; ip link del br-bench 2>/dev/null; rm -f /run/netns/NAME";
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "cpid",
@@ -126,6 +130,38 @@ pub(crate) const ROWS: &[Row] = &[
         reset: UNLINK,
         after: UNLINK,
         proof: "stat -Lc %i /run/netns/NAME",
+        ..PLAIN
+    },
+    Row {
+        name: "add-nic",
+        work: "a container gets a NIC, the host the other end, and both reach each other",
+        ours: "add-nic NAME 10.1.0.2/24 --name eth1",
+        // By hand, and the steps that pipework takes: it asks docker three times, and wants a bridge.
+        peers: &[
+            "sh -c 'pid=$(docker inspect -f {{.State.Pid}} NAME); mkdir -p /run/netns; \
+                 ln -sfT /proc/$pid/ns/net /run/netns/NAME; \
+                 ip link add hand0 type veth peer name hand1; ip link set hand1 netns NAME; \
+                 ip -n NAME link set hand1 name eth1; ip addr add 10.1.0.1/24 dev hand0; \
+                 ip -n NAME addr add 10.1.0.2/24 dev eth1; ip link set hand0 up; ip -n NAME link set eth1 up'",
+            "bash -c 'for ask in .State.Running .Config.Image .State.Pid; do \
+                 pid=$(docker inspect -f {{$ask}} NAME); done; mkdir -p /run/netns; \
+                 ln -sfT /proc/$pid/ns/net /run/netns/NAME; ip link add dev br-bench type bridge; \
+                 ip link set br-bench up; ip addr add 10.1.0.1/24 dev br-bench; ip link show hand0 2>/dev/null; \
+                 ip link add name hand0 mtu 1500 type veth peer name hand1 mtu 1500; \
+                 ip link set hand0 master br-bench; ip link set hand0 up; ip link set hand1 netns NAME; \
+                 ip netns exec NAME ip link set hand1 name eth1; ip netns exec NAME ip -4 addr add 10.1.0.2/24 dev eth1; \
+                 ip netns exec NAME ip -4 link set eth1 up; ip netns exec NAME ip route get 10.1.0.1 >/dev/null; \
+                 rm -f /run/netns/NAME'",
+        ],
+        targets: &[
+            times(1.0 / 6.0, "sh"),
+            times(1.0 / 12.0, "bash"),
+            Target { at_most: 8.0, of: Of::Milliseconds },
+        ],
+        every: 5,
+        reset: UNPLUG,
+        after: UNPLUG,
+        proof: "cat >/dev/null; ping -nqc1 -W1 10.1.0.2 >/dev/null && nsenter -t PID -n ip -o -4 addr show eth1 | cut -d' ' -f7",
         ..PLAIN
     },
     Row {
@@ -192,6 +228,31 @@ pub(crate) const ROWS: &[Row] = &[
                  ip netns attach NAME-$n $(docker inspect -f '{{.State.Pid}}' NAME-$n); \
                  ip -n NAME-$n addr add 198.18.200.$n/32 dev lo; done",
         after: UNLINK,
+        ..PLAIN
+    },
+    Row {
+        name: "add-nics",
+        work: "100 of 200 containers get a NIC each",
+        ours: "add-nic --watch /run/netns/.nics.toml --once",
+        // By hand, as above, without waiting for anybody's end.
+        peers: &["sh -c 'mkdir -p /run/netns; for n in $(seq 100); do \
+                  pid=$(docker inspect -f {{.State.Pid}} NAME-$n); ln -sfT /proc/$pid/ns/net /run/netns/NAME-$n; \
+                  ip link add hand$n type veth peer name gift$n; ip link set gift$n netns NAME-$n; \
+                  ip -n NAME-$n link set gift$n name eth1; ip addr add 10.1.$n.1/24 dev hand$n; \
+                  ip -n NAME-$n addr add 10.1.$n.2/24 dev eth1; ip link set hand$n up; \
+                  ip -n NAME-$n link set eth1 up; done'"],
+        targets: &[Target { at_most: 400.0, of: Of::Milliseconds }, times(1.0 / 6.0, "sh")],
+        in_crowd: true,
+        every: 20,
+        before: "for n in $(seq 100); do printf '[[nic]]\ncontainer = \"docker:NAME-%s\"\n\
+                 addresses = \"10.1.%s.2/24\"\nname = \"eth1\"\n' $n $n; done >/run/netns/.nics.toml",
+        // Emptied, the file takes out what it has plugged in.
+        reset: "cp /run/netns/.nics.toml /run/netns/.nics; : >/run/netns/.nics.toml; \
+                \"$NETNS_TOOLBOX_BIN/add-nic\" --watch /run/netns/.nics.toml --once >/dev/null; \
+                mv /run/netns/.nics /run/netns/.nics.toml; \
+                for n in $(seq 100); do ip link del hand$n 2>/dev/null; rm -f /run/netns/NAME-$n; done; true",
+        after: "rm -f /run/netns/.n*",
+        proof: "cat >/dev/null; for n in 1 50 100; do ping -nqc1 -W1 10.1.$n.2 >/dev/null && echo $n; done",
         ..PLAIN
     },
     Row {

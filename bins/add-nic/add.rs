@@ -8,45 +8,78 @@ use jiff::Timestamp;
 
 use crate::apply::{self, Manners};
 use crate::check;
-use crate::cli::Cli;
-use crate::inside::{Pinned, pin};
-use crate::journal::{self, Inside, Journal, Record};
-use crate::plan::{Basis, Plan};
+use crate::cli::{Cli, Dad};
+use crate::ends::Ends;
+use crate::firewall;
+use crate::inside::pin;
+use crate::journal::{self, Journal, Record, Watched};
+use crate::leftover;
+use crate::plan::Plan;
+use crate::preflight::{self, Warning};
 use crate::probe;
-use crate::ready::Announce;
-use crate::report::{self, Outcome};
-use crate::snapshot::{Snapshot, Sockets, switches_of};
-use crate::step::Files;
+use crate::ready;
+use crate::report::{self, Form, Outcome};
+use crate::snapshot::{Snapshot, Sockets};
 use crate::sweep::{living, ours, sweep};
 use crate::view::View;
-use crate::wanted::{Wanted, WantedEnd};
+use crate::wanted::Wanted;
 use crate::wires::Wires;
 
 /// Does it, unless it is done already.
 pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
-    let Pinned { netns, inside } = pin(target, cli)?;
-    let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
-    let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
-    let ends = Ends { inside, peer };
-    let mut sockets = Sockets::open(Some(netns), peer_netns)?;
+    let (ends, mut sockets) = Ends::open(pin(target, cli)?, &wanted, cli)?;
+    if cli.preflight {
+        return warn(&wanted, &ends, &mut sockets, cli);
+    }
     if cli.dry_run {
         return show(&wanted, &ends, &mut sockets, cli);
     }
-    let journal = Journal::open()?;
-    let records = sweep(&journal, &mut sockets)?;
-    let snapshot = look(&wanted, &mut sockets)?;
-    if let Some(same) = same_call(&records, &wanted, &ends, &snapshot)? {
-        report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
-        return Ok(Status::Yes);
+    ask_at_length(&wanted, &ends, &mut sockets, cli)?;
+    let order = Order { wanted, ends, watched: None };
+    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, cli)?;
+    report::nic(View::near(&record), outcome, began.elapsed(), Form::of(cli))?;
+    if let Outcome::Added(_) = outcome {
+        ready::announce_again(&record.plan.nic, &mut wires, cli.announcements().saturating_sub(1))?;
     }
-    let random = random()?;
+    Ok(Status::Yes)
+}
+
+/// What is to be plugged in, where, and on whose behalf.
+#[derive(Debug)]
+pub struct Order {
+    pub wanted: Wanted,
+    pub ends: Ends,
+    pub watched: Option<Watched>,
+}
+
+/// Plugs it in, unless it is there already. `sockets` are in all networks, and are given back. Who waits for the journal
+/// has it when this returns: the next one may go on while we talk.
+pub fn plug(
+    Order { wanted, ends, watched }: Order,
+    mut sockets: Sockets,
+    journal: Journal,
+    cli: &Cli,
+) -> Result<(Record, Outcome, Wires), Failure> {
+    let is_over = |record: &Record| leftover::is_over(record, &wanted, &ends.inside);
+    let mut records = sweep(&journal, &mut sockets, is_over)?;
+    let mut snapshot = Snapshot::take(&mut sockets)?;
+    snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
+    if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
+        return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
+    }
+    leftover::refuse(&records, &wanted, &ends.inside, &cli.find)?;
+    let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
-    let plan = Plan::make(&basis)?;
-    if !cli.no_dad {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &cli.find)?;
+    let (plan, id) = (Plan::make(&basis)?, basis.id());
+    firewall::rehearse(&plan)?;
+    preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
+    let basis = ends.basis(&wanted, &snapshot, &records, random);
+    preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
+    if cli.dad().is_some() {
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
     }
     let mut record = Record {
-        id: random[6..12].iter().map(|byte| format!("{byte:02x}")).collect(),
+        id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
         is_whole: false,
@@ -55,71 +88,44 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         peer: ends.peer,
         wanted,
         plan,
+        watched,
     };
-    let announce = if cli.no_announce { Announce::No } else { Announce::Yes };
-    let manners = Manners { ask: (!cli.no_dad).then_some(&cli.find), announce };
-    apply::add(&mut record, &records, &journal, &mut Wires::new(sockets), &manners)?;
-    // The next one may go on while we talk.
-    drop(journal);
-    report::nic(View::near(&record), Outcome::Added, began.elapsed(), cli.json)?;
-    Ok(Status::Yes)
+    let mut wires = Wires::new(sockets);
+    let waits = match cli.dad() {
+        Some(Dad::Full) => probe::full(self::random()?).to_vec(),
+        Some(Dad::Quick) => probe::QUICK.to_vec(),
+        None => vec![],
+    };
+    let manners = Manners { ask: Some((&waits, &cli.find)), announce: cli.announcements() > 0 };
+    let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
+    Ok((record, Outcome::Added(reachable), wires))
 }
 
-/// Whose networks are plugged together.
-struct Ends {
-    inside: Inside,
-    peer: Option<Inside>,
-}
-
-impl Ends {
-    fn basis<'a>(
-        &'a self,
-        wanted: &'a Wanted,
-        snapshot: &'a Snapshot,
-        records: &'a [Record],
-        random: [u8; 18],
-    ) -> Basis<'a> {
-        Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
+/// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
+/// kept waiting: a signal ends us, and that is all.
+pub fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
+    if cli.dad() != Some(Dad::Full) {
+        return Ok(());
     }
-
-    fn files(&self) -> Files<'_> {
-        self.inside.files(self.peer.as_ref())
+    match foresee(wanted, ends, sockets, cli)? {
+        Some((plan, snapshot)) => {
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
+        }
+        None => Ok(()),
     }
 }
 
-/// The other container, which must be another one.
-fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure> {
-    let pinned = pin(peer, cli)?;
-    if pinned.inside.is_same_as(inside) {
-        return Err(Failure::trouble(
-            format_args!("--peer {peer}"),
-            format_args!("is in the same network as {}: a cable has two ends", inside.name),
-        ));
-    }
-    Ok(pinned)
-}
-
-/// What is, and what is to be remembered of a NIC that is to move.
-fn look(wanted: &Wanted, sockets: &mut Sockets) -> Result<Snapshot, Failure> {
-    let mut snapshot = Snapshot::take(sockets)?;
-    if let WantedEnd::Phys(nic) = &wanted.other_end {
-        snapshot.switches = switches_of(nic);
-    }
-    Ok(snapshot)
-}
-
-/// What the same call made before, if it is all there still.
-fn same_call<'a>(
-    records: &'a [Record],
+/// Which of `records` the same call made before, if that is all there still.
+fn same_call(
+    records: &[Record],
     wanted: &Wanted,
     ends: &Ends,
     snapshot: &Snapshot,
-) -> Result<Option<&'a Record>, Failure> {
-    let same =
-        |record: &&Record| record.is_between(&ends.inside, ends.peer.as_ref()) && record.wanted == *wanted;
-    let Some(record) = records.iter().find(same) else { return Ok(None) };
+) -> Result<Option<usize>, Failure> {
+    let Some(at) = records.iter().position(|record| ends.have(record, wanted)) else { return Ok(None) };
+    let record = &records[at];
     match check::drift(record, snapshot).first() {
-        None => Ok(Some(record)),
+        None => Ok(Some(at)),
         Some(difference) => {
             let (who, nic) = (&record.inside.name, &record.plan.nic.name);
             Err(Failure::trouble(
@@ -133,15 +139,10 @@ fn same_call<'a>(
 
 /// The commands that would do it.
 fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let snapshot = look(wanted, sockets)?;
-    let living = living(records, &snapshot.outside);
-    if same_call(&living, wanted, ends, &snapshot)?.is_some() {
+    let Some((plan, snapshot)) = foresee(wanted, ends, sockets, cli)? else {
         report::commands([].iter(), &ends.files(), cli.json)?;
         return Ok(Status::Yes);
-    }
-    let basis = ends.basis(wanted, &snapshot, &living, random()?);
-    let plan = Plan::make(&basis)?;
+    };
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
@@ -149,9 +150,50 @@ fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Resul
     Ok(Status::Yes)
 }
 
-/// For link-layer addresses and the record's name.
-fn random() -> Result<[u8; 18], Failure> {
-    let mut bytes = [0; 18];
+/// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
+fn foresee(
+    wanted: &Wanted,
+    ends: &Ends,
+    sockets: &mut Sockets,
+    cli: &Cli,
+) -> Result<Option<(Plan, Snapshot)>, Failure> {
+    let (living, snapshot) = look(wanted, ends, sockets)?;
+    if same_call(&living, wanted, ends, &snapshot)?.is_some() {
+        return Ok(None);
+    }
+    leftover::refuse(&living, wanted, &ends.inside, &cli.find)?;
+    let basis = ends.basis(wanted, &snapshot, &living, random()?);
+    let plan = Plan::make(&basis)?;
+    Ok(Some((plan, snapshot)))
+}
+
+/// What would be said about it.
+fn warn(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+    let (living, mut snapshot) = look(wanted, ends, sockets)?;
+    let random = random()?;
+    let nic = match ends.same(&living, wanted).next() {
+        Some(record) => record.plan.nic.clone(),
+        None => Plan::make(&ends.basis(wanted, &snapshot, &living, random))?.nic,
+    };
+    preflight::look(&mut snapshot, &nic, wanted, sockets)?;
+    let warnings = preflight::warnings(&nic, &ends.basis(wanted, &snapshot, &living, random));
+    report::warnings(&warnings, cli.json)?;
+    Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
+}
+
+/// The NICs of ours that live, and all that a plan is made from. Waits for nobody.
+fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Record>, Snapshot), Failure> {
+    let records = ours(journal::look()?, sockets.home.identity());
+    let mut snapshot = Snapshot::take(sockets)?;
+    snapshot.look_closer(Some(wanted), ends.same(&records, wanted), sockets)?;
+    let mut living = living(records, &snapshot.outside);
+    living.retain(|record| !leftover::is_over(record, wanted, &ends.inside));
+    Ok((living, snapshot))
+}
+
+/// For link-layer addresses, the record's name, and waits.
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+    let mut bytes = [0; BYTES];
     let mut filled = 0;
     while filled < bytes.len() {
         filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())

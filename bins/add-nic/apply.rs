@@ -1,13 +1,16 @@
 //! Does what the plan says: journal, act, and on trouble undo.
 
+use std::time::Duration;
+
 use common::cli::FindOptions;
 use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
+use crate::inside::has_ended;
 use crate::journal::{Journal, Record};
 use crate::probe;
-use crate::ready::{self, Announce};
+use crate::ready::{self, Reachable, WhyNot};
 use crate::routes;
 use crate::signals::Kept;
 use crate::step::{Place, Step};
@@ -29,9 +32,9 @@ impl From<Failure> for Stop {
 /// How it behaves towards others on its segment.
 #[derive(Debug, Clone, Copy)]
 pub struct Manners<'a> {
-    /// Whether it asks who has its addresses, and how it finds out who that is.
-    pub ask: Option<&'a FindOptions>,
-    pub announce: Announce,
+    /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
+    pub ask: Option<(&'a [Duration], &'a FindOptions)>,
+    pub announce: bool,
 }
 
 /// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
@@ -42,17 +45,21 @@ pub fn add(
     journal: &Journal,
     wires: &mut Wires,
     manners: &Manners<'_>,
-) -> Result<(), Failure> {
+) -> Result<Reachable, Failure> {
     let kept = Kept::new()?;
     journal.write(record)?;
-    let done = carry_out(record, wires, manners, &kept).and_then(|()| {
+    let done = carry_out(record, wires, manners, &kept).and_then(|reachable| {
         let name = record.plan.nic.name.clone();
         let index = wires.index(Place::Inside, &name).map_err(|error| Failure::trouble(&name, error))?;
         record.plan.remember_index(index);
         record.is_whole = true;
-        Ok(journal.write(record)?)
+        journal.write(record)?;
+        Ok(reachable)
     });
-    let Err(stop) = done else { return Ok(()) };
+    let stop = match done {
+        Ok(reachable) => return Ok(reachable),
+        Err(stop) => stop,
+    };
     let others: Vec<&Record> = others.iter().collect();
     let undone = undo(record, &others, journal, wires);
     match stop {
@@ -66,27 +73,39 @@ pub fn add(
     }
 }
 
-fn carry_out(record: &Record, wires: &mut Wires, manners: &Manners<'_>, kept: &Kept) -> Result<(), Stop> {
+fn carry_out(
+    record: &Record,
+    wires: &mut Wires,
+    manners: &Manners<'_>,
+    kept: &Kept,
+) -> Result<Reachable, Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
-    let mut asking = manners.ask;
+    let mut asking = manners.ask.filter(|_| plan.is_asked_inside());
+    let mut works = None;
     for (step, _) in &plan.steps {
         told()?;
         // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
-        if let (Some(find), Step::AddAddress(held)) = (asking.filter(|_| plan.is_asked_inside()), step)
+        if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
             && held.place == Place::Inside
         {
-            if ready::wait_for_links(plan, wires)?.is_none() {
-                probe::refuse_duplicates_inside(plan, wires, find)?;
-            }
             asking = None;
+            works = Some(ready::wait_for_links(plan, wires)?);
+            if works == Some(WhyNot::Works) {
+                probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
+                told()?;
+            }
         }
         let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    ready::make(plan, wires, manners.announce)?;
-    told()
+    let reachable = ready::make(plan, wires, manners.announce, works)?;
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    if let Some(ended) = containers.find(|container| has_ended(container)) {
+        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
+    }
+    told().map(|()| reachable)
 }
 
 /// What went wrong, and, if that is so, that not even undoing went well.

@@ -1,8 +1,9 @@
 //! What a user of add-nic may say. Uses only clap, std and `common`, so that manuals are made from it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use clap::{Parser, ValueHint};
+use clap::{Parser, ValueEnum, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::{IfName, Mac};
 
@@ -10,7 +11,7 @@ use common::target::{IfName, Mac};
 #[derive(Debug, Parser)]
 #[command(name = "add-nic", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]"
+    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]\n       add-nic [OPTIONS] --watch FILE"
 )]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -115,7 +116,8 @@ pub struct Cli {
 
     /// A default route through the NIC, in place of the one there is
     ///
-    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6.
+    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6. With --sbr it is for the NIC's own table,
+    /// and the one there is stays.
     #[arg(short, long, value_name = "IP", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub gateway: Vec<IpAddr>,
 
@@ -125,21 +127,78 @@ pub struct Cli {
 
     /// The metric of these routes
     ///
-    /// With one that is not the old default route's, that one stays.
+    /// Of several routes that of the least metric is used. With one of your own, the old default route stays, unless it has
+    /// the same.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
+    /// Set KEY in its network; IF in KEY is the NIC
+    ///
+    /// As sysctl(8) has it: net.ipv4.conf.IF.rp_filter=2. KEY begins with net, for all else is not the network's own. What
+    /// was so already is left alone, and what was not is put back by --rm, unless somebody has changed it since. May be
+    /// given again.
+    #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
+    #[arg(hide_short_help = true)]
+    pub sysctl: Vec<String>,
+
+    /// Let it out to the world, as the host
+    ///
+    /// What leaves its networks for others has the host's address (masquerading); the host forwards (ip_forward, and
+    /// net.ipv6.conf.all.forwarding if it has an IPv6 address); and Docker's FORWARD chain, or anybody's that would drop it, lets
+    /// it through. All of it goes with the NIC.
+    #[arg(long, conflicts_with_all = JOBS)]
+    pub nat: bool,
+
+    /// Lead a port of the host to one of its own
+    ///
+    /// With [IP:]HOSTPORT:PORT[/udp|/tcp], what comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the
+    /// first IPv4 address: from outside, from the host itself (127.0.0.1 among it) and from the container. /tcp is meant without.
+    /// May be given again. A port that a program of the host listens on is refused.
+    #[arg(short, long, value_name = "PORT:PORT", value_hint = ValueHint::Other)]
+    #[arg(conflicts_with_all = JOBS)]
+    pub publish: Vec<String>,
+
+    /// Let those on its bridge talk to each other
+    ///
+    /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
+    /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
+    #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
+    pub forward: bool,
+
+    /// Replies leave by the NIC that they answer
+    ///
+    /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
+    /// one, the host's address at the other end; and for each ADDR a rule that packets from there are routed by it. So
+    /// somebody behind a router reaches the NIC although the container's default route leads elsewhere. That one is left alone.
+    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub sbr: bool,
+
+    /// How long to look for somebody who has the addresses already
+    ///
+    /// quick asks everybody on the bridge once, and waits 5 ms for an answer. full does as RFC 5227 and RFC 4862 say: it
+    /// asks three times, one to two seconds apart, and listens two seconds more. Somebody who asks for the same address at
+    /// the same time counts too. Where there is nobody to ask, nobody is asked.
+    #[arg(long, value_name = "HOW", default_value = "quick", conflicts_with_all = JOBS, hide_short_help = true)]
+    pub dad: Dad,
+
     /// Do not ask the bridge who has the addresses already
     ///
-    /// Without it everybody on the bridge is asked, and has 5 ms to say so; then the address is refused.
-    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    /// Without it, one that somebody has is refused.
+    #[arg(long, conflicts_with = "dad", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_dad: bool,
+
+    /// How often to tell the bridge whose the addresses are now
+    ///
+    /// Neighbours that remember somebody else who had one would go on sending to that one for seconds. So a gratuitous
+    /// ARP, or unsolicited neighbour advertisement, is sent for each address, and the NIC is reachable. With a higher
+    /// number that is repeated, each two seconds (RFC 5227) or, if all are of IPv6, each second (RFC 4861), and waited for.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=60), conflicts_with_all = JOBS, hide_short_help = true)]
+    pub announce: u8,
 
     /// Do not tell the bridge whose the addresses are now
     ///
-    /// Without it one gratuitous ARP, or unsolicited neighbour advertisement, is sent for each address: neighbours that
-    /// remember somebody else who had it would go on sending to that one for seconds.
-    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    /// The same as --announce 0.
+    #[arg(long, conflicts_with = "announce", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_announce: bool,
 
     /// Remove a NIC of ours, all if none is named
@@ -157,9 +216,32 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["rm", "list"])]
     pub check: bool,
 
+    /// Stay, and keep the NICs in FILE plugged in
+    ///
+    /// However often their containers are started anew. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
+    /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
+    pub watch: Option<PathBuf>,
+
+    /// With --watch: plug in what is not there, and do not stay
+    ///
+    /// Exits with 1 if some NIC of FILE is not there then, and says why.
+    #[arg(long, requires = "watch", hide_short_help = true)]
+    pub once: bool,
+
     /// Print the commands that would do it, and do nothing
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
+
+    /// Print what would not work, and what helps; do nothing
+    ///
+    /// The same is said on standard error before every NIC is added, and stops nothing: a filter that drops what passes the bridge,
+    /// strict rp_filter, overlapping networks, an MTU that others do not have, the spanning tree protocol, no carrier, a MAC
+    /// address that somebody has. Exits with 1 if there is anything.
+    #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
+    pub preflight: bool,
 
     /// Plug into the network of the host itself
     ///
@@ -179,8 +261,44 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// How duplicates of an address are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dad {
+    Quick,
+    Full,
+}
+
+impl Cli {
+    /// How duplicates are looked for; `None` for not at all.
+    pub fn dad(&self) -> Option<Dad> {
+        (!self.no_dad).then_some(self.dad)
+    }
+
+    /// How often it is said whose the addresses are.
+    pub fn announcements(&self) -> u8 {
+        if self.no_announce { 0 } else { self.announce }
+    }
+}
+
 /// The options that say what to do, other than to add a NIC.
-const JOBS: [&str; 3] = ["rm", "list", "check"];
+const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
+
+/// The options that no NIC has: keys in no watch's file.
+pub const NOT_OF_A_NIC: [&str; 13] = [
+    "rm",
+    "list",
+    "check",
+    "watch",
+    "once",
+    "preflight",
+    "dry_run",
+    "force",
+    "json",
+    "engine_timeout",
+    "verbose",
+    "help",
+    "version",
+];
 
 /// The options that a NIC on a link of the host cannot have: it has no other end.
 const NOT_STACKED: [&str; 4] = ["bridge", "peer", "host_addr", "host_name"];

@@ -32,6 +32,8 @@ const OURS: &str = "nics";
 const NEW: &str = ".new";
 /// No plan is near this long.
 const MOST_BYTES: u64 = 1 << 20;
+/// Most are shorter.
+const USUAL_BYTES: usize = 16 << 10;
 
 /// A NIC: what was asked for, what was planned, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,18 @@ pub struct Record {
     pub peer: Option<Inside>,
     pub wanted: Wanted,
     pub plan: Plan,
+    /// What keeps it plugged in; nothing if it was made by hand.
+    #[serde(default)]
+    pub watched: Option<Watched>,
+}
+
+/// An entry of a watch's file: together with what is wanted, this tells it from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The file, from the root on.
+    pub file: PathBuf,
+    /// The container, as the file calls it.
+    pub target: String,
 }
 
 /// The container's network, and ways to find it again.
@@ -188,7 +202,8 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(failed("read", &path(name), errno)),
     };
-    let mut bytes = Vec::new();
+    // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record = serde_json::from_slice(&bytes).map_err(|error| {

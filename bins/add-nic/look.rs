@@ -52,14 +52,19 @@ fn with_drift(records: &[Record]) -> Result<Vec<(&Record, Vec<String>)>, Failure
     let mut seen: Vec<(&Record, Snapshot)> = Vec::new();
     let mut rows = Vec::new();
     for record in records {
-        let at =
-            match seen.iter().position(|(other, _)| record.is_between(&other.inside, other.peer.as_ref())) {
-                Some(at) => at,
-                None => {
-                    seen.push((record, Snapshot::take(&mut Sockets::of_record(record)?)?));
-                    seen.len() - 1
-                }
-            };
+        let known = seen.iter().position(|(other, _)| record.is_between(&other.inside, other.peer.as_ref()));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let mut sockets = Sockets::of_record(record)?;
+                let mut snapshot = Snapshot::take(&mut sockets)?;
+                let same =
+                    records.iter().filter(|other| other.is_between(&record.inside, record.peer.as_ref()));
+                snapshot.look_closer(None, same, &sockets)?;
+                seen.push((record, snapshot));
+                seen.len() - 1
+            }
+        };
         rows.push((record, drift(record, &seen[at].1)));
     }
     Ok(rows)

@@ -6,25 +6,34 @@ mod addresses;
 mod apply;
 mod check;
 mod cli;
+mod ends;
+mod firewall;
 mod inside;
 mod journal;
+mod leftover;
 mod look;
 mod names;
 mod plan;
+mod preflight;
 mod probe;
 mod ready;
 mod remove;
 mod report;
+mod roads;
 mod routes;
+mod sbr;
 mod signals;
 mod snapshot;
 mod step;
 mod sweep;
+mod sysctl;
 mod taken;
 #[cfg(test)]
 mod tests;
 mod view;
 mod wanted;
+mod watch;
+mod whose;
 mod wires;
 
 use std::process::ExitCode;
@@ -48,5 +57,6 @@ fn run(began: Instant) -> Result<Status, Failure> {
         Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
         Job::List(target) => look::list(target.as_ref(), &cli),
         Job::Check(target) => look::check(target.as_ref(), &cli),
+        Job::Watch(file) => watch::watch(&file, &cli),
     }
 }

@@ -1,41 +1,68 @@
-//! Asks everybody on a bridge whether somebody has the addresses already, before anything is made.
+//! Asks everybody on the segment whether somebody has the addresses already, before anything is made.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use common::cli::FindOptions;
 use common::failure::Failure;
-use common::find::owner;
 use common::map;
-use common::packet::{Claim, Segment};
+use common::netlink::{Link, PortState};
+use common::packet::{Claim, Segment, Standing};
 
-use crate::plan::{Parent, Plan};
+use crate::plan::{Nic, Parent, Plan};
 use crate::snapshot::{Side, enter};
 use crate::step::Place;
+use crate::whose::{Whose, whose};
 use crate::wires::Wires;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
-const PATIENCE: Duration = Duration::from_millis(5);
+pub const QUICK: [Duration; 1] = [Duration::from_millis(5)];
 
-/// Refuses an address that somebody on the bridge says is his. Of a VLAN that it only switches, it hears nothing itself.
-pub fn refuse_duplicates(plan: &Plan, outside: &Side, find: &FindOptions) -> Result<(), Failure> {
-    let bridge = plan
-        .nic
-        .other_end
-        .bridge()
-        .filter(|_| !plan.is_asked_inside())
-        .and_then(|bridge| outside.link(bridge.as_str()));
-    // A bridge that is yet to be made has nobody on it.
-    let Some((bridge, mac)) = bridge.and_then(|bridge| Some((bridge, bridge.mac?))) else { return Ok(()) };
+/// RFC 5227, 1.1: PROBE_NUM probes, PROBE_MIN to PROBE_MAX apart, and ANNOUNCE_WAIT behind the last. Its PROBE_WAIT before
+/// the first is for hosts that are all switched on at once. RFC 4862, 5.4 asks for one and a second, which is less.
+pub fn full(random: [u8; 2]) -> [Duration; 3] {
+    let [first, second] = random.map(|byte| Duration::from_millis(1000 + u64::from(byte) * 1000 / 255));
+    [first, second, Duration::from_secs(2)]
+}
+
+/// Refuses an address that somebody on the segment says is his.
+pub fn refuse_duplicates(
+    plan: &Plan,
+    outside: &Side,
+    waits: &[Duration],
+    find: &FindOptions,
+) -> Result<(), Failure> {
+    let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
-    let segment = Segment { index: bridge.index, mac };
-    match segment.who_has(&addresses, PATIENCE)?.first() {
+    match segment.who_has(&addresses, waits, None)? {
         None => Ok(()),
-        Some(claim) => Err(refused(claim, &bridge.name.to_string_lossy(), find)),
+        Some(claim) => Err(refused(&claim, &link, find)),
     }
 }
 
-/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
-pub fn refuse_duplicates_inside(plan: &Plan, wires: &mut Wires, find: &FindOptions) -> Result<(), Failure> {
+/// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
+fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
+    // Of a VLAN that it only switches, a bridge hears nothing itself.
+    let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
+    // A bridge that is yet to be made has nobody on it.
+    let link = outside.link(bridge.as_str())?;
+    let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
+    let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
+    if link.is_bridge() && !ports.any(carries) {
+        return None;
+    }
+    Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
+}
+
+/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none. Over when
+/// `stop` can be read.
+pub fn refuse_duplicates_inside(
+    plan: &Plan,
+    wires: &mut Wires,
+    waits: &[Duration],
+    stop: BorrowedFd<'_>,
+    find: &FindOptions,
+) -> Result<(), Failure> {
     let nic = &plan.nic;
     let below = nic.other_end.parent().and_then(Parent::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
@@ -43,24 +70,26 @@ pub fn refuse_duplicates_inside(plan: &Plan, wires: &mut Wires, find: &FindOptio
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
-    let claims = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, PATIENCE))??;
-    claims.first().map_or(Ok(()), |claim| Err(refused(claim, on, find)))
+    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, waits, Some(stop)))??;
+    claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 
-fn refused(claim: &Claim, bridge: &str, find: &FindOptions) -> Failure {
-    let Claim { address, mac } = claim;
-    let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
-    Failure::trouble(address, format_args!("{mac}{whose} on {bridge} has it already"))
-        .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))
+fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
+    let Claim { address, mac, standing } = claim;
+    let whose = owner(claim, find);
+    let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
+    let does = match standing {
+        Standing::Has => "has it already",
+        Standing::Wants => "asks for it at the same time",
+    };
+    let hint = whose
+        .and_then(|whose| whose.hint)
+        .unwrap_or_else(|| format!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"));
+    Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
 }
 
-/// The container that has this link-layer address, if it is one's of this host.
-fn whose(claim: &Claim, find: &FindOptions) -> Option<String> {
+/// Who has this link-layer address, if he is on this host.
+fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    let found = owners.owners.first()?;
-    let Some(process) = &found.process else { return Some(found.spot.to_string()) };
-    match owner(process, None, find.engine_timeout) {
-        Ok(known) => Some(known.container.full_name()),
-        Err(_) => Some(format!("pid {}", process.pid())),
-    }
+    Some(whose(&owners.owners.first()?.spot, find))
 }

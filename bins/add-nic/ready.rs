@@ -9,7 +9,8 @@ use common::packet::Segment;
 use common::target::IfName;
 
 use crate::TOOL;
-use crate::plan::{OtherEnd, Plan};
+use crate::plan::{Nic, OtherEnd, Plan};
+use crate::roads;
 use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
@@ -24,49 +25,89 @@ const BETWEEN: Duration = Duration::from_micros(200);
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// Whether neighbours are to be told.
+/// When the NIC works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announce {
-    Yes,
-    No,
+pub enum Reachable {
+    Now,
+    /// When the bridge has learned of others, or somebody has plugged a cable in.
+    Later,
 }
 
-/// Waits until the NIC works, and says so on its segment.
-pub fn make(plan: &Plan, wires: &mut Wires, announce: Announce) -> Result<(), Failure> {
+/// Waits until the NIC works, and says on its segment whose the addresses are now.
+///
+/// `known` is what keeps it from working, if that is known already.
+pub fn make(
+    plan: &Plan,
+    wires: &mut Wires,
+    announce: bool,
+    known: Option<WhyNot<'_>>,
+) -> Result<Reachable, Failure> {
     let nic = &plan.nic;
-    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
-    let inside = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
-    let works = wait_for_links(plan, wires)?;
+    let works = known.map_or_else(|| wait_for_links(plan, wires), Ok)?;
     for (step, _) in &plan.steps {
         if let Step::AddAddress(held) = step {
             wait_for_address(held, wires)?;
         }
     }
-    if let Some(why_not) = works {
-        say(TOOL, why_not);
+    roads::look(plan, wires)?;
+    if let WhyNot::NoCarrier(link) = works {
+        let who = if *link == nic.name { "it" } else { nic.name.as_str() };
+        say(TOOL, format_args!("{link} has no carrier: {who} reaches nobody until it has"));
     }
-    // On a cable of its own there is nobody else who could remember anything.
-    if announce == Announce::No || !nic.other_end.has_neighbours() {
+    if announce {
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(if works == WhyNot::Works { Reachable::Now } else { Reachable::Later })
+}
+
+/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
+/// us, and nothing else.
+pub fn announce_again(nic: &Nic, wires: &mut Wires, times: u8) -> Result<(), Failure> {
+    // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
+    let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
+    let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
+    if !nic.other_end.has_neighbours() {
         return Ok(());
     }
+    for _ in 0..times {
+        sleep(interval);
+        say_whose_it_is(nic, wires)?;
+    }
+    Ok(())
+}
+
+fn say_whose_it_is(nic: &Nic, wires: &mut Wires) -> Result<(), Failure> {
+    // On a cable of its own there is nobody else who could remember anything.
+    if !nic.other_end.has_neighbours() {
+        return Ok(());
+    }
+    let trouble = |error: WireError| Failure::trouble(&nic.name, error);
+    let index = wires.index(Place::Inside, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
-    let segment = Segment { index: inside, mac: nic.mac };
+    let segment = Segment { index, mac: nic.mac };
     Ok(enter(&wires.sockets.home, namespace, || segment.announce(addresses))??)
 }
 
-/// Waits until all links of the NIC carry packets; or says why that is not waited for.
-pub fn wait_for_links(plan: &Plan, wires: &mut Wires) -> Result<Option<String>, Failure> {
+/// What keeps the NIC from working yet, and is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot<'a> {
+    /// Nothing does.
+    Works,
+    /// The bridge first learns of others; the preflight has said so.
+    Learns,
+    /// Nothing is plugged into this link.
+    NoCarrier(&'a IfName),
+}
+
+/// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
+pub fn wait_for_links<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<WhyNot<'a>, Failure> {
     let nic = &plan.nic;
     if learns(plan, wires)? {
-        let bridge = nic.other_end.bridge().map_or("", IfName::as_str);
-        return Ok(Some(format!(
-            "{bridge} runs the spanning tree protocol: it forwards to {} only later",
-            nic.name
-        )));
+        return Ok(WhyNot::Learns);
     }
     if let Some(parent) = without_carrier(plan, wires)? {
-        return Ok(Some(format!("{parent} has no carrier: {} reaches nobody until it has", nic.name)));
+        return Ok(WhyNot::NoCarrier(parent));
     }
     // Hardware agrees with its switch how fast both are, and need not have any.
     let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
@@ -74,12 +115,12 @@ pub fn wait_for_links(plan: &Plan, wires: &mut Wires) -> Result<Option<String>, 
     for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
         if !wait_for_carrier(plan, (place, name), is_hardware, wires)? {
             return match is_hardware {
-                true => Ok(Some(format!("{name} has no carrier: it reaches nobody until it has"))),
+                true => Ok(WhyNot::NoCarrier(name)),
                 false => Err(Failure::trouble(name, "does not come to carry packets")),
             };
         }
     }
-    Ok(None)
+    Ok(WhyNot::Works)
 }
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
@@ -89,11 +130,11 @@ fn learns(plan: &Plan, wires: &mut Wires) -> Result<bool, Failure> {
 }
 
 /// The link below, if nothing is plugged into that.
-fn without_carrier(plan: &Plan, wires: &mut Wires) -> Result<Option<IfName>, Failure> {
+fn without_carrier<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<Option<&'a IfName>, Failure> {
     let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
     let link = wires.sockets.outside.link_named(&parent.name)?;
     let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
-    Ok(Some(parent.name.clone()).filter(|_| link.as_ref().is_some_and(down)))
+    Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
 }
 
 /// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last

@@ -1,6 +1,7 @@
 //! Shows what happened, for people and as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use common::cidr::Cidr;
@@ -10,17 +11,49 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::Cli;
+use crate::firewall::Published;
 use crate::plan::OtherEnd;
+use crate::preflight::{self, Warning};
+use crate::ready::Reachable;
 use crate::step::{Files, Step};
 use crate::view::View;
 
 /// Whether anything had to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Added,
+    Added(Reachable),
     Unchanged,
     Removed,
+}
+
+/// How it is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    /// Of many, one a line.
+    JsonLine,
+}
+
+impl Form {
+    pub fn of(cli: &Cli) -> Self {
+        match cli.json {
+            true if cli.watch.is_some() => Form::JsonLine,
+            true => Form::Json,
+            false => Form::Text,
+        }
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Added(_) => "added",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Removed => "removed",
+        }
+    }
 }
 
 /// A NIC, as JSON has it.
@@ -39,10 +72,15 @@ struct Row<'a> {
     host_addresses: &'a [Cidr],
     bridge: Option<&'a IfName>,
     peer: Option<PeerRow<'a>>,
+    nat: bool,
+    forward: bool,
+    publish: &'a [Published],
     parent: Option<&'a IfName>,
     mode: Option<&'static str>,
     vlan: Option<u16>,
     since: Timestamp,
+    /// The file of the watch that keeps it.
+    watch_file: Option<&'a Path>,
 }
 
 /// The end in the other container.
@@ -80,10 +118,14 @@ impl<'a> From<View<'a>> for Row<'a> {
                 mac: peer.mac,
                 addresses: peer.addresses,
             }),
+            nat: record.wanted.firewall.nat,
+            forward: record.wanted.firewall.forward,
+            publish: &record.wanted.firewall.publish,
             parent: nic.other_end.parent().map(|parent| &parent.name),
             mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
             vlan: nic.other_end.vlan(),
             since: record.since,
+            watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
     }
 }
@@ -98,26 +140,33 @@ fn list_of(addresses: &[Cidr]) -> String {
 }
 
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
-pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, as_json: bool) -> Result<(), Failure> {
+pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
-        outcome: Outcome,
+        outcome: &'static str,
         #[serde(flatten)]
         row: Row<'a>,
         took_us: u128,
     }
-    if as_json {
-        return json(&Done { outcome, row: Row::from(view), took_us: took.as_micros() });
+    let done = Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
+    match form {
+        Form::Text => {}
+        Form::Json => return json(&done),
+        Form::JsonLine => {
+            let line = serde_json::to_string(&done).map_err(io::Error::from)?;
+            return Ok(writeln!(io::stdout(), "{line}")?);
+        }
     }
     let here = view.here;
     let mut line = format!("{}: {} {}", one_line(&here.container.name), here.name, list_of(here.addresses));
-    if outcome == Outcome::Removed {
-        return Ok(writeln!(io::stdout(), "{line} removed")?);
+    if outcome != Outcome::Removed {
+        line += &other_end(&view);
     }
-    line += &other_end(&view);
     line += &match outcome {
+        Outcome::Added(Reachable::Later) => format!(", made in {}", in_ms(took)),
+        Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", as before".to_owned(),
-        _ => format!(", reachable after {}", in_ms(took)),
+        Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }
@@ -171,6 +220,28 @@ pub fn commands<'a>(
         return json(&lines);
     }
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
+}
+
+/// What will not work, and what helps.
+pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: preflight::Kind,
+        message: &'a str,
+        fix: String,
+    }
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+        kind: *kind,
+        message,
+        fix: fix.as_command(),
+    });
+    if as_json {
+        return json(&lines.collect::<Vec<_>>());
+    }
+    for Line { message, fix, .. } in lines {
+        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+    }
+    Ok(())
 }
 
 /// All NICs as a table, or as JSON; each with what differs.

@@ -29,9 +29,11 @@ pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Fail
         on_link: false,
     };
     let mut steps = Vec::new();
-    for gateway in &basis.wanted.gateways {
+    // With a table of its own, that is where they belong.
+    let gateways = if basis.wanted.sbr { &[][..] } else { &basis.wanted.gateways };
+    for gateway in gateways {
         let everywhere = Cidr::everywhere(*gateway);
-        for old in rivals(everywhere, metric, basis) {
+        for old in rivals(everywhere, basis) {
             let old = same_again(old, basis)?;
             steps.push((Step::DelRoute(old.clone()), Undoing::By(Step::AddRoute(old))));
         }
@@ -40,7 +42,7 @@ pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Fail
         steps.push((Step::AddRoute(new.clone()), Undoing::By(Step::DelRoute(new))));
     }
     for route in &basis.wanted.routes {
-        if let Some(old) = rivals(route.to, metric, basis).next() {
+        if let Some(old) = rivals(route.to, basis).next() {
             let link =
                 old.index.map_or("another link".to_owned(), |index| basis.snapshot.inside.name_of(index));
             return Err(Failure::trouble(
@@ -54,11 +56,14 @@ pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Fail
     Ok(steps)
 }
 
-/// Routes of the same destination and metric: there can be only one.
-fn rivals<'a>(to: Cidr, metric: u32, basis: &'a Basis<'_>) -> impl Iterator<Item = &'a Route> {
-    let metric = effective(to, metric);
+/// Routes of the same destination that the new one cannot be beside: of one metric there can be only one. Without a metric
+/// that somebody asked for, the new one is to be used, and of several the least wins.
+fn rivals<'a>(to: Cidr, basis: &'a Basis<'_>) -> impl Iterator<Item = &'a Route> {
+    let wanted = basis.wanted.metric;
+    let metric = effective(to, wanted.unwrap_or(0));
+    let rivals = move |other: u32| other == metric || (other < metric && wanted.is_none());
     basis.snapshot.inside.routes.iter().filter(move |route| {
-        route.is_ordinary() && route.destination == to && effective(to, route.metric) == metric
+        route.is_ordinary() && route.destination == to && rivals(effective(to, route.metric))
     })
 }
 

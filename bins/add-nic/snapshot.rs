@@ -7,13 +7,16 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::Namespace;
-use common::netlink::{Address, Link, NetlinkError, PortVlan, Route, Socket};
+use common::netlink::{Address, Link, NetlinkError, PortVlan, Route, Rule, Socket};
 use common::netns::Home;
 use common::target::{IfName, Mac};
 
+use crate::firewall::{self, Wall};
 use crate::inside::reopen;
 use crate::journal::Record;
-use crate::step::{Place, ipv6_switch};
+use crate::step::{Place, Step, ipv6_switch};
+use crate::sysctl::{self, Settings};
+use crate::wanted::{Wanted, WantedEnd};
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,7 @@ pub struct Side {
     pub routes: Vec<Route>,
     /// Of the ports of bridges that keep VLANs apart.
     pub port_vlans: Vec<PortVlan>,
+    pub rules: Vec<Rule>,
     /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6.
     pub allows_ipv6: Option<bool>,
 }
@@ -36,6 +40,10 @@ pub struct Snapshot {
     pub peer: Side,
     /// Whether both are the same namespace.
     pub is_one: bool,
+    /// Those that somebody asked for.
+    pub settings: Settings,
+    /// The packet filters, if somebody asked for them.
+    pub wall: Wall,
     /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
     pub switches: Vec<(String, String)>,
 }
@@ -110,6 +118,7 @@ impl Side {
             links,
             addresses: socket.addresses()?,
             routes: socket.routes()?,
+            rules: socket.rules()?,
             allows_ipv6: allows_ipv6(),
         })
     }
@@ -157,6 +166,37 @@ impl Snapshot {
         }
     }
 
+    /// Looks at what few NICs are about: the settings and the packet filters that `wanted` changes, and `records` have
+    /// changed.
+    pub fn look_closer<'a>(
+        &mut self,
+        wanted: Option<&Wanted>,
+        records: impl Iterator<Item = &'a Record> + Clone,
+        sockets: &Sockets,
+    ) -> Result<(), Failure> {
+        if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
+            self.switches = switches_of(nic);
+        }
+        let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
+            if let Step::SetSysctl(changed) = step {
+                keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
+            }
+        }
+        if let Some(wanted) = wanted {
+            keys[0].extend(firewall::needed_settings(wanted, &self.outside));
+        }
+        for (place, mut keys) in [Place::Outside, Place::Inside].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl::needed_with(key, self.side(place)));
+            keys.extend(along.collect::<Vec<_>>());
+            if !keys.is_empty() {
+                self.settings.read(place, keys, sockets)?;
+            }
+        }
+        self.wall = firewall::look(wanted, records)?;
+        Ok(())
+    }
+
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
@@ -168,13 +208,13 @@ impl Snapshot {
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
         let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
-        Ok(Snapshot { outside, inside, peer, is_one, switches: vec![] })
+        Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
 }
 
 /// The switches of a link of the host's that are not as `default` has them: file and value. What cannot be read, as a
 /// secret that was never set, is not set.
-pub fn switches_of(link: &IfName) -> Vec<(String, String)> {
+fn switches_of(link: &IfName) -> Vec<(String, String)> {
     let mut switches = Vec::new();
     for family in ["ipv4", "ipv6"] {
         let directory = format!("/proc/sys/net/{family}/conf");

@@ -1,8 +1,9 @@
 //! Plans, made without a network to look at: what is decided, as the commands that would do it.
 
 use common::cidr::Cidr;
-use common::netlink::{Address, Given, Link, OperState, Route};
+use common::netlink::{Address, Given, Link, OperState, Route, Rule};
 
+use crate::firewall::WantedRules;
 use crate::journal::{Inside, Record};
 use crate::plan::{Basis, Plan};
 use crate::routes;
@@ -74,6 +75,9 @@ fn wanted(addresses: &[&str]) -> Wanted {
         gateways: vec![],
         routes: vec![],
         metric: None,
+        sbr: false,
+        sysctls: vec![],
+        firewall: WantedRules::default(),
     }
 }
 
@@ -88,6 +92,23 @@ fn record(wanted: Wanted, plan: Plan) -> Record {
         peer: None,
         wanted,
         plan,
+        watched: None,
+    }
+}
+
+fn default_route(everywhere: &str, gateway: &str) -> Route {
+    Route {
+        destination: everywhere.parse().unwrap(),
+        gateway: gateway.parse().ok(),
+        index: Some(2),
+        source: None,
+        metric: 0,
+        table: 254,
+        protocol: 3,
+        scope: 0,
+        kind: 1,
+        on_link: false,
+        is_plain: true,
     }
 }
 
@@ -124,21 +145,67 @@ fn a_cable_is_made_addressed_and_set_up() {
 }
 
 #[test]
+fn what_is_routed_by_its_source_comes_before_everything_else_and_takes_nothing_from_anybody() {
+    let mut snapshot = snapshot();
+    let rule = |priority, table| Rule { source: None, priority, table, is_plain: true };
+    snapshot.inside.rules = vec![rule(0, 255), rule(5209, 10_000), rule(32766, 254)];
+    let mut wanted = wanted(&["10.1.0.2/24", "10.1.0.3/24", "fd00:1::2/128"]);
+    wanted.other_addresses =
+        OtherAddresses::These(vec!["10.1.0.1".parse().unwrap(), "fd00:9::1".parse().unwrap()]);
+    wanted.gateways = vec!["10.1.0.254".parse().unwrap()];
+    wanted.sbr = true;
+    let plan = plan(&wanted, &snapshot, &[]).unwrap();
+    let inside = "nsenter --net=/proc/7/ns/net ip";
+    let of_sbr = |command: &String| command.contains(" route ") || command.contains(" rule ");
+    let made: Vec<String> = commands(&plan).into_iter().filter(of_sbr).collect();
+    assert_eq!(
+        made,
+        [
+            format!("{inside} route add 10.1.0.0/24 dev eth1 table 10001"),
+            format!("{inside} route add default via 10.1.0.254 dev eth1 table 10001"),
+            format!("{inside} route add fd00:9::1/128 dev eth1 table 10001"),
+            format!("{inside} route add ::/0 via fd00:9::1 dev eth1 table 10001"),
+            format!("{inside} rule add from 10.1.0.2 lookup 10001 priority 5208"),
+            format!("{inside} rule add from 10.1.0.3 lookup 10001 priority 5208"),
+            format!("{inside} -6 rule add from fd00:1::2 lookup 10001 priority 5208"),
+        ]
+    );
+    assert_eq!(
+        undone(&plan, &[])[0],
+        format!("{inside} -6 rule del from fd00:1::2 lookup 10001 priority 5208")
+    );
+    // The routes go with their link.
+    assert_eq!(undone(&plan, &[])[3], "ip link del nginx-eth1");
+}
+
+#[test]
+fn a_default_route_that_would_win_makes_room_unless_a_metric_was_asked_for() {
+    let mut snapshot = snapshot();
+    snapshot.inside.routes.push(Route { metric: 256, ..default_route("::/0", "fd00:17::1") });
+    let mut wanted = wanted(&["fd00:1::2/64"]);
+    wanted.gateways = vec!["fd00:1::1".parse().unwrap()];
+    let displaced = |wanted: &Wanted| {
+        let plan = plan(wanted, &snapshot, &[]).unwrap();
+        plan.steps.iter().any(|(step, _)| matches!(step, Step::DelRoute(way) if way.metric == 256))
+    };
+    assert!(displaced(&wanted));
+    wanted.metric = Some(1024);
+    assert!(!displaced(&wanted));
+}
+
+#[test]
+fn the_link_local_address_is_given_before_the_link_is_up() {
+    let plan = plan(&wanted(&["fd00:1::2/64"]), &snapshot(), &[]).unwrap();
+    let commands = commands(&plan);
+    let [addressed, up] = ["ip address add fe80::2:3ff:fe04:506/64 dev eth1 nodad", "ip link set eth1 up"]
+        .map(|command| commands.iter().position(|known| known.ends_with(command)));
+    assert!(addressed.is_some() && addressed < up, "{commands:?}");
+}
+
+#[test]
 fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
     let mut snapshot = snapshot();
-    snapshot.inside.routes.push(Route {
-        destination: "0.0.0.0/0".parse().unwrap(),
-        gateway: "172.17.0.1".parse().ok(),
-        index: Some(2),
-        source: None,
-        metric: 0,
-        table: 254,
-        protocol: 3,
-        scope: 0,
-        kind: 1,
-        on_link: false,
-        is_plain: true,
-    });
+    snapshot.inside.routes.push(default_route("0.0.0.0/0", "172.17.0.1"));
     let mut wanted = wanted(&["10.1.0.2/24"]);
     wanted.gateways = vec!["10.1.0.1".parse().unwrap()];
     let lower = plan(&wanted, &snapshot, &[]).unwrap();

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -11,8 +12,10 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
+use crate::firewall::WantedRules;
 use crate::plan::Parent;
 use crate::step::{IpvlanMode, MacvlanMode, On};
+use crate::sysctl::Setting;
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub enum Job {
     List(Option<Target>),
     /// Show what is not as we made it.
     Check(Option<Target>),
+    /// Keep those plugged in that this file describes.
+    Watch(PathBuf),
 }
 
 /// Which NIC of a container.
@@ -59,6 +64,12 @@ pub struct Wanted {
     pub routes: Vec<WantedRoute>,
     /// Of these routes.
     pub metric: Option<u32>,
+    /// Whether replies leave by it that come from its addresses, by routes of its own.
+    pub sbr: bool,
+    /// Settings of the container's network.
+    pub sysctls: Vec<Setting>,
+    /// What packet filters are to do for it.
+    pub firewall: WantedRules,
 }
 
 /// Where the other end goes.
@@ -115,6 +126,9 @@ impl Job {
     /// # Errors
     /// What makes no sense, and why.
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(file.clone()));
+        }
         let (target, rest) = match cli.words.split_first() {
             Some((word, rest)) => (Some(target(word)?), rest),
             None => (None, &[][..]),
@@ -240,6 +254,9 @@ impl Wanted {
             gateways: cli.gateway.clone(),
             routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
             metric: cli.metric,
+            sbr: cli.sbr,
+            sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
             addresses,
         };
         wanted.makes_sense().map(|()| wanted)
@@ -267,12 +284,32 @@ impl Wanted {
                 return Err(Failure::trouble(second, "is a second gateway of the same family"));
             }
         }
-        for route in &self.routes {
+        self.routes_make_sense()?;
+        match (self.other_end.bridge(), &self.other_name) {
+            (Some(bridge), Some(name)) if bridge == name => {
+                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn routes_make_sense(&self) -> Result<(), Failure> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
-                return Err(Failure::trouble(route.to, "is a default route").hint("--gateway IP makes one"));
+                return refuse("is a default route")
+                    .map_err(|failure| failure.hint("--gateway IP makes one"));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
-                return Err(Failure::trouble(route.to, "goes through a router of another family"));
+                return refuse("goes through a router of another family");
+            }
+            if self.routes[..at].iter().any(|other| other.to == route.to) {
+                return refuse("is given twice");
+            }
+            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
+            if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
+                return refuse("is where the NIC is, and needs no route");
             }
         }
         Ok(())
@@ -376,9 +413,16 @@ fn other_addresses(
     match words {
         [] => Ok(OtherAddresses::Fitting),
         [none] if none == "none" => Ok(OtherAddresses::None),
+        words if words.iter().any(|word| word == "none") => {
+            Err(Failure::trouble(format_args!("{option} none"), "and an address contradict each other"))
+        }
         words => {
             let these = words.iter().map(|word| other_address(option, word, addresses));
-            these.collect::<Result<_, _>>().map(OtherAddresses::These)
+            let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
+            match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
+                Some((_, twice)) => Err(Failure::trouble(twice, "is given twice")),
+                None => Ok(OtherAddresses::These(these)),
+            }
         }
     }
 }
@@ -406,6 +450,19 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
         ));
     }
     refuse_unusable(Some(whole)).map(|()| address)
+}
+
+fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for word in words {
+        let about = || format!("--sysctl {}", quotable(word));
+        let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        if settings.iter().any(|other| other.key == setting.key) {
+            return Err(Failure::trouble(about(), "is a second value for the same"));
+        }
+        settings.push(setting);
+    }
+    Ok(settings)
 }
 
 fn route(word: &str) -> Result<WantedRoute, Failure> {

@@ -3,21 +3,21 @@
 use std::net::Ipv4Addr;
 
 use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need};
+use crate::support::skip::{Missing, need, program};
 use crate::support::world::{DockerContainer, World};
 
-fn docker() -> Result<World, Missing> {
+pub(crate) fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
 }
 
 /// One packet from inside, by the image's own ping, and a second for its answer.
 #[track_caller]
-fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
+pub(crate) fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
     container.command("ping").args(["-c1", "-W1", "-q", address]).run().ok()
 }
 
 /// docker0's address, and another one of its network that Docker gives to nobody for a long time.
-fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
+pub(crate) fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
     let address = world.command("ip").args(["-j", "-4", "address", "show", "docker0"]).run().ok().json();
     let held = &address[0]["addr_info"][0];
     let gateway: Ipv4Addr = held["local"].as_str().unwrap().parse().unwrap();
@@ -38,20 +38,6 @@ fn a_second_nic_works_and_goes_again() {
     world.tool("add-nic").args(["--check", &web.name]).run().ok();
     world.tool("add-nic").args(["--rm", &web.name]).run().ok();
     assert_eq!(routes(), before);
-}
-
-#[test]
-fn a_container_without_network_is_put_on_docker0_and_reaches_others() {
-    let world = need!(docker());
-    let other = world.docker_container("other", &[]);
-    let alone = world.docker_container("alone", &["--network", "none"]);
-    let (gateway, address) = of_docker0(&world, 200);
-    let words = [&alone.name, &address, "--bridge", "docker0", "--gateway", &gateway.to_string()];
-    world.tool("add-nic").args(words).run().ok().stdout_has(": eth0 ");
-    pings(&alone, &gateway.to_string());
-    pings(&alone, &other.inspect("{{.NetworkSettings.IPAddress}}"));
-    let default = alone.command("ip").args(["route", "show", "default"]).run().ok();
-    default.stdout_has(&format!("via {gateway} dev eth0"));
 }
 
 #[test]
@@ -87,4 +73,138 @@ fn a_container_in_the_hosts_network_is_refused() {
     let hosty = world.docker_container("hosty", &["--network", "host"]);
     let refused = world.tool("add-nic").args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
     refused.stderr_has("is in the network of the host itself").stderr_has("hint: --host");
+}
+
+#[test]
+fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let words = [&web.name, "198.19.4.2/24", "--bridge", "br-pinned", "--create"];
+    world.tool("netns-link").arg(&web.name).run().ok();
+    world.tool("add-nic").args(words).run().ok();
+    web.restart();
+    let refused = world.tool("add-nic").args(words).run().fails_with(2);
+    refused
+        .stderr_has(&format!(
+            "(the network that /run/netns/{0} keeps, which {0} had before it was started again)",
+            web.name
+        ))
+        .stderr_has("hint: netns-link --refresh");
+    // The one link, because other tests have links of their own.
+    world.tool("netns-link").args(["--force", &web.name]).run().ok();
+    world.tool("add-nic").args(words).run().ok();
+    pings(&web, "198.19.4.1");
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.tool("netns-link").args(["--rm", &web.name]).run().ok();
+}
+
+#[test]
+fn a_container_that_is_stopped_or_paused_is_one_clear_error_and_nothing_is_left() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let add = || world.tool("add-nic").args([&web.name, "198.19.5.2/24"]).run();
+    world.command("docker").args(["pause", &web.name]).run().ok();
+    add()
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("is paused")
+        .stderr_has(&format!("hint: docker unpause {}", web.name));
+    world.command("docker").args(["unpause", &web.name]).run().ok();
+    assert!(!web.command("ip").args(["-o", "link"]).run().ok().stdout.contains("eth1"));
+    web.stop();
+    add()
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("is not running")
+        .stderr_has(&format!("hint: docker start {}", web.name));
+    let host = world.command("ip").args(["-o", "address"]).run().ok();
+    assert!(!host.stdout.contains("198.19.5."), "{host}");
+}
+
+/// The FORWARD policy that Docker sets where it switched forwarding on itself, and bridge netfilter as hosts with
+/// Kubernetes, or any old Docker, have it.
+fn with_dockers_filters(world: World) -> Result<World, Missing> {
+    program("nft", "nftables")?;
+    let rules = world.command("iptables").args(["-S", "FORWARD"]).run();
+    if !rules.stdout.contains("-j DOCKER-USER") {
+        return Err(Missing::ForGood("this Docker does without iptables".into()));
+    }
+    Ok(world)
+}
+
+/// All rules of the world, without what other tests count and add meanwhile.
+fn rules(world: &World) -> Vec<String> {
+    let read = world
+        .command("sh")
+        .args(["-c", "iptables -S; iptables-save -t filter >/dev/null && iptables -S -t nat"])
+        .run()
+        .ok();
+    let mine = |line: &&str| !line.contains("netns-toolbox:");
+    read.stdout.lines().filter(mine).map(str::to_owned).collect()
+}
+
+#[test]
+fn containers_on_a_bridge_reach_each_other_past_dockers_rules_with_forward() {
+    let world = need!(docker().and_then(with_dockers_filters));
+    let [a, b] = ["a", "b"].map(|name| world.docker_container(name, &["--network", "none"]));
+    let before = rules(&world);
+    assert!(before.contains(&"-P FORWARD DROP".to_owned()), "{before:?}");
+    let plug = |container: &DockerContainer<'_>, words: &[&str]| {
+        world.tool("add-nic").arg(&container.name).args(words).run().ok()
+    };
+    plug(&a, &["198.19.11.2/24", "--bridge", "br-forward", "--create"]);
+    let warned = plug(&b, &["198.19.11.3/24", "--bridge", "br-forward"]);
+    if world.command("cat").arg("/proc/sys/net/bridge/bridge-nf-call-iptables").run().stdout == "1\n" {
+        warned.stderr_has("--forward");
+        a.command("ping").args(["-c1", "-W1", "-q", "198.19.11.3"]).run().fails_with(1);
+    }
+    world.tool("add-nic").args(["--rm", &b.name]).run().ok();
+    plug(&b, &["198.19.11.3/24", "--bridge", "br-forward", "--forward"]);
+    pings(&a, "198.19.11.3");
+    pings(&b, "198.19.11.2");
+    for container in [&b, &a] {
+        world.tool("add-nic").args(["--rm", &container.name]).run().ok();
+    }
+    assert_eq!(rules(&world), before);
+}
+
+#[test]
+fn a_second_nic_of_a_container_serves_a_port_of_the_host_and_leads_out() {
+    let world = need!(docker().and_then(with_dockers_filters));
+    let web = world.docker_container("web", &["--network", "none"]);
+    let before = rules(&world);
+    // A fake outside, which knows no way back.
+    let outside = format!("{}-out", &web.name[web.name.len() - 8..]);
+    world
+        .command("sh")
+        .args([
+            "-ec",
+            &format!(
+                "ip netns add {outside}; ip link add {outside} up type veth peer name eth0 netns {outside}
+         ip address add 203.0.113.1/24 dev {outside}; ip -n {outside} address add 203.0.113.9/24 dev eth0
+         ip -n {outside} link set eth0 up"
+            ),
+        ])
+        .run()
+        .ok();
+    let words = ["198.19.12.2/24", "--gateway", "198.19.12.1", "--nat", "--publish", "18080:80"];
+    world.tool("add-nic").arg(&web.name).args(words).run().ok();
+    pings(&web, "203.0.113.9");
+    web.command("sh")
+        .args(["-c", "mkdir -p /www; echo hello >/www/index.html; httpd -p 80 -h /www"])
+        .run()
+        .ok();
+    let curl = |world: &World, url: &str, inside: &[&str]| {
+        let mut words = inside.to_vec();
+        words.extend(["curl", "-sS", "--max-time", "5", url]);
+        world.command(words[0]).args(&words[1..]).run().ok().stdout_is("hello\n");
+    };
+    curl(&world, "http://203.0.113.1:18080/", &["ip", "netns", "exec", &outside]);
+    curl(&world, "http://127.0.0.1:18080/", &[]);
+    curl(&world, "http://198.19.12.2/", &[]);
+    world.tool("add-nic").args(["--check", &web.name]).run().ok();
+    world.command("sh").args(["-c", "iptables -S && iptables-save"]).run().ok();
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    assert_eq!(rules(&world), before);
+    world.command("ip").args(["netns", "del", &outside]).run().ok();
 }

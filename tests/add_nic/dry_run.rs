@@ -7,12 +7,14 @@ use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
 
 /// PEER is the PID of another container.
-const CASES: [&str; 9] = [
+const CASES: [&str; 11] = [
     "10.1.0.2/24",
     "10.1.0.2/24 fd00:1::2/64 --mtu 1400 --gateway 10.1.0.1 --gateway fd00:1::1 --route 172.31.0.0/16@10.1.0.1 --metric 9",
     "10.1.0.2/32 --host-addr 192.0.2.1 --name wan --host-name lan",
     "10.1.0.2/24 --bridge br1 --create",
     "fd00:1::2/64 --host-addr none",
+    "10.1.0.2/24 --sysctl net.ipv4.conf.IF.rp_filter=2 --sysctl net.ipv4.ip_default_ttl=33",
+    "10.1.0.2/24 fd00:1::2/64 --sbr --route 172.31.0.0/16@10.1.0.1",
     "10.1.0.2/24 fd00:1::2/64 --peer PEER --mtu 1400 --peer-name lan",
     "10.1.0.2/24 fd00:1::2/64 --macvlan lan0 --name lan0 --gateway 10.1.0.9",
     "10.1.0.2/24 --phys lan0 --mtu 1400 --mac 02:00:00:00:00:07 --gateway 10.1.0.9",
@@ -62,14 +64,14 @@ fn what_it_shows_does_what_it_does() {
     }
 }
 
-/// Names, MTUs, flags, masters, aliases, addresses and routes; the PID is the same word in both labs or is left out.
+/// Names, MTUs, flags, masters, aliases, addresses, routes and rules; the PID is the same word in both labs or is left out.
 fn addresses_and_routes(lab: &Lab, containers: &[&Container]) -> Vec<String> {
     let pids: Vec<String> = containers.iter().map(|container| container.pid.to_string()).collect();
     let look = format!(
         "for n in 1 {}; do nsenter -t $n -n sh -c '
             ip -j link | tr , \"\\n\" | grep -E \"ifname|mtu|ifalias|master\"
             ip -br address | grep -o \"[^ ]*/[0-9]*\" | grep -v ^fe80 || true
-            ip -4 route; ip -6 route | grep -v fe80 || true'; done",
+            for family in -4 -6; do ip $family route show table all | grep -v fe80 || true; ip $family rule; done'; done",
         pids.join(" ")
     );
     let text = lab.shell(&look).run().ok().stdout;

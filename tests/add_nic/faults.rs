@@ -106,6 +106,7 @@ impl Scene {
 }
 
 const CABLE: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --mtu 1400";
+const SBR: &str = "10.1.0.2/24 fd00:1::2/64 --sbr --route 10.9.0.0/16";
 const BRIDGE: &str = "10.1.0.2/24 --gateway 10.1.0.1 --bridge br1 --create";
 
 const PEER: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --peer ROUTER";
@@ -150,6 +151,19 @@ fn a_cable_that_the_kernel_refuses_leaves_nothing() {
 fn a_bridge_that_the_kernel_refuses_leaves_nothing() {
     let scene = need!(Scene::new(BRIDGE));
     scene.every_time("a bridge, ENOMEM", "true", (&scene.add, &["error=ENOMEM"]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn routes_of_its_own_that_the_kernel_refuses_leave_nothing() {
+    let scene = need!(Scene::new(SBR));
+    scene.every_time("routes of its own, EIO", "true", (&scene.add, &["error=EIO"]), ALL_OR_NOTHING);
+}
+
+#[test]
+fn whatever_is_left_of_routes_of_its_own_the_same_call_completes() {
+    let scene = need!(Scene::new(SBR));
+    let after = format!("again='{}'; {REPEATED}", scene.add);
+    scene.every_time("routes of its own, SIGKILL", "true", (&scene.add, &["signal=KILL"]), &after);
 }
 
 #[test]

@@ -8,6 +8,9 @@
     reason = "clippy knows tests by their attribute, which shared code has not"
 )]
 
+#[path = "../engines/spare_docker.rs"]
+#[allow(dead_code, reason = "tests of engines use more of it")]
+mod spare_docker;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,15 +18,27 @@ mod bridge;
 mod cable;
 mod docker;
 mod dry_run;
+mod duplicates;
+mod dying;
 mod engine;
 mod faults;
+mod firewall;
 mod macvlan;
 mod parallel;
 mod peer;
 mod phys;
+mod pinned;
+mod preflight;
+mod procedures;
+mod publish;
+mod reachable;
 mod remove;
 mod routes;
+mod sbr;
+mod sysctl;
+mod unit;
 mod vlan;
+mod watch;
 mod words;
 
 use support::container::{Container, Options};
@@ -80,7 +95,7 @@ fn neighbour(lab: &Lab) -> Container {
 /// One packet, and a second for its answer.
 const PING: [&str; 5] = ["-n", "-c1", "-W1", "-q", "--"];
 
-/// All of the network that add-nic could change, on both sides: links, addresses, routes, rules, switches.
+/// All of the network that add-nic could change, on both sides: links, addresses, routes, rules, switches, filters.
 #[track_caller]
 fn everything(lab: &Lab, containers: &[&Container]) -> Everything {
     let pids: Vec<String> = containers.iter().map(|container| container.pid.to_string()).collect();
@@ -104,6 +119,8 @@ const LOOK: &str = r#"
 LOOK='ip -o link | sed "s/<[^>]*>//; s/ state [A-Z]*//"; ip -br link | grep -o "<.*>" | sed "s/,LOWER_UP//; s/NO-CARRIER,//"
 ip -br address | sed "s/ [A-Z]\+ */ /; s/fe80:[^ ]*//; s/ *$//"
 for family in -4 -6; do ip $family route show table all | grep -v "fe80:\|ff00::\|anycast"; ip $family rule; done
-grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort'
+grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort
+filters() { nft list ruleset; for kind in nft legacy; do iptables-$kind-save; ip6tables-$kind-save; done; }
+filters 2>/dev/null | sed "/^#/d; s/[0-9]*:[0-9]*\]/]/; s/packets [0-9]* bytes [0-9]*//"'
 look() { for pid in 1 "$@"; do nsenter --target "$pid" --net -- sh -c "$LOOK"; done; }
 "#;

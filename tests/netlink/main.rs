@@ -1,4 +1,4 @@
-//! `common::netlink` told to change a lab's network, and `ip` looking at what came of it.
+//! `common::netlink` told to change a lab's network, and `ip` looking at what came of it; `common::packet` on a segment there.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,9 +9,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod packet;
+
 use common::namespace::{Kind, Namespace};
 use common::netlink::{
-    NetlinkError, NewAddress, NewBridge, NewRoute, NewVeth, PortState, Route, Socket, VethEnd,
+    NetlinkError, NewAddress, NewBridge, NewRoute, NewRule, NewVeth, PortState, Route, Rule, Socket, VethEnd,
 };
 use common::netns::Home;
 use common::target::{IfName, Mac};
@@ -27,6 +29,7 @@ use support::skip::{Missing, need};
 struct Scene {
     lab: Lab,
     web: Container,
+    outside: Namespace,
     inside: Namespace,
     here: Socket,
     there: Socket,
@@ -48,8 +51,8 @@ impl Scene {
             let socket = Home::current().unwrap().inside(&namespace, Socket::open).unwrap().unwrap();
             (namespace, socket)
         };
-        let ((_, here), (inside, there)) = (of(1), of(web.pid));
-        Ok(Scene { lab, web, inside, here, there })
+        let ((outside, here), (inside, there)) = (of(1), of(web.pid));
+        Ok(Scene { lab, web, outside, inside, here, there })
     }
 
     /// With a veth pair `a` and `b`.
@@ -226,6 +229,9 @@ fn routes_are_made_read_and_deleted() {
     }
     assert_eq!(scene.here.way_to([10, 5, 0, 1].into()).unwrap(), Some(a));
     assert_eq!(scene.there.way_to([10, 5, 0, 1].into()).unwrap(), None);
+    assert_eq!(scene.here.way_from([10, 1, 0, 1].into(), [10, 5, 0, 1].into()).unwrap(), Some(a));
+    let own = ["fd00:1::1", "fd00:5::1"].map(|address| address.parse().unwrap());
+    assert_eq!(scene.here.way_from(own[0], own[1]).unwrap(), Some(a));
     for (route, line) in &cases {
         scene.here.delete_route(route).unwrap();
         assert_eq!(errno(scene.here.delete_route(route)), Errno::ESRCH);
@@ -252,6 +258,65 @@ fn a_route_that_would_not_be_the_same_again_is_not_plain() {
         let routes = scene.here.routes().unwrap();
         let route = routes.iter().find(|route| route.destination == destination).unwrap();
         assert_eq!(route.is_plain, is_plain, "{words}: {route:?}");
+    }
+}
+
+#[test]
+fn rules_are_made_read_and_deleted() {
+    let mut scene = need!(Scene::new());
+    let cases = [
+        (NewRule { source: "10.1.0.2/32".parse().unwrap(), priority: 7, table: 9000 }, "-4", "10.1.0.2"),
+        (NewRule { source: "10.1.0.3/32".parse().unwrap(), priority: 7, table: 9000 }, "-4", "10.1.0.3"),
+        (NewRule { source: "10.2.0.0/16".parse().unwrap(), priority: 32000, table: 200 }, "-4", "10.2.0.0"),
+        (NewRule { source: "fd00:1::2/128".parse().unwrap(), priority: 7, table: 9000 }, "-6", "fd00:1::2"),
+    ];
+    let shown = |scene: &Scene, family: &str, source: &str| {
+        let rules = scene.lab.command("ip").args([family, "-j", "rule"]).run().ok().json();
+        let rules = rules.as_array().unwrap().clone();
+        rules.into_iter().find(|rule| rule["src"] == source)
+    };
+    // ip-rule(8): a network begins with the tables local, main and default; of IPv6 with the first two.
+    let plain = |source, priority, table| Rule { source, priority, table, is_plain: true };
+    let first = [(0, 255), (32766, 254), (32767, 253), (0, 255), (32766, 254)];
+    assert_eq!(scene.here.rules().unwrap(), first.map(|(priority, table)| plain(None, priority, table)));
+    for (rule, family, source) in &cases {
+        scene.here.add_rule(rule).unwrap();
+        assert_eq!(errno(scene.here.add_rule(rule)), Errno::EEXIST);
+        let found = shown(&scene, family, source).unwrap();
+        assert_eq!(
+            (&found["priority"], &found["table"]),
+            (&rule.priority.into(), &rule.table.to_string().into())
+        );
+        let read = scene.here.rules().unwrap();
+        assert!(read.contains(&plain(Some(rule.source), rule.priority, rule.table)), "{read:?}");
+    }
+    for (rule, family, source) in &cases {
+        scene.here.delete_rule(rule).unwrap();
+        assert_eq!(errno(scene.here.delete_rule(rule)), Errno::ENOENT);
+        assert_eq!(shown(&scene, family, source), None);
+    }
+}
+
+#[test]
+fn a_rule_that_would_not_be_the_same_again_is_not_plain() {
+    let mut scene = need!(Scene::new());
+    for (words, is_plain) in [
+        ("from 10.1.0.2 lookup 100", true),
+        ("from all lookup 100", true),
+        ("from 10.1.0.2 to 10.9.0.0/16 lookup 100", false),
+        ("not from 10.1.0.2 lookup 100", false),
+        ("fwmark 1 lookup 100", false),
+        ("iif lo lookup 100", false),
+        ("from 10.1.0.2 ipproto tcp lookup 100", false),
+        ("from all lookup main suppress_prefixlength 0", false),
+        ("from 10.1.0.2 unreachable", false),
+        ("from 10.1.0.2 goto 32766", false),
+    ] {
+        scene.lab.command("ip").args(["rule", "add", "priority", "77"]).args(words.split(' ')).run().ok();
+        let rules = scene.here.rules().unwrap();
+        let rule = rules.iter().find(|rule| rule.priority == 77).unwrap();
+        assert_eq!(rule.is_plain, is_plain, "{words}: {rule:?}");
+        scene.lab.shell("ip rule del priority 77").run().ok();
     }
 }
 

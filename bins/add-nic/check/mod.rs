@@ -4,6 +4,9 @@ mod address;
 mod link;
 mod phys;
 mod route;
+mod rule;
+mod rules;
+mod sysctl;
 mod upper;
 
 use crate::journal::Record;
@@ -44,7 +47,8 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
     if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
         return vec![format!("is going: {} has ended", peer.name)];
     }
-    record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot)).collect()
+    let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
+    steps.chain(rules::unguarded(record, &snapshot.wall)).collect()
 }
 
 impl Snapshot {
@@ -70,12 +74,19 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
         // What the host has is given back, and not kept from it meanwhile.
         Step::GiveNicBack(_) => None,
+        Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
+        Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
+        Step::AddRules(rules) => rules::differ(rules, &snapshot.wall),
+        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.wall),
         // For people, or seen by what it is for.
-        Step::SetAlias { .. } | Step::AllowIpv6 { .. } => None,
+        Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
         Step::DelBridge(_)
         | Step::DelVeth(_)
         | Step::DelUpper(_)
         | Step::DelLink { .. }
         | Step::DelAddress(_) => None,
+        Step::DelRule(_) | Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => {
+            None
+        }
     }
 }

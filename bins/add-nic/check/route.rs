@@ -1,18 +1,17 @@
 //! Routes that are no longer as we left them.
 
-use common::cidr::Cidr;
 use common::netlink::Route;
 
 use crate::routes::effective;
 use crate::snapshot::Side;
-use crate::step::Way;
+use crate::step::{MAIN, Way};
 
 pub(super) fn is_gone(way: &Way, side: &Side) -> Option<String> {
-    (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way.to)))
+    (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way)))
 }
 
 pub(super) fn is_back(way: &Way, side: &Side) -> Option<String> {
-    routed(side, way).then(|| format!("the old route to {} is back", name_of(way.to)))
+    routed(side, way).then(|| format!("the old route to {} is back", name_of(way)))
 }
 
 fn routed(side: &Side, way: &Way) -> bool {
@@ -27,6 +26,7 @@ fn routed(side: &Side, way: &Way) -> bool {
     })
 }
 
-fn name_of(network: Cidr) -> String {
-    if network.prefix_len() == 0 { "everywhere".to_owned() } else { network.to_string() }
+fn name_of(way: &Way) -> String {
+    let to = if way.to.prefix_len() == 0 { "everywhere".to_owned() } else { way.to.to_string() };
+    if way.table == MAIN { to } else { format!("{to} in table {}", way.table) }
 }

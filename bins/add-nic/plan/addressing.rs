@@ -1,10 +1,10 @@
 //! Addresses of one end, whichever kind of link it is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::target::IfName;
+use common::target::{IfName, Mac};
 
 use super::Basis;
 use crate::step::{Held, Place, Step};
@@ -43,4 +43,19 @@ pub(super) fn allow_ipv6(
             format_args!("the kernel has no IPv6, or /proc/sys of {whose} is hidden"),
         )),
     }
+}
+
+/// The link-local address of a new link that has others of IPv6; it is to be given before the link is up. The kernel gives it
+/// the same one then, but asks for a second or two whether somebody has it. Until it knows, nobody finds out the link-layer
+/// address of a neighbour for packets that others sent: whoever is routed over the link waits as long (ndisc_send_ns in
+/// net/ipv6/ndisc.c).
+pub(super) fn link_local(place: Place, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<Step> {
+    addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
+    let cidr = Cidr::new(eui64(mac).into(), 64)?;
+    Some(Step::AddAddress(Held { place, link: link.clone(), cidr, peer: None, given: None }))
+}
+
+/// RFC 4291, appendix A: the bit of local administration the other way round, and ff:fe in the middle.
+fn eui64(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }

@@ -29,6 +29,11 @@ impl Basis<'_> {
         &self.inside.name
     }
 
+    /// The name of the NIC's record.
+    pub fn id(&self) -> String {
+        self.random[6..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// How people call who is in that place.
     pub fn who_is(&self, place: Place) -> &str {
         match place {

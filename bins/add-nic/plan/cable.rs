@@ -4,7 +4,7 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::IfName;
 
-use super::addressing::{allow_ipv6, held};
+use super::addressing::{allow_ipv6, held, link_local};
 use super::{Basis, Nic, OtherEnd, Plan, Plugged, Port};
 use crate::addresses::other_addresses;
 use crate::names;
@@ -86,6 +86,11 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(
     };
     steps.extend(allow_ipv6(place, outer, &other.addresses, basis)?.map(with_its_link));
     steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
+    if !by_the_last {
+        let mac = if bridge.is_some() { basis.mac(2) } else { other.mac };
+        steps.extend(link_local(place, outer, mac, &other.addresses).map(with_its_link));
+    }
+    steps.extend(link_local(Place::Inside, &nic.name, nic.mac, &nic.addresses).map(with_its_link));
     // Up before it is addressed: an IPv6 peer's route is tried once, and fails on a link that is down
     // (__ipv6_ifa_notify in net/ipv6/addrconf.c).
     for (place, link) in [(place, &other.name), (Place::Inside, &nic.name)] {

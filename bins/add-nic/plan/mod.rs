@@ -11,9 +11,12 @@ mod stacked;
 use common::failure::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
+use crate::sbr::sbr;
 use crate::step::{Moved, Place, Step, Undoing, Upper};
+use crate::sysctl;
 use crate::wanted::WantedEnd;
 pub use basis::Basis;
 pub use bridge::{NO_VLAN_FILTERING, Plugged};
@@ -35,7 +38,12 @@ impl Plan {
             WantedEnd::Phys(nic) => phys::phys(name, nic, basis)?,
             WantedEnd::On(parent) => stacked::stacked(name, parent, basis)?,
         };
+        // Before anything can come in.
+        let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
+        steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
         steps.extend(routes(&nic, basis)?);
+        steps.extend(sbr(&nic, basis)?);
+        steps.extend(firewall::steps(&nic, basis)?);
         Ok(Plan { nic, steps })
     }
 
@@ -70,11 +78,13 @@ impl Plan {
         }
     }
 
-    /// Whether a step of it is about the bridge, or the VLAN's link below, which others may have done already.
+    /// Whether others may have done a step of it already: what is about the bridge or the VLAN's link below, and settings of a
+    /// whole namespace.
     pub fn is_shared(&self, step: &Step) -> bool {
         match step {
             Step::AddBridge(_) => true,
             Step::AddUpper(upper) => upper.place == Place::Outside,
+            Step::SetSysctl(sysctl) => sysctl.before.is_some(),
             Step::AddAddress(held) => {
                 held.place == Place::Outside && Some(&held.link) == self.nic.other_end.bridge()
             }

@@ -5,18 +5,23 @@ mod address;
 mod link;
 mod phys;
 mod route;
+mod rule;
 mod shell;
 mod upper;
 
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
+use crate::firewall::{Accept, FAMILY, Rules, TABLE};
+use crate::sysctl::Sysctl;
+
 pub use address::Held;
 pub use link::{AccessPort, End, NewBridge, Veth, ipv6_switch};
 pub use phys::{Moved, ToldBy};
 pub use route::{BY_HAND, MAIN, Way};
+pub use rule::SourceRule;
 pub use shell::Files;
-use shell::quoted;
+pub use shell::quoted;
 pub use upper::{IpvlanMode, MacvlanMode, On, Upper};
 
 /// In which namespace.
@@ -57,6 +62,8 @@ pub enum Step {
     DelLink { place: Place, link: IfName },
     /// Write on the host's end whose it is, for people.
     SetAlias { link: IfName, alias: String },
+    /// Let a bridge send back through this port what came in there.
+    SetHairpin { link: IfName },
     /// Let a link have IPv6 addresses.
     AllowIpv6 { place: Place, link: IfName },
     /// Give a link an address.
@@ -69,6 +76,26 @@ pub enum Step {
     AddRoute(Way),
     /// Delete one.
     DelRoute(Way),
+    /// Make a rule of policy routing.
+    AddRule(SourceRule),
+    /// Delete one.
+    DelRule(SourceRule),
+    /// Change a setting.
+    SetSysctl(Sysctl),
+    /// Put it back, if it is still what we made it.
+    ResetSysctl(Sysctl),
+    /// Make our table of rules, unless it is there.
+    AddTable,
+    /// Delete it.
+    DelTable,
+    /// Add a NIC's rules to it.
+    AddRules(Rules),
+    /// Delete them.
+    DelRules(Rules),
+    /// Let packets through a chain of somebody else's.
+    AddAccept(Accept),
+    /// Do so no longer.
+    DelAccept(Accept),
 }
 
 /// How a step is undone.
@@ -98,6 +125,7 @@ impl Step {
             Step::GiveNicBack(moved) => moved.giving_back(files),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
             Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
+            Step::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),
             Step::AllowIpv6 { place, link } => {
                 // A dot in a link's name is a slash for sysctl(8).
                 let key = format!("net/ipv6/conf/{link}/disable_ipv6");
@@ -108,6 +136,16 @@ impl Step {
             Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
             Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
             Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            Step::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
+            Step::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
+            Step::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
+            Step::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
+            Step::AddTable => format!("nft add table {FAMILY} {TABLE}"),
+            Step::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
+            Step::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),
+            Step::DelRules(rules) => format!("nft {}", quoted(&rules.deleting())),
+            Step::AddAccept(accept) => accept.as_command("-I"),
+            Step::DelAccept(accept) => accept.as_command("-D"),
         }
     }
 }

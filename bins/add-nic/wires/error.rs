@@ -7,6 +7,8 @@ use common::netlink::NetlinkError;
 use common::target::IfName;
 use nix::errno::Errno;
 
+use crate::firewall::FilterError;
+
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -32,6 +34,9 @@ pub enum WireError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A rule could not be added or deleted.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The container's network could not be entered.
     #[error("{}", .0.message.as_deref().unwrap_or_default())]
     Entering(Box<Failure>),

@@ -5,6 +5,7 @@ mod error;
 mod link;
 mod phys;
 mod route;
+mod rule;
 mod sysctl;
 mod upper;
 
@@ -12,8 +13,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use common::netlink::{Link, Socket};
+use common::output::one_line;
 use common::target::IfName;
 
+use crate::firewall;
 use crate::snapshot::Sockets;
 use crate::step::{Place, Step};
 pub use error::WireError;
@@ -51,6 +54,10 @@ impl Wires {
                 let index = self.index(Place::Outside, link)?;
                 Ok(self.socket(Place::Outside)?.set_link_alias(index, alias)?)
             }
+            Step::SetHairpin { link } => {
+                let index = self.index(Place::Outside, link)?;
+                Ok(self.socket(Place::Outside)?.set_bridge_port_hairpin(index, true)?)
+            }
             Step::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
             Step::AddAddress(held) => self.add_address(held),
             Step::DelAddress(held) => self.delete_address(held),
@@ -60,6 +67,16 @@ impl Wires {
             }
             Step::AddRoute(way) => self.add_route(way),
             Step::DelRoute(way) => self.delete_route(way),
+            Step::AddRule(rule) => self.add_rule(rule),
+            Step::DelRule(rule) => self.delete_rule(rule),
+            Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
+            Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            Step::AddTable => Ok(firewall::add_table()?),
+            Step::DelTable => Ok(firewall::delete_table()?),
+            Step::AddRules(rules) => Ok(firewall::add_rules(rules)?),
+            Step::DelRules(rules) => Ok(firewall::delete_rules(rules)?),
+            Step::AddAccept(accept) => Ok(accept.add()?),
+            Step::DelAccept(accept) => Ok(accept.delete()?),
         }
     }
 
@@ -101,8 +118,27 @@ impl Wires {
         Ok(self.socket(place)?.link(index)?)
     }
 
+    /// The name of the link of that index, for messages.
+    pub fn name_of(&mut self, place: Place, index: u32) -> Result<String, WireError> {
+        let link = self.socket(place)?.link(index)?;
+        Ok(link.map_or_else(
+            || format!("link {index}"),
+            |link| one_line(&link.name.to_string_lossy()).into_owned(),
+        ))
+    }
+
     /// The index of the link through which that side would send to `address`.
     pub fn way_to(&mut self, place: Place, address: IpAddr) -> Result<Option<u32>, WireError> {
         Ok(self.socket(place)?.way_to(address)?)
+    }
+
+    /// The same for packets from `source`.
+    pub fn way_from(
+        &mut self,
+        place: Place,
+        source: IpAddr,
+        address: IpAddr,
+    ) -> Result<Option<u32>, WireError> {
+        Ok(self.socket(place)?.way_from(source, address)?)
     }
 }

@@ -1,23 +1,44 @@
 //! Sets switches under /proc/sys/net, which are those of the namespace that the writer is in.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 
 use common::target::IfName;
 
 use super::{WireError, Wires};
 use crate::snapshot::enter;
 use crate::step::{Place, ipv6_switch};
+use crate::sysctl::{self, Sysctl};
 
 impl Wires {
     pub(super) fn allow_ipv6(&mut self, place: Place, link: &IfName) -> Result<(), WireError> {
         let file = ipv6_switch(link.as_str());
         let write = || OpenOptions::new().write(true).open(&file).and_then(|mut file| file.write_all(b"0\n"));
-        let written = match self.sockets.namespace(place) {
-            Some(namespace) => enter(&self.sockets.home, namespace, write)
-                .map_err(|failure| WireError::Entering(Box::new(failure)))?,
-            None => write(),
-        };
-        written.map_err(|source| WireError::Sysctl { file, source })
+        self.there(place, write)?.map_err(|source| WireError::Sysctl { file: file.clone(), source })
+    }
+
+    pub(super) fn set_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), WireError> {
+        let done = self.there(sysctl.place, || sysctl::write(&sysctl.key, &sysctl.value))?;
+        done.map_err(|source| WireError::Sysctl { file: sysctl.key.to_string(), source })
+    }
+
+    pub(super) fn reset_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), WireError> {
+        let done = self.there(sysctl.place, || sysctl.reset())?;
+        done.map_err(|source| WireError::Sysctl { file: sysctl.key.to_string(), source })
+    }
+
+    /// Does it in the namespace of that place.
+    fn there(
+        &self,
+        place: Place,
+        what: impl FnOnce() -> io::Result<()>,
+    ) -> Result<io::Result<()>, WireError> {
+        match (place, self.sockets.namespace(place)) {
+            (Place::Outside, _) => Ok(what()),
+            (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
+                .map_err(|failure| WireError::Entering(Box::new(failure))),
+            // With a namespace its settings go.
+            (_, None) => Err(WireError::gone("setting")),
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! A netlink route socket that belongs to one network namespace: what it can be asked, and told to change. Links,
-//! addresses, routes, neighbours, and by which number that namespace knows another one.
+//! addresses, routes, rules, neighbours, and by which number that namespace knows another one.
 //!
 //! The codec is our own: all of this needs two hundred lines of it, where netlink-packet-route adds 0.8 MB to
 //! every binary, changes its API with each release, and has refused whole dumps for one attribute it did not
@@ -12,8 +12,10 @@ mod address;
 mod error;
 mod link;
 mod neighbour;
+mod netfilter;
 mod nsid;
 mod route;
+mod rule;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -25,5 +27,7 @@ pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };
 pub use neighbour::Neighbour;
+pub use netfilter::{Chain, ChainRule, Family, Netfilter};
 pub use route::{NewRoute, Route, usual_scope};
+pub use rule::{NewRule, Rule};
 pub use socket::Socket;

@@ -16,6 +16,7 @@ const RTM_GETROUTE: u16 = 26;
 const FIXED_BYTES: usize = 12;
 
 const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
@@ -204,11 +205,30 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn way_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-        let whole = Cidr::host(address);
+        self.way(None, address)
+    }
+
+    /// The same for packets from `source`, an address of the namespace's own.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn way_from(&mut self, source: IpAddr, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+        self.way(Some(source), address)
+    }
+
+    fn way(&mut self, source: Option<IpAddr>, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+        let whole = Cidr::host(address).prefix_len();
+        let source_len = if source.is_some() { whole } else { 0 };
         let mut fixed = [0; FIXED_BYTES];
-        fixed[..2].copy_from_slice(&[family_of(address), whole.prefix_len()]);
+        fixed[..3].copy_from_slice(&[family_of(address), whole, source_len]);
         let way = self.one(
-            |flags| Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address),
+            |flags| {
+                let question = Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
+                match source {
+                    Some(source) => question.with_ip(RTA_SRC, source),
+                    None => question,
+                }
+            },
             |payload| {
                 for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
                     if let (RTA_OIF, value) = attribute? {

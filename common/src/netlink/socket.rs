@@ -71,10 +71,14 @@ impl Socket {
     /// # Errors
     /// `Socket`, with what socket(2) says.
     pub fn open() -> Result<Self, NetlinkError> {
+        Socket::speaking(SockProtocol::NetlinkRoute)
+    }
+
+    /// Opens one to another part of the kernel than its routing.
+    pub(super) fn speaking(protocol: SockProtocol) -> Result<Self, NetlinkError> {
         let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
-        let fd =
-            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
-                .map_err(failed("open a socket"))?;
+        let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+            .map_err(failed("open a socket"))?;
         setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))
             .map_err(failed("set a time limit"))?;
         // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended

@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use proptest::prelude::*;
 
 use super::wire::{self, Malformed, Request, attributes, messages};
-use super::{Address, Link, Neighbour, NetlinkError, Route, Socket, address, link, neighbour, nsid, route};
+use super::{Address, Link, Neighbour, NetlinkError, Route, Rule, Socket};
+use super::{address, link, neighbour, nsid, route, rule};
 use crate::namespace::{Kind, Namespace};
 
 /// The payloads of what this machine's kernel answers to `question`.
@@ -98,6 +99,7 @@ fn read_all(bytes: &[u8]) {
         Link::read(bytes),
         Address::read(bytes),
         Route::read(bytes),
+        Rule::read(bytes),
         Neighbour::read(bytes),
         nsid::read(bytes),
     );
@@ -136,11 +138,12 @@ proptest! {
         end: prop::sample::Index,
         entry: prop::sample::Index,
     ) {
-        thread_local!(static REAL: [Vec<Vec<u8>>; 4] = [
+        thread_local!(static REAL: [Vec<Vec<u8>>; 5] = [
             answered(link::question),
             answered(address::question),
             answered(route::question),
             answered(neighbour::question),
+            answered(rule::question),
         ]);
         REAL.with(|tables| {
             for payloads in tables.iter().filter(|payloads| !payloads.is_empty()) {

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use pnet_packet::Packet;
-use pnet_packet::arp::{ArpHardwareTypes, ArpOperation, ArpOperations, ArpPacket, MutableArpPacket};
+use pnet_packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 
-use super::Claim;
+use super::{Claim, Standing};
 use crate::target::Mac;
 
 const ETHERNET_BYTES: usize = 14;
@@ -42,15 +42,21 @@ pub(super) fn announcement(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
     request(mac, address, address)
 }
 
-/// Who sends an ARP packet has the address in it, be it a request or a reply.
+/// Who sends an ARP packet has the address in it, be it a request or a reply; without one he asks for another's because
+/// he wants it.
 pub(super) fn claim(frame: &[u8]) -> Option<Claim> {
     let frame = EthernetPacket::new(frame).filter(|frame| frame.get_ethertype() == EtherTypes::Arp)?;
     let arp = ArpPacket::new(frame.payload())?;
     let is_ipv4_on_ethernet = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
         && arp.get_protocol_type() == EtherTypes::Ipv4
         && (arp.get_hw_addr_len(), arp.get_proto_addr_len()) == (6, 4);
-    let ArpOperation(operation) = arp.get_operation();
-    let address = arp.get_sender_proto_addr();
-    let says_something = is_ipv4_on_ethernet && matches!(operation, 1 | 2) && !address.is_unspecified();
-    says_something.then(|| Claim { address: address.into(), mac: Mac(arp.get_sender_hw_addr().octets()) })
+    let (sender, target) = (arp.get_sender_proto_addr(), arp.get_target_proto_addr());
+    let (address, standing) = match arp.get_operation() {
+        ArpOperations::Request if sender.is_unspecified() => (target, Standing::Wants),
+        ArpOperations::Request | ArpOperations::Reply => (sender, Standing::Has),
+        _ => return None,
+    };
+    let says_something = is_ipv4_on_ethernet && !address.is_unspecified();
+    let mac = Mac(arp.get_sender_hw_addr().octets());
+    says_something.then(|| Claim { address: address.into(), mac, standing })
 }

@@ -4,6 +4,7 @@
 mod arp;
 mod nd;
 mod segment;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +14,25 @@ pub use segment::{PacketError, Segment};
 
 use crate::target::Mac;
 
-/// Who has an address, as a frame says.
+/// Whose an address is, as a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// The address.
     pub address: IpAddr,
     /// Who says that it is his.
     pub mac: Mac,
+    /// Whether it is so yet.
+    pub standing: Standing,
+}
+
+/// How much of a claim it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is his.
+    Has,
+    /// He asks whether it is anybody's, in order to take it: of two who do so at once neither may (RFC 5227, 2.1.1; RFC
+    /// 4862, 5.4.3).
+    Wants,
 }
 
 /// The frame that asks whether anybody has `address`, without telling anybody that `mac` could have it: RFC 5227's ARP
@@ -33,10 +46,10 @@ fn probe(mac: Mac, address: IpAddr) -> Vec<u8> {
 
 /// The frame that tells everybody that `mac` has `address` now: RFC 5227's ARP announcement, RFC 4861's unsolicited
 /// neighbour advertisement.
-fn announcement(claim: Claim) -> Vec<u8> {
-    match claim.address {
-        IpAddr::V4(address) => arp::announcement(claim.mac, address),
-        IpAddr::V6(address) => nd::announcement(claim.mac, address),
+fn announcement(mac: Mac, address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => arp::announcement(mac, address),
+        IpAddr::V6(address) => nd::announcement(mac, address),
     }
 }
 

@@ -6,13 +6,13 @@ use pnet_packet::Packet;
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet_packet::icmpv6::ndp::{
     MutableNeighborAdvertPacket, MutableNeighborSolicitPacket, NdpOption, NdpOptionTypes,
-    NeighborAdvertFlags, NeighborAdvertPacket,
+    NeighborAdvertFlags, NeighborAdvertPacket, NeighborSolicitPacket,
 };
-use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Type, Icmpv6Types, MutableIcmpv6Packet, checksum};
+use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Types, MutableIcmpv6Packet, checksum};
 use pnet_packet::ip::IpNextHeaderProtocols;
 use pnet_packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
 
-use super::Claim;
+use super::{Claim, Standing};
 use crate::target::Mac;
 
 const ETHERNET_BYTES: usize = 14;
@@ -75,8 +75,8 @@ fn frame(mac: Mac, from: Ipv6Addr, to: Ipv6Addr, mut message: Vec<u8>) -> Vec<u8
     bytes
 }
 
-/// Who advertises an address has it; and who asks for the same one in the same way is about to have it (RFC 4862,
-/// 5.4.3), which shows in no claim here: it has no address yet.
+/// Who advertises an address has it; who asks for one, and has none himself yet, wants it; and who has one and asks has
+/// that one.
 pub(super) fn claim(frame: &[u8]) -> Option<Claim> {
     let frame = EthernetPacket::new(frame).filter(|frame| frame.get_ethertype() == EtherTypes::Ipv6)?;
     let packet = Ipv6Packet::new(frame.payload())?;
@@ -84,10 +84,14 @@ pub(super) fn claim(frame: &[u8]) -> Option<Claim> {
         packet.get_next_header() == IpNextHeaderProtocols::Icmpv6 && packet.get_hop_limit() == 255;
     let length = usize::from(packet.get_payload_length());
     let message = packet.payload().get(..length).filter(|_| is_neighbours)?;
-    let Icmpv6Type(kind) = Icmpv6Packet::new(message)?.get_icmpv6_type();
-    if Icmpv6Type(kind) != Icmpv6Types::NeighborAdvert || message.len() < MESSAGE_BYTES {
-        return None;
-    }
-    let advert = NeighborAdvertPacket::new(message)?;
-    Some(Claim { address: advert.get_target_addr().into(), mac: Mac(frame.get_source().octets()) })
+    let source = packet.get_source();
+    let (address, standing) = match Icmpv6Packet::new(message)?.get_icmpv6_type() {
+        Icmpv6Types::NeighborAdvert => (NeighborAdvertPacket::new(message)?.get_target_addr(), Standing::Has),
+        Icmpv6Types::NeighborSolicit if source.is_unspecified() => {
+            (NeighborSolicitPacket::new(message)?.get_target_addr(), Standing::Wants)
+        }
+        Icmpv6Types::NeighborSolicit => (source, Standing::Has),
+        _ => return None,
+    };
+    Some(Claim { address: address.into(), mac: Mac(frame.get_source().octets()), standing })
 }

@@ -15,14 +15,35 @@ fn an_arp_probe_is_that_of_rfc_5227() {
         0, 0, 0, 0, 0, 0, 10, 1, 0, 2, // target
     ];
     assert_eq!(probe(MAC, [10, 1, 0, 2].into()), expected);
-    assert_eq!(claim(expected), None, "a probe claims nothing");
+}
+
+#[test]
+fn who_probes_wants_the_address_and_has_none() {
+    for address in ["10.1.0.2", "2001:db8::2"] {
+        let address = address.parse().unwrap();
+        let said = Claim { address, mac: MAC, standing: Standing::Wants };
+        assert_eq!(claim(&probe(MAC, address)), Some(said));
+    }
+}
+
+#[test]
+fn who_asks_for_another_claims_his_own() {
+    let mut arp = probe(MAC, [10, 1, 0, 2].into());
+    arp[28..32].copy_from_slice(&[10, 1, 0, 7]);
+    let mut solicitation = probe(MAC, "2001:db8::2".parse().unwrap());
+    let own: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
+    solicitation[22..38].copy_from_slice(&own.octets());
+    for (frame, address) in [(arp, [10, 1, 0, 7].into()), (solicitation, own.into())] {
+        assert_eq!(claim(&frame), Some(Claim { address, mac: MAC, standing: Standing::Has }));
+    }
 }
 
 #[test]
 fn an_announcement_claims_its_address() {
     for address in ["10.1.0.2", "2001:db8::2"] {
-        let said = Claim { address: address.parse().unwrap(), mac: MAC };
-        assert_eq!(claim(&announcement(said)), Some(said));
+        let address = address.parse().unwrap();
+        let said = Claim { address, mac: MAC, standing: Standing::Has };
+        assert_eq!(claim(&announcement(MAC, address)), Some(said));
     }
 }
 
@@ -40,7 +61,7 @@ fn a_neighbour_solicitation_goes_to_the_group_of_its_address() {
 
 #[test]
 fn an_advertisement_overrides_and_has_its_link_layer_address() {
-    let frame = announcement(Claim { address: "2001:db8::2".parse().unwrap(), mac: MAC });
+    let frame = announcement(MAC, "2001:db8::2".parse().unwrap());
     assert_eq!((frame[54], frame[58]), (136, 0x20));
     assert_eq!(&frame[78..], [2, 1, 2, 0, 0, 0, 0, 7]);
     assert_eq!(sum(&frame), 0xffff);
@@ -69,7 +90,7 @@ proptest! {
         end: prop::sample::Index,
     ) {
         let address = if ipv6 { "2001:db8::2" } else { "10.1.0.2" }.parse().unwrap();
-        let mut frame = announcement(Claim { address, mac: MAC });
+        let mut frame = announcement(MAC, address);
         for (at, value) in changes {
             *at.get_mut(&mut frame) = value;
         }

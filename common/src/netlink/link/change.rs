@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::{
     FIXED_BYTES, IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA,
-    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
 };
 use crate::netlink::socket::flag;
 use crate::netlink::wire::Request;
@@ -16,6 +16,7 @@ pub(super) const RTM_DELLINK: u16 = 17;
 pub(super) const RTM_SETLINK: u16 = 19;
 
 pub(super) const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_BRPORT_MODE: u16 = 4;
 /// linux/veth.h
 const VETH_INFO_PEER: u16 = 1;
 
@@ -168,6 +169,24 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn set_link_master(&mut self, index: u32, master: Option<u32>) -> Result<(), NetlinkError> {
         self.set_link(index, |request| request.with_u32(IFLA_MASTER, master.unwrap_or(0)))
+    }
+
+    /// Lets a bridge send back through a port of it what came in there, or not.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EINVAL for what is no port of a bridge.
+    pub fn set_bridge_port_hairpin(&mut self, index: u32, on: bool) -> Result<(), NetlinkError> {
+        // Only an order that could also make a link is asked about the kind of its master (rtnl_newlink in rtnetlink.c).
+        self.change(|flags| {
+            Request::new("bridge port", RTM_NEWLINK, flags, &about(index, 0, 0)).with_nested(
+                IFLA_LINKINFO,
+                |info| {
+                    info.with_text(IFLA_INFO_SLAVE_KIND, "bridge").with_nested(IFLA_INFO_SLAVE_DATA, |data| {
+                        data.with(IFLA_BRPORT_MODE, &[u8::from(on)])
+                    })
+                },
+            )
+        })
     }
 
     /// Moves a link to another namespace, where it has that name from the first moment on. It goes down, and loses its

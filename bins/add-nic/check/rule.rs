@@ -1,0 +1,13 @@
+//! Rules of policy routing that are no longer as we left them.
+
+use common::cidr::Cidr;
+use common::netlink::Rule;
+
+use crate::snapshot::Side;
+use crate::step::SourceRule;
+
+pub(super) fn is_gone(rule: &SourceRule, side: &Side) -> Option<String> {
+    let SourceRule { source, table, priority, .. } = *rule;
+    let made = Rule { source: Some(Cidr::host(source)), table, priority, is_plain: true };
+    (!side.rules.contains(&made)).then(|| format!("the rule for packets from {source} is gone"))
+}

@@ -1,0 +1,12 @@
+//! Settings that are no longer as we made them.
+
+use crate::sysctl::{Settings, Sysctl, is_same};
+
+pub(super) fn differs(sysctl: &Sysctl, settings: &Settings) -> Option<String> {
+    let Sysctl { key, value, .. } = sysctl;
+    match settings.of(sysctl.place, key)?.value() {
+        Some(now) if is_same(now, value) => None,
+        Some(now) => Some(format!("{key} is {now} and not {value}")),
+        None => Some(format!("{key} is gone")),
+    }
+}

@@ -1,0 +1,87 @@
+//! A rule that lets packets through a chain of iptables' that would drop them. That chain is somebody else's: only the
+//! program that owns it touches it. A rule of nft's own in there, and `iptables -S` and iptables-save fail from then on.
+
+use std::net::Ipv4Addr;
+
+use common::cidr::Cidr;
+use common::target::IfName;
+use serde::{Deserialize, Serialize};
+
+use super::publish::Protocol;
+
+/// One such rule, which comes before all others of its chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accept {
+    /// The program that the chain belongs to: `iptables-nft`, `ip6tables-legacy`, or one that only has the plain name.
+    pub program: String,
+    pub chain: String,
+    /// The NIC's record, and which of its rules in that chain this is.
+    pub id: String,
+    pub number: usize,
+    pub what: Passing,
+}
+
+/// What is let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passing {
+    /// From one port of a bridge to another.
+    Across { bridge: IfName },
+    /// Out to elsewhere.
+    Out { link: IfName, network: Cidr },
+    /// What answers that.
+    Back { link: IfName, network: Cidr },
+    /// To a published port.
+    Published { link: IfName, to: Ipv4Addr, port: u16, protocol: Protocol },
+    /// What it answers.
+    Answers { link: IfName, from: Ipv4Addr, port: u16, protocol: Protocol },
+}
+
+/// How long it may wait for another one that changes rules.
+const WAIT: [&str; 2] = ["-w", "5"];
+
+impl Accept {
+    /// The words for the program: `order` is `-I`, `-C` or `-D`.
+    pub fn words(&self, order: &str) -> Vec<String> {
+        let mut words: Vec<String> = WAIT.iter().map(|&word| word.to_owned()).collect();
+        words.extend([order.to_owned(), self.chain.clone()]);
+        words.extend(self.what.words());
+        words.extend(["-m", "comment", "--comment", &self.comment(), "-j", "ACCEPT"].map(str::to_owned));
+        words
+    }
+
+    /// What tells it from all others.
+    pub fn comment(&self) -> String {
+        format!("netns-toolbox:{}:{}", self.id, self.number)
+    }
+
+    /// The command that does `order`.
+    pub fn as_command(&self, order: &str) -> String {
+        format!("{} {}", self.program, self.words(order).join(" "))
+    }
+}
+
+impl Passing {
+    fn words(&self) -> Vec<String> {
+        let text = match self {
+            Passing::Across { bridge } => format!("-i {bridge} -o {bridge}"),
+            Passing::Out { link, network } => format!("-s {network} -i {link} ! -o {link}"),
+            Passing::Back { link, network } => {
+                format!("-d {network} ! -i {link} -o {link} -m conntrack --ctstate RELATED,ESTABLISHED")
+            }
+            Passing::Published { link, to, port, protocol } => {
+                let protocol = protocol.name();
+                format!(
+                    "-d {to}/32 -o {link} -p {protocol} -m {protocol} --dport {port} -m conntrack --ctstate DNAT"
+                )
+            }
+            Passing::Answers { link, from, port, protocol } => {
+                let protocol = protocol.name();
+                format!(
+                    "-s {from}/32 -i {link} -p {protocol} -m {protocol} --sport {port} -m conntrack --ctstate ESTABLISHED"
+                )
+            }
+        };
+        text.split(' ').map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,94 @@
+//! What `iptables -S` says of the table `filter`: through which chain packets must be let. Pure.
+
+/// One table, as `iptables -S` prints it: a line for each policy, chain and rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing(pub String);
+
+/// Docker leaves this chain to its users, asks it before its own rules, and never empties it.
+const OF_USERS: &str = "DOCKER-USER";
+pub const FORWARD: &str = "FORWARD";
+
+/// Targets after which a packet has not been dropped; a chain of somebody's is none of them.
+const HARMLESS: [&str; 9] =
+    ["ACCEPT", "RETURN", "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CHECKSUM", "CLASSIFY"];
+
+impl Listing {
+    /// The chain in which a rule must let packets through, if there is one that could drop them.
+    pub fn gate(&self) -> Option<&'static str> {
+        if self.targets().any(|target| target == OF_USERS) {
+            return Some(OF_USERS);
+        }
+        let drops = self.drops_the_rest() || self.targets().any(|target| !HARMLESS.contains(&target));
+        drops.then_some(FORWARD)
+    }
+
+    /// Whether what no rule decides about is dropped.
+    pub fn drops_the_rest(&self) -> bool {
+        let policy = self.0.lines().find_map(|line| line.strip_prefix("-P FORWARD "));
+        policy.is_some_and(|policy| policy.split(' ').next() != Some("ACCEPT"))
+    }
+
+    /// Where the rules of FORWARD lead.
+    fn targets(&self) -> impl Iterator<Item = &str> {
+        let rules = self.0.lines().filter(|line| line.starts_with("-A FORWARD "));
+        rules.filter_map(|rule| {
+            let mut words = rule.split(' ').skip_while(|word| !matches!(*word, "-j" | "-g"));
+            words.next().and(words.next())
+        })
+    }
+
+    /// Whether a rule of `chain` has that comment.
+    pub fn has(&self, chain: &str, comment: &str) -> bool {
+        let (in_it, commented) = (format!("-A {chain} "), format!("--comment \"{comment}\""));
+        let plain = format!("--comment {comment} ");
+        let is_one =
+            |line: &&str| line.starts_with(&in_it) && (line.contains(&commented) || line.contains(&plain));
+        self.0.lines().any(|line| is_one(&line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(lines: &[&str]) -> Option<&'static str> {
+        Listing(lines.join("\n")).gate()
+    }
+
+    #[test]
+    fn a_chain_that_lets_all_through_needs_no_rule() {
+        assert_eq!(gate(&["-P INPUT DROP", "-P FORWARD ACCEPT", "-N OTHER", "-A INPUT -j REJECT"]), None);
+        assert_eq!(
+            gate(&["-P FORWARD ACCEPT", "-A FORWARD -i a -j ACCEPT", "-A FORWARD -j LOG", "-A FORWARD -o b"]),
+            None
+        );
+        assert_eq!(gate(&[]), None);
+    }
+
+    #[test]
+    fn one_that_drops_or_asks_another_does() {
+        assert_eq!(gate(&["-P FORWARD DROP"]), Some("FORWARD"));
+        assert_eq!(
+            gate(&["-P FORWARD ACCEPT", "-A FORWARD -j REJECT --reject-with icmp-port-unreachable"]),
+            Some("FORWARD")
+        );
+        assert_eq!(gate(&["-P FORWARD ACCEPT", "-A FORWARD -j ufw-before-forward"]), Some("FORWARD"));
+        assert_eq!(gate(&["-P FORWARD ACCEPT", "-A FORWARD -g X"]), Some("FORWARD"));
+    }
+
+    #[test]
+    fn dockers_chain_for_users_is_the_one_where_it_is_asked() {
+        assert_eq!(
+            gate(&["-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"]),
+            Some("DOCKER-USER")
+        );
+        assert_eq!(gate(&["-P FORWARD DROP", "-N DOCKER-USER"]), Some("FORWARD"));
+    }
+
+    #[test]
+    fn our_rules_are_told_by_their_comment() {
+        let listing = Listing("-A FORWARD -i a -m comment --comment \"netns-toolbox:1:0\" -j ACCEPT\n-A FORWARD -m comment --comment netns-toolbox:1:1 -j ACCEPT\n-A FORWARD -m comment --comment \"netns-toolbox:1:22\" -j ACCEPT".to_owned());
+        assert!(listing.has("FORWARD", "netns-toolbox:1:0") && listing.has("FORWARD", "netns-toolbox:1:1"));
+        assert!(!listing.has("FORWARD", "netns-toolbox:1:2") && !listing.has("INPUT", "netns-toolbox:1:0"));
+    }
+}

@@ -1,0 +1,221 @@
+//! Rules of our own table, as data: shown as nft(8) writes them, and given to nft as JSON (libnftables-json(5)), in which
+//! no name can be taken for anything else.
+//!
+//! Each NIC has chains of its own, named after its record: so it takes out exactly its own, and nobody has to look up
+//! rules by number.
+
+use std::net::Ipv4Addr;
+
+use common::cidr::Cidr;
+use common::target::IfName;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::publish::{Protocol, Published};
+use super::term::{AddressEnd, Term};
+
+/// Of family `inet`, which has NAT since Linux 5.2.
+pub const TABLE: &str = "netns-toolbox";
+pub const FAMILY: &str = "inet";
+
+/// All rules of one NIC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The NIC's record; a comment on each rule.
+    pub id: String,
+    /// For people.
+    pub nic: String,
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// What leaves this network through another link than its own has the host's address.
+    Masquerade { network: Cidr, link: IfName },
+    /// What comes to a port of the host, from outside or from the host itself, goes on to the container.
+    Forward { to: Ipv4Addr, published: Published, hook: Hook },
+    /// Of that, what the container could not answer otherwise has the host's address.
+    Answerable { to: Ipv4Addr, port: u16, protocol: Protocol, from: Client },
+    /// With route_localnet the container could talk to what listens on 127.0.0.1 alone, and speak as 127.0.0.1.
+    GuardLoopback { link: IfName, end: AddressEnd },
+}
+
+/// Where in the kernel a rule is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// Before anything else is.
+    Raw,
+    Prerouting,
+    /// For connections that the host itself makes.
+    Output,
+    Postrouting,
+}
+
+/// Who comes to a published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Client {
+    Anybody,
+    /// The host itself: 127.0.0.1 is not to be answered, and its other addresses lead elsewhere in the container.
+    Host,
+    /// Those of the container's own network, itself among them, who would be answered past the host.
+    Network(Cidr),
+}
+
+impl Hook {
+    fn name(self) -> &'static str {
+        match self {
+            Hook::Raw => "raw",
+            Hook::Prerouting => "prerouting",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+        }
+    }
+
+    /// Type, hook and priority of its chain, with the numbers that all of netfilter has for them
+    /// (linux/netfilter_ipv4.h).
+    fn place(self) -> (&'static str, &'static str, i32) {
+        match self {
+            Hook::Raw => ("filter", "prerouting", -300),
+            Hook::Prerouting => ("nat", "prerouting", -100),
+            Hook::Output => ("nat", "output", -100),
+            Hook::Postrouting => ("nat", "postrouting", 100),
+        }
+    }
+}
+
+impl Rules {
+    fn hooks(&self) -> Vec<Hook> {
+        let mut hooks: Vec<Hook> = self.rules.iter().map(Rule::hook).collect();
+        hooks.sort();
+        hooks.dedup();
+        hooks
+    }
+
+    fn chain(&self, hook: Hook) -> String {
+        format!("nic-{}-{}", self.id, hook.name())
+    }
+
+    /// The chains, and how many rules each has.
+    pub fn chains(&self) -> Vec<(String, usize)> {
+        let of = |hook| self.rules.iter().filter(|rule| rule.hook() == hook).count();
+        self.hooks().into_iter().map(|hook| (self.chain(hook), of(hook))).collect()
+    }
+
+    /// The comment of each rule.
+    pub fn comment(&self) -> String {
+        format!("{} {}", self.id, self.nic)
+    }
+
+    /// The command that adds them, all or none.
+    pub fn adding(&self) -> String {
+        let mut words = Vec::new();
+        for hook in self.hooks() {
+            let (kind, at, priority) = hook.place();
+            let chain = self.chain(hook);
+            words.push(format!(
+                "add chain {FAMILY} {TABLE} {chain} {{ type {kind} hook {at} priority {priority}; policy accept; }}"
+            ));
+        }
+        for rule in &self.rules {
+            let terms: Vec<String> = rule.terms().iter().map(Term::text).collect();
+            let (chain, comment) = (self.chain(rule.hook()), self.comment());
+            words
+                .push(format!("add rule {FAMILY} {TABLE} {chain} {} comment \"{comment}\"", terms.join(" ")));
+        }
+        words.join("; ")
+    }
+
+    /// The command that deletes them.
+    pub fn deleting(&self) -> String {
+        let gone = |(chain, _): (String, _)| {
+            format!("flush chain {FAMILY} {TABLE} {chain}; delete chain {FAMILY} {TABLE} {chain}")
+        };
+        self.chains().into_iter().map(gone).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The same as `adding`, for nft to read.
+    pub fn adding_as_json(&self) -> Vec<Value> {
+        let mut orders = Vec::new();
+        for hook in self.hooks() {
+            let (kind, at, priority) = hook.place();
+            orders.push(json!({"add": {"chain": {
+                "family": FAMILY, "table": TABLE, "name": self.chain(hook),
+                "type": kind, "hook": at, "prio": priority, "policy": "accept",
+            }}}));
+        }
+        for rule in &self.rules {
+            let terms: Vec<Value> = rule.terms().iter().map(Term::json).collect();
+            orders.push(json!({"add": {"rule": {
+                "family": FAMILY, "table": TABLE, "chain": self.chain(rule.hook()),
+                "comment": self.comment(), "expr": terms,
+            }}}));
+        }
+        orders
+    }
+
+    /// The same as `deleting` of those chains that are there.
+    pub fn deleting_as_json(&self, is_there: impl Fn(&str) -> bool) -> Vec<Value> {
+        let chains = self.chains().into_iter().map(|(chain, _)| chain).filter(|chain| is_there(chain));
+        let orders = chains.flat_map(|chain| {
+            let chain = json!({"chain": {"family": FAMILY, "table": TABLE, "name": chain}});
+            [json!({"flush": chain}), json!({"delete": chain})]
+        });
+        orders.collect()
+    }
+}
+
+impl Rule {
+    fn hook(&self) -> Hook {
+        match self {
+            Rule::Masquerade { .. } | Rule::Answerable { .. } => Hook::Postrouting,
+            Rule::Forward { hook, .. } => *hook,
+            Rule::GuardLoopback { .. } => Hook::Raw,
+        }
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        use AddressEnd::{Destination, Source};
+        let through = |key, is, name: &IfName| Term::Link { key, is, name: name.clone() };
+        match self {
+            Rule::Masquerade { network, link } => vec![
+                through("oifname", false, link),
+                Term::Address { end: Source, is: true, network: *network },
+                Term::Address { end: Destination, is: false, network: *network },
+                Term::NotMulticast { six: network.address().is_ipv6() },
+                Term::Masquerade,
+            ],
+            Rule::Forward { to, published, .. } => {
+                let mut terms = match published.address {
+                    Some(ip) => {
+                        vec![Term::Address { end: Destination, is: true, network: Cidr::host(ip.into()) }]
+                    }
+                    None => vec![Term::Ipv4, Term::OfTheHost(Destination)],
+                };
+                terms.push(Term::Port(published.protocol, published.host_port));
+                terms.push(Term::ForwardTo(*to, published.port));
+                terms
+            }
+            Rule::Answerable { to, port, protocol, from } => {
+                let mut terms = vec![Term::Forwarded];
+                match from {
+                    Client::Anybody => {}
+                    Client::Host => terms.push(Term::OfTheHost(Source)),
+                    Client::Network(network) => {
+                        terms.push(Term::Address { end: Source, is: true, network: *network });
+                    }
+                }
+                terms.push(Term::Address { end: Destination, is: true, network: Cidr::host((*to).into()) });
+                terms.push(Term::Port(*protocol, *port));
+                terms.push(Term::Masquerade);
+                terms
+            }
+            Rule::GuardLoopback { link, end } => {
+                vec![through("iifname", true, link), Term::Loopback(*end), Term::Drop]
+            }
+        }
+    }
+}

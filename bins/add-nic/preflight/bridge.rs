@@ -1,0 +1,86 @@
+//! Troubles of the bridge that the NIC is plugged into, and of those on it.
+
+use common::netlink::{Link, OperState};
+
+use super::{Kind, Warning};
+use crate::plan::{Basis, Nic};
+
+/// netdevice(7)
+const LOOPBACK: u32 = 8;
+
+pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
+    let outside = &basis.snapshot.outside;
+    let mut warnings: Vec<Warning> = duplicate_mac(nic, basis).into_iter().collect();
+    let Some(bridge) = nic.other_end.bridge().and_then(|name| outside.link(name.as_str())) else {
+        return warnings;
+    };
+    let ports = || outside.links.iter().filter(|link| link.master == Some(bridge.index));
+    warnings.extend(spanning_tree(bridge));
+    warnings.extend(
+        ports().find(|port| port.mtu_bytes != nic.mtu_bytes).map(|port| other_mtu(port, bridge, nic)),
+    );
+    warnings.extend(ports().filter_map(|port| no_carrier(port, bridge)));
+    warnings
+}
+
+fn name(link: &Link) -> std::borrow::Cow<'_, str> {
+    link.name.to_string_lossy()
+}
+
+fn spanning_tree(bridge: &Link) -> Option<Warning> {
+    let name = name(bridge);
+    bridge.spanning_tree.then(|| {
+        Warning::new(
+            Kind::SpanningTree,
+            &name,
+            "runs the spanning tree protocol, and forwards to a new port only after many seconds",
+            format!("ip link set {name} type bridge stp_state 0"),
+        )
+    })
+}
+
+fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
+    let (port_name, mtu) = (name(port), port.mtu_bytes);
+    let what = format!(
+        "the port {port_name} carries {mtu} bytes, and the NIC {}: a bridge drops what is too great for a port",
+        nic.mtu_bytes
+    );
+    let fix = match mtu < nic.mtu_bytes {
+        true => format!("--mtu {mtu}"),
+        false => format!("ip link set {port_name} mtu {}", nic.mtu_bytes),
+    };
+    Warning::new(Kind::MtuMismatch, name(bridge), what, fix)
+}
+
+/// Hardware below the bridge that leads nowhere. A veth's other end may come up at any time.
+fn no_carrier(port: &Link, bridge: &Link) -> Option<Warning> {
+    let is_uplink = port.kind.is_none() && port.flags & LOOPBACK == 0;
+    let is_dead =
+        matches!(port.operstate, OperState::Down | OperState::LowerLayerDown | OperState::NotPresent);
+    (is_uplink && is_dead).then(|| {
+        let name_of_port = name(port);
+        let (what, fix) = match port.is_set_up() {
+            true => ("has no carrier", format!("ip link show {name_of_port}, and a look at its cable")),
+            false => ("is down", format!("ip link set {name_of_port} up")),
+        };
+        let about = format_args!("{name_of_port}, a port of {}", name(bridge)).to_string();
+        Warning::new(Kind::NoCarrier, about, format_args!("{what}: nobody behind it will be reached"), fix)
+    })
+}
+
+/// A bridge sends to whom it heard last under that address.
+fn duplicate_mac(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
+    basis.wanted.mac?;
+    let links = basis.snapshot.outside.links.iter();
+    let of_host =
+        links.filter(|link| link.mac == Some(nic.mac)).map(|link| format!("the host's {}", name(link)));
+    let of_ours = basis.records.iter().filter(|record| record.plan.nic.mac == nic.mac);
+    let of_ours = of_ours.map(|record| format!("{} of {}", record.plan.nic.name, record.inside.name));
+    let whose = of_host.chain(of_ours).next()?;
+    Some(Warning::new(
+        Kind::DuplicateMac,
+        nic.mac,
+        format_args!("is the MAC address of {whose} too, and only one of the two will get an answer"),
+        "add-nic without --mac makes one that nobody has",
+    ))
+}

@@ -1,0 +1,83 @@
+//! Filters that drop what the NIC sends or gets, and that nobody has asked to let it through.
+
+use common::netlink::Family;
+use common::target::IfName;
+
+use super::{Kind, Warning, bridge_netfilter};
+use crate::firewall::Listing;
+use crate::plan::{Basis, Nic};
+use crate::step::Place;
+use crate::sysctl::{Reading, Settings};
+
+/// Whether bridge netfilter gives packets of that family to iptables.
+pub fn is_on(six: bool, settings: &Settings) -> bool {
+    settings.of(Place::Outside, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
+}
+
+pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
+    let (wall, wanted) = (&basis.snapshot.wall, &basis.wanted.firewall);
+    let mut warnings = Vec::new();
+    if let Some(bridge) = nic.other_end.bridge().filter(|_| !wanted.forward) {
+        let dropping = wall.tables.iter().find(|table| {
+            is_on(table.six, &basis.snapshot.settings)
+                && table
+                    .listing
+                    .as_ref()
+                    .is_ok_and(|listing| listing.drops_the_rest() && !listing.passes(bridge))
+        });
+        warnings.extend(dropping.map(|table| {
+            let program = table.kind.name(table.six);
+            Warning::new(
+                Kind::ForwardDrop,
+                bridge,
+                format_args!(
+                    "bridge netfilter is on and {program}'s FORWARD policy is DROP: only the host will be reached, and none of those on the bridge"
+                ),
+                "--forward",
+            )
+        }));
+    }
+    let link = nic.other_end.bridge().or(nic.other_end.port().map(|port| &port.name));
+    if let Some(link) = link {
+        warnings.extend(wall.foreign_drops().map(|chain| {
+            let family = match chain.family {
+                Family::Ip => "ip",
+                Family::Ip6 => "ip6",
+                _ => "inet",
+            };
+            Warning::new(
+                Kind::ForwardDrop,
+                format_args!("the nftables chain {} {}", chain.table, chain.name),
+                "drops what none of its rules lets through, and it is not add-nic's to change",
+                format!("nft insert rule {family} {} {} {}", chain.table, chain.name, through(link)),
+            )
+        }));
+        if wall.has_table("firewalld") {
+            warnings.push(Warning::new(
+                Kind::ForwardDrop,
+                "firewalld",
+                format_args!("rejects what it forwards for a link of no zone, as {link} is"),
+                format!("firewall-cmd --zone=trusted --add-interface={link}"),
+            ));
+        }
+    }
+    warnings
+}
+
+fn through(link: &IfName) -> String {
+    format!("meta iifname {link} accept; and the same with oifname")
+}
+
+impl Listing {
+    /// Whether a rule lets through what goes from one port of that bridge to another, as Docker's does for its own.
+    fn passes(&self, bridge: &IfName) -> bool {
+        let (from, to) = (format!(" -i {bridge} "), format!(" -o {bridge} "));
+        self.0.lines().any(|line| {
+            line.starts_with("-A ")
+                && line.ends_with("-j ACCEPT")
+                && line.contains(&from)
+                && (line.contains(&to) || !line.contains(" -o "))
+                && !line.contains(" ! ")
+        })
+    }
+}

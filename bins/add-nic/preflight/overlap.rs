@@ -1,0 +1,67 @@
+//! Networks that overlap with the NIC's without being the same: part of one of the two is reached no longer.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use common::cidr::Cidr;
+use common::netlink::Route;
+
+use super::{Kind, Warning};
+use crate::plan::{Basis, Nic};
+use crate::snapshot::Side;
+
+/// One for each network of the NIC and each side, of which the longest is named.
+pub fn overlaps(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
+    let snapshot = basis.snapshot;
+    let mut sides = vec![(&snapshot.inside, basis.who())];
+    if !snapshot.is_one && !nic.other_end.host_addresses().is_empty() {
+        sides.push((&snapshot.outside, "the host"));
+    }
+    let mut warnings = Vec::new();
+    for network in nic.addresses.iter().map(Cidr::network) {
+        for (side, whose) in &sides {
+            let Some(route) = overlapping(network, side) else { continue };
+            let link = route.index.map_or_else(|| "another link".to_owned(), |index| side.name_of(index));
+            let other = route.destination;
+            let (lost, of, through) = if other.prefix_len() > network.prefix_len() {
+                (other, network, &link)
+            } else {
+                (network, other, &nic.name.to_string())
+            };
+            warnings.push(Warning::new(
+                Kind::Overlap,
+                network,
+                format_args!("{whose} reaches {other} through {link}: of {of} what is in {lost} will be reached through {through} alone"),
+                free_network(basis).map_or_else(
+                    || format!("ip route get {}", other.address()),
+                    |free| format!("add-nic {} {free}", basis.who()),
+                ),
+            ));
+        }
+    }
+    warnings
+}
+
+fn overlapping(network: Cidr, side: &Side) -> Option<&Route> {
+    let counts = |route: &&Route| {
+        // Halves of everything are a default route in disguise.
+        route.is_ordinary()
+            && route.destination.prefix_len() > 1
+            && clash(route.destination, network)
+            && route.destination != network
+    };
+    side.routes.iter().filter(counts).max_by_key(|route| route.destination.prefix_len())
+}
+
+fn clash(one: Cidr, other: Cidr) -> bool {
+    one.contains(other.address()) || other.contains(one.address())
+}
+
+/// An address in a network that neither side has a route to.
+fn free_network(basis: &Basis<'_>) -> Option<Cidr> {
+    let routes = || basis.snapshot.inside.routes.iter().chain(&basis.snapshot.outside.routes);
+    let networks = (1..=254).filter_map(|third| Cidr::new(IpAddr::V4(Ipv4Addr::new(192, 168, third, 2)), 24));
+    let is_free = |cidr: &Cidr| {
+        !routes().any(|route| route.destination.prefix_len() > 1 && clash(route.destination, cidr.network()))
+    };
+    networks.into_iter().find(is_free)
+}

@@ -1,0 +1,81 @@
+//! Strict reverse path filtering in the container: what comes in by a link through which its answers would not leave is
+//! dropped (rp_filter in the kernel's ip-sysctl.rst).
+
+use common::netlink::Route;
+use common::target::IfName;
+
+use super::{Kind, Warning};
+use crate::plan::{Basis, Nic};
+use crate::snapshot::Side;
+use crate::step::Place;
+use crate::sysctl::{Key, Reading};
+
+fn rp_filter(link: &str) -> Key {
+    Key::of_link("ipv4", link, "rp_filter")
+}
+
+/// The IPv4 default route that there is, which of several is the one of the least metric.
+fn default_route(inside: &Side) -> Option<&Route> {
+    let all = inside.routes.iter().filter(|route| {
+        route.is_ordinary() && route.destination.prefix_len() == 0 && route.destination.address().is_ipv4()
+    });
+    all.min_by_key(|route| route.metric)
+}
+
+fn link_of<'a>(route: &Route, inside: &'a Side) -> Option<&'a str> {
+    inside.links.iter().find(|link| Some(link.index) == route.index)?.name.to_str()
+}
+
+/// What [`strict`] must know.
+pub fn needed(nic: &Nic, inside: &Side) -> Vec<Key> {
+    if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
+        return vec![];
+    }
+    let Some(link) = default_route(inside).and_then(|route| link_of(route, inside)) else { return vec![] };
+    vec![rp_filter("all"), rp_filter("default"), rp_filter(link)]
+}
+
+/// The new NIC, if the default route is not its own; or the link that loses it.
+pub fn strict(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
+    let inside = &basis.snapshot.inside;
+    let old = default_route(inside)?;
+    let old_link = link_of(old, inside)?;
+    let has_gateway = basis.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
+    let takes_it = has_gateway && basis.wanted.metric.unwrap_or(0) <= old.metric;
+    // Its own rules say that its answers leave by it.
+    if basis.wanted.sbr && !takes_it {
+        return None;
+    }
+    let (link, way_back) =
+        if takes_it { (old_link, nic.name.as_str()) } else { (nic.name.as_str(), old_link) };
+    if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, basis) {
+        return None;
+    }
+    let (what, who) = ("rp_filter is strict", basis.who());
+    let fix = match takes_it {
+        true => format!("nsenter --net={} sysctl -w net/ipv4/conf/{link}/rp_filter=2", basis.inside.file),
+        false => "--sysctl net.ipv4.conf.IF.rp_filter=2".to_owned(),
+    };
+    Some(Warning::new(
+        Kind::StrictRpFilter,
+        format_args!("{link} in {who}"),
+        format_args!("{what}, and drops what comes from other networks, for answers leave by {way_back}"),
+        fix,
+    ))
+}
+
+/// The greater of the two counts: that of all links, and the link's own, which a new one has from `default`.
+fn is_strict(link: &str, nic: &IfName, basis: &Basis<'_>) -> bool {
+    let value = |link: &str| {
+        let reading = basis.snapshot.settings.of(Place::Inside, &rp_filter(link));
+        reading.and_then(Reading::value).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
+    };
+    let asked =
+        basis.wanted.sysctls.iter().find(|setting| setting.key.about(nic.as_str()) == rp_filter(link));
+    let own = match asked {
+        Some(setting) => setting.value.parse().unwrap_or(0),
+        None if link == nic.as_str() => value("default"),
+        None => value(link),
+    };
+    own.max(value("all")) == 1
+}

@@ -1,0 +1,56 @@
+//! Ways out that are not there, or are narrower than the NIC.
+
+use common::cidr::Cidr;
+
+use super::{Kind, Warning};
+use crate::plan::{Basis, Nic};
+
+pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
+    no_default_route(nic, basis).into_iter().chain(narrow_way(nic, basis)).collect()
+}
+
+/// `--nat` leads out what the container sends here: nothing, if it knows no way through here.
+fn no_default_route(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
+    if !basis.wanted.firewall.nat || !basis.wanted.gateways.is_empty() || !basis.wanted.routes.is_empty() {
+        return None;
+    }
+    let outside = &basis.snapshot.outside;
+    let bridge = nic.other_end.bridge().and_then(|name| outside.link(name.as_str()));
+    let there = bridge.into_iter().flat_map(|link| outside.addresses_of(link.index)).map(|held| held.address);
+    let mut hosts = nic.other_end.host_addresses().iter().map(Cidr::address).chain(there);
+    let gateway = hosts.find(|host| nic.addresses.iter().any(|cidr| cidr.contains(*host)))?;
+    Some(Warning::new(
+        Kind::NoDefaultRoute,
+        "--nat",
+        format_args!("{} has no route through {}, and so sends nothing there", basis.who(), nic.name),
+        format!("--gateway {gateway}"),
+    ))
+}
+
+/// The host's own way out carries less than the NIC: each sender has to find that out first.
+fn narrow_way(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
+    let outside = &basis.snapshot.outside;
+    let through_host = basis.wanted.gateways.iter().find(|gateway| {
+        nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == **gateway)
+            || outside.holder(**gateway).is_some()
+    })?;
+    let is_default = |route: &&common::netlink::Route| {
+        route.is_ordinary()
+            && route.destination.prefix_len() == 0
+            && route.destination.address().is_ipv4() == through_host.is_ipv4()
+    };
+    let route = outside.routes.iter().filter(is_default).min_by_key(|route| route.metric)?;
+    let link = outside.links.iter().find(|link| Some(link.index) == route.index)?;
+    (link.mtu_bytes < nic.mtu_bytes).then(|| {
+        let name = link.name.to_string_lossy();
+        Warning::new(
+            Kind::MtuMismatch,
+            through_host,
+            format_args!(
+                "leads out through the host's {name}, which carries {} bytes, and the NIC {}",
+                link.mtu_bytes, nic.mtu_bytes
+            ),
+            format!("--mtu {}", link.mtu_bytes),
+        )
+    })
+}

@@ -1,0 +1,58 @@
+//! One setting that is changed, as a step: set, put back, and shown as the command that does the same.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{put, read};
+use super::{Key, Reading, is_same};
+use crate::step::{Place, quoted};
+
+/// One setting that is changed, and what it was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sysctl {
+    pub place: Place,
+    /// The inode number of the container's namespace, if it is a setting there: the same in another is another one.
+    pub netns_inode: Option<u64>,
+    pub key: Key,
+    pub value: String,
+    /// `None` for one that comes and goes with the NIC.
+    pub before: Option<String>,
+    /// Others, which the kernel changes with this one when it is put back, as they were.
+    pub along: Vec<(Key, String)>,
+}
+
+impl Sysctl {
+    /// Puts back what was before, if it is still what we made it.
+    pub fn reset(&self) -> io::Result<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        match read(&self.key) {
+            Reading::Is(now) if is_same(&now, &self.value) => {}
+            _ => return Ok(()),
+        }
+        put(&self.key, before)?;
+        for (key, value) in &self.along {
+            // A link that is gone has no settings.
+            if matches!(read(key), Reading::Is(now) if !is_same(&now, value)) {
+                put(key, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The command that sets it.
+    pub fn setting(&self) -> String {
+        format!("sysctl -q -w {}", pair(&self.key, &self.value))
+    }
+
+    /// The command that puts it back.
+    pub fn resetting(&self) -> String {
+        let first = self.before.iter().map(|before| pair(&self.key, before));
+        let all = first.chain(self.along.iter().map(|(key, value)| pair(key, value)));
+        format!("sysctl -q -w {}", all.collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn pair(key: &Key, value: &str) -> String {
+    format!("{}={}", quoted(&key.to_string()), quoted(value))
+}

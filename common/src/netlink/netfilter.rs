@@ -1,0 +1,260 @@
+//! What nf_tables has in one network namespace: its chains, and the comments of its rules. linux/netfilter/nf_tables.h,
+//! linux/netfilter/nfnetlink.h. It is only looked at here: rules are changed by the programs that own them.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::socket::SockProtocol;
+
+use super::wire::{Malformed, Request, attributes, until_nul};
+use super::{NetlinkError, Socket};
+
+/// NFNL_SUBSYS_NFTABLES
+const NFTABLES: u16 = 10;
+const NFT_MSG_GETCHAIN: u16 = 4;
+const NFT_MSG_GETRULE: u16 = 7;
+/// struct nfgenmsg: family, version, two bytes of a number that nf_tables does not use.
+const FIXED_BYTES: usize = 4;
+
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_HOOK: u16 = 4;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_CHAIN_USE: u16 = 6;
+const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_CHAIN: u16 = 2;
+const NFTA_RULE_USERDATA: u16 = 7;
+/// libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, a C string behind a byte for its kind and one for its length.
+const COMMENT: u8 = 0;
+
+/// linux/netfilter.h: NF_INET_FORWARD.
+const FORWARD: u32 = 2;
+/// linux/netfilter.h: NF_DROP.
+const DROP: u32 = 0;
+
+/// The families of nf_tables that see IP packets (linux/netfilter.h, NFPROTO_*).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 and IPv6 in one.
+    Inet,
+    /// IPv4.
+    Ip,
+    /// IPv6.
+    Ip6,
+    /// Another one, by its number.
+    Other(u8),
+}
+
+impl From<u8> for Family {
+    fn from(number: u8) -> Self {
+        match number {
+            1 => Family::Inet,
+            2 => Family::Ip,
+            10 => Family::Ip6,
+            other => Family::Other(other),
+        }
+    }
+}
+
+/// A chain of rules, as `nft list chains` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its table's family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its name there.
+    pub name: String,
+    /// Whether packets that are passed on come to it by themselves.
+    pub is_forward_hook: bool,
+    /// Whether it drops what none of its rules has decided about.
+    pub drops: bool,
+    /// How many rules it has, and others that jump to it.
+    pub uses: u32,
+}
+
+/// A rule, as far as its comment tells whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainRule {
+    /// Its table's family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// What somebody wrote about it.
+    pub comment: Option<String>,
+}
+
+/// A socket to the netfilter of the network namespace that the thread was in when it was opened. It takes CAP_NET_ADMIN
+/// there to ask anything.
+#[derive(Debug)]
+pub struct Netfilter(Socket);
+
+impl Netfilter {
+    /// Opens one; `None` where the kernel has no netfilter to talk to.
+    ///
+    /// # Errors
+    /// `Socket`.
+    pub fn open() -> Result<Option<Self>, NetlinkError> {
+        or_lacking(Socket::speaking(SockProtocol::NetlinkNetFilter).map(Netfilter))
+    }
+
+    /// All chains of all families; `None` where the kernel has no nf_tables.
+    ///
+    /// # Errors
+    /// As [`Socket::links`].
+    pub fn chains(&mut self) -> Result<Option<Vec<Chain>>, NetlinkError> {
+        or_lacking(self.0.dump(|flags| question("chains", NFT_MSG_GETCHAIN, flags), chain))
+    }
+
+    /// All rules of all tables of that name.
+    ///
+    /// # Errors
+    /// As [`Socket::links`].
+    pub fn rules(&mut self, table: &str) -> Result<Vec<ChainRule>, NetlinkError> {
+        // Kernels that do not know the filter give all of them.
+        let asked = |flags| question("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);
+        let mut rules = self.0.dump(asked, rule)?;
+        rules.retain(|rule| rule.table == table);
+        Ok(rules)
+    }
+}
+
+fn question(name: &'static str, kind: u16, flags: u16) -> Request {
+    Request::new(name, NFTABLES << 8 | kind, flags, &[0; FIXED_BYTES])
+}
+
+/// A kernel without netfilter has no such protocol, and one without nf_tables knows no such subsystem: EINVAL
+/// (nfnetlink_rcv_msg in net/netfilter/nfnetlink.c).
+fn or_lacking<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(NetlinkError::Refused { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => Ok(None),
+        Err(NetlinkError::Socket { source, .. }) if source.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(NetlinkError::Socket { source, .. })
+            if source.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
+    let mut chain = Chain {
+        family: family(payload)?,
+        table: String::new(),
+        name: String::new(),
+        is_forward_hook: false,
+        drops: false,
+        uses: 0,
+    };
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        match attribute? {
+            (NFTA_CHAIN_TABLE, name) => chain.table = text(name),
+            (NFTA_CHAIN_NAME, name) => chain.name = text(name),
+            (NFTA_CHAIN_HOOK, hook) => chain.is_forward_hook = hook_number(hook)? == Some(FORWARD),
+            (NFTA_CHAIN_POLICY, policy) => chain.drops = big_endian(policy)? == DROP,
+            (NFTA_CHAIN_USE, uses) => chain.uses = big_endian(uses)?,
+            _ => {}
+        }
+    }
+    Ok(chain)
+}
+
+fn rule(payload: &[u8]) -> Result<ChainRule, Malformed> {
+    let mut rule =
+        ChainRule { family: family(payload)?, table: String::new(), chain: String::new(), comment: None };
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        match attribute? {
+            (NFTA_RULE_TABLE, name) => rule.table = text(name),
+            (NFTA_RULE_CHAIN, name) => rule.chain = text(name),
+            (NFTA_RULE_USERDATA, data) => rule.comment = comment(data),
+            _ => {}
+        }
+    }
+    Ok(rule)
+}
+
+fn hook_number(hook: &[u8]) -> Result<Option<u32>, Malformed> {
+    for attribute in attributes(hook) {
+        if let (NFTA_HOOK_HOOKNUM, number) = attribute? {
+            return big_endian(number).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn comment(mut data: &[u8]) -> Option<String> {
+    while let [kind, length, rest @ ..] = data {
+        let (value, next) = rest.split_at_checked(usize::from(*length))?;
+        if *kind == COMMENT {
+            return Some(text(value));
+        }
+        data = next;
+    }
+    None
+}
+
+fn family(payload: &[u8]) -> Result<Family, Malformed> {
+    payload.first().map(|number| Family::from(*number)).ok_or(Malformed::Short)
+}
+
+/// Names in nf_tables are whatever root made them.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(until_nul(bytes)).into_owned()
+}
+
+/// Unlike route netlink, nf_tables has its numbers in the network's byte order.
+fn big_endian(bytes: &[u8]) -> Result<u32, Malformed> {
+    bytes.try_into().map(u32::from_be_bytes).map_err(|_| Malformed::Short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: Errno) -> Result<(), NetlinkError> {
+        Err(NetlinkError::Refused { question: "chains", errno, why: None })
+    }
+
+    #[test]
+    fn a_kernel_without_nf_tables_is_no_error_and_one_that_refuses_is() {
+        assert!(matches!(or_lacking(refused(Errno::EINVAL)), Ok(None)));
+        let none = NetlinkError::Socket { action: "open a socket", source: Errno::EPROTONOSUPPORT.into() };
+        assert!(matches!(or_lacking(Err::<(), _>(none)), Ok(None)));
+        assert!(or_lacking(refused(Errno::EPERM)).is_err());
+        assert!(matches!(or_lacking(Ok(7)), Ok(Some(7))));
+    }
+
+    /// `ip filter FORWARD` with the policy DROP, as Linux 6.18 sends it.
+    #[test]
+    fn a_chain_says_where_it_hangs_and_what_it_does_with_the_rest() {
+        let hook = |request: Request| request.with(1, &2_u32.to_be_bytes()).with(2, &0_u32.to_be_bytes());
+        let message = Request::new("chain", 0, 0, &[2, 0, 0, 0])
+            .with_text(NFTA_CHAIN_TABLE, "filter")
+            .with_text(NFTA_CHAIN_NAME, "FORWARD")
+            .with_nested(NFTA_CHAIN_HOOK, hook)
+            .with(NFTA_CHAIN_POLICY, &0_u32.to_be_bytes())
+            .with(NFTA_CHAIN_USE, &7_u32.to_be_bytes())
+            .numbered(1);
+        let read = chain(&message[16..]).unwrap();
+        assert_eq!((read.family, read.table.as_str(), read.name.as_str()), (Family::Ip, "filter", "FORWARD"));
+        assert!(read.is_forward_hook && read.drops);
+        assert_eq!(read.uses, 7);
+        for length in 0..message.len() - 16 {
+            let _ = chain(&message[16..16 + length]);
+            let _ = rule(&message[16..16 + length]);
+        }
+    }
+
+    #[test]
+    fn a_comment_is_found_behind_whatever_else_is_noted() {
+        assert_eq!(comment(&[3, 1, 9, 0, 3, b'a', b'b', 0]).as_deref(), Some("ab"));
+        assert_eq!(comment(&[0, 9, b'a']), None);
+        assert_eq!(comment(&[1]), None);
+        assert_eq!(comment(&[]), None);
+    }
+}

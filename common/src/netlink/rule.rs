@@ -1,0 +1,128 @@
+//! Rules of policy routing, which say in what order the tables are asked: RTM_GETRULE, RTM_NEWRULE, RTM_DELRULE,
+//! linux/fib_rules.h.
+
+use nix::errno::Errno;
+
+use super::socket::flag;
+use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at};
+use super::{NetlinkError, Socket};
+use crate::cidr::Cidr;
+
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const RTM_GETRULE: u16 = 34;
+/// struct fib_rule_hdr: family, length of destination and of source, type of service, table, two reserved, action, flags.
+const FIXED_BYTES: usize = 12;
+
+const FRA_SRC: u16 = 2;
+const FRA_PRIORITY: u16 = 6;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_PROTOCOL: u16 = 21;
+
+/// FR_ACT_TO_TBL
+const TO_TABLE: u8 = 1;
+/// What the kernel says of a rule that suppresses no route.
+const SUPPRESSES_NOTHING: u32 = u32::MAX;
+
+/// A rule, as `ip rule` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The source that packets must have, if it is about some only.
+    pub source: Option<Cidr>,
+    /// Of several the least comes first; all of IPv4 are apart from those of IPv6.
+    pub priority: u32,
+    /// Which table is asked.
+    pub table: u32,
+    /// Whether this is all there is to it, so that one made of this would be the same.
+    pub is_plain: bool,
+}
+
+/// A rule that is to be, or to be deleted: packets from `source` are routed by `table`, unless what comes before knows the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewRule {
+    /// The source that packets must have.
+    pub source: Cidr,
+    /// Of several the least comes first.
+    pub priority: u32,
+    /// Which table is asked.
+    pub table: u32,
+}
+
+impl Rule {
+    /// Reads the payload of an RTM_NEWRULE; `None` for one of a family that is neither IPv4 nor IPv6.
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let &[family, destination_len, source_len, tos, table, _, _, action, ..] = payload else {
+            return Err(Malformed::Short);
+        };
+        let flags = u32_at(payload, 8).ok_or(Malformed::Short)?;
+        if !matches!(i32::from(family), libc::AF_INET | libc::AF_INET6) {
+            return Ok(None);
+        }
+        let mut is_plain = destination_len == 0 && tos == 0 && action == TO_TABLE && flags == 0;
+        let (mut source, mut priority, mut table) = (None, 0, u32::from(table));
+        for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+            match attribute? {
+                (FRA_SRC, value) => source = ip(family, value),
+                (FRA_PRIORITY, value) => priority = number(value)?,
+                (FRA_TABLE, value) => table = number(value)?,
+                (FRA_SUPPRESS_PREFIXLEN, value) => is_plain &= number(value)? == SUPPRESSES_NOTHING,
+                // Who made it.
+                (FRA_PROTOCOL, _) => {}
+                _ => is_plain = false,
+            }
+        }
+        let source = match source {
+            Some(address) => Some(Cidr::new(address, source_len).ok_or(Malformed::Short)?),
+            None => None,
+        };
+        Ok(Some(Rule { source, priority, table, is_plain }))
+    }
+}
+
+impl NewRule {
+    fn request(&self, kind: u16, flags: u16) -> Request {
+        let (family, length) = (family_of(self.source.address()), self.source.prefix_len());
+        let table = u8::try_from(self.table).unwrap_or(0);
+        let fixed = [family, 0, length, 0, table, 0, 0, TO_TABLE, 0, 0, 0, 0];
+        Request::new("rule", kind, flags, &fixed)
+            .with_ip(FRA_SRC, self.source.address())
+            .with_u32(FRA_PRIORITY, self.priority)
+            .with_u32(FRA_TABLE, self.table)
+    }
+}
+
+/// Asks for all rules.
+pub(super) fn question(flags: u16) -> Request {
+    Request::new("rules", RTM_GETRULE, flags, &[0; FIXED_BYTES])
+}
+
+impl Socket {
+    /// All IPv4 and IPv6 rules of the namespace; none where the kernel is without CONFIG_FIB_RULES.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn rules(&mut self) -> Result<Vec<Rule>, NetlinkError> {
+        match self.dump(question, Rule::read) {
+            Ok(rules) => Ok(rules.into_iter().flatten().collect()),
+            Err(NetlinkError::Refused { errno: Errno::EOPNOTSUPP, .. }) => Ok(vec![]),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a rule.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: EEXIST if there is the same one, EOPNOTSUPP where the kernel has one table only.
+    pub fn add_rule(&mut self, rule: &NewRule) -> Result<(), NetlinkError> {
+        self.change(|flags| rule.request(RTM_NEWRULE, flags | flag::CREATE | flag::EXCLUSIVE))
+    }
+
+    /// Deletes a rule.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]: ENOENT if there is none such.
+    pub fn delete_rule(&mut self, rule: &NewRule) -> Result<(), NetlinkError> {
+        self.change(|flags| rule.request(RTM_DELRULE, flags))
+    }
+}
