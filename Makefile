@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test lint audit bench docs install
+.PHONY: build release demo test kernels lint audit bench docs install
 
 build:
 	cargo build --workspace --locked
@@ -16,6 +16,10 @@ demo:
 
 test:
 	tests/setup/test
+
+# What the kernel at hand may lack, on Debian's stock kernel in an emulator.
+kernels:
+	tests/setup/kernels
 
 lint:
 	cargo fmt --all --check

@@ -6,6 +6,7 @@ complete -c add-nic -l ipvlan -d 'An ipvlan on this link of the host, with the l
 complete -c add-nic -l phys -d 'Move this NIC of the host in; --rm gives it back' -r -f
 complete -c add-nic -l peer-addr -d 'TARGET2\'s address on the cable; none for none' -r -f
 complete -c add-nic -l peer-name -d 'The name of TARGET2\'s end, not the next free ethN there' -r -f
+complete -c add-nic -l vlan -d 'In this VLAN, 1 to 4094' -r -f
 complete -c add-nic -l name -d 'Its name in the container, not the next free ethN' -r -f
 complete -c add-nic -l host-name -d 'The name of the host\'s end, not CONTAINER-ethN' -r -f
 complete -c add-nic -l mac -d 'Its MAC address' -r -f

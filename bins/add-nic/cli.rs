@@ -84,6 +84,16 @@ pub struct Cli {
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
     pub peer_name: Option<IfName>,
 
+    /// In this VLAN, 1 to 4094
+    ///
+    /// With --bridge its port is an access port of that VLAN: what it sends and gets has no tag. The bridge must have VLAN filtering
+    /// on, with which --create makes it, and is in no VLAN itself but its own. With --phys IF it is a link IF.ID in the
+    /// container, and IF stays on the host. With --macvlan and --ipvlan the link below is PARENT.ID, which is made if there
+    /// is none and goes with the last NIC on it.
+    #[arg(long, value_name = "ID", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4094))]
+    pub vlan: Option<u16>,
+
     /// Its name in the container, not the next free ethN
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub name: Option<IfName>,

@@ -9,7 +9,7 @@ use common::map;
 use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
 
-use crate::plan::{Nic, Plan};
+use crate::plan::{Nic, Parent, Plan};
 use crate::snapshot::{Side, enter};
 use crate::step::Place;
 use crate::whose::{Whose, whose};
@@ -42,8 +42,10 @@ pub fn refuse_duplicates(
 
 /// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
 fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
+    // Of a VLAN that it only switches, a bridge hears nothing itself.
+    let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
     // A bridge that is yet to be made has nobody on it.
-    let link = outside.link(nic.other_end.bridge()?.as_str())?;
+    let link = outside.link(bridge.as_str())?;
     let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
     let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
     if link.is_bridge() && !ports.any(carries) {
@@ -62,7 +64,8 @@ pub fn refuse_duplicates_inside(
     find: &FindOptions,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let on = nic.other_end.parent().map_or(&nic.name, |parent| &parent.name).as_str();
+    let below = nic.other_end.parent().and_then(Parent::link);
+    let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
     let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();

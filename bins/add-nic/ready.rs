@@ -15,8 +15,8 @@ use crate::snapshot::enter;
 use crate::step::{Held, Place, Step};
 use crate::wires::{WireError, Wires};
 
-/// Kernels before 6.9 look after links once a second.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// Kernels before 6.9 look after links once a second; the rest is for machines that are busy with something else.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Gigabit Ethernet takes two to three seconds.
 const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
 /// Between two looks; each is some 20 µs of the kernel's time.
@@ -155,9 +155,9 @@ fn wait_for_carrier(
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
-        // A driver that does not say is believed.
-        let does_not_say = is_hardware && link.operstate == OperState::Unknown;
-        let carries = link.operstate == OperState::Up || does_not_say;
+        // Drivers need not say how it is, ipvlan's and many of hardware among them.
+        let does_not_say = !link.is_veth() && link.operstate == OperState::Unknown;
+        let carries = link.operstate == OperState::Up || (does_not_say && link.has_carrier());
         if carries && forwards {
             return Ok(true);
         }

@@ -77,6 +77,7 @@ struct Row<'a> {
     publish: &'a [Published],
     parent: Option<&'a IfName>,
     mode: Option<&'static str>,
+    vlan: Option<u16>,
     since: Timestamp,
     /// The file of the watch that keeps it.
     watch_file: Option<&'a Path>,
@@ -122,6 +123,7 @@ impl<'a> From<View<'a>> for Row<'a> {
             publish: &record.wanted.firewall.publish,
             parent: nic.other_end.parent().map(|parent| &parent.name),
             mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
+            vlan: nic.other_end.vlan(),
             since: record.since,
             watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
@@ -173,12 +175,16 @@ fn other_end(view: &View<'_>) -> String {
     let other_end = &view.record.plan.nic.other_end;
     let (words, before_addresses) = match other_end {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
-        OtherEnd::Bridge { bridge, port } => (format!(", on {bridge} by {}", port.name), ", which has "),
+        OtherEnd::Bridge { bridge, port, .. } => (format!(", on {bridge} by {}", port.name), ", which has "),
         OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
         OtherEnd::Phys(name) => (format!(", the host's {name}"), " "),
         OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
     };
     let addresses = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
+    let words = match other_end.vlan() {
+        Some(id) if !words.ends_with(&format!(" id {id}")) => format!("{words} in VLAN {id}"),
+        _ => words,
+    };
     if addresses.is_empty() { words } else { format!("{words}{before_addresses}{}", list_of(addresses)) }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::failure::Failure;
 use common::namespace::Namespace;
-use common::netlink::{Address, Link, NetlinkError, Route, Rule, Socket};
+use common::netlink::{Address, Link, NetlinkError, PortVlan, Route, Rule, Socket};
 use common::netns::Home;
 use common::target::{IfName, Mac};
 
@@ -24,6 +24,8 @@ pub struct Side {
     pub links: Vec<Link>,
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
+    /// Of the ports of bridges that keep VLANs apart.
+    pub port_vlans: Vec<PortVlan>,
     pub rules: Vec<Rule>,
     /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6.
     pub allows_ipv6: Option<bool>,
@@ -109,8 +111,11 @@ pub fn enter<T>(home: &Home, namespace: &Namespace, what: impl FnOnce() -> T) ->
 
 impl Side {
     fn of(socket: &mut Socket) -> Result<Self, NetlinkError> {
+        let links = socket.links()?;
+        let keeps_apart = |link: &Link| link.vlan_filtering.is_some_and(|vlans| vlans.is_on);
         Ok(Side {
-            links: socket.links()?,
+            port_vlans: if links.iter().any(keeps_apart) { socket.port_vlans()? } else { vec![] },
+            links,
             addresses: socket.addresses()?,
             routes: socket.routes()?,
             rules: socket.rules()?,

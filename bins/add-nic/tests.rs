@@ -24,6 +24,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         master: None,
         port_state: None,
         spanning_tree: false,
+        vlan_filtering: None,
         vlan: None,
         alias: None,
         group: 0,
@@ -231,7 +232,8 @@ fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
 #[test]
 fn a_bridge_that_we_made_is_undone_by_the_last() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
-    on_bridge.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true });
+    on_bridge.other_end =
+        WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let first = plan(&on_bridge, &snapshot(), &[]).unwrap();
     assert_eq!(commands(&first)[0], "ip link add br1 address 0e:0e:0f:10:11:12 up type bridge");
     let first = record(on_bridge.clone(), first);
@@ -260,7 +262,8 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
 #[test]
 fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
-    on_bridge.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true });
+    on_bridge.other_end =
+        WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let first = record(on_bridge.clone(), plan(&on_bridge, &snapshot(), &[]).unwrap());
     let mut later = snapshot();
     later.outside.links.push(link(5, "br1", Some("bridge")));

@@ -107,6 +107,8 @@ pub struct Bridge {
     pub name: IfName,
     /// Whether it is made if there is none.
     pub create: bool,
+    /// The VLAN that the port is in.
+    pub vlan: Option<u16>,
 }
 
 /// A route through the NIC.
@@ -167,21 +169,37 @@ impl Which {
 
 impl WantedEnd {
     fn of(cli: &Cli) -> Result<Self, Failure> {
-        if let Some(peer) = &cli.peer {
+        if let Some(peer) = cli.peer.as_ref().filter(|_| cli.vlan.is_none()) {
             return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
         }
         for (option, word) in [("--macvlan", &cli.macvlan), ("--ipvlan", &cli.ipvlan)] {
             if let Some(word) = word {
-                return parent(option, word).map(WantedEnd::On);
+                return parent(option, word, cli.vlan).map(WantedEnd::On);
             }
         }
-        if let Some(nic) = &cli.phys {
-            return Ok(WantedEnd::Phys(nic.clone()));
+        match (cli.phys.clone(), cli.vlan) {
+            (Some(name), Some(id)) => {
+                return Ok(WantedEnd::On(Parent { name, on: On::Vlan(id), vlan: None }));
+            }
+            (Some(name), None) => return Ok(WantedEnd::Phys(name)),
+            (None, _) => {}
         }
         Ok(match cli.bridge.clone() {
-            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create }),
+            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create, vlan: cli.vlan }),
+            None if cli.vlan.is_some() => {
+                return Err(Failure::trouble("--vlan", "is of no use on a cable of its own")
+                    .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
+            }
             None => WantedEnd::Host,
         })
+    }
+
+    /// The VLAN of a bridge's port: the bridge itself is not in it.
+    pub fn vlan_of_port(&self) -> Option<u16> {
+        match self {
+            WantedEnd::Bridge(bridge) => bridge.vlan,
+            _ => None,
+        }
     }
 
     /// The bridge that it is plugged into.
@@ -216,6 +234,13 @@ impl Wanted {
         }
         let other_end = WantedEnd::of(cli)?;
         let other_addresses = match other_end {
+            _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
+                return Err(Failure::trouble(
+                    "--host-addr",
+                    "would be the bridge's, which is not in that VLAN itself",
+                ));
+            }
+            _ if other_end.vlan_of_port().is_some() => OtherAddresses::None,
             WantedEnd::Peer(_) => other_addresses("--peer-addr", &cli.peer_addr, &addresses)?,
             _ => other_addresses("--host-addr", &cli.host_addr, &addresses)?,
         };
@@ -363,7 +388,7 @@ fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
 }
 
 /// PARENT[:MODE]
-fn parent(option: &'static str, word: &str) -> Result<Parent, Failure> {
+fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Parent, Failure> {
     let about = || format!("{option} {}", quotable(word));
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
     let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
@@ -372,7 +397,12 @@ fn parent(option: &'static str, word: &str) -> Result<Parent, Failure> {
         _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(On::Ipvlan),
     };
     let on = on.map_err(|error| Failure::trouble(about(), format_args!("what stands behind : {error}")))?;
-    Ok(Parent { name, on })
+    let parent = Parent { name, on, vlan };
+    match parent.link() {
+        Some(_) => Ok(parent),
+        None => Err(Failure::trouble(about(), "with its VLAN has more than the 15 bytes of a name")
+            .hint(format_args!("make that link under a shorter name, and {option} it"))),
+    }
 }
 
 fn other_addresses(

@@ -38,6 +38,7 @@ mod routes;
 mod sbr;
 mod sysctl;
 mod unit;
+mod vlan;
 mod watch;
 mod words;
 

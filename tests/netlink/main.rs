@@ -138,7 +138,7 @@ fn a_bridge_keeps_its_address_and_knows_its_ports() {
     let mut scene = need!(Scene::new());
     let mac = Mac([2, 0, 0, 0, 0, 0x77]);
     let br0 = name("br0");
-    scene.here.add_bridge(&NewBridge { name: &br0, mac, mtu_bytes: None }).unwrap();
+    scene.here.add_bridge(&NewBridge { name: &br0, mac, mtu_bytes: None, vlan_filtering: false }).unwrap();
     let bridge = scene.index("br0");
     scene.here.set_link_up(bridge, true).unwrap();
     scene.add_veth(Some(bridge)).unwrap();

@@ -1,9 +1,9 @@
 //! Links that are no longer as we made them.
 
-use common::netlink::Link;
+use common::netlink::{Link, PortVlan};
 
 use crate::snapshot::{Side, Snapshot};
-use crate::step::{NewBridge, Veth};
+use crate::step::{AccessPort, NewBridge, Veth};
 
 pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<String> {
     match outside.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
@@ -11,6 +11,13 @@ pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<Strin
         Some(_) => Some(format!("{} is another bridge", bridge.name)),
         None => Some(format!("the bridge {} is gone", bridge.name)),
     }
+}
+
+pub(super) fn access_port_differs(port: &AccessPort, outside: &Side) -> Option<String> {
+    let index = outside.link(port.link.as_str())?.index;
+    let vlans: Vec<&PortVlan> = outside.port_vlans.iter().filter(|vlan| vlan.index == index).collect();
+    let is_as_made = matches!(vlans[..], [only] if only.id == port.vlan && only.is_pvid && only.is_untagged);
+    (!is_as_made).then(|| format!("{} is not in VLAN {} alone", port.link, port.vlan))
 }
 
 pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {

@@ -62,6 +62,7 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
     match step {
         Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        Step::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
         Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
         Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),

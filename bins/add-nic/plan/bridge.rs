@@ -16,19 +16,43 @@ pub struct Plugged {
     pub mtu_bytes: Option<u32>,
     /// Its index, when it is there already.
     pub index: Option<u32>,
+    /// Where VLANs are kept apart, the one that each new port is in.
+    pub(super) default_vlan: Option<u16>,
     pub(super) steps: Vec<(Step, Undoing)>,
+}
+
+/// In a new bridge (br_vlan_init in net/bridge/br_vlan.c).
+const USUAL_VLAN: u16 = 1;
+
+/// What a kernel says that has no VLANs in its bridges.
+pub const NO_VLAN_FILTERING: &str =
+    "the kernel's bridges have no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)";
+
+/// The one that each new port is in, of a bridge that keeps them apart.
+fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
+    match link.vlan_filtering {
+        Some(vlans) if vlans.is_on => Ok(vlans.default_vlan),
+        Some(_) => Err(Failure::trouble(name, "does not keep VLANs apart")
+            .hint(format_args!("ip link set {name} type bridge vlan_filtering 1"))),
+        None => Err(Failure::trouble(name, NO_VLAN_FILTERING)),
+    }
 }
 
 impl Basis<'_> {
     pub(super) fn bridge(&self) -> Result<Option<Plugged>, Failure> {
-        let WantedEnd::Bridge(Bridge { name, create }) = &self.wanted.other_end else { return Ok(None) };
+        let WantedEnd::Bridge(Bridge { name, create, vlan }) = &self.wanted.other_end else {
+            return Ok(None);
+        };
         let found = self.snapshot.outside.link(name.as_str());
         match found {
             Some(link) if !link.is_bridge() => Err(Failure::trouble(name, "is not a bridge")),
             Some(link) if !link.is_set_up() => {
                 Err(Failure::trouble(name, "is down").hint(format_args!("ip link set {name} up")))
             }
-            Some(link) => Ok(Some(self.existing(name, link))),
+            Some(link) => {
+                let default_vlan = vlan.map(|_| default_vlan(name, link)).transpose()?;
+                Ok(Some(Plugged { default_vlan, ..self.existing(name, link) }))
+            }
             None if *create => Ok(Some(self.new_bridge(name))),
             None => Err(Failure::trouble(name, "there is no such bridge").hint("--create makes it")),
         }
@@ -48,12 +72,30 @@ impl Basis<'_> {
                 steps.push((step.clone(), undoing.clone()));
             }
         }
-        Plugged { name: name.clone(), mtu_bytes: Some(link.mtu_bytes), index: Some(link.index), steps }
+        Plugged {
+            name: name.clone(),
+            mtu_bytes: Some(link.mtu_bytes),
+            index: Some(link.index),
+            default_vlan: None,
+            steps,
+        }
     }
 
     fn new_bridge(&self, name: &IfName) -> Plugged {
-        let bridge = NewBridge { name: name.clone(), mac: self.mac(2), mtu_bytes: self.wanted.mtu_bytes };
+        let vlan_filtering = self.wanted.other_end.vlan_of_port().is_some();
+        let bridge = NewBridge {
+            name: name.clone(),
+            mac: self.mac(2),
+            mtu_bytes: self.wanted.mtu_bytes,
+            vlan_filtering,
+        };
         let steps = vec![(Step::AddBridge(bridge.clone()), Undoing::ByTheLast(Step::DelBridge(bridge)))];
-        Plugged { name: name.clone(), mtu_bytes: self.wanted.mtu_bytes, index: None, steps }
+        Plugged {
+            name: name.clone(),
+            mtu_bytes: self.wanted.mtu_bytes,
+            index: None,
+            default_vlan: vlan_filtering.then_some(USUAL_VLAN),
+            steps,
+        }
     }
 }

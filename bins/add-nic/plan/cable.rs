@@ -8,7 +8,7 @@ use super::addressing::{allow_ipv6, held, link_local};
 use super::{Basis, Nic, OtherEnd, Plan, Plugged, Port};
 use crate::addresses::other_addresses;
 use crate::names;
-use crate::step::{End, Place, Step, Undoing, Veth};
+use crate::step::{AccessPort, End, Place, Step, Undoing, Veth};
 use crate::taken::refuse_taken;
 
 /// The kernel's for a veth and a bridge that nobody says anything about (ETH_DATA_LEN).
@@ -26,8 +26,10 @@ pub(super) fn cable(name: IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
         addresses: other_addresses(basis, bridge.as_ref())?,
     };
     let bridge_mtu = bridge.as_ref().and_then(|bridge| bridge.mtu_bytes);
+    let vlan = basis.wanted.other_end.vlan_of_port();
+    let default_vlan = bridge.as_ref().and_then(|bridge| bridge.default_vlan);
     let (other_end, mut steps) = match bridge {
-        Some(Plugged { name, steps, .. }) => (OtherEnd::Bridge { bridge: name, port }, steps),
+        Some(Plugged { name, steps, .. }) => (OtherEnd::Bridge { bridge: name, port, vlan }, steps),
         None if other_place == Place::Peer => (OtherEnd::Peer(port), Vec::new()),
         None => (OtherEnd::Host(port), Vec::new()),
     };
@@ -39,7 +41,7 @@ pub(super) fn cable(name: IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
         other_end,
     };
     refuse_greater_mtu(&nic, bridge_mtu)?;
-    steps.extend(pair(&nic, basis)?);
+    steps.extend(pair(&nic, default_vlan, basis)?);
     Ok(Plan { nic, steps })
 }
 
@@ -54,7 +56,7 @@ fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
 }
 
 /// The pair, its addresses, and both ends up.
-fn pair(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
+fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
     let Some((place, other)) = nic.other_end.far() else { return Ok(vec![]) };
     let bridge = nic.other_end.bridge();
     let end = |name: &IfName, mac| End { name: name.clone(), mac };
@@ -71,6 +73,11 @@ fn pair(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
     if place == Place::Outside {
         let alias = names::alias(basis.who(), &nic.name);
         steps.push(with_its_link(Step::SetAlias { link: other.name.clone(), alias }));
+    }
+    // Before it is up: it never was in the other one.
+    if let Some(vlan) = nic.other_end.vlan() {
+        let not_in = default_vlan.filter(|default| *default != 0 && *default != vlan);
+        steps.push(with_its_link(Step::SetAccessPort(AccessPort { link: other.name.clone(), vlan, not_in })));
     }
     // What is given to a bridge that was there before is taken from it again; all else goes with its link.
     let (outer, by_the_last) = match bridge {

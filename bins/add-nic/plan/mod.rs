@@ -19,7 +19,7 @@ use crate::step::{Moved, Place, Step, Undoing, Upper};
 use crate::sysctl;
 use crate::wanted::WantedEnd;
 pub use basis::Basis;
-pub use bridge::Plugged;
+pub use bridge::{NO_VLAN_FILTERING, Plugged};
 pub use nic::{Nic, OtherEnd, Parent, Port};
 
 /// What will be done, step by step, and what comes of it.
@@ -65,7 +65,8 @@ impl Plan {
 
     /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
     pub fn is_asked_inside(&self) -> bool {
-        self.nic.other_end.port().is_none() && self.nic.other_end.has_neighbours()
+        let other_end = &self.nic.other_end;
+        other_end.has_neighbours() && (other_end.port().is_none() || other_end.vlan().is_some())
     }
 
     /// Remembers the index of that link, which is made now.
@@ -77,10 +78,12 @@ impl Plan {
         }
     }
 
-    /// Whether others may have done a step of it already: what is about the bridge, and settings of a whole namespace.
+    /// Whether others may have done a step of it already: what is about the bridge or the VLAN's link below, and settings of a
+    /// whole namespace.
     pub fn is_shared(&self, step: &Step) -> bool {
         match step {
             Step::AddBridge(_) => true,
+            Step::AddUpper(upper) => upper.place == Place::Outside,
             Step::SetSysctl(sysctl) => sysctl.before.is_some(),
             Step::AddAddress(held) => {
                 held.place == Place::Outside && Some(&held.link) == self.nic.other_end.bridge()

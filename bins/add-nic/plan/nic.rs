@@ -23,7 +23,7 @@ pub enum OtherEnd {
     /// To the host, as the end of a cable.
     Host(Port),
     /// Into a bridge, whose port it is.
-    Bridge { bridge: IfName, port: Port },
+    Bridge { bridge: IfName, port: Port, vlan: Option<u16> },
     /// Into another container.
     Peer(Port),
     /// Nowhere: the NIC stands on a link of the host.
@@ -37,6 +37,18 @@ pub enum OtherEnd {
 pub struct Parent {
     pub name: IfName,
     pub on: On,
+    /// Whether it is not that link itself but its VLAN.
+    pub vlan: Option<u16>,
+}
+
+impl Parent {
+    /// The link below, as the host calls it.
+    pub fn link(&self) -> Option<IfName> {
+        match self.vlan {
+            None => Some(self.name.clone()),
+            Some(id) => format!("{}.{id}", self.name).parse().ok(),
+        }
+    }
 }
 
 /// The other end of a veth pair.
@@ -100,6 +112,16 @@ impl OtherEnd {
         match self {
             OtherEnd::On(parent) => Some(parent),
             _ => None,
+        }
+    }
+
+    /// The VLAN that it is in.
+    pub fn vlan(&self) -> Option<u16> {
+        match self {
+            OtherEnd::Bridge { vlan, .. } => *vlan,
+            OtherEnd::On(Parent { on: On::Vlan(id), .. }) => Some(*id),
+            OtherEnd::On(parent) => parent.vlan,
+            OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::Phys(_) => None,
         }
     }
 

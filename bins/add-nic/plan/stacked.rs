@@ -1,33 +1,34 @@
-//! A NIC that stands on a link of the host: macvlan, ipvlan.
+//! A NIC that stands on a link of the host: macvlan, ipvlan, VLAN.
 
 use common::failure::Failure;
 use common::netlink::Link;
-use common::target::IfName;
+use common::target::{IfName, Mac};
 
 use super::addressing::{allow_ipv6, held};
 use super::{Basis, Nic, OtherEnd, Parent, Plan};
 use crate::step::{On, Place, Step, Undoing, Upper};
 use crate::taken::refuse_taken;
 
-/// The NIC, its addresses, and up.
+/// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
 pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Result<Plan, Failure> {
-    let below = basis.parent(parent)?;
+    let Below { link: below, mac, mtu_bytes, mut steps } = basis.below(parent)?;
     refuse_taken(basis)?;
-    let own_mac = match parent.on.has_parents_mac() {
-        true => None,
-        false => Some(basis.nic_mac()?),
+    let own_mac = match parent.on {
+        on if on.has_parents_mac() => None,
+        On::Vlan(_) => basis.wanted.mac,
+        _ => Some(basis.nic_mac()?),
     };
     let nic = Nic {
         name,
-        mac: own_mac.or(below.mac).ok_or_else(|| no_ethernet(parent))?,
+        mac: own_mac.or(mac).ok_or_else(|| no_ethernet(parent))?,
         addresses: basis.wanted.addresses.clone(),
-        mtu_bytes: basis.wanted.mtu_bytes.unwrap_or(below.mtu_bytes),
+        mtu_bytes: basis.wanted.mtu_bytes.unwrap_or(mtu_bytes),
         other_end: OtherEnd::On(parent.clone()),
     };
-    if nic.mtu_bytes > below.mtu_bytes {
+    if nic.mtu_bytes > mtu_bytes {
         return Err(Failure::trouble(
             format_args!("MTU {}", nic.mtu_bytes),
-            format_args!("is more than {} carries, which is {}", parent.name, below.mtu_bytes),
+            format_args!("is more than {below} carries, which is {mtu_bytes}"),
         ));
     }
     let taken_outside = basis.snapshot.outside.link(nic.name.as_str()).is_some() && !basis.snapshot.is_one;
@@ -37,11 +38,11 @@ pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Resul
         index: None,
         mac: own_mac,
         mtu_bytes: Some(nic.mtu_bytes),
-        parent: parent.name.clone(),
+        parent: below,
         on: parent.on,
-        command_name: if taken_outside { basis.passing_name() } else { None },
+        passing_name: if taken_outside { basis.passing_name() } else { None },
     };
-    let mut steps = vec![(Step::AddUpper(upper.clone()), Undoing::By(Step::DelUpper(upper)))];
+    steps.push((Step::AddUpper(upper.clone()), Undoing::By(Step::DelUpper(upper))));
     let with_its_link = |step| (step, Undoing::WithItsLink);
     steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
     steps.push(with_its_link(Step::SetUp { place: Place::Inside, link: nic.name.clone() }));
@@ -52,6 +53,24 @@ pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Resul
     Ok(Plan { nic, steps })
 }
 
+/// A VLAN's link on the host, up.
+fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undoing)> {
+    let upper = Upper {
+        place: Place::Outside,
+        name: name.clone(),
+        index: None,
+        mac: None,
+        mtu_bytes: None,
+        parent: parent.clone(),
+        on: On::Vlan(id),
+        passing_name: None,
+    };
+    vec![
+        (Step::AddUpper(upper.clone()), Undoing::ByTheLast(Step::DelUpper(upper))),
+        (Step::SetUp { place: Place::Outside, link: name.clone() }, Undoing::WithItsLink),
+    ]
+}
+
 fn no_ethernet(parent: &Parent) -> Failure {
     Failure::trouble(
         &parent.name,
@@ -59,8 +78,58 @@ fn no_ethernet(parent: &Parent) -> Failure {
     )
 }
 
+/// The link right below the NIC.
+struct Below {
+    link: IfName,
+    mac: Option<Mac>,
+    mtu_bytes: u32,
+    /// What makes it, where it is a VLAN's.
+    steps: Vec<(Step, Undoing)>,
+}
+
 impl Basis<'_> {
-    /// The link below, which must be able to carry one.
+    fn below(&self, parent: &Parent) -> Result<Below, Failure> {
+        let found = self.parent(parent)?;
+        let (mac, mtu_bytes) = (found.mac, found.mtu_bytes);
+        let Some(id) = parent.vlan else {
+            return Ok(Below { link: parent.name.clone(), mac, mtu_bytes, steps: vec![] });
+        };
+        let outside = &self.snapshot.outside;
+        let name = parent.link().ok_or_else(|| no_ethernet(parent))?;
+        let is_it = |link: &&Link| link.vlan == Some(id) && link.link == Some(found.index);
+        let there = outside.link(name.as_str());
+        match (there.filter(is_it), outside.links.iter().find(is_it)) {
+            (Some(link), _) if !link.is_set_up() => {
+                Err(Failure::trouble(name.clone(), "is down").hint(format_args!("ip link set {name} up")))
+            }
+            (Some(link), _) => {
+                let steps = self.made_for_another(&name);
+                Ok(Below { link: name, mac: link.mac, mtu_bytes: link.mtu_bytes, steps })
+            }
+            (None, Some(other)) => {
+                let other = other.name.to_string_lossy();
+                Err(Failure::trouble(&parent.name, format_args!("has VLAN {id} already, as {other}"))
+                    .hint(format_args!("--{} {other}, without --vlan", parent.on.kind())))
+            }
+            (None, None) if there.is_some() => Err(Failure::trouble(
+                name,
+                format_args!("is another link, and not VLAN {id} of {}", parent.name),
+            )),
+            (None, None) => {
+                let steps = vlan_link(&name, &parent.name, id);
+                Ok(Below { link: name, mac, mtu_bytes, steps })
+            }
+        }
+    }
+
+    /// The steps that made a VLAN's link for another NIC of ours: it is this one's too now, and goes with the last of them.
+    fn made_for_another(&self, name: &IfName) -> Vec<(Step, Undoing)> {
+        let steps = self.records.iter().map(|record| &record.plan.steps);
+        let made = |(step, _): &&(Step, Undoing)| matches!(step, Step::AddUpper(upper) if upper.place == Place::Outside && upper.name == *name);
+        steps.into_iter().find_map(|steps| steps.iter().find(made)).cloned().into_iter().collect()
+    }
+
+    /// The link that was named, which must be able to carry one.
     fn parent(&self, parent: &Parent) -> Result<&Link, Failure> {
         let (name, kind, outside) = (&parent.name, parent.on.kind(), &self.snapshot.outside);
         let Some(link) = outside.link(name.as_str()) else {
@@ -91,7 +160,7 @@ impl Basis<'_> {
         let others =
             self.records.iter().filter_map(|record| Some((record, record.plan.nic.other_end.parent()?)));
         let differs = |other: &Parent| matches!((other.on, parent.on), (On::Ipvlan(theirs), On::Ipvlan(ours)) if theirs != ours);
-        match others.into_iter().find(|(_, other)| other.name == parent.name && differs(other)) {
+        match others.into_iter().find(|(_, other)| other.link() == parent.link() && differs(other)) {
             None => Ok(()),
             Some((record, other)) => {
                 let mode = other.on.mode().unwrap_or_default();

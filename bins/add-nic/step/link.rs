@@ -12,6 +12,25 @@ pub struct NewBridge {
     pub name: IfName,
     pub mac: Mac,
     pub mtu_bytes: Option<u32>,
+    /// Whether it keeps VLANs apart.
+    pub vlan_filtering: bool,
+}
+
+/// A bridge's port that is in one VLAN only, and knows nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPort {
+    pub link: IfName,
+    pub vlan: u16,
+    /// The one that it is in because it is a port.
+    pub not_in: Option<u16>,
+}
+
+impl AccessPort {
+    pub(super) fn as_command(&self) -> String {
+        let AccessPort { link, vlan, not_in } = self;
+        let add = format!("bridge vlan add dev {link} vid {vlan} pvid untagged");
+        not_in.map_or(add.clone(), |old| format!("{add} && bridge vlan del dev {link} vid {old}"))
+    }
 }
 
 /// A veth pair. The address of the end outside, which is random and no container can change, tells it from every other.
@@ -40,8 +59,9 @@ pub fn ipv6_switch(link: &str) -> String {
 
 impl NewBridge {
     pub(super) fn as_command(&self) -> String {
-        let NewBridge { name, mac, mtu_bytes } = self;
-        format!("ip link add {name} address {mac}{} up type bridge", mtu(*mtu_bytes))
+        let NewBridge { name, mac, mtu_bytes, vlan_filtering } = self;
+        let filtering = if *vlan_filtering { " vlan_filtering 1" } else { "" };
+        format!("ip link add {name} address {mac}{} up type bridge{filtering}", mtu(*mtu_bytes))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::firewall::{Accept, FAMILY, Rules, TABLE};
 use crate::sysctl::Sysctl;
 
 pub use address::Held;
-pub use link::{End, NewBridge, Veth, ipv6_switch};
+pub use link::{AccessPort, End, NewBridge, Veth, ipv6_switch};
 pub use phys::{Moved, ToldBy};
 pub use route::{BY_HAND, MAIN, Way};
 pub use rule::SourceRule;
@@ -52,6 +52,8 @@ pub enum Step {
     AddUpper(Upper),
     /// Delete that link.
     DelUpper(Upper),
+    /// Put a bridge's port into one VLAN.
+    SetAccessPort(AccessPort),
     /// Move a NIC of the host's in.
     TakeNic(Moved),
     /// Give it back as it was.
@@ -118,6 +120,7 @@ impl Step {
             Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
             Step::AddUpper(upper) => upper.adding(files),
             Step::DelUpper(upper) => upper.deleting(files),
+            Step::SetAccessPort(port) => port.as_command(),
             Step::TakeNic(moved) => moved.taking(files),
             Step::GiveNicBack(moved) => moved.giving_back(files),
             Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),

@@ -23,9 +23,9 @@ pub struct Upper {
     pub mtu_bytes: Option<u32>,
     pub parent: IfName,
     pub on: On,
-    /// The name under which the command makes it, where the host has a link of its final one: `ip link` has it made by a
-    /// socket of the host, and kernels before 6.15 look for the name there.
-    pub command_name: Option<IfName>,
+    /// The name that it has for a moment, where the host has a link of its final one: kernels before 6.15 make it on the host,
+    /// and move it in the same message.
+    pub passing_name: Option<IfName>,
 }
 
 /// What it is to its parent.
@@ -155,7 +155,10 @@ impl Upper {
         let same = match (self.index, self.mac) {
             (Some(index), _) => link.index == index,
             (None, Some(mac)) => link.mac == Some(mac),
-            (None, None) => link.name.to_str() == Some(self.name.as_str()),
+            (None, None) => {
+                let names = [Some(&self.name), self.passing_name.as_ref()];
+                names.into_iter().flatten().any(|name| link.name.to_str() == Some(name.as_str()))
+            }
         };
         let vlan = match self.on {
             On::Vlan(id) => Some(id),
@@ -168,13 +171,13 @@ impl Upper {
         let Upper { name, parent, on, .. } = self;
         let address = self.mac.map_or(String::new(), |mac| format!(" address {mac}"));
         let mtu = mtu(self.mtu_bytes);
-        let first = self.command_name.as_ref().unwrap_or(name);
+        let first = self.passing_name.as_ref().unwrap_or(name);
         let netns = match self.place {
             Place::Outside => String::new(),
             _ => format!(" netns {}", quoted(files.inside)),
         };
         let add = format!("ip link add link {parent} name {first}{address}{mtu}{netns} type {on}");
-        match &self.command_name {
+        match &self.passing_name {
             Some(_) => {
                 format!("{add} && {}", files.at(self.place, format!("ip link set {first} name {name}")))
             }

@@ -1,17 +1,41 @@
 //! Makes links, and deletes those that we made and no others.
 
-use common::netlink::{Link, NewBridge, NewVeth, VethEnd};
+use common::netlink::{Link, NetlinkError, NewBridge, NewVeth, PortVlan, VethEnd};
+use nix::errno::Errno;
 
 use super::{WireError, Wires};
+use crate::plan::NO_VLAN_FILTERING;
 use crate::snapshot::Sockets;
-use crate::step::{self, Place, Veth};
+use crate::step::{self, AccessPort, Place, Veth};
 
 impl Wires {
     pub(super) fn add_bridge(&mut self, bridge: &step::NewBridge) -> Result<(), WireError> {
-        let order = NewBridge { name: &bridge.name, mac: bridge.mac, mtu_bytes: bridge.mtu_bytes };
-        self.sockets.outside.add_bridge(&order)?;
-        let index = self.index(Place::Outside, &bridge.name)?;
+        let step::NewBridge { name, mac, mtu_bytes, vlan_filtering } = bridge;
+        let order = NewBridge { name, mac: *mac, mtu_bytes: *mtu_bytes, vlan_filtering: *vlan_filtering };
+        self.sockets.outside.add_bridge(&order).map_err(|error| match error {
+            NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
+                if *vlan_filtering =>
+            {
+                WireError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
+            }
+            error => error.into(),
+        })?;
+        let index = self.index(Place::Outside, name)?;
         Ok(self.sockets.outside.set_link_up(index, true)?)
+    }
+
+    /// Into that VLAN, and out of the one that every port is in.
+    pub(super) fn set_access_port(&mut self, port: &AccessPort) -> Result<(), WireError> {
+        let index = self.index(Place::Outside, &port.link)?;
+        let vlan = |id| PortVlan { index, id, is_pvid: true, is_untagged: true };
+        let outside = &mut self.sockets.outside;
+        outside.add_port_vlan(vlan(port.vlan))?;
+        match port.not_in {
+            Some(old) => {
+                Ok(outside.delete_port_vlan(PortVlan { is_pvid: false, is_untagged: false, ..vlan(old) })?)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Only the one we made, and not as long as anything is plugged into it.

@@ -43,6 +43,7 @@ impl Wires {
             Step::DelVeth(veth) => self.delete_veth(veth),
             Step::AddUpper(upper) => self.add_upper(upper),
             Step::DelUpper(upper) => self.delete_upper(upper),
+            Step::SetAccessPort(port) => self.set_access_port(port),
             Step::TakeNic(moved) => self.take_nic(moved),
             Step::GiveNicBack(moved) => self.give_nic_back(moved),
             Step::DelLink { place, link } => {

@@ -1,53 +1,45 @@
-//! Makes links on links of the host, born in the container, and deletes them.
+//! Makes links on links of the host, in the container, and deletes them.
+
+use std::os::fd::AsFd;
 
 use common::netlink::{Link, NetlinkError, NewUpper};
 use nix::errno::Errno;
 
 use super::{WireError, Wires};
-use crate::snapshot::Sockets;
 use crate::step::{MacvlanMode, On, Place, Upper};
 
 impl Wires {
     pub(super) fn add_upper(&mut self, upper: &Upper) -> Result<(), WireError> {
         let parent = self.index(Place::Outside, &upper.parent)?;
-        let parent_netnsid = match upper.place {
-            Place::Outside => None,
-            place => self.number_of_home(place)?,
+        let namespace = match (upper.place, &self.sockets.inside) {
+            (Place::Outside, _) => None,
+            (_, Some((_, namespace))) => Some(namespace.as_fd()),
+            (_, None) => return Err(WireError::gone("link")),
         };
         let order = NewUpper {
             name: &upper.name,
             mac: upper.mac,
             mtu_bytes: upper.mtu_bytes,
             parent,
-            parent_netnsid,
+            namespace,
             kind: upper.on.kernels(),
         };
+        let outside = &mut self.sockets.outside;
+        let added = match (outside.add_upper(&order), &upper.passing_name) {
+            (Err(NetlinkError::Refused { errno: Errno::EEXIST, .. }), Some(passing)) => {
+                outside.add_upper(&NewUpper { name: passing, ..order })
+            }
+            (other, _) => other,
+        };
+        added.map_err(|error| in_words(error, upper))?;
         let socket = self.socket(upper.place)?;
-        socket.add_upper(&order).map_err(|error| in_words(error, upper))?;
         let made = socket.links()?.into_iter().find(|link| upper.is(link));
         let made = made.ok_or_else(|| WireError::NoLink(upper.name.clone()))?;
+        if made.name.to_str() != Some(upper.name.as_str()) {
+            socket.set_link_name(made.index, &upper.name)?;
+        }
         self.known.insert((upper.place, upper.name.clone()), made.index);
         Ok(())
-    }
-
-    /// The number by which that namespace knows ours, in which the parent is; none if it is ours.
-    fn number_of_home(&mut self, place: Place) -> Result<Option<i32>, WireError> {
-        let Sockets { home, inside, .. } = &mut self.sockets;
-        let (Place::Inside, Some((socket, namespace))) = (place, inside) else {
-            return Err(WireError::gone("link"));
-        };
-        if namespace.identity() == home.identity() {
-            return Ok(None);
-        }
-        if let Some(number) = socket.nsid(home.namespace())? {
-            return Ok(Some(number));
-        }
-        match socket.number_namespace(home.namespace()) {
-            // Somebody else's packet or look has had it numbered in between.
-            Ok(()) | Err(NetlinkError::Refused { errno: Errno::EEXIST, .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(socket.nsid(home.namespace())?)
     }
 
     /// One on the host stays for as long as somebody there has a link on it.

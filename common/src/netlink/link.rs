@@ -1,6 +1,7 @@
 //! Links: RTM_GETLINK, linux/if_link.h; `change` is how they are made, set and deleted.
 
 mod change;
+mod port_vlan;
 mod upper;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use super::wire::{Malformed, Request, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 pub use change::{NewBridge, NewVeth, VethEnd};
+pub use port_vlan::PortVlan;
 pub use upper::{NewUpper, UpperKind};
 
 const RTM_GETLINK: u16 = 18;
@@ -31,6 +33,8 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BR_STP_STATE: u16 = 5;
+pub(super) const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
@@ -66,6 +70,9 @@ pub struct Link {
     pub port_state: Option<PortState>,
     /// Whether it is a bridge that waits to learn of other bridges before it forwards (IEEE 802.1D).
     pub spanning_tree: bool,
+    /// Of a bridge whether it keeps VLANs apart, and in which one a port is that nobody put into any (0: in none); nothing where
+    /// the kernel's bridges cannot.
+    pub vlan_filtering: Option<VlanFiltering>,
     /// Of a VLAN's link, the VLAN.
     pub vlan: Option<u16>,
     /// What somebody wrote about it, `ip link set alias`; in a container that is the container's to forge.
@@ -77,6 +84,15 @@ pub struct Link {
     pub link: Option<u32>,
     /// The namespace that `link` is an index of, as this namespace numbers it; this one itself when there is none.
     pub link_netnsid: Option<i32>,
+}
+
+/// A bridge's VLANs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VlanFiltering {
+    /// Whether it keeps them apart.
+    pub is_on: bool,
+    /// In which one a port is that nobody put into any; 0 is none.
+    pub default_vlan: u16,
 }
 
 /// RFC 2863's ifOperStatus, as linux/if.h has it.
@@ -142,6 +158,11 @@ impl Link {
         self.flags & libc::IFF_UP.cast_unsigned() != 0
     }
 
+    /// Whether something is plugged into it: of a link that is down nobody knows.
+    pub fn has_carrier(&self) -> bool {
+        self.flags & libc::IFF_LOWER_UP.cast_unsigned() != 0
+    }
+
     /// Whether what is sent there comes back.
     pub fn is_loopback(&self) -> bool {
         self.flags & libc::IFF_LOOPBACK.cast_unsigned() != 0
@@ -179,6 +200,7 @@ impl Link {
             master: None,
             port_state: None,
             spanning_tree: false,
+            vlan_filtering: None,
             vlan: None,
             alias: None,
             group: 0,
@@ -214,6 +236,10 @@ impl Link {
                 (IFLA_INFO_SLAVE_KIND, name) => port_of_bridge = until_nul(name) == b"bridge",
                 (IFLA_INFO_DATA, data) if self.is_bridge() => {
                     self.spanning_tree = byte_in(data, IFLA_BR_STP_STATE)?.is_some_and(|state| state != 0);
+                    let default_vlan = bytes_in(data, IFLA_BR_VLAN_DEFAULT_PVID)?.map(u16::from_ne_bytes);
+                    self.vlan_filtering = byte_in(data, IFLA_BR_VLAN_FILTERING)?
+                        .zip(default_vlan)
+                        .map(|(is_on, default_vlan)| VlanFiltering { is_on: is_on != 0, default_vlan });
                 }
                 (IFLA_INFO_DATA, data) if self.kind.as_deref() == Some("vlan") => {
                     self.vlan = bytes_in(data, IFLA_VLAN_ID)?.map(u16::from_ne_bytes);

@@ -23,7 +23,9 @@ mod wire;
 
 pub use address::{Address, Given, NewAddress};
 pub use error::NetlinkError;
-pub use link::{Link, NewBridge, NewUpper, NewVeth, OperState, PortState, UpperKind, VethEnd};
+pub use link::{
+    Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
+};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Family, Netfilter};
 pub use route::{NewRoute, Route, Way, usual_scope};

@@ -6,15 +6,12 @@ use super::wire::{Malformed, Request, attributes, number};
 use super::{NetlinkError, Socket};
 use crate::namespace::Namespace;
 
-const RTM_NEWNSID: u16 = 88;
 const RTM_GETNSID: u16 = 90;
 /// struct rtgenmsg, one byte, and its padding.
 const FIXED_BYTES: usize = 4;
 
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
-/// NETNSA_NSID_NOT_ASSIGNED
-const NOT_ASSIGNED: i32 = -1;
 
 impl Socket {
     /// The number by which this socket's namespace knows `other` in [`Link::link_netnsid`]; `None` if it knows it
@@ -34,26 +31,14 @@ impl Socket {
             read,
         )
     }
-
-    /// Has this socket's namespace give `other` a number, the least that is free.
-    ///
-    /// # Errors
-    /// [`NetlinkError`]: EEXIST if it has one.
-    pub fn number_namespace(&mut self, other: &Namespace) -> Result<(), NetlinkError> {
-        let fd = other.as_fd().as_raw_fd().cast_unsigned();
-        self.change(|flags| {
-            Request::new("namespace number", RTM_NEWNSID, flags, &[0; FIXED_BYTES])
-                .with(NETNSA_NSID, &NOT_ASSIGNED.to_ne_bytes())
-                .with_u32(NETNSA_FD, fd)
-        })
-    }
 }
 
 /// Reads the payload of an RTM_NEWNSID.
 pub(super) fn read(payload: &[u8]) -> Result<Option<i32>, Malformed> {
     for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
         if let (NETNSA_NSID, value) = attribute? {
-            return Ok(Some(number(value)?.cast_signed()).filter(|nsid| *nsid != NOT_ASSIGNED));
+            // NETNSA_NSID_NOT_ASSIGNED is -1.
+            return Ok(Some(number(value)?.cast_signed()).filter(|nsid| *nsid >= 0));
         }
     }
     Err(Malformed::Missing("number"))

@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::{
-    FIXED_BYTES, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
-    IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    FIXED_BYTES, IFLA_ADDRESS, IFLA_BR_VLAN_FILTERING, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA,
+    IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
 };
 use crate::netlink::socket::flag;
 use crate::netlink::wire::Request;
@@ -12,10 +12,10 @@ use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
 pub(super) const RTM_NEWLINK: u16 = 16;
-const RTM_DELLINK: u16 = 17;
-const RTM_SETLINK: u16 = 19;
+pub(super) const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_SETLINK: u16 = 19;
 
-const IFLA_NET_NS_FD: u16 = 28;
+pub(super) const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_BRPORT_MODE: u16 = 4;
 /// linux/veth.h
 const VETH_INFO_PEER: u16 = 1;
@@ -54,6 +54,8 @@ pub struct NewBridge<'a> {
     pub mac: Mac,
     /// Of the bridge; the kernel's 1500, and then always the least of its ports', if `None`.
     pub mtu_bytes: Option<u32>,
+    /// Whether it keeps VLANs apart.
+    pub vlan_filtering: bool,
 }
 
 impl VethEnd<'_> {
@@ -117,7 +119,13 @@ impl Socket {
                 Some(mtu_bytes) => request.with_u32(IFLA_MTU, mtu_bytes),
                 None => request,
             };
-            request.with_nested(IFLA_LINKINFO, |info| info.with_text(IFLA_INFO_KIND, "bridge"))
+            request.with_nested(IFLA_LINKINFO, |info| {
+                let info = info.with_text(IFLA_INFO_KIND, "bridge");
+                match bridge.vlan_filtering {
+                    true => info.with_nested(IFLA_INFO_DATA, |data| data.with(IFLA_BR_VLAN_FILTERING, &[1])),
+                    false => info,
+                }
+            })
         })
     }
 

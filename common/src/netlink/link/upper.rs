@@ -1,15 +1,17 @@
 //! Making links that stand on another one: macvlan, ipvlan, VLAN.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 use super::{
-    FIXED_BYTES, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID,
-    IFLA_LINKINFO, IFLA_MTU, IFLA_VLAN_ID,
+    FIXED_BYTES, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO,
+    IFLA_MTU, IFLA_VLAN_ID,
 };
 use crate::netlink::socket::flag;
 use crate::netlink::wire::Request;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
-use super::change::RTM_NEWLINK;
+use super::change::{IFLA_NET_NS_FD, RTM_NEWLINK};
 
 /// linux/if_link.h
 const IFLA_MACVLAN_MODE: u16 = 1;
@@ -26,11 +28,10 @@ pub enum UpperKind {
     Vlan(u16),
 }
 
-/// A link that is to be in the socket's namespace, under its name from the first moment on, and on a link that may be in
-/// another one.
+/// A link that is to be, on a link of the socket's namespace.
 ///
-/// The other way round, IFLA_NET_NS_FD and a socket in the parent's namespace, kernels before 6.15 make it in that
-/// namespace first, and refuse a name that is taken there.
+/// Kernels before 6.15 make it there and move it in the same message, so that its name must be free there as well, or it is
+/// EEXIST (rtnl_newlink_create in net/core/rtnetlink.c).
 #[derive(Debug, Clone, Copy)]
 pub struct NewUpper<'a> {
     /// Its name.
@@ -41,8 +42,8 @@ pub struct NewUpper<'a> {
     pub mtu_bytes: Option<u32>,
     /// The index of the link below.
     pub parent: u32,
-    /// The namespace of that, as the socket's own numbers it; the same one if `None`.
-    pub parent_netnsid: Option<i32>,
+    /// The namespace that it is for; the same one if `None`.
+    pub namespace: Option<BorrowedFd<'a>>,
     /// What it is.
     pub kind: UpperKind,
 }
@@ -72,8 +73,8 @@ impl NewUpper<'_> {
         let mut request = Request::new("link", RTM_NEWLINK, flags, &[0; FIXED_BYTES])
             .with_text(IFLA_IFNAME, self.name.as_str())
             .with_u32(IFLA_LINK, self.parent);
-        if let Some(nsid) = self.parent_netnsid {
-            request = request.with_u32(IFLA_LINK_NETNSID, nsid.cast_unsigned());
+        if let Some(namespace) = self.namespace {
+            request = request.with_u32(IFLA_NET_NS_FD, namespace.as_raw_fd().cast_unsigned());
         }
         if let Some(mac) = self.mac {
             request = request.with(IFLA_ADDRESS, &mac.0);
