@@ -23,7 +23,7 @@ _add__nic() {
 
     case "${cmd}" in
         add__nic)
-            opts="-b -g -r -p -l -n -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --name --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --rm --list --check --dry-run --preflight --host --force --json --engine-timeout --verbose --help --version"
+            opts="-b -g -r -p -l -n -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --name --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --rm --list --check --watch --once --dry-run --preflight --host --force --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,6 +182,21 @@ _add__nic() {
                     ;;
                 --announce)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --engine-timeout)

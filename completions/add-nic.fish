@@ -18,6 +18,7 @@ complete -c add-nic -s p -l publish -d 'Lead a port of the host to one of its ow
 complete -c add-nic -l dad -d 'How long to look for somebody who has the addresses already' -r -f -a "quick\t''
 full\t''"
 complete -c add-nic -l announce -d 'How often to tell the bridge whose the addresses are now' -r
+complete -c add-nic -l watch -d 'Stay, and keep the NICs in FILE plugged in' -r -F
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
 complete -c add-nic -l nat -d 'Let it out to the world, as the host'
@@ -28,6 +29,7 @@ complete -c add-nic -l no-announce -d 'Do not tell the bridge whose the addresse
 complete -c add-nic -l rm -d 'Remove a NIC of ours, all if none is named'
 complete -c add-nic -s l -l list -d 'Print a table of our NICs'
 complete -c add-nic -l check -d 'Print what is not as we made it; exit with 1 if anything is'
+complete -c add-nic -l once -d 'With --watch: plug in what is not there, and do not stay'
 complete -c add-nic -s n -l dry-run -d 'Print the commands that would do it, and do nothing'
 complete -c add-nic -l preflight -d 'Print what would not work, and what helps; do nothing'
 complete -c add-nic -l host -d 'Plug into the network of the host itself'

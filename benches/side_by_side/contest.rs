@@ -231,6 +231,31 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        name: "add-nics",
+        work: "100 of 200 containers get a NIC each",
+        ours: "add-nic --watch /run/netns/.nics.toml --once",
+        // By hand, as above, without waiting for anybody's end.
+        peers: &["sh -c 'mkdir -p /run/netns; for n in $(seq 100); do \
+                  pid=$(docker inspect -f {{.State.Pid}} NAME-$n); ln -sfT /proc/$pid/ns/net /run/netns/NAME-$n; \
+                  ip link add hand$n type veth peer name gift$n; ip link set gift$n netns NAME-$n; \
+                  ip -n NAME-$n link set gift$n name eth1; ip addr add 10.1.$n.1/24 dev hand$n; \
+                  ip -n NAME-$n addr add 10.1.$n.2/24 dev eth1; ip link set hand$n up; \
+                  ip -n NAME-$n link set eth1 up; done'"],
+        targets: &[Target { at_most: 400.0, of: Of::Milliseconds }, times(1.0 / 6.0, "sh")],
+        in_crowd: true,
+        every: 20,
+        before: "for n in $(seq 100); do printf '[[nic]]\ncontainer = \"docker:NAME-%s\"\n\
+                 addresses = \"10.1.%s.2/24\"\nname = \"eth1\"\n' $n $n; done >/run/netns/.nics.toml",
+        // Emptied, the file takes out what it has plugged in.
+        reset: "cp /run/netns/.nics.toml /run/netns/.nics; : >/run/netns/.nics.toml; \
+                \"$NETNS_TOOLBOX_BIN/add-nic\" --watch /run/netns/.nics.toml --once >/dev/null; \
+                mv /run/netns/.nics /run/netns/.nics.toml; \
+                for n in $(seq 100); do ip link del hand$n 2>/dev/null; rm -f /run/netns/NAME-$n; done; true",
+        after: "rm -f /run/netns/.n*",
+        proof: "cat >/dev/null; for n in 1 50 100; do ping -nqc1 -W1 10.1.$n.2 >/dev/null && echo $n; done",
+        ..PLAIN
+    },
+    Row {
         name: "each",
         work: "a program runs in the networks of 200 containers",
         ours: "nsenter-rs --each NAME* -n TRUE",

@@ -9,16 +9,17 @@ use jiff::Timestamp;
 use crate::apply::{self, Manners};
 use crate::check;
 use crate::cli::{Cli, Dad};
+use crate::ends::Ends;
 use crate::firewall;
-use crate::inside::{Pinned, pin};
-use crate::journal::{self, Inside, Journal, Record};
-use crate::plan::{Basis, Plan};
+use crate::inside::pin;
+use crate::journal::{self, Journal, Record, Watched};
+use crate::leftover;
+use crate::plan::Plan;
 use crate::preflight::{self, Warning};
 use crate::probe;
 use crate::ready;
-use crate::report::{self, Outcome};
+use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::step::Files;
 use crate::sweep::{living, ours, sweep};
 use crate::view::View;
 use crate::wanted::Wanted;
@@ -26,24 +27,47 @@ use crate::wires::Wires;
 
 /// Does it, unless it is done already.
 pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
-    let (ends, mut sockets) = Ends::pin(target, &wanted, cli)?;
+    let (ends, mut sockets) = Ends::open(pin(target, cli)?, &wanted, cli)?;
     if cli.preflight {
         return warn(&wanted, &ends, &mut sockets, cli);
     }
     if cli.dry_run {
         return show(&wanted, &ends, &mut sockets, cli);
     }
-    if cli.dad() == Some(Dad::Full) {
-        ask_at_length(&wanted, &ends, &mut sockets, cli)?;
+    ask_at_length(&wanted, &ends, &mut sockets, cli)?;
+    let order = Order { wanted, ends, watched: None };
+    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, cli)?;
+    report::nic(View::near(&record), outcome, began.elapsed(), Form::of(cli))?;
+    if let Outcome::Added(_) = outcome {
+        ready::announce_again(&record.plan.nic, &mut wires, cli.announcements().saturating_sub(1))?;
     }
-    let journal = Journal::open()?;
-    let records = sweep(&journal, &mut sockets)?;
+    Ok(Status::Yes)
+}
+
+/// What is to be plugged in, where, and on whose behalf.
+#[derive(Debug)]
+pub struct Order {
+    pub wanted: Wanted,
+    pub ends: Ends,
+    pub watched: Option<Watched>,
+}
+
+/// Plugs it in, unless it is there already. `sockets` are in all networks, and are given back. Who waits for the journal
+/// has it when this returns: the next one may go on while we talk.
+pub fn plug(
+    Order { wanted, ends, watched }: Order,
+    mut sockets: Sockets,
+    journal: Journal,
+    cli: &Cli,
+) -> Result<(Record, Outcome, Wires), Failure> {
+    let is_over = |record: &Record| leftover::is_over(record, &wanted, &ends.inside);
+    let mut records = sweep(&journal, &mut sockets, is_over)?;
     let mut snapshot = Snapshot::take(&mut sockets)?;
     snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
-    if let Some(same) = same_call(&records, &wanted, &ends, &snapshot)? {
-        report::nic(View::near(same), Outcome::Unchanged, began.elapsed(), cli.json)?;
-        return Ok(Status::Yes);
+    if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
+        return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
     }
+    leftover::refuse(&records, &wanted, &ends.inside, &cli.find)?;
     let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
     let (plan, id) = (Plan::make(&basis)?, basis.id());
@@ -64,27 +88,26 @@ pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result
         peer: ends.peer,
         wanted,
         plan,
+        watched,
     };
     let mut wires = Wires::new(sockets);
-    let announcements = cli.announcements();
     let waits = match cli.dad() {
         Some(Dad::Full) => probe::full(self::random()?).to_vec(),
         Some(Dad::Quick) => probe::QUICK.to_vec(),
         None => vec![],
     };
-    let manners = Manners { ask: Some((&waits, &cli.find)), announce: announcements > 0 };
+    let manners = Manners { ask: Some((&waits, &cli.find)), announce: cli.announcements() > 0 };
     let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
-    // The next one may go on while we talk.
-    drop(journal);
-    report::nic(View::near(&record), Outcome::Added(reachable), began.elapsed(), cli.json)?;
-    ready::announce_again(&record.plan.nic, &mut wires, announcements.saturating_sub(1))?;
-    Ok(Status::Yes)
+    Ok((record, Outcome::Added(reachable), wires))
 }
 
-/// Asks who has the addresses for as long as the RFCs have it. Nothing is made yet, and nobody else is kept waiting: a
-/// signal ends us, and that is all.
-fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
-    match foresee(wanted, ends, sockets)? {
+/// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
+/// kept waiting: a signal ends us, and that is all.
+pub fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
+    if cli.dad() != Some(Dad::Full) {
+        return Ok(());
+    }
+    match foresee(wanted, ends, sockets, cli)? {
         Some((plan, snapshot)) => {
             probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
         }
@@ -92,66 +115,17 @@ fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli)
     }
 }
 
-/// Whose networks are plugged together.
-struct Ends {
-    inside: Inside,
-    peer: Option<Inside>,
-}
-
-impl Ends {
-    /// Both networks, held, and a socket in each.
-    fn pin(target: &Target, wanted: &Wanted, cli: &Cli) -> Result<(Self, Sockets), Failure> {
-        let Pinned { netns, inside } = pin(target, cli)?;
-        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
-        let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
-        Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
-    }
-
-    /// What the same call made before.
-    fn same<'a>(&self, records: &'a [Record], wanted: &Wanted) -> impl Iterator<Item = &'a Record> + Clone {
-        let same = |record: &&Record| {
-            record.is_between(&self.inside, self.peer.as_ref()) && record.wanted == *wanted
-        };
-        records.iter().filter(same)
-    }
-
-    fn basis<'a>(
-        &'a self,
-        wanted: &'a Wanted,
-        snapshot: &'a Snapshot,
-        records: &'a [Record],
-        random: [u8; 18],
-    ) -> Basis<'a> {
-        Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
-    }
-
-    fn files(&self) -> Files<'_> {
-        self.inside.files(self.peer.as_ref())
-    }
-}
-
-/// The other container, which must be another one.
-fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure> {
-    let pinned = pin(peer, cli)?;
-    if pinned.inside.is_same_as(inside) {
-        return Err(Failure::trouble(
-            format_args!("--peer {peer}"),
-            format_args!("is in the same network as {}: a cable has two ends", inside.name),
-        ));
-    }
-    Ok(pinned)
-}
-
-/// What the same call made before, if it is all there still.
-fn same_call<'a>(
-    records: &'a [Record],
+/// Which of `records` the same call made before, if that is all there still.
+fn same_call(
+    records: &[Record],
     wanted: &Wanted,
     ends: &Ends,
     snapshot: &Snapshot,
-) -> Result<Option<&'a Record>, Failure> {
-    let Some(record) = ends.same(records, wanted).next() else { return Ok(None) };
+) -> Result<Option<usize>, Failure> {
+    let Some(at) = records.iter().position(|record| ends.have(record, wanted)) else { return Ok(None) };
+    let record = &records[at];
     match check::drift(record, snapshot).first() {
-        None => Ok(Some(record)),
+        None => Ok(Some(at)),
         Some(difference) => {
             let (who, nic) = (&record.inside.name, &record.plan.nic.name);
             Err(Failure::trouble(
@@ -165,7 +139,7 @@ fn same_call<'a>(
 
 /// The commands that would do it.
 fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = foresee(wanted, ends, sockets)? else {
+    let Some((plan, snapshot)) = foresee(wanted, ends, sockets, cli)? else {
         report::commands([].iter(), &ends.files(), cli.json)?;
         return Ok(Status::Yes);
     };
@@ -177,11 +151,17 @@ fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Resul
 }
 
 /// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
-fn foresee(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<Option<(Plan, Snapshot)>, Failure> {
+fn foresee(
+    wanted: &Wanted,
+    ends: &Ends,
+    sockets: &mut Sockets,
+    cli: &Cli,
+) -> Result<Option<(Plan, Snapshot)>, Failure> {
     let (living, snapshot) = look(wanted, ends, sockets)?;
     if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
+    leftover::refuse(&living, wanted, &ends.inside, &cli.find)?;
     let basis = ends.basis(wanted, &snapshot, &living, random()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
@@ -206,7 +186,9 @@ fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Reco
     let records = ours(journal::look()?, sockets.home.identity());
     let mut snapshot = Snapshot::take(sockets)?;
     snapshot.look_closer(Some(wanted), ends.same(&records, wanted), sockets)?;
-    Ok((living(records, &snapshot.outside), snapshot))
+    let mut living = living(records, &snapshot.outside);
+    living.retain(|record| !leftover::is_over(record, wanted, &ends.inside));
+    Ok((living, snapshot))
 }
 
 /// For link-layer addresses, the record's name, and waits.

@@ -7,6 +7,7 @@ use common::failure::Failure;
 use nix::sys::signal::Signal;
 
 use crate::TOOL;
+use crate::inside::has_ended;
 use crate::journal::{Journal, Record};
 use crate::probe;
 use crate::ready::{self, Reachable, WhyNot};
@@ -81,6 +82,7 @@ fn carry_out(
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
     let mut asking = manners.ask.filter(|_| plan.is_asked_inside());
+    let mut works = None;
     for (step, _) in &plan.steps {
         told()?;
         // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
@@ -88,9 +90,9 @@ fn carry_out(
             && held.place == Place::Inside
         {
             asking = None;
-            let works = ready::wait_for_links(plan, wires)? == WhyNot::Works;
-            for wait in waits.iter().filter(|_| works) {
-                probe::refuse_duplicates_inside(plan, wires, *wait, find)?;
+            works = Some(ready::wait_for_links(plan, wires)?);
+            if works == Some(WhyNot::Works) {
+                probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
                 told()?;
             }
         }
@@ -98,7 +100,11 @@ fn carry_out(
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    let reachable = ready::make(plan, wires, manners.announce)?;
+    let reachable = ready::make(plan, wires, manners.announce, works)?;
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    if let Some(ended) = containers.find(|container| has_ended(container)) {
+        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
+    }
     told().map(|()| reachable)
 }
 

@@ -1,6 +1,7 @@
 //! What a user of add-nic may say. Uses only clap, std and `common`, so that manuals are made from it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum, ValueHint};
 use common::cli::{FindOptions, TARGETS};
@@ -10,7 +11,7 @@ use common::target::{IfName, Mac};
 #[derive(Debug, Parser)]
 #[command(name = "add-nic", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]"
+    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]\n       add-nic [OPTIONS] --watch FILE"
 )]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -105,7 +106,8 @@ pub struct Cli {
 
     /// A default route through the NIC, in place of the one there is
     ///
-    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6.
+    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6. With --sbr it is for the NIC's own table,
+    /// and the one there is stays.
     #[arg(short, long, value_name = "IP", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub gateway: Vec<IpAddr>,
 
@@ -115,7 +117,8 @@ pub struct Cli {
 
     /// The metric of these routes
     ///
-    /// With one that is not the old default route's, that one stays.
+    /// Of several routes that of the least metric is used. With one of your own, the old default route stays, unless it has
+    /// the same.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
@@ -203,6 +206,21 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["rm", "list"])]
     pub check: bool,
 
+    /// Stay, and keep the NICs in FILE plugged in
+    ///
+    /// However often their containers are started anew. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
+    /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
+    pub watch: Option<PathBuf>,
+
+    /// With --watch: plug in what is not there, and do not stay
+    ///
+    /// Exits with 1 if some NIC of FILE is not there then, and says why.
+    #[arg(long, requires = "watch", hide_short_help = true)]
+    pub once: bool,
+
     /// Print the commands that would do it, and do nothing
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
@@ -253,7 +271,24 @@ impl Cli {
 }
 
 /// The options that say what to do, other than to add a NIC.
-const JOBS: [&str; 3] = ["rm", "list", "check"];
+const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
+
+/// The options that no NIC has: keys in no watch's file.
+pub const NOT_OF_A_NIC: [&str; 13] = [
+    "rm",
+    "list",
+    "check",
+    "watch",
+    "once",
+    "preflight",
+    "dry_run",
+    "force",
+    "json",
+    "engine_timeout",
+    "verbose",
+    "help",
+    "version",
+];
 
 /// The options that a NIC on a link of the host cannot have: it has no other end.
 const NOT_STACKED: [&str; 4] = ["bridge", "peer", "host_addr", "host_name"];

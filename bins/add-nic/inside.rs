@@ -2,7 +2,7 @@
 
 use common::engine::{Container, State};
 use common::failure::Failure;
-use common::find::host_network;
+use common::find::{Found, host_network};
 use common::map;
 use common::namespace::{Kind, Namespace};
 use common::netns::{self, FoundThrough, Owner};
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::TOOL;
 use crate::cli::Cli;
-use crate::journal::Inside;
+use crate::journal::{Inside, Record};
 
 /// A network namespace held open, and what is remembered of it.
 #[derive(Debug)]
@@ -23,7 +23,11 @@ pub struct Pinned {
 
 /// The network namespace of what `target` means.
 pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
-    let found = cli.find.find(TOOL, target)?;
+    hold(target, cli.find.find(TOOL, target)?, cli)
+}
+
+/// The network namespace of what was `found`.
+pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
         return Err(Failure::no(container, "is paused, and answers nobody")
             .hint(format_args!("{} unpause {}", container.engine, container.name)));
@@ -73,19 +77,34 @@ fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
 
 /// The same namespace again, if it still lives.
 pub fn reopen(inside: &Inside) -> Option<Namespace> {
-    let is_it = |netns: &Namespace| {
-        let same_handle = match (&inside.netns_handle, netns.handle()) {
-            (Some(before), Some(now)) => *before == now.to_string(),
-            _ => true,
-        };
-        netns.identity().inode == inside.netns_inode && same_handle
-    };
-    let through = inside.process.and_then(|before| {
-        let process = Process::open(Pid::from_raw(before.pid)).ok()?;
-        process.namespace(Kind::Net).ok()
-    });
-    through.filter(is_it).or_else(|| {
-        let all = map::walk(|visit| Ok(is_it(&visit.namespace).then_some(visit.namespace))).ok()?;
+    let file = || Namespace::open(inside.file.as_ref(), Kind::Net).ok().filter(|netns| is_it(netns, inside));
+    through_process(inside).or_else(file).or_else(|| {
+        let all = map::walk(|visit| Ok(is_it(&visit.namespace, inside).then_some(visit.namespace))).ok()?;
         all.seen.into_iter().next()
     })
+}
+
+/// Whether nobody can enter one of a NIC's networks any more: it goes with that, soon.
+pub fn has_lost_its_network(record: &Record) -> bool {
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    containers.any(|container| reopen(container).is_none())
+}
+
+/// Whether the container has ended since it was found. Its network lives on for as long as we hold it, and would go with us.
+pub fn has_ended(inside: &Inside) -> bool {
+    let is_container = inside.container.is_some();
+    through_process(inside).is_none() && (is_container || reopen(inside).is_none())
+}
+
+fn through_process(inside: &Inside) -> Option<Namespace> {
+    let process = Process::open(Pid::from_raw(inside.process?.pid)).ok()?;
+    process.namespace(Kind::Net).ok().filter(|netns| is_it(netns, inside))
+}
+
+fn is_it(netns: &Namespace, inside: &Inside) -> bool {
+    let same_handle = match (&inside.netns_handle, netns.handle()) {
+        (Some(before), Some(now)) => *before == now.to_string(),
+        _ => true,
+    };
+    netns.identity().inode == inside.netns_inode && same_handle
 }

@@ -51,6 +51,18 @@ pub struct Record {
     pub peer: Option<Inside>,
     pub wanted: Wanted,
     pub plan: Plan,
+    /// What keeps it plugged in; nothing if it was made by hand.
+    #[serde(default)]
+    pub watched: Option<Watched>,
+}
+
+/// An entry of a watch's file: together with what is wanted, this tells it from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The file, from the root on.
+    pub file: PathBuf,
+    /// The container, as the file calls it.
+    pub target: String,
 }
 
 /// The container's network, and ways to find it again.

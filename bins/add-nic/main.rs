@@ -6,9 +6,11 @@ mod addresses;
 mod apply;
 mod check;
 mod cli;
+mod ends;
 mod firewall;
 mod inside;
 mod journal;
+mod leftover;
 mod look;
 mod names;
 mod plan;
@@ -30,6 +32,8 @@ mod taken;
 mod tests;
 mod view;
 mod wanted;
+mod watch;
+mod whose;
 mod wires;
 
 use std::process::ExitCode;
@@ -53,5 +57,6 @@ fn run(began: Instant) -> Result<Status, Failure> {
         Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
         Job::List(target) => look::list(target.as_ref(), &cli),
         Job::Check(target) => look::check(target.as_ref(), &cli),
+        Job::Watch(file) => watch::watch(&file, &cli),
     }
 }

@@ -1,10 +1,10 @@
 //! Asks everybody on the segment whether somebody has the addresses already, before anything is made.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use common::cli::FindOptions;
 use common::failure::Failure;
-use common::find::owner;
 use common::map;
 use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
@@ -12,6 +12,7 @@ use common::packet::{Claim, Segment, Standing};
 use crate::plan::{Nic, Plan};
 use crate::snapshot::{Side, enter};
 use crate::step::Place;
+use crate::whose::{Whose, whose};
 use crate::wires::Wires;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
@@ -33,16 +34,16 @@ pub fn refuse_duplicates(
 ) -> Result<(), Failure> {
     let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
-    match segment.who_has(&addresses, waits)? {
+    match segment.who_has(&addresses, waits, None)? {
         None => Ok(()),
         Some(claim) => Err(refused(&claim, &link, find)),
     }
 }
 
-/// The segment that the NIC will be on, and its link here; `None` if nobody else is on it.
+/// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
 fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
     // A bridge that is yet to be made has nobody on it.
-    let link = outside.link(nic.other_end.segment()?.as_str())?;
+    let link = outside.link(nic.other_end.bridge()?.as_str())?;
     let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
     let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
     if link.is_bridge() && !ports.any(carries) {
@@ -51,11 +52,13 @@ fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
     Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
 }
 
-/// The same, asked once by the NIC, which is there and up: of those who stand on the same parent the host reaches none.
+/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none. Over when
+/// `stop` can be read.
 pub fn refuse_duplicates_inside(
     plan: &Plan,
     wires: &mut Wires,
-    wait: Duration,
+    waits: &[Duration],
+    stop: BorrowedFd<'_>,
     find: &FindOptions,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
@@ -64,28 +67,26 @@ pub fn refuse_duplicates_inside(
     let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
-    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, &[wait]))??;
+    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, waits, Some(stop)))??;
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 
 fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
     let Claim { address, mac, standing } = claim;
-    let whose = whose(claim, find).map_or(String::new(), |name| format!(" ({name})"));
+    let whose = owner(claim, find);
+    let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
     let does = match standing {
         Standing::Has => "has it already",
         Standing::Wants => "asks for it at the same time",
     };
-    Failure::trouble(address, format_args!("{mac}{whose} on {link} {does}"))
-        .hint(format_args!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"))
+    let hint = whose
+        .and_then(|whose| whose.hint)
+        .unwrap_or_else(|| format!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"));
+    Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
 }
 
-/// The container that has this link-layer address, if it is one's of this host.
-fn whose(claim: &Claim, find: &FindOptions) -> Option<String> {
+/// Who has this link-layer address, if he is on this host.
+fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    let found = owners.owners.first()?;
-    let Some(process) = &found.process else { return Some(found.spot.to_string()) };
-    match owner(process, None, find.engine_timeout) {
-        Ok(known) => Some(known.container.full_name()),
-        Err(_) => Some(format!("pid {}", process.pid())),
-    }
+    Some(whose(&owners.owners.first()?.spot, find))
 }

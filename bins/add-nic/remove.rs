@@ -10,7 +10,7 @@ use crate::apply;
 use crate::cli::Cli;
 use crate::inside::{Pinned, pin};
 use crate::journal::{self, Inside, Journal, Record};
-use crate::report::{self, Outcome};
+use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
 use crate::step::{Place, Step};
 use crate::sweep::{ours, sweep};
@@ -40,7 +40,7 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         return Ok(Status::Yes);
     }
     let journal = Journal::open()?;
-    let mut records = sweep(&journal, &mut sockets)?;
+    let mut records = sweep(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(which, &inside, sockets, cli);
     }
@@ -48,21 +48,38 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
     // The last first: so each finds the network as it left it.
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
-        apply::hand_over(&record, &mut records, &journal)?;
-        // From now on it is the next call's to finish, if we are killed.
-        record.is_whole = false;
-        journal.write(&record)?;
-        let others: Vec<&Record> = records.iter().collect();
-        // Of a cable between two, this container may have either end.
         if record.peer.is_some() {
+            // Of a cable between two, this container may have either end.
             let mut wires = Wires::new(Sockets::of_record(&record)?);
-            apply::undo(&record, &others, &journal, &mut wires)?;
+            take_out(&mut record, &mut records, &journal, &mut wires)?;
         } else {
-            apply::undo(&record, &others, &journal, &mut wires)?;
+            take_out(&mut record, &mut records, &journal, &mut wires)?;
         }
-        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), cli.json)?;
+        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), Form::of(cli))?;
+        if let Some(watched) = &record.watched {
+            let file = watched.file.display();
+            say(
+                TOOL,
+                format_args!("{file} has it: while that is watched, it comes back with the next event"),
+            );
+        }
     }
     Ok(Status::Yes)
+}
+
+/// Takes out one NIC; `others` are all other ones of ours.
+pub fn take_out(
+    record: &mut Record,
+    others: &mut [Record],
+    journal: &Journal,
+    wires: &mut Wires,
+) -> Result<(), Failure> {
+    apply::hand_over(record, others, journal)?;
+    // From now on it is the next call's to finish, if we are killed.
+    record.is_whole = false;
+    journal.write(record)?;
+    let others: Vec<&Record> = others.iter().collect();
+    apply::undo(record, &others, journal, wires)
 }
 
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
@@ -81,7 +98,7 @@ fn choose<'a>(
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
     if !cli.dry_run && !journal::look()?.is_empty() {
-        sweep(&Journal::open()?, &mut Sockets::open(None, None)?)?;
+        sweep(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; and so there is nothing to remove"));

@@ -1,6 +1,7 @@
 //! Shows what happened, for people and as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use common::cidr::Cidr;
@@ -10,6 +11,7 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::Cli;
 use crate::firewall::Published;
 use crate::plan::OtherEnd;
 use crate::preflight::{self, Warning};
@@ -23,6 +25,25 @@ pub enum Outcome {
     Added(Reachable),
     Unchanged,
     Removed,
+}
+
+/// How it is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    /// Of many, one a line.
+    JsonLine,
+}
+
+impl Form {
+    pub fn of(cli: &Cli) -> Self {
+        match cli.json {
+            true if cli.watch.is_some() => Form::JsonLine,
+            true => Form::Json,
+            false => Form::Text,
+        }
+    }
 }
 
 impl Outcome {
@@ -57,6 +78,8 @@ struct Row<'a> {
     parent: Option<&'a IfName>,
     mode: Option<&'static str>,
     since: Timestamp,
+    /// The file of the watch that keeps it.
+    watch_file: Option<&'a Path>,
 }
 
 /// The end in the other container.
@@ -100,6 +123,7 @@ impl<'a> From<View<'a>> for Row<'a> {
             parent: nic.other_end.parent().map(|parent| &parent.name),
             mode: nic.other_end.parent().and_then(|parent| parent.on.mode()),
             since: record.since,
+            watch_file: record.watched.as_ref().map(|watched| watched.file.as_path()),
         }
     }
 }
@@ -114,7 +138,7 @@ fn list_of(addresses: &[Cidr]) -> String {
 }
 
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
-pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, as_json: bool) -> Result<(), Failure> {
+pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
         outcome: &'static str,
@@ -122,8 +146,14 @@ pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, as_json: bool) -> R
         row: Row<'a>,
         took_us: u128,
     }
-    if as_json {
-        return json(&Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() });
+    let done = Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
+    match form {
+        Form::Text => {}
+        Form::Json => return json(&done),
+        Form::JsonLine => {
+            let line = serde_json::to_string(&done).map_err(io::Error::from)?;
+            return Ok(writeln!(io::stdout(), "{line}")?);
+        }
     }
     let here = view.here;
     let mut line = format!("{}: {} {}", one_line(&here.container.name), here.name, list_of(here.addresses));

@@ -66,14 +66,14 @@ pub fn sbr(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure
     Ok(steps)
 }
 
-/// Who passes on what is for elsewhere, one for each family: the gateway, or the host at the other end.
+/// Who passes on what is for elsewhere, one for each family: the gateway, or who is at the other end.
 fn routers(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<IpAddr>, Failure> {
     let outside = &basis.snapshot.outside;
     let bridge = nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
     let of_bridge = bridge.into_iter().flat_map(|bridge| outside.addresses_of(bridge.index));
-    let ours = nic.other_end.host_addresses().iter().map(Cidr::address);
+    let far = nic.other_end.far().into_iter().flat_map(|(_, port)| &port.addresses).map(Cidr::address);
     let candidates: Vec<IpAddr> =
-        basis.wanted.gateways.iter().copied().chain(ours).chain(of_bridge.map(|held| held.address)).collect();
+        basis.wanted.gateways.iter().copied().chain(far).chain(of_bridge.map(|held| held.address)).collect();
     let mut routers: Vec<IpAddr> = Vec::new();
     for cidr in &nic.addresses {
         if routers.iter().any(|router| router.is_ipv4() == cidr.address().is_ipv4()) {
@@ -84,7 +84,8 @@ fn routers(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<IpAddr>, Failure> {
             cidr.contains(**router) || (cidr.is_host() && router.is_ipv4() == cidr.address().is_ipv4())
         };
         let router = candidates.iter().find(reaches).ok_or_else(|| {
-            let why = format!("the host has no address in {} to route for it", cidr.network());
+            let why =
+                format!("nobody at the other end has an address in {}, to route for it", cidr.network());
             Failure::trouble("--sbr", why).hint("--gateway IP")
         })?;
         routers.push(*router);

@@ -1,8 +1,12 @@
 //! Signals that ask us to end: kept until the network is whole again, as it was or as asked.
+//!
+//! Those that were blocked before are for somebody else to hear: a watch, between two changes.
+
+use std::os::fd::{AsFd, BorrowedFd};
 
 use common::failure::Failure;
 use common::sys;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 const ENDS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
@@ -18,10 +22,11 @@ impl Kept {
     /// From now on.
     pub fn new() -> Result<Self, Failure> {
         let trouble = |errno| Failure::trouble("signals", errno);
-        let ends = SigSet::from_iter(ENDS);
+        let before = SigSet::thread_get_mask().map_err(trouble)?;
+        let ours = SigSet::from_iter(ENDS.into_iter().filter(|signal| !before.contains(*signal)));
         let waiting =
-            SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(trouble)?;
-        let before = ends.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+            SignalFd::with_flags(&ours, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(trouble)?;
+        ours.thread_block().map_err(trouble)?;
         Ok(Kept { before, waiting })
     }
 
@@ -29,6 +34,11 @@ impl Kept {
     pub fn come(&self) -> Option<Signal> {
         let read = self.waiting.read_signal().ok().flatten()?;
         Signal::try_from(read.ssi_signo.cast_signed()).ok()
+    }
+
+    /// Can be read when one has come.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waiting.as_fd()
     }
 
     /// Ends us by `signal`, as it would have.

@@ -25,7 +25,7 @@ pub fn living(records: Vec<Record>, outside: &Side) -> Vec<Record> {
 
 /// Whether a NIC is whole and there. Where the host has no end of it, its containers' networks are asked; one that cannot
 /// be asked may well have it still.
-fn lives(record: &Record, outside: &Side) -> bool {
+pub fn lives(record: &Record, outside: &Side) -> bool {
     if !record.is_whole {
         return false;
     }
@@ -40,15 +40,19 @@ fn lives(record: &Record, outside: &Side) -> bool {
     links_within().map_or(true, |[inside, peer]| is_there(record, outside, &inside, &peer))
 }
 
-/// Undoes what is dead, and gives back what lives.
-pub fn sweep(journal: &Journal, sockets: &mut Sockets) -> Result<Vec<Record>, Failure> {
+/// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
+pub fn sweep(
+    journal: &Journal,
+    sockets: &mut Sockets,
+    is_over: impl Fn(&Record) -> bool,
+) -> Result<Vec<Record>, Failure> {
     let records = ours(journal.records()?, sockets.home.identity());
     if records.is_empty() {
         return Ok(records);
     }
     let outside = Side::links_of(Some(&mut sockets.outside))?;
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| lives(record, &outside));
+        records.into_iter().partition(|record| lives(record, &outside) && !is_over(record));
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {

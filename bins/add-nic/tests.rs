@@ -91,6 +91,7 @@ pub(crate) fn record(wanted: Wanted, plan: Plan) -> Record {
         peer: None,
         wanted,
         plan,
+        watched: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -27,6 +28,8 @@ pub enum Job {
     List(Option<Target>),
     /// Show what is not as we made it.
     Check(Option<Target>),
+    /// Keep those plugged in that this file describes.
+    Watch(PathBuf),
 }
 
 /// Which NIC of a container.
@@ -121,6 +124,9 @@ impl Job {
     /// # Errors
     /// What makes no sense, and why.
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(file.clone()));
+        }
         let (target, rest) = match cli.words.split_first() {
             Some((word, rest)) => (Some(target(word)?), rest),
             None => (None, &[][..]),
@@ -253,12 +259,32 @@ impl Wanted {
                 return Err(Failure::trouble(second, "is a second gateway of the same family"));
             }
         }
-        for route in &self.routes {
+        self.routes_make_sense()?;
+        match (self.other_end.bridge(), &self.other_name) {
+            (Some(bridge), Some(name)) if bridge == name => {
+                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn routes_make_sense(&self) -> Result<(), Failure> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
-                return Err(Failure::trouble(route.to, "is a default route").hint("--gateway IP makes one"));
+                return refuse("is a default route")
+                    .map_err(|failure| failure.hint("--gateway IP makes one"));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
-                return Err(Failure::trouble(route.to, "goes through a router of another family"));
+                return refuse("goes through a router of another family");
+            }
+            if self.routes[..at].iter().any(|other| other.to == route.to) {
+                return refuse("is given twice");
+            }
+            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
+            if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
+                return refuse("is where the NIC is, and needs no route");
             }
         }
         Ok(())
@@ -357,9 +383,16 @@ fn other_addresses(
     match words {
         [] => Ok(OtherAddresses::Fitting),
         [none] if none == "none" => Ok(OtherAddresses::None),
+        words if words.iter().any(|word| word == "none") => {
+            Err(Failure::trouble(format_args!("{option} none"), "and an address contradict each other"))
+        }
         words => {
             let these = words.iter().map(|word| other_address(option, word, addresses));
-            these.collect::<Result<_, _>>().map(OtherAddresses::These)
+            let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
+            match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
+                Some((_, twice)) => Err(Failure::trouble(twice, "is given twice")),
+                None => Ok(OtherAddresses::These(these)),
+            }
         }
     }
 }

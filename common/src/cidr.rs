@@ -156,7 +156,9 @@ impl FromStr for Cidr {
         let most = bits_of(parsed);
         let length =
             length.ok_or(CidrError::NoLength { address: parsed, usual: if most == 32 { 24 } else { 64 } })?;
-        let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        // Some take 024 for octal.
+        let is_number =
+            length == "0" || (!length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit()));
         let prefix_len = Some(length).filter(|_| is_number).and_then(|length| length.parse().ok());
         prefix_len
             .and_then(|prefix_len| Cidr::new(parsed, prefix_len))

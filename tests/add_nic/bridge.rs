@@ -101,6 +101,23 @@ fn an_address_that_somebody_on_the_bridge_has_is_refused_with_his_name() {
 }
 
 #[test]
+fn a_name_that_keeps_a_network_with_the_address_is_named() {
+    let lab = need!(lab());
+    let _other = by_hand(&lab, "other", "br0", "10.1.0.8/24");
+    lab.shell(
+        "ip netns add kept
+         ip link add kept-port up master br0 type veth peer name eth0 netns kept
+         ip -n kept address add 10.1.0.9/24 dev eth0; ip -n kept link set eth0 up
+         until ip -d link show kept-port | grep -q 'state forwarding'; do :; done",
+    )
+    .run()
+    .ok();
+    let web = lab.container("web", Options::only(&["net"]));
+    let refused = plug(&lab, &web, "10.1.0.9/24 --bridge br0").fails_with(2).stdout_is("");
+    refused.stderr_has("/run/netns/kept").stderr_has("on br0 has it already");
+}
+
+#[test]
 fn what_is_no_bridge_that_works_is_refused() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));

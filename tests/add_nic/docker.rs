@@ -11,18 +11,18 @@ use crate::support::world::{DockerContainer, World};
 
 const LONG: Duration = Duration::from_secs(120);
 
-fn docker() -> Result<World, Missing> {
+pub(crate) fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
 }
 
 /// One packet from inside, by the image's own ping, and a second for its answer.
 #[track_caller]
-fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
+pub(crate) fn pings(container: &DockerContainer<'_>, address: &str) -> Ran {
     container.command("ping").args(["-c1", "-W1", "-q", address]).run().ok()
 }
 
 /// docker0's address, and another one of its network that Docker gives to nobody for a long time.
-fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
+pub(crate) fn of_docker0(world: &World, behind: u32) -> (Ipv4Addr, String) {
     let address = world.command("ip").args(["-j", "-4", "address", "show", "docker0"]).run().ok().json();
     let held = &address[0]["addr_info"][0];
     let gateway: Ipv4Addr = held["local"].as_str().unwrap().parse().unwrap();
@@ -43,20 +43,6 @@ fn a_second_nic_works_and_goes_again() {
     world.tool("add-nic").args(["--check", &web.name]).run().ok();
     world.tool("add-nic").args(["--rm", &web.name]).run().ok();
     assert_eq!(routes(), before);
-}
-
-#[test]
-fn a_container_without_network_is_put_on_docker0_and_reaches_others() {
-    let world = need!(docker());
-    let other = world.docker_container("other", &[]);
-    let alone = world.docker_container("alone", &["--network", "none"]);
-    let (gateway, address) = of_docker0(&world, 200);
-    let words = [&alone.name, &address, "--bridge", "docker0", "--gateway", &gateway.to_string()];
-    world.tool("add-nic").args(words).run().ok().stdout_has(": eth0 ");
-    pings(&alone, &gateway.to_string());
-    pings(&alone, &other.inspect("{{.NetworkSettings.IPAddress}}"));
-    let default = alone.command("ip").args(["route", "show", "default"]).run().ok();
-    default.stdout_has(&format!("via {gateway} dev eth0"));
 }
 
 #[test]
@@ -92,6 +78,52 @@ fn a_container_in_the_hosts_network_is_refused() {
     let hosty = world.docker_container("hosty", &["--network", "host"]);
     let refused = world.tool("add-nic").args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
     refused.stderr_has("is in the network of the host itself").stderr_has("hint: --host");
+}
+
+#[test]
+fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let words = [&web.name, "198.19.4.2/24", "--bridge", "br-pinned", "--create"];
+    world.tool("netns-link").arg(&web.name).run().ok();
+    world.tool("add-nic").args(words).run().ok();
+    web.restart();
+    let refused = world.tool("add-nic").args(words).run().fails_with(2);
+    refused
+        .stderr_has(&format!(
+            "(the network that /run/netns/{0} keeps, which {0} had before it was started again)",
+            web.name
+        ))
+        .stderr_has("hint: netns-link --refresh");
+    // The one link, because other tests have links of their own.
+    world.tool("netns-link").args(["--force", &web.name]).run().ok();
+    world.tool("add-nic").args(words).run().ok();
+    pings(&web, "198.19.4.1");
+    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.tool("netns-link").args(["--rm", &web.name]).run().ok();
+}
+
+#[test]
+fn a_container_that_is_stopped_or_paused_is_one_clear_error_and_nothing_is_left() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let add = || world.tool("add-nic").args([&web.name, "198.19.5.2/24"]).run();
+    world.command("docker").args(["pause", &web.name]).run().ok();
+    add()
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("is paused")
+        .stderr_has(&format!("hint: docker unpause {}", web.name));
+    world.command("docker").args(["unpause", &web.name]).run().ok();
+    assert!(!web.command("ip").args(["-o", "link"]).run().ok().stdout.contains("eth1"));
+    web.stop();
+    add()
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("is not running")
+        .stderr_has(&format!("hint: docker start {}", web.name));
+    let host = world.command("ip").args(["-o", "address"]).run().ok();
+    assert!(!host.stdout.contains("198.19.5."), "{host}");
 }
 
 /// The FORWARD policy that Docker sets where it switched forwarding on itself, and bridge netfilter as hosts with

@@ -10,7 +10,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::{LIMIT, Run, Running};
 use crate::support::skip::{Missing, need, program};
-use crate::{add_nic, everything, lab, plug};
+use crate::{add_nic, everything, lab, neighbour, plug};
 
 /// A container that is to be plugged into `br0`, and a neighbour there who counts the questions and announcements about
 /// 10.1.0.2 and fd00:1::2 that reach him.
@@ -194,4 +194,24 @@ fn a_signal_between_announcements_leaves_the_nic_as_it_is() {
     announcing.finish();
     add_nic(&scene.lab, &["--check"]).ok();
     crate::reaches_from(&scene.lab, &scene.neighbour, "10.1.0.2");
+}
+
+#[test]
+fn a_full_look_from_the_nic_itself_ends_at_once_too() {
+    let lab = need!(lab());
+    let (_neighbour, web) = (neighbour(&lab), lab.container("web", Options::only(&["net"])));
+    let before = everything(&lab, &[&web]);
+    let mut add = lab.tool("add-nic");
+    let words = "10.1.0.2/24 --macvlan lan0 --dad=full";
+    let asking = add.arg(web.pid.to_string()).args(words.split_whitespace()).start();
+    let list = lab.path(format!("/proc/{}/net/packet", web.pid));
+    let until = Instant::now() + LIMIT;
+    while fs::read_to_string(&list).unwrap().lines().count() < 2 {
+        assert!(Instant::now() < until, "{}", asking.so_far());
+    }
+    let told = Instant::now();
+    asking.signal_behind_nsenter(Signal::SIGINT);
+    asking.finish().stderr_has("interrupted, and undone");
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    assert_eq!(everything(&lab, &[&web]), before);
 }

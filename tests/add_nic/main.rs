@@ -8,6 +8,9 @@
     reason = "clippy knows tests by their attribute, which shared code has not"
 )]
 
+#[path = "../engines/spare_docker.rs"]
+#[allow(dead_code, reason = "tests of engines use more of it")]
+mod spare_docker;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,6 +19,7 @@ mod cable;
 mod docker;
 mod dry_run;
 mod duplicates;
+mod dying;
 mod engine;
 mod faults;
 mod firewall;
@@ -24,13 +28,17 @@ mod macvlan;
 mod parallel;
 mod peer;
 mod phys;
+mod pinned;
 mod preflight;
+mod procedures;
 mod publish;
 mod reachable;
 mod remove;
 mod routes;
 mod sbr;
 mod sysctl;
+mod unit;
+mod watch;
 mod words;
 
 use support::container::{Container, Options};

@@ -4,7 +4,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{Missing, need};
-use crate::{PING, add_nic, everything, lab, plug, reaches_from};
+use crate::{PING, add_nic, everything, lab, neighbour, plug, reaches_from};
 
 /// A container whose default routes lead to somebody who knows nobody, and a peer behind a router on a second network, the
 /// bridge `br2`. What comes there by a NIC that would not be the way back is dropped: the strict reverse path filter.
@@ -105,6 +105,34 @@ fn without_a_gateway_it_is_the_host_that_routes() {
 }
 
 #[test]
+fn every_kind_of_nic_can_have_routes_of_its_own() {
+    let lab = need!(lab());
+    let [web, elsewhere, db] =
+        ["web", "elsewhere", "db"].map(|name| lab.container(name, Options::only(&["net"])));
+    let neighbour = neighbour(&lab);
+    lab.veth((&web, "198.18.0.2/24"), (&elsewhere, "198.18.0.1/24"));
+    web.ip("route add default via 198.18.0.1 dev eth0");
+    for router in [&neighbour, &db] {
+        router.ip("address add 172.31.0.1/32 dev lo");
+    }
+    let roads = || web.ip("rule").stdout + &web.ip("route show table all").stdout;
+    for (words, router) in [
+        ("--macvlan lan0 --gateway 10.1.0.9".to_owned(), &neighbour),
+        ("--phys lan0 --gateway 10.1.0.9".to_owned(), &neighbour),
+        (format!("--peer {}", db.pid), &db),
+    ] {
+        let before = roads();
+        plug(&lab, &web, &format!("10.1.0.2/24 {words} --sbr")).ok();
+        let mut nsenter = lab.command("nsenter");
+        nsenter.args(["--target", &router.pid.to_string(), "--net", "--", "ping", "-I", "172.31.0.1"]);
+        nsenter.args(PING).arg("10.1.0.2").run().ok();
+        add_nic(&lab, &["--check"]).ok();
+        add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+        assert_eq!(roads(), before, "{words}");
+    }
+}
+
+#[test]
 fn two_nics_have_a_table_each() {
     let scene = need!(Scene::new());
     let Scene { lab, web, peer, .. } = &scene;
@@ -184,7 +212,9 @@ fn without_anybody_who_could_route_it_is_refused() {
     for words in ["10.4.0.2/24 --host-addr none", "10.4.0.2/24 --bridge br4", "fd00:4::2/64 --host-addr none"]
     {
         let refused = plug(lab, web, &format!("{words} --sbr")).fails_with(2).stdout_is("");
-        refused.stderr_has("--sbr: the host has no address in ").stderr_has("hint: --gateway IP");
+        refused
+            .stderr_has("--sbr: nobody at the other end has an address in ")
+            .stderr_has("hint: --gateway IP");
         assert_eq!(everything(lab, &[web]), before, "{words}");
     }
 }

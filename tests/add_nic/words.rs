@@ -20,6 +20,18 @@ fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {
         ("10.1.0.999/24", "is not an IP address"),
         ("10.1.0.2/33", "'33' is not a prefix length: 0 to 32"),
         ("10.1.0.2/0", "makes a network of all addresses"),
+        ("10.1.0.2/", "'' is not a prefix length"),
+        ("10.1.0.2/-1", "'-1' is not a prefix length"),
+        ("10.1.0.2/024", "'024' is not a prefix length"),
+        ("10.1.0.2/24/24", "'24/24' is not a prefix length"),
+        ("10.1.0.2/255.255.255.0", "'255.255.255.0' is not a prefix length"),
+        ("010.1.0.2/24", "'010.1.0.2' is not an IP address"),
+        ("10.1.2/24", "'10.1.2' is not an IP address"),
+        ("/24", "'' is not an IP address"),
+        ("fd00:1::2/129", "'129' is not a prefix length: 0 to 128"),
+        ("fd00:1::2%eth0/64", "is not an IP address"),
+        ("255.255.255.255/32", "is of a range that no host can have"),
+        ("240.0.0.1/24", "is of a range that no host can have"),
         ("10.1.0.0/24", "10.1.0.0/24: is the address of the network itself"),
         ("10.1.0.255/24", "10.1.0.255/24: is the broadcast address of its network"),
         ("fd00:1::/64", "is the address of any router in that network"),
@@ -39,11 +51,27 @@ fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {
         ("10.1.0.2/24 --name sixteen-letters-", "that has 1 to 15 bytes"),
         ("10.1.0.2/24 --name a/b", "'/' cannot be in an interface's name"),
         ("10.1.0.2/24 --name eth%d", "'%' cannot be in an interface's name"),
+        ("10.1.0.2/24 --name lo", "lo: is the name of another link in pid:"),
+        ("10.1.0.2/24 --name ..", "'..' cannot be a name"),
+        ("10.1.0.2/24 --name all", "'all' cannot be a name"),
+        ("10.1.0.2/24 --host-name default", "'default' cannot be a name"),
+        ("10.1.0.2/24 --bridge b1 --create --host-name b1", "b1: is the bridge's name"),
+        ("10.1.0.2/24 --bridge taken", "taken: is not a bridge"),
+        ("10.1.0.2/24 --bridge none", "none: there is no such bridge\nhint: --create makes it"),
+        ("10.1.0.2/24 --mtu=-1", "invalid value '-1' for '--mtu <BYTES>'"),
+        ("10.1.0.2/24 --mtu wide", "invalid value 'wide' for '--mtu <BYTES>'"),
+        ("10.1.0.2/24 --mtu 99999999999", "is not in 0..=4294967295"),
+        ("10.1.0.2/24 --metric 4294967296", "is not in 0..=4294967295"),
         ("10.1.0.2/24 --mtu 67", "MTU 67: is not 68 to 65535"),
         ("10.1.0.2/24 --mtu 65536", "MTU 65536: is not 68 to 65535"),
         ("fd00:1::2/64 --mtu 1279", "MTU 1279: is not 1280 to 65535"),
         ("10.1.0.2/24 --mac 01:00:5e:00:00:01", "is a group's address, or nobody's"),
         ("10.1.0.2/24 --mac 00:00:00:00:00:00", "is a group's address, or nobody's"),
+        ("10.1.0.2/24 --mac ff:ff:ff:ff:ff:ff", "is a group's address, or nobody's"),
+        ("10.1.0.2/24 --mac 02:00:00:00:00", "is not a MAC address"),
+        ("10.1.0.2/24 --gateway 10.1.0.0", "10.1.0.0/24: is the address of the network itself"),
+        ("10.1.0.2/24 --gateway fd00:1::1", "fd00:1::1: is not in 10.1.0.0/24, where the NIC is"),
+        ("10.1.0.2/24 --gateway router", "invalid value 'router' for '--gateway <IP>'"),
         ("10.1.0.2/24 --gateway 10.2.0.1", "10.2.0.1: is not in 10.1.0.0/24, where the NIC is"),
         ("10.1.0.2/24 --gateway 10.1.0.2", "10.1.0.2: is the NIC's own address"),
         ("10.1.0.2/24 --gateway 10.1.0.255", "is the broadcast address"),
@@ -55,6 +83,12 @@ fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {
         ("10.1.0.2/24 --route 0.0.0.0/0", "is a default route\nhint: --gateway"),
         ("10.1.0.2/24 --route 10.9.0.0/16@10.2.0.1", "10.2.0.1: is not in 10.1.0.0/24"),
         ("10.1.0.2/24 --route fd00:9::/64@10.1.0.1", "another family"),
+        ("10.1.0.2/24 --route 10.9.0.0", "10.9.0.0 has no prefix length"),
+        ("10.1.0.2/24 --route 10.9.0.0/16@", "what stands behind @ is not an IP address"),
+        ("10.1.0.2/24 --route 10.9.0.0/16 --route 10.9.0.0/16@10.1.0.1", "10.9.0.0/16: is given twice"),
+        ("10.1.0.2/24 --route 10.1.0.0/24", "10.1.0.0/24: is where the NIC is, and needs no route"),
+        ("10.1.0.2/24 --host-addr none --host-addr 10.1.0.1", "contradict each other"),
+        ("10.1.0.2/24 --host-addr 10.1.0.1 --host-addr 10.1.0.1", "10.1.0.1: is given twice"),
         ("10.1.0.2/24 --host-addr 10.2.0.1", "--host-addr 10.2.0.1: is in no network of the NIC"),
         ("10.1.0.2/24 --host-addr 10.1.0.2", "is the container's own address"),
         ("10.1.0.2/24 --host-addr nobody", "is neither an IP address nor none"),
@@ -79,12 +113,42 @@ fn words_that_no_terminal_should_obey_are_quoted() {
         &[pid.as_str(), evil][..],
         &[evil, "10.1.0.2/24"],
         &[&pid, "10.1.0.2/24", "--name", evil],
+        &[&pid, "10.1.0.2/24", "--mac", evil],
+        &[&pid, "10.1.0.2/24", "--bridge", evil],
+        &["--watch", evil],
         &[&pid, "10.1.0.2/24", "--host-addr", evil],
         &[&pid, "10.1.0.2/24", "--route", evil],
         &["--rm", &pid, evil],
     ] {
         let refused = add_nic(&lab, words).fails_with(2);
         assert!(!refused.stderr.contains('\x1b'), "{refused}");
+    }
+}
+
+#[test]
+fn words_that_belong_elsewhere_are_refused() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let pid = web.pid.to_string();
+    let before = everything(&lab, &[&web]);
+    for (words, why) in [
+        (&[&pid, "10.1.0.2/24", "--name", "a b"][..], "' ' cannot be in an interface's name"),
+        (&[&pid, "10.1.0.2/24", "--name", ""], "that has 1 to 15 bytes"),
+        (&[&pid, "10.1.0.2/24 "], "is not a prefix length"),
+        (&["--rm", &pid, "eth0", "eth1"], "eth1: is one word too many"),
+        (&["--list", &pid, "eth0"], "eth0: is one word too many"),
+        (&["--rm", "--list"], "cannot be used with"),
+        (&["--rm"], "TARGET: none was given"),
+        (&["--force", &pid, "10.1.0.2/24"], "--rm"),
+        (&["--watch", "/run/x", &pid], "'--watch <FILE>' cannot be used with"),
+        (&["--watch", "/run/x", "--rm"], "'--watch <FILE>' cannot be used with '--rm'"),
+        (&["--watch", "/run/x", "--bridge", "b"], "'--watch <FILE>' cannot be used with '--bridge <BR>'"),
+        (&["--watch", "/run/x", "--host"], "'--watch <FILE>' cannot be used with '--host'"),
+        (&["--watch", "/run/x"], "/run/x: No such file or directory"),
+        (&["--watch", ""], "--watch"),
+    ] {
+        add_nic(&lab, words).fails_with(2).stdout_is("").stderr_has(why);
+        assert_eq!(everything(&lab, &[&web]), before, "{words:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::netns::Home;
@@ -54,13 +55,13 @@ fn who_has_an_address_says_so_and_nobody_else_does() {
         ("fd00:1::7 10.1.0.7 10.1.0.2", "10.1.0.2"),
     ] {
         let began = Instant::now();
-        let claim = here(&scene, || segment.who_has(&addresses(asked), &[LIMIT, LIMIT])).unwrap();
+        let claim = here(&scene, || segment.who_has(&addresses(asked), &[LIMIT, LIMIT], None)).unwrap();
         assert_eq!(claim, Some(Claim { address: has.parse().unwrap(), mac: THERE, standing: Standing::Has }));
         assert!(began.elapsed() < LIMIT, "it went on waiting when all was said");
     }
     let nobodys = addresses("10.1.0.7 fd00:1::7");
     let waits = [Duration::from_millis(2), Duration::from_millis(3)];
-    assert_eq!(here(&scene, || segment.who_has(&nobodys, &waits)).unwrap(), None);
+    assert_eq!(here(&scene, || segment.who_has(&nobodys, &waits, None)).unwrap(), None);
 }
 
 #[test]
@@ -72,16 +73,39 @@ fn who_probes_for_the_same_address_at_the_same_time_is_heard() {
         let asked = addresses(address);
         let asked = &asked;
         let heard = std::thread::scope(|scope| {
-            let listening = scope.spawn(move || here(scene, || segment.who_has(asked, &[LIMIT])).unwrap());
+            let listening =
+                scope.spawn(move || here(scene, || segment.who_has(asked, &[LIMIT], None)).unwrap());
             let home = Home::current().unwrap();
             while !listening.is_finished() {
                 let waits = [Duration::from_millis(5)];
-                home.inside(&scene.inside, || other.who_has(asked, &waits)).unwrap().unwrap();
+                home.inside(&scene.inside, || other.who_has(asked, &waits, None)).unwrap().unwrap();
             }
             listening.join().unwrap()
         });
         assert_eq!(heard, Some(Claim { address: asked[0], mac: THERE, standing: Standing::Wants }));
     }
+}
+
+#[test]
+fn who_never_stops_talking_is_not_listened_to_for_ever() {
+    let (mut scene, segment) = need!(scene());
+    let other = Segment { index: scene.there("b"), mac: THERE };
+    let scene = &scene;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let home = Home::current().unwrap();
+            let chatter =
+                std::iter::from_fn(|| (!stop.load(Ordering::Relaxed)).then_some([10, 1, 0, 9].into()));
+            home.inside(&scene.inside, || other.announce(chatter)).unwrap().unwrap();
+        });
+        let began = Instant::now();
+        let claim =
+            here(scene, || segment.who_has(&addresses("10.1.0.7"), &[Duration::from_millis(50)], None));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(claim.unwrap(), None);
+        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    });
 }
 
 #[test]

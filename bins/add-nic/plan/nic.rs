@@ -111,9 +111,4 @@ impl OtherEnd {
             OtherEnd::On(parent) => parent.on.answers_arp(),
         }
     }
-
-    /// The link here through which the others are reached who share its segment; `None` if it has none.
-    pub fn segment(&self) -> Option<&IfName> {
-        self.bridge()
-    }
 }

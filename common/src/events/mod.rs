@@ -9,7 +9,7 @@
 mod directories;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,11 +84,20 @@ impl Watch {
     /// # Errors
     /// [`EventsError`].
     pub fn wait(&mut self, limit: Duration) -> Result<bool, EventsError> {
+        self.wait_also(limit, &[])
+    }
+
+    /// As [`Watch::wait`], and wakes too when one of `others` can be read. That alone is no change of containers, and
+    /// what is there to be read is left to be read.
+    ///
+    /// # Errors
+    /// [`EventsError`].
+    pub fn wait_also(&mut self, limit: Duration, others: &[BorrowedFd<'_>]) -> Result<bool, EventsError> {
         let until = Instant::now() + limit;
-        let mut changed = self.sleep(until)?;
+        let mut changed = self.sleep(until, others)?;
         if changed {
             thread::sleep(BURST.min(until.saturating_duration_since(Instant::now())));
-            self.sleep(Instant::now())?;
+            self.sleep(Instant::now(), &[])?;
         }
         // What has come into a directory before it was watched has come unheard.
         changed |= self.listen()?;
@@ -107,12 +116,14 @@ impl Watch {
         Ok(new)
     }
 
-    /// Until somebody says something; whether somebody did.
-    fn sleep(&mut self, until: Instant) -> Result<bool, EventsError> {
+    /// Until somebody says something, or one of `others` does; whether somebody did.
+    fn sleep(&mut self, until: Instant, others: &[BorrowedFd<'_>]) -> Result<bool, EventsError> {
         let Watch { directories, streams, stirred } = self;
         let events = streams.iter().filter_map(|stream| stream.events.as_ref());
         let heard = std::iter::once(directories.as_fd()).chain(events.map(AsFd::as_fd));
+        let heard = heard.chain(others.iter().copied());
         let mut heard: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let ours = heard.len() - others.len();
         loop {
             match poll(&mut heard, left(until)) {
                 Ok(0) if Instant::now() < until => {}
@@ -122,7 +133,11 @@ impl Watch {
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
         }
+        let somebody = heard[..ours].iter().any(|fd| fd.any() != Some(false));
         drop(heard);
+        if !somebody {
+            return Ok(false);
+        }
         *stirred |= directories.heard()?;
         for stream in streams {
             let over = stream.events.as_ref().is_some_and(is_over);

@@ -89,13 +89,14 @@ pub(super) fn others_first<T>(owners: Vec<T>, is_own: impl Fn(&T) -> bool) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlink::OperState;
+    use crate::netlink::{Given, OperState};
 
     fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
         Link {
             index,
             name: format!("veth{index}").into(),
             mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
+            permanent_mac: None,
             kind: Some("veth".to_owned()),
             mtu_bytes: 1500,
             flags: 0,
@@ -103,6 +104,7 @@ mod tests {
             master: None,
             port_state: None,
             spanning_tree: false,
+            vlan: None,
             alias: None,
             group: 0,
             link,
@@ -150,11 +152,12 @@ mod tests {
         let [own, peer] = ["198.18.0.1", "198.18.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
         let given = Given::default();
         let (is_plain, is_kernels) = (true, false);
-        let (index, peer) = (5, Some(peer));
+        let (index, address, prefix_len) = (5, own, 32);
         let address =
-            Address { index, address: own, prefix_len: 32, peer, scope: 0, given, is_plain, is_kernels };
-        assert_eq!(link_with_ip(&[address], own), Some(5));
-        assert_eq!(link_with_ip(&[address], peer), None);
+            Address { index, address, prefix_len, peer: Some(peer), scope: 0, given, is_plain, is_kernels };
+        let addresses = [address];
+        assert_eq!(link_with_ip(&addresses, own), Some(5));
+        assert_eq!(link_with_ip(&addresses, peer), None);
     }
 
     #[test]

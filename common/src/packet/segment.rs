@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::socket::{ETH_P_ARP, ETH_P_IPV6, NOTHING, PacketSocket, next};
@@ -25,6 +26,9 @@ impl From<PacketError> for Failure {
     }
 }
 
+/// More frames than the usual receive buffer of a socket holds (net.core.rmem_default).
+const MOST_LATE: u32 = 1024;
+
 /// A link of the namespace that this thread is in, by its index, and our address there.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment {
@@ -36,11 +40,16 @@ pub struct Segment {
 
 impl Segment {
     /// Who claims any of `addresses`. Asks once for each of `waits`, and listens for as long behind it; over as soon as
-    /// somebody claims one. Who asks leaves no trace in anybody's tables.
+    /// somebody claims one, or `stop` can be read. Who asks leaves no trace in anybody's tables.
     ///
     /// # Errors
     /// [`PacketError`]: EPERM without CAP_NET_RAW over the user namespace of the network.
-    pub fn who_has(&self, addresses: &[IpAddr], waits: &[Duration]) -> Result<Option<Claim>, PacketError> {
+    pub fn who_has(
+        &self,
+        addresses: &[IpAddr],
+        waits: &[Duration],
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<Claim>, PacketError> {
         let mut sockets = Vec::new();
         let mut probes = Vec::new();
         for (ethertype, is_ipv4) in [(ETH_P_ARP, true), (ETH_P_IPV6, false)] {
@@ -58,10 +67,15 @@ impl Segment {
                 frames.iter().try_for_each(|frame| socket.send(frame))?;
             }
             let until = Instant::now() + *wait;
-            while let Some(frame) = next(&sockets, until)? {
+            // What has come in time is read, however late we are; what comes ever after is not.
+            let mut late = 0;
+            while late < MOST_LATE
+                && let Some(frame) = next(&sockets, until, stop)?
+            {
                 if let Some(claim) = claim(&frame).filter(counts) {
                     return Ok(Some(claim));
                 }
+                late += u32::from(Instant::now() > until);
             }
         }
         Ok(None)

@@ -1,7 +1,7 @@
 //! A packet socket on one link: what is sent and heard there, and how it is let go of.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -83,8 +83,12 @@ impl Drop for PacketSocket {
     }
 }
 
-/// The next frame of any of them, or none until then.
-pub(super) fn next(sockets: &[PacketSocket], until: Instant) -> Result<Option<Vec<u8>>, PacketError> {
+/// The next frame of any of them; none until then, or until `stop` can be read.
+pub(super) fn next(
+    sockets: &[PacketSocket],
+    until: Instant,
+    stop: Option<BorrowedFd<'_>>,
+) -> Result<Option<Vec<u8>>, PacketError> {
     loop {
         for socket in sockets {
             if let Some(frame) = socket.receive()? {
@@ -96,9 +100,10 @@ pub(super) fn next(sockets: &[PacketSocket], until: Instant) -> Result<Option<Ve
             return Ok(None);
         }
         let timeout = PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-        let fds = sockets.iter().map(|socket| socket.0.as_fd());
+        let fds = stop.into_iter().chain(sockets.iter().map(|socket| socket.0.as_fd()));
         let mut waiting: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut waiting, timeout) {
+            Ok(_) if stop.is_some() && waiting[0].any() == Some(true) => return Ok(None),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(failed("wait for an answer")(errno)),
         }

@@ -26,7 +26,7 @@ pub enum NameError {
     /// What the kernel allows in no name, or what scripts and our own output would stumble over.
     #[error("{0:?} cannot be in an interface's name")]
     InterfaceCharacter(char),
-    /// `.`, `..`, or a leading `-`.
+    /// `.`, `..`, or a leading `-`; of an interface also what means all of them.
     #[error("'{}' cannot be a name", quotable(.0))]
     Reserved(String),
 }
@@ -75,6 +75,10 @@ impl FromStr for IfName {
     fn from_str(word: &str) -> Result<Self, NameError> {
         if let Some(c) = word.chars().find(|c| !c.is_ascii_graphic() || "/:%\"'\\`$".contains(*c)) {
             return Err(NameError::InterfaceCharacter(c));
+        }
+        // Directories beside those of interfaces in /proc/sys/net/ipv4/conf (sysctl_dev_name_is_allowed in net/core).
+        if word == "all" || word == "default" {
+            return Err(NameError::Reserved(word.to_owned()));
         }
         // IFNAMSIZ is 16 with the NUL (linux/if.h).
         if word.is_empty() || word.len() > 15 {

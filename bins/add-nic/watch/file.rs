@@ -1,0 +1,136 @@
+//! The file that says which NICs there are to be, and the news of it. A version that makes no sense changes nothing.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use common::failure::Failure;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::unistd::geteuid;
+
+use crate::cli::Cli;
+use crate::watch::entry::{Entry, entries};
+
+/// Nobody has written such a file by hand.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The file, and an ear for whoever writes it.
+#[derive(Debug)]
+pub struct File {
+    /// From the root on.
+    path: PathBuf,
+    /// What stood in it when it was read last, sense or not.
+    text: String,
+    inotify: Inotify,
+}
+
+impl File {
+    /// The file at `path`, which is not read yet.
+    pub fn at(path: &Path) -> Result<Self, Failure> {
+        let trouble = |error: io::Error| Failure::trouble(path.display(), error);
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(trouble)?;
+        let name = path.file_name().ok_or_else(|| Failure::trouble(path.display(), "is a directory"))?;
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|errno| {
+            let failure = Failure::trouble("inotify", io::Error::from(errno));
+            if errno == Errno::EMFILE {
+                failure.hint("sysctl fs.inotify.max_user_instances")
+            } else {
+                failure
+            }
+        })?;
+        Ok(File { path: directory.join(name), text: String::new(), inotify })
+    }
+
+    /// Its absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says now.
+    pub fn read(&mut self, cli: &Cli) -> Result<Vec<Entry>, Failure> {
+        // Before it is read: what is written in between is news.
+        self.listen()?;
+        self.text = text(&self.path)?;
+        entries(&self.path, &self.text, cli)
+    }
+
+    /// What it says now, if somebody has written it since and it does not say the same.
+    pub fn news(&mut self, cli: &Cli) -> Option<Result<Vec<Entry>, Failure>> {
+        if !self.heard() {
+            return None;
+        }
+        match text(&self.path) {
+            Ok(text) if text == self.text => None,
+            _ => Some(self.read(cli)),
+        }
+    }
+
+    /// Its directory tells of a version that is moved into its place, as most editors do. A symbolic link may also lead to
+    /// a file that is written elsewhere.
+    fn listen(&self) -> Result<(), Failure> {
+        let elsewhere = fs::canonicalize(&self.path).ok();
+        for file in std::iter::once(&self.path).chain(&elsewhere) {
+            let directory = file.parent().unwrap_or(file);
+            // Not when it is made, or written to: then half of it may be there.
+            let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
+            self.inotify.add_watch(directory, whole).map_err(|errno| {
+                let failure = Failure::trouble(directory.display(), io::Error::from(errno));
+                if errno == Errno::ENOSPC {
+                    failure.hint("sysctl fs.inotify.max_user_watches")
+                } else {
+                    failure
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is news that may be about it. What it was is forgotten.
+    fn heard(&self) -> bool {
+        let is_link = self.path.is_symlink();
+        let mut heard = false;
+        loop {
+            match self.inotify.read_events() {
+                // Of the links on the way to a file each can have been replaced.
+                Ok(events) => {
+                    heard |=
+                        is_link || events.iter().any(|event| event.name.as_deref() == self.path.file_name());
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return heard,
+            }
+        }
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+/// What stands in a file that only root or we can write: it says what root does to the network.
+fn text(path: &Path) -> Result<String, Failure> {
+    let trouble = |error: io::Error| Failure::trouble(path.display(), error);
+    let file =
+        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(trouble)?;
+    let metadata = file.metadata().map_err(trouble)?;
+    if !metadata.is_file() {
+        return Err(Failure::trouble(path.display(), "is not a file"));
+    }
+    if (metadata.uid() != 0 && metadata.uid() != geteuid().as_raw()) || metadata.mode() & 0o022 != 0 {
+        return Err(Failure::trouble(path.display(), "can be written by another user")
+            .hint(format_args!("chown root {0}; chmod go-w {0}", path.display())));
+    }
+    let mut text = String::new();
+    let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;
+    match length as u64 > MOST_BYTES {
+        true => Err(Failure::trouble(path.display(), "is longer than a megabyte")),
+        false => Ok(text),
+    }
+}

@@ -1,0 +1,234 @@
+//! One look at everything that a watch keeps: takes out what is out of date, and plugs in what is not there.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use common::engine::EngineError;
+use common::failure::{self, Failure, Status, say};
+use common::find::{FindError, find};
+use common::netlink::Socket;
+use common::netns::Home;
+
+use crate::TOOL;
+use crate::add::{Order, ask_at_length, plug};
+use crate::cli::Cli;
+use crate::ends::Ends;
+use crate::inside::{has_lost_its_network, hold};
+use crate::journal::{self, Journal, Record};
+use crate::ready;
+use crate::remove::take_out;
+use crate::report::{self, Form, Outcome};
+use crate::snapshot::{Side, Sockets};
+use crate::sweep::{lives, ours, sweep};
+use crate::view::View;
+use crate::watch::entry::Entry;
+use crate::watch::signals::Signals;
+use crate::watch::trouble::Trouble;
+use crate::wires::Wires;
+
+/// What is to be there, and what stands in the way of it.
+pub struct Kept<'a> {
+    file: PathBuf,
+    entries: Vec<(Entry, Trouble)>,
+    /// Of no entry.
+    trouble: Trouble,
+    signals: &'a Signals,
+    cli: &'a Cli,
+}
+
+/// What is there: our NICs, and the links of the host.
+struct Seen {
+    records: Vec<Record>,
+    outside: Side,
+}
+
+impl<'a> Kept<'a> {
+    pub fn new(file: &Path, entries: Vec<Entry>, signals: &'a Signals, cli: &'a Cli) -> Self {
+        let mut kept =
+            Kept { file: file.to_owned(), entries: vec![], trouble: Trouble::default(), signals, cli };
+        kept.set(entries);
+        kept
+    }
+
+    fn set(&mut self, entries: Vec<Entry>) {
+        self.entries = entries.into_iter().map(|entry| (entry, Trouble::default())).collect();
+    }
+
+    /// The file was read again.
+    pub fn replace(&mut self, read: Result<Vec<Entry>, Failure>) {
+        match read {
+            Ok(entries) => self.set(entries),
+            Err(failure) => {
+                failure::report(TOOL, &failure);
+                say(TOOL, format_args!("{}: what it said before stays in force", self.file.display()));
+            }
+        }
+    }
+
+    /// Something has changed, somewhere.
+    pub fn stir(&mut self) {
+        self.troubles().for_each(Trouble::stir);
+    }
+
+    /// When to look again though there is no news.
+    pub fn next(&mut self) -> Option<Instant> {
+        self.troubles().filter_map(|trouble| trouble.next()).min()
+    }
+
+    /// Whether the last look left nothing to be desired.
+    pub fn is_all_there(&mut self) -> bool {
+        self.troubles().all(|trouble| trouble.is_none())
+    }
+
+    fn troubles(&mut self) -> impl Iterator<Item = &mut Trouble> {
+        self.entries.iter_mut().map(|(_, trouble)| trouble).chain(std::iter::once(&mut self.trouble))
+    }
+
+    /// Looks at everything. What cannot be done is said, and keeps nothing else from being done.
+    pub fn look(&mut self) -> Result<(), Failure> {
+        let seen = match self.tidy() {
+            Ok(seen) => seen,
+            Err(failure) if failure.message.is_none() => return Err(failure),
+            Err(failure) => {
+                self.trouble.had(self.file.display(), failure);
+                return Ok(());
+            }
+        };
+        self.trouble.is_over();
+        let Kept { entries, signals, cli, .. } = self;
+        // First those that nobody has plugged in yet: they are why we were woken.
+        for is_there in [false, true] {
+            for (entry, trouble) in entries.iter_mut().filter(|(entry, _)| seen.has(entry) == is_there) {
+                match keep(entry, trouble, &seen, signals, cli) {
+                    Ok(true) => trouble.is_over(),
+                    Ok(false) => {}
+                    Err(failure) if failure.message.is_none() => return Err(failure),
+                    Err(failure) if failure.status == Status::No => trouble.waits(entry, failure, cli),
+                    Err(failure) => trouble.had(entry, failure),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the NICs of entries that are no longer in the file, and what is left of those whose container has ended.
+    fn tidy(&self) -> Result<Seen, Failure> {
+        let seen = Seen::now()?;
+        let is_ours =
+            |record: &Record| record.watched.as_ref().is_some_and(|watched| watched.file == self.file);
+        let is_over = |record: &Record| is_ours(record) && has_lost_its_network(record);
+        let is_unwanted =
+            |record: &Record| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
+        let is_tidy =
+            |record: &Record| lives(record, &seen.outside) && !is_over(record) && !is_unwanted(record);
+        if seen.records.iter().all(is_tidy) {
+            return Ok(seen);
+        }
+        remove(is_over, is_unwanted, self.signals, self.cli)?;
+        Seen::now()
+    }
+}
+
+impl Seen {
+    fn now() -> Result<Self, Failure> {
+        let records = ours(journal::look()?, Home::current()?.identity());
+        Ok(Seen { records, outside: Side::links_of(Some(&mut Socket::open()?))? })
+    }
+
+    fn has(&self, entry: &Entry) -> bool {
+        self.records.iter().any(|record| entry.made(record))
+    }
+}
+
+impl Entry {
+    /// Whether the NIC was plugged in for this entry.
+    fn made(&self, record: &Record) -> bool {
+        record.watched.as_ref() == Some(&self.watched) && record.wanted == self.wanted
+    }
+}
+
+/// Sees to it that one NIC is there, if its container runs; whether it is. `Ok(false)`: not yet, after what went wrong.
+fn keep(
+    entry: &Entry,
+    trouble: &Trouble,
+    seen: &Seen,
+    signals: &Signals,
+    cli: &Cli,
+) -> Result<bool, Failure> {
+    let found = find(&entry.target, cli.find.engine_timeout).map_err(not_there)?;
+    // Docker answers nobody who asks for a container that it is just starting.
+    let began = Instant::now();
+    let pinned = hold(&entry.target, found, &entry.cli)?;
+    let (ends, mut sockets) = Ends::open(pinned, &entry.wanted, &entry.cli)?;
+    let is_it = |record: &Record| ends.have(record, &entry.wanted) && lives(record, &seen.outside);
+    if seen.records.iter().any(is_it) {
+        return Ok(true);
+    }
+    if !trouble.is_due() {
+        return Ok(false);
+    }
+    // What the container had before it was started anew, where a link keeps that network.
+    let is_left = |record: &Record| entry.made(record) && !ends.have(record, &entry.wanted);
+    if seen.records.iter().any(is_left) {
+        remove(|_| false, is_left, signals, cli)?;
+    }
+    signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.cli))?;
+    let order = Order { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
+    let journal = signals.waiting(Journal::open)?;
+    let (record, outcome, wires) = plug(order, sockets, journal, &entry.cli)?;
+    if let Outcome::Added(_) = outcome {
+        tell(&record, outcome, began, cli)?;
+        announce_again(record, wires, entry.cli.announcements().saturating_sub(1));
+    }
+    Ok(true)
+}
+
+/// Nobody else is to wait for that, least of all the next NIC.
+fn announce_again(record: Record, mut wires: Wires, times: u8) {
+    if times > 0 {
+        thread::spawn(move || {
+            if let Err(failure) = ready::announce_again(&record.plan.nic, &mut wires, times) {
+                failure::report(TOOL, &failure);
+            }
+        });
+    }
+}
+
+/// Engines may come later, and containers with them: that is said by their events.
+fn not_there(error: FindError) -> Failure {
+    let no_engine = matches!(
+        error,
+        FindError::NoEngine
+            | FindError::Engine(
+                EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. }
+            )
+    );
+    let failure = Failure::from(error);
+    if no_engine { Failure { status: Status::No, ..failure } } else { failure }
+}
+
+/// Sweeps what is over, and takes out what is not wanted any more.
+fn remove(
+    is_over: impl Fn(&Record) -> bool,
+    is_unwanted: impl Fn(&Record) -> bool,
+    signals: &Signals,
+    cli: &Cli,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let journal = signals.waiting(Journal::open)?;
+    let mut records = sweep(&journal, &mut Sockets::open(None, None)?, is_over)?;
+    while let Some(at) = records.iter().rposition(&is_unwanted) {
+        let mut record = records.remove(at);
+        let mut wires = Wires::new(Sockets::of_record(&record)?);
+        take_out(&mut record, &mut records, &journal, &mut wires)?;
+        tell(&record, Outcome::Removed, began, cli)?;
+    }
+    Ok(())
+}
+
+fn tell(record: &Record, outcome: Outcome, began: Instant, cli: &Cli) -> Result<(), Failure> {
+    report::nic(View::near(record), outcome, began.elapsed(), Form::of(cli))?;
+    Ok(io::stdout().flush()?)
+}

@@ -1,0 +1,75 @@
+//! `--watch`: asleep until containers come or go, or its file is written, and then looks at each NIC that is to be there.
+//!
+//! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
+
+mod entry;
+mod file;
+mod kept;
+mod signals;
+mod trouble;
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::events::Watch;
+use common::failure::{Failure, Status};
+
+use crate::add;
+use crate::cli::Cli;
+use entry::Entry;
+use file::File;
+use kept::Kept;
+use signals::{Asked, Signals};
+
+/// When all is well nothing but news wakes us; poll(2) wants a number.
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps the NICs that the file at `path` describes plugged in, until a signal ends it; or plugs them in once.
+pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
+    let mut file = File::at(path)?;
+    let entries = file.read(cli)?;
+    if cli.dry_run {
+        return dry_run(entries, cli);
+    }
+    let signals = Signals::hear()?;
+    let mut kept = Kept::new(file.path(), entries, &signals, cli);
+    if cli.once {
+        kept.look()?;
+        return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });
+    }
+    let mut containers = Watch::new(None, cli.find.engine_timeout)?;
+    loop {
+        kept.look()?;
+        let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let changed = containers.wait_also(left, &[signals.as_fd(), file.as_fd()])?;
+            let read = match signals.come() {
+                Some(Asked::End) => return Ok(Status::Yes),
+                Some(Asked::Read) => Some(file.read(cli)),
+                None => file.news(cli),
+            };
+            let is_news = changed || read.is_some();
+            if let Some(read) = read {
+                kept.replace(read);
+            }
+            if is_news {
+                kept.stir();
+            }
+            // Who else writes into the file's directory is nobody's concern.
+            if is_news || Instant::now() >= until {
+                break;
+            }
+        }
+    }
+}
+
+/// The commands that would plug in what is not there, container by container.
+fn dry_run(entries: Vec<Entry>, cli: &Cli) -> Result<Status, Failure> {
+    for entry in entries {
+        let shown = Cli { dry_run: true, json: cli.json, ..entry.cli };
+        add::add(&entry.target, entry.wanted, &shown, Instant::now())?;
+    }
+    Ok(Status::Yes)
+}

@@ -1,0 +1,54 @@
+//! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
+
+use common::cli::FindOptions;
+use common::find::{find, owner};
+use common::map::Spot;
+use common::netns::{self, Beneath, Owner};
+use common::target::{LinkName, Target};
+
+/// What it is called, and what helps against one that nobody runs in any more.
+#[derive(Debug)]
+pub struct Whose {
+    pub name: String,
+    pub hint: Option<String>,
+}
+
+/// Whose the network at `spot` is.
+pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
+    let plain = |name| Whose { name, hint: None };
+    if let Some(process) = spot.tenant() {
+        return plain(match owner(&process, None, options.engine_timeout) {
+            Ok(known) => known.container.full_name(),
+            Err(_) => format!("pid {}", process.pid()),
+        });
+    }
+    let Some(file) = spot.name() else { return plain(spot.to_string()) };
+    let name = format!("the network that {} keeps", file.display());
+    let link = file.strip_prefix(netns::DIRECTORY).ok().and_then(|link| link.to_str()?.parse().ok());
+    let Some(link): Option<LinkName> = link else { return plain(name) };
+    let Some(owner) = owner_of(&link) else { return plain(name) };
+    let had = &owner.name;
+    match runs(&owner, options) {
+        true => Whose {
+            name: format!("{name}, which {had} had before it was started again"),
+            hint: Some("netns-link --refresh".to_owned()),
+        },
+        false => Whose {
+            name: format!("{name}, of {had}, which is gone"),
+            hint: Some(format!("netns-link --rm {link}")),
+        },
+    }
+}
+
+/// The container that a link was made for.
+fn owner_of(link: &LinkName) -> Option<Owner> {
+    let entry = netns::entry(link).ok()?;
+    Beneath::open().ok()?.record(link, entry)?.container
+}
+
+/// Whether the container runs, or another one that has its name now: then a link can be led there.
+fn runs(owner: &Owner, options: &FindOptions) -> bool {
+    let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
+    let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
+    targets.any(|target| find(&target, options.engine_timeout).is_ok())
+}

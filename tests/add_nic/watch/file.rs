@@ -1,0 +1,182 @@
+//! The file of a watch: what it may say, and when it is read.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use super::{DB, FILE, WEB, container, engine, nics, watch, write};
+use crate::support::run::Run;
+use crate::support::skip::need;
+use crate::{add_nic, everything, lab, reaches};
+
+#[test]
+fn the_file_is_read_again_when_it_is_written_and_hand_made_nics_are_not_touched() {
+    let lab = need!(lab());
+    let (web, db) = (container(&lab, "web"), container(&lab, "db"));
+    let _engine = engine(&lab, &[&web, &db]);
+    add_nic(&lab, &["web", "10.9.0.2/24"]).ok();
+    add_nic(&lab, &["db", "10.2.0.2/24", "--bridge", "br1", "--create", "--mtu", "1400"]).ok();
+    write(&lab, &[WEB, DB].concat());
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth1 10.1.0.2/24");
+    // Another address is another NIC.
+    write(&lab, &[&WEB.replace("10.1.0.2", "10.1.0.7"), DB].concat());
+    watch.wait_for("web: eth1 10.1.0.2/24 fd00:1::2/64 removed\n");
+    watch.wait_for("web: eth1 10.1.0.7/24");
+    // In place, as `echo >>` does it, and not with sense.
+    fs::write(lab.path(FILE), "[[nic]]\ncontainer = \n").unwrap();
+    watch.wait_for("add-nic: /run/nics.toml:2: ");
+    watch.wait_for("add-nic: /run/nics.toml: what it said before stays in force\n");
+    reaches(&lab, "10.1.0.7");
+    // Another file beside it is no news, nor is the same text again.
+    fs::write(lab.path("/run/other.toml"), "[[nic").unwrap();
+    fs::write(lab.path(FILE), "").unwrap();
+    watch.wait_for("web: eth1 10.1.0.7/24 fd00:1::2/64 removed\n");
+    let left: Vec<String> = nics(&lab).iter().map(|nic| nic["addresses"].to_string()).collect();
+    assert_eq!(left, [r#"["10.9.0.2/24"]"#, r#"["10.2.0.2/24"]"#]);
+    assert_eq!(watch.so_far().stdout.matches("add-nic: ").count(), 2, "{}", watch.so_far());
+}
+
+#[test]
+fn a_file_that_is_reached_through_a_link_is_followed() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    // As Kubernetes mounts a ConfigMap.
+    lab.shell("mkdir /run/config /run/config/1 /run/config/2; ln -s 1 /run/config/data; ln -s config/data/nics.toml /run/nics.toml")
+        .run()
+        .ok();
+    fs::write(lab.path("/run/config/1/nics.toml"), WEB).unwrap();
+    fs::write(lab.path("/run/config/2/nics.toml"), "").unwrap();
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    fs::write(lab.path("/run/config/1/nics.toml"), WEB.replace("10.1.0.2", "10.1.0.3")).unwrap();
+    watch.wait_for("web: eth0 10.1.0.3/24");
+    lab.shell("cd /run; ln -s config/2/nics.toml new; mv -T new nics.toml").run().ok();
+    watch.wait_for("web: eth0 10.1.0.3/24 fd00:1::2/64 removed\n");
+}
+
+#[test]
+fn sighup_reads_the_file_and_the_others_end_it_and_leave_the_nics() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let lab = need!(lab());
+        let web = container(&lab, "web");
+        let _engine = engine(&lab, &[&web]);
+        write(&lab, "");
+        let watch = watch(&lab, "");
+        write(&lab, WEB);
+        watch.wait_for("web: eth0 10.1.0.2/24");
+        // Half a file may look so, and so it is not looked at.
+        let new = lab.path("/run/new.toml");
+        fs::write(&new, WEB.replace("10.1.0.2", "10.1.0.3")).unwrap();
+        fs::remove_file(lab.path(FILE)).unwrap();
+        fs::hard_link(new, lab.path(FILE)).unwrap();
+        watch.signal_behind_nsenter(Signal::SIGHUP);
+        watch.wait_for("web: eth0 10.1.0.3/24");
+        let before = everything(&lab, &[&web]);
+        watch.signal_behind_nsenter(signal);
+        watch.finish().ok();
+        assert_eq!(everything(&lab, &[&web]), before);
+        reaches(&lab, "10.1.0.3");
+        add_nic(&lab, &["--rm", "web"]).ok().stdout_has("removed");
+    }
+}
+
+#[test]
+fn a_file_that_makes_no_sense_is_one_clear_error_before_anything_is_done() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    let before = everything(&lab, &[&web]);
+    let nic = |keys: &str| format!("{WEB}[[nic]]\ncontainer = 'x'\naddresses = ['10.8.0.2/24']\n{keys}\n");
+    let cases = [
+        ("[[nic]]\ncontainer = ".to_owned(), "nics.toml:2: "),
+        ("[[nic]]\ncontainer = 'a'\ncontainer = 'b'".to_owned(), "nics.toml:3: duplicate key"),
+        (
+            "[[nics]]".to_owned(),
+            "nics.toml:1: 'nics' is not known here\nhint: each NIC is a table of its own, [[nic]]",
+        ),
+        (
+            "[nic]\ncontainer = 'a'".to_owned(),
+            "nics.toml:1: nic is no list of tables\nhint: [[nic]] begins one",
+        ),
+        ("nic = ['web']".to_owned(), "nics.toml:1: is no table"),
+        ("\n[[nic]]\naddresses = []".to_owned(), "nics.toml:2: [[nic]] without a container"),
+        ("[[nic]]\ncontainer = 7".to_owned(), "nics.toml:2: container is not a string"),
+        ("[[nic]]\ncontainer = ''".to_owned(), "nics.toml:1: "),
+        ("[[nic]]\ncontainer = '-t'\naddresses = '10.1.0.2/24'".to_owned(), "nics.toml:1: -t: "),
+        ("[[nic]]\ncontainer = 'a'".to_owned(), "nics.toml:1: a: ADDR: none was given"),
+        ("[[nic]]\ncontainer = 'a'\naddresses = '10.1.0.2'".to_owned(), "a: 10.1.0.2 has no prefix length"),
+        (nic("adresses = 'x'"), "nics.toml:8: x: adresses is not an option of add-nic"),
+        (nic("rm = true"), "nics.toml:8: x: rm is nothing that a NIC has"),
+        (nic("dry-run = true"), "nics.toml:8: x: dry-run is nothing that a NIC has"),
+        (nic("preflight = true"), "nics.toml:8: x: preflight is nothing that a NIC has"),
+        (nic("help = true"), "nics.toml:8: x: help is nothing that a NIC has"),
+        (nic("watch = 'nics.toml'"), "nics.toml:8: x: watch is nothing that a NIC has"),
+        (nic("mtu = 1.5"), "nics.toml:8: x: mtu is not a string, a number, true or false"),
+        (nic("mtu = 1979-05-27"), "nics.toml:8: x: mtu is not"),
+        (nic("name = { eth = 1 }"), "nics.toml:8: x: name is not"),
+        (nic("mtu = true"), "nics.toml:5: x: a value is required for '--mtu <BYTES>'"),
+        (nic("mtu = 'wide'"), "nics.toml:5: x: invalid value 'wide' for '--mtu <BYTES>'"),
+        (
+            nic("mtu = [1400, 1500]"),
+            "nics.toml:5: x: the argument '--mtu <BYTES>' cannot be used multiple times",
+        ),
+        (nic("mtu = 60"), "nics.toml:5: x: MTU 60: is not 68 to 65535"),
+        (nic("create = true"), "nics.toml:5: x: the following required arguments were not provided:"),
+        (nic("create = 'yes'\nbridge = 'b'"), "nics.toml:5: x: unexpected value 'yes' for '--create' found"),
+        (nic("name = '--rm'"), "nics.toml:5: x: invalid value"),
+        (nic("gateway = '10.9.0.1'"), "nics.toml:5: x: 10.9.0.1: is not in 10.8.0.0/24, where the NIC is"),
+        (WEB.repeat(2), "nics.toml:6: web: 10.1.0.2: the entry in line 2 has it already"),
+        (
+            format!("{}name = 'n'\n{}name = 'n'", nic(""), nic("").replace(WEB, "").replace(".2/", ".3/")),
+            "n: the entry in line 5 has it already",
+        ),
+    ];
+    for (text, why) in cases {
+        write(&lab, &text);
+        let refused = add_nic(&lab, &["--watch", FILE]).fails_with(2).stdout_is("").stderr_has(why);
+        assert_eq!(refused.stderr.matches("add-nic: ").count(), 1, "{refused}");
+        assert!(!refused.stderr.contains("Usage"), "{refused}");
+        assert_eq!(everything(&lab, &[&web]), before, "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_others_can_write_is_no_order_of_roots() {
+    let lab = need!(lab());
+    write(&lab, WEB);
+    lab.command("chmod").args(["666", FILE]).run().ok();
+    let refused = add_nic(&lab, &["--watch", FILE]).fails_with(2);
+    refused.stderr_has("/run/nics.toml: can be written by another user\nhint: chown root");
+    for (file, why) in [
+        ("/run/none.toml", "No such file"),
+        ("/run/none/x", "No such file"),
+        ("/", "is a directory"),
+        ("/run", "is not a file"),
+    ] {
+        add_nic(&lab, &["--watch", file]).fails_with(2).stderr_has(why);
+    }
+    lab.command("mkfifo").arg("/run/fifo").run().ok();
+    add_nic(&lab, &["--watch", "/run/fifo"]).fails_with(2).stderr_has("is not a file");
+    fs::write(
+        lab.path("/run/evil"),
+        "[[nic]]\ncontainer = 'a\u{1b}[2J'\naddresses = '10.1.0.2/24'\n\"\\u001b[2J\" = 1\n",
+    )
+    .unwrap();
+    let refused = add_nic(&lab, &["--watch", "/run/evil"]).fails_with(2);
+    assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
+#[test]
+fn with_dry_run_the_file_is_read_and_what_is_not_there_is_shown() {
+    let lab = need!(lab());
+    let (web, db) = (container(&lab, "web"), container(&lab, "db"));
+    let _engine = engine(&lab, &[&web, &db]);
+    write(&lab, &[WEB, DB].concat());
+    add_nic(&lab, &["web", "10.1.0.2/24", "fd00:1::2/64"]).ok();
+    let before = everything(&lab, &[&web, &db]);
+    let shown = add_nic(&lab, &["--watch", FILE, "--dry-run"]).ok().stdout_has("ip link add br1 ");
+    assert!(!shown.stdout.contains("web-eth0"), "{shown}");
+    assert_eq!(everything(&lab, &[&web, &db]), before);
+}
