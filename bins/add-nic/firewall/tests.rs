@@ -174,7 +174,7 @@ fn a_name_that_a_rule_would_take_for_many_is_refused() {
 fn forward_alone_needs_no_rules_of_our_own() {
     let mut wanted = wanted(&["10.1.0.2/24"]);
     wanted.firewall.forward = true;
-    wanted.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true });
+    wanted.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let mut snapshot = host(&[(Kind::Legacy, "-P FORWARD DROP")]);
     snapshot.wall.chains = None;
     assert_eq!(
