@@ -147,7 +147,10 @@ fn troubles_of_a_bridge() {
 fn a_link_below_that_has_no_carrier() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));
-    lab.shell("ip link add lan0 up type veth peer name far0").run().ok();
+    // The kernel takes a moment to say of a new link that nothing is plugged in.
+    let made = "ip link add lan0 up type veth peer name far0
+        until ip link show lan0 | grep -q 'state LOWERLAYERDOWN'; do :; done";
+    lab.shell(made).run().ok();
     let words = "10.1.0.2/24 --macvlan lan0";
     let warned = plug(&lab, &web, &format!("{words} --preflight")).fails_with(1);
     warned.stdout_has("lan0: has no carrier: nobody behind it").stdout_has("fix: ip link show lan0");
