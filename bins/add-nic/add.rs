@@ -93,6 +93,7 @@ pub fn plug(
     let mut wires = Wires::new(sockets);
     let waits = match cli.dad() {
         Some(Dad::Full) => probe::full(self::random()?).to_vec(),
+        Some(Dad::Quick) if record.plan.nic.other_end.parent().is_some() => probe::QUICK_ON_A_PARENT.to_vec(),
         Some(Dad::Quick) => probe::QUICK.to_vec(),
         None => vec![],
     };

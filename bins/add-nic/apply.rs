@@ -81,18 +81,18 @@ fn carry_out(
 ) -> Result<Reachable, Stop> {
     let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
-    let mut asking = manners.ask.filter(|_| plan.is_asked_inside());
+    let mut asking = manners.ask.filter(|_| plan.late_asker().is_some());
     let mut works = None;
     for (step, _) in &plan.steps {
         told()?;
-        // Whom the NIC's neighbours are it alone can ask, and as long as it has no address nobody is hurt.
+        // As long as it has no address nobody is hurt.
         if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
             && held.place == Place::Inside
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, wires)?);
             if works == Some(WhyNot::Works) {
-                probe::refuse_duplicates_inside(plan, wires, waits, kept.as_fd(), find)?;
+                probe::refuse_duplicates_late(plan, wires, waits, kept.as_fd(), find)?;
                 told()?;
             }
         }

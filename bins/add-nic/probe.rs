@@ -18,6 +18,10 @@ use crate::wires::Wires;
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
 pub const QUICK: [Duration; 1] = [Duration::from_millis(5)];
 
+/// The same where links stand on one parent: the kernel hands what is for all of them on from a thread of its own
+/// (macvlan_process_broadcast, ipvlan_process_multicast), which a busy machine keeps waiting.
+pub const QUICK_ON_A_PARENT: [Duration; 1] = [Duration::from_millis(20)];
+
 /// RFC 5227, 1.1: PROBE_NUM probes, PROBE_MIN to PROBE_MAX apart, and ANNOUNCE_WAIT behind the last. Its PROBE_WAIT before
 /// the first is for hosts that are all switched on at once. RFC 4862, 5.4 asks for one and a second, which is less.
 pub fn full(random: [u8; 2]) -> [Duration; 3] {
@@ -54,9 +58,9 @@ fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
     Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
 }
 
-/// The same, asked by the NIC, which is there and up: of those who stand on the same parent the host reaches none. Over when
-/// `stop` can be read.
-pub fn refuse_duplicates_inside(
+/// The same, asked once the NIC is up, by whoever is on its segment: of those who stand on the same parent the host reaches
+/// none. Over when `stop` can be read.
+pub fn refuse_duplicates_late(
     plan: &Plan,
     wires: &mut Wires,
     waits: &[Duration],
@@ -64,13 +68,17 @@ pub fn refuse_duplicates_inside(
     find: &FindOptions,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
+    let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
     let below = nic.other_end.parent().and_then(Parent::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
-    let index = wires.index(Place::Inside, &nic.name).map_err(|error| Failure::trouble(&nic.name, error))?;
-    let Some((_, namespace)) = &wires.sockets.inside else { return Ok(()) };
+    let index = wires.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
-    let claim = enter(&wires.sockets.home, namespace, || segment.who_has(&addresses, waits, Some(stop)))??;
+    let ask = || segment.who_has(&addresses, waits, Some(stop));
+    let claim = match (place, &wires.sockets.inside) {
+        (Place::Inside, Some((_, namespace))) => enter(&wires.sockets.home, namespace, ask)??,
+        _ => ask()?,
+    };
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 

@@ -9,13 +9,14 @@ mod phys;
 mod stacked;
 
 use common::failure::Failure;
+use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
 use crate::firewall;
 use crate::journal::Record;
 use crate::routes::routes;
 use crate::sbr::sbr;
-use crate::step::{Moved, Place, Step, Undoing, Upper};
+use crate::step::{Moved, On, Place, Step, Undoing, Upper};
 use crate::sysctl;
 use crate::wanted::WantedEnd;
 pub use basis::Basis;
@@ -63,10 +64,18 @@ impl Plan {
         })
     }
 
-    /// Whether it is the NIC itself that asks who has its addresses: the host is not on its segment.
-    pub fn is_asked_inside(&self) -> bool {
+    /// The link that asks who has the NIC's addresses, where that can only be done once the NIC is up: the host is not on its
+    /// segment. An ipvlan asks through its parent, which hands it only what is for an address that it has already.
+    pub fn late_asker(&self) -> Option<(Place, IfName)> {
         let other_end = &self.nic.other_end;
-        other_end.has_neighbours() && (other_end.port().is_none() || other_end.vlan().is_some())
+        match other_end {
+            OtherEnd::Bridge { vlan: None, .. } => None,
+            OtherEnd::On(parent) if matches!(parent.on, On::Ipvlan(_)) => {
+                parent.link().map(|link| (Place::Outside, link))
+            }
+            _ => Some((Place::Inside, self.nic.name.clone())),
+        }
+        .filter(|_| other_end.has_neighbours())
     }
 
     /// Remembers the index of that link, which is made now.
