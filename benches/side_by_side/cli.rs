@@ -52,7 +52,7 @@ pub(crate) struct Wanted {
     /// Run only this row; may be repeated.
     #[arg(long, value_name = "ROW")]
     pub(crate) only: Vec<String>,
-    /// Where our binaries are [default: $NETNS_TOOLBOX_BIN, or those built with this bench].
+    /// Where our binaries are [default: $NETNS_TOOLBOX_BIN, or where this program is].
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// The image of the container that is asked about.
@@ -64,10 +64,10 @@ pub(crate) struct Wanted {
     /// Print Markdown, ready to paste.
     #[arg(long)]
     pub(crate) markdown: bool,
-    /// What `cargo bench` says to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
+
+/// The variable that says where our binaries are.
+pub(crate) const BIN_DIR: &str = "NETNS_TOOLBOX_BIN";
 
 impl Wanted {
     pub(crate) fn rows(&self) -> Result<Vec<&'static Row>, Trouble> {
@@ -79,9 +79,10 @@ impl Wanted {
         Ok(ROWS.iter().filter(wanted).collect())
     }
 
+    /// Where our tools are: beside this program, if nothing else is said.
     pub(crate) fn bin_dir(&self) -> PathBuf {
-        let named = self.bin_dir.clone().or_else(|| env::var_os("NETNS_TOOLBOX_BIN").map(PathBuf::from));
-        let built = Path::new(env!("CARGO_BIN_EXE_cpid"));
-        named.unwrap_or_else(|| built.parent().unwrap_or(built).to_path_buf())
+        let named = self.bin_dir.clone().or_else(|| env::var_os(BIN_DIR).map(PathBuf::from));
+        let beside = || env::current_exe().ok()?.parent().map(Path::to_path_buf);
+        named.or_else(beside).unwrap_or_default()
     }
 }

@@ -11,7 +11,11 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{cli::Wanted, fixture::Stage, trouble::Trouble};
+use crate::{
+    cli::{self, Wanted},
+    fixture::Stage,
+    trouble::Trouble,
+};
 
 /// Sets the fixture up, runs the rows in a copy of this program, and gives its exit status.
 pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
@@ -25,6 +29,8 @@ pub(crate) fn run(wanted: &Wanted) -> Result<ExitStatus, Trouble> {
         .arg("inner-race")
         .arg(serde_json::to_string(&stage.fixture)?)
         .args(env::args_os().skip(1))
+        // For lines of shell that call a tool of ours.
+        .env(cli::BIN_DIR, wanted.bin_dir())
         // So that what it has started can be told to end with it.
         .process_group(0)
         .spawn()

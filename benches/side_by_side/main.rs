@@ -3,13 +3,12 @@
 //! cannot be avoided.
 //!
 //! ```text
-//! make bench                                    all of it, in private namespaces with an engine of its own
-//! cargo bench --bench side_by_side              here, as root; the engine is the one that answers `docker`
-//! cargo bench --bench side_by_side -- --only nsenter-rs --runs 1000 --json out.json --markdown
+//! make bench                       all of it, in private namespaces with an engine of its own
+//! side_by_side                     here, as root; the engine is the one that answers `docker`
+//! side_by_side --only nsenter-rs --runs 1000 --json out.json --markdown
 //! ```
 //!
-//! `--bin-dir DIR` or `NETNS_TOOLBOX_BIN` measures binaries from elsewhere, such as the static ones in
-//! `target/x86_64-unknown-linux-musl/release`. The rows are in `contest.rs`.
+//! It measures the binaries beside it; `--bin-dir DIR` or `NETNS_TOOLBOX_BIN` those from elsewhere. The rows are in `contest.rs`.
 //!
 //! Before a row is measured, everyone in it must give the same answer. Then all run alternately, in an order that
 //! puts each equally often behind each other, so that drift of the machine and a neighbour's leftovers hit all alike.
@@ -30,6 +29,8 @@ mod program;
 mod report;
 mod scales;
 mod stopwatch;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::{

@@ -1,13 +1,9 @@
-//! Tests of the bench's rows and arithmetic: a target of their own, because a bench with its own `main` runs no
-//! unit tests.
-
-mod contest;
-mod numbers;
+//! The bench's rows and arithmetic.
 
 use std::time::Duration;
 
-use contest::{CROWD, Of, Part, ROWS, words};
-use numbers::{Ratio, Summary, Verdict, factor, order};
+use crate::contest::{CROWD, Of, Part, ROWS, words};
+use crate::numbers::{Ratio, Summary, Verdict, factor, order};
 
 #[test]
 fn every_row_can_be_called_by_its_name_and_says_what_it_does() {
