@@ -20,7 +20,7 @@ use crate::probe;
 use crate::ready;
 use crate::report::{self, Form, Outcome};
 use crate::snapshot::{Snapshot, Sockets};
-use crate::sweep::{living, ours, sweep};
+use crate::sweep::{Swept, living, ours, sweep_from};
 use crate::view::View;
 use crate::wanted::Wanted;
 use crate::wires::Wires;
@@ -61,8 +61,13 @@ pub fn plug(
     cli: &Cli,
 ) -> Result<(Record, Outcome, Wires), Failure> {
     let is_over = |record: &Record| leftover::is_over(record, &wanted, &ends.inside);
-    let mut records = sweep(&journal, &mut sockets, is_over)?;
     let mut snapshot = Snapshot::take(&mut sockets)?;
+    let records = ours(journal.records()?, sockets.home.identity());
+    let Swept { living: mut records, has_changed } =
+        sweep_from(records, &snapshot.outside, &journal, is_over);
+    if has_changed {
+        snapshot = Snapshot::take(&mut sockets)?;
+    }
     snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));

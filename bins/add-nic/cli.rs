@@ -175,8 +175,8 @@ pub struct Cli {
 
     /// How long to look for somebody who has the addresses already
     ///
-    /// quick asks everybody on the bridge once, and waits 5 ms for an answer. full does as RFC 5227 and RFC 4862 say: it
-    /// asks three times, one to two seconds apart, and listens two seconds more. Somebody who asks for the same address at
+    /// quick asks everybody on the bridge once, and waits 5 ms for an answer, or 20 where several stand on one parent. full
+    /// does as RFC 5227 and RFC 4862 say: it asks three times, one to two seconds apart, and listens two seconds more. Somebody who asks for the same address at
     /// the same time counts too. Where there is nobody to ask, nobody is asked.
     #[arg(long, value_name = "HOW", default_value = "quick", conflicts_with_all = JOBS, hide_short_help = true)]
     pub dad: Dad,

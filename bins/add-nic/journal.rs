@@ -4,6 +4,8 @@
 //! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
 //! NIC is whole was left by one that was killed.
 
+mod memo;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -190,6 +192,7 @@ fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
             entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
         );
     }
+    memo::forget_all_but(&names);
     let mut records = Vec::new();
     for name in names {
         records.extend(read(directory, &name)?);
@@ -199,6 +202,9 @@ fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
 }
 
 fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
+    if let Some(record) = memo::recall(directory, name) {
+        return Ok(Some(record));
+    }
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let fd = match openat(directory, name, flags, Mode::empty()) {
         Ok(fd) => fd,
@@ -208,12 +214,14 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     };
     // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    let stamp = fstat(&fd).map(memo::Stamp::of).ok();
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
-    let record = serde_json::from_slice(&bytes).map_err(|error| {
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
             .hint(format_args!("rm {}, after a look at the NIC that it names", path(name).display()))
     })?;
+    memo::keep(name, stamp, &record);
     Ok(Some(record))
 }
 

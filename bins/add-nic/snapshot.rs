@@ -27,7 +27,7 @@ pub struct Side {
     /// Of the ports of bridges that keep VLANs apart.
     pub port_vlans: Vec<PortVlan>,
     pub rules: Vec<Rule>,
-    /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6.
+    /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6, and if nobody has asked.
     pub allows_ipv6: Option<bool>,
 }
 
@@ -87,6 +87,15 @@ impl Sockets {
         }
     }
 
+    /// Does `what` in that place; nothing of a namespace that is gone.
+    pub fn within<T>(&self, place: Place, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
+        match (place, self.namespace(place)) {
+            (Place::Outside, _) => Ok(Some(what())),
+            (_, Some(namespace)) => enter(&self.home, namespace, what).map(Some),
+            (_, None) => Ok(None),
+        }
+    }
+
     /// The namespace to enter in order to be in that place; none where we are there already.
     pub fn namespace(&self, place: Place) -> Option<&Namespace> {
         match place {
@@ -119,7 +128,7 @@ impl Side {
             addresses: socket.addresses()?,
             routes: socket.routes()?,
             rules: socket.rules()?,
-            allows_ipv6: allows_ipv6(),
+            allows_ipv6: None,
         })
     }
 
@@ -166,7 +175,15 @@ impl Snapshot {
         }
     }
 
-    /// Looks at what few NICs are about: the settings and the packet filters that `wanted` changes, and `records` have
+    fn side_mut(&mut self, place: Place) -> &mut Side {
+        match place {
+            Place::Outside => &mut self.outside,
+            Place::Inside => &mut self.inside,
+            Place::Peer => &mut self.peer,
+        }
+    }
+
+    /// Looks at what few NICs are about: whether there may be IPv6, the settings and the packet filters that `wanted` changes, and `records` have
     /// changed.
     pub fn look_closer<'a>(
         &mut self,
@@ -176,6 +193,12 @@ impl Snapshot {
     ) -> Result<(), Failure> {
         if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
             self.switches = switches_of(nic);
+        }
+        // Of hundreds of namespaces each has a file of that name, and the kernel looks at all of them to find one.
+        if wanted.is_some_and(|wanted| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6())) {
+            for place in [Place::Outside, Place::Inside, Place::Peer] {
+                self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
+            }
         }
         let mut keys: [Vec<sysctl::Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
         for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
@@ -200,14 +223,12 @@ impl Snapshot {
     /// What is now.
     pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = Side::of(&mut sockets.outside)?;
-        let home = &sockets.home;
-        // Inside, because it is there that the switch is read.
-        let within = |within: &mut Option<(Socket, Namespace)>| match within {
-            Some((socket, namespace)) => Ok(enter(home, namespace, || Side::of(socket))??),
-            None => Ok::<_, Failure>(Side::default()),
+        let within = |within: &mut Option<(Socket, Namespace)>| {
+            within.as_mut().map_or_else(|| Ok(Side::default()), |(socket, _)| Side::of(socket))
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
-        let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home.identity());
+        let home = sockets.home.identity();
+        let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home);
         Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
 }

@@ -51,8 +51,27 @@ pub fn sweep(
         return Ok(records);
     }
     let outside = Side::links_of(Some(&mut sockets.outside))?;
+    Ok(sweep_from(records, &outside, journal, is_over).living)
+}
+
+/// What a sweep comes to.
+#[derive(Debug)]
+pub struct Swept {
+    pub living: Vec<Record>,
+    /// Whether something was undone, or was to be.
+    pub has_changed: bool,
+}
+
+/// The same where all of ours are known, and what the host has.
+pub fn sweep_from(
+    records: Vec<Record>,
+    outside: &Side,
+    journal: &Journal,
+    is_over: impl Fn(&Record) -> bool,
+) -> Swept {
     let (mut living, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| lives(record, &outside) && !is_over(record));
+        records.into_iter().partition(|record| lives(record, outside) && !is_over(record));
+    let has_changed = !dead.is_empty();
     // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
     // one, and whoever is last undoes it.
     while let Some(record) = dead.pop() {
@@ -65,5 +84,5 @@ pub fn sweep(
             failure::report(TOOL, &failure);
         }
     }
-    Ok(living)
+    Swept { living, has_changed }
 }

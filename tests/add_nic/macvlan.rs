@@ -88,6 +88,10 @@ fn an_address_that_somebody_on_the_segment_has_is_refused() {
         .ok();
     sibling.ip("address add 10.1.0.4/24 dev mv");
     sibling.ip("link set mv up");
+    // Only then does it answer for an IPv6 address.
+    while !neighbour.ip("-br link show eth0").stdout.contains(" UP ") {
+        std::thread::yield_now();
+    }
     let before = everything(&lab, &[&web]);
     for (address, whose) in
         [("10.1.0.9/24", &neighbour), ("fd00:1::9/64", &neighbour), ("10.1.0.4/24", &sibling)]

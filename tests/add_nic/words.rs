@@ -135,6 +135,7 @@ fn words_that_belong_elsewhere_are_refused() {
         (&[&pid, "10.1.0.2/24", "--name", "a b"][..], "' ' cannot be in an interface's name"),
         (&[&pid, "10.1.0.2/24", "--name", ""], "that has 1 to 15 bytes"),
         (&[&pid, "10.1.0.2/24 "], "is not a prefix length"),
+        (&["10.1.0.2/24", &pid], &format!("hint: the container comes first: add-nic {pid} 10.1.0.2/24")),
         (&["--rm", &pid, "eth0", "eth1"], "eth1: is one word too many"),
         (&["--list", &pid, "eth0"], "eth0: is one word too many"),
         (&["--rm", "--list"], "cannot be used with"),

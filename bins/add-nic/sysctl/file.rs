@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use common::failure::Failure;
 
 use super::Key;
-use crate::snapshot::{Sockets, enter};
+use crate::snapshot::Sockets;
 use crate::step::Place;
 
 /// No setting of a network is near this long.
@@ -42,13 +42,8 @@ impl Settings {
     /// Reads them.
     pub fn read(&mut self, place: Place, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
         let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
-        let found = match (place, sockets.namespace(place)) {
-            (Place::Outside, _) => read(),
-            (_, Some(namespace)) => enter(&sockets.home, namespace, read)?,
-            // With a namespace its settings go.
-            (_, None) => return Ok(()),
-        };
-        self.0.extend(found.into_iter().map(|(key, reading)| ((place, key), reading)));
+        let found = sockets.within(place, read)?.into_iter().flatten();
+        self.0.extend(found.map(|(key, reading)| ((place, key), reading)));
         Ok(())
     }
 

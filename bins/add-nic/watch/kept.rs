@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
 use common::engine::EngineError;
 use common::failure::{self, Failure, Status, say};
-use common::find::{FindError, find};
+use common::find::{FindError, Found, find};
 use common::netlink::Socket;
 use common::netns::Home;
 
@@ -27,6 +28,9 @@ use crate::watch::entry::Entry;
 use crate::watch::signals::Signals;
 use crate::watch::trouble::Trouble;
 use crate::wires::Wires;
+
+/// How many containers are found before it is their turn: engines take their time to answer, and what they say grows old.
+const FEW: usize = 4;
 
 /// What is to be there, and what stands in the way of it.
 pub struct Kept<'a> {
@@ -99,18 +103,26 @@ impl<'a> Kept<'a> {
         self.trouble.is_over();
         let Kept { entries, signals, cli, .. } = self;
         // First those that nobody has plugged in yet: they are why we were woken.
-        for is_there in [false, true] {
-            for (entry, trouble) in entries.iter_mut().filter(|(entry, _)| seen.has(entry) == is_there) {
-                match keep(entry, trouble, &seen, signals, cli) {
-                    Ok(true) => trouble.is_over(),
-                    Ok(false) => {}
-                    Err(failure) if failure.message.is_none() => return Err(failure),
-                    Err(failure) if failure.status == Status::No => trouble.waits(entry, failure, cli),
-                    Err(failure) => trouble.had(entry, failure),
+        let (there, not_there): (Vec<_>, Vec<_>) = entries.iter_mut().partition(|(entry, _)| seen.has(entry));
+        let ordered: Vec<&mut (Entry, Trouble)> = not_there.into_iter().chain(there).collect();
+        let targets = ordered.iter().map(|(entry, _)| entry.target.clone()).collect();
+        let timeout = cli.find.engine_timeout;
+        ahead(
+            targets,
+            move |target| find(&target, timeout),
+            |found| {
+                for ((entry, trouble), found) in ordered.into_iter().zip(found) {
+                    match keep(entry, trouble, found, &seen, signals, cli) {
+                        Ok(true) => trouble.is_over(),
+                        Ok(false) => {}
+                        Err(failure) if failure.message.is_none() => return Err(failure),
+                        Err(failure) if failure.status == Status::No => trouble.waits(entry, failure, cli),
+                        Err(failure) => trouble.had(entry, failure),
+                    }
                 }
-            }
-        }
-        Ok(())
+                Ok(())
+            },
+        )
     }
 
     /// Takes out the NICs of entries that are no longer in the file, and what is left of those whose container has ended.
@@ -153,11 +165,12 @@ impl Entry {
 fn keep(
     entry: &Entry,
     trouble: &Trouble,
+    found: Result<Found, FindError>,
     seen: &Seen,
     signals: &Signals,
     cli: &Cli,
 ) -> Result<bool, Failure> {
-    let found = find(&entry.target, cli.find.engine_timeout).map_err(not_there)?;
+    let found = found.map_err(not_there)?;
     // Docker answers nobody who asks for a container that it is just starting.
     let began = Instant::now();
     let pinned = hold(&entry.target, found, &entry.cli)?;
@@ -183,6 +196,20 @@ fn keep(
         announce_again(record, wires, entry.cli.announcements().saturating_sub(1));
     }
     Ok(true)
+}
+
+/// Has `answer` work on the questions, in their order, while `take` works on the answers; a few are kept waiting.
+fn ahead<Q: Send, A: Send, T>(
+    questions: Vec<Q>,
+    answer: impl Fn(Q) -> A + Send,
+    take: impl FnOnce(mpsc::IntoIter<A>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (sender, answers) = mpsc::sync_channel(FEW);
+    let work = move || questions.into_iter().map(answer).try_for_each(|answer| sender.send(answer));
+    thread::scope(|scope| {
+        thread::Builder::new().spawn_scoped(scope, work)?;
+        take(answers.into_iter())
+    })
 }
 
 /// Nobody else is to wait for that, least of all the next NIC.
