@@ -114,7 +114,9 @@ pub fn wait_for_links<'a>(plan: &'a Plan, wires: &mut Wires) -> Result<WhyNot<'a
     // Hardware agrees with its switch how fast both are, and need not have any.
     let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
     let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
-    for (place, name) in other.into_iter().chain([(Place::Inside, &nic.name)]) {
+    // Until the kernel has seen that a bridge has a port that forwards, it drops what the host itself sends.
+    let bridge = nic.other_end.bridge().map(|bridge| (Place::Outside, bridge));
+    for (place, name) in other.into_iter().chain(bridge).chain([(Place::Inside, &nic.name)]) {
         if !wait_for_carrier(plan, (place, name), is_hardware, wires)? {
             return match is_hardware {
                 true => Ok(WhyNot::NoCarrier(name)),
@@ -148,7 +150,7 @@ fn wait_for_carrier(
     wires: &mut Wires,
 ) -> Result<bool, Failure> {
     let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
-    let is_port = place == Place::Outside && plan.nic.other_end.bridge().is_some();
+    let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Place::Outside && name != bridge);
     loop {
         let Some(link) = wires.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
             return Err(Failure::trouble(name, "is gone: the container has ended, or deleted it"));
