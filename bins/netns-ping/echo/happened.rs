@@ -90,7 +90,8 @@ pub enum Differs {
 impl Differs {
     /// Of an answer's data.
     pub fn of(sent: &[u8], came: &[u8]) -> Option<Self> {
-        if sent == came {
+        // A word at a time: musl's memcmp takes a byte.
+        if sent.as_chunks::<8>() == came.as_chunks::<8>() {
             return None;
         }
         let byte = sent.iter().zip(came).enumerate().find(|(_, (sent, came))| sent != came);

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::socket::{Complaint, Stage};
+use super::told::{Complaint, Stage};
 use crate::sys::{Room, address_in};
 
 /// linux/errqueue.h: struct sock_extended_err is this long, and who sent the error stands behind it.
