@@ -72,8 +72,8 @@ static int fill(struct frame *out, const char *address)
     if (getsockname(fd, (void *)&own, &length) < 0) err(1, "getsockname");
     struct arpreq arp = { .arp_pa = { AF_INET } };
     struct ifreq link = { 0 };
-    strncpy(link.ifr_name, link_of(own.sin_addr), IFNAMSIZ - 1);
-    strncpy(arp.arp_dev, link.ifr_name, sizeof arp.arp_dev - 1);
+    snprintf(link.ifr_name, sizeof link.ifr_name, "%s", link_of(own.sin_addr));
+    memcpy(arp.arp_dev, link.ifr_name, sizeof arp.arp_dev);
     memcpy(&arp.arp_pa, &to, sizeof to);
     if (ioctl(fd, SIOCGARP, &arp) < 0) err(1, "%s has no MAC yet", address);
     if (ioctl(fd, SIOCGIFHWADDR, &link) < 0) err(1, "%s", link.ifr_name);
