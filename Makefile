@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test kernels lint audit bench docs install
+.PHONY: build release demo test kernels lint audit bench fuzz docs install
 
 build:
 	cargo build --workspace --locked
@@ -31,6 +31,11 @@ audit:
 
 bench:
 	tests/setup/bench
+
+# Each fuzz target for SECONDS.
+SECONDS = 60
+fuzz:
+	tests/setup/fuzz '$(SECONDS)'
 
 # Rewrites man/ and completions/ from what each tool's cli.rs says.
 docs:

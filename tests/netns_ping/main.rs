@@ -14,6 +14,7 @@ mod support;
 mod arp;
 mod docker;
 mod echo;
+mod faults;
 mod hostile;
 mod matrix;
 #[path = "../support/name_server.rs"]

@@ -10,14 +10,14 @@ use crate::support::skip::{Missing, need};
 use crate::{events, of_kind};
 
 /// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
-struct Scene {
-    containers: Vec<Container>,
+pub(crate) struct Scene {
+    pub(crate) containers: Vec<Container>,
     _docker: FakeEngine,
-    lab: Lab,
+    pub(crate) lab: Lab,
 }
 
 impl Scene {
-    fn new(names: &[&str]) -> Result<Scene, Missing> {
+    pub(crate) fn new(names: &[&str]) -> Result<Scene, Missing> {
         let lab = Lab::new()?;
         let containers: Vec<Container> =
             names.iter().map(|name| lab.container(name, container_options())).collect();
@@ -147,4 +147,18 @@ fn a_pattern_that_fits_nobody_is_said() {
         .matrix(&["{a,b}"])
         .fails_with(2)
         .stderr_has("netns-ping: {a,b}: '{' cannot be in a container's name");
+}
+
+/// As behind Docker's FORWARD chain: ARP is answered, and nothing else.
+#[test]
+fn a_matrix_in_which_nobody_answers_ends_within_seconds() {
+    let names: Vec<String> = (0..16).map(|number| format!("c{number}")).collect();
+    let scene = need!(Scene::new(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    for container in &scene.containers {
+        let drop = "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all";
+        scene.lab.shell(&format!("nsenter -t {} -n sh -c '{drop}'", container.pid)).run().ok();
+    }
+    let ran = scene.matrix(&["-q"]).fails_with(1);
+    let ran = ran.stdout_has("16 containers: 0 of 240 pairs reached, 16 of 16 gateways, ");
+    assert!(ran.took.as_secs_f64() < 3.0, "one by one it would take a second for each 128: {ran}");
 }

@@ -37,6 +37,18 @@ fn a_name_is_looked_up_as_the_container_does() {
 }
 
 #[test]
+fn an_answer_that_does_not_fit_into_a_datagram_is_asked_for_by_tcp() {
+    let cable = need!(cable());
+    let server = server(&cable, "nameserver 127.0.0.1\n");
+    cable.ping("long -c1").ok().stdout_has("PING long (198.18.0.2) 56(84) bytes of data.\n");
+    server.wait_for("asked long by TCP\n");
+    cable.inside(&cable.web, "nft add table ip t; nft add chain ip t in '{ type filter hook input priority 0; }'; nft add rule ip t in tcp dport 53 reject with tcp reset").ok();
+    cable.ping("long -c1").fails_with(2).stderr_has(
+        "the name cannot be looked up: 127.0.0.1 cuts its answer short, and by TCP has no name server listening\n",
+    );
+}
+
+#[test]
 fn why_a_name_has_no_address_is_told() {
     let cable = need!(cable());
     let _server = server(&cable, "nameserver 127.0.0.1\nsearch corp\n");

@@ -1,8 +1,8 @@
 //! A name server: this test program once more, in the network that it is to answer in. A room of its own in each
 //! program that wants one, for it is started as one of its tests.
 
-use std::io::Write;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
@@ -10,7 +10,7 @@ use crate::support::run::{Run, Running};
 const ANSWER: &str = "NETNS_TOOLBOX_FAKE_ANSWER";
 const NO_SUCH_NAME: u8 = 3;
 
-/// Starts one on 127.0.0.1 that knows `api` only. It says `asked NAME` for each question.
+/// Starts one on 127.0.0.1 that knows `api`, and by TCP `long` and no other. It says `asked NAME` for each question.
 #[track_caller]
 pub(crate) fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
     let mut server = lab.command(entering[0]);
@@ -29,24 +29,50 @@ fn fake_name_server() {
     let Ok(answer) = std::env::var(ANSWER) else { return };
     let answer: Ipv4Addr = answer.parse().unwrap();
     let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:53").unwrap();
+    std::thread::spawn(move || by_tcp(&listener, answer));
     say("listening");
     let mut packet = [0; 512];
     while let Ok((length, client)) = socket.recv_from(&mut packet) {
-        let (name, end) = question(&packet[..length]);
+        let (name, _) = question(&packet[..length]);
         say(&format!("asked {name}"));
-        let asks_for_ipv4 = packet[end - 4..end] == [0, 1, 0, 1];
-        let known = name == "api";
-        let answers = u8::from(known && asks_for_ipv4);
-        // RFC 1035, 4.1.1: the same ID, "this is an answer", one question.
-        let flags = [0x81, 0x80 | if known { 0 } else { NO_SUCH_NAME }];
-        let mut reply = [&packet[..2], &flags, &[0, 1, 0, answers, 0, 0, 0, 0], &packet[12..end]].concat();
-        if answers == 1 {
-            // The name of the question, type A, class IN, a minute, four bytes.
-            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-            reply.extend(answer.octets());
+        let mut reply = reply(&packet[..length], "api", answer);
+        if name == "long" {
+            // RFC 1035, 4.1.1: TC, without an error.
+            (reply[2], reply[3]) = (0x83, 0x80);
         }
         socket.send_to(&reply, client).unwrap();
     }
+}
+
+fn by_tcp(listener: &TcpListener, answer: Ipv4Addr) {
+    while let Ok((mut stream, _)) = listener.accept() {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut packet = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut packet).unwrap();
+        say(&format!("asked {} by TCP", question(&packet).0));
+        let reply = reply(&packet, "long", answer);
+        stream.write_all(&u16::try_from(reply.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&reply).unwrap();
+    }
+}
+
+/// What is said of the name in this question, if only `knows` is known, and has an IPv4 address.
+fn reply(packet: &[u8], knows: &str, answer: Ipv4Addr) -> Vec<u8> {
+    let (name, end) = question(packet);
+    let asks_for_ipv4 = packet[end - 4..end] == [0, 1, 0, 1];
+    let known = name == knows;
+    let answers = u8::from(known && asks_for_ipv4);
+    // RFC 1035, 4.1.1: the same ID, "this is an answer", one question.
+    let flags = [0x81, 0x80 | if known { 0 } else { NO_SUCH_NAME }];
+    let mut reply = [&packet[..2], &flags, &[0, 1, 0, answers, 0, 0, 0, 0], &packet[12..end]].concat();
+    if answers == 1 {
+        // The name of the question, type A, class IN, a minute, four bytes.
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        reply.extend(answer.octets());
+    }
+    reply
 }
 
 /// The name that is asked for, and where the question ends. RFC 1035, 4.1.2.

@@ -115,7 +115,7 @@ impl Course {
                     }
                 }
                 Now::Wait(until) => {
-                    let lost = self.flight.oldest_open().filter(|_| manner.show.json);
+                    let lost = if manner.show.json { self.flight.oldest_open() } else { None };
                     let lost = lost.and_then(|sent| sent.checked_add(manner.timeout));
                     return Some(lost.map_or(until, |lost| lost.min(until)));
                 }

@@ -7,7 +7,6 @@ mod report;
 mod run;
 mod table;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use common::each::{self, Chosen, Pattern};
@@ -33,7 +32,10 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
     let began = Instant::now();
     let word = pattern.unwrap_or("*");
     let pattern: Pattern = word.parse().map_err(|error| Failure::trouble(quotable(word), error))?;
-    let (chosen, all_were_asked) = find(word, &pattern, cli)?;
+    let what = (TOOL, word, "the network is that");
+    let (chosen, all_were_asked) = each::find(what, &pattern, &cli.find, |_, process| {
+        Some(vec![process.namespace_identity(Kind::Net).ok()?])
+    })?;
     // A handful of descriptors each, of which a process has 1,024 where nobody has said anything.
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
@@ -72,32 +74,4 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
         (true, true) => Status::No,
         (false, true) => Status::Yes,
     })
-}
-
-/// Who takes part, each network once; and whether every engine could be asked.
-fn find(word: &str, pattern: &Pattern, cli: &Cli) -> Result<(Vec<Chosen>, bool), Failure> {
-    let mut places = HashMap::new();
-    let listing = each::listing(pattern, cli.find.engine_timeout, |container, process| {
-        if let Ok(netns) = process.namespace_identity(Kind::Net) {
-            places.insert(container.id.clone(), vec![netns]);
-        }
-    })?;
-    let all_were_asked = listing.troubles.is_empty();
-    if cli.find.verbose {
-        listing.silences.iter().for_each(|why| failure::say(TOOL, why));
-    }
-    failure::report_all(TOOL, listing.troubles.into_iter().map(Failure::from));
-    let (running, stopped): (Vec<_>, Vec<_>) =
-        listing.containers.into_iter().partition(|known| known.container.pid.is_some());
-    let chosen = each::chosen(pattern, running, &places);
-    if chosen.is_empty() {
-        let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
-        let nobody = each::nobody(word, stopped);
-        // Those of an engine that could not be asked may be there.
-        return Err(if all_were_asked { nobody } else { Failure { status: Status::Trouble, ..nobody } });
-    }
-    for one in chosen.iter().filter(|one| cli.find.verbose && !one.also.is_empty()) {
-        failure::say(TOOL, format_args!("{}: the network is that of {} too", one.name, one.also.join(", ")));
-    }
-    Ok((chosen, all_were_asked))
 }

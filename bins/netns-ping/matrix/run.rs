@@ -14,8 +14,10 @@ use super::node::Node;
 use crate::clock::since_1970;
 use crate::signals::{Signals, Wish};
 
-/// Each leaves two entries in the host's table of neighbours for as long as it is under way.
-const UNDER_WAY: usize = 128;
+/// Each has two entries in the host's table of neighbours.
+const MOST_OPEN: usize = 128;
+/// Who has not answered for so long makes room for the next one; he is still listened to.
+const OPEN: Duration = Duration::from_millis(50);
 
 /// Whom a container pings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +80,24 @@ pub struct Run<'a> {
     probes: &'a mut [Probe],
     manner: Manner,
     waiting: VecDeque<usize>,
-    /// By its container and number: which ping, and when it left.
-    under_way: HashMap<(usize, u16), (usize, Duration)>,
-    /// When it is given up, the earliest first.
-    until: VecDeque<(Instant, usize, u16)>,
+    under_way: HashMap<Number, Packet>,
+    /// How many of these are open: their neighbours are known, or asked for.
+    open: usize,
+    /// When they were sent, the earliest first: those that may be open, and those that are not.
+    fresh: VecDeque<(Instant, Number)>,
+    silent: VecDeque<(Instant, Number)>,
     next_number: Vec<u16>,
     pub strays: u64,
+}
+
+/// Whose packet, and its number on the wire.
+type Number = (usize, u16);
+
+/// One that is under way.
+struct Packet {
+    probe: usize,
+    left_at: Duration,
+    is_open: bool,
 }
 
 /// A socket: which node's, and which of that one's.
@@ -92,8 +106,8 @@ type Ear = (usize, usize);
 impl<'a> Run<'a> {
     pub fn new(nodes: &'a mut [Node], probes: &'a mut [Probe], manner: Manner) -> Self {
         let (waiting, next_number) = ((0..probes.len()).collect(), vec![0; nodes.len()]);
-        let (under_way, until) = (HashMap::new(), VecDeque::new());
-        Run { nodes, probes, manner, waiting, under_way, until, next_number, strays: 0 }
+        let (under_way, fresh, silent) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        Run { nodes, probes, manner, waiting, under_way, open: 0, fresh, silent, next_number, strays: 0 }
     }
 
     /// Goes on until all are done; `each` hears of them as they are. False if a signal ended it before.
@@ -104,8 +118,9 @@ impl<'a> Run<'a> {
         mut each: impl FnMut(&[Node], &Probe) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
         loop {
-            let mut done = self.send();
-            done.extend(self.give_up());
+            let mut done = self.give_up();
+            self.make_room();
+            done.extend(self.send());
             for probe in done {
                 each(self.nodes, &self.probes[probe])?;
             }
@@ -130,7 +145,7 @@ impl<'a> Run<'a> {
     /// Sends as many as may be under way; which were refused.
     fn send(&mut self) -> Vec<usize> {
         let mut refused = Vec::new();
-        while self.under_way.len() < UNDER_WAY
+        while self.open < MOST_OPEN
             && let Some(at) = self.waiting.pop_front()
         {
             let probe = &mut self.probes[at];
@@ -143,8 +158,9 @@ impl<'a> Run<'a> {
             let left_at = since_1970();
             match socket.send(socket_address(probe.address, probe.index), number, 1) {
                 Ok(_) => {
-                    self.under_way.insert((from, number), (at, left_at));
-                    self.until.push_back((Instant::now() + self.manner.patience, from, number));
+                    self.under_way.insert((from, number), Packet { probe: at, left_at, is_open: true });
+                    self.open += 1;
+                    self.fresh.push_back((Instant::now(), (from, number)));
                 }
                 Err(Errno::EAGAIN | Errno::ENOBUFS) if probe.tries <= self.manner.tries * 10 => {
                     self.waiting.push_front(at);
@@ -161,21 +177,35 @@ impl<'a> Run<'a> {
 
     /// Those for whose answers has been waited long enough: they are sent again, or are lost.
     fn give_up(&mut self) -> Vec<usize> {
-        let now = Instant::now();
+        let patience = self.manner.patience;
         let mut lost = Vec::new();
-        while let Some(&(until, from, number)) = self.until.front()
-            && until <= now
-        {
-            self.until.pop_front();
-            let Some((at, _)) = self.under_way.remove(&(from, number)) else { continue };
-            if self.probes[at].tries < self.manner.tries {
-                self.waiting.push_back(at);
-            } else {
-                self.over(at, Outcome::Lost);
-                lost.push(at);
+        for queue in [&mut self.silent, &mut self.fresh] {
+            while let Some((_, number)) = pop_older(queue, patience) {
+                let Some(packet) = self.under_way.remove(&number) else { continue };
+                self.open -= usize::from(packet.is_open);
+                if self.probes[packet.probe].tries < self.manner.tries {
+                    self.waiting.push_back(packet.probe);
+                } else {
+                    lost.push(packet.probe);
+                }
             }
         }
+        lost.iter().for_each(|probe| self.over(*probe, Outcome::Lost));
         lost
+    }
+
+    /// Closes those that have been silent for a while, if others wait: a matrix in which nobody answers is to end, too.
+    fn make_room(&mut self) {
+        while !self.waiting.is_empty()
+            && let Some((sent, number)) = pop_older(&mut self.fresh, OPEN)
+        {
+            let Some(packet) = self.under_way.get_mut(&number) else { continue };
+            packet.is_open = false;
+            self.open -= 1;
+            let probe = packet.probe;
+            self.silent.push_back((sent, number));
+            self.forget(probe);
+        }
     }
 
     fn receive(&mut self, from: usize, socket: usize) -> Vec<usize> {
@@ -183,9 +213,9 @@ impl<'a> Run<'a> {
         let (under_way, strays) = (&mut self.under_way, &mut self.strays);
         socket.told(|told| {
             if let Told::Stamp { sequence, stage: Stage::Sent, at } = told
-                && let Some((_, left_at)) = under_way.get_mut(&(from, sequence))
+                && let Some(packet) = under_way.get_mut(&(from, sequence))
             {
-                *left_at = at;
+                packet.left_at = at;
             }
         });
         let mut answers = Vec::new();
@@ -197,12 +227,14 @@ impl<'a> Run<'a> {
         let _ = received;
         let mut reached = Vec::new();
         for (by, number, at) in answers {
-            let known = self.under_way.get(&(from, number)).copied();
-            let Some((probe, left_at)) = known.filter(|(probe, _)| self.probes[*probe].address == by) else {
+            let of = |packet: &Packet| self.probes[packet.probe].address;
+            let is_it = self.under_way.get(&(from, number)).is_some_and(|packet| of(packet) == by);
+            let known = is_it.then(|| self.under_way.remove(&(from, number))).flatten();
+            let Some(Packet { probe, left_at, is_open }) = known else {
                 self.strays += 1;
                 continue;
             };
-            self.under_way.remove(&(from, number));
+            self.open -= usize::from(is_open);
             self.over(probe, Outcome::Reached(at.unwrap_or_else(since_1970).saturating_sub(left_at)));
             reached.push(probe);
         }
@@ -211,9 +243,12 @@ impl<'a> Run<'a> {
 
     /// Notes it, and has both ends forget each other.
     fn over(&mut self, at: usize, outcome: Outcome) {
-        let probe = &mut self.probes[at];
-        probe.outcome = Some(outcome);
-        let Probe { from, to, address, index, .. } = *probe;
+        self.probes[at].outcome = Some(outcome);
+        self.forget(at);
+    }
+
+    fn forget(&mut self, at: usize) {
+        let Probe { from, to, address, index, .. } = self.probes[at];
         self.nodes[from].forget(index, address);
         if let To::Node(to, theirs) = to
             && let Some((ours, ..)) = self.nodes[to].network.neighbour(&self.nodes[from].network)
@@ -236,7 +271,10 @@ impl<'a> Run<'a> {
                 places.push((node, at));
             }
         }
-        let next = [self.until.front().map(|(until, ..)| *until), deadline].into_iter().flatten().min();
+        let until = |queue: &VecDeque<(Instant, Number)>, patience| Some(queue.front()?.0 + patience);
+        let open = if self.waiting.is_empty() { self.manner.patience } else { OPEN };
+        let next = [until(&self.fresh, open), until(&self.silent, self.manner.patience), deadline];
+        let next = next.into_iter().flatten().min();
         let left = next.map_or(self.manner.patience, |next| next.saturating_duration_since(Instant::now()));
         match ppoll(&mut fds, Some(left.into()), None) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -246,6 +284,12 @@ impl<'a> Run<'a> {
         let ready = fds[1..].iter().zip(places).filter(|(fd, _)| has_something(fd));
         Ok((ready.map(|(_, place)| place).collect(), signals.wish()))
     }
+}
+
+/// The first of a queue, if it is older than `age`.
+fn pop_older(queue: &mut VecDeque<(Instant, Number)>, age: Duration) -> Option<(Instant, Number)> {
+    queue.front().filter(|(sent, _)| sent.elapsed() >= age)?;
+    queue.pop_front()
 }
 
 /// A link-local router is one on each link.

@@ -12,6 +12,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
 use super::files::ResolvConf;
+use super::tcp;
 
 /// RFC 1035, 4.2.1: without EDNS no answer is longer; some are nevertheless.
 const MOST_BYTES: usize = 4096;
@@ -77,7 +78,8 @@ pub struct Kinds {
 #[derive(Debug)]
 pub struct Server {
     pub address: IpAddr,
-    pub socket: UdpSocket,
+    to: SocketAddr,
+    socket: UdpSocket,
 }
 
 /// A server, or why it cannot even be asked.
@@ -95,7 +97,7 @@ impl Server {
         };
         let socket = UdpSocket::bind((from, 0))?;
         socket.connect(to)?;
-        Ok(Server { address, socket })
+        Ok(Server { address, to, socket })
     }
 }
 
@@ -107,9 +109,11 @@ enum Said {
     NoAddress,
     /// There is no such name.
     NoName,
+    /// More than fits into a datagram: addresses of this kind are to be asked for by TCP.
+    Cut(TYPE),
 }
 
-/// Looks `name` up.
+/// Looks `name` up, in the network that this thread is in.
 pub fn look_up(
     conf: &ResolvConf,
     servers: &[Reached],
@@ -183,6 +187,10 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
         server.socket.set_read_timeout(Some(left)).map_err(|error| refused(&error))?;
         match server.socket.recv(&mut bytes) {
             Ok(length) => match bytes.get(..length).and_then(|bytes| read(bytes, name, &mut open)) {
+                Some(Ok(Said::Cut(kind))) => match ask_by_tcp(server, name, kind, until) {
+                    Ok(said) => answers.push(said),
+                    Err(why) => trouble = Some(format!("cuts its answer short, and by TCP {why}")),
+                },
                 Some(Ok(said)) => answers.push(said),
                 Some(Err(why)) => trouble = Some(why),
                 None => {}
@@ -199,6 +207,17 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
     }
 }
 
+/// The same question, whose answer may be as long as it likes.
+fn ask_by_tcp(server: &Server, name: &str, kind: TYPE, until: Instant) -> Result<Said, String> {
+    let id = number();
+    let question = question(id, name, kind).ok_or("cannot be asked for such a name")?;
+    let bytes = tcp::exchange(server.to, &question, until).map_err(|error| refused(&error))?;
+    match read(&bytes, name, &mut vec![(id, kind)]) {
+        None | Some(Ok(Said::Cut(_))) => Err("answers something else".to_owned()),
+        Some(said) => said,
+    }
+}
+
 fn together(answers: Vec<Said>) -> Option<Said> {
     answers.into_iter().reduce(|one, other| match (one, other) {
         (Said::Addresses(one), Said::Addresses(other)) => Said::Addresses([one, other].concat()),
@@ -211,6 +230,8 @@ fn together(answers: Vec<Said>) -> Option<Said> {
 fn refused(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "has no name server listening".to_owned(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "does not answer in time".to_owned(),
+        io::ErrorKind::UnexpectedEof => "breaks off".to_owned(),
         _ => {
             let errno = error.raw_os_error().map(|errno| Errno::from_raw(errno).desc().to_owned());
             format!("cannot be reached: {}", errno.unwrap_or_else(|| error.to_string()))
@@ -242,6 +263,9 @@ fn read(bytes: &[u8], name: &str, open: &mut Vec<(u16, TYPE)>) -> Option<Result<
             && same_name
     };
     let (_, kind) = open.remove(open.iter().position(is_it)?);
+    if packet.has_flags(PacketFlag::TRUNCATION) {
+        return Some(Ok(Said::Cut(kind)));
+    }
     let addresses: Vec<IpAddr> = packet
         .answers
         .iter()
@@ -290,6 +314,14 @@ mod tests {
         let said = read(&answer(7, "DB", RCODE::NoError, &[0x0a01_0002]), "db", &mut open);
         assert_eq!(said, Some(Ok(Said::Addresses(vec!["10.1.0.2".parse().unwrap()]))));
         assert!(open.is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_short_is_not_believed() {
+        let mut bytes = answer(7, "db", RCODE::NoError, &[1]);
+        // RFC 1035, 4.1.1: TC
+        bytes[2] |= 2;
+        assert_eq!(read(&bytes, "db", &mut vec![(7, TYPE::A)]), Some(Ok(Said::Cut(TYPE::A))));
     }
 
     #[test]

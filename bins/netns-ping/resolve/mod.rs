@@ -3,6 +3,7 @@
 mod container;
 mod dns;
 mod files;
+mod tcp;
 mod view;
 
 use std::cell::OnceCell;
@@ -143,8 +144,8 @@ impl Names {
                 self.servers.get_or_init(|| opened)
             }
         };
-        let found = dns::look_up(&self.conf, servers, name, kinds);
-        let found = found.map_err(|error| error.about(&one_line(name)))?;
+        let look_up = || dns::look_up(&self.conf, servers, name, kinds);
+        let found = inside.open(|| look_up().map_err(|error| error.about(&one_line(name))))?;
         Ok((found.addresses, Known::Server(found.server)))
     }
 

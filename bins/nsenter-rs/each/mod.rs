@@ -9,11 +9,10 @@ mod signals;
 mod sink;
 mod watch;
 
-use std::collections::HashMap;
 use std::process::ExitCode;
 
 use common::each::{self, Chosen, Place};
-use common::failure::{self, Failure};
+use common::failure::Failure;
 use common::namespace::{Identity, Kind, NamespaceError};
 use common::process::Process;
 use nix::errno::Errno;
@@ -38,7 +37,12 @@ pub fn run(
     pattern: &Pattern,
     enter: impl Fn(Source, &Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let (runs, all_were_asked) = find(cli, wanted, pattern)?;
+    let word = cli.each.each.as_deref().unwrap_or_default();
+    let what = (TOOL, word, "the namespaces are those");
+    let (runs, all_were_asked) = each::find(what, pattern, &cli.find, |container, process| {
+        let has_a_place = wanted.differs_by_namespaces_alone() && pattern.fits(container);
+        place(process, wanted).filter(|_| has_a_place)
+    })?;
     let leash = Leash::of_this_process()?;
     let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.running.json));
     let go_in = |run: &Chosen| enter(Source::around(run.known.hold()?, wanted)?, &leash);
@@ -51,35 +55,6 @@ pub fn run(
         Outcome::Unwritable(Errno::EPIPE) => Ok(ExitCode::SUCCESS),
         Outcome::Unwritable(why) => Err(Failure::trouble("standard output", why.desc())),
     }
-}
-
-/// The runs there will be, and whether every engine could be asked.
-fn find(cli: &Cli, wanted: &Wanted, pattern: &Pattern) -> Result<(Vec<Chosen>, bool), Failure> {
-    let mut places = HashMap::new();
-    let listing = each::listing(pattern, cli.find.engine_timeout, |container, process| {
-        if wanted.differs_by_namespaces_alone() && pattern.fits(container) {
-            places.extend(place(process, wanted).map(|place| (container.id.clone(), place)));
-        }
-    })?;
-    let all_were_asked = listing.troubles.is_empty();
-    if cli.find.verbose {
-        listing.silences.iter().for_each(|why| failure::say(TOOL, why));
-    }
-    failure::report_all(TOOL, listing.troubles.into_iter().map(Failure::from));
-    let (running, stopped): (Vec<_>, Vec<_>) =
-        listing.containers.into_iter().partition(|known| known.container.pid.is_some());
-    let runs = each::chosen(pattern, running, &places);
-    if runs.is_empty() {
-        let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
-        return Err(each::nobody(cli.each.each.as_deref().unwrap_or_default(), stopped));
-    }
-    if cli.find.verbose {
-        for run in runs.iter().filter(|run| !run.also.is_empty()) {
-            let also = run.also.join(", ");
-            failure::say(TOOL, format_args!("{}: the namespaces are those of {also} too", run.name));
-        }
-    }
-    Ok((runs, all_were_asked))
 }
 
 /// The namespaces that a run for `process` would be in; `None` where they may not be looked at.

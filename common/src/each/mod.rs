@@ -4,20 +4,57 @@ mod choice;
 mod glob;
 mod pattern;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 pub use choice::{Chosen, Place, chosen};
 pub use glob::{Glob, GlobError};
 pub use pattern::{Pattern, PatternError};
 
+use crate::cli::FindOptions;
 use crate::engine::Container;
-use crate::failure::Failure;
+use crate::failure::{self, Failure, Status};
 use crate::find::{FindError, Listing, list_with};
 use crate::output::quotable;
 use crate::process::Process;
 
 /// Where those that do not run are to be seen.
 const ALL: &str = "cpid --list --all";
+
+/// Who is meant by `word`, which is the pattern as it was typed: each place once, and whether every engine could be asked.
+/// What goes wrong beside is said, and with `-v` who shares `what` with whom.
+///
+/// # Errors
+/// When none of the pattern's engines is on this host, and when nobody fits.
+pub fn find(
+    (tool, word, what): (&str, &str, &str),
+    pattern: &Pattern,
+    options: &FindOptions,
+    mut place: impl FnMut(&Container, &Process) -> Option<Place>,
+) -> Result<(Vec<Chosen>, bool), Failure> {
+    let mut places = HashMap::new();
+    let listing = listing(pattern, options.engine_timeout, |container, process| {
+        places.extend(place(container, process).map(|place| (container.id.clone(), place)));
+    })?;
+    let all_were_asked = listing.troubles.is_empty();
+    if options.verbose {
+        listing.silences.iter().for_each(|why| failure::say(tool, why));
+    }
+    failure::report_all(tool, listing.troubles.into_iter().map(Failure::from));
+    let (running, stopped): (Vec<_>, Vec<_>) =
+        listing.containers.into_iter().partition(|known| known.container.pid.is_some());
+    let chosen = chosen(pattern, running, &places);
+    if chosen.is_empty() {
+        let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
+        let nobody = nobody(word, stopped);
+        // Those of an engine that could not be asked may be there.
+        return Err(if all_were_asked { nobody } else { Failure { status: Status::Trouble, ..nobody } });
+    }
+    for one in chosen.iter().filter(|one| options.verbose && !one.also.is_empty()) {
+        failure::say(tool, format_args!("{}: {what} of {} too", one.name, one.also.join(", ")));
+    }
+    Ok((chosen, all_were_asked))
+}
 
 /// That no container fits the pattern, which was typed so, and that `stopped` would if they ran.
 pub fn nobody(pattern: &str, stopped: usize) -> Failure {

@@ -3,6 +3,7 @@
 
 mod arp;
 pub mod ask;
+mod bpf;
 pub mod icmp;
 mod nd;
 mod segment;

@@ -17,6 +17,7 @@ pub const BATCH: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Room {
     data: Box<[u8]>,
+    wants_sender: bool,
     control: Control,
     from: Address,
     bytes: usize,
@@ -44,7 +45,13 @@ impl Room {
     /// Room for `bytes`; of a longer datagram the rest is cut off.
     pub fn new(bytes: usize) -> Self {
         let (control, from) = (Control([0; CONTROL_BYTES]), Address([0; 32]));
-        Room { data: vec![0; bytes].into(), control, from, bytes: 0, control_bytes: 0, flags: 0 }
+        let data = vec![0; bytes].into();
+        Room { data, wants_sender: true, control, from, bytes: 0, control_bytes: 0, flags: 0 }
+    }
+
+    /// The same for what says itself where it is from, or whose sender does not matter.
+    pub fn without_sender(bytes: usize) -> Self {
+        Room { wants_sender: false, ..Room::new(bytes) }
     }
 
     /// What came.
@@ -116,8 +123,10 @@ pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) ->
     for ((room, part), header) in rooms.iter_mut().zip(&mut parts).zip(&mut headers) {
         part.iov_base = room.data.as_mut_ptr().cast();
         part.iov_len = room.data.len();
-        header.msg_hdr.msg_name = room.from.0.as_mut_ptr().cast();
-        header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        if room.wants_sender {
+            header.msg_hdr.msg_name = room.from.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        }
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_control = room.control.0.as_mut_ptr().cast();

@@ -1,17 +1,7 @@
 //! What the kernel lets through to us: answers to questions of ours, and nothing else that is under way on the link.
 
-use crate::sys::Instruction;
+use super::super::bpf::*;
 use crate::target::Mac;
-
-// linux/bpf_common.h
-const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
-const LOAD_HALF: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
-const LOAD_WORD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-
-const ALL: u32 = u32::MAX;
-const NOTHING: u32 = 0;
 
 const ARP_REPLY: u32 = 2;
 const ICMPV6: u32 = 58;

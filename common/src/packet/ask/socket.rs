@@ -83,7 +83,7 @@ impl AskSocket {
                 number(libc::SO_RCVBUFFORCE, BUFFER_BYTES).or_else(|_| number(libc::SO_RCVBUF, BUFFER_BYTES));
             count_questions(fd, stage).map_err(failed("ask for time stamps"))
         })?;
-        Ok(AskSocket { socket, stage, rooms: vec![Room::new(FRAME_BYTES); BATCH], dropped: 0 })
+        Ok(AskSocket { socket, stage, rooms: vec![Room::without_sender(FRAME_BYTES); BATCH], dropped: 0 })
     }
 
     /// Has the kernel count questions from 0 on again: whether it has counted one that it then did not send, it does not

@@ -104,6 +104,27 @@ fn what_is_no_answer_is_told_why() {
 }
 
 proptest! {
+    /// What is built is read as what it was built from.
+    #[test]
+    fn whoever_has_an_address_is_read_from_his_own_frame(mac: [u8; 6], v4: u32, v6: u128) {
+        let mut mac = Mac(mac);
+        mac.0[0] &= 0xfe;
+        let [v4, v6] = [IpAddr::from(v4.to_be_bytes()), IpAddr::from(v6.to_be_bytes())];
+        for address in [v4, v6] {
+            prop_assume!(!address.is_multicast() && !address.is_unspecified());
+        }
+        let IpAddr::V4(octets) = v4 else { unreachable!() };
+        let mut reply = arp::request(mac, octets, [10, 1, 0, 1].into());
+        reply[21] = 2;
+        let answer = |address| Ok(Answer { address, mac, sender: mac });
+        prop_assert_eq!(read(&reply), answer(v4));
+        prop_assert_eq!(read(&announcement(mac, v6)), answer(v6));
+        for address in [v4, v6] {
+            let claimed = crate::packet::claim(&announcement(mac, address));
+            prop_assert_eq!(claimed.map(|claim| (claim.address, claim.mac)), Some((address, mac)));
+        }
+    }
+
     #[test]
     fn no_frame_makes_it_panic(bytes: Vec<u8>) {
         let _ = read(&bytes);

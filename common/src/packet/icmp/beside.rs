@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::socket::{Complaint, Stage};
+use super::told::{Complaint, Stage};
 use crate::sys::{Room, address_in};
 
 /// linux/errqueue.h: struct sock_extended_err is this long, and who sent the error stands behind it.
@@ -45,7 +45,7 @@ impl Beside {
         let mut beside = Beside::default();
         for (level, kind, value) in room.beside() {
             match (level, kind) {
-                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => beside.at = stamp(value),
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING | libc::SO_TIMESTAMPNS) => beside.at = stamp(value),
                 (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                     beside.ttl = number(value, 0).and_then(|ttl| u8::try_from(ttl).ok());
                 }
@@ -62,7 +62,7 @@ impl Beside {
     }
 }
 
-/// struct scm_timestamping: three of struct timespec, of which software fills the first.
+/// struct timespec, or struct scm_timestamping: three of those, of which software fills the first.
 fn stamp(value: &[u8]) -> Option<Duration> {
     const WORD: usize = size_of::<libc::c_long>();
     let word = |at: usize| Some(libc::c_long::from_ne_bytes(value.get(at..at + WORD)?.try_into().ok()?));

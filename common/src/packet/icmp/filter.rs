@@ -4,20 +4,9 @@ use std::os::fd::BorrowedFd;
 
 use nix::Result;
 
+use super::super::bpf::*;
 use super::Family;
-use crate::sys::{self, Instruction};
-
-// linux/bpf_common.h, linux/filter.h
-const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
-const LOAD_HALF: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
-const LOAD_BYTE_BEHIND: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
-const LOAD_HALF_BEHIND: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
-const HEADER_LENGTH: u16 = 0xb1; // BPF_LDX | BPF_B | BPF_MSH
-const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-
-const ALL: u32 = u32::MAX;
-const NOTHING: u32 = 0;
+use crate::sys;
 
 /// linux/icmp.h; a bit for each type that is not wanted.
 const ICMP_FILTER: i32 = 1;

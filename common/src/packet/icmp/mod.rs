@@ -4,15 +4,19 @@
 mod beside;
 mod echo;
 mod filter;
+mod options;
 mod says;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub(super) use beside::Beside;
 pub use echo::{Answer, Oddity, answer, quoted, request};
+pub use options::{IcmpError, Options, PathMtu};
 pub use says::says;
-pub use socket::{Complaint, EchoSocket, Heard, IcmpError, Options, PathMtu, Stage, Told};
+pub use socket::{EchoSocket, Heard};
+pub use told::{Complaint, Stage, Told};
 
 use std::net::IpAddr;
 

@@ -12,80 +12,15 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::beside::Beside;
 use super::echo::{self, Answer, HEADER_BYTES, Oddity, answer, quoted};
+use super::options::{IcmpError, Options, io};
+use super::told::Told;
 use super::{Family, filter};
 use crate::sys::{self, BATCH, Room};
-use crate::target::IfName;
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
 const AROUND_BYTES: usize = 60 + 64;
 /// What is in the error queue is the beginning of a packet, or nothing.
 const QUOTED_BYTES: usize = 128;
-
-/// What is asked of a socket, for as long as it lives.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Through how many routers packets go at most.
-    pub ttl: Option<u8>,
-    /// What is done about packets that are larger than the path's MTU; if `None`, what the system does.
-    pub path_mtu: Option<PathMtu>,
-    /// The link that they leave through.
-    pub link: Option<IfName>,
-    /// The address that they come from, and of a link-local one the index of its link.
-    pub source: Option<(IpAddr, u32)>,
-    /// Whether the kernel is to stamp each packet that leaves, too. That takes as long as sending it.
-    pub stamps_sent: bool,
-    /// Whether nobody wants to know the TTL of answers. It takes the kernel as long to tell as anything else.
-    pub no_ttl: bool,
-    /// How many packets are sent and received at once.
-    pub batch: usize,
-}
-
-/// IP_MTU_DISCOVER in ip(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathMtu {
-    /// Nobody is told not to fragment.
-    Dont = 0,
-    /// Fragmented here where the path needs it.
-    Want = 1,
-    /// Never fragmented.
-    Do = 2,
-    /// Never fragmented, and sent whatever is known of the path.
-    Probe = 3,
-}
-
-/// Why there is no socket.
-#[derive(Debug, thiserror::Error)]
-pub enum IcmpError {
-    /// Neither kind of socket is permitted.
-    #[error(
-        "permission denied: it takes CAP_NET_RAW over the user namespace that owns the network, or a group in its net.ipv4.ping_group_range"
-    )]
-    NotPermitted,
-    /// Packets cannot be bound to that link.
-    #[error("{link}: {}", errno.desc())]
-    Link {
-        /// Its name.
-        link: IfName,
-        /// What the kernel said: ENODEV, if there is none such.
-        errno: Errno,
-    },
-    /// Packets cannot come from that address.
-    #[error("{address}: {}", errno.desc())]
-    Source {
-        /// The address.
-        address: IpAddr,
-        /// What the kernel said: EADDRNOTAVAIL, if the network does not have it.
-        errno: Errno,
-    },
-    /// Anything else.
-    #[error("socket: {action}: {}", errno.desc())]
-    Io {
-        /// What we tried to do.
-        action: &'static str,
-        /// What the kernel said.
-        errno: Errno,
-    },
-}
 
 /// A socket for echo requests of one family and size, and for what comes back.
 pub struct EchoSocket {
@@ -117,53 +52,6 @@ pub struct Heard<'a> {
     pub answer: Result<Answer<'a>, Oddity>,
 }
 
-/// What the kernel tells of packets that we sent.
-#[derive(Debug, Clone, Copy)]
-pub enum Told {
-    /// It was so far at that time.
-    Stamp {
-        /// Which packet.
-        sequence: u16,
-        /// How far.
-        stage: Stage,
-        /// By the clock that people have.
-        at: Duration,
-    },
-    /// It could not be delivered.
-    Complaint {
-        /// Which packet; `None` if that is not told.
-        sequence: Option<u16>,
-        /// Who says so, and what.
-        what: Complaint,
-    },
-    /// An error about somebody else's packet, or about none that makes sense.
-    Foreign,
-}
-
-/// How far a packet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The neighbour's address is known, and the packet given to the link's queue.
-    Scheduled,
-    /// It is given to the link itself.
-    Sent,
-}
-
-/// An ICMP error, or one of our own kernel's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Complaint {
-    /// Who says so; `None` for our own kernel.
-    pub by: Option<IpAddr>,
-    /// ICMP's type.
-    pub kind: u8,
-    /// ICMP's code.
-    pub code: u8,
-    /// The MTU of the next link, or where a parameter is wrong.
-    pub info: u32,
-    /// What system calls say of such.
-    pub errno: c_int,
-}
-
 impl EchoSocket {
     /// Opens it in the network that this thread is in. `ident` tells our packets from those of others; a socket that is
     /// not raw has one from the kernel instead.
@@ -173,7 +61,9 @@ impl EchoSocket {
     pub fn open(family: Family, ident: u16, payload: &[u8], options: &Options) -> Result<Self, IcmpError> {
         let (fd, is_raw) = opened(family)?;
         let batch = options.batch.clamp(1, BATCH);
-        let room = Room::new(AROUND_BYTES + HEADER_BYTES + payload.len());
+        let bytes = AROUND_BYTES + HEADER_BYTES + payload.len();
+        let has_header = is_raw && family == Family::V4;
+        let room = if has_header { Room::without_sender(bytes) } else { Room::new(bytes) };
         let mut socket = EchoSocket {
             fd,
             family,
@@ -187,61 +77,27 @@ impl EchoSocket {
         if is_raw {
             filter::attach(socket.fd.as_fd(), family, ident).map_err(io("attach a filter"))?;
         }
-        socket.set(options)?;
+        options.set(socket.fd.as_fd(), family)?;
+        socket.stamp(true)?;
         // What came before the filter was there is nobody's business.
         while sys::receive_many(socket.fd.as_fd(), &mut socket.rooms, 0).is_ok() {}
         Ok(socket)
     }
 
-    fn set(&self, options: &Options) -> Result<(), IcmpError> {
-        let number = |level, option, number: c_int| {
-            sys::set_option(self.fd.as_fd(), level, option, &number.to_ne_bytes())
-                .map_err(io("set an option of a socket"))
-        };
-        let path_mtu = options.path_mtu.map(|how| how as c_int);
-        let ttl = options.ttl.map(c_int::from);
-        match self.family {
-            Family::V4 => {
-                number(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-                number(libc::IPPROTO_IP, libc::IP_RECVTTL, c_int::from(!options.no_ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_TTL, ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl))?;
-                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how))?;
-            }
-            Family::V6 => {
-                number(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
-                number(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, c_int::from(!options.no_ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, ttl))?;
-                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how))?;
-            }
-        }
-        // Of IPv4, broadcasts are refused otherwise; who types one means it.
-        number(libc::SOL_SOCKET, libc::SO_BROADCAST, 1)?;
-        if let Some(link) = &options.link {
-            let bound = sys::set_option(
-                self.fd.as_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_BINDTODEVICE,
-                link.as_str().as_bytes(),
-            );
-            bound.map_err(|errno| IcmpError::Link { link: link.clone(), errno })?;
-        }
-        if let Some((address, scope)) = options.source {
-            let bound = sys::bind_to(self.fd.as_fd(), with_scope(address, scope));
-            bound.map_err(|errno| IcmpError::Source { address, errno })?;
-        }
-        self.stamp(true)
-    }
-
     /// Has the kernel stamp packets; off and on again it counts them anew.
     fn stamp(&self, on: bool) -> Result<(), IcmpError> {
+        if !self.stamps_sent {
+            // The same stamp of what comes; SO_TIMESTAMPING's own message took a twentieth of a flood's time.
+            let on = c_int::from(on).to_ne_bytes();
+            return sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)
+                .map_err(io("ask for time stamps"));
+        }
         let received = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
         let sent = libc::SOF_TIMESTAMPING_TX_SCHED
             | libc::SOF_TIMESTAMPING_TX_SOFTWARE
             | libc::SOF_TIMESTAMPING_OPT_ID
             | libc::SOF_TIMESTAMPING_OPT_TSONLY;
-        let flags = if on && self.stamps_sent { received | sent } else { received };
+        let flags = if on { received | sent } else { received };
         let set =
             sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
         set.map_err(io("ask for time stamps"))
@@ -293,7 +149,9 @@ impl EchoSocket {
             },
         };
         for room in &self.rooms[..count] {
-            let Some(from) = room.from() else { continue };
+            let has_header = self.is_raw && self.family == Family::V4;
+            let from = if has_header { echo::sender(room.data()) } else { room.from() };
+            let Some(from) = from else { continue };
             let Beside { at, ttl, .. } = Beside::of(room);
             let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
                 let is_ours = !self.is_raw || answer.ident == self.ident;
@@ -395,8 +253,4 @@ fn opened(family: Family) -> Result<(OwnedFd, bool), IcmpError> {
         Err(Errno::EPERM | Errno::EACCES) => Err(IcmpError::NotPermitted),
         Err(errno) => Err(io("open one for ping")(errno)),
     }
-}
-
-fn io(action: &'static str) -> impl Fn(Errno) -> IcmpError {
-    move |errno| IcmpError::Io { action, errno }
 }

@@ -88,6 +88,25 @@ proptest! {
     }
 
     #[test]
+    fn a_checksum_is_right_exactly_if_pnet_would_have_made_it(
+        mut message in prop::collection::vec(any::<u8>(), 4..200),
+        spoiled: bool,
+        (at, by) in (any::<prop::sample::Index>(), 1_u8..),
+    ) {
+        let sum = pnet_packet::util::checksum(&message, 1);
+        // Of the two zeroes that a sum of ones' complements has, pnet knows one.
+        prop_assume!(sum != 0);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        if spoiled {
+            let at = at.index(message.len());
+            let before = message[at];
+            message[at] = before.wrapping_add(by);
+            prop_assume!(message[2..4] != [0xff; 2]);
+        }
+        prop_assert_eq!(echo::has_right_checksum(&message), !spoiled);
+    }
+
+    #[test]
     fn no_packet_makes_it_panic(bytes: Vec<u8>, v4: bool, header: bool) {
         let family = if v4 { Family::V4 } else { Family::V6 };
         let _ = (answer(family, header, &bytes), quoted(family, &bytes));
