@@ -29,7 +29,7 @@ const LO: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachable {
     Now,
-    /// When the bridge has learned of others, or somebody has plugged a cable in.
+    /// When the bridge has learned of others, or somebody has plugged a cable in or given the other end an address.
     Later,
 }
 
@@ -59,7 +59,15 @@ pub fn make(
     if announce {
         say_whose_it_is(nic, wires)?;
     }
-    Ok(if works == WhyNot::Works { Reachable::Now } else { Reachable::Later })
+    Ok(if works == WhyNot::Works && !is_alone(nic) { Reachable::Now } else { Reachable::Later })
+}
+
+/// Whether nobody at the other end of its cable has an address to reach it from.
+fn is_alone(nic: &Nic) -> bool {
+    match &nic.other_end {
+        OtherEnd::Host(port) | OtherEnd::Peer(port) => port.addresses.is_empty(),
+        OtherEnd::Bridge { .. } | OtherEnd::On(_) | OtherEnd::Phys(_) => false,
+    }
 }
 
 /// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends

@@ -61,6 +61,7 @@ fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {
         ("10.1.0.2/24 --mtu=-1", "invalid value '-1' for '--mtu <BYTES>'"),
         ("10.1.0.2/24 --mtu wide", "invalid value 'wide' for '--mtu <BYTES>'"),
         ("10.1.0.2/24 --mtu 99999999999", "is not in 0..=4294967295"),
+        ("10.1.0.2/24 --metric 5", "--metric: is of no use without a route to have it"),
         ("10.1.0.2/24 --metric 4294967296", "is not in 0..=4294967295"),
         ("10.1.0.2/24 --mtu 67", "MTU 67: is not 68 to 65535"),
         ("10.1.0.2/24 --mtu 65536", "MTU 65536: is not 68 to 65535"),

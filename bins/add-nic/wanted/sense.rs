@@ -23,6 +23,10 @@ impl Wanted {
             ));
         }
         self.mtu_makes_sense()?;
+        if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
+            return Err(Failure::trouble("--metric", "is of no use without a route to have it")
+                .hint("--gateway IP or --route CIDR"));
+        }
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
         for router in next {
             self.is_on_the_link(router)?;
