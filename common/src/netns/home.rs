@@ -74,7 +74,7 @@ impl Drop for WayBack<'_> {
             && namespace::own_identity(Kind::Net).is_ok_and(|here| here == self.0.identity());
         if !back {
             say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
-            std::process::exit(2);
+            std::process::abort();
         }
     }
 }
