@@ -373,7 +373,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "matrix",
-        work: "each of 50 containers reaches all others; the loop asks for ten of them",
+        work: "each of 50 of 200 containers reaches the other 49; the loop asks for ten of them",
         ours: "netns-ping -q --matrix NAME-[1-5][0-9]",
         // All would fill the host's table of neighbours, and hundreds of its pings be lost.
         peers: &["bash -c 'for n in $(seq 10 59); do for m in $(seq 10 19); do [ $n = $m ] || \
