@@ -49,6 +49,8 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        // What came together with the one that ended it is not to kill us now.
+        while self.wish().is_some() {}
         let _ = self.before.thread_set_mask();
     }
 }

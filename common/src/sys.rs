@@ -16,7 +16,8 @@ use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
 
 pub use messages::{
-    BATCH, Instruction, Room, address_in, attach_filter, bind_to, option, receive_many, send_many, set_option,
+    BATCH, Instruction, Message, Room, address_in, attach_filter, bind_to, option, receive_many, send_many,
+    set_option,
 };
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.

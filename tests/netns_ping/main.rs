@@ -12,6 +12,7 @@
 mod support;
 
 mod arp;
+mod crowd;
 mod docker;
 mod echo;
 mod faults;

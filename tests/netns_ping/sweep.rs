@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::arp::{container_options, mac};
@@ -9,6 +10,7 @@ use crate::support::container::Container;
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{need, program};
+use crate::support::tools;
 use crate::{events, ping_from, settled};
 
 /// `web` and `db` on one cable; `db` has the addresses that a line of shell gives it, which sees them as `$n`.
@@ -74,6 +76,53 @@ fn nobody_there_is_an_honest_no_and_does_not_take_long() {
     ping_from(&lab, &web, "-c 3 -W 0.1 -q 198.18.0.100-120")
         .fails_with(1)
         .stdout_has("0 of 21 answered, 63 packets");
+}
+
+#[test]
+fn a_sweep_that_is_stopped_says_how_many_were_not_asked() {
+    let lab = need!(Lab::new());
+    let (web, _db) = cable(&lab, 24, "0.2");
+    let ran = ping_from(&lab, &web, "-w 0.3 --rate 50 198.18.0.0/24").ok();
+    let ran = ran.stdout_has("1 of 253 answered, ").stdout_has("; stopped: 2");
+    ran.stdout_has(" were not asked\n");
+    let ran = ping_from(&lab, &web, "-w 0.3 -W 3 -c1 198.18.0.100-110").fails_with(1);
+    ran.stdout_has("0 of 11 answered, 11 packets, ")
+        .stdout_has("; stopped before all had the time to answer\n");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut sweep = lab.tool("netns-ping");
+        sweep.args(["--json", "--rate", "10", &format!("pid:{}", web.pid), "198.18.0.0/24"]);
+        let running = sweep.start();
+        running.wait_for("\"198.18.0.2\"");
+        running.signal_behind_nsenter(Signal::SIGQUIT);
+        running.wait_for_stderr("1 of 253 have answered\n");
+        running.signal_behind_nsenter(signal);
+        // Together with the one that ends it, it kills nobody.
+        running.signal_behind_nsenter(Signal::SIGQUIT);
+        let ran = running.finish().ok().stderr_has("netns-ping: 1 of 253 have answered\n");
+        let summary = events(&ran).pop().unwrap();
+        let number = |what: &str| summary[what].as_u64().unwrap();
+        assert_eq!((&summary["stopped"], number("answered")), (&true.into(), 1), "{ran}");
+        assert!(number("not_asked") > 200 && number("asked") + number("not_asked") == 253, "{ran}");
+    }
+}
+
+#[test]
+fn a_long_sweep_shows_how_far_it_is_on_a_terminal_and_takes_that_away() {
+    let lab = need!(program("script", "bsdutils").and_then(|_| Lab::new()));
+    let (web, _db) = cable(&lab, 24, "0.2");
+    let on_a_terminal = |words: &str| {
+        let tool = tools::tool("netns-ping");
+        let line = format!("{tool} {words} pid:{} 198.18.0.0/24", web.pid);
+        lab.command("script").args(["-qec", &line, "/dev/null"]).run().ok()
+    };
+    let ran = on_a_terminal("--rate 200 -c1");
+    assert!(!ran.stdout.contains('#'), "1.3 seconds are not long: {ran}");
+    let ran = on_a_terminal("--rate 100 -c1");
+    let shown: Vec<&str> = ran.stdout.split('\r').filter(|part| part.starts_with('[')).collect();
+    assert!(shown.len() > 5 && shown[0].starts_with("[......."), "{ran}");
+    assert!(shown.last().unwrap().contains(" %  1 of 253 have answered\x1b[K"), "{ran}");
+    assert!(ran.stdout.contains("\r\x1b[KADDRESS "), "{ran}");
+    assert!(!on_a_terminal("--rate 100 -c1 -q").stdout.contains('#'));
 }
 
 #[test]

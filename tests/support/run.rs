@@ -136,6 +136,14 @@ impl Running {
         there(&self.wait_until(LIMIT, |heard| there(heard) || heard.all_is_over()))
     }
 
+    /// Waits until its stderr holds `text`; a panic if it ends first.
+    #[track_caller]
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        let there = |heard: &Heard| String::from_utf8_lossy(&heard.stderr).contains(text);
+        let is_there = there(&self.wait_until(LIMIT, |heard| there(heard) || heard.all_is_over()));
+        assert!(is_there, "{text:?} was never said by {}", self.so_far());
+    }
+
     /// The first whole line of stdout, or none if it ended, or the time was over, without one.
     pub(crate) fn first_line(&self) -> Option<String> {
         let line =

@@ -35,7 +35,6 @@ pub struct Course {
     address: SocketAddr,
     socket: EchoSocket,
     payload: Vec<u8>,
-    stamps_sent: bool,
     /// Whether the first packet has to wait for its neighbour's address.
     asks_first: bool,
     /// Whether anybody wants to know of each answer.
@@ -64,15 +63,13 @@ pub struct Setup {
     pub to: Destination,
     pub socket: EchoSocket,
     pub payload: Vec<u8>,
-    /// Whether the kernel stamps what is sent.
-    pub stamps_sent: bool,
     /// Whether the neighbour's address is not known yet.
     pub asks_first: bool,
 }
 
 impl Course {
     pub fn new(setup: Setup, manner: &Manner) -> Self {
-        let Setup { to, socket, payload, stamps_sent, asks_first } = setup;
+        let Setup { to, socket, payload, asks_first } = setup;
         Course {
             address: to.socket_address(),
             to,
@@ -84,7 +81,6 @@ impl Course {
             went_out: false,
             socket,
             payload,
-            stamps_sent,
             asks_first,
             is_watched: manner.show.json || !manner.show.quiet,
             flight: Flight::default(),
@@ -183,7 +179,7 @@ impl Course {
             came.push(Came { from: heard.from, ttl: heard.ttl, at: heard.at, bytes: heard.bytes, what });
         });
         // Now, and not before: what is answered has its stamps by then.
-        let told = if self.stamps_sent || came.is_empty() { self.told() } else { false };
+        let told = self.told();
         let now = Instant::now();
         for came in came.drain(..) {
             self.take_in(&came, now);
@@ -198,7 +194,10 @@ impl Course {
         for one in &told {
             match *one {
                 Told::Stamp { sequence, stage, at } => {
-                    if let Some((_, packet)) = self.flight.find(sequence) {
+                    // What is said of a packet that was given to the kernel only later is said of another one.
+                    if let Some((_, packet)) = self.flight.find(sequence)
+                        && at >= packet.before
+                    {
                         match stage {
                             Stage::Scheduled => packet.scheduled = Some(at),
                             Stage::Sent => packet.out = Some(at),
@@ -245,7 +244,10 @@ impl Course {
             self.statistics.duplicates += 1;
         } else {
             self.statistics.received += 1;
-            self.statistics.round_trips.add(took.round_trip);
+            match took.is_exact {
+                true => self.statistics.round_trips.add(took.round_trip),
+                false => self.statistics.round_trips.add_at_least(took.round_trip),
+            }
             self.most_under_way =
                 self.most_under_way.max(self.flight.count().saturating_sub(self.newest_answered));
             self.newest_answered = self.newest_answered.max(seq);

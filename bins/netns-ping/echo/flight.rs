@@ -17,6 +17,8 @@ pub struct Packet {
     pub before: Duration,
     /// When the kernel had taken it, by that clock.
     pub after: Duration,
+    /// Whether no other was sent in the same call.
+    pub is_alone: bool,
     /// When its neighbour's address was known.
     pub scheduled: Option<Duration>,
     /// When it was given to the link.
@@ -75,15 +77,12 @@ impl Flight {
         self.packets.back()
     }
 
-    /// `count` packets were sent in one call, each at its share of the time that this took.
+    /// `count` packets were sent in one call.
     pub fn add(&mut self, count: usize, sent: Sent) {
-        let took = sent.after.saturating_sub(sent.before);
-        let each = took / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-        for nth in 0..u32::try_from(count).unwrap_or(0) {
-            let before = sent.before + each * nth;
-            let (scheduled, out, fate) = (None, None, Fate::Open);
-            self.packets.push_back(Packet { sent: sent.at, before, after: sent.after, scheduled, out, fate });
-        }
+        let Sent { at, before, after } = sent;
+        let (is_alone, scheduled, out, fate) = (count == 1, None, None, Fate::Open);
+        let packet = Packet { sent: at, before, after, is_alone, scheduled, out, fate };
+        self.packets.extend(std::iter::repeat_n(packet, count));
         self.forget();
     }
 
@@ -141,6 +140,8 @@ impl Flight {
 pub struct Took {
     /// From the link to the other end and back.
     pub round_trip: Duration,
+    /// Whether that is how long it took, and not how long at least.
+    pub is_exact: bool,
     /// Until the neighbour's address was known; `None` if it was before.
     pub arp: Option<Duration>,
     /// In the queue of our own link.
@@ -155,20 +156,22 @@ impl Packet {
     /// passed by the other clock, which is the answer then.
     pub fn took(&self, came: Option<Duration>, now: Instant, asked: bool) -> Took {
         let passed = now.saturating_duration_since(self.sent);
-        let left = self.out.or(self.scheduled).unwrap_or(self.before);
-        // A packet's share of its call is an estimate, and may be later than the answer by what the call took.
-        let blur = self.after.saturating_sub(self.before);
-        let stamped = came
-            .filter(|came| *came + blur >= left)
-            .map(|came| came.saturating_sub(left))
-            .filter(|took| *took <= passed);
+        // Of packets that were sent in one call only the kernel knows when each left.
+        let left = self.out.or(self.scheduled).or(self.is_alone.then_some(self.before));
+        let stamped = came.and_then(|came| came.checked_sub(left.unwrap_or(self.after)));
+        let stamped = stamped.filter(|took| *took <= passed);
+        let round_trip = match left {
+            Some(_) => stamped.unwrap_or(passed),
+            None => stamped.unwrap_or_default(),
+        };
         let waited =
             |from: Duration, to: Option<Duration>| to?.checked_sub(from).filter(|took| *took <= passed);
         // Who waits for an address is put aside, and the call returns: a packet that went out later had waited. On
         // a veth the answer may be there before the call returns.
         let has_waited = asked || self.scheduled.is_some_and(|at| at > self.after);
         Took {
-            round_trip: stamped.unwrap_or(passed),
+            round_trip,
+            is_exact: left.is_some(),
             arp: waited(self.before, self.scheduled).filter(|_| has_waited),
             queue: self.scheduled.and_then(|scheduled| waited(scheduled, self.out)),
         }
@@ -219,10 +222,17 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_one_call_each_have_their_share_of_its_time() {
-        let (mut flight, _) = flight(5);
-        let before = |flight: &mut Flight, n| flight.find(n).unwrap().1.before.subsec_micros();
-        assert_eq!([1, 3, 5].map(|n| before(&mut flight, n)), [0, 4, 8]);
+    fn of_packets_of_one_call_only_the_kernel_knows_when_each_left() {
+        let (mut flight, at) = flight(3);
+        let micros = |micros: u64| Duration::from_secs(100) + Duration::from_micros(micros);
+        let now = at + Duration::from_millis(2);
+        flight.find(2).unwrap().1.out = Some(micros(4));
+        let mut took = |sequence, came| flight.find(sequence).unwrap().1.took(Some(micros(came)), now, false);
+        // The call took 10 µs: the answer came before its end, and behind it.
+        let known = |took: Took| (took.round_trip.as_micros(), took.is_exact);
+        assert_eq!(known(took(1, 7)), (0, false));
+        assert_eq!(known(took(2, 9)), (5, true));
+        assert_eq!(known(took(3, 1010)), (1000, false));
     }
 
     #[test]

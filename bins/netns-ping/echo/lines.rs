@@ -3,11 +3,13 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
 use common::failure::{Failure, say};
 use common::output::one_line;
 use common::packet::icmp::{Family, says};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::course::Course;
 use super::happened::{Answered, Differs, Happened};
@@ -115,7 +117,12 @@ impl Lines {
     pub fn catch_up(&mut self) -> Result<(), Failure> {
         if !self.show.flood || self.show.quiet || self.dots == 0 {
             self.dots = 0;
-            return Ok(());
+            // Who has nothing to write does not learn by that that nobody reads it any more.
+            return if has_reader() {
+                Ok(())
+            } else {
+                Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+            };
         }
         let what = if self.dots > 0 { "." } else { "\u{8} \u{8}" };
         let count = usize::try_from(self.dots.unsigned_abs()).unwrap_or(0);
@@ -124,6 +131,14 @@ impl Lines {
         out.write_all(what.repeat(count).as_bytes())?;
         Ok(out.flush()?)
     }
+}
+
+/// Whether standard output still leads to anybody: of a pipe whose reader has gone poll(2) says so.
+fn has_reader() -> bool {
+    let out = io::stdout();
+    let mut fds = [PollFd::new(out.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut fds, PollTimeout::ZERO);
+    polled.is_err() || !fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
 }
 
 /// How it was all in all.

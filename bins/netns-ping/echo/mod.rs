@@ -13,7 +13,7 @@ pub mod statistics;
 mod verdict;
 
 use common::failure::{self, Failure, Status};
-use common::packet::icmp::{EchoSocket, Family, IcmpError, Options};
+use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, Stamps};
 use common::packet::random;
 
 use crate::TOOL;
@@ -66,22 +66,23 @@ fn status_of(course: &Course, manner: &Manner) -> Status {
 fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> Result<Course, Failure> {
     let [a, b, nonce @ ..] = random::<10>().map_err(|errno| Failure::trouble("random numbers", errno))?;
     let payload = payload(usize::from(manner.payload_bytes), nonce);
-    // In a flood the kernel would be busier with stamps than with packets.
-    let stamps_sent = !manner.is_unlimited();
+    // In a flood of which nobody sees the single packets the kernel would be busy with stamps for half of its time.
+    let is_seen = manner.show.json || !(manner.show.quiet || manner.show.flood);
+    let stamps = if manner.is_unlimited() && !is_seen { Stamps::Some } else { Stamps::Each };
     let options = Options {
         ttl: manner.ttl,
         path_mtu: manner.path_mtu,
         link: sight.origin.link.as_ref().map(|(link, _)| link.clone()),
         source: sight.origin.address.map(|address| (address, to.scope())),
-        stamps_sent,
+        stamps,
         no_ttl: manner.show.quiet && !manner.show.json,
         batch: if manner.is_unlimited() { pace::WINDOW as usize } else { 4 },
     };
     let family = Family::of(to.address);
     let open = || EchoSocket::open(family, u16::from_be_bytes([a, b]), &payload, &options);
     let socket = inside.open(|| open().map_err(|error| not_opened(error, inside)))?;
-    let asks_first = stamps_sent && sight.must_ask(&to);
-    Ok(Course::new(Setup { to, socket, payload, stamps_sent, asks_first }, manner))
+    let asks_first = sight.must_ask(&to);
+    Ok(Course::new(Setup { to, socket, payload, asks_first }, manner))
 }
 
 fn not_opened(error: IcmpError, inside: &Inside) -> Failure {

@@ -48,6 +48,11 @@ impl RoundTrips {
             if self.moving == 0 { took.saturating_mul(8) } else { self.moving - self.moving / 8 + took };
     }
 
+    /// One more of which is known only that it took no less than that.
+    pub fn add_at_least(&mut self, took: Duration) {
+        self.max = self.max.max(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -49,7 +49,7 @@ impl Node {
         let has = |is_ipv4: bool| network.own.iter().any(|(own, _)| own.address().is_ipv4() == is_ipv4);
         let mut sockets = Vec::new();
         for family in [Family::V4, Family::V6].into_iter().filter(|family| has(*family == Family::V4)) {
-            let options = Options { stamps_sent: true, batch: 8, ..Options::default() };
+            let options = Options { batch: 8, ..Options::default() };
             let opened =
                 inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &PAYLOAD, &options)))?;
             sockets.push((family, opened.map_err(|error| not_opened(inside, &error))?));

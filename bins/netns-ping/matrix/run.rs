@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::failure::Failure;
-use common::packet::icmp::{Family, Stage, Told};
+use common::packet::icmp::{Family, Told};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
@@ -211,13 +211,6 @@ impl<'a> Run<'a> {
     fn receive(&mut self, from: usize, socket: usize) -> Vec<usize> {
         let (_, socket) = &mut self.nodes[from].sockets[socket];
         let (under_way, strays) = (&mut self.under_way, &mut self.strays);
-        socket.told(|told| {
-            if let Told::Stamp { sequence, stage: Stage::Sent, at } = told
-                && let Some(packet) = under_way.get_mut(&(from, sequence))
-            {
-                packet.left_at = at;
-            }
-        });
         let mut answers = Vec::new();
         let received = socket.receive(|heard| match &heard.answer {
             Ok(answer) => answers.push((heard.from, answer.sequence, heard.at)),
@@ -225,6 +218,14 @@ impl<'a> Run<'a> {
         });
         // What went wrong with one packet is no matter of the others, and that one is lost.
         let _ = received;
+        // Now, and not before: what is answered has its stamps by then.
+        socket.told(|told| {
+            if let Told::Stamp { sequence, at, .. } = told
+                && let Some(packet) = under_way.get_mut(&(from, sequence))
+            {
+                packet.left_at = packet.left_at.max(at);
+            }
+        });
         let mut reached = Vec::new();
         for (by, number, at) in answers {
             let of = |packet: &Packet| self.probes[packet.probe].address;

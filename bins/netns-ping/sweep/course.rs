@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::Failure;
 use common::packet::ask::AskSocket;
-use common::packet::icmp::{EchoSocket, Family, Told, says};
+use common::packet::icmp::{Complaint, EchoSocket, Family, Told, says};
 use nix::errno::Errno;
 
 use super::addresses::Addresses;
@@ -23,8 +23,8 @@ use crate::neighbourhood::Neighbourhood;
 pub enum Voice {
     /// To everybody on a link; and which addresses the last questions were for, counted from which on.
     Ask { socket: AskSocket, hood: Neighbourhood, sent: VecDeque<u32>, first: u32 },
-    /// To each address.
-    Echo(EchoSocket),
+    /// To each address; and which ones the last questions were for.
+    Echo { socket: EchoSocket, sent: VecDeque<u32> },
 }
 
 impl Voice {
@@ -32,6 +32,11 @@ impl Voice {
     pub fn ask(mut socket: AskSocket, hood: Neighbourhood) -> Self {
         socket.count_anew();
         Voice::Ask { socket, hood, sent: VecDeque::new(), first: 0 }
+    }
+
+    /// Beyond.
+    pub fn echo(socket: EchoSocket) -> Self {
+        Voice::Echo { socket, sent: VecDeque::new() }
     }
 }
 
@@ -106,6 +111,11 @@ impl Course {
         self.addresses.len()
     }
 
+    /// How many of them were never asked for.
+    pub fn not_asked(&self) -> u64 {
+        self.round.not_asked().into()
+    }
+
     pub fn share_done(&self) -> f64 {
         self.round.share_done()
     }
@@ -120,7 +130,7 @@ impl Course {
     pub fn dropped(&mut self) -> u64 {
         match &mut self.voice {
             Voice::Ask { socket, .. } => socket.dropped(),
-            Voice::Echo(socket) => socket.dropped().into(),
+            Voice::Echo { socket, .. } => socket.dropped().into(),
         }
     }
 
@@ -197,12 +207,13 @@ impl Course {
                 }
                 count
             }
-            Voice::Echo(socket) => {
+            Voice::Echo { socket, sent } => {
                 let Some((number, address)) =
                     numbers.first().and_then(|number| Some((*number, self.addresses.get(*number)?)))
                 else {
                     return Ok(0);
                 };
+                sent.push_back(number);
                 match socket.send(SocketAddr::new(address, 0), number as u16, 1) {
                     Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => 0,
                     // It counts as sent, and lost: others may have another way.
@@ -223,7 +234,12 @@ impl Course {
     pub fn receive(&mut self, found: &mut Found) -> Vec<News> {
         let mut heard = Vec::new();
         match &mut self.voice {
+            // When questions left is read behind the answers, and not before: those that are answered have left by then.
             Voice::Ask { socket, sent, first, .. } => {
+                let _ = socket.receive(|one| match one.answer {
+                    Ok(answer) => heard.push((answer.address, None, Some(answer), one.at)),
+                    Err(oddity) => found.odd(oddity),
+                });
                 let (round, epoch) = (&mut self.round, self.epoch);
                 socket.sent_at(|question, at| {
                     if let Some(number) = sent.get(question.wrapping_sub(*first) as usize) {
@@ -233,17 +249,22 @@ impl Course {
                 let old = sent.len().saturating_sub(UNDER_WAY);
                 sent.drain(..old);
                 *first = first.wrapping_add(old as u32);
-                let _ = socket.receive(|one| match one.answer {
-                    Ok(answer) => heard.push((answer.address, None, Some(answer), one.at)),
-                    Err(oddity) => found.odd(oddity),
-                });
             }
-            Voice::Echo(socket) => {
+            Voice::Echo { socket, sent } => {
                 let _ = socket.receive(|one| match one.answer {
                     Ok(answer) => heard.push((one.from, Some(answer.sequence), None, one.at)),
                     Err(_) => found.strays += 1,
                 });
-                complaints(socket, found);
+                let (round, epoch) = (&mut self.round, self.epoch);
+                socket.told(|told| match told {
+                    Told::Stamp { sequence, at, .. } => {
+                        let number = sent.iter().rev().find(|number| **number as u16 == sequence);
+                        number.into_iter().for_each(|number| round.left(*number, since(epoch, at)));
+                    }
+                    Told::Complaint { what, .. } => found.complaint(in_words(&what)),
+                    Told::Foreign => {}
+                });
+                sent.drain(..sent.len().saturating_sub(UNDER_WAY));
             }
         }
         let mut news = Vec::new();
@@ -279,24 +300,19 @@ fn since(epoch: Duration, at: Duration) -> Micros {
     at.saturating_sub(epoch).as_micros() as Micros
 }
 
-/// What routers say, by who says it and what.
-fn complaints(socket: &mut EchoSocket, found: &mut Found) {
-    socket.told(|told| {
-        if let Told::Complaint { what, .. } = told {
-            let words = match what.by {
-                Some(by) => format!("{by} says: {}", says(Family::of(by), what.kind, what.code, what.info)),
-                None => std::io::Error::from_raw_os_error(what.errno).to_string(),
-            };
-            found.complaint(words);
-        }
-    });
+/// What a router says, or our own kernel.
+fn in_words(what: &Complaint) -> String {
+    match what.by {
+        Some(by) => format!("{by} says: {}", says(Family::of(by), what.kind, what.code, what.info)),
+        None => std::io::Error::from_raw_os_error(what.errno).to_string(),
+    }
 }
 
 impl AsFd for Course {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.voice {
             Voice::Ask { socket, .. } => socket.as_fd(),
-            Voice::Echo(socket) => socket.as_fd(),
+            Voice::Echo { socket, .. } => socket.as_fd(),
         }
     }
 }

@@ -93,7 +93,7 @@ pub fn sweep(from: &From, cli: &Cli) -> Result<Status, Failure> {
     let courses = courses(lots, (&inside, &scene, &sight), &holders, &mut found, cli)?;
     let report = Report::new(&inside.name, blocks, &holders, cli);
     let mut run = Run { courses, found, report };
-    run.go_to_the_end(began, (&signals, &holders), cli)?;
+    let is_stopped = !run.go_to_the_end(began, (&signals, &holders), cli)?;
     let answered = !run.found.addresses.is_empty();
     let broken: Vec<Failure> = run.courses.iter_mut().filter_map(|course| course.broken.take()).collect();
     let status = match (broken.is_empty() && is_whole, answered) {
@@ -101,7 +101,7 @@ pub fn sweep(from: &From, cli: &Cli) -> Result<Status, Failure> {
         (true, true) => Status::Yes,
         (true, false) => Status::No,
     };
-    let sum = run.courses_in_sum();
+    let sum = Sum { is_stopped, ..run.courses_in_sum() };
     run.report.end(&sum, &run.found, began.elapsed())?;
     common::failure::report_all(crate::TOOL, broken);
     Ok(status)
@@ -156,7 +156,7 @@ fn courses(
         };
         let opened = inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &[], &options)))?;
         let socket = opened.map_err(|error| Failure::trouble(&inside.name, error))?;
-        courses.push(Course::new(Voice::Echo(socket), Addresses::of(blocks), beyond(cli)));
+        courses.push(Course::new(Voice::echo(socket), Addresses::of(blocks), beyond(cli)));
     }
     Ok(courses)
 }
@@ -179,18 +179,24 @@ struct Run<'a> {
 /// What all ways have done.
 #[derive(Debug, Default)]
 pub struct Sum {
+    /// How many addresses there are.
     pub asked: u64,
+    /// How many of them nobody came to.
+    pub not_asked: u64,
+    /// Whether it was ended before its time, by a signal or a deadline.
+    pub is_stopped: bool,
     pub packets_sent: u64,
     pub dropped: u64,
 }
 
 impl Run<'_> {
+    /// False if a signal or the deadline ended it before.
     fn go_to_the_end(
         &mut self,
         began: Instant,
         (signals, holders): (&Signals, &Holders),
         cli: &Cli,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let expected = self.courses.iter().map(Course::expected).max().unwrap_or_default();
         let mut progress = Progress::new(expected, cli.quiet);
         let deadline = cli.deadline.map(|deadline| began + deadline);
@@ -207,14 +213,14 @@ impl Run<'_> {
             if !self.found.addresses.is_empty() && self.share_done() >= 1.0 {
                 holders.look();
             }
-            let Some(next) = wakes.into_iter().flatten().min() else { return Ok(()) };
+            let Some(next) = wakes.into_iter().flatten().min() else { return Ok(true) };
             if deadline.is_some_and(|deadline| now >= deadline) {
-                return Ok(());
+                return Ok(false);
             }
             progress.show(now, self.share_done(), self.how_it_goes());
             let until = [Some(next), deadline, progress.next()].into_iter().flatten().min().unwrap_or(next);
             match self.wait(until, signals)? {
-                Some(Wish::End) => return Ok(()),
+                Some(Wish::End) => return Ok(false),
                 Some(Wish::Status) => common::failure::say(crate::TOOL, self.how_it_goes()),
                 None => {}
             }
@@ -247,6 +253,7 @@ impl Run<'_> {
         let mut sum = Sum::default();
         for course in &mut self.courses {
             sum.asked += course.len();
+            sum.not_asked += course.not_asked();
             sum.packets_sent += course.packets_sent;
             sum.dropped += course.dropped();
         }

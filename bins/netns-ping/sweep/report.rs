@@ -44,6 +44,8 @@ struct Said {
 #[derive(Serialize)]
 struct Summary {
     asked: u64,
+    not_asked: u64,
+    stopped: bool,
     answered: usize,
     duplicates: usize,
     packets_sent: u64,
@@ -99,7 +101,9 @@ impl<'a> Report<'a> {
         let answered = found.addresses.len();
         if self.json {
             let summary = Summary {
-                asked: sum.asked,
+                asked: sum.asked - sum.not_asked,
+                not_asked: sum.not_asked,
+                stopped: sum.is_stopped,
                 answered,
                 duplicates: found.duplicates(),
                 packets_sent: sum.packets_sent,
@@ -118,9 +122,15 @@ impl<'a> Report<'a> {
         let packets = sum.packets_sent;
         write!(out, "{answered} of {} answered, {packets} packets, {:.3} s", sum.asked, took.as_secs_f64())?;
         match found.duplicates() {
-            0 => writeln!(out)?,
-            duplicates => writeln!(out, "; {duplicates} by more than one")?,
+            0 => {}
+            duplicates => write!(out, "; {duplicates} by more than one")?,
         }
+        match (sum.is_stopped, sum.not_asked) {
+            (false, _) => {}
+            (true, 0) => write!(out, "; stopped before all had the time to answer")?,
+            (true, not_asked) => write!(out, "; stopped: {not_asked} were not asked")?,
+        }
+        writeln!(out)?;
         self.remarks(sum, found);
         Ok(())
     }

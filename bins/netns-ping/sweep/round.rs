@@ -105,6 +105,11 @@ impl Round {
         self.answered.get(number as usize / 64).is_some_and(|word| word & 1 << (number % 64) != 0)
     }
 
+    /// How many were never asked for.
+    pub fn not_asked(&self) -> u32 {
+        self.size - self.asked_at.len() as u32
+    }
+
     /// How much of it is done, 0 to 1.
     pub fn share_done(&self) -> f64 {
         let all = u64::from(self.size) * u64::from(self.tries);
@@ -129,7 +134,9 @@ mod tests {
         round.asked(1, 10);
         assert_eq!(round.answered(0, 7), Some(Duration::from_micros(7)));
         assert_eq!(round.next(9, 20, GAP), Next::Ask(vec![2]));
+        assert_eq!(round.not_asked(), 1);
         round.asked(2, 20);
+        assert_eq!(round.not_asked(), 0);
         assert_eq!(round.answered(1, 5), Some(Duration::ZERO), "the clock was set back");
         assert_eq!(round.next(9, 320, GAP), Next::Wait(Duration::from_micros(700)));
         assert_eq!(round.next(9, 1020, GAP), Next::Ask(vec![2]));

@@ -149,6 +149,39 @@ pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) ->
     Ok(received)
 }
 
+/// A datagram to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// What is in it.
+    pub data: &'a [u8],
+    /// Whether the kernel is to say when it is given to the link's queue, and when to the link.
+    pub is_stamped: bool,
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(data: &'a [u8]) -> Self {
+        Message { data, is_stamped: false }
+    }
+}
+
+/// What stands beside a datagram that is to be stamped: Linux 4.6, Documentation/networking/timestamping.rst.
+#[repr(C, align(8))]
+struct Stamp {
+    header: libc::cmsghdr,
+    stages: u32,
+}
+
+impl Stamp {
+    fn new() -> Self {
+        // SAFETY: all zeroes is a value of this struct: it has no pointers.
+        let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
+        header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<u32>()) as _;
+        header.cmsg_level = libc::SOL_SOCKET;
+        header.cmsg_type = libc::SO_TIMESTAMPING;
+        Stamp { header, stages: libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE }
+    }
+}
+
 /// Sends these datagrams to `to`, or where the socket is bound to; at most [`BATCH`]. How many were: of the others the next
 /// call says why not.
 ///
@@ -157,27 +190,32 @@ pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) ->
 pub fn send_many<'a>(
     socket: BorrowedFd<'_>,
     to: impl Into<Option<SocketAddr>>,
-    datagrams: impl IntoIterator<Item = &'a [u8]>,
+    messages: impl IntoIterator<Item = Message<'a>>,
 ) -> Result<usize> {
     let to = to.into().map(|to| (length_of(to), Address::from(to)));
+    let stamp = Stamp::new();
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
     let mut count: libc::c_uint = 0;
-    for ((datagram, part), header) in datagrams.into_iter().zip(&mut parts).zip(&mut headers) {
-        part.iov_base = datagram.as_ptr().cast_mut().cast();
-        part.iov_len = datagram.len();
+    for ((message, part), header) in messages.into_iter().zip(&mut parts).zip(&mut headers) {
+        part.iov_base = message.data.as_ptr().cast_mut().cast();
+        part.iov_len = message.data.len();
         if let Some((length, to)) = &to {
             header.msg_hdr.msg_name = to.0.as_ptr().cast_mut().cast();
             header.msg_hdr.msg_namelen = *length;
+        }
+        if message.is_stamped {
+            header.msg_hdr.msg_control = std::ptr::from_ref(&stamp).cast_mut().cast();
+            header.msg_hdr.msg_controllen = size_of::<Stamp>() as _;
         }
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
         count += 1;
     }
-    // SAFETY: the first `count` headers point to datagrams and an address of the lengths that they say, which outlive
-    // the call; the kernel only reads them.
+    // SAFETY: the first `count` headers point to datagrams, an address and a control message of the lengths that they
+    // say, which outlive the call; the kernel only reads them.
     let sent = unsafe {
         libc::syscall(libc::SYS_sendmmsg, socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
     };

@@ -11,7 +11,7 @@ use super::super::PacketError;
 use super::super::icmp::{Beside, Family, Stage};
 use super::super::socket::{ETH_P_ARP, ETH_P_IPV6, PacketSocket, failed};
 use super::{Answer, Oddity, filter, read};
-use crate::sys::{self, BATCH, Room};
+use crate::sys::{self, BATCH, Message, Room};
 use crate::target::Mac;
 
 /// An advertisement with all its options; whatever is longer answers nothing of ours.
@@ -98,7 +98,7 @@ impl AskSocket {
     /// # Errors
     /// What sendmmsg(2) says, if none was sent: ENETDOWN, and ENOBUFS or EAGAIN where the link's queue is full.
     pub fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> nix::Result<usize> {
-        sys::send_many(self.socket.as_fd(), None, frames)
+        sys::send_many(self.socket.as_fd(), None, frames.into_iter().map(Message::from))
     }
 
     /// Hands over all that has come. How much.

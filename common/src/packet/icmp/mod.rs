@@ -7,13 +7,14 @@ mod filter;
 mod options;
 mod says;
 mod socket;
+mod stamped;
 #[cfg(test)]
 mod tests;
 mod told;
 
 pub(super) use beside::Beside;
 pub use echo::{Answer, Oddity, answer, quoted, request};
-pub use options::{IcmpError, Options, PathMtu};
+pub use options::{IcmpError, Options, PathMtu, Stamps};
 pub use says::says;
 pub use socket::{EchoSocket, Heard};
 pub use told::{Complaint, Stage, Told};

@@ -22,12 +22,22 @@ pub struct Options {
     pub link: Option<IfName>,
     /// The address that they come from, and of a link-local one the index of its link.
     pub source: Option<(IpAddr, u32)>,
-    /// Whether the kernel is to stamp each packet that leaves, too. That takes as long as sending it.
-    pub stamps_sent: bool,
+    /// Of which packets the kernel is to say when they leave.
+    pub stamps: Stamps,
     /// Whether nobody wants to know the TTL of answers. It takes the kernel as long to tell as anything else.
     pub no_ttl: bool,
     /// How many packets are sent and received at once.
     pub batch: usize,
+}
+
+/// Of which packets the kernel is to say when they leave. To have it say so takes half as long again as sending one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stamps {
+    /// Of each.
+    #[default]
+    Each,
+    /// Of the first 250, and then of every 127th.
+    Some,
 }
 
 /// IP_MTU_DISCOVER in ip(7).

@@ -13,14 +13,17 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use super::beside::Beside;
 use super::echo::{self, Answer, HEADER_BYTES, Oddity, answer, quoted};
 use super::options::{IcmpError, Options, io};
+use super::stamped::Stamped;
 use super::told::Told;
 use super::{Family, filter};
-use crate::sys::{self, BATCH, Room};
+use crate::sys::{self, BATCH, Message, Room};
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
 const AROUND_BYTES: usize = 60 + 64;
 /// What is in the error queue is the beginning of a packet, or nothing.
 const QUOTED_BYTES: usize = 128;
+/// So much of it is read at once.
+const TOLD: usize = 16;
 
 /// A socket for echo requests of one family and size, and for what comes back.
 pub struct EchoSocket {
@@ -30,9 +33,9 @@ pub struct EchoSocket {
     ident: u16,
     requests: Vec<Vec<u8>>,
     rooms: Vec<Room>,
-    /// The number of the packet whose time stamps the kernel counts as the first one's.
-    stamps_from: Option<u16>,
-    stamps_sent: bool,
+    /// For what is in the error queue.
+    told_rooms: Vec<Room>,
+    stamped: Stamped,
 }
 
 /// A packet that has come.
@@ -71,36 +74,30 @@ impl EchoSocket {
             ident,
             requests: vec![echo::request(family, ident, 0, payload); batch],
             rooms: vec![room; batch],
-            stamps_from: None,
-            stamps_sent: options.stamps_sent,
+            told_rooms: vec![Room::new(QUOTED_BYTES); TOLD],
+            stamped: Stamped::new(options.stamps),
         };
         if is_raw {
             filter::attach(socket.fd.as_fd(), family, ident).map_err(io("attach a filter"))?;
         }
         options.set(socket.fd.as_fd(), family)?;
-        socket.stamp(true)?;
+        // SO_TIMESTAMPING would have a message of its own beside each packet, and a flood pays for that.
+        let on = 1_u32.to_ne_bytes();
+        sys::set_option(socket.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)
+            .and_then(|()| socket.count_stamps())
+            .map_err(io("ask for time stamps"))?;
         // What came before the filter was there is nobody's business.
         while sys::receive_many(socket.fd.as_fd(), &mut socket.rooms, 0).is_ok() {}
         Ok(socket)
     }
 
-    /// Has the kernel stamp packets; off and on again it counts them anew.
-    fn stamp(&self, on: bool) -> Result<(), IcmpError> {
-        if !self.stamps_sent {
-            // The same stamp of what comes; SO_TIMESTAMPING's own message took a twentieth of a flood's time.
-            let on = c_int::from(on).to_ne_bytes();
-            return sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)
-                .map_err(io("ask for time stamps"));
-        }
-        let received = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
-        let sent = libc::SOF_TIMESTAMPING_TX_SCHED
-            | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-            | libc::SOF_TIMESTAMPING_OPT_ID
-            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
-        let flags = if on { received | sent } else { received };
-        let set =
-            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
-        set.map_err(io("ask for time stamps"))
+    /// Has the kernel count those packets that it is asked to stamp, from 0 on.
+    fn count_stamps(&self) -> nix::Result<()> {
+        let set = |flags: u32| {
+            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes())
+        };
+        set(0)?;
+        set(libc::SOF_TIMESTAMPING_OPT_ID | libc::SOF_TIMESTAMPING_OPT_TSONLY)
     }
 
     /// Whether it is a raw one.
@@ -119,15 +116,19 @@ impl EchoSocket {
         for (sequence, request) in (0..).map(|n| first.wrapping_add(n)).zip(&mut self.requests[..count]) {
             echo::renumber(request, self.family, sequence);
         }
-        self.stamps_from.get_or_insert(first);
-        let requests = || self.requests[..count].iter().map(Vec::as_slice);
+        let send = || {
+            let messages = self.requests[..count].iter().enumerate();
+            let messages = messages.map(|(nth, data)| Message { data, is_stamped: self.stamped.wants(nth) });
+            sys::send_many(self.fd.as_fd(), to, messages)
+        };
         // An error of a packet before is said once, of whatever call comes next: then the second try tells the truth.
-        let sent = sys::send_many(self.fd.as_fd(), to, requests())
-            .or_else(|_| sys::send_many(self.fd.as_fd(), to, requests()));
-        if sent.is_err() && self.stamps_sent {
-            // Whether the kernel has counted that one, it does not say.
-            let _ = self.stamp(false).and_then(|()| self.stamp(true));
-            self.stamps_from = None;
+        let sent = send().or_else(|_| send());
+        let went = sent.unwrap_or(0);
+        (0..went).for_each(|nth| self.stamped.sent(first.wrapping_add(nth as u16)));
+        if went < count {
+            // Whether the kernel has counted the one that it did not send, it does not say.
+            let _ = self.count_stamps();
+            self.stamped.count_anew();
         }
         sent
     }
@@ -165,10 +166,9 @@ impl EchoSocket {
 
     /// Hands over all that the kernel has to tell of packets that we sent.
     pub fn told(&mut self, mut each: impl FnMut(Told)) {
-        let mut rooms = [const { None }; 8].map(|_: Option<()>| Room::new(QUOTED_BYTES));
         loop {
-            match sys::receive_many(self.fd.as_fd(), &mut rooms, libc::MSG_ERRQUEUE) {
-                Ok(count) => rooms[..count].iter().for_each(|room| each(self.read_told(room))),
+            match sys::receive_many(self.fd.as_fd(), &mut self.told_rooms, libc::MSG_ERRQUEUE) {
+                Ok(count) => self.told_rooms[..count].iter().for_each(|room| each(self.read_told(room))),
                 Err(Errno::EINTR) => {}
                 Err(_) => return,
             }
@@ -179,10 +179,8 @@ impl EchoSocket {
         let beside = Beside::of(room);
         let Some(error) = beside.error else { return Told::Foreign };
         if let Some((packet, stage)) = error.stamp() {
-            return match (self.stamps_from, beside.at) {
-                (Some(first), Some(at)) => {
-                    Told::Stamp { sequence: first.wrapping_add(packet as u16), stage, at }
-                }
+            return match (self.stamped.sequence(packet), beside.at) {
+                (Some(sequence), Some(at)) => Told::Stamp { sequence, stage, at },
                 _ => Told::Foreign,
             };
         }

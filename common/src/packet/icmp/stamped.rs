@@ -1,0 +1,95 @@
+//! Of which packets the kernel was asked to say when they leave. Pure.
+
+use std::collections::VecDeque;
+
+use super::Stamps;
+
+/// Of so many each is stamped: all of a short flood.
+const ALL: u64 = 250;
+/// And behind them one of so many: prime, so that it is not always the same place in a batch.
+const ONE_OF: u64 = 127;
+/// Stamps that the kernel owes us, at most; of older ones we do not want to know.
+const MOST: usize = 4096;
+
+/// The packets that the kernel was asked to stamp. It counts them, from 0 on, and says that number only.
+#[derive(Debug)]
+pub(super) struct Stamped {
+    which: Stamps,
+    /// Packets that were sent, stamped or not.
+    sent: u64,
+    sequences: VecDeque<u16>,
+    /// The kernel's number of the first of these.
+    first: u32,
+}
+
+impl Stamped {
+    pub(super) fn new(which: Stamps) -> Self {
+        Stamped { which, sent: 0, sequences: VecDeque::new(), first: 0 }
+    }
+
+    /// Whether the packet that is sent `ahead` packets after the next one is to be stamped.
+    pub(super) fn wants(&self, ahead: usize) -> bool {
+        let nth = self.sent + ahead as u64;
+        self.which == Stamps::Each || nth < ALL || nth.is_multiple_of(ONE_OF)
+    }
+
+    /// The next packet was sent, stamped if that was wanted.
+    pub(super) fn sent(&mut self, sequence: u16) {
+        if self.wants(0) {
+            self.sequences.push_back(sequence);
+        }
+        if self.sequences.len() > MOST {
+            self.sequences.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+        self.sent += 1;
+    }
+
+    /// The sequence number of the packet that the kernel has given that number.
+    pub(super) fn sequence(&self, number: u32) -> Option<u16> {
+        self.sequences.get(number.wrapping_sub(self.first) as usize).copied()
+    }
+
+    /// The kernel counts from 0 on again.
+    pub(super) fn count_anew(&mut self) {
+        self.sequences.clear();
+        self.first = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_the_kernels_is_that_of_a_packet_that_was_to_be_stamped() {
+        let mut stamped = Stamped::new(Stamps::Some);
+        let all = 70_000_u32;
+        let expected: Vec<u32> = (0..all).filter(|nth| *nth < 250 || nth.is_multiple_of(127)).collect();
+        let mut wanted = 0;
+        for nth in 0..all {
+            assert_eq!(stamped.wants(0), expected.get(wanted) == Some(&nth));
+            assert_eq!(stamped.wants(3), nth + 3 < 250 || (nth + 3).is_multiple_of(127));
+            wanted += usize::from(stamped.wants(0));
+            stamped.sent(nth as u16);
+            let newest = stamped.sequence(wanted as u32 - 1);
+            assert_eq!(newest, Some(expected[wanted - 1] as u16));
+        }
+        assert_eq!((stamped.sequence(0), stamped.sequence(wanted as u32)), (Some(0), None));
+        stamped.count_anew();
+        assert_eq!(stamped.sequence(0), None);
+        while !stamped.wants(0) {
+            stamped.sent(1);
+        }
+        stamped.sent(2);
+        assert_eq!(stamped.sequence(0), Some(2));
+    }
+
+    #[test]
+    fn each_is_stamped_where_each_is_to_be() {
+        let mut stamped = Stamped::new(Stamps::Each);
+        (0..5000_u16).for_each(|sequence| stamped.sent(sequence));
+        assert_eq!(stamped.sequence(4999), Some(4999));
+        assert_eq!((stamped.sequences.len(), stamped.sequence(0)), (MOST, None), "long ago");
+    }
+}
