@@ -3,29 +3,32 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::support::fake_docker;
 use crate::support::run::Run;
 use crate::support::skip::{need, program};
 use crate::support::tools;
 use crate::{cable, name_server};
 
-/// A job of each kind, short of the DEST.
+/// A job of each kind.
 const JOBS: &str = "\
-198.18.0.2 fd00::2 -c2 -i0.01 -W0.1
-198.18.0.2 -f -q -c200 -w1
-api -c1 -W0.1
---arp -c2 -i0.01 -W0.1 198.18.0.2
---dad 198.18.0.2
-198.18.0.0/28 fd00::/124
---json 198.18.0.2 -c1 -W0.1
+PID 198.18.0.2 fd00::2 -c2 -i0.01 -W0.1
+PID 198.18.0.2 -f -q -c200 -w1
+PID api -c1 -W0.1
+PID --arp -c2 -i0.01 -W0.1 198.18.0.2
+PID --dad 198.18.0.2
+PID --announce 198.18.0.1 fd00::1
+PID 198.18.0.0/28 fd00::/124
+PID --json 198.18.0.2 -c1 -W0.1
+--matrix -W0.1
 ";
 
 /// `JOBS TOOL PID ALL`: prints each case that went wrong, and how many there were.
 ///
-/// Left out are what the standard library has to have (of getrandom(2) its hash maps panic), memory, for without it no program
-/// goes on, and what says why. Of every other call the first is refused, and all from the middle on; with ALL each one.
+/// Left out are what the standard library and tokio have to have (of getrandom(2) hash maps panic, of close(2)
+/// directories, of clock_nanosleep(2) who sleeps, of epoll_wait(2) tokio), memory, for without it no program goes on, and what says why. Of every other call the first is refused, and all from the middle on; with ALL each one.
 const SCRIPT: &str = r#"
 tool=$2 pid=$3 all=$4
-left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|write'
+left_out='execve|exit|exit_group|mmap|munmap|mremap|mprotect|brk|arch_prctl|set_tid_address|sigaltstack|rt_sigreturn|futex|poll|pread64|rt_sigaction|getrandom|close|clock_nanosleep|epoll_wait|write'
 one() {
     inject=$1; shift
     said=$(timeout -s KILL 6 strace -f -qq -o /dev/null -e inject="$inject" "$@" 2>&1 >/dev/null); status=$?
@@ -41,7 +44,8 @@ one() {
 }
 export -f one
 while read -r words; do
-    strace -f -qq -o /run/calls "$tool" "$pid" $words >/dev/null 2>&1
+    words=${words/PID/$pid}
+    strace -f -qq -o /run/calls "$tool" $words >/dev/null 2>&1
     sed -E 's/^[0-9]+ +//; s/\(.*//' /run/calls | grep -xE '[a-z0-9_]+' | grep -vxE "$left_out" | sort | uniq -c |
     while read -r count call; do
         # What a call may fail with, each in its turn.
@@ -53,7 +57,7 @@ while read -r words; do
             error=${errors[$((turn++ % ${#errors[@]}))]}
             # For ever interrupted is what no kernel does.
             case $error$when in EINTR*+) error=ENOBUFS ;; esac
-            echo "$call:error=$error:when=$when $tool $pid $words"
+            echo "$call:error=$error:when=$when $tool $words"
         done
     done
 done <"$1" >/run/cases
@@ -68,6 +72,7 @@ fn whatever_the_kernel_refuses_it_ends_with_a_status_and_a_word() {
     let cable = need!(cable());
     fs::write(cable.web.path("/etc/resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         .unwrap();
+    let _docker = fake_docker::knows(&[&cable.web, &cable.db]).listen(cable.lab.path("/run/docker.sock"));
     let pid = cable.web.pid.to_string();
     let _server = name_server::start(&cable.lab, &["nsenter", "--target", &pid, "--net", "--"], "198.18.0.2");
     fs::write(cable.lab.path("/run/jobs"), JOBS).unwrap();

@@ -15,6 +15,9 @@ use super::pace::{Now, Pace};
 use super::statistics::Statistics;
 use crate::destination::Destination;
 
+/// When the link's queue is full, a flood waits so long.
+const QUEUE_FULL: Duration = Duration::from_millis(1);
+
 /// A destination while it is pinged.
 #[derive(Debug)]
 pub struct Course {
@@ -32,6 +35,8 @@ pub struct Course {
     pub not_sent: Option<Errno>,
     /// Whether any packet was given to the link.
     pub went_out: bool,
+    /// Since when the kernel has had no room for a packet.
+    full_since: Option<Instant>,
     address: SocketAddr,
     socket: EchoSocket,
     payload: Vec<u8>,
@@ -79,6 +84,7 @@ impl Course {
             complaint: None,
             not_sent: None,
             went_out: false,
+            full_since: None,
             socket,
             payload,
             asks_first,
@@ -107,7 +113,7 @@ impl Course {
                     self.send(usize::try_from(count).unwrap_or(1), manner);
                     // Between two batches answers are looked for.
                     if manner.is_unlimited() {
-                        return Some(now);
+                        return Some(if self.full_since.is_some() { now + QUEUE_FULL } else { now });
                     }
                 }
                 Now::Wait(until) => {
@@ -130,14 +136,21 @@ impl Course {
         let sending = Sent { at, before, after: wall() };
         let sent = match sent {
             Ok(sent) => sent,
-            // The link's queue is full: later, and as if nobody had tried.
-            Err(Errno::ENOBUFS | Errno::ENOMEM | Errno::EAGAIN) => 0,
+            // The link's queue is full: later, and as if nobody had tried, but not for ever.
+            Err(Errno::ENOBUFS | Errno::ENOMEM | Errno::EAGAIN)
+                if self.full_since.get_or_insert(at).elapsed() < manner.timeout =>
+            {
+                0
+            }
             Err(errno) => {
                 self.flight.add(1, sending);
                 self.refused_by_kernel(errno);
                 0
             }
         };
+        if sent > 0 {
+            self.full_since = None;
+        }
         self.flight.add(sent, sending);
         if self.is_watched && (manner.show.json || manner.show.flood) {
             let last = self.flight.count();

@@ -74,6 +74,8 @@ pub struct Course {
     last_sent: Instant,
     last_heard: Option<Instant>,
     longest: Duration,
+    /// Since when the kernel has had no room for a question.
+    full_since: Option<Instant>,
     /// Why nothing is sent any more, if that is not because all is done.
     pub broken: Option<Failure>,
     pub packets_sent: u64,
@@ -86,6 +88,8 @@ const MOST_GAP: Duration = Duration::from_millis(100);
 const UNDER_WAY: usize = 4096;
 /// When the link's queue is full.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
+/// Nothing leaves it any more, if it has been full for so long.
+const QUEUE_STUCK: Duration = Duration::from_secs(2);
 
 impl Course {
     pub fn new(voice: Voice, addresses: Addresses, manner: Manner) -> Self {
@@ -101,6 +105,7 @@ impl Course {
             last_sent: now,
             last_heard: None,
             longest: Duration::ZERO,
+            full_since: None,
             broken: None,
             packets_sent: 0,
         }
@@ -159,8 +164,16 @@ impl Course {
             let at = self.micros(since_1970());
             match self.round.next(leave.min(BURST as usize), at, self.gap()) {
                 Next::Ask(numbers) => match self.send(&numbers) {
-                    Ok(0) => return Some(now + QUEUE_FULL),
+                    Ok(0) => {
+                        if self.full_since.get_or_insert(now).elapsed()
+                            > self.manner.patience.max(QUEUE_STUCK)
+                        {
+                            self.broken = Some(self.stuck());
+                        }
+                        return Some(now + QUEUE_FULL);
+                    }
                     Ok(count) => {
+                        self.full_since = None;
                         self.pace.sent(count);
                         self.packets_sent += count as u64;
                         self.last_sent = Instant::now();
@@ -183,6 +196,14 @@ impl Course {
                 let silence = (self.longest * 10).max(least_silence).min(patience);
                 (heard.max(self.last_sent) + silence).min(self.last_sent + patience)
             }
+        }
+    }
+
+    fn stuck(&self) -> Failure {
+        let what = "nothing can be sent: the queue of the link stays full";
+        match &self.voice {
+            Voice::Ask { hood, .. } => Failure::trouble(&hood.link, what),
+            Voice::Echo { .. } => Failure::trouble("DEST", what),
         }
     }
 
