@@ -1,5 +1,7 @@
 //! Answers that nobody should send: counted, and nothing worse.
 
+use std::time::Duration;
+
 use crate::responder::STRAYS;
 use crate::support::skip::need;
 use crate::{cable, of_kind, responder};
@@ -29,4 +31,17 @@ fn people_are_told_of_it_as_ping_does() {
     let line = ran.stdout.lines().find(|line| line.ends_with(" (DUP!)")).unwrap_or_else(|| panic!("{ran}"));
     assert!(line.starts_with("64 bytes from 198.18.0.2: icmp_seq=2 ttl=64 time="), "{line}");
     ran.stdout_has("3 packets transmitted, 3 received, +1 duplicates, +1 corrupted, 0% packet loss");
+}
+
+#[test]
+fn who_never_stops_answering_keeps_nobody() {
+    let cable = need!(cable());
+    let _responder = responder::start(&cable, "ceaseless-arp");
+    for words in ["--arp -c2 -i0.1 -W0.3 198.18.0.2", "-W0.3 198.18.0.0/29", "--dad 198.18.0.2"] {
+        let ran = cable.ping(&format!("--json {words}"));
+        assert!(ran.took < Duration::from_secs(5), "{words}: {:?}", ran.took);
+        let expected = if words.starts_with("--dad") { 1 } else { 0 };
+        let ran = ran.fails_with(expected);
+        assert!(ran.stdout.contains("\"mac\":\"02:00:00:00:00:02\""), "{words}: {}", ran.stdout.len());
+    }
 }

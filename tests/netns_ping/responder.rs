@@ -17,7 +17,7 @@ const ROLE: &str = "NETNS_TOOLBOX_RESPONDER";
 #[track_caller]
 pub(super) fn start(cable: &Cable, role: &str) -> Running {
     let quiet = match role {
-        "late-arp" => "echo 8 >/proc/sys/net/ipv4/conf/all/arp_ignore",
+        "late-arp" | "ceaseless-arp" => "echo 8 >/proc/sys/net/ipv4/conf/all/arp_ignore",
         _ => "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all",
     };
     cable.inside(&cable.db, quiet).ok();
@@ -43,6 +43,7 @@ fn responder() {
     let index = index.parse().unwrap();
     match role {
         "late-arp" => late_arp(&listen(index, 0x0806)),
+        "ceaseless-arp" => ceaseless_arp(&listen(index, 0x0806)),
         _ => hostile(&listen(index, 0x0800)),
     }
 }
@@ -66,13 +67,30 @@ fn frames(fd: &OwnedFd) -> impl Iterator<Item = Vec<u8>> {
 
 /// Answers each ARP request after a while.
 fn late_arp(fd: &OwnedFd) {
-    for request in frames(fd).filter(|frame| frame.len() >= 42 && frame[20..22] == [0, 1]) {
+    for request in frames(fd).filter(is_arp_request) {
         std::thread::sleep(LATE);
-        let (asked, sender) = (&request[38..42], &request[22..32]);
-        let mac = [2, 0, 0, 0, 0, 2];
-        let reply = [&sender[..6], &mac, &request[12..20], &[0, 2], &mac, asked, sender].concat();
-        send(fd.as_raw_fd(), &reply, MsgFlags::empty()).unwrap();
+        send(fd.as_raw_fd(), &arp_reply(&request), MsgFlags::empty()).unwrap();
     }
+}
+
+/// Answers the first ARP request, and does not end doing so.
+fn ceaseless_arp(fd: &OwnedFd) {
+    let request = frames(fd).find(is_arp_request).unwrap();
+    let reply = arp_reply(&request);
+    // The queue of a link may be full.
+    loop {
+        let _ = send(fd.as_raw_fd(), &reply, MsgFlags::empty());
+    }
+}
+
+fn is_arp_request(frame: &Vec<u8>) -> bool {
+    frame.len() >= 42 && frame[20..22] == [0, 1]
+}
+
+fn arp_reply(request: &[u8]) -> Vec<u8> {
+    let (asked, sender) = (&request[38..42], &request[22..32]);
+    let mac = [2, 0, 0, 0, 0, 2];
+    [&sender[..6], &mac, &request[12..20], &[0, 2], &mac, asked, sender].concat()
 }
 
 /// To the first request all that nobody should send, and then the answer; to the second it answers twice, and to the

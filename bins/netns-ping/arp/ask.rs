@@ -206,13 +206,16 @@ impl<'a> Asking<'a> {
     }
 
     /// When nothing more is to be expected: long after the last question if nobody has answered it, and else when the
-    /// silence is long compared with the round trips.
+    /// silence is long compared with the round trips. Who never falls silent, or is asked by others of this network too, is
+    /// not listened to for longer than who never answers.
     fn silent_at(&self, patience: Duration) -> Instant {
+        let at_last = self.last_sent + patience;
         if self.asked.iter().any(|asked| asked.tally.is_outstanding) {
-            return self.last_sent + patience;
+            return at_last;
         }
         let longest = self.asked.iter().map(|asked| asked.tally.round_trips.max()).max().unwrap_or_default();
-        self.last_sent.max(self.last_heard) + (longest * 4).max(LEAST_SILENCE).min(patience)
+        let silent = self.last_sent.max(self.last_heard) + (longest * 4).max(LEAST_SILENCE).min(patience);
+        silent.min(at_last)
     }
 
     fn wait(&self, until: Instant, signals: &Signals) -> Result<Option<Wish>, Failure> {

@@ -49,12 +49,13 @@ impl Tally {
     /// An answer has come.
     pub fn heard(&mut self, answer: &Answer, round_trip: Option<Duration>) -> Is {
         self.received += 1;
-        if let Some(took) = round_trip {
-            self.round_trips.add(took);
-        }
         let is_first = std::mem::take(&mut self.is_outstanding);
         self.answered += u64::from(is_first);
         let known = self.claims.iter().position(|claim| claim.mac == answer.mac);
+        // Who answers again may have been asked by somebody else.
+        if let (Some(took), true) = (round_trip, is_first || known != Some(0)) {
+            self.round_trips.add(took);
+        }
         match known {
             None if self.claims.len() < MOST => self.claims.push(*answer),
             None => self.more += 1,

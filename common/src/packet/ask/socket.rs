@@ -19,6 +19,8 @@ const FRAME_BYTES: usize = 256;
 /// Room in the kernel for ten thousand answers. Beyond net.core.rmem_max it takes CAP_NET_ADMIN over the first user
 /// namespace; who has not that gets what he may have.
 const BUFFER_BYTES: c_int = 8 << 20;
+/// Of those so many are handed over before somebody looks at the clock again.
+const AT_ONCE: usize = 4096;
 /// linux/if_packet.h
 const PACKET_STATISTICS: c_int = 6;
 
@@ -101,7 +103,8 @@ impl AskSocket {
         sys::send_many(self.socket.as_fd(), None, frames.into_iter().map(Message::from))
     }
 
-    /// Hands over all that has come. How much.
+    /// Hands over all that has come, or the first thousands of it: who answers faster than we read does not keep us. How
+    /// much.
     ///
     /// # Errors
     /// What recvmmsg(2) says, other than that there is nothing: ENETDOWN.
@@ -119,7 +122,7 @@ impl AskSocket {
                 each(Heard { answer, at: Beside::of(room).at });
             }
             total += count;
-            if count < self.rooms.len() {
+            if count < self.rooms.len() || total >= AT_ONCE {
                 return Ok(total);
             }
         }
