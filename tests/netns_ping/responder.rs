@@ -67,7 +67,7 @@ fn frames(fd: &OwnedFd) -> impl Iterator<Item = Vec<u8>> {
 
 /// Answers each ARP request after a while.
 fn late_arp(fd: &OwnedFd) {
-    for request in frames(fd).filter(is_arp_request) {
+    for request in frames(fd).filter(|frame| is_arp_request(frame)) {
         std::thread::sleep(LATE);
         send(fd.as_raw_fd(), &arp_reply(&request), MsgFlags::empty()).unwrap();
     }
@@ -75,7 +75,7 @@ fn late_arp(fd: &OwnedFd) {
 
 /// Answers the first ARP request, and does not end doing so.
 fn ceaseless_arp(fd: &OwnedFd) {
-    let request = frames(fd).find(is_arp_request).unwrap();
+    let request = frames(fd).find(|frame| is_arp_request(frame)).unwrap();
     let reply = arp_reply(&request);
     // The queue of a link may be full.
     loop {
@@ -83,7 +83,7 @@ fn ceaseless_arp(fd: &OwnedFd) {
     }
 }
 
-fn is_arp_request(frame: &Vec<u8>) -> bool {
+fn is_arp_request(frame: &[u8]) -> bool {
     frame.len() >= 42 && frame[20..22] == [0, 1]
 }
 
