@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::packet::icmp::{Complaint, EchoSocket, Oddity, Stage, Told};
+use common::packet::icmp::{Complaint, EchoSocket, Oddity, Stage, Stamps, Told};
 use nix::errno::Errno;
 
-use super::flight::{Fate, Flight, Sent};
+use super::flight::{Came, Fate, Flight, Sent};
 use super::happened::{Answered, Differs, Happened};
 use super::manner::Manner;
-use super::pace::{Now, Pace};
+use super::pace::{Now, Pace, WINDOW};
 use super::statistics::Statistics;
 use crate::destination::Destination;
 
@@ -40,6 +40,10 @@ pub struct Course {
     address: SocketAddr,
     socket: EchoSocket,
     payload: Vec<u8>,
+    /// Which packets the kernel stamps.
+    stamps: Stamps,
+    /// When nothing was left to be read.
+    emptied: Duration,
     /// Whether the first packet has to wait for its neighbour's address.
     asks_first: bool,
     /// Whether anybody wants to know of each answer.
@@ -48,13 +52,13 @@ pub struct Course {
     pace: Pace,
     newest_answered: u64,
     is_over: bool,
-    came: Vec<Came>,
+    came: Vec<Arrival>,
     news: Vec<Happened>,
 }
 
 /// An answer as it came, before it is known of what it is one.
 #[derive(Debug)]
-struct Came {
+struct Arrival {
     from: IpAddr,
     ttl: Option<u8>,
     at: Option<Duration>,
@@ -68,13 +72,15 @@ pub struct Setup {
     pub to: Destination,
     pub socket: EchoSocket,
     pub payload: Vec<u8>,
+    /// Which packets the kernel stamps.
+    pub stamps: Stamps,
     /// Whether the neighbour's address is not known yet.
     pub asks_first: bool,
 }
 
 impl Course {
     pub fn new(setup: Setup, manner: &Manner) -> Self {
-        let Setup { to, socket, payload, asks_first } = setup;
+        let Setup { to, socket, payload, stamps, asks_first } = setup;
         Course {
             address: to.socket_address(),
             to,
@@ -87,6 +93,8 @@ impl Course {
             full_since: None,
             socket,
             payload,
+            stamps,
+            emptied: Duration::ZERO,
             asks_first,
             is_watched: manner.show.json || !manner.show.quiet,
             flight: Flight::default(),
@@ -182,6 +190,7 @@ impl Course {
     /// # Errors
     /// What recvmsg(2) says.
     pub fn hear(&mut self) -> nix::Result<bool> {
+        let called = wall();
         let mut came = mem::take(&mut self.came);
         let payload = &self.payload;
         let heard = self.socket.receive(|heard| {
@@ -189,7 +198,7 @@ impl Course {
                 let differs = Differs::of(payload, answer.payload);
                 (answer.sequence, if heard.is_cut { Some(Differs::Length) } else { differs })
             });
-            came.push(Came { from: heard.from, ttl: heard.ttl, at: heard.at, bytes: heard.bytes, what });
+            came.push(Arrival { from: heard.from, ttl: heard.ttl, at: heard.at, bytes: heard.bytes, what });
         });
         // Now, and not before: what is answered has its stamps by then.
         let told = self.told();
@@ -198,6 +207,9 @@ impl Course {
             self.take_in(&came, now);
         }
         self.came = came;
+        if heard.is_ok_and(|count| count < WINDOW as usize) {
+            self.emptied = called;
+        }
         heard.map(|count| count > 0 || told)
     }
 
@@ -233,7 +245,7 @@ impl Course {
         !told.is_empty()
     }
 
-    fn take_in(&mut self, came: &Came, now: Instant) {
+    fn take_in(&mut self, came: &Arrival, now: Instant) {
         let (sequence, differs) = match came.what {
             Ok(what) => what,
             Err(Oddity::Checksum) => {
@@ -252,7 +264,12 @@ impl Course {
         };
         let (is_duplicate, is_late) = (packet.fate == Fate::Answered, packet.fate == Fate::Lost);
         packet.fate = Fate::Answered;
-        let took = packet.took(came.at, now, self.asks_first && seq == 1);
+        let at = match came.at {
+            Some(at) => Came::At(at),
+            None if self.stamps == Stamps::Some => Came::Behind(self.emptied),
+            None => Came::Unknown,
+        };
+        let took = packet.took(at, now, self.asks_first && seq == 1);
         if is_duplicate {
             self.statistics.duplicates += 1;
         } else {

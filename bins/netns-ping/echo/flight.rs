@@ -148,21 +148,32 @@ pub struct Took {
     pub queue: Option<Duration>,
 }
 
+/// When an answer came.
+#[derive(Debug, Clone, Copy)]
+pub enum Came {
+    /// Then, as the kernel says.
+    At(Duration),
+    /// It had not come by then.
+    Behind(Duration),
+    /// Nobody says.
+    Unknown,
+}
+
 impl Packet {
-    /// How long it took: the kernel had the answer at `came`, and we have it `now`. `asked` is whether its neighbour's
-    /// address was not known when it was sent.
+    /// How long it took, if the answer came so, and we have it `now`. `asked` is whether its neighbour's address was not
+    /// known when it was sent.
     ///
     /// The kernel's stamps are of a clock that can be set meanwhile; then they make no sense with the time that has
     /// passed by the other clock, which is the answer then.
-    pub fn took(&self, came: Option<Duration>, now: Instant, asked: bool) -> Took {
+    pub fn took(&self, came: Came, now: Instant, asked: bool) -> Took {
         let passed = now.saturating_duration_since(self.sent);
         // Of packets that were sent in one call only the kernel knows when each left.
         let left = self.out.or(self.scheduled).or(self.is_alone.then_some(self.before));
-        let stamped = came.and_then(|came| came.checked_sub(left.unwrap_or(self.after)));
-        let stamped = stamped.filter(|took| *took <= passed);
-        let round_trip = match left {
-            Some(_) => stamped.unwrap_or(passed),
-            None => stamped.unwrap_or_default(),
+        let between = |from: Duration, to: Duration| to.checked_sub(from).filter(|took| *took <= passed);
+        let (round_trip, is_exact) = match (came, left) {
+            (Came::At(at), Some(left)) => (between(left, at).unwrap_or(passed), true),
+            (Came::At(at) | Came::Behind(at), _) => (between(self.after, at).unwrap_or_default(), false),
+            (Came::Unknown, _) => (passed, true),
         };
         let waited =
             |from: Duration, to: Option<Duration>| to?.checked_sub(from).filter(|took| *took <= passed);
@@ -171,7 +182,7 @@ impl Packet {
         let has_waited = asked || self.scheduled.is_some_and(|at| at > self.after);
         Took {
             round_trip,
-            is_exact: left.is_some(),
+            is_exact,
             arp: waited(self.before, self.scheduled).filter(|_| has_waited),
             queue: self.scheduled.and_then(|scheduled| waited(scheduled, self.out)),
         }
@@ -227,12 +238,16 @@ mod tests {
         let micros = |micros: u64| Duration::from_secs(100) + Duration::from_micros(micros);
         let now = at + Duration::from_millis(2);
         flight.find(2).unwrap().1.out = Some(micros(4));
-        let mut took = |sequence, came| flight.find(sequence).unwrap().1.took(Some(micros(came)), now, false);
+        let mut took = |sequence, came| flight.find(sequence).unwrap().1.took(came, now, false);
         // The call took 10 µs: the answer came before its end, and behind it.
         let known = |took: Took| (took.round_trip.as_micros(), took.is_exact);
-        assert_eq!(known(took(1, 7)), (0, false));
-        assert_eq!(known(took(2, 9)), (5, true));
-        assert_eq!(known(took(3, 1010)), (1000, false));
+        assert_eq!(known(took(1, Came::At(micros(7)))), (0, false));
+        assert_eq!(known(took(2, Came::At(micros(9)))), (5, true));
+        assert_eq!(known(took(3, Came::At(micros(1010)))), (1000, false));
+        for sequence in 1..4 {
+            assert_eq!(known(took(sequence, Came::Behind(micros(9)))), (0, false));
+            assert_eq!(known(took(sequence, Came::Behind(micros(510)))), (500, false));
+        }
     }
 
     #[test]
@@ -242,12 +257,12 @@ mod tests {
         let later = |micros: u64| Duration::from_secs(100) + Duration::from_micros(micros);
         packet.scheduled = Some(later(900));
         packet.out = Some(later(902));
-        let took = packet.took(Some(later(942)), at + Duration::from_millis(2), false);
+        let took = packet.took(Came::At(later(942)), at + Duration::from_millis(2), false);
         assert_eq!(took.round_trip, Duration::from_micros(40));
         assert_eq!(took.arp, Some(Duration::from_micros(900)));
         assert_eq!(took.queue, Some(Duration::from_micros(2)));
         packet.scheduled = Some(later(5));
-        let took = packet.took(Some(later(942)), at + Duration::from_millis(2), false);
+        let took = packet.took(Came::At(later(942)), at + Duration::from_millis(2), false);
         assert_eq!(took.arp, None, "it went out before the call was over");
     }
 
@@ -257,11 +272,11 @@ mod tests {
         let packet = flight.find(1).unwrap().1;
         packet.out = Some(Duration::from_secs(100));
         for came in [50, 4000] {
-            let took = packet.took(Some(Duration::from_secs(came)), at + Duration::from_millis(2), false);
+            let took = packet.took(Came::At(Duration::from_secs(came)), at + Duration::from_millis(2), false);
             assert_eq!(took.round_trip, Duration::from_millis(2));
         }
         assert_eq!(
-            packet.took(None, at + Duration::from_millis(3), false).round_trip,
+            packet.took(Came::Unknown, at + Duration::from_millis(3), false).round_trip,
             Duration::from_millis(3)
         );
     }

@@ -82,7 +82,7 @@ fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> R
     let open = || EchoSocket::open(family, u16::from_be_bytes([a, b]), &payload, &options);
     let socket = inside.open(|| open().map_err(|error| not_opened(error, inside)))?;
     let asks_first = sight.must_ask(&to);
-    Ok(Course::new(Setup { to, socket, payload, asks_first }, manner))
+    Ok(Course::new(Setup { to, socket, payload, stamps, asks_first }, manner))
 }
 
 fn not_opened(error: IcmpError, inside: &Inside) -> Failure {

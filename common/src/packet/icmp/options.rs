@@ -22,7 +22,7 @@ pub struct Options {
     pub link: Option<IfName>,
     /// The address that they come from, and of a link-local one the index of its link.
     pub source: Option<(IpAddr, u32)>,
-    /// Of which packets the kernel is to say when they leave.
+    /// Of which packets the kernel is to say when they leave, and when the answers come.
     pub stamps: Stamps,
     /// Whether nobody wants to know the TTL of answers. It takes the kernel as long to tell as anything else.
     pub no_ttl: bool,
@@ -30,13 +30,14 @@ pub struct Options {
     pub batch: usize,
 }
 
-/// Of which packets the kernel is to say when they leave. To have it say so takes half as long again as sending one.
+/// Of which packets the kernel is to say when they leave, and when the answers come. To have it say the first takes half as
+/// long again as sending one, and the second a twentieth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stamps {
     /// Of each.
     #[default]
     Each,
-    /// Of the first 250, and then of every 127th.
+    /// Of the first 250 in 25,000.
     Some,
 }
 

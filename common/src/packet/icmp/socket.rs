@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
@@ -36,6 +36,7 @@ pub struct EchoSocket {
     /// For what is in the error queue.
     told_rooms: Vec<Room>,
     stamped: Stamped,
+    stamps_received: bool,
 }
 
 /// A packet that has come.
@@ -45,7 +46,7 @@ pub struct Heard<'a> {
     pub from: IpAddr,
     /// Through how many routers it could still have gone.
     pub ttl: Option<u8>,
-    /// When the kernel had it, by the clock that people have.
+    /// When the kernel had it, by the clock that people have; of some only, if [`Stamps::Some`] are wanted.
     pub at: Option<Duration>,
     /// Whether it was too long to be read as a whole.
     pub is_cut: bool,
@@ -76,19 +77,30 @@ impl EchoSocket {
             rooms: vec![room; batch],
             told_rooms: vec![Room::new(QUOTED_BYTES); TOLD],
             stamped: Stamped::new(options.stamps),
+            stamps_received: false,
         };
         if is_raw {
             filter::attach(socket.fd.as_fd(), family, ident).map_err(io("attach a filter"))?;
         }
         options.set(socket.fd.as_fd(), family)?;
-        // SO_TIMESTAMPING would have a message of its own beside each packet, and a flood pays for that.
-        let on = 1_u32.to_ne_bytes();
-        sys::set_option(socket.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)
+        socket
+            .stamp_received(true)
             .and_then(|()| socket.count_stamps())
             .map_err(io("ask for time stamps"))?;
         // What came before the filter was there is nobody's business.
         while sys::receive_many(socket.fd.as_fd(), &mut socket.rooms, 0).is_ok() {}
         Ok(socket)
+    }
+
+    /// Has the kernel stamp what comes, or not.
+    fn stamp_received(&mut self, on: bool) -> nix::Result<()> {
+        if self.stamps_received != on {
+            // SO_TIMESTAMPING would have a message of its own beside each packet, and a flood pays for that.
+            let value = c_int::from(on).to_ne_bytes();
+            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &value)?;
+            self.stamps_received = on;
+        }
+        Ok(())
     }
 
     /// Has the kernel count those packets that it is asked to stamp, from 0 on.
@@ -97,7 +109,10 @@ impl EchoSocket {
             sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes())
         };
         set(0)?;
-        set(libc::SOF_TIMESTAMPING_OPT_ID | libc::SOF_TIMESTAMPING_OPT_TSONLY)
+        // Of what has left they are told whether or not what comes is stamped just then.
+        set(libc::SOF_TIMESTAMPING_OPT_ID
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY
+            | libc::SOF_TIMESTAMPING_SOFTWARE)
     }
 
     /// Whether it is a raw one.
@@ -116,6 +131,8 @@ impl EchoSocket {
         for (sequence, request) in (0..).map(|n| first.wrapping_add(n)).zip(&mut self.requests[..count]) {
             echo::renumber(request, self.family, sequence);
         }
+        // Whatever comes of that, packets are sent.
+        let _ = self.stamp_received(self.stamped.wants(0) || self.stamped.wants(count.saturating_sub(1)));
         let send = || {
             let messages = self.requests[..count].iter().enumerate();
             let messages = messages.map(|(nth, data)| Message { data, is_stamped: self.stamped.wants(nth) });
@@ -138,6 +155,7 @@ impl EchoSocket {
     /// # Errors
     /// What recvmsg(2) says, other than that there is nothing.
     pub fn receive(&mut self, mut each: impl FnMut(&Heard<'_>)) -> nix::Result<usize> {
+        let called = self.stamped.is_some().then(since_1970);
         let mut receive = || sys::receive_many(self.fd.as_fd(), &mut self.rooms, 0);
         let count = match receive() {
             Ok(count) => count,
@@ -154,6 +172,8 @@ impl EchoSocket {
             let from = if has_header { echo::sender(room.data()) } else { room.from() };
             let Some(from) = from else { continue };
             let Beside { at, ttl, .. } = Beside::of(room);
+            // A moment passes before the kernel stamps what comes; it then gives what has no stamp the time of our call.
+            let at = at.filter(|at| called.is_none_or(|called| *at <= called));
             let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
                 let is_ours = !self.is_raw || answer.ident == self.ident;
                 if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
@@ -209,6 +229,11 @@ impl EchoSocket {
             _ => 0,
         }
     }
+}
+
+/// By the clock that the kernel's stamps are of.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// asm-generic/socket.h, Linux 4.12

@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 
 use super::Stamps;
 
-/// Of so many each is stamped: all of a short flood.
-const ALL: u64 = 250;
-/// And behind them one of so many: prime, so that it is not always the same place in a batch.
-const ONE_OF: u64 = 127;
+/// Of so many packets the first ones are stamped: all of a short flood, and some of a long one again and again.
+const OF: u64 = 25_000;
+const STRETCH: u64 = 250;
 /// Stamps that the kernel owes us, at most; of older ones we do not want to know.
 const MOST: usize = 4096;
 
@@ -30,7 +29,12 @@ impl Stamped {
     /// Whether the packet that is sent `ahead` packets after the next one is to be stamped.
     pub(super) fn wants(&self, ahead: usize) -> bool {
         let nth = self.sent + ahead as u64;
-        self.which == Stamps::Each || nth < ALL || nth.is_multiple_of(ONE_OF)
+        self.which == Stamps::Each || nth % OF < STRETCH
+    }
+
+    /// Whether that is not the same of all packets.
+    pub(super) fn is_some(&self) -> bool {
+        self.which == Stamps::Some
     }
 
     /// The next packet was sent, stamped if that was wanted.
@@ -65,15 +69,15 @@ mod tests {
     fn a_number_of_the_kernels_is_that_of_a_packet_that_was_to_be_stamped() {
         let mut stamped = Stamped::new(Stamps::Some);
         let all = 70_000_u32;
-        let expected: Vec<u32> = (0..all).filter(|nth| *nth < 250 || nth.is_multiple_of(127)).collect();
+        let is_expected = |nth: &u32| nth % 25_000 < 250;
+        let expected: Vec<u32> = (0..all).filter(is_expected).collect();
         let mut wanted = 0;
         for nth in 0..all {
             assert_eq!(stamped.wants(0), expected.get(wanted) == Some(&nth));
-            assert_eq!(stamped.wants(3), nth + 3 < 250 || (nth + 3).is_multiple_of(127));
+            assert_eq!(stamped.wants(3), is_expected(&(nth + 3)));
             wanted += usize::from(stamped.wants(0));
             stamped.sent(nth as u16);
-            let newest = stamped.sequence(wanted as u32 - 1);
-            assert_eq!(newest, Some(expected[wanted - 1] as u16));
+            assert_eq!(stamped.sequence(wanted as u32 - 1), Some(expected[wanted - 1] as u16));
         }
         assert_eq!((stamped.sequence(0), stamped.sequence(wanted as u32)), (Some(0), None));
         stamped.count_anew();
