@@ -160,14 +160,30 @@ pub enum PathMtu {
     Dont,
 }
 
+/// A hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+impl Cli {
+    /// When it ends, whatever has come; 0 is never, as ping(8) has it.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline.filter(|deadline| !deadline.is_zero())
+    }
+
+    /// How long an answer is waited for where nobody waits for ever: 0 is as if nothing was said.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout.filter(|timeout| !timeout.is_zero())
+    }
+}
+
 /// Seconds, as ping(8) takes them, or a duration with a unit.
 fn seconds(text: &str) -> Result<Duration, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if !is_number {
         return duration(text).map_err(|_| "is neither seconds nor a time: 0.2, 200ms, 1m".to_owned());
     }
-    let seconds = text.parse().map_err(|_| "is not a number of seconds: 0.2".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "is longer than anybody can wait".to_owned())
+    let seconds: f64 = text.parse().map_err(|_| "is not a number of seconds: 0.2".to_owned())?;
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
+    time.ok_or_else(|| "is longer than anybody can wait".to_owned())
 }
 
 const DESTS: &str = "\

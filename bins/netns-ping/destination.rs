@@ -51,7 +51,9 @@ impl Destination {
 
     /// Whether it means several, each of whom answers with his own address.
     pub fn is_group(&self) -> bool {
-        self.address.is_multicast() || matches!(self.address, IpAddr::V4(v4) if v4.is_broadcast())
+        self.way.is_group
+            || self.address.is_multicast()
+            || matches!(self.address, IpAddr::V4(v4) if v4.is_broadcast())
     }
 }
 

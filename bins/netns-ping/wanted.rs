@@ -51,7 +51,14 @@ impl Job {
         if let Some(pattern) = &cli.matrix {
             return match cli.words.first() {
                 Some(word) => Err(Failure::trouble(quotable(word), "is one word too many with --matrix")),
-                None => Ok(Job::Matrix(pattern.clone())),
+                None => {
+                    refuse(
+                        "--matrix",
+                        cli,
+                        &[("--interface", cli.interface.is_some()), ("--rate", cli.rate.is_some())],
+                    )?;
+                    Ok(Job::Matrix(pattern.clone()))
+                }
             };
         }
         let from = From::of(&cli.words)?;
@@ -66,10 +73,33 @@ impl Job {
             (Some(many), Some(Arp::Duplicate | Arp::Announce)) => {
                 Err(Failure::trouble(many, "is many addresses, and only single ones can be meant here"))
             }
-            (Some(_), _) => Ok(Job::Sweep(from)),
-            (None, Some(arp)) => Ok(Job::Arp(arp, from)),
+            (Some(_), _) => {
+                refuse("a sweep", cli, &[("--interval", cli.interval.is_some())])?;
+                Ok(Job::Sweep(from))
+            }
+            (None, Some(arp)) => {
+                refuse("ARP", cli, &[("--rate", cli.rate.is_some())])?;
+                Ok(Job::Arp(arp, from))
+            }
             (None, None) => Ok(Job::Echo(from)),
         }
+    }
+}
+
+/// What is for ICMP echo to single DESTs, and `others` that this job does not read, is not passed over in silence: who
+/// says it expects that something comes of it.
+fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> {
+    let of_echo = [
+        ("--size", cli.size.is_some()),
+        ("--ttl", cli.ttl.is_some()),
+        ("--pmtudisc", cli.pmtudisc.is_some()),
+        ("--flood", cli.flood),
+        ("--outstanding", cli.outstanding),
+        ("--time-of-day", cli.time_of_day),
+    ];
+    match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Failure::trouble(option, format_args!("is of no meaning for {job}"))),
+        None => Ok(()),
     }
 }
 

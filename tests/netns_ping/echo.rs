@@ -221,3 +221,57 @@ fn a_container_that_is_stopped_meanwhile_loses_its_packets_and_no_more() {
     let ran = running.finish();
     assert!(ran.status.unwrap().success() && ran.stdout.contains("packet loss"), "{ran}");
 }
+
+#[test]
+fn however_short_the_interval_answers_and_signals_are_heard() {
+    let cable = need!(cable());
+    let ran = cable.ping("198.18.0.2 -i 1us -c 3000 -q").ok();
+    ran.stdout_has("3000 packets transmitted, 3000 received");
+    let mut ping = cable.lab.tool("netns-ping");
+    let running = ping.args([&cable.web.pid.to_string(), "198.18.0.2", "-i", "1us"]).start();
+    running.wait_for("icmp_seq=100 ");
+    running.signal_behind_nsenter(Signal::SIGINT);
+    running.finish().ok().stdout_has(" packets transmitted, ");
+}
+
+#[test]
+fn a_flood_of_who_does_not_answer_is_slow_and_its_dots_are_seen() {
+    let cable = need!(cable());
+    cable.inside(&cable.db, "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all").ok();
+    let mut ping = cable.lab.tool("netns-ping");
+    let running = ping.args([&cable.web.pid.to_string(), "198.18.0.2", "-f"]).start();
+    running.wait_for("\n....................");
+    running.signal_behind_nsenter(Signal::SIGINT);
+    let ran = running.finish().fails_with(1);
+    let sent = ran.stdout.split_once("statistics ---\n").unwrap().1.split(' ').next().unwrap();
+    let sent: f64 = sent.parse().unwrap();
+    assert!(sent >= 20.0 && sent < ran.took.as_secs_f64() * 110.0 + 10.0, "{ran}");
+}
+
+#[test]
+fn no_limit_and_groups_and_the_other_family_are_told_as_what_they_are() {
+    let cable = need!(cable());
+    // ping(8): 0 is none.
+    cable.ping("198.18.0.2 -c1 -w0 -W0").ok();
+    cable.ping("--arp 198.18.0.2 -c1 -w0 -W0").ok();
+    cable.ping("--dad 198.18.0.2 -W0").fails_with(1);
+    cable
+        .ping("198.18.0.255 -c1 -W0.2")
+        .fails_with(1)
+        .stderr_has("no answer: sent to all on eth0, and hosts seldom");
+    let ran = cable.ping("198.18.0.2 -I fd00::1 -c1").fails_with(2);
+    ran.stderr_has("198.18.0.2: is not of the family of fd00::1");
+    cable
+        .ping("198.18.0.2 -c1 -W 10000000000000000000")
+        .fails_with(2)
+        .stderr_has("longer than anybody can wait");
+    cable
+        .ping("198.18.0.2 -c2 -i 3000000000 -w 0.3")
+        .fails_with(1)
+        .stdout_has("1 packets transmitted, 1 received");
+    for words in
+        ["198.18.0.0/29 -s 1400", "198.18.0.0/29 -i 1", "--arp 198.18.0.2 -f", "--dad 198.18.0.2 -t 3"]
+    {
+        cable.ping(words).fails_with(2).stderr_has("is of no meaning for ");
+    }
+}

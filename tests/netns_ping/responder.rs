@@ -154,7 +154,7 @@ fn sum(bytes: &[u8]) -> u16 {
 }
 
 /// How many of these the kernel lets through to us, so that they are counted.
-pub(super) const STRAYS: u64 = 3;
+pub(super) const STRAYS: u64 = 4;
 
 fn odd_answers(request: &[u8]) -> Vec<Vec<u8>> {
     let good = reply(request, |_| {});
@@ -173,6 +173,8 @@ fn odd_answers(request: &[u8]) -> Vec<Vec<u8>> {
         // Of a packet that was never sent.
         set(6, 0x77),
         set(7, 0xff),
+        // Made up by who has not seen the request.
+        set(8, request[42] ^ 0xff),
         // Too short for any echo reply, and for ICMP at all.
         reply(request, |message| message.truncate(7)),
         reply(request, |message| message.truncate(2)),
@@ -188,7 +190,7 @@ fn odd_answers(request: &[u8]) -> Vec<Vec<u8>> {
         unreachable(&[]),
         // A type that nobody has heard of.
         set(0, 200),
-        // Cut at the end: a third stray comes of this, for it is of a number that was not sent either.
+        // Cut at the end: a last stray comes of this, for it is of a number that was not sent either.
         reply(request, |message| {
             message[6] = 0x77;
             message.truncate(8);

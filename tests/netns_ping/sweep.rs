@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::arp::{container_options, mac};
@@ -95,9 +96,10 @@ fn a_sweep_that_is_stopped_says_how_many_were_not_asked() {
         running.wait_for("\"198.18.0.2\"");
         running.signal_behind_nsenter(Signal::SIGQUIT);
         running.wait_for_stderr("1 of 253 have answered\n");
-        running.signal_behind_nsenter(signal);
-        // Together with the one that ends it, it kills nobody.
-        running.signal_behind_nsenter(Signal::SIGQUIT);
+        let pid = Pid::from_raw(running.pid_behind_nsenter());
+        kill(pid, signal).unwrap();
+        // Together with the one that ends it, it kills nobody; it may be gone by now.
+        let _ = kill(pid, Signal::SIGQUIT);
         let ran = running.finish().ok().stderr_has("netns-ping: 1 of 253 have answered\n");
         let summary = events(&ran).pop().unwrap();
         let number = |what: &str| summary[what].as_u64().unwrap();

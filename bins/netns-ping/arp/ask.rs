@@ -68,9 +68,9 @@ pub fn ask(
     let signals = Signals::keep()?;
     let mut asking = Asking::open(all, inside, Report::new(inside, holders, cli))?;
     let (interval, patience) =
-        (cli.interval.unwrap_or(Duration::from_secs(1)), cli.timeout.unwrap_or(PATIENCE));
+        (cli.interval.unwrap_or(Duration::from_secs(1)), cli.timeout().unwrap_or(PATIENCE));
     let began = Instant::now();
-    let deadline = cli.deadline.map(|deadline| began + deadline);
+    let deadline = cli.deadline().map(|deadline| began + deadline);
     let mut next = began;
     asking.report.begins(&asking.asked)?;
     loop {
@@ -164,13 +164,14 @@ impl<'a> Asking<'a> {
 
     fn receive(&mut self) -> Result<(), Failure> {
         for line in 0..self.lines.len() {
-            self.stamp(line);
             let mut heard = Vec::new();
             match self.lines[line].socket.receive(|one| heard.push(one)) {
                 // It is down, or gone: what is sent next says so.
                 Ok(_) | Err(Errno::ENETDOWN) => {}
                 Err(errno) => return Err(Failure::trouble("socket", errno)),
             }
+            // Now, and not before: what is answered has left by then.
+            self.stamp(line);
             for one in heard {
                 self.heard(line, one)?;
             }
@@ -237,7 +238,7 @@ impl<'a> Asking<'a> {
         self.report.summary(&self.asked, dropped)?;
         let is_good = |asked: &Asked| {
             let tally = &asked.tally;
-            let enough = match (cli.count, cli.deadline) {
+            let enough = match (cli.count, cli.deadline()) {
                 (Some(count), Some(_)) => count,
                 _ => 1,
             };

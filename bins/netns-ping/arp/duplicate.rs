@@ -17,6 +17,8 @@ use crate::neighbourhood::Neighbourhood;
 
 /// RFC 5227's PROBE_NUM.
 const PROBES: u32 = 3;
+/// It takes a quarter of an hour, whatever was asked for.
+const MOST_PROBES: u32 = 10_000;
 /// Behind each probe, where nobody says how long: who is on this host answers within tens of microseconds, who is behind a
 /// few switches within a millisecond. RFC 5227 waits for 3 to 7 seconds in all, for what may be waking up: that is `-w 6`.
 const QUICK: Duration = Duration::from_millis(100);
@@ -51,8 +53,9 @@ pub fn look(
 }
 
 fn waits(cli: &Cli) -> Vec<Duration> {
-    let probes = cli.count.and_then(|count| u32::try_from(count).ok()).unwrap_or(PROBES);
-    let each = match (cli.deadline, cli.timeout) {
+    let probes =
+        cli.count.map_or(PROBES, |count| u32::try_from(count).unwrap_or(MOST_PROBES).min(MOST_PROBES));
+    let each = match (cli.deadline(), cli.timeout()) {
         (Some(deadline), _) => deadline / probes,
         (None, Some(timeout)) => timeout,
         (None, None) => QUICK,

@@ -3,7 +3,7 @@
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use common::packet::icmp::{Complaint, EchoSocket, Oddity, Stage, Stamps, Told};
 use nix::errno::Errno;
@@ -13,8 +13,11 @@ use super::happened::{Answered, Differs, Happened};
 use super::manner::Manner;
 use super::pace::{Now, Pace, WINDOW};
 use super::statistics::Statistics;
+use crate::clock::since_1970;
 use crate::destination::Destination;
 
+/// Of the data so many bytes are random.
+pub const NONCE_BYTES: usize = 8;
 /// When the link's queue is full, a flood waits so long.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
 
@@ -33,8 +36,6 @@ pub struct Course {
     pub complaint: Option<Complaint>,
     /// Why our own kernel last refused to send.
     pub not_sent: Option<Errno>,
-    /// Whether any packet was given to the link.
-    pub went_out: bool,
     /// Since when the kernel has had no room for a packet.
     full_since: Option<Instant>,
     address: SocketAddr,
@@ -89,7 +90,6 @@ impl Course {
             is_unlimited: manner.is_unlimited(),
             complaint: None,
             not_sent: None,
-            went_out: false,
             full_since: None,
             socket,
             payload,
@@ -119,10 +119,9 @@ impl Course {
             match self.pace.now(now, manner, &self.statistics) {
                 Now::Send(count) => {
                     self.send(usize::try_from(count).unwrap_or(1), manner);
-                    // Between two batches answers are looked for.
-                    if manner.is_unlimited() {
-                        return Some(if self.full_since.is_some() { now + QUEUE_FULL } else { now });
-                    }
+                    // Between two calls answers are looked for, however short the interval.
+                    let is_full = manner.is_unlimited() && self.full_since.is_some();
+                    return Some(if is_full { now + QUEUE_FULL } else { now });
                 }
                 Now::Wait(until) => {
                     let lost = if manner.show.json { self.flight.oldest_open() } else { None };
@@ -139,9 +138,9 @@ impl Course {
         if manner.show.outstanding && self.flight.last().is_some_and(|last| last.fate == Fate::Open) {
             self.news.push(Happened::Outstanding { seq: self.flight.count() });
         }
-        let (first, at, before) = (self.flight.next_sequence(), Instant::now(), wall());
+        let (first, at, before) = (self.flight.next_sequence(), Instant::now(), since_1970());
         let sent = self.socket.send(self.address, first, count);
-        let sending = Sent { at, before, after: wall() };
+        let sending = Sent { at, before, after: since_1970() };
         let sent = match sent {
             Ok(sent) => sent,
             // The link's queue is full: later, and as if nobody had tried, but not for ever.
@@ -171,11 +170,11 @@ impl Course {
     /// The packet that was added last was not sent. Of one that is too long the kernel tells beside, how long it may be.
     fn refused_by_kernel(&mut self, errno: Errno) {
         let mut mtu_bytes = None;
-        self.socket.told(|told| {
+        for told in self.told() {
             if let Told::Complaint { sequence: None, what } = told {
                 mtu_bytes = Some(what.info).filter(|_| what.errno == Errno::EMSGSIZE as i32);
             }
-        });
+        }
         let seq = self.flight.count();
         if let Some((_, packet)) = self.flight.find(seq as u16) {
             packet.fate = Fate::Failed;
@@ -190,7 +189,7 @@ impl Course {
     /// # Errors
     /// What recvmsg(2) says.
     pub fn hear(&mut self) -> nix::Result<bool> {
-        let called = wall();
+        let called = since_1970();
         let mut came = mem::take(&mut self.came);
         let payload = &self.payload;
         let heard = self.socket.receive(|heard| {
@@ -210,10 +209,11 @@ impl Course {
         if heard.is_ok_and(|count| count < WINDOW as usize) {
             self.emptied = called;
         }
-        heard.map(|count| count > 0 || told)
+        heard.map(|count| count > 0 || !told.is_empty())
     }
 
-    fn told(&mut self) -> bool {
+    /// Takes in all that the kernel tells of packets that were sent; what it has told.
+    fn told(&mut self) -> Vec<Told> {
         let mut told = Vec::new();
         self.socket.told(|one| told.push(one));
         for one in &told {
@@ -227,7 +227,6 @@ impl Course {
                             Stage::Scheduled => packet.scheduled = Some(at),
                             Stage::Sent => packet.out = Some(at),
                         }
-                        self.went_out = true;
                     }
                 }
                 Told::Complaint { sequence: Some(sequence), what } => {
@@ -242,7 +241,7 @@ impl Course {
                 Told::Complaint { sequence: None, .. } | Told::Foreign => {}
             }
         }
-        !told.is_empty()
+        told
     }
 
     fn take_in(&mut self, came: &Arrival, now: Instant) {
@@ -258,7 +257,9 @@ impl Course {
                 return;
             }
         };
-        let Some((seq, packet)) = self.flight.find(sequence) else {
+        // Who has not seen the request does not know how it begins.
+        let is_made_up = matches!(differs, Some(Differs::Byte { at: 0..NONCE_BYTES, .. }));
+        let Some((seq, packet)) = self.flight.find(sequence).filter(|_| !is_made_up) else {
             self.statistics.strays += 1;
             return;
         };
@@ -328,9 +329,4 @@ impl AsFd for Course {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// The clock that the kernel's stamps are of.
-fn wall() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

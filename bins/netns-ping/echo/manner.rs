@@ -68,7 +68,7 @@ impl Manner {
         Ok(Manner {
             interval: cli.interval.unwrap_or(if cli.flood { Duration::ZERO } else { INTERVAL }),
             count: cli.count,
-            deadline: cli.deadline.filter(|deadline| !deadline.is_zero()),
+            deadline: cli.deadline(),
             timeout,
             payload_bytes: cli.size.unwrap_or(PAYLOAD_BYTES),
             ttl: cli.ttl,

@@ -23,7 +23,7 @@ use crate::inside::Inside;
 use crate::resolve::{self, Sight};
 use crate::signals::Signals;
 use crate::wanted::From;
-use course::{Course, Setup};
+use course::{Course, NONCE_BYTES, Setup};
 use manner::Manner;
 use report::Report;
 
@@ -64,11 +64,16 @@ fn status_of(course: &Course, manner: &Manner) -> Status {
 }
 
 fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> Result<Course, Failure> {
-    let [a, b, nonce @ ..] = random::<10>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+    let [a, b, nonce @ ..] =
+        random::<{ NONCE_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
     let payload = payload(usize::from(manner.payload_bytes), nonce);
     // In a flood of which nobody sees the single packets the kernel would be busy with stamps for half of its time.
     let is_seen = manner.show.json || !(manner.show.quiet || manner.show.flood);
     let stamps = if manner.is_unlimited() && !is_seen { Stamps::Some } else { Stamps::Each };
+    if let Some(source) = sight.origin.address.filter(|source| source.is_ipv4() != to.address.is_ipv4()) {
+        let what = format_args!("is not of the family of {source}, which packets are to come from");
+        return Err(Failure::trouble(to.address, what));
+    }
     let options = Options {
         ttl: manner.ttl,
         path_mtu: manner.path_mtu,
@@ -102,6 +107,6 @@ fn not_opened(error: IcmpError, inside: &Inside) -> Failure {
 
 /// What is sent along: as ping(8) has it, but for its beginning, by which an answer that is not to us, or was made up,
 /// is told.
-fn payload(length: usize, nonce: [u8; 8]) -> Vec<u8> {
+fn payload(length: usize, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
     (0..length).map(|at| nonce.get(at).copied().unwrap_or(at as u8)).collect()
 }

@@ -9,6 +9,8 @@ use super::statistics::Statistics;
 const STALL: Duration = Duration::from_millis(10);
 /// Packets of a flood that are under way at once.
 pub const WINDOW: u64 = 64;
+/// For a time that no clock can tell.
+const FAR: Duration = Duration::from_secs(u32::MAX as u64);
 /// An answer that follows the last packet is waited for at least so long.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -45,7 +47,7 @@ impl Pace {
     pub fn now(&mut self, now: Instant, manner: &Manner, so_far: &Statistics) -> Now {
         let settled = so_far.received + so_far.errors;
         let has_all = manner.count.is_some_and(|count| settled >= count);
-        let deadline = manner.deadline.map(|deadline| self.began + deadline);
+        let deadline = manner.deadline.and_then(|deadline| self.began.checked_add(deadline));
         if has_all || deadline.is_some_and(|at| now >= at || so_far.errors > 0) {
             return Now::End;
         }
@@ -62,7 +64,10 @@ impl Pace {
         if !manner.is_unlimited() {
             return if now >= self.next { Now::Send(1) } else { until(self.next) };
         }
-        let under_way = so_far.transmitted.saturating_sub(settled + self.given_up);
+        // Some of those may have been answered since.
+        let open = so_far.transmitted.saturating_sub(settled);
+        self.given_up = self.given_up.min(open);
+        let under_way = open - self.given_up;
         let stalled = self.last_sent.map_or(now, |at| at + STALL);
         // It begins with one, and again after each stall: who does not answer is not flooded.
         let window = (1 + so_far.received.saturating_sub(self.answered_then)).min(WINDOW);
@@ -81,7 +86,7 @@ impl Pace {
     /// not sent while we could not run.
     pub fn sent(&mut self, now: Instant, manner: &Manner) {
         self.last_sent = Some(now);
-        self.next += manner.interval;
+        self.next = self.next.checked_add(manner.interval).unwrap_or(now + FAR);
         if self.next < now {
             self.next = now;
         }
@@ -95,7 +100,7 @@ impl Pace {
             false => (so_far.round_trips.max() * 2).max(manner.interval).max(LEAST_PATIENCE),
         };
         // A time limit without end.
-        last.checked_add(patience).unwrap_or_else(|| last + Duration::from_secs(u64::from(u32::MAX)))
+        last.checked_add(patience).unwrap_or(last + FAR)
     }
 
     /// From the first packet to the last one.
@@ -148,6 +153,30 @@ mod tests {
         assert_eq!(pace.now(start, &manner, &so_far(2, 2)), Now::End);
         let refused = Statistics { errors: 1, ..so_far(2, 1) };
         assert_eq!(pace.now(start, &manner, &refused), Now::End);
+    }
+
+    #[test]
+    fn answers_that_come_late_do_not_widen_a_flood() {
+        let (manner, start) = (manner("-f -c 100000"), Instant::now());
+        let mut pace = Pace::new(start);
+        let (mut sent, mut answered, mut now) = (0, 0, start);
+        let mut most = 0;
+        // Each answer takes five times as long as a flood waits.
+        let mut due = std::collections::VecDeque::new();
+        while now < start + MS(3000) {
+            while due.front().is_some_and(|at| *at <= now) {
+                due.pop_front();
+                answered += 1;
+            }
+            if let Now::Send(count) = pace.now(now, &manner, &so_far(sent, answered)) {
+                sent += count;
+                due.extend((0..count).map(|_| now + STALL * 5));
+                pace.sent(now, &manner);
+            }
+            most = most.max(sent - answered);
+            now += MS(1);
+        }
+        assert!(answered > 1000 && most <= 2 * WINDOW, "{answered} answered, {most} under way");
     }
 
     #[test]

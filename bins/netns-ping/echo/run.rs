@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::Failure;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 
 use super::course::Course;
 use super::lines;
@@ -42,9 +42,9 @@ pub fn run(
             }
             has_come = hear(courses, report)?;
         }
-        // In a flood there is always something that has come, and nobody waits.
+        // In a flood there is always something that has come, or to be sent, and nobody waits.
         let now = Instant::now();
-        if has_come && now.saturating_duration_since(looked) >= OFTEN {
+        if now.saturating_duration_since(looked) >= OFTEN {
             looked = now;
             if let Some(Wish::End) = signals.wish() {
                 return end(courses, manner, report);
@@ -73,8 +73,7 @@ fn wait(courses: &[Course], signals: &Signals, wake: Instant) -> Result<bool, Fa
     }
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     fds.extend(courses.iter().map(|course| PollFd::new(course.as_fd(), PollFlags::POLLIN)));
-    let timeout = PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-    match poll(&mut fds, timeout) {
+    match ppoll(&mut fds, Some(left.into()), None) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::EINTR) => Ok(false),
         Err(errno) => Err(Failure::trouble("poll", errno.desc())),

@@ -104,6 +104,12 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         let next = inside(&format!("ip link{one_link}"));
         return Verdict { what: format!("no answer: {link} {state}"), next };
     }
+    if to.is_group() {
+        let what = format!(
+            "no answer: sent to all on {link}, and hosts seldom answer such (icmp_echo_ignore_broadcasts)"
+        );
+        return Verdict { what, next: inside(&format!("tcpdump -ni {any_link} icmp or icmp6")) };
+    }
     let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
     let is_known = known.neighbour.as_ref().is_some_and(|neighbour| neighbour.state & NUD_VALID != 0);
     let hop = to.next_hop();
@@ -175,6 +181,7 @@ mod tests {
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
             source: "10.1.0.2".parse().ok(),
             is_local: false,
+            is_group: false,
         };
         Destination {
             name: word.clone(),

@@ -51,13 +51,14 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
         }
     }
     let ident = u16::from_ne_bytes(random().map_err(|errno| Failure::trouble("random numbers", errno))?);
-    let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ident));
+    let wanted = |is_ipv4: bool| if is_ipv4 { !cli.ipv6 } else { !cli.ipv4 };
+    let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ident, wanted));
     let mut nodes = opened.collect::<Result<Vec<Node>, Failure>>()?;
     let mut probes = run::probes(&nodes);
     let signals = Signals::keep()?;
     let tries = cli.count.map_or(TRIES, |count| u32::try_from(count).unwrap_or(u32::MAX));
-    let patience = cli.timeout.unwrap_or(PATIENCE) / tries;
-    let deadline = cli.deadline.map(|deadline| began + deadline);
+    let patience = cli.timeout().unwrap_or(PATIENCE) / tries;
+    let deadline = cli.deadline().map(|deadline| began + deadline);
     let mut run = Run::new(&mut nodes, &mut probes, Manner { tries, patience });
     let whole =
         run.go_to_the_end(

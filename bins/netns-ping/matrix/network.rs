@@ -31,6 +31,12 @@ impl Network {
         Network { own: own.collect(), gateway }
     }
 
+    /// Leaves out what is of a family that is not `wanted`: IPv4, or not.
+    pub fn keep(&mut self, wanted: impl Fn(bool) -> bool) {
+        self.own.retain(|(own, _)| wanted(own.address().is_ipv4()));
+        self.gateway = self.gateway.filter(|(gateway, _)| wanted(gateway.is_ipv4()));
+    }
+
     /// The address of `other` on a network that both are on, IPv4 first: with our link and its own.
     pub fn neighbour(&self, other: &Network) -> Option<(IpAddr, u32, u32)> {
         let pairs = self.own.iter().flat_map(|ours| other.own.iter().map(move |theirs| (ours, theirs)));

@@ -37,14 +37,20 @@ pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
 }
 
 impl Node {
-    /// Opens all that is needed in the network of `chosen`.
-    pub fn open(chosen: Chosen, inside: &Inside, ident: u16) -> Result<Self, Failure> {
+    /// Opens all that is needed in the network of `chosen`, for those families that are `wanted`: IPv4, or not.
+    pub fn open(
+        chosen: Chosen,
+        inside: &Inside,
+        ident: u16,
+        wanted: impl Fn(bool) -> bool,
+    ) -> Result<Self, Failure> {
         let mut netlink = inside.open(Socket::open)?;
         let read = |netlink: &mut Socket| -> Result<_, NetlinkError> {
             let network = Network::of(&netlink.links()?, &netlink.addresses()?, &netlink.routes()?);
             Ok((network, netlink.neighbours()?))
         };
-        let (network, neighbours) = read(&mut netlink)?;
+        let (mut network, neighbours) = read(&mut netlink)?;
+        network.keep(wanted);
         let known = neighbours.into_iter().map(|known| (known.index, known.address)).collect();
         let has = |is_ipv4: bool| network.own.iter().any(|(own, _)| own.address().is_ipv4() == is_ipv4);
         let mut sockets = Vec::new();

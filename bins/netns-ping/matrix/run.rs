@@ -162,7 +162,9 @@ impl<'a> Run<'a> {
                     self.open += 1;
                     self.fresh.push_back((Instant::now(), (from, number)));
                 }
-                Err(Errno::EAGAIN | Errno::ENOBUFS) if probe.tries <= self.manner.tries * 10 => {
+                Err(Errno::EAGAIN | Errno::ENOBUFS)
+                    if probe.tries <= self.manner.tries.saturating_mul(10) =>
+                {
                     self.waiting.push_front(at);
                     break;
                 }

@@ -131,7 +131,8 @@ impl Names {
         inside: &Inside,
         cli: &Cli,
     ) -> Result<(Vec<IpAddr>, Known), Failure> {
-        let kinds = Kinds { v4: !cli.ipv6, v6: !cli.ipv4 };
+        let from = |is_ipv4| sight.origin.address.is_none_or(|source| source.is_ipv4() == is_ipv4);
+        let kinds = Kinds { v4: !cli.ipv6 && from(true), v6: !cli.ipv4 && from(false) };
         let wanted = |address: &IpAddr| if address.is_ipv4() { kinds.v4 } else { kinds.v6 };
         let here: Vec<IpAddr> = in_hosts(&self.hosts, name).into_iter().filter(wanted).collect();
         if !here.is_empty() {

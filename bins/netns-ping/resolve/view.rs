@@ -321,6 +321,7 @@ mod tests {
             gateway: None,
             source: source.parse().ok(),
             is_local: false,
+            is_group: false,
         };
         let rank = |to: &str, from: &str| rank(to.parse().unwrap(), Some(&way(from)));
         let v4 = rank("10.1.0.1", "10.1.0.2");

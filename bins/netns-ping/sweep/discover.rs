@@ -22,6 +22,8 @@ use crate::neighbourhood::{Neighbourhood, Scene};
 /// Behind each request, if nobody answers; answers come within milliseconds.
 const PATIENCE: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_millis(20);
+/// Behind each request, though there is always somebody who answers.
+const LONGEST: Duration = Duration::from_millis(300);
 /// Whoever answers, for whatever addresses: so many are believed to be nodes.
 const MOST: usize = 1 << 16;
 
@@ -42,12 +44,13 @@ pub fn candidates(
                 Err(errno) => return Err(Failure::trouble(&hood.link, errno.desc())),
             }
         }
-        let mut until = Instant::now() + PATIENCE;
+        let began = Instant::now();
+        let mut until = began + PATIENCE;
         loop {
             let mut heard = Vec::new();
             let _ = socket.receive(|one| heard.push(one));
             if !heard.is_empty() {
-                until = Instant::now() + SILENCE;
+                until = (Instant::now() + SILENCE).min(began + LONGEST);
             }
             for one in heard {
                 let answer = match one.answer {

@@ -54,7 +54,7 @@ fn manner(cli: &Cli, rate: u32, patience: Duration, least_silence: Duration) -> 
     Manner {
         rate: cli.rate.unwrap_or(rate),
         tries: cli.count.map_or(TRIES, |count| u32::try_from(count).unwrap_or(u32::MAX)),
-        patience: cli.timeout.unwrap_or(patience),
+        patience: cli.timeout().unwrap_or(patience),
         least_silence,
     }
 }
@@ -89,8 +89,8 @@ pub fn sweep(from: &From, cli: &Cli) -> Result<Status, Failure> {
     let is_whole = troubles.is_empty();
     common::failure::report_all(crate::TOOL, troubles);
     let mut found = Found::default();
-    let signals = Signals::keep()?;
     let courses = courses(lots, (&inside, &scene, &sight), &holders, &mut found, cli)?;
+    let signals = Signals::keep()?;
     let report = Report::new(&inside.name, blocks, &holders, cli);
     let mut run = Run { courses, found, report };
     let is_stopped = !run.go_to_the_end(began, (&signals, &holders), cli)?;
@@ -199,7 +199,7 @@ impl Run<'_> {
     ) -> Result<bool, Failure> {
         let expected = self.courses.iter().map(Course::expected).max().unwrap_or_default();
         let mut progress = Progress::new(expected, cli.quiet);
-        let deadline = cli.deadline.map(|deadline| began + deadline);
+        let deadline = cli.deadline().map(|deadline| began + deadline);
         loop {
             for course in &mut self.courses {
                 for news in course.receive(&mut self.found) {

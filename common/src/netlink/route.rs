@@ -35,6 +35,8 @@ pub(super) const MAIN: u32 = 254;
 const UNICAST: u8 = 1;
 /// RTN_LOCAL
 const LOCAL: u8 = 2;
+const BROADCAST: u8 = 3;
+const MULTICAST: u8 = 5;
 /// RTPROT_RA: the kernel takes and leaves such a route as a router tells it.
 const FROM_A_ROUTER: u8 = 9;
 /// linux/rtnetlink.h: RT_SCOPE_LINK, for what is on the link itself.
@@ -78,13 +80,16 @@ pub struct Way {
     pub source: Option<IpAddr>,
     /// Whether they never leave: the address is one of the namespace's own.
     pub is_local: bool,
+    /// Whether they are for all on the link, or for a group there.
+    pub is_group: bool,
 }
 
 impl Way {
     fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let (family, kind) = (payload.first(), payload.get(7));
         let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
-        let mut way = Way { index: None, gateway: None, source: None, is_local: kind == LOCAL };
+        let is_group = matches!(kind, BROADCAST | MULTICAST);
+        let mut way = Way { index: None, gateway: None, source: None, is_local: kind == LOCAL, is_group };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (RTA_OIF, value) => way.index = Some(number(value)?),

@@ -2,10 +2,10 @@
 //! namespace that it was opened in.
 
 use std::ffi::c_int;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
+use std::{fmt, mem};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
@@ -24,6 +24,8 @@ const AROUND_BYTES: usize = 60 + 64;
 const QUOTED_BYTES: usize = 128;
 /// So much of it is read at once.
 const TOLD: usize = 16;
+/// And so much before somebody looks at the clock again.
+const MOST_TOLD: usize = 4096;
 
 /// A socket for echo requests of one family and size, and for what comes back.
 pub struct EchoSocket {
@@ -35,6 +37,8 @@ pub struct EchoSocket {
     rooms: Vec<Room>,
     /// For what is in the error queue.
     told_rooms: Vec<Room>,
+    /// What was told before anybody asked.
+    early: Vec<Told>,
     stamped: Stamped,
     stamps_received: bool,
 }
@@ -76,6 +80,7 @@ impl EchoSocket {
             requests: vec![echo::request(family, ident, 0, payload); batch],
             rooms: vec![room; batch],
             told_rooms: vec![Room::new(QUOTED_BYTES); TOLD],
+            early: Vec::new(),
             stamped: Stamped::new(options.stamps),
             stamps_received: false,
         };
@@ -133,21 +138,33 @@ impl EchoSocket {
         }
         // Whatever comes of that, packets are sent.
         let _ = self.stamp_received(self.stamped.wants(0) || self.stamped.wants(count.saturating_sub(1)));
-        let send = || {
-            let messages = self.requests[..count].iter().enumerate();
-            let messages = messages.map(|(nth, data)| Message { data, is_stamped: self.stamped.wants(nth) });
-            sys::send_many(self.fd.as_fd(), to, messages)
-        };
         // An error of a packet before is said once, of whatever call comes next: then the second try tells the truth.
-        let sent = send().or_else(|_| send());
+        let sent = self.send_once(to, count).or_else(|_| {
+            self.count_anew();
+            self.send_once(to, count)
+        });
         let went = sent.unwrap_or(0);
         (0..went).for_each(|nth| self.stamped.sent(first.wrapping_add(nth as u16)));
         if went < count {
-            // Whether the kernel has counted the one that it did not send, it does not say.
-            let _ = self.count_stamps();
-            self.stamped.count_anew();
+            self.count_anew();
         }
         sent
+    }
+
+    fn send_once(&self, to: SocketAddr, count: usize) -> nix::Result<usize> {
+        let messages = self.requests[..count].iter().enumerate();
+        let messages = messages.map(|(nth, data)| Message { data, is_stamped: self.stamped.wants(nth) });
+        sys::send_many(self.fd.as_fd(), to, messages)
+    }
+
+    /// Has the kernel count stamped packets anew: whether it has counted one that it did not send, it does not say. What it
+    /// has told so far is read before, while its numbers mean these packets.
+    fn count_anew(&mut self) {
+        let mut early = Vec::new();
+        self.told(|told| early.push(told));
+        self.early = early;
+        let _ = self.count_stamps();
+        self.stamped.count_anew();
     }
 
     /// Hands over the packets that have come, as many as a batch has at most. How many.
@@ -163,7 +180,9 @@ impl EchoSocket {
             // What an ICMP error said is said here too, once.
             Err(_) => match receive() {
                 Ok(count) => count,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+                Err(errno) if errno == Errno::EAGAIN || errno == Errno::EINTR || is_said(errno) => {
+                    return Ok(0);
+                }
                 Err(errno) => return Err(errno),
             },
         };
@@ -184,9 +203,10 @@ impl EchoSocket {
         Ok(count)
     }
 
-    /// Hands over all that the kernel has to tell of packets that we sent.
+    /// Hands over all that the kernel has to tell of packets that we sent, or the first thousands of it.
     pub fn told(&mut self, mut each: impl FnMut(Told)) {
-        loop {
+        mem::take(&mut self.early).into_iter().for_each(&mut each);
+        for _ in 0..MOST_TOLD / TOLD {
             match sys::receive_many(self.fd.as_fd(), &mut self.told_rooms, libc::MSG_ERRQUEUE) {
                 Ok(count) => self.told_rooms[..count].iter().for_each(|room| each(self.read_told(room))),
                 Err(Errno::EINTR) => {}
@@ -229,6 +249,27 @@ impl EchoSocket {
             _ => 0,
         }
     }
+}
+
+/// Whether an ICMP error may have said so: ip(7), and icmp_err_convert in the kernel's net/ipv4/icmp.c.
+fn is_said(errno: Errno) -> bool {
+    use Errno::{
+        EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT,
+        EOPNOTSUPP, EPROTO,
+    };
+    [
+        EACCES,
+        ECONNREFUSED,
+        EHOSTDOWN,
+        EHOSTUNREACH,
+        EMSGSIZE,
+        ENETUNREACH,
+        ENONET,
+        ENOPROTOOPT,
+        EOPNOTSUPP,
+        EPROTO,
+    ]
+    .contains(&errno)
 }
 
 /// By the clock that the kernel's stamps are of.
