@@ -3,7 +3,6 @@
 
 mod arp;
 mod cli;
-mod clock;
 mod dest;
 mod destination;
 mod echo;

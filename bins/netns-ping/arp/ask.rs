@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::{AskSocket, Heard};
-use common::packet::icmp::{Family, Stage};
+use common::packet::icmp::{Family, Stage, since_1970};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
 use super::report::{Report, not_sent};
 use super::tally::Tally;
 use crate::cli::Cli;
-use crate::clock::since_1970;
 use crate::destination::Destination;
 use crate::holder::Holders;
 use crate::inside::Inside;

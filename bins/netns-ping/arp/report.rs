@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::failure::{Failure, say};
 use common::output::one_line;
 use common::packet::ask::{Answer, Oddity};
+use common::packet::icmp::since_1970;
 use nix::errno::Errno;
 use serde::Serialize;
 
@@ -15,7 +16,6 @@ use super::ask::Asked;
 use super::tally::{Is, Tally};
 use crate::TOOL;
 use crate::cli::Cli;
-use crate::clock::since_1970;
 use crate::destination::{Destination, Known};
 use crate::echo::statistics::Ms;
 use crate::event::{Event, Kind, Stamp};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use common::packet::icmp::{Complaint, EchoSocket, Oddity, Stage, Stamps, Told};
+use common::packet::icmp::{Complaint, EchoSocket, Oddity, Stage, Stamps, Told, since_1970};
 use nix::errno::Errno;
 
 use super::flight::{Came, Fate, Flight, Sent};
@@ -13,7 +13,6 @@ use super::happened::{Answered, Differs, Happened};
 use super::manner::Manner;
 use super::pace::{Now, Pace, WINDOW};
 use super::statistics::Statistics;
-use crate::clock::since_1970;
 use crate::destination::Destination;
 
 /// Of the data so many bytes are random.

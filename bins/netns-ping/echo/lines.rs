@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use common::failure::{Failure, say};
 use common::output::one_line;
-use common::packet::icmp::{Family, says};
+use common::packet::icmp::{Family, says, since_1970};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::course::Course;
@@ -106,7 +106,7 @@ impl Lines {
     fn line(&self, line: impl Display) -> Result<(), Failure> {
         let mut out = io::stdout();
         if self.show.time_of_day {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let now = since_1970();
             return Ok(writeln!(out, "[{}.{:06}] {line}", now.as_secs(), now.subsec_micros())?);
         }
         Ok(writeln!(out, "{line}")?)

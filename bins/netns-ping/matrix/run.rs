@@ -6,12 +6,11 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::failure::Failure;
-use common::packet::icmp::{Family, Told};
+use common::packet::icmp::{Family, Told, since_1970};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
 use super::node::Node;
-use crate::clock::since_1970;
 use crate::signals::{Signals, Wish};
 
 /// Each has two entries in the host's table of neighbours.

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use common::failure::Failure;
 use common::packet::ask::AskSocket;
-use common::packet::icmp::{Complaint, EchoSocket, Family, Told, says};
+use common::packet::icmp::{Complaint, EchoSocket, Family, Told, says, since_1970};
 use nix::errno::Errno;
 
 use super::addresses::Addresses;
 use super::found::{Claim, Found, Is};
 use super::pace::{BURST, Pace};
 use super::round::{Micros, Next, Round};
-use crate::clock::since_1970;
 use crate::neighbourhood::Neighbourhood;
 
 /// How questions are put.

@@ -20,6 +20,7 @@ pub use socket::{EchoSocket, Heard};
 pub use told::{Complaint, Stage, Told};
 
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
 /// Of the Internet's two protocols, one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +36,9 @@ impl Family {
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Family::V4 } else { Family::V6 }
     }
+}
+
+/// The time since 1970, by the clock that people have, and that the kernel's stamps are of.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{fmt, mem};
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use super::echo::{self, Answer, HEADER_BYTES, Oddity, answer, quoted};
 use super::options::{IcmpError, Options, io};
 use super::stamped::Stamped;
 use super::told::Told;
-use super::{Family, filter};
+use super::{Family, filter, since_1970};
 use crate::sys::{self, BATCH, Message, Room};
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
@@ -270,11 +270,6 @@ fn is_said(errno: Errno) -> bool {
         EPROTO,
     ]
     .contains(&errno)
-}
-
-/// By the clock that the kernel's stamps are of.
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// asm-generic/socket.h, Linux 4.12
