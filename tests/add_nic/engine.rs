@@ -5,6 +5,7 @@ use crate::support::fake_docker;
 use crate::support::fake_engine::{Answer, Script};
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, reaches};
 
 #[test]
@@ -53,10 +54,9 @@ fn a_container_that_was_restarted_gets_a_nic_of_its_own() {
     add_nic(&lab, &["web", "10.1.0.2/24"]).ok();
     drop(engine);
     web.restart();
-    while lab.command("ip").args(["link", "show", "web-eth0"]).run().status.unwrap().success() {
-        // The kernel takes its time to end a namespace.
-        std::thread::yield_now();
-    }
+    // The kernel takes its time to end a namespace.
+    let is_there = || lab.command("ip").args(["link", "show", "web-eth0"]).run().status.unwrap().success();
+    until("web-eth0 is gone", || !is_there());
     let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
     add_nic(&lab, &["web", "10.1.0.2/24"]).ok();
     reaches(&lab, "10.1.0.2");

@@ -33,6 +33,7 @@ use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{Missing, program};
+use support::until::until;
 
 /// Two containers on a cable of their own.
 struct Cable {
@@ -111,8 +112,7 @@ fn ping_from(lab: &Lab, container: &Container, words: &str) -> Ran {
 /// Waits until no address of these is tentative any more, which takes a link-local one a second or two.
 fn settled(containers: &[&Container]) {
     for container in containers {
-        while container.ip("address show tentative").stdout.contains("inet6") {
-            std::thread::yield_now();
-        }
+        let tentative = || container.ip("address show tentative").stdout.contains("inet6");
+        until("no address is tentative", || !tentative());
     }
 }

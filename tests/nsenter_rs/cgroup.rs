@@ -8,6 +8,7 @@ use crate::support::run::{Run, Running};
 use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::support::world::World;
 
 /// A mount namespace of the test's own in which cgroup v2 is mounted below `/mnt`, with one group in it for
@@ -275,9 +276,7 @@ fn a_process_that_has_ended_leads_to_no_group() {
     let parent = groups.shell(script).start();
     let zombie = parent.first_line().unwrap();
     let stat = format!("/proc/{zombie}/stat");
-    while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
-        std::thread::yield_now();
-    }
+    until("the child is a zombie", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
     for script in ["true", "rmdir $our/web"] {
         let ran = groups.shell(&format!("{script}; exec $nsenter -t {zombie} -c echo ran")).run();
         ran.fails_with(1).stdout_is("").stderr_has(&format!("PID {zombie}: has ended"));

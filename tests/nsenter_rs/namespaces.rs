@@ -5,6 +5,7 @@ use crate::support::container::{Container, KINDS, Options};
 use crate::support::lab::Lab;
 use crate::support::run::{Ran, Run};
 use crate::support::skip::need;
+use crate::support::until::until;
 
 /// Prints the program's namespaces, a line each: `cgroup:[4026531835]`, …
 const SHOW: [&str; 3] = ["sh", "-c", "readlink /proc/self/ns/*"];
@@ -214,9 +215,7 @@ fn a_zombie_has_no_namespaces() {
     parent.close_stdin();
     let target = parent.first_line().unwrap();
     let status = lab.path(format!("/proc/{target}/status"));
-    while !std::fs::read_to_string(&status).unwrap().contains("Z (zombie)") {
-        std::thread::yield_now();
-    }
+    until("the child is a zombie", || std::fs::read_to_string(&status).unwrap().contains("Z (zombie)"));
     for option in ["-n", "-a", "-m"] {
         let ran = lab.tool("nsenter-rs").args(["-t", &target, option, "echo", "ran"]).run();
         ran.fails_with(1).stdout_is("").stderr_has("ended");
