@@ -116,7 +116,7 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) 
             let why = second.message.unwrap_or_default();
             let first = failure.message.unwrap_or_default();
             Failure::said(failure.status, format_args!("{first}\n{TOOL}: undoing it: {why}"))
-                .hint(format_args!("add-nic --rm {} {}", record.inside.name, record.plan.nic.name))
+                .hint(common::hint!("add-nic --rm {} {}", record.inside.name, record.plan.nic.name))
         }
     }
 }

@@ -219,7 +219,7 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
-            .hint(format_args!("rm {}, after a look at the NIC that it names", path(name).display()))
+            .hint(common::hint!("rm {}, after a look at the NIC that it names", path(name).display()))
     })?;
     memo::keep(name, stamp, &record);
     Ok(Some(record))

@@ -228,7 +228,7 @@ pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
     struct Line<'a> {
         kind: preflight::Kind,
         message: &'a str,
-        fix: String,
+        fix: Option<String>,
     }
     let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
         kind: *kind,
@@ -239,7 +239,10 @@ pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
         return json(&lines.collect::<Vec<_>>());
     }
     for Line { message, fix, .. } in lines {
-        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+        writeln!(io::stdout(), "{}", one_line(message))?;
+        if let Some(fix) = fix {
+            writeln!(io::stdout(), "  fix: {}", one_line(&fix))?;
+        }
     }
     Ok(())
 }

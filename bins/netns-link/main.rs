@@ -177,10 +177,8 @@ fn refresh(cli: &Cli) -> Result<Status, Failure> {
             if apply::relink(&link, &wanted)? { report::path(&link.name) } else { Ok(()) }
         }
         Some(known) => Err(FindError::NotRunning(Box::new(known.container.clone())).into()),
-        None => {
-            Err(Failure::no(&link.name, "its container is gone")
-                .hint(format!("netns-link --rm {}", link.name)))
-        }
+        None => Err(Failure::no(&link.name, "its container is gone")
+            .hint(common::hint!("netns-link --rm {}", link.name))),
     })
 }
 

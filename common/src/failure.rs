@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::hint::{Hint, IntoHint};
 use crate::output::harmless;
 
 /// The exit status of every tool but nsenter-rs, whose status belongs to the command it runs.
@@ -31,7 +32,7 @@ pub struct Failure {
     /// What it was about, and what went wrong; `None` ends the tool in silence.
     pub message: Option<String>,
     /// The exact command, or the one fact, that helps.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Failure {
@@ -50,10 +51,10 @@ impl Failure {
         Failure::said(Status::Trouble, format_args!("{about}: {what}"))
     }
 
-    /// The same with a line `hint:` below it.
+    /// The same with a line `hint:` below it: a literal, or what [`hint!`](crate::hint!) makes of one.
     #[must_use]
-    pub fn hint(self, hint: impl Display) -> Self {
-        Failure { hint: Some(hint.to_string()), ..self }
+    pub fn hint(self, hint: impl IntoHint) -> Self {
+        Failure { hint: hint.into_hint(), ..self }
     }
 
     /// Nobody reads our output any more, as in `cpid a b c | head -1`: that is success.

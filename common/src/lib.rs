@@ -10,6 +10,7 @@ pub mod engine;
 pub mod events;
 pub mod failure;
 pub mod find;
+pub mod hint;
 pub mod map;
 pub mod mountinfo;
 pub mod namespace;

@@ -124,8 +124,11 @@ fn text(path: &Path) -> Result<String, Failure> {
         return Err(Failure::trouble(path.display(), "is not a file"));
     }
     if (metadata.uid() != 0 && metadata.uid() != geteuid().as_raw()) || metadata.mode() & 0o022 != 0 {
-        return Err(Failure::trouble(path.display(), "can be written by another user")
-            .hint(format_args!("chown root {0}; chmod go-w {0}", path.display())));
+        return Err(Failure::trouble(path.display(), "can be written by another user").hint(common::hint!(
+            "chown root {}; chmod go-w {}",
+            path.display(),
+            path.display()
+        )));
     }
     let mut text = String::new();
     let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;

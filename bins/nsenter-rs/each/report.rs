@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use common::each::Chosen;
 use common::failure::Failure;
+use common::hint::Hint;
 use common::output::{harmless, is_harmful, one_line};
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
@@ -83,7 +84,7 @@ pub struct Report {
     pub stdout: Sink,
     pub stderr: Sink,
     /// What helps against several failures is said once.
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Report {
@@ -160,7 +161,7 @@ impl Report {
             End::Failed(failure) => {
                 self.say(&format!("{}: {}", run.name, failure.message.as_deref().unwrap_or("failed")));
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {
-                    self.stderr.add(format!("hint: {}\n", harmless(hint)).as_bytes());
+                    self.stderr.add(format!("hint: {}\n", &**hint).as_bytes());
                     self.hint = Some(hint.clone());
                 }
             }

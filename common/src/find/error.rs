@@ -8,6 +8,8 @@ use nix::unistd::Pid;
 use super::NetworkError;
 use crate::engine::{Container, EngineError, EngineName, State};
 use crate::failure::{Failure, Status};
+use crate::hint;
+use crate::hint::Hint;
 use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
@@ -92,13 +94,10 @@ impl From<FindError> for Failure {
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
             FindError::Orphan { ref link, .. } => {
-                no(message).hint(format_args!("netns:{link}, or netns-link --rm {link}"))
+                no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => match start_hint(&container) {
-                    Some(hint) => no(message).hint(hint),
-                    None => no(message),
-                },
+                State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
             FindError::Ambiguous { .. } => {
@@ -119,18 +118,18 @@ impl From<FindError> for Failure {
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
 ///
 /// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
-fn start_hint(container: &Container) -> Option<String> {
+fn start_hint(container: &Container) -> Option<Hint> {
     if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
         return None;
     }
     let name = container.name.parse::<Name>();
     let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    Some(match container.engine {
+    match container.engine {
         // lxc(1) is another program, of LXD.
-        EngineName::Lxc => format!("lxc-start {word}"),
-        EngineName::Machine => format!("machinectl start {word}"),
-        engine => format!("{engine} start {word}"),
-    })
+        EngineName::Lxc => hint!("lxc-start {}", word),
+        EngineName::Machine => hint!("machinectl start {}", word),
+        engine => hint!("{} start {}", engine, word),
+    }
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {

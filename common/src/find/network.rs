@@ -114,8 +114,8 @@ impl From<NetworkError> for Failure {
             NetworkError::NotAlone { candidates, .. } => {
                 let targets: Vec<String> =
                     candidates.into_iter().filter_map(|candidate| candidate.target).collect();
-                let few = targets.get(..MOST_HINTED).unwrap_or(&targets).join(" or ");
-                failure.hint(format_args!("say which: {}", one_line(&few)))
+                let few = crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets));
+                failure.hint(few.and_then(|few| crate::hint!("say which: {}", few)))
             }
             _ => failure,
         }
