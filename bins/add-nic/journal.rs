@@ -144,6 +144,7 @@ impl Journal {
     }
 
     /// Writes a record: from then on it is there whole, or as it was before.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub fn write(&self, record: &Record) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         let trouble = |errno: Errno| failed("write", &path(&file), errno);

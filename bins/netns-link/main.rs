@@ -30,11 +30,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    let job = cli.job().map_err(|message| Failure {
-        status: Status::Trouble,
-        message: Some(message),
-        hint: None,
-    })?;
+    let job = cli.job().map_err(|message| Failure::in_lines(Status::Trouble, &message))?;
     match job {
         Job::Link(targets) => each(targets, |target| link(&target, &cli)),
         Job::LinkAll => link_all(&cli),

@@ -123,7 +123,7 @@ mod tests {
         let [wanted, other] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let record = ours.then(record);
         Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
-            .map_err(|failure| failure.message.unwrap())
+            .map_err(|failure| failure.message.unwrap().to_string())
     }
 
     #[test]

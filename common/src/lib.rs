@@ -11,6 +11,7 @@ pub mod events;
 pub mod failure;
 pub mod find;
 pub mod hint;
+pub mod json;
 pub mod map;
 pub mod mountinfo;
 pub mod namespace;

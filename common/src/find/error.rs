@@ -43,7 +43,7 @@ pub enum FindError {
     #[error("no container engine is on this host")]
     NoEngine,
     /// Several containers begin with these digits, or several engines have this name.
-    #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
+    #[error("{target}: means {} containers:", hits.len())]
     Ambiguous {
         /// What was asked for.
         target: Target,
@@ -100,8 +100,8 @@ impl From<FindError> for Failure {
                 State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
-            FindError::Ambiguous { .. } => {
-                Failure::said(Status::Trouble, message).hint("give more of the ID")
+            FindError::Ambiguous { hits, .. } => {
+                Failure::said(Status::Trouble, message).and_lines(rows(&hits)).hint("give more of the ID")
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Trouble, message)
@@ -136,16 +136,7 @@ fn names(engines: &[EngineName]) -> impl fmt::Display {
     engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn rows(hits: &[Container]) -> String {
+fn rows(hits: &[Container]) -> impl Iterator<Item = String> {
     hits.iter()
-        .map(|hit| {
-            format!(
-                "\n  {:<12} {} {} ({})",
-                hit.short_id(),
-                hit.engine,
-                one_line(&hit.full_name()),
-                hit.state
-            )
-        })
-        .collect()
+        .map(|hit| format!("  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.full_name(), hit.state))
 }
