@@ -54,8 +54,11 @@ fn pasted(lab: &Lab, line: &str) -> String {
     std::fs::create_dir_all(docker.parent().unwrap()).unwrap();
     std::fs::write(&docker, "#!/bin/sh\nprintf '[%s]' \"$@\"\n").unwrap();
     std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let ran = lab.command("sh").args(["-c", line]).env("PATH", docker.parent().unwrap()).run();
-    ran.stdout
+    let shell = std::process::Command::new("/bin/sh")
+        .args(["-c", line])
+        .env("PATH", docker.parent().unwrap())
+        .output();
+    String::from_utf8(shell.unwrap().stdout).unwrap()
 }
 
 #[test]
