@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::failure::{Failure, report};
+use common::hint;
+use common::hint::Hint;
 use common::target::Name;
 use nix::unistd::{User, getuid};
 
@@ -74,32 +76,30 @@ pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
 }
 
 /// Says why a program could not be run, and gives the status that shells give for that.
-fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<Hint>) -> ExitCode {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let why = if is_missing { missing.to_owned() } else { error.to_string() };
     let failure = Failure::trouble(name.display(), why);
-    report(
-        TOOL,
-        &match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        },
-    );
+    report(TOOL, &failure.hint(hint));
     ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }
 
-fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
+fn why_missing(program: &[OsString], plan: &Plan) -> Option<Hint> {
     if plan.changes_root() {
-        return Some(FROM_THE_ROOT.to_owned());
+        return Some(Hint::say(FROM_THE_ROOT));
     }
     // What began with a container's name had -t forgotten.
     let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
     let (name, rest) = words.split_first()?;
     let container = plan.note.and_then(|_| name.parse::<Name>().ok())?;
-    let namespaces = if rest.first().is_some_and(|word| word.starts_with('-')) { "" } else { "-n " };
-    let hint =
-        format!("if {container} is a container: nsenter-rs -t {container} {namespaces}{}", rest.join(" "));
-    Some(hint.trim_end().to_owned())
+    let words = Hint::words(rest)?;
+    if rest.first().is_some_and(|word| word.starts_with('-')) {
+        return hint!("if {} is a container: nsenter-rs -t {} {}", container, container, words);
+    }
+    match rest {
+        [] => hint!("if {} is a container: nsenter-rs -t {} -n", container, container),
+        _ => hint!("if {} is a container: nsenter-rs -t {} -n {}", container, container, words),
+    }
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
