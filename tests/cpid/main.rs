@@ -7,5 +7,6 @@ mod support;
 
 mod broken_engine;
 mod docker;
+mod of;
 mod unreachable;
 mod words;

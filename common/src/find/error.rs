@@ -40,7 +40,7 @@ pub enum FindError {
         trouble: Box<EngineError>,
     },
     /// Its control group is called after a container that it is not in.
-    #[error("{}: says by its control group that it is in {}{}, but it is not in that container", .0, one_line(&.1.target()), .1.of_whom())]
+    #[error("PID {}: says by its control group that it is in {}{}, but it is not in that container", .0, one_line(&.1.target()), .1.of_whom())]
     Pretender(Pid, Box<Container>),
     /// The container is there, but has no process.
     #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]

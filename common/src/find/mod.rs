@@ -233,8 +233,11 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
     let asked = Asked::Name { within: None, name: &id };
-    let whose = if container.stranger().is_some() { engines_of_others } else { engines };
-    let again = ask(&whose(Some(container.engine), timeout), |engine| engine.find(&asked));
+    let mut again = engines(Some(container.engine), timeout);
+    if container.stranger().is_some() {
+        again.extend(engines_of_others(Some(container.engine), timeout));
+    }
+    let again = ask(&again, |engine| engine.find(&asked));
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.troubles.into_iter().next() {
         _ if same => Ok(found),
