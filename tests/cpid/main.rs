@@ -8,5 +8,6 @@ mod support;
 mod broken_engine;
 mod docker;
 mod of;
+mod release;
 mod unreachable;
 mod words;

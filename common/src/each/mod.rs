@@ -118,7 +118,29 @@ pub fn listing(
 
 #[cfg(test)]
 mod tests {
+    use super::without_needless;
     use crate::engine::{Container, EngineName, Pod, Proof, Source, State};
+    use crate::find::{Facts, Known};
+
+    /// What `pattern` fits, and how many are left out.
+    fn fitting(pattern: &str, containers: &[&Container], all_were_asked: bool) -> (Vec<String>, usize) {
+        let known = |one: &&Container| Known { container: (*one).clone(), process: Facts::default() };
+        let pattern = pattern.parse().unwrap();
+        let (kept, left_out) =
+            without_needless(&pattern, containers.iter().map(known).collect(), all_were_asked);
+        let kept = kept.iter().filter(|known| pattern.fits(&known.container));
+        (kept.map(|known| known.container.name.clone() + &known.container.of_whom()).collect(), left_out)
+    }
+
+    #[test]
+    fn a_users_container_takes_part_only_where_none_of_roots_fits() {
+        let proof = Proof::word_of(nix::unistd::Uid::from_raw(4242));
+        let (web, theirs) = (container("web"), Container { proof, ..container("web-x") });
+        assert_eq!(fitting("web*", &[&web, &theirs], true), (vec!["web".to_owned()], 1));
+        assert_eq!(fitting("web-*", &[&web, &theirs], true), (vec!["web-x of user 4242".to_owned()], 0));
+        // One of root's may fit that nobody has told of.
+        assert_eq!(fitting("web-*", &[&web, &theirs], false), (vec![], 1));
+    }
 
     /// A container of Docker that runs.
     pub fn container(name: &str) -> Container {
