@@ -13,10 +13,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::dir::Dir;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Uid, geteuid};
+use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
 
 use super::EngineError;
@@ -169,14 +167,13 @@ pub(super) fn number(file: &StatePath) -> Result<Option<i32>, EngineError> {
 /// # Errors
 /// `Unreadable`, `Foreign`, or `File` when there are more than any engine makes.
 pub(super) fn names(directory: &StatePath) -> Result<Vec<OsString>, EngineError> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let opened = Dir::open(directory.as_path(), flags, Mode::empty()).map_err(io::Error::from);
-    let Some(mut opened) = there(opened, directory)? else { return Ok(vec![]) };
-    let stat = fstat(&opened).map_err(|errno| wrong(directory, errno.desc()))?;
-    directory.belongs_to(stat.st_uid)?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK);
+    let Some(opened) = there(options.open(directory.as_path()), directory)? else { return Ok(vec![]) };
+    directory.belongs_to(opened.metadata().map_err(|error| wrong(directory, error))?.uid())?;
     let mut names = Vec::new();
-    for entry in opened.iter() {
-        let entry = entry.map_err(|errno| wrong(directory, errno.desc()))?;
+    for entry in Dir::new(opened).map_err(|errno| wrong(directory, errno))? {
+        let entry = entry.map_err(|errno| wrong(directory, errno))?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
             names.push(OsStr::from_bytes(name).to_owned());
