@@ -85,6 +85,23 @@ fn all_does_not_link_what_only_a_user_claims() {
 }
 
 #[test]
+fn a_users_container_does_not_take_the_place_of_a_link_of_roots() {
+    let scene = need!(Scene::new());
+    let _root = fake_docker::knows(&[]).listen(scene.lab.path("/run/docker.sock"));
+    let _theirs = scene.claims("blue");
+    let enter = || {
+        let mut enter = scene.lab.tool("nsenter-rs");
+        enter
+            .env("SUDO_UID", USER.to_string())
+            .args(["-t", "blue", "-n", "readlink", "/proc/self/ns/net"])
+            .run()
+    };
+    enter().ok().stdout_is(&format!("{}\n", scene.lab.namespace(scene.pid, "net")));
+    scene.lab.shell("ip netns add blue").run().ok();
+    enter().ok().stdout_is(&format!("{}\n", scene.linked("blue")));
+}
+
+#[test]
 fn a_link_to_roots_container_does_not_follow_a_users_claim_to_be_that_container() {
     let scene = need!(Scene::new());
     let mut web = scene.lab.container("web", Options::only(&["net"]));

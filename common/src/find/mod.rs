@@ -192,6 +192,11 @@ fn find_among_others(
     answers: Answers,
     timeout: Duration,
 ) -> Result<Found, FindError> {
+    // Root's own link of that name is what is meant.
+    if is_linked(target) && answers.troubles.is_empty() {
+        let (target, asked) = (target.clone(), answers.answered);
+        return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
+    }
     let theirs = concerned(engines_of_others(engine, timeout), asked);
     let mut others = ask(&theirs, |engine| engine.find(asked));
     others.add(words);
@@ -209,6 +214,13 @@ fn find_among_others(
             Err(FindError::Ambiguous { target: target.clone(), hits })
         }
     }
+}
+
+/// Whether it is a bare word that is a name under `/run/netns`.
+fn is_linked(target: &Target) -> bool {
+    let Target::Container { engine: None, name, .. } = target else { return false };
+    let link = name.as_str().parse::<LinkName>();
+    link.is_ok_and(|link| matches!(netns::entry(&link), Ok(netns::Entry::Bound(_))))
 }
 
 fn cannot_tell(target: &Target, hit: Container, (engine, trouble): (EngineName, EngineError)) -> FindError {
