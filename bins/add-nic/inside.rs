@@ -23,7 +23,7 @@ pub struct Pinned {
 
 /// The network namespace of what `target` means.
 pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
-    hold(target, cli.find.find(TOOL, target)?, cli)
+    hold(target, cli.find.find_to_act(TOOL, target)?, cli)
 }
 
 /// The network namespace of what was `found`.
@@ -47,7 +47,7 @@ pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure>
         file,
         netns_inode: netns.identity().inode,
         netns_handle: netns.handle().map(|handle| handle.to_string()),
-        container: container.as_ref().map(owner),
+        container: container.as_ref().map(Owner::of),
         process,
     };
     Ok(Pinned { netns, inside })
@@ -56,10 +56,6 @@ pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure>
 /// A name that is a TARGET too.
 fn name_of(container: &Container) -> String {
     if container.pod.is_some() { container.target() } else { container.name.clone() }
-}
-
-fn owner(container: &Container) -> Owner {
-    Owner { engine: container.engine, id: container.id.clone(), name: container.full_name() }
 }
 
 fn through(process: &Process) -> Option<FoundThrough> {

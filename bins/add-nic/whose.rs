@@ -1,7 +1,7 @@
 //! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
 
 use common::cli::FindOptions;
-use common::find::{find, owner};
+use common::find::{Purpose, find, owner};
 use common::hint::Hint;
 use common::map::Spot;
 use common::netns::{self, Beneath, Owner};
@@ -51,5 +51,5 @@ fn owner_of(link: &LinkName) -> Option<Owner> {
 fn runs(owner: &Owner, options: &FindOptions) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
-    targets.any(|target| find(&target, options.engine_timeout).is_ok())
+    targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())
 }

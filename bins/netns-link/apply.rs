@@ -34,17 +34,12 @@ impl Wanted {
     }
 
     fn record(&self) -> Record {
-        let owner = |container: &Container| Owner {
-            engine: container.engine,
-            id: container.id.clone(),
-            name: container.full_name(),
-        };
         Record {
             made_by: concat!("netns-link ", env!("CARGO_PKG_VERSION")).to_owned(),
             since: Timestamp::now(),
             netns_inode: self.netns.identity().inode,
             netns_handle: self.netns.handle().map(|handle| handle.to_string()),
-            container: self.container.as_ref().map(owner),
+            container: self.container.as_ref().map(Owner::of),
             process: self.process,
         }
     }

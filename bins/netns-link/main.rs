@@ -68,7 +68,7 @@ fn each<T>(
 
 /// Links one target and prints the path of its link.
 fn link(target: &Target, cli: &Cli) -> Result<(), Failure> {
-    let found = cli.find.find(TOOL, target)?;
+    let found = cli.find.find_to_act(TOOL, target)?;
     let name = match &cli.link_name {
         Some(name) => name.clone(),
         None => default_name(target, found.container.as_ref())?,

@@ -83,11 +83,13 @@ pub fn default_name(target: &impl Display, container: Option<&Container>) -> Res
     name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
 }
 
-/// Of the running containers one for each network namespace, and none that is in the network `host`. A pod's
-/// namespace is its sandbox's, whichever of its containers comes first.
+/// Of the running containers one for each network namespace, and none that is in the network `host`, nor one of another
+/// user than root: whose names would then be all over `/run/netns`. A pod's namespace is its sandbox's, whichever of its
+/// containers comes first.
 pub fn one_of_each(containers: &[Known], host: Option<Identity>) -> Vec<&Known> {
     let mut taken: HashSet<u64> = host.map(|host| host.inode).into_iter().collect();
-    let mut running: Vec<&Known> = containers.iter().filter(|known| known.container.pid.is_some()).collect();
+    let is_meant = |known: &&Known| known.container.pid.is_some() && known.container.stranger().is_none();
+    let mut running: Vec<&Known> = containers.iter().filter(is_meant).collect();
     running.sort_by_key(|known| !known.container.pod.as_ref().is_some_and(|pod| pod.is_sandbox));
     running.retain(|known| known.process.netns_inode.is_none_or(|netns| taken.insert(netns)));
     running

@@ -53,9 +53,9 @@ pub fn quoted(word: &str) -> String {
 /// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
 /// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
 /// terminal, because people copy from them.
-pub fn table<const N: usize>(header: [&str; N], numbers: &[usize], whole: usize) -> Table {
+pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], whole: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header.into_iter().collect::<Vec<_>>());
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
         && io::stdout().is_terminal()
     {

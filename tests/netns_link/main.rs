@@ -23,6 +23,7 @@ mod record;
 mod registry;
 mod remove;
 mod states;
+mod users;
 mod watch;
 mod words;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::engine::EngineError;
 use common::failure::{self, Failure, Status, say};
-use common::find::{FindError, Found, find};
+use common::find::{FindError, Found, Purpose, find};
 use common::netlink::Socket;
 use common::netns::Home;
 
@@ -109,7 +109,7 @@ impl<'a> Kept<'a> {
         let timeout = cli.find.engine_timeout;
         ahead(
             targets,
-            move |target| find(&target, timeout),
+            move |target| find(&target, Purpose::Act, timeout),
             |found| {
                 for ((entry, trouble), found) in ordered.into_iter().zip(found) {
                     match keep(entry, trouble, found, &seen, signals, cli) {

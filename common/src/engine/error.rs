@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::Uid;
+
 use crate::failure::{Failure, Status};
 use crate::output::one_line;
 use crate::target::EngineName;
@@ -98,6 +100,16 @@ pub enum EngineError {
         /// What is wrong with it.
         what: String,
     },
+    /// A state file or directory is not of the user whose engine it would speak for.
+    #[error("{}: belongs to {}, not to {}, so it is not believed", file.display(), whose(*found), whose(*owner))]
+    Foreign {
+        /// Which file.
+        file: PathBuf,
+        /// Whose it would have to be.
+        owner: Uid,
+        /// Whose it is.
+        found: Uid,
+    },
     /// A state file or directory is not for us.
     #[error("{}: permission denied: it takes CAP_DAC_READ_SEARCH, or the file's owner", file.display())]
     Unreadable {
@@ -111,6 +123,11 @@ impl EngineError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::Refused { status: 404, .. })
     }
+}
+
+/// `root`, or `user 1000`.
+fn whose(user: Uid) -> String {
+    if user.is_root() { "root".to_owned() } else { format!("user {user}") }
 }
 
 impl From<EngineError> for Failure {

@@ -26,7 +26,24 @@ pub enum FindError {
         target: Target,
         /// Who was asked.
         asked: Vec<EngineName>,
+        /// Which engines of other users could not be.
+        unasked: Vec<EngineError>,
     },
+    /// One has it, and an engine that may have one of that name too could not be asked.
+    #[error("{target}: {hit} may not be the one that is meant, for {engine} could not be asked: {trouble}")]
+    CannotTell {
+        /// What was asked for.
+        target: Target,
+        /// Who has it.
+        hit: Box<Container>,
+        /// Which may have it, too.
+        engine: EngineName,
+        /// Why it could not be asked.
+        trouble: Box<EngineError>,
+    },
+    /// Its control group is called after a container that it is not in.
+    #[error("PID {}: says by its control group that it is in {}{}, but it is not in that container", .0, one_line(&.1.target()), .1.of_whom())]
+    Pretender(Pid, Box<Container>),
     /// The container is there, but has no process.
     #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
     NotRunning(Box<Container>),
@@ -91,6 +108,7 @@ impl From<FindError> for Failure {
         match error {
             FindError::NotFound { .. }
             | FindError::InNone(_)
+            | FindError::Pretender(..)
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
             FindError::Orphan { ref link, .. } => {
@@ -102,6 +120,13 @@ impl From<FindError> for Failure {
             },
             FindError::Ambiguous { hits, .. } => {
                 Failure::said(Status::Trouble, message).and_lines(rows(&hits)).hint("give more of the ID")
+            }
+            FindError::CannotTell { target, hit, engine, trouble } => {
+                let failure = Failure::said(Status::Trouble, message);
+                match alone(&target, &hit, engine) {
+                    Some(word) => failure.hint(hint!("{}, if that is the one", word)),
+                    None => Failure { hint: Failure::from(*trouble).hint, ..failure },
+                }
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Trouble, message)
@@ -115,11 +140,19 @@ impl From<FindError> for Failure {
     }
 }
 
+/// The word that means `hit` alone, where asking one engine leaves out the one that is in trouble.
+fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
+    let Target::Container { engine: None, name, .. } = target else { return None };
+    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
+}
+
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
 ///
 /// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
 fn start_hint(container: &Container) -> Option<Hint> {
-    if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
+    let by_hand = matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci);
+    // Root's command would start something of root's.
+    if by_hand || container.stranger().is_some() {
         return None;
     }
     let name = container.name.parse::<Name>();
@@ -137,6 +170,8 @@ fn names(engines: &[EngineName]) -> impl fmt::Display {
 }
 
 fn rows(hits: &[Container]) -> impl Iterator<Item = String> {
-    hits.iter()
-        .map(|hit| format!("  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.full_name(), hit.state))
+    hits.iter().map(|hit| {
+        let (id, name) = (hit.short_id(), hit.full_name());
+        format!("  {:<12} {} {}{} ({})", id, hit.engine, name, hit.of_whom(), hit.state)
+    })
 }
