@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::EngineName;
 use super::api::Api;
 use super::either::Either;
 use super::realm::Realm;
+use super::{EngineName, budget};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -22,7 +22,7 @@ pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<DockerDisk>
         let api = Ok(Api::new(ENGINE, socket_of(realm), timeout));
         Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
     };
-    let chosen = match context::chosen() {
+    let chosen = match budget::within(context::chosen) {
         Ok(None) => return realms.iter().map(of_realm).collect(),
         Ok(Some(address)) => context::local(address),
         Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! Reading what engines keep on disk, in bounded time and memory: the files are other programs', may be half
+//! Reading what engines keep on disk, in bounded time and memory (all together: [`budget`]): the files are other programs', may be half
 //! written, and in a rootless engine's directory they are whatever that user likes.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::EngineError;
+use super::{EngineError, budget};
 use crate::target::Name;
 
 /// No engine writes a state file near this size.
@@ -37,6 +37,7 @@ pub(super) fn read_into(bytes: &mut Vec<u8>, file: &Path) -> Result<bool, Engine
     bytes.clear();
     bytes.reserve(usize::try_from(length.min(MOST_BYTES)).unwrap_or(0));
     opened.take(MOST_BYTES + 1).read_to_end(bytes).map_err(|error| wrong(file, error))?;
+    budget::spend(file, 0, bytes.len() as u64)?;
     match bytes.len() as u64 > MOST_BYTES {
         true => Err(wrong(file, format_args!("is longer than {MOST_BYTES} bytes"))),
         false => Ok(true),
@@ -51,6 +52,7 @@ pub(super) fn beginning(file: &Path, most: usize) -> Result<Vec<u8>, EngineError
     let Some((opened, _)) = open(file)? else { return Ok(vec![]) };
     let mut bytes = Vec::with_capacity(most);
     opened.take(most as u64).read_to_end(&mut bytes).map_err(|error| wrong(file, error))?;
+    budget::spend(file, 0, bytes.len() as u64)?;
     Ok(bytes)
 }
 
@@ -81,6 +83,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, EngineError> {
     let Some(entries) = there(fs::read_dir(directory), directory)? else { return Ok(vec![]) };
     let mut names = Vec::new();
     for entry in entries {
+        budget::spend(directory, 1, 0)?;
         names.push(entry.map_err(|error| wrong(directory, error))?.file_name());
         if names.len() > MOST_ENTRIES {
             return Err(wrong(directory, format_args!("has more than {MOST_ENTRIES} entries")));
@@ -95,6 +98,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<OsString>, EngineError> {
 /// # Errors
 /// `Unreadable` when we may not even know, or `File`.
 pub(super) fn is_there(directory: &Path) -> Result<bool, EngineError> {
+    budget::spend(directory, 1, 0)?;
     there(fs::metadata(directory), directory).map(|found| found.is_some())
 }
 
@@ -137,6 +141,7 @@ fn there<T>(result: io::Result<T>, file: &Path) -> Result<Option<T>, EngineError
 
 /// A regular file and its length in bytes; `None` when it is not there.
 fn open(file: &Path) -> Result<Option<(File, u64)>, EngineError> {
+    budget::spend(file, 1, 0)?;
     // Not to be held up by a pipe, nor to be given a terminal.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file);
     let Some(opened) = there(opened, file)? else { return Ok(None) };
