@@ -3,9 +3,9 @@
 //! server has taken the request). Which file system it is cannot be asked either: statfs(2) waits too, and an overlay
 //! does not say what is below it. So it does not matter what it is.
 
-use std::fs::File;
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -13,23 +13,23 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, pipe2, read};
+use nix::unistd::{ForkResult, Pid, close, pipe2, read};
 
 use crate::sys;
 
 /// A file system of this machine takes microseconds, and a busy one of a network less than this.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What `work` brings, done in a child that is given up after [`PATIENCE`]. A child that even SIGKILL does not end holds
-/// nothing of ours, and ends with the file system.
+/// What `work` brings, done in a child that is given up after [`PATIENCE`] and has only `needed` open. A child that even SIGKILL
+/// does not end holds no output of ours that others read to its end, and ends with the file system.
 ///
 /// # Errors
 /// ETIMEDOUT; what pipe(2) and fork(2) say; EPIPE when the child ended without a word.
-pub(super) fn aside(work: impl FnOnce() -> Vec<u8>) -> nix::Result<Vec<u8>> {
+pub(super) fn aside(needed: BorrowedFd<'_>, work: impl FnOnce() -> Vec<u8>) -> nix::Result<Vec<u8>> {
     let (from, to) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::fork_single_threaded() {
         Ok(ForkResult::Child) => {
-            drop(from);
+            close_all_but([needed.as_raw_fd(), to.as_raw_fd()]);
             say(to, &work());
             sys::exit_at_once()
         }
@@ -42,6 +42,15 @@ pub(super) fn aside(work: impl FnOnce() -> Vec<u8>) -> nix::Result<Vec<u8>> {
         // With threads, as in our own tests, a child could be stuck at a lock that one of them held.
         Err(Errno::EDEADLK) => Ok(work()),
         Err(errno) => Err(errno),
+    }
+}
+
+/// In the child, which ends without dropping anything that owned these.
+fn close_all_but(needed: [RawFd; 2]) {
+    let number = |entry: io::Result<DirEntry>| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok();
+    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(number).collect();
+    for other in open.into_iter().filter(|fd| !needed.contains(fd)) {
+        let _ = close(other);
     }
 }
 

@@ -72,7 +72,7 @@ impl Directory {
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
         let read = match self.links {
             Links::Followed => self.read_here(path),
-            Links::StayInside => match aside(|| said(self.read_here(path))) {
+            Links::StayInside => match aside(self.fd.as_fd(), || said(self.read_here(path))) {
                 Ok(said) => heard(said),
                 Err(errno) => Err(Trouble::Io(in_io(errno))),
             },
