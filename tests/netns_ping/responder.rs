@@ -68,7 +68,8 @@ fn blind(is_v6: bool) {
     };
     let fd = socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).unwrap();
     let to: SocketAddr = if is_v6 { "[fd00::1]:0" } else { "198.18.0.1:0" }.parse().unwrap();
-    writeln!(std::io::stdout(), "listening").unwrap();
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening").and_then(|()| stdout.flush()).unwrap();
     for ident in (0..=u16::MAX).cycle() {
         let [a, b] = ident.to_be_bytes();
         let mut message = [if is_v6 { 129 } else { 0 }, 0, 0, 0, a, b, 0, 1];

@@ -247,13 +247,7 @@ fn a_program_that_has_stopped_itself_ends_when_we_are_told_to() {
     for words in [&["-p"][..], &["-p", "--pty"]] {
         for signal in ["INT", "TERM", "HUP"] {
             let mut timeout = lab.command("timeout");
-            timeout.args([
-                "--preserve-status",
-                "-s",
-                signal,
-                "0.5",
-                &crate::support::tools::tool("nsenter-rs"),
-            ]);
+            timeout.args(["--preserve-status", "-s", signal, "0.5", tools::tool("nsenter-rs")]);
             timeout.args(["-t", &web.pid.to_string()]).args(words);
             // What it does not handle would end it at once, whether it goes on or not.
             timeout.args([
