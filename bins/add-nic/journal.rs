@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, FlockArg, OFlag, fcntl, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
@@ -256,6 +256,10 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
     // Whoever else can write there could have us undo what was never done.
     if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
         return Err(Failure::trouble(file.display(), "can be written by another user"));
+    }
+    // Whoever can open it can hold its lock for ever.
+    if make && stat.st_mode & 0o077 != 0 {
+        fchmod(&fd, mode).map_err(|errno| failed("close the directory", &file, errno))?;
     }
     Ok(Some(fd))
 }

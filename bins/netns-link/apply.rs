@@ -1,7 +1,7 @@
 //! Does what the plan says: makes links, and removes them.
 
 use common::engine::Container;
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use common::find::Found;
 use common::namespace::Namespace;
 use common::netns::{self, Entry, FoundThrough, NetnsError, Owner, Record, Registry};
@@ -9,6 +9,7 @@ use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
 
+use crate::TOOL;
 use crate::links::{Link, beneath};
 use crate::plan::Plan;
 
@@ -45,9 +46,19 @@ impl Wanted {
     }
 }
 
+/// The registry, locked; whoever keeps a lock of it from us for long is named.
+fn open() -> Result<Registry, Failure> {
+    let registry = Registry::open()?;
+    if let Some(holder) = &registry.held_by {
+        let what = "holds the lock of ip-netns(8) and does not let go: going on without it";
+        say(TOOL, format_args!("{}: {holder} {what}", netns::DIRECTORY));
+    }
+    Ok(registry)
+}
+
 /// Links `wanted` at `name`; with `force` in the place of a link of ours. Returns what it came to.
 pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     let (entry, record) = stands(&registry, name)?;
     let plan = Plan::make(name, wanted.netns.identity(), (entry, record.as_ref()), force)?;
     carry_out(&registry, name, plan, wanted)
@@ -55,7 +66,7 @@ pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failu
 
 /// Links `wanted` in the place of `link`, if that is as it was when it was looked at; whether it was.
 pub fn relink(link: &Link, wanted: &Wanted) -> Result<bool, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     if !is_as_before(&registry, link)? {
         return Ok(false);
     }
@@ -78,7 +89,7 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     if netns::entry(name)? == Entry::Free {
         return Ok(false);
     }
-    let registry = Registry::open()?;
+    let registry = open()?;
     let (entry, record) = stands(&registry, name)?;
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
     let removable = !matches!(entry, Entry::Free | Entry::Foreign);
@@ -91,7 +102,7 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
 
 /// Removes `link`, which is ours, if it is as it was when it was looked at; whether it was.
 pub fn unlink_exactly(link: &Link) -> Result<bool, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     Ok(is_as_before(&registry, link)? && registry.unbind(&link.name)?)
 }
 

@@ -26,6 +26,14 @@ const FORWARDED: [Signal; 7] = [
     Signal::SIGWINCH,
 ];
 
+/// Those of them that ask to end.
+pub const ENDS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Whether `signal` asks to end. A process that has stopped does not obey it before it goes on, so SIGCONT comes after.
+pub fn asks_to_end(signal: Signal) -> bool {
+    ENDS.contains(&signal)
+}
+
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
 ///
@@ -102,8 +110,17 @@ fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode
         if signal != Signal::SIGCHLD {
             // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
             // program too, for that is in our process group.
-            if passes_on && received.ssi_code <= 0 {
+            let is_from_terminal = received.ssi_code > 0;
+            if passes_on && !is_from_terminal {
                 let _ = kill(child, signal);
+            }
+            if asks_to_end(signal) {
+                let _ = kill(child, Signal::SIGCONT);
+                // The terminal's driver has asked our whole process group, of which what PROGRAM has started may have
+                // stopped: timeout(1) does the same.
+                if passes_on && is_from_terminal {
+                    let _ = kill(Pid::from_raw(0), Signal::SIGCONT);
+                }
             }
             continue;
         }

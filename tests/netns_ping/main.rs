@@ -16,6 +16,7 @@ mod crowd;
 mod docker;
 mod echo;
 mod faults;
+mod forged;
 mod hostile;
 mod matrix;
 #[path = "../support/name_server.rs"]

@@ -20,6 +20,7 @@ mod confine;
 mod docker;
 mod each;
 mod each_running;
+mod each_stopped;
 mod elsewhere;
 mod explain;
 mod exploits;

@@ -23,6 +23,8 @@ pub struct Active {
     pub pipes: [Option<Pipe>; 2],
     /// How the child has ended.
     pub end: Option<WaitStatus>,
+    /// Whether it has stopped, and was killed for that.
+    pub stopped: bool,
     left_behind: usize,
 }
 
@@ -37,7 +39,7 @@ impl Active {
     pub fn new(run: Chosen, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
         let pipe = |stream, fd| Some(Pipe { stream, fd, lines: Lines::default() });
         let pipes = [pipe(Stream::Stdout, stdout), pipe(Stream::Stderr, stderr)];
-        Active { run, child, pipes, end: None, left_behind: LEFT_BEHIND }
+        Active { run, child, pipes, end: None, stopped: false, left_behind: LEFT_BEHIND }
     }
 
     /// Whether it has ended, and all that it said has been read.

@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
 
 use crate::OWN_FAILURE;
+use crate::supervise::asks_to_end;
 
 /// More than any message has; less than a pipe holds.
 const MOST_BYTES: usize = 16 << 10;
@@ -113,10 +114,14 @@ impl Child {
         self.pid
     }
 
-    /// Sends `signal` to PROGRAM and all that it started.
+    /// Sends `signal` to PROGRAM and all that it started. What has stopped goes on when it is asked to end, for no other
+    /// signal reaches it.
     pub fn signal(&self, signal: Signal) {
         // They may have ended.
         let _ = killpg(self.pid, signal);
+        if asks_to_end(signal) {
+            let _ = killpg(self.pid, Signal::SIGCONT);
+        }
     }
 
     /// Why it could not go in; `None` when it could. Right once it has ended: nobody else writes there.

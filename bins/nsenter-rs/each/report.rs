@@ -22,12 +22,17 @@ pub enum Stream {
     Stderr,
 }
 
+/// Nobody is there to let a run go on.
+const STOPPED: &str = "stopped itself, and was killed";
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// PROGRAM ended by itself, or could not be started (126, 127).
     Exited(u8),
     Killed(Signal),
+    /// It had stopped, as by SIGSTOP, and was killed.
+    Stopped,
     /// There was no way in.
     Failed(Failure),
 }
@@ -47,6 +52,7 @@ impl End {
         match self {
             End::Exited(status) => *status,
             End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal as i32).unwrap_or(u8::MAX)),
+            End::Stopped => End::Killed(Signal::SIGKILL).status(),
             End::Failed(_) => OWN_FAILURE,
         }
     }
@@ -147,8 +153,16 @@ impl Report {
                 pid: container.pid.map(|pid| pid.as_raw()),
                 also: &run.also,
                 exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
-                signal: if let End::Killed(signal) = end { Some(*signal as i32) } else { None },
-                error: if let End::Failed(failure) = end { failure.message.as_deref() } else { None },
+                signal: match end {
+                    End::Killed(signal) => Some(*signal as i32),
+                    End::Stopped => Some(Signal::SIGKILL as i32),
+                    End::Exited(_) | End::Failed(_) => None,
+                },
+                error: match end {
+                    End::Failed(failure) => failure.message.as_deref(),
+                    End::Stopped => Some(STOPPED),
+                    End::Exited(_) | End::Killed(_) => None,
+                },
             });
         }
         match end {
@@ -156,6 +170,7 @@ impl Report {
             End::Killed(_) if as_asked => {}
             End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
             End::Killed(signal) => self.say(&format!("{}: killed by {signal}", run.name)),
+            End::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
             End::Failed(failure) => {
                 let why = failure.message.as_deref().unwrap_or("failed");
                 let name = one_line(&run.name);
@@ -199,6 +214,7 @@ mod tests {
     fn a_status_is_what_a_shell_shows() {
         assert_eq!(End::Exited(22).status(), 22);
         assert_eq!(End::Killed(Signal::SIGKILL).status(), 137);
+        assert_eq!(End::Stopped.status(), 137);
         assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
     }
 

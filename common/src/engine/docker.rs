@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::api::Api;
 use super::either::Either;
 use super::realm::Realm;
-use super::{EngineName, Limit};
+use super::{EngineName, Limit, budget};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -21,7 +21,7 @@ pub(super) fn all(realms: &[Realm], ours: bool, limit: Limit) -> Vec<Either<Dock
         let api = Ok(Api::new(ENGINE, socket_of(realm), limit));
         Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
     };
-    let chosen = match context::chosen() {
+    let chosen = match budget::within(context::chosen) {
         Ok(None) => return realms.iter().map(of_realm).collect(),
         _ if !ours => return vec![],
         Ok(Some(address)) => context::local(address),

@@ -2,6 +2,7 @@
 //! PID is verified in [`crate::find`] before anybody acts on it.
 
 mod api;
+mod budget;
 mod container;
 mod containerd;
 mod cri;
@@ -176,5 +177,30 @@ fn of_name(name: EngineName, realms: &[Realm], ours: bool, limit: Limit) -> Vec<
 }
 
 fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
-    engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
+    engines.into_iter().map(|engine| Box::new(Bounded(engine)) as Box<dyn Engine>).collect()
+}
+
+/// An engine of which no more is read than may be, for each question.
+struct Bounded<E>(E);
+
+impl<E: Engine> Engine for Bounded<E> {
+    fn name(&self) -> EngineName {
+        self.0.name()
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        budget::within(|| self.0.find(asked))
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        budget::within(|| self.0.list())
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.0.events()
+    }
+
+    fn silence(&self) -> Option<EngineError> {
+        self.0.silence()
+    }
 }

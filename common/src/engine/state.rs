@@ -1,4 +1,4 @@
-//! Reading what engines keep on disk, in bounded time and memory: the files are other programs', may be half
+//! Reading what engines keep on disk, in bounded time and memory (all together: [`budget`]): the files are other programs', may be half
 //! written, and in a rootless engine's directory they are whatever that user likes.
 //!
 //! A file speaks for a realm only if it belongs to the realm's user. That is looked at here, on what was opened: a
@@ -17,7 +17,7 @@ use nix::unistd::{Uid, geteuid};
 use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
 
-use super::EngineError;
+use super::{EngineError, budget};
 use crate::target::Name;
 
 /// No engine writes a state file near this size.
@@ -126,6 +126,7 @@ pub(super) fn read_into(bytes: &mut Vec<u8>, file: &StatePath) -> Result<bool, E
     bytes.clear();
     bytes.reserve(usize::try_from(length.min(MOST_BYTES)).unwrap_or(0));
     opened.take(MOST_BYTES + 1).read_to_end(bytes).map_err(|error| wrong(file, error))?;
+    budget::spend(file.as_path(), 0, bytes.len() as u64)?;
     match bytes.len() as u64 > MOST_BYTES {
         true => Err(wrong(file, format_args!("is longer than {MOST_BYTES} bytes"))),
         false => Ok(true),
@@ -140,6 +141,7 @@ pub(super) fn beginning(file: &StatePath, most: usize) -> Result<Vec<u8>, Engine
     let Some((opened, _)) = open(file)? else { return Ok(vec![]) };
     let mut bytes = Vec::with_capacity(most);
     opened.take(most as u64).read_to_end(&mut bytes).map_err(|error| wrong(file, error))?;
+    budget::spend(file.as_path(), 0, bytes.len() as u64)?;
     Ok(bytes)
 }
 
@@ -173,6 +175,7 @@ pub(super) fn names(directory: &StatePath) -> Result<Vec<OsString>, EngineError>
     directory.belongs_to(opened.metadata().map_err(|error| wrong(directory, error))?.uid())?;
     let mut names = Vec::new();
     for entry in Dir::new(opened).map_err(|errno| wrong(directory, errno))? {
+        budget::spend(directory.as_path(), 1, 0)?;
         let entry = entry.map_err(|errno| wrong(directory, errno))?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
@@ -208,6 +211,7 @@ pub(super) fn written(file: &StatePath) -> Option<SystemTime> {
 }
 
 fn looked_at(path: &StatePath) -> Result<Option<Metadata>, EngineError> {
+    budget::spend(path.as_path(), 1, 0)?;
     let Some(meta) = there(fs::metadata(path.as_path()), path)? else { return Ok(None) };
     path.belongs_to(meta.uid()).map(|()| Some(meta))
 }
@@ -251,6 +255,7 @@ fn there<T>(result: io::Result<T>, file: &StatePath) -> Result<Option<T>, Engine
 
 /// A regular file and its length in bytes; `None` when it is not there.
 fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError> {
+    budget::spend(file.as_path(), 1, 0)?;
     // Not to be held up by a pipe, nor to be given a terminal.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);

@@ -61,7 +61,8 @@ pub struct Heard<'a> {
 }
 
 impl EchoSocket {
-    /// Opens it in the network that this thread is in. `ident` tells our packets from those of others; a socket that is
+    /// Opens it in the network that this thread is in. `payload` begins with [`echo::TOKEN_BYTES`] random bytes: what comes
+    /// back without them is no answer. `ident` tells our packets from those of others; a socket that is
     /// not raw has one from the kernel instead.
     ///
     /// # Errors
@@ -194,7 +195,7 @@ impl EchoSocket {
             let at = at.filter(|at| called.is_none_or(|called| *at <= called));
             let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
                 let is_ours = !self.is_raw || answer.ident == self.ident;
-                if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
+                if is_ours { answer.proven(&self.requests[0][HEADER_BYTES..]) } else { Err(Oddity::NoReply) }
             });
             let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
             each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
@@ -225,11 +226,12 @@ impl EchoSocket {
         }
         let Some(what) = error.complaint() else { return Told::Foreign };
         if what.by.is_none() {
-            return Told::Complaint { sequence: None, what };
+            return Told::Complaint { sequence: None, to: None, what };
         }
-        match quoted(self.family, room.data()) {
+        match quoted(self.family, room.data(), &self.requests[0][HEADER_BYTES..]) {
             Some((ident, sequence)) if !self.is_raw || ident == self.ident => {
-                Told::Complaint { sequence: Some(sequence), what }
+                // recvmsg(2) gives the destination of the packet that is quoted: ip(7), IP_RECVERR.
+                Told::Complaint { sequence: Some(sequence), to: room.from(), what }
             }
             _ => Told::Foreign,
         }
