@@ -159,7 +159,8 @@ pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString,
     let theirs = theirs(source.process()?)?;
     // Where the files are the container's, so is the program.
     let is_theirs = plan.changes_root() && plan.host_tools.is_none();
-    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, |name| std::env::var_os(name)) }))
+    let ours = |name: &str| std::env::var_os(name);
+    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, ours, &plan.variables) }))
 }
 
 fn theirs(process: &Process) -> Result<Vec<(OsString, OsString)>, Failure> {

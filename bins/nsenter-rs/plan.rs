@@ -1,6 +1,7 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -71,6 +72,8 @@ pub struct Plan {
     pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// What a program of the host gets of that whatever it says.
+    pub variables: Vec<OsString>,
     /// How the host's tools are taken along, where the root changes.
     pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
@@ -146,6 +149,7 @@ impl Plan {
             wdns: wanted.wdns.clone(),
             // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
             environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            variables: wanted.variables.clone(),
             view: wanted.view,
             keep_caps,
             cgroups: snapshot.cgroups.clone(),

@@ -30,6 +30,8 @@ pub struct Wanted {
     pub wdns: Option<PathBuf>,
     pub view: View,
     pub environment: bool,
+    /// What a program of the host gets of the target's environment beside what every one may have.
+    pub variables: Vec<OsString>,
     /// Run the host's program in the target's root.
     pub host_tools: bool,
     /// Even where the target could reach the host through it.
@@ -96,6 +98,7 @@ impl Wanted {
             wdns: cli.place.wdns.clone(),
             view,
             environment: cli.place.env,
+            variables: cli.place.env_var.clone(),
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
             judges_all: cli.place.host_tools || cli.find.verbose || cli.running.explain,
@@ -118,6 +121,10 @@ impl Wanted {
             let what = "not with --confine: the container could do to the program what it can do to its own, and \
                         read the host's files through it";
             return Err(Failure::trouble("--host-tools", what));
+        }
+        if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
+            let what = "the program gets all of our environment: it is for --env and --host-tools";
+            return Err(Failure::trouble("--env-var", what));
         }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
