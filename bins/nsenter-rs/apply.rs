@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use common::failure::Failure;
-use common::namespace::{Kind, Namespace};
+use common::namespace::{self, Kind, Namespace};
 use common::process::Process;
 use common::view::PrivateMounts;
 use nix::errno::Errno;
@@ -157,10 +157,23 @@ pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString,
         return Ok(None);
     }
     let theirs = theirs(source.process()?)?;
-    // Where the files are the container's, so is the program.
-    let is_theirs = plan.changes_root() && plan.host_tools.is_none();
     let ours = |name: &str| std::env::var_os(name);
-    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, ours, &plan.variables) }))
+    Ok(Some(match program_is_targets(plan, source)? {
+        true => theirs,
+        false => for_program_of_host(theirs, ours, &plan.variables),
+    }))
+}
+
+/// Whether the program comes from the target's own files. Where its mounts are ours, so are the files that it has,
+/// and whoever owns the process decides nothing about them; nor does it about a root that somebody has named.
+fn program_is_targets(plan: &Plan, source: &Source) -> Result<bool, Failure> {
+    let mounts = source.process()?.namespace_identity(Kind::Mnt)?;
+    let is_other = mounts != namespace::own_identity(Kind::Mnt)?;
+    let takes_them = match &plan.root {
+        Some(from) => *from == From::Target,
+        None => plan.joins(Kind::Mnt) && source.identity(Kind::Mnt)? == mounts,
+    };
+    Ok(is_other && takes_them && plan.host_tools.is_none())
 }
 
 fn theirs(process: &Process) -> Result<Vec<(OsString, OsString)>, Failure> {

@@ -49,8 +49,8 @@ pub struct Place {
     /// TARGET's environment instead of ours
     ///
     /// As it was when the process started; what it changed since then is not known outside of it. A program of the
-    /// container gets all of it. Where the program is the host's (without --mount, --all or --root, and with
-    /// --host-tools) TARGET must not decide what it runs: HOME, LOGNAME, PATH, SHELL and USER stay ours, and of TARGET's
+    /// container gets all of it. Where the program is the host's (without --mount, --all or --root, with --host-tools,
+    /// and where TARGET's mounts are ours) TARGET must not decide what it runs: HOME, LOGNAME, PATH, SHELL and USER stay ours, and of TARGET's
     /// come LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ, each only if its value is a plain
     /// word, without a slash. --env-var adds others.
     #[arg(short, long)]
