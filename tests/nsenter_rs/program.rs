@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
 
 use crate::like_util_linux;
 use crate::support::container::{Container, Options, Root};
+use crate::support::fake_docker;
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
@@ -40,6 +42,33 @@ fn a_signal_that_kills_it_kills_us() {
             like_util_linux(&lab, &["-t", &target, way, "sh", "-c", &kill]).killed_by(signal);
         }
     }
+}
+
+/// 34 to 64 have no names; 32 and 33 are those that C libraries keep for themselves.
+#[test]
+fn a_real_time_signal_that_kills_it_kills_us() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
+    let target = web.pid.to_string();
+    for signal in 34..=64 {
+        let kill = format!("ulimit -c 0; kill -{signal} $$; echo survived");
+        let words = ["sh", "-c", &kill];
+        for way in WAYS {
+            let arguments = [&["-t", &target, way], &words[..]].concat();
+            let ran = like_util_linux(&lab, &arguments).stdout_is("");
+            assert_eq!(ran.status.and_then(|status| status.signal()), Some(signal), "{ran}");
+        }
+        let mut pty = lab.tool("nsenter-rs");
+        let ran = pty.args(["-t", &target, "-n", "--pty"]).args(words).run().stdout_is("");
+        assert_eq!(ran.status.and_then(|status| status.signal()), Some(signal), "{ran}");
+        let mut each = lab.tool("nsenter-rs");
+        let ran = each.args(["--each", "web", "-n"]).args(words).run().fails_with(128 + signal);
+        ran.stdout_is("").stderr_is(&format!("nsenter-rs: web: killed by signal {signal}\n"));
+    }
+    let mut each = lab.tool("nsenter-rs");
+    let ran = each.args(["--each", "web", "-n", "--json", "sh", "-c", "kill -40 $$"]).run();
+    assert_eq!(ran.fails_with(168).json()["signal"], 40);
 }
 
 #[test]

@@ -6,13 +6,12 @@ use common::each::Chosen;
 use common::failure::Failure;
 use common::output::{harmless, is_harmful, one_line};
 use nix::poll::PollFlags;
-use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use serde::Serialize;
 
 use super::lines::Line;
 use super::sink::Sink;
 use crate::run::{CANNOT_RUN, NOT_FOUND};
+use crate::supervise::{self, name_of};
 use crate::{OWN_FAILURE, TOOL};
 
 /// Where a line came from.
@@ -28,18 +27,17 @@ pub enum Stream {
 pub enum End {
     /// PROGRAM ended by itself, or could not be started (126, 127).
     Exited(u8),
-    Killed(Signal),
+    Killed(i32),
     /// There was no way in.
     Failed(Failure),
 }
 
 impl End {
-    pub fn of(status: WaitStatus, failure: Option<Failure>) -> Self {
-        match (failure, status) {
+    pub fn of(end: supervise::End, failure: Option<Failure>) -> Self {
+        match (failure, end) {
             (Some(failure), _) => End::Failed(failure),
-            (None, WaitStatus::Signaled(_, signal, _)) => End::Killed(signal),
-            (None, WaitStatus::Exited(_, status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
-            (None, _) => End::Exited(OWN_FAILURE),
+            (None, supervise::End::Killed(signal)) => End::Killed(signal),
+            (None, supervise::End::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
         }
     }
 
@@ -47,7 +45,7 @@ impl End {
     pub fn status(&self) -> u8 {
         match self {
             End::Exited(status) => *status,
-            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal as i32).unwrap_or(u8::MAX)),
+            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
             End::Failed(_) => OWN_FAILURE,
         }
     }
@@ -148,7 +146,7 @@ impl Report {
                 pid: container.pid.map(|pid| pid.as_raw()),
                 also: &run.also,
                 exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
-                signal: if let End::Killed(signal) = end { Some(*signal as i32) } else { None },
+                signal: if let End::Killed(signal) = end { Some(*signal) } else { None },
                 error: if let End::Failed(failure) = end { failure.message.as_deref() } else { None },
             });
         }
@@ -156,7 +154,7 @@ impl Report {
             End::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
             End::Killed(_) if as_asked => {}
             End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
-            End::Killed(signal) => self.say(&format!("{}: killed by {signal}", run.name)),
+            End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
             End::Failed(failure) => {
                 self.say(&format!("{}: {}", run.name, failure.message.as_deref().unwrap_or("failed")));
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {
@@ -211,7 +209,7 @@ mod tests {
     #[test]
     fn a_status_is_what_a_shell_shows() {
         assert_eq!(End::Exited(22).status(), 22);
-        assert_eq!(End::Killed(Signal::SIGKILL).status(), 137);
+        assert_eq!(End::Killed(9).status(), 137);
         assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
     }
 

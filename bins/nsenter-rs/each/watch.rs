@@ -12,13 +12,13 @@ use common::failure::Failure;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use rustix::process::{WaitOptions, wait};
 
 use super::active::Active;
 use super::child::{self, Forked, Inside};
 use super::report::{End, Report};
 use super::signals::{Signals, ends};
+use crate::supervise;
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
@@ -237,11 +237,11 @@ impl<'a> Watch<'a> {
     }
 
     fn see_who_has_ended(&mut self) {
-        while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
-            // None has, or only one that is not ours: a caller may have left us children of its own.
-            let Some(pid) = status.pid() else { break };
-            if let Some(active) = self.active.iter_mut().find(|active| active.child.pid() == pid) {
-                active.end = Some(status);
+        // One that is not ours may be among them: a caller may have left us children of its own.
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get();
+            if let Some(active) = self.active.iter_mut().find(|active| active.child.pid().as_raw() == pid) {
+                active.end = supervise::End::of(status);
             }
         }
     }
@@ -251,10 +251,10 @@ impl<'a> Watch<'a> {
         let (over, active) = self.active.drain(..).partition(Active::is_over);
         self.active = active;
         for Active { run, child, end, .. } in over {
-            let Some(status) = end else { continue };
-            let end = End::of(status, child.failure());
+            let Some(end) = end else { continue };
+            let end = End::of(end, child.failure());
             self.worst = self.worst.max(end.status());
-            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if by == signal);
+            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
             self.report.end(&run, &end, as_asked);
         }
     }
