@@ -12,13 +12,14 @@ use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
 use crate::environment::for_program_of_host;
 use crate::hardening;
 use crate::host_tools::{HostTools, Settled};
+use crate::place::is_not_our_root;
 use crate::plan::{Join, Plan};
 use crate::refused;
 use crate::rules::Capability;
@@ -53,7 +54,7 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
     let mut top = None;
-    if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
+    if let Some(root) = root.or_else(|| own_root.filter(is_not_our_root)) {
         top = host_tools
             .is_some()
             .then(|| open(Path::new("/"), OFlag::O_PATH | OFlag::O_CLOEXEC))
@@ -61,6 +62,9 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
         changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
+    }
+    if plan.to_root {
+        chdir("/").map_err(|errno| Failure::trouble("/", errno.desc()))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -77,19 +81,6 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         host_tools,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
-}
-
-/// Whether the directory is another place than our root. The same directory may be mounted twice, with other
-/// mounts below it, so its inode alone does not tell.
-fn is_not_ours(root: &OwnedFd) -> bool {
-    let Ok(ours) = open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC) else {
-        return true;
-    };
-    let place = |fd: &OwnedFd| {
-        let inode = fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-        (inode, common::sys::mount_id(fd.as_fd()).ok())
-    };
-    place(root) != place(&ours)
 }
 
 impl Inside {

@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub has_process: bool,
     pub ours: BTreeMap<Kind, Identity>,
     pub theirs: BTreeMap<Kind, Identity>,
+    /// Whether the target has another root than we have in the mount namespace that both are in: one of us is in a
+    /// chroot(2).
+    pub other_root: bool,
     /// The target's control groups that are not ours, where the program is to go there.
     pub cgroups: Vec<Group>,
     /// The target's labels, where the program is to have them.
@@ -64,6 +67,8 @@ pub struct Plan {
     pub root: Option<From>,
     /// chroot(2) to the target's root, if it turns out to be another one than that of the mount namespace.
     pub own_root: bool,
+    /// The working directory becomes the root, where joining does not see to that.
+    pub to_root: bool,
     /// Working directory, opened before the namespaces are joined.
     pub wd: Option<From>,
     /// Working directory, looked up inside.
@@ -107,6 +112,8 @@ impl Plan {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
+        // Joining the mount namespace leads out of a chroot, too.
+        let differs = |kind: &Kind| differs(kind) || *kind == Kind::Mnt && snapshot.other_root;
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
         // user namespace, fails with EINVAL.
         let kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
@@ -135,6 +142,7 @@ impl Plan {
                 && snapshot.exposure == Some(Exposure::NoStronger),
             exposure: snapshot.exposure,
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
+            to_root: wanted.namespaces.contains_key(&Kind::Mnt) && !changes_root,
             kill_child: wanted.kill_child,
             fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
             pty: wanted.pty,

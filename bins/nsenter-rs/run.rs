@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use common::failure::{Failure, report};
 use common::target::Name;
+use nix::errno::Errno;
 use nix::unistd::{User, getuid};
 
 use crate::TOOL;
@@ -17,11 +18,15 @@ use crate::apply::Inside;
 use crate::passwd;
 use crate::plan::Plan;
 use crate::pty::Pty;
+use crate::script;
 use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
 pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
+
+/// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
+pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What helps who misses a program that the host has.
 pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
@@ -61,11 +66,26 @@ fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
         return not_run_on_host(&name, &host_tools.run(inside.environment()));
     }
     let (name, error) = match program.split_first() {
-        Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
+        Some((name, arguments)) => (name.clone(), found(name, arguments, inside)),
         None => shell(plan, inside),
     };
     let hint = if error.kind() == io::ErrorKind::NotFound { why_missing(program, plan) } else { None };
     not_run(Path::new(&name), &error, "no such program", hint)
+}
+
+/// Becomes the program, or the shell that runs it; what comes back is why not.
+fn found(name: &OsStr, arguments: &[OsString], inside: &Inside) -> io::Error {
+    let error = command(name, inside).args(arguments).exec();
+    if error.raw_os_error() != Some(Errno::ENOEXEC as i32) {
+        return error;
+    }
+    let path = inside.environment().into_iter().rev().find(|(name, _)| name == "PATH");
+    let path = path.map_or(DEFAULT_PATH.into(), |(_, path)| path);
+    if let Some(file) = script::found(name, &path) {
+        let shell = command(OsStr::new(script::SHELL), inside).arg(file).args(arguments).exec();
+        return if shell.kind() == io::ErrorKind::NotFound { error } else { shell };
+    }
+    error
 }
 
 /// The same of a program that was looked for on the host.

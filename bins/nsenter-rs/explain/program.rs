@@ -15,12 +15,9 @@ use nix::unistd::{AccessFlags, access};
 use crate::apply;
 use crate::host_tools;
 use crate::plan::Plan;
-use crate::run::users_shell;
+use crate::run::{DEFAULT_PATH, users_shell};
 use crate::source::Source;
 use crate::wanted::{From, Wanted};
-
-/// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 fn default_path(plan: &Plan) -> &'static str {
     if plan.host_tools.is_some() { host_tools::DEFAULT_PATH } else { DEFAULT_PATH }
