@@ -10,11 +10,11 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::exposure::Exposure;
 use crate::facts;
+use crate::habits::FROM_THE_ROOT;
 use crate::plan::Join;
 use crate::rules::{
     self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
 };
-use crate::run::FROM_THE_ROOT;
 
 /// Why `namespaces`, of `process` where there is one, could not be joined.
 pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {

@@ -23,6 +23,7 @@ mod each_running;
 mod elsewhere;
 mod explain;
 mod exploits;
+mod habits;
 mod host_tools;
 mod host_tools_attacked;
 mod host_tools_crowd;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
+use crate::habits;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -130,7 +131,7 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
     // Whoever may not look gets no further: there is nothing to plan with.
     let mut joined = Vec::new();
     if !needs_process || seen.bar.is_none() {
-        joined = plan(wanted, source, &facts, &mut checks, &mut explanation)?;
+        joined = plan(cli, wanted, source, &facts, &mut checks, &mut explanation)?;
     }
     let failing = checks.iter().find(|check| check.met == Met::No);
     explanation.permitted = failing.is_none();
@@ -142,6 +143,7 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
 /// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
 /// that would be joined.
 fn plan(
+    cli: &Cli,
     wanted: &Wanted,
     source: &Source,
     facts: &Facts,
@@ -149,7 +151,7 @@ fn plan(
     explanation: &mut Explanation,
 ) -> Result<Vec<Kind>, Failure> {
     let plan = Plan::make(wanted, &source.snapshot(wanted)?);
-    if let Some(note) = plan.note {
+    if let Some(note) = habits::note(cli, wanted, &plan) {
         failure::say(TOOL, note);
     }
     checks.extend(rules::judge(&plan, facts));
