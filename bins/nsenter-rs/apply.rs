@@ -39,13 +39,30 @@ pub struct Inside {
     pub host_tools: Option<Settled>,
 }
 
-/// Joins the namespaces and changes root and working directory. What comes from the host or from the
-/// target's `/proc` is opened before, for inside both may be out of reach.
+/// What comes from the host or from the target's `/proc` beside namespaces: it is opened before those are joined, for
+/// inside both may be out of reach.
+#[derive(Debug)]
+pub struct Opened {
+    pub root: Option<OwnedFd>,
+    pub own_root: Option<OwnedFd>,
+    pub wd: Option<OwnedFd>,
+    pub environment: Option<Vec<(OsString, OsString)>>,
+}
+
+impl Opened {
+    pub fn open(plan: &Plan, source: &Source) -> Result<Self, Failure> {
+        Ok(Opened {
+            root: plan.root.as_ref().map(|from| directory(from, "root", source)).transpose()?,
+            own_root: if plan.own_root { Some(directory(&From::Target, "root", source)?) } else { None },
+            wd: plan.wd.as_ref().map(|from| directory(from, "cwd", source)).transpose()?,
+            environment: environment(plan, source)?,
+        })
+    }
+}
+
+/// Joins the namespaces and changes root and working directory.
 pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> Result<Inside, Failure> {
-    let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
-    let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
-    let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let environment = environment(plan, &source)?;
+    let Opened { root, own_root, wd, environment } = Opened::open(plan, &source)?;
     let outside = Outside::prepare(plan, &source)?;
     hardening::before_joining(plan)?;
     match &plan.join {
@@ -143,7 +160,7 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
 }
 
 /// What the program gets of the target's environment, where that was asked for.
-pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
     if !plan.environment {
         return Ok(None);
     }

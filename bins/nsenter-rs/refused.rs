@@ -63,6 +63,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
         Rule::Look { bar: Some(bar), .. } => Some(looking_hint(bar, facts)),
         Rule::HostUnreached { exposure, .. } => Some(unreached_hint(*exposure).to_owned()),
         Rule::Program { elsewhere: true, .. } => Some(FROM_THE_ROOT.to_owned()),
+        Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         Rule::Mapped { .. } => Some("--preserve-credentials, or a number that is mapped: -S, -G".to_owned()),
         _ => None,
     }

@@ -9,7 +9,6 @@ use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError}
 use common::process::Process;
 use common::target::Target;
 use common::view::Resolver;
-use nix::fcntl::OFlag;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
@@ -21,7 +20,7 @@ use crate::elsewhere;
 use crate::exposure::{Exposure, Relation, Standing};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
-use crate::place::is_not_our_root;
+use crate::place::{DIRECTORY, is_not_our_root};
 use crate::plan::Snapshot;
 use crate::refused;
 use crate::sealed;
@@ -177,7 +176,7 @@ impl Source {
             return Ok(false);
         }
         let process = self.process()?;
-        let root = process.open_file("root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC);
+        let root = process.open_file("root", DIRECTORY);
         Ok(is_not_our_root(&root.map_err(|error| refused::reading(process, error))?))
     }
 

@@ -180,20 +180,23 @@ impl Wanted {
 
     /// What is taken from the target's process beside its namespaces, and whether it is.
     fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
-        // Whose a process is can be seen by everybody.
-        self.read_from_process().into_iter().chain([(self.follows(), "follow")])
+        // Whose a process is, and in which control groups, can be seen by everybody; of its context the module decides.
+        let public = [
+            (self.follows(), "follow"),
+            (self.join_cgroup, "--join-cgroup"),
+            (self.follow_context, "--follow-context"),
+        ];
+        self.read_from_process().into_iter().chain(public)
     }
 
     /// The part of that which only who may look into the process can read.
-    fn read_from_process(&self) -> [(bool, &'static str); 6] {
+    fn read_from_process(&self) -> [(bool, &'static str); 4] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
             (self.confine, "--confine"),
-            (self.join_cgroup, "--join-cgroup"),
-            (self.follow_context, "--follow-context"),
         ]
     }
 
