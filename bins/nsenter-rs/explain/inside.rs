@@ -16,6 +16,7 @@ use crate::cgroup;
 use crate::descriptors;
 use crate::place::{self, DIRECTORY};
 use crate::plan::Plan;
+use crate::pty::Pty;
 use crate::rules::Rule;
 use crate::source::Source;
 
@@ -65,6 +66,9 @@ impl Inside {
         }
         if plan.comes_near_target() && !plan.kept_descriptors.is_empty() {
             rule("the descriptors that are kept are open", descriptors::are_open(&plan.kept_descriptors));
+        }
+        if plan.pty {
+            rule("there is a terminal for the program", Pty::open().map(drop));
         }
         let tree = tree(plan, source, opened.as_mut().ok());
         if let Some(path) = &plan.wdns {
