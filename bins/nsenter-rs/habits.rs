@@ -34,7 +34,7 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
         Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
         _ => {
             let (net, all) = (with("-n"), with("-a"));
-            format!("{net} (the host's {program} in its network), or {all} (the container's {program})")
+            format!("{net} ({program} of the host, in its network), or {all} ({program} of the container)")
         }
     };
     Err(Failure::trouble(format_args!("-t {target}"), what).hint(hint))
@@ -104,7 +104,7 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
     ];
     if takes('w', "--wd") && is_path {
         return Some(format!(
-            "{shown} was taken for PROGRAM: -W {shown} (as it is inside), or -w={shown} (the host's)"
+            "{shown} was taken for PROGRAM: -W {shown} (as it is inside), or -w={shown} (of the host)"
         ));
     }
     if takes('u', "--uts") && !is_path {
@@ -112,10 +112,10 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
     }
     if takes('e', "--env") && name.contains('=') {
         let command = typed_again(options, &[&["env".into()], program].concat());
-        return Some(format!("-e is the target's environment; one more variable: {command}"));
+        return Some(format!("-e takes the environment of the target; one more variable: {command}"));
     }
     let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
-    Some(format!("{shown} was taken for PROGRAM: a value is set off by '=': -{short}={shown}"))
+    Some(format!("{shown} was taken for PROGRAM: a value is set off by an equals sign: -{short}={shown}"))
 }
 
 /// `nsenter-rs -t web -n "ip -br a"`.

@@ -52,7 +52,7 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
     // Without a PROGRAM it would be a shell of the host, and with --explain nothing that could be entered.
     enter(&lab, &["-t", "web"])
         .fails_with(1)
-        .stderr_has("hint: nsenter-rs -t web -n (the host's shell in its network");
+        .stderr_has("hint: nsenter-rs -t web -n (shell of the host, in its network");
     enter(&lab, &["-t", "web", "--explain", "true"]).fails_with(1).stdout_is("");
     // For a namespace without a process there is one thing to enter.
     let ran = enter(&lab, &["-t", "netns:web", "ip", "a"]);
