@@ -29,8 +29,11 @@ pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
 /// The network namespace of what was `found`.
 pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
-        return Err(Failure::no(container, "is paused, and answers nobody")
-            .hint(format_args!("{} unpause {}", container.engine, container.name)));
+        return Err(Failure::no(container, "is paused, and answers nobody").hint(common::hint!(
+            "{} unpause {}",
+            container.engine,
+            container.name
+        )));
     }
     let (container, process) = (found.container.clone(), found.process().and_then(through));
     let file = file_of(target, process);

@@ -144,6 +144,7 @@ impl Journal {
     }
 
     /// Writes a record: from then on it is there whole, or as it was before.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub fn write(&self, record: &Record) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         let trouble = |errno: Errno| failed("write", &path(&file), errno);
@@ -219,7 +220,7 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
-            .hint(format_args!("rm {}, after a look at the NIC that it names", path(name).display()))
+            .hint(common::hint!("rm {}, after a look at the NIC that it names", path(name).display()))
     })?;
     memo::keep(name, stamp, &record);
     Ok(Some(record))

@@ -133,7 +133,7 @@ fn remove_foreign(
             &name,
             format_args!("is in {}, but was not made by add-nic", inside.name),
         )
-        .hint(format_args!("add-nic --rm --force {} {name}", inside.name)));
+        .hint(common::hint!("add-nic --rm --force {} {}", inside.name, name)));
     }
     let step = Step::DelLink { place: Place::Inside, link: name };
     if cli.dry_run {

@@ -116,7 +116,7 @@ pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> 
     let mut random = [0; 18];
     random.iter_mut().zip(1..).for_each(|(byte, number)| *byte = number);
     let basis = Basis { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
-    Plan::make(&basis).map_err(|failure| failure.message.unwrap_or_default())
+    Plan::make(&basis).map_err(|failure| failure.message.unwrap().to_string())
 }
 
 pub(crate) fn commands(plan: &Plan) -> Vec<String> {

@@ -87,8 +87,7 @@ pub fn list(containers: &[Known], as_json: bool) -> Result<(), Failure> {
 }
 
 fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(rows).map_err(io::Error::from)?;
-    Ok(writeln!(io::stdout(), "{text}")?)
+    Ok(common::json::pretty(&mut io::stdout(), &rows)?)
 }
 
 /// What a narrow terminal can do without, the widest first; `--json` has both.

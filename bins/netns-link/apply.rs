@@ -89,7 +89,7 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     let removable = !matches!(entry, Entry::Free | Entry::Foreign);
     if !force && removable && record.is_none() {
         return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
-            .hint(format!("netns-link --rm --force {name}")));
+            .hint(common::hint!("netns-link --rm --force {}", name)));
     }
     Ok(registry.unbind(name)?)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::engine::EngineError;
 use common::events::Watch;
-use common::failure::{self, Failure, Status};
+use common::failure::{self, Failure, Message, Status};
 use common::find::{FindError, Known, hold, host_network};
 use common::namespace::Identity;
 use common::target::LinkName;
@@ -55,7 +55,7 @@ fn is_slow(trouble: &FindError) -> bool {
 }
 
 /// Says what is wrong, once for as long as it stays wrong.
-fn complain(told: &mut HashSet<Option<String>>, complaints: &[Failure]) {
+fn complain(told: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
     for failure in complaints {
         if !told.contains(&failure.message) {
             failure::report(TOOL, failure);

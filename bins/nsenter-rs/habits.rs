@@ -1,10 +1,12 @@
 //! Command lines that people type out of habit, of docker exec and of other tools, and the ones that they meant.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
 use common::namespace::Kind;
 use common::target::{Name, Target};
 
@@ -29,13 +31,18 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
     }
     let what = "no namespace was asked for, and the program would run on the host";
     let with = |option: &str| meant(&[option.into()], &wanted.program);
-    let program = wanted.program.first().map_or("shell".into(), |name| quoted(name));
+    let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
     let hint = match target {
         Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
-        _ => {
-            let (net, all) = (with("-n"), with("-a"));
-            format!("{net} ({program} of the host, in its network), or {all} ({program} of the container)")
-        }
+        _ => with("-n").zip(with("-a")).and_then(|(net, all)| {
+            hint!(
+                "{} ({} of the host, in its network), or {} ({} of the container)",
+                net,
+                program,
+                all,
+                program
+            )
+        }),
     };
     Err(Failure::trouble(format_args!("-t {target}"), what).hint(hint))
 }
@@ -59,7 +66,7 @@ fn is_pid(target: &Target) -> bool {
 }
 
 /// What to say to whoever typed a program that cannot be run.
-pub fn hint(error: &io::Error, plan: &Plan) -> Option<String> {
+pub fn hint(error: &io::Error, plan: &Plan) -> Option<Hint> {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (options, program) = typed.split_at(words::options(&typed));
     match error.kind() {
@@ -67,14 +74,14 @@ pub fn hint(error: &io::Error, plan: &Plan) -> Option<String> {
         _ => None,
     }
     .or_else(|| match error.kind() {
-        io::ErrorKind::NotFound if plan.changes_root() => Some(FROM_THE_ROOT.to_owned()),
+        io::ErrorKind::NotFound if plan.changes_root() => Some(Hint::say(FROM_THE_ROOT)),
         io::ErrorKind::NotFound => forgotten_target(program, plan),
         _ => None,
     })
 }
 
 /// What was typed, in the grammar of another tool.
-fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
+fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
     let (first, rest) = program.split_first()?;
     let options = match options.split_last() {
         Some((last, before)) if last == "--" => before,
@@ -82,7 +89,7 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
     };
     let name = first.to_str()?;
     if rest.is_empty() && name.contains(char::is_whitespace) {
-        return Some(in_quotes(options, name));
+        return in_quotes(options, name);
     }
     let last = options.last()?.to_str()?;
     let takes = |short: char, long: &str| match last.strip_prefix('-') {
@@ -91,7 +98,6 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
         None => false,
     };
     let is_path = name.starts_with('/');
-    let shown = quoted(first);
     let value = [
         ('m', "--mount"),
         ('n', "--net"),
@@ -103,34 +109,37 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<String> {
         ('r', "--root"),
     ];
     if takes('w', "--wd") && is_path {
-        return Some(format!(
-            "{shown} was taken for PROGRAM: -W {shown} (as it is inside), or -w={shown} (of the host)"
-        ));
+        return hint!(
+            "{} was taken for PROGRAM: -W {} (as it is inside), or -w={} (of the host)",
+            name,
+            name,
+            name
+        );
     }
     if takes('u', "--uts") && !is_path {
-        return Some("-u is --uts, the host name; a user is -S with a number: -S 0 is root".to_owned());
+        return hint!("-u is --uts, the host name; a user is -S with a number: -S 0 is root");
     }
     if takes('e', "--env") && name.contains('=') {
-        let command = typed_again(options, &[&["env".into()], program].concat());
-        return Some(format!("-e takes the environment of the target; one more variable: {command}"));
+        let command = typed_again(options, &[&["env".into()], program].concat())?;
+        return hint!("-e takes the environment of the target; one more variable: {}", command);
     }
     let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
-    Some(format!("{shown} was taken for PROGRAM: a value is set off by an equals sign: -{short}={shown}"))
+    hint!("{} was taken for PROGRAM: a value is set off by an equals sign: -{}={}", name, short, name)
 }
 
 /// `nsenter-rs -t web -n "ip -br a"`.
-fn in_quotes(options: &[OsString], line: &str) -> String {
+fn in_quotes(options: &[OsString], line: &str) -> Option<Hint> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "_@%+=:,./-".contains(c);
     if line.chars().all(is_plain) {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        format!("leave the quotes out: {}", typed_again(options, &words))
+        hint!("leave the quotes out: {}", typed_again(options, &words)?)
     } else {
-        format!("a shell takes it: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()]))
+        hint!("a shell takes it: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()])?)
     }
 }
 
 /// What began with a container's name had -t forgotten.
-fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<String> {
+fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<Hint> {
     let (name, rest) = program.split_first()?;
     if !plan.is_nothing {
         return None;
@@ -140,32 +149,25 @@ fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<String> {
     let options: &[&str] = if has_options { &[] } else { &["-n"] };
     let words = ["-t".into(), name.clone()].into_iter().chain(options.iter().map(OsString::from));
     let words: Vec<OsString> = words.chain(rest.iter().cloned()).collect();
-    Some(format!("if {container} is a container: {}", command(&words)))
+    hint!("if {} is a container: {}", container, command(&words)?)
 }
 
 /// The command that was typed with `more` options.
-fn meant(more: &[OsString], program: &[OsString]) -> String {
+fn meant(more: &[OsString], program: &[OsString]) -> Option<Hint> {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
     let options = &typed[..words::options(&typed)];
     let end = options.iter().rposition(|word| word != "--").map_or(0, |last| last + 1);
     typed_again(&[&options[..end], more].concat(), program)
 }
 
-fn typed_again(options: &[OsString], program: &[OsString]) -> String {
+fn typed_again(options: &[OsString], program: &[OsString]) -> Option<Hint> {
     command(&[options, program].concat())
 }
 
-fn command(words: &[OsString]) -> String {
-    words.iter().fold(TOOL.to_owned(), |line, word| line + " " + &quoted(word))
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &OsStr) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
-    if !word.is_empty() && word.as_bytes().iter().all(is_plain) {
-        return word.to_string_lossy().into_owned();
-    }
-    format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))
+/// What is no text cannot be pasted.
+fn command(words: &[OsString]) -> Option<Hint> {
+    let words = words.iter().map(|word| word.to_str()).collect::<Option<Vec<_>>>()?;
+    Hint::words(&[&[TOOL], &words[..]].concat())
 }
 
 #[cfg(test)]
@@ -175,7 +177,7 @@ mod tests {
     fn typed(line: &[&str]) -> Option<String> {
         let typed: Vec<OsString> = line.iter().map(OsString::from).collect();
         let (options, program) = typed.split_at(words::options(&typed));
-        slip(options, program)
+        slip(options, program).map(|hint| hint.to_string())
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::failure::{Failure, report};
+use common::hint::Hint;
 use nix::errno::Errno;
 use nix::unistd::{User, getuid};
 
@@ -94,22 +95,16 @@ pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
 
 /// The same of one that was typed, with what helps.
 pub fn typed_not_run_on_host(name: &Path, error: &io::Error, plan: &Plan) -> ExitCode {
-    let hint = habits::hint(error, plan).filter(|hint| hint != habits::FROM_THE_ROOT);
+    let hint = habits::hint(error, plan).filter(|hint| *hint != habits::FROM_THE_ROOT);
     not_run(name, error, MISSING_ON_HOST, hint)
 }
 
 /// Says why a program could not be run, and gives the status that shells give for that.
-fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<Hint>) -> ExitCode {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let why = if is_missing { missing.to_owned() } else { error.to_string() };
     let failure = Failure::trouble(name.display(), why);
-    report(
-        TOOL,
-        &match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        },
-    );
+    report(TOOL, &failure.hint(hint));
     ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }
 

@@ -109,8 +109,8 @@ fn usage(mut error: clap::Error) -> Failure {
         error.remove(ContextKind::Suggested);
     }
     let text = error.render().to_string();
-    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text).to_owned();
-    Failure::said(Status::Trouble, message)
+    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
+    Failure::in_lines(Status::Trouble, message)
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     fn said(value: &str) -> String {
         let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
         assert_eq!(failure.status, Status::Trouble);
-        failure.message.unwrap()
+        failure.message.unwrap().to_string()
     }
 
     #[test]

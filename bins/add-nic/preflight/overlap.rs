@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common::cidr::Cidr;
+use common::hint;
 use common::netlink::Route;
 
 use super::{Kind, Warning};
@@ -32,8 +33,8 @@ pub fn overlaps(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
                 network,
                 format_args!("{whose} reaches {other} through {link}: of {of} what is in {lost} will be reached through {through} alone"),
                 free_network(basis).map_or_else(
-                    || format!("ip route get {}", other.address()),
-                    |free| format!("add-nic {} {free}", basis.who()),
+                    || hint!("ip route get {}", other.address()),
+                    |free| hint!("add-nic {} {}", basis.who(), free),
                 ),
             ));
         }

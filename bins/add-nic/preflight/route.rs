@@ -1,6 +1,7 @@
 //! Ways out that are not there, or are narrower than the NIC.
 
 use common::cidr::Cidr;
+use common::hint;
 
 use super::{Kind, Warning};
 use crate::plan::{Basis, Nic};
@@ -23,7 +24,7 @@ fn no_default_route(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
         Kind::NoDefaultRoute,
         "--nat",
         format_args!("{} has no route through {}, and so sends nothing there", basis.who(), nic.name),
-        format!("--gateway {gateway}"),
+        hint!("--gateway {}", gateway),
     ))
 }
 
@@ -50,7 +51,7 @@ fn narrow_way(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
                 "leads out through the host's {name}, which carries {} bytes, and the NIC {}",
                 link.mtu_bytes, nic.mtu_bytes
             ),
-            format!("--mtu {}", link.mtu_bytes),
+            hint!("--mtu {}", link.mtu_bytes),
         )
     })
 }

@@ -7,6 +7,7 @@ mod file;
 mod kept;
 mod signals;
 mod trouble;
+mod trust;
 
 use std::os::fd::AsFd;
 use std::path::Path;

@@ -8,6 +8,7 @@ use common::failure::Failure;
 use common::namespace::Kind;
 use common::netlink::{NetlinkError, Socket};
 use common::packet::icmp::{EchoSocket, Family, IcmpError, Options};
+use common::target::Target;
 
 use super::network::Network;
 use crate::inside::Inside;
@@ -31,8 +32,9 @@ pub struct Node {
 pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
     let process = chosen.known.hold()?;
     let netns = process.namespace(Kind::Net)?;
-    let target = chosen.known.container.target();
-    let target = target.parse().map_err(|error| Failure::trouble(&target, error))?;
+    let pid = process.pid().as_raw().unsigned_abs();
+    // For hints; an engine can give a container a name that is none, or no name.
+    let target = chosen.known.container.target().parse().unwrap_or(Target::Process { pid, inode: None });
     Ok(Inside::holding(chosen.name.clone(), target, process, netns))
 }
 

@@ -53,7 +53,7 @@ impl LookupError {
         match self {
             // Engines give containers names without points, and some of them tell their servers.
             LookupError::Nobody { exists: false, .. } if !word.contains('.') => {
-                failure.hint(format_args!("docker:{word}, if the container of that name is meant"))
+                failure.hint(common::hint!("docker:{}, if the container of that name is meant", word))
             }
             _ => failure,
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use common::failure::{Failure, Status};
+use common::hint::Hint;
 use common::sys;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -124,8 +125,7 @@ impl Child {
         let length = nix::unistd::read(self.failure.as_fd(), &mut words).ok().filter(|length| *length > 0)?;
         let text = String::from_utf8_lossy(&words[..length]).into_owned();
         let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-        let failure = Failure::said(Status::Trouble, message);
-        Some(if hint.is_empty() { failure } else { failure.hint(hint) })
+        Some(Failure::in_lines(Status::Trouble, message).hint(Hint::relayed(hint)))
     }
 }
 
@@ -139,7 +139,9 @@ impl Inside {
 /// Runs `enter`, and says through the pipe why it could not go in.
 fn said_to(failure: BorrowedFd<'_>, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
     enter().unwrap_or_else(|why| {
-        let words = [why.message, why.hint].map(Option::unwrap_or_default).join("\0");
+        let words = [why.message.map(|message| message.to_string()), why.hint.map(|hint| hint.to_string())]
+            .map(Option::unwrap_or_default)
+            .join("\0");
         let end = words.len().min(MOST_BYTES);
         // The parent is all there is to tell.
         let _ = nix::unistd::write(failure, &words.as_bytes()[..end]);

@@ -1,10 +1,9 @@
 //! What is said of the runs: their lines and their ends, for people and as JSON.
 
-use std::fmt::Write as _;
-
 use common::each::Chosen;
 use common::failure::Failure;
-use common::output::{harmless, is_harmful, one_line};
+use common::hint::Hint;
+use common::output::{harmless, one_line};
 use nix::poll::PollFlags;
 use serde::Serialize;
 
@@ -81,7 +80,7 @@ pub struct Report {
     pub stdout: Sink,
     pub stderr: Sink,
     /// What helps against several failures is said once.
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Report {
@@ -156,9 +155,11 @@ impl Report {
             End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
             End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
             End::Failed(failure) => {
-                self.say(&format!("{}: {}", run.name, failure.message.as_deref().unwrap_or("failed")));
+                let why = failure.message.as_deref().unwrap_or("failed");
+                let name = one_line(&run.name);
+                self.stderr.add(format!("{TOOL}: {name}: {}\n", harmless(why)).as_bytes());
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {
-                    self.stderr.add(format!("hint: {}\n", harmless(hint)).as_bytes());
+                    self.stderr.add(format!("hint: {}\n", &**hint).as_bytes());
                     self.hint = Some(hint.clone());
                 }
             }
@@ -166,14 +167,14 @@ impl Report {
     }
 
     fn say(&mut self, message: &str) {
-        self.stderr.add(format!("{TOOL}: {}\n", harmless(message)).as_bytes());
+        self.stderr.add(format!("{TOOL}: {}\n", one_line(message)).as_bytes());
     }
 
     fn object(&mut self, object: &impl Serialize) {
         // These are structs of texts and numbers, which cannot fail.
-        let text = serde_json::to_string(object).unwrap_or_default();
-        self.stdout.add(harmless_json(&text).as_bytes());
-        self.stdout.add(b"\n");
+        let mut text = Vec::new();
+        let _ = common::json::line(&mut text, object);
+        self.stdout.add(&text);
     }
 
     /// Where lines of `stream` end up.
@@ -186,20 +187,6 @@ impl Report {
 fn for_terminal(line: &str) -> String {
     let line = line.strip_suffix('\r').unwrap_or(line);
     line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
-}
-
-/// The same JSON without what a terminal would obey: serde_json spells out what RFC 8259 says, which is less.
-fn harmless_json(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_harmful(c) {
-            // Writing to a String cannot fail. All of these have four digits, and stand inside of strings.
-            let _ = write!(clean, "\\u{:04x}", u32::from(c));
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
 }
 
 #[cfg(test)]
@@ -217,13 +204,5 @@ mod tests {
     fn a_line_cannot_drive_a_terminal() {
         assert_eq!(for_terminal("a\tb\x1b[2J\r"), "a\tb\\u{1b}[2J");
         assert_eq!(for_terminal("a\rb"), "a\\u{d}b");
-    }
-
-    #[test]
-    fn json_cannot_drive_a_terminal_and_is_the_same_json() {
-        let text = "\x1b[2J\u{9b}2J\u{7f}\u{202e}\u{2066}\"\\ ä";
-        let clean = harmless_json(&serde_json::to_string(text).unwrap());
-        assert!(!clean.chars().any(is_harmful), "{clean}");
-        assert_eq!(serde_json::from_str::<String>(&clean).unwrap(), text);
     }
 }

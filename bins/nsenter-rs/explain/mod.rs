@@ -34,7 +34,7 @@ pub struct Explanation {
     rules: Vec<Line>,
     steps: Vec<String>,
     exposure: Option<Exposed>,
-    hint: Option<String>,
+    hint: Option<common::hint::Hint>,
 }
 
 /// One kind of namespace.

@@ -59,7 +59,9 @@ fn on_the_host(wanted: &Wanted) -> Lookup {
         Err(NotOpened::Program(_, error)) => {
             Lookup::Missing(format!("it is there, and cannot be run: {error}"))
         }
-        Err(NotOpened::Failed(failure)) => Lookup::Missing(failure.message.unwrap_or_default()),
+        Err(NotOpened::Failed(failure)) => {
+            Lookup::Missing(failure.message.map(|message| message.to_string()).unwrap_or_default())
+        }
     }
 }
 

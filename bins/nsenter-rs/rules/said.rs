@@ -43,7 +43,7 @@ impl Rule {
             }
             Rule::Ahead { failure: None, .. } => (Met::Yes, "it can".to_owned()),
             Rule::Ahead { failure: Some(failure), .. } => {
-                (Met::No, failure.message.clone().unwrap_or_default())
+                (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
             }
             Rule::NoFilter => (Met::Unknown, "it cannot be asked without trying".to_owned()),
         }

@@ -131,9 +131,9 @@ impl Wanted {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
             }
             (_, true, None) => {
-                let program = wanted.program.first().map(|word| quotable(&word.to_string_lossy()));
+                let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
                 Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
-                    .hint(format_args!("-n, or -a, in front of {}", program.unwrap_or_default())))
+                    .hint(common::hint!("-n, or -a, in front of {}", program)))
             }
             _ => Ok(wanted),
         }

@@ -60,7 +60,7 @@ fn one_a_pod(containers: Vec<Known>) -> Vec<Known> {
 }
 
 /// What each is called: its name, the TARGET that means it where another has that name, and its engine and ID
-/// where even those are the same.
+/// where even those are the same, or where it has no name.
 fn names(containers: &[Known]) -> Vec<String> {
     let ways: [fn(&Container) -> String; 3] =
         [Container::full_name, Container::target, |one| format!("{}:{}", one.engine, one.short_id())];
@@ -70,7 +70,11 @@ fn names(containers: &[Known]) -> Vec<String> {
         let mut count: HashMap<&str, usize> = HashMap::new();
         candidates.iter().for_each(|name| *count.entry(name).or_default() += 1);
         for (name, candidate) in names.iter_mut().zip(&candidates) {
-            if name.is_none() && count[candidate.as_str()] == 1 {
+            if name.is_none()
+                && count[candidate.as_str()] == 1
+                && !candidate.ends_with([':', '/'])
+                && !candidate.is_empty()
+            {
                 *name = Some(candidate.clone());
             }
         }

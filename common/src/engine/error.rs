@@ -121,12 +121,13 @@ impl From<EngineError> for Failure {
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
                 "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
             ),
-            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(format_args!(
-                "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
+            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(crate::hint!(
+                "run it with sudo, or join the group: sudo usermod -aG {} $USER, and log in again",
+                group
             )),
             EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
             EngineError::Address { address, .. } if address.starts_with('/') => {
-                failure.hint(format_args!("DOCKER_HOST=unix://{address}"))
+                failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
             }
             EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),

@@ -43,7 +43,7 @@ impl From<EventsError> for Failure {
     fn from(error: EventsError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
         match error {
-            EventsError::Limit { limit } => failure.hint(format_args!("sysctl {limit}")),
+            EventsError::Limit { limit } => failure.hint(crate::hint!("sysctl {}", limit)),
             EventsError::Kernel(_) => failure,
         }
     }

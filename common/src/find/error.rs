@@ -8,6 +8,8 @@ use nix::unistd::Pid;
 use super::NetworkError;
 use crate::engine::{Container, EngineError, EngineName, State};
 use crate::failure::{Failure, Status};
+use crate::hint;
+use crate::hint::Hint;
 use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
@@ -41,7 +43,7 @@ pub enum FindError {
     #[error("no container engine is on this host")]
     NoEngine,
     /// Several containers begin with these digits, or several engines have this name.
-    #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
+    #[error("{target}: means {} containers:", hits.len())]
     Ambiguous {
         /// What was asked for.
         target: Target,
@@ -92,17 +94,14 @@ impl From<FindError> for Failure {
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
             FindError::Orphan { ref link, .. } => {
-                no(message).hint(format_args!("netns:{link}, or netns-link --rm {link}"))
+                no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => match start_hint(&container) {
-                    Some(hint) => no(message).hint(hint),
-                    None => no(message),
-                },
+                State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
-            FindError::Ambiguous { .. } => {
-                Failure::said(Status::Trouble, message).hint("give more of the ID")
+            FindError::Ambiguous { hits, .. } => {
+                Failure::said(Status::Trouble, message).and_lines(rows(&hits)).hint("give more of the ID")
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Trouble, message)
@@ -119,34 +118,25 @@ impl From<FindError> for Failure {
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
 ///
 /// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
-fn start_hint(container: &Container) -> Option<String> {
+fn start_hint(container: &Container) -> Option<Hint> {
     if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
         return None;
     }
     let name = container.name.parse::<Name>();
     let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    Some(match container.engine {
+    match container.engine {
         // lxc(1) is another program, of LXD.
-        EngineName::Lxc => format!("lxc-start {word}"),
-        EngineName::Machine => format!("machinectl start {word}"),
-        engine => format!("{engine} start {word}"),
-    })
+        EngineName::Lxc => hint!("lxc-start {}", word),
+        EngineName::Machine => hint!("machinectl start {}", word),
+        engine => hint!("{} start {}", engine, word),
+    }
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
     engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn rows(hits: &[Container]) -> String {
+fn rows(hits: &[Container]) -> impl Iterator<Item = String> {
     hits.iter()
-        .map(|hit| {
-            format!(
-                "\n  {:<12} {} {} ({})",
-                hit.short_id(),
-                hit.engine,
-                one_line(&hit.full_name()),
-                hit.state
-            )
-        })
-        .collect()
+        .map(|hit| format!("  {:<12} {} {} ({})", hit.short_id(), hit.engine, hit.full_name(), hit.state))
 }

@@ -15,7 +15,7 @@ use crate::target::Target;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// Nobody, among all that could be asked.
-    #[error("{target}: {}{}", nobody(target), but(unseen))]
+    #[error("{target}: {}", nobody(target))]
     NoOwner {
         /// What was asked for.
         target: Target,
@@ -23,7 +23,7 @@ pub enum NetworkError {
         unseen: Unseen,
     },
     /// More than one; or one, and others that could not be asked may be it too.
-    #[error("{target}: {}{}{}", means(candidates, *more), rows(candidates, *more), but(unseen))]
+    #[error("{target}: {}", means(candidates, *more))]
     NotAlone {
         /// What was asked for.
         target: Target,
@@ -99,7 +99,7 @@ const AS_ROOT: &str = "run it as root, who can look at all of them";
 
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Trouble, &error).and_lines(rows(&error));
         match error {
             NetworkError::Map(error) => error.into(),
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
@@ -114,8 +114,8 @@ impl From<NetworkError> for Failure {
             NetworkError::NotAlone { candidates, .. } => {
                 let targets: Vec<String> =
                     candidates.into_iter().filter_map(|candidate| candidate.target).collect();
-                let few = targets.get(..MOST_HINTED).unwrap_or(&targets).join(" or ");
-                failure.hint(format_args!("say which: {}", one_line(&few)))
+                let few = crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets));
+                failure.hint(few.and_then(|few| crate::hint!("say which: {}", few)))
             }
             _ => failure,
         }
@@ -159,8 +159,8 @@ fn nobody(target: &Target) -> &'static str {
     }
 }
 
-fn but(unseen: &Unseen) -> String {
-    if unseen.is_empty() { String::new() } else { format!("\n  not looked at: {unseen}") }
+fn but(unseen: &Unseen) -> Option<String> {
+    (!unseen.is_empty()).then(|| format!("  not looked at: {unseen}"))
 }
 
 fn means(candidates: &[Candidate], more: usize) -> String {
@@ -170,10 +170,17 @@ fn means(candidates: &[Candidate], more: usize) -> String {
     }
 }
 
-fn rows(candidates: &[Candidate], more: usize) -> String {
-    let rows = candidates.iter().map(|candidate| format!("\n  {candidate}"));
-    let rest = (more > 0).then(|| format!("\n  and {more} more"));
-    rows.chain(rest).collect()
+/// The lines below the first.
+fn rows(error: &NetworkError) -> Vec<String> {
+    match error {
+        NetworkError::NoOwner { unseen, .. } => but(unseen).into_iter().collect(),
+        NetworkError::NotAlone { candidates, more, unseen, .. } => {
+            let rows = candidates.iter().map(|candidate| format!("  {candidate}"));
+            let rest = (*more > 0).then(|| format!("  and {more} more"));
+            rows.chain(rest).chain(but(unseen)).collect()
+        }
+        NetworkError::Map(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +214,7 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(
-            failure.message.unwrap(),
+            &*failure.message.unwrap(),
             "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
         );
         assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");

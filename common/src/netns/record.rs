@@ -117,6 +117,7 @@ impl Record {
     ///
     /// # Errors
     /// Never in practice: all fields have a form in JSON.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');
