@@ -12,11 +12,11 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::exposure::Exposure;
 use crate::facts;
+use crate::habits::FROM_THE_ROOT;
 use crate::plan::Join;
 use crate::rules::{
     self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
 };
-use crate::run::FROM_THE_ROOT;
 
 /// Why `namespaces`, of `process` where there is one, could not be joined.
 pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {
@@ -63,6 +63,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
         Rule::HostUnreached { exposure, .. } => Some(Hint::say(unreached_hint(*exposure))),
         Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
         Rule::Mapped { .. } => hint!("--preserve-credentials, or a number that is mapped: -S, -G"),
+        Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         _ => None,
     }
 }

@@ -261,6 +261,33 @@ pub fn default_action(signal: Signal) -> Result<()> {
     unsafe { sigaction(signal, &default) }.map(drop)
 }
 
+/// The same for any signal by its number: real-time signals (34 to 64) have no name.
+pub fn default_action_of(signal: c_int) -> Result<()> {
+    // SAFETY: zeroed is a valid sigaction: SIG_DFL, an empty mask and no flags, so no function of ours.
+    let default = unsafe { std::mem::zeroed::<libc::sigaction>() };
+    // SAFETY: the pointer is to a whole sigaction, and null means that the old one is of no interest.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Lets a signal that is blocked arrive, by its number:
+/// [pthread_sigmask(3)](https://man7.org/linux/man-pages/man3/pthread_sigmask.3.html).
+pub fn unblock(signal: c_int) -> Result<()> {
+    // SAFETY: zeroed is a valid signal set, and all three calls get pointers to it or null.
+    let failed = unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        Errno::result(libc::sigaddset(&raw mut set, signal))?;
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut())
+    };
+    if failed == 0 { Ok(()) } else { Err(Errno::from_raw(failed)) }
+}
+
+/// Sends a signal to the calling thread, by its number: [raise(3)](https://man7.org/linux/man-pages/man3/raise.3.html).
+pub fn raise(signal: c_int) -> Result<()> {
+    // SAFETY: the call takes an integer and touches no memory of ours.
+    Errno::result(unsafe { libc::raise(signal) }).map(drop)
+}
+
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a

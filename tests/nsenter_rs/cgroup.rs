@@ -223,6 +223,27 @@ fn a_frozen_group_is_refused_before_the_program_hangs_in_it() {
 }
 
 #[test]
+fn what_is_explained_of_a_frozen_group_comes_true() {
+    let groups = need!(Groups::new());
+    let (_web, target) = groups.target("web");
+    for state in ["frozen", "thawed"] {
+        for options in ["-c", "-u -c", "--confine", "--confine -u -p", "-u", "-p -c --pty", "-c -w", "-c -e"]
+        {
+            let script = format!(
+                "case {state} in frozen) echo 1 >$our/web/cgroup.freeze
+                    until grep -q 'frozen 1' $our/web/cgroup.events; do :; done;; esac
+                $nsenter -t {target} {options} --explain true >/dev/null && said=0 || said=$?
+                $nsenter -t {target} {options} true 2>/dev/null && ran=0 || ran=$?
+                echo 0 >$our/web/cgroup.freeze; echo $said $ran"
+            );
+            let is_refused = state == "frozen" && options != "-u";
+            let expected = if is_refused { "1 1" } else { "0 0" };
+            assert_eq!(groups.shell(&script).run().ok().text(), expected, "{state}: {options}");
+        }
+    }
+}
+
+#[test]
 fn a_threaded_group_can_be_joined() {
     let groups = need!(Groups::new());
     let (_web, target) = groups.target("web");

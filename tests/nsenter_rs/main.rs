@@ -24,6 +24,7 @@ mod each_stopped;
 mod elsewhere;
 mod explain;
 mod exploits;
+mod habits;
 mod host_tools;
 mod host_tools_attacked;
 mod host_tools_crowd;

@@ -138,7 +138,8 @@ fn a_network_namespace_without_a_process_is_a_target_for_n_alone() {
         drop(engine);
     }
     for option in ["-m", "-a", "-r", "-e", "-w"] {
-        let refused = lab.tool("nsenter-rs").args(["-t", "netns:blue", option, "true"]).run().fails_with(1);
+        let refused = lab.tool("nsenter-rs").args(["-t", "netns:blue", "-n", option, "true"]).run();
+        let refused = refused.fails_with(1);
         refused.stderr_has("netns:blue").stderr_has("without a process");
     }
     lab.tool("nsenter-rs")

@@ -6,12 +6,12 @@ use common::hint::Hint;
 use common::output::{harmless, one_line};
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use serde::Serialize;
 
 use super::lines::Line;
 use super::sink::Sink;
 use crate::run::{CANNOT_RUN, NOT_FOUND};
+use crate::supervise::{self, name_of};
 use crate::{OWN_FAILURE, TOOL};
 
 /// Where a line came from.
@@ -30,7 +30,7 @@ const STOPPED: &str = "stopped itself, and was killed";
 pub enum End {
     /// PROGRAM ended by itself, or could not be started (126, 127).
     Exited(u8),
-    Killed(Signal),
+    Killed(i32),
     /// It had stopped, as by SIGSTOP, and was killed.
     Stopped,
     /// There was no way in.
@@ -38,12 +38,11 @@ pub enum End {
 }
 
 impl End {
-    pub fn of(status: WaitStatus, failure: Option<Failure>) -> Self {
-        match (failure, status) {
+    pub fn of(end: supervise::End, failure: Option<Failure>) -> Self {
+        match (failure, end) {
             (Some(failure), _) => End::Failed(failure),
-            (None, WaitStatus::Signaled(_, signal, _)) => End::Killed(signal),
-            (None, WaitStatus::Exited(_, status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
-            (None, _) => End::Exited(OWN_FAILURE),
+            (None, supervise::End::Killed(signal)) => End::Killed(signal),
+            (None, supervise::End::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
         }
     }
 
@@ -51,8 +50,8 @@ impl End {
     pub fn status(&self) -> u8 {
         match self {
             End::Exited(status) => *status,
-            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal as i32).unwrap_or(u8::MAX)),
-            End::Stopped => End::Killed(Signal::SIGKILL).status(),
+            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
+            End::Stopped => End::Killed(Signal::SIGKILL as i32).status(),
             End::Failed(_) => OWN_FAILURE,
         }
     }
@@ -154,7 +153,7 @@ impl Report {
                 also: &run.also,
                 exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
                 signal: match end {
-                    End::Killed(signal) => Some(*signal as i32),
+                    End::Killed(signal) => Some(*signal),
                     End::Stopped => Some(Signal::SIGKILL as i32),
                     End::Exited(_) | End::Failed(_) => None,
                 },
@@ -169,7 +168,7 @@ impl Report {
             End::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
             End::Killed(_) if as_asked => {}
             End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
-            End::Killed(signal) => self.say(&format!("{}: killed by {signal}", run.name)),
+            End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
             End::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
             End::Failed(failure) => {
                 let why = failure.message.as_deref().unwrap_or("failed");
@@ -213,7 +212,7 @@ mod tests {
     #[test]
     fn a_status_is_what_a_shell_shows() {
         assert_eq!(End::Exited(22).status(), 22);
-        assert_eq!(End::Killed(Signal::SIGKILL).status(), 137);
+        assert_eq!(End::Killed(9).status(), 137);
         assert_eq!(End::Stopped.status(), 137);
         assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
     }

@@ -12,14 +12,13 @@ use common::failure::Failure;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use rustix::process::{WaitOptions, wait};
 
 use super::active::Active;
 use super::child::{self, Forked, Inside};
 use super::report::{End, Report};
 use super::signals::Signals;
-use crate::supervise::asks_to_end;
+use crate::supervise::{self, asks_to_end};
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
@@ -240,18 +239,18 @@ impl<'a> Watch<'a> {
     /// Takes note of runs that have ended, and ends those that have stopped: nobody is there to let them go on, and a
     /// container must not hold up the others.
     fn see_who_has_ended(&mut self) {
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
-        while let Ok(status) = waitpid(None::<Pid>, Some(flags)) {
-            // None has, or only one that is not ours: a caller may have left us children of its own.
-            let Some(pid) = status.pid() else { break };
-            let Some(active) = self.active.iter_mut().find(|active| active.child.pid() == pid) else {
+        // One that is not ours may be among them: a caller may have left us children of its own.
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            let pid = pid.as_raw_nonzero().get();
+            let Some(active) = self.active.iter_mut().find(|active| active.child.pid().as_raw() == pid)
+            else {
                 continue;
             };
-            if let WaitStatus::Stopped(..) = status {
+            if status.stopped() {
                 active.stopped = true;
                 active.child.signal(Signal::SIGKILL);
             } else {
-                active.end = Some(status);
+                active.end = supervise::End::of(status);
             }
         }
     }
@@ -261,13 +260,13 @@ impl<'a> Watch<'a> {
         let (over, active) = self.active.drain(..).partition(Active::is_over);
         self.active = active;
         for Active { run, child, end, stopped, .. } in over {
-            let Some(status) = end else { continue };
-            let end = match End::of(status, child.failure()) {
-                End::Killed(Signal::SIGKILL) if stopped => End::Stopped,
+            let Some(end) = end else { continue };
+            let end = match End::of(end, child.failure()) {
+                End::Killed(signal) if stopped && signal == Signal::SIGKILL as i32 => End::Stopped,
                 end => end,
             };
             self.worst = self.worst.max(end.status());
-            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if by == signal);
+            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
             self.report.end(&run, &end, as_asked);
         }
     }

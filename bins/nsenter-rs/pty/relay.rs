@@ -86,7 +86,9 @@ impl Relay {
         drop(self);
         Ok(match end {
             // Our hanging up was the cause: we end as everybody does whose output nobody reads.
-            End::Killed(Signal::SIGHUP) if unread => End::Killed(Signal::SIGPIPE),
+            End::Killed(signal) if unread && signal == Signal::SIGHUP as i32 => {
+                End::Killed(Signal::SIGPIPE as i32)
+            }
             end => end,
         }
         .share())
