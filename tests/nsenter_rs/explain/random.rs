@@ -110,7 +110,7 @@ impl Case {
         dice.below(2);
         let caller = dice.of(callers);
         let Target { name: target, word, pid } = dice.of(targets);
-        let mut words = vec![format!("-t {word}")];
+        let mut words = vec![format!("--engine-timeout 20s -t {word}")];
         for (chance, options) in OPTIONS {
             if dice.below(*chance) == 0 {
                 words.push(dice.of(options).replace("PID", pid));
