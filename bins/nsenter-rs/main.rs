@@ -28,6 +28,7 @@ mod refused;
 mod rules;
 mod run;
 mod sealed;
+mod seccomp;
 mod source;
 mod steps;
 mod supervise;
