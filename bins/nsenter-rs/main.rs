@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod exposure;
 mod facts;
+mod fence;
 mod hardening;
 mod host_tools;
 mod label;
@@ -42,8 +43,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use exposure::Exposure;
-use host_tools::{HostTools, NotOpened};
+use host_tools::{HostTools, NotOpened, Trust};
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -109,8 +109,14 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 /// What is taken along of the host, where the program is to be the host's in another root.
 fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    if !wanted.trust_target && !plan.exposure.is_some_and(Exposure::is_safe) {
-        return Err(NotOpened::Failed(refused::host_tools(plan.exposure)));
+    let trust = match (wanted.trust_target, wanted.exec_target) {
+        (true, _) => Trust::All,
+        (false, true) => Trust::Programs,
+        (false, false) => Trust::Nothing,
+    };
+    // Where there is no process, nobody can tell what the container may do.
+    if trust != Trust::All && plan.fence.is_none() {
+        return Err(NotOpened::Failed(refused::unfenced()));
     }
-    HostTools::open(way, &wanted.program).map(Some)
+    HostTools::open(way, &wanted.program, trust).map(Some)
 }
