@@ -31,6 +31,7 @@ mod sealed;
 mod source;
 mod steps;
 mod supervise;
+mod unreadable;
 mod view;
 mod wanted;
 mod words;

@@ -20,7 +20,7 @@ use super::kit::{Contents, Kit};
 use super::place::Place;
 use super::program::Program;
 use super::root::{Root, below};
-use super::tree::{NODEV, NOSUID, RDONLY, Tree};
+use super::tree::{NODEV, NOSUID, RDONLY, Tree, private};
 
 /// All that goes in, made before any namespace is entered.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ fn ourselves() -> Option<OwnedFd> {
     let is_static = Elf::read(&File::open(path).ok()?).ok()?.interpreter.is_none();
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, path, flags).ok().filter(|_| is_static)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0).ok()?;
+    sys::mount_setattr(mount.as_fd(), &private(RDONLY | NOSUID | NODEV)).ok()?;
     Some(mount)
 }
 

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::sys;
+use common::sys::{self, MountAttributes};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::loader::Loader;
 use super::program::directories;
 use super::root::{Root, below};
-use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
+use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY, private};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
@@ -125,7 +125,8 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     let contents = std::fs::read(directory.join("host-tools.json"))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;
+    let attributes = MountAttributes { clear: NOEXEC, ..private(RDONLY | NOSUID | NODEV) };
+    sys::mount_setattr(mount.as_fd(), &attributes)?;
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
 }
 
@@ -198,7 +199,7 @@ fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     let contents = furnish(mount.as_fd(), making)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
+    sys::mount_setattr(mount.as_fd(), &private(RDONLY))?;
     Ok(Kit { mount, contents })
 }
 

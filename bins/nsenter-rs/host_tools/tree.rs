@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use common::sys;
+use common::sys::{self, MountAttributes};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -23,11 +23,12 @@ const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
 
-/// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
-pub const RDONLY: u64 = 0x1;
-pub const NOSUID: u64 = 0x2;
-pub const NODEV: u64 = 0x4;
-pub const NOEXEC: u64 = 0x8;
+pub use crate::unreadable::{NODEV, NOEXEC, NOSUID, RDONLY};
+
+/// These for all mounts of a tree, and none of the later mounts in it shows anywhere else.
+pub fn private(set: u64) -> MountAttributes<'static> {
+    MountAttributes { set, recursive: true, private: true, ..MountAttributes::default() }
+}
 
 /// The copy: mounts that are attached nowhere yet.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Tree {
             );
         }
         for (_, mount) in &mounts {
-            sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
+            sys::mount_setattr(mount.as_fd(), &private(RDONLY | NOSUID | NODEV))?;
         }
         Ok(Tree { mounts, covers: covers(needed) })
     }
