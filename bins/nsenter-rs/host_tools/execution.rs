@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::graft::Grafted;
 use super::hold::Held;
-use super::kit::{Contents, static_copy};
+use super::kit::{ALONE, Contents, static_copy};
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
@@ -64,8 +64,8 @@ impl Execution {
         }
         if grafted.alone {
             let tree = |file: &Path| grafted.tree().join(below(file));
-            let name = program.file.file_name().unwrap_or(&program.name);
-            let file = File::At(grafted.base.join("alone").join(name));
+            let named = grafted.base.join("alone/bin").join(&program.name);
+            let file = File::At(if named.exists() { named } else { grafted.base.join(ALONE) });
             return Ok(Execution {
                 file,
                 words: command_line(None, &program, arguments, &tree),

@@ -8,7 +8,8 @@
 //!                       the kernel calls a process by its program's name, and not by the loader's
 //!     loader/N          copies of other loaders that programs on $PATH have
 //!     static/N/NAME     copies of static programs on $PATH
-//!     alone/            where a static program that is no child is mounted, of any size
+//!     alone/program     empty: a static program that is no child is mounted here, of any size
+//!     alone/bin/        as loader/bin/
 //!     empty/            mounted over what is not to be seen of the host
 //!     host-tools.json          what the programs have to know
 //!
@@ -30,7 +31,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::sys;
+use common::sys::{self, MountAttributes};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -43,15 +44,16 @@ use serde::{Deserialize, Serialize};
 use super::elf::Elf;
 use super::loader::Loader;
 use super::parts::Parts;
-use super::program::Program;
 use super::root::{Root, below};
 use super::special::Special;
-use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
+use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY, private};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
+/// The file that a static program by itself is mounted over.
+pub const ALONE: &str = "alone/program";
 /// The mode of what may be executed and not read.
-const UNREADABLE: u32 = 0o711;
+pub const UNREADABLE: u32 = 0o711;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
@@ -155,7 +157,10 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     let contents = std::fs::read(directory.join("host-tools.json"))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;
+    sys::mount_setattr(
+        mount.as_fd(),
+        &MountAttributes { clear: NOEXEC, ..private(RDONLY | NOSUID | NODEV) },
+    )?;
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
 }
 
@@ -224,7 +229,7 @@ fn forget_oldest(all: &Path) {
 fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
     let mount = memory()?;
     let contents = furnish(mount.as_fd(), making)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
+    sys::mount_setattr(mount.as_fd(), &private(RDONLY))?;
     Ok(Kit { mount, contents })
 }
 
@@ -241,9 +246,10 @@ fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
     let Making { root, path, libraries, interpreter, parts } = making;
     // Whatever the caller's umask: in a user namespace we are somebody else's others.
     fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    for directory in ["host", "bin", "loader", "loader/bin", "static", "alone", "empty"] {
+    for directory in ["host", "bin", "loader", "loader/bin", "static", "alone/bin", "empty"] {
         directory_at(at, Path::new(directory))?;
     }
+    write(at, ALONE, b"", 0o644)?;
     let for_children = copy_ourselves(at)?;
     let mut seen = HashSet::<OsString>::new();
     for directory in *path {
@@ -350,13 +356,13 @@ fn write(at: BorrowedFd<'_>, name: impl AsRef<Path>, bytes: &[u8], mode: u32) ->
     File::from(file).write_all(bytes)
 }
 
-/// A static program by itself, of any size, on a file system of its own.
-pub fn alone(program: &Program) -> io::Result<OwnedFd> {
-    let mount = memory()?;
-    let mut bytes = Vec::new();
-    File::open(&program.file)?.read_to_end(&mut bytes)?;
-    let name = program.file.file_name().unwrap_or(&program.name);
-    write(mount.as_fd(), Path::new(name), &bytes, UNREADABLE)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
-    Ok(mount)
+impl Contents {
+    /// What is executed in there, by its path in the kit.
+    pub fn executables(&self) -> Vec<PathBuf> {
+        let statics = self.statics.iter().enumerate().map(|(number, file)| static_copy(number, file));
+        let others = (0..self.others.len()).map(|number| Path::new("loader").join(number.to_string()));
+        let ourselves = self.for_children.then(|| PathBuf::from("program"));
+        let loader = self.loader.as_ref().map(|_| PathBuf::from("loader/program"));
+        ourselves.into_iter().chain(loader).chain(others).chain(statics).collect()
+    }
 }

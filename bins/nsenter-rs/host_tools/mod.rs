@@ -6,7 +6,7 @@ mod graft;
 mod hold;
 mod kit;
 mod loader;
-mod nobody;
+mod overlay;
 mod parts;
 mod place;
 mod privileges;
