@@ -196,7 +196,7 @@ fn what_a_program_leaves_behind_is_reaped_where_the_container_does_not() {
         let script = r"for s in /proc/[0-9]*/stat; do read -r _ _ state _ <$s && [ $state != Z ] || echo $s; done; exit 0";
         container.command("sh").args(["-c", script]).run().ok().stdout
     };
-    let leave = "(read -r _ >/dev/null 2>&1 </probe-fifo &) ; exit 7";
+    let leave = "(read -r _ </probe-fifo) >/dev/null 2>&1 </dev/null & exit 7";
     container.command("mkfifo").arg("/probe-fifo").run().ok();
     let enter = |tool: &str, options: &[&str]| {
         let mut enter = world.command(tool);
