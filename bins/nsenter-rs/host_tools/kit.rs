@@ -300,7 +300,7 @@ fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
     let mut others = Vec::new();
     for (number, file) in special.loaders.iter().enumerate() {
         let (other, copy) = Loader::read(root, file, libraries)?;
-        write(at, &format!("loader/{number}"), &copy, UNREADABLE)?;
+        write(at, format!("loader/{number}"), &copy, UNREADABLE)?;
         others.push(other);
     }
     for (number, file) in special.statics.iter().enumerate() {
