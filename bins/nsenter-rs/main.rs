@@ -47,6 +47,7 @@ use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use host_tools::{HostTools, NotOpened, Trust};
+use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -97,7 +98,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    let host_tools = match host_tools(&plan, wanted) {
+    let host_tools = match host_tools(&plan, wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
@@ -110,7 +111,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
     let trust = match (wanted.trust_target, wanted.exec_target) {
         (true, _) => Trust::All,
@@ -121,5 +122,8 @@ fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpen
     if trust != Trust::All && plan.fence.is_none() {
         return Err(NotOpened::Failed(refused::unfenced()));
     }
-    HostTools::open(way, &wanted.program, trust).map(Some)
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = || source.process().ok()?.open_file("root", flags).ok();
+    let target = if trust == Trust::Programs { root() } else { None };
+    HostTools::open(way, &wanted.program, trust, target).map(Some)
 }
