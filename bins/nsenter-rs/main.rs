@@ -109,8 +109,8 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 /// What is taken along of the host, where the program is to be the host's in another root.
 fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    if !wanted.trust_target && !plan.exposure.is_some_and(Exposure::is_safe) {
-        return Err(NotOpened::Failed(refused::host_tools(plan.exposure)));
+    if !wanted.trust_target && !plan.exposure.as_ref().is_some_and(Exposure::is_safe) {
+        return Err(NotOpened::Failed(refused::host_tools(plan.exposure.as_ref())));
     }
     HostTools::open(way, &wanted.program).map(Some)
 }

@@ -61,7 +61,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
         Rule::Below => Some("leave out -p, or run it in that PID namespace or above it".to_owned()),
         Rule::Look { bar: Some(Bar::Hidden), .. } => Some("run it as root".to_owned()),
         Rule::Look { bar: Some(bar), .. } => Some(looking_hint(bar, facts)),
-        Rule::HostUnreached { exposure, .. } => Some(unreached_hint(*exposure).to_owned()),
+        Rule::HostUnreached { exposure, .. } => Some(unreached_hint(exposure.as_ref()).to_owned()),
         Rule::Program { elsewhere: true, .. } => Some(FROM_THE_ROOT.to_owned()),
         Rule::Mapped { .. } => Some("--preserve-credentials, or a number that is mapped: -S, -G".to_owned()),
         _ => None,
@@ -69,7 +69,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
 }
 
 /// Why the host's tools are not taken to where processes of the target could reach the host through them.
-pub fn host_tools(exposure: Option<Exposure>) -> Failure {
+pub fn host_tools(exposure: Option<&Exposure>) -> Failure {
     let nobody_knows = "nobody can tell whether processes of the container could read the host's files";
     let failure = match exposure {
         Some(exposure) => Failure::trouble("--host-tools", exposure),
@@ -78,7 +78,7 @@ pub fn host_tools(exposure: Option<Exposure>) -> Failure {
     failure.hint(unreached_hint(exposure))
 }
 
-fn unreached_hint(exposure: Option<Exposure>) -> &'static str {
+fn unreached_hint(exposure: Option<&Exposure>) -> &'static str {
     match exposure {
         Some(_) => {
             "without -p no process of the container sees the program; --trust-target if it may read the host"

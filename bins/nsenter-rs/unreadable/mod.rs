@@ -7,13 +7,13 @@
 //! on disk the file's owner is nobody at all, and there even CAP_DAC_OVERRIDE counts for nothing
 //! (`privileged_wrt_inode_uidgid` in kernel/capability.c).
 
-#![allow(dead_code)]
-
 mod error;
+mod loaders;
 mod nobody;
+mod shield;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ use rustix::mount::{
 };
 
 pub use error::Unmade;
-use nobody::nobody;
+pub use shield::Shield;
 
 /// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
 pub const RDONLY: u64 = 0x1;
@@ -52,8 +52,22 @@ impl Unreadable {
     ///
     /// # Errors
     /// `NoUserNamespace`, and what the kernel says.
+    #[allow(dead_code, reason = "for host tools")]
     pub fn prepare() -> Result<Self, Unmade> {
-        Ok(Unreadable { nobody: nobody()?, room: room().ok(), copies: 0 })
+        Ok(Unreadable::of(nobody::nobody()?))
+    }
+
+    fn of(nobody: OwnedFd) -> Self {
+        Unreadable { room: room().ok(), ..Unreadable::without_room(nobody) }
+    }
+
+    fn without_room(nobody: OwnedFd) -> Self {
+        Unreadable { nobody, room: None, copies: 0 }
+    }
+
+    /// Now that we have power over our mount namespace.
+    fn make_room(&mut self) {
+        self.room = room().ok();
     }
 
     /// Makes the owner of every file of `tree` nobody, in all of its mounts, which are attached nowhere yet; `set` are
@@ -63,6 +77,7 @@ impl Unreadable {
     /// # Errors
     /// `FileSystem` where one of them refuses; `NotPermitted` without CAP_SYS_ADMIN over its user namespace;
     /// `OldKernel` before Linux 5.12.
+    #[allow(dead_code, reason = "for host tools")]
     pub fn idmap(&self, tree: BorrowedFd<'_>, set: u64) -> Result<(), Unmade> {
         self.map(tree, set, 0)
     }
@@ -73,26 +88,24 @@ impl Unreadable {
         sys::mount_setattr(tree, &attributes).map_err(Unmade::of_mapping)
     }
 
-    /// A copy of `file` from where it stands on, as a mount of its own that is attached nowhere yet: of `mode`, read-only,
+    /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only,
     /// and owned by nobody.
     ///
     /// # Errors
     /// What went wrong in the most promising place: `OldKernel`, `FileSystem`, `NotPermitted`, or what the kernel says.
     pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
         let mut why = None;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Unmade::Copy)?;
         if let Some(room) = &self.room {
             self.copies += 1;
             let name = self.copies.to_string();
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-            match self.copied(room.as_fd(), &name, flags, &bytes, mode) {
+            match self.copied(room.as_fd(), &name, flags, file, mode) {
                 Ok(copy) => return Ok(copy),
                 Err(error) => why = Some(error),
             }
         }
         for place in ON_DISK {
-            match self.copied(CWD, place, OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL, &bytes, mode) {
+            match self.copied(CWD, place, OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL, file, mode) {
                 Ok(copy) => return Ok(copy),
                 Err(error) => why = Some(why.unwrap_or(error)),
             }
@@ -105,13 +118,14 @@ impl Unreadable {
         at: BorrowedFd<'_>,
         path: impl AsRef<Path>,
         flags: OFlags,
-        bytes: &[u8],
+        source: &mut File,
         mode: u32,
     ) -> Result<OwnedFd, Unmade> {
-        let written = || {
-            let file =
+        let mut written = || {
+            source.rewind()?;
+            let mut file =
                 File::from(openat(at, path.as_ref(), flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?);
-            io::Write::write_all(&mut &file, bytes)?;
+            io::copy(source, &mut file)?;
             // Whatever the caller's umask.
             fchmod(&file, Mode::from_raw_mode(mode))?;
             let copying = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
