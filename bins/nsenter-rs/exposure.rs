@@ -114,10 +114,7 @@ impl Exposure {
 
     /// Whether the kernel keeps the target away from the program, or there is nothing to be kept from.
     pub fn is_safe(&self) -> bool {
-        matches!(
-            self,
-            Exposure::Unseen | Exposure::Undumpable | Exposure::OfThatRoot { confined: true }
-        )
+        matches!(self, Exposure::Unseen | Exposure::Undumpable | Exposure::OfThatRoot { confined: true })
     }
 }
 

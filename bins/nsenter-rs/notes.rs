@@ -12,11 +12,12 @@ use crate::plan::Plan;
 use crate::source::Source;
 use crate::wanted::Wanted;
 
-const OPENS_THE_HOST: &str = "so it can reach the host's files through the program, which without -p it does not see";
+const OPENS_THE_HOST: &str =
+    "it can reach the host's files through the program, which without -p it does not see";
 
 /// Warns of what the container can do with a program that is exposed like this.
 pub fn opens_host(exposure: &Exposure) {
-    tell(TOOL, format_args!("{exposure}: {OPENS_THE_HOST}"));
+    tell(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
 }
 
 /// Says it.

@@ -131,8 +131,7 @@ impl Plan {
             // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
             sealed: comes_near
                 && !takes_tools
-                && (snapshot.reaches_us
-                    || (changes_root && !snapshot.is_all_powerful)),
+                && (snapshot.reaches_us || (changes_root && !snapshot.is_all_powerful)),
             shielded: !changes_root && kinds.contains(&Kind::Pid) && snapshot.dumpable.is_none(),
             exposure: snapshot.exposure.clone(),
             dumpable: snapshot.dumpable.clone(),

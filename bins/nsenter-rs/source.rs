@@ -198,22 +198,30 @@ impl Source {
         }
         match self.shield_for(wanted, draft) {
             Ok(shield) => {
-                self.shield.replace(Some(shield));
+                self.shield.replace(shield);
                 Dumpability::Undumpable
             }
             Err(error) => Dumpability::Dumpable(error.to_string()),
         }
     }
 
-    fn shield_for(&self, wanted: &Wanted, draft: &Plan) -> Result<Shield, Unmade> {
+    /// None where it is only to be foreseen.
+    fn shield_for(&self, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
         let program = match program::look_up(wanted, draft, self) {
             Lookup::Found(file) => std::path::absolute(file).ok(),
             // A name that is relative to the directory that the program gets.
-            Lookup::Unknown => self.working_directory(draft).zip(wanted.program.first()).map(|(wd, name)| wd.join(name)),
+            Lookup::Unknown => {
+                self.working_directory(draft).zip(wanted.program.first()).map(|(wd, name)| wd.join(name))
+            }
             // Nothing will run.
             Lookup::Missing(_) => None,
         };
         let arguments = wanted.program.get(1..).unwrap_or_default();
+        let path = program::path(draft, self);
+        if wanted.explains {
+            let joins_user = draft.joins(Kind::User);
+            return Shield::foresee(program.as_deref(), arguments, &path, joins_user).map(|()| None);
+        }
         let opened;
         let user = match self.named(Kind::User) {
             _ if !draft.joins(Kind::User) => None,
@@ -224,7 +232,7 @@ impl Source {
                 Some(&opened)
             }
         };
-        Shield::prepare(program.as_deref(), arguments, &program::path(draft, self), user)
+        Shield::prepare(program.as_deref(), arguments, &path, user).map(Some)
     }
 
     fn working_directory(&self, draft: &Plan) -> Option<PathBuf> {

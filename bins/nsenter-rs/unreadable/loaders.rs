@@ -25,7 +25,11 @@ const LARGEST: u64 = 256 << 20;
 ///
 /// # Errors
 /// `Program` where nobody can tell what the kernel will start it through.
-pub fn places(program: Option<&Path>, arguments: &[OsString], path: &OsStr) -> Result<BTreeSet<PathBuf>, Unmade> {
+pub fn places(
+    program: Option<&Path>,
+    arguments: &[OsString],
+    path: &OsStr,
+) -> Result<BTreeSet<PathBuf>, Unmade> {
     let root = Root::open(Path::new("/")).map_err(Unmade::Copy)?;
     let mut places = BTreeSet::new();
     for directory in DIRECTORIES {

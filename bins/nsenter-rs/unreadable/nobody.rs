@@ -49,16 +49,17 @@ fn of_child(
         ForkResult::Child => {
             drop((answer, holding));
             let number = done().unwrap_or_else(|errno| -(errno as i32));
-            let _ = write(&answering, &number.to_ne_bytes());
-            let _ = read(&held, &mut [0]);
+            if write(&answering, &number.to_ne_bytes()).is_ok() {
+                let _ = read(&held, &mut [0]);
+            }
             std::process::exit(0)
         }
         ForkResult::Parent { child } => {
             drop((answering, held));
             let mut number = [0; 4];
-            let asked = read(&answer, &mut number).map(|_| i32::from_ne_bytes(number));
-            let taken = asked.and_then(|number| match number {
-                0.. => taken(child, number),
+            let taken = read(&answer, &mut number).and_then(|length| match i32::from_ne_bytes(number) {
+                _ if length == 0 => Err(Errno::ECHILD),
+                number @ 0.. => taken(child, number),
                 errno => Err(Errno::from_raw(-errno)),
             });
             drop(holding);

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use common::namespace::Namespace;
 use common::view::PrivateMounts;
+use nix::errno::Errno;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{MoveMountFlags, move_mount};
+use rustix::thread::{CapabilitySet, capabilities};
 
 use super::loaders::{open, places};
 use super::nobody::{nobody, nobody_within};
@@ -56,6 +58,33 @@ impl Shield {
             Err(error) => return Err(error),
         };
         Ok(Shield { places, prepared })
+    }
+
+    /// Whether that would succeed, as far as can be told without making anything; `joins_user` is whether it would be in
+    /// another user namespace than ours.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn foresee(
+        program: Option<&Path>,
+        arguments: &[OsString],
+        path: &OsStr,
+        joins_user: bool,
+    ) -> Result<(), Unmade> {
+        if !root_is_mount_point() {
+            return Err(Unmade::Chroot);
+        }
+        if !common::sys::has_mount_setattr() {
+            return Err(Unmade::OldKernel);
+        }
+        if std::fs::read("/proc/sys/user/max_user_namespaces").is_ok_and(|most| most.trim_ascii() == b"0") {
+            return Err(Unmade::NoUserNamespace(Errno::ENOSPC));
+        }
+        let may = capabilities(None).is_ok_and(|ours| ours.effective.contains(CapabilitySet::SYS_ADMIN));
+        if !may && !joins_user {
+            return Err(Unmade::NotPermitted);
+        }
+        places(program, arguments, path).map(drop)
     }
 
     /// Lays them over the loaders, in mounts that nobody else sees.

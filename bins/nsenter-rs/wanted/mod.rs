@@ -36,6 +36,8 @@ pub struct Wanted {
     pub trust_target: bool,
     /// Judge everybody who is in the target's PID namespace, and not only the target.
     pub judges_all: bool,
+    /// Only say what would be done.
+    pub explains: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
@@ -99,6 +101,7 @@ impl Wanted {
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
             judges_all: cli.place.host_tools || cli.find.verbose || cli.running.explain,
+            explains: cli.running.explain,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
