@@ -151,7 +151,8 @@ impl Plan {
         let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
         steps.extend(before.into_iter().map(Step::View));
         if self.shielded {
-            let private = (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
+            let private =
+                (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
             steps.extend(private.into_iter().chain([Step::LayUnreadable]));
         }
         steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
