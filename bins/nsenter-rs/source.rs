@@ -279,7 +279,8 @@ impl Source {
             return Ok(exposure);
         }
         // One that has ended meanwhile can do nothing.
-        let others = beside::processes_in(pids).filter_map(|process| self.beside(&process, wanted).ok());
+        let others = beside::processes_in(pids).filter(lives);
+        let others = others.filter_map(|process| self.beside(&process, wanted).ok());
         Ok(others.map(|standing| exposure_to(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
     }
 
@@ -321,6 +322,11 @@ impl Source {
 
 /// PROC_USER_INIT_INO, the number of that namespace ever since they have numbers (linux/proc_ns.h, Linux 3.8).
 const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
+/// Whether it can still do anything: what has ended may be there until somebody waits for it.
+fn lives(process: &Process) -> bool {
+    process.status().is_ok_and(|status| !status.state.starts_with(['Z', 'X']))
+}
 
 /// Whether exec(2) makes dumpable what it should make undumpable: the value 1 of fs.suid_dumpable, proc_sys_fs(5). With 2
 /// such a process's core goes to root's file, and ptrace(2) treats it like one with 0.

@@ -17,8 +17,13 @@ pub enum Unmade {
     #[error("the kernel has no id-mapped mounts, which Linux 5.12 brought")]
     OldKernel,
     /// No file system that we may use has them.
-    #[error("no file system here can be id-mapped: tmpfs can since Linux 6.3, ext4 and XFS since 5.12")]
+    #[error(
+        "the kernel cannot id-map a tmpfs, which Linux 6.3 brought, or another file system that is to be mapped"
+    )]
     FileSystem,
+    /// What is attached nowhere cannot be copied.
+    #[error("the kernel cannot copy a mount that is attached nowhere, which Linux 6.15 brought")]
+    NotCopied,
     /// A capability is missing.
     #[error(
         "permission denied: it takes CAP_SYS_ADMIN, also over the user namespace in which a file system was mounted"
@@ -48,8 +53,6 @@ impl Unmade {
     pub(super) fn of_copying(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOSYS) => Unmade::OldKernel,
-            // What is attached nowhere can be copied since Linux 6.15 only.
-            Some(Errno::EINVAL) => Unmade::FileSystem,
             Some(Errno::EPERM | Errno::EACCES) => Unmade::NotPermitted,
             _ => Unmade::Copy(error),
         }
@@ -63,7 +66,11 @@ impl From<Unmade> for Failure {
             Unmade::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
             Unmade::NotPermitted => failure.hint("run it as root"),
             Unmade::Chroot => failure.hint("run it outside of the chroot"),
-            Unmade::OldKernel | Unmade::FileSystem | Unmade::Program(..) | Unmade::Copy(_) => failure,
+            Unmade::OldKernel
+            | Unmade::FileSystem
+            | Unmade::NotCopied
+            | Unmade::Program(..)
+            | Unmade::Copy(_) => failure,
         }
     }
 }

@@ -28,7 +28,7 @@ enum Prepared {
     /// All of it.
     Copies(Vec<OwnedFd>),
     /// What is missing takes a mount namespace that we have power over.
-    Room(Unreadable),
+    Nobody(OwnedFd),
 }
 
 impl Shield {
@@ -51,10 +51,10 @@ impl Shield {
         let prepared = match copies {
             Ok(copies) => Prepared::Copies(copies),
             // Whoever has no power over these mounts may get some with the user namespace, or over a copy of them.
-            Err(Unmade::NotPermitted) => Prepared::Room(Unreadable::without_room(match user {
-                Some(user) => nobody_within(user)?,
-                None => nobody()?,
-            })),
+            Err(Unmade::NotPermitted) if user.is_some() => {
+                Prepared::Nobody(user.map_or_else(nobody, nobody_within)?)
+            }
+            Err(Unmade::NotPermitted | Unmade::NotCopied) => Prepared::Nobody(nobody()?),
             Err(error) => return Err(error),
         };
         Ok(Shield { places, prepared })
@@ -91,12 +91,11 @@ impl Shield {
     ///
     /// # Errors
     /// What the kernel says, and then some may lie there.
-    pub fn lay(self, _: &PrivateMounts) -> Result<(), Unmade> {
+    pub fn lay(self, mounts: &PrivateMounts) -> Result<(), Unmade> {
         let copies = match self.prepared {
             Prepared::Copies(copies) => copies,
-            Prepared::Room(mut unreadable) => {
-                unreadable.make_room();
-                copies(&mut unreadable, &self.places)?
+            Prepared::Nobody(nobody) => {
+                Unreadable::attached(nobody, mounts, |unreadable| copies(unreadable, &self.places))?
             }
         };
         for (place, copy) in self.places.iter().zip(&copies) {
