@@ -44,14 +44,23 @@ enum Tree {
     Unseen,
 }
 
-/// Where `wanted` finds its program, or the user's shell.
-pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
-    let environment = apply::environment(plan, source).ok().flatten();
-    let path = match &environment {
+/// The $PATH that programs are looked up by.
+pub fn path(plan: &Plan, source: &Source) -> OsString {
+    path_of(plan, apply::environment(plan, source).ok().flatten().as_deref())
+}
+
+fn path_of(plan: &Plan, environment: Option<&[(OsString, OsString)]>) -> OsString {
+    let path = match environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
     };
-    let path = path.unwrap_or_else(|| OsString::from(default_path(plan)));
+    path.unwrap_or_else(|| OsString::from(default_path(plan)))
+}
+
+/// Where `wanted` finds its program, or the user's shell.
+pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
+    let environment = apply::environment(plan, source).ok().flatten();
+    let path = path_of(plan, environment.as_deref());
     let tree = tree(wanted, plan, source);
     let in_tree = |name: &OsStr| match &tree {
         Tree::Host => find(name, &path, None),

@@ -28,10 +28,11 @@ use common::failure::{Failure, say};
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
-use program::Program;
-use root::Root;
 use surroundings::Environment;
 
+pub use elf::Elf;
+pub use program::Program;
+pub use root::Root;
 pub use way::{Footing, Way};
 
 use crate::TOOL;
