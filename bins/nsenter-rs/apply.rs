@@ -8,7 +8,7 @@ use std::path::Path;
 use common::failure::Failure;
 use common::namespace::{self, Kind, Namespace};
 use common::process::Process;
-use common::view::PrivateMounts;
+use common::view::{PrivateMounts, View};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -16,9 +16,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
-use crate::environment::for_program_of_host;
+use crate::environment::{for_program_of_host, of_caller};
+use crate::exposure::Exposure;
 use crate::hardening;
 use crate::host_tools::{HostTools, Settled};
+use crate::notes;
 use crate::place::is_not_our_root;
 use crate::plan::{Join, Plan};
 use crate::refused;
@@ -91,13 +93,33 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
     }
     hardening::after_joining(plan)?;
     let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
-    let mounts = view::enter(plan.view, source.resolver())?;
+    let mounts = mounts(plan, &source)?;
     Ok(Inside {
         environment,
         credentials: outside.inside(plan, &source)?,
         host_tools,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
+}
+
+/// The mounts that only the program sees, with all in them that does not take a child.
+fn mounts(plan: &Plan, source: &Source) -> Result<Option<PrivateMounts>, Failure> {
+    let mounts = view::enter(plan.view, source.resolver())?;
+    let Some(shield) = source.take_shield().filter(|_| plan.shielded) else { return Ok(mounts) };
+    let private = mounts.map_or_else(|| PrivateMounts::unshare().map_err(|error| error.to_string()), Ok);
+    let laid = private.and_then(|mounts| match shield.lay(&mounts) {
+        Ok(()) => Ok(mounts),
+        Err(error) => Err(error.to_string()),
+    });
+    match laid {
+        Ok(mounts) => Ok(Some(mounts)),
+        // As with the other nsenter then, and it is said.
+        Err(why) if plan.view == View::default() => {
+            notes::opens_host(&Exposure::Dumpable(why));
+            Ok(None)
+        }
+        Err(why) => Err(Failure::trouble("the host's loaders", why)),
+    }
 }
 
 impl Inside {
@@ -160,9 +182,10 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
 }
 
 /// What the program gets of the target's environment, where that was asked for.
-fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
     if !plan.environment {
-        return Ok(None);
+        let ours = || of_caller(std::env::vars_os(), &plan.variables);
+        return Ok(plan.fence.as_ref().map(|_| ours()));
     }
     let theirs = theirs(source.process()?)?;
     let ours = |name: &str| std::env::var_os(name);

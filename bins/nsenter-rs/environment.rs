@@ -66,7 +66,6 @@ pub fn for_program_of_host(
 
 /// What is given of the caller's own environment to a program that runs among a container's files, whose code could
 /// read the rest of it: credentials, tokens, addresses. `more` are those that were asked for by name.
-#[allow(dead_code, reason = "for programs of the host in another root")]
 pub fn of_caller(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     more: &[OsString],

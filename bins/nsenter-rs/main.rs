@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod exposure;
 mod facts;
+mod fence;
 mod habits;
 mod hardening;
 mod host_tools;
@@ -26,14 +27,18 @@ mod passwd;
 mod place;
 mod plan;
 mod pty;
+mod reap;
 mod refused;
 mod rules;
 mod run;
 mod script;
 mod sealed;
+mod seccomp;
 mod source;
 mod steps;
+mod streams;
 mod supervise;
+mod unreadable;
 mod view;
 mod wanted;
 mod words;
@@ -44,8 +49,8 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use exposure::Exposure;
-use host_tools::{HostTools, NotOpened};
+use host_tools::{HostTools, NotOpened, Trust};
+use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -97,7 +102,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    let host_tools = match host_tools(&plan, wanted) {
+    let host_tools = match host_tools(&plan, wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => {
@@ -112,10 +117,19 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    if !wanted.trust_target && !plan.exposure.is_some_and(Exposure::is_safe) {
-        return Err(NotOpened::Failed(refused::host_tools(plan.exposure)));
+    let trust = match (wanted.trust_target, wanted.exec_target) {
+        (true, _) => Trust::All,
+        (false, true) => Trust::Programs,
+        (false, false) => Trust::Nothing,
+    };
+    // Where there is no process, nobody can tell what the container may do.
+    if trust != Trust::All && plan.fence.is_none() {
+        return Err(NotOpened::Failed(refused::unfenced()));
     }
-    HostTools::open(way, &wanted.program).map(Some)
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = || source.process().ok()?.open_file("root", flags).ok();
+    let target = if trust == Trust::Programs { root() } else { None };
+    HostTools::open(way, &wanted.program, trust, target).map(Some)
 }

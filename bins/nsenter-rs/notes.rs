@@ -1,26 +1,55 @@
 //! What is said on standard error before the program runs: where it runs, and with `--verbose` what was found.
 
 use common::failure::{Failure, say as tell};
+use common::namespace::Kind;
+use common::output::one_line;
 use common::view::Resolver;
 
 use crate::TOOL;
 use crate::cli::Cli;
+use crate::exposure::Exposure;
 use crate::habits;
 use crate::label::Module;
-use crate::plan::Plan;
+use crate::plan::{Plan, Tracer};
 use crate::source::Source;
 use crate::wanted::Wanted;
 
-const OPENS_THE_HOST: &str = "while the program runs, processes of the container can reach the host's files through \
-                              it: -m gives it the container's, and without -p they do not see it";
+const OPENS_THE_HOST: &str =
+    "it can reach the host's files through the program, which without -p it does not see";
+
+/// Warns of what the container can do with a program that is exposed like this.
+pub fn opens_host(exposure: &Exposure) {
+    tell(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
+}
+
+/// What fits in a line.
+const MOST_NAMED: usize = 5;
+
+const TRUSTED: &str =
+    "--trust-target: the container's files decide what the program loads and runs, with all our power";
+
+const PRIVILEGED: &str =
+    "the container is privileged (CAP_SYS_ADMIN): its root could take over the program, and the host";
 
 /// Says it.
 pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
     if let Some(note) = habits::note(cli, wanted, plan) {
         tell(TOOL, note);
     }
-    if plan.opens_host {
-        tell(TOOL, OPENS_THE_HOST);
+    let opens_host = plan.joins(Kind::Pid) && !plan.changes_root();
+    if let Some(exposure) = plan.exposure.as_ref().filter(|exposure| opens_host && !exposure.is_safe()) {
+        self::opens_host(exposure);
+    }
+    if plan.host_tools.is_some() && wanted.trust_target {
+        tell(TOOL, TRUSTED);
+    }
+    if let Some(fence) = &plan.fence {
+        fence.openings().for_each(|line| tell(TOOL, line));
+        if fence.holds_nothing() {
+            tell(TOOL, PRIVILEGED);
+        } else {
+            tracers(&plan.tracers);
+        }
     }
     if !cli.find.verbose {
         return Ok(());
@@ -33,7 +62,8 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     }
     names(plan, source)?;
     if plan.comes_near_target() {
-        match plan.exposure {
+        match &plan.exposure {
+            Some(exposure) if opens_host && !exposure.is_safe() => {}
             Some(exposure) => tell(TOOL, exposure),
             None => tell(
                 TOOL,
@@ -48,6 +78,28 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         tell(TOOL, format_args!("--host-tools: {way}"));
     }
     Ok(())
+}
+
+/// Who could take hold of the program although it cannot be read: `docker exec --privileged`, or a tool of the operator's.
+fn tracers(all: &[Tracer]) {
+    let name = |tracer: &Tracer| format!("{} ({})", tracer.pid, one_line(&tracer.name));
+    let named = all.iter().take(MOST_NAMED).map(name);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match all.len() {
+        0 => {}
+        1..=MOST_NAMED => {
+            tell(TOOL, format_args!("CAP_SYS_PTRACE lets a process beside the program take it over: {named}"))
+        }
+        all => {
+            let more = all - MOST_NAMED;
+            tell(
+                TOOL,
+                format_args!(
+                    "CAP_SYS_PTRACE lets processes beside the program take it over: {named} and {more} more"
+                ),
+            );
+        }
+    }
 }
 
 /// What the namespaces of the plan can be named by, besides a file.

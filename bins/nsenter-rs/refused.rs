@@ -10,7 +10,6 @@ use common::process::{Process, ProcessError};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
-use crate::exposure::Exposure;
 use crate::facts;
 use crate::habits::FROM_THE_ROOT;
 use crate::plan::Join;
@@ -60,7 +59,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
         Rule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
         Rule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
         Rule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
-        Rule::HostUnreached { exposure, .. } => Some(Hint::say(unreached_hint(*exposure))),
+        Rule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
         Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
         Rule::Mapped { .. } => hint!("--preserve-credentials, or a number that is mapped: -S, -G"),
         Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
@@ -68,23 +67,11 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
     }
 }
 
-/// Why the host's tools are not taken to where processes of the target could reach the host through them.
-pub fn host_tools(exposure: Option<Exposure>) -> Failure {
-    let nobody_knows = "nobody can tell whether processes of the container could read the host's files";
-    let failure = match exposure {
-        Some(exposure) => Failure::trouble("--host-tools", exposure),
-        None => Failure::trouble("--host-tools", nobody_knows),
-    };
-    failure.hint(unreached_hint(exposure))
-}
-
-fn unreached_hint(exposure: Option<Exposure>) -> &'static str {
-    match exposure {
-        Some(_) => {
-            "without -p no process of the container sees the program; --trust-target if it may read the host"
-        }
-        None => "-t NAME, or --trust-target",
-    }
+/// Why the host's tools are not taken to where nobody can tell how much power they may have there.
+pub fn unfenced() -> Failure {
+    let what = "nobody can tell whether the program would have more power than the container, of which there is no process \
+                to tell by";
+    Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 
 fn user_would_help(kinds: &[Kind], facts: &Facts) -> bool {

@@ -6,12 +6,11 @@
 //! - The container's program is a script whose interpreter is `/proc/self/exe`. The kernel looks that up while it is
 //!   still us who run, so that our file is started once more, in the container, dumpable and for as long as
 //!   the container likes. This takes a program that comes from the container: a joined mount namespace, or another root.
-//! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there, or
-//!   one of the same user with as many capabilities, may look into it. This takes a joined PID namespace.
+//! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there may
+//!   look into it. This takes a joined PID namespace.
 //!
-//! Either takes the right to look into us. The processes of a container have it only where ptrace(2)'s rules give it
-//! ([`crate::exposure`]): with CAP_SYS_PTRACE, in a user namespace of its own, or beside a program that is no
-//! stronger than the container. The container's program gives itself that right, for what it has run once more is itself;
+//! Either takes the right to look into us, who are undumpable. The processes of a container have it only with
+//! CAP_SYS_PTRACE over our user namespace, or above it ([`crate::exposure`]). The container's program gives itself that right, for what it has run once more is itself;
 //! and one that is told `-S1000` in the first line of the script lets every ordinary process look. There the copy is
 //! made, and everything found and opened once more: exec(2) has closed it. It is not for a program that is root of the
 //! whole machine with all capabilities, which needs no file of ours to write to the host's; and for a host's program in
@@ -24,13 +23,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use common::{failure, sys};
+use common::failure;
+use common::sys::{self, MountAttributes};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::TOOL;
 use crate::memory::executable_file;
+use crate::unreadable::RDONLY;
 
 const OURSELVES: &str = "/proc/self/exe";
 
@@ -96,7 +97,7 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
 fn read_only() -> nix::Result<OwnedFd> {
     let mount = sys::open_tree_clone(OURSELVES)?;
-    sys::mount_read_only(mount.as_fd())?;
+    sys::mount_setattr(mount.as_fd(), &MountAttributes { set: RDONLY, ..MountAttributes::default() })?;
     Ok(mount)
 }
 

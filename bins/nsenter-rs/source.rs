@@ -1,7 +1,9 @@
 //! Where everything comes from: the target's process and the files that were named, all held open before
 //! anything is entered.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::find::FindError;
@@ -12,18 +14,23 @@ use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
+use crate::apply;
 use crate::beside;
 use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
-use crate::exposure::{Exposure, Relation, Standing};
+use crate::explain::inside::{Directory, Inside};
+use crate::explain::program::{self, Lookup};
+use crate::exposure::{Dumpability, Exposure, Observer, Relation, Standing};
+use crate::fence::{Fence, INITIAL_USER_NAMESPACE};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
 use crate::place::{DIRECTORY, is_not_our_root};
-use crate::plan::Snapshot;
+use crate::plan::{Plan, Snapshot, Tracer};
 use crate::refused;
 use crate::sealed;
+use crate::unreadable::{Shield, Unmade};
 use crate::view;
 use crate::wanted::{From, Wanted};
 
@@ -34,6 +41,8 @@ pub struct Source {
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
     resolver: Option<Resolver>,
+    /// What is to make the program undumpable; made with the snapshot.
+    shield: RefCell<Option<Shield>>,
 }
 
 impl Source {
@@ -52,7 +61,8 @@ impl Source {
     }
 
     fn files(wanted: &Wanted) -> Result<Self, Failure> {
-        Ok(Source { target: None, process: None, namespaces: elsewhere::given(wanted)?, resolver: None })
+        let namespaces = elsewhere::given(wanted)?;
+        Ok(Source { target: None, process: None, namespaces, resolver: None, shield: RefCell::default() })
     }
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
@@ -156,14 +166,32 @@ impl Source {
             })?;
             snapshot.confinement = Some(confinement);
         }
-        if wanted.join_cgroup {
+        let fenced = wanted.is_fenced() && snapshot.has_process && snapshot.changes_root(wanted);
+        if fenced {
+            let fence = Fence::around(self.process()?, wanted.added_capabilities)?;
+            let ours = namespace::own_identity(Kind::User)?;
+            let theirs = snapshot.theirs.get(&Kind::User).copied().unwrap_or(ours);
+            fence.must_hold_in(theirs, theirs != ours)?;
+            snapshot.fence = Some(fence);
+        }
+        if wanted.join_cgroup || fenced {
             snapshot.cgroups = Group::foreign(self.process()?)?;
         }
-        snapshot.labels = self.labels(wanted)?;
+        snapshot.labels = self.labels(wanted, fenced)?;
         if wanted.comes_near_target() {
             // A namespace without its process, or a process that we may not look into, tells nothing.
-            snapshot.exposure = self.exposure(wanted).ok();
+            if fenced {
+                snapshot.tracers = self.tracers()?;
+            }
+            let fenced = snapshot.fence.is_some();
+            let dumpability = self.dumpability(wanted, &Plan::make(wanted, &snapshot), fenced);
+            snapshot.exposure = self.exposure(wanted, &dumpability).ok();
+            let reach = self.exposure(wanted, &Dumpability::UndumpableHere);
+            snapshot.reaches_us = !reach.is_ok_and(|reach| reach.is_safe());
             snapshot.is_all_powerful = self.standing(wanted).is_ok_and(|standing| standing.is_all_powerful());
+            if let Dumpability::Dumpable(why) = dumpability {
+                snapshot.dumpable = Some(why);
+            }
         }
         Ok(snapshot)
     }
@@ -180,9 +208,83 @@ impl Source {
         Ok(is_not_our_root(&root.map_err(|error| refused::reading(process, error))?))
     }
 
+    /// What is to be laid over the host's loaders.
+    pub fn take_shield(&self) -> Option<Shield> {
+        self.shield.take()
+    }
+
+    /// What becomes of the program by `draft`, which needs not know it yet; what makes it undumpable is made.
+    fn dumpability(&self, wanted: &Wanted, draft: &Plan, fenced: bool) -> Dumpability {
+        if draft.changes_root() {
+            let confined = wanted.confine;
+            return match draft.host_tools {
+                Some(_) if fenced => Dumpability::Undumpable,
+                Some(_) => Dumpability::Dumpable("--trust-target".to_owned()),
+                None => Dumpability::OfThatRoot { confined },
+            };
+        }
+        if !draft.joins(Kind::Pid) {
+            return Dumpability::Undumpable;
+        }
+        match self.shield_for(wanted, draft) {
+            Ok(shield) => {
+                self.shield.replace(shield);
+                Dumpability::Undumpable
+            }
+            Err(error) => Dumpability::Dumpable(error.to_string()),
+        }
+    }
+
+    /// None where it is only to be foreseen.
+    fn shield_for(&self, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
+        let inside = Inside::on_the_host(
+            self.working_directory(draft),
+            apply::environment(draft, self).ok().flatten(),
+        );
+        let program = match program::look_up(wanted, draft, &inside) {
+            Lookup::Found(file) => match &inside.directory {
+                Directory::Inside(directory) => std::path::absolute(directory.join(file)).ok(),
+                _ => std::path::absolute(file).ok(),
+            },
+            // Nothing will run, or nobody can tell.
+            Lookup::Unknown | Lookup::Missing(_) => None,
+        };
+        let arguments = wanted.program.get(1..).unwrap_or_default();
+        let path = program::path(&inside);
+        if wanted.explains {
+            let joins_user = draft.joins(Kind::User);
+            return Shield::foresee(program.as_deref(), arguments, &path, joins_user).map(|()| None);
+        }
+        let opened;
+        let user = match self.named(Kind::User) {
+            _ if !draft.joins(Kind::User) => None,
+            Some(named) => Some(named),
+            None => {
+                let process = self.process().map_err(|_| Unmade::NotPermitted)?;
+                opened = process.namespace(Kind::User).map_err(|_| Unmade::NotPermitted)?;
+                Some(&opened)
+            }
+        };
+        Shield::prepare(program.as_deref(), arguments, &path, user).map(Some)
+    }
+
+    fn working_directory(&self, draft: &Plan) -> Option<PathBuf> {
+        match (&draft.wdns, &draft.wd) {
+            (_, Some(From::Named(directory))) => std::path::absolute(directory).ok(),
+            (_, Some(From::Target)) => {
+                std::fs::read_link(format!("/proc/{}/cwd", self.process.as_ref()?.pid())).ok()
+            }
+            (Some(directory), None) => std::path::absolute(directory).ok(),
+            (None, None) => std::env::current_dir().ok(),
+        }
+    }
+
     /// The labels that the program is to have.
-    fn labels(&self, wanted: &Wanted) -> Result<Vec<Label>, Failure> {
-        let asked = [(Module::AppArmor, wanted.confine), (Module::SELinux, wanted.follow_context)];
+    fn labels(&self, wanted: &Wanted, fenced: bool) -> Result<Vec<Label>, Failure> {
+        let asked = [
+            (Module::AppArmor, wanted.confine || fenced),
+            (Module::SELinux, wanted.follow_context || fenced),
+        ];
         let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
         let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
         labels.filter_map(Result::transpose).collect()
@@ -198,26 +300,51 @@ impl Source {
         self.beside(self.process()?, wanted)
     }
 
+    /// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
+    /// cannot, even where its first process does not wait for it.
+    fn tracers(&self) -> Result<Vec<Tracer>, Failure> {
+        let pids = self.process()?.namespace_identity(Kind::Pid)?;
+        if namespace::own_identity(Kind::Pid)? == pids {
+            return Ok(Vec::new());
+        }
+        let traces = |process: &Process| {
+            let (status, user) = (process.status().ok()?, process.namespace_identity(Kind::User).ok()?);
+            let may = CapabilitySet::from_bits_retain(status.capprm).contains(CapabilitySet::SYS_PTRACE);
+            let lives = !status.state.starts_with(['Z', 'X']);
+            (may && lives && user.inode == INITIAL_USER_NAMESPACE)
+                .then(|| Tracer { pid: process.pid(), name: status.name })
+        };
+        Ok(beside::processes_in(pids).filter_map(|process| traces(&process)).collect())
+    }
+
     /// Whether anybody who is in the target's PID namespace now could take hold of the program.
-    fn exposure(&self, wanted: &Wanted) -> Result<Exposure, Failure> {
+    fn exposure(&self, wanted: &Wanted, dumpability: &Dumpability) -> Result<Exposure, Failure> {
         let target = self.process()?;
-        let exposure = Exposure::of(&self.standing(wanted)?);
+        let all_dumpable = all_dumpable();
+        let exposure_to = |standing: &Standing| Exposure::of(standing, dumpability, all_dumpable);
+        let exposure = exposure_to(&self.standing(wanted)?);
         let pids = target.namespace_identity(Kind::Pid)?;
         // In our own PID namespace are all of the host's processes, who are no danger to it.
-        if !wanted.judges_all || exposure != Exposure::Guarded || namespace::own_identity(Kind::Pid)? == pids
+        if !wanted.judges_all
+            || exposure != Exposure::Undumpable
+            || namespace::own_identity(Kind::Pid)? == pids
         {
             return Ok(exposure);
         }
         // One that has ended meanwhile can do nothing.
-        let others = beside::processes_in(pids).filter_map(|process| self.beside(&process, wanted).ok());
-        Ok(others.map(|standing| Exposure::of(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
+        let others = beside::processes_in(pids).filter(lives);
+        let others = others.filter_map(|process| self.beside(&process, wanted).ok());
+        Ok(others.map(|standing| exposure_to(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
     }
 
     fn beside(&self, process: &Process, wanted: &Wanted) -> Result<Standing, Failure> {
         let set = CapabilitySet::from_bits_retain;
-        let bounding = set(process.status()?.capbnd.unwrap_or(u64::MAX));
+        let status = process.status()?;
+        let bounding = set(status.capbnd.unwrap_or(u64::MAX));
         let confined = || Ok::<_, Failure>(set(self.process()?.status()?.capbnd.unwrap_or(u64::MAX)));
         Ok(Standing {
+            observer: Observer { pid: process.pid(), name: status.name },
+            observer_is_initial: process.namespace_identity(Kind::User)?.inode == INITIAL_USER_NAMESPACE,
             seen: self.lies(process, Kind::Pid, wanted)? != Relation::Below,
             user: self.lies(process, Kind::User, wanted)?,
             bounding,
@@ -246,8 +373,16 @@ impl Source {
     }
 }
 
-/// PROC_USER_INIT_INO, the number of that namespace ever since they have numbers (linux/proc_ns.h, Linux 3.8).
-const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+/// Whether it can still do anything: what has ended may be there until somebody waits for it.
+fn lives(process: &Process) -> bool {
+    process.status().is_ok_and(|status| !status.state.starts_with(['Z', 'X']))
+}
+
+/// Whether exec(2) makes dumpable what it should make undumpable: the value 1 of fs.suid_dumpable, proc_sys_fs(5). With 2
+/// such a process's core goes to root's file, and ptrace(2) treats it like one with 0.
+fn all_dumpable() -> bool {
+    std::fs::read("/proc/sys/fs/suid_dumpable").is_ok_and(|value| value.trim_ascii() == b"1")
+}
 
 /// Whether we could take the host's mounts along.
 fn footing() -> Result<Footing, Failure> {

@@ -26,6 +26,7 @@ const LONG_MUST_HAVE: &[&str] = &[
     "--each",
     "--jobs",
     "--keep-fd",
+    "--cap-add",
     "--env-var",
 ];
 /// Every long option of util-linux 2.42.

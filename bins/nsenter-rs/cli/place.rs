@@ -34,17 +34,28 @@ pub struct Place {
 
     /// With -m, -a or -r: run the host's PROGRAM
     ///
-    /// It and its children are then programs of the host, while `/` is the container's and nothing is written
-    /// there. The host's files are below $HOST_ROOT, read-only. HOST TOOLS says what does not work.
+    /// It and its children are then programs of the host, while `/` is the container's. As they read the container's
+    /// files, code of the container may come to run in them; so they have no more power than the container's root:
+    /// its capabilities, control groups, labels and limits, and a seccomp filter. Of the host's files they see what
+    /// every user may read of the programs, below $HOST_ROOT. HOST TOOLS says more.
     #[arg(short = 'H', long)]
     pub host_tools: bool,
 
-    /// With --host-tools: even where TARGET could get at the host's files
+    /// With --host-tools: with all our power and all the host's files
     ///
-    /// A process of the container that may trace the program (CAP_SYS_PTRACE) can read the host's files through
-    /// it. That is refused, unless the container is trusted as much as the host itself.
+    /// The program has all capabilities that we have, and below $HOST_ROOT all that we can read. The container's files
+    /// decide what it loads and runs then, and so what happens to the host: only for a container that is trusted as much
+    /// as the host itself.
     #[arg(long, requires = "host_tools", hide_short_help = true)]
     pub trust_target: bool,
+
+    /// With --host-tools: programs of the container may be run too
+    ///
+    /// As in `strace /app/server`. Without it nothing is executed from the container's mounts: the host's programs find no
+    /// wrong library, and take no program of the container for one of the host. What is run so is held as the host's
+    /// programs are.
+    #[arg(long, requires = "host_tools", hide_short_help = true)]
+    pub exec_target: bool,
 
     /// TARGET's environment instead of ours
     ///

@@ -49,6 +49,15 @@ pub struct Inside {
 }
 
 impl Inside {
+    /// For a program of the host that starts in `directory`, ours if there is none.
+    pub fn on_the_host(
+        directory: Option<PathBuf>,
+        environment: Option<Vec<(std::ffi::OsString, std::ffi::OsString)>>,
+    ) -> Self {
+        let directory = directory.map_or(Directory::Ours, Directory::Inside);
+        Inside { tree: Tree::Host, directory, environment }
+    }
+
     /// Looks, and says which rules hold.
     pub fn look(plan: &Plan, source: &Source) -> (Self, Vec<Rule>) {
         let mut rules = Vec::new();

@@ -1,7 +1,7 @@
 //! `--explain`: what it takes to enter and what would be done, found out without doing any of it.
 
-mod inside;
-mod program;
+pub mod inside;
+pub mod program;
 mod report;
 
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
 use crate::habits;
+use crate::host_tools::Way;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -166,8 +167,7 @@ fn plan(
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
     };
-    let unreached = Rule::HostUnreached { exposure: plan.exposure, trusted: wanted.trust_target };
-    checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
+    checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
@@ -176,10 +176,22 @@ fn plan(
     let steps = plan.steps(wanted, target, pid, found.file());
     explanation.steps = steps.iter().map(ToString::to_string).collect();
     // Where the files are of others, there may be no process, or none that we may look at.
-    if let (true, Some(exposure)) = (plan.comes_near_target(), plan.exposure) {
+    if let (true, Some(exposure)) = (plan.comes_near_target(), &plan.exposure) {
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())
+}
+
+/// What a program of the host in another root is held by.
+fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
+    let unfenced = match way {
+        Way::Hold(why) => Some(why.to_string()),
+        Way::Graft if plan.fence.is_none() => {
+            Some("there is no process that tells what it may do".to_owned())
+        }
+        Way::Graft => None,
+    };
+    Rule::HostFenced { trusted: wanted.trust_target, unfenced }
 }
 
 /// Opens all of the process's namespaces that we may look at.

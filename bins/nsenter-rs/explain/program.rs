@@ -29,17 +29,22 @@ pub enum Lookup {
     Unknown,
 }
 
+/// The $PATH that programs are looked up by.
+pub fn path(inside: &Inside) -> OsString {
+    let path = match &inside.environment {
+        Some(theirs) => theirs.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
+        None => env::var_os("PATH"),
+    };
+    path.unwrap_or_else(|| OsString::from(DEFAULT_PATH))
+}
+
 /// Where `wanted` finds its program, or the user's shell.
 pub fn look_up(wanted: &Wanted, plan: &Plan, inside: &Inside) -> Lookup {
     if plan.host_tools.is_some() {
         return on_the_host(wanted);
     }
     let environment = &inside.environment;
-    let path = match environment {
-        Some(theirs) => theirs.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
-        None => env::var_os("PATH"),
-    };
-    let path = path.unwrap_or_else(|| OsString::from(DEFAULT_PATH));
+    let path = path(inside);
     match wanted.program.first() {
         Some(name) => find(name, &path, inside),
         None => match find(&users_shell(environment.as_deref(), plan.changes_root()), &path, inside) {

@@ -1,35 +1,43 @@
 //! Way one: the host's tree, read-only, in a private copy of the container's mounts.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
 use common::sys;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, fchdir};
-use rustix::fs::{self, AtFlags, CWD};
-use rustix::io::Errno;
-use rustix::mount::{
-    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
-};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::elf::Elf;
-use super::kit::{Contents, Kit};
+use super::Trust;
+use super::kit::{ALONE, Contents, Kit, UNREADABLE};
+use super::loader;
+use super::own_loaders;
+use super::parts::Parts;
 use super::place::Place;
-use super::program::Program;
+use super::program::{Program, directories};
 use super::root::{Root, below};
-use super::tree::{NODEV, NOSUID, RDONLY, Tree};
+use super::tree::{self, NODEV, NOEXEC, NOSUID, RDONLY, Tree};
+use crate::unreadable::{Unmade, Unreadable};
 
 /// All that goes in, made before any namespace is entered.
 #[derive(Debug)]
 pub struct Graft {
     kit: Kit,
     tree: Tree,
-    /// This program, for the host's programs to be started through; none where it is not static, and would
-    /// find no loader inside.
-    ourselves: Option<OwnedFd>,
+    /// A static program that has no copy in the kit.
+    alone: Option<OwnedFd>,
+    /// Copies that are mounted over files of a kit that cannot be mapped itself, by their path in it.
+    copies: Vec<(PathBuf, OwnedFd)>,
+    /// Copies of the container's own loaders, where its programs may be run.
+    own_loaders: Vec<own_loaders::Copy>,
+    /// Whether nothing of the container's mounts is to be executed.
+    no_exec: bool,
 }
 
 /// What has been grafted, and where.
@@ -38,29 +46,67 @@ pub struct Grafted {
     /// Where the kit is.
     pub base: PathBuf,
     pub contents: Contents,
-    /// Whether children find the host's programs.
-    pub for_children: bool,
+    /// Whether the program is static, and has been mounted by itself.
+    pub alone: bool,
 }
 
 impl Graft {
-    /// Copies what goes in. The loader of the kit is that of `program` or, where it needs none, the shell's.
+    /// Copies what goes in: all that we can read where the target is trusted, and otherwise what everybody can. The loader
+    /// of the kit is that of `program` or, where it needs none, the shell's.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn open(root: &Root, program: &Program, path: &OsStr) -> io::Result<Self> {
+    pub fn open(
+        root: &Root,
+        program: &Program,
+        path: &OsStr,
+        trust: Trust,
+        target: Option<&Root>,
+    ) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::trouble("--host-tools", error);
         let shells = || Program::find(root, "/bin/sh".as_ref(), "".as_ref()).ok()?.elf.interpreter;
         let interpreter = program.elf.interpreter.clone().or_else(shells);
         let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        let kit = Kit::open(root, path, &libraries, interpreter.as_deref())?;
-        let directories = kit.contents.path.iter().chain(&kit.contents.libraries);
-        let needed: Vec<PathBuf> = directories.chain([&program.file]).cloned().collect();
-        let tree = Tree::copy(&needed)?;
-        Ok(Graft { kit, tree, ourselves: ourselves() })
+        let canonical = |list: &OsStr| -> Vec<PathBuf> {
+            directories(list).filter_map(|directory| root.canonical(&directory).ok()).collect()
+        };
+        let (path, libraries) = (canonical(path), canonical(&libraries));
+        if trust == Trust::All {
+            let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), None).map_err(failed)?;
+            let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
+            let tree = Tree::copy(&needed).map_err(failed)?;
+            let (copies, own_loaders) = (Vec::new(), Vec::new());
+            return Ok(Graft { kit, tree, alone: None, copies, own_loaders, no_exec: false });
+        }
+        stays_undumpable()?;
+        are_readable(root, program)?;
+        let mut unreadable = Unreadable::prepare().map_err(not_fenced)?;
+        let wanted =
+            path.iter().chain(&libraries).cloned().chain(loader::own(root, program)).collect::<Vec<_>>();
+        let parts = Parts::of(root, &wanted, &program.files()).map_err(failed)?;
+        let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), Some(&parts)).map_err(failed)?;
+        let has_copy = program.elf.interpreter.is_some() || kit.contents.statics.contains(&program.file);
+        let alone = if has_copy {
+            None
+        } else {
+            let mut file = root.file(&program.file).map_err(failed)?;
+            Some(unreadable.copy(&mut file, UNREADABLE).map_err(not_fenced)?)
+        };
+        let copies = match unreadable.idmap(kit.mount.as_fd(), RDONLY | NOSUID | NODEV) {
+            Ok(()) => Vec::new(),
+            // Before Linux 6.3 a tmpfs cannot be mapped, and file systems on disk can.
+            Err(Unmade::FileSystem) => copies(&kit, &mut unreadable)?,
+            Err(error) => return Err(not_fenced(error)),
+        };
+        let tree = tree::of_parts(&parts, &unreadable)?;
+        let own = target.filter(|_| trust == Trust::Programs);
+        let own_loaders = own.map(|target| own_loaders::copies(target, &mut unreadable)).unwrap_or_default();
+        Ok(Graft { kit, tree, alone, copies, own_loaders, no_exec: trust == Trust::Nothing })
     }
 
     /// Whether children will find the host's programs.
     pub fn for_children(&self) -> bool {
-        self.ourselves.is_some()
+        self.kit.contents.for_children
     }
 
     /// Takes a copy of the mounts around us that nobody else has, and puts everything into it. `top` is the root
@@ -69,7 +115,8 @@ impl Graft {
     /// # Errors
     /// What the kernel says; then our mounts are a copy, and otherwise as they were.
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
-        own_mounts(top)?;
+        own_mounts(top, if self.no_exec { NOEXEC } else { 0 })?;
+        own_loaders::lay(&self.own_loaders)?;
         let place = Place::find()?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
@@ -77,7 +124,7 @@ impl Graft {
             let point = Path::new("host").join(below(point));
             match attach(mount, kit, &point) {
                 // A mount point that is hidden below another mount.
-                Err(Errno::NOENT) if point != Path::new("host/.") => {}
+                Err(rustix::io::Errno::NOENT) if point != Path::new("host/.") => {}
                 attached => attached?,
             }
         }
@@ -87,17 +134,20 @@ impl Graft {
                 attach(&again(kit, "empty")?, kit, &over)?;
             }
         }
-        if let Some(ourselves) = &self.ourselves {
-            attach(ourselves, kit, Path::new("program"))?;
+        for (path, copy) in &self.copies {
+            attach(copy, kit, path)?;
+        }
+        if let Some(alone) = &self.alone {
+            attach(alone, kit, Path::new(ALONE))?;
+            attach(&again(kit, "bin")?, kit, Path::new("alone/bin"))?;
         }
         attach(&again(kit, "bin")?, kit, Path::new("loader/bin"))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
         // Somebody has moved the directory away in between.
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
-            return Err(Errno::STALE.into());
+            return Err(rustix::io::Errno::STALE.into());
         }
-        let for_children = self.ourselves.is_some();
-        Ok(Grafted { base: place.path, contents: self.kit.contents, for_children })
+        Ok(Grafted { base: place.path, contents: self.kit.contents, alone: self.alone.is_some() })
     }
 }
 
@@ -113,33 +163,73 @@ impl Grafted {
     }
 }
 
-/// Our own binary, read-only, if a root without libraries can run it.
-fn ourselves() -> Option<OwnedFd> {
-    let path = "/proc/self/exe";
-    let is_static = Elf::read(&File::open(path).ok()?).ok()?.interpreter.is_none();
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(CWD, path, flags).ok().filter(|_| is_static)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0).ok()?;
-    Some(mount)
+/// With fs.suid_dumpable=1 a program that may not be read is dumpable all the same, proc_sys_fs(5).
+fn stays_undumpable() -> Result<(), Failure> {
+    match std::fs::read("/proc/sys/fs/suid_dumpable") {
+        Ok(value) if value.trim_ascii() == b"1" => {
+            let what = "fs.suid_dumpable is 1, so that the container could look into the program";
+            Err(Failure::trouble("--host-tools", what).hint("sysctl fs.suid_dumpable=2, or --trust-target"))
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Only what is ours may be mounted on: in a shared mount the container, or the host, would see it.
-fn own_mounts(top: Option<&OwnedFd>) -> io::Result<()> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    let Some(top) = top else {
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        return Ok(mount_change("/", private)?);
+/// What the loader or an interpreter reads is read with the program's own power. Of a static program there is a copy.
+fn are_readable(root: &Root, program: &Program) -> Result<(), Failure> {
+    let is_static = program.elf.interpreter.is_none();
+    for file in program.files().iter().filter(|file| !is_static || **file != program.file) {
+        let stat = root.stat(file).map_err(|error| Failure::trouble(file.display(), error))?;
+        if stat.st_mode & 4 == 0 {
+            let what = "not every user may read it, and the program may read no more than every user";
+            return Err(Failure::trouble(file.display(), what).hint("chmod o+r, or --trust-target"));
+        }
+    }
+    Ok(())
+}
+
+/// Unreadable copies of all that is executed in a kit.
+fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedFd)>, Failure> {
+    let copy = |path: PathBuf| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = fs::openat(&kit.mount, &path, flags, Mode::empty());
+        let file = file.map_err(|errno| Failure::trouble("--host-tools", errno))?;
+        Ok((path, unreadable.copy(&mut file.into(), UNREADABLE).map_err(not_fenced)?))
     };
-    // The kernel moves root and working directory over into the copy, and no descriptor: from the root of the
-    // namespace everything below it can be made private, and from our own root it cannot.
-    let here = nix::unistd::getcwd()?;
-    fchdir(top)?;
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount_change(".", private)?;
-    Ok(chdir(&here)?)
+    kit.contents.executables().into_iter().map(copy).collect()
 }
 
-fn attach(mount: impl AsFd, at: impl AsFd, path: &Path) -> Result<(), Errno> {
+/// The program has to be one that it may not read itself, and the host's files nobody's.
+fn not_fenced(error: Unmade) -> Failure {
+    let what = format_args!("the container could look into the program, and so into the host: {error}");
+    let way = Hint::say("with -n in place of -a the program stays on the host; or --trust-target");
+    Failure::trouble("--host-tools", what).hint(match error {
+        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),
+        Unmade::NotPermitted => hint!("run it as root; {}", way),
+        _ => Some(way),
+    })
+}
+
+/// Only what is ours may be mounted on: in a shared mount the container, or the host, would see it. `attributes` are put
+/// on all that is the container's.
+fn own_mounts(top: Option<&OwnedFd>, attributes: u64) -> io::Result<()> {
+    // The kernel moves root and working directory over into the copy, and no descriptor: from the root of the
+    // namespace everything below it can be reached, and from our own root it cannot.
+    let here = match top {
+        Some(top) => {
+            let here = nix::unistd::getcwd()?;
+            fchdir(top)?;
+            Some(here)
+        }
+        None => None,
+    };
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let whole = fs::openat(CWD, if here.is_some() { "." } else { "/" }, flags, Mode::empty())?;
+    sys::mount_setattr(whole.as_fd(), &tree::private(attributes))?;
+    Ok(here.map_or(Ok(()), |here| chdir(&here))?)
+}
+
+fn attach(mount: impl AsFd, at: impl AsFd, path: &Path) -> Result<(), rustix::io::Errno> {
     let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     if path.as_os_str().is_empty() {
         flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -148,6 +238,6 @@ fn attach(mount: impl AsFd, at: impl AsFd, path: &Path) -> Result<(), Errno> {
 }
 
 /// A directory of the kit, to be mounted once more.
-fn again(kit: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+fn again(kit: &OwnedFd, name: &str) -> Result<OwnedFd, rustix::io::Errno> {
     open_tree(kit, name, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
 }

@@ -6,11 +6,15 @@ mod graft;
 mod hold;
 mod kit;
 mod loader;
+mod overlay;
+mod own_loaders;
+mod parts;
 mod place;
 mod privileges;
 mod program;
 mod root;
 pub mod shim;
+mod special;
 mod surroundings;
 mod tree;
 mod way;
@@ -24,10 +28,11 @@ use common::failure::{Failure, say};
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
-use program::Program;
-use root::Root;
 use surroundings::Environment;
 
+pub use elf::Elf;
+pub use program::Program;
+pub use root::Root;
 pub use way::{Footing, Way};
 
 use crate::TOOL;
@@ -70,6 +75,16 @@ enum Site {
     Hold(Hold),
 }
 
+/// How far the target is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// As the host itself.
+    All,
+    /// Its programs may be run beside those of the host, and are held as those are.
+    Programs,
+    Nothing,
+}
+
 /// Why there is nothing to take along.
 #[derive(Debug)]
 pub enum NotOpened {
@@ -81,10 +96,16 @@ pub enum NotOpened {
 
 impl HostTools {
     /// Finds the program that the words of the command line begin with, or the user's shell, on the host.
+    /// `target` is the root in which the target's own programs are found, where those may be run.
     ///
     /// # Errors
     /// When there is none, or the host's tree cannot be taken along.
-    pub fn open(way: Way, words: &[OsString]) -> Result<Self, NotOpened> {
+    pub fn open(
+        way: Way,
+        words: &[OsString],
+        trust: Trust,
+        target: Option<OwnedFd>,
+    ) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
         let root = Root::open(Path::new("/")).map_err(failed)?;
         let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
@@ -97,12 +118,15 @@ impl HostTools {
         };
         let prepared = match way {
             Way::Graft => {
-                let graft = Graft::open(&root, &program, &path).map_err(failed)?;
+                let target = target.map(Root::from);
+                let graft =
+                    Graft::open(&root, &program, &path, trust, target.as_ref()).map_err(NotOpened::Failed)?;
                 if !graft.for_children() {
                     say(TOOL, NOT_STATIC);
                 }
                 Prepared::Graft(Box::new(graft))
             }
+            Way::Hold(why) if trust != Trust::All => return Err(NotOpened::Failed(why.refused())),
             Way::Hold(_) => Prepared::Hold(Hold::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })

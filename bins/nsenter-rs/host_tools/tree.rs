@@ -12,22 +12,28 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use common::sys;
+use common::failure::Failure;
+use common::sys::{self, MountAttributes};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
+use super::overlay::overlays;
+use super::parts::Parts;
+use crate::unreadable::Unreadable;
+
 /// What stays behind with all below it.
-const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
 
-/// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
-pub const RDONLY: u64 = 0x1;
-pub const NOSUID: u64 = 0x2;
-pub const NODEV: u64 = 0x4;
-pub const NOEXEC: u64 = 0x8;
+pub use crate::unreadable::{NODEV, NOEXEC, NOSUID, RDONLY};
+
+/// These for all mounts of a tree, and none of the later mounts in it shows anywhere else.
+pub fn private(set: u64) -> MountAttributes<'static> {
+    MountAttributes { set, recursive: true, private: true, ..MountAttributes::default() }
+}
 
 /// The copy: mounts that are attached nowhere yet.
 #[derive(Debug)]
@@ -62,10 +68,53 @@ impl Tree {
             );
         }
         for (_, mount) in &mounts {
-            sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
+            sys::mount_setattr(mount.as_fd(), &private(RDONLY | NOSUID | NODEV))?;
         }
         Ok(Tree { mounts, covers: covers(needed) })
     }
+}
+
+/// The parts of the host that a fenced program sees: nobody owns a file there, and nothing can be written.
+///
+/// # Errors
+/// Where that cannot be had, with the directory and the type of its file system.
+pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<Tree, Failure> {
+    let unread = |error: io::Error| Failure::trouble("/proc/self/mountinfo", error);
+    let mut table = Vec::with_capacity(64 << 10);
+    File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut table)).map_err(unread)?;
+    let points = points(&table);
+    let below =
+        |point: &PathBuf| parts.directories.iter().any(|part| point.starts_with(part) && point != part);
+    let inner: Vec<_> = chosen(&points, &parts.directories).into_iter().filter(below).collect();
+    let (mut mounts, mut unmapped) = (Vec::new(), Vec::new());
+    for point in parts.directories.iter().chain(&inner) {
+        let mapped = |mount: &OwnedFd| unreadable.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV).is_ok();
+        match copy(point, OpenTreeFlags::empty()) {
+            Ok(mount) if mapped(&mount) => mounts.push((point.clone(), mount)),
+            _ => unmapped.push(point.clone()),
+        }
+    }
+    match overlays(&unmapped) {
+        Ok(overlays) => mounts.extend(unmapped.into_iter().zip(overlays)),
+        Err(error) => return Err(not_shown(&unmapped, &points, &error)),
+    }
+    // Outer ones first.
+    mounts.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(Tree { mounts, covers: Vec::new() })
+}
+
+fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Error) -> Failure {
+    let directory = unmapped.first().map(PathBuf::as_path).unwrap_or(Path::new("/"));
+    let around = points.iter().filter(|(point, _)| directory.starts_with(point));
+    let kind = around.max_by_key(|(point, _)| point.as_os_str().len()).map_or(&b"?"[..], |(_, kind)| kind);
+    let what = format_args!(
+        "{}: this file system ({}) can be shown neither with other owners nor through an overlay, so that files which \
+         not every user may read would be readable: {error}",
+        directory.display(),
+        String::from_utf8_lossy(kind)
+    );
+    Failure::trouble("--host-tools", what)
+        .hint("with -n in place of -a, the program stays on the host; or --trust-target")
 }
 
 /// The program may lie below one of them.

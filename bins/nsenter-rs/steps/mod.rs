@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
+use crate::fence::names;
 use crate::host_tools::Way;
 use crate::label::Label;
 use crate::plan::{Join, Plan};
@@ -56,12 +57,25 @@ pub enum Step {
     HostTools(Way),
     /// Something of the inside view.
     View(view::Step),
+    /// Copies of the host's loaders, and of programs without one.
+    MakeUnreadable,
+    /// They are mounted over what they are copies of.
+    LayUnreadable,
     /// Only children are in a PID namespace that was joined.
     Fork {
         kill_child: bool,
     },
     /// Into the target's control group.
     JoinGroup(Group),
+    /// Files among standard input, output and error become pipes that we copy.
+    Carry,
+    /// A process of ours waits inside for all that the program leaves behind.
+    Reap,
+    /// What holds a program of the host among the target's files.
+    Fence {
+        capabilities: String,
+        filtered: bool,
+    },
     /// The label takes effect with exec.
     Label(Label),
     /// That of the target, in its oom_score_adj.
@@ -124,6 +138,7 @@ impl Plan {
         if self.sealed {
             steps.insert(0, Step::Seal);
         }
+        steps.extend(self.shielded.then_some(Step::MakeUnreadable));
         steps.extend(self.pty.then_some(Step::OpenTerminal));
         let confined = self.confinement.is_some();
         steps.extend(confined.then_some(Step::RaiseLimits));
@@ -146,6 +161,12 @@ impl Plan {
         steps.extend(self.host_tools.map(Step::HostTools));
         let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
         steps.extend(before.into_iter().map(Step::View));
+        steps.extend((self.fence.is_some() && !self.pty).then_some(Step::Carry));
+        if self.shielded {
+            let private =
+                (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
+            steps.extend(private.into_iter().chain([Step::LayUnreadable]));
+        }
         steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
         steps.extend(in_child.into_iter().map(Step::View));
         steps.extend(self.becoming());
@@ -171,6 +192,13 @@ impl Plan {
         }
         steps.extend(self.keep_caps.then_some(Step::KeepCapabilities));
         steps.extend(confine.map(|confine| Step::Limit { no_new_privs: confine.no_new_privs }));
+        steps.extend(
+            self.fence.as_ref().map(|fence| Step::Fence {
+                capabilities: names(fence.capabilities),
+                filtered: fence.filtered,
+            }),
+        );
+        steps.extend(self.reaps.then_some(Step::Reap));
         steps
     }
 
@@ -249,9 +277,20 @@ mod tests {
     fn the_inside_view_is_laid_around_the_fork() {
         let steps = steps("-t 7 --inside true", &[Kind::Net, Kind::Pid]);
         let fork = steps.iter().position(|step| step.starts_with("fork")).unwrap();
-        assert!(steps[fork - 3].starts_with("unshare the mount namespace"), "{steps:#?}");
+        assert!(steps[fork - 4].starts_with("unshare the mount namespace"), "{steps:#?}");
+        assert!(steps[fork - 1].starts_with("mount them over"), "{steps:#?}");
         assert_eq!(steps[fork + 1], "mount the PID namespace's procfs on /proc");
         assert!(steps.contains(&"open /proc/7/root/etc/resolv.conf, and hosts".to_owned()), "{steps:#?}");
+    }
+
+    #[test]
+    fn the_loaders_are_copied_before_anything_is_joined_and_laid_where_nobody_else_sees_it() {
+        let steps = steps("-t 7 -n -p true", &[Kind::Net, Kind::Pid]);
+        let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
+        assert!(at("copy the host's loaders") < at("setns("), "{steps:#?}");
+        assert!(at("setns(") < at("unshare the mount namespace"), "{steps:#?}");
+        assert_eq!(at("unshare the mount namespace") + 1, at("mount them over"), "{steps:#?}");
+        assert_eq!(at("mount them over") + 1, at("fork"), "{steps:#?}");
     }
 
     #[test]

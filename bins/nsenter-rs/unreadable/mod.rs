@@ -1,0 +1,129 @@
+//! Files that nobody can read and everybody can execute. A process that runs one is undumpable, and so are all its
+//! children: exec(2) asks of the program *and* of its loader whether the caller may read them, and where he may not, the
+//! process's `/proc/PID` belongs to whoever has CAP_SYS_PTRACE over the user namespace of the mount (`would_dump` in
+//! fs/exec.c, ptrace(2)). What the program drops later, whom it becomes and what it runs changes nothing about that.
+//!
+//! Mode 0711 alone does not do it, for root may read all. On an id-mapped mount whose user namespace has none of the IDs
+//! on disk the file's owner is nobody at all, and there even CAP_DAC_OVERRIDE counts for nothing
+//! (`privileged_wrt_inode_uidgid` in kernel/capability.c).
+
+mod error;
+mod loaders;
+mod nobody;
+mod shield;
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use common::sys::{self, MountAttributes};
+use common::view::PrivateMounts;
+use rustix::fs::{CWD, Mode, OFlags, fchmod, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+};
+
+pub use error::Unmade;
+pub use shield::Shield;
+
+/// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
+pub const RDONLY: u64 = 0x1;
+pub const NOSUID: u64 = 0x2;
+pub const NODEV: u64 = 0x4;
+pub const NOEXEC: u64 = 0x8;
+
+/// A directory that every host has, and that nobody asks for anything meanwhile.
+const ANYWHERE: &str = "/etc";
+
+/// What makes files unreadable: a user namespace without any ID on disk, and room for copies.
+#[derive(Debug)]
+pub struct Unreadable {
+    nobody: OwnedFd,
+    /// A tmpfs that is attached nowhere; none where there can be none.
+    room: Option<OwnedFd>,
+    copies: u32,
+}
+
+impl Unreadable {
+    /// Makes that user namespace. It takes a `/proc` of our own PID namespace, and so it comes before anything is joined.
+    ///
+    /// # Errors
+    /// `NoUserNamespace`, and what the kernel says.
+    #[allow(dead_code, reason = "for host tools")]
+    pub fn prepare() -> Result<Self, Unmade> {
+        Ok(Unreadable::of(nobody::nobody()?))
+    }
+
+    fn of(nobody: OwnedFd) -> Self {
+        Unreadable { nobody, room: room().ok(), copies: 0 }
+    }
+
+    /// Does something where the tmpfs is, for as long as it takes, a part of our mount namespace, which nobody else has:
+    /// before Linux 6.15 nothing else can be copied.
+    fn attached<T>(
+        nobody: OwnedFd,
+        _: &PrivateMounts,
+        work: impl FnOnce(&mut Self) -> Result<T, Unmade>,
+    ) -> Result<T, Unmade> {
+        let error = |errno: Errno| Unmade::of_copying(errno.into());
+        let room = room().map_err(error)?;
+        move_mount(&room, "", CWD, ANYWHERE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(error)?;
+        let done = work(&mut Unreadable { nobody, room: Some(room), copies: 0 });
+        unmount(ANYWHERE, UnmountFlags::DETACH).map_err(error)?;
+        done
+    }
+
+    /// Makes the owner of every file of `tree` nobody, in all of its mounts, which are attached nowhere yet; `set` are
+    /// MOUNT_ATTR_* flags that they get too, and nothing that is mounted in them shows elsewhere. What only its owner
+    /// may read cannot be read through it any more, nothing written, and no set-user-ID bit or file capability counts.
+    ///
+    /// # Errors
+    /// `FileSystem` where one of them refuses; `NotPermitted` without CAP_SYS_ADMIN over its user namespace;
+    /// `OldKernel` before Linux 5.12.
+    pub fn idmap(&self, tree: BorrowedFd<'_>, set: u64) -> Result<(), Unmade> {
+        let idmap = Some(self.nobody.as_fd());
+        let attributes = MountAttributes { set, clear: 0, recursive: true, private: true, idmap };
+        sys::mount_setattr(tree, &attributes).map_err(Unmade::of_mapping)
+    }
+
+    /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only, and owned by nobody.
+    ///
+    /// # Errors
+    /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `OldKernel`, `FileSystem`, `NotPermitted`, or what
+    /// the kernel says.
+    pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
+        let room = self.room.as_ref().ok_or(Unmade::NotPermitted)?;
+        self.copies += 1;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut written = || {
+            let copy = openat(room, self.copies.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
+            let mut copy = File::from(copy);
+            file.rewind()?;
+            io::copy(file, &mut copy)?;
+            // Whatever the caller's umask.
+            fchmod(&copy, Mode::from_raw_mode(mode))?;
+            Ok::<_, io::Error>(copy)
+        };
+        let copy = written().map_err(Unmade::of_copying)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let mount =
+            open_tree(&copy, "", flags | OpenTreeFlags::AT_EMPTY_PATH).map_err(|errno| match errno {
+                Errno::INVAL => Unmade::NotCopied,
+                errno => Unmade::of_copying(errno.into()),
+            })?;
+        self.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV)?;
+        Ok(mount)
+    }
+}
+
+/// A tmpfs of our own.
+fn room() -> Result<OwnedFd, Errno> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(context.as_fd(), "source", "netns-toolbox")?;
+    fsconfig_set_string(context.as_fd(), "mode", "0755")?;
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
