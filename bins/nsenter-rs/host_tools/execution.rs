@@ -10,9 +10,9 @@ use common::sys;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
 
+use super::furnish::{Contents, LIBRARIES, LOADER, NAMES};
 use super::graft::Grafted;
 use super::hold::Held;
-use super::kit::Contents;
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
@@ -84,8 +84,8 @@ impl Execution {
         let (file, loader) =
             match of_kit.filter(|kit| root.canonical(interpreter).is_ok_and(|file| kit.is(&file))) {
                 Some(loader) => {
-                    let named = base.join("loader/bin").join(&program.name);
-                    let plain = base.join("loader/program");
+                    let named = base.join(NAMES).join(&program.name);
+                    let plain = base.join(LOADER);
                     (File::At(if named.exists() { named } else { plain }), loader.clone())
                 }
                 None => {
@@ -93,7 +93,7 @@ impl Execution {
                     (File::Open(in_memory(&program, &copy)?), loader)
                 }
             };
-        let loader = loader.words(root, &program, &tree);
+        let loader = loader.words(root, &program, &tree, Some(&base.join(LIBRARIES)));
         let words = command_line(Some(loader), &program, arguments, &tree);
         Ok(Execution { file, words, environment })
     }
@@ -129,7 +129,7 @@ impl Execution {
             return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
         };
         let file = File::Open(in_memory(&program, &copy)?);
-        let loader = loader.words(root, &program, &tree);
+        let loader = loader.words(root, &program, &tree, None);
         let words = command_line(Some(loader), &program, arguments, &tree);
         Ok(Execution { file, words, environment })
     }

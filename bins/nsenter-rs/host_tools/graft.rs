@@ -16,7 +16,9 @@ use rustix::mount::{
 };
 
 use super::elf::Elf;
-use super::kit::{Contents, Kit};
+use super::fixed::Fixed;
+use super::furnish::{Contents, NAMES};
+use super::kit::Kit;
 use super::place::Place;
 use super::program::Program;
 use super::root::{Root, below};
@@ -71,6 +73,7 @@ impl Graft {
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
         own_mounts(top)?;
         let place = Place::find()?;
+        let fixed = Fixed::find()?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
         for (point, mount) in &self.tree.mounts {
@@ -90,12 +93,13 @@ impl Graft {
         if let Some(ourselves) = &self.ourselves {
             attach(ourselves, kit, Path::new("program"))?;
         }
-        attach(&again(kit, "bin")?, kit, Path::new("loader/bin"))?;
+        attach(&again(kit, "bin")?, kit, Path::new(NAMES))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
         // Somebody has moved the directory away in between.
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(Errno::STALE.into());
         }
+        fixed.attach(kit, &place, self.ourselves.as_ref())?;
         let for_children = self.ourselves.is_some();
         Ok(Grafted { base: place.path, contents: self.kit.contents, for_children })
     }

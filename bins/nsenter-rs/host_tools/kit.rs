@@ -1,22 +1,13 @@
-//! What goes into a container beside the host's tree: a link for each program of the host, and the loader.
-//!
-//!     host/             empty: the host's tree is mounted here
-//!     program           empty: nsenter-rs itself is mounted here
-//!     bin/NAME          -> ../program, for each program on the caller's $PATH
-//!     loader/program    the copy of the loader
-//!     loader/bin/       empty: bin/ is mounted here again, and in here ../program is the loader; that is how
-//!                       the kernel calls a process by its program's name, and not by the loader's
-//!     empty/            mounted over what is not to be seen of the host
-//!     host-tools.json          what the programs have to know
+//! What goes into a container beside the host's tree, and where it is kept; [`super::furnish`] says what is in it.
 //!
 //! A thousand links take milliseconds to make, so they are made once, below `/run`, and again when a directory of
-//! $PATH or the loader has changed. Who may not write there makes them in memory every time.
+//! $PATH, of the libraries or the loader has changed. Who may not write there makes them in memory every time.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,30 +19,21 @@ use rustix::mount::{
     fsopen, open_tree,
 };
 use rustix::process::geteuid;
-use serde::{Deserialize, Serialize};
 
-use super::loader::Loader;
+use super::furnish::{Contents, Making, furnish, write};
+use super::loader::ld_so_conf;
 use super::program::directories;
-use super::root::{Root, below};
+use super::root::Root;
 use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
+/// Counted up when something else is in a kit.
+const LAYOUT: u32 = 2;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(600);
-
-/// What the programs in a container have to know.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Contents {
-    /// The host's directories in which programs are looked up.
-    pub path: Vec<PathBuf>,
-    /// Those of the caller's $LD_LIBRARY_PATH.
-    pub libraries: Vec<PathBuf>,
-    /// The loader that is there; none on a host without any.
-    pub loader: Option<Loader>,
-}
 
 /// A kit as a mount that is attached nowhere yet, and that nobody can write to.
 #[derive(Debug)]
@@ -78,21 +60,20 @@ impl Kit {
     }
 }
 
-/// What a kit is made of.
-struct Making<'a> {
-    root: &'a Root,
-    path: Vec<PathBuf>,
-    libraries: Vec<PathBuf>,
-    interpreter: Option<&'a Path>,
-}
+/// Where libraries come and go, beside what ld.so.conf(5) says; the links among them lead through `/etc/alternatives`.
+const LIBRARIES: [&str; 5] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/etc/alternatives"];
 
 /// What a kit depends on; another stamp is another kit.
 fn stamp(&Making { root, ref path, ref libraries, interpreter }: &Making<'_>) -> String {
     let configuration = Path::new("/etc/ld.so.conf.d");
     let files = root.names(configuration).into_iter().map(|name| configuration.join(name));
     let fixed = ["/etc/ld.so.conf", "/etc/ld.so.conf.d"].map(PathBuf::from);
-    let all = path.iter().cloned().chain(fixed).chain(files).chain(interpreter.map(Path::to_owned));
-    let mut stamp = format!("{} {libraries:?}\n", env!("CARGO_PKG_VERSION"));
+    let loaders = interpreter.into_iter().filter_map(|file| root.canonical(file).ok());
+    // Its directory is one of those that are built into the loader.
+    let loaders = loaders.flat_map(|file| [file.parent().map(Path::to_owned), Some(file)]).flatten();
+    let configured = ld_so_conf(root).into_iter().chain(LIBRARIES.map(PathBuf::from));
+    let all = path.iter().cloned().chain(fixed).chain(files).chain(loaders).chain(configured);
+    let mut stamp = format!("{} {LAYOUT} {libraries:?}\n", env!("CARGO_PKG_VERSION"));
     for file in all {
         // Writing to a String cannot fail.
         let _ = match root.stat(&file) {
@@ -200,39 +181,4 @@ fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
     let contents = furnish(mount.as_fd(), making)?;
     sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
     Ok(Kit { mount, contents })
-}
-
-/// Fills an empty directory.
-fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
-    let Making { root, path, libraries, interpreter } = making;
-    // Whatever the caller's umask: in a user namespace we are somebody else's others.
-    fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    for directory in ["host", "bin", "loader", "loader/bin", "empty"] {
-        fs::mkdirat(at, directory, Mode::RWXU)?;
-        fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    }
-    write(at, "program", b"", 0o755)?;
-    let mut seen = std::collections::HashSet::<OsString>::new();
-    for directory in path {
-        for name in root.names(directory) {
-            if seen.insert(name.clone()) {
-                fs::symlinkat("../program", at, below(&Path::new("/bin").join(&name)))?;
-            }
-        }
-    }
-    let loader = interpreter.map(|interpreter| Loader::read(root, interpreter, libraries)).transpose()?;
-    if let Some((_, copy)) = &loader {
-        write(at, "loader/program", copy, 0o755)?;
-    }
-    let loader = loader.map(|(loader, _)| loader);
-    let contents = Contents { path: path.clone(), libraries: libraries.clone(), loader };
-    write(at, "host-tools.json", &serde_json::to_vec(&contents)?, 0o644)?;
-    Ok(contents)
-}
-
-fn write(at: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR)?;
-    fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    std::fs::File::from(file).write_all(bytes)
 }

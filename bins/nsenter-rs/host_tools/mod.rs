@@ -1,7 +1,10 @@
 //! `--host-tools`: a program of the host, and its children, in a root that has no tools.
 
+mod c_library;
 mod elf;
 mod execution;
+mod fixed;
+mod furnish;
 mod graft;
 mod hold;
 mod kit;

@@ -13,7 +13,7 @@ use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
 
 /// Directories that the kernel itself made, by the file system they must be in: sysfs and proc, linux/magic.h.
 /// Nobody looks at these, and engines hide some of them anyway.
-const OF_THE_KERNEL: [(&str, &str, u64); 5] = [
+pub const OF_THE_KERNEL: [(&str, &str, u64); 5] = [
     ("/sys", "/sys/firmware", 0x6265_6572),
     ("/sys", "/sys/kernel/debug", 0x6265_6572),
     ("/sys", "/sys/hypervisor", 0x6265_6572),

@@ -1,0 +1,181 @@
+//! What is in a kit.
+//!
+//!     host/               empty: the host's tree is mounted here
+//!     program             empty: nsenter-rs itself is mounted here
+//!     bin/NAME            -> ../program, for each program on the caller's $PATH
+//!     bin/.loader         the copy of the loader, and so `/proc/self/exe` of every program: what lies beside that is
+//!                         looked for here, and is there
+//!     names/bin/          empty: bin/ is mounted here again, and
+//!     names/program       -> ../bin/.loader: in names/bin, NAME is the loader; that is how the kernel calls a process
+//!                         by its program's name, and not by the loader's
+//!     lib/                libraries that go before the host's: links to those to which the host's own links lead
+//!                         through its `/`, which is the container's here; and the C library (`c_library`)
+//!     empty/              mounted over what is not to be seen of the host, and where there are no plugins
+//!     nsswitch.conf, protocols, services, sh    at the paths of `c_library`; nsenter-rs is mounted on `sh`
+//!     node.js             what node runs first, for it starts itself by `/proc/self/exe`
+//!     host-tools.json     what the programs have to know
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use super::c_library;
+use super::loader::{Loader, is_library};
+use super::root::{Root, below};
+
+/// The copy of the loader.
+pub const LOADER: &str = "bin/.loader";
+/// Where each program's name means the loader.
+pub const NAMES: &str = "names/bin";
+/// Where libraries are that go before the host's.
+pub const LIBRARIES: &str = "lib";
+
+/// Users, groups and names come from files and from DNS, and from no module that somebody else names: nsswitch.conf(5).
+const NSSWITCH: &[u8] = b"\
+passwd: files
+group: files
+shadow: files
+gshadow: files
+initgroups: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+ethers: files
+rpc: files
+netgroup: files
+aliases: files
+publickey: files
+";
+
+/// Tables that the host's programs have from the host.
+const TABLES: [&str; 2] = ["protocols", "services"];
+
+/// process.execPath is documented to be writable by nobody, and is: what starts node by it gets the host's again.
+const NODE: &[u8] = b"process.execPath = require('path').join(__dirname, 'bin', 'node');\n";
+
+/// Where programs lie that are no commands, but are started by one by their names: git's. After all of $PATH.
+const OF_ONE_PROGRAM: [&str; 5] = [
+    "/usr/lib/git-core",
+    "/usr/libexec/git-core",
+    "/usr/lib64/git-core",
+    "/usr/local/libexec/git-core",
+    "/usr/local/lib/git-core",
+];
+
+/// What the programs in a container have to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Contents {
+    /// The host's directories in which programs are looked up.
+    pub path: Vec<PathBuf>,
+    /// Those of the caller's $LD_LIBRARY_PATH.
+    pub libraries: Vec<PathBuf>,
+    /// The loader that is there; none on a host without any.
+    pub loader: Option<Loader>,
+}
+
+/// What a kit is made of.
+pub struct Making<'a> {
+    pub root: &'a Root,
+    pub path: Vec<PathBuf>,
+    pub libraries: Vec<PathBuf>,
+    pub interpreter: Option<&'a Path>,
+}
+
+/// Fills an empty directory.
+///
+/// # Errors
+/// What the kernel says.
+pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
+    let Making { root, path, libraries, interpreter } = making;
+    // Whatever the caller's umask: in a user namespace we are somebody else's others.
+    fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
+    for directory in ["host", "bin", "names", NAMES, LIBRARIES, "empty"] {
+        fs::mkdirat(at, directory, Mode::RWXU)?;
+        fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+    }
+    for mounted_on in ["program", "sh"] {
+        write(at, mounted_on, b"", 0o755)?;
+    }
+    fs::symlinkat("../bin/.loader", at, "names/program")?;
+    let private = OF_ONE_PROGRAM.iter().filter_map(|directory| root.canonical(Path::new(directory)).ok());
+    let mut path = path.clone();
+    for directory in private {
+        if !path.contains(&directory) {
+            path.push(directory);
+        }
+    }
+    link_programs(at, root, &path)?;
+    let loader = interpreter.map(|interpreter| Loader::read(root, interpreter, libraries)).transpose()?;
+    if let Some((loader, copy)) = &loader {
+        write(at, LOADER, copy, 0o755)?;
+        link_libraries(at, root, loader.directories())?;
+    }
+    write(at, "nsswitch.conf", NSSWITCH, 0o644)?;
+    for table in TABLES {
+        let found = root.read(&Path::new("/etc").join(table)).unwrap_or_default();
+        write(at, table, &found, 0o644)?;
+    }
+    write(at, "node.js", NODE, 0o644)?;
+    let loader = loader.map(|(loader, _)| loader);
+    let contents = Contents { path, libraries: libraries.clone(), loader };
+    write(at, "host-tools.json", &serde_json::to_vec(&contents)?, 0o644)?;
+    Ok(contents)
+}
+
+/// A link for each name. What is not to be executed is no program, but a file that programs read by its name, as
+/// git's scripts do: it is what it is on the host.
+fn link_programs(at: BorrowedFd<'_>, root: &Root, path: &[PathBuf]) -> io::Result<()> {
+    let mut seen = HashSet::<OsString>::from([OsString::from(".loader")]);
+    for directory in path {
+        let is_private = OF_ONE_PROGRAM.iter().any(|private| directory == Path::new(private));
+        for name in root.names(directory) {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let file = root.canonical(&directory.join(&name)).ok().filter(|_| is_private);
+            let read = file.filter(|file| root.executable(file).is_err());
+            let target = read.map_or("../program".into(), |file| Path::new("../host").join(below(&file)));
+            fs::symlinkat(&target, at, Path::new("bin").join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first library of each name decides, as for the loader itself.
+fn link_libraries(at: BorrowedFd<'_>, root: &Root, directories: &[PathBuf]) -> io::Result<()> {
+    let mut seen = HashSet::<OsString>::new();
+    for directory in directories {
+        for name in root.names(directory) {
+            if !is_library(&name) || !seen.insert(name.clone()) {
+                continue;
+            }
+            let place = Path::new(LIBRARIES).join(&name);
+            if c_library::NAMES.iter().any(|known| name == *known)
+                && let Ok(mut copy) = root.read(&directory.join(&name))
+                && c_library::redirect(&mut copy)
+            {
+                write(at, &place, &copy, 0o755)?;
+            } else if let Some(file) = root.leads_astray(&directory.join(&name)) {
+                fs::symlinkat(Path::new("../host").join(below(&file)), at, &place)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file in a kit.
+///
+/// # Errors
+/// What the kernel says.
+pub fn write(at: BorrowedFd<'_>, name: impl AsRef<Path>, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = fs::openat(at, name.as_ref(), flags, Mode::RUSR | Mode::WUSR)?;
+    fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    std::fs::File::from(file).write_all(bytes)
+}
