@@ -47,7 +47,7 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| grafted.tree().join(below(file));
         let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        View { root, tree: &tree, libraries }.for_all(&mut environment);
+        View { root, tree: &tree, libraries, kit: Some(&grafted.base) }.for_all(&mut environment);
         leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
         if grafted.for_children {
@@ -67,7 +67,7 @@ impl Execution {
     /// When its loader is none that the kit has, and cannot be read.
     pub fn of_child(
         root: &Root,
-        program: Program,
+        mut program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         base: &Path,
@@ -75,7 +75,9 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| base.join("host").join(below(file));
         let libraries = contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        View { root, tree: &tree, libraries }.for_program(&program, &mut environment);
+        let view = View { root, tree: &tree, libraries, kit: Some(base) };
+        view.for_program(&program, &mut environment);
+        program.before.splice(0..0, view.options(&program));
         let Some(interpreter) = &program.elf.interpreter else {
             let words = command_line(None, &program, arguments, &tree);
             return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
@@ -104,7 +106,7 @@ impl Execution {
     /// When its loader cannot be read.
     pub fn held(
         root: &Root,
-        program: Program,
+        mut program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         held: &Held,
@@ -118,9 +120,10 @@ impl Execution {
         let libraries = loader.as_ref().map(|(loader, _)| loader.directories()).unwrap_or_default();
         // Relative paths are no use to anybody: glibc for one asserts that there is a working directory.
         if let Some(host_root) = &held.tree {
-            let view = View { root, tree: &tree, libraries };
+            let view = View { root, tree: &tree, libraries, kit: None };
             view.for_all(&mut environment);
             view.for_program(&program, &mut environment);
+            program.before.splice(0..0, view.options(&program));
             environment.insert("HOST_ROOT".into(), host_root.clone().into_os_string());
         }
         leave_behind(&mut environment);

@@ -1,94 +1,121 @@
 //! Paths that are fixed in programs: what they lead to in the private copy of the mounts.
 //!
-//! `/..` is the root itself, and for the kernel also what is mounted over the root: whoever is in the root already
-//! does not see it but there. The copy of the C library has its paths there (`c_library`). Others than C programs
-//! start `/bin/sh` by themselves: python's subprocess, perl, node, git. Where the container has one, the host's is
+//! `/..` is the root itself, and for the kernel also what is mounted over the root, which is not seen from within the
+//! root in any other way. The copy of the C library has its paths there (`c_library`). Others than C programs
+//! start `/bin/sh` by themselves: python's subprocess, perl, node, git. Where the container has one, nsenter-rs is
 //! mounted on it, for what is in there may be another architecture's, or not executable. Where there is none, none
 //! can be mounted without writing to the container.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use common::sys;
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
 
-use super::place::{OF_THE_KERNEL, Place};
+use super::place::Place;
+use super::tree::RDONLY;
 
 /// Where [`super::c_library`] has its paths.
-pub const ABOVE: &str = "/..";
+const ABOVE: &str = "/..";
 /// The shell of programs that do not ask which one.
-pub const SHELL: &str = "/bin/sh";
-/// What stands in a kit and nowhere else.
-pub const CONTENTS: &str = "host-tools.json";
+const SHELL: &str = "/bin/sh";
+/// Links to what is in the kit, by the names that the C library has for it below [`ABOVE`]; `lib` is of `/usr/lib`.
+const LINKS: [(&str, &str); 5] = [
+    ("nsswitch.conf", "nsswitch.conf"),
+    ("protocols", "protocols"),
+    ("services", "services"),
+    ("sh", "bin/sh"),
+    ("lib", "host/usr/lib"),
+];
+/// linux/magic.h
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
-/// The places, as they were found before anything of ours was mounted.
+/// What is mounted over the root, and the places that were found before anything of ours was mounted.
 #[derive(Debug)]
 pub struct Fixed {
-    root: OwnedFd,
+    above: OwnedFd,
     shell: Option<OwnedFd>,
 }
 
 impl Fixed {
-    /// Looks for them in our root.
-    ///
-    /// # Errors
-    /// When the root itself cannot be opened.
-    pub fn find() -> Result<Self, Errno> {
-        let root = fs::openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Fixed { root, shell: shell() })
-    }
-
-    /// Mounts `kit`, which is at `place`, where the C library looks, and `program`, which is nsenter-rs, on the shells.
+    /// Mounts an empty file system over our root.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn attach(&self, kit: &OwnedFd, place: &Place, program: Option<&OwnedFd>) -> Result<(), Errno> {
-        let above = (place.path != Path::new(ABOVE)).then(|| again(kit, ".")).transpose()?;
-        let above = match &above {
-            Some(above) => {
-                onto(above, &self.root)?;
-                above
-            }
-            None => kit,
-        };
-        let Some(program) = program else { return Ok(()) };
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        move_mount(again(program, "")?, "", above, "sh", flags)?;
-        match &self.shell {
-            // A container that has a directory there, or takes it away meanwhile, has no shell.
-            Some(shell) => onto(&again(program, "")?, shell).or(Ok(())),
-            None => Ok(()),
+    pub fn mount() -> Result<Self, Errno> {
+        let shell = shell();
+        let root = fs::openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // df(1) takes the last mount at `/` for what is there, and says its name.
+        let is_overlay = fs::fstatfs(&root)?.f_type as u64 == OVERLAYFS_SUPER_MAGIC;
+        fsconfig_set_string(filesystem.as_fd(), "source", if is_overlay { "overlay" } else { "rootfs" })?;
+        fsconfig_set_string(filesystem.as_fd(), "mode", "755")?;
+        fsconfig_create(filesystem.as_fd())?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let above = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        fs::mkdirat(&above, "kit", Mode::from_raw_mode(0o755))?;
+        onto(&above, &root)?;
+        Ok(Fixed { above, shell })
+    }
+
+    /// A directory that nobody can take away, where the root has none.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn place(&self) -> Result<Place, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = fs::openat(&self.above, "kit", flags, Mode::empty())?;
+        Ok(Place { directory, path: Path::new(ABOVE).join("kit") })
+    }
+
+    /// Has all paths lead to the kit at `base`, and `/bin/sh` to `program`, which is nsenter-rs.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn lead_to(&self, base: &Path, program: Option<&OwnedFd>) -> std::io::Result<()> {
+        for (name, target) in LINKS {
+            fs::symlinkat(base.join(target), &self.above, name)?;
         }
+        sys::mount_setattr_private(self.above.as_fd(), RDONLY, 0)?;
+        if let (Some(program), Some(shell)) = (program, &self.shell) {
+            // Where a link cannot be mounted on, or the container takes it away meanwhile, it has the shell it has.
+            let _ = again(program).and_then(|program| onto(&program, shell));
+        }
+        Ok(())
     }
 }
 
 /// The container's `/bin/sh`: the link itself where it is one, for what it leads to may be all that the container
-/// has (busybox). Not what a link on the way has led to another file system.
+/// has (busybox). Not one to which a link has led on another file system.
 fn shell() -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let found =
-        fs::openat2(CWD, SHELL, flags, Mode::empty(), ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS);
-    let found = found.ok()?;
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    let found = fs::openat2(CWD, SHELL, flags, Mode::empty(), resolve).ok()?;
     let kind = fs::FileType::from_raw_mode(fs::fstat(&found).ok()?.st_mode);
     matches!(kind, fs::FileType::RegularFile | fs::FileType::Symlink).then_some(found)
 }
 
-/// Where the kit is, for a program that was started by one of these paths: as the program was told, or else where a
-/// kit would be looked for.
-pub fn base() -> Option<PathBuf> {
-    let told = std::env::var_os("HOST_ROOT").and_then(|tree| Some(Path::new(&tree).parent()?.to_owned()));
-    let usual = OF_THE_KERNEL.iter().map(|(_, path, _)| PathBuf::from(path));
-    let places = told.into_iter().chain(usual).chain([PathBuf::from(ABOVE)]);
-    places.into_iter().find(|place| place.is_absolute() && place.join(CONTENTS).is_file())
+/// Whether a program that was executed as `path` is meant to be the shell.
+pub fn is_shell(path: &Path) -> bool {
+    path == Path::new(SHELL) || path == Path::new(ABOVE).join("sh")
 }
 
-fn again(mount: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if name.is_empty() {
-        flags |= OpenTreeFlags::AT_EMPTY_PATH;
-    }
-    open_tree(mount.as_fd(), name, flags)
+/// Where the kit is, for a program that was started by one of these paths.
+pub fn base() -> Option<PathBuf> {
+    let shell = std::fs::read_link(Path::new(ABOVE).join("sh")).ok()?;
+    shell.strip_prefix("/").ok()?;
+    Some(shell.parent()?.parent()?.to_owned())
+}
+
+fn again(mount: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(mount.as_fd(), "", flags)
 }
 
 fn onto(mount: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {

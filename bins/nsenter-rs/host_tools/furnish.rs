@@ -11,7 +11,7 @@
 //!     lib/                libraries that go before the host's: links to those to which the host's own links lead
 //!                         through its `/`, which is the container's here; and the C library (`c_library`)
 //!     empty/              mounted over what is not to be seen of the host, and where there are no plugins
-//!     nsswitch.conf, protocols, services, sh    at the paths of `c_library`; nsenter-rs is mounted on `sh`
+//!     nsswitch.conf, protocols, services    where the paths of `c_library` lead
 //!     node.js             what node runs first, for it starts itself by `/proc/self/exe`
 //!     host-tools.json     what the programs have to know
 
@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
@@ -28,6 +29,8 @@ use super::c_library;
 use super::loader::{Loader, is_library};
 use super::root::{Root, below};
 
+/// What the programs have to know; where it is, there is a kit.
+pub const CONTENTS: &str = "host-tools.json";
 /// The copy of the loader.
 pub const LOADER: &str = "bin/.loader";
 /// Where each program's name means the loader.
@@ -61,11 +64,11 @@ const NODE: &[u8] = b"process.execPath = require('path').join(__dirname, 'bin', 
 
 /// Where programs lie that are no commands, but are started by one by their names: git's. After all of $PATH.
 const OF_ONE_PROGRAM: [&str; 5] = [
+    "/usr/local/libexec/git-core",
+    "/usr/local/lib/git-core",
     "/usr/lib/git-core",
     "/usr/libexec/git-core",
     "/usr/lib64/git-core",
-    "/usr/local/libexec/git-core",
-    "/usr/local/lib/git-core",
 ];
 
 /// What the programs in a container have to know.
@@ -99,9 +102,7 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
         fs::mkdirat(at, directory, Mode::RWXU)?;
         fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
     }
-    for mounted_on in ["program", "sh"] {
-        write(at, mounted_on, b"", 0o755)?;
-    }
+    write(at, "program", b"", 0o755)?;
     fs::symlinkat("../bin/.loader", at, "names/program")?;
     let private = OF_ONE_PROGRAM.iter().filter_map(|directory| root.canonical(Path::new(directory)).ok());
     let mut path = path.clone();
@@ -124,12 +125,12 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
     write(at, "node.js", NODE, 0o644)?;
     let loader = loader.map(|(loader, _)| loader);
     let contents = Contents { path, libraries: libraries.clone(), loader };
-    write(at, "host-tools.json", &serde_json::to_vec(&contents)?, 0o644)?;
+    write(at, CONTENTS, &serde_json::to_vec(&contents)?, 0o644)?;
     Ok(contents)
 }
 
-/// A link for each name. What is not to be executed is no program, but a file that programs read by its name, as
-/// git's scripts do: it is what it is on the host.
+/// A link for each name. What git's scripts read by its name, as others do gettext.sh, is no program, but the file
+/// that it is on the host.
 fn link_programs(at: BorrowedFd<'_>, root: &Root, path: &[PathBuf]) -> io::Result<()> {
     let mut seen = HashSet::<OsString>::from([OsString::from(".loader")]);
     for directory in path {
@@ -138,8 +139,9 @@ fn link_programs(at: BorrowedFd<'_>, root: &Root, path: &[PathBuf]) -> io::Resul
             if !seen.insert(name.clone()) {
                 continue;
             }
-            let file = root.canonical(&directory.join(&name)).ok().filter(|_| is_private);
-            let read = file.filter(|file| root.executable(file).is_err());
+            let may_be_read = is_private || name.as_bytes().ends_with(b".sh");
+            let file = may_be_read.then(|| root.canonical(&directory.join(&name)).ok()).flatten();
+            let read = file.filter(|file| !is_private || root.executable(file).is_err());
             let target = read.map_or("../program".into(), |file| Path::new("../host").join(below(&file)));
             fs::symlinkat(&target, at, Path::new("bin").join(&name))?;
         }

@@ -72,8 +72,8 @@ impl Graft {
     /// What the kernel says; then our mounts are a copy, and otherwise as they were.
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
         own_mounts(top)?;
-        let place = Place::find()?;
-        let fixed = Fixed::find()?;
+        let fixed = Fixed::mount()?;
+        let place = Place::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
         for (point, mount) in &self.tree.mounts {
@@ -99,7 +99,7 @@ impl Graft {
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(Errno::STALE.into());
         }
-        fixed.attach(kit, &place, self.ourselves.as_ref())?;
+        fixed.lead_to(&place.path, self.ourselves.as_ref())?;
         let for_children = self.ourselves.is_some();
         Ok(Grafted { base: place.path, contents: self.kit.contents, for_children })
     }

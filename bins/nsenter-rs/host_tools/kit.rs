@@ -20,7 +20,7 @@ use rustix::mount::{
 };
 use rustix::process::geteuid;
 
-use super::furnish::{Contents, Making, furnish, write};
+use super::furnish::{CONTENTS, Contents, Making, furnish, write};
 use super::loader::ld_so_conf;
 use super::program::directories;
 use super::root::Root;
@@ -29,7 +29,7 @@ use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
 /// Counted up when something else is in a kit.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
@@ -103,7 +103,7 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
         true => all.join(&name),
         false => keep(making, stamp, &name)?,
     };
-    let contents = std::fs::read(directory.join("host-tools.json"))?;
+    let contents = std::fs::read(directory.join(CONTENTS))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
     sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;

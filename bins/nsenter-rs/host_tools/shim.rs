@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use common::sys;
 
 use super::execution::Execution;
-use super::fixed::{self, ABOVE, CONTENTS, SHELL};
-use super::furnish::Contents;
+use super::fixed;
+use super::furnish::{CONTENTS, Contents};
 use super::privileges;
 use super::program::Program;
 use super::root::Root;
@@ -58,8 +58,7 @@ fn of_kit(executed_as: &Path) -> Option<(&OsStr, PathBuf)> {
 /// The shell at a fixed path. The kernel, where it runs a script, says that the script is executed, and the
 /// interpreter's path is the first word.
 fn as_shell<'a>(executed_as: &Path, zeroth: Option<&OsStr>) -> Option<(&'a OsStr, PathBuf)> {
-    let above = Path::new(ABOVE).join("sh");
-    let is_shell = |path: &Path| path == Path::new(SHELL) || path == above;
-    let named = is_shell(executed_as) || zeroth.is_some_and(|zeroth| is_shell(Path::new(zeroth)));
+    let named =
+        fixed::is_shell(executed_as) || zeroth.is_some_and(|zeroth| fixed::is_shell(Path::new(zeroth)));
     named.then(|| Some((OsStr::new("sh"), fixed::base()?))).flatten()
 }
