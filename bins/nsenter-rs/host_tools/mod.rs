@@ -9,6 +9,7 @@ mod graft;
 mod hold;
 mod kit;
 mod loader;
+pub mod needs;
 mod place;
 mod privileges;
 mod program;

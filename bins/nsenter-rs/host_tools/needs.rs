@@ -1,0 +1,313 @@
+//! Programs that need more than a container has: told before they start, because some of them would give a wrong answer
+//! and no error. `iptables -S` without CAP_NET_ADMIN prints the rules of a table that it could not read.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+
+use rustix::thread::CapabilitySet as Caps;
+
+use super::program::Program;
+
+/// What a kind of program needs, and when.
+struct Need {
+    programs: &'static [&'static str],
+    capabilities: Caps,
+    /// Only where the kernel's calls are filtered: the filter lets them pass with the capability.
+    filtered: bool,
+    when: When,
+}
+
+/// Which of its words make it need that.
+#[derive(Clone, Copy)]
+enum When {
+    /// All, but where only its version or its help is asked for, or one of these.
+    But(&'static [&'static str]),
+    /// An object, and what is to be done to it: ip, tc, bridge.
+    Changes,
+    /// Any word at all.
+    Arguments,
+}
+
+const NEEDS: [Need; 8] = [
+    Need {
+        programs: &[
+            "iptables",
+            "iptables-save",
+            "iptables-restore",
+            "iptables-nft",
+            "iptables-nft-save",
+            "iptables-nft-restore",
+            "iptables-legacy",
+            "iptables-legacy-save",
+            "iptables-legacy-restore",
+            "iptables-apply",
+            "ip6tables",
+            "ip6tables-save",
+            "ip6tables-restore",
+            "ip6tables-nft",
+            "ip6tables-nft-save",
+            "ip6tables-nft-restore",
+            "ip6tables-legacy",
+            "ip6tables-legacy-save",
+            "ip6tables-legacy-restore",
+            "ip6tables-apply",
+            "ebtables",
+            "ebtables-save",
+            "ebtables-restore",
+            "ebtables-nft",
+            "ebtables-legacy",
+            "arptables",
+            "arptables-save",
+            "arptables-restore",
+            "arptables-nft",
+            "arptables-legacy",
+            "nft",
+            "conntrack",
+            "conntrackd",
+            "nfct",
+            "ipset",
+            "ipvsadm",
+            "xtables-monitor",
+            "wg",
+        ],
+        capabilities: Caps::NET_ADMIN,
+        filtered: false,
+        when: When::But(&[]),
+    },
+    Need {
+        programs: &["ip", "tc", "bridge"],
+        capabilities: Caps::NET_ADMIN,
+        filtered: false,
+        when: When::Changes,
+    },
+    Need {
+        programs: &["tcpdump", "tshark", "dumpcap"],
+        capabilities: Caps::NET_RAW,
+        filtered: false,
+        when: When::But(&["-r", "-D", "-G", "-d", "-dd", "-ddd", "--list-interfaces", "--read-file"]),
+    },
+    Need {
+        programs: &["arping", "arp-scan", "mtr", "mtr-packet", "hping3", "nping"],
+        capabilities: Caps::NET_RAW,
+        filtered: false,
+        when: When::But(&[]),
+    },
+    Need {
+        programs: &["nsenter", "unshare", "umount", "pivot_root", "swapon", "swapoff", "losetup"],
+        capabilities: Caps::SYS_ADMIN,
+        filtered: false,
+        when: When::But(&[]),
+    },
+    Need { programs: &["mount"], capabilities: Caps::SYS_ADMIN, filtered: false, when: When::Arguments },
+    Need {
+        programs: &["bpftrace", "bpftool"],
+        capabilities: Caps::BPF.union(Caps::PERFMON),
+        filtered: false,
+        when: When::But(&[]),
+    },
+    Need {
+        programs: &["perf"],
+        capabilities: Caps::PERFMON,
+        filtered: true,
+        when: When::But(&[
+            "report", "script", "annotate", "diff", "list", "help", "version", "evlist", "archive",
+        ]),
+    },
+];
+
+/// Programs that become somebody else by a bit of their file, which counts for nothing there.
+const BECOME: [&str; 8] = ["sudo", "su", "doas", "pkexec", "runuser", "newgrp", "sg", "sudoedit"];
+
+/// Words of ip-link(8), tc(8) and bridge(8) that change something.
+const CHANGES: [&str; 12] = [
+    "add", "append", "attach", "change", "chg", "del", "delete", "detach", "flush", "prepend", "replace",
+    "set",
+];
+
+const VERSION_OR_HELP: [&str; 6] = ["--version", "-V", "-v", "--help", "-h", "-?"];
+
+/// What the program has.
+#[derive(Debug, Clone, Copy)]
+pub struct Power {
+    pub capabilities: Caps,
+    /// Whether a seccomp filter holds it.
+    pub filtered: bool,
+}
+
+/// Why a program is not started.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// These.
+    Capabilities(Caps),
+    /// Nobody becomes somebody else.
+    NewUser,
+}
+
+/// What `program` lacks for these arguments.
+pub fn lacks(program: &Program, arguments: &[OsString], power: Power) -> Option<Lacks> {
+    // A script is what its interpreter is told to run; its name says nothing.
+    if !program.before.is_empty() {
+        return None;
+    }
+    let name = program.name.to_str()?;
+    let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    if BECOME.contains(&name) && !asks_for_version_or_help(&words) {
+        return Some(Lacks::NewUser);
+    }
+    let need = NEEDS.iter().find(|need| need.programs.contains(&name))?;
+    let asked = match need.when {
+        When::But(harmless) => {
+            let is_harmless = |word: &&str| {
+                harmless.contains(word)
+                    || harmless.iter().any(|known| known.len() == 2 && is_joined(word, known))
+            };
+            !asks_for_version_or_help(&words) && !words.iter().any(is_harmless)
+        }
+        When::Changes => {
+            let mut plain = words.iter().filter(|word| !word.starts_with('-'));
+            plain.nth(1).is_some_and(|verb| CHANGES.contains(verb))
+        }
+        When::Arguments => !words.is_empty() && !asks_for_version_or_help(&words),
+    };
+    let lacking = need.capabilities - power.capabilities;
+    // CAP_SYS_ADMIN is what it took before there were these two.
+    let old = (Caps::BPF | Caps::PERFMON).contains(need.capabilities)
+        && power.capabilities.contains(Caps::SYS_ADMIN);
+    let holds = !lacking.is_empty() && !old && (power.filtered || !need.filtered);
+    (asked && holds).then_some(Lacks::Capabilities(lacking))
+}
+
+/// `-rFILE`.
+fn is_joined(word: &str, option: &str) -> bool {
+    option == "-r" && word.len() > 2 && word.starts_with(option)
+}
+
+fn asks_for_version_or_help(words: &[&str]) -> bool {
+    matches!(words, [word] if VERSION_OR_HELP.contains(word))
+        || words.iter().any(|word| *word == "--version" || *word == "--help")
+}
+
+impl Lacks {
+    /// What is wrong.
+    pub fn what(&self) -> String {
+        match self {
+            Lacks::Capabilities(lacking) => {
+                let names = names(*lacking).into_iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>();
+                format!(
+                    "it was not started: it needs {}, which the container does not have",
+                    names.join(" and ")
+                )
+            }
+            Lacks::NewUser => {
+                "it was not started: nobody becomes another user in there (no_new_privs)".to_owned()
+            }
+        }
+    }
+
+    /// What helps, with the operator's own words; `target` as it was typed, where that is known.
+    pub fn hint(&self, target: Option<&str>, program: &OsStr, arguments: &[OsString]) -> String {
+        let target = target.map_or("NAME".to_owned(), word);
+        let mut line = String::new();
+        for argument in std::iter::once(program).chain(arguments.iter().map(OsString::as_os_str)) {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " {}", word(&argument.to_string_lossy()));
+        }
+        match self {
+            Lacks::Capabilities(lacking) => {
+                let adds =
+                    names(*lacking).into_iter().map(|name| format!("--cap-add {name}")).collect::<Vec<_>>();
+                format!("nsenter-rs -t {target} -n{line}, with the host's files; or {} here", adds.join(" "))
+            }
+            Lacks::NewUser => {
+                format!(
+                    "it is the container's root already: leave {} out; -S UID -G GID for another user",
+                    word(&program.to_string_lossy())
+                )
+            }
+        }
+    }
+}
+
+fn names(set: Caps) -> Vec<&'static str> {
+    set.iter_names().map(|(name, _)| name).collect()
+}
+
+/// As a shell takes it for one word.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+=,%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host_tools::elf::Elf;
+
+    fn said(line: &str, capabilities: Caps) -> Option<(Lacks, String)> {
+        let mut words = line.split(' ').map(OsString::from);
+        let name = words.next().unwrap();
+        let program = Program {
+            file: name.clone().into(),
+            elf: Elf::default(),
+            name: name.clone(),
+            zeroth: name.clone(),
+            before: Vec::new(),
+        };
+        let arguments: Vec<_> = words.collect();
+        let lacks = lacks(&program, &arguments, Power { capabilities, filtered: true })?;
+        let hint = lacks.hint(Some("web"), &name, &arguments);
+        Some((lacks, hint))
+    }
+
+    #[test]
+    fn what_would_fail_or_be_wrong_is_told_before_with_the_commands_that_help() {
+        let (lacks, hint) = said("iptables -S", Caps::NET_RAW).unwrap();
+        assert_eq!(lacks, Lacks::Capabilities(Caps::NET_ADMIN));
+        assert!(lacks.what().contains("needs CAP_NET_ADMIN"));
+        assert_eq!(
+            hint,
+            "nsenter-rs -t web -n iptables -S, with the host's files; or --cap-add NET_ADMIN here"
+        );
+        assert!(said("iptables -S", Caps::NET_ADMIN).is_none());
+        let (lacks, hint) = said("bpftrace -e $(reboot)", Caps::NET_ADMIN).unwrap();
+        assert!(lacks.what().contains("CAP_"), "{}", lacks.what());
+        assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)', "), "{hint}");
+        assert!(said("sudo ls", Caps::all()).unwrap().1.contains("leave sudo out"));
+    }
+
+    #[test]
+    fn what_asks_only_or_needs_nothing_is_not_refused() {
+        for line in [
+            "iptables -V",
+            "nft --version",
+            "ip addr",
+            "ip -br addr show dev eth0",
+            "tc qdisc",
+            "tc qdisc show dev eth0",
+            "bridge link",
+            "tcpdump -r file",
+            "tcpdump -rfile",
+            "tshark -D",
+            "mount",
+            "unshare --help",
+            "perf report",
+            "ls iptables",
+            "sudo --version",
+        ] {
+            assert!(said(line, Caps::empty()).is_none(), "{line}");
+        }
+        for line in [
+            "ip link set eth0 up",
+            "tc qdisc add dev eth0 root netem",
+            "mount /x",
+            "tcpdump -ni lo",
+            "unshare -n true",
+        ] {
+            assert!(said(line, Caps::empty()).is_some(), "{line}");
+        }
+        assert!(said("perf stat true", Caps::SYS_ADMIN).is_none());
+    }
+}
