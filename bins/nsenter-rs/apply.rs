@@ -16,7 +16,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
-use crate::environment::for_program_of_host;
+use crate::environment::{for_program_of_host, of_caller};
 use crate::hardening;
 use crate::host_tools::{HostTools, Settled};
 use crate::plan::{Join, Plan};
@@ -154,12 +154,14 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
 /// What the program gets of the target's environment, where that was asked for.
 pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
     if !plan.environment {
-        return Ok(None);
+        let ours = || of_caller(std::env::vars_os(), &plan.variables);
+        return Ok(plan.fence.as_ref().map(|_| ours()));
     }
     let theirs = theirs(source.process()?)?;
     // Where the files are the container's, so is the program.
     let is_theirs = plan.changes_root() && plan.host_tools.is_none();
-    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, |name| std::env::var_os(name)) }))
+    let ours = |name: &str| std::env::var_os(name);
+    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, ours, &plan.variables) }))
 }
 
 fn theirs(process: &Process) -> Result<Vec<(OsString, OsString)>, Failure> {

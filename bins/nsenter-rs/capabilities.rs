@@ -44,6 +44,14 @@ pub fn confine_to(target: &Confinement) -> Result<(), Failure> {
     make_ambient(target.ambient & permitted & inheritable)
 }
 
+/// Leaves of what is permitted only `kept`, and nothing that a program of another user than root would have.
+pub fn hold_to(kept: CapabilitySet) -> Result<(), Failure> {
+    let ours = capabilities(None).map_err(|errno| trouble("capabilities", errno))?;
+    let permitted = ours.permitted & kept;
+    clear_ambient_capability_set().map_err(|errno| trouble("ambient capabilities", errno))?;
+    set(CapabilitySets { permitted, effective: permitted, inheritable: CapabilitySet::empty() })
+}
+
 /// Makes all that is permitted ambient, so that a program that is not root's has it too.
 pub fn keep() -> Result<(), Failure> {
     let CapabilitySets { permitted, .. } =

@@ -11,6 +11,7 @@
 //! 6. A session keyring, which belongs to whoever we are by now.
 //! 7. The limits: with few descriptors or little memory the steps above could fail.
 //! 8. no_new_privs: it is about the exec only, and nothing may come between.
+//! 9. The seccomp filter, which forbids most of the above.
 //!
 //! Whichever fails, the program is not run.
 
@@ -31,10 +32,12 @@ use crate::capabilities;
 use crate::cgroup::{self, Door};
 use crate::cli::Id;
 use crate::confine::{Confinement, Ids};
+use crate::fence::Fence;
 use crate::label::Label;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::Capability;
+use crate::seccomp::Filter;
 use crate::source::Source;
 
 /// What has to be opened or done before anything is entered.
@@ -54,6 +57,7 @@ pub struct Credentials {
     groups: Groups,
     keep_caps: bool,
     confinement: Option<Confinement>,
+    fence: Option<(Fence, Option<Filter>)>,
 }
 
 /// What becomes of our supplementary groups.
@@ -80,7 +84,7 @@ impl Outside {
         } else if let Some(confinement) = &plan.confinement {
             let _ = setgroups(&gids(&confinement.ids.groups));
         }
-        let must_have_proc = !plan.labels.is_empty() || plan.confinement.is_some();
+        let must_have_proc = !plan.labels.is_empty() || plan.confinement.is_some() || plan.fence.is_some();
         let proc = match own_proc() {
             Err(failure) if must_have_proc => return Err(failure),
             proc => proc.ok(),
@@ -119,6 +123,8 @@ impl Outside {
             None => Ok::<_, Failure>(own),
         };
         let own = theirs.as_ref();
+        let filter = |fence: &Fence| fence.filtered.then(|| Filter::of(fence.capabilities)).transpose();
+        let fence = plan.fence.as_ref().map(|fence| Ok::<_, Failure>((fence.clone(), filter(fence)?)));
         Ok(Credentials {
             outside: self,
             labels: plan.labels.clone(),
@@ -131,6 +137,7 @@ impl Outside {
             },
             keep_caps: plan.keep_caps,
             confinement: plan.confinement.clone(),
+            fence: fence.transpose()?,
         })
     }
 }
@@ -147,30 +154,38 @@ impl Credentials {
         if let Some(confinement) = &self.confinement {
             capabilities::bound_to(confinement.bounding)?;
         }
+        if let Some((fence, _)) = &self.fence {
+            capabilities::bound_to(fence.capabilities)?;
+        }
         if self.keep_caps || self.confinement.is_some() {
             capabilities::outlive_setuid()?;
         }
         self.become_somebody()?;
-        if self.keep_caps {
+        if self.keep_caps && self.fence.is_none() {
             capabilities::keep()?;
         }
-        match &self.confinement {
-            Some(confinement) => confine(confinement),
+        if let Some(confinement) = &self.confinement {
+            confine(confinement)?;
+        }
+        match &self.fence {
+            Some((fence, filter)) => put_up(fence, filter.as_ref()),
             None => Ok(()),
         }
     }
 
     /// What is written to files of our own in /proc.
     fn tell_kernel(&self, proc: &OwnedFd) -> Result<(), Failure> {
-        if self.labels.is_empty() && self.confinement.is_none() {
+        let confinements = self.confinement.as_ref().map(|confinement| &confinement.oom_score_adj);
+        let score = self.fence.as_ref().map(|(fence, _)| &fence.oom_score_adj).or(confinements);
+        if self.labels.is_empty() && score.is_none() {
             return Ok(());
         }
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let own = openat(proc, "thread-self", directory, Mode::empty());
         let own = own.map_err(|errno| Failure::trouble("/proc/thread-self", errno.desc()))?;
         self.labels.iter().try_for_each(|label| label.take_on_exec(own.as_fd()))?;
-        match &self.confinement {
-            Some(confinement) => take_oom_score(own, &confinement.oom_score_adj),
+        match score {
+            Some(score) => take_oom_score(own, score),
             None => Ok(()),
         }
     }
@@ -217,15 +232,30 @@ impl Credentials {
 /// What confines, behind the user ID.
 fn confine(confinement: &Confinement) -> Result<(), Failure> {
     capabilities::confine_to(confinement)?;
-    match sys::new_session_keyring() {
-        Ok(()) | Err(Errno::ENOSYS) => {}
-        Err(errno) => return Err(Failure::trouble("session keyring", errno.desc())),
-    }
+    leave_keyring()?;
     confinement.limits.take()?;
-    if confinement.no_new_privs {
-        prctl::set_no_new_privs().map_err(|errno| Failure::trouble("no_new_privs", errno.desc()))?;
+    if confinement.no_new_privs { no_new_privs() } else { Ok(()) }
+}
+
+/// What holds a program of the host among a container's files.
+fn put_up(fence: &Fence, filter: Option<&Filter>) -> Result<(), Failure> {
+    capabilities::hold_to(fence.capabilities)?;
+    leave_keyring()?;
+    fence.limits.lower()?;
+    no_new_privs()?;
+    filter.map_or(Ok(()), Filter::put_on)
+}
+
+/// Keys of our session are no business of the container's.
+fn leave_keyring() -> Result<(), Failure> {
+    match sys::new_session_keyring() {
+        Ok(()) | Err(Errno::ENOSYS) => Ok(()),
+        Err(errno) => Err(Failure::trouble("session keyring", errno.desc())),
     }
-    Ok(())
+}
+
+fn no_new_privs() -> Result<(), Failure> {
+    prctl::set_no_new_privs().map_err(|errno| Failure::trouble("no_new_privs", errno.desc()))
 }
 
 /// A lower score than ours takes CAP_SYS_RESOURCE outside of all user namespaces. Who has it not keeps the higher

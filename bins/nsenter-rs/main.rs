@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod exposure;
 mod facts;
+mod fence;
 mod hardening;
 mod host_tools;
 mod label;
@@ -28,6 +29,7 @@ mod refused;
 mod rules;
 mod run;
 mod sealed;
+mod seccomp;
 mod source;
 mod steps;
 mod supervise;
@@ -41,8 +43,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use exposure::Exposure;
-use host_tools::{HostTools, NotOpened};
+use host_tools::{HostTools, NotOpened, Trust};
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -93,7 +94,8 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    let host_tools = match host_tools(&plan, wanted) {
+    let called = cli.target.as_ref().map(ToString::to_string);
+    let host_tools = match host_tools(&plan, wanted, called.as_deref()) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
@@ -106,10 +108,21 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(plan: &Plan, wanted: &Wanted, called: Option<&str>) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    if !wanted.trust_target && !plan.exposure.is_some_and(Exposure::is_safe) {
-        return Err(NotOpened::Failed(refused::host_tools(plan.exposure)));
+    let trust = match (wanted.trust_target, wanted.exec_target) {
+        (true, _) => Trust::All,
+        (false, true) => Trust::Programs,
+        (false, false) => Trust::Nothing,
+    };
+    // Where there is no process, nobody can tell what the container may do.
+    if trust != Trust::All && plan.fence.is_none() {
+        return Err(NotOpened::Failed(refused::unfenced()));
     }
-    HostTools::open(way, &wanted.program).map(Some)
+    let host_tools = HostTools::open(way, &wanted.program, trust)?;
+    let refused = plan.fence.as_ref().and_then(|fence| {
+        // In another user namespace nobody is told beforehand what the kernel will ask for.
+        host_tools.refused(fence.capabilities, fence.filtered, called)
+    });
+    refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))
 }

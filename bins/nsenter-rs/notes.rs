@@ -13,6 +13,12 @@ use crate::wanted::Wanted;
 const OPENS_THE_HOST: &str = "while the program runs, processes of the container can reach the host's files through \
                               it: -m gives it the container's, and without -p they do not see it";
 
+const TRUSTED: &str =
+    "--trust-target: the container's files decide what the program loads and runs, with all our power";
+
+const PRIVILEGED: &str =
+    "the container is privileged (CAP_SYS_ADMIN): its root could take over the program, and the host";
+
 /// Says it.
 pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
     if let Some(note) = plan.note {
@@ -20,6 +26,15 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     }
     if plan.opens_host {
         tell(TOOL, OPENS_THE_HOST);
+    }
+    if plan.host_tools.is_some() && wanted.trust_target {
+        tell(TOOL, TRUSTED);
+    }
+    if let Some(fence) = &plan.fence {
+        fence.openings().for_each(|line| tell(TOOL, line));
+        if fence.holds_nothing() {
+            tell(TOOL, PRIVILEGED);
+        }
     }
     if !cli.find.verbose {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use crate::cgroup::Group;
 use crate::cli::Id;
 use crate::confine::Confinement;
 use crate::exposure::Exposure;
+use crate::fence::Fence;
 use crate::host_tools::{Footing, Way};
 use crate::label::Label;
 use crate::wanted::{From, Wanted};
@@ -29,12 +31,22 @@ pub struct Snapshot {
     pub labels: Vec<Label>,
     /// What confines the target, where it is to confine the program.
     pub confinement: Option<Confinement>,
+    /// What holds a program of the host in the target's root, if it is to be held.
+    pub fence: Option<Fence>,
     /// Whether mounts can be copied.
     pub footing: Footing,
     /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
     pub exposure: Option<Exposure>,
     /// Whether the program will be able to do all that there is to do on this machine.
     pub is_all_powerful: bool,
+}
+
+impl Snapshot {
+    /// Whether programs would be looked up in another root than ours.
+    pub fn changes_root(&self, wanted: &Wanted) -> bool {
+        let mounts = [&self.ours, &self.theirs].map(|of| of.get(&Kind::Mnt));
+        wanted.root.is_some() || mounts[0] != mounts[1]
+    }
 }
 
 /// How the namespaces are joined.
@@ -71,6 +83,8 @@ pub struct Plan {
     pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// What a program of the host gets of that whatever it says.
+    pub variables: Vec<OsString>,
     /// How the host's tools are taken along, where the root changes.
     pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
@@ -84,6 +98,12 @@ pub struct Plan {
     pub labels: Vec<Label>,
     /// Be confined like this, but for IDs that are set above.
     pub confinement: Option<Confinement>,
+    /// What a program of the host among the target's files may do at most.
+    pub fence: Option<Fence>,
+    /// Let it execute what lies on the target's mounts.
+    pub exec_target: bool,
+    /// Whether what the program leaves behind in the target's PID namespace is reaped, for the target may not do it.
+    pub reaps: bool,
     /// Whether the program must be a child: only children are in a PID namespace that was joined, and who relays
     /// to a terminal must stay.
     pub fork: bool,
@@ -106,7 +126,10 @@ impl Plan {
         };
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
         // user namespace, fails with EINVAL.
-        let kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
+        let mut kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
+        if wanted.user_for_bounds && !kinds.contains(&Kind::Mnt) && wanted.root.is_none() {
+            kinds.retain(|kind| *kind != Kind::User);
+        }
         let from_target =
             snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
@@ -133,6 +156,9 @@ impl Plan {
             exposure: snapshot.exposure,
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
+            fence: snapshot.fence.clone().filter(|_| takes_tools),
+            exec_target: wanted.exec_target,
+            reaps: takes_tools && kinds.contains(&Kind::Pid) && wanted.may_fork,
             fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
             pty: wanted.pty,
             kept_descriptors: wanted.kept_descriptors.clone(),
@@ -146,6 +172,7 @@ impl Plan {
             wdns: wanted.wdns.clone(),
             // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
             environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            variables: wanted.variables.clone(),
             view: wanted.view,
             keep_caps,
             cgroups: snapshot.cgroups.clone(),

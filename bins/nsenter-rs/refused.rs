@@ -8,7 +8,6 @@ use common::process::{Process, ProcessError};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
-use crate::exposure::Exposure;
 use crate::facts;
 use crate::plan::Join;
 use crate::rules::{
@@ -61,30 +60,17 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
         Rule::Below => Some("leave out -p, or run it in that PID namespace or above it".to_owned()),
         Rule::Look { bar: Some(Bar::Hidden), .. } => Some("run it as root".to_owned()),
         Rule::Look { bar: Some(bar), .. } => Some(looking_hint(bar, facts)),
-        Rule::HostUnreached { exposure, .. } => Some(unreached_hint(*exposure).to_owned()),
+        Rule::HostFenced { .. } => Some("-t NAME, or --trust-target".to_owned()),
         Rule::Program { elsewhere: true, .. } => Some(FROM_THE_ROOT.to_owned()),
         Rule::Mapped { .. } => Some("--preserve-credentials, or a number that is mapped: -S, -G".to_owned()),
         _ => None,
     }
 }
 
-/// Why the host's tools are not taken to where processes of the target could reach the host through them.
-pub fn host_tools(exposure: Option<Exposure>) -> Failure {
-    let nobody_knows = "nobody can tell whether processes of the container could read the host's files";
-    let failure = match exposure {
-        Some(exposure) => Failure::trouble("--host-tools", exposure),
-        None => Failure::trouble("--host-tools", nobody_knows),
-    };
-    failure.hint(unreached_hint(exposure))
-}
-
-fn unreached_hint(exposure: Option<Exposure>) -> &'static str {
-    match exposure {
-        Some(_) => {
-            "without -p no process of the container sees the program; --trust-target if it may read the host"
-        }
-        None => "-t NAME, or --trust-target",
-    }
+/// Why the host's tools are not taken to where nobody can tell how much power they may have there.
+pub fn unfenced() -> Failure {
+    let what = "without a process of the container nobody can tell what power the program may have in it";
+    Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 
 fn user_would_help(kinds: &[Kind], facts: &Facts) -> bool {

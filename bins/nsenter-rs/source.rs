@@ -18,6 +18,7 @@ use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
 use crate::exposure::{Exposure, Relation, Standing};
+use crate::fence::Fence;
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
 use crate::plan::Snapshot;
@@ -154,10 +155,18 @@ impl Source {
             })?;
             snapshot.confinement = Some(confinement);
         }
-        if wanted.join_cgroup {
+        let fenced = wanted.is_fenced() && snapshot.changes_root(wanted);
+        if fenced {
+            let fence = Fence::around(self.process()?, wanted.added_capabilities)?;
+            let ours = namespace::own_identity(Kind::User)?;
+            let theirs = snapshot.theirs.get(&Kind::User).copied().unwrap_or(ours);
+            fence.must_hold_in(theirs, theirs != ours)?;
+            snapshot.fence = Some(fence);
+        }
+        if wanted.join_cgroup || fenced {
             snapshot.cgroups = Group::foreign(self.process()?)?;
         }
-        snapshot.labels = self.labels(wanted)?;
+        snapshot.labels = self.labels(wanted, fenced)?;
         if wanted.comes_near_target() {
             // A namespace without its process, or a process that we may not look into, tells nothing.
             snapshot.exposure = self.exposure(wanted).ok();
@@ -167,8 +176,11 @@ impl Source {
     }
 
     /// The labels that the program is to have.
-    fn labels(&self, wanted: &Wanted) -> Result<Vec<Label>, Failure> {
-        let asked = [(Module::AppArmor, wanted.confine), (Module::SELinux, wanted.follow_context)];
+    fn labels(&self, wanted: &Wanted, fenced: bool) -> Result<Vec<Label>, Failure> {
+        let asked = [
+            (Module::AppArmor, wanted.confine || fenced),
+            (Module::SELinux, wanted.follow_context || fenced),
+        ];
         let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
         let labels = obeyed.map(|(module, _)| Label::of(self.process()?, module));
         labels.filter_map(Result::transpose).collect()

@@ -26,6 +26,8 @@ const LONG_MUST_HAVE: &[&str] = &[
     "--each",
     "--jobs",
     "--keep-fd",
+    "--cap-add",
+    "--env-var",
 ];
 /// Every long option of util-linux 2.42.
 const OF_UTIL_LINUX: [&str; 25] = [

@@ -137,6 +137,33 @@ pub fn mount_setattr_private(tree: BorrowedFd<'_>, set: u64, clear: u64) -> Resu
     Errno::result(done).map(drop)
 }
 
+/// Has whoever looks through the mount behind `tree` see other owners: those that `user_namespace` maps an owner on
+/// disk to, or nobody. `set` are MOUNT_ATTR_* flags beside that.
+///
+/// MOUNT_ATTR_IDMAP in [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html), Linux 5.12;
+/// EINVAL for a file system that cannot, of which tmpfs is one before Linux 6.3; EPERM without CAP_SYS_ADMIN over the
+/// user namespace that the file system was mounted in.
+pub fn mount_map_owners(tree: BorrowedFd<'_>, set: u64, user_namespace: BorrowedFd<'_>) -> Result<()> {
+    let attr = libc::mount_attr {
+        attr_set: set | libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: user_namespace.as_raw_fd() as u64,
+    };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
 /// Whether the kernel has mount_setattr(2): without a descriptor it can only fail, and the reason tells.
 pub fn has_mount_setattr() -> bool {
     // SAFETY: a null struct of length 0 is refused with EINVAL before anything is read.

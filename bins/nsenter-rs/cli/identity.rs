@@ -45,6 +45,15 @@ pub struct Identity {
     #[arg(short = 'Z', long, hide_short_help = true)]
     pub follow_context: bool,
 
+    /// With --host-tools: a capability beside the container's own
+    ///
+    /// By its name in capabilities(7), with or without CAP_; ALL is all that we have. May be given more than once. What
+    /// each of them opens to code of the container is said on standard error: NET_ADMIN, which iptables, nft, tc and
+    /// conntrack need, reaches links of the host.
+    #[arg(long, value_name = "CAP", requires = "host_tools", conflicts_with = "trust_target")]
+    #[arg(hide_short_help = true, value_hint = ValueHint::Other)]
+    pub cap_add: Vec<String>,
+
     /// Confined as TARGET: user, capabilities, limits
     ///
     /// With -a as its engine would run it, only without the seccomp filter: TARGET's user and groups (--setuid and

@@ -1,5 +1,6 @@
 //! What the program finds: root, working directory, environment.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -33,23 +34,50 @@ pub struct Place {
 
     /// With -m, -a or -r: run the host's PROGRAM
     ///
-    /// It and its children are then programs of the host, while `/` is the container's and nothing is written
-    /// there. The host's files are below $HOST_ROOT, read-only. HOST TOOLS says what does not work.
+    /// It and its children are then programs of the host, while `/` is the container's. As they read the container's
+    /// files, code of the container may come to run in them; so they have no more power than the container's root:
+    /// its capabilities, control groups, labels and limits, and a seccomp filter. Of the host's files they see what
+    /// every user may read of the programs, below $HOST_ROOT. HOST TOOLS says more.
     #[arg(short = 'H', long)]
     pub host_tools: bool,
 
-    /// With --host-tools: even where TARGET could get at the host's files
+    /// With --host-tools: with all our power and all the host's files
     ///
-    /// A process of the container that may trace the program (CAP_SYS_PTRACE) can read the host's files through
-    /// it. That is refused, unless the container is trusted as much as the host itself.
+    /// The program has all capabilities that we have, and below $HOST_ROOT all that we can read. The container's files
+    /// decide what it loads and runs then, and so what happens to the host: only for a container that is trusted as much
+    /// as the host itself.
     #[arg(long, requires = "host_tools", hide_short_help = true)]
     pub trust_target: bool,
 
+    /// With --host-tools: programs of the container may be run too
+    ///
+    /// As in `strace /app/server`. Without it nothing is executed from the container's mounts: the host's programs find no
+    /// wrong library, and take no program of the container for one of the host. What is run so is held as the host's
+    /// programs are.
+    #[arg(long, requires = "host_tools", hide_short_help = true)]
+    pub exec_target: bool,
+
     /// TARGET's environment instead of ours
     ///
-    /// As it was when the process started; what it changed since then is not known outside of it. Without --mount,
-    /// --all or --root, and with --host-tools, the program is the host's: then PATH, HOME and SHELL stay ours, and
-    /// variables that would let TARGET decide what is run (LD_PRELOAD, BASH_ENV, PERL5OPT and such) are left out.
+    /// As it was when the process started; what it changed since then is not known outside of it. A program of the
+    /// container gets all of it. Where the program is the host's (without --mount, --all or --root, and with
+    /// --host-tools) TARGET must not decide what it runs: HOME, LOGNAME, PATH, SHELL and USER stay ours, and of TARGET's
+    /// come LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ, each only if its value is a plain
+    /// word, without a slash. --env-var adds others.
     #[arg(short, long)]
     pub env: bool,
+
+    /// With --env or --host-tools: one more variable for a program of the host
+    ///
+    /// With --env it is TARGET's, and its value is what the container says: PROMPT_COMMAND, IP_LIB_DIR, LD_PRELOAD and
+    /// many others make the program run code of the container with all the power that it has on the host. Ask only for
+    /// names whose meaning you know. Without --env it is ours. May be given more than once.
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_hint = ValueHint::Other)]
+    #[arg(value_parser = variable)]
+    pub env_var: Vec<OsString>,
+}
+
+/// A name as environ(7) has them.
+fn variable(name: &str) -> Result<OsString, &'static str> {
+    if name.is_empty() || name.contains('=') { Err("is no name of a variable") } else { Ok(name.into()) }
 }

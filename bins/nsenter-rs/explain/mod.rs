@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
+use crate::host_tools::Way;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -160,8 +161,7 @@ fn plan(
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
     };
-    let unreached = Rule::HostUnreached { exposure: plan.exposure, trusted: wanted.trust_target };
-    checks.extend(plan.host_tools.map(|_| Check::new(unreached, facts)));
+    checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
@@ -174,6 +174,18 @@ fn plan(
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())
+}
+
+/// What a program of the host in another root is held by.
+fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
+    let unfenced = match way {
+        Way::Hold(why) => Some(why.to_string()),
+        Way::Graft if plan.fence.is_none() => {
+            Some("there is no process that tells what it may do".to_owned())
+        }
+        Way::Graft => None,
+    };
+    Rule::HostFenced { trusted: wanted.trust_target, unfenced }
 }
 
 /// Opens all of the process's namespaces that we may look at.

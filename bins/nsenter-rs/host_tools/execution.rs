@@ -10,7 +10,7 @@ use common::sys;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
 
-use super::furnish::{Contents, LIBRARIES, LOADER, NAMES};
+use super::furnish::{Contents, LIBRARIES, LOADER, NAMES, static_copy};
 use super::graft::Grafted;
 use super::hold::Held;
 use super::loader::{Loader, command_line};
@@ -18,6 +18,10 @@ use super::program::{Program, directories};
 use super::root::{Root, below};
 use super::surroundings::{Environment, View, leave_behind};
 use crate::memory::executable_file;
+
+/// What a child could run only so that the container may look into it.
+const DUMPABLE: &str = "of this program there is no copy that the container could not look into: it is static and large, or \
+                        has a loader of its own; start it by nsenter-rs itself";
 
 /// Everything that execve(2) wants.
 #[derive(Debug)]
@@ -50,13 +54,23 @@ impl Execution {
         View { root, tree: &tree, libraries, kit: Some(&grafted.base) }.for_all(&mut environment);
         leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
-        if grafted.for_children {
+        if grafted.contents.for_children {
             let mut path = grafted.programs().into_os_string();
             if let Some(others) = environment.get(OsStr::new("PATH")).filter(|path| !path.is_empty()) {
                 path.push(":");
                 path.push(others);
             }
             environment.insert("PATH".into(), path);
+        }
+        if grafted.alone {
+            let tree = |file: &Path| grafted.tree().join(below(file));
+            let name = program.file.file_name().unwrap_or(&program.name);
+            let file = File::At(grafted.base.join("alone").join(name));
+            return Ok(Execution {
+                file,
+                words: command_line(None, &program, arguments, &tree),
+                environment,
+            });
         }
         Execution::of_child(root, program, arguments, environment, &grafted.base, &grafted.contents)
     }
@@ -80,9 +94,17 @@ impl Execution {
         program.before.splice(0..0, view.options(&program));
         let Some(interpreter) = &program.elf.interpreter else {
             let words = command_line(None, &program, arguments, &tree);
-            return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
+            let copy = contents.statics.iter().position(|file| *file == program.file);
+            let file = match copy {
+                Some(number) => base.join(static_copy(number, &program.file)),
+                None if contents.fenced => return Err(io::Error::other(DUMPABLE)),
+                None => tree(&program.file),
+            };
+            return Ok(Execution { file: File::At(file), words, environment });
         };
         let of_kit = contents.loader.as_ref();
+        let canonical = root.canonical(interpreter);
+        let other = canonical.ok().and_then(|file| contents.others.iter().position(|other| other.is(&file)));
         let (file, loader) =
             match of_kit.filter(|kit| root.canonical(interpreter).is_ok_and(|file| kit.is(&file))) {
                 Some(loader) => {
@@ -90,10 +112,17 @@ impl Execution {
                     let plain = base.join(LOADER);
                     (File::At(if named.exists() { named } else { plain }), loader.clone())
                 }
-                None => {
-                    let (loader, copy) = Loader::read(root, interpreter, &contents.libraries)?;
-                    (File::Open(in_memory(&program, &copy)?), loader)
-                }
+                None => match other {
+                    Some(number) => {
+                        let file = base.join("loader").join(number.to_string());
+                        (File::At(file), contents.others[number].clone())
+                    }
+                    None if contents.fenced => return Err(io::Error::other(DUMPABLE)),
+                    None => {
+                        let (loader, copy) = Loader::read(root, interpreter, &contents.libraries)?;
+                        (File::Open(in_memory(&program, &copy)?), loader)
+                    }
+                },
             };
         let loader = loader.words(root, &program, &tree, Some(&base.join(LIBRARIES)));
         let words = command_line(Some(loader), &program, arguments, &tree);

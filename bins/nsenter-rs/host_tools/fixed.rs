@@ -13,8 +13,8 @@ use common::sys;
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen, move_mount,
 };
 
 use super::place::Place;
@@ -84,7 +84,7 @@ impl Fixed {
         sys::mount_setattr_private(self.above.as_fd(), RDONLY, 0)?;
         if let (Some(program), Some(shell)) = (program, &self.shell) {
             // Where a link cannot be mounted on, or the container takes it away meanwhile, it has the shell it has.
-            let _ = again(program).and_then(|program| onto(&program, shell));
+            let _ = onto(program, shell);
         }
         Ok(())
     }
@@ -110,12 +110,6 @@ pub fn base() -> Option<PathBuf> {
     let shell = std::fs::read_link(Path::new(ABOVE).join("sh")).ok()?;
     shell.strip_prefix("/").ok()?;
     Some(shell.parent()?.parent()?.to_owned())
-}
-
-fn again(mount: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    open_tree(mount.as_fd(), "", flags)
 }
 
 fn onto(mount: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {

@@ -1,38 +1,48 @@
 //! What is in a kit.
 //!
-//!     host/               empty: the host's tree is mounted here
-//!     program             empty: nsenter-rs itself is mounted here
+//!     host/               where the host's tree is mounted: directories for its parts, and small files and links of it
+//!     program             a copy of nsenter-rs itself, if a root without libraries can run it
 //!     bin/NAME            -> ../program, for each program on the caller's $PATH
-//!     bin/.loader         the copy of the loader, and so `/proc/self/exe` of every program: what lies beside that is
-//!                         looked for here, and is there
+//!     bin/.loader         the copy of the loader, and so `/proc/self/exe` of every program: what is beside that on the
+//!                         host is looked for here, and is here
 //!     names/bin/          empty: bin/ is mounted here again, and
 //!     names/program       -> ../bin/.loader: in names/bin, NAME is the loader; that is how the kernel calls a process
 //!                         by its program's name, and not by the loader's
+//!     loader/N            copies of other loaders that programs on $PATH have
+//!     static/N/NAME       copies of static programs on $PATH
+//!     alone/              where a static program that is no child is mounted, of any size
 //!     lib/                libraries that go before the host's: links to those to which the host's own links lead
 //!                         through its `/`, which is the container's here; and the C library (`c_library`)
-//!     empty/              mounted over what is not to be seen of the host, and where there are no plugins
+//!     empty/              mounted over what is not to be seen of the host
 //!     nsswitch.conf, protocols, services    where the paths of `c_library` lead
 //!     node.js             what node runs first, for it starts itself by `/proc/self/exe`
 //!     host-tools.json     what the programs have to know
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read, Write as _};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::c_library;
+use super::elf::Elf;
 use super::loader::{Loader, is_library};
+use super::parts::Parts;
 use super::root::{Root, below};
+use super::special::Special;
 
 /// What the programs have to know; where it is, there is a kit.
 pub const CONTENTS: &str = "host-tools.json";
 /// The copy of the loader.
 pub const LOADER: &str = "bin/.loader";
+/// The mode of what may be executed and not read.
+pub const UNREADABLE: u32 = 0o711;
 /// Where each program's name means the loader.
 pub const NAMES: &str = "names/bin";
 /// Where libraries are that go before the host's.
@@ -80,14 +90,24 @@ pub struct Contents {
     pub libraries: Vec<PathBuf>,
     /// The loader that is there; none on a host without any.
     pub loader: Option<Loader>,
+    /// Those that other programs have, in the order of their files.
+    pub others: Vec<Loader>,
+    /// The static programs of which there is a copy, in the same order.
+    pub statics: Vec<PathBuf>,
+    /// Whether nothing else may be executed, for it would be dumpable.
+    pub fenced: bool,
+    /// Whether children find the host's programs.
+    pub for_children: bool,
 }
 
 /// What a kit is made of.
 pub struct Making<'a> {
     pub root: &'a Root,
-    pub path: Vec<PathBuf>,
-    pub libraries: Vec<PathBuf>,
+    pub path: &'a [PathBuf],
+    pub libraries: &'a [PathBuf],
     pub interpreter: Option<&'a Path>,
+    /// What is shown of the host, where that is not all.
+    pub parts: Option<&'a Parts>,
 }
 
 /// Fills an empty directory.
@@ -95,27 +115,39 @@ pub struct Making<'a> {
 /// # Errors
 /// What the kernel says.
 pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
-    let Making { root, path, libraries, interpreter } = making;
+    let Making { root, path, libraries, interpreter, parts } = making;
     // Whatever the caller's umask: in a user namespace we are somebody else's others.
     fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    for directory in ["host", "bin", "names", NAMES, LIBRARIES, "empty"] {
-        fs::mkdirat(at, directory, Mode::RWXU)?;
-        fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+    for directory in ["host", "bin", NAMES, "loader", "static", "alone", LIBRARIES, "empty"] {
+        directory_at(at, Path::new(directory))?;
     }
-    write(at, "program", b"", 0o755)?;
+    let for_children = copy_ourselves(at)?;
     fs::symlinkat("../bin/.loader", at, "names/program")?;
-    let private = OF_ONE_PROGRAM.iter().filter_map(|directory| root.canonical(Path::new(directory)).ok());
-    let mut path = path.clone();
-    for directory in private {
-        if !path.contains(&directory) {
-            path.push(directory);
-        }
-    }
+    let path = with_private_directories(root, path);
     link_programs(at, root, &path)?;
     let loader = interpreter.map(|interpreter| Loader::read(root, interpreter, libraries)).transpose()?;
     if let Some((loader, copy)) = &loader {
-        write(at, LOADER, copy, 0o755)?;
+        write(at, LOADER, copy, UNREADABLE)?;
         link_libraries(at, root, loader.directories())?;
+    }
+    let loader = loader.map(|(loader, _)| loader);
+    let special = match parts {
+        Some(_) => Special::on(root, &path, loader.as_ref()),
+        None => Special::default(),
+    };
+    let mut others = Vec::new();
+    for (number, file) in special.loaders.iter().enumerate() {
+        let (other, copy) = Loader::read(root, file, libraries)?;
+        write(at, format!("loader/{number}"), &copy, UNREADABLE)?;
+        others.push(other);
+    }
+    for (number, file) in special.statics.iter().enumerate() {
+        let copy = static_copy(number, file);
+        directory_at(at, copy.parent().unwrap_or(&copy))?;
+        write(at, copy, &root.read(file)?, UNREADABLE)?;
+    }
+    if let Some(parts) = parts {
+        lay_out(at, root, parts)?;
     }
     write(at, "nsswitch.conf", NSSWITCH, 0o644)?;
     for table in TABLES {
@@ -123,10 +155,29 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
         write(at, table, &found, 0o644)?;
     }
     write(at, "node.js", NODE, 0o644)?;
-    let loader = loader.map(|(loader, _)| loader);
-    let contents = Contents { path, libraries: libraries.clone(), loader };
+    let contents = Contents {
+        path,
+        libraries: libraries.to_vec(),
+        loader,
+        others,
+        statics: special.statics,
+        fenced: parts.is_some(),
+        for_children,
+    };
     write(at, CONTENTS, &serde_json::to_vec(&contents)?, 0o644)?;
     Ok(contents)
+}
+
+/// Those of $PATH, and behind them what one program has for itself.
+fn with_private_directories(root: &Root, path: &[PathBuf]) -> Vec<PathBuf> {
+    let private = OF_ONE_PROGRAM.iter().filter_map(|directory| root.canonical(Path::new(directory)).ok());
+    let mut all = path.to_vec();
+    for directory in private {
+        if !all.contains(&directory) {
+            all.push(directory);
+        }
+    }
+    all
 }
 
 /// A link for each name. What git's scripts read by its name, as others do gettext.sh, is no program, but the file
@@ -171,6 +222,60 @@ fn link_libraries(at: BorrowedFd<'_>, root: &Root, directories: &[PathBuf]) -> i
     Ok(())
 }
 
+/// Where the copy of a static program is.
+pub fn static_copy(number: usize, file: &Path) -> PathBuf {
+    Path::new("static").join(number.to_string()).join(file.file_name().unwrap_or_default())
+}
+
+/// Our own program, if a root without libraries can run it; whether it can.
+fn copy_ourselves(at: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut ourselves = File::open("/proc/self/exe")?;
+    let is_static = Elf::read(&ourselves)?.interpreter.is_none();
+    if is_static {
+        let mut bytes = Vec::new();
+        ourselves.read_to_end(&mut bytes)?;
+        write(at, "program", &bytes, UNREADABLE)?;
+    }
+    Ok(is_static)
+}
+
+/// What stands in the host's tree beside what is mounted there, and the directories to mount on.
+fn lay_out(at: BorrowedFd<'_>, root: &Root, parts: &Parts) -> io::Result<()> {
+    let place = |path: &Path| Path::new("host").join(below(path));
+    let parent = |path: &Path| directory_at(at, path.parent().unwrap_or(path));
+    for directory in &parts.directories {
+        directory_at(at, &place(directory))?;
+    }
+    for (link, target) in &parts.links {
+        parent(&place(link))?;
+        fs::symlinkat(target, at, place(link))?;
+    }
+    for file in &parts.files {
+        parent(&place(file))?;
+        let mut bytes = Vec::new();
+        root.file(file)?.read_to_end(&mut bytes)?;
+        let mode = if root.stat(file)?.st_mode & 1 == 0 { 0o644 } else { 0o755 };
+        write(at, place(file), &bytes, mode)?;
+    }
+    Ok(())
+}
+
+/// A directory with all above it, that every user may search.
+fn directory_at(at: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let mut above: Vec<&Path> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
+    above.reverse();
+    for directory in above {
+        match fs::mkdirat(at, directory, Mode::RWXU) {
+            Err(Errno::EXIST) => {}
+            made => {
+                made?;
+                fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Makes a file in a kit.
 ///
 /// # Errors
@@ -179,5 +284,5 @@ pub fn write(at: BorrowedFd<'_>, name: impl AsRef<Path>, bytes: &[u8], mode: u32
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = fs::openat(at, name.as_ref(), flags, Mode::RUSR | Mode::WUSR)?;
     fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    std::fs::File::from(file).write_all(bytes)
+    File::from(file).write_all(bytes)
 }

@@ -1,12 +1,17 @@
 //! What goes into a container beside the host's tree, and where it is kept; [`super::furnish`] says what is in it.
 //!
+//! All that is executed is a copy of mode 0711, on a mount on which nobody is its owner: whoever runs a file that it may
+//! not read is not dumpable, and so are its children that are started alike (would_dump in the kernel's fs/exec.c).
+//! Nobody opens its `/proc/PID/root`, memory or descriptors then without CAP_SYS_PTRACE over the user namespace that the
+//! machine began with.
+//!
 //! A thousand links take milliseconds to make, so they are made once, below `/run`, and again when a directory of
 //! $PATH, of the libraries or the loader has changed. Who may not write there makes them in memory every time.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,16 +25,17 @@ use rustix::mount::{
 };
 use rustix::process::geteuid;
 
-use super::furnish::{CONTENTS, Contents, Making, furnish, write};
+use super::furnish::{CONTENTS, Contents, Making, UNREADABLE, furnish, write};
 use super::loader::ld_so_conf;
-use super::program::directories;
+use super::parts::Parts;
+use super::program::Program;
 use super::root::Root;
 use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
 /// Counted up when something else is in a kit.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
@@ -49,14 +55,13 @@ impl Kit {
     /// What the kernel says where a tmpfs cannot be had either.
     pub fn open(
         root: &Root,
-        path: &OsStr,
-        libraries: &OsStr,
+        path: &[PathBuf],
+        libraries: &[PathBuf],
         interpreter: Option<&Path>,
+        parts: Option<&Parts>,
     ) -> io::Result<Self> {
-        let canonical =
-            |list| directories(list).filter_map(|directory| root.canonical(&directory).ok()).collect();
-        let plan = Making { root, path: canonical(path), libraries: canonical(libraries), interpreter };
-        kept(&plan, &stamp(&plan)).or_else(|_| in_memory(&plan))
+        let making = Making { root, path, libraries, interpreter, parts };
+        kept(&making, &stamp(&making)).or_else(|_| in_memory(&making))
     }
 }
 
@@ -64,16 +69,21 @@ impl Kit {
 const LIBRARIES: [&str; 5] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/etc/alternatives"];
 
 /// What a kit depends on; another stamp is another kit.
-fn stamp(&Making { root, ref path, ref libraries, interpreter }: &Making<'_>) -> String {
+fn stamp(&Making { root, path, libraries, interpreter, parts }: &Making<'_>) -> String {
     let configuration = Path::new("/etc/ld.so.conf.d");
     let files = root.names(configuration).into_iter().map(|name| configuration.join(name));
     let fixed = ["/etc/ld.so.conf", "/etc/ld.so.conf.d"].map(PathBuf::from);
+    let shown = parts.iter().flat_map(|parts| parts.files.iter().cloned());
     let loaders = interpreter.into_iter().filter_map(|file| root.canonical(file).ok());
     // Its directory is one of those that are built into the loader.
     let loaders = loaders.flat_map(|file| [file.parent().map(Path::to_owned), Some(file)]).flatten();
     let configured = ld_so_conf(root).into_iter().chain(LIBRARIES.map(PathBuf::from));
-    let all = path.iter().cloned().chain(fixed).chain(files).chain(loaders).chain(configured);
-    let mut stamp = format!("{} {LAYOUT} {libraries:?}\n", env!("CARGO_PKG_VERSION"));
+    let all = path.iter().cloned().chain(fixed).chain(files).chain(loaders).chain(configured).chain(shown);
+    let mut stamp = format!("{} {LAYOUT} {libraries:?} {parts:?}\n", env!("CARGO_PKG_VERSION"));
+    // A copy of ourselves is in it.
+    if let Ok(stat) = fs::stat("/proc/self/exe") {
+        let _ = writeln!(stamp, "{}:{} {} {}", stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_nsec);
+    }
     for file in all {
         // Writing to a String cannot fail.
         let _ = match root.stat(&file) {
@@ -173,12 +183,27 @@ fn forget_oldest(all: &Path) {
 
 /// A kit on a tmpfs of its own, gone with the program.
 fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
+    let mount = memory()?;
+    let contents = furnish(mount.as_fd(), making)?;
+    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
+    Ok(Kit { mount, contents })
+}
+
+fn memory() -> io::Result<OwnedFd> {
     let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(filesystem.as_fd(), "mode", "755")?;
     fsconfig_create(filesystem.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let mount = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let contents = furnish(mount.as_fd(), making)?;
+    Ok(fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+/// A static program by itself, of any size, on a file system of its own.
+pub fn alone(program: &Program) -> io::Result<OwnedFd> {
+    let mount = memory()?;
+    let mut bytes = Vec::new();
+    File::open(&program.file)?.read_to_end(&mut bytes)?;
+    let name = program.file.file_name().unwrap_or(&program.name);
+    write(mount.as_fd(), Path::new(name), &bytes, UNREADABLE)?;
     sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
-    Ok(Kit { mount, contents })
+    Ok(mount)
 }

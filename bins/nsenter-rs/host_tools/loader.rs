@@ -123,6 +123,12 @@ pub fn is_library(name: &OsStr) -> bool {
     name.ends_with(b".so") || memchr_find(name, b".so.")
 }
 
+/// The directories of libraries that the program brings with it.
+pub fn own(root: &Root, program: &Program) -> Vec<PathBuf> {
+    let lists = [&program.elf.rpath, &program.elf.runpath].into_iter();
+    lists.flat_map(|list| own_directories(root, list, &program.file)).collect()
+}
+
 /// The directories of a DT_RPATH, canonical. `$LIB` and `$PLATFORM` are the loader's secret; few have them.
 fn own_directories(root: &Root, list: &[u8], program: &Path) -> Vec<PathBuf> {
     let origin = program.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();

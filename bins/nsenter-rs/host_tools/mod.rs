@@ -9,12 +9,15 @@ mod graft;
 mod hold;
 mod kit;
 mod loader;
-pub mod needs;
+mod needs;
+mod nobody;
+mod parts;
 mod place;
 mod privileges;
 mod program;
 mod root;
 pub mod shim;
+mod special;
 mod surroundings;
 mod tree;
 mod way;
@@ -22,14 +25,17 @@ mod way;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::failure::{Failure, say};
+use common::output::quotable;
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
+use needs::Power;
 use program::Program;
 use root::Root;
+use rustix::thread::CapabilitySet;
 use surroundings::Environment;
 
 pub use way::{Footing, Way};
@@ -74,6 +80,16 @@ enum Site {
     Hold(Hold),
 }
 
+/// How far the target is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// As the host itself.
+    All,
+    /// Its programs may be run beside those of the host, and are held as those are.
+    Programs,
+    Nothing,
+}
+
 /// Why there is nothing to take along.
 #[derive(Debug)]
 pub enum NotOpened {
@@ -88,10 +104,10 @@ impl HostTools {
     ///
     /// # Errors
     /// When there is none, or the host's tree cannot be taken along.
-    pub fn open(way: Way, words: &[OsString]) -> Result<Self, NotOpened> {
+    pub fn open(way: Way, words: &[OsString], trust: Trust) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
         let root = Root::open(Path::new("/")).map_err(failed)?;
-        let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
+        let path = searched(&std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()), trust);
         let (program, arguments) = match words.split_first() {
             Some((name, arguments)) => {
                 let found = Program::find(&root, name, &path);
@@ -101,15 +117,30 @@ impl HostTools {
         };
         let prepared = match way {
             Way::Graft => {
-                let graft = Graft::open(&root, &program, &path).map_err(failed)?;
+                let graft = Graft::open(&root, &program, &path, trust).map_err(NotOpened::Failed)?;
                 if !graft.for_children() {
                     say(TOOL, NOT_STATIC);
                 }
                 Prepared::Graft(Box::new(graft))
             }
+            Way::Hold(why) if trust != Trust::All => return Err(NotOpened::Failed(why.refused())),
             Way::Hold(_) => Prepared::Hold(Hold::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })
+    }
+
+    /// Why the program is not to be started with these capabilities, where that would be in vain or worse. `target` is
+    /// what the operator calls it.
+    pub fn refused(
+        &self,
+        capabilities: CapabilitySet,
+        filtered: bool,
+        target: Option<&str>,
+    ) -> Option<Failure> {
+        let lacks = needs::lacks(&self.program, &self.arguments, Power { capabilities, filtered })?;
+        let name = &self.program.zeroth;
+        let failure = Failure::trouble(quotable(&name.to_string_lossy()), lacks.what());
+        Some(failure.hint(lacks.hint(target, name, &self.arguments)))
     }
 
     /// Puts it where the program will find it, now that we are inside. `top` is the root of the mount namespace,
@@ -157,6 +188,17 @@ impl Settled {
             Err(error) => error,
         }
     }
+}
+
+/// The directories of $PATH in which a program is looked for by its name alone. Those of version managers (pyenv, rbenv,
+/// asdf, mise) have scripts that start others by their paths, which are the container's; what not every user may search
+/// is not shown to a program that is held.
+fn searched(path: &OsStr, trust: Trust) -> OsString {
+    let is_shown = |directory: &PathBuf| {
+        !directory.ends_with("shims") && (trust == Trust::All || parts::is_reachable(directory))
+    };
+    let all = std::env::split_paths(path).filter(is_shown);
+    std::env::join_paths(all).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The user's shell, and what keeps it from reading its configuration, which would be the container's.

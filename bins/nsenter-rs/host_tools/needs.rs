@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 
-use rustix::thread::CapabilitySet as Caps;
+use rustix::thread::{CapabilitySet as Caps, capabilities};
 
 use super::program::Program;
 
@@ -132,6 +132,20 @@ pub struct Power {
     pub capabilities: Caps,
     /// Whether a seccomp filter holds it.
     pub filtered: bool,
+}
+
+impl Power {
+    /// What this process has, and its children with it. Where that cannot be told, it is believed to be enough.
+    pub fn ours() -> Self {
+        let capabilities = capabilities(None).map_or(Caps::all(), |sets| sets.permitted);
+        Power { capabilities, filtered: is_filtered() }
+    }
+}
+
+/// Whether a seccomp filter holds this process, proc_pid_status(5).
+fn is_filtered() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }
 
 /// Why a program is not started.

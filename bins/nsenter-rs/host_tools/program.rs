@@ -50,6 +50,15 @@ impl Program {
         Program::at(root, file, called, name.to_owned(), DEEPEST)
     }
 
+    /// The files of the host that it is made of: the program and, where that runs one, the script.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let scripts = self.before.iter().filter_map(|word| match word {
+            Word::Host(file) => Some(file),
+            Word::Plain(_) => None,
+        });
+        [&self.file].into_iter().chain(scripts).cloned().collect()
+    }
+
     fn at(root: &Root, file: PathBuf, name: OsString, zeroth: OsString, depth: usize) -> io::Result<Self> {
         let opened = root.file(&file)?;
         let mut start = Vec::new();

@@ -8,15 +8,19 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use common::failure::{Failure, report};
+use common::output::quotable;
 use common::sys;
 
 use super::execution::Execution;
 use super::fixed;
 use super::furnish::{CONTENTS, Contents};
+use super::needs::{self, Power};
 use super::privileges;
 use super::program::Program;
 use super::root::Root;
-use crate::run::not_run_on_host;
+use crate::TOOL;
+use crate::run::{CANNOT_RUN, not_run_on_host};
 
 /// Runs the program whose name we have, if we were executed through a kit.
 pub fn program_behind_our_name() -> Option<ExitCode> {
@@ -37,14 +41,21 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
         if program.before.is_empty() {
             program.zeroth = zeroth;
         }
+        if contents.fenced
+            && let Some(lacks) = needs::lacks(&program, &arguments, Power::ours())
+        {
+            let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
+            report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, &arguments)));
+            return Ok(None);
+        }
         privileges::suit(&program, &arguments);
         let environment = std::env::vars_os().collect();
-        Ok(Execution::of_child(&root, program, &arguments, environment, &base, &contents)?.run())
+        Ok(Some(Execution::of_child(&root, program, &arguments, environment, &base, &contents)?.run()))
     };
-    let error = match run() {
-        Ok(error) | Err(error) => error,
-    };
-    Some(not_run_on_host(Path::new(name), &error))
+    match run() {
+        Ok(None) => Some(ExitCode::from(CANNOT_RUN)),
+        Ok(Some(error)) | Err(error) => Some(not_run_on_host(Path::new(name), &error)),
+    }
 }
 
 /// A program's name, and the kit in whose `bin/` it is.

@@ -12,13 +12,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use common::failure::Failure;
 use common::sys;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
+use super::nobody::{Nobody, overlays};
+use super::parts::Parts;
+
 /// What stays behind with all below it.
-const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
@@ -66,6 +70,50 @@ impl Tree {
         }
         Ok(Tree { mounts, covers: covers(needed) })
     }
+}
+
+/// The parts of the host that a fenced program sees: nobody owns a file there, and nothing can be written.
+///
+/// # Errors
+/// Where that cannot be had, with the directory and the type of its file system.
+pub fn of_parts(parts: &Parts, nobody: &Nobody) -> Result<Tree, Failure> {
+    let unread = |error: io::Error| Failure::trouble("/proc/self/mountinfo", error);
+    let mut table = Vec::with_capacity(64 << 10);
+    File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut table)).map_err(unread)?;
+    let points = points(&table);
+    let below =
+        |point: &PathBuf| parts.directories.iter().any(|part| point.starts_with(part) && point != part);
+    let inner: Vec<_> = chosen(&points, &parts.directories).into_iter().filter(below).collect();
+    let (mut mounts, mut unmapped) = (Vec::new(), Vec::new());
+    for point in parts.directories.iter().chain(&inner) {
+        let mapped = copy(point, OpenTreeFlags::empty()).map_err(io::Error::from);
+        let mapped = mapped.and_then(|mount| Ok(nobody.disown(&mount).map(|()| mount)?));
+        match mapped {
+            Ok(mount) => mounts.push((point.clone(), mount)),
+            Err(_) => unmapped.push(point.clone()),
+        }
+    }
+    match overlays(&unmapped) {
+        Ok(overlays) => mounts.extend(unmapped.into_iter().zip(overlays)),
+        Err(error) => return Err(not_shown(&unmapped, &points, &error)),
+    }
+    // Outer ones first.
+    mounts.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(Tree { mounts, covers: Vec::new() })
+}
+
+fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Error) -> Failure {
+    let directory = unmapped.first().map(PathBuf::as_path).unwrap_or(Path::new("/"));
+    let around = points.iter().filter(|(point, _)| directory.starts_with(point));
+    let kind = around.max_by_key(|(point, _)| point.as_os_str().len()).map_or(&b"?"[..], |(_, kind)| kind);
+    let what = format_args!(
+        "{}: this file system ({}) can be shown neither with other owners nor through an overlay, so that files which \
+         not every user may read would be readable: {error}",
+        directory.display(),
+        String::from_utf8_lossy(kind)
+    );
+    Failure::trouble("--host-tools", what)
+        .hint("with -n in place of -a, the program stays on the host; or --trust-target")
 }
 
 /// The program may lie below one of them.

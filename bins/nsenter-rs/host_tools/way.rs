@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use common::failure::Failure;
+
 /// What the decision depends on.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Footing {
@@ -44,19 +46,36 @@ impl Way {
     }
 }
 
+impl Why {
+    /// Nothing fences a program that has the host's root open.
+    pub fn refused(self) -> Failure {
+        let what = format_args!("it takes mounts of its own, which cannot be had here: {self}");
+        let hint = match self {
+            Why::ForeignRoot => "-m, or -a, in place of -r; or --trust-target",
+            Why::NoCapability => "run it as root; or --trust-target, with no more power than you have",
+            Why::OldKernel => "with -n in place of -a, the program stays on the host; or --trust-target",
+        };
+        Failure::trouble("--host-tools", what).hint(hint)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::ForeignRoot => "the root is not of the mount namespace that the program is in (-m)",
+            Why::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
+            Why::OldKernel => "this kernel has no mount_setattr (Linux 5.12 has)",
+        })
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Way::Graft => f.write_str("the host's tree, read-only, in a private copy of the target's mounts"),
-            Way::Hold(why) => write!(
-                f,
-                "the host's root held open, and the target's programs for children, because {}",
-                match why {
-                    Why::ForeignRoot => "the root is not of the mount namespace that the program is in (-m)",
-                    Why::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
-                    Why::OldKernel => "this kernel has no mount_setattr (Linux 5.12 has)",
-                }
-            ),
+            Way::Hold(why) => {
+                write!(f, "the host's root held open, and the target's programs for children, because {why}")
+            }
         }
     }
 }

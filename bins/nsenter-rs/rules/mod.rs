@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use common::namespace::Kind;
 use rustix::thread::CapabilitySet;
 
-use crate::exposure::Exposure;
 use crate::plan::{Join, Plan};
 
 pub use becoming::{Ids, Map};
@@ -66,10 +65,10 @@ pub enum Rule {
         elsewhere: bool,
         missing: Option<String>,
     },
-    /// Nobody in there reads the host's files through a program of the host, as far as can be told.
-    HostUnreached {
-        exposure: Option<Exposure>,
+    /// A program of the host in the container's root has no more power than the container.
+    HostFenced {
         trusted: bool,
+        unfenced: Option<String>,
     },
     /// No seccomp(2) filter says otherwise.
     NoFilter,

@@ -36,11 +36,9 @@ impl Rule {
             },
             Rule::Program { missing: None, .. } => (Met::Yes, "it is there".to_owned()),
             Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
-            Rule::HostUnreached { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
-            Rule::HostUnreached { exposure: None, .. } => (Met::No, "nobody can tell".to_owned()),
-            Rule::HostUnreached { exposure: Some(exposure), .. } => {
-                (if exposure.is_safe() { Met::Yes } else { Met::No }, exposure.to_string())
-            }
+            Rule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
+            Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
+            Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it has not".to_owned()),
             Rule::NoFilter => (Met::Unknown, "it cannot be asked without trying".to_owned()),
         }
     }
@@ -62,9 +60,7 @@ impl Rule {
                 let place = if *elsewhere { "in the root that the program gets" } else { "on the host" };
                 format!("{} {place}", one_line(name))
             }
-            Rule::HostUnreached { .. } => {
-                "the container cannot read the host's files through the program".to_owned()
-            }
+            Rule::HostFenced { .. } => "the program has no more power than the container".to_owned(),
             Rule::NoFilter => "our seccomp filter lets it pass".to_owned(),
         }
     }

@@ -11,9 +11,11 @@ use common::failure::Failure;
 use common::namespace::Kind;
 use common::output::quotable;
 use common::view::View;
+use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
 use crate::each::Pattern;
+use crate::fence;
 use crate::view;
 use origin::{above, from, origin};
 
@@ -30,10 +32,18 @@ pub struct Wanted {
     pub wdns: Option<PathBuf>,
     pub view: View,
     pub environment: bool,
+    /// What a program of the host gets of the target's environment beside what every one may have.
+    pub variables: Vec<OsString>,
     /// Run the host's program in the target's root.
     pub host_tools: bool,
-    /// Even where the target could reach the host through it.
+    /// With all our power, although the target's files decide what it loads.
     pub trust_target: bool,
+    /// Let it execute what lies on the target's mounts.
+    pub exec_target: bool,
+    /// What it may do beside what the container may.
+    pub added_capabilities: CapabilitySet,
+    /// Whether the user namespace is entered because the container's capabilities are to count in there only.
+    pub user_for_bounds: bool,
     /// Judge everybody who is in the target's PID namespace, and not only the target.
     pub judges_all: bool,
     pub uid: Option<Id>,
@@ -88,6 +98,15 @@ impl Wanted {
             let user = above(namespaces.get(&Kind::User), namespaces.is_empty());
             namespaces.insert(Kind::User, From::Named(user));
         }
+        // Elsewhere the container's capabilities would count for more than they do in the container.
+        let has_target = cli.target.is_some() || cli.each.each.is_some();
+        let takes_tools = cli.place.host_tools && !cli.place.trust_target && has_target;
+        let user_for_bounds = takes_tools
+            && (namespaces.contains_key(&Kind::Mnt) || cli.place.root.is_some())
+            && !namespaces.contains_key(&Kind::User);
+        if user_for_bounds {
+            namespaces.insert(Kind::User, From::Target);
+        }
         let wanted = Wanted {
             all: cli.namespaces.all,
             namespaces,
@@ -96,9 +115,13 @@ impl Wanted {
             wdns: cli.place.wdns.clone(),
             view,
             environment: cli.place.env,
+            variables: cli.place.env_var.clone(),
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
-            judges_all: cli.place.host_tools || cli.find.verbose || cli.running.explain,
+            exec_target: cli.place.exec_target,
+            added_capabilities: fence::parse(&cli.identity.cap_add)?,
+            user_for_bounds,
+            judges_all: cli.find.verbose || cli.running.explain,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,
@@ -115,9 +138,20 @@ impl Wanted {
             each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
         if wanted.host_tools && wanted.confine {
-            let what = "not with --confine: the container could do to the program what it can do to its own, and \
-                        read the host's files through it";
-            return Err(Failure::trouble("--host-tools", what));
+            let what = "not with --confine: it confines the program already, but for the user";
+            return Err(Failure::trouble("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
+        }
+        if let (true, Some(From::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
+            let what = "not with --wd=DIR: code of the container would have that directory of the host open";
+            let hint = format!(
+                "-W DIR for one of the container, or --trust-target if it may have {}",
+                directory.display()
+            );
+            return Err(Failure::trouble("--host-tools", what).hint(hint));
+        }
+        if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
+            let what = "the program gets all of our environment: it is for --env and --host-tools";
+            return Err(Failure::trouble("--env-var", what));
         }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
@@ -130,6 +164,12 @@ impl Wanted {
             }
             _ => Ok(wanted),
         }
+    }
+
+    /// Whether the program is the host's in the root of a container that is not trusted.
+    pub fn is_fenced(&self) -> bool {
+        let other_root = self.root.is_some() || self.namespaces.contains_key(&Kind::Mnt);
+        self.host_tools && !self.trust_target && other_root
     }
 
     /// Whether a network namespace without a process can serve as the target.
@@ -178,7 +218,7 @@ impl Wanted {
     }
 
     /// The part of that which only who may look into the process can read.
-    fn read_from_process(&self) -> [(bool, &'static str); 6] {
+    fn read_from_process(&self) -> [(bool, &'static str); 7] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
@@ -187,6 +227,7 @@ impl Wanted {
             (self.confine, "--confine"),
             (self.join_cgroup, "--join-cgroup"),
             (self.follow_context, "--follow-context"),
+            (self.is_fenced(), "--host-tools"),
         ]
     }
 

@@ -1,0 +1,188 @@
+//! What holds a program of the host that runs among a container's files: no more power than the container has.
+//!
+//! Such a program reads files of the container that decide what it loads: modules of the name service, plugins by an
+//! absolute path, start-up files. So code of the container will run in it, and must gain nothing by that. It gets what
+//! `docker exec -u 0` would give: the container's bounding set, its control groups, labels and limits, no_new_privs, and
+//! a seccomp filter where the container has one.
+
+use common::failure::Failure;
+use common::namespace::{Identity, Kind};
+use common::process::Process;
+use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::limits::Limits;
+
+/// All of it that is no namespace, control group or label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// Bounding and permitted set of the program: the container's bounding set, and what was asked for beside it.
+    pub capabilities: CapabilitySet,
+    /// What of that the container does not have.
+    pub added: CapabilitySet,
+    /// Whether the container has a seccomp filter, and so the program.
+    pub filtered: bool,
+    pub limits: Limits,
+    pub oom_score_adj: String,
+    /// In which user namespace all this counts.
+    user_namespace: Identity,
+}
+
+impl Fence {
+    /// What holds the process, with the capabilities `wanted` beside it.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn around(process: &Process, wanted: CapabilitySet) -> Result<Self, Failure> {
+        let status = process.status()?;
+        let untold = |what| Failure::trouble(process, format_args!("this kernel does not tell its {what}"));
+        let bounding = status.capbnd.ok_or_else(|| untold("bounding set"))?;
+        let bounding = CapabilitySet::from_bits_retain(bounding);
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Fence {
+            capabilities: bounding | wanted,
+            added: wanted - bounding,
+            // A kernel without seccomp(2) says nothing; then no container has a filter.
+            filtered: status.seccomp.is_some_and(|mode| mode != 0),
+            limits: Limits::parse(&text(process.read("limits")?)),
+            oom_score_adj: text(process.read("oom_score_adj")?).trim().to_owned(),
+            // Last: a process can only go down, to a user namespace below its own. See confine.rs.
+            user_namespace: process.namespace_identity(Kind::User)?,
+        })
+    }
+
+    /// Refuses where the program would be in another user namespace, in which the same capabilities reach further, and
+    /// where a capability was asked for that we do not have. `enters`: whether we come from another one, and have all.
+    ///
+    /// # Errors
+    /// Says which.
+    pub fn must_hold_in(&self, user_namespace: Identity, enters: bool) -> Result<(), Failure> {
+        if self.user_namespace != user_namespace {
+            let what = "the container's bounds would not hold outside of TARGET's own user namespace";
+            return Err(Failure::trouble("--host-tools", what)
+                .hint("leave out --user=FILE and --user-parent, or --trust-target"));
+        }
+        let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?.permitted;
+        match self.added - ours {
+            lacking if enters || lacking.is_empty() => Ok(()),
+            lacking => {
+                Err(Failure::trouble(format_args!("--cap-add {}", names(lacking)), "we do not have it"))
+            }
+        }
+    }
+
+    /// Whether the container's root can do with the host what it likes, so that nothing fences it.
+    pub fn holds_nothing(&self) -> bool {
+        (self.capabilities - self.added).contains(CapabilitySet::SYS_ADMIN)
+    }
+
+    /// What each capability that was asked for opens, a line each.
+    pub fn openings(&self) -> impl Iterator<Item = String> {
+        self.added.iter().map(|capability| {
+            format!("--cap-add {}: code of the container could {}", names(capability), opening(capability))
+        })
+    }
+}
+
+/// `NET_ADMIN,SYS_PTRACE`.
+pub fn names(set: CapabilitySet) -> String {
+    set.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(",")
+}
+
+/// The capabilities that a word of the command line means: `NET_ADMIN`, `cap_net_admin`, several of them with commas between,
+/// `all`.
+///
+/// # Errors
+/// Says what is none.
+pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
+    let one = |word: &str| {
+        let upper = word.to_ascii_uppercase();
+        let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        match name {
+            "ALL" => Some(CapabilitySet::all()),
+            name => CapabilitySet::from_name(name),
+        }
+    };
+    let mut words = words.iter().flat_map(|word| word.split(','));
+    words.try_fold(CapabilitySet::empty(), |all, word| {
+        let word = word.trim();
+        let found = one(word).ok_or_else(|| {
+            Failure::trouble(
+                format_args!("--cap-add {}", common::output::quotable(word)),
+                "there is no such capability",
+            )
+            .hint("capabilities(7) has the names: NET_ADMIN, SYS_PTRACE, …")
+        });
+        Ok(all | found?)
+    })
+}
+
+/// What a program with the capability can do that a container cannot: in one line, for whoever decides.
+fn opening(capability: CapabilitySet) -> &'static str {
+    match capability {
+        CapabilitySet::NET_ADMIN => {
+            "change the container's network, and delete links of the host's that lead into it"
+        }
+        CapabilitySet::NET_RAW => "send any packet into the container's network",
+        CapabilitySet::SYS_PTRACE => {
+            "take over all processes in its PID namespace, the programs of other operators too"
+        }
+        CapabilitySet::SYS_ADMIN => "mount, and so become root of the host",
+        CapabilitySet::SYS_MODULE => "load code into the kernel",
+        CapabilitySet::SYS_RAWIO => "write to devices and to the kernel's memory",
+        CapabilitySet::SYS_BOOT => "restart the machine",
+        CapabilitySet::SYS_TIME => "set the clock of the machine",
+        CapabilitySet::BPF | CapabilitySet::PERFMON => {
+            "look into the kernel and all that runs on the machine"
+        }
+        CapabilitySet::SYSLOG => "read the kernel's messages",
+        CapabilitySet::DAC_READ_SEARCH => {
+            "open every file that is readable by all on the file systems of the host's programs"
+        }
+        CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER | CapabilitySet::CHOWN => {
+            "read and write the container's files whoever owns them"
+        }
+        CapabilitySet::SETUID | CapabilitySet::SETGID => "become any user of the container",
+        CapabilitySet::KILL => "end all processes in its PID namespace, the programs of other operators too",
+        _ => "do what capabilities(7) says of it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capability_is_named_as_people_name_it() {
+        let parsed = |words: &[&str]| {
+            parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).map_err(drop)
+        };
+        for word in ["NET_ADMIN", "net_admin", "CAP_NET_ADMIN", "cap_net_admin"] {
+            assert_eq!(parsed(&[word]), Ok(CapabilitySet::NET_ADMIN));
+        }
+        let two = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_PTRACE;
+        assert_eq!(parsed(&["net_admin,sys_ptrace"]), Ok(two));
+        assert_eq!(parsed(&["net_admin", "sys_ptrace"]), Ok(two));
+        assert_eq!(parsed(&["All"]), Ok(CapabilitySet::all()));
+        for word in ["", "NET", "CAP_", "NET_ADMIN;"] {
+            assert_eq!(parsed(&[word]), Err(()), "{word}");
+        }
+    }
+
+    #[test]
+    fn each_that_is_added_says_what_it_opens() {
+        let limits = Limits::parse("");
+        let user_namespace = common::namespace::own_identity(Kind::User).unwrap();
+        let fence = |capabilities, added| Fence {
+            capabilities,
+            added,
+            filtered: true,
+            limits: limits.clone(),
+            oom_score_adj: String::new(),
+            user_namespace,
+        };
+        let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
+        assert!(matches!(&lines[..], [line] if line.contains("the host's")), "{lines:?}");
+        assert!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing());
+        assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).holds_nothing());
+    }
+}
