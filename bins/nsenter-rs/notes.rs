@@ -1,6 +1,8 @@
 //! What is said on standard error before the program runs: where it runs, and with `--verbose` what was found.
 
 use common::failure::{Failure, say as tell};
+use common::namespace::Kind;
+use common::output::one_line;
 use common::view::Resolver;
 
 use crate::TOOL;
@@ -12,6 +14,9 @@ use crate::wanted::Wanted;
 
 const OPENS_THE_HOST: &str = "while the program runs, processes of the container can reach the host's files through \
                               it: -m gives it the container's, and without -p they do not see it";
+
+/// What fits in a line.
+const MOST_NAMED: usize = 5;
 
 const TRUSTED: &str =
     "--trust-target: the container's files decide what the program loads and runs, with all our power";
@@ -34,6 +39,8 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         fence.openings().for_each(|line| tell(TOOL, line));
         if fence.holds_nothing() {
             tell(TOOL, PRIVILEGED);
+        } else if plan.joins(Kind::Pid) {
+            tracers(source)?;
         }
     }
     if !cli.find.verbose {
@@ -60,6 +67,29 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     }
     if let Some(way) = plan.host_tools {
         tell(TOOL, format_args!("--host-tools: {way}"));
+    }
+    Ok(())
+}
+
+/// Who could take hold of the program although it cannot be read: `docker exec --privileged`, or a tool of the operator's.
+fn tracers(source: &Source) -> Result<(), Failure> {
+    let all = source.tracers()?;
+    let named = all.iter().take(MOST_NAMED).map(|(pid, name)| format!("{pid} ({})", one_line(name)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match all.len() {
+        0 => {}
+        1..=MOST_NAMED => {
+            tell(TOOL, format_args!("CAP_SYS_PTRACE lets a process beside the program take it over: {named}"))
+        }
+        all => {
+            let more = all - MOST_NAMED;
+            tell(
+                TOOL,
+                format_args!(
+                    "CAP_SYS_PTRACE lets processes beside the program take it over: {named} and {more} more"
+                ),
+            );
+        }
     }
     Ok(())
 }

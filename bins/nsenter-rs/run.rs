@@ -1,5 +1,6 @@
 //! Starts the program: in our place, or as a child where only a child is in the PID namespace that was joined.
 
+use std::cell::Cell;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -17,7 +18,9 @@ use crate::apply::Inside;
 use crate::passwd;
 use crate::plan::Plan;
 use crate::pty::Pty;
-use crate::supervise::{self, Leash};
+use crate::reap::{self, Report, Reported};
+use crate::streams::Streams;
+use crate::supervise::{self, Beside, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
 pub const CANNOT_RUN: u8 = 126;
@@ -35,23 +38,49 @@ pub fn program(
     leash: Option<&Leash>,
     pty: Option<Pty>,
 ) -> Result<ExitCode, Failure> {
-    let mut start = |leash: Option<&Leash>| {
+    let tied = |leash: Option<&Leash>| leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on);
+    // Signals that are sent to a whole process group are not for us to pass on.
+    let alone = leash.is_none();
+    let mut start = |leash: Option<&Leash>, report: Option<Report>| {
         inside.look_around()?;
         inside.credentials.take_on()?;
-        if let Some(host_tools) = &inside.host_tools {
-            host_tools.become_somebody();
+        let become_it = |inside: &mut Inside, leash: Option<&Leash>| {
+            if let Some(host_tools) = &inside.host_tools {
+                host_tools.become_somebody();
+            }
+            tied(leash)?;
+            Ok(exec(program, plan, inside))
+        };
+        if !plan.reaps {
+            return become_it(&mut inside, leash);
         }
-        leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
-        Ok(exec(program, plan, &mut inside))
+        tied(leash)?;
+        reap::parent_of(alone, report, |leash| become_it(&mut inside, Some(leash)))
     };
-    if !plan.fork {
-        return start(leash);
+    // With a terminal of its own the program has nothing of the host open.
+    let held = plan.fence.is_some() && pty.is_none();
+    let streams = if held { Streams::of_ours()? } else { Streams::default() };
+    if !plan.fork && streams.is_empty() {
+        return start(leash, None);
     }
-    leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on)?;
-    match pty {
-        Some(pty) => pty.child(|leash| start(Some(leash))),
-        None => supervise::child(leash.is_none(), |leash| start(Some(leash))),
-    }
+    tied(leash)?;
+    let Some(pty) = pty else {
+        let report = if plan.reaps { Some(Report::open()?) } else { None };
+        // Each side of the fork takes its own ends.
+        let ends = Cell::new((streams, report));
+        let beside = || {
+            let (streams, report) = ends.take();
+            let reported = report.map_or_else(Reported::none, Report::heard_here);
+            Beside { carrier: streams.carrier(), reported }
+        };
+        return supervise::child(alone, beside, |leash| {
+            let (streams, report) = ends.take();
+            streams.take()?;
+            drop(streams);
+            start(Some(leash), report)
+        });
+    };
+    pty.child(|leash| start(Some(leash), None))
 }
 
 /// Becomes the program; what comes back is why not.

@@ -9,6 +9,7 @@ use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError}
 use common::process::Process;
 use common::target::Target;
 use common::view::Resolver;
+use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
@@ -194,6 +195,22 @@ impl Source {
     /// How the program will stand to the target, when it is in the namespaces of `wanted`.
     fn standing(&self, wanted: &Wanted) -> Result<Standing, Failure> {
         self.beside(self.process()?, wanted)
+    }
+
+    /// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
+    /// cannot, even where its first process does not wait for it.
+    pub fn tracers(&self) -> Result<Vec<(Pid, String)>, Failure> {
+        let pids = self.process()?.namespace_identity(Kind::Pid)?;
+        if namespace::own_identity(Kind::Pid)? == pids {
+            return Ok(Vec::new());
+        }
+        let traces = |process: &Process| {
+            let (status, user) = (process.status().ok()?, process.namespace_identity(Kind::User).ok()?);
+            let may = CapabilitySet::from_bits_retain(status.capprm).contains(CapabilitySet::SYS_PTRACE);
+            let lives = !status.state.starts_with(['Z', 'X']);
+            (may && lives && user.inode == INITIAL_USER_NAMESPACE).then(|| (process.pid(), status.name))
+        };
+        Ok(beside::processes_in(pids).filter_map(|process| traces(&process)).collect())
     }
 
     /// Whether anybody who is in the target's PID namespace now could take hold of the program.

@@ -9,11 +9,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
+use crate::reap::Reported;
 use crate::refused;
+use crate::streams::Carrier;
 
 /// What somebody may send to us and mean for the program.
 const FORWARDED: [Signal; 7] = [
@@ -33,9 +35,17 @@ const FORWARDED: [Signal; 7] = [
 /// process group: then they are not for us to pass on, or the child would have each twice.
 pub fn child(
     alone: bool,
+    beside: impl FnOnce() -> Beside,
     start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    fork(&[], start, |child, watched| shadow(child, watched, alone))
+    fork(&[], start, |child, watched| shadow(child, watched, alone, beside()))
+}
+
+/// What a shadow does beside passing signals on.
+#[derive(Debug)]
+pub struct Beside {
+    pub carrier: Carrier,
+    pub reported: Reported,
 }
 
 /// The same with another shadow, which watches for signals of `also` too. They reach it through a signalfd, and
@@ -94,9 +104,25 @@ impl Leash {
     }
 }
 
-fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode> {
-    let signals = SignalFd::new(watched)?;
+fn shadow(child: Pid, watched: &SigSet, passes_on: bool, beside: Beside) -> nix::Result<ExitCode> {
+    let Beside { mut carrier, mut reported } = beside;
+    let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     loop {
+        let mut awaited = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        awaited.extend(reported.awaited());
+        let reports_at = awaited.len();
+        awaited.extend(carrier.awaited());
+        match poll(&mut awaited, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            ready => ready?,
+        };
+        let is_reported = awaited[1..reports_at].iter().any(|pipe| pipe.any() == Some(true));
+        drop(awaited);
+        carrier.carry();
+        if let Some(end) = is_reported.then(|| reported.hear()).flatten() {
+            carrier.finish();
+            return Ok(end.share());
+        }
         let Some(received) = signals.read_signal()? else { continue };
         let signal = Signal::try_from(received.ssi_signo.cast_signed())?;
         if signal != Signal::SIGCHLD {
@@ -108,7 +134,10 @@ fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode
             continue;
         }
         match change_of(child)? {
-            Change::Ended(end) => return Ok(end.share()),
+            Change::Ended(end) => {
+                carrier.finish();
+                return Ok(end.share());
+            }
             // A child that has stopped stops us, and goes on when we do.
             Change::Stopped => {
                 raise(Signal::SIGSTOP)?;

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
+use crate::fence::names;
 use crate::host_tools::Way;
 use crate::label::Label;
 use crate::plan::{Join, Plan};
@@ -62,6 +63,15 @@ pub enum Step {
     },
     /// Into the target's control group.
     JoinGroup(Group),
+    /// Files among standard input, output and error become pipes that we copy.
+    Carry,
+    /// A process of ours waits inside for all that the program leaves behind.
+    Reap,
+    /// What holds a program of the host among the target's files.
+    Fence {
+        capabilities: String,
+        filtered: bool,
+    },
     /// The label takes effect with exec.
     Label(Label),
     /// That of the target, in its oom_score_adj.
@@ -145,6 +155,7 @@ impl Plan {
         steps.extend(self.host_tools.map(Step::HostTools));
         let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
         steps.extend(before.into_iter().map(Step::View));
+        steps.extend((self.fence.is_some() && !self.pty).then_some(Step::Carry));
         steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
         steps.extend(in_child.into_iter().map(Step::View));
         steps.extend(self.becoming());
@@ -170,6 +181,13 @@ impl Plan {
         }
         steps.extend(self.keep_caps.then_some(Step::KeepCapabilities));
         steps.extend(confine.map(|confine| Step::Limit { no_new_privs: confine.no_new_privs }));
+        steps.extend(
+            self.fence.as_ref().map(|fence| Step::Fence {
+                capabilities: names(fence.capabilities),
+                filtered: fence.filtered,
+            }),
+        );
+        steps.extend(self.reaps.then_some(Step::Reap));
         steps
     }
 

@@ -56,6 +56,19 @@ impl fmt::Display for Step {
             Step::View(step) => step.fmt(f),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),
+            Step::Carry => {
+                f.write_str("put pipes in the place of files on standard input, output and error, and copy")
+            }
+            Step::Reap => f.write_str("fork: wait inside for what the program leaves behind"),
+            Step::Fence { capabilities, filtered } => {
+                let none = if capabilities.is_empty() { "none" } else { capabilities };
+                let and = if *filtered { "no_new_privs, and a seccomp filter" } else { "and no_new_privs" };
+                write!(
+                    f,
+                    "have at most the container's capabilities ({none}), its limits and OOM score, a new session \
+                     keyring, {and}"
+                )
+            }
             Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
             Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
             Step::Confine { uid, gid } => {
