@@ -23,6 +23,7 @@ mod each_running;
 mod elsewhere;
 mod explain;
 mod exploits;
+mod host_programs;
 mod host_tools;
 mod host_tools_attacked;
 mod host_tools_crowd;

@@ -28,7 +28,7 @@ enum When {
     Arguments,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need {
         programs: &[
             "iptables",
@@ -81,13 +81,21 @@ const NEEDS: [Need; 8] = [
         when: When::Changes,
     },
     Need {
-        programs: &["tcpdump", "tshark", "dumpcap"],
+        programs: &["tcpdump"],
         capabilities: Caps::NET_RAW,
         filtered: false,
-        when: When::But(&["-r", "-D", "-G", "-d", "-dd", "-ddd", "--list-interfaces", "--read-file"]),
+        when: When::But(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
     },
     Need {
-        programs: &["arping", "arp-scan", "mtr", "mtr-packet", "hping3", "nping"],
+        // Their list of interfaces is an error too where they may not capture.
+        programs: &["tshark", "dumpcap"],
+        capabilities: Caps::NET_RAW,
+        filtered: false,
+        when: When::But(&["-r", "-G", "--read-file"]),
+    },
+    Need {
+        // Without it fping asks through a socket of another kind, and says of all that they do not answer.
+        programs: &["fping", "arping", "arp-scan", "mtr", "mtr-packet", "hping3", "nping"],
         capabilities: Caps::NET_RAW,
         filtered: false,
         when: When::But(&[]),
@@ -304,7 +312,8 @@ mod tests {
             "bridge link",
             "tcpdump -r file",
             "tcpdump -rfile",
-            "tshark -D",
+            "tshark -r x",
+            "tcpdump -D",
             "mount",
             "unshare --help",
             "perf report",

@@ -6,6 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::thread::CapabilitySet;
+
+use super::needs::Power;
 use super::program::{Program, Word};
 use super::root::Root;
 
@@ -151,6 +154,10 @@ impl View<'_> {
         if file == b"gdb" {
             // The Python that is in it.
             environment.insert("PYTHONHOME".into(), (self.tree)(Path::new("/usr")).into_os_string());
+        }
+        if file == b"nmap" && !Power::ours().capabilities.contains(CapabilitySet::NET_RAW) {
+            // As root it takes for granted that it may do all.
+            set(environment, "NMAP_UNPRIVILEGED", "1".into());
         }
         if let Some(kit) = self.kit
             && (file == b"node" || file == b"nodejs")
