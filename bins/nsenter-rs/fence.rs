@@ -10,6 +10,7 @@ use common::namespace::{Identity, Kind};
 use common::process::Process;
 use rustix::thread::{CapabilitySet, capabilities};
 
+use crate::host_tools::Power;
 use crate::limits::Limits;
 
 /// All of it that is no namespace, control group or label.
@@ -68,6 +69,11 @@ impl Fence {
                 Err(Failure::trouble(format_args!("--cap-add {}", names(lacking)), "we do not have it"))
             }
         }
+    }
+
+    /// What a program has to do its job with.
+    pub fn power(&self) -> Power {
+        Power { capabilities: self.capabilities, filtered: self.filtered }
     }
 
     /// Whether the container's root can do with the host what it likes, so that nothing fences it.

@@ -45,6 +45,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use fence::Fence;
 use host_tools::{HostTools, NotOpened, Trust};
 use plan::Plan;
 use pty::Pty;
@@ -112,19 +113,13 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 /// What is taken along of the host, where the program is to be the host's in another root.
 fn host_tools(plan: &Plan, wanted: &Wanted, called: Option<&str>) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    let trust = match (wanted.trust_target, wanted.exec_target) {
-        (true, _) => Trust::All,
-        (false, true) => Trust::Programs,
-        (false, false) => Trust::Nothing,
-    };
+    let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
         return Err(NotOpened::Failed(refused::unfenced()));
     }
     let host_tools = HostTools::open(way, &wanted.program, trust)?;
-    let refused = plan.fence.as_ref().and_then(|fence| {
-        // In another user namespace nobody is told beforehand what the kernel will ask for.
-        host_tools.refused(fence.capabilities, fence.filtered, called)
-    });
+    let power = plan.fence.as_ref().map(Fence::power);
+    let refused = power.and_then(|power| host_tools.refused(power, called));
     refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
-use crate::host_tools::Way;
+use crate::host_tools::{self, Trust, Way};
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -160,6 +160,14 @@ fn plan(
         Lookup::Found(_) => Some(None),
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
+    };
+    let refused = plan.fence.as_ref().filter(|_| plan.host_tools.is_some()).and_then(|fence| {
+        let called = explanation.target.as_deref();
+        host_tools::would_be_refused(&wanted.program, Trust::of(wanted), fence.power(), called)
+    });
+    let missing = match &refused {
+        Some(refused) => Some(refused.message.clone()),
+        None => missing,
     };
     checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());

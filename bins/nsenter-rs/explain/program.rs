@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{AccessFlags, access};
 
 use crate::apply;
-use crate::host_tools;
+use crate::host_tools::{self, Trust};
 use crate::plan::Plan;
 use crate::run::users_shell;
 use crate::source::Source;
@@ -21,10 +21,6 @@ use crate::wanted::{From, Wanted};
 
 /// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-
-fn default_path(plan: &Plan) -> &'static str {
-    if plan.host_tools.is_some() { host_tools::DEFAULT_PATH } else { DEFAULT_PATH }
-}
 
 /// What came of looking.
 #[derive(Debug)]
@@ -51,7 +47,10 @@ pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
     };
-    let path = path.unwrap_or_else(|| OsString::from(default_path(plan)));
+    let path = match plan.host_tools {
+        Some(_) => host_tools::path(Trust::of(wanted)),
+        None => path.unwrap_or_else(|| OsString::from(DEFAULT_PATH)),
+    };
     let tree = tree(wanted, plan, source);
     let in_tree = |name: &OsStr| match &tree {
         Tree::Host => find(name, &path, None),

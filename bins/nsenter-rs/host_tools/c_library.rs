@@ -20,8 +20,8 @@ const EVERYWHERE: [(&[u8], &[u8]); 2] =
     [(b"/etc/nsswitch.co", b"/..//nsswitch.co"), (b"/var/run/nscd/so", b"/..//run/nscd/so")];
 
 /// Whole strings. The databases of names and numbers of protocols and services are the host's, for images seldom
-/// have them, and programs fail without a word where they are missing.
-const WHOLE: [&[u8]; 3] = [b"/etc/protocols", b"/etc/services", b"/bin/sh"];
+/// have them, and programs fail without a word where they are missing; that of users is the container's, if it has one.
+const WHOLE: [&[u8]; 5] = [b"/etc/protocols", b"/etc/services", b"/etc/passwd", b"/etc/group", b"/bin/sh"];
 
 /// Where modules for character sets are looked for beside `$GCONV_PATH`, below `/usr` everywhere.
 const GCONV: [&[u8]; 2] = [b"/gconv", b"/gconv/gconv-modules.cache"];
@@ -75,7 +75,7 @@ mod tests {
                      /usr/lib/x/gconv\0u/gconv\0/var/run/nscd/so??cket/etc/nsswitch.co<\0";
         let mut copy = text.to_vec();
         assert!(redirect(&mut copy));
-        let expected = b"x\0/..//nsswitch.conf\0/etc/passwd\0/..//services\0/..//sh\0/usr/bin/sh\0\
+        let expected = b"x\0/..//nsswitch.conf\0/..//passwd\0/..//services\0/..//sh\0/usr/bin/sh\0\
                      /..//lib/x/gconv\0u/gconv\0/..//run/nscd/so??cket/..//nsswitch.co<\0";
         assert_eq!(String::from_utf8_lossy(&copy), String::from_utf8_lossy(expected));
         assert!(!redirect(&mut b"nothing of /etc/servicesx and /bin/shx\0".to_vec()));

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::sys;
-use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount,
@@ -32,6 +32,8 @@ const LINKS: [(&str, &str); 5] = [
     ("sh", "bin/sh"),
     ("lib", "host/usr/lib"),
 ];
+/// The container's or, where it has none, those of the kit.
+const USERS: [&str; 2] = ["passwd", "group"];
 /// linux/magic.h
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
@@ -80,6 +82,11 @@ impl Fixed {
     pub fn lead_to(&self, base: &Path, program: Option<&OwnedFd>) -> std::io::Result<()> {
         for (name, target) in LINKS {
             fs::symlinkat(base.join(target), &self.above, name)?;
+        }
+        for name in USERS {
+            let theirs = Path::new("/etc").join(name);
+            let is_there = fs::statat(CWD, &theirs, AtFlags::empty()).is_ok();
+            fs::symlinkat(if is_there { theirs } else { base.join(name) }, &self.above, name)?;
         }
         sys::mount_setattr_private(self.above.as_fd(), RDONLY, 0)?;
         if let (Some(program), Some(shell)) = (program, &self.shell) {

@@ -14,7 +14,7 @@
 //!     lib/                libraries that go before the host's: links to those to which the host's own links lead
 //!                         through its `/`, which is the container's here; and the C library (`c_library`)
 //!     empty/              mounted over what is not to be seen of the host
-//!     nsswitch.conf, protocols, services    where the paths of `c_library` lead
+//!     nsswitch.conf, protocols, services, passwd, group    where the paths of `c_library` lead
 //!     node.js             what node runs first, for it starts itself by `/proc/self/exe`
 //!     host-tools.json     what the programs have to know
 
@@ -65,6 +65,12 @@ netgroup: files
 aliases: files
 publickey: files
 ";
+
+/// Users and groups for a container without any; its root goes by no other name.
+const USERS: [(&str, &[u8]); 2] = [
+    ("passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
+    ("group", b"root:x:0:\nnogroup:x:65534:\n"),
+];
 
 /// Tables that the host's programs have from the host.
 const TABLES: [&str; 2] = ["protocols", "services"];
@@ -153,6 +159,9 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
     for table in TABLES {
         let found = root.read(&Path::new("/etc").join(table)).unwrap_or_default();
         write(at, table, &found, 0o644)?;
+    }
+    for (name, lines) in USERS {
+        write(at, name, lines, 0o644)?;
     }
     write(at, "node.js", NODE, 0o644)?;
     let contents = Contents {

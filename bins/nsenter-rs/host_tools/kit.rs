@@ -35,7 +35,7 @@ use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
 /// Counted up when something else is in a kit.
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.

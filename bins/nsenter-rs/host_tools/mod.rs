@@ -32,19 +32,19 @@ use common::output::quotable;
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
-use needs::Power;
+pub use needs::Power;
 use program::Program;
 use root::Root;
-use rustix::thread::CapabilitySet;
 use surroundings::Environment;
 
 pub use way::{Footing, Way};
 
 use crate::TOOL;
 use crate::run::users_shell;
+use crate::wanted::Wanted;
 
 /// Where execvp(3) looks when nobody says where.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
 const NOT_STATIC: &str =
@@ -90,6 +90,17 @@ pub enum Trust {
     Nothing,
 }
 
+impl Trust {
+    /// What the options say.
+    pub fn of(wanted: &Wanted) -> Self {
+        match (wanted.trust_target, wanted.exec_target) {
+            (true, _) => Trust::All,
+            (false, true) => Trust::Programs,
+            (false, false) => Trust::Nothing,
+        }
+    }
+}
+
 /// Why there is nothing to take along.
 #[derive(Debug)]
 pub enum NotOpened {
@@ -106,15 +117,8 @@ impl HostTools {
     /// When there is none, or the host's tree cannot be taken along.
     pub fn open(way: Way, words: &[OsString], trust: Trust) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
-        let root = Root::open(Path::new("/")).map_err(failed)?;
-        let path = searched(&std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()), trust);
-        let (program, arguments) = match words.split_first() {
-            Some((name, arguments)) => {
-                let found = Program::find(&root, name, &path);
-                (found.map_err(|error| NotOpened::Program(name.clone(), error))?, arguments.to_vec())
-            }
-            None => shell(&root, &path)?,
-        };
+        let path = path(trust);
+        let (root, program, arguments) = find(words, &path)?;
         let prepared = match way {
             Way::Graft => {
                 let graft = Graft::open(&root, &program, &path, trust).map_err(NotOpened::Failed)?;
@@ -129,18 +133,10 @@ impl HostTools {
         Ok(HostTools { root, program, arguments, prepared })
     }
 
-    /// Why the program is not to be started with these capabilities, where that would be in vain or worse. `target` is
-    /// what the operator calls it.
-    pub fn refused(
-        &self,
-        capabilities: CapabilitySet,
-        filtered: bool,
-        target: Option<&str>,
-    ) -> Option<Failure> {
-        let lacks = needs::lacks(&self.program, &self.arguments, Power { capabilities, filtered })?;
-        let name = &self.program.zeroth;
-        let failure = Failure::trouble(quotable(&name.to_string_lossy()), lacks.what());
-        Some(failure.hint(lacks.hint(target, name, &self.arguments)))
+    /// Why the program is not to be started with that power, where that would be in vain or worse. `target` is what the
+    /// operator calls it.
+    pub fn refused(&self, power: Power, target: Option<&str>) -> Option<Failure> {
+        refused(&self.program, &self.arguments, power, target)
     }
 
     /// Puts it where the program will find it, now that we are inside. `top` is the root of the mount namespace,
@@ -188,6 +184,42 @@ impl Settled {
             Err(error) => error,
         }
     }
+}
+
+/// The same before anything is opened; none where there is no such program.
+pub fn would_be_refused(
+    words: &[OsString],
+    trust: Trust,
+    power: Power,
+    target: Option<&str>,
+) -> Option<Failure> {
+    let (_, program, arguments) = find(words, &path(trust)).ok()?;
+    refused(&program, &arguments, power, target)
+}
+
+fn refused(program: &Program, arguments: &[OsString], power: Power, target: Option<&str>) -> Option<Failure> {
+    let lacks = needs::lacks(program, arguments, power)?;
+    let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
+    Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)))
+}
+
+/// The program that the words begin with, or the user's shell, on the host.
+fn find(words: &[OsString], path: &OsStr) -> Result<(Root, Program, Vec<OsString>), NotOpened> {
+    let root = Root::open(Path::new("/"))
+        .map_err(|error| NotOpened::Failed(Failure::trouble("--host-tools", error)))?;
+    let (program, arguments) = match words.split_first() {
+        Some((name, arguments)) => {
+            let found = Program::find(&root, name, path);
+            (found.map_err(|error| NotOpened::Program(name.clone(), error))?, arguments.to_vec())
+        }
+        None => shell(&root, path)?,
+    };
+    Ok((root, program, arguments))
+}
+
+/// Where programs are looked for by their names.
+pub fn path(trust: Trust) -> OsString {
+    searched(&std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()), trust)
 }
 
 /// The directories of $PATH in which a program is looked for by its name alone. Those of version managers (pyenv, rbenv,
