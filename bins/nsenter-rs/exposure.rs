@@ -51,6 +51,9 @@ pub enum Exposure {
     Unseen,
     /// It is there to be seen, and ptrace(2)'s rules keep the target from it.
     Guarded,
+    /// It is started from a file that it may not read, which takes CAP_SYS_PTRACE over the machine's own user namespace
+    /// to look into; nobody there has that.
+    Unreadable,
     /// The target can have CAP_SYS_PTRACE over the program's user namespace.
     Traceable,
     /// The program will have no capability that the target cannot have.
@@ -74,7 +77,7 @@ impl Exposure {
 
     /// Whether the kernel keeps the target away from the program.
     pub fn is_safe(self) -> bool {
-        matches!(self, Exposure::Unseen | Exposure::Guarded)
+        matches!(self, Exposure::Unseen | Exposure::Guarded | Exposure::Unreadable)
     }
 }
 
@@ -82,6 +85,9 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Exposure::Unseen => "no process of the container can see the program",
+            Exposure::Unreadable => {
+                "the program is not dumpable: no process of the container may look into it"
+            }
             Exposure::Guarded => "no process of the container may trace the program",
             Exposure::Traceable => "the container can have CAP_SYS_PTRACE, and so all that the program has",
             Exposure::NoStronger => "the program has no capability that would keep the container from it",

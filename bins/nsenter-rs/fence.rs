@@ -13,6 +13,10 @@ use rustix::thread::{CapabilitySet, capabilities};
 use crate::host_tools::Power;
 use crate::limits::Limits;
 
+/// PROC_USER_INIT_INO, the number of the user namespace that the machine began with ever since they have numbers
+/// (linux/proc_ns.h, Linux 3.8).
+pub const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
 /// All of it that is no namespace, control group or label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
@@ -78,7 +82,8 @@ impl Fence {
 
     /// Whether the container's root can do with the host what it likes, so that nothing fences it.
     pub fn holds_nothing(&self) -> bool {
-        (self.capabilities - self.added).contains(CapabilitySet::SYS_ADMIN)
+        let own = self.capabilities - self.added;
+        own.contains(CapabilitySet::SYS_ADMIN) && self.user_namespace.inode == INITIAL_USER_NAMESPACE
     }
 
     /// What each capability that was asked for opens, a line each.
@@ -188,7 +193,8 @@ mod tests {
         };
         let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
         assert!(matches!(&lines[..], [line] if line.contains("the host's")), "{lines:?}");
-        assert!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing());
+        let ours = user_namespace.inode == INITIAL_USER_NAMESPACE;
+        assert_eq!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing(), ours);
         assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).holds_nothing());
     }
 }

@@ -35,6 +35,7 @@ mod source;
 mod steps;
 mod streams;
 mod supervise;
+mod unreadable;
 mod view;
 mod wanted;
 mod words;

@@ -1,14 +1,13 @@
 //! What is said on standard error before the program runs: where it runs, and with `--verbose` what was found.
 
 use common::failure::{Failure, say as tell};
-use common::namespace::Kind;
 use common::output::one_line;
 use common::view::Resolver;
 
 use crate::TOOL;
 use crate::cli::Cli;
 use crate::label::Module;
-use crate::plan::Plan;
+use crate::plan::{Plan, Tracer};
 use crate::source::Source;
 use crate::wanted::Wanted;
 
@@ -39,8 +38,8 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         fence.openings().for_each(|line| tell(TOOL, line));
         if fence.holds_nothing() {
             tell(TOOL, PRIVILEGED);
-        } else if plan.joins(Kind::Pid) {
-            tracers(source)?;
+        } else {
+            tracers(&plan.tracers);
         }
     }
     if !cli.find.verbose {
@@ -72,9 +71,9 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
 }
 
 /// Who could take hold of the program although it cannot be read: `docker exec --privileged`, or a tool of the operator's.
-fn tracers(source: &Source) -> Result<(), Failure> {
-    let all = source.tracers()?;
-    let named = all.iter().take(MOST_NAMED).map(|(pid, name)| format!("{pid} ({})", one_line(name)));
+fn tracers(all: &[Tracer]) {
+    let name = |tracer: &Tracer| format!("{} ({})", tracer.pid, one_line(&tracer.name));
+    let named = all.iter().take(MOST_NAMED).map(name);
     let named = named.collect::<Vec<_>>().join(", ");
     match all.len() {
         0 => {}
@@ -91,7 +90,6 @@ fn tracers(source: &Source) -> Result<(), Failure> {
             );
         }
     }
-    Ok(())
 }
 
 /// What the namespaces of the plan can be named by, besides a file.

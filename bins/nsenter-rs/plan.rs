@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use common::namespace::{Identity, Kind};
 use common::view::View;
+use nix::unistd::Pid;
 
 use crate::cgroup::Group;
 use crate::cli::Id;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub footing: Footing,
     /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
     pub exposure: Option<Exposure>,
+    /// Who could look into the program although it is not dumpable.
+    pub tracers: Vec<Tracer>,
     /// Whether the program will be able to do all that there is to do on this machine.
     pub is_all_powerful: bool,
 }
@@ -47,6 +50,13 @@ impl Snapshot {
         let mounts = [&self.ours, &self.theirs].map(|of| of.get(&Kind::Mnt));
         wanted.root.is_some() || mounts[0] != mounts[1]
     }
+}
+
+/// A process beside the program that has CAP_SYS_PTRACE over the user namespace that the machine began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracer {
+    pub pid: Pid,
+    pub name: String,
 }
 
 /// How the namespaces are joined.
@@ -100,6 +110,8 @@ pub struct Plan {
     pub confinement: Option<Confinement>,
     /// What a program of the host among the target's files may do at most.
     pub fence: Option<Fence>,
+    /// Who could look into it all the same.
+    pub tracers: Vec<Tracer>,
     /// Let it execute what lies on the target's mounts.
     pub exec_target: bool,
     /// Whether what the program leaves behind in the target's PID namespace is reaped, for the target may not do it.
@@ -157,6 +169,7 @@ impl Plan {
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
             fence: snapshot.fence.clone().filter(|_| takes_tools),
+            tracers: snapshot.tracers.clone(),
             exec_target: wanted.exec_target,
             reaps: takes_tools && kinds.contains(&Kind::Pid) && wanted.may_fork,
             fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,

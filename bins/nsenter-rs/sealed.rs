@@ -24,13 +24,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use common::{failure, sys};
+use common::failure;
+use common::sys::{self, MountAttributes};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::TOOL;
 use crate::memory::executable_file;
+use crate::unreadable::RDONLY;
 
 const OURSELVES: &str = "/proc/self/exe";
 
@@ -96,7 +98,7 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
 fn read_only() -> nix::Result<OwnedFd> {
     let mount = sys::open_tree_clone(OURSELVES)?;
-    sys::mount_read_only(mount.as_fd())?;
+    sys::mount_setattr(mount.as_fd(), &MountAttributes { set: RDONLY, ..MountAttributes::default() })?;
     Ok(mount)
 }
 

@@ -9,7 +9,6 @@ use common::namespace::{self, Handle, Identity, Kind, Namespace, NamespaceError}
 use common::process::Process;
 use common::target::Target;
 use common::view::Resolver;
-use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::TOOL;
@@ -19,10 +18,10 @@ use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
 use crate::exposure::{Exposure, Relation, Standing};
-use crate::fence::Fence;
+use crate::fence::{Fence, INITIAL_USER_NAMESPACE};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
-use crate::plan::Snapshot;
+use crate::plan::{Snapshot, Tracer};
 use crate::refused;
 use crate::sealed;
 use crate::view;
@@ -170,7 +169,9 @@ impl Source {
         snapshot.labels = self.labels(wanted, fenced)?;
         if wanted.comes_near_target() {
             // A namespace without its process, or a process that we may not look into, tells nothing.
-            snapshot.exposure = self.exposure(wanted).ok();
+            let tracers = if fenced { Some(self.tracers()?) } else { None };
+            snapshot.exposure = self.exposure(wanted, tracers.as_deref()).ok();
+            snapshot.tracers = tracers.unwrap_or_default();
             snapshot.is_all_powerful = self.standing(wanted).is_ok_and(|standing| standing.is_all_powerful());
         }
         Ok(snapshot)
@@ -199,7 +200,7 @@ impl Source {
 
     /// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
     /// cannot, even where its first process does not wait for it.
-    pub fn tracers(&self) -> Result<Vec<(Pid, String)>, Failure> {
+    fn tracers(&self) -> Result<Vec<Tracer>, Failure> {
         let pids = self.process()?.namespace_identity(Kind::Pid)?;
         if namespace::own_identity(Kind::Pid)? == pids {
             return Ok(Vec::new());
@@ -208,15 +209,20 @@ impl Source {
             let (status, user) = (process.status().ok()?, process.namespace_identity(Kind::User).ok()?);
             let may = CapabilitySet::from_bits_retain(status.capprm).contains(CapabilitySet::SYS_PTRACE);
             let lives = !status.state.starts_with(['Z', 'X']);
-            (may && lives && user.inode == INITIAL_USER_NAMESPACE).then(|| (process.pid(), status.name))
+            (may && lives && user.inode == INITIAL_USER_NAMESPACE)
+                .then(|| Tracer { pid: process.pid(), name: status.name })
         };
         Ok(beside::processes_in(pids).filter_map(|process| traces(&process)).collect())
     }
 
     /// Whether anybody who is in the target's PID namespace now could take hold of the program.
-    fn exposure(&self, wanted: &Wanted) -> Result<Exposure, Failure> {
+    fn exposure(&self, wanted: &Wanted, tracers: Option<&[Tracer]>) -> Result<Exposure, Failure> {
         let target = self.process()?;
-        let exposure = Exposure::of(&self.standing(wanted)?);
+        let standing = self.standing(wanted)?;
+        let exposure = Exposure::of(&standing);
+        if let (Some(tracers), true) = (tracers, standing.seen) {
+            return Ok(if tracers.is_empty() { Exposure::Unreadable } else { Exposure::Traceable });
+        }
         let pids = target.namespace_identity(Kind::Pid)?;
         // In our own PID namespace are all of the host's processes, who are no danger to it.
         if !wanted.judges_all || exposure != Exposure::Guarded || namespace::own_identity(Kind::Pid)? == pids
@@ -260,9 +266,6 @@ impl Source {
         }
     }
 }
-
-/// PROC_USER_INIT_INO, the number of that namespace ever since they have numbers (linux/proc_ns.h, Linux 3.8).
-const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 /// Whether we could take the host's mounts along.
 fn footing() -> Result<Footing, Failure> {

@@ -116,47 +116,42 @@ pub fn open_tree_clone(path: &str) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
-/// Changes what may be done through the mounts behind `tree`, all of them, and makes them private: what is
-/// mounted in them later shows nowhere else. `set` and `clear` are MOUNT_ATTR_* flags.
-///
-/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html); ENOSYS before.
-pub fn mount_setattr_private(tree: BorrowedFd<'_>, set: u64, clear: u64) -> Result<()> {
-    let attr =
-        libc::mount_attr { attr_set: set, attr_clr: clear, propagation: libc::MS_PRIVATE, userns_fd: 0 };
-    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct; both outlive the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const attr,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    Errno::result(done).map(drop)
+/// What [`mount_setattr`] changes. `set` and `clear` are MOUNT_ATTR_* flags.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MountAttributes<'fd> {
+    /// What becomes so.
+    pub set: u64,
+    /// What is so no more.
+    pub clear: u64,
+    /// Of all mounts of the tree, and not of the first alone.
+    pub recursive: bool,
+    /// What is mounted in them later shows nowhere else.
+    pub private: bool,
+    /// Owners on disk are what this user namespace makes of them, and where it has no such ID they are nobody at all:
+    /// MOUNT_ATTR_IDMAP. Only for mounts that are attached nowhere; EINVAL where the file system cannot do it.
+    pub idmap: Option<BorrowedFd<'fd>>,
 }
 
-/// Has whoever looks through the mount behind `tree` see other owners: those that `user_namespace` maps an owner on
-/// disk to, or nobody. `set` are MOUNT_ATTR_* flags beside that.
+/// Changes the mounts behind `tree`.
 ///
-/// MOUNT_ATTR_IDMAP in [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html), Linux 5.12;
-/// EINVAL for a file system that cannot, of which tmpfs is one before Linux 6.3; EPERM without CAP_SYS_ADMIN over the
-/// user namespace that the file system was mounted in.
-pub fn mount_map_owners(tree: BorrowedFd<'_>, set: u64, user_namespace: BorrowedFd<'_>) -> Result<()> {
+/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html); ENOSYS before.
+pub fn mount_setattr(tree: BorrowedFd<'_>, attributes: &MountAttributes<'_>) -> Result<()> {
+    let &MountAttributes { set, clear, recursive, private, idmap } = attributes;
     let attr = libc::mount_attr {
-        attr_set: set | libc::MOUNT_ATTR_IDMAP,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: user_namespace.as_raw_fd() as u64,
+        attr_set: set | idmap.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),
+        attr_clr: clear,
+        propagation: if private { libc::MS_PRIVATE } else { 0 },
+        userns_fd: idmap.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
     };
-    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct; both outlive the call.
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct of the size that it is told;
+    // both outlive the call.
     let done = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
+            flags,
             &raw const attr,
             size_of::<libc::mount_attr>(),
         )
@@ -373,27 +368,6 @@ pub fn new_session_keyring() -> Result<()> {
 pub fn close_range_on_exec(first: u32, last: u32) -> Result<()> {
     // SAFETY: the call takes three integers; no descriptor is closed while somebody in this process owns it.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(done).map(drop)
-}
-
-/// Makes a mount that is in nobody's mount namespace, as [`open_tree_clone`] gives it, read-only.
-///
-/// Linux 5.12, [mount_setattr(2)](https://man7.org/linux/man-pages/man2/mount_setattr.2.html).
-pub fn mount_read_only(mount: BorrowedFd<'_>) -> Result<()> {
-    let attributes =
-        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    // SAFETY: the path is an empty NUL-terminated string, and the kernel reads one struct of the size that it
-    // is told; both outlive the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
     Errno::result(done).map(drop)
 }
 

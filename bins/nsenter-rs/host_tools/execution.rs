@@ -10,7 +10,7 @@ use common::sys;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
 
-use super::furnish::{Contents, LIBRARIES, LOADER, NAMES, static_copy};
+use super::furnish::{ALONE, Contents, LIBRARIES, LOADER, NAMES, static_copy};
 use super::graft::Grafted;
 use super::hold::Held;
 use super::loader::{Loader, command_line};
@@ -64,8 +64,8 @@ impl Execution {
         }
         if grafted.alone {
             let tree = |file: &Path| grafted.tree().join(below(file));
-            let name = program.file.file_name().unwrap_or(&program.name);
-            let file = File::At(grafted.base.join("alone").join(name));
+            let named = grafted.base.join("alone/bin").join(&program.name);
+            let file = File::At(if named.exists() { named } else { grafted.base.join(ALONE) });
             return Ok(Execution {
                 file,
                 words: command_line(None, &program, arguments, &tree),

@@ -18,7 +18,7 @@ use rustix::mount::{
 };
 
 use super::place::Place;
-use super::tree::RDONLY;
+use super::tree::{RDONLY, private};
 
 /// Where [`super::c_library`] has its paths.
 const ABOVE: &str = "/..";
@@ -88,7 +88,7 @@ impl Fixed {
             let is_there = fs::statat(CWD, &theirs, AtFlags::empty()).is_ok();
             fs::symlinkat(if is_there { theirs } else { base.join(name) }, &self.above, name)?;
         }
-        sys::mount_setattr_private(self.above.as_fd(), RDONLY, 0)?;
+        sys::mount_setattr(self.above.as_fd(), &private(RDONLY))?;
         if let (Some(program), Some(shell)) = (program, &self.shell) {
             // Where a link cannot be mounted on, or the container takes it away meanwhile, it has the shell it has.
             let _ = onto(program, shell);

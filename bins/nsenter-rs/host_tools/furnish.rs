@@ -10,7 +10,8 @@
 //!                         by its program's name, and not by the loader's
 //!     loader/N            copies of other loaders that programs on $PATH have
 //!     static/N/NAME       copies of static programs on $PATH
-//!     alone/              where a static program that is no child is mounted, of any size
+//!     alone/program       empty: a static program that is no child is mounted here, of any size
+//!     alone/bin/          as names/bin/
 //!     lib/                libraries that go before the host's: links to those to which the host's own links lead
 //!                         through its `/`, which is the container's here; and the C library (`c_library`)
 //!     empty/              mounted over what is not to be seen of the host
@@ -43,6 +44,8 @@ pub const CONTENTS: &str = "host-tools.json";
 pub const LOADER: &str = "bin/.loader";
 /// The mode of what may be executed and not read.
 pub const UNREADABLE: u32 = 0o711;
+/// The file that a static program by itself is mounted over.
+pub const ALONE: &str = "alone/program";
 /// Where each program's name means the loader.
 pub const NAMES: &str = "names/bin";
 /// Where libraries are that go before the host's.
@@ -124,9 +127,10 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
     let Making { root, path, libraries, interpreter, parts } = making;
     // Whatever the caller's umask: in a user namespace we are somebody else's others.
     fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    for directory in ["host", "bin", NAMES, "loader", "static", "alone", LIBRARIES, "empty"] {
+    for directory in ["host", "bin", NAMES, "loader", "static", "alone/bin", LIBRARIES, "empty"] {
         directory_at(at, Path::new(directory))?;
     }
+    write(at, ALONE, b"", 0o644)?;
     let for_children = copy_ourselves(at)?;
     fs::symlinkat("../bin/.loader", at, "names/program")?;
     let path = with_private_directories(root, path);
@@ -229,6 +233,17 @@ fn link_libraries(at: BorrowedFd<'_>, root: &Root, directories: &[PathBuf]) -> i
         }
     }
     Ok(())
+}
+
+impl Contents {
+    /// What is executed in there, by its path in the kit.
+    pub fn executables(&self) -> Vec<PathBuf> {
+        let statics = self.statics.iter().enumerate().map(|(number, file)| static_copy(number, file));
+        let others = (0..self.others.len()).map(|number| Path::new("loader").join(number.to_string()));
+        let ourselves = self.for_children.then(|| PathBuf::from("program"));
+        let loader = self.loader.as_ref().map(|_| PathBuf::from(LOADER));
+        ourselves.into_iter().chain(loader).chain(others).chain(statics).collect()
+    }
 }
 
 /// Where the copy of a static program is.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
 use common::sys;
-use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, fchdir};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
@@ -15,15 +14,15 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::Trust;
 use super::fixed::Fixed;
-use super::furnish::{Contents, NAMES};
-use super::kit::{self, Kit};
+use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
+use super::kit::Kit;
 use super::loader;
-use super::nobody::Nobody;
 use super::parts::Parts;
 use super::place::Place;
 use super::program::{Program, directories};
 use super::root::{Root, below};
-use super::tree::{self, NOEXEC, Tree};
+use super::tree::{self, NODEV, NOEXEC, NOSUID, RDONLY, Tree};
+use crate::unreadable::{Unmade, Unreadable};
 
 /// All that goes in, made before any namespace is entered.
 #[derive(Debug)]
@@ -32,6 +31,8 @@ pub struct Graft {
     tree: Tree,
     /// A static program that has no copy in the kit.
     alone: Option<OwnedFd>,
+    /// Copies that are mounted over files of a kit that cannot be mapped itself, by their path in it.
+    copies: Vec<(PathBuf, OwnedFd)>,
     /// Whether nothing of the container's mounts is to be executed.
     no_exec: bool,
 }
@@ -42,7 +43,7 @@ pub struct Grafted {
     /// Where the kit is.
     pub base: PathBuf,
     pub contents: Contents,
-    /// The file name of the static program that has been mounted by itself.
+    /// Whether the program is static, and has been mounted by itself.
     pub alone: bool,
 }
 
@@ -65,21 +66,29 @@ impl Graft {
             let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), None).map_err(failed)?;
             let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
             let tree = Tree::copy(&needed).map_err(failed)?;
-            return Ok(Graft { kit, tree, alone: None, no_exec: false });
+            return Ok(Graft { kit, tree, alone: None, copies: Vec::new(), no_exec: false });
         }
         stays_undumpable()?;
-        let nobody = Nobody::make().map_err(no_user_namespace)?;
+        let mut unreadable = Unreadable::prepare().map_err(not_fenced)?;
         let wanted =
             path.iter().chain(&libraries).cloned().chain(loader::own(root, program)).collect::<Vec<_>>();
         let parts = Parts::of(root, &wanted, &program.files()).map_err(failed)?;
         let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), Some(&parts)).map_err(failed)?;
         let has_copy = program.elf.interpreter.is_some() || kit.contents.statics.contains(&program.file);
-        let alone = if has_copy { None } else { Some(kit::alone(program).map_err(failed)?) };
-        for mount in [Some(&kit.mount), alone.as_ref()].into_iter().flatten() {
-            nobody.disown(mount).map_err(not_mapped)?;
-        }
-        let tree = tree::of_parts(&parts, &nobody)?;
-        Ok(Graft { kit, tree, alone, no_exec: trust == Trust::Nothing })
+        let alone = if has_copy {
+            None
+        } else {
+            let mut file = root.file(&program.file).map_err(failed)?;
+            Some(unreadable.copy(&mut file, UNREADABLE).map_err(not_fenced)?)
+        };
+        let copies = match unreadable.idmap(kit.mount.as_fd(), RDONLY | NOSUID | NODEV) {
+            Ok(()) => Vec::new(),
+            // Before Linux 6.3 a tmpfs cannot be mapped, and file systems on disk can.
+            Err(Unmade::FileSystem) => copies(&kit, &mut unreadable)?,
+            Err(error) => return Err(not_fenced(error)),
+        };
+        let tree = tree::of_parts(&parts, &unreadable)?;
+        Ok(Graft { kit, tree, alone, copies, no_exec: trust == Trust::Nothing })
     }
 
     /// Whether children will find the host's programs.
@@ -112,8 +121,12 @@ impl Graft {
                 attach(&again(kit, "empty")?, kit, &over)?;
             }
         }
+        for (path, copy) in &self.copies {
+            attach(copy, kit, path)?;
+        }
         if let Some(alone) = &self.alone {
-            attach(alone, kit, Path::new("alone"))?;
+            attach(alone, kit, Path::new(ALONE))?;
+            attach(&again(kit, "bin")?, kit, Path::new("alone/bin"))?;
         }
         attach(&again(kit, "bin")?, kit, Path::new(NAMES))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
@@ -150,22 +163,26 @@ fn stays_undumpable() -> Result<(), Failure> {
     }
 }
 
-fn no_user_namespace(error: io::Error) -> Failure {
-    let what = format_args!("it takes a user namespace, in which no file of the host has an owner: {error}");
-    Failure::trouble("--host-tools", what)
-        .hint("sysctl user.max_user_namespaces; without, -n in place of -a, or --trust-target")
+/// Unreadable copies of all that is executed in a kit.
+fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedFd)>, Failure> {
+    let copy = |path: PathBuf| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = fs::openat(&kit.mount, &path, flags, Mode::empty());
+        let file = file.map_err(|errno| Failure::trouble("--host-tools", errno))?;
+        Ok((path, unreadable.copy(&mut file.into(), UNREADABLE).map_err(not_fenced)?))
+    };
+    kit.contents.executables().into_iter().map(copy).collect()
 }
 
-fn not_mapped(errno: Errno) -> Failure {
-    let what = match errno {
-        Errno::EINVAL => "a tmpfs with other owners, which this kernel has not (Linux 6.3 has)".to_owned(),
-        errno => format!("a tmpfs with other owners: {}", errno.desc()),
-    };
-    let what = format_args!(
-        "the program must not be readable, or the container could look into it: it takes {what}"
-    );
-    Failure::trouble("--host-tools", what)
-        .hint("with -n in place of -a, the program stays on the host; or --trust-target")
+/// The program has to be one that it may not read itself, and the host's files nobody's.
+fn not_fenced(error: Unmade) -> Failure {
+    let what = format_args!("the container could look into the program, and so into the host: {error}");
+    let way = "with -n in place of -a the program stays on the host; or --trust-target";
+    Failure::trouble("--host-tools", what).hint(match error {
+        Unmade::NoUserNamespace(_) => format!("sysctl user.max_user_namespaces; {way}"),
+        Unmade::NotPermitted => format!("run it as root; {way}"),
+        _ => way.to_owned(),
+    })
 }
 
 /// Only what is ours may be mounted on: in a shared mount the container, or the host, would see it. `attributes` are put
@@ -184,7 +201,7 @@ fn own_mounts(top: Option<&OwnedFd>, attributes: u64) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let whole = fs::openat(CWD, if here.is_some() { "." } else { "/" }, flags, Mode::empty())?;
-    sys::mount_setattr_private(whole.as_fd(), attributes, 0)?;
+    sys::mount_setattr(whole.as_fd(), &tree::private(attributes))?;
     Ok(here.map_or(Ok(()), |here| chdir(&here))?)
 }
 

@@ -10,7 +10,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::root::{Root, below};
-use super::tree::{NODEV, NOSUID, RDONLY};
+use super::tree::{NODEV, NOSUID, RDONLY, private};
 
 /// From here on descriptors are out of the way of what shell scripts number by hand.
 const HIGH: i32 = 100;
@@ -35,7 +35,7 @@ impl Hold {
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
         let read_only = open_tree(CWD, "/", flags).map_err(io::Error::from).and_then(|tree| {
-            sys::mount_setattr_private(tree.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
+            sys::mount_setattr(tree.as_fd(), &private(RDONLY | NOSUID | NODEV))?;
             Ok(tree)
         });
         let held = match read_only {

@@ -9,14 +9,13 @@
 //! $PATH, of the libraries or the loader has changed. Who may not write there makes them in memory every time.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::sys;
+use common::sys::{self, MountAttributes};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -25,17 +24,16 @@ use rustix::mount::{
 };
 use rustix::process::geteuid;
 
-use super::furnish::{CONTENTS, Contents, Making, UNREADABLE, furnish, write};
+use super::furnish::{CONTENTS, Contents, Making, furnish, write};
 use super::loader::ld_so_conf;
 use super::parts::Parts;
-use super::program::Program;
 use super::root::Root;
-use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY};
+use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY, private};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
 /// Counted up when something else is in a kit.
-const LAYOUT: u32 = 5;
+const LAYOUT: u32 = 6;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
@@ -116,7 +114,10 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     let contents = std::fs::read(directory.join(CONTENTS))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;
+    sys::mount_setattr(
+        mount.as_fd(),
+        &MountAttributes { clear: NOEXEC, ..private(RDONLY | NOSUID | NODEV) },
+    )?;
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
 }
 
@@ -185,7 +186,7 @@ fn forget_oldest(all: &Path) {
 fn in_memory(making: &Making<'_>) -> io::Result<Kit> {
     let mount = memory()?;
     let contents = furnish(mount.as_fd(), making)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
+    sys::mount_setattr(mount.as_fd(), &private(RDONLY))?;
     Ok(Kit { mount, contents })
 }
 
@@ -195,15 +196,4 @@ fn memory() -> io::Result<OwnedFd> {
     fsconfig_create(filesystem.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-}
-
-/// A static program by itself, of any size, on a file system of its own.
-pub fn alone(program: &Program) -> io::Result<OwnedFd> {
-    let mount = memory()?;
-    let mut bytes = Vec::new();
-    File::open(&program.file)?.read_to_end(&mut bytes)?;
-    let name = program.file.file_name().unwrap_or(&program.name);
-    write(mount.as_fd(), Path::new(name), &bytes, UNREADABLE)?;
-    sys::mount_setattr_private(mount.as_fd(), RDONLY, 0)?;
-    Ok(mount)
 }

@@ -10,7 +10,7 @@ mod hold;
 mod kit;
 mod loader;
 mod needs;
-mod nobody;
+mod overlay;
 mod parts;
 mod place;
 mod privileges;

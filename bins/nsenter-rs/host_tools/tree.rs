@@ -13,13 +13,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
-use common::sys;
+use common::sys::{self, MountAttributes};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-use super::nobody::{Nobody, overlays};
+use super::overlay::overlays;
 use super::parts::Parts;
+use crate::unreadable::Unreadable;
 
 /// What stays behind with all below it.
 pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
@@ -27,11 +28,12 @@ pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
 
-/// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
-pub const RDONLY: u64 = 0x1;
-pub const NOSUID: u64 = 0x2;
-pub const NODEV: u64 = 0x4;
-pub const NOEXEC: u64 = 0x8;
+pub use crate::unreadable::{NODEV, NOEXEC, NOSUID, RDONLY};
+
+/// These for all mounts of a tree, and none of the later mounts in it shows anywhere else.
+pub fn private(set: u64) -> MountAttributes<'static> {
+    MountAttributes { set, recursive: true, private: true, ..MountAttributes::default() }
+}
 
 /// The copy: mounts that are attached nowhere yet.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Tree {
             );
         }
         for (_, mount) in &mounts {
-            sys::mount_setattr_private(mount.as_fd(), RDONLY | NOSUID | NODEV, 0)?;
+            sys::mount_setattr(mount.as_fd(), &private(RDONLY | NOSUID | NODEV))?;
         }
         Ok(Tree { mounts, covers: covers(needed) })
     }
@@ -76,7 +78,7 @@ impl Tree {
 ///
 /// # Errors
 /// Where that cannot be had, with the directory and the type of its file system.
-pub fn of_parts(parts: &Parts, nobody: &Nobody) -> Result<Tree, Failure> {
+pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<Tree, Failure> {
     let unread = |error: io::Error| Failure::trouble("/proc/self/mountinfo", error);
     let mut table = Vec::with_capacity(64 << 10);
     File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut table)).map_err(unread)?;
@@ -86,11 +88,10 @@ pub fn of_parts(parts: &Parts, nobody: &Nobody) -> Result<Tree, Failure> {
     let inner: Vec<_> = chosen(&points, &parts.directories).into_iter().filter(below).collect();
     let (mut mounts, mut unmapped) = (Vec::new(), Vec::new());
     for point in parts.directories.iter().chain(&inner) {
-        let mapped = copy(point, OpenTreeFlags::empty()).map_err(io::Error::from);
-        let mapped = mapped.and_then(|mount| Ok(nobody.disown(&mount).map(|()| mount)?));
-        match mapped {
-            Ok(mount) => mounts.push((point.clone(), mount)),
-            Err(_) => unmapped.push(point.clone()),
+        let mapped = |mount: &OwnedFd| unreadable.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV).is_ok();
+        match copy(point, OpenTreeFlags::empty()) {
+            Ok(mount) if mapped(&mount) => mounts.push((point.clone(), mount)),
+            _ => unmapped.push(point.clone()),
         }
     }
     match overlays(&unmapped) {
