@@ -14,6 +14,9 @@ use nix::unistd::close;
 /// Standard input, output and error are meant for the program.
 const FIRST: RawFd = 3;
 
+/// More descriptors than we ever have.
+const FEW: u32 = 1024;
+
 /// Closes what our caller left open, but for `kept`.
 pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
     for &fd in kept {
@@ -36,6 +39,21 @@ pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
             sys::close_range_on_exec(first, last)
                 .map_err(|errno| Failure::trouble("descriptors of our caller", why_not(errno)))
         }),
+    }
+}
+
+/// Closes everything but `kept`, ours too: for a process that only waits from now on, and drops nothing.
+pub fn close_all_but(kept: &[RawFd]) {
+    for stream in (0..FIRST).filter(|stream| !kept.contains(stream)) {
+        let _ = close(stream);
+    }
+    for (first, last) in gaps(kept) {
+        if sys::close_range(first, last).is_err() {
+            // Before Linux 5.9. We have opened few.
+            for fd in first..=last.min(FEW) {
+                let _ = close(fd.cast_signed());
+            }
+        }
     }
 }
 

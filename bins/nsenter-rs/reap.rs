@@ -5,9 +5,10 @@
 //! PR_SET_CHILD_SUBREAPER does not reach over the border of a PID namespace (find_new_reaper in the kernel's
 //! kernel/exit.c), so that it takes one of us inside. It is held as the program is, and cannot be looked into.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
 
 use common::failure::Failure;
@@ -18,8 +19,9 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, close, pipe2};
+use nix::unistd::{Pid, pipe2};
 
+use crate::descriptors;
 use crate::supervise::{self, End, Leash};
 
 /// How the program ended, told to our own parent where there is still somebody left to wait for.
@@ -85,17 +87,21 @@ pub fn parent_of(
 ) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("PR_SET_CHILD_SUBREAPER", errno.desc());
     prctl::set_child_subreaper(true).map_err(trouble)?;
-    supervise::fork(&[], start, |child, watched| wait(child, watched, alone, report))
+    supervise::fork(&[], start, |child, watched| match wait(child, watched, alone, report) {
+        Ok(never) => match never {},
+        // Who is killed takes the program along.
+        Err(_) => End::Killed(Signal::SIGKILL).end(),
+    })
 }
 
-fn wait(child: Pid, watched: &SigSet, alone: bool, report: Option<Report>) -> nix::Result<ExitCode> {
+fn wait(child: Pid, watched: &SigSet, alone: bool, report: Option<Report>) -> nix::Result<Infallible> {
     let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC)?;
-    // What the program has closed is to be closed: a reader waits for the last one that could write.
-    for stream in 0..3 {
-        let _ = close(stream);
-    }
     let lingers = report.is_some();
     let mut tell = report.map(|report| report.tell);
+    // What the program has closed is to be closed: a reader waits for the last one that could write. And what is open to the
+    // host's files is not for a process that others see.
+    let kept = [Some(signals.as_fd()), tell.as_ref().map(AsFd::as_fd)].map(|fd| fd.map(|fd| fd.as_raw_fd()));
+    descriptors::close_all_but(&kept.into_iter().flatten().collect::<Vec<_>>());
     let mut end = None;
     loop {
         let Some(received) = signals.read_signal()? else { continue };
@@ -109,7 +115,8 @@ fn wait(child: Pid, watched: &SigSet, alone: bool, report: Option<Report>) -> ni
         let Some(end) = end else { continue };
         // Whether we tell by our own end, or go on behind our parent's.
         match tell.take() {
-            _ if is_last || !lingers => return Ok(end.share()),
+            // Not by returning: on the way descriptors would be dropped that are closed.
+            _ if is_last || !lingers => end.end(),
             Some(tell) => {
                 prctl::set_pdeathsig(None)?;
                 say(tell, end);

@@ -174,6 +174,18 @@ pub fn change_of(child: Pid) -> nix::Result<Change> {
 }
 
 impl End {
+    /// Ends as the child did, at once.
+    pub fn end(self) -> ! {
+        let status = match self {
+            End::Exited(code) => code,
+            End::Killed(signal) => {
+                die_of(signal);
+                128 + signal as i32
+            }
+        };
+        std::process::exit(status)
+    }
+
     /// Ends as the child did: of the same signal, or with the status that this gives back.
     pub fn share(self) -> ExitCode {
         match self {

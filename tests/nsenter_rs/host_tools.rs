@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::PATH;
 use crate::support::container::{Container, Options, Root};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools::static_tool;
+use crate::{PATH, TRUSTED};
 
 /// A lab with a container whose image has no tools in it.
 fn bare() -> Result<(Lab, Container), Missing> {
@@ -31,7 +31,7 @@ fn enter(lab: &Lab, web: &Container) -> Result<Command, Missing> {
 #[test]
 fn the_hosts_programs_run_in_the_containers_root() {
     let (lab, web) = need!(bare());
-    need!(enter(&lab, &web)).args(["cat", "/etc/hostname"]).run().ok().stdout_is("web\n").stderr_is("");
+    need!(enter(&lab, &web)).args(["cat", "/etc/hostname"]).run().ok().stdout_is("web\n").stderr_is(TRUSTED);
     need!(enter(&lab, &web)).args(["ls", "/etc"]).run().ok().stdout_is("hostname\n");
     // By its path it is the host's too.
     need!(enter(&lab, &web)).args(["/bin/cat", "/etc/hostname"]).run().ok().stdout_is("web\n");
@@ -183,7 +183,7 @@ fn the_hosts_tree_is_where_host_root_says_and_read_only() {
 fn a_program_that_the_host_lacks_is_missing_and_one_that_is_none_cannot_be_run() {
     let (lab, web) = need!(bare());
     let missing = need!(enter(&lab, &web)).arg("no-such-program").run().fails_with(127);
-    missing.stderr_is("nsenter-rs: no-such-program: no such program on the host\n");
+    missing.stderr_is(&format!("{TRUSTED}nsenter-rs: no-such-program: no such program on the host\n"));
     for none in ["/etc/passwd", "/etc"] {
         need!(enter(&lab, &web)).arg(none).run().fails_with(126).stderr_has(none);
     }

@@ -21,7 +21,7 @@ const CHILDREN: &str = "for i in 1 2 3 4 5; do ls / >/dev/null || exit 9; done";
 
 #[test]
 fn fifty_who_begin_at_once_all_find_their_programs() {
-    let lab = need!(Lab::new());
+    let lab = need!(Lab::with_users());
     let ours = need!(static_tool("nsenter-rs"));
     let web = lab.container("web", Options::default());
     let all = lab.path("/run/netns-toolbox/host-tools");
@@ -38,7 +38,7 @@ fn fifty_who_begin_at_once_all_find_their_programs() {
 
 #[test]
 fn what_a_killed_one_left_unfinished_is_no_kit_and_is_removed_in_the_end() {
-    let lab = need!(Lab::new());
+    let lab = need!(Lab::with_users());
     let web = lab.container("web", Options::default());
     let all = lab.path("/run/netns-toolbox/host-tools");
     let run = |path: &str| {

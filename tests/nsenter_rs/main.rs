@@ -23,11 +23,13 @@ mod each_running;
 mod elsewhere;
 mod explain;
 mod exploits;
+mod fence;
 mod host_programs;
 mod host_tools;
 mod host_tools_attacked;
 mod host_tools_crowd;
 mod host_tools_docker;
+mod host_tools_paths;
 mod host_tools_places;
 mod identity;
 mod inside;
@@ -49,6 +51,10 @@ use support::run::{Ran, Run};
 /// Only directories that everybody can look into: in others, a program that is missing cannot be told from one
 /// that is forbidden.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is said where the container is trusted with all our power.
+const TRUSTED: &str = "nsenter-rs: --trust-target: the container's files decide what the program loads and runs, with all \
+                       our power\n";
 
 /// Runs nsenter-rs in the lab, and util-linux's nsenter with the same arguments: they must agree in everything
 /// but what they say of themselves.

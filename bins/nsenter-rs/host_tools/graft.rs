@@ -69,6 +69,7 @@ impl Graft {
             return Ok(Graft { kit, tree, alone: None, copies: Vec::new(), no_exec: false });
         }
         stays_undumpable()?;
+        are_readable(root, program)?;
         let mut unreadable = Unreadable::prepare().map_err(not_fenced)?;
         let wanted =
             path.iter().chain(&libraries).cloned().chain(loader::own(root, program)).collect::<Vec<_>>();
@@ -161,6 +162,19 @@ fn stays_undumpable() -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// What the loader or an interpreter reads is read with the program's own power. Of a static program there is a copy.
+fn are_readable(root: &Root, program: &Program) -> Result<(), Failure> {
+    let is_static = program.elf.interpreter.is_none();
+    for file in program.files().iter().filter(|file| !is_static || **file != program.file) {
+        let stat = root.stat(file).map_err(|error| Failure::trouble(file.display(), error))?;
+        if stat.st_mode & 4 == 0 {
+            let what = "not every user may read it, and the program may read no more than every user";
+            return Err(Failure::trouble(file.display(), what).hint("chmod o+r, or --trust-target"));
+        }
+    }
+    Ok(())
 }
 
 /// Unreadable copies of all that is executed in a kit.

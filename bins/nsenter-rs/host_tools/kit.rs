@@ -13,10 +13,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::sys::{self, MountAttributes};
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount,
@@ -36,6 +36,8 @@ const KEPT: &str = "/run/netns-toolbox/host-tools";
 const LAYOUT: u32 = 6;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
+/// After this everybody makes a kit of its own.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(600);
 
@@ -107,9 +109,15 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     stamp.hash(&mut hasher);
     let name = format!("{:016x}", hasher.finish());
     let all = Path::new(KEPT);
-    let directory = match ours(all).is_ok() && is_kit(&all.join(&name), stamp) {
+    let there = || ours(all).is_ok() && is_kit(&all.join(&name), stamp);
+    let directory = match there() {
         true => all.join(&name),
-        false => keep(making, stamp, &name)?,
+        false => {
+            let turn = turn(all, &there)?;
+            let directory = if there() { all.join(&name) } else { keep(making, stamp, &name)? };
+            drop(turn);
+            directory
+        }
     };
     let contents = std::fs::read(directory.join(CONTENTS))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -121,6 +129,32 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
 }
 
+/// Of many who begin at once one makes the kit, and the others wait for it: it is the work of milliseconds. Who is stopped
+/// at it keeps nobody waiting for long.
+fn turn(all: &Path, there: &dyn Fn() -> bool) -> io::Result<OwnedFd> {
+    make_directories(all)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = fs::openat(CWD, all, flags, Mode::empty())?;
+    let begun = Instant::now();
+    while fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_err()
+        && begun.elapsed() < LONGEST_TURN
+        && !there()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(directory)
+}
+
+fn make_directories(all: &Path) -> io::Result<()> {
+    for directory in [all.parent().unwrap_or(all), all] {
+        match fs::mkdir(directory, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => ours(directory)?,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
 fn is_kit(directory: &Path, stamp: &str) -> bool {
     let found = ours(directory).and_then(|()| std::fs::read_to_string(directory.join("stamp")));
     found.is_ok_and(|found| found == stamp)
@@ -128,12 +162,7 @@ fn is_kit(directory: &Path, stamp: &str) -> bool {
 
 fn keep(making: &Making<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
     let all = Path::new(KEPT);
-    for directory in [all.parent().unwrap_or(all), all] {
-        match fs::mkdir(directory, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => ours(directory)?,
-            Err(errno) => return Err(errno.into()),
-        }
-    }
+    make_directories(all)?;
     let unfinished = all.join(format!("{name}.{}", std::process::id()));
     // Left by one that was killed, whose PID is now ours.
     let _ = std::fs::remove_dir_all(&unfinished);

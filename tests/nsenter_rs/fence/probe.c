@@ -1,6 +1,7 @@
 /* What code of a container tries in a program of the host: a library with a constructor, or a program. A line for each
- * attempt, "NAME ok" or "NAME ERRNO", and what the kernel says of the process. Nothing that succeeds here does harm: files
- * are opened and not written, devices not opened for writing, what is mounted or made is the probe's own. */
+ * attempt, "NAME ok" or "NAME ERRNO", and what the kernel says of the process. Where it succeeds nothing is changed that
+ * outlives the program and its container: files are opened and not written, the clock is set to what it shows, what is
+ * mounted is mounted in a private copy. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -260,8 +261,8 @@ static void probe(void)
 	said("read-passwd", opened(host("/etc/passwd"), O_RDONLY));
 	said("read-root", opened(host("/root"), O_RDONLY | O_DIRECTORY));
 	said("read-private-keys", opened(host("/etc/ssl/private"), O_RDONLY | O_DIRECTORY));
-	said("write-usr", opened(host("/usr/probe-was-here"), O_WRONLY | O_CREAT));
-	said("write-host", opened(host("/probe-was-here"), O_WRONLY | O_CREAT));
+	said("write-usr", opened(host("/usr/share/zoneinfo/UTC"), O_WRONLY));
+	said("write-etc", opened(host("/etc/services"), O_WRONLY));
 	said("write-loader", opened(host("/../loader/program"), O_WRONLY));
 	said("read-loader", opened(host("/../loader/program"), O_RDONLY));
 	said("read-shim", opened(host("/../program"), O_RDONLY));
