@@ -15,7 +15,7 @@ use crate::support::world::{DockerContainer, World};
 
 /// A program of the host as its own loader starts it, with the host's directories and no more: what was done before.
 const NAIVE: &str = r#"lib=$HOST_ROOT/usr/lib/$(uname -m)-linux-gnu; prog=$1; shift
-    exec $HOST_ROOT/lib64/ld-linux-*.so.2 --inhibit-cache --library-path $lib:$lib/blas:$HOST_ROOT/lib64 $HOST_ROOT$prog "$@""#;
+    exec $lib/ld-linux-*.so.2 --inhibit-cache --library-path $lib:$lib/blas:$HOST_ROOT/lib64 $HOST_ROOT$prog "$@""#;
 
 fn bare() -> Result<(Lab, Container), Missing> {
     let lab = Lab::new()?;
@@ -97,7 +97,10 @@ fn a_shell_for_children_is_the_hosts_where_the_container_has_none() {
     run(&by_c).ok().stdout_has("/bin/.loader\n").stdout_has("sh\n");
     run(&by_itself).stdout_is("");
     // What is there is not run, be it what it may: the host's is.
-    fs::create_dir_all(web.path("/bin")).unwrap();
+    fs::create_dir_all(web.path("/usr/bin")).unwrap();
+    if fs::symlink_metadata(web.path("/bin")).is_err() {
+        fs::create_dir(web.path("/bin")).unwrap();
+    }
     for is_link in [false, true] {
         let (shell, real) = (web.path("/bin/sh"), web.path("/bin/box"));
         let _ = fs::remove_file(&shell);
@@ -133,7 +136,8 @@ fn a_script_of_the_host_in_a_directory_of_version_managers_is_passed_over() {
     run(&["cat", "/etc/hostname"]).ok().stdout_is("web\n");
     run(&["sh", "-c", "cat /etc/hostname"]).ok().stdout_is("web\n");
     // By its path it is what was asked for, and fails as it must.
-    run(&["/run/any/shims/cat", "/etc/hostname"]).fails_with(127);
+    let by_path = run(&["/run/any/shims/cat", "/etc/hostname"]);
+    assert!(by_path.status.is_some_and(|status| !status.success()), "{by_path}");
 }
 
 fn docker() -> Result<World, Missing> {
