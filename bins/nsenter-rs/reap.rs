@@ -14,12 +14,12 @@ use std::process::ExitCode;
 use common::failure::Failure;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::{Pid, pipe2, setpgid};
 
 use crate::descriptors;
 use crate::supervise::{self, End, Leash};
@@ -77,51 +77,107 @@ impl Reported {
 }
 
 /// Runs `start` in a child and waits for it and for all that it leaves behind. With a `report` our own parent is told when
-/// the child has ended, and need not wait for the rest; without one nobody does.
+/// the child has ended, and need not wait for the rest; and when that parent is gone, the child is ended (`kills`). Without
+/// one nobody waits for the rest.
 ///
 /// In the child this returns what `start` returns.
 pub fn parent_of(
     alone: bool,
+    kills: bool,
     report: Option<Report>,
     start: impl FnOnce(&Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("PR_SET_CHILD_SUBREAPER", errno.desc());
     prctl::set_child_subreaper(true).map_err(trouble)?;
-    supervise::fork(&[], start, |child, watched| match wait(child, watched, alone, report) {
-        Ok(never) => match never {},
-        // Who is killed takes the program along.
-        Err(_) => End::Killed(Signal::SIGKILL).end(),
+    supervise::fork(&[], start, |child, watched| {
+        let waiting = Waiting { child, alone, kills, end: None };
+        match waiting.wait(watched, report.map(|report| report.tell)) {
+            Ok(never) => match never {},
+            // Who is killed takes the program along.
+            Err(_) => End::Killed(Signal::SIGKILL).end(),
+        }
     })
 }
 
-fn wait(child: Pid, watched: &SigSet, alone: bool, report: Option<Report>) -> nix::Result<Infallible> {
-    let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC)?;
-    let lingers = report.is_some();
-    let mut tell = report.map(|report| report.tell);
-    // What the program has closed is to be closed: a reader waits for the last one that could write. And what is open to the
-    // host's files is not for a process that others see.
-    let kept = [Some(signals.as_fd()), tell.as_ref().map(AsFd::as_fd)].map(|fd| fd.map(|fd| fd.as_raw_fd()));
-    descriptors::close_all_but(&kept.into_iter().flatten().collect::<Vec<_>>());
-    let mut end = None;
-    loop {
-        let Some(received) = signals.read_signal()? else { continue };
-        if received.ssi_signo != Signal::SIGCHLD as u32 {
-            if end.is_none() {
-                pass_on(&received, child, alone);
-            }
-            continue;
+struct Waiting {
+    child: Pid,
+    /// Whether signals are for us to pass on.
+    alone: bool,
+    kills: bool,
+    end: Option<End>,
+}
+
+impl Waiting {
+    fn wait(mut self, watched: &SigSet, mut tell: Option<OwnedFd>) -> nix::Result<Infallible> {
+        let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let lingers = tell.is_some();
+        if lingers {
+            // Where we are stopped with the program when our parent dies.
+            prctl::set_pdeathsig(Signal::SIGCONT)?;
         }
-        let is_last = reap(child, &mut end)?;
-        let Some(end) = end else { continue };
-        // Whether we tell by our own end, or go on behind our parent's.
-        match tell.take() {
-            // Not by returning: on the way descriptors would be dropped that are closed.
-            _ if is_last || !lingers => end.end(),
-            Some(tell) => {
-                prctl::set_pdeathsig(None)?;
+        // Who kills the whole process group is not to kill us before we have waited. The first of a session cannot leave.
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        // What the program has closed is to be closed: a reader waits for the last one that could write. And what is open
+        // to the host's files is not for a process that others see.
+        let kept =
+            [Some(signals.as_fd()), tell.as_ref().map(AsFd::as_fd)].map(|fd| fd.map(|fd| fd.as_raw_fd()));
+        descriptors::close_all_but(&kept.into_iter().flatten().collect::<Vec<_>>());
+        loop {
+            let is_left = self.sleep(&signals, tell.as_ref())?;
+            if is_left {
+                tell = None;
+                if self.kills && self.end.is_none() {
+                    let _ = kill(self.child, Signal::SIGKILL);
+                }
+            }
+            while let Some(received) = signals.read_signal()? {
+                if received.ssi_signo != Signal::SIGCHLD as u32 && self.end.is_none() {
+                    pass_on(&received, self.child, self.alone);
+                }
+            }
+            let is_last = self.reap()?;
+            let Some(end) = self.end else { continue };
+            // Whether we tell by our own end, or go on behind our parent's. Not by returning: on the way descriptors would
+            // be dropped that are closed.
+            if is_last || !lingers {
+                end.end()
+            }
+            if let Some(tell) = tell.take() {
                 say(tell, end);
             }
-            None => {}
+        }
+    }
+
+    /// Until there is something to do; whether our parent is gone.
+    fn sleep(&self, signals: &SignalFd, tell: Option<&OwnedFd>) -> nix::Result<bool> {
+        let mut awaited = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        // A pipe that nobody can read from is in error, whatever is asked.
+        awaited.extend(tell.map(|tell| PollFd::new(tell.as_fd(), PollFlags::empty())));
+        match poll(&mut awaited, PollTimeout::NONE) {
+            Err(Errno::EINTR) => return Ok(false),
+            ready => ready?,
+        };
+        Ok(awaited.get(1).is_some_and(|tell| tell.any() == Some(true)))
+    }
+
+    /// Waits for all that have ended; whether nobody is left.
+    fn reap(&mut self) -> nix::Result<bool> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => self.end = Some(End::Exited(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
+                    self.end = Some(End::Killed(signal));
+                }
+                // A child that has stopped stops us, and goes on when we do.
+                Ok(WaitStatus::Stopped(pid, _)) if pid == self.child => {
+                    raise(Signal::SIGSTOP)?;
+                    let _ = kill(self.child, Signal::SIGCONT);
+                }
+                Ok(WaitStatus::StillAlive) => return Ok(false),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::ECHILD) => return Ok(true),
+                Err(errno) => return Err(errno),
+            }
         }
     }
 }
@@ -131,25 +187,6 @@ fn pass_on(received: &siginfo, child: Pid, alone: bool) {
     // As in supervise; but where a terminal is hung up, the kernel tells the first process of the session only, and that is us.
     if alone && received.ssi_code <= 0 || signal == Signal::SIGHUP {
         let _ = kill(child, signal);
-    }
-}
-
-/// Waits for all that have ended; whether nobody is left.
-fn reap(child: Pid, end: &mut Option<End>) -> nix::Result<bool> {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == child => *end = Some(End::Exited(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => *end = Some(End::Killed(signal)),
-            // A child that has stopped stops us, and goes on when we do.
-            Ok(WaitStatus::Stopped(pid, _)) if pid == child => {
-                raise(Signal::SIGSTOP)?;
-                let _ = kill(child, Signal::SIGCONT);
-            }
-            Ok(WaitStatus::StillAlive) => return Ok(false),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(Errno::ECHILD) => return Ok(true),
-            Err(errno) => return Err(errno),
-        }
     }
 }
 

@@ -54,8 +54,10 @@ pub fn program(
         if !plan.reaps {
             return become_it(&mut inside, leash);
         }
-        tied(leash)?;
-        reap::parent_of(alone, report, |leash| become_it(&mut inside, Some(leash)))
+        if report.is_none() {
+            tied(leash)?;
+        }
+        reap::parent_of(alone, plan.kill_child, report, |leash| become_it(&mut inside, Some(leash)))
     };
     // With a terminal of its own the program has nothing of the host open.
     let held = plan.fence.is_some() && pty.is_none();

@@ -69,7 +69,10 @@ fn the_hosts_tree_cannot_be_read_by_a_container_that_cannot_trace() {
     // The other processes of the container are its own to look at.
     let own = |line: &&str| !line.contains("its root");
     assert_eq!(got.stdout.lines().filter(own).collect::<Vec<_>>(), Vec::<&str>::new(), "{got}");
-    // The same is open to who may trace, so the exploit is a working one.
+    // The same is open where the container is trusted, so the exploit is a working one.
+    drop(inside);
+    let trusted = waiting(&lab, &pid, &["-a", "-H", "--trust-target"]);
+    trusted.wait_for("ready");
     exploit(&web, &["env"]).stdout_has("read through /proc/");
 }
 

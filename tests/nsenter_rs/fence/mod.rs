@@ -9,6 +9,7 @@
 mod descriptors;
 mod docker;
 mod exposed;
+mod left;
 mod tree;
 
 use std::collections::BTreeMap;
