@@ -12,16 +12,18 @@ use crate::support::skip::need;
 use crate::support::tools::static_tool;
 
 /// Waits until nobody but the container's own has the word in its command line.
-const GONE: &str = r"i=0; while [ $i -lt 250 ]; do i=$((i+1)); left=
+const GONE: &str = r#"i=0; while [ $i -lt 250 ]; do i=$((i+1)); left=
     for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || ! grep -q left-behind $p/cmdline 2>/dev/null || left=$p; done
-    [ -n "$left" ] || exit 0; sleep 0.1; done; echo still $left; exit 1";
+    [ -n "$left" ] || exit 0; sleep 0.1; done; echo still $left; exit 1"#;
 
 #[test]
 fn the_program_dies_with_us_also_while_it_is_stopped() {
     let lab = need!(Lab::with_users());
     let ours = need!(static_tool("nsenter-rs"));
     let web = lab.container("web", Options::default());
-    for script in ["echo ready; read -r _ # left-behind", "echo ready; kill -STOP $$; read -r _ # left-behind"] {
+    for script in
+        ["echo ready; read -r _ # left-behind", "echo ready; kill -STOP $$; read -r _ # left-behind"]
+    {
         let mut enter = lab.command(&ours);
         enter.env("PATH", PATH).args(["-t", &web.pid.to_string(), "-a", "-H", "sh", "-c", script]);
         let running = enter.start_with(Stdio::piped());
@@ -43,6 +45,7 @@ fn what_outlives_the_program_goes_on_and_keeps_nobody_waiting() {
     enter.env("PATH", PATH).args(["-t", &web.pid.to_string(), "-a", "-H", "sh", "-c", script]);
     enter.run().fails_with(4);
     web.command("sh").args(["-c", "echo >/run/fifo"]).run().ok();
-    let wait = "i=0; while [ $i -lt 250 ]; do i=$((i+1)); [ -s /run/done ] && exit 0; sleep 0.1; done; exit 1";
+    let wait =
+        "i=0; while [ $i -lt 250 ]; do i=$((i+1)); [ -s /run/done ] && exit 0; sleep 0.1; done; exit 1";
     web.command("sh").args(["-c", wait]).run().ok();
 }
