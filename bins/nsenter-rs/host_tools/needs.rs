@@ -1,5 +1,6 @@
-//! Programs that need more than a container has: told before they start, because some of them would give a wrong answer
-//! and no error. `iptables -S` without CAP_NET_ADMIN prints the rules of a table that it could not read.
+//! Programs that need more than a container has. They are told so before they start: some would fail with words that lead
+//! astray ("you must be root", "perhaps your kernel needs to be upgraded"), and some would give a wrong answer, as fping
+//! does without CAP_NET_RAW, for which nobody answers then.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -27,6 +28,9 @@ enum When {
     /// Any word at all.
     Arguments,
 }
+
+/// Those that capture as root become another user, or we make them one (`privileges`).
+const CAPTURE: Caps = Caps::NET_RAW.union(Caps::SETUID).union(Caps::SETGID);
 
 const NEEDS: [Need; 9] = [
     Need {
@@ -82,14 +86,14 @@ const NEEDS: [Need; 9] = [
     },
     Need {
         programs: &["tcpdump"],
-        capabilities: Caps::NET_RAW,
+        capabilities: CAPTURE,
         filtered: false,
         when: When::But(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
     },
     Need {
         // Their list of interfaces is an error too where they may not capture.
         programs: &["tshark", "dumpcap"],
-        capabilities: Caps::NET_RAW,
+        capabilities: CAPTURE,
         filtered: false,
         when: When::But(&["-r", "-G", "--read-file"]),
     },

@@ -15,7 +15,7 @@ use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need, skipped};
 use crate::support::tools::static_tool;
 use crate::support::world::{IMAGE, World};
-use table::{CASES, Case, Done, LARGE};
+use table::{CASES, Case, Done, LARGE, MORE};
 
 /// As root has it, with what people build by themselves first.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -133,17 +133,23 @@ fn refusal_is_right(served: &Served<'_>, case: &Case, ran: &Ran) -> bool {
 }
 
 /// All programs that are installed, in one container; what came of each.
-fn all(world: &World, served: &Served<'_>, nsenter: &PathBuf) -> Vec<(&'static str, Outcome)> {
-    let absent = absent(world);
+fn all(
+    world: &World,
+    served: &Served<'_>,
+    nsenter: &PathBuf,
+    options: &[&str],
+    cases: &'static [Case],
+) -> Vec<(&'static str, Outcome)> {
+    let absent = absent(world, cases);
     let left: Mutex<Vec<&'static Case>> =
-        Mutex::new(CASES.iter().rev().filter(|case| !absent.contains(program(case))).collect());
+        Mutex::new(cases.iter().rev().filter(|case| !absent.contains(program(case))).collect());
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 let next = || left.lock().ok()?.pop();
                 while let Some(case) = next() {
-                    let ran = served.enter(nsenter, &[], case.words).run_within(EACH);
+                    let ran = served.enter(nsenter, options, case.words).run_within(EACH);
                     let outcome = judge(served, case, &ran);
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push((program(case), outcome));
@@ -164,8 +170,8 @@ fn program(case: &Case) -> &'static str {
 }
 
 /// What this world does not have.
-fn absent(world: &World) -> BTreeSet<&'static str> {
-    let names: BTreeSet<_> = CASES.iter().map(program).collect();
+fn absent(world: &World, cases: &'static [Case]) -> BTreeSet<&'static str> {
+    let names: BTreeSet<_> = cases.iter().map(program).collect();
     let script = "for name; do command -v $name >/dev/null || echo $name; done";
     let mut look = world.command("sh");
     let said = look.env("PATH", PATH).args(["-c", script, "sh"]).args(&names).run().ok();
@@ -174,7 +180,7 @@ fn absent(world: &World) -> BTreeSet<&'static str> {
 
 /// The score, said and judged: of all that could be tried, at most so many were refused or could not be done.
 fn score(test: &str, world: &World, served: &Served<'_>, nsenter: &PathBuf, must: usize) {
-    let absent = absent(world);
+    let absent = absent(world, CASES);
     let (large, small): (Vec<&str>, Vec<&str>) = absent.iter().partition(|name| LARGE.contains(name));
     if !large.is_empty() {
         skipped(test, &Missing::ForGood(format!("in part, without {}", large.join(", "))));
@@ -182,7 +188,7 @@ fn score(test: &str, world: &World, served: &Served<'_>, nsenter: &PathBuf, must
     if !small.is_empty() {
         skipped(test, &Missing::Fixable(format!("in part, without {}", small.join(", "))));
     }
-    let outcomes = all(world, served, nsenter);
+    let outcomes = all(world, served, nsenter, &[], CASES);
     let named = |wanted: fn(&Outcome) -> bool| {
         let mut names: Vec<_> =
             outcomes.iter().filter(|(_, outcome)| wanted(outcome)).map(|(name, _)| *name).collect();
@@ -244,4 +250,38 @@ fn without_any_capability_most_do_their_job() {
     let nsenter = need!(static_tool("nsenter-rs"));
     let served = Served::start(&world, &["--cap-drop", "ALL"], false);
     score("--cap-drop ALL", &world, &served, &nsenter, 40);
+}
+
+/// What is refused does its job with the capability that the refusal names.
+#[test]
+fn what_is_refused_works_with_the_capability_that_is_named() {
+    let world = need!(docker());
+    let nsenter = need!(static_tool("nsenter-rs"));
+    let served = Served::start(&world, &["--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE"], false);
+    for needs in ["NET_RAW", "NET_ADMIN"] {
+        for case in CASES.iter().chain(MORE).filter(|case| case.needs == Some(needs)) {
+            if absent(&world, CASES).contains(program(case)) || absent(&world, MORE).contains(program(case)) {
+                continue;
+            }
+            let run = |options: &[&str]| served.enter(&nsenter, options, case.words).run_within(EACH);
+            let refused = run(&[]);
+            assert_eq!(judge(&served, case, &refused), Outcome::Refused, "{refused}");
+            let named = refused.stderr.lines().filter(|line| line.starts_with("hint: "));
+            let words: Vec<_> = named.flat_map(str::split_whitespace).collect();
+            let adds = words.windows(2).filter(|pair| pair[0] == "--cap-add").flatten().copied();
+            let adds: Vec<_> = adds.collect();
+            let ran = run(&adds);
+            assert_eq!(judge(&served, case, &ran), Outcome::Done, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn others_with_children_and_data_of_their_own_do_their_job_or_are_refused() {
+    let world = need!(docker());
+    let nsenter = need!(static_tool("nsenter-rs"));
+    let served = Served::start(&world, &[], false);
+    for (name, outcome) in all(&world, &served, &nsenter, &[], MORE) {
+        assert!(matches!(outcome, Outcome::Done | Outcome::Refused), "{name}: {outcome:?}");
+    }
 }

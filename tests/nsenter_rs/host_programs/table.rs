@@ -103,3 +103,35 @@ pub(crate) const CASES: &[Case] = &[
     with("SYS_ADMIN", &["unshare", "-n", "true"], Quietly),
     case(&["tracepath", "-n", "127.0.0.1"], Says("reached")),
 ];
+
+/// Others that people miss in a container, beyond the fifty.
+pub(crate) const MORE: &[Case] = &[
+    with("NET_RAW", &["arp-scan", "-I", "eth0", "{GATEWAY}"], Says("1 responded")),
+    with("NET_RAW", &["mtr", "-r", "-c1", "-n", "127.0.0.1"], Says("127.0.0.1")),
+    with("NET_RAW", &["tshark", "-i", "lo", "-c1", "-a", "duration:20"], Says("ICMP")),
+    with("NET_ADMIN", &["ip6tables", "-S"], Says("-P INPUT")),
+    with("NET_ADMIN", &["ebtables", "-L"], Says("Bridge chain")),
+    with("NET_ADMIN", &["arptables", "-L"], Says("Chain INPUT")),
+    with("NET_ADMIN", &["ipset", "list"], Quietly),
+    with("NET_ADMIN", &["ip", "link", "set", "lo", "up"], Quietly),
+    with("NET_ADMIN", &["tc", "qdisc", "replace", "dev", "lo", "root", "pfifo"], Quietly),
+    case(&["iptables", "-V"], Says("iptables v")),
+    case(&["git", "--exec-path"], Says("/bin")),
+    case(&["script", "-qec", "echo $((6*7))", "/dev/null"], Says("42")),
+    case(&["man", "--version"], Says("man ")),
+    case(&["bash", "-c", "echo {a,b} | tr a-z A-Z | cat"], Says("A B")),
+    case(
+        &["python3", "-c", "import subprocess,sys; print(subprocess.getoutput(sys.executable+' -V'))"],
+        Says("Python 3"),
+    ),
+    case(&["perl", "-e", "print `expr 40 + 2 | cat`"], Says("42")),
+    case(
+        &["node", "-e", "require('child_process').exec('expr 40 + 2 | cat',(e,o)=>console.log(o))"],
+        Says("42"),
+    ),
+    case(
+        &["vim", "-es", "-u", "NONE", "-c", "verbose echo system('expr 40 + 2 | cat')", "-c", "qa"],
+        Says("42"),
+    ),
+    case(&["gdb", "-batch", "-ex", "shell expr 40 + 2 | cat"], Says("42")),
+];
