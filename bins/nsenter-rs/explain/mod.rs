@@ -135,7 +135,8 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
     }
     let failing = checks.iter().find(|check| check.met == Met::No);
     explanation.permitted = failing.is_none();
-    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
+    let of_program = explanation.hint.take();
+    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts).or(of_program));
     explanation.rules = checks.iter().map(|check| Line::of(check, &facts)).collect();
     Ok(explanation)
 }
@@ -165,8 +166,11 @@ fn plan(
         let called = explanation.target.as_deref();
         host_tools::would_be_refused(&wanted.program, Trust::of(wanted), fence.power(), called)
     });
-    let missing = match &refused {
-        Some(refused) => Some(refused.message.clone()),
+    let missing = match refused {
+        Some(refused) => {
+            explanation.hint = refused.hint;
+            Some(refused.message)
+        }
         None => missing,
     };
     checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));

@@ -11,6 +11,7 @@ use super::program::Program;
 
 /// What a kind of program needs, and when.
 struct Need {
+    /// Names; `iptables*` is also `iptables-save` and `iptables-nft`.
     programs: &'static [&'static str],
     capabilities: Caps,
     /// Only where the kernel's calls are filtered: the filter lets them pass with the capability.
@@ -35,36 +36,10 @@ const CAPTURE: Caps = Caps::NET_RAW.union(Caps::SETUID).union(Caps::SETGID);
 const NEEDS: [Need; 9] = [
     Need {
         programs: &[
-            "iptables",
-            "iptables-save",
-            "iptables-restore",
-            "iptables-nft",
-            "iptables-nft-save",
-            "iptables-nft-restore",
-            "iptables-legacy",
-            "iptables-legacy-save",
-            "iptables-legacy-restore",
-            "iptables-apply",
-            "ip6tables",
-            "ip6tables-save",
-            "ip6tables-restore",
-            "ip6tables-nft",
-            "ip6tables-nft-save",
-            "ip6tables-nft-restore",
-            "ip6tables-legacy",
-            "ip6tables-legacy-save",
-            "ip6tables-legacy-restore",
-            "ip6tables-apply",
-            "ebtables",
-            "ebtables-save",
-            "ebtables-restore",
-            "ebtables-nft",
-            "ebtables-legacy",
-            "arptables",
-            "arptables-save",
-            "arptables-restore",
-            "arptables-nft",
-            "arptables-legacy",
+            "iptables*",
+            "ip6tables*",
+            "ebtables*",
+            "arptables*",
             "nft",
             "conntrack",
             "conntrackd",
@@ -180,7 +155,7 @@ pub fn lacks(program: &Program, arguments: &[OsString], power: Power) -> Option<
     if BECOME.contains(&name) && !asks_for_version_or_help(&words) {
         return Some(Lacks::NewUser);
     }
-    let need = NEEDS.iter().find(|need| need.programs.contains(&name))?;
+    let need = NEEDS.iter().find(|need| need.programs.iter().any(|known| is_called(name, known)))?;
     let asked = match need.when {
         When::But(harmless) => {
             let is_harmless = |word: &&str| {
@@ -201,6 +176,13 @@ pub fn lacks(program: &Program, arguments: &[OsString], power: Power) -> Option<
         && power.capabilities.contains(Caps::SYS_ADMIN);
     let holds = !lacking.is_empty() && !old && (power.filtered || !need.filtered);
     (asked && holds).then_some(Lacks::Capabilities(lacking))
+}
+
+fn is_called(name: &str, known: &str) -> bool {
+    let Some(family) = known.strip_suffix('*') else { return name == known };
+    // These change the form of rules, and ask the kernel for nothing.
+    let is_form = ["-translate", "-xml"].iter().any(|form| name.ends_with(form));
+    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) && !is_form
 }
 
 /// `-rFILE`.
@@ -239,10 +221,18 @@ impl Lacks {
             let _ = write!(line, " {}", word(&argument.to_string_lossy()));
         }
         match self {
+            // What mounts, or enters by PID, would do so on the host.
+            Lacks::Capabilities(Caps::SYS_ADMIN) => {
+                "--cap-add SYS_ADMIN, with which code of the container can do what the host's root can"
+                    .to_owned()
+            }
             Lacks::Capabilities(lacking) => {
                 let adds =
                     names(*lacking).into_iter().map(|name| format!("--cap-add {name}")).collect::<Vec<_>>();
-                format!("nsenter-rs -t {target} -n{line}, with the host's files; or {} here", adds.join(" "))
+                format!(
+                    "nsenter-rs -t {target} -n{line}, with the host's files and processes; or {} here",
+                    adds.join(" ")
+                )
             }
             Lacks::NewUser => {
                 format!(
@@ -295,9 +285,12 @@ mod tests {
         assert!(lacks.what().contains("needs CAP_NET_ADMIN"));
         assert_eq!(
             hint,
-            "nsenter-rs -t web -n iptables -S, with the host's files; or --cap-add NET_ADMIN here"
+            "nsenter-rs -t web -n iptables -S, with the host's files and processes; or --cap-add NET_ADMIN here"
         );
         assert!(said("iptables -S", Caps::NET_ADMIN).is_none());
+        assert!(said("ip6tables-nft-save", Caps::NET_RAW).is_some());
+        let (_, hint) = said("mount /dev/sda /mnt", Caps::NET_ADMIN).unwrap();
+        assert!(hint.starts_with("--cap-add SYS_ADMIN"), "{hint}");
         let (lacks, hint) = said("bpftrace -e $(reboot)", Caps::NET_ADMIN).unwrap();
         assert!(lacks.what().contains("CAP_"), "{}", lacks.what());
         assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)', "), "{hint}");
@@ -308,6 +301,8 @@ mod tests {
     fn what_asks_only_or_needs_nothing_is_not_refused() {
         for line in [
             "iptables -V",
+            "iptables-xml x",
+            "iptables-translate -A INPUT",
             "nft --version",
             "ip addr",
             "ip -br addr show dev eth0",

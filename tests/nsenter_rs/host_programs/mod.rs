@@ -125,7 +125,11 @@ fn judge(served: &Served<'_>, case: &Case, ran: &Ran) -> Outcome {
 fn refusal_is_right(served: &Served<'_>, case: &Case, ran: &Ran) -> bool {
     let words: Vec<_> = case.words.iter().map(|word| served.word(word)).collect();
     let Some(needs) = case.needs else { return false };
-    let first = format!("hint: nsenter-rs -t {} -n {}", served.name, words.join(" "));
+    // On the host these would do something else.
+    let first = match needs {
+        "SYS_ADMIN" => "hint: --cap-add".to_owned(),
+        _ => format!("hint: nsenter-rs -t {} -n {}, ", served.name, words.join(" ")),
+    };
     let helps = ran.stderr.lines().any(|line| {
         line.starts_with(&first) && line.find("--cap-add").is_some_and(|at| line[at..].contains(needs))
     });
