@@ -63,7 +63,7 @@ fn the_hosts_tools_work_in_an_image_of_one_binary() {
         enter(&["ip", "-j", "addr", "show", "dev", "eth0"]).json()[0]["addr_info"][0]["local"],
         address
     );
-    enter(&["ps", "-e", "-o", "comm="]).stdout_is("sleep\nps\n");
+    enter(&["ps", "-e", "-o", "comm="]).stdout_is("sleep\nnsenter-rs\nps\n");
     enter(&["sh", "-c", "echo $HOST_ROOT"]).stdout_is("/sys/firmware/host\n");
     enter(&["ls", "/sys/class/net"]).stdout_has("eth0");
     assert_eq!(table().ok().stdout, before);

@@ -20,7 +20,7 @@ for p in /proc/[0-9]*; do
     ls $p/root/ >/dev/null 2>&1 && echo "$p root"
     cat $p/environ >/dev/null 2>&1 && echo "$p environ"
     cat $p/maps >/dev/null 2>&1 && echo "$p maps"
-    ls $p/fd/ >/dev/null 2>&1 && echo "$p fd"
+    readlink $p/fd/0 >/dev/null 2>&1 && echo "$p fd"
     (: >>$p/exe) 2>/dev/null && echo "$p exe"
     (: <$p/mem) 2>/dev/null && echo "$p mem"
 done
@@ -35,7 +35,7 @@ fn no_program_of_the_host_can_be_opened_by_the_containers_root() {
     let ours = need!(static_tool("nsenter-rs"));
     need!(program("setpriv", "util-linux"));
     let drops = "setpriv --bounding-set -all --inh-caps -all sh -c 'echo ready; read -r _'";
-    let script = format!("import os; os.system(\"{}\")", drops.replace('"', "\\\""));
+    let script = format!("import subprocess; subprocess.call(['bash', '-c', {drops:?}])");
     let ways: [&[&str]; 6] = [
         &["sh", "-c", VICTIM],
         &["sh", "-c", drops],
