@@ -48,6 +48,7 @@ use common::cli::parse_from;
 use common::failure::{self, Failure};
 use fence::Fence;
 use host_tools::{HostTools, NotOpened, Trust};
+use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
 use source::Source;
@@ -99,7 +100,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         pty.give(&plan, &source);
     }
     let called = cli.target.as_ref().map(ToString::to_string);
-    let host_tools = match host_tools(&plan, wanted, called.as_deref()) {
+    let host_tools = match host_tools(&plan, wanted, &source, called.as_deref()) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
@@ -112,14 +113,22 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted, called: Option<&str>) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(
+    plan: &Plan,
+    wanted: &Wanted,
+    source: &Source,
+    called: Option<&str>,
+) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
     let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
         return Err(NotOpened::Failed(refused::unfenced()));
     }
-    let host_tools = HostTools::open(way, &wanted.program, trust)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = || source.process().ok()?.open_file("root", flags).ok();
+    let target = if trust == Trust::Programs { root() } else { None };
+    let host_tools = HostTools::open(way, &wanted.program, trust, target)?;
     let power = plan.fence.as_ref().map(Fence::power);
     let refused = power.and_then(|power| host_tools.refused(power, called));
     refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))

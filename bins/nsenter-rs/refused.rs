@@ -69,7 +69,8 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
 
 /// Why the host's tools are not taken to where nobody can tell how much power they may have there.
 pub fn unfenced() -> Failure {
-    let what = "without a process of the container nobody can tell what power the program may have in it";
+    let what = "nobody can tell whether the program would have more power than the container, of which there is no process \
+                to tell by";
     Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 

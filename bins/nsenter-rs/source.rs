@@ -155,7 +155,7 @@ impl Source {
             })?;
             snapshot.confinement = Some(confinement);
         }
-        let fenced = wanted.is_fenced() && snapshot.changes_root(wanted);
+        let fenced = wanted.is_fenced() && snapshot.has_process && snapshot.changes_root(wanted);
         if fenced {
             let fence = Fence::around(self.process()?, wanted.added_capabilities)?;
             let ours = namespace::own_identity(Kind::User)?;

@@ -160,6 +160,10 @@ fn a_namespace_without_a_process_is_entered_only_by_who_trusts_it() {
         let mut command = lab.tool("nsenter-rs");
         command.env("PATH", PATH).args([&mount, "-H"]).args(options).args(["ls", "/etc"]).run()
     };
-    enter(&[]).fails_with(1).stdout_is("").stderr_has("No TARGET was given").stderr_has("hint: -t NAME");
+    enter(&[])
+        .fails_with(1)
+        .stdout_is("")
+        .stderr_has("nobody can tell")
+        .stderr_has("hint: -t NAME, or --trust-target");
     enter(&["--trust-target"]).ok().stdout_is("hostname\n");
 }

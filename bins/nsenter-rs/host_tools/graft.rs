@@ -17,6 +17,7 @@ use super::fixed::Fixed;
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
 use super::kit::Kit;
 use super::loader;
+use super::own_loaders;
 use super::parts::Parts;
 use super::place::Place;
 use super::program::{Program, directories};
@@ -33,6 +34,8 @@ pub struct Graft {
     alone: Option<OwnedFd>,
     /// Copies that are mounted over files of a kit that cannot be mapped itself, by their path in it.
     copies: Vec<(PathBuf, OwnedFd)>,
+    /// Copies of the container's own loaders, where its programs may be run.
+    own_loaders: Vec<own_loaders::Copy>,
     /// Whether nothing of the container's mounts is to be executed.
     no_exec: bool,
 }
@@ -53,7 +56,13 @@ impl Graft {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn open(root: &Root, program: &Program, path: &OsStr, trust: Trust) -> Result<Self, Failure> {
+    pub fn open(
+        root: &Root,
+        program: &Program,
+        path: &OsStr,
+        trust: Trust,
+        target: Option<&Root>,
+    ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::trouble("--host-tools", error);
         let shells = || Program::find(root, "/bin/sh".as_ref(), "".as_ref()).ok()?.elf.interpreter;
         let interpreter = program.elf.interpreter.clone().or_else(shells);
@@ -66,7 +75,8 @@ impl Graft {
             let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), None).map_err(failed)?;
             let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
             let tree = Tree::copy(&needed).map_err(failed)?;
-            return Ok(Graft { kit, tree, alone: None, copies: Vec::new(), no_exec: false });
+            let (copies, own_loaders) = (Vec::new(), Vec::new());
+            return Ok(Graft { kit, tree, alone: None, copies, own_loaders, no_exec: false });
         }
         stays_undumpable()?;
         are_readable(root, program)?;
@@ -89,7 +99,9 @@ impl Graft {
             Err(error) => return Err(not_fenced(error)),
         };
         let tree = tree::of_parts(&parts, &unreadable)?;
-        Ok(Graft { kit, tree, alone, copies, no_exec: trust == Trust::Nothing })
+        let own = target.filter(|_| trust == Trust::Programs);
+        let own_loaders = own.map(|target| own_loaders::copies(target, &mut unreadable)).unwrap_or_default();
+        Ok(Graft { kit, tree, alone, copies, own_loaders, no_exec: trust == Trust::Nothing })
     }
 
     /// Whether children will find the host's programs.
@@ -104,6 +116,7 @@ impl Graft {
     /// What the kernel says; then our mounts are a copy, and otherwise as they were.
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
         own_mounts(top, if self.no_exec { NOEXEC } else { 0 })?;
+        own_loaders::lay(&self.own_loaders)?;
         let fixed = Fixed::mount()?;
         let place = Place::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;

@@ -11,6 +11,7 @@ mod kit;
 mod loader;
 mod needs;
 mod overlay;
+mod own_loaders;
 mod parts;
 mod place;
 mod privileges;
@@ -112,16 +113,24 @@ pub enum NotOpened {
 
 impl HostTools {
     /// Finds the program that the words of the command line begin with, or the user's shell, on the host.
+    /// `target` is the root in which the target's own programs are found, where those may be run.
     ///
     /// # Errors
     /// When there is none, or the host's tree cannot be taken along.
-    pub fn open(way: Way, words: &[OsString], trust: Trust) -> Result<Self, NotOpened> {
+    pub fn open(
+        way: Way,
+        words: &[OsString],
+        trust: Trust,
+        target: Option<OwnedFd>,
+    ) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
         let path = path(trust);
         let (root, program, arguments) = find(words, &path)?;
         let prepared = match way {
             Way::Graft => {
-                let graft = Graft::open(&root, &program, &path, trust).map_err(NotOpened::Failed)?;
+                let target = target.map(Root::from);
+                let graft =
+                    Graft::open(&root, &program, &path, trust, target.as_ref()).map_err(NotOpened::Failed)?;
                 if !graft.for_children() {
                     say(TOOL, NOT_STATIC);
                 }

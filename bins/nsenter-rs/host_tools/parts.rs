@@ -128,7 +128,7 @@ impl Parts {
 fn is_for_programs(directory: &Path) -> bool {
     let holds = |left: &&str| Path::new(left).starts_with(directory);
     let is_of_the_kernel = ["/proc", "/sys", "/dev"].iter().any(|of| directory.starts_with(of));
-    !is_of_the_kernel && !LEFT_BEHIND.iter().any(|left| holds(&left)) && directory != Path::new("/etc")
+    !is_of_the_kernel && !LEFT_BEHIND.iter().any(holds) && directory != Path::new("/etc")
 }
 
 /// Whether every user may go there.

@@ -121,6 +121,13 @@ impl Root {
     }
 }
 
+impl From<OwnedFd> for Root {
+    /// The directory that is open.
+    fn from(directory: OwnedFd) -> Self {
+        Root(directory)
+    }
+}
+
 impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

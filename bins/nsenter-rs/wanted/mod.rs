@@ -218,7 +218,7 @@ impl Wanted {
     }
 
     /// The part of that which only who may look into the process can read.
-    fn read_from_process(&self) -> [(bool, &'static str); 7] {
+    fn read_from_process(&self) -> [(bool, &'static str); 6] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
@@ -227,7 +227,6 @@ impl Wanted {
             (self.confine, "--confine"),
             (self.join_cgroup, "--join-cgroup"),
             (self.follow_context, "--follow-context"),
-            (self.is_fenced(), "--host-tools"),
         ]
     }
 

@@ -53,7 +53,7 @@ impl<'world> Planted<'world> {
     #[track_caller]
     fn by_docker_exec(&self) -> Report {
         self.container.command("/probe").run().ok();
-        self.reported().expect("docker exec runs the probe")
+        self.reported().unwrap()
     }
 
     fn nsenter(&self, options: &[&str]) -> Command {
@@ -67,7 +67,7 @@ impl<'world> Planted<'world> {
     fn loaded(&self, options: &[&str]) -> (Report, Ran) {
         let mut command = self.nsenter(options);
         let ran = command.arg(&self.built.loads).arg("/proc/1/root/probe.so").run().ok();
-        (self.reported().expect("the library was loaded"), ran)
+        (self.reported().unwrap(), ran)
     }
 }
 
@@ -80,7 +80,7 @@ fn is_no_more(ours: &Report, theirs: &Report, what: &str) {
         assert_eq!(ours.fact(set), theirs.fact(set), "{what}: {set}");
     }
     assert_eq!(ours.groups(), theirs.groups(), "{what}");
-    assert!(ours.groups().len() > 0);
+    assert!(!ours.groups().is_empty());
     let nothing = "0000000000000000";
     assert_eq!((ours.fact("CapInh"), ours.fact("CapAmb")), (nothing, nothing), "{what}");
     assert_eq!((ours.fact("NoNewPrivs"), ours.fact("Dumpable")), ("1", "0"), "{what}");
@@ -194,7 +194,7 @@ fn what_a_program_leaves_behind_is_reaped_where_the_container_does_not() {
         let script = r"for s in /proc/[0-9]*/stat; do read -r _ _ state _ <$s && [ $state != Z ] || echo $s; done; exit 0";
         container.command("sh").args(["-c", script]).run().ok().stdout
     };
-    let leave = "(read -r _ >/dev/null 2>&1 </probe-fifo &) ; exit 7";
+    let leave = "(read -r _ </probe-fifo) >/dev/null 2>&1 </dev/null & exit 7";
     container.command("mkfifo").arg("/probe-fifo").run().ok();
     let enter = |tool: &str, options: &[&str]| {
         let mut enter = world.command(tool);

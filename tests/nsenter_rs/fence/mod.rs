@@ -25,11 +25,16 @@ use crate::support::tools::tool;
 const LOADS: &str = "#include <dlfcn.h>\n#include <stdio.h>\nint main(int c, char **v)\n\
                      { if (dlopen(v[1], RTLD_NOW)) return 0; fprintf(stderr, \"%s\\n\", dlerror()); return 1; }\n";
 
+/// A program that says whether it can be looked into.
+const SAYS: &str = "#include <stdio.h>\n#include <sys/prctl.h>\n\
+                    int main(void) { printf(\"%d\\n\", prctl(PR_GET_DUMPABLE)); return 0; }\n";
+
 /// The probe as a library and as a program, and what loads the library.
 struct Built {
     library: PathBuf,
     program: PathBuf,
     loads: PathBuf,
+    says: PathBuf,
 }
 
 fn built() -> Result<&'static Built, Missing> {
@@ -47,9 +52,12 @@ fn built() -> Result<&'static Built, Missing> {
         let probe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nsenter_rs/fence/probe.c");
         compile(&probe, &of("probe.so"), &["-shared", "-fPIC", "-DLIBRARY"]);
         compile(&probe, &of("probe"), &["-static"]);
-        std::fs::write(of("loads.c"), LOADS).unwrap();
-        compile(&of("loads.c"), &of("loads"), &[]);
-        Built { library: of("probe.so"), program: of("probe"), loads: of("loads") }
+        for (name, source) in [("loads", LOADS), ("says", SAYS)] {
+            let file = of(name).with_extension(format!("{}.c", std::process::id()));
+            std::fs::write(&file, source).unwrap();
+            compile(&file, &of(name), &[]);
+        }
+        Built { library: of("probe.so"), program: of("probe"), loads: of("loads"), says: of("says") }
     }))
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use super::built;
 use crate::PATH;
 use crate::support::container::{Container, Options, Root};
 use crate::support::lab::Lab;
@@ -94,6 +95,10 @@ fn nothing_of_the_container_is_executed_unless_that_is_wished() {
     let run = |options: &[&str]| enter(&lab, &web, options).args(["sh", "-c", "/own"]).run();
     run(&[]).fails_with(126).stderr_has("Permission denied");
     run(&["--exec-target"]).ok();
+    // What is started so is no more to be looked into than the host's programs.
+    fs::copy(&need!(built()).says, web.path("/says")).unwrap();
+    enter(&lab, &web, &["--exec-target"]).args(["sh", "-c", "/says"]).run().ok().stdout_is("0\n");
+    web.command("/says").run().ok().stdout_is("1\n");
     // Its own programs run as before: what changed is a copy of its mounts.
     web.command("/own").run().ok();
 }
