@@ -8,7 +8,7 @@ use std::path::Path;
 use common::failure::Failure;
 use common::namespace::{Kind, Namespace};
 use common::process::Process;
-use common::view::PrivateMounts;
+use common::view::{PrivateMounts, View};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -17,8 +17,10 @@ use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
 use crate::environment::{for_program_of_host, of_caller};
+use crate::exposure::Exposure;
 use crate::hardening;
 use crate::host_tools::{HostTools, Settled};
+use crate::notes;
 use crate::plan::{Join, Plan};
 use crate::refused;
 use crate::rules::Capability;
@@ -70,13 +72,33 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
     }
     hardening::after_joining(plan)?;
     let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
-    let mounts = view::enter(plan.view, source.resolver())?;
+    let mounts = mounts(plan, &source)?;
     Ok(Inside {
         environment,
         credentials: outside.inside(plan, &source)?,
         host_tools,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
+}
+
+/// The mounts that only the program sees, with all in them that does not take a child.
+fn mounts(plan: &Plan, source: &Source) -> Result<Option<PrivateMounts>, Failure> {
+    let mounts = view::enter(plan.view, source.resolver())?;
+    let Some(shield) = source.take_shield().filter(|_| plan.shielded) else { return Ok(mounts) };
+    let private = mounts.map_or_else(|| PrivateMounts::unshare().map_err(|error| error.to_string()), Ok);
+    let laid = private.and_then(|mounts| match shield.lay(&mounts) {
+        Ok(()) => Ok(mounts),
+        Err(error) => Err(error.to_string()),
+    });
+    match laid {
+        Ok(mounts) => Ok(Some(mounts)),
+        // As with the other nsenter then, and it is said.
+        Err(why) if plan.view == View::default() => {
+            notes::opens_host(&Exposure::Dumpable(why));
+            Ok(None)
+        }
+        Err(why) => Err(Failure::trouble("the host's loaders", why)),
+    }
 }
 
 /// Whether the directory is another place than our root. The same directory may be mounted twice, with other

@@ -2,26 +2,46 @@
 //! its descriptors and its binary, through the `/proc/PID` they have of it. That is how a container got at its
 //! host in CVE-2019-5736 and CVE-2024-21626.
 //!
-//! What guards the program is ptrace(2), "Ptrace access mode checking": whoever looks must have all capabilities
-//! that the program has, or CAP_SYS_PTRACE over its user namespace.
+//! What guards the program is ptrace(2), "Ptrace access mode checking". Its rule about capabilities proves nothing here:
+//! programs give theirs up, as ping does, and then a container with as many opens them. So host programs are made
+//! undumpable ([`crate::unreadable`]), and it takes CAP_SYS_PTRACE over the user namespace that the machine began with.
 
 use std::fmt;
 
+use common::output::quotable;
+use nix::unistd::Pid;
 use rustix::thread::CapabilitySet;
 
-/// Where the program will be, as it is seen from the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the program will be, as it is seen from a process beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it will have a PID in the target's PID namespace.
+    /// Who looks at it.
+    pub observer: Observer,
+    /// Whether it will have a PID in the observer's PID namespace.
     pub seen: bool,
-    /// The target's user namespace, seen from the one that the program will be in.
+    /// The observer's user namespace, seen from the one that the program will be in.
     pub user: Relation,
-    /// The most that the target can ever be able to do: its bounding set.
+    /// Whether the observer is in the user namespace that the machine began with.
+    pub observer_is_initial: bool,
+    /// The most that the observer can ever be able to do: its bounding set.
     pub bounding: CapabilitySet,
     /// What the program will be able to do.
     pub permitted: CapabilitySet,
     /// Whether the program will be in the user namespace that the machine began with.
     pub initial: bool,
+}
+
+/// A process beside the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observer {
+    pub pid: Pid,
+    pub name: String,
+}
+
+impl fmt::Display for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PID {} ({})", self.pid, quotable(&self.name))
+    }
 }
 
 impl Standing {
@@ -44,55 +64,88 @@ pub enum Relation {
     Elsewhere,
 }
 
+/// What the program is to those beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dumpability {
+    /// A host's program, started through files that nobody can read.
+    Undumpable,
+    /// Undumpable as whoever runs a file that can be read: CAP_SYS_PTRACE over the user namespace that it was started in
+    /// lets in.
+    UndumpableHere,
+    /// A host's program that could not be made undumpable, and why.
+    Dumpable(String),
+    /// What the root that it gets has under its name; whether all that holds the target holds it too.
+    OfThatRoot { confined: bool },
+}
+
 /// Why the program is safe from the target, or is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exposure {
     /// No `/proc` in the target's PID namespace shows it.
     Unseen,
-    /// It is there to be seen, and ptrace(2)'s rules keep the target from it.
-    Guarded,
-    /// It is started from a file that it may not read, which takes CAP_SYS_PTRACE over the machine's own user namespace
-    /// to look into; nobody there has that.
-    Unreadable,
-    /// The target can have CAP_SYS_PTRACE over the program's user namespace.
-    Traceable,
-    /// The program will have no capability that the target cannot have.
-    NoStronger,
-    /// Who is root where the target lives may do what he likes with the program.
-    OtherUserNamespace,
+    /// It is there to be seen, and the kernel lets nobody there look into it.
+    Undumpable,
+    /// This one can have CAP_SYS_PTRACE over the user namespace that counts.
+    Traceable(Observer),
+    /// fs.suid_dumpable is 1: then what is undumpable is dumpable.
+    AllDumpable,
+    /// It is as dumpable as any program, and why.
+    Dumpable(String),
+    /// It is none of the host's.
+    OfThatRoot { confined: bool },
 }
 
 impl Exposure {
-    /// What follows from where the program will be.
-    pub fn of(standing: &Standing) -> Self {
-        match standing.user {
+    /// What follows from where the program will be, and how it is started. `all_dumpable` is whether fs.suid_dumpable is 1.
+    pub fn of(standing: &Standing, dumpability: &Dumpability, all_dumpable: bool) -> Self {
+        let traces = standing.bounding.contains(CapabilitySet::SYS_PTRACE);
+        let traceable = || Exposure::Traceable(standing.observer.clone());
+        match dumpability {
+            Dumpability::OfThatRoot { confined } => Exposure::OfThatRoot { confined: *confined },
             _ if !standing.seen => Exposure::Unseen,
-            Relation::Below => Exposure::Guarded,
-            Relation::Elsewhere => Exposure::OtherUserNamespace,
-            Relation::Same if standing.bounding.contains(CapabilitySet::SYS_PTRACE) => Exposure::Traceable,
-            Relation::Same if standing.bounding.contains(standing.permitted) => Exposure::NoStronger,
-            Relation::Same => Exposure::Guarded,
+            Dumpability::UndumpableHere if traces && standing.user == Relation::Same => traceable(),
+            Dumpability::UndumpableHere if standing.user == Relation::Elsewhere => traceable(),
+            _ if traces && standing.observer_is_initial => traceable(),
+            _ if all_dumpable => Exposure::AllDumpable,
+            Dumpability::Undumpable | Dumpability::UndumpableHere => Exposure::Undumpable,
+            Dumpability::Dumpable(why) => Exposure::Dumpable(why.clone()),
         }
     }
 
-    /// Whether the kernel keeps the target away from the program.
-    pub fn is_safe(self) -> bool {
-        matches!(self, Exposure::Unseen | Exposure::Guarded | Exposure::Unreadable)
+    /// Whether the kernel keeps the target away from the program, or there is nothing to be kept from.
+    pub fn is_safe(&self) -> bool {
+        matches!(self, Exposure::Unseen | Exposure::Undumpable | Exposure::OfThatRoot { confined: true })
     }
 }
 
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Exposure::Unseen => "no process of the container can see the program",
-            Exposure::Unreadable => {
-                "the program is not dumpable: no process of the container may look into it"
+        match self {
+            Exposure::Unseen => f.write_str("no process of the container can see the program"),
+            Exposure::Undumpable => f.write_str(
+                "no process of the container may look into the program, nor into what it starts; they see its command \
+                 line, and can stop and end it",
+            ),
+            Exposure::Traceable(observer) => {
+                write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and so all that the program has")
             }
-            Exposure::Guarded => "no process of the container may trace the program",
-            Exposure::Traceable => "the container can have CAP_SYS_PTRACE, and so all that the program has",
-            Exposure::NoStronger => "the program has no capability that would keep the container from it",
-            Exposure::OtherUserNamespace => "the container's root is above the program's user namespace",
-        })
+            Exposure::AllDumpable => f.write_str(
+                "fs.suid_dumpable is 1, and so the container can look into every program that has no more capabilities \
+                 than it, as ping when it has given up its own",
+            ),
+            Exposure::Dumpable(why) => write!(
+                f,
+                "the container can look into every program that has no more capabilities than it, as ping when it has \
+                 given up its own: {why}"
+            ),
+            Exposure::OfThatRoot { confined: false } => f.write_str(
+                "what runs is the container's own, with our capabilities and in our environment: --confine gives it no \
+                 more than the container has",
+            ),
+            Exposure::OfThatRoot { confined: true } => {
+                f.write_str("what runs is the container's own, with no more capabilities than it has")
+            }
+        }
     }
 }
 
@@ -103,41 +156,59 @@ mod tests {
     const DOCKERS: CapabilitySet = CapabilitySet::from_bits_retain(0xa804_25fb);
 
     fn beside(bounding: CapabilitySet) -> Standing {
+        let observer = Observer { pid: Pid::from_raw(7), name: "evil\nsh".into() };
         let permitted = CapabilitySet::all();
-        Standing { seen: true, user: Relation::Same, bounding, permitted, initial: true }
+        let (user, observer_is_initial) = (Relation::Same, true);
+        Standing { observer, seen: true, user, observer_is_initial, bounding, permitted, initial: true }
+    }
+
+    fn of(standing: &Standing) -> Exposure {
+        Exposure::of(standing, &Dumpability::Undumpable, false)
     }
 
     #[test]
-    fn the_default_container_cannot_reach_what_root_runs_beside_it() {
-        assert_eq!(Exposure::of(&beside(DOCKERS)), Exposure::Guarded);
+    fn whoever_cannot_trace_is_kept_from_a_program_whatever_that_can_do() {
+        for permitted in [CapabilitySet::all(), DOCKERS, CapabilitySet::empty()] {
+            assert_eq!(of(&Standing { permitted, ..beside(DOCKERS) }), Exposure::Undumpable);
+        }
+        assert!(Exposure::Undumpable.to_string().contains("command line"));
     }
 
     #[test]
-    fn one_that_may_trace_can() {
+    fn who_may_trace_on_the_whole_machine_is_named_and_who_may_in_his_own_user_namespace_only_is_kept_away() {
         let privileged = beside(CapabilitySet::all());
-        assert_eq!(Exposure::of(&privileged), Exposure::Traceable);
-        assert_eq!(Exposure::of(&Standing { seen: false, ..privileged }), Exposure::Unseen);
-        assert_eq!(Exposure::of(&Standing { user: Relation::Below, ..privileged }), Exposure::Guarded);
+        let told = of(&privileged).to_string();
+        assert!(told.starts_with("PID 7 (evil") && !told.contains('\n'), "{told}");
+        assert!(!of(&privileged).is_safe());
+        assert_eq!(of(&Standing { seen: false, ..privileged.clone() }), Exposure::Unseen);
+        for user in [Relation::Below, Relation::Same, Relation::Elsewhere] {
+            let own = Standing { user, observer_is_initial: false, ..privileged.clone() };
+            assert_eq!(of(&own), Exposure::Undumpable, "{user:?}");
+        }
     }
 
     #[test]
-    fn a_program_without_capabilities_of_its_own_is_guarded_by_none() {
-        let program = Standing { permitted: CapabilitySet::empty(), ..beside(DOCKERS) };
-        assert_eq!(Exposure::of(&program), Exposure::NoStronger);
-        assert_eq!(Exposure::of(&Standing { permitted: DOCKERS, ..program }), Exposure::NoStronger);
+    fn what_could_not_be_made_undumpable_is_exposed_and_says_why() {
+        let dumpable = Dumpability::Dumpable("an old kernel".into());
+        let exposure = Exposure::of(&beside(DOCKERS), &dumpable, false);
+        assert!(!exposure.is_safe() && exposure.to_string().ends_with("an old kernel"), "{exposure}");
+        let told = Exposure::of(&beside(DOCKERS), &Dumpability::Undumpable, true);
+        assert!(!told.is_safe() && told.to_string().contains("fs.suid_dumpable is 1"), "{told}");
+    }
+
+    #[test]
+    fn a_program_of_the_container_is_safe_only_where_it_gains_nothing() {
+        for confined in [false, true] {
+            let own = Dumpability::OfThatRoot { confined };
+            assert_eq!(Exposure::of(&beside(DOCKERS), &own, false).is_safe(), confined);
+        }
     }
 
     #[test]
     fn only_root_of_the_machine_itself_can_do_all() {
         let program = beside(DOCKERS);
         assert!(program.is_all_powerful());
-        assert!(!Standing { initial: false, ..program }.is_all_powerful());
+        assert!(!Standing { initial: false, ..program.clone() }.is_all_powerful());
         assert!(!Standing { permitted: DOCKERS, ..program }.is_all_powerful());
-    }
-
-    #[test]
-    fn in_a_user_namespace_of_others_nothing_is_safe() {
-        let program = Standing { user: Relation::Elsewhere, ..beside(DOCKERS) };
-        assert_eq!(Exposure::of(&program), Exposure::OtherUserNamespace);
     }
 }

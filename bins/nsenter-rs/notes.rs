@@ -1,18 +1,25 @@
 //! What is said on standard error before the program runs: where it runs, and with `--verbose` what was found.
 
 use common::failure::{Failure, say as tell};
+use common::namespace::Kind;
 use common::output::one_line;
 use common::view::Resolver;
 
 use crate::TOOL;
 use crate::cli::Cli;
+use crate::exposure::Exposure;
 use crate::label::Module;
 use crate::plan::{Plan, Tracer};
 use crate::source::Source;
 use crate::wanted::Wanted;
 
-const OPENS_THE_HOST: &str = "while the program runs, processes of the container can reach the host's files through \
-                              it: -m gives it the container's, and without -p they do not see it";
+const OPENS_THE_HOST: &str =
+    "it can reach the host's files through the program, which without -p it does not see";
+
+/// Warns of what the container can do with a program that is exposed like this.
+pub fn opens_host(exposure: &Exposure) {
+    tell(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
+}
 
 /// What fits in a line.
 const MOST_NAMED: usize = 5;
@@ -28,8 +35,9 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     if let Some(note) = plan.note {
         tell(TOOL, note);
     }
-    if plan.opens_host {
-        tell(TOOL, OPENS_THE_HOST);
+    let opens_host = plan.joins(Kind::Pid) && !plan.changes_root();
+    if let Some(exposure) = plan.exposure.as_ref().filter(|exposure| opens_host && !exposure.is_safe()) {
+        self::opens_host(exposure);
     }
     if plan.host_tools.is_some() && wanted.trust_target {
         tell(TOOL, TRUSTED);
@@ -53,7 +61,8 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     }
     names(plan, source)?;
     if plan.comes_near_target() {
-        match plan.exposure {
+        match &plan.exposure {
+            Some(exposure) if opens_host && !exposure.is_safe() => {}
             Some(exposure) => tell(TOOL, exposure),
             None => tell(
                 TOOL,

@@ -40,6 +40,10 @@ pub struct Snapshot {
     pub exposure: Option<Exposure>,
     /// Who could look into the program although it is not dumpable.
     pub tracers: Vec<Tracer>,
+    /// Why the host's program could not be made undumpable, where it should have been.
+    pub dumpable: Option<String>,
+    /// Whether the target's processes could look into us, or nobody can tell.
+    pub reaches_us: bool,
     /// Whether the program will be able to do all that there is to do on this machine.
     pub is_all_powerful: bool,
 }
@@ -75,11 +79,13 @@ pub enum Join {
 pub struct Plan {
     /// Run from a copy of ourselves that nobody can write to, because the target could look into us.
     pub sealed: bool,
-    /// Whether the program gets the host's files, the container's processes to look at it, and no power that would keep
-    /// them from it: its `/proc/PID/root` leads them to the host then.
-    pub opens_host: bool,
+    /// Make the host's program and its children undumpable: it gets the host's files, and the container's processes to
+    /// look at it, for which its `/proc/PID/root` would lead to the host.
+    pub shielded: bool,
     /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
     pub exposure: Option<Exposure>,
+    /// Why it could not be made undumpable, where it should be.
+    pub dumpable: Option<String>,
     pub join: Join,
     /// chroot(2) to this.
     pub root: Option<From>,
@@ -160,12 +166,10 @@ impl Plan {
             // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
             sealed: comes_near
                 && !takes_tools
-                && (!snapshot.exposure.is_some_and(Exposure::is_safe)
-                    || (changes_root && !snapshot.is_all_powerful)),
-            opens_host: !changes_root
-                && kinds.contains(&Kind::Pid)
-                && snapshot.exposure == Some(Exposure::NoStronger),
-            exposure: snapshot.exposure,
+                && (snapshot.reaches_us || (changes_root && !snapshot.is_all_powerful)),
+            shielded: !changes_root && kinds.contains(&Kind::Pid) && snapshot.dumpable.is_none(),
+            exposure: snapshot.exposure.clone(),
+            dumpable: snapshot.dumpable.clone(),
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
             kill_child: wanted.kill_child,
             fence: snapshot.fence.clone().filter(|_| takes_tools),
@@ -249,7 +253,7 @@ pub(crate) mod tests {
         let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let ours = Kind::ALL.map(|kind| (kind, one)).into();
         let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
-        let exposure = Some(Exposure::Guarded);
+        let exposure = Some(Exposure::Undumpable);
         Snapshot { has_process: true, ours, theirs, exposure, is_all_powerful: true, ..Snapshot::default() }
     }
 
@@ -323,25 +327,35 @@ pub(crate) mod tests {
 
     #[test]
     fn where_the_target_could_look_into_us_or_nobody_knows_we_run_from_a_copy() {
-        let sealed = |line: &str, exposure| {
+        let sealed = |line: &str, reaches_us| {
             let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-            let snapshot = Snapshot { exposure, ..world(&[Kind::Mnt, Kind::Pid, Kind::Net]) };
+            let snapshot = Snapshot { reaches_us, ..world(&[Kind::Mnt, Kind::Pid, Kind::Net]) };
             Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).sealed
         };
-        for exposure in [None, Some(Exposure::Traceable), Some(Exposure::OtherUserNamespace)] {
-            for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H"] {
-                assert!(sealed(line, exposure), "{line}: {exposure:?}");
-            }
-            for line in ["-t 1 -n", "-t 1 -a -H"] {
-                assert!(!sealed(line, exposure), "{line}: {exposure:?}");
-            }
+        for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H"] {
+            assert!(sealed(line, true), "{line}");
         }
-        assert!(!sealed("-t 1 -a", Some(Exposure::Guarded)));
+        for line in ["-t 1 -n", "-t 1 -a -H"] {
+            assert!(!sealed(line, true), "{line}");
+        }
+        assert!(!sealed("-t 1 -a", false));
         // A program of the container may look itself, and show it to others.
         let cli = Cli::try_parse_from(["nsenter-rs", "-t", "1", "-m"]).unwrap();
         let weak = Snapshot { is_all_powerful: false, ..world(&[Kind::Mnt]) };
         assert!(Plan::make(&Wanted::new(&cli).unwrap(), &weak).sealed);
-        assert!(!sealed("-t 1 -m", Some(Exposure::Unseen)));
+    }
+
+    #[test]
+    fn a_program_of_the_host_beside_the_containers_is_made_undumpable_and_no_other() {
+        let all = &Kind::ALL;
+        for line in ["-t 1 -p", "-t 1 -n -p", "-t 1 --proc", "-t 1 --inside", "-t 1 -p -F", "-t 1 -n -p -H"] {
+            assert!(plan(line, all).shielded, "{line}");
+        }
+        for line in ["-t 1 -n", "-t 1 -a", "-t 1 -a -H", "-t 1 -p -r", "-t 1 --dns --sys"] {
+            assert!(!plan(line, all).shielded, "{line}");
+        }
+        assert!(!plan("-t 1 -p", &[Kind::Net]).shielded);
+        assert!(plan("-t 1 -a", &[Kind::Pid]).shielded);
     }
 
     #[test]

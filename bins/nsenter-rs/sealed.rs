@@ -6,12 +6,11 @@
 //! - The container's program is a script whose interpreter is `/proc/self/exe`. The kernel looks that up while it is
 //!   still us who run, so that our file is started once more, in the container, dumpable and for as long as
 //!   the container likes. This takes a program that comes from the container: a joined mount namespace, or another root.
-//! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there, or
-//!   one of the same user with as many capabilities, may look into it. This takes a joined PID namespace.
+//! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there may
+//!   look into it. This takes a joined PID namespace.
 //!
-//! Either takes the right to look into us. The processes of a container have it only where ptrace(2)'s rules give it
-//! ([`crate::exposure`]): with CAP_SYS_PTRACE, in a user namespace of its own, or beside a program that is no
-//! stronger than the container. The container's program gives itself that right, for what it has run once more is itself;
+//! Either takes the right to look into us, who are undumpable. The processes of a container have it only with
+//! CAP_SYS_PTRACE over our user namespace, or above it ([`crate::exposure`]). The container's program gives itself that right, for what it has run once more is itself;
 //! and one that is told `-S1000` in the first line of the script lets every ordinary process look. There the copy is
 //! made, and everything found and opened once more: exec(2) has closed it. It is not for a program that is root of the
 //! whole machine with all capabilities, which needs no file of ours to write to the host's; and for a host's program in

@@ -1,7 +1,9 @@
 //! Where everything comes from: the target's process and the files that were named, all held open before
 //! anything is entered.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use common::failure::Failure;
 use common::find::FindError;
@@ -17,15 +19,17 @@ use crate::cgroup::Group;
 use crate::cli::{Cli, Id};
 use crate::confine::Confinement;
 use crate::elsewhere;
-use crate::exposure::{Exposure, Relation, Standing};
+use crate::explain::program::{self, Lookup};
+use crate::exposure::{Dumpability, Exposure, Observer, Relation, Standing};
 use crate::fence::{Fence, INITIAL_USER_NAMESPACE};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
-use crate::plan::{Snapshot, Tracer};
+use crate::plan::{Plan, Snapshot, Tracer};
 use crate::refused;
 use crate::sealed;
+use crate::unreadable::{Shield, Unmade};
 use crate::view;
-use crate::wanted::Wanted;
+use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Source {
     process: Option<Process>,
     namespaces: BTreeMap<Kind, Namespace>,
     resolver: Option<Resolver>,
+    /// What is to make the program undumpable; made with the snapshot.
+    shield: RefCell<Option<Shield>>,
 }
 
 impl Source {
@@ -52,7 +58,8 @@ impl Source {
     }
 
     fn files(wanted: &Wanted) -> Result<Self, Failure> {
-        Ok(Source { target: None, process: None, namespaces: elsewhere::given(wanted)?, resolver: None })
+        let namespaces = elsewhere::given(wanted)?;
+        Ok(Source { target: None, process: None, namespaces, resolver: None, shield: RefCell::default() })
     }
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
@@ -169,12 +176,88 @@ impl Source {
         snapshot.labels = self.labels(wanted, fenced)?;
         if wanted.comes_near_target() {
             // A namespace without its process, or a process that we may not look into, tells nothing.
-            let tracers = if fenced { Some(self.tracers()?) } else { None };
-            snapshot.exposure = self.exposure(wanted, tracers.as_deref()).ok();
-            snapshot.tracers = tracers.unwrap_or_default();
+            if fenced {
+                snapshot.tracers = self.tracers()?;
+            }
+            let fenced = snapshot.fence.is_some();
+            let dumpability = self.dumpability(wanted, &Plan::make(wanted, &snapshot), fenced);
+            snapshot.exposure = self.exposure(wanted, &dumpability).ok();
+            let reach = self.exposure(wanted, &Dumpability::UndumpableHere);
+            snapshot.reaches_us = !reach.is_ok_and(|reach| reach.is_safe());
             snapshot.is_all_powerful = self.standing(wanted).is_ok_and(|standing| standing.is_all_powerful());
+            if let Dumpability::Dumpable(why) = dumpability {
+                snapshot.dumpable = Some(why);
+            }
         }
         Ok(snapshot)
+    }
+
+    /// What is to be laid over the host's loaders.
+    pub fn take_shield(&self) -> Option<Shield> {
+        self.shield.take()
+    }
+
+    /// What becomes of the program by `draft`, which needs not know it yet; what makes it undumpable is made.
+    fn dumpability(&self, wanted: &Wanted, draft: &Plan, fenced: bool) -> Dumpability {
+        if draft.changes_root() {
+            let confined = wanted.confine;
+            return match draft.host_tools {
+                Some(_) if fenced => Dumpability::Undumpable,
+                Some(_) => Dumpability::Dumpable("--trust-target".to_owned()),
+                None => Dumpability::OfThatRoot { confined },
+            };
+        }
+        if !draft.joins(Kind::Pid) {
+            return Dumpability::Undumpable;
+        }
+        match self.shield_for(wanted, draft) {
+            Ok(shield) => {
+                self.shield.replace(shield);
+                Dumpability::Undumpable
+            }
+            Err(error) => Dumpability::Dumpable(error.to_string()),
+        }
+    }
+
+    /// None where it is only to be foreseen.
+    fn shield_for(&self, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
+        let program = match program::look_up(wanted, draft, self) {
+            Lookup::Found(file) => std::path::absolute(file).ok(),
+            // A name that is relative to the directory that the program gets.
+            Lookup::Unknown => {
+                self.working_directory(draft).zip(wanted.program.first()).map(|(wd, name)| wd.join(name))
+            }
+            // Nothing will run.
+            Lookup::Missing(_) => None,
+        };
+        let arguments = wanted.program.get(1..).unwrap_or_default();
+        let path = program::path(draft, self);
+        if wanted.explains {
+            let joins_user = draft.joins(Kind::User);
+            return Shield::foresee(program.as_deref(), arguments, &path, joins_user).map(|()| None);
+        }
+        let opened;
+        let user = match self.named(Kind::User) {
+            _ if !draft.joins(Kind::User) => None,
+            Some(named) => Some(named),
+            None => {
+                let process = self.process().map_err(|_| Unmade::NotPermitted)?;
+                opened = process.namespace(Kind::User).map_err(|_| Unmade::NotPermitted)?;
+                Some(&opened)
+            }
+        };
+        Shield::prepare(program.as_deref(), arguments, &path, user).map(Some)
+    }
+
+    fn working_directory(&self, draft: &Plan) -> Option<PathBuf> {
+        match (&draft.wdns, &draft.wd) {
+            (_, Some(From::Named(directory))) => std::path::absolute(directory).ok(),
+            (_, Some(From::Target)) => {
+                std::fs::read_link(format!("/proc/{}/cwd", self.process.as_ref()?.pid())).ok()
+            }
+            (Some(directory), None) => std::path::absolute(directory).ok(),
+            (None, None) => std::env::current_dir().ok(),
+        }
     }
 
     /// The labels that the program is to have.
@@ -216,29 +299,33 @@ impl Source {
     }
 
     /// Whether anybody who is in the target's PID namespace now could take hold of the program.
-    fn exposure(&self, wanted: &Wanted, tracers: Option<&[Tracer]>) -> Result<Exposure, Failure> {
+    fn exposure(&self, wanted: &Wanted, dumpability: &Dumpability) -> Result<Exposure, Failure> {
         let target = self.process()?;
-        let standing = self.standing(wanted)?;
-        let exposure = Exposure::of(&standing);
-        if let (Some(tracers), true) = (tracers, standing.seen) {
-            return Ok(if tracers.is_empty() { Exposure::Unreadable } else { Exposure::Traceable });
-        }
+        let all_dumpable = all_dumpable();
+        let exposure_to = |standing: &Standing| Exposure::of(standing, dumpability, all_dumpable);
+        let exposure = exposure_to(&self.standing(wanted)?);
         let pids = target.namespace_identity(Kind::Pid)?;
         // In our own PID namespace are all of the host's processes, who are no danger to it.
-        if !wanted.judges_all || exposure != Exposure::Guarded || namespace::own_identity(Kind::Pid)? == pids
+        if !wanted.judges_all
+            || exposure != Exposure::Undumpable
+            || namespace::own_identity(Kind::Pid)? == pids
         {
             return Ok(exposure);
         }
         // One that has ended meanwhile can do nothing.
-        let others = beside::processes_in(pids).filter_map(|process| self.beside(&process, wanted).ok());
-        Ok(others.map(|standing| Exposure::of(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
+        let others = beside::processes_in(pids).filter(lives);
+        let others = others.filter_map(|process| self.beside(&process, wanted).ok());
+        Ok(others.map(|standing| exposure_to(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
     }
 
     fn beside(&self, process: &Process, wanted: &Wanted) -> Result<Standing, Failure> {
         let set = CapabilitySet::from_bits_retain;
-        let bounding = set(process.status()?.capbnd.unwrap_or(u64::MAX));
+        let status = process.status()?;
+        let bounding = set(status.capbnd.unwrap_or(u64::MAX));
         let confined = || Ok::<_, Failure>(set(self.process()?.status()?.capbnd.unwrap_or(u64::MAX)));
         Ok(Standing {
+            observer: Observer { pid: process.pid(), name: status.name },
+            observer_is_initial: process.namespace_identity(Kind::User)?.inode == INITIAL_USER_NAMESPACE,
             seen: self.lies(process, Kind::Pid, wanted)? != Relation::Below,
             user: self.lies(process, Kind::User, wanted)?,
             bounding,
@@ -265,6 +352,17 @@ impl Source {
             false => Ok(namespace::own_identity(kind)?),
         }
     }
+}
+
+/// Whether it can still do anything: what has ended may be there until somebody waits for it.
+fn lives(process: &Process) -> bool {
+    process.status().is_ok_and(|status| !status.state.starts_with(['Z', 'X']))
+}
+
+/// Whether exec(2) makes dumpable what it should make undumpable: the value 1 of fs.suid_dumpable, proc_sys_fs(5). With 2
+/// such a process's core goes to root's file, and ptrace(2) treats it like one with 0.
+fn all_dumpable() -> bool {
+    std::fs::read("/proc/sys/fs/suid_dumpable").is_ok_and(|value| value.trim_ascii() == b"1")
 }
 
 /// Whether we could take the host's mounts along.

@@ -302,7 +302,7 @@ fn the_targets_own_namespace_by_another_name_exposes_the_program_as_much() {
     let web = lab.container("web", Options::default());
     let target = web.pid.to_string();
     let exposure = |option: &str| {
-        let ran = lab.tool("nsenter-rs").args(["-v", "-t", &target, "-m", option, "true"]).run().ok();
+        let ran = lab.tool("nsenter-rs").args(["-v", "-t", &target, option, "true"]).run().ok();
         ran.stderr.lines().last().unwrap().to_owned()
     };
     let seen = exposure("-p");

@@ -170,7 +170,7 @@ fn without_a_fork_only_children_are_in_the_pid_namespace() {
     let target = web.pid.to_string();
     for option in ["-F", "--no-fork"] {
         // The shell is not inside: its first child is, and gets a number of that namespace.
-        let arguments = ["-t", &target, "-p", option, "sh", "-c", "readlink /proc/$$/ns/pid; true"];
+        let arguments = ["-t", &target, "-p", option, "sh", "-c", "readlink /proc/self/ns/pid; true"];
         like_util_linux(&lab, &arguments).ok();
         let arguments = ["-t", &target, "-p", option, "readlink", "/proc/self/ns/pid_for_children"];
         like_util_linux(&lab, &arguments).ok().stdout_is(&format!("{}\n", lab.namespace(web.pid, "pid")));

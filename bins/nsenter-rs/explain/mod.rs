@@ -1,6 +1,6 @@
 //! `--explain`: what it takes to enter and what would be done, found out without doing any of it.
 
-mod program;
+pub mod program;
 mod report;
 
 use std::process::ExitCode;
@@ -182,7 +182,7 @@ fn plan(
     let steps = plan.steps(wanted, target, pid, found.file());
     explanation.steps = steps.iter().map(ToString::to_string).collect();
     // Where the files are of others, there may be no process, or none that we may look at.
-    if let (true, Some(exposure)) = (plan.comes_near_target(), plan.exposure) {
+    if let (true, Some(exposure)) = (plan.comes_near_target(), &plan.exposure) {
         explanation.exposure = Some(Exposed { safe: exposure.is_safe(), why: exposure.to_string() });
     }
     Ok(plan.join.kinds().to_vec())

@@ -40,16 +40,25 @@ enum Tree {
     Unseen,
 }
 
-/// Where `wanted` finds its program, or the user's shell.
-pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
-    let environment = apply::environment(plan, source).ok().flatten();
-    let path = match &environment {
+/// The $PATH that programs are looked up by.
+pub fn path(plan: &Plan, source: &Source) -> OsString {
+    path_of(apply::environment(plan, source).ok().flatten().as_deref())
+}
+
+fn path_of(environment: Option<&[(OsString, OsString)]>) -> OsString {
+    let path = match environment {
         Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
     };
+    path.unwrap_or_else(|| OsString::from(DEFAULT_PATH))
+}
+
+/// Where `wanted` finds its program, or the user's shell.
+pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
+    let environment = apply::environment(plan, source).ok().flatten();
     let path = match plan.host_tools {
         Some(_) => host_tools::path(Trust::of(wanted)),
-        None => path.unwrap_or_else(|| OsString::from(DEFAULT_PATH)),
+        None => path_of(environment.as_deref()),
     };
     let tree = tree(wanted, plan, source);
     let in_tree = |name: &OsStr| match &tree {

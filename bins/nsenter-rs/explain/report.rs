@@ -7,6 +7,9 @@ use common::output::{one_line, table};
 
 use super::{Explanation, State};
 
+/// What a terminal of 80 columns shows of a line.
+const LINE: usize = 80;
+
 /// Prints it all on standard output.
 pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -22,7 +25,8 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         writeln!(out, "{}\n", steps(explanation))?;
     }
     if let Some(exposed) = &explanation.exposure {
-        writeln!(out, "{}: {}.", if exposed.safe { "Safe" } else { "Beware" }, exposed.why)?;
+        let text = format!("{}: {}.", if exposed.safe { "Safe" } else { "Beware" }, one_line(&exposed.why));
+        writeln!(out, "{}", wrapped(&text))?;
     }
     match (explanation.permitted, &explanation.hint) {
         (true, _) => writeln!(out, "Nothing that can be told from here forbids it.")?,
@@ -30,6 +34,22 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
     }
     Ok(())
+}
+
+/// In lines that fit every terminal.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let more = word.chars().count() + 1;
+        if length > 0 {
+            lines.push(if length + more > LINE { '\n' } else { ' ' });
+            length = if length + more > LINE { 0 } else { length };
+        }
+        lines.push_str(word);
+        length += more;
+    }
+    lines
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {

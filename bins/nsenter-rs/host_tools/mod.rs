@@ -33,11 +33,12 @@ use common::output::quotable;
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
-pub use needs::Power;
-use program::Program;
-use root::Root;
 use surroundings::Environment;
 
+pub use elf::Elf;
+pub use needs::Power;
+pub use program::Program;
+pub use root::Root;
 pub use way::{Footing, Way};
 
 use crate::TOOL;

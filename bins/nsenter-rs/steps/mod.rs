@@ -57,6 +57,10 @@ pub enum Step {
     HostTools(Way),
     /// Something of the inside view.
     View(view::Step),
+    /// Copies of the host's loaders, and of programs without one.
+    MakeUnreadable,
+    /// They are mounted over what they are copies of.
+    LayUnreadable,
     /// Only children are in a PID namespace that was joined.
     Fork {
         kill_child: bool,
@@ -134,6 +138,7 @@ impl Plan {
         if self.sealed {
             steps.insert(0, Step::Seal);
         }
+        steps.extend(self.shielded.then_some(Step::MakeUnreadable));
         steps.extend(self.pty.then_some(Step::OpenTerminal));
         let confined = self.confinement.is_some();
         steps.extend(confined.then_some(Step::RaiseLimits));
@@ -156,6 +161,11 @@ impl Plan {
         let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
         steps.extend(before.into_iter().map(Step::View));
         steps.extend((self.fence.is_some() && !self.pty).then_some(Step::Carry));
+        if self.shielded {
+            let private =
+                (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
+            steps.extend(private.into_iter().chain([Step::LayUnreadable]));
+        }
         steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
         steps.extend(in_child.into_iter().map(Step::View));
         steps.extend(self.becoming());
@@ -266,9 +276,20 @@ mod tests {
     fn the_inside_view_is_laid_around_the_fork() {
         let steps = steps("-t 7 --inside true", &[Kind::Net, Kind::Pid]);
         let fork = steps.iter().position(|step| step.starts_with("fork")).unwrap();
-        assert!(steps[fork - 3].starts_with("unshare the mount namespace"), "{steps:#?}");
+        assert!(steps[fork - 4].starts_with("unshare the mount namespace"), "{steps:#?}");
+        assert!(steps[fork - 1].starts_with("mount them over"), "{steps:#?}");
         assert_eq!(steps[fork + 1], "mount the PID namespace's procfs on /proc");
         assert!(steps.contains(&"open /proc/7/root/etc/resolv.conf, and hosts".to_owned()), "{steps:#?}");
+    }
+
+    #[test]
+    fn the_loaders_are_copied_before_anything_is_joined_and_laid_where_nobody_else_sees_it() {
+        let steps = steps("-t 7 -n -p true", &[Kind::Net, Kind::Pid]);
+        let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
+        assert!(at("copy the host's loaders") < at("setns("), "{steps:#?}");
+        assert!(at("setns(") < at("unshare the mount namespace"), "{steps:#?}");
+        assert_eq!(at("unshare the mount namespace") + 1, at("mount them over"), "{steps:#?}");
+        assert_eq!(at("mount them over") + 1, at("fork"), "{steps:#?}");
     }
 
     #[test]

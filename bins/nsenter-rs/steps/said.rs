@@ -54,6 +54,10 @@ impl fmt::Display for Step {
             Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
             Step::HostTools(way) => write!(f, "have for the program {way}"),
             Step::View(step) => step.fmt(f),
+            Step::MakeUnreadable => f.write_str("copy the host's loaders so that nobody can read them"),
+            Step::LayUnreadable => f.write_str(
+                "mount them over the loaders, so that exec makes the program and its children undumpable",
+            ),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),
             Step::Carry => {

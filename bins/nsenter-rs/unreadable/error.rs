@@ -1,8 +1,10 @@
 //! Why a file cannot be made unreadable: each says what is missing.
 
+use std::ffi::OsString;
 use std::io;
 
 use common::failure::{Failure, Status};
+use common::output::quotable;
 use nix::errno::Errno;
 
 /// Why a file cannot be made unreadable.
@@ -15,13 +17,24 @@ pub enum Unmade {
     #[error("the kernel has no id-mapped mounts, which Linux 5.12 brought")]
     OldKernel,
     /// No file system that we may use has them.
-    #[error("no file system here can be id-mapped: tmpfs can since Linux 6.3, ext4 and XFS since 5.12")]
+    #[error(
+        "the kernel cannot id-map a tmpfs, which Linux 6.3 brought, or another file system that is to be mapped"
+    )]
     FileSystem,
+    /// What is attached nowhere cannot be copied.
+    #[error("the kernel cannot copy a mount that is attached nowhere, which Linux 6.15 brought")]
+    NotCopied,
     /// A capability is missing.
     #[error(
         "permission denied: it takes CAP_SYS_ADMIN, also over the user namespace in which a file system was mounted"
     )]
     NotPermitted,
+    /// Mounts cannot be kept from the host.
+    #[error("/ is not a mount point, as in a chroot, so mounts below it cannot be kept from the host")]
+    Chroot,
+    /// Nobody can tell through which file the program is started.
+    #[error("{}: {}", quotable(&.0.to_string_lossy()), .1)]
+    Program(OsString, String),
     /// The copy cannot be written.
     #[error("the copy of a file: {0}")]
     Copy(io::Error),
@@ -40,9 +53,7 @@ impl Unmade {
     pub(super) fn of_copying(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOSYS) => Unmade::OldKernel,
-            // What is attached nowhere can be copied since Linux 6.15 only.
-            Some(Errno::EINVAL) => Unmade::FileSystem,
-            Some(Errno::EPERM) => Unmade::NotPermitted,
+            Some(Errno::EPERM | Errno::EACCES) => Unmade::NotPermitted,
             _ => Unmade::Copy(error),
         }
     }
@@ -54,7 +65,12 @@ impl From<Unmade> for Failure {
         match error {
             Unmade::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
             Unmade::NotPermitted => failure.hint("run it as root"),
-            Unmade::OldKernel | Unmade::FileSystem | Unmade::Copy(_) => failure,
+            Unmade::Chroot => failure.hint("run it outside of the chroot"),
+            Unmade::OldKernel
+            | Unmade::FileSystem
+            | Unmade::NotCopied
+            | Unmade::Program(..)
+            | Unmade::Copy(_) => failure,
         }
     }
 }

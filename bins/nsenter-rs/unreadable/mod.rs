@@ -7,26 +7,26 @@
 //! on disk the file's owner is nobody at all, and there even CAP_DAC_OVERRIDE counts for nothing
 //! (`privileged_wrt_inode_uidgid` in kernel/capability.c).
 
-#![allow(dead_code)]
-
 mod error;
+mod loaders;
 mod nobody;
+mod shield;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use common::sys::{self, MountAttributes};
+use common::view::PrivateMounts;
 use rustix::fs::{CWD, Mode, OFlags, fchmod, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount,
-    fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 
 pub use error::Unmade;
-use nobody::nobody;
+pub use shield::Shield;
 
 /// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
 pub const RDONLY: u64 = 0x1;
@@ -34,9 +34,8 @@ pub const NOSUID: u64 = 0x2;
 pub const NODEV: u64 = 0x4;
 pub const NOEXEC: u64 = 0x8;
 
-/// Where a copy can be on the host, if a tmpfs of our own takes no ID map, or cannot be cloned while it is attached
-/// nowhere: the former Linux 6.3, the latter 6.15. The copy has no name there.
-const ON_DISK: [&str; 4] = ["/run", "/var/tmp", "/var/lib", "/"];
+/// A directory that every host has, and that nobody asks for anything meanwhile.
+const ANYWHERE: &str = "/etc";
 
 /// What makes files unreadable: a user namespace without any ID on disk, and room for copies.
 #[derive(Debug)]
@@ -52,8 +51,28 @@ impl Unreadable {
     ///
     /// # Errors
     /// `NoUserNamespace`, and what the kernel says.
+    #[allow(dead_code, reason = "for host tools")]
     pub fn prepare() -> Result<Self, Unmade> {
-        Ok(Unreadable { nobody: nobody()?, room: room().ok(), copies: 0 })
+        Ok(Unreadable::of(nobody::nobody()?))
+    }
+
+    fn of(nobody: OwnedFd) -> Self {
+        Unreadable { nobody, room: room().ok(), copies: 0 }
+    }
+
+    /// Does something where the tmpfs is, for as long as it takes, a part of our mount namespace, which nobody else has:
+    /// before Linux 6.15 nothing else can be copied.
+    fn attached<T>(
+        nobody: OwnedFd,
+        _: &PrivateMounts,
+        work: impl FnOnce(&mut Self) -> Result<T, Unmade>,
+    ) -> Result<T, Unmade> {
+        let error = |errno: Errno| Unmade::of_copying(errno.into());
+        let room = room().map_err(error)?;
+        move_mount(&room, "", CWD, ANYWHERE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(error)?;
+        let done = work(&mut Unreadable { nobody, room: Some(room), copies: 0 });
+        unmount(ANYWHERE, UnmountFlags::DETACH).map_err(error)?;
+        done
     }
 
     /// Makes the owner of every file of `tree` nobody, in all of its mounts, which are attached nowhere yet; `set` are
@@ -64,62 +83,37 @@ impl Unreadable {
     /// `FileSystem` where one of them refuses; `NotPermitted` without CAP_SYS_ADMIN over its user namespace;
     /// `OldKernel` before Linux 5.12.
     pub fn idmap(&self, tree: BorrowedFd<'_>, set: u64) -> Result<(), Unmade> {
-        self.map(tree, set, 0)
-    }
-
-    fn map(&self, tree: BorrowedFd<'_>, set: u64, clear: u64) -> Result<(), Unmade> {
         let idmap = Some(self.nobody.as_fd());
-        let attributes = MountAttributes { set, clear, recursive: true, private: true, idmap };
+        let attributes = MountAttributes { set, clear: 0, recursive: true, private: true, idmap };
         sys::mount_setattr(tree, &attributes).map_err(Unmade::of_mapping)
     }
 
-    /// A copy of `file` from where it stands on, as a mount of its own that is attached nowhere yet: of `mode`, read-only,
-    /// and owned by nobody.
+    /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only, and owned by nobody.
     ///
     /// # Errors
-    /// What went wrong in the most promising place: `OldKernel`, `FileSystem`, `NotPermitted`, or what the kernel says.
+    /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `OldKernel`, `FileSystem`, `NotPermitted`, or what
+    /// the kernel says.
     pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
-        let mut why = None;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Unmade::Copy)?;
-        if let Some(room) = &self.room {
-            self.copies += 1;
-            let name = self.copies.to_string();
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-            match self.copied(room.as_fd(), &name, flags, &bytes, mode) {
-                Ok(copy) => return Ok(copy),
-                Err(error) => why = Some(error),
-            }
-        }
-        for place in ON_DISK {
-            match self.copied(CWD, place, OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL, &bytes, mode) {
-                Ok(copy) => return Ok(copy),
-                Err(error) => why = Some(why.unwrap_or(error)),
-            }
-        }
-        Err(why.unwrap_or(Unmade::OldKernel))
-    }
-
-    fn copied(
-        &self,
-        at: BorrowedFd<'_>,
-        path: impl AsRef<Path>,
-        flags: OFlags,
-        bytes: &[u8],
-        mode: u32,
-    ) -> Result<OwnedFd, Unmade> {
-        let written = || {
-            let file =
-                File::from(openat(at, path.as_ref(), flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?);
-            io::Write::write_all(&mut &file, bytes)?;
+        let room = self.room.as_ref().ok_or(Unmade::NotPermitted)?;
+        self.copies += 1;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut written = || {
+            let copy = openat(room, self.copies.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
+            let mut copy = File::from(copy);
+            file.rewind()?;
+            io::copy(file, &mut copy)?;
             // Whatever the caller's umask.
-            fchmod(&file, Mode::from_raw_mode(mode))?;
-            let copying = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            Ok::<_, io::Error>(open_tree(&file, "", copying | OpenTreeFlags::AT_EMPTY_PATH)?)
+            fchmod(&copy, Mode::from_raw_mode(mode))?;
+            Ok::<_, io::Error>(copy)
         };
-        let mount = written().map_err(Unmade::of_copying)?;
-        // A program has to run from it, wherever it is: /run and /var/tmp may be noexec.
-        self.map(mount.as_fd(), RDONLY | NOSUID | NODEV, NOEXEC)?;
+        let copy = written().map_err(Unmade::of_copying)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let mount =
+            open_tree(&copy, "", flags | OpenTreeFlags::AT_EMPTY_PATH).map_err(|errno| match errno {
+                Errno::INVAL => Unmade::NotCopied,
+                errno => Unmade::of_copying(errno.into()),
+            })?;
+        self.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV)?;
         Ok(mount)
     }
 }

@@ -1,8 +1,10 @@
 //! A user namespace in which no ID on disk is anybody: it has one ID, which no file has.
 
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use common::namespace::Namespace;
 use common::sys;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -17,30 +19,62 @@ const NO_ID: u32 = 4_000_000_000;
 
 /// Makes it, in a child that ends as soon as we hold it, or are gone ourselves.
 pub fn nobody() -> Result<OwnedFd, Unmade> {
-    let failed = Unmade::NoUserNamespace;
-    let (answer, answering) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    let (held, holding) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    match sys::fork_single_threaded().map_err(failed)? {
+    let unshared = || unshare(CloneFlags::CLONE_NEWUSER).map(|()| 0);
+    of_child(unshared, |child, _| mapped(child)).map_err(Unmade::NoUserNamespace)
+}
+
+/// The same made inside of another user namespace, which one needs not be in: by a child that is.
+pub fn nobody_within(user: &Namespace) -> Result<OwnedFd, Unmade> {
+    let mut kept = None;
+    let inside = || {
+        user.enter()?;
+        let made = nobody().map_err(|error| match error {
+            Unmade::NoUserNamespace(errno) => errno,
+            _ => Errno::EPERM,
+        })?;
+        Ok(kept.insert(made).as_raw_fd())
+    };
+    let opened = |child, fd| open(format!("/proc/{child}/fd/{fd}"));
+    of_child(inside, opened).map_err(Unmade::NoUserNamespace)
+}
+
+/// What `taken` takes from a child that has done what `done` does, and waits meanwhile.
+fn of_child(
+    done: impl FnOnce() -> Result<RawFd, Errno>,
+    taken: impl FnOnce(Pid, RawFd) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    let (answer, answering) = pipe2(OFlag::O_CLOEXEC)?;
+    let (held, holding) = pipe2(OFlag::O_CLOEXEC)?;
+    match sys::fork_single_threaded()? {
         ForkResult::Child => {
-            drop(holding);
-            let errno = unshare(CloneFlags::CLONE_NEWUSER).err().map_or(0, |errno| errno as i32);
-            let _ = write(&answering, &errno.to_ne_bytes());
-            let _ = read(&held, &mut [0]);
+            drop((answer, holding));
+            let number = done().unwrap_or_else(|errno| -(errno as i32));
+            if write(&answering, &number.to_ne_bytes()).is_ok() {
+                let _ = read(&held, &mut [0]);
+            }
             std::process::exit(0)
         }
         ForkResult::Parent { child } => {
             drop((answering, held));
-            let mut errno = [0; 4];
-            let asked = read(&answer, &mut errno).map(|_| i32::from_ne_bytes(errno));
-            let made = asked.and_then(|errno| match errno {
-                0 => mapped(child),
-                errno => Err(Errno::from_raw(errno)),
+            let mut number = [0; 4];
+            let taken = read(&answer, &mut number).and_then(|length| match i32::from_ne_bytes(number) {
+                _ if length == 0 => Err(Errno::ECHILD),
+                number @ 0.. => taken(child, number),
+                errno => Err(Errno::from_raw(-errno)),
             });
             drop(holding);
             let _ = waitpid(child, None);
-            made.map_err(failed)
+            taken
         }
     }
+}
+
+fn open(path: String) -> Result<OwnedFd, Errno> {
+    Ok(File::open(path).map_err(errno)?.into())
+}
+
+fn errno(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
 /// Its maps written, and then the user namespace itself.
@@ -51,10 +85,9 @@ fn mapped(child: Pid) -> Result<OwnedFd, Errno> {
         // Without CAP_SETUID over our own user namespace, or where that has no such ID, one may map oneself only.
         line(NO_ID).or_else(|_| line(own))
     };
-    let errno = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
     // user_namespaces(7): whoever has no CAP_SETGID may not map a group before.
     fs::write(file("setgroups"), "deny").map_err(errno)?;
     map("uid_map", geteuid().as_raw()).map_err(errno)?;
     map("gid_map", getegid().as_raw()).map_err(errno)?;
-    Ok(File::open(file("ns/user")).map_err(errno)?.into())
+    open(file("ns/user"))
 }

@@ -46,6 +46,8 @@ pub struct Wanted {
     pub user_for_bounds: bool,
     /// Judge everybody who is in the target's PID namespace, and not only the target.
     pub judges_all: bool,
+    /// Only say what would be done.
+    pub explains: bool,
     pub uid: Option<Id>,
     pub gid: Option<Id>,
     pub preserve_credentials: bool,
@@ -122,6 +124,7 @@ impl Wanted {
             added_capabilities: fence::parse(&cli.identity.cap_add)?,
             user_for_bounds,
             judges_all: cli.find.verbose || cli.running.explain,
+            explains: cli.running.explain,
             uid: cli.identity.setuid,
             gid: cli.identity.setgid,
             preserve_credentials: cli.identity.preserve_credentials,

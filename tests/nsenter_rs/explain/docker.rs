@@ -15,19 +15,23 @@ fn the_default_container_may_be_entered_and_cannot_reach_out_of_it() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
     let tracer = world.docker_container("tracer", &["--cap-add", "SYS_PTRACE"]);
-    let explain = |name: &str| {
+    let explain = |name: &str, options: &[&str]| {
         let mut explain = world.tool("nsenter-rs");
-        explain.args(["-t", name, "-a", "--explain", "--json", "ls"]).run().ok().json()
+        explain.args(["-t", name, "--explain", "--json"]).args(options).arg("ls").run().ok().json()
     };
-    let json = explain(&web.name);
+    let json = explain(&web.name, &["-n", "-p"]);
     assert_eq!((&json["permitted"], &json["exposure"]["safe"]), (&true.into(), &true.into()), "{json:#}");
+    // What runs with -a is the container's own.
+    let json = explain(&web.name, &["-a"]);
+    assert_eq!((&json["permitted"], &json["exposure"]["safe"]), (&true.into(), &false.into()), "{json:#}");
+    assert_eq!(explain(&web.name, &["-a", "--confine"])["exposure"]["safe"], true);
     assert_eq!(json["pid"], web.pid());
     for row in json["namespaces"].as_array().unwrap() {
         let kind = row["kind"].as_str().unwrap();
         let shown = web.command("readlink").arg(format!("/proc/1/ns/{kind}")).run().ok();
         assert_eq!(format!("{kind}:[{}]", row["target_inode"]), shown.text());
     }
-    assert_eq!(explain(&tracer.name)["exposure"]["safe"], false);
+    assert_eq!(explain(&tracer.name, &["-n", "-p"])["exposure"]["safe"], false);
 }
 
 /// Runs ours in a container of its own that Docker makes with `options`, on the file of another one's network.
