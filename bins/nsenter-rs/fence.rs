@@ -10,6 +10,7 @@ use common::namespace::{Identity, Kind};
 use common::process::Process;
 use rustix::thread::{CapabilitySet, capabilities};
 
+use crate::host_tools::Power;
 use crate::limits::Limits;
 
 /// PROC_USER_INIT_INO, the number of the user namespace that the machine began with ever since they have numbers
@@ -72,6 +73,11 @@ impl Fence {
                 Err(Failure::trouble(format_args!("--cap-add {}", names(lacking)), "we do not have it"))
             }
         }
+    }
+
+    /// What a program has to do its job with.
+    pub fn power(&self) -> Power {
+        Power { capabilities: self.capabilities, filtered: self.filtered }
     }
 
     /// Whether the container's root can do with the host what it likes, so that nothing fences it.

@@ -49,6 +49,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
+use fence::Fence;
 use host_tools::{HostTools, NotOpened, Trust};
 use nix::fcntl::OFlag;
 use plan::Plan;
@@ -102,7 +103,8 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    let host_tools = match host_tools(&plan, wanted, &source) {
+    let called = cli.target.as_ref().map(ToString::to_string);
+    let host_tools = match host_tools(&plan, wanted, &source, called.as_deref()) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => {
@@ -117,13 +119,14 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(
+    plan: &Plan,
+    wanted: &Wanted,
+    source: &Source,
+    called: Option<&str>,
+) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
-    let trust = match (wanted.trust_target, wanted.exec_target) {
-        (true, _) => Trust::All,
-        (false, true) => Trust::Programs,
-        (false, false) => Trust::Nothing,
-    };
+    let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
         return Err(NotOpened::Failed(refused::unfenced()));
@@ -131,5 +134,8 @@ fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<Ho
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || source.process().ok()?.open_file("root", flags).ok();
     let target = if trust == Trust::Programs { root() } else { None };
-    HostTools::open(way, &wanted.program, trust, target).map(Some)
+    let host_tools = HostTools::open(way, &wanted.program, trust, target)?;
+    let power = plan.fence.as_ref().map(Fence::power);
+    let refused = power.and_then(|power| host_tools.refused(power, called));
+    refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))
 }

@@ -50,7 +50,9 @@ fn a_root_without_any_directory_is_good_enough() {
             .run()
     };
     enter(&["ls", "/"]).ok().stdout_is("tool\n");
-    enter(&["bash", "-c", "ls / | cat; cat /tool; echo $HOST_ROOT"]).ok().stdout_is("tool\none\n/../host\n");
+    enter(&["bash", "-c", "ls / | cat; cat /tool; echo $HOST_ROOT"])
+        .ok()
+        .stdout_is("tool\none\n/../kit/host\n");
     enter(&["ip", "-j", "link"]).ok();
     enter(&["touch", "/x"]).fails_with(1).stderr_has("Read-only");
 }
@@ -59,7 +61,7 @@ fn a_root_without_any_directory_is_good_enough() {
 fn a_directory_that_the_container_could_take_away_is_not_mounted_on() {
     need!(program("perl", "perl-base"));
     let lab = need!(Lab::new());
-    for (flags, place) in [(READ_ONLY, "/mnt/host\n"), (WRITABLE, "/../host\n")] {
+    for (flags, place) in [(READ_ONLY, "/mnt/host\n"), (WRITABLE, "/../kit/host\n")] {
         let web = in_a_root_of(&lab, "mnt", flags);
         let target = web.first_line().unwrap();
         let mut show = lab.tool("nsenter-rs");

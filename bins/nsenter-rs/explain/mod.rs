@@ -16,7 +16,7 @@ use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
 use crate::habits;
-use crate::host_tools::Way;
+use crate::host_tools::{self, Trust, Way};
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -138,7 +138,8 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
     };
     let failing = checks.iter().find(|check| check.met == Met::No);
     explanation.permitted = failing.is_none();
-    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
+    let of_program = explanation.hint.take();
+    explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts).or(of_program));
     explanation.rules = checks.iter().map(|check| Line::of(check, &facts)).collect();
     Ok(explanation)
 }
@@ -166,6 +167,17 @@ fn plan(
         Lookup::Found(_) => Some(None),
         Lookup::Missing(why) => Some(Some(why.clone())),
         Lookup::Unknown => None,
+    };
+    let refused = plan.fence.as_ref().filter(|_| plan.host_tools.is_some()).and_then(|fence| {
+        let called = explanation.target.as_deref();
+        host_tools::would_be_refused(&wanted.program, Trust::of(wanted), fence.power(), called)
+    });
+    let missing = match refused {
+        Some(refused) => {
+            explanation.hint = refused.hint;
+            Some(refused.message.as_ref().map(ToString::to_string))
+        }
+        None => missing,
     };
     checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());

@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{AccessFlags, access};
 
 use super::inside::{Directory, Inside, Tree, open_below};
-use crate::host_tools::{self, NotOpened};
+use crate::host_tools::{self, NotOpened, Trust};
 use crate::plan::Plan;
 use crate::run::{DEFAULT_PATH, users_shell};
 use crate::wanted::Wanted;
@@ -56,7 +56,7 @@ pub fn look_up(wanted: &Wanted, plan: &Plan, inside: &Inside) -> Lookup {
 
 /// As the host's tools are found, scripts and their interpreters too.
 fn on_the_host(wanted: &Wanted) -> Lookup {
-    match host_tools::look_up(&wanted.program) {
+    match host_tools::look_up(&wanted.program, Trust::of(wanted)) {
         Ok(file) => Lookup::Found(file),
         Err(NotOpened::Program(_, error)) if error.kind() == io::ErrorKind::NotFound => {
             Lookup::Missing(MISSING.to_owned())

@@ -10,9 +10,9 @@ use common::sys;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::Signal;
 
+use super::furnish::{ALONE, Contents, LIBRARIES, LOADER, NAMES, static_copy};
 use super::graft::Grafted;
 use super::hold::Held;
-use super::kit::{ALONE, Contents, static_copy};
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
@@ -51,7 +51,7 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| grafted.tree().join(below(file));
         let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        View { root, tree: &tree, libraries }.for_all(&mut environment);
+        View { root, tree: &tree, libraries, kit: Some(&grafted.base) }.for_all(&mut environment);
         leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
         if grafted.contents.for_children {
@@ -81,7 +81,7 @@ impl Execution {
     /// When its loader is none that the kit has, and cannot be read.
     pub fn of_child(
         root: &Root,
-        program: Program,
+        mut program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         base: &Path,
@@ -89,7 +89,9 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| base.join("host").join(below(file));
         let libraries = contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        View { root, tree: &tree, libraries }.for_program(&program, &mut environment);
+        let view = View { root, tree: &tree, libraries, kit: Some(base) };
+        view.for_program(&program, &mut environment);
+        program.before.splice(0..0, view.options(&program));
         let Some(interpreter) = &program.elf.interpreter else {
             let words = command_line(None, &program, arguments, &tree);
             let copy = contents.statics.iter().position(|file| *file == program.file);
@@ -106,8 +108,8 @@ impl Execution {
         let (file, loader) =
             match of_kit.filter(|kit| root.canonical(interpreter).is_ok_and(|file| kit.is(&file))) {
                 Some(loader) => {
-                    let named = base.join("loader/bin").join(&program.name);
-                    let plain = base.join("loader/program");
+                    let named = base.join(NAMES).join(&program.name);
+                    let plain = base.join(LOADER);
                     (File::At(if named.exists() { named } else { plain }), loader.clone())
                 }
                 None => match other {
@@ -122,7 +124,7 @@ impl Execution {
                     }
                 },
             };
-        let loader = loader.words(root, &program, &tree);
+        let loader = loader.words(root, &program, &tree, Some(&base.join(LIBRARIES)));
         let words = command_line(Some(loader), &program, arguments, &tree);
         Ok(Execution { file, words, environment })
     }
@@ -133,7 +135,7 @@ impl Execution {
     /// When its loader cannot be read.
     pub fn held(
         root: &Root,
-        program: Program,
+        mut program: Program,
         arguments: &[OsString],
         mut environment: Environment,
         held: &Held,
@@ -147,9 +149,10 @@ impl Execution {
         let libraries = loader.as_ref().map(|(loader, _)| loader.directories()).unwrap_or_default();
         // Relative paths are no use to anybody: glibc for one asserts that there is a working directory.
         if let Some(host_root) = &held.tree {
-            let view = View { root, tree: &tree, libraries };
+            let view = View { root, tree: &tree, libraries, kit: None };
             view.for_all(&mut environment);
             view.for_program(&program, &mut environment);
+            program.before.splice(0..0, view.options(&program));
             environment.insert("HOST_ROOT".into(), host_root.clone().into_os_string());
         }
         leave_behind(&mut environment);
@@ -158,7 +161,7 @@ impl Execution {
             return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
         };
         let file = File::Open(in_memory(&program, &copy)?);
-        let loader = loader.words(root, &program, &tree);
+        let loader = loader.words(root, &program, &tree, None);
         let words = command_line(Some(loader), &program, arguments, &tree);
         Ok(Execution { file, words, environment })
     }

@@ -15,7 +15,9 @@ use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::Trust;
-use super::kit::{ALONE, Contents, Kit, UNREADABLE};
+use super::fixed::Fixed;
+use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
+use super::kit::Kit;
 use super::loader;
 use super::own_loaders;
 use super::parts::Parts;
@@ -117,7 +119,8 @@ impl Graft {
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
         own_mounts(top, if self.no_exec { NOEXEC } else { 0 })?;
         own_loaders::lay(&self.own_loaders)?;
-        let place = Place::find()?;
+        let fixed = Fixed::mount()?;
+        let place = Place::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
         for (point, mount) in &self.tree.mounts {
@@ -141,12 +144,14 @@ impl Graft {
             attach(alone, kit, Path::new(ALONE))?;
             attach(&again(kit, "bin")?, kit, Path::new("alone/bin"))?;
         }
-        attach(&again(kit, "bin")?, kit, Path::new("loader/bin"))?;
+        attach(&again(kit, "bin")?, kit, Path::new(NAMES))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
         // Somebody has moved the directory away in between.
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(rustix::io::Errno::STALE.into());
         }
+        let program = self.for_children().then(|| again(kit, "program")).transpose()?;
+        fixed.lead_to(&place.path, program.as_ref())?;
         Ok(Grafted { base: place.path, contents: self.kit.contents, alone: self.alone.is_some() })
     }
 }

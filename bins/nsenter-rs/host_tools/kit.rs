@@ -1,17 +1,4 @@
-//! What goes into a container beside the host's tree: a link for each program of the host, and the loader.
-//!
-//!     host/             where the host's tree is mounted: directories for its parts, and small files and links of it
-//!     program           a copy of nsenter-rs itself, if a root without libraries can run it
-//!     bin/NAME          -> ../program, for each program on the caller's $PATH
-//!     loader/program    the copy of the loader
-//!     loader/bin/       empty: bin/ is mounted here again, and in here ../program is the loader; that is how
-//!                       the kernel calls a process by its program's name, and not by the loader's
-//!     loader/N          copies of other loaders that programs on $PATH have
-//!     static/N/NAME     copies of static programs on $PATH
-//!     alone/program     empty: a static program that is no child is mounted here, of any size
-//!     alone/bin/        as loader/bin/
-//!     empty/            mounted over what is not to be seen of the host
-//!     host-tools.json          what the programs have to know
+//! What goes into a container beside the host's tree, and where it is kept; [`super::furnish`] says what is in it.
 //!
 //! All that is executed is a copy of mode 0711, on a mount on which nobody is its owner: whoever runs a file that it may
 //! not read is not dumpable, and so are its children that are started alike (would_dump in the kernel's fs/exec.c).
@@ -19,15 +6,12 @@
 //! machine began with.
 //!
 //! A thousand links take milliseconds to make, so they are made once, below `/run`, and again when a directory of
-//! $PATH or the loader has changed. Who may not write there makes them in memory every time.
+//! $PATH, of the libraries or the loader has changed. Who may not write there makes them in memory every time.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,46 +23,23 @@ use rustix::mount::{
     fsopen, open_tree,
 };
 use rustix::process::geteuid;
-use serde::{Deserialize, Serialize};
 
-use super::elf::Elf;
-use super::loader::Loader;
+use super::furnish::{CONTENTS, Contents, Making, furnish, write};
+use super::loader::ld_so_conf;
 use super::parts::Parts;
-use super::root::{Root, below};
-use super::special::Special;
+use super::root::Root;
 use super::tree::{NODEV, NOEXEC, NOSUID, RDONLY, private};
 
 /// Where kits are kept until the machine is booted again.
 const KEPT: &str = "/run/netns-toolbox/host-tools";
-/// The file that a static program by itself is mounted over.
-pub const ALONE: &str = "alone/program";
-/// The mode of what may be executed and not read.
-pub const UNREADABLE: u32 = 0o711;
+/// Counted up when something else is in a kit.
+const LAYOUT: u32 = 6;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
 /// After this everybody makes a kit of its own.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 /// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(600);
-
-/// What the programs in a container have to know.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Contents {
-    /// The host's directories in which programs are looked up.
-    pub path: Vec<PathBuf>,
-    /// Those of the caller's $LD_LIBRARY_PATH.
-    pub libraries: Vec<PathBuf>,
-    /// The loader that is there; none on a host without any.
-    pub loader: Option<Loader>,
-    /// Those that other programs have, in the order of their files.
-    pub others: Vec<Loader>,
-    /// The static programs of which there is a copy, in the same order.
-    pub statics: Vec<PathBuf>,
-    /// Whether nothing else may be executed, for it would be dumpable.
-    pub fenced: bool,
-    /// Whether children find the host's programs.
-    pub for_children: bool,
-}
 
 /// A kit as a mount that is attached nowhere yet, and that nobody can write to.
 #[derive(Debug)]
@@ -104,15 +65,8 @@ impl Kit {
     }
 }
 
-/// What a kit is made of.
-struct Making<'a> {
-    root: &'a Root,
-    path: &'a [PathBuf],
-    libraries: &'a [PathBuf],
-    interpreter: Option<&'a Path>,
-    /// What is shown of the host, where that is not all.
-    parts: Option<&'a Parts>,
-}
+/// Where libraries come and go, beside what ld.so.conf(5) says; the links among them lead through `/etc/alternatives`.
+const LIBRARIES: [&str; 5] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/etc/alternatives"];
 
 /// What a kit depends on; another stamp is another kit.
 fn stamp(&Making { root, path, libraries, interpreter, parts }: &Making<'_>) -> String {
@@ -120,9 +74,12 @@ fn stamp(&Making { root, path, libraries, interpreter, parts }: &Making<'_>) -> 
     let files = root.names(configuration).into_iter().map(|name| configuration.join(name));
     let fixed = ["/etc/ld.so.conf", "/etc/ld.so.conf.d"].map(PathBuf::from);
     let shown = parts.iter().flat_map(|parts| parts.files.iter().cloned());
-    let all = path.iter().cloned().chain(fixed).chain(files).chain(interpreter.map(Path::to_owned));
-    let all = all.chain(shown);
-    let mut stamp = format!("{} {libraries:?} {parts:?}\n", env!("CARGO_PKG_VERSION"));
+    let loaders = interpreter.into_iter().filter_map(|file| root.canonical(file).ok());
+    // Its directory is one of those that are built into the loader.
+    let loaders = loaders.flat_map(|file| [file.parent().map(Path::to_owned), Some(file)]).flatten();
+    let configured = ld_so_conf(root).into_iter().chain(LIBRARIES.map(PathBuf::from));
+    let all = path.iter().cloned().chain(fixed).chain(files).chain(loaders).chain(configured).chain(shown);
+    let mut stamp = format!("{} {LAYOUT} {libraries:?} {parts:?}\n", env!("CARGO_PKG_VERSION"));
     // A copy of ourselves is in it.
     if let Ok(stat) = fs::stat("/proc/self/exe") {
         let _ = writeln!(stamp, "{}:{} {} {}", stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_nsec);
@@ -162,7 +119,7 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
             directory
         }
     };
-    let contents = std::fs::read(directory.join("host-tools.json"))?;
+    let contents = std::fs::read(directory.join(CONTENTS))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, &directory, flags)?;
     sys::mount_setattr(
@@ -268,132 +225,4 @@ fn memory() -> io::Result<OwnedFd> {
     fsconfig_create(filesystem.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-}
-
-/// Fills an empty directory.
-fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
-    let Making { root, path, libraries, interpreter, parts } = making;
-    // Whatever the caller's umask: in a user namespace we are somebody else's others.
-    fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    for directory in ["host", "bin", "loader", "loader/bin", "static", "alone/bin", "empty"] {
-        directory_at(at, Path::new(directory))?;
-    }
-    write(at, ALONE, b"", 0o644)?;
-    let for_children = copy_ourselves(at)?;
-    let mut seen = HashSet::<OsString>::new();
-    for directory in *path {
-        for name in root.names(directory) {
-            if seen.insert(name.clone()) {
-                fs::symlinkat("../program", at, below(&Path::new("/bin").join(&name)))?;
-            }
-        }
-    }
-    let loader = interpreter.map(|interpreter| Loader::read(root, interpreter, libraries)).transpose()?;
-    if let Some((_, copy)) = &loader {
-        write(at, "loader/program", copy, UNREADABLE)?;
-    }
-    let loader = loader.map(|(loader, _)| loader);
-    let special = match parts {
-        Some(_) => Special::on(root, path, loader.as_ref()),
-        None => Special::default(),
-    };
-    let mut others = Vec::new();
-    for (number, file) in special.loaders.iter().enumerate() {
-        let (other, copy) = Loader::read(root, file, libraries)?;
-        write(at, format!("loader/{number}"), &copy, UNREADABLE)?;
-        others.push(other);
-    }
-    for (number, file) in special.statics.iter().enumerate() {
-        let copy = static_copy(number, file);
-        directory_at(at, copy.parent().unwrap_or(&copy))?;
-        write(at, copy, &root.read(file)?, UNREADABLE)?;
-    }
-    if let Some(parts) = parts {
-        lay_out(at, root, parts)?;
-    }
-    let contents = Contents {
-        path: path.to_vec(),
-        libraries: libraries.to_vec(),
-        loader,
-        others,
-        statics: special.statics,
-        fenced: parts.is_some(),
-        for_children,
-    };
-    #[expect(clippy::disallowed_methods, reason = "a file of state")]
-    let state = serde_json::to_vec(&contents)?;
-    write(at, "host-tools.json", &state, 0o644)?;
-    Ok(contents)
-}
-
-/// Where the copy of a static program is.
-pub fn static_copy(number: usize, file: &Path) -> PathBuf {
-    Path::new("static").join(number.to_string()).join(file.file_name().unwrap_or_default())
-}
-
-/// Our own program, if a root without libraries can run it; whether it can.
-fn copy_ourselves(at: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut ourselves = File::open("/proc/self/exe")?;
-    let is_static = Elf::read(&ourselves)?.interpreter.is_none();
-    if is_static {
-        let mut bytes = Vec::new();
-        ourselves.read_to_end(&mut bytes)?;
-        write(at, "program", &bytes, UNREADABLE)?;
-    }
-    Ok(is_static)
-}
-
-/// What stands in the host's tree beside what is mounted there, and the directories to mount on.
-fn lay_out(at: BorrowedFd<'_>, root: &Root, parts: &Parts) -> io::Result<()> {
-    let place = |path: &Path| Path::new("host").join(below(path));
-    let parent = |path: &Path| directory_at(at, path.parent().unwrap_or(path));
-    for directory in &parts.directories {
-        directory_at(at, &place(directory))?;
-    }
-    for (link, target) in &parts.links {
-        parent(&place(link))?;
-        fs::symlinkat(target, at, place(link))?;
-    }
-    for file in &parts.files {
-        parent(&place(file))?;
-        let mut bytes = Vec::new();
-        root.file(file)?.read_to_end(&mut bytes)?;
-        let mode = if root.stat(file)?.st_mode & 1 == 0 { 0o644 } else { 0o755 };
-        write(at, place(file), &bytes, mode)?;
-    }
-    Ok(())
-}
-
-/// A directory with all above it, that every user may search.
-fn directory_at(at: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
-    let mut above: Vec<&Path> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
-    above.reverse();
-    for directory in above {
-        match fs::mkdirat(at, directory, Mode::RWXU) {
-            Err(Errno::EXIST) => {}
-            made => {
-                made?;
-                fs::chmodat(at, directory, Mode::from_raw_mode(0o755), AtFlags::empty())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write(at: BorrowedFd<'_>, name: impl AsRef<Path>, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = fs::openat(at, name.as_ref(), flags, Mode::RUSR | Mode::WUSR)?;
-    fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    File::from(file).write_all(bytes)
-}
-
-impl Contents {
-    /// What is executed in there, by its path in the kit.
-    pub fn executables(&self) -> Vec<PathBuf> {
-        let statics = self.statics.iter().enumerate().map(|(number, file)| static_copy(number, file));
-        let others = (0..self.others.len()).map(|number| Path::new("loader").join(number.to_string()));
-        let ourselves = self.for_children.then(|| PathBuf::from("program"));
-        let loader = self.loader.as_ref().map(|_| PathBuf::from("loader/program"));
-        ourselves.into_iter().chain(loader).chain(others).chain(statics).collect()
-    }
 }

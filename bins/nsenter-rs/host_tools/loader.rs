@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::c_library;
 use super::program::{Program, Word};
 use super::root::Root;
 
@@ -39,8 +40,11 @@ impl Loader {
         let mut copy = root.read(&file)?;
         let musl = file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"));
         let built_in = if musl { disarm_musl(&mut copy) } else { disarm_glibc(&mut copy) };
-        let configured =
-            if musl { musl_path(root, &file) } else { ld_so_conf(root, Path::new("/etc/ld.so.conf"), 4) };
+        if musl {
+            // It is the C library too.
+            c_library::redirect(&mut copy);
+        }
+        let configured = if musl { musl_path(root, &file) } else { ld_so_conf(root) };
         let mut directories: Vec<PathBuf> = Vec::new();
         for directory in first.iter().cloned().chain(configured).chain(built_in) {
             if let Ok(directory) = root.canonical(&directory)
@@ -63,8 +67,15 @@ impl Loader {
         self.file == file
     }
 
-    /// The loader's arguments for `program`, with the host's tree at `tree`; the program's own come behind.
-    pub fn words(&self, root: &Root, program: &Program, tree: &dyn Fn(&Path) -> PathBuf) -> Vec<OsString> {
+    /// The loader's arguments for `program`, with the host's tree at `tree`, and libraries in the directory `first`
+    /// that go before the host's; the program's own arguments come behind.
+    pub fn words(
+        &self,
+        root: &Root,
+        program: &Program,
+        tree: &dyn Fn(&Path) -> PathBuf,
+        first: Option<&Path>,
+    ) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if self.takes_argv0 {
             words.extend(["--argv0".into(), program.zeroth.clone()]);
@@ -73,18 +84,43 @@ impl Loader {
             // An empty name is the program's; its own paths are in ours, below the tree.
             words.extend(["--inhibit-cache", "--inhibit-rpath", ""].map(OsString::from));
         }
-        words.extend(["--library-path".into(), self.library_path(root, program, tree)]);
+        words.extend(["--library-path".into(), self.library_path(root, program, tree, first)]);
         words.push(tree(&program.file).into_os_string());
         words
     }
 
-    fn library_path(&self, root: &Root, program: &Program, tree: &dyn Fn(&Path) -> PathBuf) -> OsString {
-        let own = |list: &[u8]| own_directories(root, list, &program.file);
-        let (first, last) = (own(&program.elf.rpath), own(&program.elf.runpath));
-        let all = first.iter().chain(&self.directories).chain(&last);
-        let all: Vec<_> = all.map(|directory| tree(directory).into_os_string()).collect();
+    fn library_path(
+        &self,
+        root: &Root,
+        program: &Program,
+        tree: &dyn Fn(&Path) -> PathBuf,
+        first: Option<&Path>,
+    ) -> OsString {
+        let own = |list: &[u8]| {
+            let directories = own_directories(root, list, &program.file).into_iter();
+            let lead_on = |directory: &PathBuf| !leads_out(root, directory);
+            // What is one of the host's anyway has its links in `first`.
+            directories.filter(|own| !self.directories.contains(own)).filter(lead_on).collect::<Vec<_>>()
+        };
+        let in_tree = |directory: &PathBuf| tree(directory).into_os_string();
+        let (rpath, runpath) = (own(&program.elf.rpath), own(&program.elf.runpath));
+        let first = first.map(|first| first.as_os_str().to_owned());
+        let host = self.directories.iter().chain(&runpath).map(in_tree);
+        let all: Vec<_> = rpath.iter().map(in_tree).chain(first).chain(host).collect();
         all.join(OsStr::new(":"))
     }
+}
+
+/// Whether a library in a program's own directory is a link that is absolute, and so would be the container's.
+fn leads_out(root: &Root, directory: &Path) -> bool {
+    let mut libraries = root.names(directory).into_iter().filter(|name| is_library(name));
+    libraries.any(|name| root.leads_astray(&directory.join(name)).is_some())
+}
+
+/// Whether a file has the name of a shared library: `libX.so`, `libX.so.1`.
+pub fn is_library(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.ends_with(b".so") || memchr_find(name, b".so.")
 }
 
 /// The directories of libraries that the program brings with it.
@@ -106,8 +142,13 @@ fn own_directories(root: &Root, list: &[u8], program: &Path) -> Vec<PathBuf> {
     entries.filter_map(|directory| root.canonical(&directory).ok()).collect()
 }
 
-/// ld.so.conf(5): a directory a line, and other files to read.
-fn ld_so_conf(root: &Root, file: &Path, depth: usize) -> Vec<PathBuf> {
+/// The directories of ld.so.conf(5).
+pub fn ld_so_conf(root: &Root) -> Vec<PathBuf> {
+    configured_by(root, Path::new("/etc/ld.so.conf"), 4)
+}
+
+/// A directory a line, and other files to read.
+fn configured_by(root: &Root, file: &Path, depth: usize) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     let text = root.read(file).unwrap_or_default();
     for line in text.split(|byte| *byte == b'\n') {
@@ -117,7 +158,7 @@ fn ld_so_conf(root: &Root, file: &Path, depth: usize) -> Vec<PathBuf> {
             Some(pattern) if depth > 0 => {
                 let pattern = Path::new("/etc").join(path(pattern.trim_ascii()));
                 let files = matching(root, &pattern).into_iter();
-                directories.extend(files.flat_map(|file| ld_so_conf(root, &file, depth - 1)));
+                directories.extend(files.flat_map(|file| configured_by(root, &file, depth - 1)));
             }
             None if line.starts_with(b"/") => directories.push(path(line)),
             _ => {}
@@ -251,7 +292,7 @@ mod tests {
                 .any(|directory| directory.starts_with("/usr/lib") || directory.starts_with("/lib"))
         );
         let tree = |file: &Path| Path::new("/host").join(super::super::root::below(file));
-        let words = loader.words(&root, &shell, &tree);
+        let words = loader.words(&root, &shell, &tree, Some(Path::new("/host/first")));
         assert_eq!(words.last(), Some(&tree(&shell.file).into_os_string()));
         let path = words[words.len() - 2].to_str().unwrap();
         assert!(path.split(':').all(|directory| directory.starts_with("/host/")), "{path}");

@@ -1,11 +1,15 @@
 //! `--host-tools`: a program of the host, and its children, in a root that has no tools.
 
+mod c_library;
 mod elf;
 mod execution;
+mod fixed;
+mod furnish;
 mod graft;
 mod hold;
 mod kit;
 mod loader;
+mod needs;
 mod overlay;
 mod own_loaders;
 mod parts;
@@ -25,21 +29,24 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use common::failure::{Failure, say};
+use common::output::quotable;
 use execution::Execution;
 use graft::{Graft, Grafted};
 use hold::Hold;
 use surroundings::Environment;
 
 pub use elf::Elf;
+pub use needs::Power;
 pub use program::Program;
 pub use root::Root;
 pub use way::{Footing, Way};
 
 use crate::TOOL;
 use crate::run::users_shell;
+use crate::wanted::Wanted;
 
 /// Where execvp(3) looks when nobody says where.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
 const NOT_STATIC: &str =
@@ -85,6 +92,17 @@ pub enum Trust {
     Nothing,
 }
 
+impl Trust {
+    /// What the options say.
+    pub fn of(wanted: &Wanted) -> Self {
+        match (wanted.trust_target, wanted.exec_target) {
+            (true, _) => Trust::All,
+            (false, true) => Trust::Programs,
+            (false, false) => Trust::Nothing,
+        }
+    }
+}
+
 /// Why there is nothing to take along.
 #[derive(Debug)]
 pub enum NotOpened {
@@ -107,15 +125,8 @@ impl HostTools {
         target: Option<OwnedFd>,
     ) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
-        let root = Root::open(Path::new("/")).map_err(failed)?;
-        let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
-        let (program, arguments) = match words.split_first() {
-            Some((name, arguments)) => {
-                let found = Program::find(&root, name, &path);
-                (found.map_err(|error| NotOpened::Program(name.clone(), error))?, arguments.to_vec())
-            }
-            None => shell(&root, &path)?,
-        };
+        let path = path(trust);
+        let (root, program, arguments) = find(words, &path)?;
         let prepared = match way {
             Way::Graft => {
                 let target = target.map(Root::from);
@@ -130,6 +141,12 @@ impl HostTools {
             Way::Hold(_) => Prepared::Hold(Hold::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })
+    }
+
+    /// Why the program is not to be started with that power, where that would be in vain or worse. `target` is what the
+    /// operator calls it.
+    pub fn refused(&self, power: Power, target: Option<&str>) -> Option<Failure> {
+        refused(&self.program, &self.arguments, power, target)
     }
 
     /// Puts it where the program will find it, now that we are inside. `top` is the root of the mount namespace,
@@ -183,16 +200,55 @@ impl Settled {
 ///
 /// # Errors
 /// As [`HostTools::open`].
-pub fn look_up(words: &[OsString]) -> Result<PathBuf, NotOpened> {
-    let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
-    let root = Root::open(Path::new("/")).map_err(failed)?;
-    let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
-    match words.first() {
-        Some(name) => Program::find(&root, name, &path)
-            .map(|program| program.file)
-            .map_err(|error| NotOpened::Program(name.clone(), error)),
-        None => shell(&root, &path).map(|(program, _)| program.file),
-    }
+pub fn look_up(words: &[OsString], trust: Trust) -> Result<PathBuf, NotOpened> {
+    find(words, &path(trust)).map(|(_, program, _)| program.file)
+}
+
+/// The same before anything is opened; none where there is no such program.
+pub fn would_be_refused(
+    words: &[OsString],
+    trust: Trust,
+    power: Power,
+    target: Option<&str>,
+) -> Option<Failure> {
+    let (_, program, arguments) = find(words, &path(trust)).ok()?;
+    refused(&program, &arguments, power, target)
+}
+
+fn refused(program: &Program, arguments: &[OsString], power: Power, target: Option<&str>) -> Option<Failure> {
+    let lacks = needs::lacks(program, arguments, power)?;
+    let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
+    Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)))
+}
+
+/// The program that the words begin with, or the user's shell, on the host.
+fn find(words: &[OsString], path: &OsStr) -> Result<(Root, Program, Vec<OsString>), NotOpened> {
+    let root = Root::open(Path::new("/"))
+        .map_err(|error| NotOpened::Failed(Failure::trouble("--host-tools", error)))?;
+    let (program, arguments) = match words.split_first() {
+        Some((name, arguments)) => {
+            let found = Program::find(&root, name, path);
+            (found.map_err(|error| NotOpened::Program(name.clone(), error))?, arguments.to_vec())
+        }
+        None => shell(&root, path)?,
+    };
+    Ok((root, program, arguments))
+}
+
+/// Where programs are looked for by their names.
+pub fn path(trust: Trust) -> OsString {
+    searched(&std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()), trust)
+}
+
+/// The directories of $PATH in which a program is looked for by its name alone. Those of version managers (pyenv, rbenv,
+/// asdf, mise) have scripts that start others by their paths, which are the container's; what not every user may search
+/// is not shown to a program that is held.
+fn searched(path: &OsStr, trust: Trust) -> OsString {
+    let is_shown = |directory: &PathBuf| {
+        !directory.ends_with("shims") && (trust == Trust::All || parts::is_reachable(directory))
+    };
+    let all = std::env::split_paths(path).filter(is_shown);
+    std::env::join_paths(all).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The user's shell, and what keeps it from reading its configuration, which would be the container's.

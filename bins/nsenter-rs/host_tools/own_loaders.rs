@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::{MoveMountFlags, move_mount};
 
-use super::kit::UNREADABLE;
+use super::furnish::UNREADABLE;
 use super::root::Root;
 use crate::unreadable::Unreadable;
 

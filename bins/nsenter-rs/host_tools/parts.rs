@@ -132,7 +132,7 @@ fn is_for_programs(directory: &Path) -> bool {
 }
 
 /// Whether every user may go there.
-fn is_reachable(directory: &Path) -> bool {
+pub fn is_reachable(directory: &Path) -> bool {
     directory
         .ancestors()
         .all(|part| fs::metadata(part).is_ok_and(|found| found.is_dir() && found.mode() & 1 != 0))

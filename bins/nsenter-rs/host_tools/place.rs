@@ -5,7 +5,6 @@
 //! another mount namespace (Linux 3.18), and the mount goes with it. A container could then put another directory
 //! in its place, with programs of its own for us to run. So it has to be a directory that nobody can take away.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -29,23 +28,12 @@ pub struct Place {
 
 impl Place {
     /// Looks for one in our root.
-    ///
-    /// # Errors
-    /// When the root itself cannot be opened.
-    pub fn find() -> io::Result<Self> {
+    pub fn find() -> Option<Self> {
         let of_the_kernel = OF_THE_KERNEL.iter().find_map(|&(top, path, magic)| {
             let magic_of = |fd: OwnedFd| fs::fstatfs(fd).ok().map(|stat| stat.f_type as u64);
             (magic_of(open(top)?) == Some(magic)).then(|| Place::at(path)).flatten()
         });
-        match of_the_kernel.or_else(empty_and_lasting) {
-            Some(place) => Ok(place),
-            // A mount over the root itself is not seen by who is there already, but is where `..` leads.
-            None => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let directory = fs::openat(CWD, "/", flags, Mode::empty())?;
-                Ok(Place { directory, path: PathBuf::from("/..") })
-            }
-        }
+        of_the_kernel.or_else(empty_and_lasting)
     }
 
     fn at(path: impl AsRef<Path>) -> Option<Self> {

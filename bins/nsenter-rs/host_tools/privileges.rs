@@ -3,6 +3,9 @@
 //! tcpdump, as distributions build it, becomes the user `tcpdump` as soon as the interface is open, and ends with
 //! an error where getpwnam(3) finds none: in a container's /etc/passwd there is none, if there is that file at
 //! all. Who is not root is left alone by it. So it is started as nobody, with the capabilities that we have.
+//!
+//! dumpcap, which captures for tshark, sets as root the capabilities NET_ADMIN and NET_RAW, and takes it for an error
+//! where it may not have the first, which it does not need. Who is not root is left alone by it too.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -21,9 +24,16 @@ const NOBODY: u32 = 65534;
 /// Becomes nobody for `program`, if it would become a user who is not there; with all capabilities. Where that is not possible it
 /// stays root, and the program will say what it lacks.
 pub fn suit(program: &Program, arguments: &[OsString]) {
-    if geteuid().is_root() && drops_root(program, arguments) && !is_user("tcpdump") {
+    let is = |name: &str| program.file.file_name().is_some_and(|file| file == name);
+    let fails_as_root = drops_root(program, arguments) && !is_user("tcpdump")
+        || is("dumpcap") && !has(CapabilitySet::NET_ADMIN);
+    if geteuid().is_root() && fails_as_root {
         let _ = become_nobody();
     }
+}
+
+fn has(capability: CapabilitySet) -> bool {
+    capabilities(None).is_ok_and(|sets| sets.permitted.contains(capability))
 }
 
 fn drops_root(program: &Program, arguments: &[OsString]) -> bool {

@@ -30,6 +30,18 @@ impl Root {
     /// The absolute path of `path` in here that has no symbolic link in it. It stays right when the tree is
     /// mounted somewhere else, where the absolute links in it would lead astray.
     pub fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(self.follow(path)?.0)
+    }
+
+    /// The same of a path that leads to another file, or to none, when the tree is mounted somewhere else, because a link
+    /// on the way is absolute.
+    pub fn leads_astray(&self, path: &Path) -> Option<PathBuf> {
+        self.follow(path).ok().filter(|(_, astray)| *astray).map(|(file, _)| file)
+    }
+
+    /// The canonical path, and whether an absolute link was on the way.
+    fn follow(&self, path: &Path) -> io::Result<(PathBuf, bool)> {
+        let mut astray = false;
         let mut left: Vec<OsString> = parts(path);
         let mut done = PathBuf::from("/");
         let mut links = 0;
@@ -46,6 +58,7 @@ impl Root {
                     let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                     done.pop();
                     if target.is_absolute() {
+                        astray = true;
                         done = PathBuf::from("/");
                     }
                     left.extend(parts(&target));
@@ -55,7 +68,7 @@ impl Root {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(done)
+        Ok((done, astray))
     }
 
     /// Opens a file for reading.

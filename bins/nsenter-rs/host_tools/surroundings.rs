@@ -6,7 +6,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::program::Program;
+use rustix::thread::CapabilitySet;
+
+use super::needs::Power;
+use super::program::{Program, Word};
 use super::root::Root;
 
 /// What the program is started with.
@@ -16,7 +19,7 @@ pub type Environment = BTreeMap<OsString, OsString>;
 const NOT_TAKEN_ALONG: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"];
 
 /// Where data that has a variable is on the distributions there are: the first that exists is taken.
-const DATA: [(&str, &[&str]); 8] = [
+const DATA: [(&str, &[&str]); 12] = [
     ("LOCPATH", &["/usr/lib/locale"]),
     ("TZDIR", &["/usr/share/zoneinfo"]),
     ("OPENSSL_CONF", &["/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"]),
@@ -25,6 +28,10 @@ const DATA: [(&str, &[&str]); 8] = [
     ("VIM", &["/usr/share/vim", "/usr/local/share/vim"]),
     ("MAGIC", &["/usr/share/misc/magic.mgc", "/usr/lib/file/magic.mgc"]),
     ("INPUTRC", &["/etc/inputrc"]),
+    ("NMAPDIR", &["/usr/share/nmap", "/usr/local/share/nmap"]),
+    ("WIRESHARK_DATA_DIR", &["/usr/share/wireshark", "/usr/local/share/wireshark"]),
+    ("GIT_SSL_CAINFO", CERTIFICATES),
+    ("GIT_TEMPLATE_DIR", &["/usr/share/git-core/templates", "/usr/local/share/git-core/templates"]),
 ];
 const CERTIFICATES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
@@ -37,6 +44,30 @@ const TERMINFO: [&str; 4] = ["/etc/terminfo", "/lib/terminfo", "/usr/lib/terminf
 const MODULES: [(&str, &str); 3] =
     [("GCONV_PATH", "gconv"), ("OPENSSL_MODULES", "ossl-modules"), ("OPENSSL_ENGINES", "engines-3")];
 
+/// Plugins of programs, by their place in a library directory. Where the host has none, there are none: the
+/// program's own path leads to the container, whose plugins would run in it.
+const PLUGINS: [(&str, &str); 5] = [
+    ("XTABLES_LIBDIR", "xtables"),
+    ("IP_LIB_DIR", "ip"),
+    ("TC_LIB_DIR", "tc"),
+    ("WIRESHARK_PLUGIN_DIR", "wireshark/plugins"),
+    // Programs of their own, whose loader would be looked for in the container.
+    ("WIRESHARK_EXTCAP_DIR", "wireshark/none"),
+];
+
+/// Options by which programs that know no variable are told where their data is: program, option, places.
+const OPTIONS: [(&str, &str, &[&str]); 4] = [
+    ("gdb", "--data-directory", &["/usr/share/gdb", "/usr/local/share/gdb"]),
+    (
+        "arp-scan",
+        "--ouifile",
+        &["/usr/share/arp-scan/ieee-oui.txt", "/usr/local/share/arp-scan/ieee-oui.txt"],
+    ),
+    ("arp-scan", "--macfile", &["/usr/share/arp-scan/mac-vendor.txt", "/dev/null"]),
+    // Of GnuTLS, which knows no variable.
+    ("wget", "--ca-certificate", CERTIFICATES),
+];
+
 /// The host's tree as the program will see it.
 pub struct View<'a> {
     pub root: &'a Root,
@@ -44,6 +75,8 @@ pub struct View<'a> {
     pub tree: &'a dyn Fn(&Path) -> PathBuf,
     /// Where the host's libraries are.
     pub libraries: &'a [PathBuf],
+    /// Where the kit is, if there is one.
+    pub kit: Option<&'a Path>,
 }
 
 impl View<'_> {
@@ -64,8 +97,36 @@ impl View<'_> {
                 set(environment, name, found.into_os_string());
             }
         }
+        for (name, directory) in PLUGINS {
+            let mut found =
+                self.libraries.iter().filter_map(|library| self.existing(&library.join(directory)));
+            let none = || (self.tree)(&Path::new("/usr/lib").join(directory));
+            set(environment, name, found.next().unwrap_or_else(none).into_os_string());
+        }
         self.locale(environment);
         set(environment, "PYTHONNOUSERSITE", "1".into());
+        if let Some(kit) = self.kit {
+            // What a system's gitconfig names is run, and the container's is at its place.
+            set(environment, "GIT_CONFIG_NOSYSTEM", "1".into());
+            set(environment, "GIT_EXEC_PATH", kit.join("bin").into_os_string());
+            let shell = environment.get(OsStr::new("SHELL")).map(PathBuf::from);
+            let shell = shell.as_deref().and_then(Path::file_name).unwrap_or(OsStr::new("sh"));
+            environment.insert("SHELL".into(), kit.join("bin").join(shell).into_os_string());
+        }
+    }
+
+    /// Options that go before all other words of `program`.
+    pub fn options(&self, program: &Program) -> Vec<Word> {
+        let name = program.file.file_name().unwrap_or_default();
+        let mut words = Vec::new();
+        for (_, option, places) in OPTIONS.iter().filter(|(known, _, _)| name == *known) {
+            if let Some(file) = places.iter().find_map(|place| self.root.canonical(Path::new(place)).ok()) {
+                let is_device = file.starts_with("/dev");
+                let file = if is_device { Word::Plain(file.into()) } else { Word::Host(file) };
+                words.extend([Word::Plain(option.into()), file]);
+            }
+        }
+        words
     }
 
     /// The archive of locales has no variable; one that is only in there would be missed with a warning.
@@ -89,6 +150,25 @@ impl View<'_> {
             && let Some(prefix) = program.file.parent().and_then(Path::parent)
         {
             environment.insert("PYTHONHOME".into(), (self.tree)(prefix).into_os_string());
+        }
+        if file == b"gdb" {
+            // The Python that is in it.
+            environment.insert("PYTHONHOME".into(), (self.tree)(Path::new("/usr")).into_os_string());
+        }
+        if file == b"nmap" && !Power::ours().capabilities.contains(CapabilitySet::NET_RAW) {
+            // As root it takes for granted that it may do all.
+            set(environment, "NMAP_UNPRIVILEGED", "1".into());
+        }
+        if let Some(kit) = self.kit
+            && (file == b"node" || file == b"nodejs")
+        {
+            let first = format!("--require={}", kit.join("node.js").display());
+            let given = environment.get(OsStr::new("NODE_OPTIONS")).and_then(|given| given.to_str());
+            let given = given.unwrap_or_default();
+            if !given.contains(&first) {
+                let both = format!("{first} {given}");
+                environment.insert("NODE_OPTIONS".into(), both.trim_end().into());
+            }
         }
         if file.starts_with(b"perl") {
             let modules = self.perl();

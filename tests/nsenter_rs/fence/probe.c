@@ -263,8 +263,8 @@ static void probe(void)
 	said("read-private-keys", opened(host("/etc/ssl/private"), O_RDONLY | O_DIRECTORY));
 	said("write-usr", opened(host("/usr/share/zoneinfo/UTC"), O_WRONLY));
 	said("write-etc", opened(host("/etc/services"), O_WRONLY));
-	said("write-loader", opened(host("/../loader/program"), O_WRONLY));
-	said("read-loader", opened(host("/../loader/program"), O_RDONLY));
+	said("write-loader", opened(host("/../bin/.loader"), O_WRONLY));
+	said("read-loader", opened(host("/../bin/.loader"), O_RDONLY));
 	said("read-shim", opened(host("/../program"), O_RDONLY));
 	said("run-dir", opened(host("/run"), O_RDONLY | O_DIRECTORY));
 	fprintf(out, "= end\n");

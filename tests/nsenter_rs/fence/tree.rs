@@ -106,12 +106,12 @@ fn nothing_of_the_container_is_executed_unless_that_is_wished() {
 #[test]
 fn a_program_runs_from_a_file_that_it_may_not_read() {
     let (lab, web) = need!(lab(Root::Bare));
-    let files = "for file in loader/program program loader/bin/sh; do cat $HOST_ROOT/../$file >/dev/null && echo read $file; done; \
+    let files = "for file in bin/.loader program names/bin/sh; do cat $HOST_ROOT/../$file >/dev/null && echo read $file; done; \
                  cat /proc/self/exe | wc -c; exit 0";
     let ran = enter(&lab, &web, &[]).args(["sh", "-c", files]).run().ok();
     ran.stdout_is("0\n").stderr_has("Permission denied");
     let trusted = enter(&lab, &web, &["--trust-target"]).args(["sh", "-c", files]).run().ok();
-    trusted.stdout_has("read loader/program");
+    trusted.stdout_has("read bin/.loader");
 }
 
 #[test]
