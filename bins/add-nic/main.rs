@@ -17,6 +17,8 @@ mod plan;
 mod preflight;
 mod probe;
 mod ready;
+#[cfg(test)]
+mod record_format;
 mod remove;
 mod report;
 mod roads;
