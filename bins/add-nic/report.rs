@@ -11,13 +11,14 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::apply::ready::Reachable;
 use crate::cli::Cli;
-use crate::firewall::Published;
-use crate::plan::OtherEnd;
-use crate::preflight::{self, Warning};
-use crate::ready::Reachable;
-use crate::step::{Files, Step};
-use crate::view::View;
+use crate::model::change::Step;
+use crate::model::filter::Published;
+use crate::model::nic::OtherEnd;
+use crate::model::shell::Files;
+use crate::model::view::View;
+use crate::preflight::warning::{self, Warning};
 
 /// Whether anything had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +227,7 @@ pub fn commands<'a>(
 pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
-        kind: preflight::Kind,
+        kind: warning::Kind,
         message: &'a str,
         fix: String,
     }

@@ -1,7 +1,7 @@
 //! Addresses that are no longer where we put them.
 
-use crate::snapshot::Side;
-use crate::step::Held;
+use crate::model::change::Held;
+use crate::model::snapshot::Side;
 
 pub(super) fn differs(held: &Held, side: &Side) -> Option<String> {
     (!has(side, held)).then(|| format!("{} is not on {}", held.cidr, held.link))

@@ -9,10 +9,10 @@ mod rules;
 mod sysctl;
 mod upper;
 
-use crate::journal::Record;
-use crate::plan::OtherEnd;
-use crate::snapshot::{Side, Snapshot};
-use crate::step::Step;
+use crate::model::change::Step;
+use crate::model::nic::OtherEnd;
+use crate::model::record::Record;
+use crate::model::snapshot::{Side, Snapshot};
 
 /// Whether the NIC is there at all, by what no container can forge.
 ///

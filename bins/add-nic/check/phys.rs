@@ -1,7 +1,7 @@
 //! A NIC that was moved in, and is no longer as we left it.
 
-use crate::snapshot::Side;
-use crate::step::Moved;
+use crate::model::change::Moved;
+use crate::model::snapshot::Side;
 
 pub(super) fn differs(moved: &Moved, inside: &Side) -> Option<String> {
     let name = &moved.inside_name;

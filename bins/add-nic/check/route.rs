@@ -2,9 +2,9 @@
 
 use common::netlink::Route;
 
-use crate::routes::effective;
-use crate::snapshot::Side;
-use crate::step::{MAIN, Way};
+use crate::model::change::{MAIN, Way};
+use crate::model::snapshot::Side;
+use crate::plan::routes::effective;
 
 pub(super) fn is_gone(way: &Way, side: &Side) -> Option<String> {
     (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way)))

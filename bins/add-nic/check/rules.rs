@@ -1,8 +1,8 @@
 //! Rules of packet filters that are no longer as we made them: whoever reloads his own may flush all others.
 
-use crate::firewall::{Accept, Rules, Wall};
-use crate::journal::Record;
-use crate::step::Step;
+use crate::model::change::Step;
+use crate::model::filter::{Accept, Rules, Wall};
+use crate::model::record::Record;
 
 pub(super) fn differ(rules: &Rules, wall: &Wall) -> Option<String> {
     let comment = rules.comment();
@@ -37,7 +37,7 @@ pub(super) fn unguarded(record: &Record, wall: &Wall) -> Vec<String> {
         record.plan.steps.iter().any(|(step, _)| of_it(step))
     };
     let drops = wall.tables.iter().filter(|table| {
-        table.listing.as_ref().is_ok_and(crate::firewall::Listing::drops_the_rest)
+        table.listing.as_ref().is_ok_and(crate::model::filter::Listing::drops_the_rest)
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == table.six)
     });
     let programs = drops.filter_map(|table| table.program.as_deref());

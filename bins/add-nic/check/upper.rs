@@ -1,7 +1,7 @@
 //! Links on other links that are no longer as we made them.
 
-use crate::snapshot::Side;
-use crate::step::Upper;
+use crate::model::change::Upper;
+use crate::model::snapshot::Side;
 
 pub(super) fn differs(upper: &Upper, side: &Side) -> Option<String> {
     let name = &upper.name;

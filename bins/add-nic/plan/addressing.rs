@@ -6,8 +6,9 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::{IfName, Mac};
 
-use super::Basis;
-use crate::step::{Held, Place, Step};
+use crate::model::change::{Held, Step};
+use crate::model::netns::Place;
+use crate::plan::input::Basis;
 
 /// An address; one that is alone in its network has the other end's as its peer, which makes a route to that.
 pub(super) fn held(

@@ -4,9 +4,10 @@ use common::failure::Failure;
 use common::netlink::Link;
 use common::target::IfName;
 
-use super::Basis;
-use crate::step::{NewBridge, Place, Step, Undoing};
-use crate::wanted::{Bridge, WantedEnd};
+use crate::model::change::{NewBridge, Step, Undoing};
+use crate::model::netns::Place;
+use crate::model::wanted::{Bridge, WantedEnd};
+use crate::plan::input::Basis;
 
 /// The bridge that the NIC is plugged into, and what is to be done about it.
 #[derive(Debug)]

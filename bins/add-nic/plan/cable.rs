@@ -5,11 +5,15 @@ use common::failure::Failure;
 use common::target::IfName;
 
 use super::addressing::{allow_ipv6, held, link_local};
-use super::{Basis, Nic, OtherEnd, Plan, Plugged, Port};
-use crate::addresses::other_addresses;
-use crate::names;
-use crate::step::{AccessPort, End, Place, Step, Undoing, Veth};
-use crate::taken::refuse_taken;
+use crate::model::change::{AccessPort, End, Step, Undoing, Veth};
+use crate::model::netns::Place;
+use crate::model::nic::{Nic, OtherEnd, Port};
+use crate::model::plan::Plan;
+use crate::plan::addresses::other_addresses;
+use crate::plan::bridge::Plugged;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::Basis;
+use crate::plan::names;
 
 /// The kernel's for a veth and a bridge that nobody says anything about (ETH_DATA_LEN).
 const USUAL_MTU: u32 = 1500;

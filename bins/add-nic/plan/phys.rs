@@ -6,10 +6,13 @@ use common::netlink::{Address, Link, Route};
 use common::target::IfName;
 
 use super::addressing::{allow_ipv6, held};
-use super::{Basis, Nic, OtherEnd, Plan};
-use crate::routes::as_way;
-use crate::step::{Held, Moved, Place, Step, ToldBy, Undoing};
-use crate::taken::refuse_taken;
+use crate::model::change::{Held, Moved, Step, ToldBy, Undoing};
+use crate::model::netns::Place;
+use crate::model::nic::{Nic, OtherEnd};
+use crate::model::plan::Plan;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::Basis;
+use crate::plan::routes::as_way;
 
 /// rtnetlink(7), rtm_protocol: made by the kernel, or by it on a router's word. It makes them again.
 const BY_KERNEL: [u8; 2] = [2, 9];
@@ -125,7 +128,7 @@ impl Basis<'_> {
     }
 
     /// Those that somebody made, as they can be made again.
-    fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::step::Way>, Failure> {
+    fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::model::change::Way>, Failure> {
         let made = |route: &&Route| route.is_unicast() && !BY_KERNEL.contains(&route.protocol);
         let here = |route: &&Route| route.index == Some(link.index) || route.index.is_none();
         let routes = self.snapshot.outside.routes.iter().filter(made).filter(here);

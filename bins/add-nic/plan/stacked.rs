@@ -5,9 +5,12 @@ use common::netlink::Link;
 use common::target::{IfName, Mac};
 
 use super::addressing::{allow_ipv6, held};
-use super::{Basis, Nic, OtherEnd, Parent, Plan};
-use crate::step::{On, Place, Step, Undoing, Upper};
-use crate::taken::refuse_taken;
+use crate::model::change::{On, Step, Undoing, Upper};
+use crate::model::netns::Place;
+use crate::model::nic::{Nic, OtherEnd, Parent};
+use crate::model::plan::Plan;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::Basis;
 
 /// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
 pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Result<Plan, Failure> {

@@ -2,8 +2,9 @@
 
 use common::netlink::{Link, OperState};
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
+use crate::model::nic::Nic;
+use crate::plan::input::Basis;
+use crate::preflight::warning::{Kind, Warning};
 
 pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     let outside = &basis.snapshot.outside;

@@ -3,11 +3,17 @@
 use common::netlink::Family;
 use common::target::IfName;
 
-use super::{Kind, Warning, bridge_netfilter};
-use crate::firewall::Listing;
-use crate::plan::{Basis, Nic};
-use crate::step::Place;
-use crate::sysctl::{Reading, Settings};
+use crate::model::filter::Listing;
+use crate::model::netns::Place;
+use crate::model::nic::Nic;
+use crate::model::sysctl::{Key, Reading, Settings};
+use crate::plan::input::Basis;
+use crate::preflight::warning::{Kind, Warning};
+
+/// Whether what passes through bridges is given to iptables.
+pub fn bridge_netfilter(six: bool) -> Key {
+    Key::of_network(if six { "bridge/bridge-nf-call-ip6tables" } else { "bridge/bridge-nf-call-iptables" })
+}
 
 /// Whether bridge netfilter gives packets of that family to iptables.
 pub fn is_on(six: bool, settings: &Settings) -> bool {

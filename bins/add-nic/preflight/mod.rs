@@ -6,95 +6,18 @@ mod filter;
 mod overlap;
 mod reverse_path;
 mod route;
+pub mod warning;
 
-use std::fmt::Display;
+use common::failure::Failure;
 
-use common::failure::{self, Failure, Status};
-use serde::Serialize;
-
-use crate::TOOL;
-use crate::firewall::{Asked, Wall};
-use crate::plan::{Basis, Nic};
-use crate::snapshot::{Snapshot, Sockets};
-use crate::step::{Place, quoted};
-use crate::sysctl::Key;
-use crate::wanted::Wanted;
-
-/// What will not work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Which kind of trouble.
-    pub kind: Kind,
-    /// What it is about, and what will be.
-    pub message: String,
-    /// What helps.
-    pub fix: Fix,
-}
-
-/// What helps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fix {
-    /// An option of add-nic.
-    Option(String),
-    /// A command.
-    Command(String),
-}
-
-impl Fix {
-    /// The whole command: what was typed, as an add and with the option.
-    pub fn as_command(&self) -> String {
-        let option = match self {
-            Fix::Command(command) => return command.clone(),
-            Fix::Option(option) => option,
-        };
-        let typed =
-            std::env::args().skip(1).filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
-        let mut words: Vec<String> =
-            std::iter::once(TOOL.to_owned()).chain(typed).map(|word| quoted(&word)).collect();
-        words.push(option.clone());
-        words.join(" ")
-    }
-}
-
-impl From<&str> for Fix {
-    fn from(text: &str) -> Self {
-        Fix::from(text.to_owned())
-    }
-}
-
-impl From<String> for Fix {
-    /// Only options begin with a dash.
-    fn from(text: String) -> Self {
-        if text.starts_with("--") { Fix::Option(text) } else { Fix::Command(text) }
-    }
-}
-
-/// Kinds of trouble; programs tell them by these words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    ForwardDrop,
-    StrictRpFilter,
-    Overlap,
-    MtuMismatch,
-    SpanningTree,
-    NoCarrier,
-    DuplicateMac,
-    NoDefaultRoute,
-}
-
-impl Warning {
-    fn new(kind: Kind, about: impl Display, what: impl Display, fix: impl Into<Fix>) -> Self {
-        Warning { kind, message: format!("{about}: {what}"), fix: fix.into() }
-    }
-
-    /// Says it on standard error, before a NIC is added.
-    pub fn say(&self) {
-        let (Fix::Option(fix) | Fix::Command(fix)) = &self.fix;
-        let said = Failure::said(Status::Yes, format_args!("warning: {}", self.message)).hint(fix);
-        failure::report(TOOL, &said);
-    }
-}
+use crate::model::filter::{Asked, Wall};
+use crate::model::netns::Place;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Snapshot;
+use crate::model::wanted::Wanted;
+use crate::plan::input::Basis;
+use crate::read::sockets::Sockets;
+use warning::Warning;
 
 /// Looks at what the snapshot does not have yet: a few settings, and of packet filters only those that a bridge's packets meet.
 pub fn look(snapshot: &mut Snapshot, nic: &Nic, wanted: &Wanted, sockets: &Sockets) -> Result<(), Failure> {
@@ -104,7 +27,7 @@ pub fn look(snapshot: &mut Snapshot, nic: &Nic, wanted: &Wanted, sockets: &Socke
     if nic.other_end.bridge().is_none() || wanted.firewall.forward {
         return Ok(());
     }
-    snapshot.settings.read(Place::Outside, [false, true].map(bridge_netfilter).to_vec(), sockets)?;
+    snapshot.settings.read(Place::Outside, [false, true].map(filter::bridge_netfilter).to_vec(), sockets)?;
     let meets = |six| {
         filter::is_on(six, &snapshot.settings)
             && nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == six)
@@ -114,11 +37,6 @@ pub fn look(snapshot: &mut Snapshot, nic: &Nic, wanted: &Wanted, sockets: &Socke
         snapshot.wall = Wall::look(Asked { families, ..Asked::default() })?;
     }
     Ok(())
-}
-
-/// Whether what passes through bridges is given to iptables.
-fn bridge_netfilter(six: bool) -> Key {
-    Key::of_network(if six { "bridge/bridge-nf-call-ip6tables" } else { "bridge/bridge-nf-call-iptables" })
 }
 
 /// All of it. Pure.

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use common::cidr::Cidr;
 use common::netlink::Route;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
-use crate::snapshot::Side;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Side;
+use crate::plan::input::Basis;
+use crate::preflight::warning::{Kind, Warning};
 
 /// One for each network of the NIC and each side, of which the longest is named.
 pub fn overlaps(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {

@@ -4,11 +4,12 @@
 use common::netlink::Route;
 use common::target::IfName;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
-use crate::snapshot::Side;
-use crate::step::Place;
-use crate::sysctl::{Key, Reading};
+use crate::model::netns::Place;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Side;
+use crate::model::sysctl::{Key, Reading};
+use crate::plan::input::Basis;
+use crate::preflight::warning::{Kind, Warning};
 
 fn rp_filter(link: &str) -> Key {
     Key::of_link("ipv4", link, "rp_filter")

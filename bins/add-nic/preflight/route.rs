@@ -2,8 +2,9 @@
 
 use common::cidr::Cidr;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
+use crate::model::nic::Nic;
+use crate::plan::input::Basis;
+use crate::preflight::warning::{Kind, Warning};
 
 pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     no_default_route(nic, basis).into_iter().chain(narrow_way(nic, basis)).collect()

@@ -13,7 +13,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
 use crate::cli::Cli;
-use crate::watch::entry::{Entry, entries};
+use crate::parse::watch_file::{Entry, entries};
 
 /// Nobody has written such a file by hand.
 const MOST_BYTES: u64 = 1 << 20;

@@ -12,22 +12,24 @@ use common::find::{FindError, Found, find};
 use common::netlink::Socket;
 use common::netns::Home;
 
-use crate::TOOL;
-use crate::add::{Order, ask_at_length, plug};
+use crate::apply::cleanup::{lives, ours, sweep};
+use crate::apply::executor::Wires;
+use crate::apply::ready;
 use crate::cli::Cli;
-use crate::ends::Ends;
-use crate::inside::{has_lost_its_network, hold};
-use crate::journal::{self, Journal, Record};
-use crate::ready;
-use crate::remove::take_out;
+use crate::jobs::add::{Order, ask_at_length, plug};
+use crate::jobs::remove::take_out;
+use crate::journal::{self, Journal};
+use crate::model::record::Record;
+use crate::model::snapshot::Side;
+use crate::model::view::View;
+use crate::parse::watch_file::Entry;
+use crate::read::container::{has_lost_its_network, hold};
+use crate::read::endpoints::Ends;
+use crate::read::sockets::Sockets;
 use crate::report::{self, Form, Outcome};
-use crate::snapshot::{Side, Sockets};
-use crate::sweep::{lives, ours, sweep};
-use crate::view::View;
-use crate::watch::entry::Entry;
+use crate::tool::TOOL;
 use crate::watch::signals::Signals;
 use crate::watch::trouble::Trouble;
-use crate::wires::Wires;
 
 /// How many containers are found before it is their turn: engines take their time to answer, and what they say grows old.
 const FEW: usize = 4;

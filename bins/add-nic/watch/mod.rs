@@ -2,7 +2,6 @@
 //!
 //! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
 
-mod entry;
 mod file;
 mod kept;
 mod signals;
@@ -15,9 +14,9 @@ use std::time::{Duration, Instant};
 use common::events::Watch;
 use common::failure::{Failure, Status};
 
-use crate::add;
 use crate::cli::Cli;
-use entry::Entry;
+use crate::jobs::add;
+use crate::parse::watch_file::Entry;
 use file::File;
 use kept::Kept;
 use signals::{Asked, Signals};

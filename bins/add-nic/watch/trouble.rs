@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use common::failure::{self, Failure, say};
 
-use crate::TOOL;
 use crate::cli::Cli;
+use crate::tool::TOOL;
 
 /// An engine that never stops talking has us try once in so long.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -1,0 +1,167 @@
+//! What is wanted, as the command line says it. Contradictions, and addresses that nobody can have, are refused here, before
+//! anything is looked at.
+
+mod filter;
+mod validate;
+pub mod watch_file;
+mod words;
+
+use std::path::PathBuf;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::output::quotable;
+use common::target::Target;
+
+use crate::cli::Cli;
+use crate::model::change::On;
+use crate::model::filter::WantedRules;
+use crate::model::nic::Parent;
+use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd, Which};
+use words::{address, other_addresses, parent, route, settings};
+
+/// What to do, one thing of many.
+#[derive(Debug)]
+pub enum Job {
+    /// Plug a NIC in.
+    Add(Target, Box<Wanted>),
+    /// Take one out, or all of ours.
+    Remove(Target, Option<Which>),
+    /// Show all of ours, or those of one container.
+    List(Option<Target>),
+    /// Show what is not as we made it.
+    Check(Option<Target>),
+    /// Keep those plugged in that this file describes.
+    Watch(PathBuf),
+}
+
+impl Job {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// What makes no sense, and why.
+    pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(file.clone()));
+        }
+        let (target, rest) = match cli.words.split_first() {
+            Some((word, rest)) => {
+                (Some(target(word).map_err(|failure| in_order(failure, word, rest))?), rest)
+            }
+            None => (None, &[][..]),
+        };
+        let at_most = |most: usize| match rest.get(most) {
+            Some(word) => Err(Failure::trouble(quotable(word), "is one word too many")),
+            None => Ok(()),
+        };
+        match target {
+            target if cli.list => at_most(0).map(|()| Job::List(target)),
+            target if cli.check => at_most(0).map(|()| Job::Check(target)),
+            None => Err(Failure::trouble("TARGET", "none was given").hint("add-nic --help")),
+            Some(target) if cli.rm => {
+                at_most(1)?;
+                Ok(Job::Remove(target, rest.first().map(|word| Which::of(word)).transpose()?))
+            }
+            Some(target) => {
+                let wanted = Wanted::of(cli, rest, &target)?;
+                Ok(Job::Add(target, Box::new(wanted)))
+            }
+        }
+    }
+}
+
+/// Says so if the words stand the other way round.
+fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
+    match (word.parse::<Cidr>(), rest) {
+        (Ok(address), [target, ..]) => {
+            failure.hint(format_args!("the container comes first: add-nic {} {address}", quotable(target)))
+        }
+        _ => failure,
+    }
+}
+
+fn target(word: &str) -> Result<Target, Failure> {
+    word.parse().map_err(|error| Failure::trouble(quotable(word), error))
+}
+
+impl Which {
+    fn of(word: &str) -> Result<Self, Failure> {
+        let address = word.split_once('/').map_or(word, |(address, _)| address);
+        match address.parse() {
+            Ok(address) => Ok(Which::Address(address)),
+            Err(_) => word.parse().map(Which::Name).map_err(|error| Failure::trouble(quotable(word), error)),
+        }
+    }
+}
+
+impl WantedEnd {
+    fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(peer) = cli.peer.as_ref().filter(|_| cli.vlan.is_none()) {
+            return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
+        }
+        for (option, word) in [("--macvlan", &cli.macvlan), ("--ipvlan", &cli.ipvlan)] {
+            if let Some(word) = word {
+                return parent(option, word, cli.vlan).map(WantedEnd::On);
+            }
+        }
+        match (cli.phys.clone(), cli.vlan) {
+            (Some(name), Some(id)) => {
+                return Ok(WantedEnd::On(Parent { name, on: On::Vlan(id), vlan: None }));
+            }
+            (Some(name), None) => return Ok(WantedEnd::Phys(name)),
+            (None, _) => {}
+        }
+        Ok(match cli.bridge.clone() {
+            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create, vlan: cli.vlan }),
+            None if cli.vlan.is_some() => {
+                return Err(Failure::trouble("--vlan", "is of no use on a cable of its own")
+                    .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
+            }
+            None => WantedEnd::Host,
+        })
+    }
+}
+
+impl Wanted {
+    fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
+        if words.is_empty() {
+            return Err(
+                Failure::trouble("ADDR", "none was given").hint(format_args!("add-nic {target} 10.1.0.2/24"))
+            );
+        }
+        let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
+        for (at, cidr) in addresses.iter().enumerate() {
+            if addresses[..at].iter().any(|other| other.address() == cidr.address()) {
+                return Err(Failure::trouble(cidr.address(), "is given twice"));
+            }
+        }
+        let other_end = WantedEnd::of(cli)?;
+        let other_addresses = match other_end {
+            _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
+                return Err(Failure::trouble(
+                    "--host-addr",
+                    "would be the bridge's, which is not in that VLAN itself",
+                ));
+            }
+            _ if other_end.vlan_of_port().is_some() => OtherAddresses::None,
+            WantedEnd::Peer(_) => other_addresses("--peer-addr", &cli.peer_addr, &addresses)?,
+            _ => other_addresses("--host-addr", &cli.host_addr, &addresses)?,
+        };
+        let wanted = Wanted {
+            other_end,
+            other_addresses,
+            name: cli.name.clone(),
+            other_name: cli.host_name.clone().or_else(|| cli.peer_name.clone()),
+            mac: cli.mac,
+            mtu_bytes: cli.mtu,
+            gateways: cli.gateway.clone(),
+            routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
+            metric: cli.metric,
+            sbr: cli.sbr,
+            sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
+            addresses,
+        };
+        wanted.makes_sense().map(|()| wanted)
+    }
+}

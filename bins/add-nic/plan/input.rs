@@ -1,0 +1,138 @@
+//! What a plan is made from: what is wanted, what there is, and names and link-layer addresses for what will be.
+
+use common::failure::Failure;
+use common::target::{IfName, Mac};
+
+use crate::model::netns::Place;
+use crate::model::record::{Inside, Record};
+use crate::model::snapshot::Snapshot;
+use crate::model::wanted::{Wanted, WantedEnd};
+use crate::plan::names;
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    pub wanted: &'a Wanted,
+    pub snapshot: &'a Snapshot,
+    /// All NICs of ours that there are.
+    pub records: &'a [Record],
+    pub inside: &'a Inside,
+    /// The other container, where there is one.
+    pub peer: Option<&'a Inside>,
+    /// For link-layer addresses.
+    pub random: [u8; 18],
+}
+
+impl Basis<'_> {
+    /// How people call the container.
+    pub fn who(&self) -> &str {
+        &self.inside.name
+    }
+
+    /// The name of the NIC's record.
+    pub fn id(&self) -> String {
+        self.random[6..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How people call who is in that place.
+    pub fn who_is(&self, place: Place) -> &str {
+        match place {
+            Place::Outside => "the host",
+            Place::Inside => self.who(),
+            Place::Peer => self.peer.map_or("the other container", |peer| &peer.name),
+        }
+    }
+
+    /// Where the other end of a cable is.
+    pub fn other_place(&self) -> Place {
+        match self.wanted.other_end {
+            WantedEnd::Peer(_) => Place::Peer,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Place::Outside,
+        }
+    }
+
+    /// The option that says which addresses that has.
+    pub fn option_of_addresses(&self) -> &'static str {
+        if self.other_place() == Place::Peer { "--peer-addr" } else { "--host-addr" }
+    }
+
+    /// The last of its words: of `pod:default/shop/frontend` it is `frontend`, of `/run/netns/blue` `blue`.
+    fn stem(&self) -> String {
+        let last = self.who().rsplit(['/', ':']).next().unwrap_or_default();
+        let is_number = last.chars().all(|c| c.is_ascii_digit());
+        if is_number { format!("pid{last}") } else { last.to_owned() }
+    }
+
+    /// The NIC's. Without an end on the host it is what tells the NIC from others of its container.
+    pub(super) fn nic_mac(&self) -> Result<Mac, Failure> {
+        let Some(mac) = self.wanted.mac else { return Ok(self.mac(0)) };
+        let links = &self.snapshot.inside.links;
+        match links.iter().find(|link| link.mac == Some(mac)) {
+            Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
+                Err(Failure::trouble(
+                    mac,
+                    format_args!("is the MAC address of {} in {}", link.name.to_string_lossy(), self.who()),
+                ))
+            }
+            _ => Ok(mac),
+        }
+    }
+
+    pub(super) fn mac(&self, which: usize) -> Mac {
+        let mut bytes = [0; 6];
+        bytes.copy_from_slice(&self.random[which * 6..][..6]);
+        Mac::local(bytes)
+    }
+
+    /// Higher than any other: a bridge takes the least of its ports' addresses for its own, unless somebody gave it one,
+    /// and then all who knew the host by the one before would not reach it for a while.
+    pub(super) fn port_mac(&self) -> Mac {
+        let Mac([_, rest @ ..]) = self.mac(1);
+        let [b, c, d, e, f] = rest;
+        Mac([0xfe, b, c, d, e, f])
+    }
+
+    pub(super) fn name(&self) -> Result<IfName, Failure> {
+        self.free_name(Place::Inside, self.wanted.name.as_ref())
+    }
+
+    /// That name, or the next free one.
+    fn free_name(&self, place: Place, wanted: Option<&IfName>) -> Result<IfName, Failure> {
+        let (side, who) = (self.snapshot.side(place), self.who_is(place));
+        match wanted {
+            Some(name) if side.link(name.as_str()).is_some() => {
+                Err(Failure::trouble(name, format_args!("is the name of another link in {who}")))
+            }
+            Some(name) => Ok(name.clone()),
+            None => names::next_free(|name| side.link(name).is_some())
+                .ok_or_else(|| Failure::trouble(who, "has no name left between eth0 and eth9999")),
+        }
+    }
+
+    /// The name of the other end.
+    pub(super) fn other_name(&self) -> Result<IfName, Failure> {
+        match self.other_place() {
+            Place::Outside => self.host_name(),
+            place => self.free_name(place, self.wanted.other_name.as_ref()),
+        }
+    }
+
+    fn host_name(&self) -> Result<IfName, Failure> {
+        let outside = &self.snapshot.outside;
+        let inside_name = self.name()?;
+        let is_taken = |name: &str| {
+            // With both ends in one namespace the other end's name is not free either.
+            outside.link(name).is_some() || (self.snapshot.is_one && name == inside_name.as_str())
+        };
+        let Some(name) = &self.wanted.other_name else {
+            let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
+            return free.ok_or_else(|| {
+                Failure::trouble(self.who(), "has no name left for the host's end").hint("--host-name IF")
+            });
+        };
+        match is_taken(name.as_str()) {
+            true => Err(Failure::trouble(name, "is the name of another link of the host")),
+            false => Ok(name.clone()),
+        }
+    }
+}
