@@ -22,7 +22,7 @@ use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use jobs::{add, list, remove};
-use parse::Job;
+use model::request::Job;
 use tool::TOOL;
 
 fn main() -> ExitCode {
@@ -31,11 +31,12 @@ fn main() -> ExitCode {
 
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    match Job::of(&cli)? {
-        Job::Add(target, wanted) => add::add(&target, *wanted, &cli, began),
-        Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
-        Job::List(target) => list::list(target.as_ref(), &cli),
-        Job::Check(target) => list::check(target.as_ref(), &cli),
-        Job::Watch(file) => watch::watch(&file, &cli),
+    let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    match Job::of(&cli, typed)? {
+        Job::Add(request) => add::add(*request, began),
+        Job::Remove(request) => remove::remove(&request, began),
+        Job::List(request) => list::list(&request),
+        Job::Check(request) => list::check(&request),
+        Job::Watch(request) => watch::watch(&request),
     }
 }

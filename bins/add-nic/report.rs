@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::apply::ready::Reachable;
-use crate::cli::Cli;
 use crate::model::change::Step;
 use crate::model::filter::Published;
 use crate::model::nic::OtherEnd;
+use crate::model::request::Form;
 use crate::model::shell::Files;
 use crate::model::view::View;
 use crate::preflight::warning::{self, Warning};
@@ -26,25 +26,6 @@ pub enum Outcome {
     Added(Reachable),
     Unchanged,
     Removed,
-}
-
-/// How it is to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Text,
-    Json,
-    /// Of many, one a line.
-    JsonLine,
-}
-
-impl Form {
-    pub fn of(cli: &Cli) -> Self {
-        match cli.json {
-            true if cli.watch.is_some() => Form::JsonLine,
-            true => Form::Json,
-            false => Form::Text,
-        }
-    }
 }
 
 impl Outcome {
@@ -224,7 +205,7 @@ pub fn commands<'a>(
 }
 
 /// What will not work, and what helps.
-pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
         kind: warning::Kind,
@@ -234,7 +215,7 @@ pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
     let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
         kind: *kind,
         message,
-        fix: fix.as_command(),
+        fix: fix.as_command(typed),
     });
     if as_json {
         return json(&lines.collect::<Vec<_>>());

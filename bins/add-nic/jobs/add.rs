@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use common::failure::{Failure, Status};
-use common::target::Target;
 use jiff::Timestamp;
 
 use crate::apply::cleanup::{Swept, living, ours, sweep_from};
 use crate::apply::executor::Wires;
 use crate::apply::{self, Manners, filter, probe, ready, stale};
-use crate::cli::{Cli, Dad};
 use crate::journal::{self, Journal};
 use crate::model::plan::Plan;
 use crate::model::record::{Record, Watched};
+use crate::model::request::{AddMode, AddOptions, AddRequest, Dad, Form};
 use crate::model::snapshot::Snapshot;
 use crate::model::view::View;
 use crate::model::wanted::Wanted;
@@ -20,24 +19,24 @@ use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::endpoints::Ends;
 use crate::read::sockets::Sockets;
-use crate::report::{self, Form, Outcome};
+use crate::report::{self, Outcome};
 use crate::{check, preflight};
 
 /// Does it, unless it is done already.
-pub fn add(target: &Target, wanted: Wanted, cli: &Cli, began: Instant) -> Result<Status, Failure> {
-    let (ends, mut sockets) = Ends::open(pin(target, cli)?, &wanted, cli)?;
-    if cli.preflight {
-        return warn(&wanted, &ends, &mut sockets, cli);
+pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
+    let AddRequest { target, wanted, options, mode, form } = request;
+    let (ends, mut sockets) = Ends::open(pin(&target, &options.search)?, &wanted, &options.search)?;
+    match mode {
+        AddMode::Preflight { typed } => return warn(&wanted, &ends, &mut sockets, &typed, form),
+        AddMode::DryRun => return show(&wanted, &ends, &mut sockets, &options, form),
+        AddMode::Add => {}
     }
-    if cli.dry_run {
-        return show(&wanted, &ends, &mut sockets, cli);
-    }
-    ask_at_length(&wanted, &ends, &mut sockets, cli)?;
+    ask_at_length(&wanted, &ends, &mut sockets, &options)?;
     let order = Order { wanted, ends, watched: None };
-    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, cli)?;
-    report::nic(View::near(&record), outcome, began.elapsed(), Form::of(cli))?;
+    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, &options)?;
+    report::nic(View::near(&record), outcome, began.elapsed(), form)?;
     if let Outcome::Added(_) = outcome {
-        ready::announce_again(&record.plan.nic, &mut wires, cli.announcements().saturating_sub(1))?;
+        ready::announce_again(&record.plan.nic, &mut wires, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
 }
@@ -56,7 +55,7 @@ pub fn plug(
     Order { wanted, ends, watched }: Order,
     mut sockets: Sockets,
     journal: Journal,
-    cli: &Cli,
+    options: &AddOptions,
 ) -> Result<(Record, Outcome, Wires), Failure> {
     let is_over = |record: &Record| stale::is_over(record, &wanted, &ends.inside);
     let mut snapshot = Snapshot::take(&mut sockets)?;
@@ -70,7 +69,7 @@ pub fn plug(
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
     }
-    stale::refuse(&records, &wanted, &ends.inside, &cli.find)?;
+    stale::refuse(&records, &wanted, &ends.inside, &options.search.find)?;
     let random: [u8; 18] = random()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
     let (plan, id) = (Plan::make(&basis)?, basis.id());
@@ -78,8 +77,8 @@ pub fn plug(
     preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
     preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
-    if cli.dad().is_some() {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &cli.find)?;
+    if options.dad.is_some() {
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &options.search.find)?;
     }
     let mut record = Record {
         id,
@@ -94,26 +93,31 @@ pub fn plug(
         watched,
     };
     let mut wires = Wires::new(sockets);
-    let waits = match cli.dad() {
+    let waits = match options.dad {
         Some(Dad::Full) => probe::full(self::random()?).to_vec(),
         Some(Dad::Quick) if record.plan.nic.other_end.parent().is_some() => probe::QUICK_ON_A_PARENT.to_vec(),
         Some(Dad::Quick) => probe::QUICK.to_vec(),
         None => vec![],
     };
-    let manners = Manners { ask: Some((&waits, &cli.find)), announce: cli.announcements() > 0 };
+    let manners = Manners { ask: Some((&waits, &options.search.find)), announce: options.announcements > 0 };
     let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
     Ok((record, Outcome::Added(reachable), wires))
 }
 
 /// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
 /// kept waiting: a signal ends us, and that is all.
-pub fn ask_at_length(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<(), Failure> {
-    if cli.dad() != Some(Dad::Full) {
+pub fn ask_at_length(
+    wanted: &Wanted,
+    ends: &Ends,
+    sockets: &mut Sockets,
+    options: &AddOptions,
+) -> Result<(), Failure> {
+    if options.dad != Some(Dad::Full) {
         return Ok(());
     }
-    match foresee(wanted, ends, sockets, cli)? {
+    match foresee(wanted, ends, sockets, options)? {
         Some((plan, snapshot)) => {
-            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &cli.find)
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &options.search.find)
         }
         None => Ok(()),
     }
@@ -142,15 +146,21 @@ fn same_call(
 }
 
 /// The commands that would do it.
-fn show(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = foresee(wanted, ends, sockets, cli)? else {
-        report::commands([].iter(), &ends.files(), cli.json)?;
+fn show(
+    wanted: &Wanted,
+    ends: &Ends,
+    sockets: &mut Sockets,
+    options: &AddOptions,
+    form: Form,
+) -> Result<Status, Failure> {
+    let Some((plan, snapshot)) = foresee(wanted, ends, sockets, options)? else {
+        report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
     let steps = plan.steps.iter().map(|(step, _)| step);
     // What is shared and there would be an error of the command.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
-    report::commands(missing, &ends.files(), cli.json)?;
+    report::commands(missing, &ends.files(), form.is_json())?;
     Ok(Status::Yes)
 }
 
@@ -159,20 +169,26 @@ fn foresee(
     wanted: &Wanted,
     ends: &Ends,
     sockets: &mut Sockets,
-    cli: &Cli,
+    options: &AddOptions,
 ) -> Result<Option<(Plan, Snapshot)>, Failure> {
     let (living, snapshot) = look(wanted, ends, sockets)?;
     if same_call(&living, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
-    stale::refuse(&living, wanted, &ends.inside, &cli.find)?;
+    stale::refuse(&living, wanted, &ends.inside, &options.search.find)?;
     let basis = ends.basis(wanted, &snapshot, &living, random()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
 }
 
 /// What would be said about it.
-fn warn(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Result<Status, Failure> {
+fn warn(
+    wanted: &Wanted,
+    ends: &Ends,
+    sockets: &mut Sockets,
+    typed: &[String],
+    form: Form,
+) -> Result<Status, Failure> {
     let (living, mut snapshot) = look(wanted, ends, sockets)?;
     let random = random()?;
     let nic = match ends.same(&living, wanted).next() {
@@ -181,7 +197,7 @@ fn warn(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets, cli: &Cli) -> Resul
     };
     preflight::look(&mut snapshot, &nic, wanted, sockets)?;
     let warnings = preflight::warnings(&nic, &ends.basis(wanted, &snapshot, &living, random));
-    report::warnings(&warnings, cli.json)?;
+    report::warnings(&warnings, typed, form.is_json())?;
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }
 

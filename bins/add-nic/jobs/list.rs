@@ -1,12 +1,11 @@
 //! `--list` and `--check`: what we made, and what has become of it. Changes nothing, and waits for nobody.
 
 use common::failure::{Failure, Status};
-use common::target::Target;
 
 use crate::apply::cleanup::ours;
 use crate::check::drift;
-use crate::cli::Cli;
 use crate::model::record::{Inside, Record};
+use crate::model::request::ListRequest;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::View;
 use crate::read::container::pin;
@@ -14,32 +13,33 @@ use crate::read::sockets::Sockets;
 use crate::{journal, report};
 
 /// All of ours, or those of one container.
-pub fn list(target: Option<&Target>, cli: &Cli) -> Result<Status, Failure> {
-    let inside = one_of(target, cli)?;
+pub fn list(request: &ListRequest) -> Result<Status, Failure> {
+    let inside = one_of(request)?;
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records)?;
     let seen = |view: &View<'_>| inside.as_ref().is_none_or(|inside| view.here.container.is_same_as(inside));
     let views = |(record, differs)| View::all(record).filter(seen).map(move |view| (view, differs));
     let rows: Vec<_> =
         drift.iter().map(|(record, differs)| (*record, &differs[..])).flat_map(views).collect();
-    report::list(&rows, cli.json)?;
+    report::list(&rows, request.form.is_json())?;
     Ok(Status::Yes)
 }
 
 /// Only what differs.
-pub fn check(target: Option<&Target>, cli: &Cli) -> Result<Status, Failure> {
-    let inside = one_of(target, cli)?;
+pub fn check(request: &ListRequest) -> Result<Status, Failure> {
+    let inside = one_of(request)?;
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records)?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
     let rows: Vec<_> =
         differing.map(|(record, differs)| (View::from(record, inside.as_ref()), &differs[..])).collect();
-    report::drift(&rows, cli.json)?;
+    report::drift(&rows, request.form.is_json())?;
     Ok(if rows.is_empty() { Status::Yes } else { Status::No })
 }
 
-fn one_of(target: Option<&Target>, cli: &Cli) -> Result<Option<Inside>, Failure> {
-    Ok(target.map(|target| pin(target, cli)).transpose()?.map(|pinned| pinned.inside))
+fn one_of(request: &ListRequest) -> Result<Option<Inside>, Failure> {
+    let target = request.target.as_ref();
+    Ok(target.map(|target| pin(target, &request.search)).transpose()?.map(|pinned| pinned.inside))
 }
 
 fn records(inside: Option<&Inside>) -> Result<Vec<Record>, Failure> {

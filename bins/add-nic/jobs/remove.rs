@@ -3,50 +3,50 @@
 use std::time::Instant;
 
 use common::failure::{self, Failure, Status, say};
-use common::target::Target;
 
 use crate::apply;
 use crate::apply::cleanup::{ours, sweep};
 use crate::apply::executor::Wires;
-use crate::cli::Cli;
 use crate::journal::{self, Journal};
 use crate::model::change::Step;
 use crate::model::netns::Place;
 use crate::model::plan::Plan;
 use crate::model::record::{Inside, Record};
+use crate::model::request::RemoveRequest;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::View;
 use crate::model::wanted::Which;
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
-use crate::report::{self, Form, Outcome};
+use crate::report::{self, Outcome};
 use crate::tool::TOOL;
 
 /// Removes one NIC of ours, or all of them. What is gone is no error.
-pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant) -> Result<Status, Failure> {
-    let Pinned { netns, inside } = match pin(target, cli) {
+pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure> {
+    let which = request.which.as_ref();
+    let Pinned { netns, inside } = match pin(&request.target, &request.search) {
         Ok(pinned) => pinned,
-        Err(failure) if failure.status == Status::No => return with_its_container(&failure, cli),
+        Err(failure) if failure.status == Status::No => return with_its_container(&failure, request),
         Err(failure) => return Err(failure),
     };
     let mut sockets = Sockets::open(Some(netns), None)?;
     // Nothing is made, not even the directory, in order to find nothing in it.
-    if cli.dry_run || journal::look()?.is_empty() {
+    if request.dry_run || journal::look()?.is_empty() {
         let records = ours(journal::look()?, sockets.home.identity());
         let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
-            return remove_foreign(which, &inside, sockets, cli);
+            return remove_foreign(request, &inside, sockets);
         }
         while let Some(record) = chosen.pop() {
             let others: Vec<&Plan> = others.iter().chain(&chosen).map(|record| &record.plan).collect();
-            report::commands(record.plan.undoing(&others), &record.files(), cli.json)?;
+            report::commands(record.plan.undoing(&others), &record.files(), request.form.is_json())?;
         }
         return Ok(Status::Yes);
     }
     let journal = Journal::open()?;
     let mut records = sweep(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
-        return remove_foreign(which, &inside, sockets, cli);
+        return remove_foreign(request, &inside, sockets);
     }
     let mut wires = Wires::new(sockets);
     // The last first: so each finds the network as it left it.
@@ -59,7 +59,7 @@ pub fn remove(target: &Target, which: Option<&Which>, cli: &Cli, began: Instant)
         } else {
             take_out(&mut record, &mut records, &journal, &mut wires)?;
         }
-        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), Form::of(cli))?;
+        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), request.form)?;
         if let Some(watched) = &record.watched {
             let file = watched.file.display();
             say(
@@ -100,8 +100,8 @@ fn choose<'a>(
 }
 
 /// A container that is gone took its end with it; what else came with that is swept.
-fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
-    if !cli.dry_run && !journal::look()?.is_empty() {
+fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Status, Failure> {
+    if !request.dry_run && !journal::look()?.is_empty() {
         sweep(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
@@ -111,14 +111,9 @@ fn with_its_container(failure: &Failure, cli: &Cli) -> Result<Status, Failure> {
 }
 
 /// None of ours: nothing at all, or somebody else's.
-fn remove_foreign(
-    which: Option<&Which>,
-    inside: &Inside,
-    mut sockets: Sockets,
-    cli: &Cli,
-) -> Result<Status, Failure> {
+fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets) -> Result<Status, Failure> {
     let side = Snapshot::take(&mut sockets)?.inside;
-    let found = match which {
+    let found = match &request.which {
         Some(Which::Name(name)) => side.link(name.as_str()),
         Some(Which::Address(address)) => {
             side.holder(*address).and_then(|held| side.links.iter().find(|link| link.index == held.index))
@@ -127,12 +122,12 @@ fn remove_foreign(
     };
     let name = found.and_then(|link| link.name.to_str()?.parse().ok());
     let Some(name) = name else {
-        if cli.find.verbose {
+        if request.search.find.verbose {
             failure::say(TOOL, format_args!("{}: was gone already", inside.name));
         }
         return Ok(Status::Yes);
     };
-    if !cli.force {
+    if !request.force {
         return Err(Failure::trouble(
             &name,
             format_args!("is in {}, but was not made by add-nic", inside.name),
@@ -140,8 +135,8 @@ fn remove_foreign(
         .hint(format_args!("add-nic --rm --force {} {name}", inside.name)));
     }
     let step = Step::DelLink { place: Place::Inside, link: name };
-    if cli.dry_run {
-        report::commands([&step].into_iter(), &inside.files(None), cli.json)?;
+    if request.dry_run {
+        report::commands([&step].into_iter(), &inside.files(None), request.form.is_json())?;
         return Ok(Status::Yes);
     }
     let done = Wires::new(sockets).act(&step);

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod record;
 #[cfg(test)]
 mod record_format;
+pub mod request;
 pub mod shell;
 pub mod snapshot;
 pub mod sysctl;

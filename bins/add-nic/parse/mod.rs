@@ -2,11 +2,10 @@
 //! anything is looked at.
 
 mod filter;
+mod request;
 mod validate;
 pub mod watch_file;
 mod words;
-
-use std::path::PathBuf;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -17,32 +16,18 @@ use crate::cli::Cli;
 use crate::model::change::On;
 use crate::model::filter::WantedRules;
 use crate::model::nic::Parent;
+use crate::model::request::Job;
 use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd, Which};
 use words::{address, other_addresses, parent, route, settings};
 
-/// What to do, one thing of many.
-#[derive(Debug)]
-pub enum Job {
-    /// Plug a NIC in.
-    Add(Target, Box<Wanted>),
-    /// Take one out, or all of ours.
-    Remove(Target, Option<Which>),
-    /// Show all of ours, or those of one container.
-    List(Option<Target>),
-    /// Show what is not as we made it.
-    Check(Option<Target>),
-    /// Keep those plugged in that this file describes.
-    Watch(PathBuf),
-}
-
 impl Job {
-    /// What was asked for.
+    /// What was asked for; `typed` are the words that said so, behind the tool's name.
     ///
     /// # Errors
     /// What makes no sense, and why.
-    pub fn of(cli: &Cli) -> Result<Self, Failure> {
+    pub fn of(cli: &Cli, typed: impl FnOnce() -> Vec<String>) -> Result<Self, Failure> {
         if let Some(file) = &cli.watch {
-            return Ok(Job::Watch(file.clone()));
+            return Ok(Job::Watch(request::watch(file, cli)));
         }
         let (target, rest) = match cli.words.split_first() {
             Some((word, rest)) => {
@@ -55,16 +40,17 @@ impl Job {
             None => Ok(()),
         };
         match target {
-            target if cli.list => at_most(0).map(|()| Job::List(target)),
-            target if cli.check => at_most(0).map(|()| Job::Check(target)),
+            target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
+            target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
             None => Err(Failure::trouble("TARGET", "none was given").hint("add-nic --help")),
             Some(target) if cli.rm => {
                 at_most(1)?;
-                Ok(Job::Remove(target, rest.first().map(|word| Which::of(word)).transpose()?))
+                let which = rest.first().map(|word| Which::of(word)).transpose()?;
+                Ok(Job::Remove(request::remove(target, which, cli)))
             }
             Some(target) => {
                 let wanted = Wanted::of(cli, rest, &target)?;
-                Ok(Job::Add(target, Box::new(wanted)))
+                Ok(Job::Add(Box::new(request::add(target, wanted, cli, typed))))
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use common::cidr::Cidr;
@@ -16,8 +17,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::{Cli, NOT_OF_A_NIC};
 use crate::model::record::Watched;
+use crate::model::request::{AddOptions, AddRequest, Job};
 use crate::model::wanted::Wanted;
-use crate::parse::Job;
 use crate::tool::TOOL;
 
 /// A NIC that is to be kept plugged in.
@@ -30,7 +31,7 @@ pub struct Entry {
     /// How it is written into the journal.
     pub watched: Watched,
     /// Whatever else it says.
-    pub cli: Cli,
+    pub options: AddOptions,
 }
 
 /// What it is called in messages: `/etc/nics.toml:3: nginx`.
@@ -40,16 +41,16 @@ impl Display for Entry {
     }
 }
 
-/// A file's text, and whose command line it is that says how to look for containers.
+/// A file's text, and for how long engines are waited for, which no entry says.
 struct Source<'a> {
     file: &'a Path,
     text: &'a str,
-    cli: &'a Cli,
+    engine_timeout: Duration,
 }
 
 /// All entries of `text`, or the first thing in it that makes no sense.
-pub fn entries(file: &Path, text: &str, cli: &Cli) -> Result<Vec<Entry>, Failure> {
-    let source = Source { file, text, cli };
+pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<Entry>, Failure> {
+    let source = Source { file, text, engine_timeout };
     let table = DeTable::parse(text)
         .map_err(|error| source.wrong(error.span().unwrap_or_default(), error.message().trim_end()))?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -98,14 +99,15 @@ impl Source<'_> {
             ..failure
         };
         let words = self.words(table, container)?;
-        let mut cli: Cli =
+        let cli: Cli =
             parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
-        let Job::Add(target, wanted) = Job::of(&cli).map_err(in_entry)? else {
+        let Job::Add(request) = Job::of(&cli, Vec::new).map_err(in_entry)? else {
             return Err(in_entry(Failure::said(Status::Trouble, "plugs nothing in")));
         };
-        cli.find.engine_timeout = self.cli.find.engine_timeout;
+        let AddRequest { target, wanted, mut options, .. } = *request;
+        options.search.find.engine_timeout = self.engine_timeout;
         let watched = Watched { file: self.file.to_owned(), target: target.to_string() };
-        Ok(Entry { line, target, wanted: *wanted, watched, cli })
+        Ok(Entry { line, target, wanted, watched, options })
     }
 
     /// The command line that a table stands for.

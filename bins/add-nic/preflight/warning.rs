@@ -29,16 +29,15 @@ pub enum Fix {
 }
 
 impl Fix {
-    /// The whole command: what was typed, as an add and with the option.
-    pub fn as_command(&self) -> String {
+    /// The whole command: what was `typed`, as an add and with the option.
+    pub fn as_command(&self, typed: &[String]) -> String {
         let option = match self {
             Fix::Command(command) => return command.clone(),
             Fix::Option(option) => option,
         };
-        let typed =
-            std::env::args().skip(1).filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
+        let typed = typed.iter().filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
         let mut words: Vec<String> =
-            std::iter::once(TOOL.to_owned()).chain(typed).map(|word| quoted(&word)).collect();
+            std::iter::once(TOOL).chain(typed.map(String::as_str)).map(quoted).collect();
         words.push(option.clone());
         words.join(" ")
     }

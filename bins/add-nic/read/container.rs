@@ -10,8 +10,8 @@ use common::process::Process;
 use common::target::Target;
 use nix::unistd::Pid;
 
-use crate::cli::Cli;
 use crate::model::record::{Inside, Record};
+use crate::model::request::Search;
 use crate::tool::TOOL;
 
 /// A network namespace held open, and what is remembered of it.
@@ -22,12 +22,12 @@ pub struct Pinned {
 }
 
 /// The network namespace of what `target` means.
-pub fn pin(target: &Target, cli: &Cli) -> Result<Pinned, Failure> {
-    hold(target, cli.find.find(TOOL, target)?, cli)
+pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
+    hold(target, search.find.find(TOOL, target)?, search)
 }
 
 /// The network namespace of what was `found`.
-pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure> {
+pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
         return Err(Failure::no(container, "is paused, and answers nobody")
             .hint(format_args!("{} unpause {}", container.engine, container.name)));
@@ -35,7 +35,7 @@ pub fn hold(target: &Target, found: Found, cli: &Cli) -> Result<Pinned, Failure>
     let (container, process) = (found.container.clone(), found.process().and_then(through));
     let file = file_of(target, process);
     let netns = found.into_netns()?;
-    if !cli.host && netns.identity() == host_network()? {
+    if !search.host && netns.identity() == host_network()? {
         return Err(Failure::trouble(target, "is in the network of the host itself")
             .hint("--host, if the host is what you want to plug into"));
     }

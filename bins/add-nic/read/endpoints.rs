@@ -3,8 +3,8 @@
 use common::failure::Failure;
 use common::target::Target;
 
-use crate::cli::Cli;
 use crate::model::record::{Inside, Record};
+use crate::model::request::Search;
 use crate::model::shell::Files;
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
@@ -24,9 +24,9 @@ impl Ends {
     pub fn open(
         Pinned { netns, inside }: Pinned,
         wanted: &Wanted,
-        cli: &Cli,
+        search: &Search,
     ) -> Result<(Self, Sockets), Failure> {
-        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, cli)).transpose()?;
+        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, search)).transpose()?;
         let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
         Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
     }
@@ -63,8 +63,8 @@ impl Ends {
 }
 
 /// The other container, which must be another one.
-fn pin_peer(peer: &Target, inside: &Inside, cli: &Cli) -> Result<Pinned, Failure> {
-    let pinned = pin(peer, cli)?;
+fn pin_peer(peer: &Target, inside: &Inside, search: &Search) -> Result<Pinned, Failure> {
+    let pinned = pin(peer, search)?;
     if pinned.inside.is_same_as(inside) {
         return Err(Failure::trouble(
             format_args!("--peer {peer}"),

@@ -15,18 +15,18 @@ use common::netns::Home;
 use crate::apply::cleanup::{lives, ours, sweep};
 use crate::apply::executor::Wires;
 use crate::apply::ready;
-use crate::cli::Cli;
 use crate::jobs::add::{Order, ask_at_length, plug};
 use crate::jobs::remove::take_out;
 use crate::journal::{self, Journal};
 use crate::model::record::Record;
+use crate::model::request::{Form, WatchRequest};
 use crate::model::snapshot::Side;
 use crate::model::view::View;
 use crate::parse::watch_file::Entry;
 use crate::read::container::{has_lost_its_network, hold};
 use crate::read::endpoints::Ends;
 use crate::read::sockets::Sockets;
-use crate::report::{self, Form, Outcome};
+use crate::report::{self, Outcome};
 use crate::tool::TOOL;
 use crate::watch::signals::Signals;
 use crate::watch::trouble::Trouble;
@@ -41,7 +41,7 @@ pub struct Kept<'a> {
     /// Of no entry.
     trouble: Trouble,
     signals: &'a Signals,
-    cli: &'a Cli,
+    request: &'a WatchRequest,
 }
 
 /// What is there: our NICs, and the links of the host.
@@ -51,9 +51,9 @@ struct Seen {
 }
 
 impl<'a> Kept<'a> {
-    pub fn new(file: &Path, entries: Vec<Entry>, signals: &'a Signals, cli: &'a Cli) -> Self {
+    pub fn new(file: &Path, entries: Vec<Entry>, signals: &'a Signals, request: &'a WatchRequest) -> Self {
         let mut kept =
-            Kept { file: file.to_owned(), entries: vec![], trouble: Trouble::default(), signals, cli };
+            Kept { file: file.to_owned(), entries: vec![], trouble: Trouble::default(), signals, request };
         kept.set(entries);
         kept
     }
@@ -103,22 +103,24 @@ impl<'a> Kept<'a> {
             }
         };
         self.trouble.is_over();
-        let Kept { entries, signals, cli, .. } = self;
+        let Kept { entries, signals, request, .. } = self;
         // First those that nobody has plugged in yet: they are why we were woken.
         let (there, not_there): (Vec<_>, Vec<_>) = entries.iter_mut().partition(|(entry, _)| seen.has(entry));
         let ordered: Vec<&mut (Entry, Trouble)> = not_there.into_iter().chain(there).collect();
         let targets = ordered.iter().map(|(entry, _)| entry.target.clone()).collect();
-        let timeout = cli.find.engine_timeout;
+        let timeout = request.find.engine_timeout;
         ahead(
             targets,
             move |target| find(&target, timeout),
             |found| {
                 for ((entry, trouble), found) in ordered.into_iter().zip(found) {
-                    match keep(entry, trouble, found, &seen, signals, cli) {
+                    match keep(entry, trouble, found, &seen, signals, request.form) {
                         Ok(true) => trouble.is_over(),
                         Ok(false) => {}
                         Err(failure) if failure.message.is_none() => return Err(failure),
-                        Err(failure) if failure.status == Status::No => trouble.waits(entry, failure, cli),
+                        Err(failure) if failure.status == Status::No => {
+                            trouble.waits(entry, failure, request)
+                        }
                         Err(failure) => trouble.had(entry, failure),
                     }
                 }
@@ -140,7 +142,7 @@ impl<'a> Kept<'a> {
         if seen.records.iter().all(is_tidy) {
             return Ok(seen);
         }
-        remove(is_over, is_unwanted, self.signals, self.cli)?;
+        remove(is_over, is_unwanted, self.signals, self.request.form)?;
         Seen::now()
     }
 }
@@ -170,13 +172,14 @@ fn keep(
     found: Result<Found, FindError>,
     seen: &Seen,
     signals: &Signals,
-    cli: &Cli,
+    form: Form,
 ) -> Result<bool, Failure> {
     let found = found.map_err(not_there)?;
     // Docker answers nobody who asks for a container that it is just starting.
     let began = Instant::now();
-    let pinned = hold(&entry.target, found, &entry.cli)?;
-    let (ends, mut sockets) = Ends::open(pinned, &entry.wanted, &entry.cli)?;
+    let search = &entry.options.search;
+    let pinned = hold(&entry.target, found, search)?;
+    let (ends, mut sockets) = Ends::open(pinned, &entry.wanted, search)?;
     let is_it = |record: &Record| ends.have(record, &entry.wanted) && lives(record, &seen.outside);
     if seen.records.iter().any(is_it) {
         return Ok(true);
@@ -187,15 +190,15 @@ fn keep(
     // What the container had before it was started anew, where a link keeps that network.
     let is_left = |record: &Record| entry.made(record) && !ends.have(record, &entry.wanted);
     if seen.records.iter().any(is_left) {
-        remove(|_| false, is_left, signals, cli)?;
+        remove(|_| false, is_left, signals, form)?;
     }
-    signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.cli))?;
+    signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.options))?;
     let order = Order { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
     let journal = signals.waiting(Journal::open)?;
-    let (record, outcome, wires) = plug(order, sockets, journal, &entry.cli)?;
+    let (record, outcome, wires) = plug(order, sockets, journal, &entry.options)?;
     if let Outcome::Added(_) = outcome {
-        tell(&record, outcome, began, cli)?;
-        announce_again(record, wires, entry.cli.announcements().saturating_sub(1));
+        tell(&record, outcome, began, form)?;
+        announce_again(record, wires, entry.options.announcements.saturating_sub(1));
     }
     Ok(true)
 }
@@ -243,7 +246,7 @@ fn remove(
     is_over: impl Fn(&Record) -> bool,
     is_unwanted: impl Fn(&Record) -> bool,
     signals: &Signals,
-    cli: &Cli,
+    form: Form,
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let journal = signals.waiting(Journal::open)?;
@@ -252,12 +255,12 @@ fn remove(
         let mut record = records.remove(at);
         let mut wires = Wires::new(Sockets::of_record(&record)?);
         take_out(&mut record, &mut records, &journal, &mut wires)?;
-        tell(&record, Outcome::Removed, began, cli)?;
+        tell(&record, Outcome::Removed, began, form)?;
     }
     Ok(())
 }
 
-fn tell(record: &Record, outcome: Outcome, began: Instant, cli: &Cli) -> Result<(), Failure> {
-    report::nic(View::near(record), outcome, began.elapsed(), Form::of(cli))?;
+fn tell(record: &Record, outcome: Outcome, began: Instant, form: Form) -> Result<(), Failure> {
+    report::nic(View::near(record), outcome, began.elapsed(), form)?;
     Ok(io::stdout().flush()?)
 }
