@@ -1,8 +1,10 @@
 //! Plugs a NIC in: look, plan, ask, apply, report.
 
+use std::io;
 use std::time::Instant;
 
 use common::failure::{Failure, Status};
+use common::packet;
 use jiff::Timestamp;
 
 use crate::apply::cleanup::{Swept, living, ours, sweep_from};
@@ -15,6 +17,7 @@ use crate::model::request::{AddMode, AddOptions, AddRequest, Dad, Form};
 use crate::model::snapshot::Snapshot;
 use crate::model::view::View;
 use crate::model::wanted::Wanted;
+use crate::plan::input::Random;
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::endpoints::Ends;
@@ -70,7 +73,7 @@ pub fn plug(
         return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
     }
     stale::refuse(&records, &wanted, &ends.inside, &options.search.find)?;
-    let random: [u8; 18] = random()?;
+    let random = made_up()?;
     let basis = ends.basis(&wanted, &snapshot, &records, random);
     let (plan, id) = (Plan::make(&basis)?, basis.id());
     filter::rehearse(&plan)?;
@@ -176,7 +179,7 @@ fn foresee(
         return Ok(None);
     }
     stale::refuse(&living, wanted, &ends.inside, &options.search.find)?;
-    let basis = ends.basis(wanted, &snapshot, &living, random()?);
+    let basis = ends.basis(wanted, &snapshot, &living, made_up()?);
     let plan = Plan::make(&basis)?;
     Ok(Some((plan, snapshot)))
 }
@@ -190,7 +193,7 @@ fn warn(
     form: Form,
 ) -> Result<Status, Failure> {
     let (living, mut snapshot) = look(wanted, ends, sockets)?;
-    let random = random()?;
+    let random = made_up()?;
     let nic = match ends.same(&living, wanted).next() {
         Some(record) => record.plan.nic.clone(),
         None => Plan::make(&ends.basis(wanted, &snapshot, &living, random))?.nic,
@@ -211,13 +214,13 @@ fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Reco
     Ok((living, snapshot))
 }
 
-/// For link-layer addresses, the record's name, and waits.
+/// What is made up for a NIC.
+fn made_up() -> Result<Random, Failure> {
+    let bytes: [u8; 24] = random()?;
+    let from = |first: usize| std::array::from_fn(|at| bytes[first + at]);
+    Ok(Random { nic: from(0), port: from(6), bridge: from(12), id: from(18) })
+}
+
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
-    let mut bytes = [0; BYTES];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
-            .map_err(|errno| Failure::trouble("random numbers", errno))?;
-    }
-    Ok(bytes)
+    packet::random().map_err(|errno| Failure::trouble("random numbers", io::Error::from(errno)))
 }

@@ -86,7 +86,7 @@ impl Basis<'_> {
         let vlan_filtering = self.wanted.other_end.vlan_of_port().is_some();
         let bridge = NewBridge {
             name: name.clone(),
-            mac: self.mac(2),
+            mac: self.bridge_mac(),
             mtu_bytes: self.wanted.mtu_bytes,
             vlan_filtering,
         };

@@ -26,7 +26,7 @@ pub(super) fn cable(name: IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
     let other_place = basis.other_place();
     let port = Port {
         name: other_name,
-        mac: if other_place == Place::Outside { basis.port_mac() } else { basis.mac(1) },
+        mac: if other_place == Place::Outside { basis.port_mac() } else { basis.peer_mac() },
         addresses: other_addresses(basis, bridge.as_ref())?,
     };
     let bridge_mtu = bridge.as_ref().and_then(|bridge| bridge.mtu_bytes);
@@ -91,7 +91,7 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(
     steps.extend(allow_ipv6(place, outer, &other.addresses, basis)?.map(with_its_link));
     steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
     if !by_the_last {
-        let mac = if bridge.is_some() { basis.mac(2) } else { other.mac };
+        let mac = if bridge.is_some() { basis.bridge_mac() } else { other.mac };
         steps.extend(link_local(place, outer, mac, &other.addresses).map(with_its_link));
     }
     steps.extend(link_local(Place::Inside, &nic.name, nic.mac, &nic.addresses).map(with_its_link));

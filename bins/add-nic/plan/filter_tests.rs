@@ -49,7 +49,7 @@ fn published(ports: &[&str]) -> Wanted {
 fn about_filters(wanted: &Wanted, snapshot: &Snapshot) -> Vec<String> {
     let commands = commands(&plan(wanted, snapshot, &[]).unwrap());
     let plain =
-        |command: String| command.replace("0708090a0b0c", "ID").replace(" comment \"ID eth1 of nginx\"", "");
+        |command: String| command.replace("131415161718", "ID").replace(" comment \"ID eth1 of nginx\"", "");
     let wanted =
         |command: &String| ["sysctl", "nft", "iptables"].iter().any(|word| command.starts_with(word));
     commands.into_iter().filter(wanted).map(plain).collect()

@@ -19,8 +19,20 @@ pub struct Basis<'a> {
     pub inside: &'a Inside,
     /// The other container, where there is one.
     pub peer: Option<&'a Inside>,
-    /// For link-layer addresses.
-    pub random: [u8; 18],
+    pub random: Random,
+}
+
+/// Bytes that nobody can guess, for what is made up for a NIC.
+#[derive(Debug, Clone, Copy)]
+pub struct Random {
+    /// For its link-layer address.
+    pub nic: [u8; 6],
+    /// For that of its other end.
+    pub port: [u8; 6],
+    /// For that of a bridge which is made for it.
+    pub bridge: [u8; 6],
+    /// For the name of its record.
+    pub id: [u8; 6],
 }
 
 impl Basis<'_> {
@@ -31,7 +43,7 @@ impl Basis<'_> {
 
     /// The name of the NIC's record.
     pub fn id(&self) -> String {
-        self.random[6..12].iter().map(|byte| format!("{byte:02x}")).collect()
+        self.random.id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// How people call who is in that place.
@@ -65,7 +77,7 @@ impl Basis<'_> {
 
     /// The NIC's. Without an end on the host it is what tells the NIC from others of its container.
     pub(super) fn nic_mac(&self) -> Result<Mac, Failure> {
-        let Some(mac) = self.wanted.mac else { return Ok(self.mac(0)) };
+        let Some(mac) = self.wanted.mac else { return Ok(Mac::local(self.random.nic)) };
         let links = &self.snapshot.inside.links;
         match links.iter().find(|link| link.mac == Some(mac)) {
             Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
@@ -78,17 +90,19 @@ impl Basis<'_> {
         }
     }
 
-    pub(super) fn mac(&self, which: usize) -> Mac {
-        let mut bytes = [0; 6];
-        bytes.copy_from_slice(&self.random[which * 6..][..6]);
-        Mac::local(bytes)
+    /// The other end's, where that is another container's.
+    pub(super) fn peer_mac(&self) -> Mac {
+        Mac::local(self.random.port)
+    }
+
+    pub(super) fn bridge_mac(&self) -> Mac {
+        Mac::local(self.random.bridge)
     }
 
     /// Higher than any other: a bridge takes the least of its ports' addresses for its own, unless somebody gave it one,
     /// and then all who knew the host by the one before would not reach it for a while.
     pub(super) fn port_mac(&self) -> Mac {
-        let Mac([_, rest @ ..]) = self.mac(1);
-        let [b, c, d, e, f] = rest;
+        let [_, b, c, d, e, f] = self.random.port;
         Mac([0xfe, b, c, d, e, f])
     }
 

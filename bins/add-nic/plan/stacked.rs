@@ -181,7 +181,7 @@ impl Basis<'_> {
 
     /// A name that the host has not, for a moment.
     fn passing_name(&self) -> Option<IfName> {
-        let [a, b, c, d, ..] = self.random;
+        let [a, b, c, d, ..] = self.random.id;
         format!("nic{a:02x}{b:02x}{c:02x}{d:02x}").parse().ok()
     }
 }

@@ -10,7 +10,7 @@ use crate::model::record::{Inside, Record};
 use crate::model::shell::Files;
 use crate::model::snapshot::{Side, Snapshot};
 use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd};
-use crate::plan::input::Basis;
+use crate::plan::input::{Basis, Random};
 use crate::plan::routes;
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
@@ -115,8 +115,8 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
 }
 
 pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
-    let mut random = [0; 18];
-    random.iter_mut().zip(1..).for_each(|(byte, number)| *byte = number);
+    let from = |first: u8| std::array::from_fn(|at| first + at as u8);
+    let random = Random { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
     let basis = Basis { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
     Plan::make(&basis).map_err(|failure| failure.message.unwrap_or_default())
 }

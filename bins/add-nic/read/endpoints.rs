@@ -8,7 +8,7 @@ use crate::model::request::Search;
 use crate::model::shell::Files;
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
-use crate::plan::input::Basis;
+use crate::plan::input::{Basis, Random};
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
 
@@ -51,7 +51,7 @@ impl Ends {
         wanted: &'a Wanted,
         snapshot: &'a Snapshot,
         records: &'a [Record],
-        random: [u8; 18],
+        random: Random,
     ) -> Basis<'a> {
         Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
     }
