@@ -5,10 +5,10 @@ use common::failure;
 use common::namespace::Identity;
 
 use crate::apply;
-use crate::apply::executor::Wires;
+use crate::apply::executor::Executor;
 use crate::check::is_there;
 use crate::journal::Journal;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::record::Record;
 use crate::model::snapshot::Side;
 use crate::read::sockets::Sockets;
@@ -37,7 +37,7 @@ pub fn lives(record: &Record, outside: &Side) -> bool {
     }
     let links_within = || -> Result<[Side; 2], Failure> {
         let mut sockets = Sockets::of_record(record)?;
-        Ok([Side::links_of(sockets.of(Place::Inside))?, Side::links_of(sockets.of(Place::Peer))?])
+        Ok([Side::links_of(sockets.of(Netns::Container))?, Side::links_of(sockets.of(Netns::Peer))?])
     };
     links_within().map_or(true, |[inside, peer]| is_there(record, outside, &inside, &peer))
 }
@@ -79,8 +79,8 @@ pub fn sweep_from(
     while let Some(record) = dead.pop() {
         let undone = apply::hand_over(&record, &mut living, journal).and_then(|()| {
             let others: Vec<&Record> = living.iter().chain(&dead).collect();
-            let mut wires = Wires::new(Sockets::of_record(&record)?);
-            apply::undo(&record, &others, journal, &mut wires)
+            let mut executor = Executor::new(Sockets::of_record(&record)?);
+            apply::undo(&record, &others, journal, &mut executor)
         });
         if let Err(failure) = undone {
             failure::report(TOOL, &failure);

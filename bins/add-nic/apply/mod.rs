@@ -18,15 +18,15 @@ use nix::sys::signal::Signal;
 
 use crate::journal::Journal;
 use crate::model::change::Step;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::model::record::Record;
 use crate::plan::routes;
 use crate::read::container::has_ended;
 use crate::tool::TOOL;
-use executor::Wires;
-use ready::{Reachable, WhyNot};
-use signals::Kept;
+use executor::Executor;
+use ready::{LinkStatus, Reachable};
+use signals::BlockedSignals;
 
 /// Why it came to nothing.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl From<Failure> for Stop {
 
 /// How it behaves towards others on its segment.
 #[derive(Debug, Clone, Copy)]
-pub struct Manners<'a> {
+pub struct ConflictPolicy<'a> {
     /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
     pub ask: Option<(&'a [Duration], &'a FindOptions)>,
     pub announce: bool,
@@ -55,14 +55,15 @@ pub fn add(
     record: &mut Record,
     others: &[Record],
     journal: &Journal,
-    wires: &mut Wires,
-    manners: &Manners<'_>,
+    executor: &mut Executor,
+    policy: &ConflictPolicy<'_>,
 ) -> Result<Reachable, Failure> {
-    let kept = Kept::new()?;
+    let signals = BlockedSignals::new()?;
     journal.write(record)?;
-    let done = carry_out(record, wires, manners, &kept).and_then(|reachable| {
+    let done = carry_out(record, executor, policy, &signals).and_then(|reachable| {
         let name = record.plan.nic.name.clone();
-        let index = wires.index(Place::Inside, &name).map_err(|error| Failure::trouble(&name, error))?;
+        let index =
+            executor.index(Netns::Container, &name).map_err(|error| Failure::trouble(&name, error))?;
         record.plan.remember_index(index);
         record.is_whole = true;
         journal.write(record)?;
@@ -73,13 +74,13 @@ pub fn add(
         Err(stop) => stop,
     };
     let others: Vec<&Record> = others.iter().collect();
-    let undone = undo(record, &others, journal, wires);
+    let undone = undo(record, &others, journal, executor);
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
         Stop::Told(signal) => {
             let failure = Failure::trouble(&record.plan.nic.name, "interrupted, and undone");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
-            kept.obey(signal);
+            signals.obey(signal);
             Err(Failure { status: common::failure::Status::Trouble, message: None, hint: None })
         }
     }
@@ -87,32 +88,32 @@ pub fn add(
 
 fn carry_out(
     record: &Record,
-    wires: &mut Wires,
-    manners: &Manners<'_>,
-    kept: &Kept,
+    executor: &mut Executor,
+    policy: &ConflictPolicy<'_>,
+    signals: &BlockedSignals,
 ) -> Result<Reachable, Stop> {
-    let told = || kept.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
+    let told = || signals.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
     let plan = &record.plan;
-    let mut asking = manners.ask.filter(|_| plan.late_asker().is_some());
+    let mut asking = policy.ask.filter(|_| plan.late_asker().is_some());
     let mut works = None;
     for (step, _) in &plan.steps {
         told()?;
         // As long as it has no address nobody is hurt.
         if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
-            && held.place == Place::Inside
+            && held.place == Netns::Container
         {
             asking = None;
-            works = Some(ready::wait_for_links(plan, wires)?);
-            if works == Some(WhyNot::Works) {
-                probe::refuse_duplicates_late(plan, wires, waits, kept.as_fd(), find)?;
+            works = Some(ready::wait_for_links(plan, executor)?);
+            if works == Some(LinkStatus::Ready) {
+                probe::refuse_duplicates_late(plan, executor, waits, signals.as_fd(), find)?;
                 told()?;
             }
         }
-        let done = if plan.is_shared(step) { wires.act_unless_done(step) } else { wires.act(step) };
+        let done = if plan.is_shared(step) { executor.act_unless_done(step) } else { executor.act(step) };
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
     told()?;
-    let reachable = ready::make(plan, wires, manners.announce, works)?;
+    let reachable = ready::make(plan, executor, policy.announce, works)?;
     let mut containers = std::iter::once(&record.inside).chain(&record.peer);
     if let Some(ended) = containers.find(|container| has_ended(container)) {
         return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
@@ -141,12 +142,12 @@ pub fn undo(
     record: &Record,
     others: &[&Record],
     journal: &Journal,
-    wires: &mut Wires,
+    executor: &mut Executor,
 ) -> Result<(), Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
     let mut first = None;
     for step in record.plan.undoing(&others) {
-        if let Err(error) = wires.act_as_undoing(step) {
+        if let Err(error) = executor.act_as_undoing(step) {
             first.get_or_insert(Failure::trouble(step.as_command(&record.files()), error));
         }
     }

@@ -9,8 +9,8 @@ use common::map;
 use common::netlink::{Link, PortState};
 use common::packet::{Claim, Segment, Standing};
 
-use crate::apply::executor::Wires;
-use crate::model::netns::Place;
+use crate::apply::executor::Executor;
+use crate::model::netns::Netns;
 use crate::model::nic::{Nic, Parent};
 use crate::model::plan::Plan;
 use crate::model::snapshot::Side;
@@ -64,7 +64,7 @@ fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
 /// none. Over when `stop` can be read.
 pub fn refuse_duplicates_late(
     plan: &Plan,
-    wires: &mut Wires,
+    executor: &mut Executor,
     waits: &[Duration],
     stop: BorrowedFd<'_>,
     find: &FindOptions,
@@ -73,12 +73,12 @@ pub fn refuse_duplicates_late(
     let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
     let below = nic.other_end.parent().and_then(Parent::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
-    let index = wires.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
+    let index = executor.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
     let ask = || segment.who_has(&addresses, waits, Some(stop));
-    let claim = match (place, &wires.sockets.inside) {
-        (Place::Inside, Some((_, namespace))) => enter(&wires.sockets.home, namespace, ask)??,
+    let claim = match (place, &executor.sockets.inside) {
+        (Netns::Container, Some((_, namespace))) => enter(&executor.sockets.home, namespace, ask)??,
         _ => ask()?,
     };
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use common::failure::{Failure, say};
 
-use crate::apply::executor::{WireError, Wires};
-use crate::model::change::{MAIN, SourceRule, Step, Way};
-use crate::model::netns::Place;
+use crate::apply::executor::{Executor, StepError};
+use crate::model::change::{MAIN, RouteSpec, SourceRule, Step};
+use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::tool::TOOL;
 
@@ -20,13 +20,13 @@ fn far_away(like: IpAddr) -> IpAddr {
 }
 
 /// Says where a default route comes second, which may be what was wanted; that replies go another way was not.
-pub fn look(plan: &Plan, wires: &mut Wires) -> Result<(), Failure> {
+pub fn look(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         match step {
             Step::AddRoute(way) if is_default(way) => {
                 let to = far_away(way.to.address());
-                let leaves = wires.way_to(Place::Inside, to);
-                if let Some(other) = elsewhere(plan, wires, leaves)? {
+                let leaves = executor.way_to(Netns::Container, to);
+                if let Some(other) = elsewhere(plan, executor, leaves)? {
                     let nic = &plan.nic.name;
                     say(
                         TOOL,
@@ -35,8 +35,8 @@ pub fn look(plan: &Plan, wires: &mut Wires) -> Result<(), Failure> {
                 }
             }
             Step::AddRule(SourceRule { source, .. }) => {
-                let leaves = wires.way_from(Place::Inside, *source, far_away(*source));
-                if let Some(other) = elsewhere(plan, wires, leaves)? {
+                let leaves = executor.way_from(Netns::Container, *source, far_away(*source));
+                if let Some(other) = elsewhere(plan, executor, leaves)? {
                     return Err(Failure::trouble(
                         source,
                         format_args!("replies from there would leave by {other}"),
@@ -49,23 +49,23 @@ pub fn look(plan: &Plan, wires: &mut Wires) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_default(way: &Way) -> bool {
-    way.table == MAIN && way.place == Place::Inside && way.to.prefix_len() == 0
+fn is_default(way: &RouteSpec) -> bool {
+    way.table == MAIN && way.place == Netns::Container && way.to.prefix_len() == 0
 }
 
 /// The name of the link, if it is not the NIC.
 fn elsewhere(
     plan: &Plan,
-    wires: &mut Wires,
-    leaves: Result<Option<u32>, WireError>,
+    executor: &mut Executor,
+    leaves: Result<Option<u32>, StepError>,
 ) -> Result<Option<String>, Failure> {
-    let trouble = |error: WireError| Failure::trouble(&plan.nic.name, error);
+    let trouble = |error: StepError| Failure::trouble(&plan.nic.name, error);
     let leaves = leaves.map_err(trouble)?;
-    if leaves == Some(wires.index(Place::Inside, &plan.nic.name).map_err(trouble)?) {
+    if leaves == Some(executor.index(Netns::Container, &plan.nic.name).map_err(trouble)?) {
         return Ok(None);
     }
     let name = match leaves {
-        Some(index) => wires.name_of(Place::Inside, index).map_err(trouble)?,
+        Some(index) => executor.name_of(Netns::Container, index).map_err(trouble)?,
         None => "nothing".to_owned(),
     };
     Ok(Some(name))

@@ -13,12 +13,12 @@ const ENDS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Sign
 
 /// While this lives, they end nobody.
 #[derive(Debug)]
-pub struct Kept {
+pub struct BlockedSignals {
     before: SigSet,
     waiting: SignalFd,
 }
 
-impl Kept {
+impl BlockedSignals {
     /// From now on.
     pub fn new() -> Result<Self, Failure> {
         let trouble = |errno| Failure::trouble("signals", errno);
@@ -27,7 +27,7 @@ impl Kept {
         let waiting =
             SignalFd::with_flags(&ours, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(trouble)?;
         ours.thread_block().map_err(trouble)?;
-        Ok(Kept { before, waiting })
+        Ok(BlockedSignals { before, waiting })
     }
 
     /// One that has come, if one has.
@@ -49,7 +49,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         let _ = self.before.thread_set_mask();
     }

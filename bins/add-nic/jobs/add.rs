@@ -8,8 +8,8 @@ use common::packet;
 use jiff::Timestamp;
 
 use crate::apply::cleanup::{Swept, living, ours, sweep_from};
-use crate::apply::executor::Wires;
-use crate::apply::{self, Manners, filter, probe, ready, stale};
+use crate::apply::executor::Executor;
+use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
 use crate::journal::{self, Journal};
 use crate::model::plan::Plan;
 use crate::model::record::{Record, Watched};
@@ -36,10 +36,10 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     }
     ask_at_length(&wanted, &ends, &mut sockets, &options)?;
     let order = Order { wanted, ends, watched: None };
-    let (record, outcome, mut wires) = plug(order, sockets, Journal::open()?, &options)?;
+    let (record, outcome, mut executor) = plug(order, sockets, Journal::open()?, &options)?;
     report::nic(View::near(&record), outcome, began.elapsed(), form)?;
     if let Outcome::Added(_) = outcome {
-        ready::announce_again(&record.plan.nic, &mut wires, options.announcements.saturating_sub(1))?;
+        ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
 }
@@ -59,7 +59,7 @@ pub fn plug(
     mut sockets: Sockets,
     journal: Journal,
     options: &AddOptions,
-) -> Result<(Record, Outcome, Wires), Failure> {
+) -> Result<(Record, Outcome, Executor), Failure> {
     let is_over = |record: &Record| stale::is_over(record, &wanted, &ends.inside);
     let mut snapshot = Snapshot::take(&mut sockets)?;
     let records = ours(journal.records()?, sockets.home.identity());
@@ -70,16 +70,16 @@ pub fn plug(
     }
     snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
-        return Ok((records.swap_remove(at), Outcome::Unchanged, Wires::new(sockets)));
+        return Ok((records.swap_remove(at), Outcome::Unchanged, Executor::new(sockets)));
     }
     stale::refuse(&records, &wanted, &ends.inside, &options.search.find)?;
     let random = made_up()?;
-    let basis = ends.basis(&wanted, &snapshot, &records, random);
-    let (plan, id) = (Plan::make(&basis)?, basis.id());
+    let input = ends.plan_input(&wanted, &snapshot, &records, random);
+    let (plan, id) = (Plan::make(&input)?, input.id());
     filter::rehearse(&plan)?;
     preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
-    let basis = ends.basis(&wanted, &snapshot, &records, random);
-    preflight::warnings(&plan.nic, &basis).iter().for_each(Warning::say);
+    let input = ends.plan_input(&wanted, &snapshot, &records, random);
+    preflight::warnings(&plan.nic, &input).iter().for_each(Warning::say);
     if options.dad.is_some() {
         probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &options.search.find)?;
     }
@@ -95,16 +95,17 @@ pub fn plug(
         plan,
         watched,
     };
-    let mut wires = Wires::new(sockets);
+    let mut executor = Executor::new(sockets);
     let waits = match options.dad {
         Some(Dad::Full) => probe::full(self::random()?).to_vec(),
         Some(Dad::Quick) if record.plan.nic.other_end.parent().is_some() => probe::QUICK_ON_A_PARENT.to_vec(),
         Some(Dad::Quick) => probe::QUICK.to_vec(),
         None => vec![],
     };
-    let manners = Manners { ask: Some((&waits, &options.search.find)), announce: options.announcements > 0 };
-    let reachable = apply::add(&mut record, &records, &journal, &mut wires, &manners)?;
-    Ok((record, Outcome::Added(reachable), wires))
+    let policy =
+        ConflictPolicy { ask: Some((&waits, &options.search.find)), announce: options.announcements > 0 };
+    let reachable = apply::add(&mut record, &records, &journal, &mut executor, &policy)?;
+    Ok((record, Outcome::Added(reachable), executor))
 }
 
 /// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
@@ -179,8 +180,8 @@ fn foresee(
         return Ok(None);
     }
     stale::refuse(&living, wanted, &ends.inside, &options.search.find)?;
-    let basis = ends.basis(wanted, &snapshot, &living, made_up()?);
-    let plan = Plan::make(&basis)?;
+    let input = ends.plan_input(wanted, &snapshot, &living, made_up()?);
+    let plan = Plan::make(&input)?;
     Ok(Some((plan, snapshot)))
 }
 
@@ -196,10 +197,10 @@ fn warn(
     let random = made_up()?;
     let nic = match ends.same(&living, wanted).next() {
         Some(record) => record.plan.nic.clone(),
-        None => Plan::make(&ends.basis(wanted, &snapshot, &living, random))?.nic,
+        None => Plan::make(&ends.plan_input(wanted, &snapshot, &living, random))?.nic,
     };
     preflight::look(&mut snapshot, &nic, wanted, sockets)?;
-    let warnings = preflight::warnings(&nic, &ends.basis(wanted, &snapshot, &living, random));
+    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &living, random));
     report::warnings(&warnings, typed, form.is_json())?;
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }

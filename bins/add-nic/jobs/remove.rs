@@ -6,10 +6,10 @@ use common::failure::{self, Failure, Status, say};
 
 use crate::apply;
 use crate::apply::cleanup::{ours, sweep};
-use crate::apply::executor::Wires;
+use crate::apply::executor::Executor;
 use crate::journal::{self, Journal};
 use crate::model::change::Step;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::model::record::{Inside, Record};
 use crate::model::request::RemoveRequest;
@@ -48,16 +48,16 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(request, &inside, sockets);
     }
-    let mut wires = Wires::new(sockets);
+    let mut executor = Executor::new(sockets);
     // The last first: so each finds the network as it left it.
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
         if record.peer.is_some() {
             // Of a cable between two, this container may have either end.
-            let mut wires = Wires::new(Sockets::of_record(&record)?);
-            take_out(&mut record, &mut records, &journal, &mut wires)?;
+            let mut executor = Executor::new(Sockets::of_record(&record)?);
+            take_out(&mut record, &mut records, &journal, &mut executor)?;
         } else {
-            take_out(&mut record, &mut records, &journal, &mut wires)?;
+            take_out(&mut record, &mut records, &journal, &mut executor)?;
         }
         report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), request.form)?;
         if let Some(watched) = &record.watched {
@@ -76,14 +76,14 @@ pub fn take_out(
     record: &mut Record,
     others: &mut [Record],
     journal: &Journal,
-    wires: &mut Wires,
+    executor: &mut Executor,
 ) -> Result<(), Failure> {
     apply::hand_over(record, others, journal)?;
     // From now on it is the next call's to finish, if we are killed.
     record.is_whole = false;
     journal.write(record)?;
     let others: Vec<&Record> = others.iter().collect();
-    apply::undo(record, &others, journal, wires)
+    apply::undo(record, &others, journal, executor)
 }
 
 fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
@@ -134,11 +134,11 @@ fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets
         )
         .hint(format_args!("add-nic --rm --force {} {name}", inside.name)));
     }
-    let step = Step::DelLink { place: Place::Inside, link: name };
+    let step = Step::DelLink { place: Netns::Container, link: name };
     if request.dry_run {
         report::commands([&step].into_iter(), &inside.files(None), request.form.is_json())?;
         return Ok(Status::Yes);
     }
-    let done = Wires::new(sockets).act(&step);
+    let done = Executor::new(sockets).act(&step);
     done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files(None)), error))
 }

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 /// In which namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum Netns {
     /// In the one that add-nic runs in.
-    Outside,
+    #[serde(rename = "outside")]
+    Host,
     /// In the container's.
-    Inside,
+    #[serde(rename = "inside")]
+    Container,
     /// In that of the container at the other end of the cable.
     Peer,
 }

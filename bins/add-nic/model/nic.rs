@@ -4,8 +4,8 @@ use common::cidr::Cidr;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::model::change::On;
-use crate::model::netns::Place;
+use crate::model::change::StackedKind;
+use crate::model::netns::Netns;
 
 /// The NIC as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub enum OtherEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
     pub name: IfName,
-    pub on: On,
+    pub on: StackedKind,
     /// Whether it is not that link itself but its VLAN.
     pub vlan: Option<u16>,
 }
@@ -74,17 +74,17 @@ impl OtherEnd {
     }
 
     /// The other end of the cable, and where that is.
-    pub fn far(&self) -> Option<(Place, &Port)> {
+    pub fn far(&self) -> Option<(Netns, &Port)> {
         match self {
-            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Place::Outside, port)),
-            OtherEnd::Peer(port) => Some((Place::Peer, port)),
+            OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Netns::Host, port)),
+            OtherEnd::Peer(port) => Some((Netns::Peer, port)),
             OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         }
     }
 
     /// The link that is here because of it.
     pub fn port(&self) -> Option<&Port> {
-        self.far().filter(|(place, _)| *place == Place::Outside).map(|(_, port)| port)
+        self.far().filter(|(place, _)| *place == Netns::Host).map(|(_, port)| port)
     }
 
     /// What the host calls the link that is here because of it, or that was here before.
@@ -120,7 +120,7 @@ impl OtherEnd {
     pub fn vlan(&self) -> Option<u16> {
         match self {
             OtherEnd::Bridge { vlan, .. } => *vlan,
-            OtherEnd::On(Parent { on: On::Vlan(id), .. }) => Some(*id),
+            OtherEnd::On(Parent { on: StackedKind::Vlan(id), .. }) => Some(*id),
             OtherEnd::On(parent) => parent.vlan,
             OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::Phys(_) => None,
         }

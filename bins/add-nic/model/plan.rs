@@ -3,22 +3,22 @@
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::change::{Moved, On, Step, Undoing, Upper};
-use crate::model::netns::Place;
+use crate::model::change::{Moved, StackedKind, StackedLink, Step, Undo};
+use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 
 /// What will be done, step by step, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub nic: Nic,
-    pub steps: Vec<(Step, Undoing)>,
+    pub steps: Vec<(Step, Undo)>,
 }
 
 impl Plan {
     /// The NIC's link, if it stands on one of the host's.
-    pub fn upper(&self) -> Option<&Upper> {
+    pub fn stacked_link(&self) -> Option<&StackedLink> {
         self.steps.iter().find_map(|(step, _)| match step {
-            Step::AddUpper(upper) if upper.place == Place::Inside => Some(upper),
+            Step::AddStackedLink(upper) if upper.place == Netns::Container => Some(upper),
             _ => None,
         })
     }
@@ -33,14 +33,14 @@ impl Plan {
 
     /// The link that asks who has the NIC's addresses, where that can only be done once the NIC is up: the host is not on its
     /// segment. An ipvlan asks through its parent, which hands it only what is for an address that it has already.
-    pub fn late_asker(&self) -> Option<(Place, IfName)> {
+    pub fn late_asker(&self) -> Option<(Netns, IfName)> {
         let other_end = &self.nic.other_end;
         match other_end {
             OtherEnd::Bridge { vlan: None, .. } => None,
-            OtherEnd::On(parent) if matches!(parent.on, On::Ipvlan(_)) => {
-                parent.link().map(|link| (Place::Outside, link))
+            OtherEnd::On(parent) if matches!(parent.on, StackedKind::Ipvlan(_)) => {
+                parent.link().map(|link| (Netns::Host, link))
             }
-            _ => Some((Place::Inside, self.nic.name.clone())),
+            _ => Some((Netns::Container, self.nic.name.clone())),
         }
         .filter(|_| other_end.has_neighbours())
     }
@@ -48,7 +48,7 @@ impl Plan {
     /// Remembers the index of that link, which is made now.
     pub fn remember_index(&mut self, index: u32) {
         for (step, undoing) in &mut self.steps {
-            if let (Step::AddUpper(upper), Undoing::By(Step::DelUpper(same))) = (step, undoing) {
+            if let (Step::AddStackedLink(upper), Undo::By(Step::DelStackedLink(same))) = (step, undoing) {
                 (upper.index, same.index) = (Some(index), Some(index));
             }
         }
@@ -59,10 +59,10 @@ impl Plan {
     pub fn is_shared(&self, step: &Step) -> bool {
         match step {
             Step::AddBridge(_) => true,
-            Step::AddUpper(upper) => upper.place == Place::Outside,
+            Step::AddStackedLink(upper) => upper.place == Netns::Host,
             Step::SetSysctl(sysctl) => sysctl.before.is_some(),
             Step::AddAddress(held) => {
-                held.place == Place::Outside && Some(&held.link) == self.nic.other_end.bridge()
+                held.place == Netns::Host && Some(&held.link) == self.nic.other_end.bridge()
             }
             _ => false,
         }
@@ -73,9 +73,9 @@ impl Plan {
         let needed =
             |step: &Step| others.iter().any(|plan| plan.steps.iter().any(|(other, _)| other == step));
         self.steps.iter().rev().filter_map(move |(step, undoing)| match undoing {
-            Undoing::WithItsLink => None,
-            Undoing::By(undo) => Some(undo),
-            Undoing::ByTheLast(undo) => (!needed(step)).then_some(undo),
+            Undo::WithItsLink => None,
+            Undo::By(undo) => Some(undo),
+            Undo::WhenUnused(undo) => (!needed(step)).then_some(undo),
         })
     }
 }

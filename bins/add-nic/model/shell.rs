@@ -1,6 +1,6 @@
 //! Steps as a shell takes them.
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 
 /// Files of the namespaces, through which commands reach them.
 #[derive(Debug, Clone, Copy)]
@@ -12,11 +12,11 @@ pub struct Files<'a> {
 
 impl Files<'_> {
     /// The command, run in that place.
-    pub fn at(&self, place: Place, command: String) -> String {
+    pub fn at(&self, place: Netns, command: String) -> String {
         match place {
-            Place::Outside => command,
-            Place::Inside => format!("nsenter --net={} {command}", quoted(self.inside)),
-            Place::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),
+            Netns::Host => command,
+            Netns::Container => format!("nsenter --net={} {command}", quoted(self.inside)),
+            Netns::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),
         }
     }
 }

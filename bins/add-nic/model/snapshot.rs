@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use common::netlink::{Address, Link, PortVlan, Route, Rule};
 use common::target::Mac;
 
-use crate::model::filter::Wall;
-use crate::model::netns::Place;
+use crate::model::filter::FilterState;
+use crate::model::netns::Netns;
 use crate::model::sysctl::Settings;
 
 /// One side of the cable.
@@ -34,7 +34,7 @@ pub struct Snapshot {
     /// Those that somebody asked for.
     pub settings: Settings,
     /// The packet filters, if somebody asked for them.
-    pub wall: Wall,
+    pub filters: FilterState,
     /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
     pub switches: Vec<(String, String)>,
 }
@@ -69,20 +69,20 @@ impl Side {
 
 impl Snapshot {
     /// What is in that place.
-    pub fn side(&self, place: Place) -> &Side {
+    pub fn side(&self, place: Netns) -> &Side {
         match place {
-            Place::Outside => &self.outside,
-            Place::Inside => &self.inside,
-            Place::Peer => &self.peer,
+            Netns::Host => &self.outside,
+            Netns::Container => &self.inside,
+            Netns::Peer => &self.peer,
         }
     }
 
     /// The same, to be filled in.
-    pub fn side_mut(&mut self, place: Place) -> &mut Side {
+    pub fn side_mut(&mut self, place: Netns) -> &mut Side {
         match place {
-            Place::Outside => &mut self.outside,
-            Place::Inside => &mut self.inside,
-            Place::Peer => &mut self.peer,
+            Netns::Host => &mut self.outside,
+            Netns::Container => &mut self.inside,
+            Netns::Peer => &mut self.peer,
         }
     }
 }

@@ -13,7 +13,7 @@ use common::output::quotable;
 use common::target::Target;
 
 use crate::cli::Cli;
-use crate::model::change::On;
+use crate::model::change::StackedKind;
 use crate::model::filter::WantedRules;
 use crate::model::nic::Parent;
 use crate::model::request::Job;
@@ -92,7 +92,7 @@ impl WantedEnd {
         }
         match (cli.phys.clone(), cli.vlan) {
             (Some(name), Some(id)) => {
-                return Ok(WantedEnd::On(Parent { name, on: On::Vlan(id), vlan: None }));
+                return Ok(WantedEnd::On(Parent { name, on: StackedKind::Vlan(id), vlan: None }));
             }
             (Some(name), None) => return Ok(WantedEnd::Phys(name)),
             (None, _) => {}

@@ -7,7 +7,7 @@ use common::cidr::Cidr;
 use common::failure::{Failure, Status};
 use common::output::quotable;
 
-use crate::model::change::{IpvlanMode, MacvlanMode, On};
+use crate::model::change::{IpvlanMode, MacvlanMode, StackedKind};
 use crate::model::nic::Parent;
 use crate::model::sysctl::Setting;
 use crate::model::wanted::{OtherAddresses, WantedRoute};
@@ -58,8 +58,8 @@ pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Par
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
     let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
     let on = match option {
-        "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(On::Macvlan),
-        _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(On::Ipvlan),
+        "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(StackedKind::Macvlan),
+        _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(StackedKind::Ipvlan),
     };
     let on = on.map_err(|error| Failure::trouble(about(), format_args!("what stands behind : {error}")))?;
     let parent = Parent { name, on, vlan };

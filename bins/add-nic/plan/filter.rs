@@ -7,35 +7,35 @@ use common::failure::Failure;
 
 use super::site::{Site, site};
 use super::{refuse, sysctl};
-use crate::model::change::{Step, Undoing};
+use crate::model::change::{Step, Undo};
 use crate::model::filter::{Accept, AddressEnd, Client, Hook, Passing, Published, Rule, Rules, WantedRules};
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::snapshot::Side;
 use crate::model::sysctl::{Key, Reading};
 use crate::model::wanted::Wanted;
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 
 /// RTPROT_RA: a route that a router advertised.
 const FROM_A_ROUTER: u8 = 9;
 
 /// The steps that do it; none if nothing is asked for.
-pub fn steps(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
-    let wanted = &basis.wanted.firewall;
+pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    let wanted = &input.wanted.firewall;
     if wanted.is_empty() {
         return Ok(vec![]);
     }
-    let site = site(nic, basis)?;
+    let site = site(nic, input)?;
     refuse::unfit(&site)?;
     let mut steps = site.settings()?;
     steps.extend(site.hairpin());
-    let rules = Rules { id: basis.id(), nic: site.words(), rules: site.rules() };
+    let rules = Rules { id: input.id(), nic: site.words(), rules: site.rules() };
     if !rules.rules.is_empty() {
-        steps.push((Step::AddTable, Undoing::ByTheLast(Step::DelTable)));
-        steps.push((Step::AddRules(rules.clone()), Undoing::By(Step::DelRules(rules))));
+        steps.push((Step::AddTable, Undo::WhenUnused(Step::DelTable)));
+        steps.push((Step::AddRules(rules.clone()), Undo::By(Step::DelRules(rules))));
     }
     for accept in site.accepts()? {
-        steps.push((Step::AddAccept(accept.clone()), Undoing::By(Step::DelAccept(accept))));
+        steps.push((Step::AddAccept(accept.clone()), Undo::By(Step::DelAccept(accept))));
     }
     Ok(steps)
 }
@@ -88,12 +88,12 @@ impl Site<'_> {
         format!(
             "{} of {}",
             self.nic.name,
-            self.basis.who().chars().filter(plain).take(60).collect::<String>()
+            self.input.who().chars().filter(plain).take(60).collect::<String>()
         )
     }
 
     fn wanted(&self) -> &WantedRules {
-        &self.basis.wanted.firewall
+        &self.input.wanted.firewall
     }
 
     /// Its networks, each once.
@@ -112,9 +112,9 @@ impl Site<'_> {
         })
     }
 
-    fn settings(&self) -> Result<Vec<(Step, Undoing)>, Failure> {
+    fn settings(&self) -> Result<Vec<(Step, Undo)>, Failure> {
         let WantedRules { nat, publish, .. } = self.wanted();
-        let on = |key, value| sysctl::changed((Place::Outside, key), value, self.basis);
+        let on = |key, value| sysctl::changed((Netns::Host, key), value, self.input);
         let mut steps = Vec::new();
         if (*nat && !self.networks(false).is_empty()) || !publish.is_empty() {
             steps.extend(on(forwarding(false), "1")?);
@@ -123,8 +123,8 @@ impl Site<'_> {
             let forwards = on(forwarding(true), "1")?;
             // A router believes no other router, unless it is told to: the host would lose its own default route
             // (rt6_purge_dflt_routers in net/ipv6/route.c).
-            for link in advertised(&self.basis.snapshot.outside).filter(|_| forwards.is_some()) {
-                let reading = self.basis.snapshot.settings.of(Place::Outside, &accept_ra(link));
+            for link in advertised(&self.input.snapshot.outside).filter(|_| forwards.is_some()) {
+                let reading = self.input.snapshot.settings.of(Netns::Host, &accept_ra(link));
                 if reading.and_then(Reading::value) == Some("1") {
                     steps.extend(on(accept_ra(link), "2")?);
                 }
@@ -138,20 +138,20 @@ impl Site<'_> {
     }
 
     /// What comes from 127.0.0.1 may leave through that link, and what answers it may come in.
-    fn route_localnet(&self) -> Result<Option<(Step, Undoing)>, Failure> {
+    fn route_localnet(&self) -> Result<Option<(Step, Undo)>, Failure> {
         let key = route_localnet(self.link.as_str());
-        match self.basis.snapshot.outside.link(self.link.as_str()) {
-            Some(_) => sysctl::changed((Place::Outside, key), "1", self.basis),
-            None => Ok(Some(sysctl::of_new_link((Place::Outside, key), "1", self.basis))),
+        match self.input.snapshot.outside.link(self.link.as_str()) {
+            Some(_) => sysctl::changed((Netns::Host, key), "1", self.input),
+            None => Ok(Some(sysctl::of_new_link((Netns::Host, key), "1", self.input))),
         }
     }
 
     /// With bridge netfilter on, what the NIC sends to its own published port is turned around within the bridge
     /// (br_nf_pre_routing_finish in net/bridge/br_netfilter_hooks.c).
-    fn hairpin(&self) -> Option<(Step, Undoing)> {
+    fn hairpin(&self) -> Option<(Step, Undo)> {
         let port = self.nic.other_end.bridge().and(self.nic.other_end.port())?;
         let step = Step::SetHairpin { link: port.name.clone() };
-        (!self.wanted().publish.is_empty()).then_some((step, Undoing::WithItsLink))
+        (!self.wanted().publish.is_empty()).then_some((step, Undo::WithItsLink))
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -187,7 +187,7 @@ impl Site<'_> {
     /// Whom the container could not answer by way of the host. With a gateway here, or with --sbr, its answers go there, and
     /// so it may see who comes.
     fn clients(&self, network: Cidr) -> Vec<Client> {
-        let wanted = self.basis.wanted;
+        let wanted = self.input.wanted;
         if wanted.sbr || wanted.gateways.iter().any(IpAddr::is_ipv4) {
             vec![Client::Host, Client::Network(network)]
         } else {
@@ -198,7 +198,7 @@ impl Site<'_> {
     /// A rule in each chain that could drop what is asked for.
     fn accepts(&self) -> Result<Vec<Accept>, Failure> {
         let mut accepts = Vec::new();
-        for table in &self.basis.snapshot.wall.tables {
+        for table in &self.input.snapshot.filters.tables {
             let passing = self.passing(table.six);
             if passing.is_empty() {
                 continue;
@@ -218,7 +218,7 @@ impl Site<'_> {
             accepts.extend(passing.into_iter().enumerate().map(|(number, what)| Accept {
                 program: program.clone(),
                 chain: chain.to_owned(),
-                id: self.basis.id(),
+                id: self.input.id(),
                 number,
                 what,
             }));

@@ -1,9 +1,9 @@
 //! What is decided about packet filters, without any.
 
-use common::netlink::{Address, Chain, Family, Given};
+use common::netlink::{Address, AddressAttributes, Chain, Family};
 
-use crate::model::filter::{Kind, Listing, Table, Wall};
-use crate::model::netns::Place;
+use crate::model::filter::{FilterState, Kind, Listing, Table};
+use crate::model::netns::Netns;
 use crate::model::snapshot::Snapshot;
 use crate::model::sysctl::{Key, Reading};
 use crate::model::wanted::{Bridge, Wanted, WantedEnd};
@@ -18,17 +18,16 @@ fn host(tables: &[(Kind, &str)]) -> Snapshot {
         program: Some(kind.name(false).to_owned()),
         listing: listing(text),
     };
-    let wall = Wall {
+    let filters = FilterState {
         chains: Some(vec![]),
         has_nft: true,
         tables: tables.iter().map(table).collect(),
-        ..Wall::default()
+        ..FilterState::default()
     };
-    let mut snapshot = Snapshot { wall, ..snapshot() };
+    let mut snapshot = Snapshot { filters, ..snapshot() };
     for (key, value) in [("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0")] {
         let settings = std::mem::take(&mut snapshot.settings);
-        snapshot.settings =
-            settings.with(Place::Outside, Key::of_network(key), Reading::Is(value.to_owned()));
+        snapshot.settings = settings.with(Netns::Host, Key::of_network(key), Reading::Is(value.to_owned()));
     }
     snapshot
 }
@@ -131,7 +130,7 @@ fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
         prefix_len: 24,
         peer: None,
         scope: 0,
-        given: Given::default(),
+        given: AddressAttributes::default(),
         is_plain: true,
         is_kernels: false,
     });
@@ -143,18 +142,18 @@ fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
 fn what_is_missing_is_said_before_anything_is_touched() {
     let refused = |wanted: &Wanted, snapshot: &Snapshot| plan(wanted, snapshot, &[]).unwrap_err();
     let mut snapshot = host(&[]);
-    snapshot.wall.has_nft = false;
+    snapshot.filters.has_nft = false;
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: there is no program nft");
-    snapshot.wall.chains = None;
+    snapshot.filters.chains = None;
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
     assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
     let mut snapshot = host(&[(Kind::Legacy, "")]);
-    snapshot.wall.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
+    snapshot.filters.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
     let why = "--nat: there are rules of iptables-legacy: iptables-legacy is not installed";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
     let mut snapshot = host(&[]);
     let fixed = Reading::Fixed("0".to_owned(), "Read-only file system".to_owned());
-    snapshot.settings = snapshot.settings.with(Place::Outside, Key::of_network("ipv4/ip_forward"), fixed);
+    snapshot.settings = snapshot.settings.with(Netns::Host, Key::of_network("ipv4/ip_forward"), fixed);
     let why = "net/ipv4/ip_forward: cannot be written in the network of the host: Read-only file system";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
 }
@@ -175,7 +174,7 @@ fn forward_alone_needs_no_rules_of_our_own() {
     wanted.firewall.forward = true;
     wanted.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let mut snapshot = host(&[(Kind::Legacy, "-P FORWARD DROP")]);
-    snapshot.wall.chains = None;
+    snapshot.filters.chains = None;
     assert_eq!(
         about_filters(&wanted, &snapshot),
         ["iptables-legacy -w 5 -I FORWARD -i br1 -o br1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT"]
@@ -197,6 +196,6 @@ fn a_chain_that_only_nft_knows_is_seen_to_drop() {
         chain(Family::Ip, "filter", "FORWARD"),
         chain(Family::Inet, "netns-toolbox", "x"),
     ];
-    let wall = Wall { chains: Some(chains), ..Wall::default() };
-    assert_eq!(wall.foreign_drops().map(|chain| chain.name.as_str()).collect::<Vec<_>>(), ["forward"]);
+    let filters = FilterState { chains: Some(chains), ..FilterState::default() };
+    assert_eq!(filters.foreign_drops().map(|chain| chain.name.as_str()).collect::<Vec<_>>(), ["forward"]);
 }

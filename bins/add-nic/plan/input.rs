@@ -3,7 +3,7 @@
 use common::failure::Failure;
 use common::target::{IfName, Mac};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::record::{Inside, Record};
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::{Wanted, WantedEnd};
@@ -11,7 +11,7 @@ use crate::plan::names;
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
-pub struct Basis<'a> {
+pub struct PlanInput<'a> {
     pub wanted: &'a Wanted,
     pub snapshot: &'a Snapshot,
     /// All NICs of ours that there are.
@@ -35,7 +35,7 @@ pub struct Random {
     pub id: [u8; 6],
 }
 
-impl Basis<'_> {
+impl PlanInput<'_> {
     /// How people call the container.
     pub fn who(&self) -> &str {
         &self.inside.name
@@ -47,25 +47,25 @@ impl Basis<'_> {
     }
 
     /// How people call who is in that place.
-    pub fn who_is(&self, place: Place) -> &str {
+    pub fn who_is(&self, place: Netns) -> &str {
         match place {
-            Place::Outside => "the host",
-            Place::Inside => self.who(),
-            Place::Peer => self.peer.map_or("the other container", |peer| &peer.name),
+            Netns::Host => "the host",
+            Netns::Container => self.who(),
+            Netns::Peer => self.peer.map_or("the other container", |peer| &peer.name),
         }
     }
 
     /// Where the other end of a cable is.
-    pub fn other_place(&self) -> Place {
+    pub fn other_place(&self) -> Netns {
         match self.wanted.other_end {
-            WantedEnd::Peer(_) => Place::Peer,
-            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Place::Outside,
+            WantedEnd::Peer(_) => Netns::Peer,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Netns::Host,
         }
     }
 
     /// The option that says which addresses that has.
     pub fn option_of_addresses(&self) -> &'static str {
-        if self.other_place() == Place::Peer { "--peer-addr" } else { "--host-addr" }
+        if self.other_place() == Netns::Peer { "--peer-addr" } else { "--host-addr" }
     }
 
     /// The last of its words: of `pod:default/shop/frontend` it is `frontend`, of `/run/netns/blue` `blue`.
@@ -107,11 +107,11 @@ impl Basis<'_> {
     }
 
     pub(super) fn name(&self) -> Result<IfName, Failure> {
-        self.free_name(Place::Inside, self.wanted.name.as_ref())
+        self.free_name(Netns::Container, self.wanted.name.as_ref())
     }
 
     /// That name, or the next free one.
-    fn free_name(&self, place: Place, wanted: Option<&IfName>) -> Result<IfName, Failure> {
+    fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
         let (side, who) = (self.snapshot.side(place), self.who_is(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
@@ -126,7 +126,7 @@ impl Basis<'_> {
     /// The name of the other end.
     pub(super) fn other_name(&self) -> Result<IfName, Failure> {
         match self.other_place() {
-            Place::Outside => self.host_name(),
+            Netns::Host => self.host_name(),
             place => self.free_name(place, self.wanted.other_name.as_ref()),
         }
     }

@@ -26,25 +26,25 @@ use common::failure::Failure;
 use crate::model::change::Step;
 use crate::model::plan::Plan;
 use crate::model::wanted::WantedEnd;
-use input::Basis;
+use input::PlanInput;
 use routes::routes;
 use sbr::sbr;
 
 impl Plan {
     /// The plan, or why there can be none.
-    pub fn make(basis: &Basis<'_>) -> Result<Plan, Failure> {
-        let name = basis.name()?;
-        let Plan { nic, mut steps } = match &basis.wanted.other_end {
-            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, basis)?,
-            WantedEnd::Phys(nic) => phys::phys(name, nic, basis)?,
-            WantedEnd::On(parent) => stacked::stacked(name, parent, basis)?,
+    pub fn make(input: &PlanInput<'_>) -> Result<Plan, Failure> {
+        let name = input.name()?;
+        let Plan { nic, mut steps } = match &input.wanted.other_end {
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, input)?,
+            WantedEnd::Phys(nic) => phys::phys(name, nic, input)?,
+            WantedEnd::On(parent) => stacked::stacked(name, parent, input)?,
         };
         // Before anything can come in.
         let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
-        steps.splice(up..up, sysctl::asked_for(&nic, basis)?);
-        steps.extend(routes(&nic, basis)?);
-        steps.extend(sbr(&nic, basis)?);
-        steps.extend(filter::steps(&nic, basis)?);
+        steps.splice(up..up, sysctl::asked_for(&nic, input)?);
+        steps.extend(routes(&nic, input)?);
+        steps.extend(sbr(&nic, input)?);
+        steps.extend(filter::steps(&nic, input)?);
         Ok(Plan { nic, steps })
     }
 }

@@ -5,24 +5,24 @@ use std::net::IpAddr;
 use common::failure::Failure;
 
 use super::site::Site;
-use crate::model::filter::{Published, Wall};
+use crate::model::filter::{FilterState, Published};
 
 /// What there is not, or is somebody else's.
 pub fn unfit(site: &Site<'_>) -> Result<(), Failure> {
-    let wanted = &site.basis.wanted.firewall;
+    let wanted = &site.input.wanted.firewall;
     if wanted.nat || !wanted.publish.is_empty() {
-        no_nftables(&site.basis.snapshot.wall, wanted.option())?;
+        no_nftables(&site.input.snapshot.filters, wanted.option())?;
         unreachable(site)?;
     }
     wanted.publish.iter().try_for_each(|published| unpublishable(published, site))
 }
 
-fn no_nftables(wall: &Wall, option: &str) -> Result<(), Failure> {
-    if wall.chains.is_none() {
+fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
+    if filters.chains.is_none() {
         return Err(Failure::trouble(option, "the kernel has no nf_tables")
             .hint("modprobe nf_tables; kernels have it if they were built with CONFIG_NF_TABLES"));
     }
-    if !wall.has_nft {
+    if !filters.has_nft {
         return Err(Failure::trouble(option, "there is no program nft").hint("install the package nftables"));
     }
     Ok(())
@@ -30,9 +30,9 @@ fn no_nftables(wall: &Wall, option: &str) -> Result<(), Failure> {
 
 /// The host must be in each of its networks: it is the way out of there, and in.
 fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
-    let option = site.basis.wanted.firewall.option();
-    let bridge = site.nic.other_end.bridge().and_then(|name| site.basis.snapshot.outside.link(name.as_str()));
-    let there = bridge.into_iter().flat_map(|link| site.basis.snapshot.outside.addresses_of(link.index));
+    let option = site.input.wanted.firewall.option();
+    let bridge = site.nic.other_end.bridge().and_then(|name| site.input.snapshot.outside.link(name.as_str()));
+    let there = bridge.into_iter().flat_map(|link| site.input.snapshot.outside.addresses_of(link.index));
     let hosts: Vec<IpAddr> = site
         .nic
         .other_end
@@ -63,7 +63,7 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
     if !site.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
         return Err(Failure::trouble(about(), "takes an IPv4 address of the NIC to lead to"));
     }
-    let snapshot = site.basis.snapshot;
+    let snapshot = site.input.snapshot;
     if let Some(address) = published.address
         && !address.is_loopback()
         && snapshot.outside.holder(address.into()).is_none()
@@ -72,7 +72,7 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
         return Err(Failure::trouble(about(), format_args!("{address} is not an address of the host")));
     }
     let taken = site
-        .basis
+        .input
         .records
         .iter()
         .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
@@ -81,7 +81,7 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
         return Err(Failure::trouble(about(), format_args!("leads to {nic} of {who} already"))
             .hint(format_args!("add-nic --rm {who} {nic}")));
     }
-    match snapshot.wall.listeners.iter().find(|listener| listener.clashes(published)) {
+    match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),
         Some(listener) => Err(Failure::trouble(
             about(),

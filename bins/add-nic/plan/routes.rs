@@ -7,20 +7,20 @@ use common::failure::Failure;
 use common::netlink::{Route, usual_scope};
 use common::target::IfName;
 
-use crate::model::change::{BY_HAND, MAIN, Step, Undoing, Way};
-use crate::model::netns::Place;
+use crate::model::change::{BY_HAND, MAIN, RouteSpec, Step, Undo};
+use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::plan::Plan;
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 
 /// IP6_RT_PRIO_USER: the metric of an IPv6 route that was made without one.
 const USUAL_METRIC_OF_IPV6: u32 = 1024;
 
 /// The steps that make them.
-pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
-    let metric = basis.wanted.metric.unwrap_or(0);
-    let way = |to, via| Way {
-        place: Place::Inside,
+pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    let metric = input.wanted.metric.unwrap_or(0);
+    let way = |to, via| RouteSpec {
+        place: Netns::Container,
         table: MAIN,
         to,
         via,
@@ -33,39 +33,39 @@ pub fn routes(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Fail
     };
     let mut steps = Vec::new();
     // With a table of its own, that is where they belong.
-    let gateways = if basis.wanted.sbr { &[][..] } else { &basis.wanted.gateways };
+    let gateways = if input.wanted.sbr { &[][..] } else { &input.wanted.gateways };
     for gateway in gateways {
         let everywhere = Cidr::everywhere(*gateway);
-        for old in rivals(everywhere, basis) {
-            let old = same_again(old, basis)?;
-            steps.push((Step::DelRoute(old.clone()), Undoing::By(Step::AddRoute(old))));
+        for old in rivals(everywhere, input) {
+            let old = same_again(old, input)?;
+            steps.push((Step::DelRoute(old.clone()), Undo::By(Step::AddRoute(old))));
         }
         // Not with its link: the old one can come back only when this one is gone.
         let new = way(everywhere, Some(*gateway));
-        steps.push((Step::AddRoute(new.clone()), Undoing::By(Step::DelRoute(new))));
+        steps.push((Step::AddRoute(new.clone()), Undo::By(Step::DelRoute(new))));
     }
-    for route in &basis.wanted.routes {
-        if let Some(old) = rivals(route.to, basis).next() {
+    for route in &input.wanted.routes {
+        if let Some(old) = rivals(route.to, input).next() {
             let link =
-                old.index.map_or("another link".to_owned(), |index| basis.snapshot.inside.name_of(index));
+                old.index.map_or("another link".to_owned(), |index| input.snapshot.inside.name_of(index));
             return Err(Failure::trouble(
                 format_args!("--route {}", route.to),
-                format_args!("{} has that route already, on {link}", basis.who()),
+                format_args!("{} has that route already, on {link}", input.who()),
             )
             .hint("--metric N, so that there can be both"));
         }
-        steps.push((Step::AddRoute(way(route.to, route.via)), Undoing::WithItsLink));
+        steps.push((Step::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
     }
     Ok(steps)
 }
 
 /// Routes of the same destination that the new one cannot be beside: of one metric there can be only one. Without a metric
 /// that somebody asked for, the new one is to be used, and of several the least wins.
-fn rivals<'a>(to: Cidr, basis: &'a Basis<'_>) -> impl Iterator<Item = &'a Route> {
-    let wanted = basis.wanted.metric;
+fn rivals<'a>(to: Cidr, input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a Route> {
+    let wanted = input.wanted.metric;
     let metric = effective(to, wanted.unwrap_or(0));
     let rivals = move |other: u32| other == metric || (other < metric && wanted.is_none());
-    basis.snapshot.inside.routes.iter().filter(move |route| {
+    input.snapshot.inside.routes.iter().filter(move |route| {
         route.is_ordinary() && route.destination == to && rivals(effective(to, route.metric))
     })
 }
@@ -79,14 +79,14 @@ pub fn effective(to: Cidr, metric: u32) -> u32 {
 }
 
 /// What makes the same route again.
-fn same_again(old: &Route, basis: &Basis<'_>) -> Result<Way, Failure> {
-    let inside = &basis.snapshot.inside;
+fn same_again(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> {
+    let inside = &input.snapshot.inside;
     let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
-    match link.and_then(|link| as_way(Place::Inside, &link, old)) {
+    match link.and_then(|link| as_way(Netns::Container, &link, old)) {
         Some(way) => Ok(way),
         None => Err(Failure::trouble(
-            format_args!("the default route of {}", basis.who()),
+            format_args!("the default route of {}", input.who()),
             "is of a kind that could not be put back",
         )
         .hint("--metric N leaves it where it is; of several the least N wins")),
@@ -94,8 +94,8 @@ fn same_again(old: &Route, basis: &Basis<'_>) -> Result<Way, Failure> {
 }
 
 /// A route as it can be made again, if that makes the same one.
-pub fn as_way(place: Place, link: &IfName, old: &Route) -> Option<Way> {
-    old.is_plain.then(|| Way {
+pub fn as_way(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
+    old.is_plain.then(|| RouteSpec {
         place,
         table: old.table,
         to: old.destination,
@@ -115,7 +115,7 @@ pub fn hand_over(gone: &Plan, above: &mut Plan) -> bool {
     let is_route_of_gone = |step: &Step| matches!(step, Step::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == Step::AddRoute(way.clone())));
     let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };
     let (Step::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
-    let same_place = |way: &Way| way.to == displaced.to;
+    let same_place = |way: &RouteSpec| way.to == displaced.to;
     let older = gone.steps.iter().filter(|(step, _)| matches!(step, Step::DelRoute(way) if same_place(way)));
     above.steps.splice(at..at, older.cloned());
     true

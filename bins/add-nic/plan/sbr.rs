@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::failure::Failure;
 
-use crate::model::change::{BY_HAND, SourceRule, Step, Undoing, Way};
-use crate::model::netns::Place;
+use crate::model::change::{BY_HAND, RouteSpec, SourceRule, Step, Undo};
+use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::snapshot::Side;
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 
 /// Far from the numbers that people and other programs choose by themselves, whenever they do.
 const FIRST_TABLE: u32 = 10_000;
@@ -22,18 +22,18 @@ const MAIN_PRIORITY: u32 = 32_766;
 /// that they come from, before any other rule is asked. A reply comes from the address that was asked; with that, strict
 /// reverse path filters look there too, and let in who would be answered by this NIC (fib_validate_source in
 /// net/ipv4/fib_frontend.c).
-pub fn sbr(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
-    if !basis.wanted.sbr {
+pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    if !input.wanted.sbr {
         return Ok(vec![]);
     }
-    let inside = &basis.snapshot.inside;
+    let inside = &input.snapshot.inside;
     if inside.rules.is_empty() {
         return Err(Failure::trouble("--sbr", "the kernel has only one table of routes"));
     }
     let (table, priority) = (free_table(inside), free_priority(inside));
     // On-link ones first: a router must be reached before anything is through it.
     let mut ways: Vec<(Cidr, Option<IpAddr>)> = Vec::new();
-    for router in routers(nic, basis)? {
+    for router in routers(nic, input)? {
         let of_family = nic.addresses.iter().filter(|cidr| cidr.address().is_ipv4() == router.is_ipv4());
         ways.extend(of_family.map(|cidr| {
             let network = if cidr.is_host() { Cidr::host(router) } else { cidr.network() };
@@ -41,13 +41,13 @@ pub fn sbr(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure
         }));
         ways.push((Cidr::everywhere(router), Some(router)));
     }
-    ways.extend(basis.wanted.routes.iter().map(|route| (route.to, route.via)));
-    let mut steps: Vec<(Step, Undoing)> = Vec::new();
+    ways.extend(input.wanted.routes.iter().map(|route| (route.to, route.via)));
+    let mut steps: Vec<(Step, Undo)> = Vec::new();
     for (to, via) in ways {
         let is_new = |(step, _): &(Step, _)| !matches!(step, Step::AddRoute(known) if known.to == to);
         if steps.iter().all(is_new) {
-            let way = Way {
-                place: Place::Inside,
+            let way = RouteSpec {
+                place: Netns::Container,
                 table,
                 to,
                 via,
@@ -58,24 +58,24 @@ pub fn sbr(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure
                 scope: None,
                 on_link: false,
             };
-            steps.push((Step::AddRoute(way), Undoing::WithItsLink));
+            steps.push((Step::AddRoute(way), Undo::WithItsLink));
         }
     }
     for cidr in &nic.addresses {
-        let rule = SourceRule { place: Place::Inside, source: cidr.address(), table, priority };
-        steps.push((Step::AddRule(rule.clone()), Undoing::By(Step::DelRule(rule))));
+        let rule = SourceRule { place: Netns::Container, source: cidr.address(), table, priority };
+        steps.push((Step::AddRule(rule.clone()), Undo::By(Step::DelRule(rule))));
     }
     Ok(steps)
 }
 
 /// Who passes on what is for elsewhere, one for each family: the gateway, or who is at the other end.
-fn routers(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<IpAddr>, Failure> {
-    let outside = &basis.snapshot.outside;
+fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
+    let outside = &input.snapshot.outside;
     let bridge = nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
     let of_bridge = bridge.into_iter().flat_map(|bridge| outside.addresses_of(bridge.index));
     let far = nic.other_end.far().into_iter().flat_map(|(_, port)| &port.addresses).map(Cidr::address);
     let candidates: Vec<IpAddr> =
-        basis.wanted.gateways.iter().copied().chain(far).chain(of_bridge.map(|held| held.address)).collect();
+        input.wanted.gateways.iter().copied().chain(far).chain(of_bridge.map(|held| held.address)).collect();
     let mut routers: Vec<IpAddr> = Vec::new();
     for cidr in &nic.addresses {
         if routers.iter().any(|router| router.is_ipv4() == cidr.address().is_ipv4()) {

@@ -4,20 +4,20 @@ use common::failure::Failure;
 use common::target::IfName;
 
 use crate::model::nic::Nic;
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 
 /// A NIC, and the link of the host through which all of its packets go.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
     pub nic: &'a Nic,
-    pub basis: &'a Basis<'a>,
+    pub input: &'a PlanInput<'a>,
     pub link: &'a IfName,
 }
 
 /// The link of the host through which all of the NIC's packets go.
-pub fn site<'a>(nic: &'a Nic, basis: &'a Basis<'a>) -> Result<Site<'a>, Failure> {
-    let option = basis.wanted.firewall.option();
-    if basis.snapshot.is_one {
+pub fn site<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Site<'a>, Failure> {
+    let option = input.wanted.firewall.option();
+    if input.snapshot.is_one {
         return Err(Failure::trouble(
             option,
             "both ends are in the host's own network, and nothing passes between networks",
@@ -29,7 +29,7 @@ pub fn site<'a>(nic: &'a Nic, basis: &'a Basis<'a>) -> Result<Site<'a>, Failure>
     };
     let link = nic.other_end.bridge().unwrap_or(&port.name);
     refuse_odd(link, option)?;
-    Ok(Site { nic, basis, link })
+    Ok(Site { nic, input, link })
 }
 
 /// iptables takes a plus at the end, and nft a star, for any ending.

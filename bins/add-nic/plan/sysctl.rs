@@ -2,12 +2,12 @@
 
 use common::failure::Failure;
 
-use crate::model::change::{Step, Undoing};
-use crate::model::netns::Place;
+use crate::model::change::{Step, Undo};
+use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::sysctl::{Key, Reading, Sysctl, is_same};
 use crate::model::wanted::Wanted;
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 use crate::plan::sysctl_forwarding;
 
 /// The keys that [`asked_for`] must know.
@@ -17,41 +17,41 @@ pub fn needed(wanted: &Wanted) -> Vec<Key> {
 }
 
 /// The steps that set what `--sysctl` asks for, in the container.
-pub fn asked_for(nic: &Nic, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
+pub fn asked_for(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
     let mut steps = Vec::new();
-    for setting in &basis.wanted.sysctls {
+    for setting in &input.wanted.sysctls {
         let key = setting.key.about(nic.name.as_str());
         if key.link() == Some(nic.name.as_str()) {
-            steps.push(of_the_nic(key, &setting.value, basis)?);
+            steps.push(of_the_nic(key, &setting.value, input)?);
         } else {
-            steps.extend(changed((Place::Inside, key), &setting.value, basis)?);
+            steps.extend(changed((Netns::Container, key), &setting.value, input)?);
         }
     }
     Ok(steps)
 }
 
 /// A setting of the NIC itself, which is yet to be: what new links start with shows that there is one.
-fn of_the_nic(key: Key, value: &str, basis: &Basis<'_>) -> Result<(Step, Undoing), Failure> {
-    match basis.snapshot.settings.of(Place::Inside, &key.of_new_links()) {
-        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, Place::Inside, basis)),
-        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, Place::Inside, basis)),
-        _ => Ok(of_new_link((Place::Inside, key), value, basis)),
+fn of_the_nic(key: Key, value: &str, input: &PlanInput<'_>) -> Result<(Step, Undo), Failure> {
+    match input.snapshot.settings.of(Netns::Container, &key.of_new_links()) {
+        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, Netns::Container, input)),
+        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, Netns::Container, input)),
+        _ => Ok(of_new_link((Netns::Container, key), value, input)),
     }
 }
 
 /// The step that changes a setting of a link which is yet to be.
-pub fn of_new_link((place, key): (Place, Key), value: &str, basis: &Basis<'_>) -> (Step, Undoing) {
-    (Step::SetSysctl(sysctl((place, key), value, None, basis)), Undoing::WithItsLink)
+pub fn of_new_link((place, key): (Netns, Key), value: &str, input: &PlanInput<'_>) -> (Step, Undo) {
+    (Step::SetSysctl(sysctl((place, key), value, None, input)), Undo::WithItsLink)
 }
 
 /// The step that changes a setting which is there already; none if it is so. What another NIC of ours has changed is this
 /// one's too, and goes back with the last of them.
 pub fn changed(
-    (place, key): (Place, Key),
+    (place, key): (Netns, Key),
     value: &str,
-    basis: &Basis<'_>,
-) -> Result<Option<(Step, Undoing)>, Failure> {
-    if let Some((ours, whose)) = same_of_another((place, &key), basis) {
+    input: &PlanInput<'_>,
+) -> Result<Option<(Step, Undo)>, Failure> {
+    if let Some((ours, whose)) = same_of_another((place, &key), input) {
         let (Step::SetSysctl(sysctl), _) = ours else { return Ok(None) };
         if is_same(&sysctl.value, value) {
             return Ok(Some(ours.clone()));
@@ -59,48 +59,48 @@ pub fn changed(
         return Err(Failure::trouble(&key, format_args!("was set to {} for {whose}", sysctl.value))
             .hint(format_args!("add-nic --rm {whose}")));
     }
-    match basis.snapshot.settings.of(place, &key) {
+    match input.snapshot.settings.of(place, &key) {
         Some(Reading::Is(now) | Reading::Fixed(now, _)) if is_same(now, value) => Ok(None),
         Some(Reading::Is(now)) => {
-            let side = basis.snapshot.side(place);
-            let along = sysctl_forwarding::along(&key, now, place, side, &basis.snapshot.settings);
-            let changed = Sysctl { along, ..sysctl((place, key), value, Some(now.clone()), basis) };
-            Ok(Some((Step::SetSysctl(changed.clone()), Undoing::ByTheLast(Step::ResetSysctl(changed)))))
+            let side = input.snapshot.side(place);
+            let along = sysctl_forwarding::along(&key, now, place, side, &input.snapshot.settings);
+            let changed = Sysctl { along, ..sysctl((place, key), value, Some(now.clone()), input) };
+            Ok(Some((Step::SetSysctl(changed.clone()), Undo::WhenUnused(Step::ResetSysctl(changed)))))
         }
-        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, basis)),
-        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, basis)),
-        None => Err(refused(&key, "cannot be read", "nobody has looked", place, basis)),
+        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
+        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
+        None => Err(refused(&key, "cannot be read", "nobody has looked", place, input)),
     }
 }
 
 /// The step of another NIC of ours that changed it, and whose that is.
 fn same_of_another<'a>(
-    (place, key): (Place, &Key),
-    basis: &'a Basis<'_>,
-) -> Option<(&'a (Step, Undoing), String)> {
-    let inode = inode(place, basis);
-    let is_it = |step: &&(Step, Undoing)| {
+    (place, key): (Netns, &Key),
+    input: &'a PlanInput<'_>,
+) -> Option<(&'a (Step, Undo), String)> {
+    let inode = inode(place, input);
+    let is_it = |step: &&(Step, Undo)| {
         matches!(&step.0, Step::SetSysctl(other)
             if other.place == place && other.netns_inode == inode && other.key == *key)
     };
-    basis.records.iter().find_map(|record| {
+    input.records.iter().find_map(|record| {
         let whose = || format!("{} {}", record.inside.name, record.plan.nic.name);
         record.plan.steps.iter().find(is_it).map(|step| (step, whose()))
     })
 }
 
-fn inode(place: Place, basis: &Basis<'_>) -> Option<u64> {
+fn inode(place: Netns, input: &PlanInput<'_>) -> Option<u64> {
     match place {
-        Place::Inside => Some(basis.inside.netns_inode),
-        Place::Peer => basis.peer.map(|peer| peer.netns_inode),
-        Place::Outside => None,
+        Netns::Container => Some(input.inside.netns_inode),
+        Netns::Peer => input.peer.map(|peer| peer.netns_inode),
+        Netns::Host => None,
     }
 }
 
-fn sysctl((place, key): (Place, Key), value: &str, before: Option<String>, basis: &Basis<'_>) -> Sysctl {
-    Sysctl { place, netns_inode: inode(place, basis), key, value: value.to_owned(), before, along: vec![] }
+fn sysctl((place, key): (Netns, Key), value: &str, before: Option<String>, input: &PlanInput<'_>) -> Sysctl {
+    Sysctl { place, netns_inode: inode(place, input), key, value: value.to_owned(), before, along: vec![] }
 }
 
-fn refused(key: &Key, what: &str, why: &str, place: Place, basis: &Basis<'_>) -> Failure {
-    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", basis.who_is(place)))
+fn refused(key: &Key, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
+    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", input.who_is(place)))
 }

@@ -1,6 +1,6 @@
 //! The settings that the kernel changes along with another one: all that is about forwarding. Pure.
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::snapshot::Side;
 use crate::model::sysctl::{Key, Settings};
 
@@ -31,7 +31,7 @@ pub fn needed(key: &Key, side: &Side) -> Vec<Key> {
 }
 
 /// Those that are not what the kernel will make of them when `key` is put back to `before`.
-pub fn along(key: &Key, before: &str, place: Place, side: &Side, settings: &Settings) -> Vec<(Key, String)> {
+pub fn along(key: &Key, before: &str, place: Netns, side: &Side, settings: &Settings) -> Vec<(Key, String)> {
     let differs = |(companion, will_be): (Key, &str)| {
         let now = settings.of(place, &companion)?.value()?;
         (now != will_be).then(|| (companion, now.to_owned()))

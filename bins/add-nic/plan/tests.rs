@@ -1,16 +1,16 @@
 //! Plans, made without a network to look at: what is decided, as the commands that would do it.
 
 use common::cidr::Cidr;
-use common::netlink::{Address, Given, Link, OperState, Route, Rule};
+use common::netlink::{Address, AddressAttributes, Link, OperState, Route, Rule};
 
-use crate::model::change::{Step, Undoing};
+use crate::model::change::{Step, Undo};
 use crate::model::filter::WantedRules;
 use crate::model::plan::Plan;
 use crate::model::record::{Inside, Record};
 use crate::model::shell::Files;
 use crate::model::snapshot::{Side, Snapshot};
 use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd};
-use crate::plan::input::{Basis, Random};
+use crate::plan::input::{PlanInput, Random};
 use crate::plan::routes;
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
@@ -117,8 +117,8 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
 pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
     let from = |first: u8| std::array::from_fn(|at| first + at as u8);
     let random = Random { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
-    let basis = Basis { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
-    Plan::make(&basis).map_err(|failure| failure.message.unwrap_or_default())
+    let input = PlanInput { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
+    Plan::make(&input).map_err(|failure| failure.message.unwrap_or_default())
 }
 
 pub(crate) fn commands(plan: &Plan) -> Vec<String> {
@@ -226,7 +226,7 @@ fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
         _ => None,
     });
     let below = below.unwrap();
-    upper.steps = vec![(Step::DelRoute(below.clone()), Undoing::By(Step::AddRoute(below)))];
+    upper.steps = vec![(Step::DelRoute(below.clone()), Undo::By(Step::AddRoute(below)))];
     assert!(routes::hand_over(&lower, &mut upper));
     assert_eq!(undone(&upper, &[]), [back[1]]);
     assert!(!routes::hand_over(&lower, &mut upper));
@@ -251,7 +251,7 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
         prefix_len: 24,
         peer: None,
         scope: 0,
-        given: Given::default(),
+        given: AddressAttributes::default(),
         is_plain: true,
         is_kernels: false,
     });
@@ -284,7 +284,7 @@ fn a_network_that_another_link_takes_is_refused() {
         prefix_len: 24,
         peer: None,
         scope: 0,
-        given: Given::default(),
+        given: AddressAttributes::default(),
         is_plain: true,
         is_kernels: false,
     });

@@ -4,10 +4,10 @@ use common::netlink::Family;
 use common::target::IfName;
 
 use crate::model::filter::Listing;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::sysctl::{Key, Reading, Settings};
-use crate::plan::input::Basis;
+use crate::plan::input::PlanInput;
 use crate::preflight::warning::{Kind, Warning};
 
 /// Whether what passes through bridges is given to iptables.
@@ -17,15 +17,15 @@ pub fn bridge_netfilter(six: bool) -> Key {
 
 /// Whether bridge netfilter gives packets of that family to iptables.
 pub fn is_on(six: bool, settings: &Settings) -> bool {
-    settings.of(Place::Outside, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
+    settings.of(Netns::Host, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
 }
 
-pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
-    let (wall, wanted) = (&basis.snapshot.wall, &basis.wanted.firewall);
+pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    let (filters, wanted) = (&input.snapshot.filters, &input.wanted.firewall);
     let mut warnings = Vec::new();
     if let Some(bridge) = nic.other_end.bridge().filter(|_| !wanted.forward) {
-        let dropping = wall.tables.iter().find(|table| {
-            is_on(table.six, &basis.snapshot.settings)
+        let dropping = filters.tables.iter().find(|table| {
+            is_on(table.six, &input.snapshot.settings)
                 && table
                     .listing
                     .as_ref()
@@ -45,7 +45,7 @@ pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     }
     let link = nic.other_end.bridge().or(nic.other_end.port().map(|port| &port.name));
     if let Some(link) = link {
-        warnings.extend(wall.foreign_drops().map(|chain| {
+        warnings.extend(filters.foreign_drops().map(|chain| {
             let family = match chain.family {
                 Family::Ip => "ip",
                 Family::Ip6 => "ip6",
@@ -58,7 +58,7 @@ pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
                 format!("nft insert rule {family} {} {} {}", chain.table, chain.name, through(link)),
             )
         }));
-        if wall.has_table("firewalld") {
+        if filters.has_table("firewalld") {
             warnings.push(Warning::new(
                 Kind::ForwardDrop,
                 "firewalld",

@@ -8,7 +8,7 @@ use crate::model::request::Search;
 use crate::model::shell::Files;
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
-use crate::plan::input::{Basis, Random};
+use crate::plan::input::{PlanInput, Random};
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
 
@@ -46,14 +46,14 @@ impl Ends {
     }
 
     /// What a plan is made from.
-    pub fn basis<'a>(
+    pub fn plan_input<'a>(
         &'a self,
         wanted: &'a Wanted,
         snapshot: &'a Snapshot,
         records: &'a [Record],
         random: Random,
-    ) -> Basis<'a> {
-        Basis { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
+    ) -> PlanInput<'a> {
+        PlanInput { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
     }
 
     /// Files of them, for commands.

@@ -5,19 +5,22 @@ use std::fs;
 use common::failure::Failure;
 use common::netlink::{Chain, Family, Netfilter};
 
-use crate::model::filter::{Asked, FORWARD, Kind, Listing, TABLE, Table, Wall};
+use crate::model::filter::{FORWARD, FilterQuery, FilterState, Kind, Listing, TABLE, Table};
 use crate::model::record::Record;
 use crate::model::wanted::Wanted;
 use crate::read::ports::listeners;
 use crate::read::program;
 
 /// What there is that `wanted` needs, and what became of what `records` have; nothing where neither is about filters.
-pub fn look<'a>(wanted: Option<&Wanted>, records: impl Iterator<Item = &'a Record>) -> Result<Wall, Failure> {
+pub fn look<'a>(
+    wanted: Option<&Wanted>,
+    records: impl Iterator<Item = &'a Record>,
+) -> Result<FilterState, Failure> {
     let wants = wanted.filter(|wanted| !wanted.firewall.is_empty());
-    let mut asked = Asked {
+    let mut asked = FilterQuery {
         rules: true,
         listeners: wants.is_some_and(|wanted| !wanted.firewall.publish.is_empty()),
-        ..Asked::default()
+        ..FilterQuery::default()
     };
     let theirs = records.map(|record| &record.wanted).filter(|wanted| !wanted.firewall.is_empty());
     for wanted in theirs.chain(wants) {
@@ -25,7 +28,7 @@ pub fn look<'a>(wanted: Option<&Wanted>, records: impl Iterator<Item = &'a Recor
             asked.families[usize::from(cidr.address().is_ipv6())] = true;
         }
     }
-    if asked.families == [false; 2] { Ok(Wall::default()) } else { Wall::look(asked) }
+    if asked.families == [false; 2] { Ok(FilterState::default()) } else { FilterState::look(asked) }
 }
 
 impl Kind {
@@ -41,9 +44,9 @@ impl Kind {
     }
 }
 
-impl Wall {
+impl FilterState {
     /// Looks, in the network namespace of this process.
-    pub fn look(asked: Asked) -> Result<Wall, Failure> {
+    pub fn look(asked: FilterQuery) -> Result<FilterState, Failure> {
         let mut netfilter = Netfilter::open()?;
         let chains = netfilter.as_mut().map_or(Ok(None), Netfilter::chains)?;
         let has_ours = chains.iter().flatten().any(|chain| chain.table == TABLE);
@@ -51,16 +54,17 @@ impl Wall {
             Some(netfilter) if has_ours => netfilter.rules(TABLE)?,
             _ => vec![],
         };
-        let mut wall = Wall { chains, rules, has_nft: program::find("nft").is_some(), ..Wall::default() };
+        let mut filters =
+            FilterState { chains, rules, has_nft: program::find("nft").is_some(), ..FilterState::default() };
         for six in [false, true].into_iter().filter(|six| asked.families[usize::from(*six)]) {
-            wall.tables.extend(wall.nft_table(six, asked.rules));
-            wall.tables.extend(legacy_table(six));
+            filters.tables.extend(filters.nft_table(six, asked.rules));
+            filters.tables.extend(legacy_table(six));
         }
         if asked.listeners {
-            wall.listeners =
+            filters.listeners =
                 listeners().map_err(|error| Failure::trouble("the host's listening sockets", error))?;
         }
-        Ok(wall)
+        Ok(filters)
     }
 
     /// iptables-nft's, unless it lets everything through.

@@ -10,7 +10,7 @@ use common::netlink::{Link, NetlinkError, Socket};
 use common::target::IfName;
 
 use crate::model::change::{Step, ipv6_switch};
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::record::Record;
 use crate::model::snapshot::{Side, Snapshot};
 use crate::model::sysctl::Key;
@@ -55,27 +55,27 @@ impl Snapshot {
         }
         // Of hundreds of namespaces each has a file of that name, and the kernel looks at all of them to find one.
         if wanted.is_some_and(|wanted| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6())) {
-            for place in [Place::Outside, Place::Inside, Place::Peer] {
+            for place in [Netns::Host, Netns::Container, Netns::Peer] {
                 self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
             }
         }
         let mut keys: [Vec<Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
         for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
             if let Step::SetSysctl(changed) = step {
-                keys[usize::from(changed.place == Place::Inside)].push(changed.key.clone());
+                keys[usize::from(changed.place == Netns::Container)].push(changed.key.clone());
             }
         }
         if let Some(wanted) = wanted {
             keys[0].extend(needed_settings(wanted, &self.outside));
         }
-        for (place, mut keys) in [Place::Outside, Place::Inside].into_iter().zip(keys) {
+        for (place, mut keys) in [Netns::Host, Netns::Container].into_iter().zip(keys) {
             let along = keys.iter().flat_map(|key| sysctl_forwarding::needed(key, self.side(place)));
             keys.extend(along.collect::<Vec<_>>());
             if !keys.is_empty() {
                 self.settings.read(place, keys, sockets)?;
             }
         }
-        self.wall = filter::look(wanted, records)?;
+        self.filters = filter::look(wanted, records)?;
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl Snapshot {
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
         let home = sockets.home.identity();
-        let is_one = sockets.namespace(Place::Inside).map(Namespace::identity) == Some(home);
+        let is_one = sockets.namespace(Netns::Container).map(Namespace::identity) == Some(home);
         Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
     }
 }

@@ -5,7 +5,7 @@ use common::namespace::Namespace;
 use common::netlink::Socket;
 use common::netns::Home;
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::record::Record;
 use crate::read::container::reopen;
 
@@ -40,29 +40,29 @@ impl Sockets {
     }
 
     /// The one of that place; none of a namespace that is gone.
-    pub fn of(&mut self, place: Place) -> Option<&mut Socket> {
+    pub fn of(&mut self, place: Netns) -> Option<&mut Socket> {
         match place {
-            Place::Outside => Some(&mut self.outside),
-            Place::Inside => self.inside.as_mut().map(|(socket, _)| socket),
-            Place::Peer => self.peer.as_mut().map(|(socket, _)| socket),
+            Netns::Host => Some(&mut self.outside),
+            Netns::Container => self.inside.as_mut().map(|(socket, _)| socket),
+            Netns::Peer => self.peer.as_mut().map(|(socket, _)| socket),
         }
     }
 
     /// Does `what` in that place; nothing of a namespace that is gone.
-    pub fn within<T>(&self, place: Place, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
+    pub fn within<T>(&self, place: Netns, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
         match (place, self.namespace(place)) {
-            (Place::Outside, _) => Ok(Some(what())),
+            (Netns::Host, _) => Ok(Some(what())),
             (_, Some(namespace)) => enter(&self.home, namespace, what).map(Some),
             (_, None) => Ok(None),
         }
     }
 
     /// The namespace to enter in order to be in that place; none where we are there already.
-    pub fn namespace(&self, place: Place) -> Option<&Namespace> {
+    pub fn namespace(&self, place: Netns) -> Option<&Namespace> {
         match place {
-            Place::Outside => None,
-            Place::Inside => self.inside.as_ref().map(|(_, namespace)| namespace),
-            Place::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),
+            Netns::Host => None,
+            Netns::Container => self.inside.as_ref().map(|(_, namespace)| namespace),
+            Netns::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),
         }
     }
 }

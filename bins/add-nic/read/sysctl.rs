@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use common::failure::Failure;
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::sysctl::{Key, Reading, Settings};
 use crate::read::sockets::Sockets;
 
@@ -14,7 +14,7 @@ const MOST_BYTES: u64 = 64 << 10;
 
 impl Settings {
     /// Reads them.
-    pub fn read(&mut self, place: Place, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
+    pub fn read(&mut self, place: Netns, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
         let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
         let found = sockets.within(place, read)?.into_iter().flatten();
         self.know(place, found);

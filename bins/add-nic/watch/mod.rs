@@ -3,9 +3,9 @@
 //! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
 
 mod file;
-mod kept;
 mod signals;
 mod trouble;
+mod watched_nics;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use crate::jobs::add;
 use crate::model::request::{AddMode, AddRequest, Form, WatchRequest};
 use crate::parse::watch_file::Entry;
 use file::File;
-use kept::Kept;
 use signals::{Asked, Signals};
+use watched_nics::WatchedNics;
 
 /// When all is well nothing but news wakes us; poll(2) wants a number.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
         return dry_run(entries, request.form);
     }
     let signals = Signals::hear()?;
-    let mut kept = Kept::new(file.path(), entries, &signals, request);
+    let mut kept = WatchedNics::new(file.path(), entries, &signals, request);
     if request.once {
         kept.look()?;
         return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });

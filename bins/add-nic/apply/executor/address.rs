@@ -2,21 +2,21 @@
 
 use common::netlink::NewAddress;
 
-use super::{WireError, Wires};
-use crate::model::change::Held;
+use super::{Executor, StepError};
+use crate::model::change::AddressSpec;
 
-impl Wires {
-    pub(super) fn add_address(&mut self, held: &Held) -> Result<(), WireError> {
+impl Executor {
+    pub(super) fn add_address(&mut self, held: &AddressSpec) -> Result<(), StepError> {
         let address = self.address(held)?;
         Ok(self.socket(held.place)?.add_address(&address)?)
     }
 
-    pub(super) fn delete_address(&mut self, held: &Held) -> Result<(), WireError> {
+    pub(super) fn delete_address(&mut self, held: &AddressSpec) -> Result<(), StepError> {
         let address = self.address(held)?;
         Ok(self.socket(held.place)?.delete_address(&address)?)
     }
 
-    fn address(&mut self, held: &Held) -> Result<NewAddress, WireError> {
+    fn address(&mut self, held: &AddressSpec) -> Result<NewAddress, StepError> {
         let index = self.index(held.place, &held.link)?;
         let usual = NewAddress::usual(index, held.cidr, held.peer);
         Ok(match &held.given {

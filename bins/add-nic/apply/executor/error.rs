@@ -11,7 +11,7 @@ use crate::apply::filter::FilterError;
 
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
-pub enum WireError {
+pub enum StepError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -42,7 +42,7 @@ pub enum WireError {
     Entering(Box<Failure>),
 }
 
-impl WireError {
+impl StepError {
     /// What is said of a link in a namespace that is gone.
     pub(super) fn gone(question: &'static str) -> Self {
         NetlinkError::Refused { question, errno: Errno::ENODEV, why: None }.into()
@@ -50,7 +50,7 @@ impl WireError {
 
     fn errno(&self) -> Option<Errno> {
         match self {
-            WireError::Netlink(NetlinkError::Refused { errno, .. }) | WireError::InWords { errno, .. } => {
+            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::InWords { errno, .. } => {
                 Some(*errno)
             }
             _ => None,
@@ -72,6 +72,6 @@ impl WireError {
             Errno::ENETUNREACH,
             Errno::ENETDOWN,
         ];
-        matches!(self, WireError::NoLink(_)) || self.errno().is_some_and(|errno| gone.contains(&errno))
+        matches!(self, StepError::NoLink(_)) || self.errno().is_some_and(|errno| gone.contains(&errno))
     }
 }

@@ -3,31 +3,31 @@
 use common::netlink::{Link, NetlinkError, NewBridge, NewVeth, PortVlan, VethEnd};
 use nix::errno::Errno;
 
-use super::{WireError, Wires};
+use super::{Executor, StepError};
 use crate::model::change::{self, AccessPort, Veth};
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::plan::bridge::NO_VLAN_FILTERING;
 use crate::read::sockets::Sockets;
 
-impl Wires {
-    pub(super) fn add_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), WireError> {
+impl Executor {
+    pub(super) fn add_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
         let change::NewBridge { name, mac, mtu_bytes, vlan_filtering } = bridge;
         let order = NewBridge { name, mac: *mac, mtu_bytes: *mtu_bytes, vlan_filtering: *vlan_filtering };
         self.sockets.outside.add_bridge(&order).map_err(|error| match error {
             NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
                 if *vlan_filtering =>
             {
-                WireError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
+                StepError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
             }
             error => error.into(),
         })?;
-        let index = self.index(Place::Outside, name)?;
+        let index = self.index(Netns::Host, name)?;
         Ok(self.sockets.outside.set_link_up(index, true)?)
     }
 
     /// Into that VLAN, and out of the one that every port is in.
-    pub(super) fn set_access_port(&mut self, port: &AccessPort) -> Result<(), WireError> {
-        let index = self.index(Place::Outside, &port.link)?;
+    pub(super) fn set_access_port(&mut self, port: &AccessPort) -> Result<(), StepError> {
+        let index = self.index(Netns::Host, &port.link)?;
         let vlan = |id| PortVlan { index, id, is_pvid: true, is_untagged: true };
         let outside = &mut self.sockets.outside;
         outside.add_port_vlan(vlan(port.vlan))?;
@@ -40,7 +40,7 @@ impl Wires {
     }
 
     /// Only the one we made, and not as long as anything is plugged into it.
-    pub(super) fn delete_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), WireError> {
+    pub(super) fn delete_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
         let links = self.sockets.outside.links()?;
         let ours = |link: &&Link| {
             link.is_bridge()
@@ -54,18 +54,18 @@ impl Wires {
         Ok(self.sockets.outside.delete_link(found.index)?)
     }
 
-    pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), WireError> {
+    pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
         let master = match &veth.bridge {
-            Some(bridge) => Some(self.index(Place::Outside, bridge)?),
+            Some(bridge) => Some(self.index(Netns::Host, bridge)?),
             None => None,
         };
         let Sockets { outside, inside, peer, .. } = &mut self.sockets;
         let socket = match veth.other_place {
-            Place::Peer => peer.as_mut().map(|(socket, _)| socket),
+            Netns::Peer => peer.as_mut().map(|(socket, _)| socket),
             _ => Some(outside),
         };
         let (Some(socket), Some((_, namespace))) = (socket, inside) else {
-            return Err(WireError::gone("veth pair"));
+            return Err(StepError::gone("veth pair"));
         };
         let here = VethEnd { name: &veth.other.name, mac: veth.other.mac };
         let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
@@ -73,19 +73,19 @@ impl Wires {
         socket.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
         // The index inside is what the other end says, not what the container calls by that name.
         let made = socket.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
-        let made = made.ok_or_else(|| WireError::NoLink(here.name.clone()))?;
-        let other = made.other_end().ok_or_else(|| WireError::NoLink(there.name.clone()))?;
+        let made = made.ok_or_else(|| StepError::NoLink(here.name.clone()))?;
+        let other = made.other_end().ok_or_else(|| StepError::NoLink(there.name.clone()))?;
         self.known.insert((veth.other_place, here.name.clone()), made.index);
-        self.known.insert((Place::Inside, there.name.clone()), other);
+        self.known.insert((Netns::Container, there.name.clone()), other);
         Ok(())
     }
 
     /// By its address: somebody may have renamed it, or made another of that name. Where the other end is a container's,
     /// which may have given it another address, or be gone, the end inside serves as well.
-    pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), WireError> {
-        let inside = (Place::Inside, &veth.inside);
+    pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
+        let inside = (Netns::Container, &veth.inside);
         let ends = std::iter::once((veth.other_place, &veth.other));
-        for (place, end) in ends.chain((veth.other_place == Place::Peer).then_some(inside)) {
+        for (place, end) in ends.chain((veth.other_place == Netns::Peer).then_some(inside)) {
             let Some(socket) = self.sockets.of(place) else { continue };
             let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
             let found = match socket.link_named(&end.name)?.filter(ours) {

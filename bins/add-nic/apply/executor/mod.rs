@@ -6,8 +6,8 @@ mod link;
 mod phys;
 mod route;
 mod rule;
+mod stacked;
 mod sysctl;
-mod upper;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,32 +18,32 @@ use common::target::IfName;
 
 use crate::apply::filter;
 use crate::model::change::Step;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::read::sockets::Sockets;
-pub use error::WireError;
+pub use error::StepError;
 
 /// The sockets, and the indices of the links that we made: a name inside is the container's to change.
 #[derive(Debug)]
-pub struct Wires {
+pub struct Executor {
     pub sockets: Sockets,
-    known: BTreeMap<(Place, IfName), u32>,
+    known: BTreeMap<(Netns, IfName), u32>,
 }
 
-impl Wires {
+impl Executor {
     /// With no link known yet.
     pub fn new(sockets: Sockets) -> Self {
-        Wires { sockets, known: BTreeMap::new() }
+        Executor { sockets, known: BTreeMap::new() }
     }
 
     /// Does the step.
-    pub fn act(&mut self, step: &Step) -> Result<(), WireError> {
+    pub fn act(&mut self, step: &Step) -> Result<(), StepError> {
         match step {
             Step::AddBridge(bridge) => self.add_bridge(bridge),
             Step::DelBridge(bridge) => self.delete_bridge(bridge),
             Step::AddVeth(veth) => self.add_veth(veth),
             Step::DelVeth(veth) => self.delete_veth(veth),
-            Step::AddUpper(upper) => self.add_upper(upper),
-            Step::DelUpper(upper) => self.delete_upper(upper),
+            Step::AddStackedLink(upper) => self.add_stacked_link(upper),
+            Step::DelStackedLink(upper) => self.delete_stacked_link(upper),
             Step::SetAccessPort(port) => self.set_access_port(port),
             Step::TakeNic(moved) => self.take_nic(moved),
             Step::GiveNicBack(moved) => self.give_nic_back(moved),
@@ -52,12 +52,12 @@ impl Wires {
                 Ok(self.socket(*place)?.delete_link(index)?)
             }
             Step::SetAlias { link, alias } => {
-                let index = self.index(Place::Outside, link)?;
-                Ok(self.socket(Place::Outside)?.set_link_alias(index, alias)?)
+                let index = self.index(Netns::Host, link)?;
+                Ok(self.socket(Netns::Host)?.set_link_alias(index, alias)?)
             }
             Step::SetHairpin { link } => {
-                let index = self.index(Place::Outside, link)?;
-                Ok(self.socket(Place::Outside)?.set_bridge_port_hairpin(index, true)?)
+                let index = self.index(Netns::Host, link)?;
+                Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
             }
             Step::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
             Step::AddAddress(held) => self.add_address(held),
@@ -82,7 +82,7 @@ impl Wires {
     }
 
     /// Does a step that others may have done already.
-    pub fn act_unless_done(&mut self, step: &Step) -> Result<(), WireError> {
+    pub fn act_unless_done(&mut self, step: &Step) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_there() => Ok(()),
             other => other,
@@ -90,37 +90,37 @@ impl Wires {
     }
 
     /// Does a step that undoes one: what is gone, and what somebody else has in its place now, is as it should be.
-    pub fn act_as_undoing(&mut self, step: &Step) -> Result<(), WireError> {
+    pub fn act_as_undoing(&mut self, step: &Step) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_gone() || error.is_there() => Ok(()),
             other => other,
         }
     }
 
-    fn socket(&mut self, place: Place) -> Result<&mut Socket, WireError> {
+    fn socket(&mut self, place: Netns) -> Result<&mut Socket, StepError> {
         // A namespace that is gone has no links.
-        self.sockets.of(place).ok_or_else(|| WireError::gone("link"))
+        self.sockets.of(place).ok_or_else(|| StepError::gone("link"))
     }
 
     /// The index of a link; one that we made keeps it, whatever it is called by now.
-    pub fn index(&mut self, place: Place, name: &IfName) -> Result<u32, WireError> {
+    pub fn index(&mut self, place: Netns, name: &IfName) -> Result<u32, StepError> {
         let key = (place, name.clone());
         if let Some(index) = self.known.get(&key) {
             return Ok(*index);
         }
-        let link = self.socket(place)?.link_named(name)?.ok_or_else(|| WireError::NoLink(name.clone()))?;
+        let link = self.socket(place)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
         self.known.insert(key, link.index);
         Ok(link.index)
     }
 
     /// A link as it is now; `None` if it is gone.
-    pub fn look(&mut self, place: Place, name: &IfName) -> Result<Option<Link>, WireError> {
+    pub fn look(&mut self, place: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
         let index = self.index(place, name)?;
         Ok(self.socket(place)?.link(index)?)
     }
 
     /// The name of the link of that index, for messages.
-    pub fn name_of(&mut self, place: Place, index: u32) -> Result<String, WireError> {
+    pub fn name_of(&mut self, place: Netns, index: u32) -> Result<String, StepError> {
         let link = self.socket(place)?.link(index)?;
         Ok(link.map_or_else(
             || format!("link {index}"),
@@ -129,17 +129,17 @@ impl Wires {
     }
 
     /// The index of the link through which that side would send to `address`.
-    pub fn way_to(&mut self, place: Place, address: IpAddr) -> Result<Option<u32>, WireError> {
+    pub fn way_to(&mut self, place: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
         Ok(self.socket(place)?.way_to(address)?)
     }
 
     /// The same for packets from `source`.
     pub fn way_from(
         &mut self,
-        place: Place,
+        place: Netns,
         source: IpAddr,
         address: IpAddr,
-    ) -> Result<Option<u32>, WireError> {
+    ) -> Result<Option<u32>, StepError> {
         Ok(self.socket(place)?.way_from(source, address)?)
     }
 }

@@ -2,21 +2,21 @@
 
 use common::netlink::NewRoute;
 
-use super::{WireError, Wires};
-use crate::model::change::Way;
+use super::{Executor, StepError};
+use crate::model::change::RouteSpec;
 
-impl Wires {
-    pub(super) fn add_route(&mut self, way: &Way) -> Result<(), WireError> {
+impl Executor {
+    pub(super) fn add_route(&mut self, way: &RouteSpec) -> Result<(), StepError> {
         let route = self.route(way)?;
         Ok(self.socket(way.place)?.add_route(&route)?)
     }
 
-    pub(super) fn delete_route(&mut self, way: &Way) -> Result<(), WireError> {
+    pub(super) fn delete_route(&mut self, way: &RouteSpec) -> Result<(), StepError> {
         let route = self.route(way)?;
         Ok(self.socket(way.place)?.delete_route(&route)?)
     }
 
-    fn route(&mut self, way: &Way) -> Result<NewRoute, WireError> {
+    fn route(&mut self, way: &RouteSpec) -> Result<NewRoute, StepError> {
         Ok(NewRoute {
             destination: way.to,
             gateway: way.via,

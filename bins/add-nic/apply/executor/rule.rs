@@ -3,15 +3,15 @@
 use common::cidr::Cidr;
 use common::netlink::NewRule;
 
-use super::{WireError, Wires};
+use super::{Executor, StepError};
 use crate::model::change::SourceRule;
 
-impl Wires {
-    pub(super) fn add_rule(&mut self, rule: &SourceRule) -> Result<(), WireError> {
+impl Executor {
+    pub(super) fn add_rule(&mut self, rule: &SourceRule) -> Result<(), StepError> {
         Ok(self.socket(rule.place)?.add_rule(&new(rule))?)
     }
 
-    pub(super) fn delete_rule(&mut self, rule: &SourceRule) -> Result<(), WireError> {
+    pub(super) fn delete_rule(&mut self, rule: &SourceRule) -> Result<(), StepError> {
         Ok(self.socket(rule.place)?.delete_rule(&new(rule))?)
     }
 }

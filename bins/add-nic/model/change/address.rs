@@ -3,26 +3,26 @@
 use std::net::IpAddr;
 
 use common::cidr::Cidr;
-use common::netlink::{Given, NewAddress};
+use common::netlink::{AddressAttributes, NewAddress};
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::quoted;
 
 /// An address that a link has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    pub place: Place,
+pub struct AddressSpec {
+    pub place: Netns,
     pub link: IfName,
     pub cidr: Cidr,
     /// The other end's, where that is in no network with it.
     pub peer: Option<IpAddr>,
     /// How it was given before; as is usual if `None`.
-    pub given: Option<Given>,
+    pub given: Option<AddressAttributes>,
 }
 
-impl Held {
+impl AddressSpec {
     pub(super) fn adding(&self) -> String {
         let usual = NewAddress::usual(0, self.cidr, self.peer).given;
         let given = self.given.as_ref().unwrap_or(&usual);

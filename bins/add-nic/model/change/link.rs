@@ -3,7 +3,7 @@
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::{Files, quoted};
 
 /// A bridge that we make. Its address tells it from one of the same name that somebody made since.
@@ -39,7 +39,7 @@ impl AccessPort {
 pub struct Veth {
     pub inside: End,
     pub other: End,
-    pub other_place: Place,
+    pub other_place: Netns,
     pub mtu_bytes: Option<u32>,
     /// The bridge that the other end is a port of.
     pub bridge: Option<IfName>,

@@ -6,22 +6,22 @@ mod link;
 mod phys;
 mod route;
 mod rule;
-mod upper;
+mod stacked;
 
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
 use crate::model::filter::{Accept, FAMILY, Rules, TABLE};
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::{Files, quoted};
 use crate::model::sysctl::Sysctl;
 
-pub use address::Held;
+pub use address::AddressSpec;
 pub use link::{AccessPort, End, NewBridge, Veth, ipv6_switch};
-pub use phys::{Moved, ToldBy};
-pub use route::{BY_HAND, MAIN, Way};
+pub use phys::{Moved, NicIdentity};
+pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
-pub use upper::{IpvlanMode, MacvlanMode, On, Upper};
+pub use stacked::{IpvlanMode, MacvlanMode, StackedKind, StackedLink};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +36,11 @@ pub enum Step {
     /// Delete that pair.
     DelVeth(Veth),
     /// Make a link on one of the host's.
-    AddUpper(Upper),
+    #[serde(rename = "add-upper")]
+    AddStackedLink(StackedLink),
     /// Delete that link.
-    DelUpper(Upper),
+    #[serde(rename = "del-upper")]
+    DelStackedLink(StackedLink),
     /// Put a bridge's port into one VLAN.
     SetAccessPort(AccessPort),
     /// Move a NIC of the host's in.
@@ -46,23 +48,23 @@ pub enum Step {
     /// Give it back as it was.
     GiveNicBack(Moved),
     /// Delete a link that is another's work.
-    DelLink { place: Place, link: IfName },
+    DelLink { place: Netns, link: IfName },
     /// Write on the host's end whose it is, for people.
     SetAlias { link: IfName, alias: String },
     /// Let a bridge send back through this port what came in there.
     SetHairpin { link: IfName },
     /// Let a link have IPv6 addresses.
-    AllowIpv6 { place: Place, link: IfName },
+    AllowIpv6 { place: Netns, link: IfName },
     /// Give a link an address.
-    AddAddress(Held),
+    AddAddress(AddressSpec),
     /// Take it away.
-    DelAddress(Held),
+    DelAddress(AddressSpec),
     /// Set a link up.
-    SetUp { place: Place, link: IfName },
+    SetUp { place: Netns, link: IfName },
     /// Make a route.
-    AddRoute(Way),
+    AddRoute(RouteSpec),
     /// Delete one.
-    DelRoute(Way),
+    DelRoute(RouteSpec),
     /// Make a rule of policy routing.
     AddRule(SourceRule),
     /// Delete one.
@@ -88,13 +90,14 @@ pub enum Step {
 /// How a step is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Undoing {
+pub enum Undo {
     /// It goes with its link, which another step of the same plan has made.
     WithItsLink,
     /// By this step.
     By(Step),
     /// By this step, when nobody else's plan has it any more.
-    ByTheLast(Step),
+    #[serde(rename = "by-the-last")]
+    WhenUnused(Step),
 }
 
 impl Step {
@@ -105,8 +108,8 @@ impl Step {
             Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             Step::AddVeth(veth) => veth.as_command(files),
             Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
-            Step::AddUpper(upper) => upper.adding(files),
-            Step::DelUpper(upper) => upper.deleting(files),
+            Step::AddStackedLink(upper) => upper.adding(files),
+            Step::DelStackedLink(upper) => upper.deleting(files),
             Step::SetAccessPort(port) => port.as_command(),
             Step::TakeNic(moved) => moved.taking(files),
             Step::GiveNicBack(moved) => moved.giving_back(files),

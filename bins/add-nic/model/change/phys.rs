@@ -4,7 +4,7 @@ use common::netlink::Link;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::{Files, quoted};
 
 /// The NIC: what it was on the host, and what it is in the container.
@@ -12,7 +12,7 @@ use crate::model::shell::{Files, quoted};
 pub struct Moved {
     /// Its name on the host.
     pub name: IfName,
-    pub told_by: ToldBy,
+    pub told_by: NicIdentity,
     pub mac: Mac,
     pub mtu_bytes: u32,
     pub is_up: bool,
@@ -27,7 +27,7 @@ pub struct Moved {
 /// What tells it from a link that the container could pass off as it, and that would then get the host's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ToldBy {
+pub enum NicIdentity {
     /// The address that the hardware was made with: no container can make a link that has one.
     PermanentMac(Mac),
     /// Hardware on a kernel that does not say it (before 5.6): nobody but the host makes links that have no kind.
@@ -39,30 +39,32 @@ pub enum ToldBy {
 
 impl Moved {
     /// Whether a link in the container looks like it.
-    pub fn seems(&self, link: &Link) -> bool {
+    pub fn looks_like(&self, link: &Link) -> bool {
         match self.told_by {
-            ToldBy::PermanentMac(mac) => link.permanent_mac == Some(mac),
-            ToldBy::Hardware(mac) => {
+            NicIdentity::PermanentMac(mac) => link.permanent_mac == Some(mac),
+            NicIdentity::Hardware(mac) => {
                 link.kind.is_none() && (link.mac == Some(mac) || link.mac == self.inside_mac)
             }
-            ToldBy::OtherEnd { mac, .. } => {
+            NicIdentity::OtherEnd { mac, .. } => {
                 link.is_veth() && (link.mac == Some(mac) || link.mac == self.inside_mac)
             }
         }
     }
 
     /// Whether a link of the host is it.
-    pub fn is(&self, link: &Link) -> bool {
-        self.seems(link)
+    pub fn matches(&self, link: &Link) -> bool {
+        self.looks_like(link)
             && match self.told_by {
-                ToldBy::PermanentMac(_) | ToldBy::Hardware(_) => true,
-                ToldBy::OtherEnd { index, netnsid, .. } => link.link == index && link.link_netnsid == netnsid,
+                NicIdentity::PermanentMac(_) | NicIdentity::Hardware(_) => true,
+                NicIdentity::OtherEnd { index, netnsid, .. } => {
+                    link.link == index && link.link_netnsid == netnsid
+                }
             }
     }
 
     /// Whether it ends with its namespace: the kernel brings only hardware back.
     pub fn ends_with_its_namespace(&self) -> bool {
-        matches!(self.told_by, ToldBy::OtherEnd { .. })
+        matches!(self.told_by, NicIdentity::OtherEnd { .. })
     }
 
     pub(super) fn taking(&self, files: &Files<'_>) -> String {
@@ -74,7 +76,7 @@ impl Moved {
         let mtu = self.inside_mtu_bytes.map_or(String::new(), |mtu| format!(" mtu {mtu}"));
         let mac = self.inside_mac.map_or(String::new(), |mac| format!(" address {mac}"));
         if !mtu.is_empty() || !mac.is_empty() {
-            commands.push(files.at(Place::Inside, format!("ip link set {inside_name}{mtu}{mac}")));
+            commands.push(files.at(Netns::Container, format!("ip link set {inside_name}{mtu}{mac}")));
         }
         commands.join(" && ")
     }
@@ -83,8 +85,8 @@ impl Moved {
     pub(super) fn giving_back(&self, files: &Files<'_>) -> String {
         let (name, inside_name) = (&self.name, &self.inside_name);
         let mut commands = vec![
-            files.at(Place::Inside, format!("ip link set {inside_name} down")),
-            files.at(Place::Inside, format!("ip link set {inside_name} netns $$ name {name}")),
+            files.at(Netns::Container, format!("ip link set {inside_name} down")),
+            files.at(Netns::Container, format!("ip link set {inside_name} netns $$ name {name}")),
             format!("ip link set {name} mtu {} address {}", self.mtu_bytes, self.mac),
         ];
         let keys =

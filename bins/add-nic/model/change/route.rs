@@ -6,12 +6,12 @@ use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
-    pub place: Place,
+pub struct RouteSpec {
+    pub place: Netns,
     /// Of which table.
     pub table: u32,
     pub to: Cidr,
@@ -32,7 +32,7 @@ pub const BY_HAND: u8 = 3;
 /// RT_TABLE_MAIN
 pub const MAIN: u32 = 254;
 
-impl Way {
+impl RouteSpec {
     /// As ip-route(8) takes it.
     pub(super) fn words(&self) -> String {
         let mut words = match (self.to.prefix_len(), self.to.address()) {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 
 /// A rule: packets from that address are routed by that table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRule {
-    pub place: Place,
+    pub place: Netns,
     pub source: IpAddr,
     pub table: u32,
     /// Of several the least comes first.

@@ -5,8 +5,8 @@ mod listener;
 mod listing;
 mod publish;
 mod rules;
+mod state;
 mod term;
-mod wall;
 mod wanted;
 
 pub use accept::{Accept, Passing};
@@ -14,6 +14,6 @@ pub use listener::Listener;
 pub use listing::{FORWARD, Listing};
 pub use publish::{Protocol, Published};
 pub use rules::{Client, FAMILY, Hook, Rule, Rules, TABLE};
+pub use state::{FilterQuery, FilterState, Kind, Table};
 pub use term::AddressEnd;
-pub use wall::{Asked, Kind, Table, Wall};
 pub use wanted::WantedRules;

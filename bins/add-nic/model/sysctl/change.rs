@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::quoted;
 
 /// One setting that is changed, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sysctl {
-    pub place: Place,
+    pub place: Netns,
     /// The inode number of the container's namespace, if it is a setting there: the same in another is another one.
     pub netns_inode: Option<u64>,
     pub key: Key,

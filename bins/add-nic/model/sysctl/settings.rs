@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::key::Key;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 
 /// What a setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,21 +28,21 @@ impl Reading {
 
 /// The settings that a plan or a comparison asks for, as they are.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(BTreeMap<(Place, Key), Reading>);
+pub struct Settings(BTreeMap<(Netns, Key), Reading>);
 
 impl Settings {
     /// Takes note of what was found there.
-    pub fn know(&mut self, place: Place, found: impl Iterator<Item = (Key, Reading)>) {
+    pub fn know(&mut self, place: Netns, found: impl Iterator<Item = (Key, Reading)>) {
         self.0.extend(found.map(|(key, reading)| ((place, key), reading)));
     }
 
     /// What it is; `None` if nobody has looked.
-    pub fn of(&self, place: Place, key: &Key) -> Option<&Reading> {
+    pub fn of(&self, place: Netns, key: &Key) -> Option<&Reading> {
         self.0.get(&(place, key.clone()))
     }
 
     #[cfg(test)]
-    pub fn with(mut self, place: Place, key: Key, reading: Reading) -> Self {
+    pub fn with(mut self, place: Netns, key: Key, reading: Reading) -> Self {
         self.0.insert((place, key), reading);
         self
     }

@@ -8,13 +8,13 @@ use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use super::link::mtu;
-use crate::model::netns::Place;
+use crate::model::netns::Netns;
 use crate::model::shell::{Files, quoted};
 
 /// A link on another one, which is the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upper {
-    pub place: Place,
+pub struct StackedLink {
+    pub place: Netns,
     pub name: IfName,
     /// Its index, known when it is made: whatever it is called then, it keeps that.
     pub index: Option<u32>,
@@ -22,7 +22,7 @@ pub struct Upper {
     pub mac: Option<Mac>,
     pub mtu_bytes: Option<u32>,
     pub parent: IfName,
-    pub on: On,
+    pub on: StackedKind,
     /// The name that it has for a moment, where the host has a link of its final one: kernels before 6.15 make it on the host,
     /// and move it in the same message.
     pub passing_name: Option<IfName>,
@@ -31,7 +31,7 @@ pub struct Upper {
 /// What it is to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum On {
+pub enum StackedKind {
     Macvlan(MacvlanMode),
     Ipvlan(IpvlanMode),
     Vlan(u16),
@@ -88,7 +88,7 @@ impl FromStr for IpvlanMode {
     }
 }
 
-impl On {
+impl StackedKind {
     /// The option's word for it, which is the kernel's too.
     pub fn kind(self) -> &'static str {
         self.kernels().name()
@@ -97,61 +97,61 @@ impl On {
     /// How it is, in the words of ip-link(8).
     pub fn mode(self) -> Option<&'static str> {
         match self {
-            On::Macvlan(MacvlanMode::Private) => Some("private"),
-            On::Macvlan(MacvlanMode::Vepa) => Some("vepa"),
-            On::Macvlan(MacvlanMode::Bridge) => Some("bridge"),
-            On::Macvlan(MacvlanMode::Passthru) => Some("passthru"),
-            On::Ipvlan(IpvlanMode::L2) => Some("l2"),
-            On::Ipvlan(IpvlanMode::L3) => Some("l3"),
-            On::Ipvlan(IpvlanMode::L3s) => Some("l3s"),
-            On::Vlan(_) => None,
+            StackedKind::Macvlan(MacvlanMode::Private) => Some("private"),
+            StackedKind::Macvlan(MacvlanMode::Vepa) => Some("vepa"),
+            StackedKind::Macvlan(MacvlanMode::Bridge) => Some("bridge"),
+            StackedKind::Macvlan(MacvlanMode::Passthru) => Some("passthru"),
+            StackedKind::Ipvlan(IpvlanMode::L2) => Some("l2"),
+            StackedKind::Ipvlan(IpvlanMode::L3) => Some("l3"),
+            StackedKind::Ipvlan(IpvlanMode::L3s) => Some("l3s"),
+            StackedKind::Vlan(_) => None,
         }
     }
 
     /// In the kernel's numbers (linux/if_link.h).
     pub fn kernels(self) -> UpperKind {
         match self {
-            On::Macvlan(mode) => UpperKind::Macvlan(match mode {
+            StackedKind::Macvlan(mode) => UpperKind::Macvlan(match mode {
                 MacvlanMode::Private => 1,
                 MacvlanMode::Vepa => 2,
                 MacvlanMode::Bridge => 4,
                 MacvlanMode::Passthru => 8,
             }),
-            On::Ipvlan(mode) => UpperKind::Ipvlan(match mode {
+            StackedKind::Ipvlan(mode) => UpperKind::Ipvlan(match mode {
                 IpvlanMode::L2 => 0,
                 IpvlanMode::L3 => 1,
                 IpvlanMode::L3s => 2,
             }),
-            On::Vlan(id) => UpperKind::Vlan(id),
+            StackedKind::Vlan(id) => UpperKind::Vlan(id),
         }
     }
 
     /// Whether it has its parent's link-layer address, and no other.
     pub fn has_parents_mac(self) -> bool {
-        matches!(self, On::Ipvlan(_) | On::Macvlan(MacvlanMode::Passthru))
+        matches!(self, StackedKind::Ipvlan(_) | StackedKind::Macvlan(MacvlanMode::Passthru))
     }
 
     /// Whether neighbours find it by asking: in the other modes the parent routes, and answers for nobody.
     pub fn answers_arp(self) -> bool {
-        !matches!(self, On::Ipvlan(IpvlanMode::L3 | IpvlanMode::L3s))
+        !matches!(self, StackedKind::Ipvlan(IpvlanMode::L3 | IpvlanMode::L3s))
     }
 }
 
-impl fmt::Display for On {
+impl fmt::Display for StackedKind {
     /// As `ip link add type` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.mode()) {
-            (On::Vlan(id), _) => write!(f, "vlan id {id}"),
+            (StackedKind::Vlan(id), _) => write!(f, "vlan id {id}"),
             (_, Some(mode)) => write!(f, "{} mode {mode}", self.kind()),
             (_, None) => write!(f, "{}", self.kind()),
         }
     }
 }
 
-impl Upper {
+impl StackedLink {
     /// Whether a link is this one. As long as its index is not known its name tells it, in the one namespace that it can be
     /// in; who makes another one there that looks the same has that one deleted.
-    pub fn is(&self, link: &Link) -> bool {
+    pub fn matches(&self, link: &Link) -> bool {
         let same = match (self.index, self.mac) {
             (Some(index), _) => link.index == index,
             (None, Some(mac)) => link.mac == Some(mac),
@@ -161,19 +161,19 @@ impl Upper {
             }
         };
         let vlan = match self.on {
-            On::Vlan(id) => Some(id),
+            StackedKind::Vlan(id) => Some(id),
             _ => None,
         };
         same && link.kind.as_deref() == Some(self.on.kind()) && link.vlan == vlan
     }
 
     pub(super) fn adding(&self, files: &Files<'_>) -> String {
-        let Upper { name, parent, on, .. } = self;
+        let StackedLink { name, parent, on, .. } = self;
         let address = self.mac.map_or(String::new(), |mac| format!(" address {mac}"));
         let mtu = mtu(self.mtu_bytes);
         let first = self.passing_name.as_ref().unwrap_or(name);
         let netns = match self.place {
-            Place::Outside => String::new(),
+            Netns::Host => String::new(),
             _ => format!(" netns {}", quoted(files.inside)),
         };
         let add = format!("ip link add link {parent} name {first}{address}{mtu}{netns} type {on}");

@@ -1,11 +1,11 @@
 //! Links on other links that are no longer as we made them.
 
-use crate::model::change::Upper;
+use crate::model::change::StackedLink;
 use crate::model::snapshot::Side;
 
-pub(super) fn differs(upper: &Upper, side: &Side) -> Option<String> {
+pub(super) fn differs(upper: &StackedLink, side: &Side) -> Option<String> {
     let name = &upper.name;
-    let Some(link) = side.links.iter().find(|link| upper.is(link)) else {
+    let Some(link) = side.links.iter().find(|link| upper.matches(link)) else {
         return Some(format!("{name} is gone"));
     };
     if link.name.to_str() != Some(name.as_str()) {

@@ -13,7 +13,7 @@ use common::netlink::Socket;
 use common::netns::Home;
 
 use crate::apply::cleanup::{lives, ours, sweep};
-use crate::apply::executor::Wires;
+use crate::apply::executor::Executor;
 use crate::apply::ready;
 use crate::jobs::add::{Order, ask_at_length, plug};
 use crate::jobs::remove::take_out;
@@ -35,7 +35,7 @@ use crate::watch::trouble::Trouble;
 const FEW: usize = 4;
 
 /// What is to be there, and what stands in the way of it.
-pub struct Kept<'a> {
+pub struct WatchedNics<'a> {
     file: PathBuf,
     entries: Vec<(Entry, Trouble)>,
     /// Of no entry.
@@ -50,10 +50,15 @@ struct Seen {
     outside: Side,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> WatchedNics<'a> {
     pub fn new(file: &Path, entries: Vec<Entry>, signals: &'a Signals, request: &'a WatchRequest) -> Self {
-        let mut kept =
-            Kept { file: file.to_owned(), entries: vec![], trouble: Trouble::default(), signals, request };
+        let mut kept = WatchedNics {
+            file: file.to_owned(),
+            entries: vec![],
+            trouble: Trouble::default(),
+            signals,
+            request,
+        };
         kept.set(entries);
         kept
     }
@@ -103,7 +108,7 @@ impl<'a> Kept<'a> {
             }
         };
         self.trouble.is_over();
-        let Kept { entries, signals, request, .. } = self;
+        let WatchedNics { entries, signals, request, .. } = self;
         // First those that nobody has plugged in yet: they are why we were woken.
         let (there, not_there): (Vec<_>, Vec<_>) = entries.iter_mut().partition(|(entry, _)| seen.has(entry));
         let ordered: Vec<&mut (Entry, Trouble)> = not_there.into_iter().chain(there).collect();
@@ -195,10 +200,10 @@ fn keep(
     signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.options))?;
     let order = Order { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
     let journal = signals.waiting(Journal::open)?;
-    let (record, outcome, wires) = plug(order, sockets, journal, &entry.options)?;
+    let (record, outcome, executor) = plug(order, sockets, journal, &entry.options)?;
     if let Outcome::Added(_) = outcome {
         tell(&record, outcome, began, form)?;
-        announce_again(record, wires, entry.options.announcements.saturating_sub(1));
+        announce_again(record, executor, entry.options.announcements.saturating_sub(1));
     }
     Ok(true)
 }
@@ -218,10 +223,10 @@ fn ahead<Q: Send, A: Send, T>(
 }
 
 /// Nobody else is to wait for that, least of all the next NIC.
-fn announce_again(record: Record, mut wires: Wires, times: u8) {
+fn announce_again(record: Record, mut executor: Executor, times: u8) {
     if times > 0 {
         thread::spawn(move || {
-            if let Err(failure) = ready::announce_again(&record.plan.nic, &mut wires, times) {
+            if let Err(failure) = ready::announce_again(&record.plan.nic, &mut executor, times) {
                 failure::report(TOOL, &failure);
             }
         });
@@ -253,8 +258,8 @@ fn remove(
     let mut records = sweep(&journal, &mut Sockets::open(None, None)?, is_over)?;
     while let Some(at) = records.iter().rposition(&is_unwanted) {
         let mut record = records.remove(at);
-        let mut wires = Wires::new(Sockets::of_record(&record)?);
-        take_out(&mut record, &mut records, &journal, &mut wires)?;
+        let mut executor = Executor::new(Sockets::of_record(&record)?);
+        take_out(&mut record, &mut records, &journal, &mut executor)?;
         tell(&record, Outcome::Removed, began, form)?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::rules::TABLE;
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Asked {
+pub struct FilterQuery {
     /// Rules that IPv4 packets meet, and that IPv6 packets do.
     pub families: [bool; 2],
     /// The rules of iptables also where it lets through what none of them decides about.
@@ -19,7 +19,7 @@ pub struct Asked {
 
 /// What there is.
 #[derive(Debug, Clone, Default)]
-pub struct Wall {
+pub struct FilterState {
     /// All chains of nf_tables; `None` where the kernel has none, or nobody has looked.
     pub chains: Option<Vec<Chain>>,
     /// The rules of our own table.
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-impl Wall {
+impl FilterState {
     /// Whether there is a table of that name.
     pub fn has_table(&self, name: &str) -> bool {
         self.chains.iter().flatten().any(|chain| chain.table == name)
