@@ -29,8 +29,10 @@ mod rules;
 mod run;
 mod sealed;
 mod source;
+mod status;
 mod steps;
 mod supervise;
+mod tool;
 mod view;
 mod wanted;
 mod words;
@@ -46,13 +48,10 @@ use host_tools::{HostTools, NotOpened};
 use plan::Plan;
 use pty::Pty;
 use source::Source;
+use status::OWN_FAILURE;
 use supervise::Leash;
+use tool::TOOL;
 use wanted::Wanted;
-
-const TOOL: &str = "nsenter-rs";
-
-/// Statuses other than this one belong to the program that we run, as in util-linux.
-const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
     if let Some(status) = host_tools::shim::program_behind_our_name() {
