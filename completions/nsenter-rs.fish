@@ -12,6 +12,7 @@ complete -c nsenter-rs -s T -l time -d 'Boot and monotonic clocks' -r -F
 complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
 complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
 complete -c nsenter-rs -s W -l wdns -d 'Working directory as it is seen inside' -r -F
+complete -c nsenter-rs -l env-var -d 'With --env or --host-tools: one more variable for a program of the host' -r -f
 complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r -f
 complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r -f
 complete -c nsenter-rs -l keep-fd -d 'Leave this open descriptor to the program' -r -f

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use support::lab::Lab;
 use support::run::Run;
 use support::scratch::Scratch;
 use support::skip::{Missing, Record, need, program};
+use support::until::until_some;
 use support::world::World;
 
 /// Set for a copy of this test program that is started by one of its tests.
@@ -33,6 +35,69 @@ fn a_command_that_hangs_is_a_failure_that_shows_its_output() {
     for part in ["still running", "on stdout", "on stderr", "sleep 1000"] {
         assert!(message.contains(part), "no {part:?} in {message}");
     }
+}
+
+#[test]
+fn what_never_comes_is_a_failure_that_names_it() {
+    assert_eq!(until_some(Duration::from_millis(20), || None::<()>), None);
+    let mut looks = 0;
+    let found = until_some(Duration::from_secs(30), || {
+        looks += 1;
+        (looks == 3).then_some(looks)
+    });
+    assert_eq!(found, Some(3));
+}
+
+/// `support::until` is how a test waits; what sleeps by the clock is here, with the reason.
+#[test]
+fn no_test_waits_without_a_deadline() {
+    const BY_THE_CLOCK: [&str; 5] = [
+        "support/until.rs",          // between two looks
+        "engines/fake_monitor.rs",   // between two tries, with a deadline
+        "engines/wait.rs",           // ends a container at another moment of the wait in each round
+        "netns_ping/responder.rs",   // an answer that is late
+        "nsenter_rs/pty/program.rs", // counts what a program does while nothing happens
+    ];
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut directories = vec![tests.clone()];
+    let mut busy = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&tests).unwrap().to_str().unwrap().to_owned();
+            if path.extension().is_none_or(|extension| extension != "rs") || name == "harness.rs" {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let sleeps = text.contains("thread::sleep") && !BY_THE_CLOCK.contains(&name.as_str());
+            if text.contains("yield_now") || sleeps {
+                busy.push(name);
+            }
+        }
+    }
+    assert!(busy.is_empty(), "these wait by themselves: {busy:?}");
+}
+
+#[test]
+fn a_program_hears_the_signals_that_our_caller_ignores() {
+    const THIS: &str = "a_program_hears_the_signals_that_our_caller_ignores";
+    if std::env::var_os(ROLE).is_some() {
+        let mut waits = Command::new("sh");
+        let running = waits.args(["-c", "echo ready; exec sleep 1000"]).start();
+        running.wait_for("ready");
+        running.signal(Signal::SIGINT);
+        running.finish().killed_by(Signal::SIGINT);
+        return;
+    }
+    // As a shell does with what runs in its background.
+    let itself = std::env::current_exe().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$0\" --exact \"$1\""]).arg(itself).arg(THIS);
+    shell.env(ROLE, "ignores").run().ok();
 }
 
 #[test]
@@ -72,7 +137,11 @@ fn a_status_and_a_signal_come_out_of_a_lab_as_they_were() {
 #[test]
 fn our_own_tools_are_found_in_a_lab() {
     let lab = need!(Lab::new());
-    for name in ["cpid", "nsenter-rs", "netns-link"] {
+    let manifest = include_str!("../Cargo.toml");
+    let names: Vec<&str> =
+        manifest.split("[[bin]]\nname = \"").skip(1).map(|entry| entry.split('"').next().unwrap()).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
         let tool = lab.tool(name);
         let path = tool.get_args().last().unwrap().to_owned();
         lab.command("test").arg("-x").arg(path).run().ok();

@@ -16,6 +16,7 @@
 //! report is of medians; the noise is shown as the middle half of all runs, and a target is called met or missed
 //! "within the noise" when the confidence interval of the ratio (from the 95 % ones of both medians) holds it: then
 //! raise `--runs`, or quieten the machine.
+#![expect(clippy::disallowed_methods, reason = "its JSON is a file, or for itself")]
 
 mod cli;
 mod contest;

@@ -221,6 +221,9 @@ pub struct Cli {
     /// However often their containers are started anew. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
     /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
     /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
+    ///
+    /// FILE says what root does, so nobody but root and the caller may be able to write it, or any directory on the way to it, through
+    /// links too; in one with a sticky bit, as /tmp, what comes next has to be theirs.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
     pub watch: Option<PathBuf>,

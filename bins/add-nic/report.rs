@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::output::{harmless, one_line, table};
+use common::output::{one_line, table};
 use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -113,8 +113,7 @@ impl<'a> From<View<'a>> for Row<'a> {
 }
 
 fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-    Ok(writeln!(io::stdout(), "{text}")?)
+    Ok(common::json::pretty(&mut io::stdout(), value)?)
 }
 
 fn list_of(addresses: &[Cidr]) -> String {
@@ -135,8 +134,7 @@ pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Resu
         Form::Text => {}
         Form::Json => return json(&done),
         Form::JsonLine => {
-            let line = serde_json::to_string(&done).map_err(io::Error::from)?;
-            return Ok(writeln!(io::stdout(), "{line}")?);
+            return Ok(common::json::line(&mut io::stdout(), &done)?);
         }
     }
     let here = view.here;
@@ -201,7 +199,7 @@ pub fn commands<'a>(
     if as_json {
         return json(&lines);
     }
-    lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", harmless(&line.command))?))
+    lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", one_line(&line.command))?))
 }
 
 /// What will not work, and what helps.
@@ -210,7 +208,7 @@ pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result
     struct Line<'a> {
         kind: warning::Kind,
         message: &'a str,
-        fix: String,
+        fix: Option<String>,
     }
     let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
         kind: *kind,
@@ -221,7 +219,10 @@ pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result
         return json(&lines.collect::<Vec<_>>());
     }
     for Line { message, fix, .. } in lines {
-        writeln!(io::stdout(), "{}\n  fix: {}", one_line(message), one_line(&fix))?;
+        writeln!(io::stdout(), "{}", one_line(message))?;
+        if let Some(fix) = fix {
+            writeln!(io::stdout(), "  fix: {}", one_line(&fix))?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 use common::engine::Container;
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use common::find::{Facts, FindError, Found, Known};
 use common::namespace::{Kind, own_identity};
 use common::output::{self, one_line};
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::Cli;
+use crate::tool::TOOL;
 
 /// One object of the JSON that is printed for TARGETs.
 #[derive(Debug, Serialize)]
@@ -78,7 +79,11 @@ pub fn owner(known: &Known, wanted: &Cli) -> Result<(), Failure> {
         return json(&[known]);
     }
     let end = if wanted.null { '\0' } else { '\n' };
-    Ok(write!(io::stdout(), "{}{end}", one_line(&known.container.target()))?)
+    let target = known.container.target();
+    if let Some(user) = known.container.stranger() {
+        say(TOOL, format_args!("{target} is a container of user {user}"));
+    }
+    Ok(write!(io::stdout(), "{}{end}", one_line(&target))?)
 }
 
 /// All containers: a table, or JSON.
@@ -87,8 +92,7 @@ pub fn list(containers: &[Known], as_json: bool) -> Result<(), Failure> {
 }
 
 fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(rows).map_err(io::Error::from)?;
-    Ok(writeln!(io::stdout(), "{text}")?)
+    Ok(common::json::pretty(&mut io::stdout(), &rows)?)
 }
 
 /// What a narrow terminal can do without, the widest first; `--json` has both.
@@ -96,12 +100,18 @@ const SPARED: [usize; 2] = [7, 8];
 
 fn table(containers: &[Known]) -> Table {
     let now = Timestamp::now();
-    let header = ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED"];
-    let mut table = output::table(header, &[3, 5], 6);
+    let header =
+        ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED", "OWNER"];
+    let owner = |known: &Known| known.container.proof.claimed_by;
+    // Where all are root's, as on most hosts, there is nothing to tell.
+    let shown = if containers.iter().all(|known| owner(known).is_root()) { 9 } else { 10 };
+    let mut table = output::table(header.into_iter().take(shown), &[3, 5], 6);
     for known in containers {
         let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
         let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
-        table.add_row([
+        let whose = owner(known);
+        let whose = if whose.is_root() { "root".to_owned() } else { format!("user {whose}") };
+        let row = [
             one_line(name).into_owned(),
             engine.to_string(),
             one_line(known.container.short_id()).into_owned(),
@@ -111,7 +121,9 @@ fn table(containers: &[Known]) -> Table {
             or_dash(shares_with(known, containers)),
             or_dash(image.clone()),
             or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
-        ]);
+            whose,
+        ];
+        table.add_row(row.into_iter().take(shown));
     }
     output::leave_out(&mut table, &SPARED);
     table
@@ -121,10 +133,12 @@ fn table(containers: &[Known]) -> Table {
 fn shares_with(known: &Known, containers: &[Known]) -> Option<String> {
     let netns = known.process.netns_inode?;
     let host = own_identity(Kind::Net).ok().filter(|host| host.inode == netns).map(|_| "host".to_owned());
-    let others = containers
-        .iter()
-        .filter(|other| other.process.netns_inode == Some(netns) && other.container.id != known.container.id);
-    let names: Vec<String> =
-        host.into_iter().chain(others.map(|other| other.container.name.clone())).collect();
+    let others = containers.iter().filter(|other| {
+        other.process.netns_inode == Some(netns) && other.container.key() != known.container.key()
+    });
+    let names: Vec<String> = host
+        .into_iter()
+        .chain(others.map(|other| format!("{}{}", other.container.name, other.container.of_whom())))
+        .collect();
     (!names.is_empty()).then(|| names.join(","))
 }

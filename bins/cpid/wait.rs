@@ -57,13 +57,22 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::Exited(_)
         | FindError::Orphan { .. }
         | FindError::NoEngine => true,
-        FindError::Engine(
-            EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. },
-        ) => true,
-        error => is_slow(error),
+        error => match trouble(error) {
+            Some(EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
+            _ => is_slow(error),
+        },
     }
 }
 
 fn is_slow(error: &FindError) -> bool {
-    matches!(error, FindError::Engine(EngineError::Slow { .. }))
+    matches!(trouble(error), Some(EngineError::Slow { .. }))
+}
+
+/// Why an engine could not be asked.
+fn trouble(error: &FindError) -> Option<&EngineError> {
+    match error {
+        FindError::Engine(trouble) => Some(trouble),
+        FindError::CannotTell { trouble, .. } => Some(trouble),
+        _ => None,
+    }
 }

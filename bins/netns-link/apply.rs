@@ -1,7 +1,7 @@
 //! Does what the plan says: makes links, and removes them.
 
 use common::engine::Container;
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use common::find::Found;
 use common::namespace::Namespace;
 use common::netns::{self, Entry, FoundThrough, NetnsError, Owner, Record, Registry};
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::links::{Link, beneath};
 use crate::plan::Plan;
+use crate::tool::TOOL;
 
 /// What there is to link, pinned.
 #[derive(Debug)]
@@ -34,25 +35,30 @@ impl Wanted {
     }
 
     fn record(&self) -> Record {
-        let owner = |container: &Container| Owner {
-            engine: container.engine,
-            id: container.id.clone(),
-            name: container.full_name(),
-        };
         Record {
             made_by: concat!("netns-link ", env!("CARGO_PKG_VERSION")).to_owned(),
             since: Timestamp::now(),
             netns_inode: self.netns.identity().inode,
             netns_handle: self.netns.handle().map(|handle| handle.to_string()),
-            container: self.container.as_ref().map(owner),
+            container: self.container.as_ref().map(Owner::of),
             process: self.process,
         }
     }
 }
 
+/// The registry, locked; whoever keeps a lock of it from us for long is named.
+fn open() -> Result<Registry, Failure> {
+    let registry = Registry::open()?;
+    if let Some(holder) = &registry.held_by {
+        let what = "holds the lock of ip-netns(8) and does not let go: going on without it";
+        say(TOOL, format_args!("{}: {holder} {what}", netns::DIRECTORY));
+    }
+    Ok(registry)
+}
+
 /// Links `wanted` at `name`; with `force` in the place of a link of ours. Returns what it came to.
 pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     let (entry, record) = stands(&registry, name)?;
     let plan = Plan::make(name, wanted.netns.identity(), (entry, record.as_ref()), force)?;
     carry_out(&registry, name, plan, wanted)
@@ -60,7 +66,7 @@ pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failu
 
 /// Links `wanted` in the place of `link`, if that is as it was when it was looked at; whether it was.
 pub fn relink(link: &Link, wanted: &Wanted) -> Result<bool, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     if !is_as_before(&registry, link)? {
         return Ok(false);
     }
@@ -83,20 +89,20 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     if netns::entry(name)? == Entry::Free {
         return Ok(false);
     }
-    let registry = Registry::open()?;
+    let registry = open()?;
     let (entry, record) = stands(&registry, name)?;
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
     let removable = !matches!(entry, Entry::Free | Entry::Foreign);
     if !force && removable && record.is_none() {
         return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
-            .hint(format!("netns-link --rm --force {name}")));
+            .hint(common::hint!("netns-link --rm --force {}", name)));
     }
     Ok(registry.unbind(name)?)
 }
 
 /// Removes `link`, which is ours, if it is as it was when it was looked at; whether it was.
 pub fn unlink_exactly(link: &Link) -> Result<bool, Failure> {
-    let registry = Registry::open()?;
+    let registry = open()?;
     Ok(is_as_before(&registry, link)? && registry.unbind(&link.name)?)
 }
 

@@ -98,7 +98,6 @@ fn is_named(known: &Known, containers: &[Known], names: &HashMap<&LinkName, u64>
 
 #[cfg(test)]
 mod tests {
-    use common::engine::Container;
     use common::namespace::{Kind, Namespace};
     use common::netns::{FoundThrough, Owner, Record};
     use nix::unistd::Pid;
@@ -124,13 +123,13 @@ mod tests {
 
     /// A link at the container's name, judged as given.
     fn link(known: &Known, entry: Entry, state: State, process_is_gone: bool) -> Link {
-        let Container { engine, id, name, .. } = known.container.clone();
+        let name = &known.container.name;
         let record = Record {
             made_by: "netns-link".to_owned(),
             since: jiff::Timestamp::UNIX_EPOCH,
             netns_inode: 1,
             netns_handle: None,
-            container: Some(Owner { engine, id, name: name.clone() }),
+            container: Some(Owner::of(&known.container)),
             process: Some(FoundThrough { pid: 7, start_time_ticks: 1 }),
         };
         Link {

@@ -107,7 +107,7 @@ pub fn everybody(timeout: Duration) -> (Vec<Known>, Vec<FindError>) {
 /// The container of the record's ID or, when that does not run, one that runs under its name now.
 fn owner<'a>(record: &Record, containers: &'a [Known]) -> Option<&'a Known> {
     let owner = record.container.as_ref()?;
-    let of_engine = || containers.iter().filter(|known| known.container.engine == owner.engine);
+    let of_engine = || containers.iter().filter(|known| owner.is_beside(&known.container));
     let by_id = of_engine().find(|known| known.container.id == owner.id);
     let runs = |known: &&Known| known.container.pid.is_some();
     let named = |known: &&Known| runs(known) && known.container.full_name() == owner.name;

@@ -30,11 +30,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    let job = cli.job().map_err(|message| Failure {
-        status: Status::Trouble,
-        message: Some(message),
-        hint: None,
-    })?;
+    let job = cli.job().map_err(|message| Failure::in_lines(Status::Trouble, &message))?;
     match job {
         Job::Link(targets) => each(targets, |target| link(&target, &cli)),
         Job::LinkAll => link_all(&cli),
@@ -72,7 +68,7 @@ fn each<T>(
 
 /// Links one target and prints the path of its link.
 fn link(target: &Target, cli: &Cli) -> Result<(), Failure> {
-    let found = cli.find.find(TOOL, target)?;
+    let found = cli.find.find_to_act(TOOL, target)?;
     let name = match &cli.link_name {
         Some(name) => name.clone(),
         None => default_name(target, found.container.as_ref())?,
@@ -177,10 +173,8 @@ fn refresh(cli: &Cli) -> Result<Status, Failure> {
             if apply::relink(&link, &wanted)? { report::path(&link.name) } else { Ok(()) }
         }
         Some(known) => Err(FindError::NotRunning(Box::new(known.container.clone())).into()),
-        None => {
-            Err(Failure::no(&link.name, "its container is gone")
-                .hint(format!("netns-link --rm {}", link.name)))
-        }
+        None => Err(Failure::no(&link.name, "its container is gone")
+            .hint(common::hint!("netns-link --rm {}", link.name))),
     })
 }
 

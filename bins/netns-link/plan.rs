@@ -6,6 +6,8 @@ use std::fmt::Display;
 use common::engine::Container;
 use common::failure::Failure;
 use common::find::Known;
+use common::hint;
+use common::hint::Hint;
 use common::namespace::Identity;
 use common::netns::{Entry, Record};
 use common::target::LinkName;
@@ -33,7 +35,7 @@ impl Plan {
         force: bool,
     ) -> Result<Self, Failure> {
         let ours = record.is_some();
-        let taken = |what: &str, hint: String| {
+        let taken = |what: &str, hint: Option<Hint>| {
             Err(Failure::trouble(common::netns::path(name).display(), what).hint(hint))
         };
         match entry {
@@ -44,20 +46,21 @@ impl Plan {
             Entry::Bound(_) if ours && force => Ok(Plan::Relink),
             Entry::Bound(_) if ours => taken(
                 "is another network namespace",
-                format!(
-                    "netns-link --refresh, or --force, or --as OTHERNAME (netns-link --list shows {name})"
+                hint!(
+                    "netns-link --refresh, or --force, or --as OTHERNAME (netns-link --list shows {})",
+                    name
                 ),
             ),
             Entry::Bound(_) => taken(
                 "is another network namespace",
-                format!("--as OTHERNAME (netns-link did not make {name})"),
+                hint!("--as OTHERNAME (netns-link did not make {})", name),
             ),
             Entry::Empty => taken(
                 "is a file without a namespace, left by a link that is gone",
-                format!("netns-link --rm --force {name}"),
+                hint!("netns-link --rm --force {}", name),
             ),
-            Entry::Symlink => taken("is a symbolic link", format!("netns-link --rm --force {name}")),
-            Entry::Foreign => taken("is not a namespace link", "--as OTHERNAME".to_owned()),
+            Entry::Symlink => taken("is a symbolic link", hint!("netns-link --rm --force {}", name)),
+            Entry::Foreign => taken("is not a namespace link", hint!("--as OTHERNAME")),
         }
     }
 }
@@ -68,7 +71,7 @@ impl Plan {
 /// A process or a namespace has no name of its own, and one made of a PID would lie as soon as that is
 /// somebody else's.
 pub fn default_name(target: &impl Display, container: Option<&Container>) -> Result<LinkName, Failure> {
-    let hint = || format!("netns-link {target} --as NAME");
+    let hint = || hint!("netns-link {} --as NAME", target);
     let Some(container) = container else {
         return Err(Failure::trouble(target, "has no name to link it under").hint(hint()));
     };
@@ -80,11 +83,13 @@ pub fn default_name(target: &impl Display, container: Option<&Container>) -> Res
     name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
 }
 
-/// Of the running containers one for each network namespace, and none that is in the network `host`. A pod's
-/// namespace is its sandbox's, whichever of its containers comes first.
+/// Of the running containers one for each network namespace, and none that is in the network `host`, nor one of another
+/// user than root: whose names would then be all over `/run/netns`. A pod's namespace is its sandbox's, whichever of its
+/// containers comes first.
 pub fn one_of_each(containers: &[Known], host: Option<Identity>) -> Vec<&Known> {
     let mut taken: HashSet<u64> = host.map(|host| host.inode).into_iter().collect();
-    let mut running: Vec<&Known> = containers.iter().filter(|known| known.container.pid.is_some()).collect();
+    let is_meant = |known: &&Known| known.container.pid.is_some() && known.container.stranger().is_none();
+    let mut running: Vec<&Known> = containers.iter().filter(is_meant).collect();
     running.sort_by_key(|known| !known.container.pod.as_ref().is_some_and(|pod| pod.is_sandbox));
     running.retain(|known| known.process.netns_inode.is_none_or(|netns| taken.insert(netns)));
     running
@@ -120,7 +125,7 @@ mod tests {
         let [wanted, other] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let record = ours.then(record);
         Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
-            .map_err(|failure| failure.message.unwrap())
+            .map_err(|failure| failure.message.unwrap().to_string())
     }
 
     #[test]

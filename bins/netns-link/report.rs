@@ -53,8 +53,7 @@ pub fn change(
             container: container.map(|(_, name)| name),
             at: Timestamp::now(),
         };
-        let text = serde_json::to_string(&line).map_err(io::Error::from)?;
-        return Ok(writeln!(io::stdout(), "{text}")?);
+        return Ok(common::json::line(&mut io::stdout(), &line)?);
     }
     let sign = match changed {
         Changed::Linked => '+',
@@ -109,8 +108,7 @@ const SPARED: [usize; 4] = [7, 6, 3, 2];
 pub fn list<'a>(links: impl Iterator<Item = &'a Link>, json: bool) -> Result<(), Failure> {
     let rows: Vec<Row<'_>> = links.map(Row::from).collect();
     if json {
-        let text = serde_json::to_string_pretty(&rows).map_err(io::Error::from)?;
-        return Ok(writeln!(io::stdout(), "{text}")?);
+        return Ok(common::json::pretty(&mut io::stdout(), &rows)?);
     }
     let now = Timestamp::now();
     let mut shown =

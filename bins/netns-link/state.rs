@@ -95,8 +95,12 @@ pub(crate) mod tests {
     }
 
     fn record(container: bool) -> Record {
-        let owner =
-            || netns::Owner { engine: EngineName::Docker, id: "3f".repeat(32), name: "web".to_owned() };
+        let owner = || netns::Owner {
+            engine: EngineName::Docker,
+            id: "3f".repeat(32),
+            name: "web".to_owned(),
+            user: None,
+        };
         Record {
             made_by: "netns-link".to_owned(),
             since: jiff::Timestamp::UNIX_EPOCH,

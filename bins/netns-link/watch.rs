@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use common::engine::EngineError;
 use common::events::Watch;
-use common::failure::{self, Failure, Status};
+use common::failure::{self, Failure, Message, Status};
 use common::find::{FindError, Known, hold, host_network};
 use common::namespace::Identity;
 use common::target::LinkName;
 
-use crate::TOOL;
 use crate::apply::{self, Wanted};
 use crate::changes::{Change, changes};
 use crate::cli::Cli;
 use crate::links;
 use crate::plan::{Plan, default_name, refuse_host};
 use crate::report::{Changed, change};
+use crate::tool::TOOL;
 
 /// Nobody may have told of a container whose engine was killed with it.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ fn is_slow(trouble: &FindError) -> bool {
 }
 
 /// Says what is wrong, once for as long as it stays wrong.
-fn complain(told: &mut HashSet<Option<String>>, complaints: &[Failure]) {
+fn complain(told: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
     for failure in complaints {
         if !told.contains(&failure.message) {
             failure::report(TOOL, failure);

@@ -33,7 +33,8 @@ pub struct Cli {
 
     /// Stop after this long, whatever has come
     ///
-    /// With --count it ends too when so many answers have come, not when so many packets are sent.
+    /// With --count it ends too when so many answers have come, not when so many packets are sent. The look-up of each name
+    /// takes no longer than this either, and never longer than 10 seconds.
     #[arg(short = 'w', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub deadline: Option<Duration>,
 
@@ -48,6 +49,9 @@ pub struct Cli {
     pub timeout: Option<Duration>,
 
     /// Bytes of data in a packet, 56 if not given
+    ///
+    /// The first 8 are random, and an answer has to have them. Of less than 8 all are; with 0 any answer with the right
+    /// numbers is believed.
     #[arg(short, long, value_name = "BYTES", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65507))]
     pub size: Option<u16>,

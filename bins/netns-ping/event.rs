@@ -1,6 +1,6 @@
 //! What happens, as `--json` says it: one object on a line for each event, of all jobs alike.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 
 use common::failure::Failure;
@@ -69,8 +69,6 @@ impl<What: Serialize> Event<'_, What> {
     /// # Errors
     /// What writing to standard output says.
     pub fn print(&self) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(self).map_err(io::Error::from)?;
-        line.push(b'\n');
-        Ok(io::stdout().write_all(&line)?)
+        Ok(common::json::line(&mut io::stdout(), self)?)
     }
 }

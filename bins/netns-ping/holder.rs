@@ -202,8 +202,9 @@ fn whose(spot: &Spot, is_own: bool, containers: &[&Container]) -> (String, Optio
     let pid = tenant.as_ref().map(common::process::Process::pid);
     let first = containers.iter().find(|container| container.pid == pid).or(containers.first());
     if let Some(first) = first {
-        let names = containers.iter().filter(|one| one.id != first.id).map(|one| one.full_name());
-        let names: Vec<String> = std::iter::once(first.full_name()).chain(names).collect();
+        let called = |one: &Container| one.full_name() + &one.of_whom();
+        let names = containers.iter().filter(|one| one.key() != first.key()).map(|one| called(one));
+        let names: Vec<String> = std::iter::once(called(first)).chain(names).collect();
         return (one_line(&names.join(" + ")).into_owned(), Some((*first).clone()));
     }
     let by_hand =

@@ -77,11 +77,11 @@ impl Scene {
             let kind =
                 link.kind.as_deref().unwrap_or(if has(libc::IFF_LOOPBACK) { "loopback" } else { "link" });
             let what = format_args!("nobody has a MAC address there, for it is a {kind} without ARP");
-            let hint = format_args!("netns-ping {} {address}", self.target);
+            let hint = common::hint!("netns-ping {} {}", self.target, address);
             return Err(Failure::trouble(about, what).hint(hint));
         };
         if !link.is_set_up() {
-            let hint = format_args!("nsenter-rs -t {} -n ip link set {name} up", self.target);
+            let hint = common::hint!("nsenter-rs -t {} -n ip link set {} up", self.target, name);
             return Err(Failure::trouble(about, "the link is down").hint(hint));
         }
         if !has(IFF_LOWER_UP) {

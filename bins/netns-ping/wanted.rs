@@ -113,13 +113,16 @@ impl From {
             let what = "is an address, and the first word is the container to ping from";
             let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
             let container = container.map_or("TARGET", String::as_str);
-            return Err(Failure::trouble(target, what).hint(format_args!("netns-ping {container} {target}")));
+            return Err(Failure::trouble(target, what).hint(common::hint!(
+                "netns-ping {} {}",
+                container,
+                target
+            )));
         }
         let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
         if dests.is_empty() {
-            return Err(
-                Failure::trouble("DEST", "none was given").hint(format_args!("netns-ping {target} gateway"))
-            );
+            return Err(Failure::trouble("DEST", "none was given")
+                .hint(common::hint!("netns-ping {} gateway", target)));
         }
         Ok(From { target, dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()? })
     }

@@ -6,19 +6,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use common::failure::Failure;
-use common::namespace::{Kind, Namespace};
+use common::namespace::{self, Kind, Namespace};
 use common::process::Process;
 use common::view::PrivateMounts;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::credentials::{Credentials, Outside};
 use crate::environment::for_program_of_host;
 use crate::hardening;
 use crate::host_tools::{HostTools, Settled};
+use crate::place::is_not_our_root;
 use crate::plan::{Join, Plan};
 use crate::refused;
 use crate::rules::Capability;
@@ -38,13 +39,30 @@ pub struct Inside {
     pub host_tools: Option<Settled>,
 }
 
-/// Joins the namespaces and changes root and working directory. What comes from the host or from the
-/// target's `/proc` is opened before, for inside both may be out of reach.
+/// What comes from the host or from the target's `/proc` beside namespaces: it is opened before those are joined, for
+/// inside both may be out of reach.
+#[derive(Debug)]
+pub struct Opened {
+    pub root: Option<OwnedFd>,
+    pub own_root: Option<OwnedFd>,
+    pub wd: Option<OwnedFd>,
+    pub environment: Option<Vec<(OsString, OsString)>>,
+}
+
+impl Opened {
+    pub fn open(plan: &Plan, source: &Source) -> Result<Self, Failure> {
+        Ok(Opened {
+            root: plan.root.as_ref().map(|from| directory(from, "root", source)).transpose()?,
+            own_root: if plan.own_root { Some(directory(&From::Target, "root", source)?) } else { None },
+            wd: plan.wd.as_ref().map(|from| directory(from, "cwd", source)).transpose()?,
+            environment: environment(plan, source)?,
+        })
+    }
+}
+
+/// Joins the namespaces and changes root and working directory.
 pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> Result<Inside, Failure> {
-    let root = plan.root.as_ref().map(|from| directory(from, "root", &source)).transpose()?;
-    let own_root = if plan.own_root { Some(directory(&From::Target, "root", &source)?) } else { None };
-    let wd = plan.wd.as_ref().map(|from| directory(from, "cwd", &source)).transpose()?;
-    let environment = environment(plan, &source)?;
+    let Opened { root, own_root, wd, environment } = Opened::open(plan, &source)?;
     let outside = Outside::prepare(plan, &source)?;
     hardening::before_joining(plan)?;
     match &plan.join {
@@ -53,7 +71,7 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         Join::OneByOne(kinds) => one_by_one(kinds, &mut source)?,
     }
     let mut top = None;
-    if let Some(root) = root.or_else(|| own_root.filter(is_not_ours)) {
+    if let Some(root) = root.or_else(|| own_root.filter(is_not_our_root)) {
         top = host_tools
             .is_some()
             .then(|| open(Path::new("/"), OFlag::O_PATH | OFlag::O_CLOEXEC))
@@ -61,6 +79,9 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         // The working directory must not stay outside of the new root: from there, `..` leads to the host's.
         let changed = fchdir(&root).and_then(|()| chroot(".")).and_then(|()| chdir("/"));
         changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
+    }
+    if plan.to_root {
+        chdir("/").map_err(|errno| Failure::trouble("/", errno.desc()))?;
     }
     if let Some(path) = &plan.wdns {
         chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
@@ -77,19 +98,6 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         host_tools,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
-}
-
-/// Whether the directory is another place than our root. The same directory may be mounted twice, with other
-/// mounts below it, so its inode alone does not tell.
-fn is_not_ours(root: &OwnedFd) -> bool {
-    let Ok(ours) = open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC) else {
-        return true;
-    };
-    let place = |fd: &OwnedFd| {
-        let inode = fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-        (inode, common::sys::mount_id(fd.as_fd()).ok())
-    };
-    place(root) != place(&ours)
 }
 
 impl Inside {
@@ -152,14 +160,28 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
 }
 
 /// What the program gets of the target's environment, where that was asked for.
-pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
     if !plan.environment {
         return Ok(None);
     }
     let theirs = theirs(source.process()?)?;
-    // Where the files are the container's, so is the program.
-    let is_theirs = plan.changes_root() && plan.host_tools.is_none();
-    Ok(Some(if is_theirs { theirs } else { for_program_of_host(theirs, |name| std::env::var_os(name)) }))
+    let ours = |name: &str| std::env::var_os(name);
+    Ok(Some(match program_is_targets(plan, source)? {
+        true => theirs,
+        false => for_program_of_host(theirs, ours, &plan.variables),
+    }))
+}
+
+/// Whether the program comes from the target's own files. Where its mounts are ours, so are the files that it has,
+/// and whoever owns the process decides nothing about them; nor does it about a root that somebody has named.
+fn program_is_targets(plan: &Plan, source: &Source) -> Result<bool, Failure> {
+    let mounts = source.process()?.namespace_identity(Kind::Mnt)?;
+    let is_other = mounts != namespace::own_identity(Kind::Mnt)?;
+    let takes_them = match &plan.root {
+        Some(from) => *from == From::Target,
+        None => plan.joins(Kind::Mnt) && source.identity(Kind::Mnt)? == mounts,
+    };
+    Ok(is_other && takes_them && plan.host_tools.is_none())
 }
 
 fn theirs(process: &Process) -> Result<Vec<(OsString, OsString)>, Failure> {

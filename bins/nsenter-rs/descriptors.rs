@@ -14,14 +14,18 @@ use nix::unistd::close;
 /// Standard input, output and error are meant for the program.
 const FIRST: RawFd = 3;
 
+/// Whether our caller has left all of them open.
+pub fn are_open(kept: &[RawFd]) -> Result<(), Failure> {
+    // One of ours has that number where our caller had none.
+    match kept.iter().find(|fd| sys::is_close_on_exec(**fd) != Ok(false)) {
+        Some(fd) => Err(Failure::trouble(format_args!("--keep-fd={fd}"), "is not an open descriptor")),
+        None => Ok(()),
+    }
+}
+
 /// Closes what our caller left open, but for `kept`.
 pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
-    for &fd in kept {
-        // One of ours has that number where our caller had none.
-        if sys::is_close_on_exec(fd) != Ok(false) {
-            return Err(Failure::trouble(format_args!("--keep-fd={fd}"), "is not an open descriptor"));
-        }
-    }
+    are_open(kept)?;
     match open_ones() {
         Some(numbers) => {
             for fd in numbers.into_iter().filter(|fd| *fd >= FIRST && !kept.contains(fd)) {

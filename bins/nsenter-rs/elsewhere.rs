@@ -48,7 +48,7 @@ pub fn of_socket(wanted: &Wanted, source: &Source) -> Result<Option<Namespace>, 
     // Not fstat(2), which may have to ask a file system that the target plays.
     if getsockopt(&socket, SockType) == Err(Errno::ENOTSOCK) {
         return Err(
-            Failure::trouble(about, "is no socket").hint(format_args!("ls -l /proc/{}/fd", process.pid()))
+            Failure::trouble(about, "is no socket").hint(common::hint!("ls -l /proc/{}/fd", process.pid()))
         );
     }
     Namespace::of_socket(socket.as_fd()).map(Some).map_err(|errno| match errno {
@@ -66,7 +66,7 @@ fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, 
     let trouble = |what: &dyn Display| Failure::trouble(about, what);
     pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map_err(|errno| {
         match Errno::from_raw(errno.raw_os_error()) {
-            Errno::EBADF => trouble(&"is not open").hint(format_args!("ls -l /proc/{}/fd", process.pid())),
+            Errno::EBADF => trouble(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid())),
             Errno::EPERM => trouble(
                 &"permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process \
               (ptrace(2), \"Ptrace access mode checking\", PTRACE_MODE_ATTACH)",

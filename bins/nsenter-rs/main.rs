@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod exposure;
 mod facts;
+mod habits;
 mod hardening;
 mod host_tools;
 mod label;
@@ -22,11 +23,13 @@ mod limits;
 mod memory;
 mod notes;
 mod passwd;
+mod place;
 mod plan;
 mod pty;
 mod refused;
 mod rules;
 mod run;
+mod script;
 mod sealed;
 mod source;
 mod status;
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(cli)?;
+    habits::refuse(cli, &wanted)?;
     match &wanted.each {
         Some(pattern) => {
             if wanted.comes_near_target() && !wanted.host_tools {
@@ -95,7 +99,9 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     let host_tools = match host_tools(&plan, wanted) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
-        Err(NotOpened::Program(name, error)) => return Ok(run::not_run_on_host(Path::new(&name), &error)),
+        Err(NotOpened::Program(name, error)) => {
+            return Ok(run::typed_not_run_on_host(Path::new(&name), &error, &plan));
+        }
     };
     let inside = apply::enter(&plan, source, host_tools)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {

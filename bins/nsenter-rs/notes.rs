@@ -5,6 +5,7 @@ use common::view::Resolver;
 
 use crate::TOOL;
 use crate::cli::Cli;
+use crate::habits;
 use crate::label::Module;
 use crate::plan::Plan;
 use crate::source::Source;
@@ -15,7 +16,7 @@ const OPENS_THE_HOST: &str = "while the program runs, processes of the container
 
 /// Says it.
 pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
-    if let Some(note) = plan.note {
+    if let Some(note) = habits::note(cli, wanted, plan) {
         tell(TOOL, note);
     }
     if plan.opens_host {

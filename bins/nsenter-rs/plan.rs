@@ -1,6 +1,7 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -23,6 +24,9 @@ pub struct Snapshot {
     pub has_process: bool,
     pub ours: BTreeMap<Kind, Identity>,
     pub theirs: BTreeMap<Kind, Identity>,
+    /// Whether the target has another root than we have in the mount namespace that both are in: one of us is in a
+    /// chroot(2).
+    pub other_root: bool,
     /// The target's control groups that are not ours, where the program is to go there.
     pub cgroups: Vec<Group>,
     /// The target's labels, where the program is to have them.
@@ -63,6 +67,8 @@ pub struct Plan {
     pub root: Option<From>,
     /// chroot(2) to the target's root, if it turns out to be another one than that of the mount namespace.
     pub own_root: bool,
+    /// The working directory becomes the root, where joining does not see to that.
+    pub to_root: bool,
     /// Working directory, opened before the namespaces are joined.
     pub wd: Option<From>,
     /// Working directory, looked up inside.
@@ -71,6 +77,8 @@ pub struct Plan {
     pub view: View,
     /// Replace the environment by the target's.
     pub environment: bool,
+    /// What a program of the host gets of that whatever it says.
+    pub variables: Vec<OsString>,
     /// How the host's tools are taken along, where the root changes.
     pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
@@ -93,8 +101,8 @@ pub struct Plan {
     pub pty: bool,
     /// Descriptors of our caller that are meant for the program, however near it comes to the target.
     pub kept_descriptors: Vec<RawFd>,
-    /// What to tell the user before the program runs.
-    pub note: Option<&'static str>,
+    /// Whether nothing was asked for that would lead anywhere.
+    pub is_nothing: bool,
 }
 
 impl Plan {
@@ -104,6 +112,8 @@ impl Plan {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
+        // Joining the mount namespace leads out of a chroot, too.
+        let differs = |kind: &Kind| differs(kind) || *kind == Kind::Mnt && snapshot.other_root;
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
         // user namespace, fails with EINVAL.
         let kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
@@ -132,6 +142,7 @@ impl Plan {
                 && snapshot.exposure == Some(Exposure::NoStronger),
             exposure: snapshot.exposure,
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
+            to_root: wanted.namespaces.contains_key(&Kind::Mnt) && !changes_root,
             kill_child: wanted.kill_child,
             fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
             pty: wanted.pty,
@@ -146,6 +157,7 @@ impl Plan {
             wdns: wanted.wdns.clone(),
             // A host's program must not obey what the container has written: LD_PRELOAD runs anything.
             environment: wanted.environment || wanted.confine && wanted.files_of_target(),
+            variables: wanted.variables.clone(),
             view: wanted.view,
             keep_caps,
             cgroups: snapshot.cgroups.clone(),
@@ -154,10 +166,7 @@ impl Plan {
             host_tools,
             gid: wanted.gid.or(default),
             uid: wanted.uid.or(default),
-            note: wanted
-                .namespaces
-                .is_empty()
-                .then_some("no namespace was asked for (-n, -a, …): this runs on the host"),
+            is_nothing: wanted.namespaces.is_empty() && wanted.root.is_none() && !wanted.join_cgroup,
         }
     }
 }
@@ -236,7 +245,7 @@ pub(crate) mod tests {
     fn a_namespace_that_is_ours_already_is_left_out() {
         assert_eq!(plan("-t 1 -U -n", &[Kind::Net]).join, Join::AtOnce(vec![Kind::Net]));
         assert_eq!(plan("-t 1 -n", &[]).join, Join::Nothing);
-        assert_eq!(plan("-t 1 -n", &[]).note, None);
+        assert!(!plan("-t 1 -n", &[]).is_nothing);
     }
 
     #[test]
@@ -348,10 +357,5 @@ pub(crate) mod tests {
         assert!(plan("-t 1 -U --keep-caps", &[Kind::User]).keep_caps);
         assert!(!plan("-t 1 -U --keep-caps", &[]).keep_caps);
         assert!(!plan("-t 1 -n --keep-caps", &[Kind::User, Kind::Net]).keep_caps);
-    }
-
-    #[test]
-    fn without_namespaces_the_user_is_told_where_it_runs() {
-        assert!(plan("-t 1 true", &[]).note.is_some_and(|note| note.contains("on the host")));
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 
 use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
 use common::namespace::{Kind, Namespace, NamespaceError};
 use common::process::{Process, ProcessError};
 use nix::errno::Errno;
@@ -10,11 +12,11 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::exposure::Exposure;
 use crate::facts;
+use crate::habits::FROM_THE_ROOT;
 use crate::plan::Join;
 use crate::rules::{
     self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
 };
-use crate::run::FROM_THE_ROOT;
 
 /// Why `namespaces`, of `process` where there is one, could not be joined.
 pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {
@@ -36,10 +38,7 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let what = failing.iter().map(|check| takes(check, &facts)).collect::<Vec<_>>().join("; ");
     let denied = if errno == Errno::EPERM { "permission denied" } else { errno.desc() };
     let failure = Failure::trouble(names, format_args!("{denied}: {what}"));
-    match hint(first, &kinds, &facts) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    failure.hint(hint(first, &kinds, &facts))
 }
 
 /// `it takes CAP_SYS_ADMIN over user:[4026531837] (ours), which owns net; we lack it (uid 1000)`.
@@ -52,18 +51,19 @@ fn takes(check: &Check, facts: &Facts) -> String {
 }
 
 /// What somebody can do about a rule that fails, when `kinds` were to be joined.
-pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<String> {
+pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
     match &check.rule {
         Rule::Capability(_) if !kinds.contains(&Kind::User) && user_would_help(kinds, facts) => {
-            Some("enter its user namespace too: -U".to_owned())
+            hint!("enter its user namespace too: -U")
         }
-        Rule::Capability(needed) => Some(without(needed, facts)),
-        Rule::Below => Some("leave out -p, or run it in that PID namespace or above it".to_owned()),
-        Rule::Look { bar: Some(Bar::Hidden), .. } => Some("run it as root".to_owned()),
-        Rule::Look { bar: Some(bar), .. } => Some(looking_hint(bar, facts)),
-        Rule::HostUnreached { exposure, .. } => Some(unreached_hint(*exposure).to_owned()),
-        Rule::Program { elsewhere: true, .. } => Some(FROM_THE_ROOT.to_owned()),
-        Rule::Mapped { .. } => Some("--preserve-credentials, or a number that is mapped: -S, -G".to_owned()),
+        Rule::Capability(needed) => without(needed, facts),
+        Rule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
+        Rule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
+        Rule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
+        Rule::HostUnreached { exposure, .. } => Some(Hint::say(unreached_hint(*exposure))),
+        Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
+        Rule::Mapped { .. } => hint!("--preserve-credentials, or a number that is mapped: -S, -G"),
+        Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         _ => None,
     }
 }
@@ -93,33 +93,35 @@ fn user_would_help(kinds: &[Kind], facts: &Facts) -> bool {
     is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != Met::No)
 }
 
-fn without(needed: &Needed, facts: &Facts) -> String {
+fn without(needed: &Needed, facts: &Facts) -> Option<Hint> {
     let is_root = facts.us.euid == Some(0);
     let ours = facts.users.ours;
     match needed.power {
         Power::OutOfReach => outside(facts),
-        _ if !is_root => "run it as root".to_owned(),
-        _ if ours == UNSEEN => format!("this root is without {}: run it on the host", needed.capability),
+        _ if !is_root => hint!("run it as root"),
+        _ if ours == UNSEEN => hint!("this root is without {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
-            format!("this root is without {}, as in a container: run it on the host", needed.capability)
+            hint!("this root is without {}, as in a container: run it on the host", needed.capability)
         }
-        _ => format!("we are root of {ours} only, without {}: run it on the host", needed.capability),
+        _ => {
+            hint!("we are root of user:[{}] only, without {}: run it on the host", ours.0, needed.capability)
+        }
     }
 }
 
-fn outside(facts: &Facts) -> String {
-    format!("run it outside of {}, which is where we are", facts.users.ours)
+fn outside(facts: &Facts) -> Option<Hint> {
+    hint!("run it outside of user:[{}], which is where we are", facts.users.ours.0)
 }
 
-fn looking_hint(bar: &Bar, facts: &Facts) -> String {
+fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
     match (bar, facts.us.euid == Some(0)) {
-        (Bar::SecurityModule, _) => "dmesg, or the audit log, may say which and why".to_owned(),
+        (Bar::SecurityModule, _) => hint!("dmesg, or the audit log, may say which and why"),
         (Bar::Outside, _) => outside(facts),
-        (_, true) => "this root is without CAP_SYS_PTRACE there: run it from one that has it".to_owned(),
+        (_, true) => hint!("this root is without CAP_SYS_PTRACE there: run it from one that has it"),
         (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
-            "run it as root, or as the user that owns the process".to_owned()
+            hint!("run it as root, or as the user that owns the process")
         }
-        (_, false) => "run it as root".to_owned(),
+        (_, false) => hint!("run it as root"),
     }
 }
 
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
     use crate::rules::{Made, UserNs, world};
 
-    fn hint_for(kinds: &[Kind], facts: &Facts) -> Option<String> {
+    fn hint_for(kinds: &[Kind], facts: &Facts) -> Option<Hint> {
         let checks = rules::judge_joining(&Join::AtOnce(kinds.to_vec()), facts);
         hint(checks.iter().find(|check| check.met == Met::No)?, kinds, facts)
     }

@@ -9,22 +9,27 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::failure::{Failure, report};
-use common::target::Name;
+use common::hint::Hint;
+use nix::errno::Errno;
 use nix::unistd::{User, getuid};
 
 use crate::TOOL;
 use crate::apply::Inside;
+use crate::habits;
 use crate::passwd;
 use crate::plan::Plan;
 use crate::pty::Pty;
+use crate::script;
 use crate::supervise::{self, Leash};
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
 pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 
-/// What helps who misses a program that the host has.
-pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
+/// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
+pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+const MISSING_ON_HOST: &str = "no such program on the host";
 
 /// Runs `program`, or the user's shell when there is none, and gives its exit status. A `leash` is what ties us to
 /// a parent of our own.
@@ -58,48 +63,49 @@ pub fn program(
 fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
     if let Some(host_tools) = inside.host_tools.take() {
         let name = host_tools.name().to_owned();
-        return not_run_on_host(&name, &host_tools.run(inside.environment()));
+        return typed_not_run_on_host(&name, &host_tools.run(inside.environment()), plan);
     }
     let (name, error) = match program.split_first() {
-        Some((name, arguments)) => (name.clone(), command(name, inside).args(arguments).exec()),
+        Some((name, arguments)) => (name.clone(), found(name, arguments, inside)),
         None => shell(plan, inside),
     };
-    let hint = if error.kind() == io::ErrorKind::NotFound { why_missing(program, plan) } else { None };
+    let hint = habits::hint(&error, plan);
     not_run(Path::new(&name), &error, "no such program", hint)
+}
+
+/// Becomes the program, or the shell that runs it; what comes back is why not.
+fn found(name: &OsStr, arguments: &[OsString], inside: &Inside) -> io::Error {
+    let error = command(name, inside).args(arguments).exec();
+    if error.raw_os_error() != Some(Errno::ENOEXEC as i32) {
+        return error;
+    }
+    let path = inside.environment().into_iter().rev().find(|(name, _)| name == "PATH");
+    let path = path.map_or(DEFAULT_PATH.into(), |(_, path)| path);
+    if let Some(file) = script::found(name, &path) {
+        let shell = command(OsStr::new(script::SHELL), inside).arg(file).args(arguments).exec();
+        return if shell.kind() == io::ErrorKind::NotFound { error } else { shell };
+    }
+    error
 }
 
 /// The same of a program that was looked for on the host.
 pub fn not_run_on_host(name: &Path, error: &io::Error) -> ExitCode {
-    not_run(name, error, "no such program on the host", None)
+    not_run(name, error, MISSING_ON_HOST, None)
+}
+
+/// The same of one that was typed, with what helps.
+pub fn typed_not_run_on_host(name: &Path, error: &io::Error, plan: &Plan) -> ExitCode {
+    let hint = habits::hint(error, plan).filter(|hint| *hint != habits::FROM_THE_ROOT);
+    not_run(name, error, MISSING_ON_HOST, hint)
 }
 
 /// Says why a program could not be run, and gives the status that shells give for that.
-fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<String>) -> ExitCode {
+fn not_run(name: &Path, error: &io::Error, missing: &str, hint: Option<Hint>) -> ExitCode {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let why = if is_missing { missing.to_owned() } else { error.to_string() };
     let failure = Failure::trouble(name.display(), why);
-    report(
-        TOOL,
-        &match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        },
-    );
+    report(TOOL, &failure.hint(hint));
     ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
-}
-
-fn why_missing(program: &[OsString], plan: &Plan) -> Option<String> {
-    if plan.changes_root() {
-        return Some(FROM_THE_ROOT.to_owned());
-    }
-    // What began with a container's name had -t forgotten.
-    let words: Vec<_> = program.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
-    let (name, rest) = words.split_first()?;
-    let container = plan.note.and_then(|_| name.parse::<Name>().ok())?;
-    let namespaces = if rest.first().is_some_and(|word| word.starts_with('-')) { "" } else { "-n " };
-    let hint =
-        format!("if {container} is a container: nsenter-rs -t {container} {namespaces}{}", rest.join(" "));
-    Some(hint.trim_end().to_owned())
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.

@@ -20,11 +20,12 @@ use crate::elsewhere;
 use crate::exposure::{Exposure, Relation, Standing};
 use crate::host_tools::Footing;
 use crate::label::{Label, Module};
+use crate::place::{DIRECTORY, is_not_our_root};
 use crate::plan::Snapshot;
 use crate::refused;
 use crate::sealed;
 use crate::view;
-use crate::wanted::Wanted;
+use crate::wanted::{From, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Source {
         // In the copy it would be said for the second time.
         let mut find = cli.find.clone();
         find.verbose = find.verbose && !sealed::is_our_copy();
-        let found = find.find(TOOL, target)?;
+        let found = find.find_to_act(TOOL, target)?;
         if found.process().is_some() {
             self.process = found.into_process();
         } else if wanted.needs_only_net() {
@@ -146,6 +147,7 @@ impl Source {
             };
             snapshot.theirs.insert(kind, self.identity(kind)?);
         }
+        snapshot.other_root = self.has_other_root(wanted, &snapshot)?;
         if wanted.confine {
             let confinement = Confinement::of(self.process()?)?;
             confinement.must_hold_in(match snapshot.theirs.get(&Kind::User) {
@@ -164,6 +166,18 @@ impl Source {
             snapshot.is_all_powerful = self.standing(wanted).is_ok_and(|standing| standing.is_all_powerful());
         }
         Ok(snapshot)
+    }
+
+    /// Whether -m means another root in the mount namespace that is ours already.
+    fn has_other_root(&self, wanted: &Wanted, snapshot: &Snapshot) -> Result<bool, Failure> {
+        let mounts = [&snapshot.ours, &snapshot.theirs].map(|of| of.get(&Kind::Mnt));
+        let is_ours = mounts[0].is_some() && mounts[0] == mounts[1];
+        if !is_ours || wanted.namespaces.get(&Kind::Mnt) != Some(&From::Target) {
+            return Ok(false);
+        }
+        let process = self.process()?;
+        let root = process.open_file("root", DIRECTORY);
+        Ok(is_not_our_root(&root.map_err(|error| refused::reading(process, error))?))
     }
 
     /// The labels that the program is to have.

@@ -10,8 +10,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
+use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
 use crate::refused;
 
@@ -25,6 +25,14 @@ const FORWARDED: [Signal; 7] = [
     Signal::SIGUSR2,
     Signal::SIGWINCH,
 ];
+
+/// Those of them that ask to end.
+pub const ENDS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Whether `signal` asks to end. A process that has stopped does not obey it before it goes on, so SIGCONT comes after.
+pub fn asks_to_end(signal: Signal) -> bool {
+    ENDS.contains(&signal)
+}
 
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
@@ -102,8 +110,17 @@ fn shadow(child: Pid, watched: &SigSet, passes_on: bool) -> nix::Result<ExitCode
         if signal != Signal::SIGCHLD {
             // A positive code says that the kernel sent it: the terminal's driver, which has sent it to the
             // program too, for that is in our process group.
-            if passes_on && received.ssi_code <= 0 {
+            let is_from_terminal = received.ssi_code > 0;
+            if passes_on && !is_from_terminal {
                 let _ = kill(child, signal);
+            }
+            if asks_to_end(signal) {
+                let _ = kill(child, Signal::SIGCONT);
+                // The terminal's driver has asked our whole process group, of which what PROGRAM has started may have
+                // stopped: timeout(1) does the same.
+                if passes_on && is_from_terminal {
+                    let _ = kill(Pid::from_raw(0), Signal::SIGCONT);
+                }
             }
             continue;
         }
@@ -131,20 +148,29 @@ pub enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Exited(i32),
-    Killed(Signal),
+    /// The signal's number: real-time signals are of no type that nix has.
+    Killed(i32),
 }
 
 /// What SIGCHLD was about.
 pub fn change_of(child: Pid) -> nix::Result<Change> {
-    Ok(match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
-        WaitStatus::Exited(_, code) => Change::Ended(End::Exited(code)),
-        WaitStatus::Signaled(_, signal, _) => Change::Ended(End::Killed(signal)),
-        WaitStatus::Stopped(..) => Change::Stopped,
-        _ => Change::Nothing,
+    // Not nix's, which reaps a child that a real-time signal has ended and then says EINVAL.
+    let child = rustix::process::Pid::from_raw(child.as_raw());
+    let waited = waitpid(child, WaitOptions::NOHANG | WaitOptions::UNTRACED)
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    Ok(match waited {
+        Some((_, status)) if status.stopped() => Change::Stopped,
+        Some((_, status)) => End::of(status).map_or(Change::Nothing, Change::Ended),
+        None => Change::Nothing,
     })
 }
 
 impl End {
+    /// What wait(2) says of a child that has ended.
+    pub fn of(status: WaitStatus) -> Option<Self> {
+        status.exit_status().map(End::Exited).or(status.terminating_signal().map(End::Killed))
+    }
+
     /// Ends as the child did: of the same signal, or with the status that this gives back.
     pub fn share(self) -> ExitCode {
         match self {
@@ -155,14 +181,19 @@ impl End {
 }
 
 /// Ends this process by `signal`; what comes back, where that does not, is the status that says the same.
-pub fn die_of(signal: Signal) -> ExitCode {
+pub fn die_of(signal: i32) -> ExitCode {
     // The program has left a core file, if it was to leave one.
     let _ = prctl::set_dumpable(false);
     // Our own caller, or Rust's start-up code in the case of SIGPIPE, may have left it ignored.
-    let _ = sys::default_action(signal);
-    let _ = SigSet::from(signal).thread_unblock();
-    let _ = raise(signal);
-    exit_code(128 + signal as i32)
+    let _ = sys::default_action_of(signal);
+    let _ = sys::unblock(signal);
+    let _ = sys::raise(signal);
+    exit_code(128 + signal)
+}
+
+/// What people call it.
+pub fn name_of(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
 }
 
 fn exit_code(code: i32) -> ExitCode {

@@ -31,7 +31,8 @@ pub fn wanted(cli: &Cli) -> Result<View, Failure> {
     if let Some(given) = first([(all, "-a"), (mount, "-m"), (root, "-r")]) {
         let what = format!("not with {given}: the program finds the container's own files then");
         let instead = if all { "with -n -p -u -i -C in its place" } else { "without it" };
-        let hint = format!("{instead}, a program of the host has the inside view");
+        let hint =
+            common::hint!("{}, a program of the host has the inside view", common::hint::Hint::say(instead));
         return Err(Failure::trouble(option, what).hint(hint));
     }
     if view.procfs && cli.running.no_fork {

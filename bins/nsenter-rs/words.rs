@@ -26,6 +26,7 @@ const LONG_MUST_HAVE: &[&str] = &[
     "--each",
     "--jobs",
     "--keep-fd",
+    "--env-var",
 ];
 /// Every long option of util-linux 2.42.
 const OF_UTIL_LINUX: [&str; 25] = [
@@ -74,6 +75,19 @@ pub fn as_clap_reads_them(words: impl IntoIterator<Item = OsString>) -> Vec<OsSt
     }
     said.extend(words);
     said
+}
+
+/// How many of these words come before the program: options, their values, and a `--` that ends them.
+pub fn options(words: &[OsString]) -> usize {
+    let mut end = 0;
+    while let Some(word) = words.get(end) {
+        match word.as_bytes() {
+            b"--" => return end + 1,
+            [b'-', _, ..] => end += if option(word).1 { 2 } else { 1 },
+            _ => break,
+        }
+    }
+    end.min(words.len())
 }
 
 /// The option as clap wants it, and whether the next word is its value.
@@ -130,6 +144,16 @@ mod tests {
         assert_eq!(said("nsenter-rs -n/run/netns/blue ip a"), "nsenter-rs -n=/run/netns/blue ip a");
         assert_eq!(said("nsenter-rs -aw/tmp -r/ true"), "nsenter-rs -aw=/tmp -r=/ true");
         assert_eq!(said("nsenter-rs -n=/run/netns/x -m"), "nsenter-rs -n=/run/netns/x -m");
+    }
+
+    #[test]
+    fn the_program_begins_where_the_options_end() {
+        for (line, end) in
+            [("-t web -n ip -4", 3), ("-tweb -n -- ip", 3), ("ip -4", 0), ("-W /x -a", 3), ("-t", 1), ("", 0)]
+        {
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert_eq!(options(&words), end, "{line}");
+        }
     }
 
     #[test]

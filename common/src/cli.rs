@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, ValueHint};
 
 use crate::failure::{Failure, Status, say};
-use crate::find::{FindError, Found, find};
+use crate::find::{FindError, Found, Purpose, find};
 use crate::output::quotable;
 use crate::target::Target;
 
@@ -53,9 +53,32 @@ impl FindOptions {
     /// # Errors
     /// As [`find`].
     pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
-        let found = find(target, self.engine_timeout)?;
-        if let (true, Some(why)) = (self.verbose, &found.silence) {
-            say(tool, why);
+        self.find_for(tool, target, Purpose::Look)
+    }
+
+    /// The same to change it, or to run something in it.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        self.find_for(tool, target, Purpose::Act)
+    }
+
+    fn find_for(&self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
+        let found = find(target, purpose, self.engine_timeout).inspect_err(|error| match error {
+            FindError::NotFound { unasked, .. } if self.verbose => {
+                unasked.iter().for_each(|why| say(tool, why))
+            }
+            _ => {}
+        })?;
+        if self.verbose {
+            found.silences.iter().for_each(|why| say(tool, why));
+        }
+        if let Some(user) = found.stranger {
+            say(
+                tool,
+                format_args!("{target} is a network that belongs to user {user}, who gives it any address"),
+            );
         }
         if let (true, Some(container)) = (self.verbose, &found.container) {
             say(tool, format_args!("{target} is {container}, says its {}", container.source));
@@ -109,8 +132,8 @@ fn usage(mut error: clap::Error) -> Failure {
         error.remove(ContextKind::Suggested);
     }
     let text = error.render().to_string();
-    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text).to_owned();
-    Failure::said(Status::Trouble, message)
+    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
+    Failure::in_lines(Status::Trouble, message)
 }
 
 #[cfg(test)]
@@ -126,7 +149,7 @@ mod tests {
     fn said(value: &str) -> String {
         let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
         assert_eq!(failure.status, Status::Trouble);
-        failure.message.unwrap()
+        failure.message.unwrap().to_string()
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What went wrong, what it was about, and what the user can do; and the exit status that says it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::process::ExitCode;
 
-use crate::output::harmless;
+use crate::hint::{Hint, IntoHint};
+use crate::output::{harmless, one_line};
 
 /// The exit status of every tool but nsenter-rs, whose status belongs to the command it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,21 +25,46 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// What went wrong, as lines: one, and those that were added below it. A line feed in a name makes none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Message(String);
+
+impl Message {
+    /// One line; line feeds in it are spelled out.
+    fn line(text: impl Display) -> Message {
+        Message(text.to_string().replace('\n', "\\n"))
+    }
+}
+
+impl Deref for Message {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// Why a tool cannot go on, ready to be shown: *about: what*, and a hint with the command to run next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What the tool's exit status becomes.
     pub status: Status,
     /// What it was about, and what went wrong; `None` ends the tool in silence.
-    pub message: Option<String>,
+    pub message: Option<Message>,
     /// The exact command, or the one fact, that helps.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Failure {
     /// What `message` says, which has all its parts already: an error of some room.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, message: Some(message.to_string()), hint: None }
+        Failure { status, message: Some(Message::line(message)), hint: None }
     }
 
     /// An honest negative: exit status 1.
@@ -50,15 +77,44 @@ impl Failure {
         Failure::said(Status::Trouble, format_args!("{about}: {what}"))
     }
 
-    /// The same with a line `hint:` below it.
+    /// The same with lines below it, each of them one.
     #[must_use]
-    pub fn hint(self, hint: impl Display) -> Self {
-        Failure { hint: Some(hint.to_string()), ..self }
+    pub fn and_lines(mut self, lines: impl IntoIterator<Item = impl Display>) -> Self {
+        if let Some(Message(text)) = &mut self.message {
+            lines.into_iter().for_each(|line| *text += &format!("\n{}", Message::line(line)));
+        }
+        self
+    }
+
+    /// What `text` says in several lines: a usage, or what another process of ours has made.
+    pub fn in_lines(status: Status, text: &str) -> Self {
+        let mut lines = text.split('\n');
+        Failure::said(status, lines.next().unwrap_or_default()).and_lines(lines)
+    }
+
+    /// The same, said of `about`.
+    #[must_use]
+    pub fn within(mut self, about: impl Display) -> Self {
+        if let Some(Message(text)) = &mut self.message {
+            *text = format!("{}: {text}", Message::line(about));
+        }
+        self
+    }
+
+    /// Ends the tool in silence: all has been said.
+    pub fn silent(status: Status) -> Self {
+        Failure { status, message: None, hint: None }
+    }
+
+    /// The same with a line `hint:` below it: a literal, or what [`hint!`](crate::hint!) makes of one.
+    #[must_use]
+    pub fn hint(self, hint: impl IntoHint) -> Self {
+        Failure { hint: hint.into_hint(), ..self }
     }
 
     /// Nobody reads our output any more, as in `cpid a b c | head -1`: that is success.
     fn closed_pipe() -> Self {
-        Failure { status: Status::Yes, message: None, hint: None }
+        Failure::silent(Status::Yes)
     }
 }
 
@@ -72,19 +128,19 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Says on stderr what `tool` has to say, with nothing in it that a terminal would obey.
+/// Says on stderr what `tool` has to say: one line, with nothing in it that a terminal would obey.
 pub fn say(tool: &str, message: impl Display) {
     // When stderr is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "{tool}: {}", harmless(&message.to_string()));
+    let _ = writeln!(io::stderr(), "{tool}: {}", one_line(&message.to_string()));
 }
 
 /// Shows a failure as `tool: about: what` and, where there is one, a line `hint: …`.
 pub fn report(tool: &str, failure: &Failure) {
     if let Some(message) = &failure.message {
-        say(tool, message);
+        let _ = writeln!(io::stderr(), "{tool}: {}", harmless(message));
     }
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(io::stderr(), "hint: {}", harmless(hint));
+        let _ = writeln!(io::stderr(), "hint: {}", one_line(hint));
     }
 }
 
@@ -107,4 +163,16 @@ pub fn exit(tool: &str, result: Result<Status, Failure>) -> ExitCode {
             failure.status
         })
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_feed_in_a_name_makes_no_line() {
+        let failure = Failure::no("evil\nNAME", "is gone").and_lines(["a\nb"]).within("x\ny");
+        assert_eq!(&**failure.message.as_ref().unwrap(), "x\\ny: evil\\nNAME: is gone\na\\nb");
+        assert_eq!(Failure::in_lines(Status::Trouble, "a\nb").message.unwrap().lines().count(), 2);
+    }
 }

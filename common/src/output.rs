@@ -41,12 +41,21 @@ pub fn quotable(text: &str) -> String {
     }
 }
 
+/// As a shell takes it for one word.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+%,".contains(c);
+    match word.chars().all(plain) && !word.is_empty() {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
 /// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
 /// terminal, because people copy from them.
-pub fn table<const N: usize>(header: [&str; N], numbers: &[usize], whole: usize) -> Table {
+pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], whole: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header.into_iter().collect::<Vec<_>>());
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
         && io::stdout().is_terminal()
     {
@@ -84,9 +93,13 @@ pub fn leave_out(table: &mut Table, columns: &[usize]) {
 
 /// Whether a terminal would obey `c`, or show others in another order because of it.
 pub fn is_harmful(c: char) -> bool {
-    let bidirectional =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (c.is_control() && c != '\n') || bidirectional
+    // Bidirectional marks and overrides; separators of lines; and what takes no room, so that two names look like one.
+    let is_unseen = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    (c.is_control() && c != '\n') || is_unseen
 }
 
 #[cfg(test)]
@@ -121,6 +134,14 @@ mod tests {
         assert_eq!(shown(39), shown(40));
         assert_eq!(shown(38), "NAME   STARTED\nnginx  3 minutes ago");
         assert_eq!(shown(15), "NAME\nnginx");
+    }
+
+    #[test]
+    fn a_word_that_a_shell_would_read_otherwise_is_quoted() {
+        assert_eq!(quoted("/proc/12/ns/net"), "/proc/12/ns/net");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's; $(reboot)"), r"'it'\''s; $(reboot)'");
+        assert_eq!(quoted(""), "''");
     }
 
     #[test]

@@ -2,23 +2,28 @@
 #![allow(unsafe_code)]
 
 mod messages;
+mod options;
 
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
 
 pub use messages::{
-    BATCH, Instruction, Message, Room, address_in, attach_filter, bind_to, option, receive_many, send_many,
-    set_option,
+    BATCH, Instruction, Message, Room, address_in, attach_filter, bind_to, receive_many, send_many,
 };
+pub use options::{SocketOption, option, set_option};
 
 /// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that.
 /// Close-on-exec is always set by the kernel.
@@ -256,10 +261,37 @@ pub fn default_action(signal: Signal) -> Result<()> {
     unsafe { sigaction(signal, &default) }.map(drop)
 }
 
+/// The same for any signal by its number: real-time signals (34 to 64) have no name.
+pub fn default_action_of(signal: c_int) -> Result<()> {
+    // SAFETY: zeroed is a valid sigaction: SIG_DFL, an empty mask and no flags, so no function of ours.
+    let default = unsafe { std::mem::zeroed::<libc::sigaction>() };
+    // SAFETY: the pointer is to a whole sigaction, and null means that the old one is of no interest.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Lets a signal that is blocked arrive, by its number:
+/// [pthread_sigmask(3)](https://man7.org/linux/man-pages/man3/pthread_sigmask.3.html).
+pub fn unblock(signal: c_int) -> Result<()> {
+    // SAFETY: zeroed is a valid signal set, and all three calls get pointers to it or null.
+    let failed = unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        Errno::result(libc::sigaddset(&raw mut set, signal))?;
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut())
+    };
+    if failed == 0 { Ok(()) } else { Err(Errno::from_raw(failed)) }
+}
+
+/// Sends a signal to the calling thread, by its number: [raise(3)](https://man7.org/linux/man-pages/man3/raise.3.html).
+pub fn raise(signal: c_int) -> Result<()> {
+    // SAFETY: the call takes an integer and touches no memory of ours.
+    Errno::result(unsafe { libc::raise(signal) }).map(drop)
+}
+
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
 /// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
-/// process with threads may not even allocate. `/proc/self/task` is not asked: by now it may be a container's.
+/// process with threads may not even allocate.
 pub fn fork_single_threaded() -> Result<ForkResult> {
     one_thread()?;
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
@@ -292,13 +324,34 @@ pub fn vfork_single_threaded<F: FnMut() -> u8>(mut start: F) -> Result<Pid> {
     Errno::result(child).map(Pid::from_raw)
 }
 
+/// Ends this process, a child that was forked for one thing, without what its parent has left to be done at the end:
+/// [_exit(2)](https://man7.org/linux/man-pages/man2/_exit.2.html).
+pub fn exit_at_once() -> ! {
+    // SAFETY: the call touches no memory, and does not return.
+    unsafe { libc::_exit(0) }
+}
+
 /// EDEADLK for a process that has more.
 fn one_thread() -> Result<()> {
     // This one flag does nothing but fail in a process with threads: unshare(2).
     match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
+        Ok(()) => Ok(()),
         Err(Errno::EINVAL) => Err(Errno::EDEADLK),
-        _ => Ok(()),
+        // A seccomp filter answers in the kernel's place.
+        Err(_) => one_task(),
     }
+}
+
+/// The same by `/proc`, which may be a container's by now: what is no procfs, or does not know us, counts as EDEADLK.
+fn one_task() -> Result<()> {
+    let unknown = |_| Errno::EDEADLK;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut tasks = Dir::open("/proc/self/task", flags, Mode::empty()).map_err(unknown)?;
+    let is_procfs = fstatfs(&tasks).map_err(unknown)?.filesystem_type() == PROC_SUPER_MAGIC;
+    let names = tasks.iter().filter(|entry| {
+        !entry.as_ref().is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+    });
+    if is_procfs && names.count() == 1 { Ok(()) } else { Err(Errno::EDEADLK) }
 }
 
 /// Switches an option of a netlink socket on; ENOPROTOOPT where the kernel has no such option.
@@ -377,4 +430,20 @@ pub fn is_close_on_exec(fd: RawFd) -> Result<bool> {
     // SAFETY: this command takes no argument and changes nothing.
     let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
     Ok(flags & libc::FD_CLOEXEC != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_thread_is_seen_with_a_seccomp_filter_in_the_way_too() {
+        // The harness has its own thread beside ours.
+        let (held, hold) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || hold.recv());
+        assert_eq!(one_thread(), Err(Errno::EDEADLK));
+        assert_eq!(one_task(), Err(Errno::EDEADLK));
+        drop(held);
+        let _ = other.join();
+    }
 }

@@ -12,7 +12,7 @@ fuzz_target!(|input: (bool, bool, &[u8])| {
     if let Ok(found) = answer(family, with_header, bytes) {
         assert!(found.payload.len() + 8 <= bytes.len());
     }
-    if let Some((_, sequence)) = quoted(family, bytes) {
+    if let Some((_, sequence)) = quoted(family, bytes, b"12345678") {
         assert_eq!(bytes[6..8], sequence.to_be_bytes());
     }
     if let [kind, code, a, b, c, d, ..] = bytes {

@@ -1,10 +1,14 @@
 //! Containers by name, as an engine knows them.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::container::Options;
 use crate::support::fake_docker;
 use crate::support::fake_engine::{Answer, Script};
+use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, reaches};
 
 #[test]
@@ -45,6 +49,48 @@ fn a_container_that_was_stopped_or_paused_is_refused() {
     add_nic(&lab, &["--rm", "web"]).ok();
 }
 
+/// What a shell does with the line `hint: …` of `said`, where `docker` is a program that shows its words.
+fn pasted(lab: &Lab, line: &str) -> String {
+    let docker = lab.path("/stubs/docker");
+    std::fs::create_dir_all(docker.parent().unwrap()).unwrap();
+    std::fs::write(&docker, "#!/bin/sh\nprintf '[%s]' \"$@\"\n").unwrap();
+    std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let shell = std::process::Command::new("/bin/sh")
+        .args(["-c", line])
+        .env("PATH", docker.parent().unwrap())
+        .output();
+    String::from_utf8(shell.unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_hint_is_no_command_of_the_container_that_it_names() {
+    let lab = need!(lab());
+    let web = lab.container("web", Options::only(&["net"]));
+    for name in ["p;$(printf x)", "p`printf x`", "p'$(printf x)'", "p && printf x", "*"] {
+        let paused = serde_json::json!({
+            "Id": fake_docker::id_of("web"), "Name": format!("/{name}"),
+            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid },
+        });
+        let script = Script::new().otherwise(Answer::json(200, &paused.to_string()));
+        let _engine = script.listen(lab.path("/run/docker.sock"));
+        let refused = add_nic(&lab, &["web", "10.1.0.2/24"]).fails_with(1);
+        let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        let meant = format!("[unpause][{name}]");
+        assert_eq!(pasted(&lab, hint), meant, "{hint}");
+        assert_ne!(pasted(&lab, &format!("docker unpause {name}")), meant, "bare, it is an attack");
+    }
+    for name in ["p\nprintf x", "p\u{1b}[2J", "p\u{202e}x", "--host=tcp://192.0.2.1"] {
+        let paused = serde_json::json!({
+            "Id": fake_docker::id_of("web"), "Name": format!("/{name}"),
+            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid },
+        });
+        let script = Script::new().otherwise(Answer::json(200, &paused.to_string()));
+        let _engine = script.listen(lab.path("/run/docker.sock"));
+        let refused = add_nic(&lab, &["web", "10.1.0.2/24"]).fails_with(1);
+        assert_eq!(refused.stderr.lines().count(), 1, "no hint, and no line of the name's: {refused}");
+    }
+}
+
 #[test]
 fn a_container_that_was_restarted_gets_a_nic_of_its_own() {
     let lab = need!(lab());
@@ -53,10 +99,9 @@ fn a_container_that_was_restarted_gets_a_nic_of_its_own() {
     add_nic(&lab, &["web", "10.1.0.2/24"]).ok();
     drop(engine);
     web.restart();
-    while lab.command("ip").args(["link", "show", "web-eth0"]).run().status.unwrap().success() {
-        // The kernel takes its time to end a namespace.
-        std::thread::yield_now();
-    }
+    // The kernel takes its time to end a namespace.
+    let is_there = || lab.command("ip").args(["link", "show", "web-eth0"]).run().status.unwrap().success();
+    until("web-eth0 is gone", || !is_there());
     let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
     add_nic(&lab, &["web", "10.1.0.2/24"]).ok();
     reaches(&lab, "10.1.0.2");

@@ -11,6 +11,7 @@ use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::{LOOK, everything};
 
 const LONG: Duration = Duration::from_secs(1800);
@@ -57,9 +58,7 @@ impl Scene {
         web.ip("route add default via 198.18.0.1 dev eth0");
         // Its own address of the link is settled after a second or two.
         let settled = || !web.ip("address show tentative").stdout.contains("inet6");
-        while !settled() {
-            std::thread::yield_now();
-        }
+        until("no address of the container is tentative", settled);
         let tool = tools::tool("add-nic");
         let is_about_router = words.contains("--peer ROUTER");
         // A link to stand on, whose other end is the router's.

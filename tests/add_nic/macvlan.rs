@@ -4,6 +4,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, neighbour, plug, reaches_from};
 
 fn web(lab: &Lab) -> Container {
@@ -89,9 +90,7 @@ fn an_address_that_somebody_on_the_segment_has_is_refused() {
     sibling.ip("address add 10.1.0.4/24 dev mv");
     sibling.ip("link set mv up");
     // Only then does it answer for an IPv6 address.
-    while !neighbour.ip("-br link show eth0").stdout.contains(" UP ") {
-        std::thread::yield_now();
-    }
+    until("the neighbour's eth0 is up", || neighbour.ip("-br link show eth0").stdout.contains(" UP "));
     let before = everything(&lab, &[&web]);
     for (address, whose) in
         [("10.1.0.9/24", &neighbour), ("fd00:1::9/64", &neighbour), ("10.1.0.4/24", &sibling)]
@@ -124,9 +123,8 @@ fn without_a_carrier_it_is_made_and_said() {
         .ok()
         .stderr_has("lan0 has no carrier: eth0 reaches nobody until it has");
     neighbour.ip("link set eth0 up");
-    while !lab.command("ip").args(["link", "show", "lan0"]).run().ok().stdout.contains("state UP") {
-        std::thread::yield_now();
-    }
+    let lan0 = || lab.command("ip").args(["link", "show", "lan0"]).run().ok().stdout;
+    until("lan0 is up", || lan0().contains("state UP"));
     reaches_from(&lab, &web, "10.1.0.9");
 }
 

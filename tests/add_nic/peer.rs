@@ -4,6 +4,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, plug, reaches_from};
 
 fn two(lab: &Lab) -> [Container; 2] {
@@ -11,11 +12,10 @@ fn two(lab: &Lab) -> [Container; 2] {
 }
 
 /// Waits until the kernel has ended the namespace of the container that was at the other end.
+#[track_caller]
 fn wait_until_gone(container: &Container, link: &str) {
     let links = || container.ip("-j link").stdout;
-    while links().contains(&format!("\"{link}\"")) {
-        std::thread::yield_now();
-    }
+    until(&format!("{link} is gone"), || !links().contains(&format!("\"{link}\"")));
 }
 
 #[test]

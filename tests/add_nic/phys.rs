@@ -5,6 +5,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, neighbour, plug, reaches, reaches_from};
 
 fn web(lab: &Lab) -> Container {
@@ -141,9 +142,7 @@ fn one_that_ends_with_its_container_is_forgotten() {
     furnish(&lab);
     plug(&lab, &web, "10.1.0.2/24 --phys lan0").ok();
     web.stop();
-    while neighbour.ip("-j link").stdout.contains("eth0") {
-        std::thread::yield_now();
-    }
+    until("the neighbour's eth0 is gone", || !neighbour.ip("-j link").stdout.contains("eth0"));
     plug(&lab, &other, "10.7.0.2/24").ok().stderr_is("");
     assert_eq!(add_nic(&lab, &["--list", "--json"]).ok().json().as_array().unwrap().len(), 1);
 }

@@ -3,6 +3,7 @@
 use crate::support::container::Options;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{add_nic, everything, lab, plug, reaches};
 
 #[test]
@@ -88,11 +89,8 @@ fn what_a_stopped_container_leaves_is_swept_by_the_next_call() {
     let before = everything(&lab, &[&other]);
     plug(&lab, &web, "10.1.0.2/24 --bridge br1 --create").ok();
     web.stop();
-    let gone = || !everything(&lab, &[&other]).0.contains("pid");
-    while !gone() {
-        // The kernel takes its time to end a namespace.
-        std::thread::yield_now();
-    }
+    // The kernel takes its time to end a namespace.
+    until("the host's end is gone", || !everything(&lab, &[&other]).0.contains("pid"));
     assert!(everything(&lab, &[&other]).0.contains("br1"));
     plug(&lab, &other, "10.7.0.2/24").ok();
     add_nic(&lab, &["--rm", &other.pid.to_string()]).ok();

@@ -11,6 +11,7 @@ use crate::support::lab::Lab;
 use crate::support::run::{Ran, Run};
 use crate::support::scratch::Scratch;
 use crate::support::skip::need;
+use crate::support::until::as_busy;
 use crate::support::world::World;
 
 /// What Docker says of a running container, for a test to spoil.
@@ -59,7 +60,7 @@ fn an_engine_that_never_answers_is_given_up_in_time() {
         };
         // The best of three: the machine may be busy with other things.
         let took = (0..3).map(|_| give_up()).min();
-        assert!(took < Some(Duration::from_millis(500)), "{took:?}");
+        assert!(took < Some(as_busy(Duration::from_millis(500))), "{took:?}");
     }
 }
 
@@ -69,12 +70,13 @@ fn the_time_limit_is_the_users() {
     let engine = Script::new().otherwise(Answer::never()).listen(lab.path("/run/docker.sock"));
     let mut cpid = lab.tool("cpid");
     cpid.args(["--engine-timeout", "20ms", "web"]).run().fails_with(2).stderr_has("within 20ms");
-    assert_eq!(engine.requests().len(), 1);
+    // On a busy machine the time can be over before it has asked at all.
+    assert!(engine.requests().len() <= 1);
     for nonsense in ["soon", "-1s", "5"] {
         let ran = lab.tool("cpid").args([&format!("--engine-timeout={nonsense}"), "web"]).run();
         ran.fails_with(2).stderr_has("--engine-timeout");
     }
-    assert_eq!(engine.requests().len(), 1);
+    assert!(engine.requests().len() <= 1);
 }
 
 #[test]

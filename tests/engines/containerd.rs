@@ -8,6 +8,7 @@ use super::hand::{Host, id};
 use crate::support::run::Run;
 use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need};
+use crate::support::until::until;
 use crate::support::world::World;
 
 const IMAGE: &str = "localhost/netns-toolbox/busybox:latest";
@@ -56,9 +57,7 @@ impl Task<'_> {
         };
         ctr(&["kill", "--signal", "SIGKILL"]).run().ok();
         // It is ended when its shim has reaped it, which is when its runtime says so.
-        while !ctr(&["ps"]).run().stdout.lines().nth(1).is_none_or(str::is_empty) {
-            std::thread::yield_now();
-        }
+        until("the task has ended", || ctr(&["ps"]).run().stdout.lines().nth(1).is_none_or(str::is_empty));
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::spare_docker::SpareDocker;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::as_busy;
 use crate::support::world::IMAGE;
 
 #[test]
@@ -67,7 +68,7 @@ fn a_daemon_that_is_stopped_costs_its_time_limit_and_no_more() {
     // The best of a few, for the machine may be busy with other things.
     let fastest = fastest.min().unwrap();
     assert!(fastest >= Duration::from_millis(300), "{fastest:?}: was it asked at all?");
-    assert!(fastest <= Duration::from_millis(400), "{fastest:?}");
+    assert!(fastest <= as_busy(Duration::from_millis(400)), "{fastest:?}");
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn a_thousand_calls_while_the_daemon_is_stopped_killed_and_restarted_give_only_r
         spare.start_daemon();
         rounds += 1;
     }
-    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert!(began.elapsed() < as_busy(Duration::from_secs(40)), "{:?}", began.elapsed());
     let said = calls.finish().ok();
     let answers: Vec<&str> = said.stdout.lines().collect();
     let wrong: Vec<&&str> = answers.iter().filter(|answer| **answer != pid).collect();

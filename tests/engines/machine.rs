@@ -117,3 +117,30 @@ fn files_that_make_no_sense_are_no_panic_and_no_process() {
     fs::write(machines.join("web"), vec![b'='; 9 << 20]).unwrap();
     host.cpid(&["machine:web"]).fails_with(2).stderr_has("longer than");
 }
+
+/// Three thousand files of eight MiB in the place of one: more than any engine has.
+#[test]
+fn state_without_end_is_given_up_and_said_to_be_no_answer() {
+    let host = Host::new();
+    host.machine("web", "container", "");
+    let large = host.root.path("large");
+    fs::File::create(&large).unwrap().set_len(8 << 20).unwrap();
+    for number in 0..3000 {
+        symlink(&large, host.root.path(&format!("run/systemd/machines/m{number}"))).unwrap();
+    }
+    let says = "comes after more state than is read of one engine (";
+    host.cpid(&["--list"]).fails_with(2).stderr_has(says);
+    // One name is one file, and whether that is there is certain.
+    host.cpid(&["machine:web"]).ok().stdout_is(&format!("{}\n", host.leader()));
+    host.cpid(&["machine:nope"]).fails_with(1);
+    // Nobody else's answer is lost by it.
+    let other = crate::hand::Host::new().ok();
+    if let Some(other) = other {
+        let api = other.process("api");
+        other.runc_record("/run/runc/api", api.pid, other.start_time(api.pid));
+        let crowd = "mkdir -p /run/host/run/systemd/machines; truncate -s 8M /run/large; \
+                     for i in $(seq 3000); do ln -s /run/large /run/host/run/systemd/machines/m$i; done";
+        other.lab.shell(crowd).run().ok();
+        other.cpid(&["--list"]).run().fails_with(2).stdout_has("api").stderr_has(says);
+    }
+}

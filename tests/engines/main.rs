@@ -26,6 +26,7 @@ mod nerdctl;
 mod oci;
 mod podman;
 mod podman_rootless;
+mod realms;
 mod spare_docker;
 mod trust;
 mod wait;

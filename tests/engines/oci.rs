@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::hand::Host;
+use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need};
@@ -151,7 +152,7 @@ const NOBODY: &str = "65534";
 
 #[test]
 fn what_an_ordinary_users_state_says_of_a_process_that_is_not_theirs_is_not_believed() {
-    let host = need!(Host::new());
+    let host = Host { lab: need!(Lab::with_users()) };
     let victim = host.process("victim");
     let (pid, ticks) = (victim.pid, host.start_time(victim.pid));
     let run = format!("/run/user/{NOBODY}");
@@ -164,6 +165,7 @@ fn what_an_ordinary_users_state_says_of_a_process_that_is_not_theirs_is_not_beli
         &format!("{run}/containerd/io.containerd.runtime.v2.task/default/four/init.pid"),
         pid.to_string(),
     );
+    host.lab.command("chown").args(["-R", NOBODY, &format!("/run/host{run}")]).run().ok();
     for name in ["one", "two", "three", "four"] {
         host.finds_nothing(name);
         let asked_under_sudo = host.cpid_with(&format!("SUDO_UID={NOBODY}"), &[name]).run();

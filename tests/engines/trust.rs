@@ -72,6 +72,7 @@ fn a_users_state_that_claims_a_process_of_root_is_refused() {
     ];
     for (from, to) in moved {
         std::fs::rename(host.path(from), host.path(&to)).unwrap();
+        give_to_user(&host.path(&to));
     }
     is_refused(&under_sudo(&host), &format!("docker of user {USER} claims PID {pid}"));
 }
@@ -90,6 +91,14 @@ fn roots_own_engine_is_believed() {
 fn root() -> Result<(), Missing> {
     let why = || Missing::Fixable("two users are needed: run the tests as root".into());
     geteuid().is_root().then_some(()).ok_or_else(why)
+}
+
+/// With all that is in it.
+fn give_to_user(path: &std::path::Path) {
+    chown(path, Some(USER), None).unwrap();
+    for entry in path.read_dir().into_iter().flatten() {
+        give_to_user(&entry.unwrap().path());
+    }
 }
 
 fn under_sudo(host: &Host) -> Ran {

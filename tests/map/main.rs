@@ -11,5 +11,6 @@
 mod docker;
 mod lookup;
 mod scale;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;

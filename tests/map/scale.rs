@@ -11,6 +11,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::{LIMIT, Run};
 use crate::support::skip::{need, program};
+use crate::support::until::as_busy;
 
 /// Set for a copy of this test program that runs in a lab and prints the map that it sees there.
 const ROLE: &str = "NETNS_TOOLBOX_MAP_TEST_ROLE";
@@ -180,7 +181,7 @@ fn three_hundred_namespaces_are_looked_through_in_no_time_and_not_all_listed() {
         let mut itself = Command::new("true");
         let nothing = (0..5).map(|_| itself.run().took).min().unwrap();
         println!("cpid {target} among {COUNT} namespaces: {took:?} (true: {nothing:?})");
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < as_busy(Duration::from_secs(2)), "{took:?}");
     }
     is_listed_in_part(&lab, COUNT);
 }

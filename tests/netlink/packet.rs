@@ -11,6 +11,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::support::run::{LIMIT, Run};
 use crate::support::skip::{Missing, need};
+use crate::support::until::until;
 use crate::{HERE, Scene, THERE};
 
 /// A scene whose container has an address of each family on its end, and our end of the segment.
@@ -121,11 +122,7 @@ fn sockets_that_were_let_go_of_are_gone_soon() {
     // Other tests of this process have some of their own open meanwhile.
     assert!(descriptors() < before + MANY, "descriptors are left");
     // The kernel closes them one after the other, and waits each time.
-    let until = Instant::now() + LIMIT;
-    while packet_sockets(&scene) > 0 {
-        assert!(Instant::now() < until, "{} packet sockets are left", packet_sockets(&scene));
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("no packet socket is left", || packet_sockets(&scene) == 0);
 }
 
 #[test]

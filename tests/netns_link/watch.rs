@@ -13,6 +13,7 @@ use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
 use crate::support::skip::need;
 use crate::support::tools;
+use crate::support::until::until;
 use crate::support::world::World;
 use crate::{everything, mounts_at, netns_link};
 
@@ -51,9 +52,7 @@ fn links_come_and_go_with_the_containers() {
     drop(second);
     web.restart();
     let _third = engine(&lab, &[&web, &db]);
-    while watch.so_far().stdout.matches("+ web\n").count() < 2 {
-        std::thread::yield_now();
-    }
+    until("web is linked again", || watch.so_far().stdout.matches("+ web\n").count() >= 2);
     is_named(&lab, &web);
 }
 

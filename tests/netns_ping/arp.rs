@@ -4,6 +4,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::until::until;
 use crate::{events, ping_from, settled};
 
 /// A network and an init of its own, which stands for it.
@@ -203,9 +204,8 @@ fn neighbours_believe_an_announcement() {
         lab.shell(&format!("nsenter -t {} -n sh -c '{sysctl}'", db.pid)).run().ok();
         let ran = ping_from(&lab, &web, &format!("--announce -i 0.01 {address}")).ok();
         ran.stdout_is(&format!("{address}: told everybody on eth0 that it is at {}, 3 times\n", mac(&web)));
-        while !db.ip(&format!("neighbour show {address}")).stdout.contains(&mac(&web)) {
-            std::thread::yield_now();
-        }
+        let shown = || db.ip(&format!("neighbour show {address}")).stdout;
+        until(&format!("the neighbour has the new MAC of {address}"), || shown().contains(&mac(&web)));
     }
 }
 

@@ -16,6 +16,7 @@ mod crowd;
 mod docker;
 mod echo;
 mod faults;
+mod forged;
 mod hostile;
 mod matrix;
 #[path = "../support/name_server.rs"]
@@ -33,6 +34,7 @@ use support::container::{Container, Options};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{Missing, program};
+use support::until::until;
 
 /// Two containers on a cable of their own.
 struct Cable {
@@ -111,8 +113,7 @@ fn ping_from(lab: &Lab, container: &Container, words: &str) -> Ran {
 /// Waits until no address of these is tentative any more, which takes a link-local one a second or two.
 fn settled(containers: &[&Container]) {
     for container in containers {
-        while container.ip("address show tentative").stdout.contains("inet6") {
-            std::thread::yield_now();
-        }
+        let tentative = || container.ip("address show tentative").stdout.contains("inet6");
+        until("no address is tentative", || !tentative());
     }
 }

@@ -54,6 +54,50 @@ fn rows(ran: &Ran) -> Vec<Vec<&str>> {
     ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect()
 }
 
+/// Containers as a user's engine can call them: one with a usable name, one without a name, and one whose name would
+/// be lines of its own, drive a terminal and be shown in another order.
+const HOSTILE: [&str; 3] = ["db", "", "evil\nNAME2 docker 1\u{1b}[2J\u{202e}\u{200b}x;$(reboot)"];
+
+fn hostile() -> Result<Scene, Missing> {
+    let Scene { mut containers, lab, _docker } = Scene::new(&["db", "mail", "web"])?;
+    drop(_docker);
+    for (container, name) in containers.iter_mut().zip(HOSTILE) {
+        container.name = name.to_owned();
+    }
+    Ok(Scene::with(lab, containers, &[]))
+}
+
+#[test]
+fn a_container_whose_name_is_none_costs_only_itself_and_shapes_no_line() {
+    let scene = need!(hostile());
+    scene.matrix(&["-q"]).ok().stdout_has("3 containers: 6 of 6 pairs reached");
+    let drives =
+        |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || "\u{202e}\u{200b}".contains(c)));
+    let tools: [(&str, &[&str]); 7] = [
+        ("netns-ping", &["--matrix"]),
+        ("netns-ping", &["--matrix", "--json"]),
+        ("cpid", &["--list"]),
+        ("cpid", &["--list", "--json"]),
+        ("nsenter-rs", &["--each", "*", "-n", "true"]),
+        ("nsenter-rs", &["--each", "*", "--json", "-n", "echo", "x"]),
+        ("netns-link", &["--all"]),
+    ];
+    for (tool, words) in tools {
+        let ran = scene.lab.tool(tool).args(["--engine-timeout", "30s"]).args(words).run();
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!drives(&said), "{tool} {words:?}: {said:?}");
+        assert!(!said.lines().any(|line| line.starts_with("NAME2")), "{tool} {words:?}: {said}");
+        if !words.contains(&"true") {
+            assert!(ran.stdout.contains("db"), "{tool} {words:?}: {ran}");
+        }
+        // What is JSON says the names as they are.
+        if words.contains(&"--json") && tool != "nsenter-rs" {
+            assert!(ran.stdout.contains(r"evil\nNAME2 docker 1\u001b[2J\u202e\u200bx"), "{tool}: {ran}");
+        }
+    }
+    assert!(drives(HOSTILE[2]), "printed as it is, the name would");
+}
+
 #[test]
 fn everybody_reaches_everybody_and_the_gateway() {
     let scene = need!(Scene::new(&["db", "mail", "web"]));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::fake_docker;
-use crate::support::run::Running;
+use crate::support::run::{Run, Running};
 use crate::support::skip::need;
 use crate::{Cable, cable, name_server, of_kind};
 
@@ -139,4 +139,36 @@ fn where_no_route_leads_nothing_is_sent() {
     }
     let events = cable.events("198.18.0.2 203.0.113.1 -c1");
     assert_eq!(of_kind(&events, "sent").len(), 1);
+}
+
+/// As bad a resolv.conf as a container can have: glibc would ask for 450 seconds, and for each domain again.
+#[test]
+fn servers_that_never_answer_are_given_up_in_time() {
+    let cable = need!(cable());
+    let mute = "nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; \
+                nft add rule inet t in udp dport 53 drop";
+    cable.inside(&cable.db, mute).ok();
+    cable.db.ip("address add 198.18.0.3/24 dev eth0");
+    cable.db.ip("address add 198.18.0.4/24 dev eth0");
+    let servers = "nameserver 198.18.0.2\nnameserver 198.18.0.3\nnameserver 198.18.0.4\n";
+    fs::write(cable.web.path("/etc/hosts"), "").unwrap();
+    fs::write(
+        cable.web.path("/etc/resolv.conf"),
+        format!("{servers}search a.example b.example\noptions timeout:30 attempts:5 ndots:9\n"),
+    )
+    .unwrap();
+    // Naive twin: whoever does as the file says is still at the first server.
+    let mut naive = cable.lab.command("nsenter");
+    let target = cable.web.pid.to_string();
+    naive.args(["--target", &target, "--net", "--mount", "--", "timeout", "2", "getent", "hosts", "api"]);
+    naive.run().fails_with(124);
+    let ran = cable.ping("api -c1 -w1").fails_with(2);
+    ran.stderr_is(
+        "netns-ping: api: asked for api.a.example for 1s, then given up: 198.18.0.2 does not answer within 1s; \
+         198.18.0.3 was not asked; 198.18.0.4 was not asked\n",
+    );
+    fs::write(cable.web.path("/etc/resolv.conf"), format!("{servers}options timeout:2 attempts:5\n"))
+        .unwrap();
+    let ran = cable.ping("api -c1").fails_with(2);
+    ran.stderr_has("api: asked for api for 10s, then given up: 198.18.0.2 does not answer within 2s; ");
 }

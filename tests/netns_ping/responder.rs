@@ -2,11 +2,12 @@
 //! a packet socket. The kernel there says nothing to echo requests, or to ARP.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use common::sys::packet_bind;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socket};
+use common::sys::{Message, packet_bind, send_many};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 use crate::Cable;
 use crate::support::run::{Run, Running};
@@ -44,6 +45,8 @@ fn responder() {
     match role {
         "late-arp" => late_arp(&listen(index, 0x0806)),
         "ceaseless-arp" => ceaseless_arp(&listen(index, 0x0806)),
+        "blind-v4" => blind(false),
+        "blind-v6" => blind(true),
         _ => hostile(&listen(index, 0x0800)),
     }
 }
@@ -54,6 +57,27 @@ fn listen(index: u32, ethertype: u16) -> OwnedFd {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening").and_then(|()| stdout.flush()).unwrap();
     fd
+}
+
+/// Sends web echo replies with every identifier, whether it has asked for anything or not, again and again: number 1 of a
+/// run, without any data.
+fn blind(is_v6: bool) {
+    let (domain, protocol) = match is_v6 {
+        true => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        false => (AddressFamily::Inet, SockProtocol::Icmp),
+    };
+    let fd = socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).unwrap();
+    let to: SocketAddr = if is_v6 { "[fd00::1]:0" } else { "198.18.0.1:0" }.parse().unwrap();
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening").and_then(|()| stdout.flush()).unwrap();
+    for ident in (0..=u16::MAX).cycle() {
+        let [a, b] = ident.to_be_bytes();
+        let mut message = [if is_v6 { 129 } else { 0 }, 0, 0, 0, a, b, 0, 1];
+        let sum = sum(&message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        // The queue of a link may be full, and neighbours have to be asked for first.
+        let _ = send_many(fd.as_fd(), to, [Message { data: &message, is_stamped: false }]);
+    }
 }
 
 fn frames(fd: &OwnedFd) -> impl Iterator<Item = Vec<u8>> {
@@ -154,7 +178,7 @@ fn sum(bytes: &[u8]) -> u16 {
 }
 
 /// How many of these the kernel lets through to us, so that they are counted.
-pub(super) const STRAYS: u64 = 4;
+pub(super) const STRAYS: u64 = 3;
 
 fn odd_answers(request: &[u8]) -> Vec<Vec<u8>> {
     let good = reply(request, |_| {});

@@ -8,6 +8,7 @@ use crate::support::run::{Run, Running};
 use crate::support::scratch::unique;
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::support::world::World;
 
 /// A mount namespace of the test's own in which cgroup v2 is mounted below `/mnt`, with one group in it for
@@ -222,6 +223,27 @@ fn a_frozen_group_is_refused_before_the_program_hangs_in_it() {
 }
 
 #[test]
+fn what_is_explained_of_a_frozen_group_comes_true() {
+    let groups = need!(Groups::new());
+    let (_web, target) = groups.target("web");
+    for state in ["frozen", "thawed"] {
+        for options in ["-c", "-u -c", "--confine", "--confine -u -p", "-u", "-p -c --pty", "-c -w", "-c -e"]
+        {
+            let script = format!(
+                "case {state} in frozen) echo 1 >$our/web/cgroup.freeze
+                    until grep -q 'frozen 1' $our/web/cgroup.events; do :; done;; esac
+                $nsenter -t {target} {options} --explain true >/dev/null && said=0 || said=$?
+                $nsenter -t {target} {options} true 2>/dev/null && ran=0 || ran=$?
+                echo 0 >$our/web/cgroup.freeze; echo $said $ran"
+            );
+            let is_refused = state == "frozen" && options != "-u";
+            let expected = if is_refused { "1 1" } else { "0 0" };
+            assert_eq!(groups.shell(&script).run().ok().text(), expected, "{state}: {options}");
+        }
+    }
+}
+
+#[test]
 fn a_threaded_group_can_be_joined() {
     let groups = need!(Groups::new());
     let (_web, target) = groups.target("web");
@@ -275,9 +297,7 @@ fn a_process_that_has_ended_leads_to_no_group() {
     let parent = groups.shell(script).start();
     let zombie = parent.first_line().unwrap();
     let stat = format!("/proc/{zombie}/stat");
-    while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
-        std::thread::yield_now();
-    }
+    until("the child is a zombie", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
     for script in ["true", "rmdir $our/web"] {
         let ran = groups.shell(&format!("{script}; exec $nsenter -t {zombie} -c echo ran")).run();
         ran.fails_with(1).stdout_is("").stderr_has(&format!("PID {zombie}: has ended"));

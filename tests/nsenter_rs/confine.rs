@@ -150,11 +150,11 @@ fn an_ordinary_user_can_confine_to_a_process_of_his_own() {
 #[test]
 fn a_container_cannot_have_a_program_of_the_host_obey_its_environment() {
     let lab = need!(Lab::new());
-    let environment = vec![("LD_PRELOAD", "/run/evil.so"), ("COLOR", "blue")];
+    let environment = vec![("LD_PRELOAD", "/run/evil.so"), ("COLORTERM", "blue")];
     let web = lab.container("web", Options { environment, ..Options::default() });
     let target = web.pid.to_string();
     let run = |words: &[&str]| {
-        let words = [&["-t", &target, "--confine"], words, &["sh", "-c", "echo $COLOR"]].concat();
+        let words = [&["-t", &target, "--confine"], words, &["sh", "-c", "echo $COLORTERM"]].concat();
         lab.tool("nsenter-rs").args(words).run().ok().stdout
     };
     assert_eq!(run(&["-n"]), "\n");

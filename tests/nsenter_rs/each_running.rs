@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::each::{Fleet, objects, sorted};
 use crate::support::run::{Run, Running};
 use crate::support::skip::{Missing, need};
+use crate::support::until::until;
 
 /// The children of a process, as the test sees them.
 fn children_of(pid: i32) -> Vec<i32> {
@@ -127,15 +128,11 @@ fn who_asks_again_gets_an_end_to_programs_that_ignore_it() {
 /// Waits until none of these processes, as the test sees them, is there any more.
 #[track_caller]
 fn wait_until_gone(pids: &[i32]) {
-    let deadline = std::time::Instant::now() + crate::support::run::LIMIT;
     let is_there = |pid: &i32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         !status.is_empty() && !status.contains("State:\tZ")
     };
-    while pids.iter().any(is_there) {
-        assert!(std::time::Instant::now() < deadline, "still there: {pids:?}");
-        std::thread::yield_now();
-    }
+    until(&format!("{pids:?} have ended"), || !pids.iter().any(is_there));
 }
 
 #[test]

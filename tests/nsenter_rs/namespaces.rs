@@ -5,6 +5,7 @@ use crate::support::container::{Container, KINDS, Options};
 use crate::support::lab::Lab;
 use crate::support::run::{Ran, Run};
 use crate::support::skip::need;
+use crate::support::until::until;
 
 /// Prints the program's namespaces, a line each: `cgroup:[4026531835]`, …
 const SHOW: [&str; 3] = ["sh", "-c", "readlink /proc/self/ns/*"];
@@ -137,7 +138,8 @@ fn a_network_namespace_without_a_process_is_a_target_for_n_alone() {
         drop(engine);
     }
     for option in ["-m", "-a", "-r", "-e", "-w"] {
-        let refused = lab.tool("nsenter-rs").args(["-t", "netns:blue", option, "true"]).run().fails_with(1);
+        let refused = lab.tool("nsenter-rs").args(["-t", "netns:blue", "-n", option, "true"]).run();
+        let refused = refused.fails_with(1);
         refused.stderr_has("netns:blue").stderr_has("without a process");
     }
     lab.tool("nsenter-rs")
@@ -214,9 +216,7 @@ fn a_zombie_has_no_namespaces() {
     parent.close_stdin();
     let target = parent.first_line().unwrap();
     let status = lab.path(format!("/proc/{target}/status"));
-    while !std::fs::read_to_string(&status).unwrap().contains("Z (zombie)") {
-        std::thread::yield_now();
-    }
+    until("the child is a zombie", || std::fs::read_to_string(&status).unwrap().contains("Z (zombie)"));
     for option in ["-n", "-a", "-m"] {
         let ran = lab.tool("nsenter-rs").args(["-t", &target, option, "echo", "ran"]).run();
         ran.fails_with(1).stdout_is("").stderr_has("ended");

@@ -3,14 +3,18 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::like_util_linux;
 use crate::support::container::{Container, Options, Root};
+use crate::support::fake_docker;
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::tools::{self, static_tool};
+use crate::{PATH, like_util_linux};
 
 /// With a fork and without.
 const WAYS: [&str; 2] = ["-n", "-p"];
@@ -42,6 +46,33 @@ fn a_signal_that_kills_it_kills_us() {
     }
 }
 
+/// 34 to 64 have no names; 32 and 33 are those that C libraries keep for themselves.
+#[test]
+fn a_real_time_signal_that_kills_it_kills_us() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
+    let target = web.pid.to_string();
+    for signal in 34..=64 {
+        let kill = format!("ulimit -c 0; kill -{signal} $$; echo survived");
+        let words = ["sh", "-c", &kill];
+        for way in WAYS {
+            let arguments = [&["-t", &target, way], &words[..]].concat();
+            let ran = like_util_linux(&lab, &arguments).stdout_is("");
+            assert_eq!(ran.status.and_then(|status| status.signal()), Some(signal), "{ran}");
+        }
+        let mut pty = lab.tool("nsenter-rs");
+        let ran = pty.args(["-t", &target, "-n", "--pty"]).args(words).run().stdout_is("");
+        assert_eq!(ran.status.and_then(|status| status.signal()), Some(signal), "{ran}");
+        let mut each = lab.tool("nsenter-rs");
+        let ran = each.args(["--each", "web", "-n"]).args(words).run().fails_with(128 + signal);
+        ran.stdout_is("").stderr_is(&format!("nsenter-rs: web: killed by signal {signal}\n"));
+    }
+    let mut each = lab.tool("nsenter-rs");
+    let ran = each.args(["--each", "web", "-n", "--json", "sh", "-c", "kill -40 $$"]).run();
+    assert_eq!(ran.fails_with(168).json()["signal"], 40);
+}
+
 #[test]
 fn one_that_is_missing_or_cannot_be_run_is_said_as_shells_say_it() {
     let lab = need!(Lab::new());
@@ -57,6 +88,42 @@ fn one_that_is_missing_or_cannot_be_run_is_said_as_shells_say_it() {
         like_util_linux(&lab, &["-t", &target, way, "/run"]).fails_with(126);
         like_util_linux(&lab, &["-t", &target, way, "/run/data/x"]);
     }
+}
+
+/// The shipped binary too: its C library does not fall back to a shell.
+#[test]
+fn a_script_without_a_first_line_is_run_by_a_shell() {
+    let lab = need!(Lab::new());
+    let shipped = need!(static_tool("nsenter-rs"));
+    let web = lab.container("web", Options::default());
+    let target = web.pid.to_string();
+    for (file, text) in [("words", "echo \"$0 $*\"; exit 7\n"), ("empty", ""), ("binary", "\x7fELF\0\n")] {
+        for place in [lab.path("/run").join(file), web.path("/tmp").join(file)] {
+            fs::write(&place, text).unwrap();
+        }
+        lab.command("chmod").args(["755", &format!("/run/{file}")]).run().ok();
+        web.command("chmod").args(["755", &format!("/tmp/{file}")]).run().ok();
+    }
+    for tool in [shipped.as_path(), Path::new(tools::tool("nsenter-rs"))] {
+        for (way, directory) in [("-n", "/run"), ("-p", "/run"), ("-m", "/tmp")] {
+            let run = |words: &[&str]| {
+                let path = format!("{PATH}:{directory}");
+                let [ours, theirs] = [Path::new(tool), Path::new(&crate::util_linux())].map(|tool| {
+                    let mut enter = lab.command(tool);
+                    enter.env("PATH", &path).args(["-t", &target, way]).args(words).run()
+                });
+                assert_eq!((&ours.stdout, ours.status), (&theirs.stdout, theirs.status), "{ours}\n{theirs}");
+                ours
+            };
+            let script = format!("{directory}/words");
+            run(&[&script, "a b", "-x"]).fails_with(7).stdout_is(&format!("{script} a b -x\n"));
+            run(&["words", "a"]).fails_with(7).stdout_is(&format!("{script} a\n"));
+            run(&["empty"]).ok();
+        }
+    }
+    // A program of another machine is none for a shell.
+    let mut enter = lab.command(&shipped);
+    enter.args(["-t", &target, "-n", "/run/binary"]).run().fails_with(126).stderr_has("Exec format error");
 }
 
 #[test]

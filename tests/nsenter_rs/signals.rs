@@ -238,3 +238,25 @@ fn job_control_of_a_shell_works_through_us() {
     terminal.wait_for("it is over");
     terminal.finish();
 }
+
+/// timeout(1), systemd and shells send SIGCONT after an end signal, as we do to the program.
+#[test]
+fn a_program_that_has_stopped_itself_ends_when_we_are_told_to() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::default());
+    for words in [&["-p"][..], &["-p", "--pty"]] {
+        for signal in ["INT", "TERM", "HUP"] {
+            let mut timeout = lab.command("timeout");
+            timeout.args(["--preserve-status", "-s", signal, "0.5", tools::tool("nsenter-rs")]);
+            timeout.args(["-t", &web.pid.to_string()]).args(words);
+            // What it does not handle would end it at once, whether it goes on or not.
+            timeout.args([
+                "sh",
+                "-c",
+                &format!("trap 'echo got it; exit 7' {signal}; kill -STOP $$; while :; do sleep 0.01; done"),
+            ]);
+            let ran = timeout.run();
+            assert!(ran.stdout.contains("got it"), "{words:?} {signal}: {ran}");
+        }
+    }
+}

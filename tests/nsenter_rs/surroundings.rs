@@ -7,6 +7,7 @@ use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::Run;
 use crate::support::skip::need;
+use crate::support::tools;
 use crate::{like_newer_util_linux, like_util_linux, util_linux};
 
 fn web(lab: &Lab) -> Container {
@@ -78,6 +79,73 @@ fn a_process_with_a_root_of_its_own_is_met_in_it() {
     assert_eq!([ours(&[]), theirs(&["-r"])], ["here\n"; 2]);
     // Without, it is util-linux's: the root of the mount namespace, which the process cannot see.
     assert_eq!([ours(&["--no-root"]), theirs(&[])], ["not\n"; 2]);
+}
+
+/// A jail in the lab's own mount namespace that has the lab's programs, and a file that only it shows.
+fn jail(lab: &Lab) {
+    let script = "mkdir /run/jail; mount --rbind / /run/jail; mount --make-rprivate /run/jail; mount -t tmpfs none /run/jail/tmp; touch /run/jail/tmp/jail";
+    lab.shell(script).run().ok();
+}
+
+const WHERE: [&str; 3] = ["sh", "-c", "ls -d /tmp/jail 2>/dev/null || echo outside"];
+
+#[test]
+fn a_caller_in_a_chroot_gets_out_of_it_with_the_mounts() {
+    let lab = need!(Lab::new());
+    jail(&lab);
+    let enter = |tool: &str, options: &[&str]| {
+        let mut enter = lab.command("chroot");
+        enter.arg("/run/jail").arg(tool).args(["-t", "1"]).args(options).args(WHERE).run().ok().stdout
+    };
+    let nsenter = tools::tool("nsenter-rs");
+    for options in [&["-m"][..], &["-m", "-n"], &["-m", "--root"], &["-r"]] {
+        assert_eq!(
+            [nsenter, &util_linux()].map(|tool| enter(tool, options)),
+            ["outside\n"; 2],
+            "{options:?}"
+        );
+    }
+    assert_eq!(enter(nsenter, &["-a"]), "outside\n");
+    assert_eq!([nsenter, &util_linux()].map(|tool| enter(tool, &["-n"])), ["/tmp/jail\n"; 2]);
+    // What is explained is what is done.
+    let mut told = lab.command("chroot");
+    told.args(["/run/jail", nsenter, "-t", "1", "-m", "--explain", "true"]);
+    told.run().ok().stdout_has("setns(pidfd, CLONE_NEWNS)");
+}
+
+#[test]
+fn a_target_in_a_chroot_of_our_own_mount_namespace_is_met_in_it() {
+    let lab = need!(Lab::new());
+    jail(&lab);
+    let mut target = lab.command("chroot");
+    let target = target.args(["/run/jail", "sh", "-c", "echo $$; read -r _"]);
+    let target = target.start_with(std::process::Stdio::piped());
+    let pid = target.first_line().unwrap();
+    let enter = |tool: Command, options: &[&str]| {
+        let mut enter = tool;
+        enter.args(["-t", &pid]).args(options).args(WHERE).run().ok().stdout
+    };
+    let ours = |options: &[&str]| enter(lab.tool("nsenter-rs"), options);
+    let theirs = |options: &[&str]| enter(lab.command(util_linux()), options);
+    for options in [&["-m"][..], &["-a"]] {
+        assert_eq!([ours(options), theirs(&["-m", "-r"])], ["/tmp/jail\n"; 2], "{options:?}");
+    }
+    assert_eq!([ours(&["-m", "--no-root"]), theirs(&["-m"])], ["outside\n"; 2]);
+}
+
+#[test]
+fn with_the_mounts_the_directory_becomes_the_root_also_where_they_are_ours() {
+    let lab = need!(Lab::new());
+    let enter = |tool: &str, options: &str| {
+        let line = format!("cd /tmp; exec {tool} -t 1 {options} pwd");
+        lab.shell(&line).run().ok().stdout
+    };
+    for options in ["-m", "-m -n", "-m -W etc", "--mount=/proc/1/ns/mnt", "-n", "-m -w/run"] {
+        let nsenter = util_linux();
+        let [ours, theirs] = [tools::tool("nsenter-rs"), &nsenter].map(|tool| enter(tool, options));
+        assert_eq!(ours, theirs, "{options}");
+    }
+    assert_eq!(enter(tools::tool("nsenter-rs"), "-a"), "/\n");
 }
 
 #[test]

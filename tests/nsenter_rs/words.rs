@@ -73,7 +73,7 @@ fn a_container_is_a_target_by_its_name_and_by_what_cpid_says() {
     let web = lab.container("web", Options::default());
     let _engine = fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"));
     for target in ["web", "$(cpid web)", "docker:web", "pid:$(cpid web)"] {
-        line(&lab, &format!("nsenter-rs -t {target} -u hostname"))
+        line(&lab, &format!("nsenter-rs -t {target} -n -u hostname"))
             .run()
             .ok()
             .stdout_is("web\n")

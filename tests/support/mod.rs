@@ -7,6 +7,7 @@
 //! | [`fake_engine`] | an engine's socket that answers whatever the test wants, or badly, or never |
 //! | [`fake_docker`] | what a healthy Docker would say about a lab's containers |
 //! | [`run`] | running a program to its end under a time limit, and the assertions on what came of it |
+//! | [`until`] | waiting for what nothing tells of, with a deadline and a name |
 //! | [`skip`] | `need!(…)`: what a test cannot do without, and the record of the tests that went without it |
 
 #![allow(dead_code, reason = "each test file is a crate of its own that uses only some of this")]
@@ -25,4 +26,5 @@ pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod skip;
 pub(crate) mod tools;
+pub(crate) mod until;
 pub(crate) mod world;

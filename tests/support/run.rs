@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,7 @@ struct Heard {
 
 impl Running {
     pub(crate) fn spawn(command: &mut Command, stdin: Stdio) -> std::io::Result<Running> {
+        hear_signals();
         let piped = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.process_group(0).spawn()?;
         let heard = Arc::new((Mutex::new(Heard::default()), Condvar::new()));
@@ -218,6 +219,17 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// A shell without job control starts what runs in its background with SIGINT and SIGQUIT ignored, nohup(1) with SIGHUP,
+/// and every program that a test starts would inherit that.
+fn hear_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM] {
+            common::sys::default_action(signal).unwrap();
+        }
+    });
 }
 
 /// The command without its environment, which is the same for all.

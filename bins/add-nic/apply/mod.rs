@@ -81,7 +81,7 @@ pub fn add(
             let failure = Failure::trouble(&record.plan.nic.name, "interrupted, and undone");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
             signals.obey(signal);
-            Err(Failure { status: common::failure::Status::Trouble, message: None, hint: None })
+            Err(Failure::silent(common::failure::Status::Trouble))
         }
     }
 }
@@ -126,10 +126,12 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) 
     match undone {
         Ok(()) => failure,
         Err(second) => {
-            let why = second.message.unwrap_or_default();
-            let first = failure.message.unwrap_or_default();
-            Failure::said(failure.status, format_args!("{first}\n{TOOL}: undoing it: {why}"))
-                .hint(format_args!("add-nic --rm {} {}", record.inside.name, record.plan.nic.name))
+            let why = second.message;
+            failure.and_lines(why.map(|why| format!("{TOOL}: undoing it: {why}"))).hint(common::hint!(
+                "add-nic --rm {} {}",
+                record.inside.name,
+                record.plan.nic.name
+            ))
         }
     }
 }

@@ -94,7 +94,7 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
     };
     let hint = whose
         .and_then(|whose| whose.hint)
-        .unwrap_or_else(|| format!("cpid --of $(cpid mac:{mac}) says whose it is; --no-dad does not ask"));
+        .or_else(|| common::hint!("cpid --of $(cpid mac:{}) says whose it is; --no-dad does not ask", mac));
     Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
 }
 

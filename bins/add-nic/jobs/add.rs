@@ -144,7 +144,7 @@ fn same_call(
                 format_args!("{nic} of {who}"),
                 format_args!("is not as this call made it before: {difference}"),
             )
-            .hint(format_args!("add-nic --rm {who} {nic}, and then this call again")))
+            .hint(common::hint!("add-nic --rm {} {}, and then this call again", who, nic)))
         }
     }
 }

@@ -132,7 +132,7 @@ fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets
             &name,
             format_args!("is in {}, but was not made by add-nic", inside.name),
         )
-        .hint(format_args!("add-nic --rm --force {} {name}", inside.name)));
+        .hint(common::hint!("add-nic --rm --force {} {}", inside.name, name)));
     }
     let step = Step::DelLink { place: Netns::Container, link: name };
     if request.dry_run {

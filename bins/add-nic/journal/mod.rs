@@ -15,7 +15,7 @@ use common::failure::Failure;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, FlockArg, OFlag, fcntl, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::model::record::Record;
@@ -59,6 +59,7 @@ impl Journal {
     }
 
     /// Writes a record: from then on it is there whole, or as it was before.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub fn write(&self, record: &Record) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         let trouble = |errno: Errno| failed("write", &path(&file), errno);
@@ -134,7 +135,7 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
-            .hint(format_args!("rm {}, after a look at the NIC that it names", path(name).display()))
+            .hint(common::hint!("rm {}, after a look at the NIC that it names", path(name).display()))
     })?;
     memo::keep(name, stamp, &record);
     Ok(Some(record))
@@ -170,6 +171,10 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
     // Whoever else can write there could have us undo what was never done.
     if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
         return Err(Failure::trouble(file.display(), "can be written by another user"));
+    }
+    // Whoever can open it can hold its lock for ever.
+    if make && stat.st_mode & 0o077 != 0 {
+        fchmod(&fd, mode).map_err(|errno| failed("close the directory", &file, errno))?;
     }
     Ok(Some(fd))
 }

@@ -1,5 +1,7 @@
 //! Steps as a shell takes them.
 
+pub use common::output::quoted;
+
 use crate::model::netns::Netns;
 
 /// Files of the namespaces, through which commands reach them.
@@ -18,27 +20,5 @@ impl Files<'_> {
             Netns::Container => format!("nsenter --net={} {command}", quoted(self.inside)),
             Netns::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),
         }
-    }
-}
-
-/// As a shell takes it for one word.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+".contains(c);
-    match word.chars().all(plain) && !word.is_empty() {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_that_a_shell_would_read_otherwise_is_quoted() {
-        assert_eq!(quoted("/proc/12/ns/net"), "/proc/12/ns/net");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's; $(reboot)"), r"'it'\''s; $(reboot)'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -60,7 +60,7 @@ impl Job {
 fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
     match (word.parse::<Cidr>(), rest) {
         (Ok(address), [target, ..]) => {
-            failure.hint(format_args!("the container comes first: add-nic {} {address}", quotable(target)))
+            failure.hint(common::hint!("the container comes first: add-nic {} {}", target, address))
         }
         _ => failure,
     }
@@ -111,9 +111,8 @@ impl WantedEnd {
 impl Wanted {
     fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
-            return Err(
-                Failure::trouble("ADDR", "none was given").hint(format_args!("add-nic {target} 10.1.0.2/24"))
-            );
+            return Err(Failure::trouble("ADDR", "none was given")
+                .hint(common::hint!("add-nic {} 10.1.0.2/24", target)));
         }
         let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
         for (at, cidr) in addresses.iter().enumerate() {

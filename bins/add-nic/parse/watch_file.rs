@@ -92,11 +92,8 @@ impl Source<'_> {
         };
         let container = self.container(table, value)?;
         let line = self.line(&value.span());
-        let in_entry = |failure: Failure| Failure {
-            message: failure
-                .message
-                .map(|why| format!("{}:{line}: {}: {why}", self.file.display(), quotable(container))),
-            ..failure
+        let in_entry = |failure: Failure| {
+            failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
         };
         let words = self.words(table, container)?;
         let cli: Cli =
@@ -188,8 +185,8 @@ fn refuse(name: &str) -> Result<(), &'static str> {
 
 /// Without the usage of the command line, which nobody has typed here.
 fn first_paragraph(failure: Failure) -> Failure {
-    let message = failure.message.map(|message| message.split("\n\n").next().unwrap_or_default().to_owned());
-    Failure { message, ..failure }
+    let message = failure.message.as_ref().and_then(|message| message.split("\n\n").next());
+    Failure { hint: failure.hint.clone(), ..Failure::in_lines(failure.status, message.unwrap_or_default()) }
 }
 
 impl Entry {

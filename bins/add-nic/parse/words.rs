@@ -65,8 +65,9 @@ pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Par
     let parent = Parent { name, on, vlan };
     match parent.link() {
         Some(_) => Ok(parent),
-        None => Err(Failure::trouble(about(), "with its VLAN has more than the 15 bytes of a name")
-            .hint(format_args!("make that link under a shorter name, and {option} it"))),
+        None => Err(Failure::trouble(about(), "with its VLAN has more than the 15 bytes of a name").hint(
+            common::hint!("make that link under a shorter name, and {} it", common::hint::Hint::say(option)),
+        )),
     }
 }
 
@@ -139,7 +140,7 @@ pub fn route(word: &str) -> Result<WantedRoute, Failure> {
     let to: Cidr = to.parse().map_err(|error| Failure::trouble(about(), error))?;
     if !to.is_network() {
         return Err(Failure::trouble(about(), format_args!("has bits of a host behind its prefix"))
-            .hint(format_args!("--route {}", to.network())));
+            .hint(common::hint!("--route {}", to.network())));
     }
     let via = via.map(str::parse).transpose();
     let via = via.map_err(|_| Failure::trouble(about(), "what stands behind @ is not an IP address"))?;

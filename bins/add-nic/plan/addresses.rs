@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
+use common::hint::Hint;
 
 use crate::model::netns::Netns;
 use crate::model::wanted::OtherAddresses;
@@ -70,14 +71,18 @@ fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
                     cidr,
                     format_args!("is alone in its network: there is no address left for {other}"),
                 )
-                .hint(format_args!("{option} A, which can be any, or {option} none")));
+                .hint(common::hint!(
+                    "{} A, which can be any, or {} none",
+                    Hint::say(option),
+                    Hint::say(option)
+                )));
             }
             None => {
                 return Err(Failure::trouble(
                     cidr.network(),
                     format_args!("has no free address left for {other}"),
                 )
-                .hint(format_args!("{option} none")));
+                .hint(common::hint!("{} none", Hint::say(option))));
             }
         }
     }

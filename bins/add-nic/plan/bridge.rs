@@ -34,7 +34,7 @@ fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
     match link.vlan_filtering {
         Some(vlans) if vlans.is_on => Ok(vlans.default_vlan),
         Some(_) => Err(Failure::trouble(name, "does not keep VLANs apart")
-            .hint(format_args!("ip link set {name} type bridge vlan_filtering 1"))),
+            .hint(common::hint!("ip link set {} type bridge vlan_filtering 1", name))),
         None => Err(Failure::trouble(name, NO_VLAN_FILTERING)),
     }
 }
@@ -48,7 +48,7 @@ impl PlanInput<'_> {
         match found {
             Some(link) if !link.is_bridge() => Err(Failure::trouble(name, "is not a bridge")),
             Some(link) if !link.is_set_up() => {
-                Err(Failure::trouble(name, "is down").hint(format_args!("ip link set {name} up")))
+                Err(Failure::trouble(name, "is down").hint(common::hint!("ip link set {} up", name)))
             }
             Some(link) => {
                 let default_vlan = vlan.map(|_| default_vlan(name, link)).transpose()?;

@@ -69,7 +69,7 @@ fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     if let Some(record) = input.records.iter().find(recorded) {
         let (who, nic) = (&record.inside.name, &record.plan.nic.name);
         return Err(Failure::trouble(address, format_args!("is the address of {nic} in {who}"))
-            .hint(format_args!("add-nic --rm {who} {nic}")));
+            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
     }
     for place in [Netns::Container, input.other_place()] {
         let side = input.snapshot.side(place);
@@ -136,7 +136,7 @@ fn on_another_cable(other: &Elsewhere, input: &PlanInput<'_>) -> Failure {
         (None, None) => {
             let failure =
                 Failure::trouble(other.network, format_args!("is already on the host's {}", other.link));
-            if is_bridge { failure.hint(format_args!("--bridge {}", other.link)) } else { failure }
+            if is_bridge { failure.hint(common::hint!("--bridge {}", other.link)) } else { failure }
         }
     }
 }

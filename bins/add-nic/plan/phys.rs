@@ -122,7 +122,7 @@ impl PlanInput<'_> {
             .any(|route| route.is_default() && route.is_unicast() && route.index == Some(link.index))
         {
             return Err(Failure::trouble(name, "has the host's default route: the host would be cut off")
-                .hint(format_args!("--macvlan {name}")));
+                .hint(common::hint!("--macvlan {}", name)));
         }
         Ok(link)
     }
@@ -176,6 +176,6 @@ fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
             format_args!("{} of the host's {name}", address.address),
             "has a lifetime or flags that could not be put back: a DHCP client or a router looks after it",
         )
-        .hint(format_args!("stop what manages {name}, and give it an address that stays"))),
+        .hint(common::hint!("stop what manages {}, and give it an address that stays", name))),
     }
 }

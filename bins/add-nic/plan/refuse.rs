@@ -79,7 +79,7 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
     if let Some(record) = taken {
         let (who, nic) = (&record.inside.name, &record.plan.nic.name);
         return Err(Failure::trouble(about(), format_args!("leads to {nic} of {who} already"))
-            .hint(format_args!("add-nic --rm {who} {nic}")));
+            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
     }
     match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),
@@ -87,10 +87,10 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
             about(),
             format_args!("a program of the host listens on {} port {}", listener.address, listener.port),
         )
-        .hint(format_args!(
-            "ss -Hlnp{} 'sport = {}' says which",
+        .hint(common::hint!(
+            "ss -Hlnp{} {} says which",
             &published.protocol.name()[..1],
-            published.host_port
+            format_args!("sport = {}", published.host_port)
         ))),
     }
 }

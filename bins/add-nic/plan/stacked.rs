@@ -103,7 +103,7 @@ impl PlanInput<'_> {
         let there = outside.link(name.as_str());
         match (there.filter(is_it), outside.links.iter().find(is_it)) {
             (Some(link), _) if !link.is_set_up() => {
-                Err(Failure::trouble(name.clone(), "is down").hint(format_args!("ip link set {name} up")))
+                Err(Failure::trouble(name.clone(), "is down").hint(common::hint!("ip link set {} up", name)))
             }
             (Some(link), _) => {
                 let steps = self.made_for_another(&name);
@@ -112,7 +112,7 @@ impl PlanInput<'_> {
             (None, Some(other)) => {
                 let other = other.name.to_string_lossy();
                 Err(Failure::trouble(&parent.name, format_args!("has VLAN {id} already, as {other}"))
-                    .hint(format_args!("--{} {other}, without --vlan", parent.on.kind())))
+                    .hint(common::hint!("--{} {}, without --vlan", parent.on.kind(), other)))
             }
             (None, None) if there.is_some() => Err(Failure::trouble(
                 name,
@@ -148,10 +148,10 @@ impl PlanInput<'_> {
                 name,
                 format_args!("is a port of {master}, and cannot carry a {kind}"),
             )
-            .hint(format_args!("--{kind} {master}")));
+            .hint(common::hint!("--{} {}", kind, master)));
         }
         if !link.is_set_up() {
-            return Err(Failure::trouble(name, "is down").hint(format_args!("ip link set {name} up")));
+            return Err(Failure::trouble(name, "is down").hint(common::hint!("ip link set {} up", name)));
         }
         self.refuse_other_mode(parent)?;
         Ok(link)
@@ -174,7 +174,7 @@ impl PlanInput<'_> {
                         record.inside.name
                     ),
                 )
-                .hint(format_args!("--ipvlan {}:{mode}", parent.name)))
+                .hint(common::hint!("--ipvlan {}:{}", parent.name, mode)))
             }
         }
     }

@@ -57,7 +57,7 @@ pub fn changed(
             return Ok(Some(ours.clone()));
         }
         return Err(Failure::trouble(&key, format_args!("was set to {} for {whose}", sysctl.value))
-            .hint(format_args!("add-nic --rm {whose}")));
+            .hint(common::hint!("add-nic --rm {}", whose)));
     }
     match input.snapshot.settings.of(place, &key) {
         Some(Reading::Is(now) | Reading::Fixed(now, _)) if is_same(now, value) => Ok(None),

@@ -1,5 +1,6 @@
 //! Troubles of the bridge that the NIC is plugged into and of those on it, or of the link that it stands on.
 
+use common::hint;
 use common::netlink::{Link, OperState};
 
 use crate::model::nic::Nic;
@@ -36,7 +37,7 @@ fn spanning_tree(bridge: &Link) -> Option<Warning> {
             Kind::SpanningTree,
             &name,
             "runs the spanning tree protocol, and forwards to a new port only after many seconds",
-            format!("ip link set {name} type bridge stp_state 0"),
+            hint!("ip link set {} type bridge stp_state 0", name),
         )
     })
 }
@@ -48,8 +49,8 @@ fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
         nic.mtu_bytes
     );
     let fix = match mtu < nic.mtu_bytes {
-        true => format!("--mtu {mtu}"),
-        false => format!("ip link set {port_name} mtu {}", nic.mtu_bytes),
+        true => hint!("--mtu {}", mtu),
+        false => hint!("ip link set {} mtu {}", port_name, nic.mtu_bytes),
     };
     Warning::new(Kind::MtuMismatch, name(bridge), what, fix)
 }
@@ -62,8 +63,8 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
         let name = name(link);
         let about = bridge.map_or(String::new(), |bridge| format!(", a port of {}", self::name(bridge)));
         let (what, fix) = match link.is_set_up() {
-            true => ("has no carrier", format!("ip link show {name}, and a look at its cable")),
-            false => ("is down", format!("ip link set {name} up")),
+            true => ("has no carrier", hint!("ip link show {}, and a look at its cable", name)),
+            false => ("is down", hint!("ip link set {} up", name)),
         };
         let what = format_args!("{what}: nobody behind it will be reached");
         Warning::new(Kind::NoCarrier, format_args!("{name}{about}"), what, fix)

@@ -1,5 +1,6 @@
 //! Filters that drop what the NIC sends or gets, and that nobody has asked to let it through.
 
+use common::hint;
 use common::netlink::Family;
 use common::target::IfName;
 
@@ -55,7 +56,13 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 Kind::ForwardDrop,
                 format_args!("the nftables chain {} {}", chain.table, chain.name),
                 "drops what none of its rules lets through, and it is not add-nic's to change",
-                format!("nft insert rule {family} {} {} {}", chain.table, chain.name, through(link)),
+                hint!(
+                    "nft insert rule {} {} {} meta iifname {} accept; and the same with oifname",
+                    family,
+                    chain.table,
+                    chain.name,
+                    link
+                ),
             )
         }));
         if filters.has_table("firewalld") {
@@ -63,15 +70,11 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 Kind::ForwardDrop,
                 "firewalld",
                 format_args!("rejects what it forwards for a link of no zone, as {link} is"),
-                format!("firewall-cmd --zone=trusted --add-interface={link}"),
+                hint!("firewall-cmd --zone=trusted --add-interface={}", link),
             ));
         }
     }
     warnings
-}
-
-fn through(link: &IfName) -> String {
-    format!("meta iifname {link} accept; and the same with oifname")
 }
 
 impl Listing {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common::cidr::Cidr;
+use common::hint;
 use common::netlink::Route;
 
 use crate::model::nic::Nic;
@@ -33,8 +34,8 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 network,
                 format_args!("{whose} reaches {other} through {link}: of {of} what is in {lost} will be reached through {through} alone"),
                 free_network(input).map_or_else(
-                    || format!("ip route get {}", other.address()),
-                    |free| format!("add-nic {} {free}", input.who()),
+                    || hint!("ip route get {}", other.address()),
+                    |free| hint!("add-nic {} {}", input.who(), free),
                 ),
             ));
         }

@@ -1,6 +1,7 @@
 //! Strict reverse path filtering in the container: what comes in by a link through which its answers would not leave is
 //! dropped (rp_filter in the kernel's ip-sysctl.rst).
 
+use common::hint;
 use common::netlink::Route;
 use common::target::IfName;
 
@@ -54,8 +55,8 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     }
     let (what, who) = ("rp_filter is strict", input.who());
     let fix = match takes_it {
-        true => format!("nsenter --net={} sysctl -w net/ipv4/conf/{link}/rp_filter=2", input.inside.file),
-        false => "--sysctl net.ipv4.conf.IF.rp_filter=2".to_owned(),
+        true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
+        false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
         Kind::StrictRpFilter,

@@ -1,6 +1,7 @@
 //! Ways out that are not there, or are narrower than the NIC.
 
 use common::cidr::Cidr;
+use common::hint;
 
 use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
@@ -24,7 +25,7 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
         Kind::NoDefaultRoute,
         "--nat",
         format_args!("{} has no route through {}, and so sends nothing there", input.who(), nic.name),
-        format!("--gateway {gateway}"),
+        hint!("--gateway {}", gateway),
     ))
 }
 
@@ -51,7 +52,7 @@ fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
                 "leads out through the host's {name}, which carries {} bytes, and the NIC {}",
                 link.mtu_bytes, nic.mtu_bytes
             ),
-            format!("--mtu {}", link.mtu_bytes),
+            hint!("--mtu {}", link.mtu_bytes),
         )
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use common::failure::{self, Failure, Status};
+use common::hint::Hint;
 use serde::Serialize;
 
 use crate::model::shell::quoted;
@@ -23,36 +24,43 @@ pub struct Warning {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fix {
     /// An option of add-nic.
-    Option(String),
+    Option(Hint),
     /// A command.
-    Command(String),
+    Command(Hint),
+    /// Some name in it cannot be pasted.
+    Unsayable,
 }
 
 impl Fix {
     /// The whole command: what was `typed`, as an add and with the option.
-    pub fn as_command(&self, typed: &[String]) -> String {
+    pub fn as_command(&self, typed: &[String]) -> Option<String> {
         let option = match self {
-            Fix::Command(command) => return command.clone(),
+            Fix::Command(command) => return Some(command.to_string()),
             Fix::Option(option) => option,
+            Fix::Unsayable => return None,
         };
         let typed = typed.iter().filter(|word| !matches!(word.as_str(), "--preflight" | "--json"));
         let mut words: Vec<String> =
             std::iter::once(TOOL).chain(typed.map(String::as_str)).map(quoted).collect();
-        words.push(option.clone());
-        words.join(" ")
+        words.push(option.to_string());
+        Some(words.join(" "))
     }
 }
 
-impl From<&str> for Fix {
-    fn from(text: &str) -> Self {
-        Fix::from(text.to_owned())
+impl From<&'static str> for Fix {
+    fn from(text: &'static str) -> Self {
+        Fix::from(Some(Hint::say(text)))
     }
 }
 
-impl From<String> for Fix {
+impl From<Option<Hint>> for Fix {
     /// Only options begin with a dash.
-    fn from(text: String) -> Self {
-        if text.starts_with("--") { Fix::Option(text) } else { Fix::Command(text) }
+    fn from(hint: Option<Hint>) -> Self {
+        match hint {
+            Some(hint) if hint.starts_with("--") => Fix::Option(hint),
+            Some(hint) => Fix::Command(hint),
+            None => Fix::Unsayable,
+        }
     }
 }
 
@@ -77,7 +85,10 @@ impl Warning {
 
     /// Says it on standard error, before a NIC is added.
     pub fn say(&self) {
-        let (Fix::Option(fix) | Fix::Command(fix)) = &self.fix;
+        let fix = match &self.fix {
+            Fix::Option(fix) | Fix::Command(fix) => Some(fix.clone()),
+            Fix::Unsayable => None,
+        };
         let said = Failure::said(Status::Yes, format_args!("warning: {}", self.message)).hint(fix);
         failure::report(TOOL, &said);
     }

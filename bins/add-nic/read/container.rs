@@ -23,14 +23,17 @@ pub struct Pinned {
 
 /// The network namespace of what `target` means.
 pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
-    hold(target, search.find.find(TOOL, target)?, search)
+    hold(target, search.find.find_to_act(TOOL, target)?, search)
 }
 
 /// The network namespace of what was `found`.
 pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
-        return Err(Failure::no(container, "is paused, and answers nobody")
-            .hint(format_args!("{} unpause {}", container.engine, container.name)));
+        return Err(Failure::no(container, "is paused, and answers nobody").hint(common::hint!(
+            "{} unpause {}",
+            container.engine,
+            container.name
+        )));
     }
     let (container, process) = (found.container.clone(), found.process().and_then(through));
     let file = file_of(target, process);
@@ -44,7 +47,7 @@ pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Fa
         file,
         netns_inode: netns.identity().inode,
         netns_handle: netns.handle().map(|handle| handle.to_string()),
-        container: container.as_ref().map(owner),
+        container: container.as_ref().map(Owner::of),
         process,
     };
     Ok(Pinned { netns, inside })
@@ -53,10 +56,6 @@ pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Fa
 /// A name that is a TARGET too.
 fn name_of(container: &Container) -> String {
     if container.pod.is_some() { container.target() } else { container.name.clone() }
-}
-
-fn owner(container: &Container) -> Owner {
-    Owner { engine: container.engine, id: container.id.clone(), name: container.full_name() }
 }
 
 fn through(process: &Process) -> Option<FoundThrough> {

@@ -1,7 +1,8 @@
 //! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
 
 use common::cli::FindOptions;
-use common::find::{find, owner};
+use common::find::{Purpose, find, owner};
+use common::hint::Hint;
 use common::map::Spot;
 use common::netns::{self, Beneath, Owner};
 use common::target::{LinkName, Target};
@@ -10,7 +11,7 @@ use common::target::{LinkName, Target};
 #[derive(Debug)]
 pub struct Whose {
     pub name: String,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// Whose the network at `spot` is.
@@ -31,11 +32,11 @@ pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
     match runs(&owner, options) {
         true => Whose {
             name: format!("{name}, which {had} had before it was started again"),
-            hint: Some("netns-link --refresh".to_owned()),
+            hint: Some(Hint::say("netns-link --refresh")),
         },
         false => Whose {
             name: format!("{name}, of {had}, which is gone"),
-            hint: Some(format!("netns-link --rm {link}")),
+            hint: common::hint!("netns-link --rm {}", link),
         },
     }
 }
@@ -50,5 +51,5 @@ fn owner_of(link: &LinkName) -> Option<Owner> {
 fn runs(owner: &Owner, options: &FindOptions) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
-    targets.any(|target| find(&target, options.engine_timeout).is_ok())
+    targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())
 }

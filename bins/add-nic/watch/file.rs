@@ -14,6 +14,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
 use crate::parse::watch_file::{Entry, entries};
+use crate::watch::trust::refuse_others;
 
 /// Nobody has written such a file by hand.
 const MOST_BYTES: u64 = 1 << 20;
@@ -34,6 +35,7 @@ impl File {
     /// The file at `path`, which is not read yet.
     pub fn at(path: &Path, engine_timeout: Duration) -> Result<Self, Failure> {
         let trouble = |error: io::Error| Failure::trouble(path.display(), error);
+        refuse_others(&std::path::absolute(path).map_err(trouble)?)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(trouble)?;
         let name = path.file_name().ok_or_else(|| Failure::trouble(path.display(), "is a directory"))?;
@@ -116,7 +118,7 @@ impl AsFd for File {
     }
 }
 
-/// What stands in a file that only root or we can write: it says what root does to the network.
+/// What stands in a file that only root or we can write or replace: it says what root does to the network.
 fn text(path: &Path) -> Result<String, Failure> {
     let trouble = |error: io::Error| Failure::trouble(path.display(), error);
     let file =
@@ -126,9 +128,13 @@ fn text(path: &Path) -> Result<String, Failure> {
         return Err(Failure::trouble(path.display(), "is not a file"));
     }
     if (metadata.uid() != 0 && metadata.uid() != geteuid().as_raw()) || metadata.mode() & 0o022 != 0 {
-        return Err(Failure::trouble(path.display(), "can be written by another user")
-            .hint(format_args!("chown root {0}; chmod go-w {0}", path.display())));
+        return Err(Failure::trouble(path.display(), "can be written by another user").hint(common::hint!(
+            "chown root {}; chmod go-w {}",
+            path.display(),
+            path.display()
+        )));
     }
+    refuse_others(path)?;
     let mut text = String::new();
     let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;
     match length as u64 > MOST_BYTES {

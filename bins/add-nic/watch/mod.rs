@@ -5,6 +5,7 @@
 mod file;
 mod signals;
 mod trouble;
+mod trust;
 mod watched_nics;
 
 use std::os::fd::AsFd;

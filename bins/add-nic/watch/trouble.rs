@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use common::failure::{self, Failure, say};
+use common::failure::{self, Failure, Message, say};
 
 use crate::model::request::WatchRequest;
 use crate::tool::TOOL;
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Trouble {
     said: HashSet<String>,
     /// What is waited for, which is no trouble.
-    waits: Option<String>,
+    waits: Option<Message>,
     last: Option<Instant>,
     pause: Duration,
 }
@@ -65,8 +65,7 @@ impl Trouble {
         self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
         let Failure { message: Some(message), .. } = &failure else { return };
         if self.said.insert(gist(message)) {
-            let message = Some(format!("{about}: {message}"));
-            failure::report(TOOL, &Failure { message, ..failure });
+            failure::report(TOOL, &failure.within(about));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::engine::EngineError;
 use common::failure::{self, Failure, Status, say};
-use common::find::{FindError, Found, find};
+use common::find::{FindError, Found, Purpose, find};
 use common::netlink::Socket;
 use common::netns::Home;
 
@@ -116,7 +116,7 @@ impl<'a> WatchedNics<'a> {
         let timeout = request.find.engine_timeout;
         ahead(
             targets,
-            move |target| find(&target, timeout),
+            move |target| find(&target, Purpose::Act, timeout),
             |found| {
                 for ((entry, trouble), found) in ordered.into_iter().zip(found) {
                     match keep(entry, trouble, found, &seen, signals, request.form) {

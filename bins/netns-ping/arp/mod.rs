@@ -71,15 +71,17 @@ fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourho
     }
     if way.is_local {
         return Err(Failure::trouble(address, format_args!("is an address of {}'s own", scene.name)).hint(
-            format_args!("netns-ping --dad {} {address} asks whether anybody else has it", scene.target),
+            common::hint!("netns-ping --dad {} {} asks whether anybody else has it", scene.target, address),
         ));
     }
     if let Some(router) = way.gateway {
         let what =
             format_args!("is behind the router {router} on {}, and nobody from there answers here", to.link);
-        return Err(
-            Failure::trouble(address, what).hint(format_args!("netns-ping --arp {} {router}", scene.target))
-        );
+        return Err(Failure::trouble(address, what).hint(common::hint!(
+            "netns-ping --arp {} {}",
+            scene.target,
+            router
+        )));
     }
     if address.is_multicast() || address == IpAddr::from([255; 4]) {
         return Err(Failure::trouble(address, "is everybody's, and nobody has it"));

@@ -15,8 +15,6 @@ use super::pace::{Now, Pace, WINDOW};
 use super::statistics::Statistics;
 use crate::destination::Destination;
 
-/// Of the data so many bytes are random.
-pub const NONCE_BYTES: usize = 8;
 /// When the link's queue is full, a flood waits so long.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
 
@@ -170,7 +168,7 @@ impl Course {
     fn refused_by_kernel(&mut self, errno: Errno) {
         let mut mtu_bytes = None;
         for told in self.told() {
-            if let Told::Complaint { sequence: None, what } = told {
+            if let Told::Complaint { sequence: None, what, .. } = told {
                 mtu_bytes = Some(what.info).filter(|_| what.errno == Errno::EMSGSIZE as i32);
             }
         }
@@ -228,8 +226,10 @@ impl Course {
                         }
                     }
                 }
-                Told::Complaint { sequence: Some(sequence), what } => {
-                    let Some((seq, packet)) = self.flight.find(sequence) else { continue };
+                Told::Complaint { sequence: Some(sequence), to, what } => {
+                    // A forger has to know whom we asked, too.
+                    let is_it = to.is_none_or(|to| to == self.to.address);
+                    let Some((seq, packet)) = self.flight.find(sequence).filter(|_| is_it) else { continue };
                     if packet.fate == Fate::Open {
                         packet.fate = Fate::Failed;
                     }
@@ -248,7 +248,18 @@ impl Course {
             Ok(what) => what,
             Err(Oddity::Checksum) => {
                 self.statistics.corrupted += 1;
-                self.news.push(Happened::Garbled { from: came.from });
+                self.news.push(Happened::Garbled { from: came.from, seq: None });
+                return;
+            }
+            // Of a packet that was sent: somebody guesses, or something on the way spoils what it carries.
+            Err(Oddity::Unproven { sequence }) => {
+                match self.flight.find(sequence) {
+                    Some((seq, _)) => {
+                        self.statistics.corrupted += 1;
+                        self.news.push(Happened::Garbled { from: came.from, seq: Some(seq) });
+                    }
+                    None => self.statistics.strays += 1,
+                }
                 return;
             }
             Err(Oddity::Short | Oddity::NoReply) => {
@@ -256,9 +267,7 @@ impl Course {
                 return;
             }
         };
-        // Who has not seen the request does not know how it begins.
-        let is_made_up = matches!(differs, Some(Differs::Byte { at: 0..NONCE_BYTES, .. }));
-        let Some((seq, packet)) = self.flight.find(sequence).filter(|_| !is_made_up) else {
+        let Some((seq, packet)) = self.flight.find(sequence) else {
             self.statistics.strays += 1;
             return;
         };

@@ -43,10 +43,12 @@ pub enum Happened {
         /// The MTU that it is too large for.
         mtu_bytes: Option<u32>,
     },
-    /// Something came whose checksum is wrong.
+    /// Something came that is no answer, for it is spoiled or made up.
     Garbled {
         /// From whom.
         from: IpAddr,
+        /// The packet that it claims to answer, without the random bytes of that; `None` where the checksum is wrong.
+        seq: Option<u64>,
     },
 }
 
@@ -85,6 +87,14 @@ pub enum Differs {
         /// What came.
         came: u8,
     },
+}
+
+/// What is wrong with what is [`Happened::Garbled`].
+pub fn garbled_in_words(seq: Option<u64>) -> &'static str {
+    match seq {
+        Some(_) => "an answer without the random bytes that were sent: not counted",
+        None => "an answer with a wrong checksum",
+    }
 }
 
 impl Differs {

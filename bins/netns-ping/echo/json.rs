@@ -9,7 +9,7 @@ use common::packet::icmp::{Family, says};
 use serde::Serialize;
 
 use super::course::Course;
-use super::happened::{Answered, Happened};
+use super::happened::{Answered, Happened, garbled_in_words};
 use super::verdict::Verdict;
 use crate::event::{Event, Kind, Stamp};
 
@@ -94,10 +94,10 @@ pub fn happened(what: &Happened, from: &str, course: &Course) -> Result<(), Fail
             };
             (Kind::Error, what)
         }
-        Happened::Garbled { from } => {
-            let says = "an answer with a wrong checksum".to_owned();
+        Happened::Garbled { from, seq } => {
+            let says = garbled_in_words(*seq).to_owned();
             let what = What::Refused {
-                seq: None,
+                seq: *seq,
                 by: Some(*from),
                 says,
                 icmp_type: None,

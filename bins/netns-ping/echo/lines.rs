@@ -12,7 +12,7 @@ use common::packet::icmp::{Family, says, since_1970};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::course::Course;
-use super::happened::{Answered, Differs, Happened};
+use super::happened::{Answered, Differs, Happened, garbled_in_words};
 use super::manner::Show;
 use super::statistics::{FewMs, Ms, Percent, Statistics};
 use crate::TOOL;
@@ -88,8 +88,9 @@ impl Lines {
                 let words = says(Family::of(to.address), what.kind, what.code, what.info);
                 self.line(format_args!("From {by} icmp_seq={} {words}", short(*seq)))?;
             }
-            Happened::Garbled { from } => {
-                self.line(format_args!("From {from}: an answer with a wrong checksum"))?;
+            Happened::Garbled { from, seq } => {
+                let which = seq.map_or_else(String::new, |seq| format!(" icmp_seq={}", short(seq)));
+                self.line(format_args!("From {from}{which}: {}", garbled_in_words(*seq)))?;
             }
             Happened::NotSent { seq, errno, mtu_bytes } => {
                 let mtu = mtu_bytes.map_or_else(String::new, |mtu| format!(", mtu={mtu}"));

@@ -13,7 +13,7 @@ pub mod statistics;
 mod verdict;
 
 use common::failure::{self, Failure, Status};
-use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, Stamps};
+use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, Stamps, TOKEN_BYTES};
 use common::packet::random;
 
 use crate::TOOL;
@@ -23,7 +23,7 @@ use crate::inside::Inside;
 use crate::resolve::{self, Sight};
 use crate::signals::Signals;
 use crate::wanted::From;
-use course::{Course, NONCE_BYTES, Setup};
+use course::{Course, Setup};
 use manner::Manner;
 use report::Report;
 
@@ -65,7 +65,7 @@ fn status_of(course: &Course, manner: &Manner) -> Status {
 
 fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> Result<Course, Failure> {
     let [a, b, nonce @ ..] =
-        random::<{ NONCE_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
     let payload = payload(usize::from(manner.payload_bytes), nonce);
     // In a flood of which nobody sees the single packets the kernel would be busy with stamps for half of its time.
     let is_seen = manner.show.json || !(manner.show.quiet || manner.show.flood);
@@ -107,6 +107,6 @@ fn not_opened(error: IcmpError, inside: &Inside) -> Failure {
 
 /// What is sent along: as ping(8) has it, but for its beginning, by which an answer that is not to us, or was made up,
 /// is told.
-fn payload(length: usize, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
+fn payload(length: usize, nonce: [u8; TOKEN_BYTES]) -> Vec<u8> {
     (0..length).map(|at| nonce.get(at).copied().unwrap_or(at as u8)).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use common::hint;
+use common::hint::Hint;
 use common::netlink::{Link, Neighbour, OperState};
 use common::output::one_line;
 use common::packet::icmp::{Family, says};
@@ -19,7 +21,7 @@ pub struct Verdict {
     /// `no answer: 10.1.0.9 does not answer ARP on eth0`
     pub what: String,
     /// The command to run next.
-    pub next: Option<String>,
+    pub next: Option<Hint>,
 }
 
 /// How a link is.
@@ -80,35 +82,38 @@ fn in_words(course: &Course) -> String {
 
 fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {
     let link = one_line(&to.link).into_owned();
-    // A hint is there to be pasted, and the container names its links as it likes.
+    // The container names its links as it likes.
     let pasted = to.link.parse::<Name>().ok();
-    let one_link = pasted.as_ref().map_or_else(String::new, |link| format!(" show {link}"));
     let any_link = pasted.as_ref().map_or("any", Name::as_str);
-    let inside = |command: &str| Some(format!("nsenter-rs -t {target} -n {command}"));
-    let family = if to.address.is_ipv4() { "" } else { " -6" };
+    let inside =
+        |command: Option<Hint>| command.and_then(|command| hint!("nsenter-rs -t {} -n {}", target, command));
+    let family = Hint::say(if to.address.is_ipv4() { "" } else { " -6" });
     if let Some(errno) = said.not_sent {
         let why = errno.desc();
         let (what, next) = match errno {
             Errno::EPERM | Errno::EACCES => (
                 format!("nothing was sent: {why}, as a firewall's OUTPUT rule in here does it"),
-                inside("nft list ruleset"),
+                inside(hint!("nft list ruleset")),
             ),
             Errno::EMSGSIZE => {
-                (format!("nothing was sent: {why}"), inside(&format!("ip{family} route get {}", to.address)))
+                (format!("nothing was sent: {why}"), inside(hint!("ip{} route get {}", family, to.address)))
             }
-            _ => (format!("nothing was sent: {why}"), inside(&format!("ip{family} route"))),
+            _ => (format!("nothing was sent: {why}"), inside(hint!("ip{} route", family))),
         };
         return Verdict { what, next };
     }
     if let Some(state) = known.link.as_ref().and_then(trouble_with) {
-        let next = inside(&format!("ip link{one_link}"));
+        let next = inside(match &pasted {
+            Some(link) => hint!("ip link show {}", link),
+            None => hint!("ip link"),
+        });
         return Verdict { what: format!("no answer: {link} {state}"), next };
     }
     if to.is_group() {
         let what = format!(
             "no answer: sent to all on {link}, and hosts seldom answer such (icmp_echo_ignore_broadcasts)"
         );
-        return Verdict { what, next: inside(&format!("tcpdump -ni {any_link} icmp or icmp6")) };
+        return Verdict { what, next: inside(hint!("tcpdump -ni {} icmp or icmp6", any_link)) };
     }
     let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
     let is_known = known.neighbour.as_ref().is_some_and(|neighbour| neighbour.state & NUD_VALID != 0);
@@ -120,15 +125,15 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     let from_afar = said.complaint.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
     if let Some((Some(by), words)) = from_afar {
         let what = format!("no answer: {by} says: {words}");
-        return Verdict { what, next: inside(&format!("ip{family} route get {}", to.address)) };
+        return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
     }
     if !to.way.is_local && has_neighbours && !is_known {
         let what = format!("no answer: {role} does not answer {arp} on {link}");
-        return Verdict { what, next: Some(format!("netns-ping --arp {target} {hop}")) };
+        return Verdict { what, next: hint!("netns-ping --arp {} {}", target, hop) };
     }
     if let Some((_, words)) = &said.complaint {
         let what = format!("no answer: the kernel says: {words}");
-        return Verdict { what, next: inside(&format!("ip{family} route get {}", to.address)) };
+        return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
     }
     let mac = known
         .neighbour
@@ -137,21 +142,18 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     let (what, next) = match (to.way.is_local, has_neighbours, is_router) {
         (true, ..) => (
             "no answer, though it is an address in here: a firewall in here?".to_owned(),
-            inside("nft list ruleset"),
+            inside(hint!("nft list ruleset")),
         ),
         (_, false, _) => {
-            (format!("no answer: sent through {link}"), inside(&format!("tcpdump -ni {any_link} icmp")))
+            (format!("no answer: sent through {link}"), inside(hint!("tcpdump -ni {} icmp", any_link)))
         }
         (_, true, false) => (
             format!("no answer: {hop}{mac} answers {arp} on {link}, but no echo: a firewall there?"),
-            inside(&format!(
-                "tcpdump -ni {any_link} {}",
-                if to.address.is_ipv4() { "icmp" } else { "icmp6" }
-            )),
+            inside(hint!("tcpdump -ni {} {}", any_link, if to.address.is_ipv4() { "icmp" } else { "icmp6" })),
         ),
         (_, true, true) => (
             format!("no answer: {role}{mac} answers {arp} on {link}, and from beyond it nothing comes back"),
-            Some(format!("netns-ping {target} {hop}")),
+            hint!("netns-ping {} {}", target, hop),
         ),
     };
     Verdict { what, next }
@@ -204,7 +206,7 @@ mod tests {
 
     fn said(to: &Destination, known: &Known, said: &Said) -> (String, String) {
         let Verdict { what, next } = judge(to, known, said, "nginx");
-        (what, next.unwrap())
+        (what, next.unwrap().to_string())
     }
 
     #[test]

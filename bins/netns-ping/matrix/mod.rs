@@ -13,6 +13,7 @@ use common::each::{self, Chosen, Pattern};
 use common::failure::{self, Failure, Status};
 use common::namespace::Kind;
 use common::output::quotable;
+use common::packet::icmp::TOKEN_BYTES;
 use common::packet::random;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -50,9 +51,11 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
             Err(why) => return Err(why),
         }
     }
-    let ident = u16::from_ne_bytes(random().map_err(|errno| Failure::trouble("random numbers", errno))?);
+    let [a, b, token @ ..] =
+        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+    let ours = (u16::from_ne_bytes([a, b]), token);
     let wanted = |is_ipv4: bool| if is_ipv4 { !cli.ipv6 } else { !cli.ipv4 };
-    let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ident, wanted));
+    let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ours, wanted));
     let mut nodes = opened.collect::<Result<Vec<Node>, Failure>>()?;
     let mut probes = run::probes(&nodes);
     let signals = Signals::keep()?;

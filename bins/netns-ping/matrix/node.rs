@@ -7,7 +7,8 @@ use common::each::Chosen;
 use common::failure::Failure;
 use common::namespace::Kind;
 use common::netlink::{NetlinkError, Socket};
-use common::packet::icmp::{EchoSocket, Family, IcmpError, Options};
+use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, TOKEN_BYTES};
+use common::target::Target;
 
 use super::network::Network;
 use crate::inside::Inside;
@@ -31,8 +32,9 @@ pub struct Node {
 pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
     let process = chosen.known.hold()?;
     let netns = process.namespace(Kind::Net)?;
-    let target = chosen.known.container.target();
-    let target = target.parse().map_err(|error| Failure::trouble(&target, error))?;
+    let pid = process.pid().as_raw().unsigned_abs();
+    // For hints; an engine can give a container a name that is none, or no name.
+    let target = chosen.known.container.target().parse().unwrap_or(Target::Process { pid, inode: None });
     Ok(Inside::holding(chosen.name.clone(), target, process, netns))
 }
 
@@ -41,7 +43,7 @@ impl Node {
     pub fn open(
         chosen: Chosen,
         inside: &Inside,
-        ident: u16,
+        (ident, token): (u16, [u8; TOKEN_BYTES]),
         wanted: impl Fn(bool) -> bool,
     ) -> Result<Self, Failure> {
         let mut netlink = inside.open(Socket::open)?;
@@ -53,11 +55,13 @@ impl Node {
         network.keep(wanted);
         let known = neighbours.into_iter().map(|known| (known.index, known.address)).collect();
         let has = |is_ipv4: bool| network.own.iter().any(|(own, _)| own.address().is_ipv4() == is_ipv4);
+        let mut payload = [0; PAYLOAD_BYTES];
+        payload[..TOKEN_BYTES].copy_from_slice(&token);
         let mut sockets = Vec::new();
         for family in [Family::V4, Family::V6].into_iter().filter(|family| has(*family == Family::V4)) {
             let options = Options { batch: 8, ..Options::default() };
             let opened =
-                inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &PAYLOAD, &options)))?;
+                inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &payload, &options)))?;
             sockets.push((family, opened.map_err(|error| not_opened(inside, &error))?));
         }
         let Chosen { name, also, .. } = chosen;
@@ -83,7 +87,7 @@ impl Node {
 }
 
 /// As long as ping(8)'s, for what is filtered by length.
-const PAYLOAD: [u8; 56] = [0; 56];
+const PAYLOAD_BYTES: usize = 56;
 
 fn not_opened(inside: &Inside, error: &IcmpError) -> Failure {
     let failure = Failure::trouble(&inside.name, error);

@@ -17,6 +17,9 @@ use super::tcp;
 /// RFC 1035, 4.2.1: without EDNS no answer is longer; some are nevertheless.
 const MOST_BYTES: usize = 4096;
 const PORT: u16 = 53;
+/// For one name, all domains and servers together. glibc gives two servers as long as they have by default (two times
+/// five seconds each), but a container's resolv.conf may ask for 450 seconds, and for 33 names.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a name has no address.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,16 @@ pub enum LookupError {
         /// What came of each server.
         said: Vec<String>,
     },
+    /// It took too long, whatever the container's resolv.conf says.
+    #[error("asked for {candidate} for {}s, then given up: {}", patience.as_secs_f64(), said.join("; "))]
+    TooSlow {
+        /// The name that was asked for last.
+        candidate: String,
+        /// How long it might take.
+        patience: Duration,
+        /// What came of each server that was asked for it.
+        said: Vec<String>,
+    },
 }
 
 fn and_also(tried: &[String]) -> String {
@@ -53,7 +66,7 @@ impl LookupError {
         match self {
             // Engines give containers names without points, and some of them tell their servers.
             LookupError::Nobody { exists: false, .. } if !word.contains('.') => {
-                failure.hint(format_args!("docker:{word}, if the container of that name is meant"))
+                failure.hint(common::hint!("docker:{}, if the container of that name is meant", word))
             }
             _ => failure,
         }
@@ -119,18 +132,23 @@ pub fn look_up(
     servers: &[Reached],
     name: &str,
     kinds: Kinds,
+    patience: Duration,
 ) -> Result<Addresses, LookupError> {
+    let until = Instant::now() + patience;
     let tried = conf.candidates(name);
     let mut nobody = None;
     let mut silence = Vec::new();
     for candidate in &tried {
-        match ask_all(conf, servers, candidate, kinds) {
+        match ask_all(conf, servers, candidate, kinds, until) {
             Ok((Said::Addresses(addresses), server)) => return Ok(Addresses { addresses, server }),
             Ok((said, server)) => {
                 let exists = said == Said::NoAddress || matches!(nobody, Some((true, _)));
                 nobody = Some((exists, server));
             }
             // Who did not answer this will not answer the next one.
+            Err(said) if Instant::now() >= until => {
+                return Err(LookupError::TooSlow { candidate: candidate.clone(), patience, said });
+            }
             Err(said) => {
                 silence = said;
                 break;
@@ -149,12 +167,21 @@ fn ask_all(
     servers: &[Reached],
     name: &str,
     kinds: Kinds,
+    until: Instant,
 ) -> Result<(Said, IpAddr), Vec<String>> {
     let mut silence = vec![String::new(); servers.len()];
     for _ in 0..conf.attempts {
         for (server, silence) in servers.iter().zip(&mut silence) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                if silence.is_empty() {
+                    let (Ok(Server { address, .. }) | Err((address, _))) = server;
+                    *silence = format!("{address} was not asked");
+                }
+                continue;
+            }
             match server {
-                Ok(server) => match ask(server, name, kinds, conf.timeout) {
+                Ok(server) => match ask(server, name, kinds, conf.timeout.min(left)) {
                     Ok(said) => return Ok((said, server.address)),
                     Err(why) => *silence = format!("{} {why}", server.address),
                 },
@@ -203,7 +230,7 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
     match (together(answers), trouble) {
         (Some(said @ Said::Addresses(_)), _) | (Some(said), None) => Ok(said),
         (_, Some(why)) => Err(why),
-        (None, None) => Err(format!("does not answer within {}s", timeout.as_secs())),
+        (None, None) => Err(format!("does not answer within {}s", in_tenths(timeout))),
     }
 }
 
@@ -216,6 +243,11 @@ fn ask_by_tcp(server: &Server, name: &str, kind: TYPE, until: Instant) -> Result
         None | Some(Ok(Said::Cut(_))) => Err("answers something else".to_owned()),
         Some(said) => said,
     }
+}
+
+/// Seconds, with a tenth only where that is not nothing.
+fn in_tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
 }
 
 fn together(answers: Vec<Said>) -> Option<Said> {

@@ -145,7 +145,9 @@ impl Names {
                 self.servers.get_or_init(|| opened)
             }
         };
-        let look_up = || dns::look_up(&self.conf, servers, name, kinds);
+        // Who waits for no answer longer than that waits for no name either.
+        let patience = cli.deadline().map_or(dns::PATIENCE, |deadline| deadline.min(dns::PATIENCE));
+        let look_up = || dns::look_up(&self.conf, servers, name, kinds, patience);
         let found = inside.open(|| look_up().map_err(|error| error.about(&one_line(name))))?;
         Ok((found.addresses, Known::Server(found.server)))
     }

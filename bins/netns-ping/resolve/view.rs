@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use common::failure::{Failure, Status};
+use common::hint::Hint;
 use common::netlink::{Link, Neighbour, NetlinkError, Route, Socket, Way};
 use common::output::one_line;
 use common::target::{IfName, Name};
@@ -133,7 +134,7 @@ impl Sight {
                 let failure = Failure::trouble(address, "is link-local, and there is one on each link");
                 // A hint is there to be pasted, and the container names its links as it likes.
                 let link = link.name.to_str().and_then(|name| name.parse::<Name>().ok());
-                Err(link.map_or(failure.clone(), |link| failure.hint(format_args!("{address}%{link}"))))
+                Err(link.map_or(failure.clone(), |link| failure.hint(common::hint!("{}%{}", address, link))))
             }
             (None, _) => Err(Failure::trouble(address, "is link-local, and no link is up")),
         }
@@ -160,8 +161,11 @@ impl Sight {
             _ => return error.into(),
         };
         let family = if address.is_ipv4() { "" } else { " -6" };
-        Failure::said(Status::Trouble, format_args!("{about}: {why}"))
-            .hint(format_args!("nsenter-rs -t {} -n ip{family} route", self.target))
+        Failure::said(Status::Trouble, format_args!("{about}: {why}")).hint(common::hint!(
+            "nsenter-rs -t {} -n ip{} route",
+            self.target,
+            Hint::say(family)
+        ))
     }
 
     /// `nginx has 172.18.0.0/16 on eth0 only`.
@@ -215,7 +219,7 @@ impl Sight {
             }
             None => format!("{} has no default route", self.name),
         };
-        Err(Failure::trouble("gateway", why).hint(format_args!("nsenter-rs -t {} -n ip route", self.target)))
+        Err(Failure::trouble("gateway", why).hint(common::hint!("nsenter-rs -t {} -n ip route", self.target)))
     }
 
     /// The address of another container that is nearest: on a network of ours rather than behind a router.
@@ -235,7 +239,7 @@ impl Sight {
         let has: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let ipv4 = addresses.iter().any(IpAddr::is_ipv4);
         let why = format!("no route from inside to its {}: {}", has.join(", "), self.routes_in_words(ipv4));
-        Err(Failure::trouble(about, why).hint(format_args!("nsenter-rs -t {} -n ip route", inside.target)))
+        Err(Failure::trouble(about, why).hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target)))
     }
 
     /// Of a name's addresses the one that programs would take: see [`rank`].

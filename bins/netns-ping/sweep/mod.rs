@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
 use common::packet::ask::AskSocket;
-use common::packet::icmp::{EchoSocket, Family, Options, Stage};
+use common::packet::icmp::{EchoSocket, Family, Options, Stage, TOKEN_BYTES};
 use common::packet::random;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -154,7 +154,8 @@ fn courses(
             batch: 64,
             ..Options::default()
         };
-        let opened = inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &[], &options)))?;
+        let token = random::<TOKEN_BYTES>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+        let opened = inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &token, &options)))?;
         let socket = opened.map_err(|error| Failure::trouble(&inside.name, error))?;
         courses.push(Course::new(Voice::echo(socket), Addresses::of(blocks), beyond(cli)));
     }

@@ -113,7 +113,11 @@ fn lot(part: Block, scene: &Scene, sight: &Sight, cli: &Cli) -> Result<Option<Lo
                 None => "is on a link without ARP".to_owned(),
             };
             let (target, name) = (&scene.target, name(&part));
-            Err(Failure::trouble(&name, what).hint(format_args!("netns-ping {target} {name} without --arp")))
+            Err(Failure::trouble(&name, what).hint(common::hint!(
+                "netns-ping {} {} without --arp",
+                target,
+                name
+            )))
         }
         None => Ok(Some(Lot::Echo(part))),
     }

@@ -14,6 +14,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
 use common::namespace::{Kind, Namespace};
 use common::process::Process;
 use nix::errno::Errno;
@@ -80,10 +82,10 @@ impl Group {
         })
     }
 
-    fn mount_command(&self) -> String {
+    fn mount_command(&self) -> Option<Hint> {
         match self.controllers.as_str() {
-            "" => "mount -t cgroup2 none DIRECTORY".to_owned(),
-            controllers => format!("mount -t cgroup -o {controllers} none DIRECTORY"),
+            "" => hint!("mount -t cgroup2 none DIRECTORY"),
+            controllers => hint!("mount -t cgroup -o {} none DIRECTORY", controllers),
         }
     }
 

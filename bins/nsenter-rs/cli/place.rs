@@ -1,5 +1,6 @@
 //! What the program finds: root, working directory, environment.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -47,9 +48,25 @@ pub struct Place {
 
     /// TARGET's environment instead of ours
     ///
-    /// As it was when the process started; what it changed since then is not known outside of it. Without --mount,
-    /// --all or --root, and with --host-tools, the program is the host's: then PATH, HOME and SHELL stay ours, and
-    /// variables that would let TARGET decide what is run (LD_PRELOAD, BASH_ENV, PERL5OPT and such) are left out.
+    /// As it was when the process started; what it changed since then is not known outside of it. A program of the
+    /// container gets all of it. Where the program is the host's (without --mount, --all or --root, with --host-tools,
+    /// and where TARGET's mounts are ours) TARGET must not decide what it runs: HOME, LOGNAME, PATH, SHELL and USER stay ours, and of TARGET's
+    /// come LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ, each only if its value is a plain
+    /// word, without a slash. --env-var adds others.
     #[arg(short, long)]
     pub env: bool,
+
+    /// With --env or --host-tools: one more variable for a program of the host
+    ///
+    /// With --env it is TARGET's, and its value is what the container says: PROMPT_COMMAND, IP_LIB_DIR, LD_PRELOAD and
+    /// many others make the program run code of the container with all the power that it has on the host. Ask only for
+    /// names whose meaning you know. Without --env it is ours. May be given more than once.
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_hint = ValueHint::Other)]
+    #[arg(value_parser = variable)]
+    pub env_var: Vec<OsString>,
+}
+
+/// A name as environ(7) has them.
+fn variable(name: &str) -> Result<OsString, &'static str> {
+    if name.is_empty() || name.contains('=') { Err("is no name of a variable") } else { Ok(name.into()) }
 }

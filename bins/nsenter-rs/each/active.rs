@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use common::each::Chosen;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::wait::WaitStatus;
 use nix::unistd::read;
 
 use super::child::Child;
 use super::lines::{Line, Lines};
 use super::report::Stream;
+use crate::supervise;
 
 /// What is still read of a pipe when PROGRAM has ended: as much as the largest one holds (pipe(7)). More can only
 /// come from what PROGRAM has left running.
@@ -22,7 +22,9 @@ pub struct Active {
     pub child: Child,
     pub pipes: [Option<Pipe>; 2],
     /// How the child has ended.
-    pub end: Option<WaitStatus>,
+    pub end: Option<supervise::End>,
+    /// Whether it has stopped, and was killed for that.
+    pub stopped: bool,
     left_behind: usize,
 }
 
@@ -37,7 +39,7 @@ impl Active {
     pub fn new(run: Chosen, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
         let pipe = |stream, fd| Some(Pipe { stream, fd, lines: Lines::default() });
         let pipes = [pipe(Stream::Stdout, stdout), pipe(Stream::Stderr, stderr)];
-        Active { run, child, pipes, end: None, left_behind: LEFT_BEHIND }
+        Active { run, child, pipes, end: None, stopped: false, left_behind: LEFT_BEHIND }
     }
 
     /// Whether it has ended, and all that it said has been read.

@@ -6,12 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use common::failure::{Failure, Status};
+use common::hint::Hint;
 use common::sys;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
 
 use crate::OWN_FAILURE;
+use crate::supervise::asks_to_end;
 
 /// More than any message has; less than a pipe holds.
 const MOST_BYTES: usize = 16 << 10;
@@ -112,10 +114,14 @@ impl Child {
         self.pid
     }
 
-    /// Sends `signal` to PROGRAM and all that it started.
+    /// Sends `signal` to PROGRAM and all that it started. What has stopped goes on when it is asked to end, for no other
+    /// signal reaches it.
     pub fn signal(&self, signal: Signal) {
         // They may have ended.
         let _ = killpg(self.pid, signal);
+        if asks_to_end(signal) {
+            let _ = killpg(self.pid, Signal::SIGCONT);
+        }
     }
 
     /// Why it could not go in; `None` when it could. Right once it has ended: nobody else writes there.
@@ -124,8 +130,7 @@ impl Child {
         let length = nix::unistd::read(self.failure.as_fd(), &mut words).ok().filter(|length| *length > 0)?;
         let text = String::from_utf8_lossy(&words[..length]).into_owned();
         let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-        let failure = Failure::said(Status::Trouble, message);
-        Some(if hint.is_empty() { failure } else { failure.hint(hint) })
+        Some(Failure::in_lines(Status::Trouble, message).hint(Hint::relayed(hint)))
     }
 }
 
@@ -139,7 +144,9 @@ impl Inside {
 /// Runs `enter`, and says through the pipe why it could not go in.
 fn said_to(failure: BorrowedFd<'_>, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
     enter().unwrap_or_else(|why| {
-        let words = [why.message, why.hint].map(Option::unwrap_or_default).join("\0");
+        let words = [why.message.map(|message| message.to_string()), why.hint.map(|hint| hint.to_string())]
+            .map(Option::unwrap_or_default)
+            .join("\0");
         let end = words.len().min(MOST_BYTES);
         // The parent is all there is to tell.
         let _ = nix::unistd::write(failure, &words.as_bytes()[..end]);

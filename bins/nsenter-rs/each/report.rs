@@ -1,18 +1,17 @@
 //! What is said of the runs: their lines and their ends, for people and as JSON.
 
-use std::fmt::Write as _;
-
 use common::each::Chosen;
 use common::failure::Failure;
-use common::output::{harmless, is_harmful, one_line};
+use common::hint::Hint;
+use common::output::{harmless, one_line};
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use serde::Serialize;
 
 use super::lines::Line;
 use super::sink::Sink;
 use crate::run::{CANNOT_RUN, NOT_FOUND};
+use crate::supervise::{self, name_of};
 use crate::{OWN_FAILURE, TOOL};
 
 /// Where a line came from.
@@ -23,23 +22,27 @@ pub enum Stream {
     Stderr,
 }
 
+/// Nobody is there to let a run go on.
+const STOPPED: &str = "stopped itself, and was killed";
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// PROGRAM ended by itself, or could not be started (126, 127).
     Exited(u8),
-    Killed(Signal),
+    Killed(i32),
+    /// It had stopped, as by SIGSTOP, and was killed.
+    Stopped,
     /// There was no way in.
     Failed(Failure),
 }
 
 impl End {
-    pub fn of(status: WaitStatus, failure: Option<Failure>) -> Self {
-        match (failure, status) {
+    pub fn of(end: supervise::End, failure: Option<Failure>) -> Self {
+        match (failure, end) {
             (Some(failure), _) => End::Failed(failure),
-            (None, WaitStatus::Signaled(_, signal, _)) => End::Killed(signal),
-            (None, WaitStatus::Exited(_, status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
-            (None, _) => End::Exited(OWN_FAILURE),
+            (None, supervise::End::Killed(signal)) => End::Killed(signal),
+            (None, supervise::End::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
         }
     }
 
@@ -47,7 +50,8 @@ impl End {
     pub fn status(&self) -> u8 {
         match self {
             End::Exited(status) => *status,
-            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal as i32).unwrap_or(u8::MAX)),
+            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
+            End::Stopped => End::Killed(Signal::SIGKILL as i32).status(),
             End::Failed(_) => OWN_FAILURE,
         }
     }
@@ -83,7 +87,7 @@ pub struct Report {
     pub stdout: Sink,
     pub stderr: Sink,
     /// What helps against several failures is said once.
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Report {
@@ -148,19 +152,30 @@ impl Report {
                 pid: container.pid.map(|pid| pid.as_raw()),
                 also: &run.also,
                 exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
-                signal: if let End::Killed(signal) = end { Some(*signal as i32) } else { None },
-                error: if let End::Failed(failure) = end { failure.message.as_deref() } else { None },
+                signal: match end {
+                    End::Killed(signal) => Some(*signal),
+                    End::Stopped => Some(Signal::SIGKILL as i32),
+                    End::Exited(_) | End::Failed(_) => None,
+                },
+                error: match end {
+                    End::Failed(failure) => failure.message.as_deref(),
+                    End::Stopped => Some(STOPPED),
+                    End::Exited(_) | End::Killed(_) => None,
+                },
             });
         }
         match end {
             End::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
             End::Killed(_) if as_asked => {}
             End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
-            End::Killed(signal) => self.say(&format!("{}: killed by {signal}", run.name)),
+            End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
+            End::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
             End::Failed(failure) => {
-                self.say(&format!("{}: {}", run.name, failure.message.as_deref().unwrap_or("failed")));
+                let why = failure.message.as_deref().unwrap_or("failed");
+                let name = one_line(&run.name);
+                self.stderr.add(format!("{TOOL}: {name}: {}\n", harmless(why)).as_bytes());
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {
-                    self.stderr.add(format!("hint: {}\n", harmless(hint)).as_bytes());
+                    self.stderr.add(format!("hint: {}\n", &**hint).as_bytes());
                     self.hint = Some(hint.clone());
                 }
             }
@@ -168,14 +183,14 @@ impl Report {
     }
 
     fn say(&mut self, message: &str) {
-        self.stderr.add(format!("{TOOL}: {}\n", harmless(message)).as_bytes());
+        self.stderr.add(format!("{TOOL}: {}\n", one_line(message)).as_bytes());
     }
 
     fn object(&mut self, object: &impl Serialize) {
         // These are structs of texts and numbers, which cannot fail.
-        let text = serde_json::to_string(object).unwrap_or_default();
-        self.stdout.add(harmless_json(&text).as_bytes());
-        self.stdout.add(b"\n");
+        let mut text = Vec::new();
+        let _ = common::json::line(&mut text, object);
+        self.stdout.add(&text);
     }
 
     /// Where lines of `stream` end up.
@@ -190,20 +205,6 @@ fn for_terminal(line: &str) -> String {
     line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
 }
 
-/// The same JSON without what a terminal would obey: serde_json spells out what RFC 8259 says, which is less.
-fn harmless_json(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_harmful(c) {
-            // Writing to a String cannot fail. All of these have four digits, and stand inside of strings.
-            let _ = write!(clean, "\\u{:04x}", u32::from(c));
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +212,8 @@ mod tests {
     #[test]
     fn a_status_is_what_a_shell_shows() {
         assert_eq!(End::Exited(22).status(), 22);
-        assert_eq!(End::Killed(Signal::SIGKILL).status(), 137);
+        assert_eq!(End::Killed(9).status(), 137);
+        assert_eq!(End::Stopped.status(), 137);
         assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
     }
 
@@ -219,13 +221,5 @@ mod tests {
     fn a_line_cannot_drive_a_terminal() {
         assert_eq!(for_terminal("a\tb\x1b[2J\r"), "a\tb\\u{1b}[2J");
         assert_eq!(for_terminal("a\rb"), "a\\u{d}b");
-    }
-
-    #[test]
-    fn json_cannot_drive_a_terminal_and_is_the_same_json() {
-        let text = "\x1b[2J\u{9b}2J\u{7f}\u{202e}\u{2066}\"\\ ä";
-        let clean = harmless_json(&serde_json::to_string(text).unwrap());
-        assert!(!clean.chars().any(is_harmful), "{clean}");
-        assert_eq!(serde_json::from_str::<String>(&clean).unwrap(), text);
     }
 }

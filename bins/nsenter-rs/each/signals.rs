@@ -7,8 +7,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-/// Ends us, after all runs have had it.
-const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+use crate::supervise::ENDS;
+
 /// Only passed on.
 const PASSED_ON: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
 
@@ -26,7 +26,7 @@ impl Signals {
         let trouble = |errno: nix::Error| Failure::trouble("signals", errno.desc());
         let ignored = ignored()?;
         let watched =
-            ENDING.into_iter().chain(PASSED_ON).filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
+            ENDS.into_iter().chain(PASSED_ON).filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
         let watched = SigSet::from_iter(watched.chain([Signal::SIGCHLD]));
         // A caller may have left it ignored, and then the kernel would tell us nothing, and reap children itself.
         sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
@@ -43,11 +43,6 @@ impl Signals {
             None => Ok(None),
         }
     }
-}
-
-/// Whether `signal` asks to end.
-pub fn ends(signal: Signal) -> bool {
-    ENDING.contains(&signal)
 }
 
 /// What the caller had us ignore, as nohup(1) and shells without job control do, one bit a signal: a signal that is

@@ -12,13 +12,13 @@ use common::failure::Failure;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use rustix::process::{WaitOptions, wait};
 
 use super::active::Active;
 use super::child::{self, Forked, Inside};
 use super::report::{End, Report};
-use super::signals::{Signals, ends};
+use super::signals::Signals;
+use crate::supervise::{self, asks_to_end};
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
@@ -220,14 +220,14 @@ impl<'a> Watch<'a> {
         while let Some(signal) = self.signals.next()? {
             match (signal, &self.ending) {
                 (Signal::SIGCHLD, _) => self.see_who_has_ended(),
-                (signal, Some(ending)) if ends(signal) => {
+                (signal, Some(ending)) if asks_to_end(signal) => {
                     if ending.is_old() {
                         self.kill();
                     }
                 }
                 (signal, _) => {
                     self.active.iter().for_each(|active| active.child.signal(signal));
-                    if ends(signal) {
+                    if asks_to_end(signal) {
                         self.ending = Some(Ending::Signalled(signal, Instant::now()));
                     }
                 }
@@ -236,12 +236,21 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// Takes note of runs that have ended, and ends those that have stopped: nobody is there to let them go on, and a
+    /// container must not hold up the others.
     fn see_who_has_ended(&mut self) {
-        while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
-            // None has, or only one that is not ours: a caller may have left us children of its own.
-            let Some(pid) = status.pid() else { break };
-            if let Some(active) = self.active.iter_mut().find(|active| active.child.pid() == pid) {
-                active.end = Some(status);
+        // One that is not ours may be among them: a caller may have left us children of its own.
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            let pid = pid.as_raw_nonzero().get();
+            let Some(active) = self.active.iter_mut().find(|active| active.child.pid().as_raw() == pid)
+            else {
+                continue;
+            };
+            if status.stopped() {
+                active.stopped = true;
+                active.child.signal(Signal::SIGKILL);
+            } else {
+                active.end = supervise::End::of(status);
             }
         }
     }
@@ -250,11 +259,14 @@ impl<'a> Watch<'a> {
     fn bury(&mut self) {
         let (over, active) = self.active.drain(..).partition(Active::is_over);
         self.active = active;
-        for Active { run, child, end, .. } in over {
-            let Some(status) = end else { continue };
-            let end = End::of(status, child.failure());
+        for Active { run, child, end, stopped, .. } in over {
+            let Some(end) = end else { continue };
+            let end = match End::of(end, child.failure()) {
+                End::Killed(signal) if stopped && signal == Signal::SIGKILL as i32 => End::Stopped,
+                end => end,
+            };
             self.worst = self.worst.max(end.status());
-            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if by == signal);
+            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
             self.report.end(&run, &end, as_asked);
         }
     }

@@ -1,5 +1,6 @@
 //! `--explain`: what it takes to enter and what would be done, found out without doing any of it.
 
+mod inside;
 mod program;
 mod report;
 
@@ -14,11 +15,13 @@ use serde::Serialize;
 use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
+use crate::habits;
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
 use crate::source::Source;
 use crate::wanted::Wanted;
+use inside::Inside;
 use program::Lookup;
 
 /// Everything there is to say; what `--json` prints.
@@ -31,7 +34,7 @@ pub struct Explanation {
     rules: Vec<Line>,
     steps: Vec<String>,
     exposure: Option<Exposed>,
-    hint: Option<String>,
+    hint: Option<common::hint::Hint>,
 }
 
 /// One kind of namespace.
@@ -127,11 +130,11 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
         .map(|pid| Check::new(Rule::Look { pid: pid.as_raw(), bar: seen.bar.clone() }, &facts))
         .into_iter()
         .collect();
-    // Whoever may not look gets no further: there is nothing to plan with.
-    let mut joined = Vec::new();
-    if !needs_process || seen.bar.is_none() {
-        joined = plan(wanted, source, &facts, &mut checks, &mut explanation)?;
-    }
+    // Whoever may not look gets no further where namespaces are to be looked at: there is nothing to plan with.
+    let joined = match plan(cli, wanted, source, &facts, &mut checks, &mut explanation) {
+        Err(_) if needs_process && seen.bar.is_some() => Vec::new(),
+        joined => joined?,
+    };
     let failing = checks.iter().find(|check| check.met == Met::No);
     explanation.permitted = failing.is_none();
     explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts));
@@ -142,6 +145,7 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
 /// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
 /// that would be joined.
 fn plan(
+    cli: &Cli,
     wanted: &Wanted,
     source: &Source,
     facts: &Facts,
@@ -149,11 +153,13 @@ fn plan(
     explanation: &mut Explanation,
 ) -> Result<Vec<Kind>, Failure> {
     let plan = Plan::make(wanted, &source.snapshot(wanted)?);
-    if let Some(note) = plan.note {
+    if let Some(note) = habits::note(cli, wanted, &plan) {
         failure::say(TOOL, note);
     }
     checks.extend(rules::judge(&plan, facts));
-    let found = program::look_up(wanted, &plan, source);
+    let (inside, ahead) = Inside::look(&plan, source);
+    checks.extend(ahead.into_iter().map(|rule| Check::new(rule, facts)));
+    let found = program::look_up(wanted, &plan, &inside);
     let name = wanted.program.first().map_or("a shell".into(), |name| name.to_string_lossy());
     let missing = match &found {
         Lookup::Found(_) => Some(None),
@@ -184,9 +190,8 @@ fn see(process: Option<&Process>) -> Result<Seen, Failure> {
         match process.namespace(kind) {
             Ok(namespace) => seen.namespaces.push((kind, namespace)),
             Err(NamespaceError::Unknown { .. }) => {}
-            Err(NamespaceError::Gone { .. }) if !process.is_hidden() => {
-                return Err(NamespaceError::Gone { pid: process.pid() }.into());
-            }
+            // Whether it matters that it has ended is for the plan: a zombie still has a user namespace.
+            Err(NamespaceError::Gone { .. }) if !process.is_hidden() => {}
             Err(NamespaceError::Gone { .. } | NamespaceError::NotPermitted { .. }) => {
                 seen.bar = Some(facts::bar(process));
             }

@@ -2,29 +2,22 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use common::namespace::Kind;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{AccessFlags, access};
 
-use crate::apply;
-use crate::host_tools;
+use super::inside::{Directory, Inside, Tree, open_below};
+use crate::host_tools::{self, NotOpened};
 use crate::plan::Plan;
-use crate::run::users_shell;
-use crate::source::Source;
-use crate::wanted::{From, Wanted};
+use crate::run::{DEFAULT_PATH, users_shell};
+use crate::wanted::Wanted;
 
-/// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
-
-fn default_path(plan: &Plan) -> &'static str {
-    if plan.host_tools.is_some() { host_tools::DEFAULT_PATH } else { DEFAULT_PATH }
-}
+const MISSING: &str = "there is no such program";
 
 /// What came of looking.
 #[derive(Debug)]
@@ -36,81 +29,52 @@ pub enum Lookup {
     Unknown,
 }
 
-/// The tree in which the program is looked up.
-enum Tree {
-    Host,
-    Below(OwnedFd),
-    /// A mount namespace that came from a file: what is its root is seen from inside only.
-    Unseen,
-}
-
 /// Where `wanted` finds its program, or the user's shell.
-pub fn look_up(wanted: &Wanted, plan: &Plan, source: &Source) -> Lookup {
-    let environment = apply::environment(plan, source).ok().flatten();
-    let path = match &environment {
-        Some(theirs) => theirs.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
+pub fn look_up(wanted: &Wanted, plan: &Plan, inside: &Inside) -> Lookup {
+    if plan.host_tools.is_some() {
+        return on_the_host(wanted);
+    }
+    let environment = &inside.environment;
+    let path = match environment {
+        Some(theirs) => theirs.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
     };
-    let path = path.unwrap_or_else(|| OsString::from(default_path(plan)));
-    let tree = tree(wanted, plan, source);
-    let in_tree = |name: &OsStr| match &tree {
-        Tree::Host => find(name, &path, None),
-        Tree::Below(root) => find(name, &path, Some(root.as_fd())),
-        Tree::Unseen => Lookup::Unknown,
-    };
+    let path = path.unwrap_or_else(|| OsString::from(DEFAULT_PATH));
     match wanted.program.first() {
-        // It is relative to a directory that is not ours.
-        Some(name)
-            if is_relative_path(name) && (plan.wd.is_some() || plan.wdns.is_some() || tree.is_other()) =>
-        {
-            Lookup::Unknown
-        }
-        Some(name) => in_tree(name),
-        None => match in_tree(&users_shell(environment.as_deref(), plan.changes_root())) {
-            Lookup::Missing(_) => in_tree(OsStr::new("/bin/sh")),
+        Some(name) => find(name, &path, inside),
+        None => match find(&users_shell(environment.as_deref(), plan.changes_root()), &path, inside) {
+            Lookup::Missing(_) => find(OsStr::new("/bin/sh"), &path, inside),
             found => found,
         },
     }
 }
 
-impl Tree {
-    fn is_other(&self) -> bool {
-        !matches!(self, Tree::Host)
+/// As the host's tools are found, scripts and their interpreters too.
+fn on_the_host(wanted: &Wanted) -> Lookup {
+    match host_tools::look_up(&wanted.program) {
+        Ok(file) => Lookup::Found(file),
+        Err(NotOpened::Program(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+            Lookup::Missing(MISSING.to_owned())
+        }
+        Err(NotOpened::Program(_, error)) => {
+            Lookup::Missing(format!("it is there, and cannot be run: {error}"))
+        }
+        Err(NotOpened::Failed(failure)) => {
+            Lookup::Missing(failure.message.map(|message| message.to_string()).unwrap_or_default())
+        }
     }
-}
-
-fn tree(wanted: &Wanted, plan: &Plan, source: &Source) -> Tree {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let of_target = || source.process().ok()?.open_file("root", flags).ok();
-    let joins_mounts = plan.join.kinds().contains(&Kind::Mnt);
-    if plan.host_tools.is_some() {
-        return Tree::Host;
-    }
-    let root = match &plan.root {
-        Some(From::Target) => of_target(),
-        Some(From::Named(dir)) => nix::fcntl::open(dir, flags, Mode::empty()).ok(),
-        None if !joins_mounts => return Tree::Host,
-        // With --no-root it is the namespace's root, of which its process may show a part only.
-        None if wanted.namespaces[&Kind::Mnt] == From::Target && plan.own_root => of_target(),
-        None => None,
-    };
-    root.map_or(Tree::Unseen, Tree::Below)
-}
-
-fn is_relative_path(name: &OsStr) -> bool {
-    name.as_bytes().contains(&b'/') && !name.as_bytes().starts_with(b"/")
 }
 
 /// As execvp(3) does: what is there and cannot be run does not end the search.
-fn find(name: &OsStr, path: &OsStr, root: Option<BorrowedFd<'_>>) -> Lookup {
+fn find(name: &OsStr, path: &OsStr, inside: &Inside) -> Lookup {
     let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
         vec![PathBuf::from(name)]
     } else {
         env::split_paths(path).map(|directory| directory.join(name)).collect()
     };
-    let mut why = "there is no such program";
+    let mut why = MISSING;
     for candidate in candidates {
-        match can_run(&candidate, root) {
+        match can_run(&candidate, inside) {
             Ok(()) => return Lookup::Found(candidate),
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(Errno::ENOSYS) => return Lookup::Unknown,
@@ -120,14 +84,26 @@ fn find(name: &OsStr, path: &OsStr, root: Option<BorrowedFd<'_>>) -> Lookup {
     Lookup::Missing(why.to_owned())
 }
 
-fn can_run(file: &Path, root: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    let Some(root) = root else {
-        let stat = nix::sys::stat::stat(file)?;
-        return is_program(stat.st_mode).and_then(|()| access(file, AccessFlags::X_OK));
+/// ENOSYS where that cannot be known.
+fn can_run(file: &Path, inside: &Inside) -> Result<(), Errno> {
+    let opened = match (&inside.tree, &inside.directory) {
+        (Tree::Unseen, _) => return Err(Errno::ENOSYS),
+        (_, Directory::Opened(directory)) if file.is_relative() => {
+            nix::fcntl::openat(directory, file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?
+        }
+        (Tree::Below(root), Directory::Inside(directory)) => {
+            open_below(root, &directory.join(file), OFlag::O_PATH)?
+        }
+        (Tree::Below(root), _) => open_below(root, file, OFlag::O_PATH)?,
+        (Tree::Host, directory) => {
+            let file = match directory {
+                Directory::Inside(directory) => directory.join(file),
+                _ => file.to_owned(),
+            };
+            let stat = nix::sys::stat::stat(&file)?;
+            return is_program(stat.st_mode).and_then(|()| access(&file, AccessFlags::X_OK));
+        }
     };
-    // The links of an image lead to where they lead inside of it.
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    let opened = openat2(root, file, how)?;
     is_program(fstat(&opened)?.st_mode)
 }
 
@@ -151,18 +127,26 @@ mod tests {
 
     #[test]
     fn a_program_is_found_as_exec_finds_it() {
-        let found = |name: &str, path: &str, root: Option<BorrowedFd<'_>>| {
-            find(OsStr::new(name), OsStr::new(path), root).file().map(Path::to_owned)
+        let root = || nix::fcntl::open("/", OFlag::O_PATH, Mode::empty()).unwrap();
+        let inside = |tree, directory: &str| Inside {
+            tree,
+            directory: Directory::Inside(directory.into()),
+            environment: None,
         };
-        let root = nix::fcntl::open("/", OFlag::O_PATH, Mode::empty()).unwrap();
-        for root in [None, Some(root.as_fd())] {
-            assert_eq!(found("sh", "/nowhere:/bin", root), Some(PathBuf::from("/bin/sh")));
-            assert_eq!(found("/bin/sh", "", root), Some(PathBuf::from("/bin/sh")));
-            assert_eq!(found("sh", "/etc", root), None);
-            assert!(
-                matches!(find(OsStr::new("/etc/passwd"), OsStr::new(""), root), Lookup::Missing(why) if why.contains("cannot be run"))
-            );
-            assert!(matches!(find(OsStr::new("/etc"), OsStr::new(""), root), Lookup::Missing(_)));
+        for inside in [inside(Tree::Host, "/"), inside(Tree::Below(root()), "/")] {
+            let found = |name: &str, path: &str| {
+                find(OsStr::new(name), OsStr::new(path), &inside).file().map(Path::to_owned)
+            };
+            assert_eq!(found("sh", "/nowhere:/bin"), Some(PathBuf::from("/bin/sh")));
+            assert_eq!(found("/bin/sh", ""), Some(PathBuf::from("/bin/sh")));
+            assert_eq!(found("bin/sh", ""), Some(PathBuf::from("bin/sh")));
+            assert_eq!(found("sh", "/etc"), None);
+            let why = |name: &str| find(OsStr::new(name), OsStr::new(""), &inside);
+            assert!(matches!(why("/etc/passwd"), Lookup::Missing(why) if why.contains("cannot be run")));
+            assert!(matches!(why("/etc"), Lookup::Missing(_)));
         }
+        let elsewhere = inside(Tree::Below(root()), "/etc");
+        assert!(matches!(find(OsStr::new("bin/sh"), OsStr::new(""), &elsewhere), Lookup::Missing(_)));
+        assert!(matches!(find(OsStr::new("../bin/sh"), OsStr::new(""), &elsewhere), Lookup::Found(_)));
     }
 }

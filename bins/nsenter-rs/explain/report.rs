@@ -11,8 +11,7 @@ use super::{Explanation, State};
 pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if json {
-        let text = serde_json::to_string_pretty(explanation).map_err(io::Error::from)?;
-        return Ok(writeln!(out, "{text}")?);
+        return Ok(common::json::pretty(&mut out, explanation)?);
     }
     writeln!(out, "{}\n", namespaces(explanation))?;
     if !explanation.rules.is_empty() {

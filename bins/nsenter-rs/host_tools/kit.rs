@@ -226,7 +226,9 @@ fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
     }
     let loader = loader.map(|(loader, _)| loader);
     let contents = Contents { path: path.clone(), libraries: libraries.clone(), loader };
-    write(at, "host-tools.json", &serde_json::to_vec(&contents)?, 0o644)?;
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
+    let state = serde_json::to_vec(&contents)?;
+    write(at, "host-tools.json", &state, 0o644)?;
     Ok(contents)
 }
 

@@ -18,7 +18,7 @@ mod way;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::failure::{Failure, say};
 use execution::Execution;
@@ -152,6 +152,22 @@ impl Settled {
             Ok(execution) => execution.run(),
             Err(error) => error,
         }
+    }
+}
+
+/// Where on the host the words' program, or the user's shell, is found; nothing is made or opened for it.
+///
+/// # Errors
+/// As [`HostTools::open`].
+pub fn look_up(words: &[OsString]) -> Result<PathBuf, NotOpened> {
+    let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
+    let root = Root::open(Path::new("/")).map_err(failed)?;
+    let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
+    match words.first() {
+        Some(name) => Program::find(&root, name, &path)
+            .map(|program| program.file)
+            .map_err(|error| NotOpened::Program(name.clone(), error)),
+        None => shell(&root, &path).map(|(program, _)| program.file),
     }
 }
 

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::{Pid, read, write};
 use rustix::stdio::stdin;
-use rustix::termios::{SpecialCodeIndex, tcgetattr};
+use rustix::termios::{LocalModes, SpecialCodeIndex, tcgetattr, tcgetpgrp};
 
 use super::operator::Operator;
-use crate::supervise::{Change, End, change_of};
+use crate::supervise::{Change, End, asks_to_end, change_of};
 
 /// POSIX's PIPE_BUF: a pipe that poll(2) says can be written to takes as much without waiting.
 const AT_ONCE: usize = 4096;
@@ -86,7 +86,9 @@ impl Relay {
         drop(self);
         Ok(match end {
             // Our hanging up was the cause: we end as everybody does whose output nobody reads.
-            End::Killed(Signal::SIGHUP) if unread => End::Killed(Signal::SIGPIPE),
+            End::Killed(signal) if unread && signal == Signal::SIGHUP as i32 => {
+                End::Killed(Signal::SIGPIPE as i32)
+            }
             end => end,
         }
         .share())
@@ -156,10 +158,29 @@ impl Relay {
 
     fn tell_program(&mut self) {
         let Some(master) = &self.master else { return };
+        let before = self.to_program.sent;
         match self.to_program.empty_into(master) {
-            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Ok(()) => {
+                let typed = &self.to_program.bytes[before..self.to_program.sent];
+                // The kernel has sent the signal of such a key.
+                if self.ends_the_program(typed) {
+                    self.wake();
+                }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.hang_up(),
         }
+    }
+
+    /// Whether there is a key among these bytes that ends what runs in the terminal, as Ctrl-C does: termios(3), ISIG.
+    fn ends_the_program(&self, typed: &[u8]) -> bool {
+        let keys = [SpecialCodeIndex::VINTR, SpecialCodeIndex::VQUIT];
+        // Only what is typed costs a system call.
+        typed.iter().any(u8::is_ascii_control)
+            && tcgetattr(&self.slave).is_ok_and(|modes| {
+                let is_key = |byte: &u8| keys.iter().any(|key| modes.special_codes[*key] == *byte);
+                modes.local_modes.contains(LocalModes::ISIG) && typed.iter().any(is_key)
+            })
     }
 
     fn hear_operator(&mut self) {
@@ -222,9 +243,23 @@ impl Relay {
                 }
             }
             // Those from the terminal's keys too: the program is in another session and does not get them itself.
-            signal => drop(kill(self.child, signal)),
+            signal => {
+                let _ = kill(self.child, signal);
+                if asks_to_end(signal) {
+                    let _ = kill(self.child, Signal::SIGCONT);
+                    self.wake();
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Lets the program in the foreground of its terminal go on, if it has stopped: it has been asked to end.
+    fn wake(&self) {
+        let foreground = self.master.as_ref().and_then(|master| tcgetpgrp(master).ok());
+        if let Some(group) = foreground {
+            let _ = killpg(Pid::from_raw(group.as_raw_pid()), Signal::SIGCONT);
+        }
     }
 
     fn stop(&mut self) -> nix::Result<()> {

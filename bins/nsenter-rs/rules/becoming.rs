@@ -1,6 +1,7 @@
 //! What the kernel asks once the namespaces are joined: for another root, and for other user and group IDs.
 
 use common::namespace::Kind;
+use common::view::View;
 
 use super::{Actor, Capability, Facts, Needed, Over, Reason, Rule};
 use crate::cli::Id;
@@ -70,7 +71,7 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
         let mapped = map.as_ref().is_none_or(|map| map.has(id));
         Rule::Mapped { what, id, user: here, mapped }
     };
-    let mut rules = Vec::new();
+    let mut rules = view(plan, facts, inside);
     // A mount namespace asks for the same before it is joined, so that the target's own root takes no more.
     if plan.root.is_some() {
         rules.push(needs(Capability::SysChroot));
@@ -98,6 +99,23 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// What the inside view asks for: a mount namespace of the program's own, and file systems that the kernel lets only
+/// the owner of what they show mount (proc_init_fs_context, sysfs_init_fs_context).
+fn view(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
+    let needs = |over, reason| {
+        let power = facts.users.power(inside, Capability::SysAdmin.set(), over);
+        Rule::Capability(Needed { capability: Capability::SysAdmin, over, power, reasons: vec![reason] })
+    };
+    let owner = |kind| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
+    let any = plan.view != View::default();
+    let rules = [
+        any.then(|| needs(Over::Known(inside.user), Reason::ProgramInside)),
+        plan.view.sysfs.then(|| needs(owner(Kind::Net), Reason::Owns(Kind::Net))),
+        plan.view.procfs.then(|| needs(owner(Kind::Pid), Reason::Owns(Kind::Pid))),
+    ];
+    rules.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod users;
 
 use std::collections::BTreeMap;
 
+use common::failure::Failure;
 use common::namespace::Kind;
 use rustix::thread::CapabilitySet;
 
@@ -70,6 +71,11 @@ pub enum Rule {
     HostUnreached {
         exposure: Option<Exposure>,
         trusted: bool,
+    },
+    /// What is done or tried ahead, and why it failed.
+    Ahead {
+        what: &'static str,
+        failure: Option<Failure>,
     },
     /// No seccomp(2) filter says otherwise.
     NoFilter,

@@ -41,6 +41,10 @@ impl Rule {
             Rule::HostUnreached { exposure: Some(exposure), .. } => {
                 (if exposure.is_safe() { Met::Yes } else { Met::No }, exposure.to_string())
             }
+            Rule::Ahead { failure: None, .. } => (Met::Yes, "it can".to_owned()),
+            Rule::Ahead { failure: Some(failure), .. } => {
+                (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
+            }
             Rule::NoFilter => (Met::Unknown, "it cannot be asked without trying".to_owned()),
         }
     }
@@ -65,6 +69,7 @@ impl Rule {
             Rule::HostUnreached { .. } => {
                 "the container cannot read the host's files through the program".to_owned()
             }
+            Rule::Ahead { what, .. } => (*what).to_owned(),
             Rule::NoFilter => "our seccomp filter lets it pass".to_owned(),
         }
     }

@@ -139,6 +139,7 @@ impl Plan {
 
         steps.extend(root.map(Step::ChangeRoot));
         steps.extend(own_root.map(Step::ChangeRootIfOther));
+        steps.extend(self.to_root.then(|| Step::ChangeDirectoryInside("/".into())));
         steps.extend(self.wdns.clone().map(Step::ChangeDirectoryInside));
         steps.extend(wd.map(Step::ChangeDirectory));
 

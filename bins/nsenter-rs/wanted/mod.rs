@@ -30,6 +30,8 @@ pub struct Wanted {
     pub wdns: Option<PathBuf>,
     pub view: View,
     pub environment: bool,
+    /// What a program of the host gets of the target's environment beside what every one may have.
+    pub variables: Vec<OsString>,
     /// Run the host's program in the target's root.
     pub host_tools: bool,
     /// Even where the target could reach the host through it.
@@ -96,6 +98,7 @@ impl Wanted {
             wdns: cli.place.wdns.clone(),
             view,
             environment: cli.place.env,
+            variables: cli.place.env_var.clone(),
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
             judges_all: cli.place.host_tools || cli.find.verbose || cli.running.explain,
@@ -119,14 +122,18 @@ impl Wanted {
                         read the host's files through it";
             return Err(Failure::trouble("--host-tools", what));
         }
+        if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
+            let what = "the program gets all of our environment: it is for --env and --host-tools";
+            return Err(Failure::trouble("--env-var", what));
+        }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
                 Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
             }
             (_, true, None) => {
-                let program = wanted.program.first().map(|word| quotable(&word.to_string_lossy()));
+                let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
                 Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
-                    .hint(format_args!("-n, or -a, in front of {}", program.unwrap_or_default())))
+                    .hint(common::hint!("-n, or -a, in front of {}", program)))
             }
             _ => Ok(wanted),
         }
@@ -173,20 +180,23 @@ impl Wanted {
 
     /// What is taken from the target's process beside its namespaces, and whether it is.
     fn taken_from_process(&self) -> impl Iterator<Item = (bool, &'static str)> {
-        // Whose a process is can be seen by everybody.
-        self.read_from_process().into_iter().chain([(self.follows(), "follow")])
+        // Whose a process is, and in which control groups, can be seen by everybody; of its context the module decides.
+        let public = [
+            (self.follows(), "follow"),
+            (self.join_cgroup, "--join-cgroup"),
+            (self.follow_context, "--follow-context"),
+        ];
+        self.read_from_process().into_iter().chain(public)
     }
 
     /// The part of that which only who may look into the process can read.
-    fn read_from_process(&self) -> [(bool, &'static str); 6] {
+    fn read_from_process(&self) -> [(bool, &'static str); 4] {
         let of_target = |from: &Option<From>| *from == Some(From::Target);
         [
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
             (self.environment, "--env"),
             (self.confine, "--confine"),
-            (self.join_cgroup, "--join-cgroup"),
-            (self.follow_context, "--follow-context"),
         ]
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::engine::Container;
+use nix::unistd::Uid;
+
+use crate::engine::{Container, EngineName};
 use crate::find::Known;
 use crate::namespace::Identity;
 
@@ -11,6 +13,9 @@ use super::pattern::Pattern;
 
 /// What makes two the same one: the namespaces that are asked for.
 pub type Place = Vec<Identity>;
+
+/// What tells a container from all others.
+pub type Key = (Uid, EngineName, String);
 
 /// A container that stands for all in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +30,14 @@ pub struct Chosen {
 
 /// Those of `containers` that fit, in their order; those of one place under the name of the first. One whose place could
 /// not be told stands for itself.
-pub fn chosen(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<String, Place>) -> Vec<Chosen> {
+pub fn chosen(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<Key, Place>) -> Vec<Chosen> {
     let fitting = containers.into_iter().filter(|known| pattern.fits(&known.container)).collect();
     let chosen = if pattern.means_pods() { one_a_pod(fitting) } else { fitting };
     let names = names(&chosen);
     let mut all: Vec<Chosen> = Vec::new();
     let mut taken: HashMap<&Place, usize> = HashMap::new();
     for (known, name) in chosen.into_iter().zip(names) {
-        let place = places.get(&known.container.id);
+        let place = places.get(&known.container.key());
         match place.and_then(|place| taken.get(place)) {
             Some(&first) => all[first].also.push(name),
             None => {
@@ -60,28 +65,38 @@ fn one_a_pod(containers: Vec<Known>) -> Vec<Known> {
 }
 
 /// What each is called: its name, the TARGET that means it where another has that name, and its engine and ID
-/// where even those are the same.
+/// where even those are the same, or where it has no name.
 fn names(containers: &[Known]) -> Vec<String> {
-    let ways: [fn(&Container) -> String; 3] =
-        [Container::full_name, Container::target, |one| format!("{}:{}", one.engine, one.short_id())];
+    // What is another user's says so, and takes no name of root's away.
+    let ways: [fn(&Container) -> String; 3] = [
+        |one| one.full_name() + &one.of_whom(),
+        |one| one.target() + &one.of_whom(),
+        |one| format!("{}:{}{}", one.engine, one.short_id(), one.of_whom()),
+    ];
     let mut names: Vec<Option<String>> = vec![None; containers.len()];
     for way in ways {
         let candidates: Vec<String> = containers.iter().map(|known| way(&known.container)).collect();
         let mut count: HashMap<&str, usize> = HashMap::new();
         candidates.iter().for_each(|name| *count.entry(name).or_default() += 1);
         for (name, candidate) in names.iter_mut().zip(&candidates) {
-            if name.is_none() && count[candidate.as_str()] == 1 {
+            if name.is_none()
+                && count[candidate.as_str()] == 1
+                && !candidate.ends_with([':', '/'])
+                && !candidate.is_empty()
+            {
                 *name = Some(candidate.clone());
             }
         }
     }
-    let whole = |known: &Known| format!("{}:{}", known.container.engine, known.container.id);
+    let whole = |known: &Known| {
+        let Container { engine, id, .. } = &known.container;
+        format!("{engine}:{id}{}", known.container.of_whom())
+    };
     names.into_iter().zip(containers).map(|(name, known)| name.unwrap_or_else(|| whole(known))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::EngineName;
     use crate::find::Facts;
     use crate::namespace::{Kind, own_identity};
 
@@ -96,7 +111,7 @@ mod tests {
     fn said(pattern: &str, containers: &[(Container, Option<Kind>)]) -> Vec<String> {
         let places = containers.iter().filter_map(|(container, kind)| {
             // Any two identities that differ will do: those of our own namespaces.
-            Some((container.id.clone(), vec![own_identity((*kind)?).unwrap()]))
+            Some((container.key(), vec![own_identity((*kind)?).unwrap()]))
         });
         let all = containers.iter().map(|(container, _)| known(container.clone())).collect();
         let chosen = chosen(&pattern.parse().unwrap(), all, &places.collect());

@@ -14,7 +14,7 @@ pub use pattern::{Pattern, PatternError};
 use crate::cli::FindOptions;
 use crate::engine::Container;
 use crate::failure::{self, Failure, Status};
-use crate::find::{FindError, Listing, list_with};
+use crate::find::{FindError, Known, Listing, list_with};
 use crate::output::quotable;
 use crate::process::Process;
 
@@ -34,15 +34,19 @@ pub fn find(
 ) -> Result<(Vec<Chosen>, bool), Failure> {
     let mut places = HashMap::new();
     let listing = listing(pattern, options.engine_timeout, |container, process| {
-        places.extend(place(container, process).map(|place| (container.id.clone(), place)));
+        places.extend(place(container, process).map(|place| (container.key(), place)));
     })?;
     let all_were_asked = listing.troubles.is_empty();
     if options.verbose {
         listing.silences.iter().for_each(|why| failure::say(tool, why));
     }
     failure::report_all(tool, listing.troubles.into_iter().map(Failure::from));
+    let (containers, left_out) = without_needless(pattern, listing.containers, all_were_asked);
+    if options.verbose && left_out > 0 {
+        failure::say(tool, format_args!("{word}: {left_out} of other users fit too, and are left out"));
+    }
     let (running, stopped): (Vec<_>, Vec<_>) =
-        listing.containers.into_iter().partition(|known| known.container.pid.is_some());
+        containers.into_iter().partition(|known| known.container.pid.is_some());
     let chosen = chosen(pattern, running, &places);
     if chosen.is_empty() {
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
@@ -54,6 +58,19 @@ pub fn find(
         failure::say(tool, format_args!("{}: {what} of {} too", one.name, one.also.join(", ")));
     }
     Ok((chosen, all_were_asked))
+}
+
+/// Containers of other users take part only where the pattern fits none of root's, and all of root's engines could be asked:
+/// whatever they are called, they add nothing to what is done in root's. And how many of those that fit are left out.
+fn without_needless(pattern: &Pattern, containers: Vec<Known>, all_were_asked: bool) -> (Vec<Known>, usize) {
+    let fits = |known: &&Known| pattern.fits(&known.container);
+    let (others, roots): (Vec<Known>, Vec<Known>) =
+        containers.into_iter().partition(|known| known.container.stranger().is_some());
+    if all_were_asked && !roots.iter().any(|known| fits(&known)) {
+        return (roots.into_iter().chain(others).collect(), 0);
+    }
+    let left_out = others.iter().filter(fits).count();
+    (roots, left_out)
 }
 
 /// That no container fits the pattern, which was typed so, and that `stopped` would if they ran.
@@ -101,7 +118,29 @@ pub fn listing(
 
 #[cfg(test)]
 mod tests {
+    use super::without_needless;
     use crate::engine::{Container, EngineName, Pod, Proof, Source, State};
+    use crate::find::{Facts, Known};
+
+    /// What `pattern` fits, and how many are left out.
+    fn fitting(pattern: &str, containers: &[&Container], all_were_asked: bool) -> (Vec<String>, usize) {
+        let known = |one: &&Container| Known { container: (*one).clone(), process: Facts::default() };
+        let pattern = pattern.parse().unwrap();
+        let (kept, left_out) =
+            without_needless(&pattern, containers.iter().map(known).collect(), all_were_asked);
+        let kept = kept.iter().filter(|known| pattern.fits(&known.container));
+        (kept.map(|known| known.container.name.clone() + &known.container.of_whom()).collect(), left_out)
+    }
+
+    #[test]
+    fn a_users_container_takes_part_only_where_none_of_roots_fits() {
+        let proof = Proof::word_of(nix::unistd::Uid::from_raw(4242));
+        let (web, theirs) = (container("web"), Container { proof, ..container("web-x") });
+        assert_eq!(fitting("web*", &[&web, &theirs], true), (vec!["web".to_owned()], 1));
+        assert_eq!(fitting("web-*", &[&web, &theirs], true), (vec!["web-x of user 4242".to_owned()], 0));
+        // One of root's may fit that nobody has told of.
+        assert_eq!(fitting("web-*", &[&web, &theirs], false), (vec![], 1));
+    }
 
     /// A container of Docker that runs.
     pub fn container(name: &str) -> Container {

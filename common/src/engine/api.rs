@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 use bollard::models::ContainerInspectResponse;
@@ -27,19 +26,19 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-use super::{Container, EngineError, EngineName, Proof, Source, State, state};
+use super::{Container, EngineError, EngineName, Limit, Proof, Source, State, state};
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     engine: EngineName,
     socket: PathBuf,
-    timeout: Duration,
+    limit: Limit,
 }
 
 impl Api {
-    pub(super) fn new(engine: EngineName, socket: PathBuf, timeout: Duration) -> Self {
-        Api { engine, socket, timeout }
+    pub(super) fn new(engine: EngineName, socket: PathBuf, limit: Limit) -> Self {
+        Api { engine, socket, limit }
     }
 
     /// The one container that the engine takes `name` for: its name, its ID, or the beginning of its ID.
@@ -76,13 +75,17 @@ impl Api {
     ) -> Result<(T, Uid), EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
-        let slow =
-            || EngineError::Slow { engine: self.engine, socket: self.socket.clone(), timeout: self.timeout };
+        let slow = || EngineError::Slow {
+            engine: self.engine,
+            socket: self.socket.clone(),
+            timeout: self.limit.each(),
+        };
         let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
         let heard = Arc::clone(&speaker);
         let transport = move |request| send(socket.clone(), Arc::clone(&heard), request);
         // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
-        let seconds = self.timeout.as_secs() + 1;
+        let left = self.limit.left();
+        let seconds = left.as_secs() + 1;
         let docker = bollard::Docker::connect_with_custom_transport(
             transport,
             Some("http://localhost"),
@@ -92,7 +95,7 @@ impl Api {
         let docker = docker.map_err(|error| self.explained(&error))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
-        let answer = runtime.block_on(async { tokio::time::timeout(self.timeout, question(docker)).await });
+        let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
         let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => slow(),
             Bollard::DockerResponseServerError { status_code, message } => {

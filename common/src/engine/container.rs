@@ -3,9 +3,10 @@
 use std::fmt;
 
 use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
-use nix::unistd::{Pid, Uid};
+use nix::unistd::{Pid, Uid, geteuid};
 use serde::{Serialize, Serializer};
 
+use super::state;
 use crate::output::one_line;
 use crate::target::EngineName;
 
@@ -36,8 +37,8 @@ pub struct Container {
     /// The Kubernetes pod it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
-    /// What the kernel must agree with before the PID is believed.
-    #[serde(skip)]
+    /// Whose word all this is, and what the kernel must agree with before the PID is believed.
+    #[serde(flatten)]
     pub proof: Proof,
 }
 
@@ -54,14 +55,17 @@ pub struct Pod {
 
 /// What an engine, or its state on disk, tells about a container's first process beside the PID, and who
 /// vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proof {
     /// The user whose socket or state file says so. What root says is believed of every process; what user U
-    /// says, only of processes in user namespaces that belong to U.
+    /// says, only of processes in user namespaces that belong to U. In JSON it is there where it is not root.
+    #[serde(rename = "owner", skip_serializing_if = "is_root", serialize_with = "uid_as_number")]
     pub claimed_by: Uid,
     /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
+    #[serde(skip)]
     pub start_time_ticks: Option<u64>,
     /// The inode of its pidfd (Linux 6.9).
+    #[serde(skip)]
     pub pidfd_inode: Option<u64>,
 }
 
@@ -176,6 +180,29 @@ impl Container {
         format!("{kind}:{}", self.full_name())
     }
 
+    /// Whose it is, where that is another user than root and us: in whose words it is shown has to be said.
+    pub fn stranger(&self) -> Option<Uid> {
+        Some(self.proof.claimed_by).filter(|owner| !owner.is_root() && *owner != geteuid())
+    }
+
+    /// The same as an addition to its name: ` of user 1000`, or nothing.
+    pub fn of_whom(&self) -> String {
+        self.stranger().map_or(String::new(), |user| format!(" of user {user}"))
+    }
+
+    /// Whether both are one container, which several engines of one user tell of: Docker's are containerd's too, and
+    /// Podman's are runc's. IDs that are names, as LXC's, say nothing of another engine's.
+    pub fn is_same_as(&self, other: &Container) -> bool {
+        let same_word = self.id == other.id && self.proof.claimed_by == other.proof.claimed_by;
+        let same_process = self.pid.is_some() && self.pid == other.pid;
+        same_word && (state::is_id(&self.id) || self.engine == other.engine || same_process)
+    }
+
+    /// What no other container of this host has, although one user may give theirs the ID of another's.
+    pub fn key(&self) -> (Uid, EngineName, String) {
+        (self.proof.claimed_by, self.engine, self.id.clone())
+    }
+
     /// The ID as people write it: twelve digits.
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
@@ -184,7 +211,8 @@ impl Container {
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} container {} ({})", self.engine, one_line(&self.name), self.short_id())
+        let (name, id) = (one_line(&self.name), one_line(self.short_id()));
+        write!(f, "{} container {name} ({id}){}", self.engine, self.of_whom())
     }
 }
 
@@ -203,6 +231,14 @@ pub fn ago(duration: SignedDuration) -> String {
         3_600..86_400 => count(seconds / 3_600, "hour"),
         _ => count(seconds / 86_400, "day"),
     }
+}
+
+fn is_root(user: &Uid) -> bool {
+    user.is_root()
+}
+
+fn uid_as_number<S: Serializer>(user: &Uid, serializer: S) -> Result<S::Ok, S::Error> {
+    user.as_raw().serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "serde gives the field by reference")]

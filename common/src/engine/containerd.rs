@@ -5,15 +5,14 @@
 //! Docker's containers are in the namespace `moby`, and Docker answers for them: they are left out unless
 //! that namespace is named.
 
-use std::path::PathBuf;
-
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::nerdctl::Names;
 use super::realm::Realm;
 use super::runtime::{self, Record};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, state};
+use super::state::{self, StatePath};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Containerd;
@@ -64,7 +63,7 @@ impl Containerd {
     }
 
     /// The directories of namespaces that there are.
-    fn directories(&self) -> Result<Vec<PathBuf>, EngineError> {
+    fn directories(&self) -> Result<Vec<StatePath>, EngineError> {
         let drivers = |root| DRIVERS.map(|driver| self.realm.run.join(root).join(driver));
         let mut there = Vec::new();
         for directory in ROOTS.into_iter().flat_map(drivers) {
@@ -74,7 +73,7 @@ impl Containerd {
         }
         let socket = self.realm.run.join("containerd/containerd.sock");
         match there.is_empty() && !socket.exists() {
-            true => Err(EngineError::Absent { engine: ENGINE, socket }),
+            true => Err(EngineError::Absent { engine: ENGINE, socket: socket.as_path().to_owned() }),
             false => Ok(there),
         }
     }

@@ -4,11 +4,11 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Container, EngineError, Pod, State, state};
+use super::state::{self, StatePath};
+use super::{Container, EngineError, Pod, State};
 use crate::target::Name;
 
 /// The annotations of an OCI configuration.
@@ -42,7 +42,7 @@ pub(super) struct Bundle {
     /// The whole ID.
     pub id: String,
     /// Where its files are.
-    pub directory: PathBuf,
+    pub directory: StatePath,
 }
 
 /// Bundles, and the words in which their annotations are written.

@@ -42,7 +42,7 @@ impl Crio {
         if !state::is_there(&directory)? {
             return Err(EngineError::Absent {
                 engine: ENGINE,
-                socket: self.realm.run.join("crio/crio.sock"),
+                socket: self.realm.run.as_path().join("crio/crio.sock"),
             });
         }
         let ids = state::words(&directory)?.into_iter();

@@ -5,40 +5,40 @@ mod disk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::EngineName;
 use super::api::Api;
 use super::either::Either;
 use super::realm::Realm;
+use super::{EngineName, Limit, budget};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
 
-/// The daemon that the docker client would ask, which `$DOCKER_HOST` or its context names; where neither
-/// does, the system's and the user's own rootless one.
-pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<DockerDisk>> {
+/// The system's daemon, and a user's own rootless one. Where `$DOCKER_HOST` or the docker client's context names
+/// another, that one is asked in the place of `ours`, and no other one's is.
+pub(super) fn all(realms: &[Realm], ours: bool, limit: Limit) -> Vec<Either<DockerDisk>> {
     let of_realm = |realm: &Realm| {
-        let api = Ok(Api::new(ENGINE, socket_of(realm), timeout));
+        let api = Ok(Api::new(ENGINE, socket_of(realm), limit));
         Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
     };
-    let chosen = match context::chosen() {
+    let chosen = match budget::within(context::chosen) {
         Ok(None) => return realms.iter().map(of_realm).collect(),
+        _ if !ours => return vec![],
         Ok(Some(address)) => context::local(address),
         Err(error) => Err(error),
     };
     vec![match chosen {
         // A daemon on a socket of its own has a data root of its own, and we do not know which.
-        Ok(socket) => match realms.iter().find(|realm| same_place(&socket_of(realm), &socket)) {
+        Ok(socket) => match Realm::all().iter().find(|realm| same_place(&socket_of(realm), &socket)) {
             Some(realm) => of_realm(realm),
-            None => Either::new(ENGINE, Ok(Api::new(ENGINE, socket, timeout)), None),
+            None => Either::new(ENGINE, Ok(Api::new(ENGINE, socket, limit)), None),
         },
         Err(error) => Either::new(ENGINE, Err(error), None),
     }]
 }
 
 fn socket_of(realm: &Realm) -> PathBuf {
-    realm.run.join("docker.sock")
+    realm.run.as_path().join("docker.sock")
 }
 
 /// Whether both paths name the same file, there or not: `/var/run` is a link to `/run`.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::Uid;
+
 use crate::failure::{Failure, Status};
 use crate::output::one_line;
 use crate::target::EngineName;
@@ -98,6 +100,16 @@ pub enum EngineError {
         /// What is wrong with it.
         what: String,
     },
+    /// A state file or directory is not of the user whose engine it would speak for.
+    #[error("{}: belongs to {}, not to {}, so it is not believed", file.display(), whose(*found), whose(*owner))]
+    Foreign {
+        /// Which file.
+        file: PathBuf,
+        /// Whose it would have to be.
+        owner: Uid,
+        /// Whose it is.
+        found: Uid,
+    },
     /// A state file or directory is not for us.
     #[error("{}: permission denied: it takes CAP_DAC_READ_SEARCH, or the file's owner", file.display())]
     Unreadable {
@@ -113,6 +125,11 @@ impl EngineError {
     }
 }
 
+/// `root`, or `user 1000`.
+fn whose(user: Uid) -> String {
+    if user.is_root() { "root".to_owned() } else { format!("user {user}") }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
@@ -121,12 +138,13 @@ impl From<EngineError> for Failure {
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
                 "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
             ),
-            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(format_args!(
-                "run it with sudo, or join the group: sudo usermod -aG {group} $USER, and log in again"
+            EngineError::NotPermitted { group: Some(group), .. } => failure.hint(crate::hint!(
+                "run it with sudo, or join the group: sudo usermod -aG {} $USER, and log in again",
+                group
             )),
             EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
             EngineError::Address { address, .. } if address.starts_with('/') => {
-                failure.hint(format_args!("DOCKER_HOST=unix://{address}"))
+                failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
             }
             EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),

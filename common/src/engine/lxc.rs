@@ -4,15 +4,15 @@
 mod monitor;
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use nix::unistd::Uid;
 
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, state};
+use super::state::{self, StatePath};
+use super::{Asked, Container, Engine, EngineError, EngineName, Limit, Proof, Source, State};
 use monitor::{First, Monitor};
 
 const ENGINE: EngineName = EngineName::Lxc;
@@ -22,19 +22,24 @@ pub(super) struct Lxc {
     /// Whose they are.
     owner: Uid,
     /// The directory that has one for each container, or why we do not know it.
-    path: Result<PathBuf, EngineError>,
-    timeout: Duration,
+    path: Result<StatePath, EngineError>,
+    limit: Limit,
 }
 
 impl Lxc {
     /// The system's containers, then the user's own.
-    pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Lxc> {
-        realms.iter().map(|realm| Lxc { owner: realm.owner, path: lxcpath(realm), timeout }).collect()
+    pub(super) fn all(realms: &[Realm], limit: Limit) -> Vec<Lxc> {
+        realms.iter().map(|realm| Lxc { owner: realm.owner, path: lxcpath(realm), limit }).collect()
     }
 
     /// The container called `name`; `None` when it neither runs nor is defined.
-    fn container(&self, path: &Path, name: &OsStr, until: Instant) -> Result<Option<Container>, EngineError> {
-        let monitor = Monitor::new(path, name, self.owner, self.timeout, until);
+    fn container(
+        &self,
+        path: &StatePath,
+        name: &OsStr,
+        until: Instant,
+    ) -> Result<Option<Container>, EngineError> {
+        let monitor = Monitor::new(path.as_path(), name, self.owner, self.limit.each(), until);
         let (state, first) = match monitor.state()? {
             Some(running) => (running, monitor.first_process()?),
             None => (State::Exited, None),
@@ -61,9 +66,11 @@ impl Engine for Lxc {
     fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
         let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
         let path = self.path.as_ref().map_err(Clone::clone)?;
-        let found = self.container(path, OsStr::new(name.as_str()), Instant::now() + self.timeout)?;
+        let found = self.container(path, OsStr::new(name.as_str()), Instant::now() + self.limit.left())?;
         match found {
-            None if !path.exists() => Err(EngineError::Absent { engine: ENGINE, socket: path.clone() }),
+            None if !path.exists() => {
+                Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() })
+            }
             found => Ok(found.into_iter().collect()),
         }
     }
@@ -71,9 +78,9 @@ impl Engine for Lxc {
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let path = self.path.as_ref().map_err(Clone::clone)?;
         if !path.exists() {
-            return Err(EngineError::Absent { engine: ENGINE, socket: path.clone() });
+            return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
-        let until = Instant::now() + self.timeout;
+        let until = Instant::now() + self.limit.left();
         let mut containers = Vec::new();
         for name in state::names(path)? {
             // What else lies there, such as lxc-monitord's files, is nobody's container.
@@ -120,22 +127,19 @@ fn without_process(state: State) -> State {
 }
 
 /// Whether the directory is a container's.
-fn is_defined(directory: &Path) -> Result<bool, EngineError> {
-    let config = directory.join("config");
-    match fs::metadata(&config) {
-        Ok(meta) => Ok(meta.is_file()),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(EngineError::Unreadable { file: config })
-        }
-        Err(_) => Ok(false),
+fn is_defined(directory: &StatePath) -> Result<bool, EngineError> {
+    match state::has_file(&directory.join("config")) {
+        // A name that is too long, or a link that leads round in a circle, is no container's.
+        Err(EngineError::File { .. }) => Ok(false),
+        defined => defined,
     }
 }
 
 /// `lxc.lxcpath` of lxc.conf in lxc.system.conf(5), or what LXC is built with.
-fn lxcpath(realm: &Realm) -> Result<PathBuf, EngineError> {
+fn lxcpath(realm: &Realm) -> Result<StatePath, EngineError> {
     let config = state::read(&realm.config.join("lxc/lxc.conf"))?.unwrap_or_default();
     let configured = config.split(|byte| *byte == b'\n').find_map(value_of_lxcpath);
-    Ok(configured.map_or_else(|| realm.data.join("lxc"), PathBuf::from))
+    Ok(configured.map_or_else(|| realm.data.join("lxc"), |path| realm.data.at(PathBuf::from(path))))
 }
 
 /// From a line `lxc.lxcpath = /path/`, the path without slashes at its end: LXC takes it so, letter for

@@ -5,19 +5,19 @@
 //! known is left alone.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State, state};
+use super::state::{self, StatePath};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State};
 
 const ENGINE: EngineName = EngineName::Machine;
 
 /// The machines that one systemd-machined has registered.
 pub(super) struct Machines {
-    directory: PathBuf,
+    directory: StatePath,
     /// Whose word the files are.
     owner: Uid,
 }
@@ -65,7 +65,7 @@ impl Machines {
     fn present(&self) -> Result<(), EngineError> {
         match self.directory.exists() {
             true => Ok(()),
-            false => Err(EngineError::Absent { engine: ENGINE, socket: self.directory.clone() }),
+            false => Err(EngineError::Absent { engine: ENGINE, socket: self.directory.as_path().to_owned() }),
         }
     }
 }

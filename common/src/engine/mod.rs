@@ -2,6 +2,7 @@
 //! PID is verified in [`crate::find`] before anybody acts on it.
 
 mod api;
+mod budget;
 mod container;
 mod containerd;
 mod cri;
@@ -18,18 +19,21 @@ mod realm;
 mod runtime;
 mod state;
 mod traces;
+mod user;
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use container::{Container, Pod, Proof, Source, State, ago};
 pub use error::EngineError;
+pub(crate) use realm::caller_of_sudo;
 pub use traces::Trace;
 
 pub use crate::target::EngineName;
 
 use crate::target::Name;
 use realm::Realm;
+use user::OfUser;
 
 /// What every engine can be asked.
 pub trait Engine {
@@ -101,34 +105,102 @@ impl Asked<'_> {
     }
 }
 
-/// The engines of this host that a user could mean, in the order in which they are asked: in the order of
-/// [`EngineName::ALL`], the system's before the user's own. Each has `timeout` to answer.
+/// How long engines may take to answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    each: Duration,
+    until: Option<Instant>,
+}
+
+impl Limit {
+    /// Each of them this long.
+    fn of_each(each: Duration) -> Self {
+        Limit { each, until: None }
+    }
+
+    /// All together this long, from now on.
+    fn of_all(each: Duration) -> Self {
+        Limit { each, until: Instant::now().checked_add(each) }
+    }
+
+    /// How long one of them may take, if it is the first.
+    fn each(self) -> Duration {
+        self.each
+    }
+
+    /// How long the next one may take.
+    fn left(self) -> Duration {
+        let until = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        until.map_or(self.each, |left| left.min(self.each))
+    }
+}
+
+/// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
+/// ordinary user that we may be. Each has `timeout` to answer.
 pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let realms = Realm::all();
-    let wanted = EngineName::ALL.into_iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
-    wanted.flat_map(|name| of_name(name, &realms, timeout)).collect()
+    let (realms, limit) = (Realm::ours(), Limit::of_each(timeout));
+    chosen(wanted).flat_map(|name| of_name(name, &realms, true, limit)).collect()
+}
+
+/// The engines of others, which are asked only where ours leave something open: under sudo those of whoever called it.
+/// They have `timeout` all together, from now on, and what they say is the word of that user.
+pub fn engines_of_others(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
+    let (realms, limit) = (Realm::of_others(), Limit::of_all(timeout));
+    let of_realm = |name, realm: &Realm| {
+        let (owner, engines) = (realm.owner, of_name(name, std::slice::from_ref(realm), false, limit));
+        engines.into_iter().map(move |engine| Box::new(OfUser { engine, owner }) as Box<dyn Engine>)
+    };
+    chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| of_realm(name, realm))).collect()
+}
+
+fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
+    EngineName::ALL.into_iter().filter(move |name| wanted.is_none_or(|wanted| wanted == *name))
 }
 
 /// Where on disk the starts and stops of containers show: for all engines, or for one.
 pub fn traces(wanted: Option<EngineName>) -> Vec<Trace> {
     let realms = Realm::all();
-    let wanted = EngineName::ALL.into_iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
-    wanted.flat_map(|name| realms.iter().flat_map(move |realm| traces::of(name, realm))).collect()
+    chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| traces::of(name, realm))).collect()
 }
 
-fn of_name(name: EngineName, realms: &[Realm], timeout: Duration) -> Vec<Box<dyn Engine>> {
+fn of_name(name: EngineName, realms: &[Realm], ours: bool, limit: Limit) -> Vec<Box<dyn Engine>> {
     match name {
-        EngineName::Docker => boxed(docker::all(realms, timeout)),
-        EngineName::Podman => boxed(podman::all(realms, timeout)),
+        EngineName::Docker => boxed(docker::all(realms, ours, limit)),
+        EngineName::Podman => boxed(podman::all(realms, limit)),
         EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
         EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
         EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
         EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
-        EngineName::Lxc => boxed(lxc::Lxc::all(realms, timeout)),
+        EngineName::Lxc => boxed(lxc::Lxc::all(realms, limit)),
         EngineName::Machine => boxed(machine::Machines::all(realms)),
     }
 }
 
 fn boxed<E: Engine + 'static>(engines: impl IntoIterator<Item = E>) -> Vec<Box<dyn Engine>> {
-    engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
+    engines.into_iter().map(|engine| Box::new(Bounded(engine)) as Box<dyn Engine>).collect()
+}
+
+/// An engine of which no more is read than may be, for each question.
+struct Bounded<E>(E);
+
+impl<E: Engine> Engine for Bounded<E> {
+    fn name(&self) -> EngineName {
+        self.0.name()
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        budget::within(|| self.0.find(asked))
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        budget::within(|| self.0.list())
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.0.events()
+    }
+
+    fn silence(&self) -> Option<EngineError> {
+        self.0.silence()
+    }
 }

@@ -3,13 +3,13 @@
 //! each container, with a process or without.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::containerd::Containerd;
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, State, api, state};
+use super::state::{self, StatePath};
+use super::{Asked, Container, Engine, EngineError, EngineName, State, api};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Nerdctl;
@@ -22,7 +22,7 @@ pub(super) struct Nerdctl {
 
 /// nerdctl's names in one realm.
 pub(super) struct Names {
-    data: PathBuf,
+    data: StatePath,
 }
 
 impl Names {
@@ -56,19 +56,19 @@ impl Names {
     }
 
     /// One for each containerd, named after its address.
-    fn stores(&self) -> Result<Vec<PathBuf>, EngineError> {
+    fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
         Ok(state::words(&self.data)?.iter().map(|hash| self.data.join(hash.as_str())).collect())
     }
 }
 
-fn names_in(store: &Path, within: &str) -> Result<Vec<(String, String)>, EngineError> {
+fn names_in(store: &StatePath, within: &str) -> Result<Vec<(String, String)>, EngineError> {
     let directory = store.join("names").join(within);
     let named = |name: Name| Some((name.to_string(), id_of(&directory, &name).ok()??));
     Ok(state::words(&directory)?.into_iter().filter_map(named).collect())
 }
 
 /// Whom the name is given to.
-fn id_of(directory: &Path, name: &Name) -> Result<Option<String>, EngineError> {
+fn id_of(directory: &StatePath, name: &Name) -> Result<Option<String>, EngineError> {
     let file = directory.join(name.as_str());
     let Some(bytes) = state::read(&file)? else { return Ok(None) };
     let id = String::from_utf8_lossy(&bytes);
@@ -87,10 +87,10 @@ impl Nerdctl {
         Nerdctl { realm: realm.clone(), names: Names::of(realm) }
     }
 
-    fn stores(&self) -> Result<Vec<PathBuf>, EngineError> {
+    fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
         match self.names.stores()? {
             none if none.is_empty() => {
-                Err(EngineError::Absent { engine: ENGINE, socket: self.names.data.clone() })
+                Err(EngineError::Absent { engine: ENGINE, socket: self.names.data.as_path().to_owned() })
             }
             stores => Ok(stores),
         }
@@ -98,7 +98,7 @@ impl Nerdctl {
 
     fn container(
         &self,
-        store: &Path,
+        store: &StatePath,
         within: &str,
         id: &str,
         name: String,
@@ -112,7 +112,7 @@ impl Nerdctl {
     }
 
     /// One that has no process: whether it ever had one, nerdctl's hooks wrote down.
-    fn without_task(&self, store: &Path, within: &str, id: &str) -> Container {
+    fn without_task(&self, store: &StatePath, within: &str, id: &str) -> Container {
         let file = store.join("containers").join(within).join(id).join("lifecycle.json");
         let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
         let started_at = lifecycle.started_at.as_deref().and_then(api::time);

@@ -1,10 +1,9 @@
 //! OCI runtimes without an engine that we know: runc, crun and youki, driven by hand or by something else.
 //! A container's ID is its only name, and that of its state directory.
 
-use std::path::{Path, PathBuf};
-
 use super::realm::Realm;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime, state};
+use super::state::{self, StatePath};
+use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime};
 
 const ENGINE: EngineName = EngineName::Oci;
 
@@ -22,8 +21,8 @@ impl Oci {
     }
 
     /// The directories of containers that there are.
-    fn roots(&self) -> Result<Vec<PathBuf>, EngineError> {
-        let mut roots: Vec<PathBuf> = RUNTIMES.map(|name| self.realm.run.join(name)).into();
+    fn roots(&self) -> Result<Vec<StatePath>, EngineError> {
+        let mut roots: Vec<StatePath> = RUNTIMES.map(|name| self.realm.run.join(name)).into();
         if self.realm.is_system() {
             // crun follows XDG_RUNTIME_DIR even when it is root who has logged in.
             roots.push(self.realm.run.join("user/0/crun"));
@@ -35,13 +34,15 @@ impl Oci {
             }
         }
         match there.is_empty() {
-            true => Err(EngineError::Absent { engine: ENGINE, socket: self.realm.run.join("runc") }),
+            true => {
+                Err(EngineError::Absent { engine: ENGINE, socket: self.realm.run.as_path().join("runc") })
+            }
             false => Ok(there),
         }
     }
 
     /// `None` when there is no state of a container in that directory, or none any more.
-    fn container(&self, directory: &Path, id: &str) -> Result<Option<Container>, EngineError> {
+    fn container(&self, directory: &StatePath, id: &str) -> Result<Option<Container>, EngineError> {
         let Some(record) = runtime::read(directory)? else { return Ok(None) };
         Ok(Some(Container {
             pid: record.pid,

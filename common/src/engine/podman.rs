@@ -3,20 +3,18 @@
 
 mod disk;
 
-use std::time::Duration;
-
-use super::EngineName;
 use super::api::Api;
 use super::either::Either;
 use super::realm::Realm;
+use super::{EngineName, Limit};
 use disk::PodmanDisk;
 
 const ENGINE: EngineName = EngineName::Podman;
 
 /// The system's Podman and the user's own.
-pub(super) fn all(realms: &[Realm], timeout: Duration) -> Vec<Either<PodmanDisk>> {
+pub(super) fn all(realms: &[Realm], limit: Limit) -> Vec<Either<PodmanDisk>> {
     let of_realm = |realm: &Realm| {
-        let api = Api::new(ENGINE, realm.run.join("podman/podman.sock"), timeout);
+        let api = Api::new(ENGINE, realm.run.as_path().join("podman/podman.sock"), limit);
         Either::new(ENGINE, Ok(api), Some(PodmanDisk::of(realm)))
     };
     realms.iter().map(of_realm).collect()

@@ -5,26 +5,36 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User, geteuid};
 
+use super::state::StatePath;
+
 /// One user's part of the host: root's is the system's, an ordinary user's is the rootless engines'.
 #[derive(Debug, Clone)]
 pub(super) struct Realm {
     /// Whose word it is that we read there.
     pub owner: Uid,
     /// What is gone at boot: `/run`, or `$XDG_RUNTIME_DIR`.
-    pub run: PathBuf,
+    pub run: StatePath,
     /// What stays: `/var/lib`, or `~/.local/share`.
-    pub data: PathBuf,
+    pub data: StatePath,
     /// `/etc`, or `~/.config`.
-    pub config: PathBuf,
+    pub config: StatePath,
 }
 
 impl Realm {
-    /// The system's realm, then ours if we are an ordinary user, or that of whoever called sudo.
-    pub(super) fn all() -> Vec<Realm> {
+    /// The system's realm, and beside it ours if we are an ordinary user.
+    pub(super) fn ours() -> Vec<Realm> {
         let own = Some(geteuid()).filter(|uid| !uid.is_root());
-        let sudo = || env::var("SUDO_UID").ok()?.parse().ok().map(Uid::from_raw).filter(|uid| !uid.is_root());
-        let user = own.or_else(sudo);
-        std::iter::once(Realm::system()).chain(user.and_then(Realm::of_user)).collect()
+        std::iter::once(Realm::system()).chain(own.and_then(Realm::of_user)).collect()
+    }
+
+    /// Those of others: of whoever called sudo, if we are root.
+    pub(super) fn of_others() -> Vec<Realm> {
+        caller_of_sudo().and_then(Realm::of_user).into_iter().collect()
+    }
+
+    /// All of them.
+    pub(super) fn all() -> Vec<Realm> {
+        [Realm::ours(), Realm::of_others()].concat()
     }
 
     /// Whether it is the system's own.
@@ -33,12 +43,9 @@ impl Realm {
     }
 
     fn system() -> Realm {
-        Realm {
-            owner: Uid::from_raw(0),
-            run: rooted("/run"),
-            data: rooted("/var/lib"),
-            config: rooted("/etc"),
-        }
+        let owner = Uid::from_raw(0);
+        let there = |path: &str| StatePath::new(rooted(path), owner_of_system_files());
+        Realm { owner, run: there("/run"), data: there("/var/lib"), config: there("/etc") }
     }
 
     /// `None` for a user who has no home.
@@ -47,19 +54,42 @@ impl Realm {
         let own = |name| env::var_os(name).filter(|_| owner == geteuid()).map(PathBuf::from);
         let home = own("HOME").or_else(|| Some(User::from_uid(owner).ok()??.dir))?;
         let below_home = |name, path| own(name).unwrap_or_else(|| rooted(home.join(path)));
+        let run = own("XDG_RUNTIME_DIR").unwrap_or_else(|| rooted(format!("/run/user/{owner}")));
         Some(Realm {
             owner,
-            run: own("XDG_RUNTIME_DIR").unwrap_or_else(|| rooted(format!("/run/user/{owner}"))),
-            data: below_home("XDG_DATA_HOME", ".local/share"),
-            config: below_home("XDG_CONFIG_HOME", ".config"),
+            run: StatePath::new(run, owner),
+            data: StatePath::new(below_home("XDG_DATA_HOME", ".local/share"), owner),
+            config: StatePath::new(below_home("XDG_CONFIG_HOME", ".config"), owner),
         })
     }
 }
 
-/// Tests put a host of their own below `$NETNS_TOOLBOX_ROOT`.
+/// Whoever called sudo, if we are root; root is no other.
+pub(crate) fn caller_of_sudo() -> Option<Uid> {
+    let caller = env::var("SUDO_UID").ok()?.parse().ok().map(Uid::from_raw);
+    caller.filter(|uid| !uid.is_root() && geteuid().is_root())
+}
+
+/// Tests put a host of their own below `$NETNS_TOOLBOX_ROOT`. What is shipped does not know that word: whoever can set
+/// a variable of root's, as through `sudo -E`, would choose what speaks for root.
 pub(super) fn rooted(path: impl AsRef<Path>) -> PathBuf {
-    match env::var_os("NETNS_TOOLBOX_ROOT") {
-        Some(root) => Path::new(&root).join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref())),
+    match test_root() {
+        Some(root) => root.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref())),
         None => path.as_ref().to_owned(),
     }
+}
+
+/// Root; on a host that a test has made, whoever runs the test.
+fn owner_of_system_files() -> Uid {
+    if test_root().is_some() { geteuid() } else { Uid::from_raw(0) }
+}
+
+#[cfg(debug_assertions)]
+fn test_root() -> Option<PathBuf> {
+    env::var_os("NETNS_TOOLBOX_ROOT").map(PathBuf::from)
+}
+
+#[cfg(not(debug_assertions))]
+fn test_root() -> Option<PathBuf> {
+    None
 }

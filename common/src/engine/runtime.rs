@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 use serde::Deserialize;
 
-use super::{EngineError, State, api, state};
+use super::state::{self, StatePath};
+use super::{EngineError, State, api};
 use crate::process::{Process, ProcessError};
 
 /// runc's head is 200 bytes long, and longer by as much as an ID is longer than Docker's.
@@ -63,9 +64,8 @@ impl File {
         let runc = self.cgroup_paths.iter().flatten();
         let runc =
             runc.filter(|(name, _)| ["", "freezer"].contains(&name.as_str())).map(|(_, path)| path.clone());
-        let says = |file: PathBuf, word| {
-            state::read(&file).is_ok_and(|text| text.is_some_and(|text| state::mentions(&text, word)))
-        };
+        let says =
+            |file: PathBuf, word| state::of_kernel(&file).is_some_and(|text| state::mentions(&text, word));
         // An ordinary user may have written those paths.
         let is_one = |cgroup: &PathBuf| {
             cgroup.starts_with(CGROUPS) && !cgroup.components().any(|part| part == Component::ParentDir)
@@ -88,7 +88,7 @@ struct RuncHead {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn process(directory: &Path) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
+pub(super) fn process(directory: &StatePath) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
     let bytes = state::beginning(&directory.join("state.json"), HEAD_BYTES)?;
     if let Some(head) = head(&bytes) {
         let pid = Some(Pid::from_raw(head.init_process_pid)).filter(|pid| pid.as_raw() > 0);
@@ -107,7 +107,7 @@ fn head(bytes: &[u8]) -> Option<RuncHead> {
 ///
 /// # Errors
 /// `Unreadable`, or `File` when what is there makes no sense.
-pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
+pub(super) fn read(directory: &StatePath) -> Result<Option<Record>, EngineError> {
     let Some(found) = file(directory)? else { return Ok(None) };
     let ticks = found.start_time_ticks;
     let (pid, now) = what_became_of(found.pid.map(Pid::from_raw), ticks);
@@ -126,7 +126,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<Record>, EngineError> {
 }
 
 /// The file that a runtime keeps in `directory`; its numbers are positive or missing.
-fn file(directory: &Path) -> Result<Option<File>, EngineError> {
+fn file(directory: &StatePath) -> Result<Option<File>, EngineError> {
     for name in ["state.json", "status"] {
         let path = directory.join(name);
         let Some(mut found) = state::json::<File>(&path)? else { continue };
@@ -157,6 +157,7 @@ pub(super) fn what_became_of(pid: Option<Pid>, start_time_ticks: Option<u64>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::geteuid;
 
     #[test]
     fn a_state_is_understood_however_far_from_its_beginning_the_configuration_is() {
@@ -171,7 +172,11 @@ mod tests {
                 r#"{{"id":"{id}","init_process_pid":{pid},"init_process_start":{ticks},"config":{{}}}}"#
             );
             std::fs::write(directory.join("state.json"), head).unwrap();
-            assert_eq!(process(&directory).unwrap(), Some((pid, Some(ticks))), "{length}");
+            assert_eq!(
+                process(&StatePath::new(&directory, geteuid())).unwrap(),
+                Some((pid, Some(ticks))),
+                "{length}"
+            );
         }
         std::fs::remove_dir_all(&directory).unwrap();
     }

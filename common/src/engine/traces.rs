@@ -18,7 +18,7 @@ pub struct Trace {
 
 /// The traces of all containers of the engine called `name` in `realm`.
 pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
-    let below = |directory: &str, depth| Trace { directory: realm.run.join(directory), depth };
+    let below = |directory: &str, depth| Trace { directory: realm.run.as_path().join(directory), depth };
     // ID/state.json or ID/status, and ID/exec.fifo while a container is made and not started.
     let runtimes = || ["runc", "crun", "youki", "user/0/crun"].map(|runtime| below(runtime, 1));
     match name {
@@ -53,7 +53,9 @@ pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
 fn storage(realm: &Realm) -> Vec<Trace> {
     let running = if realm.is_system() { "containers/storage" } else { "containers" };
     let directories = [realm.run.join(running), realm.data.join("containers/storage")];
-    directories.map(|storage| Trace { directory: storage.join("overlay-containers"), depth: 2 }).into()
+    directories
+        .map(|storage| Trace { directory: storage.as_path().join("overlay-containers"), depth: 2 })
+        .into()
 }
 
 /// LXC writes nothing down, but makes cgroups `lxc.payload.NAME`, after it listens on the container's

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
-use crate::engine::{Engine, EngineName, engines, traces};
+use crate::engine::{Engine, EngineName, engines, engines_of_others, traces};
 use crate::failure::{Failure, Status};
 use directories::Directories;
 
@@ -43,7 +43,7 @@ impl From<EventsError> for Failure {
     fn from(error: EventsError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
         match error {
-            EventsError::Limit { limit } => failure.hint(format_args!("sysctl {limit}")),
+            EventsError::Limit { limit } => failure.hint(crate::hint!("sysctl {}", limit)),
             EventsError::Kernel(_) => failure,
         }
     }
@@ -71,7 +71,8 @@ impl Watch {
     /// # Errors
     /// [`EventsError`].
     pub fn new(wanted: Option<EngineName>, timeout: Duration) -> Result<Self, EventsError> {
-        let streams = engines(wanted, timeout).into_iter().map(|engine| Stream { engine, events: None });
+        let all = engines(wanted, timeout).into_iter().chain(engines_of_others(wanted, timeout));
+        let streams = all.map(|engine| Stream { engine, events: None });
         let directories = Directories::new(traces(wanted))?;
         let mut watch = Watch { directories, streams: streams.collect(), stirred: true };
         watch.listen()?;

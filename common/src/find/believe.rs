@@ -131,6 +131,27 @@ pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError
     Ok(ids)
 }
 
+/// Whether two processes are in the same cgroup called after `id`, or somewhere below it: the directory is one and the same,
+/// up to the word that holds the ID.
+pub(super) fn stand_together(ones: &[String], others: &[String], id: &str) -> bool {
+    let places =
+        |paths: &[String]| -> Vec<String> { paths.iter().filter_map(|path| up_to(path, id)).collect() };
+    let theirs = places(others);
+    places(ones).iter().any(|place| theirs.contains(place))
+}
+
+/// The beginning of a cgroup path, with the first part that holds `id`.
+fn up_to(path: &str, id: &str) -> Option<String> {
+    let mut place = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        place = format!("{place}/{part}");
+        if container_ids(part).any(|found| found == id) {
+            return Some(place);
+        }
+    }
+    None
+}
+
 /// Everything in a cgroup path that looks like a container's ID: `/docker/ID`, `docker-ID.scope`,
 /// `crio-ID`, `libpod-ID/container`.
 fn container_ids(path: &str) -> impl Iterator<Item = &str> {
@@ -165,6 +186,21 @@ mod tests {
         assert!(allowed(&[&format!(
             "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"
         )]));
+    }
+
+    #[test]
+    fn a_cgroup_of_that_name_elsewhere_is_another_one() {
+        let paths = |path: String| [path];
+        let init = paths(format!("/docker/{ID}/init.scope"));
+        assert!(stand_together(&paths(format!("/docker/{ID}")), &init, ID));
+        assert!(stand_together(&paths(format!("/docker/{ID}/app")), &init, ID));
+        for elsewhere in ["/user.slice/user-1000.slice", "/docker/x/docker", "", "/docker/docker"] {
+            assert!(!stand_together(&paths(format!("{elsewhere}/{ID}")), &init, ID), "{elsewhere}");
+        }
+        let scope = paths(format!("/system.slice/docker-{ID}.scope"));
+        assert!(stand_together(&scope, &scope, ID));
+        assert!(!stand_together(&paths(format!("/system.slice/docker-{ID}.slice")), &scope, ID));
+        assert!(!stand_together(&paths("/".to_owned()), &paths("/".to_owned()), ID));
     }
 
     #[test]

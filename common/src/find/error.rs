@@ -8,6 +8,8 @@ use nix::unistd::Pid;
 use super::NetworkError;
 use crate::engine::{Container, EngineError, EngineName, State};
 use crate::failure::{Failure, Status};
+use crate::hint;
+use crate::hint::Hint;
 use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
@@ -24,7 +26,24 @@ pub enum FindError {
         target: Target,
         /// Who was asked.
         asked: Vec<EngineName>,
+        /// Which engines of other users could not be.
+        unasked: Vec<EngineError>,
     },
+    /// One has it, and an engine that may have one of that name too could not be asked.
+    #[error("{target}: {hit} may not be the one that is meant, for {engine} could not be asked: {trouble}")]
+    CannotTell {
+        /// What was asked for.
+        target: Target,
+        /// Who has it.
+        hit: Box<Container>,
+        /// Which may have it, too.
+        engine: EngineName,
+        /// Why it could not be asked.
+        trouble: Box<EngineError>,
+    },
+    /// Its control group is called after a container that it is not in.
+    #[error("PID {}: says by its control group that it is in {}{}, but it is not in that container", .0, one_line(&.1.target()), .1.of_whom())]
+    Pretender(Pid, Box<Container>),
     /// The container is there, but has no process.
     #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
     NotRunning(Box<Container>),
@@ -41,7 +60,7 @@ pub enum FindError {
     #[error("no container engine is on this host")]
     NoEngine,
     /// Several containers begin with these digits, or several engines have this name.
-    #[error("{target}: means {} containers:{}", hits.len(), rows(hits))]
+    #[error("{target}: means {} containers:", hits.len())]
     Ambiguous {
         /// What was asked for.
         target: Target,
@@ -89,20 +108,25 @@ impl From<FindError> for Failure {
         match error {
             FindError::NotFound { .. }
             | FindError::InNone(_)
+            | FindError::Pretender(..)
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
             FindError::Orphan { ref link, .. } => {
-                no(message).hint(format_args!("netns:{link}, or netns-link --rm {link}"))
+                no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => match start_hint(&container) {
-                    Some(hint) => no(message).hint(hint),
-                    None => no(message),
-                },
+                State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
-            FindError::Ambiguous { .. } => {
-                Failure::said(Status::Trouble, message).hint("give more of the ID")
+            FindError::Ambiguous { hits, .. } => {
+                Failure::said(Status::Trouble, message).and_lines(rows(&hits)).hint("give more of the ID")
+            }
+            FindError::CannotTell { target, hit, engine, trouble } => {
+                let failure = Failure::said(Status::Trouble, message);
+                match alone(&target, &hit, engine) {
+                    Some(word) => failure.hint(hint!("{}, if that is the one", word)),
+                    None => Failure { hint: Failure::from(*trouble).hint, ..failure },
+                }
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Trouble, message)
@@ -116,37 +140,38 @@ impl From<FindError> for Failure {
     }
 }
 
+/// The word that means `hit` alone, where asking one engine leaves out the one that is in trouble.
+fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
+    let Target::Container { engine: None, name, .. } = target else { return None };
+    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
+}
+
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.
 ///
 /// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
-fn start_hint(container: &Container) -> Option<String> {
-    if matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci) {
+fn start_hint(container: &Container) -> Option<Hint> {
+    let by_hand = matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci);
+    // Root's command would start something of root's.
+    if by_hand || container.stranger().is_some() {
         return None;
     }
     let name = container.name.parse::<Name>();
     let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    Some(match container.engine {
+    match container.engine {
         // lxc(1) is another program, of LXD.
-        EngineName::Lxc => format!("lxc-start {word}"),
-        EngineName::Machine => format!("machinectl start {word}"),
-        engine => format!("{engine} start {word}"),
-    })
+        EngineName::Lxc => hint!("lxc-start {}", word),
+        EngineName::Machine => hint!("machinectl start {}", word),
+        engine => hint!("{} start {}", engine, word),
+    }
 }
 
 fn names(engines: &[EngineName]) -> impl fmt::Display {
     engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn rows(hits: &[Container]) -> String {
-    hits.iter()
-        .map(|hit| {
-            format!(
-                "\n  {:<12} {} {} ({})",
-                hit.short_id(),
-                hit.engine,
-                one_line(&hit.full_name()),
-                hit.state
-            )
-        })
-        .collect()
+fn rows(hits: &[Container]) -> impl Iterator<Item = String> {
+    hits.iter().map(|hit| {
+        let (id, name) = (hit.short_id(), hit.full_name());
+        format!("  {:<12} {} {}{} ({})", id, hit.engine, name, hit.of_whom(), hit.state)
+    })
 }

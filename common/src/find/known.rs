@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::FindError;
 use super::believe::{self, Doubt};
-use super::{FindError, ask};
-use crate::engine::{Asked, Container, EngineError, EngineName, State, engines};
-use crate::namespace::{self, Kind};
+use super::realms::{ask, is_others};
+use crate::engine::{Container, EngineName, State, engines, engines_of_others};
+use crate::namespace::Kind;
 use crate::process::{Process, ProcessError};
-use crate::target::Name;
 
 /// A container, verified: when it has a PID, that process is the container's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,12 +43,22 @@ impl Facts {
 /// All containers that could be listed, and why others may be missing.
 #[derive(Debug)]
 pub struct Listing {
-    /// In the order of their engines, then of their names.
+    /// Root's in the order of their engines, then of their names; after them those of other users.
     pub containers: Vec<Known>,
     /// Engines that could not be asked, and containers that were not believed.
     pub troubles: Vec<FindError>,
-    /// Why the APIs of some did not answer, so that their state on disk was read.
-    pub silences: Vec<EngineError>,
+    /// Why the APIs of some did not answer, so that their state on disk was read; and all that went wrong with engines
+    /// of other users, who shall not have root's look like a failure.
+    pub silences: Vec<FindError>,
+}
+
+impl Listing {
+    /// Without what is only the word of another user than root and us.
+    #[must_use]
+    pub fn without_strangers(mut self) -> Self {
+        self.containers.retain(|known| known.container.stranger().is_none());
+        self
+    }
 }
 
 impl Known {
@@ -89,27 +99,37 @@ pub fn list_with(
     timeout: Duration,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<Listing, FindError> {
-    let engines = engines(engine, timeout);
-    let asked = ask(&engines, |engine| engine.list());
-    let mut troubles: Vec<FindError> = asked.troubles.into_iter().map(FindError::from).collect();
-    if asked.answered.is_empty() && troubles.is_empty() {
-        return Err(asked.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from));
+    let mut asked = ask(&engines(engine, timeout), |engine| engine.list());
+    let others = ask(&engines_of_others(engine, timeout), |engine| engine.list());
+    let mut troubles: Vec<FindError> = asked.troubles.into_iter().map(|(_, why)| why.into()).collect();
+    let mut silences: Vec<FindError> = others.troubles.into_iter().map(|(_, why)| why.into()).collect();
+    if asked.answered.is_empty() && others.answered.is_empty() && troubles.is_empty() {
+        let absent = asked.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from);
+        return Err(silences.into_iter().next().unwrap_or(absent));
     }
+    asked.hits.extend(others.hits);
     let mut containers = Vec::new();
     for container in asked.hits {
+        let is_others = is_others(&container);
         match verified(container, &mut look) {
             Ok(known) => containers.push(known),
+            Err(error) if is_others => silences.push(error),
             Err(error) => troubles.push(error),
         }
     }
-    containers.sort_by(|a, b| {
-        (a.container.engine, &a.container.name).cmp(&(b.container.engine, &b.container.name))
-    });
-    let silences = asked.silent.into_iter().map(|(_, why)| why).collect();
+    containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
+    silences.extend(asked.silent.into_iter().chain(others.silent).map(|(_, why)| why.into()));
     Ok(Listing { containers, troubles, silences })
 }
 
-fn verified(container: Container, look: impl FnOnce(&Container, &Process)) -> Result<Known, FindError> {
+fn order(container: &Container) -> impl Ord {
+    (is_others(container), container.engine, container.name.clone())
+}
+
+pub(super) fn verified(
+    container: Container,
+    look: impl FnOnce(&Container, &Process),
+) -> Result<Known, FindError> {
     let Some(pid) = container.pid else { return Ok(Known { container, process: Facts::default() }) };
     match believe::process(&container, pid) {
         Ok(process) => {
@@ -125,43 +145,4 @@ fn verified(container: Container, look: impl FnOnce(&Container, &Process)) -> Re
 /// when this run ended, nobody has told.
 pub(super) fn ended(container: Container) -> Container {
     Container { pid: None, state: State::Exited, exit_code: None, finished_at: None, ..container }
-}
-
-/// The container that `process` belongs to: as its first process, as a descendant of that, or as one that
-/// was sent in later (`docker exec`).
-///
-/// # Errors
-/// `InNone` when no engine of this host knows it; why an engine could not be asked, when that one might.
-pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -> Result<Known, FindError> {
-    // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
-    for id in believe::foreign_ids(process)? {
-        let Ok(name) = id.parse::<Name>() else { continue };
-        let hits =
-            ask(&engines(engine, timeout), |engine| engine.find(&Asked::Name { within: None, name: &name }))
-                .hits;
-        if let Some(container) = hits.into_iter().find(|container| container.id == id) {
-            return verified(container, |_, _| ());
-        }
-    }
-    let listing = list(engine, timeout)?;
-    let first = |pid| listing.containers.iter().find(|known| known.container.pid == Some(pid));
-    let line = process.ancestors()?;
-    if let Some(known) = line.iter().find_map(|pid| first(*pid)) {
-        return Ok(known.clone());
-    }
-    let same_pids = |known: &&Known| shares_pid_namespace(process, known);
-    if let Some(known) = listing.containers.iter().find(same_pids) {
-        return Ok(known.clone());
-    }
-    let mut unasked = listing.troubles.into_iter().filter(|trouble| matches!(trouble, FindError::Engine(_)));
-    Err(unasked.next().unwrap_or(FindError::InNone(process.pid())))
-}
-
-/// Whether both are in one PID namespace that is not ours: then whoever made it for the container sent the
-/// process there too.
-fn shares_pid_namespace(process: &Process, known: &Known) -> bool {
-    let Some(first) = known.container.pid.and_then(|pid| Process::open(pid).ok()) else { return false };
-    let of = |process: &Process| process.namespace_identity(Kind::Pid).ok();
-    let theirs = of(process);
-    theirs.is_some() && theirs == of(&first) && theirs != namespace::own_identity(Kind::Pid).ok()
 }

@@ -5,28 +5,35 @@ mod believe;
 mod error;
 mod known;
 mod network;
+mod owner;
+mod realms;
 
 use std::time::Duration;
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 
 pub use error::FindError;
-pub use known::{Facts, Known, Listing, list, list_with, owner};
+pub use known::{Facts, Known, Listing, list, list_with};
 pub use network::{Candidate, NetworkError};
+pub use owner::owner;
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, engines};
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, engines, engines_of_others};
 use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
 use crate::netns::{self, Beneath};
 use crate::process::Process;
 use crate::target::{LinkName, Name, Target};
+use realms::{Answers, Certainty, ask};
 
 /// What a TARGET turned out to be.
 #[derive(Debug)]
 pub struct Found {
     /// The container, when the TARGET named one.
     pub container: Option<Container>,
-    /// Why the container's engine did not say so itself, and its state on disk had to be read.
-    pub silence: Option<EngineError>,
+    /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
+    /// users said nothing.
+    pub silences: Vec<EngineError>,
+    /// Who, neither root nor we, can give that network any address: the user that it belongs to.
+    pub stranger: Option<Uid>,
     place: Place,
 }
 
@@ -42,6 +49,10 @@ enum Place {
 }
 
 impl Found {
+    fn alone(place: Place) -> Self {
+        Found { container: None, silences: Vec::new(), stranger: None, place }
+    }
+
     /// Its process; `None` when the TARGET is a namespace that needs none.
     pub fn process(&self) -> Option<&Process> {
         match &self.place {
@@ -110,12 +121,21 @@ pub fn host_network() -> Result<Identity, NamespaceError> {
     }
 }
 
+/// What for something is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look at it, and to say whose it is.
+    Look,
+    /// To change it, or to run something in it as root: nothing counts that a stranger can claim.
+    Act,
+}
+
 /// Finds what `target` means, with engines given `timeout` each.
 ///
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
-pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
-    let alone = |place| Found { container: None, silence: None, place };
+pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Found, FindError> {
+    let alone = Found::alone;
     match target {
         Target::Process { pid, inode } => {
             // A PID is at most 2^22: target's grammar saw to that.
@@ -142,70 +162,78 @@ pub fn find(target: &Target, timeout: Duration) -> Result<Found, FindError> {
             let asked = Asked::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
             find_container(None, target, &asked, timeout)
         }
-        Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target)?),
+        Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target, purpose)?),
     }
 }
 
-/// What engines said, all together.
-#[derive(Debug, Default)]
-struct Answers {
-    /// Every container once: Docker's are containerd's too, and Podman's are runc's.
-    hits: Vec<Container>,
-    /// Who answered.
-    answered: Vec<EngineName>,
-    /// Who is not on this host at all.
-    absent: Vec<EngineError>,
-    /// Who is, and could not be asked.
-    troubles: Vec<EngineError>,
-    /// Who was found out about from state on disk, and why.
-    silent: Vec<(EngineName, EngineError)>,
-}
-
-fn ask(
-    engines: &[Box<dyn Engine>],
-    question: impl Fn(&dyn Engine) -> Result<Vec<Container>, EngineError>,
-) -> Answers {
-    let mut answers = Answers::default();
-    for engine in engines {
-        match question(engine.as_ref()) {
-            Ok(found) => {
-                answers.answered.push(engine.name());
-                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
-                for container in found {
-                    if answers.hits.iter().all(|hit| hit.id != container.id) {
-                        answers.hits.push(container);
-                    }
-                }
-            }
-            Err(absent @ EngineError::Absent { .. }) => answers.absent.push(absent),
-            Err(trouble) => answers.troubles.push(trouble),
-        }
-    }
-    answers.answered.dedup();
-    answers
-}
-
+/// Asks root's realm first, and the engines of others only where it has no such container.
 fn find_container(
     engine: Option<EngineName>,
     target: &Target,
     asked: &Asked<'_>,
     timeout: Duration,
 ) -> Result<Found, FindError> {
-    let mut engines = engines(engine, timeout);
-    engines.retain(|engine| asked.concerns(engine.name()));
-    let mut answers = ask(&engines, |engine| engine.find(asked));
-    // A whole name or ID means more than the beginning of an ID.
-    if let Asked::Name { name, .. } = asked {
-        let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
-        if answers.hits.iter().any(exact) {
-            answers.hits.retain(exact);
+    let mut answers = ask(&concerned(engines(engine, timeout), asked), |engine| engine.find(asked));
+    let others = answers.take_words_of_others();
+    answers.narrow(asked);
+    match answers.certainty(asked) {
+        Certainty::Found(hit) => confirmed(held(hit, silences(&answers))?, timeout),
+        Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
+        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, hit, trouble)),
+        Certainty::NotThere => find_among_others(engine, target, (asked, others), answers, timeout),
+    }
+}
+
+/// In the realms of other users, when root's `answers` have no such container, but for the `words` of others in them.
+fn find_among_others(
+    engine: Option<EngineName>,
+    target: &Target,
+    (asked, words): (&Asked<'_>, Vec<Container>),
+    answers: Answers,
+    timeout: Duration,
+) -> Result<Found, FindError> {
+    // Root's own link of that name is what is meant.
+    if is_linked(target) && answers.troubles.is_empty() {
+        let (target, asked) = (target.clone(), answers.answered);
+        return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
+    }
+    let theirs = concerned(engines_of_others(engine, timeout), asked);
+    let mut others = ask(&theirs, |engine| engine.find(asked));
+    others.add(words);
+    others.narrow(asked);
+    let mut hits = std::mem::take(&mut others.hits);
+    match (hits.pop(), answers.doubt()) {
+        (None, _) => Err(nobody(target.clone(), answers, others)),
+        (Some(hit), Some(doubt)) => Err(cannot_tell(target, hit, doubt.clone())),
+        (Some(hit), None) if hits.is_empty() => {
+            let silent = silences(&others).chain(others.troubles.iter().map(|(_, why)| (None, why.clone())));
+            confirmed(held(hit, silent)?, timeout)
+        }
+        (Some(hit), None) => {
+            hits.push(hit);
+            Err(FindError::Ambiguous { target: target.clone(), hits })
         }
     }
-    match answers.hits.len() {
-        0 => Err(nobody(target, answers)),
-        1 => confirmed(held(answers.hits.remove(0), answers.silent)?, timeout),
-        _ => Err(FindError::Ambiguous { target: target.clone(), hits: answers.hits }),
-    }
+}
+
+/// Whether it is a bare word that is a name under `/run/netns`.
+fn is_linked(target: &Target) -> bool {
+    let Target::Container { engine: None, name, .. } = target else { return false };
+    let link = name.as_str().parse::<LinkName>();
+    link.is_ok_and(|link| matches!(netns::entry(&link), Ok(netns::Entry::Bound(_))))
+}
+
+fn cannot_tell(target: &Target, hit: Container, (engine, trouble): (EngineName, EngineError)) -> FindError {
+    FindError::CannotTell { target: target.clone(), hit: Box::new(hit), engine, trouble: Box::new(trouble) }
+}
+
+fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &Asked<'_>) -> Vec<Box<dyn Engine>> {
+    engines.retain(|engine| asked.concerns(engine.name()));
+    engines
+}
+
+fn silences(answers: &Answers) -> impl Iterator<Item = (Option<EngineName>, EngineError)> {
+    answers.silent.iter().map(|(engine, why)| (Some(*engine), why.clone()))
 }
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
@@ -217,23 +245,34 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
     let asked = Asked::Name { within: None, name: &id };
-    let again = ask(&engines(Some(container.engine), timeout), |engine| engine.find(&asked));
-    let same = again.hits.iter().any(|hit| hit.id == container.id && hit.pid == container.pid);
+    let mut again = engines(Some(container.engine), timeout);
+    if container.stranger().is_some() {
+        again.extend(engines_of_others(Some(container.engine), timeout));
+    }
+    let again = ask(&again, |engine| engine.find(&asked));
+    let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.troubles.into_iter().next() {
         _ if same => Ok(found),
-        Some(trouble) => Err(trouble.into()),
+        Some((_, trouble)) => Err(trouble.into()),
         None => Err(FindError::Exited(Box::new(container.clone()))),
     }
 }
 
-/// Nobody has it. That is certain only if everybody who is here could be asked.
-fn nobody(target: &Target, answers: Answers) -> FindError {
-    match answers.troubles.into_iter().next() {
-        Some(trouble) => trouble.into(),
-        None if !answers.answered.is_empty() => {
-            FindError::NotFound { target: target.clone(), asked: answers.answered }
+/// Nobody has it. That is certain only if all of root's engines that are here could be asked; where none is here at all,
+/// those of others are what there was to ask.
+fn nobody(target: Target, answers: Answers, others: Answers) -> FindError {
+    if let Some((_, trouble)) = answers.troubles.into_iter().next() {
+        return trouble.into();
+    }
+    let mut asked = answers.answered;
+    asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
+    let mut troubles = others.troubles.into_iter().map(|(_, why)| why);
+    match (asked.is_empty(), troubles.next()) {
+        (false, first) => {
+            FindError::NotFound { target, asked, unasked: first.into_iter().chain(troubles).collect() }
         }
-        None => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
+        (true, Some(trouble)) => trouble.into(),
+        (true, None) => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
     }
 }
 
@@ -246,7 +285,7 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
     let netns::Entry::Bound(linked) = entry else { return Err(error) };
     let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link, entry));
     let Some(owner) = record.and_then(|record| record.container) else {
-        return Ok(Found { container: None, silence: None, place: Place::Netns(netns::open(&link)?) });
+        return Ok(Found::alone(Place::Netns(netns::open(&link)?)));
     };
     let id = owner
         .id
@@ -268,18 +307,23 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
 /// # Errors
 /// `NotRunning`, `Exited`, `NotTheirs`.
 pub fn hold(container: Container) -> Result<Found, FindError> {
-    held(container, vec![])
+    held(container, std::iter::empty())
 }
 
-fn held(container: Container, silent: Vec<(EngineName, EngineError)>) -> Result<Found, FindError> {
+/// With each silence goes the engine that it was of, or nothing where that did not answer from disk either.
+fn held(
+    container: Container,
+    silent: impl Iterator<Item = (Option<EngineName>, EngineError)>,
+) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match believe::process(&container, pid) {
         Ok(process) => {
-            let from_disk = |(engine, _): &(EngineName, EngineError)| {
-                *engine == container.engine && container.source == Source::State
+            let matters = |engine: Option<EngineName>| {
+                engine.is_none_or(|engine| engine == container.engine && container.source == Source::State)
             };
-            let silence = silent.into_iter().find(from_disk).map(|(_, why)| why);
-            Ok(Found { container: Some(container), silence, place: Place::Process(process) })
+            let silences = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
+            let place = Place::Process(process);
+            Ok(Found { container: Some(container), silences, stranger: None, place })
         }
         Err(doubt) => Err(doubt.about(container)),
     }
@@ -292,7 +336,7 @@ mod tests {
     #[test]
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
-        let error = nobody(&target, Answers::default());
+        let error = nobody(target, Answers::default(), Answers::default());
         assert!(matches!(&error, FindError::NoEngine));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
     }

@@ -4,8 +4,12 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Found, Place, believe};
+use nix::unistd::Uid;
+
+use super::{Found, Place, Purpose, believe};
+use crate::engine::caller_of_sudo;
 use crate::failure::{Failure, Status};
+use crate::hint::Hint;
 use crate::map::{self, MapError, Owner, Owners, Unseen};
 use crate::netns;
 use crate::output::one_line;
@@ -15,7 +19,7 @@ use crate::target::Target;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// Nobody, among all that could be asked.
-    #[error("{target}: {}{}", nobody(target), but(unseen))]
+    #[error("{target}: {}", nobody(target))]
     NoOwner {
         /// What was asked for.
         target: Target,
@@ -23,7 +27,7 @@ pub enum NetworkError {
         unseen: Unseen,
     },
     /// More than one; or one, and others that could not be asked may be it too.
-    #[error("{target}: {}{}{}", means(candidates, *more), rows(candidates, *more), but(unseen))]
+    #[error("{target}: {}", means(candidates, *more))]
     NotAlone {
         /// What was asked for.
         target: Target,
@@ -33,6 +37,16 @@ pub enum NetworkError {
         more: usize,
         /// Who could not be asked.
         unseen: Unseen,
+    },
+    /// Only networks of other users have it, and it is to be acted upon.
+    #[error("{target}: only networks of other users have this address, who give them any address they like:")]
+    OfStrangers {
+        /// What was asked for.
+        target: Target,
+        /// Who has it.
+        candidates: Vec<Candidate>,
+        /// How many more have it.
+        more: usize,
     },
     /// The network could not be looked at, or the question has no answer anywhere.
     #[error(transparent)]
@@ -52,6 +66,8 @@ pub struct Candidate {
     pub container: Option<String>,
     /// Whether the tool runs in it.
     pub is_own: bool,
+    /// Whose it is, where that is another user than root and us.
+    pub stranger: Option<Uid>,
 }
 
 impl Candidate {
@@ -64,8 +80,12 @@ impl Candidate {
                 .map(|process| format!("pid:{}", process.pid()))
                 .or_else(|| owner.spot.name().map(name_as_target)),
             command: command.map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned()),
-            container: process.and_then(|process| believe::foreign_ids(process).ok()?.into_iter().next()),
+            // A cgroup of a user's is called as that user likes.
+            container: process
+                .filter(|_| owner.stranger.is_none())
+                .and_then(|process| believe::foreign_ids(process).ok()?.into_iter().next()),
             is_own: owner.is_own,
+            stranger: owner.stranger,
         }
     }
 }
@@ -89,6 +109,9 @@ impl fmt::Display for Candidate {
         if let Some(id) = &self.container {
             write!(f, " container {}", id.get(..12).unwrap_or(id))?;
         }
+        if let Some(user) = self.stranger {
+            write!(f, " of user {user}")?;
+        }
         if self.is_own { f.write_str(" this host") } else { Ok(()) }
     }
 }
@@ -99,7 +122,7 @@ const AS_ROOT: &str = "run it as root, who can look at all of them";
 
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Trouble, &error).and_lines(rows(&error));
         match error {
             NetworkError::Map(error) => error.into(),
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
@@ -112,18 +135,26 @@ impl From<NetworkError> for Failure {
                 failure.hint(AS_ROOT)
             }
             NetworkError::NotAlone { candidates, .. } => {
-                let targets: Vec<String> =
-                    candidates.into_iter().filter_map(|candidate| candidate.target).collect();
-                let few = targets.get(..MOST_HINTED).unwrap_or(&targets).join(" or ");
-                failure.hint(format_args!("say which: {}", one_line(&few)))
+                let few = some_of(candidates);
+                failure.hint(few.and_then(|few| crate::hint!("say which: {}", few)))
+            }
+            NetworkError::OfStrangers { candidates, .. } => {
+                let few = some_of(candidates);
+                failure.hint(few.and_then(|few| crate::hint!("{}, if that is the one", few)))
             }
             _ => failure,
         }
     }
 }
 
-/// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none.
-pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
+fn some_of(candidates: Vec<Candidate>) -> Option<Hint> {
+    let targets: Vec<String> = candidates.into_iter().filter_map(|candidate| candidate.target).collect();
+    crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets))
+}
+
+/// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none. To act upon, a
+/// network of a stranger has to be named: with the address of a container that has just stopped it is not that container.
+pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<NetworkError>> {
     let owners = match target {
         Target::Ip(address) => map::owners_of_ip(*address),
         Target::Mac(mac) => map::owners_of_mac(*mac),
@@ -131,11 +162,17 @@ pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
         _ => Ok(Owners::default()),
     };
     let Owners { mut owners, more, unseen } = owners.map_err(NetworkError::from)?;
+    let is_claim = matches!(target, Target::Ip(_) | Target::Mac(_));
     let target = target.clone();
+    if is_claim && purpose == Purpose::Act && owners.iter().any(is_strangers) {
+        let candidates = owners.iter().map(Candidate::of).collect();
+        return Err(NetworkError::OfStrangers { target, candidates, more }.into());
+    }
     match owners.pop() {
         None => Err(NetworkError::NoOwner { target, unseen }.into()),
         Some(owner) if owners.is_empty() && unseen.is_empty() => {
-            Ok(Found { container: None, silence: None, place: place(owner) })
+            let stranger = owner.stranger.filter(|_| is_claim && is_strangers(&owner));
+            Ok(Found { stranger, ..Found::alone(place(owner)) })
         }
         Some(last) => {
             owners.push(last);
@@ -143,6 +180,11 @@ pub(super) fn find(target: &Target) -> Result<Found, Box<NetworkError>> {
             Err(NetworkError::NotAlone { target, candidates, more, unseen }.into())
         }
     }
+}
+
+/// Whether it belongs to a user who has nothing to do with this call.
+fn is_strangers(owner: &Owner) -> bool {
+    owner.stranger.is_some() && owner.stranger != caller_of_sudo()
 }
 
 fn place(owner: Owner) -> Place {
@@ -159,8 +201,8 @@ fn nobody(target: &Target) -> &'static str {
     }
 }
 
-fn but(unseen: &Unseen) -> String {
-    if unseen.is_empty() { String::new() } else { format!("\n  not looked at: {unseen}") }
+fn but(unseen: &Unseen) -> Option<String> {
+    (!unseen.is_empty()).then(|| format!("  not looked at: {unseen}"))
 }
 
 fn means(candidates: &[Candidate], more: usize) -> String {
@@ -170,10 +212,21 @@ fn means(candidates: &[Candidate], more: usize) -> String {
     }
 }
 
-fn rows(candidates: &[Candidate], more: usize) -> String {
-    let rows = candidates.iter().map(|candidate| format!("\n  {candidate}"));
-    let rest = (more > 0).then(|| format!("\n  and {more} more"));
-    rows.chain(rest).collect()
+/// The lines below the first.
+fn rows(error: &NetworkError) -> Vec<String> {
+    match error {
+        NetworkError::NoOwner { unseen, .. } => but(unseen).into_iter().collect(),
+        NetworkError::NotAlone { candidates, more, unseen, .. } => {
+            some_rows(candidates, *more).chain(but(unseen)).collect()
+        }
+        NetworkError::OfStrangers { candidates, more, .. } => some_rows(candidates, *more).collect(),
+        NetworkError::Map(_) => Vec::new(),
+    }
+}
+
+fn some_rows(candidates: &[Candidate], more: usize) -> impl Iterator<Item = String> {
+    let rows = candidates.iter().map(|candidate| format!("  {candidate}"));
+    rows.chain((more > 0).then(|| format!("  and {more} more")))
 }
 
 #[cfg(test)]
@@ -187,6 +240,7 @@ mod tests {
             command: Some("nginx".to_owned()),
             container: Some("3f2a".repeat(16)),
             is_own: false,
+            stranger: None,
         }
     }
 
@@ -198,6 +252,7 @@ mod tests {
             command: None,
             container: None,
             is_own: false,
+            stranger: None,
         };
         let error = NetworkError::NotAlone {
             target: "ip:10.0.0.2".parse().unwrap(),
@@ -207,7 +262,7 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(
-            failure.message.unwrap(),
+            &*failure.message.unwrap(),
             "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
         );
         assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");

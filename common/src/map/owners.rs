@@ -1,9 +1,13 @@
 //! Who owns an address, or the far end of a veth: looks everywhere, and pins what it finds.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use nix::unistd::{Uid, geteuid};
 
 use super::matching::{self, FarEnd};
 use super::{MapError, Spot, Unseen, Visit, spots, walk};
+use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
 use crate::netns::Home;
@@ -21,6 +25,8 @@ pub struct Owner {
     pub process: Option<Process>,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
+    /// Whose it is, where that is another user than root and us: such a user gives it the addresses of anybody.
+    pub stranger: Option<Uid>,
 }
 
 /// Each owner holds three descriptors, of which a process has 1,024 by default; and nobody reads a longer list.
@@ -29,7 +35,8 @@ pub const MOST_KEPT: usize = 50;
 /// All who own it, and what could not be asked.
 #[derive(Debug, Default)]
 pub struct Owners {
-    /// Our own namespace only if there is no other; [`MOST_KEPT`] at most.
+    /// Root's, and our own namespace only if there is no other; those of other users only if root has none, of whoever
+    /// called sudo before all others. [`MOST_KEPT`] at most.
     pub owners: Vec<Owner>,
     /// How many there are beside those.
     pub more: usize,
@@ -43,7 +50,8 @@ impl Owner {
     }
 
     fn at(spot: &Spot, namespace: Namespace, is_own: bool) -> Self {
-        Owner { process: spot.tenant(), spot: spot.clone(), namespace, is_own }
+        let stranger = stranger(&namespace);
+        Owner { process: spot.tenant(), spot: spot.clone(), namespace, is_own, stranger }
     }
 }
 
@@ -71,8 +79,50 @@ pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
 }
 
 fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
-    let all = owners_where(|visit| owns(&mut visit.socket))?;
-    Ok(Owners { owners: matching::others_first(all.owners, |owner| owner.is_own), ..all })
+    // For each rank those that were kept, and how many more there are.
+    let mut ranks: BTreeMap<Rank, (usize, usize)> = BTreeMap::new();
+    let walk = walk(|mut visit| {
+        if !owns(&mut visit.socket)? {
+            return Ok(None);
+        }
+        let rank = Rank::of(stranger(&visit.namespace));
+        let (kept, more) = ranks.entry(rank).or_default();
+        if *kept == MOST_KEPT {
+            *more += 1;
+            return Ok(None);
+        }
+        *kept += 1;
+        Ok(Some((rank, Owner::of(visit))))
+    })?;
+    let Some((first, (_, more))) = ranks.pop_first() else {
+        return Ok(Owners { unseen: walk.unseen, ..Owners::default() });
+    };
+    let owners = walk.seen.into_iter().filter(|(rank, _)| *rank == first).map(|(_, owner)| owner).collect();
+    let owners = matching::others_first(owners, |owner: &Owner| owner.is_own);
+    Ok(Owners { owners, more, unseen: walk.unseen })
+}
+
+/// Whose claims count before whose: a claim of a later rank never stands beside one of an earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Roots,
+    OfCallerOfSudo,
+    OfStrangers,
+}
+
+impl Rank {
+    fn of(stranger: Option<Uid>) -> Self {
+        match stranger {
+            None => Rank::Roots,
+            some if some == caller_of_sudo() => Rank::OfCallerOfSudo,
+            Some(_) => Rank::OfStrangers,
+        }
+    }
+}
+
+/// Which user, other than root and us, the namespace belongs to.
+pub(super) fn stranger(namespace: &Namespace) -> Option<Uid> {
+    namespace.user().filter(|user| !user.is_root() && *user != geteuid())
 }
 
 fn owners_where(

@@ -169,6 +169,20 @@ impl Namespace {
         }
     }
 
+    /// Whose it is: the user who made the outermost user namespace below ours that it, or the one that owns it, is in.
+    /// Whatever happens further in is up to that user. `None` when it belongs to our own user namespace.
+    pub fn user(&self) -> Option<Uid> {
+        let ours = own_identity(Kind::User).ok()?;
+        // What is not below ours is above it, and refused with EPERM: nobody there is less than we are.
+        let mut current = self.owner().ok()?;
+        let mut user = None;
+        while current.identity != ours {
+            user = current.owner_uid().ok();
+            current = current.parent().ok()?;
+        }
+        user
+    }
+
     /// Moves this thread into it.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ impl From<NetnsError> for Failure {
         match &error {
             NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
             NetnsError::Taken { name, .. } => {
-                failure.hint(format_args!("--as OTHERNAME, or: netns-link --rm {name}"))
+                failure.hint(crate::hint!("--as OTHERNAME, or: netns-link --rm {}", name))
             }
             _ => failure,
         }

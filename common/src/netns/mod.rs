@@ -4,10 +4,11 @@
 //! What iproute2 requires of the registry, [ip-netns(8)](https://man7.org/linux/man-pages/man8/ip-netns.8.html): each
 //! name is a file with a namespace bound over it; the directory is a shared mount of its own, so that a name
 //! made here appears in every mount namespace; whoever makes it one holds flock(2) on it meanwhile, or two
-//! at boot stack their mounts.
+//! at boot stack their mounts. Everybody can hold that lock, so ours is another one (`lock`).
 
 mod error;
 mod home;
+mod lock;
 mod record;
 mod registry;
 
@@ -23,6 +24,7 @@ use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
 pub use home::{Home, create};
+pub use lock::Holder;
 pub use record::{Beneath, FoundThrough, Owner, Record};
 pub use registry::Registry;
 

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
 use super::{DIRECTORY, Entry, is_trusted};
+use crate::engine::Container;
 use crate::sys;
 use crate::target::{EngineName, LinkName};
 
@@ -44,6 +46,23 @@ pub struct Owner {
     pub id: String,
     /// Its name, in a pod with the pod's: other pods have containers of the same name.
     pub name: String,
+    /// Whose word that is, if not root's: another user's container of the same ID is not this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
+}
+
+impl Owner {
+    /// The container as a record names it.
+    pub fn of(container: &Container) -> Self {
+        let user = Some(container.proof.claimed_by).filter(|user| !user.is_root()).map(Uid::as_raw);
+        Owner { engine: container.engine, id: container.id.clone(), name: container.full_name(), user }
+    }
+
+    /// Whether the container is of the same engine of the same user.
+    pub fn is_beside(&self, container: &Container) -> bool {
+        let user = self.user.unwrap_or(0);
+        self.engine == container.engine && user == container.proof.claimed_by.as_raw()
+    }
 }
 
 /// A process, as a record names it: no later one with its PID has its start time.
@@ -117,6 +136,7 @@ impl Record {
     ///
     /// # Errors
     /// Never in practice: all fields have a form in JSON.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');

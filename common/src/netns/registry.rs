@@ -1,4 +1,4 @@
-//! Making and removing names, under the lock that iproute2 takes too.
+//! Making and removing names, under our own lock and, where that can be had, the one of iproute2.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FlockArg, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, fstat, lstat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
+use super::lock::{self, Holder};
 use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, is_trusted, open_directory, path};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
@@ -22,8 +23,11 @@ use crate::target::LinkName;
 pub struct Registry {
     directory: OwnedFd,
     // Dropped in this order: the lock is free when a signal ends us.
-    _lock: OwnedFd,
+    _theirs: OwnedFd,
+    _ours: OwnedFd,
     _undisturbed: Undisturbed,
+    /// Who has iproute2's lock, and did not let us have it.
+    pub held_by: Option<Holder>,
 }
 
 impl Registry {
@@ -38,16 +42,18 @@ impl Registry {
             Err(errno) => return Err(failed("make the directory", Path::new(DIRECTORY), errno)),
         }
         let directory = open_directory()?;
-        // Before the lock, which such a user could hold for ever.
         if !is_trusted(&directory) {
             return Err(NetnsError::Directory { what: "belongs to another user" });
         }
-        lock(&directory).map_err(|errno| failed("lock the directory", Path::new(DIRECTORY), errno))?;
-        // After the lock: whoever waits for it can be told to give up.
+        let ours = lock::ours()?;
+        let held_by = lock::of_everybody(&directory)
+            .map_err(|errno| failed("lock the directory", Path::new(DIRECTORY), errno))?;
+        // After the locks: whoever waits for them can be told to give up.
         let undisturbed = Undisturbed::new();
         share(&directory)?;
         // What the lock holds may lie below the mount that we, or whoever had the lock before, made over it.
-        Ok(Registry { directory: open_directory()?, _lock: directory, _undisturbed: undisturbed })
+        let (directory, theirs) = (open_directory()?, directory);
+        Ok(Registry { directory, _theirs: theirs, _ours: ours, _undisturbed: undisturbed, held_by })
     }
 
     /// What stands at `name` now.
@@ -65,18 +71,24 @@ impl Registry {
     /// `Taken` when it is not; `NotPermitted`; what open(2) and mount(2) say, and then nothing is left.
     pub fn bind(&self, name: &LinkName, namespace: &Namespace, record: &Record) -> Result<(), NetnsError> {
         let file = self.write(name, record)?;
-        // Both ends are descriptors: neither the process nor the name can become another in between.
-        let bound = mount(
-            Some(magic_link(namespace).as_path()),
-            &magic_link(&file),
-            None::<&str>,
-            MsFlags::MS_BIND,
-            None::<&str>,
-        );
+        let bound = bind_at(namespace, &file).and_then(|()| match self.held_by {
+            Some(_) => self.show(name, namespace),
+            None => Ok(()),
+        });
         bound.map_err(|errno| {
             let _ = unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
             failed("bind the namespace", &path(name), errno)
         })
+    }
+
+    /// Without iproute2's lock, `ip netns add` may have put its mount of the directory over the one that we have bound
+    /// `name` in, before that was shared: then it is bound once more where everybody looks.
+    fn show(&self, name: &LinkName, namespace: &Namespace) -> nix::Result<()> {
+        if !matches!(super::entry(name), Ok(Entry::Empty)) {
+            return Ok(());
+        }
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        bind_at(namespace, &nix::fcntl::open(&path(name), flags, Mode::empty())?)
     }
 
     /// The mount-point file appears under its name with its whole record in it, or not at all.
@@ -133,6 +145,12 @@ impl Registry {
     }
 }
 
+/// Both ends are descriptors: neither the process nor the name can become another in between.
+fn bind_at(namespace: &Namespace, file: &OwnedFd) -> nix::Result<()> {
+    let from = magic_link(namespace);
+    mount(Some(from.as_path()), &magic_link(file), None::<&str>, MsFlags::MS_BIND, None::<&str>)
+}
+
 /// Makes the directory a shared mount of its own, if it is not one yet. `below` is the directory without that.
 fn share(below: &OwnedFd) -> Result<(), NetnsError> {
     let directory = Path::new(DIRECTORY);
@@ -150,6 +168,11 @@ fn share(below: &OwnedFd) -> Result<(), NetnsError> {
             })
         })
         .map_err(|errno| failed("make the directory a mount", directory, errno))?;
+    if is_stacked().unwrap_or(false) {
+        // Whoever does not have our lock has done the same since we looked: one of the two is enough.
+        let _ = umount2(directory, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        return share().map_err(|errno| failed("share the directory", directory, errno));
+    }
     uncover(below);
     Ok(())
 }
@@ -172,6 +195,15 @@ fn uncover(below: &OwnedFd) {
     }
 }
 
+/// Whether the directory is a mount on a mount of itself.
+fn is_stacked() -> Option<bool> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let at = |line: &&str| line.split(' ').nth(4) == Some(DIRECTORY);
+    let ids = |line: &str| Some((line.split(' ').next()?.to_owned(), line.split(' ').nth(1)?.to_owned()));
+    let here: Vec<(String, String)> = mounts.lines().filter(at).filter_map(ids).collect();
+    Some(here.iter().any(|(_, below)| here.iter().any(|(id, _)| id == below)))
+}
+
 /// Whether the mount that `file` is on has peers, as proc_pid_mountinfo(5) tells.
 fn is_shared(file: &OwnedFd) -> Option<bool> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
@@ -180,12 +212,6 @@ fn is_shared(file: &OwnedFd) -> Option<bool> {
     let mount = mounts.lines().find(|line| line.split(' ').next() == Some(id))?;
     let mut tags = mount.split(' ').skip(6).take_while(|field| *field != "-");
     Some(tags.any(|tag| tag.starts_with("shared:")))
-}
-
-/// Waits until nobody else has the directory locked; closed, it is free again.
-#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
-fn lock(directory: &OwnedFd) -> nix::Result<()> {
-    nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusive)
 }
 
 /// Signals that ask us to end are kept for later.

@@ -1,4 +1,4 @@
-//! Many datagrams in one system call, with what the kernel says beside them; and options that nix has not.
+//! Many datagrams in one system call, with what the kernel says beside them.
 
 use std::ffi::c_int;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -230,36 +230,6 @@ pub fn bind_to(socket: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
     // SAFETY: the kernel reads `length` bytes through the pointer, which are there and outlive the call.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), address.0.as_ptr().cast(), length) };
     Errno::result(bound).map(drop)
-}
-
-/// Sets an option of a socket to a value in the kernel's own layout.
-///
-/// [setsockopt(2)](https://man7.org/linux/man-pages/man2/setsockopt.2.html); not for SO_ATTACH_FILTER and others
-/// whose value holds a pointer.
-pub fn set_option(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: &[u8]) -> Result<()> {
-    let holds_a_pointer = level == libc::SOL_SOCKET
-        && matches!(option, libc::SO_ATTACH_FILTER | libc::SO_ATTACH_REUSEPORT_CBPF);
-    if holds_a_pointer {
-        return Err(Errno::EINVAL);
-    }
-    let length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
-    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) };
-    Errno::result(set).map(drop)
-}
-
-/// Reads an option of a socket, in the kernel's own layout. How many bytes of `value` it has filled.
-///
-/// [getsockopt(2)](https://man7.org/linux/man-pages/man2/getsockopt.2.html).
-pub fn option(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: &mut [u8]) -> Result<usize> {
-    let mut length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the kernel writes at most `length` bytes through the first pointer, and one number through the second;
-    // both outlive the call.
-    let got = unsafe {
-        let value = value.as_mut_ptr().cast();
-        libc::getsockopt(socket.as_raw_fd(), level, option, value, &raw mut length)
-    };
-    Errno::result(got).map(|_| length as usize)
 }
 
 /// One instruction of a socket filter: operation, where to jump if it is so and if not, and its number.

@@ -74,13 +74,13 @@ impl From<ViewError> for Failure {
         match error {
             ViewError::Process(error) => error.into(),
             ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
-            ViewError::NoPlace(file) => failure.hint(format_args!("ls -l {file}; touch {file}")),
+            ViewError::NoPlace(file) => failure.hint(crate::hint!("ls -l {}; touch {}", file, file)),
             ViewError::NoConfiguration(name) => failure
-                .hint(format_args!("write /etc/netns/{name}/resolv.conf, or name a process that is in it")),
+                .hint(crate::hint!("write /etc/netns/{}/resolv.conf, or name a process that is in it", name)),
             ViewError::NotPermitted { .. } => {
                 failure.hint("run it as root, or enter its user namespace too: -U")
             }
-            ViewError::Covered { place, .. } => failure.hint(format_args!("findmnt -R {place}")),
+            ViewError::Covered { place, .. } => failure.hint(crate::hint!("findmnt -R {}", place)),
             ViewError::Chroot => failure.hint("run it outside of the chroot"),
             ViewError::NoFile { .. } | ViewError::Io { .. } => failure,
         }

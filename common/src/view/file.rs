@@ -1,9 +1,10 @@
 //! Reading a small file that somebody else's root directory should have. The target may have put anything there:
 //! a FIFO, a device, a link to the host's files, a file without end.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -12,6 +13,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
 use super::ViewError;
+use super::aside::{aside, in_io};
 
 /// Lists of hosts that block advertisements have some megabytes.
 const LIMIT: u64 = 8 << 20;
@@ -30,6 +32,17 @@ const OF_THE_KERNEL: [FsType; 6] = [
     statfs::CGROUP_SUPER_MAGIC,
     statfs::CGROUP2_SUPER_MAGIC,
 ];
+
+const NOT_REGULAR: &str = "is not a regular file";
+const CIRCLE: &str = "is a link in a circle, or one through a link of procfs";
+const NO_OPENAT2: &str = "this kernel has no openat2 (Linux 5.6 has)";
+const MOVED: &str = "is being moved about all the time";
+const KERNELS: &str = "is a file of the kernel's";
+const TOO_LARGE: &str = "is larger than 8 MiB";
+const LEASED: &str =
+    "is leased: a process has it to itself, and would have to let go of it first (F_SETLEASE)";
+/// All of these.
+const REFUSALS: [&str; 7] = [NOT_REGULAR, CIRCLE, NO_OPENAT2, MOVED, KERNELS, TOO_LARGE, LEASED];
 
 /// Where a path may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,35 +68,51 @@ impl Directory {
     }
 
     /// The whole file, or `None` when there is none. Nothing but a regular file is ever opened, for opening a
-    /// FIFO waits, and opening a device does what the device does then.
+    /// FIFO waits, and opening a device does what the device does then. What is not trusted is not waited for either.
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
-        let no_file = |what| ViewError::NoFile { file: self.name.join(path), what };
-        let io = |errno: Errno| ViewError::Io {
-            what: self.name.join(path).display().to_string(),
-            source: errno.into(),
+        let read = match self.links {
+            Links::Followed => self.read_here(path),
+            Links::StayInside => match aside(self.fd.as_fd(), || said(self.read_here(path))) {
+                Ok(said) => heard(said),
+                Err(errno) => Err(Trouble::Io(in_io(errno))),
+            },
         };
+        read.map_err(|trouble| match trouble {
+            Trouble::NoFile(what) => ViewError::NoFile { file: self.name.join(path), what },
+            Trouble::Io(source) => ViewError::Io { what: self.name.join(path).display().to_string(), source },
+        })
+    }
+
+    fn read_here(&self, path: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        let no_file = Trouble::NoFile;
+        let io = |errno: Errno| Trouble::Io(errno.into());
         let found = match self.look_up(path) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(Errno::ELOOP) => {
-                return Err(no_file("is a link in a circle, or one through a link of procfs"));
+                return Err(no_file(CIRCLE));
             }
-            Err(Errno::ENOSYS) => return Err(no_file("this kernel has no openat2 (Linux 5.6 has)")),
-            Err(Errno::EAGAIN) => return Err(no_file("is being moved about all the time")),
+            Err(Errno::ENOSYS) => return Err(no_file(NO_OPENAT2)),
+            Err(Errno::EAGAIN) => return Err(no_file(MOVED)),
             found => found.map_err(io)?,
         };
         let stat = fstat(&found).map_err(io)?;
         if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
-            return Err(no_file("is not a regular file"));
+            return Err(no_file(NOT_REGULAR));
         }
         if OF_THE_KERNEL.contains(&fstatfs(&found).map_err(io)?.filesystem_type()) {
-            return Err(no_file("is a file of the kernel's"));
+            return Err(no_file(KERNELS));
         }
         // Through the descriptor, and not by the name: that may be something else's by now.
-        let opened = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()));
+        // Without O_NONBLOCK whoever has a lease on it keeps us for fs.lease-break-time, 45 seconds: fcntl(2).
+        let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let file = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => no_file(LEASED),
+            _ => Trouble::Io(error),
+        })?;
         let mut bytes = Vec::with_capacity(4096);
-        let read = opened.and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes));
-        read.map_err(|source| ViewError::Io { what: self.name.join(path).display().to_string(), source })?;
-        if bytes.len() as u64 > LIMIT { Err(no_file("is larger than 8 MiB")) } else { Ok(Some(bytes)) }
+        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Trouble::Io)?;
+        if bytes.len() as u64 > LIMIT { Err(no_file(TOO_LARGE)) } else { Ok(Some(bytes)) }
     }
 
     fn look_up(&self, path: &str) -> nix::Result<OwnedFd> {
@@ -95,6 +124,50 @@ impl Directory {
         let mut tries = (0..TRIES).map(|_| openat2(self.fd.as_fd(), path, how));
         let certain = tries.find(|found| !matches!(found, Err(Errno::EAGAIN)));
         certain.unwrap_or(Err(Errno::EAGAIN))
+    }
+}
+
+/// Why a file cannot be read.
+#[derive(Debug)]
+enum Trouble {
+    NoFile(&'static str),
+    Io(io::Error),
+}
+
+/// In the words of a child: what it is, and then the bytes, the number of the error, or the place of the words.
+fn said(read: Result<Option<Vec<u8>>, Trouble>) -> Vec<u8> {
+    let number = |number: usize| (number as u64).to_ne_bytes();
+    let (tag, rest) = match &read {
+        Ok(Some(bytes)) => (0, &bytes[..]),
+        Ok(None) => (1, &[][..]),
+        Err(Trouble::Io(error)) => {
+            (2, &number(usize::try_from(error.raw_os_error().unwrap_or(0)).unwrap_or(0))[..])
+        }
+        Err(Trouble::NoFile(what)) => {
+            (3, &number(REFUSALS.iter().position(|refusal| refusal == what).unwrap_or(0))[..])
+        }
+    };
+    [&[tag], rest].concat()
+}
+
+/// What a child has said.
+fn heard(mut said: Vec<u8>) -> Result<Option<Vec<u8>>, Trouble> {
+    let number = |rest: &[u8]| rest.try_into().map(u64::from_ne_bytes).unwrap_or_default();
+    match said.split_first() {
+        Some((0, _)) => {
+            said.remove(0);
+            Ok(Some(said))
+        }
+        Some((1, _)) => Ok(None),
+        Some((3, rest)) => {
+            let at = usize::try_from(number(rest)).unwrap_or_default();
+            Err(Trouble::NoFile(REFUSALS.get(at).copied().unwrap_or(NOT_REGULAR)))
+        }
+        Some((_, rest)) => {
+            let errno = i32::try_from(number(rest)).unwrap_or_default();
+            Err(Trouble::Io(io::Error::from_raw_os_error(errno)))
+        }
+        None => Err(Trouble::Io(Errno::EPIPE.into())),
     }
 }
 

@@ -6,6 +6,7 @@
 //! for a sysfs is of the network namespace that mounts it; and a procfs is of the PID namespace of whoever
 //! mounts it, so the child that is in it must do that.
 
+mod aside;
 mod error;
 mod file;
 mod mounts;

@@ -10,6 +10,7 @@ use crate::support::container::Container;
 use crate::support::run::Run;
 use crate::support::skip::{need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::{LOOK, add_nic, everything, lab, reaches};
 
 #[test]
@@ -52,9 +53,7 @@ fn two_watches_and_fifty_hands_at_once_make_each_nic_once() {
     // Those that a watch has made go with the file, by whichever watch; those made by hand stay.
     let by_hand = nics.iter().filter(|nic| nic["watch_file"].is_null()).count();
     write(&lab, "");
-    while self::nics(&lab).len() > by_hand {
-        std::thread::yield_now();
-    }
+    until("only interfaces made by hand are left", || self::nics(&lab).len() <= by_hand);
     assert!(watches.iter().all(|watch| !watch.has_ended_within(std::time::Duration::ZERO)));
 }
 
@@ -143,9 +142,9 @@ fn a_watch_that_waits_for_another_add_nic_ends_when_it_is_told_to() {
     watch.wait_for("begins");
     let blocked = format!("/proc/{}/status", watch.pid_behind_nsenter());
     // SIGHUP alone.
-    while !std::fs::read_to_string(&blocked).unwrap().contains("SigBlk:\t0000000000000001") {
-        std::thread::yield_now();
-    }
+    until("the watch blocks SIGHUP", || {
+        std::fs::read_to_string(&blocked).unwrap().contains("SigBlk:\t0000000000000001")
+    });
     watch.signal_behind_nsenter(Signal::SIGTERM);
     watch.finish().ok().stdout_is("begins\n");
 }

@@ -169,6 +169,40 @@ fn a_file_that_others_can_write_is_no_order_of_roots() {
 }
 
 #[test]
+fn a_file_below_a_directory_that_others_can_write_is_no_order_of_roots() {
+    let lab = need!(lab());
+    write(&lab, "");
+    let shell = |script: &str| lab.shell(script).run().ok();
+    shell(&format!(
+        "mkdir -p /run/open/below; cp {FILE} /run/open/below/nics.toml; chmod 755 /run/open/below"
+    ));
+    shell("ln -s open/below/nics.toml /run/link.toml; ln -s /run/open/below /run/linked");
+    let files = [
+        "/run/open/below/nics.toml",
+        "/run/link.toml",
+        "/run/linked/nics.toml",
+        "/run/linked/../below/nics.toml",
+    ];
+    let watch = |file: &str| add_nic(&lab, &["--watch", file, "--dry-run"]);
+    files.iter().for_each(|file| drop(watch(file).ok()));
+    shell("chmod 777 /run/open");
+    for file in files {
+        let refused = watch(file).fails_with(2);
+        refused.stderr_has("/run/open: can be written by another user, and so can what is found in it\nhint: chown root /run/open;");
+    }
+    // The bits of the file say nothing of that: it is replaced with what stands above it.
+    shell(
+        "mv /run/open/below /run/open/away; mkdir /run/open/below; cp /run/open/away/nics.toml /run/open/below",
+    );
+    // Nobody moves away what is root's from under a sticky bit.
+    shell("chmod 1777 /run/open");
+    files.iter().for_each(|file| drop(watch(file).ok()));
+    if lab.shell("chown 1000 /run/open/below").run().status.unwrap().success() {
+        files.iter().for_each(|file| drop(watch(file).fails_with(2)));
+    }
+}
+
+#[test]
 fn with_dry_run_the_file_is_read_and_what_is_not_there_is_shown() {
     let lab = need!(lab());
     let (web, db) = (container(&lab, "web"), container(&lab, "db"));

@@ -16,6 +16,7 @@ use crate::support::lab::Lab;
 use crate::support::run::{LIMIT, Run, Running};
 use crate::support::skip::need;
 use crate::support::tools;
+use crate::support::until::until;
 use crate::{add_nic, lab, reaches};
 
 const FILE: &str = "/run/nics.toml";
@@ -40,10 +41,10 @@ fn engine(lab: &Lab, containers: &[&Container]) -> FakeEngine {
 /// Waits until it has said `text` so often.
 #[track_caller]
 fn wait_for_times(watch: &Running, text: &str, times: usize) {
-    while watch.so_far().stdout.matches(text).count() < times {
+    until(&format!("{text:?} is said {times} times"), || {
         assert!(!watch.has_ended_within(std::time::Duration::ZERO), "{}", watch.so_far());
-        std::thread::yield_now();
-    }
+        watch.so_far().stdout.matches(text).count() >= times
+    });
 }
 
 fn container(lab: &Lab, name: &str) -> Container {
@@ -250,9 +251,7 @@ fn what_a_container_is_left_with_when_it_stops_goes_and_comes_back() {
     drop(first);
     db.stop();
     let second = engine(&lab, &[&db]);
-    while lab.command("ip").args(["link", "show", "br1"]).run().status.unwrap().success() {
-        std::thread::yield_now();
-    }
+    until("br1 is gone", || !lab.command("ip").args(["link", "show", "br1"]).run().status.unwrap().success());
     drop(second);
     db.restart();
     let _third = engine(&lab, &[&db]);

@@ -11,6 +11,7 @@ use crate::support::run::{Run, Running};
 use crate::support::scratch::unique;
 use crate::support::skip::need;
 use crate::support::tools;
+use crate::support::until::until;
 use crate::support::world::World;
 
 /// A watch of a real engine's containers, with a file of its own. Ended with the test.
@@ -65,9 +66,7 @@ fn a_real_container_that_is_started_anew_has_its_nic_at_once() {
     // Its network is gone, but nobody has removed it.
     drop(web);
     let nics = |world: &World| world.tool("add-nic").args(["--list", "--json"]).run().ok().stdout;
-    while nics(&world).contains("198.19.20.2/24") {
-        std::thread::yield_now();
-    }
+    until("the interface of the removed container is gone", || !nics(&world).contains("198.19.20.2/24"));
     world.command("rm").arg(&real.file).run().ok();
 }
 

@@ -7,5 +7,6 @@
 
 mod against_reality;
 mod docker;
+mod random;
 mod refusals;
 mod shown;

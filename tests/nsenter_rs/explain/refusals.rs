@@ -10,6 +10,7 @@ use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::users::{as_user, lab_with_users, users_container};
 
 const NSENTER: &str = "/run/nsenter-rs";
@@ -53,9 +54,7 @@ fn users_process(lab: &Lab, file: &str) -> (Running, String) {
     let pid = process.first_line().unwrap();
     let comm = lab.path(format!("/proc/{pid}/comm"));
     let name = file.rsplit('/').next().unwrap();
-    while fs::read_to_string(&comm).unwrap().trim() != name {
-        std::thread::yield_now();
-    }
+    until(&format!("PID {pid} is {name}"), || fs::read_to_string(&comm).unwrap().trim() == name);
     (process, pid)
 }
 

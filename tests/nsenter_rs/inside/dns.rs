@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use super::{scene, server};
+use super::{Scene, scene, server};
 use crate::support::container::Options;
 use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
+use crate::support::run::{Run, Running};
+use crate::support::skip::{Missing, need, program};
 
 #[test]
 fn a_name_is_looked_up_where_the_container_looks_it_up() {
@@ -155,4 +155,78 @@ fn a_network_without_files_or_a_name_is_refused() {
         .stderr_has("hint: write /etc/netns/green/resolv.conf");
     refused(&["-n=/proc/self/ns/net"]).stderr_has("--dns: whose?");
     refused(&[]).stderr_has("whose? No TARGET was given");
+}
+
+/// Holds a lease on its /etc/hosts: whoever opens that for reading waits for fs.lease-break-time.
+const LEASE: &str = "import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open('/etc/hosts', os.O_RDWR)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('leased', flush=True)
+time.sleep(1000)
+";
+
+/// Python on the lab's host, in the mount namespace of the container.
+fn python(scene: &Scene, script: &str) -> Running {
+    // The container has no /dev/fuse, but what holds one may give it away.
+    let enter = "exec 3<>/dev/fuse || true; exec nsenter --target \"$0\" --mount python3 -c \"$1\"";
+    scene.lab.command("bash").args(["-c", enter, &scene.pid, script]).start()
+}
+
+#[test]
+fn a_lease_of_the_containers_keeps_nobody() {
+    let scene = need!(scene());
+    need!(program("python3", "python3"));
+    let holder = python(&scene, LEASE);
+    holder.wait_for("leased\n");
+    // Naive twin: whoever opens it in the usual way waits.
+    let mut naive = scene.lab.command("timeout");
+    naive.args(["0.3", "cat", &format!("/proc/{}/root/etc/hosts", scene.pid)]).run().fails_with(124);
+    let ran = scene.enter(&["--dns", "true"]).run().fails_with(1);
+    ran.stderr_has("/root/etc/hosts: is leased: a process has it to itself");
+}
+
+/// A file system that answers nothing but that it is there, mounted on /etc. A request that it has taken cannot be
+/// interrupted.
+const MUTE: &str = "import ctypes, os, struct, sys
+fd = 3
+libc = ctypes.CDLL(None, use_errno=True)
+options = 'fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other' % fd
+if libc.mount(b'mute', b'/etc', b'fuse', 0, options.encode()) != 0:
+    print('refused', os.strerror(ctypes.get_errno()), flush=True)
+    sys.exit()
+request = os.read(fd, 1 << 17)
+unique = struct.unpack_from('=Q', request, 8)[0]
+init = struct.pack('=IIIIHHIIHHIIHHI', 7, 31, 0, 0, 0, 0, 65536, 1, 0, 0, 0, 0, 0, 0, 0) + bytes(16)
+os.write(fd, struct.pack('=IiQ', 16 + len(init), 0, unique) + init)
+print('mounted', flush=True)
+while True:
+    os.read(fd, 1 << 17)
+    print('asked', flush=True)
+";
+
+#[test]
+fn a_file_system_of_the_containers_that_does_not_answer_keeps_nobody() {
+    let scene = need!(scene());
+    need!(program("python3", "python3"));
+    if !std::path::Path::new("/dev/fuse").exists() {
+        need!(Err::<(), _>(Missing::ForGood("no /dev/fuse".to_owned())));
+    }
+    let server = python(&scene, MUTE);
+    if server.first_line().as_deref() != Some("mounted") {
+        need!(Err::<(), _>(Missing::Fixable(format!("no FUSE: {}", server.so_far()))));
+    }
+    // Naive twin: it waits for an answer, and does not even die of SIGKILL.
+    let naive = scene.lab.command("cat").arg(format!("/proc/{}/root/etc/hosts", scene.pid)).start();
+    server.wait_for("asked\n");
+    naive.signal(nix::sys::signal::Signal::SIGKILL);
+    let ran = scene.enter(&["--dns", "true"]).run().fails_with(1);
+    ran.stderr_has("/root/etc/resolv.conf: is not answered for by its file system within 5s\n");
+    let mut ping = scene.lab.tool("netns-ping");
+    ping.args([&scene.pid, "api", "-c1"])
+        .run()
+        .fails_with(2)
+        .stderr_has("is not answered for by its file system");
+    // Its end is that of all that wait for it.
+    drop(server);
 }

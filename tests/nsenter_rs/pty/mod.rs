@@ -9,11 +9,11 @@ mod program;
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use crate::support::container::{Container, Options};
 use crate::support::lab::Lab;
 use crate::support::run::{LIMIT, Running};
+use crate::support::until::until_some;
 
 /// Where the program is: with and without a PID namespace of its own.
 const WAYS: [&str; 2] = ["-n", "-p"];
@@ -47,14 +47,7 @@ pub(crate) fn find(running: &Running, name: &str) -> i32 {
 
 /// What `look` finds, for what the kernel tells nobody of when it happens.
 fn eventually<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
-    let pause = || std::thread::sleep(Duration::from_millis(10));
-    let began = Instant::now();
-    std::iter::repeat_with(look).take_while(|_| began.elapsed() < LIMIT).find_map(|found| {
-        if found.is_none() {
-            pause();
-        }
-        found
-    })
+    until_some(LIMIT, look)
 }
 
 /// Whether the process is no more than a zombie.

@@ -163,6 +163,29 @@ fn a_program_that_stops_stops_us() {
 }
 
 #[test]
+fn the_key_that_interrupts_ends_what_has_stopped_inside() {
+    let lab = need!(Lab::new());
+    let web = web(&lab);
+    need!(program("bash", "bash"));
+    let mut operator = need!(Operator::start(&lab, &web, "export PS1='$ '; exec bash --norc --noprofile -i"));
+    // The program waits for what it has started, and that has stopped: neither dies of a signal that only the other gets.
+    std::fs::write(lab.path("/run/script"), "sh -c 'echo ready; kill -STOP $$; sleep 1000'; true\n").unwrap();
+    let enter = format!("{} -t {} --pty -p", tools::tool("nsenter-rs"), web.pid);
+    operator.running.say(&format!("{enter} bash /run/script\n"));
+    operator.running.wait_for("ready");
+    let sh = find(&operator.running, "sh");
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{sh}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
+    };
+    assert!(eventually(is_stopped).is_some(), "{}", operator.running.so_far());
+    operator.running.say("\x03");
+    operator.wait_until_raw(&lab, false);
+    operator.running.say("echo it is ov''er; exit\n");
+    operator.running.wait_for("it is over");
+}
+
+#[test]
 fn a_shell_inside_has_job_control_of_its_own() {
     let lab = need!(Lab::new());
     let web = web(&lab);

@@ -3,7 +3,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::super::{EngineError, EngineName, state};
+use nix::unistd::geteuid;
+
+use super::super::state::{self, StatePath};
+use super::super::{EngineError, EngineName};
 
 /// The address that the user chose in place of the default one.
 pub(super) fn chosen() -> Result<Option<String>, EngineError> {
@@ -30,6 +33,7 @@ fn context_address() -> Result<Option<String>, EngineError> {
     let Some(directory) = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home) else {
         return Ok(None);
     };
+    let directory = StatePath::new(directory, geteuid());
     let chosen = match env::var("DOCKER_CONTEXT") {
         Ok(name) if !name.is_empty() => Some(name),
         _ => own_or_none(state::json::<serde_json::Value>(&directory.join("config.json")))?
@@ -37,9 +41,9 @@ fn context_address() -> Result<Option<String>, EngineError> {
     };
     let Some(chosen) = chosen.filter(|name| !name.is_empty() && name != "default") else { return Ok(None) };
     let contexts = directory.join("contexts/meta");
-    for entry in state::names(&contexts)? {
+    for entry in own_or_none(state::names(&contexts).map(Some))?.unwrap_or_default() {
         let meta = contexts.join(entry).join("meta.json");
-        let Some(meta) = state::json::<serde_json::Value>(&meta)? else { continue };
+        let Some(meta) = own_or_none(state::json::<serde_json::Value>(&meta))? else { continue };
         if meta["Name"] == *chosen {
             return Ok(meta["Endpoints"]["docker"]["Host"].as_str().map(str::to_owned));
         }
@@ -47,11 +51,11 @@ fn context_address() -> Result<Option<String>, EngineError> {
     Err(state::wrong(&contexts, format_args!("has no context named {chosen}")))
 }
 
-/// A file that is another user's, as under sudo with our HOME kept, chooses nothing for us: the docker client
-/// goes on without it, too.
+/// A file that is another user's chooses nothing for us, as under sudo with HOME kept: nobody but root says which
+/// daemon speaks for root.
 fn own_or_none<T>(read: Result<Option<T>, EngineError>) -> Result<Option<T>, EngineError> {
     match read {
-        Err(EngineError::Unreadable { .. }) => Ok(None),
+        Err(EngineError::Unreadable { .. } | EngineError::Foreign { .. }) => Ok(None),
         read => read,
     }
 }

@@ -4,7 +4,7 @@
 //! Formats: moby `container/container.go`, `container/state.go`; containerd `core/runtime/v2/bundle.go`.
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
@@ -13,7 +13,8 @@ use serde::Deserialize;
 use super::super::either::Disk;
 use super::super::realm::{Realm, rooted};
 use super::super::runtime;
-use super::super::{Container, EngineError, Proof, Source, State, api, state};
+use super::super::state::{self, StatePath};
+use super::super::{Container, EngineError, Proof, Source, State, api};
 use super::ENGINE;
 use crate::target::Name;
 
@@ -23,9 +24,9 @@ const BUNDLES: &str = "io.containerd.runtime.v2.task/moby";
 /// One Docker's state.
 pub(in super::super) struct DockerDisk {
     owner: Uid,
-    run: PathBuf,
-    config: PathBuf,
-    data: PathBuf,
+    run: StatePath,
+    config: StatePath,
+    data: StatePath,
     /// Once they were asked for.
     places: OnceCell<Places>,
 }
@@ -42,11 +43,11 @@ struct DaemonConfig {
 /// Where a daemon's things are.
 struct Places {
     /// One directory for each container, named after its ID.
-    containers: PathBuf,
+    containers: StatePath,
     /// Where bundles are: containerd's, Docker's own one or the system's.
-    bundles: [PathBuf; 2],
+    bundles: [StatePath; 2],
     /// What the runtimes that Docker uses keep, such as `runtime-runc`: one directory for each container.
-    runtimes: Vec<PathBuf>,
+    runtimes: Vec<StatePath>,
 }
 
 /// `config.v2.json`, as far as we need it.
@@ -101,9 +102,10 @@ impl DockerDisk {
 
     fn look_up_places(&self) -> Result<Places, EngineError> {
         let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
-        let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), rooted);
+        let elsewhere = |path: PathBuf| self.config.at(rooted(path));
+        let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), elsewhere);
         Ok(Places {
-            containers: config.data_root.map_or_else(|| self.data.clone(), rooted).join("containers"),
+            containers: config.data_root.map_or_else(|| self.data.clone(), elsewhere).join("containers"),
             bundles: [
                 exec_root.join("containerd/daemon").join(BUNDLES),
                 self.run.join("containerd").join(BUNDLES),
@@ -138,7 +140,7 @@ impl DockerDisk {
         &self,
         places: &Places,
         id: &str,
-        file: &Path,
+        file: &StatePath,
         bytes: &[u8],
     ) -> Result<Container, EngineError> {
         let config: Config = serde_json::from_slice(bytes).map_err(|error| state::wrong(file, error))?;
@@ -199,7 +201,7 @@ impl Disk for DockerDisk {
 }
 
 impl Places {
-    fn config(&self, id: &str) -> PathBuf {
+    fn config(&self, id: &str) -> StatePath {
         self.containers.join(id).join("config.v2.json")
     }
 
@@ -244,7 +246,7 @@ impl ConfigState {
     }
 }
 
-fn runtimes(exec_root: &Path) -> Result<Vec<PathBuf>, EngineError> {
+fn runtimes(exec_root: &StatePath) -> Result<Vec<StatePath>, EngineError> {
     let mut names = state::names(exec_root)?;
     names.retain(|name| name.as_encoded_bytes().starts_with(b"runtime-"));
     Ok(names.iter().map(|name| exec_root.join(name).join("moby")).collect())

@@ -6,8 +6,6 @@
 //! Formats: containers/storage `containers.go`; libpod `oci_conmon_common.go`; conmon(8).
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
@@ -16,7 +14,8 @@ use serde::Deserialize;
 use super::super::either::Disk;
 use super::super::realm::Realm;
 use super::super::runtime::{self, Record};
-use super::super::{Container, EngineError, Proof, Source, State, state};
+use super::super::state::{self, StatePath};
+use super::super::{Container, EngineError, Proof, Source, State};
 use super::ENGINE;
 use crate::target::Name;
 
@@ -24,13 +23,13 @@ use crate::target::Name;
 pub(in super::super) struct PodmanDisk {
     owner: Uid,
     /// containers/storage's graph root, which stays.
-    storage: PathBuf,
+    storage: StatePath,
     /// Its run root, which is gone at boot.
-    run: PathBuf,
+    run: StatePath,
     /// Where conmon leaves a file with the exit code until Podman has read it.
-    exits: PathBuf,
+    exits: StatePath,
     /// Where runtimes keep their own state.
-    runtimes: [PathBuf; 2],
+    runtimes: [StatePath; 2],
 }
 
 /// One entry of `containers.json`.
@@ -140,7 +139,7 @@ impl PodmanDisk {
 
     /// What the container with `kept` and `running` directories is doing. Its `pidfile` outlives its process
     /// until the next boot; the runtime's state, and the pipe `ctl` on which conmon listens, do not.
-    fn life(&self, kept: &Path, running: &Path, id: &str) -> Result<Life, EngineError> {
+    fn life(&self, kept: &StatePath, running: &StatePath, id: &str) -> Result<Life, EngineError> {
         let (kept, running) = (kept.join("userdata"), running.join("userdata"));
         let pidfile = running.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
@@ -171,7 +170,7 @@ impl PodmanDisk {
     }
 
     /// One without a process: `config.json` is written for the first run.
-    fn ended(&self, kept: &Path, pidfile: &Path, id: &str) -> Result<Life, EngineError> {
+    fn ended(&self, kept: &StatePath, pidfile: &StatePath, id: &str) -> Result<Life, EngineError> {
         if !kept.join("config.json").exists() {
             return Ok(Life::default());
         }
@@ -219,6 +218,6 @@ fn podmans(entry: &Entry) -> Option<Metadata> {
 }
 
 /// When the file was last written.
-fn written(file: &Path) -> Option<Timestamp> {
-    Timestamp::try_from(fs::metadata(file).ok()?.modified().ok()?).ok()
+fn written(file: &StatePath) -> Option<Timestamp> {
+    Timestamp::try_from(state::written(file)?).ok()
 }

@@ -11,7 +11,7 @@ use super::super::PacketError;
 use super::super::icmp::{Beside, Family, Stage};
 use super::super::socket::{ETH_P_ARP, ETH_P_IPV6, PacketSocket, failed};
 use super::{Answer, Oddity, filter, read};
-use crate::sys::{self, BATCH, Message, Room};
+use crate::sys::{self, BATCH, Message, Room, SocketOption};
 use crate::target::Mac;
 
 /// An advertisement with all its options; whatever is longer answers nothing of ours.
@@ -21,8 +21,6 @@ const FRAME_BYTES: usize = 256;
 const BUFFER_BYTES: c_int = 8 << 20;
 /// Of those so many are handed over before somebody looks at the clock again.
 const AT_ONCE: usize = 4096;
-/// linux/if_packet.h
-const PACKET_STATISTICS: c_int = 6;
 
 /// Of what comes, and of what leaves by its number alone.
 const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
@@ -37,8 +35,7 @@ fn count_questions(socket: BorrowedFd<'_>, stage: Stage) -> nix::Result<()> {
         // Not every driver says so: then there is the stage before.
         Stage::Sent => libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE,
     };
-    let set =
-        |stamps: u32| sys::set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &stamps.to_ne_bytes());
+    let set = |stamps: u32| sys::set_option(socket, SocketOption::TIMESTAMPING, &stamps.to_ne_bytes());
     set(0)?;
     set(STAMPS | stages)
 }
@@ -79,10 +76,9 @@ impl AskSocket {
         };
         let socket = PacketSocket::open_with(index, ethertype, |fd| {
             sys::attach_filter(fd, &program).map_err(failed("attach a filter"))?;
-            let number =
-                |option, number: c_int| sys::set_option(fd, libc::SOL_SOCKET, option, &number.to_ne_bytes());
-            let _ =
-                number(libc::SO_RCVBUFFORCE, BUFFER_BYTES).or_else(|_| number(libc::SO_RCVBUF, BUFFER_BYTES));
+            let number = |option, number: c_int| sys::set_option(fd, option, &number.to_ne_bytes());
+            let _ = number(SocketOption::RCVBUFFORCE, BUFFER_BYTES)
+                .or_else(|_| number(SocketOption::RCVBUF, BUFFER_BYTES));
             count_questions(fd, stage).map_err(failed("ask for time stamps"))
         })?;
         Ok(AskSocket { socket, stage, rooms: vec![Room::without_sender(FRAME_BYTES); BATCH], dropped: 0 })
@@ -146,7 +142,7 @@ impl AskSocket {
     pub fn dropped(&mut self) -> u64 {
         // struct tpacket_stats: packets and drops, both counted from when they were last read.
         let mut numbers = [0; 8];
-        let read = sys::option(self.socket.as_fd(), libc::SOL_PACKET, PACKET_STATISTICS, &mut numbers);
+        let read = sys::option(self.socket.as_fd(), SocketOption::PACKET_STATISTICS, &mut numbers);
         if let (Ok(8), [.., a, b, c, d]) = (read, numbers) {
             self.dropped += u64::from(u32::from_ne_bytes([a, b, c, d]));
         }

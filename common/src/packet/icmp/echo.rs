@@ -15,6 +15,10 @@ use super::Family;
 /// Type, code, checksum, identifier, sequence number: of both families.
 pub const HEADER_BYTES: usize = 8;
 
+/// The first bytes of what is sent along are random: by them an answer proves that its sender has seen a request. Fewer
+/// where fewer are sent.
+pub const TOKEN_BYTES: usize = 8;
+
 /// An echo reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer<'a> {
@@ -38,6 +42,30 @@ pub enum Oddity {
     /// It is something else.
     #[error("it is no echo reply")]
     NoReply,
+    /// It does not begin with the random bytes that were sent: made up by a sender that has seen no request, or cut.
+    #[error("it lacks the random bytes that were sent")]
+    Unproven {
+        /// Which request it claims to answer.
+        sequence: u16,
+    },
+}
+
+impl<'a> Answer<'a> {
+    /// Itself, if it begins as the `sent` data did.
+    ///
+    /// # Errors
+    /// [`Oddity::Unproven`].
+    pub fn proven(self, sent: &[u8]) -> Result<Self, Oddity> {
+        match self.payload.starts_with(token(sent)) {
+            true => Ok(self),
+            false => Err(Oddity::Unproven { sequence: self.sequence }),
+        }
+    }
+}
+
+/// What of the data an answer must have.
+fn token(sent: &[u8]) -> &[u8] {
+    &sent[..sent.len().min(TOKEN_BYTES)]
 }
 
 /// An echo request; of IPv6 the kernel puts in the checksum, which is of the addresses too.
@@ -161,12 +189,15 @@ fn numbers(message: &[u8]) -> Answer<'_> {
 
 /// Of which request of ours an ICMP error is about: identifier and sequence number in what it quotes, which the
 /// kernel gives us from the ICMP header on; `None` for what is no echo request, or not enough of one.
-pub fn quoted(family: Family, bytes: &[u8]) -> Option<(u16, u16)> {
+///
+/// What it quotes of the data must be what was `sent`. Routers need not quote any (RFC 792: 64 bits, which is the header).
+pub fn quoted(family: Family, bytes: &[u8], sent: &[u8]) -> Option<(u16, u16)> {
     let kind = match family {
         Family::V4 => IcmpTypes::EchoRequest.0,
         Family::V6 => Icmpv6Types::EchoRequest.0,
     };
     let message = bytes.get(..HEADER_BYTES).filter(|message| message[0] == kind)?;
     let Answer { ident, sequence, .. } = numbers(message);
-    Some((ident, sequence))
+    let mut pairs = bytes[HEADER_BYTES..].iter().zip(token(sent));
+    pairs.all(|(quoted, sent)| quoted == sent).then_some((ident, sequence))
 }

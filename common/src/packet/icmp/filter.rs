@@ -6,12 +6,7 @@ use nix::Result;
 
 use super::super::bpf::*;
 use super::Family;
-use crate::sys;
-
-/// linux/icmp.h; a bit for each type that is not wanted.
-const ICMP_FILTER: i32 = 1;
-/// linux/icmpv6.h; a bit for each of 256 types that is not wanted.
-const ICMP6_FILTER: i32 = 1;
+use crate::sys::{self, SocketOption};
 
 const ECHO_REPLY_V4: u32 = 0;
 const ECHO_REPLY_V6: u32 = 129;
@@ -23,8 +18,9 @@ pub(super) fn attach(socket: BorrowedFd<'_>, family: Family, ident: u16) -> Resu
     sys::attach_filter(socket, &program(family, ident))?;
     match family {
         Family::V4 => {
+            // linux/icmp.h: a bit for each type that is not wanted.
             let unwanted = !(1_u32 << ECHO_REPLY_V4);
-            sys::set_option(socket, libc::SOL_RAW, ICMP_FILTER, &unwanted.to_ne_bytes())
+            sys::set_option(socket, SocketOption::ICMP_FILTER, &unwanted.to_ne_bytes())
         }
         Family::V6 => {
             let mut unwanted = [0xff_u8; 32];
@@ -32,7 +28,7 @@ pub(super) fn attach(socket: BorrowedFd<'_>, family: Family, ident: u16) -> Resu
             let (word, bit) = (ECHO_REPLY_V6 / 32, ECHO_REPLY_V6 % 32);
             let at = word as usize * 4;
             unwanted[at..at + 4].copy_from_slice(&(!(1_u32 << bit)).to_ne_bytes());
-            sys::set_option(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &unwanted)
+            sys::set_option(socket, SocketOption::ICMP6_FILTER, &unwanted)
         }
     }
 }

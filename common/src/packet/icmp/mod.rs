@@ -13,7 +13,7 @@ mod tests;
 mod told;
 
 pub(super) use beside::Beside;
-pub use echo::{Answer, Oddity, answer, quoted, request};
+pub use echo::{Answer, Oddity, TOKEN_BYTES, answer, quoted, request};
 pub use options::{IcmpError, Options, PathMtu, Stamps};
 pub use says::says;
 pub use socket::{EchoSocket, Heard};

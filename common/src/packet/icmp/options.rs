@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::Family;
 use super::socket::with_scope;
-use crate::sys;
+use crate::sys::{self, SocketOption};
 use crate::target::IfName;
 
 /// What is asked of a socket, for as long as it lives.
@@ -91,33 +91,31 @@ pub enum IcmpError {
 impl Options {
     /// Has a socket keep to them.
     pub(super) fn set(&self, socket: BorrowedFd<'_>, family: Family) -> Result<(), IcmpError> {
-        let number = |level, option, number: c_int| {
-            sys::set_option(socket, level, option, &number.to_ne_bytes())
-                .map_err(io("set an option of a socket"))
+        let number = |option, number: c_int| {
+            sys::set_option(socket, option, &number.to_ne_bytes()).map_err(io("set an option of a socket"))
         };
         let path_mtu = self.path_mtu.map(|how| how as c_int);
         let ttl = self.ttl.map(c_int::from);
         match family {
             Family::V4 => {
-                number(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-                number(libc::IPPROTO_IP, libc::IP_RECVTTL, c_int::from(!self.no_ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_TTL, ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl))?;
-                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how))?;
+                number(SocketOption::IP_RECVERR, 1)?;
+                number(SocketOption::IP_RECVTTL, c_int::from(!self.no_ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(SocketOption::IP_TTL, ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(SocketOption::IP_MULTICAST_TTL, ttl))?;
+                path_mtu.map_or(Ok(()), |how| number(SocketOption::IP_MTU_DISCOVER, how))?;
             }
             Family::V6 => {
-                number(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
-                number(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, c_int::from(!self.no_ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, ttl))?;
-                ttl.map_or(Ok(()), |ttl| number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, ttl))?;
-                path_mtu.map_or(Ok(()), |how| number(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how))?;
+                number(SocketOption::IPV6_RECVERR, 1)?;
+                number(SocketOption::IPV6_RECVHOPLIMIT, c_int::from(!self.no_ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(SocketOption::IPV6_UNICAST_HOPS, ttl))?;
+                ttl.map_or(Ok(()), |ttl| number(SocketOption::IPV6_MULTICAST_HOPS, ttl))?;
+                path_mtu.map_or(Ok(()), |how| number(SocketOption::IPV6_MTU_DISCOVER, how))?;
             }
         }
         // Of IPv4, broadcasts are refused otherwise; who types one means it.
-        number(libc::SOL_SOCKET, libc::SO_BROADCAST, 1)?;
+        number(SocketOption::BROADCAST, 1)?;
         if let Some(link) = &self.link {
-            let bound =
-                sys::set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, link.as_str().as_bytes());
+            let bound = sys::set_option(socket, SocketOption::BINDTODEVICE, link.as_str().as_bytes());
             bound.map_err(|errno| IcmpError::Link { link: link.clone(), errno })?;
         }
         if let Some((address, scope)) = self.source {

@@ -16,7 +16,7 @@ use super::options::{IcmpError, Options, io};
 use super::stamped::Stamped;
 use super::told::Told;
 use super::{Family, filter, since_1970};
-use crate::sys::{self, BATCH, Message, Room};
+use crate::sys::{self, BATCH, Message, Room, SocketOption};
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
 const AROUND_BYTES: usize = 60 + 64;
@@ -61,7 +61,8 @@ pub struct Heard<'a> {
 }
 
 impl EchoSocket {
-    /// Opens it in the network that this thread is in. `ident` tells our packets from those of others; a socket that is
+    /// Opens it in the network that this thread is in. `payload` begins with [`echo::TOKEN_BYTES`] random bytes: what comes
+    /// back without them is no answer. `ident` tells our packets from those of others; a socket that is
     /// not raw has one from the kernel instead.
     ///
     /// # Errors
@@ -102,7 +103,7 @@ impl EchoSocket {
         if self.stamps_received != on {
             // SO_TIMESTAMPING would have a message of its own beside each packet, and a flood pays for that.
             let value = c_int::from(on).to_ne_bytes();
-            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &value)?;
+            sys::set_option(self.fd.as_fd(), SocketOption::TIMESTAMPNS, &value)?;
             self.stamps_received = on;
         }
         Ok(())
@@ -110,9 +111,8 @@ impl EchoSocket {
 
     /// Has the kernel count those packets that it is asked to stamp, from 0 on.
     fn count_stamps(&self) -> nix::Result<()> {
-        let set = |flags: u32| {
-            sys::set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes())
-        };
+        let set =
+            |flags: u32| sys::set_option(self.fd.as_fd(), SocketOption::TIMESTAMPING, &flags.to_ne_bytes());
         set(0)?;
         // Of what has left they are told whether or not what comes is stamped just then.
         set(libc::SOF_TIMESTAMPING_OPT_ID
@@ -195,7 +195,7 @@ impl EchoSocket {
             let at = at.filter(|at| called.is_none_or(|called| *at <= called));
             let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
                 let is_ours = !self.is_raw || answer.ident == self.ident;
-                if is_ours { Ok(answer) } else { Err(Oddity::NoReply) }
+                if is_ours { answer.proven(&self.requests[0][HEADER_BYTES..]) } else { Err(Oddity::NoReply) }
             });
             let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
             each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
@@ -226,11 +226,12 @@ impl EchoSocket {
         }
         let Some(what) = error.complaint() else { return Told::Foreign };
         if what.by.is_none() {
-            return Told::Complaint { sequence: None, what };
+            return Told::Complaint { sequence: None, to: None, what };
         }
-        match quoted(self.family, room.data()) {
+        match quoted(self.family, room.data(), &self.requests[0][HEADER_BYTES..]) {
             Some((ident, sequence)) if !self.is_raw || ident == self.ident => {
-                Told::Complaint { sequence: Some(sequence), what }
+                // recvmsg(2) gives the destination of the packet that is quoted: ip(7), IP_RECVERR.
+                Told::Complaint { sequence: Some(sequence), to: room.from(), what }
             }
             _ => Told::Foreign,
         }
@@ -241,7 +242,7 @@ impl EchoSocket {
         // linux/sock_diag.h: SK_MEMINFO_DROPS is the last of nine.
         const DROPS: usize = 8;
         let mut numbers = [0; 4 * (DROPS + 1)];
-        match sys::option(self.fd.as_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut numbers) {
+        match sys::option(self.fd.as_fd(), SocketOption::MEMINFO, &mut numbers) {
             Ok(length) if length == numbers.len() => {
                 let drops = numbers[4 * DROPS..].try_into().unwrap_or_default();
                 u32::from_ne_bytes(drops)
@@ -271,9 +272,6 @@ fn is_said(errno: Errno) -> bool {
     ]
     .contains(&errno)
 }
-
-/// asm-generic/socket.h, Linux 4.12
-const SO_MEMINFO: c_int = 55;
 
 impl AsFd for EchoSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -68,10 +68,24 @@ fn what_is_no_answer_is_told_why() {
 
 #[test]
 fn an_error_is_about_the_request_that_it_quotes() {
-    assert_eq!(quoted(Family::V4, &request(Family::V4, 7, 8, b"rest")), Some((7, 8)));
+    let quoted = |family, bytes: &[u8]| quoted(family, bytes, b"rest of it");
+    assert_eq!(quoted(Family::V4, &request(Family::V4, 7, 8, b"rest of anything")), Some((7, 8)));
     assert_eq!(quoted(Family::V6, &request(Family::V6, 7, 8, b"")), Some((7, 8)));
     assert_eq!(quoted(Family::V4, &request(Family::V4, 7, 8, b"")[..7]), None);
     assert_eq!(quoted(Family::V4, &reply_v4(0, 7, 8, b"")[20..]), None);
+    assert_eq!(quoted(Family::V4, &request(Family::V4, 7, 8, b"resu")), None, "made up");
+}
+
+#[test]
+fn an_answer_without_the_random_bytes_proves_nothing() {
+    let answer = |payload| Answer { ident: 7, sequence: 8, payload };
+    let proven = |sent, came| answer(came).proven(sent).is_ok();
+    assert!(proven(b"12345678 and more", b"12345678 and less"));
+    for made_up in [&b""[..], b"1234567", b"02345678 and more", b"12345679"] {
+        assert!(!proven(b"12345678 and more", made_up));
+    }
+    // What is not sent cannot come back.
+    assert!(proven(b"123", b"123") && !proven(b"123", b"124") && proven(b"", b""));
 }
 
 proptest! {
@@ -109,7 +123,7 @@ proptest! {
     #[test]
     fn no_packet_makes_it_panic(bytes: Vec<u8>, v4: bool, header: bool) {
         let family = if v4 { Family::V4 } else { Family::V6 };
-        let _ = (answer(family, header, &bytes), quoted(family, &bytes));
+        let _ = (answer(family, header, &bytes), quoted(family, &bytes, b"12345678"));
     }
 
     /// Replies that are right but for a few bytes get deeper into the code than random ones.

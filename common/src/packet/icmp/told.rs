@@ -20,6 +20,8 @@ pub enum Told {
     Complaint {
         /// Which packet; `None` if that is not told.
         sequence: Option<u16>,
+        /// Where that packet went, as the error quotes it.
+        to: Option<IpAddr>,
         /// Who says so, and what.
         what: Complaint,
     },

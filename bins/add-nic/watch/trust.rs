@@ -1,0 +1,107 @@
+//! Whether only root, or we, can say what is found at a path: sshd_config(5) has such a check, "StrictModes".
+//!
+//! Whoever can write a directory can put another file, or a link, in the place of what is in it. So each directory on the
+//! way is looked at, from `/` on, and those that links lead through. Under a sticky bit, as of `/tmp`, nobody but the owner
+//! of an entry replaces it (inode(7)): there the entry's owner counts.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use common::failure::Failure;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::unistd::geteuid;
+
+/// As many links as the kernel follows: path_resolution(7).
+const MOST_LINKS: usize = 40;
+const STICKY: u32 = 0o1000;
+const OTHERS_WRITE: u32 = 0o022;
+const TYPE: u32 = 0o170_000;
+const LINK: u32 = 0o120_000;
+
+/// Refuses a path on which somebody else can replace something. It is absolute.
+pub fn refuse_others(path: &Path) -> Result<(), Failure> {
+    let trouble = |at: &Path, errno: Errno| Failure::trouble(at.display(), io::Error::from(errno));
+    let mut ahead: VecDeque<OsString> = names(path).collect();
+    let mut here = vec![open(AT_FDCWD, OsStr::new("/")).map_err(|errno| trouble(Path::new("/"), errno))?];
+    let mut place = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = ahead.pop_front() {
+        let (directory, stat) = &here[here.len() - 1];
+        if name == ".." {
+            if here.len() > 1 {
+                here.pop();
+                place.pop();
+            }
+            continue;
+        }
+        let next = open(directory, &name).map_err(|errno| trouble(&place.join(&name), errno))?;
+        judge(&place, stat, &next.1)?;
+        if next.1.st_mode & TYPE == LINK {
+            links += 1;
+            let to = readlinkat(directory, name.as_os_str())
+                .map_err(|errno| trouble(&place.join(&name), errno))?;
+            if links > MOST_LINKS {
+                return Err(trouble(path, Errno::ELOOP));
+            }
+            if Path::new(&to).is_absolute() {
+                here.truncate(1);
+                place = PathBuf::from("/");
+            }
+            names(Path::new(&to)).rev().for_each(|name| ahead.push_front(name));
+            continue;
+        }
+        place.push(&name);
+        here.push(next);
+    }
+    Ok(())
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    path.components()
+        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
+        .map(|part| part.as_os_str().to_owned())
+}
+
+fn open(at: impl std::os::fd::AsFd, name: &OsStr) -> nix::Result<(OwnedFd, FileStat)> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = openat(at, name, flags, Mode::empty())?;
+    let stat = fstat(&fd)?;
+    Ok((fd, stat))
+}
+
+/// Whether others can replace what has `entry` in the directory `place`.
+fn judge(place: &Path, directory: &FileStat, entry: &FileStat) -> Result<(), Failure> {
+    let is_closed = directory.st_mode & OTHERS_WRITE == 0;
+    let is_ours = directory.st_mode & STICKY != 0 && is_trusted(entry.st_uid);
+    if is_trusted(directory.st_uid) && (is_closed || is_ours) {
+        return Ok(());
+    }
+    let what = "can be written by another user, and so can what is found in it";
+    Err(Failure::trouble(place.display(), what).hint(common::hint!(
+        "chown root {}; chmod go-w {}; or a file in /etc",
+        place.display(),
+        place.display()
+    )))
+}
+
+/// Root, or we. In a user namespace root of the host is one of those that its map leaves out, and all of these look alike.
+pub fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == geteuid().as_raw() || (is_overflow(uid) && !has_all_users())
+}
+
+fn is_overflow(uid: u32) -> bool {
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid");
+    overflow.is_ok_and(|text| text.trim().parse() == Ok(uid))
+}
+
+/// Whether our user namespace maps every user, as that of the machine does.
+fn has_all_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}

@@ -1,0 +1,213 @@
+//! Command lines that people type out of habit, of docker exec and of other tools, and the ones that they meant.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
+use common::namespace::Kind;
+use common::target::{Name, Target};
+
+use crate::cli::Cli;
+use crate::plan::Plan;
+use crate::wanted::Wanted;
+use crate::{TOOL, words};
+
+/// What helps who misses a program that the host has.
+pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
+
+const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): this runs on the host";
+const NEITHER: &str = "files and network are the host's: -n takes the container's network, -a all of it";
+const SHARED: &str = "the container has the host's network, and the files are the host's";
+
+/// Refuses what would run on the host though a container is named: `nsenter-rs -t nginx reboot`. A PID is a drop-in for
+/// util-linux's, and a control group is a place of the container's, too.
+pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
+    let Some(target) = cli.target.as_ref().filter(|target| !is_pid(target)) else { return Ok(()) };
+    if !wanted.namespaces.is_empty() || wanted.root.is_some() || wanted.join_cgroup {
+        return Ok(());
+    }
+    let what = "no namespace was asked for, and the program would run on the host";
+    let with = |option: &str| meant(&[option.into()], &wanted.program);
+    let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
+    let hint = match target {
+        Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
+        _ => with("-n").zip(with("-a")).and_then(|(net, all)| {
+            hint!(
+                "{} ({} of the host, in its network), or {} ({} of the container)",
+                net,
+                program,
+                all,
+                program
+            )
+        }),
+    };
+    Err(Failure::trouble(format_args!("-t {target}"), what).hint(hint))
+}
+
+/// The line for whoever does not know that it is the host that PROGRAM sees. Of a PID nothing more is said than that
+/// nothing was asked for: for it we stand in for util-linux's.
+pub fn note(cli: &Cli, wanted: &Wanted, plan: &Plan) -> Option<&'static str> {
+    let is_named = cli.target.as_ref().is_some_and(|target| !is_pid(target));
+    let has_network = plan.joins(Kind::Net);
+    match (wanted.namespaces.is_empty(), is_named) {
+        _ if plan.changes_root() => None,
+        (true, _) => Some(ON_THE_HOST),
+        (false, true) if !has_network && wanted.namespaces.contains_key(&Kind::Net) => Some(SHARED),
+        (false, true) if !has_network => Some(NEITHER),
+        _ => None,
+    }
+}
+
+fn is_pid(target: &Target) -> bool {
+    matches!(target, Target::Process { .. })
+}
+
+/// What to say to whoever typed a program that cannot be run.
+pub fn hint(error: &io::Error, plan: &Plan) -> Option<Hint> {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (options, program) = typed.split_at(words::options(&typed));
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => slip(options, program),
+        _ => None,
+    }
+    .or_else(|| match error.kind() {
+        io::ErrorKind::NotFound if plan.changes_root() => Some(Hint::say(FROM_THE_ROOT)),
+        io::ErrorKind::NotFound => forgotten_target(program, plan),
+        _ => None,
+    })
+}
+
+/// What was typed, in the grammar of another tool.
+fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
+    let (first, rest) = program.split_first()?;
+    let options = match options.split_last() {
+        Some((last, before)) if last == "--" => before,
+        _ => options,
+    };
+    let name = first.to_str()?;
+    if rest.is_empty() && name.contains(char::is_whitespace) {
+        return in_quotes(options, name);
+    }
+    let last = options.last()?.to_str()?;
+    let takes = |short: char, long: &str| match last.strip_prefix('-') {
+        Some(_) if last == long => true,
+        Some(bundle) => !bundle.starts_with('-') && !bundle.contains(['=', '/']) && bundle.ends_with(short),
+        None => false,
+    };
+    let is_path = name.starts_with('/');
+    let value = [
+        ('m', "--mount"),
+        ('n', "--net"),
+        ('p', "--pid"),
+        ('i', "--ipc"),
+        ('C', "--cgroup"),
+        ('U', "--user"),
+        ('T', "--time"),
+        ('r', "--root"),
+    ];
+    if takes('w', "--wd") && is_path {
+        return hint!(
+            "{} was taken for PROGRAM: -W {} (as it is inside), or -w={} (of the host)",
+            name,
+            name,
+            name
+        );
+    }
+    if takes('u', "--uts") && !is_path {
+        return hint!("-u is --uts, the host name; a user is -S with a number: -S 0 is root");
+    }
+    if takes('e', "--env") && name.contains('=') {
+        let command = typed_again(options, &[&["env".into()], program].concat())?;
+        return hint!("-e takes the environment of the target; one more variable: {}", command);
+    }
+    let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
+    hint!("{} was taken for PROGRAM: a value is set off by an equals sign: -{}={}", name, short, name)
+}
+
+/// `nsenter-rs -t web -n "ip -br a"`.
+fn in_quotes(options: &[OsString], line: &str) -> Option<Hint> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "_@%+=:,./-".contains(c);
+    if line.chars().all(is_plain) {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        hint!("leave the quotes out: {}", typed_again(options, &words)?)
+    } else {
+        hint!("a shell takes it: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()])?)
+    }
+}
+
+/// What began with a container's name had -t forgotten.
+fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<Hint> {
+    let (name, rest) = program.split_first()?;
+    if !plan.is_nothing {
+        return None;
+    }
+    let container = name.to_str()?.parse::<Name>().ok()?;
+    let has_options = rest.first().is_some_and(|word| word.as_bytes().starts_with(b"-"));
+    let options: &[&str] = if has_options { &[] } else { &["-n"] };
+    let words = ["-t".into(), name.clone()].into_iter().chain(options.iter().map(OsString::from));
+    let words: Vec<OsString> = words.chain(rest.iter().cloned()).collect();
+    hint!("if {} is a container: {}", container, command(&words)?)
+}
+
+/// The command that was typed with `more` options.
+fn meant(more: &[OsString], program: &[OsString]) -> Option<Hint> {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let options = &typed[..words::options(&typed)];
+    let end = options.iter().rposition(|word| word != "--").map_or(0, |last| last + 1);
+    typed_again(&[&options[..end], more].concat(), program)
+}
+
+fn typed_again(options: &[OsString], program: &[OsString]) -> Option<Hint> {
+    command(&[options, program].concat())
+}
+
+/// What is no text cannot be pasted.
+fn command(words: &[OsString]) -> Option<Hint> {
+    let words = words.iter().map(|word| word.to_str()).collect::<Option<Vec<_>>>()?;
+    Hint::words(&[&[TOOL], &words[..]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &[&str]) -> Option<String> {
+        let typed: Vec<OsString> = line.iter().map(OsString::from).collect();
+        let (options, program) = typed.split_at(words::options(&typed));
+        slip(options, program).map(|hint| hint.to_string())
+    }
+
+    #[test]
+    fn a_line_in_quotes_is_several_words_or_a_shells() {
+        let hint = typed(&["-t", "web", "-n", "ip -br a"]).unwrap();
+        assert_eq!(hint, "leave the quotes out: nsenter-rs -t web -n ip -br a");
+        let hint = typed(&["-t", "web", "-n", "ss -tln | grep :80"]).unwrap();
+        assert_eq!(hint, "a shell takes it: nsenter-rs -t web -n sh -c 'ss -tln | grep :80'");
+        let hint = typed(&["-tweb", "-a", "--", "echo 'x'"]).unwrap();
+        assert_eq!(hint, r"a shell takes it: nsenter-rs -tweb -a sh -c 'echo '\''x'\'''");
+        assert_eq!(typed(&["-t", "web", "-n", "ip", "-br a"]), None);
+    }
+
+    #[test]
+    fn what_follows_an_option_without_its_sign_was_meant_for_it() {
+        for (line, says) in [
+            (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp (as it is inside), or -w=/tmp"),
+            (&["-t", "web", "-aw", "/tmp", "pwd"], "-W /tmp"),
+            (&["-n", "/run/netns/blue", "ip", "a"], "-n=/run/netns/blue"),
+            (&["-r", "/x y", "sh"], "-r='/x y'"),
+            (&["-t", "web", "-u", "root", "id"], "-S 0 is root"),
+            (&["-t", "web", "-a", "-e", "A=1", "sh"], "nsenter-rs -t web -a -e env A=1 sh"),
+        ] {
+            let hint = typed(line).unwrap_or_else(|| panic!("{line:?}"));
+            assert!(hint.contains(says), "{line:?}: {hint}");
+        }
+        for line in
+            [&["-t", "web", "-n", "ipp", "a"][..], &["-w=/x", "/y"], &["-W", "/x", "/y"], &["-t", "u", "x"]]
+        {
+            assert_eq!(typed(line), None, "{line:?}");
+        }
+    }
+}

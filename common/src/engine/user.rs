@@ -1,0 +1,43 @@
+//! An engine in another user's realm: whatever is said there is that user's word, and nobody else's. A socket or a
+//! configuration of the user's can lead to something of root's, which would then speak with root's voice.
+
+use std::os::fd::OwnedFd;
+
+use nix::unistd::Uid;
+
+use super::{Asked, Container, Engine, EngineError, EngineName};
+
+/// An engine that is found in the directories of `owner`.
+pub(super) struct OfUser {
+    pub engine: Box<dyn Engine>,
+    pub owner: Uid,
+}
+
+impl OfUser {
+    fn words(&self, mut said: Vec<Container>) -> Vec<Container> {
+        said.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
+        said
+    }
+}
+
+impl Engine for OfUser {
+    fn name(&self) -> EngineName {
+        self.engine.name()
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+        Ok(self.words(self.engine.find(asked)?))
+    }
+
+    fn list(&self) -> Result<Vec<Container>, EngineError> {
+        Ok(self.words(self.engine.list()?))
+    }
+
+    fn events(&self) -> Option<OwnedFd> {
+        self.engine.events()
+    }
+
+    fn silence(&self) -> Option<EngineError> {
+        self.engine.silence()
+    }
+}

@@ -1,0 +1,113 @@
+//! Which container a process belongs to. What its control group is called says nothing by itself: whoever is given a part
+//! of the tree of control groups makes directories of any name in it. The process is in a container if it descends from the
+//! container's first process, shares a PID namespace with that one, or stands where that one stands among control groups.
+
+use std::time::Duration;
+
+use super::known::{Known, Listing, verified};
+use super::realms::{ask, is_others};
+use super::{FindError, believe, list};
+use crate::engine::{Asked, EngineName, engines};
+use crate::namespace::{self, Identity, Kind};
+use crate::process::{Process, ProcessError};
+use crate::target::Name;
+
+/// The container that `process` belongs to: as its first process, as a descendant of that, or as one that
+/// was sent in later (`docker exec`).
+///
+/// # Errors
+/// `InNone` when no engine of this host knows it, `Pretender` when only its control group's name says so; why an engine
+/// could not be asked, when that one might.
+pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -> Result<Known, FindError> {
+    let inmate = Inmate::of(process)?;
+    // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
+    for id in believe::foreign_ids(process)? {
+        if let Some(known) = called(&id, engine, timeout).filter(|known| inmate.is_in(known)) {
+            return Ok(known);
+        }
+    }
+    let listing = list(engine, timeout)?;
+    match inmate.among(&listing) {
+        Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.troubles),
+        Some(known) => Ok(known),
+        None => Err(in_none(process, listing)?),
+    }
+}
+
+/// Root's container with that ID, if there is one and it runs.
+fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Known> {
+    let name: Name = id.parse().ok()?;
+    let asked = Asked::Name { within: None, name: &name };
+    let mut answers = ask(&engines(engine, timeout), |engine| engine.find(&asked));
+    answers.take_words_of_others();
+    let hit = answers.hits.into_iter().find(|container| container.id == id)?;
+    verified(hit, |_, _| ()).ok()
+}
+
+/// Another user's word counts only where every engine of root's could be asked.
+fn unless_in_doubt(known: Known, troubles: Vec<FindError>) -> Result<Known, FindError> {
+    troubles.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
+}
+
+fn is_about_an_engine(trouble: &FindError) -> bool {
+    matches!(trouble, FindError::Engine(_))
+}
+
+fn in_none(process: &Process, listing: Listing) -> Result<FindError, ProcessError> {
+    if let Some(trouble) = listing.troubles.into_iter().find(is_about_an_engine) {
+        return Ok(trouble);
+    }
+    let ids = believe::foreign_ids(process)?;
+    let of_that_name = |known: &Known| ids.contains(&known.container.id);
+    Ok(match listing.containers.into_iter().find(of_that_name) {
+        Some(known) => FindError::Pretender(process.pid(), Box::new(known.container)),
+        None => FindError::InNone(process.pid()),
+    })
+}
+
+/// What shows in which container a process is.
+struct Inmate {
+    /// Its own PID, its parent's, and so on.
+    line: Vec<nix::unistd::Pid>,
+    /// Its PID namespace, where that is not ours.
+    pids: Option<Identity>,
+    cgroups: Vec<String>,
+}
+
+impl Inmate {
+    fn of(process: &Process) -> Result<Self, ProcessError> {
+        let pids = pid_namespace(process);
+        Ok(Inmate { line: process.ancestors()?, pids, cgroups: process.cgroups()? })
+    }
+
+    /// Of several containers, one in the other, the innermost of root's.
+    fn among(&self, listing: &Listing) -> Option<Known> {
+        let (others, roots): (Vec<&Known>, Vec<&Known>) =
+            listing.containers.iter().partition(|known| is_others(&known.container));
+        let one_of = |containers: &[&Known]| {
+            let first = |pid| containers.iter().find(|known| known.container.pid == Some(pid)).copied();
+            let by_descent = self.line.iter().find_map(|pid| first(*pid));
+            by_descent.or_else(|| containers.iter().find(|known| self.is_in(known)).copied()).cloned()
+        };
+        one_of(&roots).or_else(|| one_of(&others))
+    }
+
+    /// Whether the container's first process, which has been verified, proves that this one is in there.
+    fn is_in(&self, known: &Known) -> bool {
+        let Ok(first) = known.hold() else { return false };
+        if self.line.contains(&first.pid()) {
+            return true;
+        }
+        // Whoever made that PID namespace for the container sent the process there too.
+        if self.pids.is_some() && self.pids == pid_namespace(&first) {
+            return true;
+        }
+        let theirs = first.cgroups().unwrap_or_default();
+        believe::stand_together(&self.cgroups, &theirs, &known.container.id)
+    }
+}
+
+fn pid_namespace(process: &Process) -> Option<Identity> {
+    let theirs = process.namespace_identity(Kind::Pid).ok()?;
+    Some(theirs).filter(|theirs| namespace::own_identity(Kind::Pid).ok().as_ref() != Some(theirs))
+}

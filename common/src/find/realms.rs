@@ -1,0 +1,121 @@
+//! Asks engines, and says how certain their answer is. A realm is all engines of one user. Root's realm is asked by
+//! itself, and what it says stands; another user's word counts only where root's realm has certainly no such container.
+//! So no user can replace, hide, or make ambiguous what root's engines say.
+
+use nix::unistd::geteuid;
+
+use crate::engine::{Asked, Container, Engine, EngineError, EngineName};
+
+/// What the engines of a realm said, all together.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// Every container of one owner once: Docker's are containerd's too, and Podman's are runc's.
+    pub hits: Vec<Container>,
+    /// Which engines answered.
+    pub answered: Vec<EngineName>,
+    /// Which are not on this host at all.
+    pub absent: Vec<EngineError>,
+    /// Which are, and could not be asked.
+    pub troubles: Vec<(EngineName, EngineError)>,
+    /// Which were found out about from state on disk, and why.
+    pub silent: Vec<(EngineName, EngineError)>,
+}
+
+/// How the question for one container ends in a realm.
+#[derive(Debug)]
+pub(super) enum Certainty {
+    /// Found, and no other engine of the realm could have it.
+    Found(Container),
+    /// Several have it.
+    Several(Vec<Container>),
+    /// Not there; everybody that could have it was asked, unless there is a doubt.
+    NotThere,
+    /// One has it, and another engine that could have it too could not be asked.
+    CannotTell(Container, (EngineName, EngineError)),
+}
+
+/// Asks all of them.
+pub(super) fn ask(
+    engines: &[Box<dyn Engine>],
+    question: impl Fn(&dyn Engine) -> Result<Vec<Container>, EngineError>,
+) -> Answers {
+    let mut answers = Answers::default();
+    for engine in engines {
+        match question(engine.as_ref()) {
+            Ok(found) => {
+                answers.answered.push(engine.name());
+                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
+                answers.add(found);
+            }
+            Err(absent @ EngineError::Absent { .. }) => answers.absent.push(absent),
+            Err(trouble) => answers.troubles.push((engine.name(), trouble)),
+        }
+    }
+    answers.answered.dedup();
+    answers
+}
+
+impl Answers {
+    pub(super) fn add(&mut self, containers: Vec<Container>) {
+        for container in containers {
+            if !self.hits.iter().any(|hit| hit.is_same_as(&container)) {
+                self.hits.push(container);
+            }
+        }
+    }
+
+    /// Takes out what is another user's word, as of a machine that a user has registered with root's machined, or of a
+    /// user's socket that the environment names. For an ordinary user all that answers is one realm.
+    pub(super) fn take_words_of_others(&mut self) -> Vec<Container> {
+        let (others, hits) = std::mem::take(&mut self.hits).into_iter().partition(is_others);
+        self.hits = hits;
+        others
+    }
+
+    /// A whole name or ID means more than the beginning of an ID.
+    pub(super) fn narrow(&mut self, asked: &Asked<'_>) {
+        let Asked::Name { name, .. } = asked else { return };
+        let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
+        if self.hits.iter().any(exact) {
+            self.hits.retain(exact);
+        }
+    }
+
+    /// How certain the answer to `asked` is. An ordinary user is told of few engines whether they have it: what root
+    /// alone may read is no trouble for a hit of theirs.
+    pub(super) fn certainty(&mut self, asked: &Asked<'_>) -> Certainty {
+        let mut hits = std::mem::take(&mut self.hits);
+        match (hits.pop(), hits.is_empty()) {
+            (None, _) => Certainty::NotThere,
+            (Some(hit), true) => match self.troubles.first() {
+                Some(trouble) if geteuid().is_root() && !is_whole_id(asked, &hit) => {
+                    Certainty::CannotTell(hit, trouble.clone())
+                }
+                _ => Certainty::Found(hit),
+            },
+            (Some(last), false) => {
+                hits.push(last);
+                Certainty::Several(hits)
+            }
+        }
+    }
+
+    /// Why the "no" of this realm is not certain enough for another user's word to count: an engine that could not be
+    /// asked, or that did not answer although it is there, so that its state may lie where nobody has looked.
+    pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
+        let is_there = |(_, why): &&(EngineName, EngineError)| !matches!(why, EngineError::Absent { .. });
+        self.troubles.first().or_else(|| self.silent.iter().find(is_there))
+    }
+}
+
+/// Engines make such an ID at random, so that no two of them have the same.
+fn is_whole_id(asked: &Asked<'_>, hit: &Container) -> bool {
+    let asked_for = matches!(asked, Asked::Name { name, .. } if name.as_str() == hit.id);
+    asked_for && hit.id.len() == 64
+}
+
+/// Whether it is another user's word, which must not stand in the way of root's. What an ordinary user is told counts
+/// alike, whoever says it.
+pub(super) fn is_others(container: &Container) -> bool {
+    geteuid().is_root() && !container.proof.claimed_by.is_root()
+}

@@ -1,0 +1,71 @@
+//! Options of sockets that nix has not.
+
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+
+/// linux/icmp.h and linux/icmpv6.h: ICMP_FILTER and ICMPV6_FILTER.
+const FILTER: c_int = 1;
+/// linux/if_packet.h.
+const PACKET_STATISTICS: c_int = 6;
+/// asm-generic/socket.h.
+const SO_MEMINFO: c_int = 55;
+
+/// An option whose value is numbers or text. Some options hold a pointer, through which the kernel would read or write
+/// whatever it leads to: of those there is none here, and no way to make one elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketOption(c_int, c_int);
+
+#[expect(
+    missing_docs,
+    reason = "these are the kernel's names: socket(7), ip(7), ipv6(7), packet(7), raw(7), icmp(7)"
+)]
+impl SocketOption {
+    pub const TIMESTAMPING: Self = SocketOption(libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
+    pub const TIMESTAMPNS: Self = SocketOption(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
+    pub const RCVBUF: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUF);
+    pub const RCVBUFFORCE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE);
+    pub const BROADCAST: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BROADCAST);
+    pub const BINDTODEVICE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+    pub const MEMINFO: Self = SocketOption(libc::SOL_SOCKET, SO_MEMINFO);
+    pub const PACKET_STATISTICS: Self = SocketOption(libc::SOL_PACKET, PACKET_STATISTICS);
+    pub const ICMP_FILTER: Self = SocketOption(libc::SOL_RAW, FILTER);
+    pub const ICMP6_FILTER: Self = SocketOption(libc::IPPROTO_ICMPV6, FILTER);
+    pub const IP_RECVERR: Self = SocketOption(libc::IPPROTO_IP, libc::IP_RECVERR);
+    pub const IP_RECVTTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_RECVTTL);
+    pub const IP_TTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_TTL);
+    pub const IP_MULTICAST_TTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL);
+    pub const IP_MTU_DISCOVER: Self = SocketOption(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    pub const IPV6_RECVERR: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
+    pub const IPV6_RECVHOPLIMIT: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT);
+    pub const IPV6_UNICAST_HOPS: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS);
+    pub const IPV6_MULTICAST_HOPS: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS);
+    pub const IPV6_MTU_DISCOVER: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
+}
+
+/// Sets an option of a socket to a value in the kernel's own layout.
+///
+/// [setsockopt(2)](https://man7.org/linux/man-pages/man2/setsockopt.2.html).
+pub fn set_option(socket: BorrowedFd<'_>, option: SocketOption, value: &[u8]) -> Result<()> {
+    let length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `length` bytes through the pointer, which outlives the call.
+    let set =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), option.0, option.1, value.as_ptr().cast(), length) };
+    Errno::result(set).map(drop)
+}
+
+/// Reads an option of a socket, in the kernel's own layout. How many bytes of `value` it has filled.
+///
+/// [getsockopt(2)](https://man7.org/linux/man-pages/man2/getsockopt.2.html).
+pub fn option(socket: BorrowedFd<'_>, option: SocketOption, value: &mut [u8]) -> Result<usize> {
+    let mut length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel writes at most `length` bytes through the first pointer, and one number through the second;
+    // both outlive the call.
+    let got = unsafe {
+        let value = value.as_mut_ptr().cast();
+        libc::getsockopt(socket.as_raw_fd(), option.0, option.1, value, &raw mut length)
+    };
+    Errno::result(got).map(|_| length as usize)
+}

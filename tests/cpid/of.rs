@@ -1,0 +1,65 @@
+//! `--of`, on a real Docker: what a process's control group is called proves nothing by itself.
+
+use std::process::Stdio;
+
+use crate::support::run::{Ran, Run, Running};
+use crate::support::scratch::unique;
+use crate::support::skip::{Missing, need, program};
+use crate::support::world::World;
+
+fn docker() -> Result<World, Missing> {
+    program("setpriv", "util-linux")?;
+    World::get().and_then(World::with_docker)
+}
+
+fn of(world: &World, pid: &str) -> Ran {
+    world.tool("cpid").args(["--of", pid]).run()
+}
+
+/// An ordinary user's process in a control group that the user has called so, in a directory that was given to the user
+/// (as systemd gives one to each), and its PID.
+fn called(world: &World, id: &str) -> (Running, String) {
+    let script =
+        "for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ ! -e $root/cgroup.procs ] || break; done
+        mine=$root/$0; mkdir $mine; chown -R 1000 $mine; echo $$ >$mine/cgroup.procs
+        exec setpriv --reuid=1000 --regid=1000 --clear-groups sh -ec '
+            mkdir $0/$1; echo $$ >$0/$1/cgroup.procs; echo at $$; read -r _' $mine $1";
+    let mut user = world.engine("sh");
+    user.args(["-ec", script, &unique("delegated-"), id]);
+    let user = user.start_with(Stdio::piped());
+    let line = user.first_line().unwrap_or_else(|| panic!("no such group: {}", user.so_far()));
+    let pid = line.strip_prefix("at ").expect("at PID").to_owned();
+    (user, pid)
+}
+
+#[test]
+fn a_users_control_group_that_is_called_after_a_container_is_not_in_it() {
+    let world = need!(docker());
+    let web = world.docker_container("web", &[]);
+    let (_user, pid) = called(&world, &web.id);
+    // Whoever believes the name is misled.
+    let groups = world.command("cat").arg(format!("/proc/{pid}/cgroup")).run().ok();
+    assert!(groups.stdout.contains(&web.id), "{groups}");
+    let said = of(&world, &pid).fails_with(1).stdout_is("");
+    said.stderr_is(&format!(
+        "cpid: PID {pid}: says by its control group that it is in docker:{}, but it is not in that container\n",
+        web.name
+    ));
+    of(&world, &web.pid().to_string()).ok().stdout_is(&format!("docker:{}\n", web.name));
+}
+
+#[test]
+fn whatever_was_sent_into_a_container_is_in_it_with_a_pid_namespace_and_without() {
+    let world = need!(docker());
+    let containers = [world.docker_container("own", &[]), world.docker_container("host", &["--pid", "host"])];
+    for web in &containers {
+        world.command("docker").args(["exec", "--detach", &web.id, "sleep", "4242"]).run().ok();
+        let top = world.command("docker").args(["top", &web.id, "-o", "pid,args"]).run().ok();
+        let row =
+            top.stdout.lines().find(|row| row.ends_with("sleep 4242")).map(str::trim).map(str::to_owned);
+        let row = row.unwrap_or_else(|| panic!("nothing was sent: {top}"));
+        let pid = row.split_whitespace().next().unwrap();
+        assert_ne!(pid, web.pid().to_string());
+        of(&world, pid).ok().stdout_is(&format!("docker:{}\n", web.name));
+    }
+}

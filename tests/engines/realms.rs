@@ -1,0 +1,302 @@
+//! Root's realm is asked by itself: no claim of another user, who is asked too under sudo, takes the place of what root's
+//! engines say, hides it, or makes it ambiguous. Each attack stands beside the same claim where it does count.
+
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use serde_json::json;
+
+use crate::by_hand::{Host, docker_config, id, process};
+use crate::support::fake_engine::{Answer, FakeEngine, Script};
+use crate::support::run::{Ran, Run, Running};
+use crate::support::skip::{Missing, need, program};
+use crate::support::tools;
+
+/// `nobody`, whom every host has.
+const USER: u32 = 65534;
+
+const DOCKER: &str = "docker.sock";
+const PODMAN: &str = "podman/podman.sock";
+
+/// A host with engines of root's and of a user's, who has a process in a user namespace of the user's own.
+struct Scene {
+    host: Host,
+    users: Running,
+}
+
+impl Scene {
+    fn new() -> Result<Scene, Missing> {
+        let why = || Missing::Fixable("two users are needed: run the tests as root".into());
+        geteuid().is_root().then_some(()).ok_or_else(why)?;
+        program("setpriv", "util-linux")?;
+        let mut setpriv = tools::in_clean_environment(Command::new("setpriv"));
+        setpriv.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
+        setpriv.args(["unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo ready; read -r _"]);
+        let users = setpriv.current_dir("/").start_with(Stdio::piped());
+        if !users.says("ready\n") {
+            return Err(Missing::Fixable(format!("no user namespace for a user: {}", users.so_far().stderr)));
+        }
+        let host = Host::new();
+        for directory in ["run/podman", &format!("run/user/{USER}/podman")] {
+            host.directory(directory);
+        }
+        Ok(Scene { host, users })
+    }
+
+    /// The user's engine at this socket of the user's.
+    fn users_engine(&self, socket: &str, script: Script) -> FakeEngine {
+        let socket = self.host.path(&format!("run/user/{USER}/{socket}"));
+        let engine = script.listen(&socket);
+        chown(&socket, Some(USER), Some(USER)).unwrap();
+        engine
+    }
+
+    fn roots_engine(&self, socket: &str, script: Script) -> FakeEngine {
+        script.listen(self.host.path(&format!("run/{socket}")))
+    }
+
+    /// `cpid ARGS` of root, as that user's sudo starts it.
+    fn sudo_cpid(&self, args: &[&str]) -> Ran {
+        self.host.cpid(args).env("SUDO_UID", USER.to_string()).run()
+    }
+
+    fn users_pid(&self) -> String {
+        format!("{}\n", self.users.pid())
+    }
+}
+
+/// An engine that knows one container.
+fn knows(id: &str, name: &str, pid: i32) -> Script {
+    let mut web = docker_config(id, name, true);
+    web["Id"] = id.into();
+    web["State"]["Pid"] = pid.into();
+    web["State"]["Status"] = "running".into();
+    let list = json!([{ "Id": id, "State": "running" }]).to_string();
+    [name, id].iter().fold(knows_nobody().on("/containers/json", Answer::json(200, &list)), |script, word| {
+        script.on(&format!("/containers/{word}/json"), Answer::json(200, &web.to_string()))
+    })
+}
+
+fn knows_nobody() -> Script {
+    Script::new()
+        .on("/containers/json", Answer::json(200, "[]"))
+        .otherwise(Answer::json(404, r#"{"message":"No such container"}"#))
+}
+
+#[test]
+fn a_users_claim_with_the_id_of_roots_container_neither_takes_its_place_nor_hides_it() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    // Docker is asked before Podman, and the user has the ID from /proc/PID/cgroup.
+    let _theirs = scene.users_engine(DOCKER, knows(&id('a'), "pweb", scene.users.pid()));
+    // Where root has no such container, the claim is believed: about the user's own process.
+    scene.sudo_cpid(&["pweb"]).ok().stdout_is(&scene.users_pid());
+    scene.sudo_cpid(&["--of", &scene.users.pid().to_string()]).ok().stdout_is("docker:pweb\n");
+
+    let _roots = scene.roots_engine(PODMAN, knows(&id('a'), "pweb", roots));
+    let pid = format!("{roots}\n");
+    for target in ["pweb", "podman:pweb", &id('a')] {
+        scene.sudo_cpid(&[target]).ok().stdout_is(&pid).stderr_is("");
+    }
+    scene.sudo_cpid(&["--of", &roots.to_string()]).ok().stdout_is("podman:pweb\n").stderr_is("");
+    let listed = scene.sudo_cpid(&["--list", "--json"]).ok().json();
+    let rows: Vec<_> =
+        listed.as_array().unwrap().iter().map(|row| (row["pid"].clone(), row["owner"].clone())).collect();
+    assert_eq!(rows, [(json!(roots), json!(null)), (json!(scene.users.pid()), json!(USER))], "{listed}");
+    let table = scene.sudo_cpid(&["--list"]).ok().stdout;
+    let owner_of = |pid: i32| {
+        let row = table.lines().find(|row| row.split_whitespace().nth(3) == Some(&pid.to_string()));
+        row.unwrap_or_else(|| panic!("no row of {pid} in {table}"))
+            .trim_end()
+            .rsplit("  ")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        (owner_of(roots).as_str(), owner_of(scene.users.pid())),
+        ("root", format!("user {USER}")),
+        "{table}"
+    );
+    // Whoever is not under sudo asks nobody but root's.
+    scene.host.cpid(&["pweb"]).run().ok().stdout_is(&pid);
+}
+
+#[test]
+fn a_users_container_of_the_same_name_does_not_make_roots_ambiguous() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
+    let roots_engine = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
+    scene.sudo_cpid(&["web"]).ok().stdout_is(&format!("{roots}\n"));
+    assert!(theirs.requests().is_empty(), "the user was asked: {:?}", theirs.requests());
+    // Nor is the beginning of an ID that root has completed by a user's name.
+    scene.sudo_cpid(&["aaaaaaaaaaaa"]).fails_with(1);
+    drop(roots_engine);
+    scene.sudo_cpid(&["web"]).ok().stdout_is(&scene.users_pid());
+}
+
+#[test]
+fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
+    let scene = need!(Scene::new());
+    let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
+    let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    for target in ["web", "docker:web", &id('b')] {
+        let said = scene.sudo_cpid(&[target]).fails_with(2).stdout_is("");
+        said.stderr_has("docker did not answer").stderr_has(&format!("of user {USER}")).stderr_has("hint: ");
+    }
+    drop(silent);
+    // A daemon that is there, and whose state on disk may be the wrong one, has no certain no either.
+    scene.host.directory("var/lib/docker/containers");
+    let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("docker did not answer");
+    scene.sudo_cpid(&["nope"]).fails_with(1).stderr_has("no such container");
+    drop(silent);
+    // State that is damaged may be the container's.
+    let damaged = format!("{{ \"Name\": \"/web\" {}", id('c'));
+    scene.host.docker_config(&id('c'), &damaged);
+    scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("config.v2.json");
+    std::fs::remove_dir_all(scene.host.path("var/lib/docker")).unwrap();
+    // The same claim, and root's docker says that it has none of that name.
+    let _nobody = scene.roots_engine(DOCKER, knows_nobody());
+    scene.sudo_cpid(&["web"]).ok().stdout_is(&scene.users_pid());
+}
+
+#[test]
+fn the_way_out_of_a_doubt_is_a_word_that_works() {
+    let scene = need!(Scene::new());
+    let _theirs = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
+    let _silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("");
+    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that is the one\n");
+    scene.sudo_cpid(&["podman:web"]).ok().stdout_is(&scene.users_pid());
+}
+
+#[test]
+fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
+    let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    let said = scene.host.cpid(&["web"]).run().fails_with(2).stdout_is("");
+    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that is the one\n");
+    // A whole ID is nobody else's, and a named engine is that one.
+    for certain in ["podman:web", &id('a')] {
+        scene.host.cpid(&[certain]).run().ok().stdout_is(&format!("{roots}\n"));
+    }
+    drop(silent);
+    scene.host.cpid(&["web"]).run().ok().stdout_is(&format!("{roots}\n"));
+}
+
+#[test]
+fn users_engines_that_are_silent_drip_or_talk_nonsense_change_nothing_of_roots() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let roots_engine = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
+    let drip = Answer::json(200, "{}").a_byte_every(Duration::from_millis(50));
+    for answer in [Answer::never(), drip, Answer::bytes("\0garbage"), Answer::hang_up()] {
+        let theirs = scene.users_engine(DOCKER, Script::new().otherwise(answer));
+        scene.sudo_cpid(&["web"]).ok().stdout_is(&format!("{roots}\n")).stderr_is("");
+        assert!(theirs.requests().is_empty(), "the user was asked: {:?}", theirs.requests());
+        // They are asked where root has none of that name; that they say nothing is no status, but a line of -v.
+        scene.sudo_cpid(&["nope"]).fails_with(1).stderr_is("cpid: nope: no such container (asked: podman)\n");
+        scene.sudo_cpid(&["-v", "nope"]).fails_with(1).stderr_has(&format!("/run/user/{USER}/docker.sock"));
+        let listed = scene.sudo_cpid(&["--list", "--json"]).ok().json();
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        scene.sudo_cpid(&["--list", "-v"]).ok().stderr_has(&format!("/run/user/{USER}/docker.sock"));
+        drop(theirs);
+    }
+    drop(roots_engine);
+}
+
+#[test]
+fn a_users_engines_have_one_time_limit_for_all_of_them() {
+    let scene = need!(Scene::new());
+    let _roots = scene.roots_engine(PODMAN, knows_nobody());
+    let silent = || Script::new().otherwise(Answer::never());
+    let _theirs = [scene.users_engine(DOCKER, silent()), scene.users_engine(PODMAN, silent())];
+    let ask = || scene.sudo_cpid(&["--engine-timeout", "1s", "web"]).fails_with(1).took;
+    // The best of three: the machine may be busy with other things.
+    let took = (0..3).map(|_| ask()).min();
+    assert!(took < Some(Duration::from_millis(1900)), "{took:?}");
+}
+
+#[test]
+fn two_of_a_users_are_listed_with_whose_they_are() {
+    let scene = need!(Scene::new());
+    let _docker = scene.users_engine(DOCKER, knows(&id('a'), "web", scene.users.pid()));
+    let _podman = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
+    let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("means 2 containers");
+    let whose = format!(" web of user {USER} (running)");
+    assert_eq!(said.stderr.matches(&whose).count(), 2, "{said}");
+}
+
+#[test]
+fn a_users_directories_do_not_lead_to_what_is_roots() {
+    let scene = need!(Scene::new());
+    let (_process, roots, ticks) = process();
+    let run = format!("run/user/{USER}");
+    let state = json!({ "init_process_pid": roots, "init_process_start": ticks }).to_string();
+    scene.host.write("srv/runc/web/state.json", &state);
+    scene.host.directory(&format!("{run}/runc"));
+    symlink(scene.host.path("srv/runc/web"), scene.host.path(&format!("{run}/runc/web"))).unwrap();
+    for path in ["", "/runc"] {
+        chown(scene.host.path(&format!("{run}{path}")), Some(USER), None).unwrap();
+    }
+    let said = scene.sudo_cpid(&["-v", "oci:web"]).fails_with(2).stdout_is("");
+    said.stderr_has("state.json: belongs to root, not to user 65534");
+    // Nor does a socket of the user's that is a link to another one of root's.
+    let _roots = knows(&id('a'), "other", roots).listen(scene.host.path("srv/other.sock"));
+    let link = scene.host.path(&format!("{run}/{DOCKER}"));
+    symlink(scene.host.path("srv/other.sock"), link).unwrap();
+    let said = scene.sudo_cpid(&["docker:other"]).fails_with(2).stdout_is("");
+    said.stderr_has("which is not in a user namespace of that user");
+}
+
+#[test]
+fn state_that_is_not_roots_does_not_speak_for_root() {
+    let scene = need!(Scene::new());
+    let (_process, pid, ticks) = process();
+    let host = &scene.host;
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    let runc = json!({ "init_process_pid": pid, "init_process_start": ticks }).to_string();
+    host.write("run/runc/db/state.json", runc);
+    host.write("run/systemd/machines/box", format!("NAME=box\nCLASS=container\nLEADER={pid}\n"));
+    let containers = [
+        ("docker:web", format!("var/lib/docker/containers/{}/config.v2.json", id('a'))),
+        ("oci:db", "run/runc/db/state.json".to_owned()),
+        ("machine:box", "run/systemd/machines/box".to_owned()),
+    ];
+    let given = |file: &Path, to: u32| chown(file, Some(to), None).unwrap();
+    for (target, file) in &containers {
+        host.cpid(&[target]).run().ok().stdout_is(&format!("{pid}\n"));
+        let file = host.path(file);
+        given(&file, USER);
+        let said = host.cpid(&[target]).run().fails_with(2).stdout_is("");
+        said.stderr_has(&format!("{}: belongs to user {USER}, not to root", file.display()));
+        given(&file, 0);
+    }
+    // Nor do the names in a directory that is another's.
+    given(&host.path("run/runc"), USER);
+    host.cpid(&["oci:db"]).run().fails_with(2).stdout_is("").stderr_has("run/runc: belongs to user 65534");
+}
+
+#[test]
+fn a_docker_context_that_is_not_roots_chooses_no_engine_for_root() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
+    let _roots = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
+    let socket = scene.host.path(&format!("run/user/{USER}/{DOCKER}"));
+    let meta = json!({ "Name": "mine", "Endpoints": { "docker": { "Host": format!("unix://{}", socket.display()) } } });
+    scene.host.write("home/.docker/contexts/meta/x/meta.json", meta.to_string());
+    scene.host.write("home/.docker/config.json", r#"{ "currentContext": "mine" }"#);
+    let ask = || scene.host.cpid(&["web"]).env("HOME", scene.host.path("home")).run();
+    // As root's own choice it counts.
+    ask().ok().stdout_is(&scene.users_pid());
+    chown(scene.host.path("home/.docker/config.json"), Some(USER), None).unwrap();
+    ask().ok().stdout_is(&format!("{roots}\n"));
+}

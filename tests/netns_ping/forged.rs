@@ -1,0 +1,60 @@
+//! A neighbour that never sees our packets and answers them all the same, with every number that they could have.
+
+use crate::support::skip::need;
+use crate::{Cable, cable, of_kind, responder};
+
+/// Nobody is there, in each family, and how the guesses look.
+const NOBODY: [(&str, &str); 2] = [("198.18.0.77", "blind-v4"), ("fd00::77", "blind-v6")];
+
+const TRIES: usize = 8;
+
+/// No guess is believed, and one at least was right.
+#[track_caller]
+fn guessed(cable: &Cable, nobody: &str, more: &str) {
+    let says = "an answer without the random bytes that were sent: not counted";
+    let was_right = || {
+        let events = cable.events(&format!("{nobody} -c1 -W2 {more}"));
+        assert_eq!(of_kind(&events, "reply").len(), 0, "{events:#?}");
+        let summary = of_kind(&events, "summary")[0];
+        assert_eq!(summary["received"], 0, "{summary}");
+        let told = of_kind(&events, "error").iter().any(|error| error["says"] == says && error["seq"] == 1);
+        assert_eq!(told, summary["corrupted"] != 0, "{events:#?}");
+        told
+    };
+    assert!((0..TRIES).any(|_| was_right()), "no guess was right");
+}
+
+#[test]
+fn an_answer_of_a_blind_sender_is_corrupted_and_not_received() {
+    let cable = need!(cable());
+    for (nobody, role) in NOBODY {
+        let _responder = responder::start(&cable, role);
+        // What believes the numbers alone is told that somebody is there.
+        // A busy machine may not come to the right guess while one packet is waited for.
+        let fooled = || cable.their_ping(&format!("-c1 -W2 {nobody}")).stdout.contains(" 1 received");
+        assert!((0..TRIES).any(|_| fooled()), "the attack does not work");
+        guessed(&cable, nobody, "");
+        // One byte is enough to tell, most of the time: what is empty never has it.
+        guessed(&cable, nobody, "-s1");
+        let line = " icmp_seq=1: an answer without the random bytes that were sent: not counted\n";
+        let is_told = || cable.ping(&format!("{nobody} -c1 -W2")).fails_with(1).stdout.contains(line);
+        assert!((0..TRIES).any(|_| is_told()), "no guess was right");
+    }
+}
+
+/// So it is written in the manual: there is nothing in such a packet that could prove anything.
+#[test]
+fn without_any_data_the_numbers_are_all_there_is_to_believe() {
+    let cable = need!(cable());
+    let _responder = responder::start(&cable, "blind-v4");
+    let is_fooled = || cable.ping("198.18.0.77 -c1 -W2 -s0").stdout.contains("1 received");
+    assert!((0..TRIES).any(|_| is_fooled()), "no guess was right");
+}
+
+#[test]
+fn a_sweep_beyond_a_router_believes_no_blind_sender() {
+    let cable = need!(cable());
+    let _responder = responder::start(&cable, "blind-v4");
+    let events = cable.events("-W2 -c1 198.51.100.0/30");
+    assert_eq!(of_kind(&events, "reply").len(), 0, "{events:#?}");
+}
