@@ -271,18 +271,6 @@ pub enum Dad {
     Full,
 }
 
-impl Cli {
-    /// How duplicates are looked for; `None` for not at all.
-    pub fn dad(&self) -> Option<Dad> {
-        (!self.no_dad).then_some(self.dad)
-    }
-
-    /// How often it is said whose the addresses are.
-    pub fn announcements(&self) -> u8 {
-        if self.no_announce { 0 } else { self.announce }
-    }
-}
-
 /// The options that say what to do, other than to add a NIC.
 const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
 

@@ -1,40 +1,19 @@
 //! add-nic: plugs a cable into a running container's network, all of it or nothing, and takes it out again.
 #![forbid(unsafe_code)]
 
-mod add;
-mod addresses;
 mod apply;
 mod check;
 mod cli;
-mod ends;
-mod firewall;
-mod inside;
+mod jobs;
 mod journal;
-mod leftover;
-mod look;
-mod names;
+mod model;
+mod parse;
 mod plan;
 mod preflight;
-mod probe;
-mod ready;
-mod remove;
+mod read;
 mod report;
-mod roads;
-mod routes;
-mod sbr;
-mod signals;
-mod snapshot;
-mod step;
-mod sweep;
-mod sysctl;
-mod taken;
-#[cfg(test)]
-mod tests;
-mod view;
-mod wanted;
+mod tool;
 mod watch;
-mod whose;
-mod wires;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -42,9 +21,9 @@ use std::time::Instant;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
-use wanted::Job;
-
-const TOOL: &str = "add-nic";
+use jobs::{add, list, remove};
+use model::request::Job;
+use tool::TOOL;
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run(Instant::now()))
@@ -52,11 +31,12 @@ fn main() -> ExitCode {
 
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
-    match Job::of(&cli)? {
-        Job::Add(target, wanted) => add::add(&target, *wanted, &cli, began),
-        Job::Remove(target, which) => remove::remove(&target, which.as_ref(), &cli, began),
-        Job::List(target) => look::list(target.as_ref(), &cli),
-        Job::Check(target) => look::check(target.as_ref(), &cli),
-        Job::Watch(file) => watch::watch(&file, &cli),
+    let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    match Job::of(&cli, typed)? {
+        Job::Add(request) => add::add(*request, began),
+        Job::Remove(request) => remove::remove(&request, began),
+        Job::List(request) => list::list(&request),
+        Job::Check(request) => list::check(&request),
+        Job::Watch(request) => watch::watch(&request),
     }
 }

@@ -11,13 +11,14 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::Cli;
-use crate::firewall::Published;
-use crate::plan::OtherEnd;
-use crate::preflight::{self, Warning};
-use crate::ready::Reachable;
-use crate::step::{Files, Step};
-use crate::view::View;
+use crate::apply::ready::Reachable;
+use crate::model::change::Step;
+use crate::model::filter::Published;
+use crate::model::nic::OtherEnd;
+use crate::model::request::Form;
+use crate::model::shell::Files;
+use crate::model::view::View;
+use crate::preflight::warning::{self, Warning};
 
 /// Whether anything had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,25 +26,6 @@ pub enum Outcome {
     Added(Reachable),
     Unchanged,
     Removed,
-}
-
-/// How it is to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Text,
-    Json,
-    /// Of many, one a line.
-    JsonLine,
-}
-
-impl Form {
-    pub fn of(cli: &Cli) -> Self {
-        match cli.json {
-            true if cli.watch.is_some() => Form::JsonLine,
-            true => Form::Json,
-            false => Form::Text,
-        }
-    }
 }
 
 impl Outcome {
@@ -221,17 +203,17 @@ pub fn commands<'a>(
 }
 
 /// What will not work, and what helps.
-pub fn warnings(warnings: &[Warning], as_json: bool) -> Result<(), Failure> {
+pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
-        kind: preflight::Kind,
+        kind: warning::Kind,
         message: &'a str,
         fix: Option<String>,
     }
     let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
         kind: *kind,
         message,
-        fix: fix.as_command(),
+        fix: fix.as_command(typed),
     });
     if as_json {
         return json(&lines.collect::<Vec<_>>());

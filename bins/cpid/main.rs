@@ -3,6 +3,7 @@
 
 mod cli;
 mod report;
+mod tool;
 mod wait;
 
 use std::process::ExitCode;
@@ -13,9 +14,8 @@ use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, owner};
 use common::target::Target;
 use report::Report;
+use tool::TOOL;
 use wait::Patience;
-
-const TOOL: &str = "cpid";
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())

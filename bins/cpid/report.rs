@@ -13,8 +13,8 @@ use common::target::Target;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::TOOL;
 use crate::cli::Cli;
+use crate::tool::TOOL;
 
 /// One object of the JSON that is printed for TARGETs.
 #[derive(Debug, Serialize)]

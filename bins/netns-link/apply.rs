@@ -9,9 +9,9 @@ use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
 
-use crate::TOOL;
 use crate::links::{Link, beneath};
 use crate::plan::Plan;
+use crate::tool::TOOL;
 
 /// What there is to link, pinned.
 #[derive(Debug)]

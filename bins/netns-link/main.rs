@@ -8,6 +8,7 @@ mod links;
 mod plan;
 mod report;
 mod state;
+mod tool;
 mod watch;
 
 use std::process::ExitCode;
@@ -21,8 +22,7 @@ use common::target::{LinkName, Target};
 use links::{Link, Links, look};
 use plan::{Plan, default_name, one_of_each, refuse_host};
 use state::State;
-
-const TOOL: &str = "netns-link";
+use tool::TOOL;
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())

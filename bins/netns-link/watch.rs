@@ -14,13 +14,13 @@ use common::find::{FindError, Known, hold, host_network};
 use common::namespace::Identity;
 use common::target::LinkName;
 
-use crate::TOOL;
 use crate::apply::{self, Wanted};
 use crate::changes::{Change, changes};
 use crate::cli::Cli;
 use crate::links;
 use crate::plan::{Plan, default_name, refuse_host};
 use crate::report::{Changed, change};
+use crate::tool::TOOL;
 
 /// Nobody may have told of a container whose engine was killed with it.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);

@@ -14,6 +14,7 @@ mod neighbourhood;
 mod resolve;
 mod signals;
 mod sweep;
+mod tool;
 mod wanted;
 
 use std::process::ExitCode;
@@ -21,9 +22,8 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
+use tool::TOOL;
 use wanted::Job;
-
-const TOOL: &str = "netns-ping";
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())

@@ -35,9 +35,11 @@ mod script;
 mod sealed;
 mod seccomp;
 mod source;
+mod status;
 mod steps;
 mod streams;
 mod supervise;
+mod tool;
 mod unreadable;
 mod view;
 mod wanted;
@@ -55,13 +57,10 @@ use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
 use source::Source;
+use status::OWN_FAILURE;
 use supervise::Leash;
+use tool::TOOL;
 use wanted::Wanted;
-
-const TOOL: &str = "nsenter-rs";
-
-/// Statuses other than this one belong to the program that we run, as in util-linux.
-const OWN_FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
     if let Some(status) = host_tools::shim::program_behind_our_name() {

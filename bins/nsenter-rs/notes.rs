@@ -5,13 +5,13 @@ use common::namespace::Kind;
 use common::output::one_line;
 use common::view::Resolver;
 
-use crate::TOOL;
 use crate::cli::Cli;
 use crate::exposure::Exposure;
 use crate::habits;
 use crate::label::Module;
 use crate::plan::{Plan, Tracer};
 use crate::source::Source;
+use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
 const OPENS_THE_HOST: &str =

@@ -14,7 +14,6 @@ use common::hint::Hint;
 use nix::errno::Errno;
 use nix::unistd::{User, getuid};
 
-use crate::TOOL;
 use crate::apply::Inside;
 use crate::habits;
 use crate::passwd;
@@ -24,6 +23,7 @@ use crate::reap::{self, Report, Reported};
 use crate::script;
 use crate::streams::Streams;
 use crate::supervise::{self, Beside, Leash};
+use crate::tool::TOOL;
 
 /// What shells say of a program that is there but cannot be run, and of one that is not there.
 pub const CANNOT_RUN: u8 = 126;

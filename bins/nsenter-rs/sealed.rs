@@ -29,8 +29,8 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
-use crate::TOOL;
 use crate::memory::executable_file;
+use crate::tool::TOOL;
 use crate::unreadable::RDONLY;
 
 const OURSELVES: &str = "/proc/self/exe";

@@ -13,7 +13,6 @@ use common::target::Target;
 use common::view::Resolver;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::TOOL;
 use crate::apply;
 use crate::beside;
 use crate::cgroup::Group;
@@ -30,6 +29,7 @@ use crate::place::{DIRECTORY, is_not_our_root};
 use crate::plan::{Plan, Snapshot, Tracer};
 use crate::refused;
 use crate::sealed;
+use crate::tool::TOOL;
 use crate::unreadable::{Shield, Unmade};
 use crate::view;
 use crate::wanted::{From, Wanted};

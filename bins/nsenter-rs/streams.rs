@@ -16,7 +16,7 @@ use nix::sys::stat::{FileStat, fstat, major, minor};
 use nix::unistd::{Whence, lseek, pipe2, read, write};
 use rustix::stdio::{stderr, stdin, stdout};
 
-use crate::TOOL;
+use crate::tool::TOOL;
 
 /// As much as a pipe holds where nobody has made it larger.
 const AT_ONCE: usize = 64 << 10;

@@ -9,8 +9,8 @@ use common::process::Process;
 use common::target::{LinkName, Target};
 use common::view::{PrivateMounts, Resolver, View};
 
-use crate::TOOL;
 use crate::cli::{Cli, Given};
+use crate::tool::TOOL;
 use crate::wanted::{From, Other};
 
 /// What the options ask for.

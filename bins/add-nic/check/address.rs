@@ -1,13 +1,13 @@
 //! Addresses that are no longer where we put them.
 
-use crate::snapshot::Side;
-use crate::step::Held;
+use crate::model::change::AddressSpec;
+use crate::model::snapshot::Side;
 
-pub(super) fn differs(held: &Held, side: &Side) -> Option<String> {
+pub(super) fn differs(held: &AddressSpec, side: &Side) -> Option<String> {
     (!has(side, held)).then(|| format!("{} is not on {}", held.cidr, held.link))
 }
 
-fn has(side: &Side, held: &Held) -> bool {
+fn has(side: &Side, held: &AddressSpec) -> bool {
     let Some(link) = side.link(held.link.as_str()) else { return false };
     side.addresses_of(link.index).any(|address| {
         address.address == held.cidr.address()

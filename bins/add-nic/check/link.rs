@@ -2,8 +2,8 @@
 
 use common::netlink::{Link, PortVlan};
 
-use crate::snapshot::{Side, Snapshot};
-use crate::step::{AccessPort, NewBridge, Veth};
+use crate::model::change::{AccessPort, NewBridge, Veth};
+use crate::model::snapshot::{Side, Snapshot};
 
 pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<String> {
     match outside.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {

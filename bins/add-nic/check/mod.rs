@@ -6,13 +6,13 @@ mod phys;
 mod route;
 mod rule;
 mod rules;
+mod stacked;
 mod sysctl;
-mod upper;
 
-use crate::journal::Record;
-use crate::plan::OtherEnd;
-use crate::snapshot::{Side, Snapshot};
-use crate::step::Step;
+use crate::model::change::Step;
+use crate::model::nic::OtherEnd;
+use crate::model::record::Record;
+use crate::model::snapshot::{Side, Snapshot};
 
 /// Whether the NIC is there at all, by what no container can forge.
 ///
@@ -23,11 +23,12 @@ pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> 
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
         OtherEnd::Phys(_) => {
-            record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.seems(link)))
+            record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.looks_like(link)))
         }
-        OtherEnd::On(_) => {
-            record.plan.upper().is_some_and(|upper| inside.links.iter().any(|link| upper.is(link)))
-        }
+        OtherEnd::On(_) => record
+            .plan
+            .stacked_link()
+            .is_some_and(|upper| inside.links.iter().any(|link| upper.matches(link))),
         OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
@@ -48,7 +49,7 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
         return vec![format!("is going: {} has ended", peer.name)];
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
-    steps.chain(rules::unguarded(record, &snapshot.wall)).collect()
+    steps.chain(rules::unguarded(record, &snapshot.filters)).collect()
 }
 
 impl Snapshot {
@@ -64,7 +65,7 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
         Step::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
         Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
-        Step::AddUpper(upper) => upper::differs(upper, snapshot.side(upper.place)),
+        Step::AddStackedLink(upper) => stacked::differs(upper, snapshot.side(upper.place)),
         Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
         Step::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
@@ -76,13 +77,13 @@ fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
         Step::GiveNicBack(_) => None,
         Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
         Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
-        Step::AddRules(rules) => rules::differ(rules, &snapshot.wall),
-        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.wall),
+        Step::AddRules(rules) => rules::differ(rules, &snapshot.filters),
+        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),
         // For people, or seen by what it is for.
         Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
         Step::DelBridge(_)
         | Step::DelVeth(_)
-        | Step::DelUpper(_)
+        | Step::DelStackedLink(_)
         | Step::DelLink { .. }
         | Step::DelAddress(_) => None,
         Step::DelRule(_) | Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => {

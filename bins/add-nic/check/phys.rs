@@ -1,11 +1,11 @@
 //! A NIC that was moved in, and is no longer as we left it.
 
-use crate::snapshot::Side;
-use crate::step::Moved;
+use crate::model::change::Moved;
+use crate::model::snapshot::Side;
 
 pub(super) fn differs(moved: &Moved, inside: &Side) -> Option<String> {
     let name = &moved.inside_name;
-    let Some(link) = inside.links.iter().find(|link| moved.seems(link)) else {
+    let Some(link) = inside.links.iter().find(|link| moved.looks_like(link)) else {
         return Some(format!("{name} is gone"));
     };
     if link.name.to_str() != Some(name.as_str()) {

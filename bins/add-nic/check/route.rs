@@ -2,19 +2,19 @@
 
 use common::netlink::Route;
 
-use crate::routes::effective;
-use crate::snapshot::Side;
-use crate::step::{MAIN, Way};
+use crate::model::change::{MAIN, RouteSpec};
+use crate::model::snapshot::Side;
+use crate::plan::routes::effective;
 
-pub(super) fn is_gone(way: &Way, side: &Side) -> Option<String> {
+pub(super) fn is_gone(way: &RouteSpec, side: &Side) -> Option<String> {
     (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way)))
 }
 
-pub(super) fn is_back(way: &Way, side: &Side) -> Option<String> {
+pub(super) fn is_back(way: &RouteSpec, side: &Side) -> Option<String> {
     routed(side, way).then(|| format!("the old route to {} is back", name_of(way)))
 }
 
-fn routed(side: &Side, way: &Way) -> bool {
+fn routed(side: &Side, way: &RouteSpec) -> bool {
     let index = side.link(way.link.as_str()).map(|link| link.index);
     side.routes.iter().any(|route: &Route| {
         route.table == way.table
@@ -26,7 +26,7 @@ fn routed(side: &Side, way: &Way) -> bool {
     })
 }
 
-fn name_of(way: &Way) -> String {
+fn name_of(way: &RouteSpec) -> String {
     let to = if way.to.prefix_len() == 0 { "everywhere".to_owned() } else { way.to.to_string() };
     if way.table == MAIN { to } else { format!("{to} in table {}", way.table) }
 }

@@ -3,8 +3,8 @@
 use common::cidr::Cidr;
 use common::netlink::Rule;
 
-use crate::snapshot::Side;
-use crate::step::SourceRule;
+use crate::model::change::SourceRule;
+use crate::model::snapshot::Side;
 
 pub(super) fn is_gone(rule: &SourceRule, side: &Side) -> Option<String> {
     let SourceRule { source, table, priority, .. } = *rule;

@@ -1,24 +1,25 @@
 //! Rules of packet filters that are no longer as we made them: whoever reloads his own may flush all others.
 
-use crate::firewall::{Accept, Rules, Wall};
-use crate::journal::Record;
-use crate::step::Step;
+use crate::model::change::Step;
+use crate::model::filter::{Accept, FilterState, Rules};
+use crate::model::record::Record;
 
-pub(super) fn differ(rules: &Rules, wall: &Wall) -> Option<String> {
+pub(super) fn differ(rules: &Rules, filters: &FilterState) -> Option<String> {
     let comment = rules.comment();
     let of = |chain: &str| {
         let is_ours = |rule: &&common::netlink::ChainRule| {
             rule.chain == chain && rule.comment.as_deref() == Some(comment.as_str())
         };
-        wall.rules.iter().filter(is_ours).count()
+        filters.rules.iter().filter(is_ours).count()
     };
-    let gone = rules.chains().into_iter().find(|(chain, count)| !wall.has_chain(chain) || of(chain) < *count);
+    let gone =
+        rules.chains().into_iter().find(|(chain, count)| !filters.has_chain(chain) || of(chain) < *count);
     gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
 }
 
-pub(super) fn accept_differs(accept: &Accept, wall: &Wall) -> Option<String> {
+pub(super) fn accept_differs(accept: &Accept, filters: &FilterState) -> Option<String> {
     let Accept { program, chain, .. } = accept;
-    let table = wall.tables.iter().find(|table| table.program.as_ref() == Some(program));
+    let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program));
     match table.map(|table| &table.listing) {
         Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
         Some(Err(why)) => Some(format!("its rule in {program}'s {chain} cannot be seen: {why}")),
@@ -27,7 +28,7 @@ pub(super) fn accept_differs(accept: &Accept, wall: &Wall) -> Option<String> {
 }
 
 /// Filters that drop its packets by now, and did not when it was made.
-pub(super) fn unguarded(record: &Record, wall: &Wall) -> Vec<String> {
+pub(super) fn unguarded(record: &Record, filters: &FilterState) -> Vec<String> {
     let wanted = &record.wanted.firewall;
     if wanted.is_empty() {
         return vec![];
@@ -36,8 +37,8 @@ pub(super) fn unguarded(record: &Record, wall: &Wall) -> Vec<String> {
         let of_it = |step: &Step| matches!(step, Step::AddAccept(accept) if accept.program == program);
         record.plan.steps.iter().any(|(step, _)| of_it(step))
     };
-    let drops = wall.tables.iter().filter(|table| {
-        table.listing.as_ref().is_ok_and(crate::firewall::Listing::drops_the_rest)
+    let drops = filters.tables.iter().filter(|table| {
+        table.listing.as_ref().is_ok_and(crate::model::filter::Listing::drops_the_rest)
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == table.six)
     });
     let programs = drops.filter_map(|table| table.program.as_deref());

@@ -1,6 +1,6 @@
 //! Settings that are no longer as we made them.
 
-use crate::sysctl::{Settings, Sysctl, is_same};
+use crate::model::sysctl::{Settings, Sysctl, is_same};
 
 pub(super) fn differs(sysctl: &Sysctl, settings: &Settings) -> Option<String> {
     let Sysctl { key, value, .. } = sysctl;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, fstatat};
 
-use super::Record;
+use crate::model::record::Record;
 
 static READ: Mutex<BTreeMap<String, (Stamp, Record)>> = Mutex::new(BTreeMap::new());
 

@@ -6,33 +6,34 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::{IfName, Mac};
 
-use super::Basis;
-use crate::step::{Held, Place, Step};
+use crate::model::change::{AddressSpec, Step};
+use crate::model::netns::Netns;
+use crate::plan::input::PlanInput;
 
 /// An address; one that is alone in its network has the other end's as its peer, which makes a route to that.
 pub(super) fn held(
-    place: Place,
+    place: Netns,
     link: &IfName,
     cidr: Cidr,
     mut others: impl Iterator<Item = IpAddr>,
-) -> Held {
+) -> AddressSpec {
     let peer = match cidr.is_host() {
         true => others.find(|other| other.is_ipv4() == cidr.address().is_ipv4()),
         false => None,
     };
-    Held { place, link: link.clone(), cidr, peer, given: None }
+    AddressSpec { place, link: link.clone(), cidr, peer, given: None }
 }
 
 /// The step that lets a new link have IPv6 addresses, where new links may not: engines switch it off in containers
 /// whose own network has none.
 pub(super) fn allow_ipv6(
-    place: Place,
+    place: Netns,
     link: &IfName,
     addresses: &[Cidr],
-    basis: &Basis<'_>,
+    input: &PlanInput<'_>,
 ) -> Result<Option<Step>, Failure> {
     let Some(six) = addresses.iter().find(|cidr| cidr.address().is_ipv6()) else { return Ok(None) };
-    let (side, whose) = (basis.snapshot.side(place), basis.who_is(place));
+    let (side, whose) = (input.snapshot.side(place), input.who_is(place));
     match side.allows_ipv6 {
         Some(true) => Ok(None),
         // A bridge that is there has what its owner wants, and the kernel will say so.
@@ -49,10 +50,10 @@ pub(super) fn allow_ipv6(
 /// the same one then, but asks for a second or two whether somebody has it. Until it knows, nobody finds out the link-layer
 /// address of a neighbour for packets that others sent: whoever is routed over the link waits as long (ndisc_send_ns in
 /// net/ipv6/ndisc.c).
-pub(super) fn link_local(place: Place, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<Step> {
+pub(super) fn link_local(place: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<Step> {
     addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
     let cidr = Cidr::new(eui64(mac).into(), 64)?;
-    Some(Step::AddAddress(Held { place, link: link.clone(), cidr, peer: None, given: None }))
+    Some(Step::AddAddress(AddressSpec { place, link: link.clone(), cidr, peer: None, given: None }))
 }
 
 /// RFC 4291, appendix A: the bit of local administration the other way round, and ff:fe in the middle.

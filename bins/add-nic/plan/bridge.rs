@@ -4,13 +4,14 @@ use common::failure::Failure;
 use common::netlink::Link;
 use common::target::IfName;
 
-use super::Basis;
-use crate::step::{NewBridge, Place, Step, Undoing};
-use crate::wanted::{Bridge, WantedEnd};
+use crate::model::change::{NewBridge, Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::wanted::{Bridge, WantedEnd};
+use crate::plan::input::PlanInput;
 
 /// The bridge that the NIC is plugged into, and what is to be done about it.
 #[derive(Debug)]
-pub struct Plugged {
+pub struct BridgePlan {
     pub name: IfName,
     /// Its own, when it is there already.
     pub mtu_bytes: Option<u32>,
@@ -18,7 +19,7 @@ pub struct Plugged {
     pub index: Option<u32>,
     /// Where VLANs are kept apart, the one that each new port is in.
     pub(super) default_vlan: Option<u16>,
-    pub(super) steps: Vec<(Step, Undoing)>,
+    pub(super) steps: Vec<(Step, Undo)>,
 }
 
 /// In a new bridge (br_vlan_init in net/bridge/br_vlan.c).
@@ -38,8 +39,8 @@ fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
     }
 }
 
-impl Basis<'_> {
-    pub(super) fn bridge(&self) -> Result<Option<Plugged>, Failure> {
+impl PlanInput<'_> {
+    pub(super) fn bridge(&self) -> Result<Option<BridgePlan>, Failure> {
         let WantedEnd::Bridge(Bridge { name, create, vlan }) = &self.wanted.other_end else {
             return Ok(None);
         };
@@ -51,7 +52,7 @@ impl Basis<'_> {
             }
             Some(link) => {
                 let default_vlan = vlan.map(|_| default_vlan(name, link)).transpose()?;
-                Ok(Some(Plugged { default_vlan, ..self.existing(name, link) }))
+                Ok(Some(BridgePlan { default_vlan, ..self.existing(name, link) }))
             }
             None if *create => Ok(Some(self.new_bridge(name))),
             None => Err(Failure::trouble(name, "there is no such bridge").hint("--create makes it")),
@@ -59,20 +60,20 @@ impl Basis<'_> {
     }
 
     /// A bridge that is there. If one of ours made it, it is this NIC's too now, and goes with the last of them.
-    fn existing(&self, name: &IfName, link: &Link) -> Plugged {
+    fn existing(&self, name: &IfName, link: &Link) -> BridgePlan {
         let shared = |step: &Step| match step {
             Step::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
-            Step::AddAddress(held) => held.place == Place::Outside && held.link == *name,
+            Step::AddAddress(held) => held.place == Netns::Host && held.link == *name,
             _ => false,
         };
-        let mut steps: Vec<(Step, Undoing)> = Vec::new();
+        let mut steps: Vec<(Step, Undo)> = Vec::new();
         for (step, undoing) in self.records.iter().flat_map(|record| &record.plan.steps) {
             let is_new = steps.iter().all(|(known, _)| known != step);
             if is_new && shared(step) {
                 steps.push((step.clone(), undoing.clone()));
             }
         }
-        Plugged {
+        BridgePlan {
             name: name.clone(),
             mtu_bytes: Some(link.mtu_bytes),
             index: Some(link.index),
@@ -81,16 +82,16 @@ impl Basis<'_> {
         }
     }
 
-    fn new_bridge(&self, name: &IfName) -> Plugged {
+    fn new_bridge(&self, name: &IfName) -> BridgePlan {
         let vlan_filtering = self.wanted.other_end.vlan_of_port().is_some();
         let bridge = NewBridge {
             name: name.clone(),
-            mac: self.mac(2),
+            mac: self.bridge_mac(),
             mtu_bytes: self.wanted.mtu_bytes,
             vlan_filtering,
         };
-        let steps = vec![(Step::AddBridge(bridge.clone()), Undoing::ByTheLast(Step::DelBridge(bridge)))];
-        Plugged {
+        let steps = vec![(Step::AddBridge(bridge.clone()), Undo::WhenUnused(Step::DelBridge(bridge)))];
+        BridgePlan {
             name: name.clone(),
             mtu_bytes: self.wanted.mtu_bytes,
             index: None,

@@ -5,43 +5,47 @@ use common::failure::Failure;
 use common::target::IfName;
 
 use super::addressing::{allow_ipv6, held, link_local};
-use super::{Basis, Nic, OtherEnd, Plan, Plugged, Port};
-use crate::addresses::other_addresses;
-use crate::names;
-use crate::step::{AccessPort, End, Place, Step, Undoing, Veth};
-use crate::taken::refuse_taken;
+use crate::model::change::{AccessPort, End, Step, Undo, Veth};
+use crate::model::netns::Netns;
+use crate::model::nic::{Nic, OtherEnd, Port};
+use crate::model::plan::Plan;
+use crate::plan::addresses::other_addresses;
+use crate::plan::bridge::BridgePlan;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::PlanInput;
+use crate::plan::names;
 
 /// The kernel's for a veth and a bridge that nobody says anything about (ETH_DATA_LEN).
 const USUAL_MTU: u32 = 1500;
 
 /// The NIC, its cable, and the bridge where there is one.
-pub(super) fn cable(name: IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
-    let other_name = basis.other_name()?;
-    let bridge = basis.bridge()?;
-    refuse_taken(basis)?;
-    let other_place = basis.other_place();
+pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
+    let other_name = input.other_name()?;
+    let bridge = input.bridge()?;
+    refuse_taken(input)?;
+    let other_place = input.other_place();
     let port = Port {
         name: other_name,
-        mac: if other_place == Place::Outside { basis.port_mac() } else { basis.mac(1) },
-        addresses: other_addresses(basis, bridge.as_ref())?,
+        mac: if other_place == Netns::Host { input.port_mac() } else { input.peer_mac() },
+        addresses: other_addresses(input, bridge.as_ref())?,
     };
     let bridge_mtu = bridge.as_ref().and_then(|bridge| bridge.mtu_bytes);
-    let vlan = basis.wanted.other_end.vlan_of_port();
+    let vlan = input.wanted.other_end.vlan_of_port();
     let default_vlan = bridge.as_ref().and_then(|bridge| bridge.default_vlan);
     let (other_end, mut steps) = match bridge {
-        Some(Plugged { name, steps, .. }) => (OtherEnd::Bridge { bridge: name, port, vlan }, steps),
-        None if other_place == Place::Peer => (OtherEnd::Peer(port), Vec::new()),
+        Some(BridgePlan { name, steps, .. }) => (OtherEnd::Bridge { bridge: name, port, vlan }, steps),
+        None if other_place == Netns::Peer => (OtherEnd::Peer(port), Vec::new()),
         None => (OtherEnd::Host(port), Vec::new()),
     };
     let nic = Nic {
         name,
-        mac: basis.nic_mac()?,
-        addresses: basis.wanted.addresses.clone(),
-        mtu_bytes: basis.wanted.mtu_bytes.or(bridge_mtu).unwrap_or(USUAL_MTU),
+        mac: input.nic_mac()?,
+        addresses: input.wanted.addresses.clone(),
+        mtu_bytes: input.wanted.mtu_bytes.or(bridge_mtu).unwrap_or(USUAL_MTU),
         other_end,
     };
     refuse_greater_mtu(&nic, bridge_mtu)?;
-    steps.extend(pair(&nic, default_vlan, basis)?);
+    steps.extend(pair(&nic, default_vlan, input)?);
     Ok(Plan { nic, steps })
 }
 
@@ -56,7 +60,7 @@ fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
 }
 
 /// The pair, its addresses, and both ends up.
-fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(Step, Undoing)>, Failure> {
+fn pair(nic: &Nic, default_vlan: Option<u16>, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
     let Some((place, other)) = nic.other_end.far() else { return Ok(vec![]) };
     let bridge = nic.other_end.bridge();
     let end = |name: &IfName, mac| End { name: name.clone(), mac };
@@ -67,11 +71,11 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(
         mtu_bytes: Some(nic.mtu_bytes).filter(|mtu| *mtu != USUAL_MTU),
         bridge: bridge.cloned(),
     };
-    let mut steps = vec![(Step::AddVeth(veth.clone()), Undoing::By(Step::DelVeth(veth)))];
-    let with_its_link = |step| (step, Undoing::WithItsLink);
+    let mut steps = vec![(Step::AddVeth(veth.clone()), Undo::By(Step::DelVeth(veth)))];
+    let with_its_link = |step| (step, Undo::WithItsLink);
     // One container is not told another's name.
-    if place == Place::Outside {
-        let alias = names::alias(basis.who(), &nic.name);
+    if place == Netns::Host {
+        let alias = names::alias(input.who(), &nic.name);
         steps.push(with_its_link(Step::SetAlias { link: other.name.clone(), alias }));
     }
     // Before it is up: it never was in the other one.
@@ -81,33 +85,33 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, basis: &Basis<'_>) -> Result<Vec<(
     }
     // What is given to a bridge that was there before is taken from it again; all else goes with its link.
     let (outer, by_the_last) = match bridge {
-        Some(bridge) => (bridge, basis.snapshot.outside.link(bridge.as_str()).is_some()),
+        Some(bridge) => (bridge, input.snapshot.outside.link(bridge.as_str()).is_some()),
         None => (&other.name, false),
     };
-    steps.extend(allow_ipv6(place, outer, &other.addresses, basis)?.map(with_its_link));
-    steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
+    steps.extend(allow_ipv6(place, outer, &other.addresses, input)?.map(with_its_link));
+    steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
     if !by_the_last {
-        let mac = if bridge.is_some() { basis.mac(2) } else { other.mac };
+        let mac = if bridge.is_some() { input.bridge_mac() } else { other.mac };
         steps.extend(link_local(place, outer, mac, &other.addresses).map(with_its_link));
     }
-    steps.extend(link_local(Place::Inside, &nic.name, nic.mac, &nic.addresses).map(with_its_link));
+    steps.extend(link_local(Netns::Container, &nic.name, nic.mac, &nic.addresses).map(with_its_link));
     // Up before it is addressed: an IPv6 peer's route is tried once, and fails on a link that is down
     // (__ipv6_ifa_notify in net/ipv6/addrconf.c).
-    for (place, link) in [(place, &other.name), (Place::Inside, &nic.name)] {
+    for (place, link) in [(place, &other.name), (Netns::Container, &nic.name)] {
         steps.push(with_its_link(Step::SetUp { place, link: link.clone() }));
     }
     for cidr in &other.addresses {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
         let held = held(place, outer, *cidr, peer);
         let undoing = match by_the_last {
-            true => Undoing::ByTheLast(Step::DelAddress(held.clone())),
-            false => Undoing::WithItsLink,
+            true => Undo::WhenUnused(Step::DelAddress(held.clone())),
+            false => Undo::WithItsLink,
         };
         steps.push((Step::AddAddress(held), undoing));
     }
     for cidr in &nic.addresses {
         let peer = other.addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);
-        steps.push(with_its_link(Step::AddAddress(held(Place::Inside, &nic.name, *cidr, peer))));
+        steps.push(with_its_link(Step::AddAddress(held(Netns::Container, &nic.name, *cidr, peer))));
     }
     Ok(steps)
 }

@@ -6,24 +6,27 @@ use common::netlink::{Address, Link, Route};
 use common::target::IfName;
 
 use super::addressing::{allow_ipv6, held};
-use super::{Basis, Nic, OtherEnd, Plan};
-use crate::routes::as_way;
-use crate::step::{Held, Moved, Place, Step, ToldBy, Undoing};
-use crate::taken::refuse_taken;
+use crate::model::change::{AddressSpec, Moved, NicIdentity, Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::nic::{Nic, OtherEnd};
+use crate::model::plan::Plan;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::PlanInput;
+use crate::plan::routes::as_way;
 
 /// rtnetlink(7), rtm_protocol: made by the kernel, or by it on a router's word. It makes them again.
 const BY_KERNEL: [u8; 2] = [2, 9];
 
 /// The NIC, taken from the host and given back.
-pub(super) fn phys(name: IfName, wanted: &IfName, basis: &Basis<'_>) -> Result<Plan, Failure> {
-    let link = basis.movable(wanted)?;
-    refuse_taken(basis)?;
+pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
+    let link = input.movable(wanted)?;
+    refuse_taken(input)?;
     let mac = link.mac.ok_or_else(|| Failure::trouble(wanted, "has no Ethernet address"))?;
     let nic = Nic {
         name,
-        mac: basis.wanted.mac.unwrap_or(mac),
-        addresses: basis.wanted.addresses.clone(),
-        mtu_bytes: basis.wanted.mtu_bytes.unwrap_or(link.mtu_bytes),
+        mac: input.wanted.mac.unwrap_or(mac),
+        addresses: input.wanted.addresses.clone(),
+        mtu_bytes: input.wanted.mtu_bytes.unwrap_or(link.mtu_bytes),
         other_end: OtherEnd::Phys(wanted.clone()),
     };
     let moved = Moved {
@@ -32,40 +35,40 @@ pub(super) fn phys(name: IfName, wanted: &IfName, basis: &Basis<'_>) -> Result<P
         mac,
         mtu_bytes: link.mtu_bytes,
         is_up: link.is_set_up(),
-        switches: basis.snapshot.switches.clone(),
+        switches: input.snapshot.switches.clone(),
         inside_name: nic.name.clone(),
-        inside_mac: basis.wanted.mac.filter(|wanted| *wanted != mac),
-        inside_mtu_bytes: basis.wanted.mtu_bytes.filter(|wanted| *wanted != link.mtu_bytes),
+        inside_mac: input.wanted.mac.filter(|wanted| *wanted != mac),
+        inside_mtu_bytes: input.wanted.mtu_bytes.filter(|wanted| *wanted != link.mtu_bytes),
     };
     // Undone from the end: it comes back, is addressed, and then has its routes.
     let mut steps = Vec::new();
-    for route in basis.routes_of(link, wanted)? {
-        steps.push((Step::DelRoute(route.clone()), Undoing::By(Step::AddRoute(route))));
+    for route in input.routes_of(link, wanted)? {
+        steps.push((Step::DelRoute(route.clone()), Undo::By(Step::AddRoute(route))));
     }
-    let addresses = basis.addresses_of(link, wanted)?;
+    let addresses = input.addresses_of(link, wanted)?;
     steps.extend(
         addresses
             .into_iter()
             .rev()
-            .map(|held| (Step::DelAddress(held.clone()), Undoing::By(Step::AddAddress(held)))),
+            .map(|held| (Step::DelAddress(held.clone()), Undo::By(Step::AddAddress(held)))),
     );
-    steps.push((Step::TakeNic(moved.clone()), Undoing::By(Step::GiveNicBack(moved))));
-    let with_its_link = |step| (step, Undoing::WithItsLink);
-    steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
-    steps.push(with_its_link(Step::SetUp { place: Place::Inside, link: nic.name.clone() }));
+    steps.push((Step::TakeNic(moved.clone()), Undo::By(Step::GiveNicBack(moved))));
+    let with_its_link = |step| (step, Undo::WithItsLink);
+    steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
+    steps.push(with_its_link(Step::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = held(Place::Inside, &nic.name, *cidr, std::iter::empty());
+        let held = held(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(Step::AddAddress(held)));
     }
     Ok(Plan { nic, steps })
 }
 
-fn told_by(link: &Link, name: &IfName) -> Result<ToldBy, Failure> {
+fn told_by(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
     match (link.permanent_mac, link.mac, &link.kind) {
-        (Some(mac), _, None) => Ok(ToldBy::PermanentMac(mac)),
-        (None, Some(mac), None) => Ok(ToldBy::Hardware(mac)),
+        (Some(mac), _, None) => Ok(NicIdentity::PermanentMac(mac)),
+        (None, Some(mac), None) => Ok(NicIdentity::Hardware(mac)),
         (_, Some(mac), Some(_)) if link.is_veth() => {
-            Ok(ToldBy::OtherEnd { mac, index: link.link, netnsid: link.link_netnsid })
+            Ok(NicIdentity::OtherEnd { mac, index: link.link, netnsid: link.link_netnsid })
         }
         (_, _, kind) => Err(Failure::trouble(
             name,
@@ -77,7 +80,7 @@ fn told_by(link: &Link, name: &IfName) -> Result<ToldBy, Failure> {
     }
 }
 
-impl Basis<'_> {
+impl PlanInput<'_> {
     /// A NIC that the host can do without, and that the kernel lets go.
     fn movable(&self, name: &IfName) -> Result<&Link, Failure> {
         let outside = &self.snapshot.outside;
@@ -125,14 +128,14 @@ impl Basis<'_> {
     }
 
     /// Those that somebody made, as they can be made again.
-    fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::step::Way>, Failure> {
+    fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::model::change::RouteSpec>, Failure> {
         let made = |route: &&Route| route.is_unicast() && !BY_KERNEL.contains(&route.protocol);
         let here = |route: &&Route| route.index == Some(link.index) || route.index.is_none();
         let routes = self.snapshot.outside.routes.iter().filter(made).filter(here);
         // Through a router that is reached by another of them: that one must be there first, and so go last.
         let mut ways: Vec<_> = routes
             .map(|route| {
-                as_way(Place::Outside, name, route).ok_or_else(|| {
+                as_way(Netns::Host, name, route).ok_or_else(|| {
                     Failure::trouble(
                         format_args!("the host's route to {}", route.destination),
                         format_args!(
@@ -147,7 +150,7 @@ impl Basis<'_> {
     }
 
     /// Those that somebody gave it, as they can be given again.
-    fn addresses_of(&self, link: &Link, name: &IfName) -> Result<Vec<Held>, Failure> {
+    fn addresses_of(&self, link: &Link, name: &IfName) -> Result<Vec<AddressSpec>, Failure> {
         let kernels_own = |address: &&Address| !address.is_kernels;
         self.snapshot
             .outside
@@ -158,12 +161,12 @@ impl Basis<'_> {
     }
 }
 
-fn again(address: &Address, name: &IfName) -> Result<Held, Failure> {
+fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
     let cidr = Cidr::new(address.address, address.prefix_len);
     let whole = address.peer.is_none() || cidr.is_some_and(|cidr| cidr.is_host());
     match cidr.filter(|_| address.is_plain && whole) {
-        Some(cidr) => Ok(Held {
-            place: Place::Outside,
+        Some(cidr) => Ok(AddressSpec {
+            place: Netns::Host,
             link: name.clone(),
             cidr,
             peer: address.peer,

@@ -5,24 +5,27 @@ use common::netlink::Link;
 use common::target::{IfName, Mac};
 
 use super::addressing::{allow_ipv6, held};
-use super::{Basis, Nic, OtherEnd, Parent, Plan};
-use crate::step::{On, Place, Step, Undoing, Upper};
-use crate::taken::refuse_taken;
+use crate::model::change::{StackedKind, StackedLink, Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::nic::{Nic, OtherEnd, Parent};
+use crate::model::plan::Plan;
+use crate::plan::conflicts::refuse_taken;
+use crate::plan::input::PlanInput;
 
 /// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
-pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Result<Plan, Failure> {
-    let Below { link: below, mac, mtu_bytes, mut steps } = basis.below(parent)?;
-    refuse_taken(basis)?;
+pub(super) fn stacked(name: IfName, parent: &Parent, input: &PlanInput<'_>) -> Result<Plan, Failure> {
+    let Below { link: below, mac, mtu_bytes, mut steps } = input.below(parent)?;
+    refuse_taken(input)?;
     let own_mac = match parent.on {
         on if on.has_parents_mac() => None,
-        On::Vlan(_) => basis.wanted.mac,
-        _ => Some(basis.nic_mac()?),
+        StackedKind::Vlan(_) => input.wanted.mac,
+        _ => Some(input.nic_mac()?),
     };
     let nic = Nic {
         name,
         mac: own_mac.or(mac).ok_or_else(|| no_ethernet(parent))?,
-        addresses: basis.wanted.addresses.clone(),
-        mtu_bytes: basis.wanted.mtu_bytes.unwrap_or(mtu_bytes),
+        addresses: input.wanted.addresses.clone(),
+        mtu_bytes: input.wanted.mtu_bytes.unwrap_or(mtu_bytes),
         other_end: OtherEnd::On(parent.clone()),
     };
     if nic.mtu_bytes > mtu_bytes {
@@ -31,43 +34,43 @@ pub(super) fn stacked(name: IfName, parent: &Parent, basis: &Basis<'_>) -> Resul
             format_args!("is more than {below} carries, which is {mtu_bytes}"),
         ));
     }
-    let taken_outside = basis.snapshot.outside.link(nic.name.as_str()).is_some() && !basis.snapshot.is_one;
-    let upper = Upper {
-        place: Place::Inside,
+    let taken_outside = input.snapshot.outside.link(nic.name.as_str()).is_some() && !input.snapshot.is_one;
+    let upper = StackedLink {
+        place: Netns::Container,
         name: nic.name.clone(),
         index: None,
         mac: own_mac,
         mtu_bytes: Some(nic.mtu_bytes),
         parent: below,
         on: parent.on,
-        passing_name: if taken_outside { basis.passing_name() } else { None },
+        passing_name: if taken_outside { input.passing_name() } else { None },
     };
-    steps.push((Step::AddUpper(upper.clone()), Undoing::By(Step::DelUpper(upper))));
-    let with_its_link = |step| (step, Undoing::WithItsLink);
-    steps.extend(allow_ipv6(Place::Inside, &nic.name, &nic.addresses, basis)?.map(with_its_link));
-    steps.push(with_its_link(Step::SetUp { place: Place::Inside, link: nic.name.clone() }));
+    steps.push((Step::AddStackedLink(upper.clone()), Undo::By(Step::DelStackedLink(upper))));
+    let with_its_link = |step| (step, Undo::WithItsLink);
+    steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
+    steps.push(with_its_link(Step::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = held(Place::Inside, &nic.name, *cidr, std::iter::empty());
+        let held = held(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(Step::AddAddress(held)));
     }
     Ok(Plan { nic, steps })
 }
 
 /// A VLAN's link on the host, up.
-fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undoing)> {
-    let upper = Upper {
-        place: Place::Outside,
+fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undo)> {
+    let upper = StackedLink {
+        place: Netns::Host,
         name: name.clone(),
         index: None,
         mac: None,
         mtu_bytes: None,
         parent: parent.clone(),
-        on: On::Vlan(id),
+        on: StackedKind::Vlan(id),
         passing_name: None,
     };
     vec![
-        (Step::AddUpper(upper.clone()), Undoing::ByTheLast(Step::DelUpper(upper))),
-        (Step::SetUp { place: Place::Outside, link: name.clone() }, Undoing::WithItsLink),
+        (Step::AddStackedLink(upper.clone()), Undo::WhenUnused(Step::DelStackedLink(upper))),
+        (Step::SetUp { place: Netns::Host, link: name.clone() }, Undo::WithItsLink),
     ]
 }
 
@@ -84,10 +87,10 @@ struct Below {
     mac: Option<Mac>,
     mtu_bytes: u32,
     /// What makes it, where it is a VLAN's.
-    steps: Vec<(Step, Undoing)>,
+    steps: Vec<(Step, Undo)>,
 }
 
-impl Basis<'_> {
+impl PlanInput<'_> {
     fn below(&self, parent: &Parent) -> Result<Below, Failure> {
         let found = self.parent(parent)?;
         let (mac, mtu_bytes) = (found.mac, found.mtu_bytes);
@@ -123,9 +126,9 @@ impl Basis<'_> {
     }
 
     /// The steps that made a VLAN's link for another NIC of ours: it is this one's too now, and goes with the last of them.
-    fn made_for_another(&self, name: &IfName) -> Vec<(Step, Undoing)> {
+    fn made_for_another(&self, name: &IfName) -> Vec<(Step, Undo)> {
         let steps = self.records.iter().map(|record| &record.plan.steps);
-        let made = |(step, _): &&(Step, Undoing)| matches!(step, Step::AddUpper(upper) if upper.place == Place::Outside && upper.name == *name);
+        let made = |(step, _): &&(Step, Undo)| matches!(step, Step::AddStackedLink(upper) if upper.place == Netns::Host && upper.name == *name);
         steps.into_iter().find_map(|steps| steps.iter().find(made)).cloned().into_iter().collect()
     }
 
@@ -159,7 +162,7 @@ impl Basis<'_> {
     fn refuse_other_mode(&self, parent: &Parent) -> Result<(), Failure> {
         let others =
             self.records.iter().filter_map(|record| Some((record, record.plan.nic.other_end.parent()?)));
-        let differs = |other: &Parent| matches!((other.on, parent.on), (On::Ipvlan(theirs), On::Ipvlan(ours)) if theirs != ours);
+        let differs = |other: &Parent| matches!((other.on, parent.on), (StackedKind::Ipvlan(theirs), StackedKind::Ipvlan(ours)) if theirs != ours);
         match others.into_iter().find(|(_, other)| other.link() == parent.link() && differs(other)) {
             None => Ok(()),
             Some((record, other)) => {
@@ -178,7 +181,7 @@ impl Basis<'_> {
 
     /// A name that the host has not, for a moment.
     fn passing_name(&self) -> Option<IfName> {
-        let [a, b, c, d, ..] = self.random;
+        let [a, b, c, d, ..] = self.random.id;
         format!("nic{a:02x}{b:02x}{c:02x}{d:02x}").parse().ok()
     }
 }

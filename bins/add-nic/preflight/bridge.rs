@@ -3,12 +3,13 @@
 use common::hint;
 use common::netlink::{Link, OperState};
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
+use crate::model::nic::Nic;
+use crate::plan::input::PlanInput;
+use crate::preflight::warning::{Kind, Warning};
 
-pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
-    let outside = &basis.snapshot.outside;
-    let mut warnings: Vec<Warning> = duplicate_mac(nic, basis).into_iter().collect();
+pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    let outside = &input.snapshot.outside;
+    let mut warnings: Vec<Warning> = duplicate_mac(nic, input).into_iter().collect();
     let parent = nic.other_end.parent().and_then(|parent| outside.link(parent.name.as_str()));
     warnings.extend(parent.and_then(|parent| no_carrier(parent, None)));
     let Some(bridge) = nic.other_end.bridge().and_then(|name| outside.link(name.as_str())) else {
@@ -71,12 +72,12 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
 }
 
 /// A bridge sends to whom it heard last under that address.
-fn duplicate_mac(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
-    basis.wanted.mac?;
-    let links = basis.snapshot.outside.links.iter();
+fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
+    input.wanted.mac?;
+    let links = input.snapshot.outside.links.iter();
     let of_host =
         links.filter(|link| link.mac == Some(nic.mac)).map(|link| format!("the host's {}", name(link)));
-    let of_ours = basis.records.iter().filter(|record| record.plan.nic.mac == nic.mac);
+    let of_ours = input.records.iter().filter(|record| record.plan.nic.mac == nic.mac);
     let of_ours = of_ours.map(|record| format!("{} of {}", record.plan.nic.name, record.inside.name));
     let whose = of_host.chain(of_ours).next()?;
     Some(Warning::new(

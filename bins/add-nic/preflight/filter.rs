@@ -4,23 +4,29 @@ use common::hint;
 use common::netlink::Family;
 use common::target::IfName;
 
-use super::{Kind, Warning, bridge_netfilter};
-use crate::firewall::Listing;
-use crate::plan::{Basis, Nic};
-use crate::step::Place;
-use crate::sysctl::{Reading, Settings};
+use crate::model::filter::Listing;
+use crate::model::netns::Netns;
+use crate::model::nic::Nic;
+use crate::model::sysctl::{Key, Reading, Settings};
+use crate::plan::input::PlanInput;
+use crate::preflight::warning::{Kind, Warning};
+
+/// Whether what passes through bridges is given to iptables.
+pub fn bridge_netfilter(six: bool) -> Key {
+    Key::of_network(if six { "bridge/bridge-nf-call-ip6tables" } else { "bridge/bridge-nf-call-iptables" })
+}
 
 /// Whether bridge netfilter gives packets of that family to iptables.
 pub fn is_on(six: bool, settings: &Settings) -> bool {
-    settings.of(Place::Outside, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
+    settings.of(Netns::Host, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
 }
 
-pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
-    let (wall, wanted) = (&basis.snapshot.wall, &basis.wanted.firewall);
+pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    let (filters, wanted) = (&input.snapshot.filters, &input.wanted.firewall);
     let mut warnings = Vec::new();
     if let Some(bridge) = nic.other_end.bridge().filter(|_| !wanted.forward) {
-        let dropping = wall.tables.iter().find(|table| {
-            is_on(table.six, &basis.snapshot.settings)
+        let dropping = filters.tables.iter().find(|table| {
+            is_on(table.six, &input.snapshot.settings)
                 && table
                     .listing
                     .as_ref()
@@ -40,7 +46,7 @@ pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
     }
     let link = nic.other_end.bridge().or(nic.other_end.port().map(|port| &port.name));
     if let Some(link) = link {
-        warnings.extend(wall.foreign_drops().map(|chain| {
+        warnings.extend(filters.foreign_drops().map(|chain| {
             let family = match chain.family {
                 Family::Ip => "ip",
                 Family::Ip6 => "ip6",
@@ -59,7 +65,7 @@ pub fn drops(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
                 ),
             )
         }));
-        if wall.has_table("firewalld") {
+        if filters.has_table("firewalld") {
             warnings.push(Warning::new(
                 Kind::ForwardDrop,
                 "firewalld",

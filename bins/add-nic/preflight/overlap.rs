@@ -6,14 +6,15 @@ use common::cidr::Cidr;
 use common::hint;
 use common::netlink::Route;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
-use crate::snapshot::Side;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Side;
+use crate::plan::input::PlanInput;
+use crate::preflight::warning::{Kind, Warning};
 
 /// One for each network of the NIC and each side, of which the longest is named.
-pub fn overlaps(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
-    let snapshot = basis.snapshot;
-    let mut sides = vec![(&snapshot.inside, basis.who())];
+pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    let snapshot = input.snapshot;
+    let mut sides = vec![(&snapshot.inside, input.who())];
     if !snapshot.is_one && !nic.other_end.host_addresses().is_empty() {
         sides.push((&snapshot.outside, "the host"));
     }
@@ -32,9 +33,9 @@ pub fn overlaps(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
                 Kind::Overlap,
                 network,
                 format_args!("{whose} reaches {other} through {link}: of {of} what is in {lost} will be reached through {through} alone"),
-                free_network(basis).map_or_else(
+                free_network(input).map_or_else(
                     || hint!("ip route get {}", other.address()),
-                    |free| hint!("add-nic {} {}", basis.who(), free),
+                    |free| hint!("add-nic {} {}", input.who(), free),
                 ),
             ));
         }
@@ -58,8 +59,8 @@ fn clash(one: Cidr, other: Cidr) -> bool {
 }
 
 /// An address in a network that neither side has a route to.
-fn free_network(basis: &Basis<'_>) -> Option<Cidr> {
-    let routes = || basis.snapshot.inside.routes.iter().chain(&basis.snapshot.outside.routes);
+fn free_network(input: &PlanInput<'_>) -> Option<Cidr> {
+    let routes = || input.snapshot.inside.routes.iter().chain(&input.snapshot.outside.routes);
     let networks = (1..=254).filter_map(|third| Cidr::new(IpAddr::V4(Ipv4Addr::new(192, 168, third, 2)), 24));
     let is_free = |cidr: &Cidr| {
         !routes().any(|route| route.destination.prefix_len() > 1 && clash(route.destination, cidr.network()))

@@ -5,11 +5,12 @@ use common::hint;
 use common::netlink::Route;
 use common::target::IfName;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
-use crate::snapshot::Side;
-use crate::step::Place;
-use crate::sysctl::{Key, Reading};
+use crate::model::netns::Netns;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Side;
+use crate::model::sysctl::{Key, Reading};
+use crate::plan::input::PlanInput;
+use crate::preflight::warning::{Kind, Warning};
 
 fn rp_filter(link: &str) -> Key {
     Key::of_link("ipv4", link, "rp_filter")
@@ -37,24 +38,24 @@ pub fn needed(nic: &Nic, inside: &Side) -> Vec<Key> {
 }
 
 /// The new NIC, if the default route is not its own; or the link that loses it.
-pub fn strict(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
-    let inside = &basis.snapshot.inside;
+pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
+    let inside = &input.snapshot.inside;
     let old = default_route(inside)?;
     let old_link = link_of(old, inside)?;
-    let has_gateway = basis.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
-    let takes_it = has_gateway && basis.wanted.metric.unwrap_or(0) <= old.metric;
+    let has_gateway = input.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
+    let takes_it = has_gateway && input.wanted.metric.unwrap_or(0) <= old.metric;
     // Its own rules say that its answers leave by it.
-    if basis.wanted.sbr && !takes_it {
+    if input.wanted.sbr && !takes_it {
         return None;
     }
     let (link, way_back) =
         if takes_it { (old_link, nic.name.as_str()) } else { (nic.name.as_str(), old_link) };
-    if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, basis) {
+    if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, input) {
         return None;
     }
-    let (what, who) = ("rp_filter is strict", basis.who());
+    let (what, who) = ("rp_filter is strict", input.who());
     let fix = match takes_it {
-        true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", basis.inside.file, link),
+        true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
         false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
@@ -66,13 +67,13 @@ pub fn strict(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
 }
 
 /// The greater of the two counts: that of all links, and the link's own, which a new one has from `default`.
-fn is_strict(link: &str, nic: &IfName, basis: &Basis<'_>) -> bool {
+fn is_strict(link: &str, nic: &IfName, input: &PlanInput<'_>) -> bool {
     let value = |link: &str| {
-        let reading = basis.snapshot.settings.of(Place::Inside, &rp_filter(link));
+        let reading = input.snapshot.settings.of(Netns::Container, &rp_filter(link));
         reading.and_then(Reading::value).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
     };
     let asked =
-        basis.wanted.sysctls.iter().find(|setting| setting.key.about(nic.as_str()) == rp_filter(link));
+        input.wanted.sysctls.iter().find(|setting| setting.key.about(nic.as_str()) == rp_filter(link));
     let own = match asked {
         Some(setting) => setting.value.parse().unwrap_or(0),
         None if link == nic.as_str() => value("default"),

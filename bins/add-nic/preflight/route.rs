@@ -3,19 +3,20 @@
 use common::cidr::Cidr;
 use common::hint;
 
-use super::{Kind, Warning};
-use crate::plan::{Basis, Nic};
+use crate::model::nic::Nic;
+use crate::plan::input::PlanInput;
+use crate::preflight::warning::{Kind, Warning};
 
-pub fn troubles(nic: &Nic, basis: &Basis<'_>) -> Vec<Warning> {
-    no_default_route(nic, basis).into_iter().chain(narrow_way(nic, basis)).collect()
+pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    no_default_route(nic, input).into_iter().chain(narrow_way(nic, input)).collect()
 }
 
 /// `--nat` leads out what the container sends here: nothing, if it knows no way through here.
-fn no_default_route(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
-    if !basis.wanted.firewall.nat || !basis.wanted.gateways.is_empty() || !basis.wanted.routes.is_empty() {
+fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
+    if !input.wanted.firewall.nat || !input.wanted.gateways.is_empty() || !input.wanted.routes.is_empty() {
         return None;
     }
-    let outside = &basis.snapshot.outside;
+    let outside = &input.snapshot.outside;
     let bridge = nic.other_end.bridge().and_then(|name| outside.link(name.as_str()));
     let there = bridge.into_iter().flat_map(|link| outside.addresses_of(link.index)).map(|held| held.address);
     let mut hosts = nic.other_end.host_addresses().iter().map(Cidr::address).chain(there);
@@ -23,15 +24,15 @@ fn no_default_route(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
     Some(Warning::new(
         Kind::NoDefaultRoute,
         "--nat",
-        format_args!("{} has no route through {}, and so sends nothing there", basis.who(), nic.name),
+        format_args!("{} has no route through {}, and so sends nothing there", input.who(), nic.name),
         hint!("--gateway {}", gateway),
     ))
 }
 
 /// The host's own way out carries less than the NIC: each sender has to find that out first.
-fn narrow_way(nic: &Nic, basis: &Basis<'_>) -> Option<Warning> {
-    let outside = &basis.snapshot.outside;
-    let through_host = basis.wanted.gateways.iter().find(|gateway| {
+fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
+    let outside = &input.snapshot.outside;
+    let through_host = input.wanted.gateways.iter().find(|gateway| {
         nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == **gateway)
             || outside.holder(**gateway).is_some()
     })?;

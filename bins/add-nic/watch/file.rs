@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::failure::Failure;
 use nix::errno::Errno;
@@ -12,8 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
-use crate::cli::Cli;
-use crate::watch::entry::{Entry, entries};
+use crate::parse::watch_file::{Entry, entries};
 use crate::watch::trust::refuse_others;
 
 /// Nobody has written such a file by hand.
@@ -27,11 +27,13 @@ pub struct File {
     /// What stood in it when it was read last, sense or not.
     text: String,
     inotify: Inotify,
+    /// For how long its entries wait for an engine.
+    engine_timeout: Duration,
 }
 
 impl File {
     /// The file at `path`, which is not read yet.
-    pub fn at(path: &Path) -> Result<Self, Failure> {
+    pub fn at(path: &Path, engine_timeout: Duration) -> Result<Self, Failure> {
         let trouble = |error: io::Error| Failure::trouble(path.display(), error);
         refuse_others(&std::path::absolute(path).map_err(trouble)?)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -45,7 +47,7 @@ impl File {
                 failure
             }
         })?;
-        Ok(File { path: directory.join(name), text: String::new(), inotify })
+        Ok(File { path: directory.join(name), text: String::new(), inotify, engine_timeout })
     }
 
     /// Its absolute path.
@@ -54,21 +56,21 @@ impl File {
     }
 
     /// What it says now.
-    pub fn read(&mut self, cli: &Cli) -> Result<Vec<Entry>, Failure> {
+    pub fn read(&mut self) -> Result<Vec<Entry>, Failure> {
         // Before it is read: what is written in between is news.
         self.listen()?;
         self.text = text(&self.path)?;
-        entries(&self.path, &self.text, cli)
+        entries(&self.path, &self.text, self.engine_timeout)
     }
 
     /// What it says now, if somebody has written it since and it does not say the same.
-    pub fn news(&mut self, cli: &Cli) -> Option<Result<Vec<Entry>, Failure>> {
+    pub fn news(&mut self) -> Option<Result<Vec<Entry>, Failure>> {
         if !self.heard() {
             return None;
         }
         match text(&self.path) {
             Ok(text) if text == self.text => None,
-            _ => Some(self.read(cli)),
+            _ => Some(self.read()),
         }
     }
 

@@ -2,44 +2,42 @@
 //!
 //! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
 
-mod entry;
 mod file;
-mod kept;
 mod signals;
 mod trouble;
 mod trust;
+mod watched_nics;
 
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::events::Watch;
 use common::failure::{Failure, Status};
 
-use crate::add;
-use crate::cli::Cli;
-use entry::Entry;
+use crate::jobs::add;
+use crate::model::request::{AddMode, AddRequest, Form, WatchRequest};
+use crate::parse::watch_file::Entry;
 use file::File;
-use kept::Kept;
 use signals::{Asked, Signals};
+use watched_nics::WatchedNics;
 
 /// When all is well nothing but news wakes us; poll(2) wants a number.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Keeps the NICs that the file at `path` describes plugged in, until a signal ends it; or plugs them in once.
-pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
-    let mut file = File::at(path)?;
-    let entries = file.read(cli)?;
-    if cli.dry_run {
-        return dry_run(entries, cli);
+/// Keeps the NICs that the file describes plugged in, until a signal ends it; or plugs them in once.
+pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
+    let mut file = File::at(&request.file, request.find.engine_timeout)?;
+    let entries = file.read()?;
+    if request.dry_run {
+        return dry_run(entries, request.form);
     }
     let signals = Signals::hear()?;
-    let mut kept = Kept::new(file.path(), entries, &signals, cli);
-    if cli.once {
+    let mut kept = WatchedNics::new(file.path(), entries, &signals, request);
+    if request.once {
         kept.look()?;
         return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });
     }
-    let mut containers = Watch::new(None, cli.find.engine_timeout)?;
+    let mut containers = Watch::new(None, request.find.engine_timeout)?;
     loop {
         kept.look()?;
         let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
@@ -48,8 +46,8 @@ pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
             let changed = containers.wait_also(left, &[signals.as_fd(), file.as_fd()])?;
             let read = match signals.come() {
                 Some(Asked::End) => return Ok(Status::Yes),
-                Some(Asked::Read) => Some(file.read(cli)),
-                None => file.news(cli),
+                Some(Asked::Read) => Some(file.read()),
+                None => file.news(),
             };
             let is_news = changed || read.is_some();
             if let Some(read) = read {
@@ -67,10 +65,10 @@ pub fn watch(path: &Path, cli: &Cli) -> Result<Status, Failure> {
 }
 
 /// The commands that would plug in what is not there, container by container.
-fn dry_run(entries: Vec<Entry>, cli: &Cli) -> Result<Status, Failure> {
-    for entry in entries {
-        let shown = Cli { dry_run: true, json: cli.json, ..entry.cli };
-        add::add(&entry.target, entry.wanted, &shown, Instant::now())?;
+fn dry_run(entries: Vec<Entry>, form: Form) -> Result<Status, Failure> {
+    for Entry { target, wanted, options, .. } in entries {
+        let request = AddRequest { target, wanted, options, mode: AddMode::DryRun, form };
+        add::add(request, Instant::now())?;
     }
     Ok(Status::Yes)
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use common::failure::{self, Failure, Message, say};
 
-use crate::TOOL;
-use crate::cli::Cli;
+use crate::model::request::WatchRequest;
+use crate::tool::TOOL;
 
 /// An engine that never stops talking has us try once in so long.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -51,9 +51,9 @@ impl Trouble {
     }
 
     /// There is nothing to do yet, and somebody will say when there is.
-    pub fn waits(&mut self, about: impl Display, failure: Failure, cli: &Cli) {
+    pub fn waits(&mut self, about: impl Display, failure: Failure, request: &WatchRequest) {
         // Who does not stay is not told by what comes.
-        if (cli.find.verbose || cli.once) && self.waits != failure.message {
+        if (request.find.verbose || request.once) && self.waits != failure.message {
             say(TOOL, format_args!("{about}: {}", failure.message.as_deref().unwrap_or_default()));
         }
         *self = Trouble { waits: failure.message, ..Trouble::default() };

@@ -21,11 +21,12 @@ use nix::sys::stat::fstat;
 
 pub use common::each::Pattern;
 
+use crate::OWN_FAILURE;
 use crate::cli::Cli;
 use crate::source::Source;
 use crate::supervise::{Leash, die_of};
+use crate::tool::TOOL;
 use crate::wanted::Wanted;
-use crate::{OWN_FAILURE, TOOL};
 use report::Report;
 use watch::{Enter, Outcome, Watch};
 

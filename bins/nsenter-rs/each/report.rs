@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::lines::Line;
 use super::sink::Sink;
+use crate::OWN_FAILURE;
 use crate::run::{CANNOT_RUN, NOT_FOUND};
 use crate::supervise::{self, name_of};
-use crate::{OWN_FAILURE, TOOL};
+use crate::tool::TOOL;
 
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -12,7 +12,6 @@ use common::process::Process;
 use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
-use crate::TOOL;
 use crate::cli::Cli;
 use crate::facts;
 use crate::habits;
@@ -21,6 +20,7 @@ use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
 use crate::source::Source;
+use crate::tool::TOOL;
 use crate::wanted::Wanted;
 use inside::Inside;
 use program::Lookup;

@@ -41,8 +41,8 @@ pub use program::Program;
 pub use root::Root;
 pub use way::{Footing, Way};
 
-use crate::TOOL;
 use crate::run::users_shell;
+use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
 /// Where execvp(3) looks when nobody says where.

@@ -19,8 +19,8 @@ use super::needs::{self, Power};
 use super::privileges;
 use super::program::Program;
 use super::root::Root;
-use crate::TOOL;
 use crate::run::{CANNOT_RUN, not_run_on_host};
+use crate::tool::TOOL;
 
 /// Runs the program whose name we have, if we were executed through a kit.
 pub fn program_behind_our_name() -> Option<ExitCode> {

@@ -89,7 +89,7 @@ pub(super) fn others_first<T>(owners: Vec<T>, is_own: impl Fn(&T) -> bool) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlink::{Given, OperState};
+    use crate::netlink::{AddressAttributes, OperState};
 
     fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
         Link {
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn the_own_address_of_a_point_to_point_link_counts_and_not_the_peers() {
         let [own, peer] = ["198.18.0.1", "198.18.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-        let given = Given::default();
+        let given = AddressAttributes::default();
         let (is_plain, is_kernels) = (true, false);
         let (index, address, prefix_len) = (5, own, 32);
         let address =

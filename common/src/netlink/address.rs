@@ -47,7 +47,7 @@ pub struct Address {
     /// rtnetlink(7): 0 the whole world, 253 this link, 254 this host.
     pub scope: u8,
     /// How it was given.
-    pub given: Given,
+    pub given: AddressAttributes,
     /// Whether one that is given so again would be the same: it has no lifetime, and no flags but the usual ones.
     pub is_plain: bool,
     /// Whether the kernel gave it by itself, and would again.
@@ -56,7 +56,7 @@ pub struct Address {
 
 /// What is said of an address when it is given to a link, besides what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
+pub struct AddressAttributes {
     /// Its network's broadcast address.
     pub broadcast: Option<Ipv4Addr>,
     /// IPv4: a name for it, the link's own or one that begins so.
@@ -74,7 +74,7 @@ impl Address {
         let index = u32_at(payload, 4).ok_or(Malformed::Short)?;
         let (mut prefix_address, mut local) = (None, None);
         let (mut flags, mut origin, mut is_plain) = (u32::from(flags), 0, true);
-        let mut given = Given { scope, ..Given::default() };
+        let mut given = AddressAttributes { scope, ..AddressAttributes::default() };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (IFA_ADDRESS, value) => prefix_address = ip(family, value),
@@ -111,7 +111,7 @@ pub struct NewAddress {
     /// The other end's, on a point-to-point link: then the prefix is that one's.
     pub peer: Option<IpAddr>,
     /// How it is given.
-    pub given: Given,
+    pub given: AddressAttributes,
 }
 
 impl NewAddress {
@@ -120,14 +120,14 @@ impl NewAddress {
     pub fn usual(index: u32, cidr: Cidr, peer: Option<IpAddr>) -> Self {
         let broadcast = if peer.is_none() { cidr.broadcast() } else { None };
         let no_dad = cidr.address().is_ipv6();
-        let given = Given { broadcast, label: None, scope: SCOPE_UNIVERSE, no_dad };
+        let given = AddressAttributes { broadcast, label: None, scope: SCOPE_UNIVERSE, no_dad };
         NewAddress { index, cidr, peer, given }
     }
 
     fn request(&self, name: &'static str, kind: u16, flags: u16) -> Request {
         let (address, family) = (self.cidr.address(), family_of(self.cidr.address()));
         let prefix_len = self.peer.map_or(self.cidr.prefix_len(), |peer| Cidr::host(peer).prefix_len());
-        let Given { broadcast, label, scope, no_dad } = &self.given;
+        let AddressAttributes { broadcast, label, scope, no_dad } = &self.given;
         let flags_of_address = if *no_dad { IFA_F_NODAD } else { 0 };
         let index = self.index.to_ne_bytes();
         let fixed = [&[family, prefix_len, flags_of_address, *scope], &index[..]].concat();

@@ -21,7 +21,7 @@ mod socket;
 mod tests;
 mod wire;
 
-pub use address::{Address, Given, NewAddress};
+pub use address::{Address, AddressAttributes, NewAddress};
 pub use error::NetlinkError;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,

@@ -1,0 +1,77 @@
+//! Why a step could not be done, and whether that matters.
+
+use std::io;
+
+use common::failure::Failure;
+use common::netlink::NetlinkError;
+use common::target::IfName;
+use nix::errno::Errno;
+
+use crate::apply::filter::FilterError;
+
+/// Why a step could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The kernel refused.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The kernel refused, and this is what that means.
+    #[error("{words}")]
+    InWords {
+        /// Why, for people.
+        words: String,
+        /// Its own word for it.
+        errno: Errno,
+    },
+    /// There is no such link.
+    #[error("{0}: there is no such link")]
+    NoLink(IfName),
+    /// A sysctl could not be set.
+    #[error("{file}: {source}")]
+    Sysctl {
+        /// Its file.
+        file: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A rule could not be added or deleted.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The container's network could not be entered.
+    #[error("{}", .0.message.as_deref().unwrap_or_default())]
+    Entering(Box<Failure>),
+}
+
+impl StepError {
+    /// What is said of a link in a namespace that is gone.
+    pub(super) fn gone(question: &'static str) -> Self {
+        NetlinkError::Refused { question, errno: Errno::ENODEV, why: None }.into()
+    }
+
+    fn errno(&self) -> Option<Errno> {
+        match self {
+            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::InWords { errno, .. } => {
+                Some(*errno)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it says that what was to be made is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.errno() == Some(Errno::EEXIST)
+    }
+
+    /// Whether it says that what was to go, or what was to be given back to somebody, is gone.
+    pub(super) fn is_gone(&self) -> bool {
+        let gone = [
+            Errno::ENODEV,
+            Errno::EADDRNOTAVAIL,
+            Errno::ESRCH,
+            Errno::ENOENT,
+            Errno::ENETUNREACH,
+            Errno::ENETDOWN,
+        ];
+        matches!(self, StepError::NoLink(_)) || self.errno().is_some_and(|errno| gone.contains(&errno))
+    }
+}

@@ -1,0 +1,101 @@
+//! Makes links, and deletes those that we made and no others.
+
+use common::netlink::{Link, NetlinkError, NewBridge, NewVeth, PortVlan, VethEnd};
+use nix::errno::Errno;
+
+use super::{Executor, StepError};
+use crate::model::change::{self, AccessPort, Veth};
+use crate::model::netns::Netns;
+use crate::plan::bridge::NO_VLAN_FILTERING;
+use crate::read::sockets::Sockets;
+
+impl Executor {
+    pub(super) fn add_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
+        let change::NewBridge { name, mac, mtu_bytes, vlan_filtering } = bridge;
+        let order = NewBridge { name, mac: *mac, mtu_bytes: *mtu_bytes, vlan_filtering: *vlan_filtering };
+        self.sockets.outside.add_bridge(&order).map_err(|error| match error {
+            NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
+                if *vlan_filtering =>
+            {
+                StepError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
+            }
+            error => error.into(),
+        })?;
+        let index = self.index(Netns::Host, name)?;
+        Ok(self.sockets.outside.set_link_up(index, true)?)
+    }
+
+    /// Into that VLAN, and out of the one that every port is in.
+    pub(super) fn set_access_port(&mut self, port: &AccessPort) -> Result<(), StepError> {
+        let index = self.index(Netns::Host, &port.link)?;
+        let vlan = |id| PortVlan { index, id, is_pvid: true, is_untagged: true };
+        let outside = &mut self.sockets.outside;
+        outside.add_port_vlan(vlan(port.vlan))?;
+        match port.not_in {
+            Some(old) => {
+                Ok(outside.delete_port_vlan(PortVlan { is_pvid: false, is_untagged: false, ..vlan(old) })?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Only the one we made, and not as long as anything is plugged into it.
+    pub(super) fn delete_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
+        let links = self.sockets.outside.links()?;
+        let ours = |link: &&Link| {
+            link.is_bridge()
+                && link.mac == Some(bridge.mac)
+                && link.name.to_str() == Some(bridge.name.as_str())
+        };
+        let Some(found) = links.iter().find(ours) else { return Ok(()) };
+        if links.iter().any(|link| link.master == Some(found.index)) {
+            return Ok(());
+        }
+        Ok(self.sockets.outside.delete_link(found.index)?)
+    }
+
+    pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
+        let master = match &veth.bridge {
+            Some(bridge) => Some(self.index(Netns::Host, bridge)?),
+            None => None,
+        };
+        let Sockets { outside, inside, peer, .. } = &mut self.sockets;
+        let socket = match veth.other_place {
+            Netns::Peer => peer.as_mut().map(|(socket, _)| socket),
+            _ => Some(outside),
+        };
+        let (Some(socket), Some((_, namespace))) = (socket, inside) else {
+            return Err(StepError::gone("veth pair"));
+        };
+        let here = VethEnd { name: &veth.other.name, mac: veth.other.mac };
+        let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
+        let order = NewVeth::between(here, there, namespace);
+        socket.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
+        // The index inside is what the other end says, not what the container calls by that name.
+        let made = socket.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
+        let made = made.ok_or_else(|| StepError::NoLink(here.name.clone()))?;
+        let other = made.other_end().ok_or_else(|| StepError::NoLink(there.name.clone()))?;
+        self.known.insert((veth.other_place, here.name.clone()), made.index);
+        self.known.insert((Netns::Container, there.name.clone()), other);
+        Ok(())
+    }
+
+    /// By its address: somebody may have renamed it, or made another of that name. Where the other end is a container's,
+    /// which may have given it another address, or be gone, the end inside serves as well.
+    pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
+        let inside = (Netns::Container, &veth.inside);
+        let ends = std::iter::once((veth.other_place, &veth.other));
+        for (place, end) in ends.chain((veth.other_place == Netns::Peer).then_some(inside)) {
+            let Some(socket) = self.sockets.of(place) else { continue };
+            let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
+            let found = match socket.link_named(&end.name)?.filter(ours) {
+                Some(link) => Some(link),
+                None => socket.links()?.into_iter().find(ours),
+            };
+            if let Some(link) = found {
+                return Ok(socket.delete_link(link.index)?);
+            }
+        }
+        Ok(())
+    }
+}

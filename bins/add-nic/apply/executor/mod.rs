@@ -1,0 +1,145 @@
+//! Acting on one step, through a socket in each namespace. A file for each thing that is changed.
+
+mod address;
+mod error;
+mod link;
+mod phys;
+mod route;
+mod rule;
+mod stacked;
+mod sysctl;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use common::netlink::{Link, Socket};
+use common::output::one_line;
+use common::target::IfName;
+
+use crate::apply::filter;
+use crate::model::change::Step;
+use crate::model::netns::Netns;
+use crate::read::sockets::Sockets;
+pub use error::StepError;
+
+/// The sockets, and the indices of the links that we made: a name inside is the container's to change.
+#[derive(Debug)]
+pub struct Executor {
+    pub sockets: Sockets,
+    known: BTreeMap<(Netns, IfName), u32>,
+}
+
+impl Executor {
+    /// With no link known yet.
+    pub fn new(sockets: Sockets) -> Self {
+        Executor { sockets, known: BTreeMap::new() }
+    }
+
+    /// Does the step.
+    pub fn act(&mut self, step: &Step) -> Result<(), StepError> {
+        match step {
+            Step::AddBridge(bridge) => self.add_bridge(bridge),
+            Step::DelBridge(bridge) => self.delete_bridge(bridge),
+            Step::AddVeth(veth) => self.add_veth(veth),
+            Step::DelVeth(veth) => self.delete_veth(veth),
+            Step::AddStackedLink(upper) => self.add_stacked_link(upper),
+            Step::DelStackedLink(upper) => self.delete_stacked_link(upper),
+            Step::SetAccessPort(port) => self.set_access_port(port),
+            Step::TakeNic(moved) => self.take_nic(moved),
+            Step::GiveNicBack(moved) => self.give_nic_back(moved),
+            Step::DelLink { place, link } => {
+                let index = self.index(*place, link)?;
+                Ok(self.socket(*place)?.delete_link(index)?)
+            }
+            Step::SetAlias { link, alias } => {
+                let index = self.index(Netns::Host, link)?;
+                Ok(self.socket(Netns::Host)?.set_link_alias(index, alias)?)
+            }
+            Step::SetHairpin { link } => {
+                let index = self.index(Netns::Host, link)?;
+                Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
+            }
+            Step::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
+            Step::AddAddress(held) => self.add_address(held),
+            Step::DelAddress(held) => self.delete_address(held),
+            Step::SetUp { place, link } => {
+                let index = self.index(*place, link)?;
+                Ok(self.socket(*place)?.set_link_up(index, true)?)
+            }
+            Step::AddRoute(way) => self.add_route(way),
+            Step::DelRoute(way) => self.delete_route(way),
+            Step::AddRule(rule) => self.add_rule(rule),
+            Step::DelRule(rule) => self.delete_rule(rule),
+            Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
+            Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            Step::AddTable => Ok(filter::add_table()?),
+            Step::DelTable => Ok(filter::delete_table()?),
+            Step::AddRules(rules) => Ok(filter::add_rules(rules)?),
+            Step::DelRules(rules) => Ok(filter::delete_rules(rules)?),
+            Step::AddAccept(accept) => Ok(accept.add()?),
+            Step::DelAccept(accept) => Ok(accept.delete()?),
+        }
+    }
+
+    /// Does a step that others may have done already.
+    pub fn act_unless_done(&mut self, step: &Step) -> Result<(), StepError> {
+        match self.act(step) {
+            Err(error) if error.is_there() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Does a step that undoes one: what is gone, and what somebody else has in its place now, is as it should be.
+    pub fn act_as_undoing(&mut self, step: &Step) -> Result<(), StepError> {
+        match self.act(step) {
+            Err(error) if error.is_gone() || error.is_there() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn socket(&mut self, place: Netns) -> Result<&mut Socket, StepError> {
+        // A namespace that is gone has no links.
+        self.sockets.of(place).ok_or_else(|| StepError::gone("link"))
+    }
+
+    /// The index of a link; one that we made keeps it, whatever it is called by now.
+    pub fn index(&mut self, place: Netns, name: &IfName) -> Result<u32, StepError> {
+        let key = (place, name.clone());
+        if let Some(index) = self.known.get(&key) {
+            return Ok(*index);
+        }
+        let link = self.socket(place)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
+        self.known.insert(key, link.index);
+        Ok(link.index)
+    }
+
+    /// A link as it is now; `None` if it is gone.
+    pub fn look(&mut self, place: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
+        let index = self.index(place, name)?;
+        Ok(self.socket(place)?.link(index)?)
+    }
+
+    /// The name of the link of that index, for messages.
+    pub fn name_of(&mut self, place: Netns, index: u32) -> Result<String, StepError> {
+        let link = self.socket(place)?.link(index)?;
+        Ok(link.map_or_else(
+            || format!("link {index}"),
+            |link| one_line(&link.name.to_string_lossy()).into_owned(),
+        ))
+    }
+
+    /// The index of the link through which that side would send to `address`.
+    pub fn way_to(&mut self, place: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
+        Ok(self.socket(place)?.way_to(address)?)
+    }
+
+    /// The same for packets from `source`.
+    pub fn way_from(
+        &mut self,
+        place: Netns,
+        source: IpAddr,
+        address: IpAddr,
+    ) -> Result<Option<u32>, StepError> {
+        Ok(self.socket(place)?.way_from(source, address)?)
+    }
+}

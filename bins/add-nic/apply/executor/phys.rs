@@ -1,0 +1,110 @@
+//! Moves a NIC of the host's into the container, and gives it back.
+
+use std::fs;
+
+use common::netlink::{Link, NetlinkError};
+use nix::errno::Errno;
+
+use super::{Executor, StepError};
+use crate::model::change::Moved;
+use crate::model::netns::Netns;
+
+impl Executor {
+    pub(super) fn take_nic(&mut self, moved: &Moved) -> Result<(), StepError> {
+        let Some((_, namespace)) = &self.sockets.inside else { return Err(StepError::gone("link")) };
+        let outside = &mut self.sockets.outside;
+        let found = outside.link_named(&moved.name)?.filter(|link| moved.matches(link));
+        let found = found.ok_or_else(|| StepError::NoLink(moved.name.clone()))?;
+        outside.move_link(found.index, namespace, &moved.inside_name).map_err(|error| match error {
+            NetlinkError::Refused { errno: Errno::EINVAL, .. } => StepError::InWords {
+                words: format!("the kernel does not let {} leave its network", moved.name),
+                errno: Errno::EINVAL,
+            },
+            error => error.into(),
+        })?;
+        let inside = self.socket(Netns::Container)?;
+        let found = inside.links()?.into_iter().find(|link| moved.looks_like(link));
+        let index = found.ok_or_else(|| StepError::NoLink(moved.inside_name.clone()))?.index;
+        if let Some(mac) = moved.inside_mac {
+            inside.set_link_mac(index, mac)?;
+        }
+        if let Some(mtu_bytes) = moved.inside_mtu_bytes {
+            inside.set_link_mtu(index, mtu_bytes)?;
+        }
+        self.known.insert((Netns::Container, moved.inside_name.clone()), index);
+        Ok(())
+    }
+
+    /// From the container, or from where the kernel has left it; as far as it is there already, all is made as it was.
+    pub(super) fn give_nic_back(&mut self, moved: &Moved) -> Result<(), StepError> {
+        let here = self.sockets.outside.links()?;
+        let back = match here.into_iter().find(|link| moved.matches(link)) {
+            Some(link) => Some(link),
+            None => self.fetch(moved)?,
+        };
+        match back {
+            Some(link) => self.restore(&link, moved),
+            None if moved.ends_with_its_namespace() => Ok(()),
+            None => Err(StepError::InWords {
+                words: format!(
+                    "{} is neither in the container nor here: the kernel has yet to give it back, or gives it to the initial network",
+                    moved.name
+                ),
+                errno: Errno::EAGAIN,
+            }),
+        }
+    }
+
+    /// Moves it here. A link that was passed off as it has come down and without addresses, and goes at once.
+    fn fetch(&mut self, moved: &Moved) -> Result<Option<Link>, StepError> {
+        let Some((inside, _)) = &mut self.sockets.inside else { return Ok(None) };
+        let seeming: Vec<Link> = inside.links()?.into_iter().filter(|link| moved.looks_like(link)).collect();
+        for link in seeming {
+            let Some((inside, _)) = &mut self.sockets.inside else { return Ok(None) };
+            inside.set_link_up(link.index, false)?;
+            let home = self.sockets.home.namespace();
+            inside.move_link(link.index, home, &moved.name).map_err(|error| name_taken(error, moved))?;
+            match self.sockets.outside.link_named(&moved.name)? {
+                Some(back) if moved.matches(&back) => return Ok(Some(back)),
+                Some(forged) if moved.looks_like(&forged) => {
+                    self.sockets.outside.delete_link(forged.index)?
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn restore(&mut self, link: &Link, moved: &Moved) -> Result<(), StepError> {
+        let outside = &mut self.sockets.outside;
+        let index = link.index;
+        if link.name.to_str() != Some(moved.name.as_str()) {
+            outside.set_link_up(index, false)?;
+            outside.set_link_name(index, &moved.name).map_err(|error| name_taken(error, moved))?;
+        }
+        if link.mac != Some(moved.mac) {
+            outside.set_link_mac(index, moved.mac)?;
+        }
+        if link.mtu_bytes != moved.mtu_bytes {
+            outside.set_link_mtu(index, moved.mtu_bytes)?;
+        }
+        for (file, value) in &moved.switches {
+            fs::write(file, value).map_err(|source| StepError::Sysctl { file: file.clone(), source })?;
+        }
+        if link.is_set_up() != moved.is_up {
+            outside.set_link_up(index, moved.is_up)?;
+        }
+        self.known.insert((Netns::Host, moved.name.clone()), index);
+        Ok(())
+    }
+}
+
+fn name_taken(error: NetlinkError, moved: &Moved) -> StepError {
+    match error {
+        NetlinkError::Refused { errno: Errno::EEXIST, .. } => StepError::InWords {
+            words: format!("the host has another link called {}: rename that one first", moved.name),
+            errno: Errno::EBUSY,
+        },
+        error => error.into(),
+    }
+}

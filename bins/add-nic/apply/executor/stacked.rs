@@ -1,0 +1,87 @@
+//! Makes links on links of the host, in the container, and deletes them.
+
+use std::os::fd::AsFd;
+
+use common::netlink::{Link, NetlinkError, NewUpper};
+use nix::errno::Errno;
+
+use super::{Executor, StepError};
+use crate::model::change::{MacvlanMode, StackedKind, StackedLink};
+use crate::model::netns::Netns;
+
+impl Executor {
+    pub(super) fn add_stacked_link(&mut self, upper: &StackedLink) -> Result<(), StepError> {
+        let parent = self.index(Netns::Host, &upper.parent)?;
+        let namespace = match (upper.place, &self.sockets.inside) {
+            (Netns::Host, _) => None,
+            (_, Some((_, namespace))) => Some(namespace.as_fd()),
+            (_, None) => return Err(StepError::gone("link")),
+        };
+        let order = NewUpper {
+            name: &upper.name,
+            mac: upper.mac,
+            mtu_bytes: upper.mtu_bytes,
+            parent,
+            namespace,
+            kind: upper.on.kernels(),
+        };
+        let outside = &mut self.sockets.outside;
+        let added = match (outside.add_upper(&order), &upper.passing_name) {
+            (Err(NetlinkError::Refused { errno: Errno::EEXIST, .. }), Some(passing)) => {
+                outside.add_upper(&NewUpper { name: passing, ..order })
+            }
+            (other, _) => other,
+        };
+        added.map_err(|error| in_words(error, upper))?;
+        let socket = self.socket(upper.place)?;
+        let made = socket.links()?.into_iter().find(|link| upper.matches(link));
+        let made = made.ok_or_else(|| StepError::NoLink(upper.name.clone()))?;
+        if made.name.to_str() != Some(upper.name.as_str()) {
+            socket.set_link_name(made.index, &upper.name)?;
+        }
+        self.known.insert((upper.place, upper.name.clone()), made.index);
+        Ok(())
+    }
+
+    /// One on the host stays for as long as somebody there has a link on it.
+    pub(super) fn delete_stacked_link(&mut self, upper: &StackedLink) -> Result<(), StepError> {
+        let socket = self.socket(upper.place)?;
+        let links = socket.links()?;
+        let Some(found) = links.iter().find(|link| upper.matches(link)) else { return Ok(()) };
+        let stands_on_it = |link: &Link| link.link == Some(found.index) && link.link_netnsid.is_none();
+        if upper.place == Netns::Host && links.iter().any(stands_on_it) {
+            return Ok(());
+        }
+        Ok(socket.delete_link(found.index)?)
+    }
+}
+
+/// What the kernel means by its number, where that is all it says.
+fn in_words(error: NetlinkError, upper: &StackedLink) -> StepError {
+    let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
+    let (parent, kind) = (&upper.parent, upper.on.kind());
+    let words = match (errno, upper.on) {
+        (Errno::EOPNOTSUPP, on) => {
+            let option = match on {
+                StackedKind::Macvlan(_) => "CONFIG_MACVLAN",
+                StackedKind::Ipvlan(_) => "CONFIG_IPVLAN",
+                StackedKind::Vlan(_) => "CONFIG_VLAN_8021Q",
+            };
+            format!("the kernel has no {kind} links ({option})")
+        }
+        (Errno::EBUSY, StackedKind::Macvlan(_) | StackedKind::Ipvlan(_)) => {
+            format!("{parent} carries something else already, and cannot carry a {kind} too")
+        }
+        (Errno::EINVAL, StackedKind::Macvlan(MacvlanMode::Passthru)) => {
+            format!("{parent} has another macvlan already, or cannot carry one: passthru wants it for itself")
+        }
+        (Errno::EINVAL, StackedKind::Macvlan(_)) => {
+            format!("{parent} has a macvlan in mode passthru, or cannot carry one")
+        }
+        (Errno::EEXIST, StackedKind::Vlan(id)) => {
+            format!("{} is taken, or {parent} has VLAN {id} in another namespace", upper.name)
+        }
+        _ => return error.into(),
+    };
+    StepError::InWords { words, errno: *errno }
+}

@@ -1,0 +1,46 @@
+//! Sets switches under /proc/sys/net, which are those of the namespace that the writer is in.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+use common::target::IfName;
+
+use super::{Executor, StepError};
+use crate::apply::sysctl;
+use crate::model::change::ipv6_switch;
+use crate::model::netns::Netns;
+use crate::model::sysctl::Sysctl;
+use crate::read::sockets::enter;
+
+impl Executor {
+    pub(super) fn allow_ipv6(&mut self, place: Netns, link: &IfName) -> Result<(), StepError> {
+        let file = ipv6_switch(link.as_str());
+        let write = || OpenOptions::new().write(true).open(&file).and_then(|mut file| file.write_all(b"0\n"));
+        self.there(place, write)?.map_err(|source| StepError::Sysctl { file: file.clone(), source })
+    }
+
+    pub(super) fn set_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), StepError> {
+        let done = self.there(sysctl.place, || sysctl::write(&sysctl.key, &sysctl.value))?;
+        done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
+    }
+
+    pub(super) fn reset_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), StepError> {
+        let done = self.there(sysctl.place, || sysctl::reset(sysctl))?;
+        done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
+    }
+
+    /// Does it in the namespace of that place.
+    fn there(
+        &self,
+        place: Netns,
+        what: impl FnOnce() -> io::Result<()>,
+    ) -> Result<io::Result<()>, StepError> {
+        match (place, self.sockets.namespace(place)) {
+            (Netns::Host, _) => Ok(what()),
+            (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
+                .map_err(|failure| StepError::Entering(Box::new(failure))),
+            // With a namespace its settings go.
+            (_, None) => Err(StepError::gone("setting")),
+        }
+    }
+}

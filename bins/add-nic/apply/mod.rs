@@ -1,0 +1,170 @@
+//! Does what the plan says: journal, act, and on trouble undo.
+
+pub mod cleanup;
+pub mod executor;
+pub mod filter;
+pub mod probe;
+pub mod ready;
+mod route_check;
+mod signals;
+pub mod stale;
+mod sysctl;
+
+use std::time::Duration;
+
+use common::cli::FindOptions;
+use common::failure::Failure;
+use nix::sys::signal::Signal;
+
+use crate::journal::Journal;
+use crate::model::change::Step;
+use crate::model::netns::Netns;
+use crate::model::plan::Plan;
+use crate::model::record::Record;
+use crate::plan::routes;
+use crate::read::container::has_ended;
+use crate::tool::TOOL;
+use executor::Executor;
+use ready::{LinkStatus, Reachable};
+use signals::BlockedSignals;
+
+/// Why it came to nothing.
+#[derive(Debug)]
+enum Stop {
+    Failed(Failure),
+    Told(Signal),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+/// How it behaves towards others on its segment.
+#[derive(Debug, Clone, Copy)]
+pub struct ConflictPolicy<'a> {
+    /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
+    pub ask: Option<(&'a [Duration], &'a FindOptions)>,
+    pub announce: bool,
+}
+
+/// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
+/// NICs of ours.
+pub fn add(
+    record: &mut Record,
+    others: &[Record],
+    journal: &Journal,
+    executor: &mut Executor,
+    policy: &ConflictPolicy<'_>,
+) -> Result<Reachable, Failure> {
+    let signals = BlockedSignals::new()?;
+    journal.write(record)?;
+    let done = carry_out(record, executor, policy, &signals).and_then(|reachable| {
+        let name = record.plan.nic.name.clone();
+        let index =
+            executor.index(Netns::Container, &name).map_err(|error| Failure::trouble(&name, error))?;
+        record.plan.remember_index(index);
+        record.is_whole = true;
+        journal.write(record)?;
+        Ok(reachable)
+    });
+    let stop = match done {
+        Ok(reachable) => return Ok(reachable),
+        Err(stop) => stop,
+    };
+    let others: Vec<&Record> = others.iter().collect();
+    let undone = undo(record, &others, journal, executor);
+    match stop {
+        Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
+        Stop::Told(signal) => {
+            let failure = Failure::trouble(&record.plan.nic.name, "interrupted, and undone");
+            common::failure::report(TOOL, &with_undoing(failure, undone, record));
+            signals.obey(signal);
+            Err(Failure::silent(common::failure::Status::Trouble))
+        }
+    }
+}
+
+fn carry_out(
+    record: &Record,
+    executor: &mut Executor,
+    policy: &ConflictPolicy<'_>,
+    signals: &BlockedSignals,
+) -> Result<Reachable, Stop> {
+    let told = || signals.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
+    let plan = &record.plan;
+    let mut asking = policy.ask.filter(|_| plan.late_asker().is_some());
+    let mut works = None;
+    for (step, _) in &plan.steps {
+        told()?;
+        // As long as it has no address nobody is hurt.
+        if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
+            && held.place == Netns::Container
+        {
+            asking = None;
+            works = Some(ready::wait_for_links(plan, executor)?);
+            if works == Some(LinkStatus::Ready) {
+                probe::refuse_duplicates_late(plan, executor, waits, signals.as_fd(), find)?;
+                told()?;
+            }
+        }
+        let done = if plan.is_shared(step) { executor.act_unless_done(step) } else { executor.act(step) };
+        done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
+    }
+    told()?;
+    let reachable = ready::make(plan, executor, policy.announce, works)?;
+    let mut containers = std::iter::once(&record.inside).chain(&record.peer);
+    if let Some(ended) = containers.find(|container| has_ended(container)) {
+        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
+    }
+    told().map(|()| reachable)
+}
+
+/// What went wrong, and, if that is so, that not even undoing went well.
+fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) -> Failure {
+    match undone {
+        Ok(()) => failure,
+        Err(second) => {
+            let why = second.message;
+            failure.and_lines(why.map(|why| format!("{TOOL}: undoing it: {why}"))).hint(common::hint!(
+                "add-nic --rm {} {}",
+                record.inside.name,
+                record.plan.nic.name
+            ))
+        }
+    }
+}
+
+/// Undoes all that `record` plans, whatever of it was done, and forgets it. What is gone already, or is no longer what
+/// we made of it, stays as it is.
+///
+/// A step that fails does not keep the others from being undone; the record stays then, for the next call.
+pub fn undo(
+    record: &Record,
+    others: &[&Record],
+    journal: &Journal,
+    executor: &mut Executor,
+) -> Result<(), Failure> {
+    let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
+    let mut first = None;
+    for step in record.plan.undoing(&others) {
+        if let Err(error) = executor.act_as_undoing(step) {
+            first.get_or_insert(Failure::trouble(step.as_command(&record.files()), error));
+        }
+    }
+    match first {
+        Some(failure) => Err(failure),
+        None => journal.remove(record),
+    }
+}
+
+/// Before a NIC goes: those that came after it in the same container put back in its place what it would have.
+pub fn hand_over(gone: &Record, others: &mut [Record], journal: &Journal) -> Result<(), Failure> {
+    for above in others.iter_mut().filter(|other| other.inside.is_same_as(&gone.inside)) {
+        if routes::hand_over(&gone.plan, &mut above.plan) {
+            journal.write(above)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Asks everybody on the segment whether somebody has the addresses already, before anything is made.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use common::cli::FindOptions;
+use common::failure::Failure;
+use common::map;
+use common::netlink::{Link, PortState};
+use common::packet::{Claim, Segment, Standing};
+
+use crate::apply::executor::Executor;
+use crate::model::netns::Netns;
+use crate::model::nic::{Nic, Parent};
+use crate::model::plan::Plan;
+use crate::model::snapshot::Side;
+use crate::read::owner::{Whose, whose};
+use crate::read::sockets::enter;
+
+/// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
+pub const QUICK: [Duration; 1] = [Duration::from_millis(5)];
+
+/// The same where links stand on one parent: the kernel hands what is for all of them on from a thread of its own
+/// (macvlan_process_broadcast, ipvlan_process_multicast), which a busy machine keeps waiting.
+pub const QUICK_ON_A_PARENT: [Duration; 1] = [Duration::from_millis(20)];
+
+/// RFC 5227, 1.1: PROBE_NUM probes, PROBE_MIN to PROBE_MAX apart, and ANNOUNCE_WAIT behind the last. Its PROBE_WAIT before
+/// the first is for hosts that are all switched on at once. RFC 4862, 5.4 asks for one and a second, which is less.
+pub fn full(random: [u8; 2]) -> [Duration; 3] {
+    let [first, second] = random.map(|byte| Duration::from_millis(1000 + u64::from(byte) * 1000 / 255));
+    [first, second, Duration::from_secs(2)]
+}
+
+/// Refuses an address that somebody on the segment says is his.
+pub fn refuse_duplicates(
+    plan: &Plan,
+    outside: &Side,
+    waits: &[Duration],
+    find: &FindOptions,
+) -> Result<(), Failure> {
+    let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
+    let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
+    match segment.who_has(&addresses, waits, None)? {
+        None => Ok(()),
+        Some(claim) => Err(refused(&claim, &link, find)),
+    }
+}
+
+/// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
+fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
+    // Of a VLAN that it only switches, a bridge hears nothing itself.
+    let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
+    // A bridge that is yet to be made has nobody on it.
+    let link = outside.link(bridge.as_str())?;
+    let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
+    let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
+    if link.is_bridge() && !ports.any(carries) {
+        return None;
+    }
+    Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
+}
+
+/// The same, asked once the NIC is up, by whoever is on its segment: of those who stand on the same parent the host reaches
+/// none. Over when `stop` can be read.
+pub fn refuse_duplicates_late(
+    plan: &Plan,
+    executor: &mut Executor,
+    waits: &[Duration],
+    stop: BorrowedFd<'_>,
+    find: &FindOptions,
+) -> Result<(), Failure> {
+    let nic = &plan.nic;
+    let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
+    let below = nic.other_end.parent().and_then(Parent::link);
+    let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
+    let index = executor.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
+    let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
+    let segment = Segment { index, mac: nic.mac };
+    let ask = || segment.who_has(&addresses, waits, Some(stop));
+    let claim = match (place, &executor.sockets.inside) {
+        (Netns::Container, Some((_, namespace))) => enter(&executor.sockets.home, namespace, ask)??,
+        _ => ask()?,
+    };
+    claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
+}
+
+fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
+    let Claim { address, mac, standing } = claim;
+    let whose = owner(claim, find);
+    let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
+    let does = match standing {
+        Standing::Has => "has it already",
+        Standing::Wants => "asks for it at the same time",
+    };
+    let hint = whose
+        .and_then(|whose| whose.hint)
+        .or_else(|| common::hint!("cpid --of $(cpid mac:{}) says whose it is; --no-dad does not ask", mac));
+    Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
+}
+
+/// Who has this link-layer address, if he is on this host.
+fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
+    let owners = map::owners_of_mac(claim.mac).ok()?;
+    Some(whose(&owners.owners.first()?.spot, find))
+}

@@ -1,0 +1,204 @@
+//! From "made" to "works": both ends carry packets, the bridge forwards, and neighbours know whose the addresses are now.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use common::failure::{Failure, say};
+use common::netlink::{Link, OperState, PortState};
+use common::packet::Segment;
+use common::target::IfName;
+
+use crate::apply::executor::{Executor, StepError};
+use crate::apply::route_check;
+use crate::model::change::{AddressSpec, Step};
+use crate::model::netns::Netns;
+use crate::model::nic::{Nic, OtherEnd};
+use crate::model::plan::Plan;
+use crate::read::sockets::enter;
+use crate::tool::TOOL;
+
+/// Kernels before 6.9 look after links once a second; the rest is for machines that are busy with something else.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Gigabit Ethernet takes two to three seconds.
+const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
+/// Between two looks; each is some 20 µs of the kernel's time.
+const BETWEEN: Duration = Duration::from_micros(200);
+
+/// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
+const LO: u32 = 1;
+
+/// When the NIC works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reachable {
+    Now,
+    /// When the bridge has learned of others, or somebody has plugged a cable in or given the other end an address.
+    Later,
+}
+
+/// Waits until the NIC works, and says on its segment whose the addresses are now.
+///
+/// `known` is what keeps it from working, if that is known already.
+pub fn make(
+    plan: &Plan,
+    executor: &mut Executor,
+    announce: bool,
+    known: Option<LinkStatus<'_>>,
+) -> Result<Reachable, Failure> {
+    let nic = &plan.nic;
+    let works = known.map_or_else(|| wait_for_links(plan, executor), Ok)?;
+    for (step, _) in &plan.steps {
+        if let Step::AddAddress(held) = step {
+            wait_for_address(held, executor)?;
+        }
+    }
+    if let LinkStatus::NoCarrier(link) = works {
+        let who = if *link == nic.name { "it" } else { nic.name.as_str() };
+        say(TOOL, format_args!("{link} has no carrier: {who} reaches nobody until it has"));
+    } else {
+        // Without one, routes through it may not count yet.
+        route_check::look(plan, executor)?;
+    }
+    if announce {
+        say_whose_it_is(nic, executor)?;
+    }
+    Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachable::Now } else { Reachable::Later })
+}
+
+/// Whether nobody at the other end of its cable has an address to reach it from.
+fn is_alone(nic: &Nic) -> bool {
+    match &nic.other_end {
+        OtherEnd::Host(port) | OtherEnd::Peer(port) => port.addresses.is_empty(),
+        OtherEnd::Bridge { .. } | OtherEnd::On(_) | OtherEnd::Phys(_) => false,
+    }
+}
+
+/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
+/// us, and nothing else.
+pub fn announce_again(nic: &Nic, executor: &mut Executor, times: u8) -> Result<(), Failure> {
+    // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
+    let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
+    let interval = Duration::from_secs(if is_ipv4 { 2 } else { 1 });
+    if !nic.other_end.has_neighbours() {
+        return Ok(());
+    }
+    for _ in 0..times {
+        sleep(interval);
+        say_whose_it_is(nic, executor)?;
+    }
+    Ok(())
+}
+
+fn say_whose_it_is(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> {
+    // On a cable of its own there is nobody else who could remember anything.
+    if !nic.other_end.has_neighbours() {
+        return Ok(());
+    }
+    let trouble = |error: StepError| Failure::trouble(&nic.name, error);
+    let index = executor.index(Netns::Container, &nic.name).map_err(trouble)?;
+    let Some((_, namespace)) = &executor.sockets.inside else { return Ok(()) };
+    let addresses = nic.addresses.iter().map(|cidr| cidr.address());
+    let segment = Segment { index, mac: nic.mac };
+    Ok(enter(&executor.sockets.home, namespace, || segment.announce(addresses))??)
+}
+
+/// What keeps the NIC from working yet, and is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkStatus<'a> {
+    /// Nothing does.
+    Ready,
+    /// The bridge first learns of others; the preflight has said so.
+    BridgeLearning,
+    /// Nothing is plugged into this link.
+    NoCarrier(&'a IfName),
+}
+
+/// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
+pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<LinkStatus<'a>, Failure> {
+    let nic = &plan.nic;
+    if learns(plan, executor)? {
+        return Ok(LinkStatus::BridgeLearning);
+    }
+    if let Some(parent) = without_carrier(plan, executor)? {
+        return Ok(LinkStatus::NoCarrier(parent));
+    }
+    // Hardware agrees with its switch how fast both are, and need not have any.
+    let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
+    let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+    // Until the kernel has seen that a bridge has a port that forwards, it drops what the host itself sends.
+    let bridge = nic.other_end.bridge().map(|bridge| (Netns::Host, bridge));
+    for (place, name) in other.into_iter().chain(bridge).chain([(Netns::Container, &nic.name)]) {
+        if !wait_for_carrier(plan, (place, name), is_hardware, executor)? {
+            return match is_hardware {
+                true => Ok(LinkStatus::NoCarrier(name)),
+                false => Err(Failure::trouble(name, "does not come to carry packets")),
+            };
+        }
+    }
+    Ok(LinkStatus::Ready)
+}
+
+/// Whether the bridge waits, many seconds long, to learn of others before it forwards.
+fn learns(plan: &Plan, executor: &mut Executor) -> Result<bool, Failure> {
+    let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
+    Ok(executor.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
+}
+
+/// The link below, if nothing is plugged into that.
+fn without_carrier<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Option<&'a IfName>, Failure> {
+    let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
+    let link = executor.sockets.outside.link_named(&parent.name)?;
+    let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
+    Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
+}
+
+/// Each look also has the kernel finish what it would otherwise do up to a second later: whichever end was set up last
+/// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
+fn wait_for_carrier(
+    plan: &Plan,
+    (place, name): (Netns, &IfName),
+    is_hardware: bool,
+    executor: &mut Executor,
+) -> Result<bool, Failure> {
+    let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
+    let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Netns::Host && name != bridge);
+    loop {
+        let Some(link) = executor.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
+            return Err(Failure::trouble(name, "is gone: the container has ended, or deleted it"));
+        };
+        // A veth end is up when its other end is.
+        let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
+        // Drivers need not say how it is, ipvlan's and many of hardware among them.
+        let does_not_say = !link.is_veth() && link.operstate == OperState::Unknown;
+        let carries = link.operstate == OperState::Up || (does_not_say && link.has_carrier());
+        if carries && forwards {
+            return Ok(true);
+        }
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        sleep(BETWEEN);
+    }
+}
+
+/// The kernel gives an IPv6 address its routes, the one to itself among them, only later, in a work queue, even if nobody
+/// is to be asked whose it is (addrconf_dad_start in net/ipv6/addrconf.c).
+fn wait_for_address(held: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
+    let address = held.cidr.address();
+    let trouble = |error: StepError| Failure::trouble(address, error);
+    let link = executor.index(held.place, &held.link).map_err(trouble)?;
+    // What is for the host itself goes through lo; what is for the other end, through the link.
+    let wanted = std::iter::once((address, LO)).chain(held.peer.map(|peer| (peer, link)));
+    let until = Instant::now() + PATIENCE;
+    for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
+        while executor.way_to(held.place, to).map_err(trouble)? != Some(through) {
+            if Instant::now() > until {
+                return Err(Failure::trouble(
+                    to,
+                    format_args!("does not come to be reached through {}", held.link),
+                ));
+            }
+            sleep(BETWEEN);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Settings below `/proc/sys/net`: written in the network namespace that the thread is in, for they are that one's.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+use crate::model::sysctl::{Key, Reading, Sysctl, is_same};
+use crate::read::sysctl::{file, read};
+
+/// Puts back what was before, if it is still what we made it.
+pub fn reset(sysctl: &Sysctl) -> io::Result<()> {
+    let Some(before) = &sysctl.before else { return Ok(()) };
+    match read(&sysctl.key) {
+        Reading::Is(now) if is_same(&now, &sysctl.value) => {}
+        _ => return Ok(()),
+    }
+    put(&sysctl.key, before)?;
+    for (key, value) in &sysctl.along {
+        // A link that is gone has no settings.
+        if matches!(read(key), Reading::Is(now) if !is_same(&now, value)) {
+            put(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes it so, unless it is so.
+pub fn write(key: &Key, value: &str) -> io::Result<()> {
+    match read(key).value() {
+        Some(now) if is_same(now, value) => Ok(()),
+        _ => put(key, value),
+    }
+}
+
+/// The kernel takes a value from one write(2), and from its beginning (proc_sysctl.c).
+fn put(key: &Key, value: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(file(key))?.write_all(format!("{value}\n").as_bytes())
+}

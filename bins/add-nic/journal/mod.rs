@@ -1,0 +1,201 @@
+//! What undoing needs, kept from before the first change until after the last is undone: one file per NIC under
+//! `/run/netns-toolbox`, which is gone at boot as the kernel's own state is.
+//!
+//! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
+//! NIC is whole was left by one that was killed.
+
+mod memo;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use common::failure::Failure;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, FlockArg, OFlag, fcntl, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+
+use crate::model::record::Record;
+
+/// Of all tools that must undo something.
+const TOOLBOX: &str = "/run/netns-toolbox";
+/// Of this one.
+const OURS: &str = "nics";
+/// Where a record is written before it has its name: one file, for only one writes at a time. Killed meanwhile, it has
+/// changed nothing yet, and the next one writes over what is left.
+const NEW: &str = ".new";
+/// No plan is near this long.
+const MOST_BYTES: u64 = 1 << 20;
+/// Most are shorter.
+const USUAL_BYTES: usize = 16 << 10;
+
+/// The directory, locked against every other add-nic until it is dropped.
+#[derive(Debug)]
+pub struct Journal(OwnedFd);
+
+impl Journal {
+    /// Makes the directory if need be, and waits until nobody else has it.
+    pub fn open() -> Result<Self, Failure> {
+        let toolbox = directory(None, TOOLBOX, true)?;
+        let ours = match toolbox {
+            Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
+            None => None,
+        };
+        let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "went away"))?;
+        lock(&ours).map_err(|errno| failed("lock the directory", &path(""), errno))?;
+        // Programs that we start have it, and so the lock, until they end, even if we are killed meanwhile: what one of them
+        // is still about to do is done before the next add-nic looks.
+        fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(|errno| failed("hold the lock of", &path(""), errno))?;
+        Ok(Journal(ours))
+    }
+
+    /// All records.
+    pub fn records(&self) -> Result<Vec<Record>, Failure> {
+        records(&self.0)
+    }
+
+    /// Writes a record: from then on it is there whole, or as it was before.
+    #[expect(clippy::disallowed_methods, reason = "a file of state")]
+    pub fn write(&self, record: &Record) -> Result<(), Failure> {
+        let file = format!("{}.json", record.id);
+        let trouble = |errno: Errno| failed("write", &path(&file), errno);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.0, NEW, flags, Mode::from_bits_retain(0o600)).map_err(trouble)?;
+        let written = serde_json::to_vec(record)
+            .map_err(io::Error::from)
+            .and_then(|bytes| File::from(fd).write_all(&bytes));
+        let done = written
+            .map_err(|error| Failure::trouble(path(&file).display(), format_args!("write: {error}")))
+            .and_then(|()| renameat(&self.0, NEW, &self.0, file.as_str()).map_err(trouble));
+        if done.is_err() {
+            let _ = unlinkat(&self.0, NEW, UnlinkatFlags::NoRemoveDir);
+        }
+        done
+    }
+
+    /// Forgets a record: the last thing that is done about a NIC.
+    pub fn remove(&self, record: &Record) -> Result<(), Failure> {
+        let file = format!("{}.json", record.id);
+        match unlinkat(&self.0, file.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", &path(&file), errno)),
+        }
+    }
+}
+
+/// All records, without waiting for anybody and without making anything.
+pub fn look() -> Result<Vec<Record>, Failure> {
+    let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
+    match directory(Some(&toolbox), OURS, false)? {
+        Some(ours) => records(&ours),
+        None => Ok(vec![]),
+    }
+}
+
+fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
+    let trouble = |errno| failed("read the directory", &path(""), errno);
+    let mut names = Vec::new();
+    for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(trouble)?
+        .iter()
+    {
+        let entry = entry.map_err(trouble)?;
+        names.extend(
+            entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
+        );
+    }
+    memo::forget_all_but(&names);
+    let mut records = Vec::new();
+    for name in names {
+        records.extend(read(directory, &name)?);
+    }
+    records.sort_by(|a: &Record, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
+    Ok(records)
+}
+
+fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
+    if let Some(record) = memo::recall(directory, name) {
+        return Ok(Some(record));
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let fd = match openat(directory, name, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        // Removed meanwhile.
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(failed("read", &path(name), errno)),
+    };
+    // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    let stamp = fstat(&fd).map(memo::Stamp::of).ok();
+    let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::trouble(path(name).display(), error))?;
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
+            .hint(common::hint!("rm {}, after a look at the NIC that it names", path(name).display()))
+    })?;
+    memo::keep(name, stamp, &record);
+    Ok(Some(record))
+}
+
+/// A directory that is ours alone; `None` if there is none and none is to be made.
+fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<OwnedFd>, Failure> {
+    let file = if within.is_some() { path("") } else { PathBuf::from(TOOLBOX) };
+    let mode = Mode::from_bits_retain(0o700);
+    let made = match within {
+        _ if !make => Ok(()),
+        Some(within) => mkdirat(within, name, mode),
+        None => nix::unistd::mkdir(name, mode),
+    };
+    match made {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(failed("make the directory", &file, errno)),
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = match within {
+        Some(within) => openat(within, name, flags, Mode::empty()),
+        None => nix::fcntl::open(name, flags, Mode::empty()),
+    };
+    let fd = match opened {
+        Ok(fd) => fd,
+        Err(Errno::ENOENT) if !make => return Ok(None),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            return Err(Failure::trouble(file.display(), "is not a directory"));
+        }
+        Err(errno) => return Err(failed("open the directory", &file, errno)),
+    };
+    let stat = fstat(&fd).map_err(|errno| failed("look at", &file, errno))?;
+    // Whoever else can write there could have us undo what was never done.
+    if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+        return Err(Failure::trouble(file.display(), "can be written by another user"));
+    }
+    // Whoever can open it can hold its lock for ever.
+    if make && stat.st_mode & 0o077 != 0 {
+        fchmod(&fd, mode).map_err(|errno| failed("close the directory", &file, errno))?;
+    }
+    Ok(Some(fd))
+}
+
+fn path(file: &str) -> PathBuf {
+    let directory = PathBuf::from(TOOLBOX).join(OURS);
+    if file.is_empty() { directory } else { directory.join(file) }
+}
+
+fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
+    let failure = Failure::trouble(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
+    if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
+}
+
+/// Waits until nobody else has the directory locked; closed, it is free again.
+#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
+fn lock(directory: &OwnedFd) -> nix::Result<()> {
+    loop {
+        match nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusive) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Links that are made: what they are, and the commands that make them.
+
+use common::target::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+use crate::model::netns::Netns;
+use crate::model::shell::{Files, quoted};
+
+/// A bridge that we make. Its address tells it from one of the same name that somebody made since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewBridge {
+    pub name: IfName,
+    pub mac: Mac,
+    pub mtu_bytes: Option<u32>,
+    /// Whether it keeps VLANs apart.
+    pub vlan_filtering: bool,
+}
+
+/// A bridge's port that is in one VLAN only, and knows nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPort {
+    pub link: IfName,
+    pub vlan: u16,
+    /// The one that it is in because it is a port.
+    pub not_in: Option<u16>,
+}
+
+impl AccessPort {
+    pub(super) fn as_command(&self) -> String {
+        let AccessPort { link, vlan, not_in } = self;
+        let add = format!("bridge vlan add dev {link} vid {vlan} pvid untagged");
+        not_in.map_or(add.clone(), |old| format!("{add} && bridge vlan del dev {link} vid {old}"))
+    }
+}
+
+/// A veth pair. The address of the end outside, which is random and no container can change, tells it from every other.
+/// Where both ends are containers' it is their addresses, in the namespace of each: see [`crate::check::is_there`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Veth {
+    pub inside: End,
+    pub other: End,
+    pub other_place: Netns,
+    pub mtu_bytes: Option<u32>,
+    /// The bridge that the other end is a port of.
+    pub bridge: Option<IfName>,
+}
+
+/// One end of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    pub name: IfName,
+    pub mac: Mac,
+}
+
+/// The file that says whether a link may have IPv6 addresses.
+pub fn ipv6_switch(link: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6")
+}
+
+impl NewBridge {
+    pub(super) fn as_command(&self) -> String {
+        let NewBridge { name, mac, mtu_bytes, vlan_filtering } = self;
+        let filtering = if *vlan_filtering { " vlan_filtering 1" } else { "" };
+        format!("ip link add {name} address {mac}{} up type bridge{filtering}", mtu(*mtu_bytes))
+    }
+}
+
+impl Veth {
+    pub(super) fn as_command(&self, files: &Files<'_>) -> String {
+        let mtu = mtu(self.mtu_bytes);
+        let master = self.bridge.as_ref().map_or(String::new(), |bridge| format!(" master {bridge}"));
+        let (here, there) = (&self.other, &self.inside);
+        let add = format!(
+            "ip link add {} address {}{mtu}{master} type veth peer name {} address {}{mtu} netns {}",
+            here.name,
+            here.mac,
+            there.name,
+            there.mac,
+            quoted(files.inside)
+        );
+        files.at(self.other_place, add)
+    }
+}
+
+pub(super) fn mtu(bytes: Option<u32>) -> String {
+    bytes.map_or(String::new(), |bytes| format!(" mtu {bytes}"))
+}

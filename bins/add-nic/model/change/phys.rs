@@ -1,0 +1,101 @@
+//! A NIC of the host's that is moved into the container, and given back as it was.
+
+use common::netlink::Link;
+use common::target::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+use crate::model::netns::Netns;
+use crate::model::shell::{Files, quoted};
+
+/// The NIC: what it was on the host, and what it is in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Its name on the host.
+    pub name: IfName,
+    pub told_by: NicIdentity,
+    pub mac: Mac,
+    pub mtu_bytes: u32,
+    pub is_up: bool,
+    /// Its switches under /proc/sys/net that are not as a new link's are: file and value.
+    pub switches: Vec<(String, String)>,
+    /// Its name in the container.
+    pub inside_name: IfName,
+    pub inside_mac: Option<Mac>,
+    pub inside_mtu_bytes: Option<u32>,
+}
+
+/// What tells it from a link that the container could pass off as it, and that would then get the host's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NicIdentity {
+    /// The address that the hardware was made with: no container can make a link that has one.
+    PermanentMac(Mac),
+    /// Hardware on a kernel that does not say it (before 5.6): nobody but the host makes links that have no kind.
+    Hardware(Mac),
+    /// A veth end. Anybody can make one with its address; but where its other end is, as the host's namespace counts, only
+    /// the kernel says.
+    OtherEnd { mac: Mac, index: Option<u32>, netnsid: Option<i32> },
+}
+
+impl Moved {
+    /// Whether a link in the container looks like it.
+    pub fn looks_like(&self, link: &Link) -> bool {
+        match self.told_by {
+            NicIdentity::PermanentMac(mac) => link.permanent_mac == Some(mac),
+            NicIdentity::Hardware(mac) => {
+                link.kind.is_none() && (link.mac == Some(mac) || link.mac == self.inside_mac)
+            }
+            NicIdentity::OtherEnd { mac, .. } => {
+                link.is_veth() && (link.mac == Some(mac) || link.mac == self.inside_mac)
+            }
+        }
+    }
+
+    /// Whether a link of the host is it.
+    pub fn matches(&self, link: &Link) -> bool {
+        self.looks_like(link)
+            && match self.told_by {
+                NicIdentity::PermanentMac(_) | NicIdentity::Hardware(_) => true,
+                NicIdentity::OtherEnd { index, netnsid, .. } => {
+                    link.link == index && link.link_netnsid == netnsid
+                }
+            }
+    }
+
+    /// Whether it ends with its namespace: the kernel brings only hardware back.
+    pub fn ends_with_its_namespace(&self) -> bool {
+        matches!(self.told_by, NicIdentity::OtherEnd { .. })
+    }
+
+    pub(super) fn taking(&self, files: &Files<'_>) -> String {
+        let (name, inside_name) = (&self.name, &self.inside_name);
+        let mut commands = vec![
+            format!("ip link set {name} down"),
+            format!("ip link set {name} netns {} name {inside_name}", quoted(files.inside)),
+        ];
+        let mtu = self.inside_mtu_bytes.map_or(String::new(), |mtu| format!(" mtu {mtu}"));
+        let mac = self.inside_mac.map_or(String::new(), |mac| format!(" address {mac}"));
+        if !mtu.is_empty() || !mac.is_empty() {
+            commands.push(files.at(Netns::Container, format!("ip link set {inside_name}{mtu}{mac}")));
+        }
+        commands.join(" && ")
+    }
+
+    /// The shell that runs it is where the NIC goes.
+    pub(super) fn giving_back(&self, files: &Files<'_>) -> String {
+        let (name, inside_name) = (&self.name, &self.inside_name);
+        let mut commands = vec![
+            files.at(Netns::Container, format!("ip link set {inside_name} down")),
+            files.at(Netns::Container, format!("ip link set {inside_name} netns $$ name {name}")),
+            format!("ip link set {name} mtu {} address {}", self.mtu_bytes, self.mac),
+        ];
+        let keys =
+            self.switches.iter().filter_map(|(file, value)| Some((file.strip_prefix("/proc/sys/")?, value)));
+        commands
+            .extend(keys.map(|(key, value)| format!("sysctl -q -w {}", quoted(&format!("{key}={value}")))));
+        if self.is_up {
+            commands.push(format!("ip link set {name} up"));
+        }
+        commands.join(" && ")
+    }
+}

@@ -1,0 +1,88 @@
+//! What the host's packet filters have that a NIC would meet.
+
+use common::netlink::{Chain, ChainRule, Family};
+
+use super::listener::Listener;
+use super::listing::{FORWARD, Listing};
+use super::rules::TABLE;
+
+/// What is to be looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FilterQuery {
+    /// Rules that IPv4 packets meet, and that IPv6 packets do.
+    pub families: [bool; 2],
+    /// The rules of iptables also where it lets through what none of them decides about.
+    pub rules: bool,
+    /// Who listens on which port.
+    pub listeners: bool,
+}
+
+/// What there is.
+#[derive(Debug, Clone, Default)]
+pub struct FilterState {
+    /// All chains of nf_tables; `None` where the kernel has none, or nobody has looked.
+    pub chains: Option<Vec<Chain>>,
+    /// The rules of our own table.
+    pub rules: Vec<ChainRule>,
+    /// The tables `filter` of iptables that have anything in them.
+    pub tables: Vec<Table>,
+    pub listeners: Vec<Listener>,
+    /// Whether there is the program that changes nf_tables.
+    pub has_nft: bool,
+}
+
+/// Which iptables it is: both can be in use at once, and then a packet has to pass both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Rules kept in nf_tables.
+    Nft,
+    /// Rules of the kernel's old kind.
+    Legacy,
+}
+
+/// A table `filter` of iptables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub kind: Kind,
+    /// Whether it is IPv6's.
+    pub six: bool,
+    /// The program that owns it; `None` if it is not installed.
+    pub program: Option<String>,
+    /// What that says.
+    pub listing: Result<Listing, String>,
+}
+
+impl Kind {
+    /// The program's name where it has one for each kind.
+    pub fn name(self, six: bool) -> &'static str {
+        match (self, six) {
+            (Kind::Nft, false) => "iptables-nft",
+            (Kind::Nft, true) => "ip6tables-nft",
+            (Kind::Legacy, false) => "iptables-legacy",
+            (Kind::Legacy, true) => "ip6tables-legacy",
+        }
+    }
+}
+
+impl FilterState {
+    /// Whether there is a table of that name.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.chains.iter().flatten().any(|chain| chain.table == name)
+    }
+
+    /// Whether our table has that chain.
+    pub fn has_chain(&self, name: &str) -> bool {
+        self.chains.iter().flatten().any(|chain| chain.table == TABLE && chain.name == name)
+    }
+
+    /// Chains through which forwarded packets go that neither iptables nor we have made, and that drop what none of their
+    /// rules has let through.
+    pub fn foreign_drops(&self) -> impl Iterator<Item = &Chain> {
+        let foreign = |chain: &&Chain| {
+            let of_iptables =
+                chain.name == FORWARD && chain.table == "filter" && chain.family != Family::Inet;
+            chain.is_forward_hook && chain.drops && !of_iptables && chain.table != TABLE
+        };
+        self.chains.iter().flatten().filter(foreign)
+    }
+}

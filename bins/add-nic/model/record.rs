@@ -1,0 +1,91 @@
+//! A NIC as the journal has it, and the networks that it is in.
+
+use std::path::PathBuf;
+
+use common::netns::{FoundThrough, Owner};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::plan::Plan;
+use crate::model::shell::Files;
+use crate::model::wanted::Wanted;
+
+/// A NIC: what was asked for, what was planned, and for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name in the journal.
+    pub id: String,
+    pub made_by: String,
+    pub since: Timestamp,
+    /// Whether all of the plan was done.
+    pub is_whole: bool,
+    /// The inode of the namespace that add-nic ran in.
+    pub outside_inode: u64,
+    pub inside: Inside,
+    /// The other container, where there is one.
+    pub peer: Option<Inside>,
+    pub wanted: Wanted,
+    pub plan: Plan,
+    /// What keeps it plugged in; nothing if it was made by hand.
+    #[serde(default)]
+    pub watched: Option<Watched>,
+}
+
+/// An entry of a watch's file: together with what is wanted, this tells it from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The file, from the root on.
+    pub file: PathBuf,
+    /// The container, as the file calls it.
+    pub target: String,
+}
+
+/// The container's network, and ways to find it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// How people call it.
+    pub name: String,
+    /// A file of it, for commands.
+    pub file: String,
+    pub netns_inode: u64,
+    /// What no later namespace has (Linux 6.18).
+    pub netns_handle: Option<String>,
+    pub container: Option<Owner>,
+    pub process: Option<FoundThrough>,
+}
+
+impl Record {
+    /// Files of its namespaces, for commands.
+    pub fn files(&self) -> Files<'_> {
+        self.inside.files(self.peer.as_ref())
+    }
+
+    /// Whether these are the networks that it was made in.
+    pub fn is_between(&self, inside: &Inside, peer: Option<&Inside>) -> bool {
+        let same_peer = match (&self.peer, peer) {
+            (Some(peer), Some(other)) => peer.is_same_as(other),
+            (None, None) => true,
+            _ => false,
+        };
+        self.inside.is_same_as(inside) && same_peer
+    }
+
+    /// Whether one of its ends is in that network.
+    pub fn is_about(&self, inside: &Inside) -> bool {
+        self.inside.is_same_as(inside) || self.peer.as_ref().is_some_and(|peer| peer.is_same_as(inside))
+    }
+}
+
+impl Inside {
+    /// Its file and that of the other container, for commands.
+    pub fn files<'a>(&'a self, peer: Option<&'a Inside>) -> Files<'a> {
+        Files { inside: &self.file, peer: peer.map(|peer| peer.file.as_str()) }
+    }
+
+    /// Whether both are the same namespace.
+    pub fn is_same_as(&self, other: &Inside) -> bool {
+        let handles_differ =
+            matches!((&self.netns_handle, &other.netns_handle), (Some(a), Some(b)) if a != b);
+        self.netns_inode == other.netns_inode && !handles_differ
+    }
+}

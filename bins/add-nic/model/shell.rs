@@ -1,0 +1,24 @@
+//! Steps as a shell takes them.
+
+pub use common::output::quoted;
+
+use crate::model::netns::Netns;
+
+/// Files of the namespaces, through which commands reach them.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    pub inside: &'a str,
+    /// Where there is none, no step is about it.
+    pub peer: Option<&'a str>,
+}
+
+impl Files<'_> {
+    /// The command, run in that place.
+    pub fn at(&self, place: Netns, command: String) -> String {
+        match place {
+            Netns::Host => command,
+            Netns::Container => format!("nsenter --net={} {command}", quoted(self.inside)),
+            Netns::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),
+        }
+    }
+}

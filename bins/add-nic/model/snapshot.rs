@@ -1,0 +1,88 @@
+//! What both sides are: all that a plan is made from.
+
+use std::net::IpAddr;
+
+use common::netlink::{Address, Link, PortVlan, Route, Rule};
+use common::target::Mac;
+
+use crate::model::filter::FilterState;
+use crate::model::netns::Netns;
+use crate::model::sysctl::Settings;
+
+/// One side of the cable.
+#[derive(Debug, Clone, Default)]
+pub struct Side {
+    pub links: Vec<Link>,
+    pub addresses: Vec<Address>,
+    pub routes: Vec<Route>,
+    /// Of the ports of bridges that keep VLANs apart.
+    pub port_vlans: Vec<PortVlan>,
+    pub rules: Vec<Rule>,
+    /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6, and if nobody has asked.
+    pub allows_ipv6: Option<bool>,
+}
+
+/// Both sides.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub outside: Side,
+    pub inside: Side,
+    /// The other container, where there is one.
+    pub peer: Side,
+    /// Whether both are the same namespace.
+    pub is_one: bool,
+    /// Those that somebody asked for.
+    pub settings: Settings,
+    /// The packet filters, if somebody asked for them.
+    pub filters: FilterState,
+    /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
+    pub switches: Vec<(String, String)>,
+}
+
+impl Side {
+    /// The link of that name.
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name.to_str() == Some(name))
+    }
+
+    /// The veth end of that link-layer address.
+    pub fn veth(&self, mac: Mac) -> Option<&Link> {
+        self.links.iter().find(|link| link.is_veth() && link.mac == Some(mac))
+    }
+
+    /// The name of the link of that index, for messages.
+    pub fn name_of(&self, index: u32) -> String {
+        let name = self.links.iter().find(|link| link.index == index);
+        name.map_or_else(|| format!("link {index}"), |link| link.name.to_string_lossy().into_owned())
+    }
+
+    /// Who has that address.
+    pub fn holder(&self, address: IpAddr) -> Option<&Address> {
+        self.addresses.iter().find(|held| held.address == address)
+    }
+
+    /// The addresses of one link.
+    pub fn addresses_of(&self, index: u32) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().filter(move |held| held.index == index)
+    }
+}
+
+impl Snapshot {
+    /// What is in that place.
+    pub fn side(&self, place: Netns) -> &Side {
+        match place {
+            Netns::Host => &self.outside,
+            Netns::Container => &self.inside,
+            Netns::Peer => &self.peer,
+        }
+    }
+
+    /// The same, to be filled in.
+    pub fn side_mut(&mut self, place: Netns) -> &mut Side {
+        match place {
+            Netns::Host => &mut self.outside,
+            Netns::Container => &mut self.inside,
+            Netns::Peer => &mut self.peer,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! One setting that is changed, as a step: set, put back, and shown as the command that does the same.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::Key;
+use crate::model::netns::Netns;
+use crate::model::shell::quoted;
+
+/// One setting that is changed, and what it was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sysctl {
+    pub place: Netns,
+    /// The inode number of the container's namespace, if it is a setting there: the same in another is another one.
+    pub netns_inode: Option<u64>,
+    pub key: Key,
+    pub value: String,
+    /// `None` for one that comes and goes with the NIC.
+    pub before: Option<String>,
+    /// Others, which the kernel changes with this one when it is put back, as they were.
+    pub along: Vec<(Key, String)>,
+}
+
+impl Sysctl {
+    /// The command that sets it.
+    pub fn setting(&self) -> String {
+        format!("sysctl -q -w {}", pair(&self.key, &self.value))
+    }
+
+    /// The command that puts it back.
+    pub fn resetting(&self) -> String {
+        let first = self.before.iter().map(|before| pair(&self.key, before));
+        let all = first.chain(self.along.iter().map(|(key, value)| pair(key, value)));
+        format!("sysctl -q -w {}", all.collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn pair(key: &Key, value: &str) -> String {
+    format!("{}={}", quoted(&key.to_string()), quoted(value))
+}

@@ -1,0 +1,152 @@
+//! What is wanted, as the command line says it. Contradictions, and addresses that nobody can have, are refused here, before
+//! anything is looked at.
+
+mod filter;
+mod request;
+mod validate;
+pub mod watch_file;
+mod words;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::output::quotable;
+use common::target::Target;
+
+use crate::cli::Cli;
+use crate::model::change::StackedKind;
+use crate::model::filter::WantedRules;
+use crate::model::nic::Parent;
+use crate::model::request::Job;
+use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd, Which};
+use words::{address, other_addresses, parent, route, settings};
+
+impl Job {
+    /// What was asked for; `typed` are the words that said so, behind the tool's name.
+    ///
+    /// # Errors
+    /// What makes no sense, and why.
+    pub fn of(cli: &Cli, typed: impl FnOnce() -> Vec<String>) -> Result<Self, Failure> {
+        if let Some(file) = &cli.watch {
+            return Ok(Job::Watch(request::watch(file, cli)));
+        }
+        let (target, rest) = match cli.words.split_first() {
+            Some((word, rest)) => {
+                (Some(target(word).map_err(|failure| in_order(failure, word, rest))?), rest)
+            }
+            None => (None, &[][..]),
+        };
+        let at_most = |most: usize| match rest.get(most) {
+            Some(word) => Err(Failure::trouble(quotable(word), "is one word too many")),
+            None => Ok(()),
+        };
+        match target {
+            target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
+            target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
+            None => Err(Failure::trouble("TARGET", "none was given").hint("add-nic --help")),
+            Some(target) if cli.rm => {
+                at_most(1)?;
+                let which = rest.first().map(|word| Which::of(word)).transpose()?;
+                Ok(Job::Remove(request::remove(target, which, cli)))
+            }
+            Some(target) => {
+                let wanted = Wanted::of(cli, rest, &target)?;
+                Ok(Job::Add(Box::new(request::add(target, wanted, cli, typed))))
+            }
+        }
+    }
+}
+
+/// Says so if the words stand the other way round.
+fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
+    match (word.parse::<Cidr>(), rest) {
+        (Ok(address), [target, ..]) => {
+            failure.hint(common::hint!("the container comes first: add-nic {} {}", target, address))
+        }
+        _ => failure,
+    }
+}
+
+fn target(word: &str) -> Result<Target, Failure> {
+    word.parse().map_err(|error| Failure::trouble(quotable(word), error))
+}
+
+impl Which {
+    fn of(word: &str) -> Result<Self, Failure> {
+        let address = word.split_once('/').map_or(word, |(address, _)| address);
+        match address.parse() {
+            Ok(address) => Ok(Which::Address(address)),
+            Err(_) => word.parse().map(Which::Name).map_err(|error| Failure::trouble(quotable(word), error)),
+        }
+    }
+}
+
+impl WantedEnd {
+    fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(peer) = cli.peer.as_ref().filter(|_| cli.vlan.is_none()) {
+            return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
+        }
+        for (option, word) in [("--macvlan", &cli.macvlan), ("--ipvlan", &cli.ipvlan)] {
+            if let Some(word) = word {
+                return parent(option, word, cli.vlan).map(WantedEnd::On);
+            }
+        }
+        match (cli.phys.clone(), cli.vlan) {
+            (Some(name), Some(id)) => {
+                return Ok(WantedEnd::On(Parent { name, on: StackedKind::Vlan(id), vlan: None }));
+            }
+            (Some(name), None) => return Ok(WantedEnd::Phys(name)),
+            (None, _) => {}
+        }
+        Ok(match cli.bridge.clone() {
+            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create, vlan: cli.vlan }),
+            None if cli.vlan.is_some() => {
+                return Err(Failure::trouble("--vlan", "is of no use on a cable of its own")
+                    .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
+            }
+            None => WantedEnd::Host,
+        })
+    }
+}
+
+impl Wanted {
+    fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
+        if words.is_empty() {
+            return Err(Failure::trouble("ADDR", "none was given")
+                .hint(common::hint!("add-nic {} 10.1.0.2/24", target)));
+        }
+        let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
+        for (at, cidr) in addresses.iter().enumerate() {
+            if addresses[..at].iter().any(|other| other.address() == cidr.address()) {
+                return Err(Failure::trouble(cidr.address(), "is given twice"));
+            }
+        }
+        let other_end = WantedEnd::of(cli)?;
+        let other_addresses = match other_end {
+            _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
+                return Err(Failure::trouble(
+                    "--host-addr",
+                    "would be the bridge's, which is not in that VLAN itself",
+                ));
+            }
+            _ if other_end.vlan_of_port().is_some() => OtherAddresses::None,
+            WantedEnd::Peer(_) => other_addresses("--peer-addr", &cli.peer_addr, &addresses)?,
+            _ => other_addresses("--host-addr", &cli.host_addr, &addresses)?,
+        };
+        let wanted = Wanted {
+            other_end,
+            other_addresses,
+            name: cli.name.clone(),
+            other_name: cli.host_name.clone().or_else(|| cli.peer_name.clone()),
+            mac: cli.mac,
+            mtu_bytes: cli.mtu,
+            gateways: cli.gateway.clone(),
+            routes: cli.route.iter().map(|word| route(word)).collect::<Result<_, _>>()?,
+            metric: cli.metric,
+            sbr: cli.sbr,
+            sysctls: settings(&cli.sysctl)?,
+            firewall: WantedRules::of(cli)?,
+            addresses,
+        };
+        wanted.makes_sense().map(|()| wanted)
+    }
+}

@@ -1,0 +1,68 @@
+//! From options to requests: below this nobody knows how a command line looks.
+
+use std::path::Path;
+
+use common::target::Target;
+
+use crate::cli::{self, Cli};
+use crate::model::request::{
+    AddMode, AddOptions, AddRequest, Dad, Form, ListRequest, RemoveRequest, Search, WatchRequest,
+};
+use crate::model::wanted::{Wanted, Which};
+
+pub(super) fn add(
+    target: Target,
+    wanted: Wanted,
+    cli: &Cli,
+    typed: impl FnOnce() -> Vec<String>,
+) -> AddRequest {
+    let mode = match (cli.preflight, cli.dry_run) {
+        (true, _) => AddMode::Preflight { typed: typed() },
+        (false, true) => AddMode::DryRun,
+        (false, false) => AddMode::Add,
+    };
+    let dad = (!cli.no_dad).then_some(match cli.dad {
+        cli::Dad::Quick => Dad::Quick,
+        cli::Dad::Full => Dad::Full,
+    });
+    let announcements = if cli.no_announce { 0 } else { cli.announce };
+    let options = AddOptions { search: search(cli), dad, announcements };
+    AddRequest { target, wanted, options, mode, form: form(cli) }
+}
+
+pub(super) fn remove(target: Target, which: Option<Which>, cli: &Cli) -> RemoveRequest {
+    RemoveRequest {
+        target,
+        which,
+        search: search(cli),
+        dry_run: cli.dry_run,
+        force: cli.force,
+        form: form(cli),
+    }
+}
+
+pub(super) fn list(target: Option<Target>, cli: &Cli) -> ListRequest {
+    ListRequest { target, search: search(cli), form: form(cli) }
+}
+
+pub(super) fn watch(file: &Path, cli: &Cli) -> WatchRequest {
+    WatchRequest {
+        file: file.to_owned(),
+        find: cli.find.clone(),
+        once: cli.once,
+        dry_run: cli.dry_run,
+        form: form(cli),
+    }
+}
+
+fn search(cli: &Cli) -> Search {
+    Search { find: cli.find.clone(), host: cli.host }
+}
+
+fn form(cli: &Cli) -> Form {
+    match cli.json {
+        true if cli.watch.is_some() => Form::JsonLine,
+        true => Form::Json,
+        false => Form::Text,
+    }
+}

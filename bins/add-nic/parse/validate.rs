@@ -1,0 +1,100 @@
+//! What the words mean together: contradictions are refused.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+
+use super::words::refuse_unusable;
+use crate::model::wanted::{OtherAddresses, Wanted, WantedEnd};
+
+impl Wanted {
+    /// What contradicts itself, and why.
+    pub(super) fn makes_sense(&self) -> Result<(), Failure> {
+        if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
+            return Err(Failure::trouble(mac, "is a group's address, or nobody's, and no NIC's"));
+        }
+        if let (Some(mac), WantedEnd::On(parent)) = (self.mac, &self.other_end)
+            && parent.on.has_parents_mac()
+        {
+            return Err(Failure::trouble(
+                format_args!("--mac {mac}"),
+                format_args!("cannot be: {} has the address of {}", parent.on, parent.name),
+            ));
+        }
+        self.mtu_makes_sense()?;
+        if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
+            return Err(Failure::trouble("--metric", "is of no use without a route to have it")
+                .hint("--gateway IP or --route CIDR"));
+        }
+        let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
+        for router in next {
+            self.is_on_the_link(router)?;
+        }
+        for family in [true, false] {
+            if let Some(second) = self.gateways.iter().filter(|gateway| gateway.is_ipv4() == family).nth(1) {
+                return Err(Failure::trouble(second, "is a second gateway of the same family"));
+            }
+        }
+        self.routes_make_sense()?;
+        match (self.other_end.bridge(), &self.other_name) {
+            (Some(bridge), Some(name)) if bridge == name => {
+                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn routes_make_sense(&self) -> Result<(), Failure> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
+            if route.to.prefix_len() == 0 {
+                return refuse("is a default route")
+                    .map_err(|failure| failure.hint("--gateway IP makes one"));
+            }
+            if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
+                return refuse("goes through a router of another family");
+            }
+            if self.routes[..at].iter().any(|other| other.to == route.to) {
+                return refuse("is given twice");
+            }
+            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
+            if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
+                return refuse("is where the NIC is, and needs no route");
+            }
+        }
+        Ok(())
+    }
+
+    fn mtu_makes_sense(&self) -> Result<(), Failure> {
+        let Some(mtu) = self.mtu_bytes else { return Ok(()) };
+        // RFC 791, RFC 8200; veth.c has ETH_MAX_MTU.
+        let least = if self.addresses.iter().any(|cidr| cidr.address().is_ipv6()) { 1280 } else { 68 };
+        if !(least..=65535).contains(&mtu) {
+            return Err(Failure::trouble(format_args!("MTU {mtu}"), format_args!("is not {least} to 65535")));
+        }
+        Ok(())
+    }
+
+    /// A router must be reached without a router.
+    fn is_on_the_link(&self, router: IpAddr) -> Result<(), Failure> {
+        if self.addresses.iter().any(|cidr| cidr.address() == router) {
+            return Err(Failure::trouble(router, "is the NIC's own address, and no router to go through"));
+        }
+        let is_other_end =
+            matches!(&self.other_addresses, OtherAddresses::These(these) if these.contains(&router));
+        match self.addresses.iter().find(|cidr| cidr.contains(router)) {
+            None if !is_other_end => {
+                let networks: Vec<String> =
+                    self.addresses.iter().map(|cidr| cidr.network().to_string()).collect();
+                Err(Failure::trouble(
+                    router,
+                    format_args!("is not in {}, where the NIC is", networks.join(", ")),
+                ))
+            }
+            Some(cidr) if !is_other_end => refuse_unusable(cidr.with_address(router)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! From the text of a watch's file to the NICs that are wanted. Each entry is turned into the words of a command line,
+//! which are read as everybody's are: there is no second grammar. Pure.
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::CommandFactory;
+use common::cidr::Cidr;
+use common::cli::parse_from;
+use common::failure::{Failure, Status};
+use common::output::quotable;
+use common::target::{IfName, Target};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::cli::{Cli, NOT_OF_A_NIC};
+use crate::model::record::Watched;
+use crate::model::request::{AddOptions, AddRequest, Job};
+use crate::model::wanted::Wanted;
+use crate::tool::TOOL;
+
+/// A NIC that is to be kept plugged in.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it begins in the file.
+    pub line: usize,
+    pub target: Target,
+    pub wanted: Wanted,
+    /// How it is written into the journal.
+    pub watched: Watched,
+    /// Whatever else it says.
+    pub options: AddOptions,
+}
+
+/// What it is called in messages: `/etc/nics.toml:3: nginx`.
+impl Display for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.watched.file.display(), self.line, self.target)
+    }
+}
+
+/// A file's text, and for how long engines are waited for, which no entry says.
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+    engine_timeout: Duration,
+}
+
+/// All entries of `text`, or the first thing in it that makes no sense.
+pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<Entry>, Failure> {
+    let source = Source { file, text, engine_timeout };
+    let table = DeTable::parse(text)
+        .map_err(|error| source.wrong(error.span().unwrap_or_default(), error.message().trim_end()))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for (key, value) in table.get_ref() {
+        if key.get_ref() != "nic" {
+            return Err(source
+                .wrong(key.span(), format_args!("'{}' is not known here", quotable(key.get_ref())))
+                .hint("each NIC is a table of its own, [[nic]]"));
+        }
+        let Some(tables) = value.get_ref().as_array() else {
+            return Err(source.wrong(key.span(), "nic is no list of tables").hint("[[nic]] begins one"));
+        };
+        for table in tables {
+            let entry = source.entry(table)?;
+            for other in &entries {
+                if let Some(what) = entry.shares(other) {
+                    let why = format_args!("{what}: the entry in line {} has it already", other.line);
+                    return Err(Failure::trouble(&entry, why));
+                }
+            }
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+impl Source<'_> {
+    fn line(&self, span: &Range<usize>) -> usize {
+        self.text[..span.start.min(self.text.len())].matches('\n').count() + 1
+    }
+
+    fn wrong(&self, span: Range<usize>, what: impl Display) -> Failure {
+        Failure::trouble(format_args!("{}:{}", self.file.display(), self.line(&span)), what)
+    }
+
+    fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<Entry, Failure> {
+        let Some(table) = value.get_ref().as_table() else {
+            return Err(self.wrong(value.span(), "is no table").hint("[[nic]] begins one"));
+        };
+        let container = self.container(table, value)?;
+        let line = self.line(&value.span());
+        let in_entry = |failure: Failure| {
+            failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
+        };
+        let words = self.words(table, container)?;
+        let cli: Cli =
+            parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
+        let Job::Add(request) = Job::of(&cli, Vec::new).map_err(in_entry)? else {
+            return Err(in_entry(Failure::said(Status::Trouble, "plugs nothing in")));
+        };
+        let AddRequest { target, wanted, mut options, .. } = *request;
+        options.search.find.engine_timeout = self.engine_timeout;
+        let watched = Watched { file: self.file.to_owned(), target: target.to_string() };
+        Ok(Entry { line, target, wanted, watched, options })
+    }
+
+    /// The command line that a table stands for.
+    fn words(&self, table: &DeTable<'_>, container: &str) -> Result<Vec<String>, Failure> {
+        let mut options = vec![TOOL.to_owned()];
+        let mut words = vec!["--".to_owned(), container.to_owned()];
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let wrong = |what: &str| {
+                let about = format_args!("{}: {} {what}", quotable(container), quotable(name));
+                self.wrong(key.span(), about)
+            };
+            let values = values(value).ok_or_else(|| wrong("is not a string, a number, true or false"))?;
+            match name {
+                "container" => {}
+                "addresses" => words.extend(values.into_iter().flatten()),
+                name => {
+                    refuse(name).map_err(wrong)?;
+                    options.extend(values.into_iter().map(|value| match value {
+                        Some(value) => format!("--{name}={value}"),
+                        None => format!("--{name}"),
+                    }));
+                }
+            }
+        }
+        options.append(&mut words);
+        Ok(options)
+    }
+
+    fn container<'t>(
+        &self,
+        table: &'t DeTable<'_>,
+        entry: &Spanned<DeValue<'_>>,
+    ) -> Result<&'t str, Failure> {
+        let Some(value) = table.get("container") else {
+            return Err(self
+                .wrong(entry.span(), "[[nic]] without a container")
+                .hint("container = \"nginx\", or any other TARGET"));
+        };
+        let name = value.get_ref().as_str();
+        name.ok_or_else(|| self.wrong(value.span(), "container is not a string"))
+    }
+}
+
+/// What stands behind a key, as words; `None` for one that needs no word, `true`. Nothing at all is `false`.
+fn values(value: &Spanned<DeValue<'_>>) -> Option<Vec<Option<String>>> {
+    Some(match value.get_ref() {
+        DeValue::Array(array) => {
+            let words = array.iter().map(|value| word(value.get_ref()));
+            return words.map(|word| word.map(Some)).collect();
+        }
+        DeValue::Boolean(false) => vec![],
+        DeValue::Boolean(true) => vec![None],
+        value => vec![Some(word(value)?)],
+    })
+}
+
+fn word(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Refuses a key that is not an option, or not one that a NIC can have.
+fn refuse(name: &str) -> Result<(), &'static str> {
+    if NOT_OF_A_NIC.iter().any(|id| id.replace('_', "-") == name) {
+        return Err("is nothing that a NIC has");
+    }
+    match Cli::command().get_arguments().any(|argument| argument.get_long() == Some(name)) {
+        true => Ok(()),
+        false => Err("is not an option of add-nic"),
+    }
+}
+
+/// Without the usage of the command line, which nobody has typed here.
+fn first_paragraph(failure: Failure) -> Failure {
+    let message = failure.message.as_ref().and_then(|message| message.split("\n\n").next());
+    Failure { hint: failure.hint.clone(), ..Failure::in_lines(failure.status, message.unwrap_or_default()) }
+}
+
+impl Entry {
+    /// What the other one wants too, and only one can have.
+    fn shares(&self, other: &Entry) -> Option<String> {
+        let (ours, theirs) = (&self.wanted, &other.wanted);
+        let is_one_container = self.target == other.target;
+        let is_one_bridge =
+            ours.other_end.bridge().is_some() && ours.other_end.bridge() == theirs.other_end.bridge();
+        let is_one_host = ours.other_end.peer().is_none() && theirs.other_end.peer().is_none();
+        let shared = |ours: &Option<IfName>, theirs: &Option<IfName>| {
+            ours.as_ref().filter(|_| ours == theirs).map(ToString::to_string)
+        };
+        let mut addresses = ours.addresses.iter().map(Cidr::address);
+        let address =
+            addresses.find(|address| theirs.addresses.iter().any(|theirs| theirs.address() == *address));
+        address
+            .filter(|_| is_one_container || is_one_bridge)
+            .map(|address| address.to_string())
+            .or_else(|| shared(&ours.name, &theirs.name).filter(|_| is_one_container))
+            .or_else(|| shared(&ours.other_name, &theirs.other_name).filter(|_| is_one_host))
+    }
+}

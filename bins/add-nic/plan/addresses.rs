@@ -1,0 +1,90 @@
+//! Which addresses the other end gets: those that were asked for, or those that fit. Pure.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::hint::Hint;
+
+use crate::model::netns::Netns;
+use crate::model::wanted::OtherAddresses;
+use crate::plan::bridge::BridgePlan;
+use crate::plan::conflicts::is_taken;
+use crate::plan::input::PlanInput;
+
+/// What the other end gets: the host on the cable or on the bridge, or the other container.
+pub fn other_addresses(input: &PlanInput<'_>, bridge: Option<&BridgePlan>) -> Result<Vec<Cidr>, Failure> {
+    match &input.wanted.other_addresses {
+        OtherAddresses::None => Ok(vec![]),
+        OtherAddresses::These(these) => {
+            these.iter().filter_map(|address| this(*address, input, bridge).transpose()).collect()
+        }
+        // A bridge that is there has what its owner wants; both ends in one namespace need no address to be reached.
+        OtherAddresses::Fitting if bridge.is_some_and(|bridge| bridge.index.is_some()) => Ok(vec![]),
+        OtherAddresses::Fitting if input.snapshot.is_one && input.other_place() == Netns::Host => Ok(vec![]),
+        OtherAddresses::Fitting => fitting(input),
+    }
+}
+
+/// An address that was asked for; `None` if the bridge has it already.
+fn this(
+    address: IpAddr,
+    input: &PlanInput<'_>,
+    bridge: Option<&BridgePlan>,
+) -> Result<Option<Cidr>, Failure> {
+    let held = input.snapshot.side(input.other_place()).holder(address);
+    if let (Some(held), Some(index)) = (held, bridge.and_then(|bridge| bridge.index))
+        && held.index == index
+    {
+        return Ok(None);
+    }
+    if held.is_some() || is_taken(address, input) {
+        let option = input.option_of_addresses();
+        return Err(Failure::trouble(format_args!("{option} {address}"), "is somebody's address already"));
+    }
+    let network = input.wanted.addresses.iter().find(|cidr| cidr.contains(address));
+    Ok(network.map_or(Some(Cidr::host(address)), |cidr| cidr.with_address(address)))
+}
+
+/// For each network the gateway, if there is one in it, or the first free address.
+fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
+    let (option, other) = (input.option_of_addresses(), input.who_is(input.other_place()));
+    let mut chosen: Vec<Cidr> = Vec::new();
+    for cidr in &input.wanted.addresses {
+        if chosen.iter().any(|other| other.network() == cidr.network()) {
+            continue;
+        }
+        let routers = input.wanted.gateways.iter().copied();
+        let routers = routers.chain(input.wanted.routes.iter().filter_map(|route| route.via));
+        let router = routers.into_iter().find(|router| cidr.contains(*router));
+        if let Some(router) = router.filter(|router| is_taken(*router, input)) {
+            return Err(Failure::trouble(
+                router,
+                format_args!("is somebody's address already, and cannot be that of {other} here"),
+            ));
+        }
+        let free = || cidr.hosts().take(65536).find(|address| !is_taken(*address, input));
+        match router.or_else(free) {
+            Some(address) => chosen.extend(cidr.with_address(address)),
+            None if cidr.is_host() => {
+                return Err(Failure::trouble(
+                    cidr,
+                    format_args!("is alone in its network: there is no address left for {other}"),
+                )
+                .hint(common::hint!(
+                    "{} A, which can be any, or {} none",
+                    Hint::say(option),
+                    Hint::say(option)
+                )));
+            }
+            None => {
+                return Err(Failure::trouble(
+                    cidr.network(),
+                    format_args!("has no free address left for {other}"),
+                )
+                .hint(common::hint!("{} none", Hint::say(option))));
+            }
+        }
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,153 @@
+//! Addresses that the NIC cannot have: somebody has them, or they would not be reached. Pure.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::netlink::Link;
+use common::target::IfName;
+
+use crate::model::netns::Netns;
+use crate::model::nic::OtherEnd;
+use crate::model::record::Record;
+use crate::model::snapshot::Side;
+use crate::model::wanted::{OtherAddresses, WantedEnd};
+use crate::plan::input::PlanInput;
+
+/// Refuses an address that somebody has, and one that would not be reached because its network is reached elsewhere.
+pub fn refuse_taken(input: &PlanInput<'_>) -> Result<(), Failure> {
+    for cidr in &input.wanted.addresses {
+        refuse_held(cidr.address(), input)?;
+        if !input.snapshot.is_one {
+            refuse_elsewhere(Netns::Container, *cidr, input)?;
+        }
+        match &input.wanted.other_end {
+            // With no address there the other end does not reach it anyway.
+            _ if matches!(input.wanted.other_addresses, OtherAddresses::None) => {}
+            WantedEnd::Peer(_) => refuse_elsewhere(Netns::Peer, *cidr, input)?,
+            WantedEnd::Host if input.snapshot.is_one => {}
+            // The host does not reach it through its parent, whatever networks are there.
+            WantedEnd::On(_) | WantedEnd::Phys(_) => {}
+            WantedEnd::Host | WantedEnd::Bridge(_) => refuse_elsewhere_here(*cidr, input)?,
+        }
+    }
+    Ok(())
+}
+
+fn refuse_elsewhere(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
+    match way_elsewhere(input.snapshot.side(place), cidr, |_| true) {
+        None => Ok(()),
+        Some(other) => Err(Failure::trouble(
+            other.network,
+            format_args!(
+                "is already on {} in {}, where answers to it would leave",
+                other.link,
+                input.who_is(place)
+            ),
+        )),
+    }
+}
+
+/// On a bridge it is the bridge that reaches it.
+fn refuse_elsewhere_here(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
+    let own_bridge = input.wanted.other_end.bridge().map(IfName::as_str);
+    let is_elsewhere = |link: &Link| own_bridge.is_none() || link.name.to_str() != own_bridge;
+    match way_elsewhere(&input.snapshot.outside, cidr, is_elsewhere) {
+        Some(other) => Err(on_another_cable(&other, input)),
+        None => Ok(()),
+    }
+}
+
+/// Between two containers the host has no part: neither its own addresses nor those of its other NICs matter there.
+fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
+    let is_between = input.wanted.other_end.peer().is_some();
+    let recorded = |record: &&Record| {
+        !is_between
+            && record.peer.is_none()
+            && record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
+    };
+    if let Some(record) = input.records.iter().find(recorded) {
+        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(address, format_args!("is the address of {nic} in {who}"))
+            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+    }
+    for place in [Netns::Container, input.other_place()] {
+        let side = input.snapshot.side(place);
+        if let Some(held) = side.holder(address) {
+            let (link, who) = (side.name_of(held.index), input.who_is(place));
+            return Err(match place {
+                Netns::Host => Failure::trouble(address, format_args!("is the address of the host's {link}")),
+                _ => Failure::trouble(address, format_args!("is the address of {link} in {who} already")),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A network that is reached through another link, and takes the packets of ours.
+struct Elsewhere {
+    network: Cidr,
+    index: u32,
+    link: String,
+    through: Option<IpAddr>,
+}
+
+/// Of two routes the longer prefix wins, and of two equal ones the first: then the second link is never used.
+fn way_elsewhere(side: &Side, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Option<Elsewhere> {
+    let takes = |network: Cidr| network.prefix_len() >= cidr.prefix_len() && network.contains(cidr.address());
+    let counts =
+        |index: u32| side.links.iter().any(|link| link.index == index && !link.is_loopback() && counts(link));
+    let of_address = side
+        .addresses
+        .iter()
+        .filter(|held| held.peer.is_none())
+        .filter_map(|held| Some((Cidr::new(held.address, held.prefix_len)?.network(), held.index, None)));
+    let of_route = side
+        .routes
+        .iter()
+        .filter(|route| route.is_ordinary())
+        .filter_map(|route| Some((route.destination, route.index?, route.gateway)));
+    let (network, index, through) =
+        of_address.chain(of_route).find(|(network, index, _)| takes(*network) && counts(*index))?;
+    Some(Elsewhere { network, index, link: side.name_of(index), through })
+}
+
+fn on_another_cable(other: &Elsewhere, input: &PlanInput<'_>) -> Failure {
+    let outside = &input.snapshot.outside;
+    let link = outside.links.iter().find(|link| link.index == other.index);
+    let ours = input.records.iter().find(|record| {
+        let cable = match &record.plan.nic.other_end {
+            OtherEnd::Host(port) => Some(port.mac),
+            OtherEnd::Bridge { .. } | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
+        };
+        cable.is_some() && link.is_some_and(|link| link.mac == cable)
+    });
+    let is_bridge = link.is_some_and(Link::is_bridge);
+    match (ours, other.through) {
+        (Some(record), _) => Failure::trouble(
+            other.network,
+            format_args!("is already on {}'s cable, {}", record.inside.name, other.link),
+        )
+        .hint("--bridge NAME --create for both"),
+        (None, Some(router)) => Failure::trouble(
+            other.network,
+            format_args!("is reached through {router} on the host's {} already", other.link),
+        ),
+        (None, None) => {
+            let failure =
+                Failure::trouble(other.network, format_args!("is already on the host's {}", other.link));
+            if is_bridge { failure.hint(common::hint!("--bridge {}", other.link)) } else { failure }
+        }
+    }
+}
+
+/// Whether either side, or any NIC of ours that the host is to reach, has that address or is about to.
+pub fn is_taken(address: IpAddr, input: &PlanInput<'_>) -> bool {
+    let nics = input.records.iter().map(|record| &record.plan.nic);
+    let mut recorded = nics.flat_map(|nic| nic.addresses.iter().chain(nic.other_end.host_addresses()));
+    let is_between = input.wanted.other_end.peer().is_some();
+    input.wanted.addresses.iter().any(|cidr| cidr.address() == address)
+        || input.snapshot.inside.holder(address).is_some()
+        || input.snapshot.side(input.other_place()).holder(address).is_some()
+        || !is_between && recorded.any(|cidr| cidr.address() == address)
+}

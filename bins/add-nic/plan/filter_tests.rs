@@ -1,0 +1,201 @@
+//! What is decided about packet filters, without any.
+
+use common::netlink::{Address, AddressAttributes, Chain, Family};
+
+use crate::model::filter::{FilterState, Kind, Listing, Table};
+use crate::model::netns::Netns;
+use crate::model::snapshot::Snapshot;
+use crate::model::sysctl::{Key, Reading};
+use crate::model::wanted::{Bridge, Wanted, WantedEnd};
+use crate::plan::tests::{commands, plan, record, snapshot, undone, wanted};
+
+/// A host that does not forward, with nft, and with iptables of the given kinds and words.
+fn host(tables: &[(Kind, &str)]) -> Snapshot {
+    let listing = |text: &str| Ok(Listing(text.to_owned()));
+    let table = |(kind, text): &(Kind, &str)| Table {
+        kind: *kind,
+        six: false,
+        program: Some(kind.name(false).to_owned()),
+        listing: listing(text),
+    };
+    let filters = FilterState {
+        chains: Some(vec![]),
+        has_nft: true,
+        tables: tables.iter().map(table).collect(),
+        ..FilterState::default()
+    };
+    let mut snapshot = Snapshot { filters, ..snapshot() };
+    for (key, value) in [("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0")] {
+        let settings = std::mem::take(&mut snapshot.settings);
+        snapshot.settings = settings.with(Netns::Host, Key::of_network(key), Reading::Is(value.to_owned()));
+    }
+    snapshot
+}
+
+fn nat(address: &str) -> Wanted {
+    let mut wanted = wanted(&[address]);
+    wanted.firewall.nat = true;
+    wanted
+}
+
+fn published(ports: &[&str]) -> Wanted {
+    let mut wanted = wanted(&["10.1.0.2/24"]);
+    wanted.firewall.publish = ports.iter().map(|word| word.parse().unwrap()).collect();
+    wanted
+}
+
+/// The commands that are about filters and settings, the record's name and the comment left out.
+fn about_filters(wanted: &Wanted, snapshot: &Snapshot) -> Vec<String> {
+    let commands = commands(&plan(wanted, snapshot, &[]).unwrap());
+    let plain =
+        |command: String| command.replace("131415161718", "ID").replace(" comment \"ID eth1 of nginx\"", "");
+    let wanted =
+        |command: &String| ["sysctl", "nft", "iptables"].iter().any(|word| command.starts_with(word));
+    commands.into_iter().filter(wanted).map(plain).collect()
+}
+
+#[test]
+fn nat_forwards_masquerades_and_passes_what_would_drop() {
+    let docker = "-P FORWARD DROP\n-N DOCKER-USER\n-A FORWARD -j DOCKER-USER";
+    let snapshot = host(&[(Kind::Nft, docker), (Kind::Legacy, "-P FORWARD ACCEPT")]);
+    assert_eq!(
+        about_filters(&nat("10.1.0.2/24"), &snapshot),
+        [
+            "sysctl -q -w net/ipv4/ip_forward=1",
+            "nft add table inet netns-toolbox",
+            "nft 'add chain inet netns-toolbox nic-ID-postrouting { type nat hook postrouting priority 100; policy accept; }; \
+             add rule inet netns-toolbox nic-ID-postrouting oifname != \"nginx-eth1\" ip saddr 10.1.0.0/24 \
+             ip daddr != 10.1.0.0/24 ip daddr != 224.0.0.0/4 masquerade'",
+            "iptables-nft -w 5 -I DOCKER-USER -s 10.1.0.0/24 -i nginx-eth1 ! -o nginx-eth1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT",
+            "iptables-nft -w 5 -I DOCKER-USER -d 10.1.0.0/24 ! -i nginx-eth1 -o nginx-eth1 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment netns-toolbox:ID:1 -j ACCEPT",
+        ]
+    );
+    let six = about_filters(&nat("fd00:1::2/64"), &snapshot);
+    assert_eq!(six[0], "sysctl -q -w net/ipv6/conf/all/forwarding=1");
+    assert!(
+        six[2].contains("ip6 saddr fd00:1::/64 ip6 daddr != fd00:1::/64 ip6 daddr != ff00::/8 masquerade")
+    );
+    assert_eq!(six.len(), 3);
+}
+
+#[test]
+fn what_two_nics_share_is_undone_by_the_last() {
+    let snapshot = host(&[]);
+    let wanted = nat("10.1.0.2/24");
+    let first = record(wanted.clone(), plan(&wanted, &snapshot, &[]).unwrap());
+    let second = plan(&nat("10.2.0.2/24"), &snapshot, std::slice::from_ref(&first)).unwrap();
+    let shared = ["nft delete table inet netns-toolbox", "sysctl -q -w net/ipv4/ip_forward=0"];
+    let alone = undone(&second, &[]);
+    assert!(shared.iter().all(|command| alone.contains(&(*command).to_owned())), "{alone:?}");
+    let with_the_other = undone(&second, &[&first]);
+    assert!(
+        !shared.iter().any(|command| with_the_other.contains(&(*command).to_owned())),
+        "{with_the_other:?}"
+    );
+}
+
+#[test]
+fn a_container_that_answers_here_sees_who_comes() {
+    let snapshot = host(&[]);
+    let answerable = |wanted: &Wanted| {
+        let rules = about_filters(wanted, &snapshot)
+            .into_iter()
+            .find(|command| command.contains("add rule"))
+            .unwrap();
+        rules
+            .split("; ")
+            .filter(|rule| rule.ends_with("masquerade") || rule.ends_with("masquerade'"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mut wanted = published(&["8080:80"]);
+    assert_eq!(answerable(&wanted).len(), 1);
+    wanted.gateways = vec!["10.1.0.1".parse().unwrap()];
+    let rules = answerable(&wanted);
+    assert!(
+        rules[0].contains("fib saddr type local") && rules[1].contains("ip saddr 10.1.0.0/24"),
+        "{rules:?}"
+    );
+}
+
+#[test]
+fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
+    let all = about_filters(&published(&["8080:80"]), &host(&[])).join("\n");
+    assert!(all.contains("sysctl -q -w net/ipv4/conf/nginx-eth1/route_localnet=1"), "{all}");
+    assert!(all.contains("iifname \"nginx-eth1\" ip daddr 127.0.0.0/8 drop"), "{all}");
+    let mut snapshot = host(&[]);
+    snapshot.outside.addresses.push(Address {
+        index: 2,
+        address: "192.0.2.1".parse().unwrap(),
+        prefix_len: 24,
+        peer: None,
+        scope: 0,
+        given: AddressAttributes::default(),
+        is_plain: true,
+        is_kernels: false,
+    });
+    let one = about_filters(&published(&["192.0.2.1:8080:80"]), &snapshot).join("\n");
+    assert!(!one.contains("route_localnet") && !one.contains("127.0.0.0/8"), "{one}");
+}
+
+#[test]
+fn what_is_missing_is_said_before_anything_is_touched() {
+    let refused = |wanted: &Wanted, snapshot: &Snapshot| plan(wanted, snapshot, &[]).unwrap_err();
+    let mut snapshot = host(&[]);
+    snapshot.filters.has_nft = false;
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: there is no program nft");
+    snapshot.filters.chains = None;
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
+    assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
+    let mut snapshot = host(&[(Kind::Legacy, "")]);
+    snapshot.filters.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
+    let why = "--nat: there are rules of iptables-legacy: iptables-legacy is not installed";
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
+    let mut snapshot = host(&[]);
+    let fixed = Reading::Fixed("0".to_owned(), "Read-only file system".to_owned());
+    snapshot.settings = snapshot.settings.with(Netns::Host, Key::of_network("ipv4/ip_forward"), fixed);
+    let why = "net/ipv4/ip_forward: cannot be written in the network of the host: Read-only file system";
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
+}
+
+#[test]
+fn a_name_that_a_rule_would_take_for_many_is_refused() {
+    let mut wanted = nat("10.1.0.2/24");
+    for name in ["lan+", "lan*", "!lan", "a{b", "\"a"] {
+        let Ok(name) = name.parse() else { continue };
+        wanted.other_name = Some(name);
+        assert!(plan(&wanted, &host(&[]), &[]).unwrap_err().contains("cannot be named in a rule"));
+    }
+}
+
+#[test]
+fn forward_alone_needs_no_rules_of_our_own() {
+    let mut wanted = wanted(&["10.1.0.2/24"]);
+    wanted.firewall.forward = true;
+    wanted.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
+    let mut snapshot = host(&[(Kind::Legacy, "-P FORWARD DROP")]);
+    snapshot.filters.chains = None;
+    assert_eq!(
+        about_filters(&wanted, &snapshot),
+        ["iptables-legacy -w 5 -I FORWARD -i br1 -o br1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT"]
+    );
+}
+
+#[test]
+fn a_chain_that_only_nft_knows_is_seen_to_drop() {
+    let chain = |family, table: &str, name: &str| Chain {
+        family,
+        table: table.to_owned(),
+        name: name.to_owned(),
+        is_forward_hook: true,
+        drops: true,
+        uses: 0,
+    };
+    let chains = vec![
+        chain(Family::Inet, "filter", "forward"),
+        chain(Family::Ip, "filter", "FORWARD"),
+        chain(Family::Inet, "netns-toolbox", "x"),
+    ];
+    let filters = FilterState { chains: Some(chains), ..FilterState::default() };
+    assert_eq!(filters.foreign_drops().map(|chain| chain.name.as_str()).collect::<Vec<_>>(), ["forward"]);
+}

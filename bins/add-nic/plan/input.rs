@@ -1,0 +1,152 @@
+//! What a plan is made from: what is wanted, what there is, and names and link-layer addresses for what will be.
+
+use common::failure::Failure;
+use common::target::{IfName, Mac};
+
+use crate::model::netns::Netns;
+use crate::model::record::{Inside, Record};
+use crate::model::snapshot::Snapshot;
+use crate::model::wanted::{Wanted, WantedEnd};
+use crate::plan::names;
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    pub wanted: &'a Wanted,
+    pub snapshot: &'a Snapshot,
+    /// All NICs of ours that there are.
+    pub records: &'a [Record],
+    pub inside: &'a Inside,
+    /// The other container, where there is one.
+    pub peer: Option<&'a Inside>,
+    pub random: Random,
+}
+
+/// Bytes that nobody can guess, for what is made up for a NIC.
+#[derive(Debug, Clone, Copy)]
+pub struct Random {
+    /// For its link-layer address.
+    pub nic: [u8; 6],
+    /// For that of its other end.
+    pub port: [u8; 6],
+    /// For that of a bridge which is made for it.
+    pub bridge: [u8; 6],
+    /// For the name of its record.
+    pub id: [u8; 6],
+}
+
+impl PlanInput<'_> {
+    /// How people call the container.
+    pub fn who(&self) -> &str {
+        &self.inside.name
+    }
+
+    /// The name of the NIC's record.
+    pub fn id(&self) -> String {
+        self.random.id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How people call who is in that place.
+    pub fn who_is(&self, place: Netns) -> &str {
+        match place {
+            Netns::Host => "the host",
+            Netns::Container => self.who(),
+            Netns::Peer => self.peer.map_or("the other container", |peer| &peer.name),
+        }
+    }
+
+    /// Where the other end of a cable is.
+    pub fn other_place(&self) -> Netns {
+        match self.wanted.other_end {
+            WantedEnd::Peer(_) => Netns::Peer,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Netns::Host,
+        }
+    }
+
+    /// The option that says which addresses that has.
+    pub fn option_of_addresses(&self) -> &'static str {
+        if self.other_place() == Netns::Peer { "--peer-addr" } else { "--host-addr" }
+    }
+
+    /// The last of its words: of `pod:default/shop/frontend` it is `frontend`, of `/run/netns/blue` `blue`.
+    fn stem(&self) -> String {
+        let last = self.who().rsplit(['/', ':']).next().unwrap_or_default();
+        let is_number = last.chars().all(|c| c.is_ascii_digit());
+        if is_number { format!("pid{last}") } else { last.to_owned() }
+    }
+
+    /// The NIC's. Without an end on the host it is what tells the NIC from others of its container.
+    pub(super) fn nic_mac(&self) -> Result<Mac, Failure> {
+        let Some(mac) = self.wanted.mac else { return Ok(Mac::local(self.random.nic)) };
+        let links = &self.snapshot.inside.links;
+        match links.iter().find(|link| link.mac == Some(mac)) {
+            Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
+                Err(Failure::trouble(
+                    mac,
+                    format_args!("is the MAC address of {} in {}", link.name.to_string_lossy(), self.who()),
+                ))
+            }
+            _ => Ok(mac),
+        }
+    }
+
+    /// The other end's, where that is another container's.
+    pub(super) fn peer_mac(&self) -> Mac {
+        Mac::local(self.random.port)
+    }
+
+    pub(super) fn bridge_mac(&self) -> Mac {
+        Mac::local(self.random.bridge)
+    }
+
+    /// Higher than any other: a bridge takes the least of its ports' addresses for its own, unless somebody gave it one,
+    /// and then all who knew the host by the one before would not reach it for a while.
+    pub(super) fn port_mac(&self) -> Mac {
+        let [_, b, c, d, e, f] = self.random.port;
+        Mac([0xfe, b, c, d, e, f])
+    }
+
+    pub(super) fn name(&self) -> Result<IfName, Failure> {
+        self.free_name(Netns::Container, self.wanted.name.as_ref())
+    }
+
+    /// That name, or the next free one.
+    fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
+        let (side, who) = (self.snapshot.side(place), self.who_is(place));
+        match wanted {
+            Some(name) if side.link(name.as_str()).is_some() => {
+                Err(Failure::trouble(name, format_args!("is the name of another link in {who}")))
+            }
+            Some(name) => Ok(name.clone()),
+            None => names::next_free(|name| side.link(name).is_some())
+                .ok_or_else(|| Failure::trouble(who, "has no name left between eth0 and eth9999")),
+        }
+    }
+
+    /// The name of the other end.
+    pub(super) fn other_name(&self) -> Result<IfName, Failure> {
+        match self.other_place() {
+            Netns::Host => self.host_name(),
+            place => self.free_name(place, self.wanted.other_name.as_ref()),
+        }
+    }
+
+    fn host_name(&self) -> Result<IfName, Failure> {
+        let outside = &self.snapshot.outside;
+        let inside_name = self.name()?;
+        let is_taken = |name: &str| {
+            // With both ends in one namespace the other end's name is not free either.
+            outside.link(name).is_some() || (self.snapshot.is_one && name == inside_name.as_str())
+        };
+        let Some(name) = &self.wanted.other_name else {
+            let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
+            return free.ok_or_else(|| {
+                Failure::trouble(self.who(), "has no name left for the host's end").hint("--host-name IF")
+            });
+        };
+        match is_taken(name.as_str()) {
+            true => Err(Failure::trouble(name, "is the name of another link of the host")),
+            false => Ok(name.clone()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What cannot be asked of packet filters here, found before anything is touched. Pure.
+
+use std::net::IpAddr;
+
+use common::failure::Failure;
+
+use super::site::Site;
+use crate::model::filter::{FilterState, Published};
+
+/// What there is not, or is somebody else's.
+pub fn unfit(site: &Site<'_>) -> Result<(), Failure> {
+    let wanted = &site.input.wanted.firewall;
+    if wanted.nat || !wanted.publish.is_empty() {
+        no_nftables(&site.input.snapshot.filters, wanted.option())?;
+        unreachable(site)?;
+    }
+    wanted.publish.iter().try_for_each(|published| unpublishable(published, site))
+}
+
+fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
+    if filters.chains.is_none() {
+        return Err(Failure::trouble(option, "the kernel has no nf_tables")
+            .hint("modprobe nf_tables; kernels have it if they were built with CONFIG_NF_TABLES"));
+    }
+    if !filters.has_nft {
+        return Err(Failure::trouble(option, "there is no program nft").hint("install the package nftables"));
+    }
+    Ok(())
+}
+
+/// The host must be in each of its networks: it is the way out of there, and in.
+fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
+    let option = site.input.wanted.firewall.option();
+    let bridge = site.nic.other_end.bridge().and_then(|name| site.input.snapshot.outside.link(name.as_str()));
+    let there = bridge.into_iter().flat_map(|link| site.input.snapshot.outside.addresses_of(link.index));
+    let hosts: Vec<IpAddr> = site
+        .nic
+        .other_end
+        .host_addresses()
+        .iter()
+        .map(|cidr| cidr.address())
+        .chain(there.map(|held| held.address))
+        .collect();
+    let is_across = |cidr: &common::cidr::Cidr, host: &IpAddr| {
+        cidr.contains(*host) || (cidr.is_host() && cidr.address().is_ipv4() == host.is_ipv4())
+    };
+    match site.nic.addresses.iter().find(|cidr| !hosts.iter().any(|host| is_across(cidr, host))) {
+        None => Ok(()),
+        Some(cidr) => Err(Failure::trouble(
+            option,
+            format_args!(
+                "the host has no address in {}, and so nothing passes between it and others",
+                cidr.network()
+            ),
+        )
+        .hint("--host-addr A gives it one")),
+    }
+}
+
+/// A port that somebody has, or an address that leads to none.
+fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> {
+    let about = || format!("--publish {published}");
+    if !site.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
+        return Err(Failure::trouble(about(), "takes an IPv4 address of the NIC to lead to"));
+    }
+    let snapshot = site.input.snapshot;
+    if let Some(address) = published.address
+        && !address.is_loopback()
+        && snapshot.outside.holder(address.into()).is_none()
+        && !site.nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == IpAddr::V4(address))
+    {
+        return Err(Failure::trouble(about(), format_args!("{address} is not an address of the host")));
+    }
+    let taken = site
+        .input
+        .records
+        .iter()
+        .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
+    if let Some(record) = taken {
+        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(about(), format_args!("leads to {nic} of {who} already"))
+            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+    }
+    match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
+        None => Ok(()),
+        Some(listener) => Err(Failure::trouble(
+            about(),
+            format_args!("a program of the host listens on {} port {}", listener.address, listener.port),
+        )
+        .hint(common::hint!(
+            "ss -Hlnp{} {} says which",
+            &published.protocol.name()[..1],
+            format_args!("sport = {}", published.host_port)
+        ))),
+    }
+}

@@ -1,0 +1,122 @@
+//! The routes of the new NIC, and what becomes of the default route that there is. Pure.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+use common::netlink::{Route, usual_scope};
+use common::target::IfName;
+
+use crate::model::change::{BY_HAND, MAIN, RouteSpec, Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::nic::Nic;
+use crate::model::plan::Plan;
+use crate::plan::input::PlanInput;
+
+/// IP6_RT_PRIO_USER: the metric of an IPv6 route that was made without one.
+const USUAL_METRIC_OF_IPV6: u32 = 1024;
+
+/// The steps that make them.
+pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    let metric = input.wanted.metric.unwrap_or(0);
+    let way = |to, via| RouteSpec {
+        place: Netns::Container,
+        table: MAIN,
+        to,
+        via,
+        link: nic.name.clone(),
+        source: None,
+        metric,
+        protocol: BY_HAND,
+        scope: None,
+        on_link: false,
+    };
+    let mut steps = Vec::new();
+    // With a table of its own, that is where they belong.
+    let gateways = if input.wanted.sbr { &[][..] } else { &input.wanted.gateways };
+    for gateway in gateways {
+        let everywhere = Cidr::everywhere(*gateway);
+        for old in rivals(everywhere, input) {
+            let old = same_again(old, input)?;
+            steps.push((Step::DelRoute(old.clone()), Undo::By(Step::AddRoute(old))));
+        }
+        // Not with its link: the old one can come back only when this one is gone.
+        let new = way(everywhere, Some(*gateway));
+        steps.push((Step::AddRoute(new.clone()), Undo::By(Step::DelRoute(new))));
+    }
+    for route in &input.wanted.routes {
+        if let Some(old) = rivals(route.to, input).next() {
+            let link =
+                old.index.map_or("another link".to_owned(), |index| input.snapshot.inside.name_of(index));
+            return Err(Failure::trouble(
+                format_args!("--route {}", route.to),
+                format_args!("{} has that route already, on {link}", input.who()),
+            )
+            .hint("--metric N, so that there can be both"));
+        }
+        steps.push((Step::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
+    }
+    Ok(steps)
+}
+
+/// Routes of the same destination that the new one cannot be beside: of one metric there can be only one. Without a metric
+/// that somebody asked for, the new one is to be used, and of several the least wins.
+fn rivals<'a>(to: Cidr, input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a Route> {
+    let wanted = input.wanted.metric;
+    let metric = effective(to, wanted.unwrap_or(0));
+    let rivals = move |other: u32| other == metric || (other < metric && wanted.is_none());
+    input.snapshot.inside.routes.iter().filter(move |route| {
+        route.is_ordinary() && route.destination == to && rivals(effective(to, route.metric))
+    })
+}
+
+/// The metric that the kernel gives to a route that has none.
+pub fn effective(to: Cidr, metric: u32) -> u32 {
+    match (metric, to.address()) {
+        (0, IpAddr::V6(_)) => USUAL_METRIC_OF_IPV6,
+        (metric, _) => metric,
+    }
+}
+
+/// What makes the same route again.
+fn same_again(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> {
+    let inside = &input.snapshot.inside;
+    let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
+    let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
+    match link.and_then(|link| as_way(Netns::Container, &link, old)) {
+        Some(way) => Ok(way),
+        None => Err(Failure::trouble(
+            format_args!("the default route of {}", input.who()),
+            "is of a kind that could not be put back",
+        )
+        .hint("--metric N leaves it where it is; of several the least N wins")),
+    }
+}
+
+/// A route as it can be made again, if that makes the same one.
+pub fn as_way(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
+    old.is_plain.then(|| RouteSpec {
+        place,
+        table: old.table,
+        to: old.destination,
+        via: old.gateway,
+        link: link.clone(),
+        source: old.source,
+        metric: old.metric,
+        protocol: old.protocol,
+        scope: Some(old.scope).filter(|scope| *scope != usual_scope(old.destination, old.gateway)),
+        on_link: old.on_link,
+    })
+}
+
+/// Lets `above` put back what `gone` would have, where what `above` displaced is a route of `gone`'s: two NICs took the
+/// default route one after the other, and the first is about to go. Returns whether that changed anything.
+pub fn hand_over(gone: &Plan, above: &mut Plan) -> bool {
+    let is_route_of_gone = |step: &Step| matches!(step, Step::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == Step::AddRoute(way.clone())));
+    let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };
+    let (Step::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
+    let same_place = |way: &RouteSpec| way.to == displaced.to;
+    let older = gone.steps.iter().filter(|(step, _)| matches!(step, Step::DelRoute(way) if same_place(way)));
+    above.steps.splice(at..at, older.cloned());
+    true
+}

@@ -1,0 +1,116 @@
+//! `--sbr`: a table and rules of the NIC's own, so that replies leave by the NIC that they answer. Pure.
+
+use std::net::IpAddr;
+
+use common::cidr::Cidr;
+use common::failure::Failure;
+
+use crate::model::change::{BY_HAND, RouteSpec, SourceRule, Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::nic::Nic;
+use crate::model::snapshot::Side;
+use crate::plan::input::PlanInput;
+
+/// Far from the numbers that people and other programs choose by themselves, whenever they do.
+const FIRST_TABLE: u32 = 10_000;
+/// The rule that asks the main table has this one, and who comes behind it is hardly ever asked.
+const MAIN_PRIORITY: u32 = 32_766;
+
+/// The steps that make them; none if that is not wanted.
+///
+/// The table holds what the main one would hold if the NIC were the only one. The rules send packets there by the address
+/// that they come from, before any other rule is asked. A reply comes from the address that was asked; with that, strict
+/// reverse path filters look there too, and let in who would be answered by this NIC (fib_validate_source in
+/// net/ipv4/fib_frontend.c).
+pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    if !input.wanted.sbr {
+        return Ok(vec![]);
+    }
+    let inside = &input.snapshot.inside;
+    if inside.rules.is_empty() {
+        return Err(Failure::trouble("--sbr", "the kernel has only one table of routes"));
+    }
+    let (table, priority) = (free_table(inside), free_priority(inside));
+    // On-link ones first: a router must be reached before anything is through it.
+    let mut ways: Vec<(Cidr, Option<IpAddr>)> = Vec::new();
+    for router in routers(nic, input)? {
+        let of_family = nic.addresses.iter().filter(|cidr| cidr.address().is_ipv4() == router.is_ipv4());
+        ways.extend(of_family.map(|cidr| {
+            let network = if cidr.is_host() { Cidr::host(router) } else { cidr.network() };
+            (network, None)
+        }));
+        ways.push((Cidr::everywhere(router), Some(router)));
+    }
+    ways.extend(input.wanted.routes.iter().map(|route| (route.to, route.via)));
+    let mut steps: Vec<(Step, Undo)> = Vec::new();
+    for (to, via) in ways {
+        let is_new = |(step, _): &(Step, _)| !matches!(step, Step::AddRoute(known) if known.to == to);
+        if steps.iter().all(is_new) {
+            let way = RouteSpec {
+                place: Netns::Container,
+                table,
+                to,
+                via,
+                link: nic.name.clone(),
+                source: None,
+                metric: 0,
+                protocol: BY_HAND,
+                scope: None,
+                on_link: false,
+            };
+            steps.push((Step::AddRoute(way), Undo::WithItsLink));
+        }
+    }
+    for cidr in &nic.addresses {
+        let rule = SourceRule { place: Netns::Container, source: cidr.address(), table, priority };
+        steps.push((Step::AddRule(rule.clone()), Undo::By(Step::DelRule(rule))));
+    }
+    Ok(steps)
+}
+
+/// Who passes on what is for elsewhere, one for each family: the gateway, or who is at the other end.
+fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
+    let outside = &input.snapshot.outside;
+    let bridge = nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
+    let of_bridge = bridge.into_iter().flat_map(|bridge| outside.addresses_of(bridge.index));
+    let far = nic.other_end.far().into_iter().flat_map(|(_, port)| &port.addresses).map(Cidr::address);
+    let candidates: Vec<IpAddr> =
+        input.wanted.gateways.iter().copied().chain(far).chain(of_bridge.map(|held| held.address)).collect();
+    let mut routers: Vec<IpAddr> = Vec::new();
+    for cidr in &nic.addresses {
+        if routers.iter().any(|router| router.is_ipv4() == cidr.address().is_ipv4()) {
+            continue;
+        }
+        // One that is alone in its network has the other end's as its peer.
+        let reaches = |router: &&IpAddr| {
+            cidr.contains(**router) || (cidr.is_host() && router.is_ipv4() == cidr.address().is_ipv4())
+        };
+        let router = candidates.iter().find(reaches).ok_or_else(|| {
+            let why =
+                format!("nobody at the other end has an address in {}, to route for it", cidr.network());
+            Failure::trouble("--sbr", why).hint("--gateway IP")
+        })?;
+        routers.push(*router);
+    }
+    Ok(routers)
+}
+
+/// The first that no route and no rule is about.
+fn free_table(side: &Side) -> u32 {
+    let is_used = |table: &u32| {
+        side.routes.iter().any(|route| route.table == *table)
+            || side.rules.iter().any(|rule| rule.table == *table)
+    };
+    (FIRST_TABLE..).find(|table| !is_used(table)).unwrap_or(FIRST_TABLE)
+}
+
+/// One before all others, as the kernel chooses it too; behind them where there is no room. The rule that asks for our own
+/// addresses has 0 and always comes first.
+fn free_priority(side: &Side) -> u32 {
+    let used = |priority: u32| side.rules.iter().any(|rule| rule.priority == priority);
+    let least = side.rules.iter().map(|rule| rule.priority).filter(|priority| *priority > 0).min();
+    match least.unwrap_or(MAIN_PRIORITY) {
+        1 => (2..MAIN_PRIORITY).find(|priority| !used(*priority)).unwrap_or(1),
+        least => least - 1,
+    }
+}

@@ -1,0 +1,43 @@
+//! Where a NIC's packets pass through the host, if they do: that is where filters can do anything about them. Pure.
+
+use common::failure::Failure;
+use common::target::IfName;
+
+use crate::model::nic::Nic;
+use crate::plan::input::PlanInput;
+
+/// A NIC, and the link of the host through which all of its packets go.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    pub nic: &'a Nic,
+    pub input: &'a PlanInput<'a>,
+    pub link: &'a IfName,
+}
+
+/// The link of the host through which all of the NIC's packets go.
+pub fn site<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Site<'a>, Failure> {
+    let option = input.wanted.firewall.option();
+    if input.snapshot.is_one {
+        return Err(Failure::trouble(
+            option,
+            "both ends are in the host's own network, and nothing passes between networks",
+        ));
+    }
+    let Some(port) = nic.other_end.port() else {
+        return Err(Failure::trouble(option, "its packets do not pass through the host")
+            .hint("a cable, or --bridge BR, does"));
+    };
+    let link = nic.other_end.bridge().unwrap_or(&port.name);
+    refuse_odd(link, option)?;
+    Ok(Site { nic, input, link })
+}
+
+/// iptables takes a plus at the end, and nft a star, for any ending.
+fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@~".contains(c);
+    match link.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) && link.as_str().chars().all(plain) {
+        true => Ok(()),
+        false => Err(Failure::trouble(option, format_args!("{link} cannot be named in a rule"))
+            .hint("--host-name, or a bridge, of letters and digits")),
+    }
+}

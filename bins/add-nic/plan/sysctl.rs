@@ -1,0 +1,106 @@
+//! Which settings a plan changes, and how each is put back. Pure.
+
+use common::failure::Failure;
+
+use crate::model::change::{Step, Undo};
+use crate::model::netns::Netns;
+use crate::model::nic::Nic;
+use crate::model::sysctl::{Key, Reading, Sysctl, is_same};
+use crate::model::wanted::Wanted;
+use crate::plan::input::PlanInput;
+use crate::plan::sysctl_forwarding;
+
+/// The keys that [`asked_for`] must know.
+pub fn needed(wanted: &Wanted) -> Vec<Key> {
+    let keys = wanted.sysctls.iter().map(|setting| setting.key.about("default"));
+    keys.flat_map(|key| [key.of_new_links(), key]).collect()
+}
+
+/// The steps that set what `--sysctl` asks for, in the container.
+pub fn asked_for(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+    let mut steps = Vec::new();
+    for setting in &input.wanted.sysctls {
+        let key = setting.key.about(nic.name.as_str());
+        if key.link() == Some(nic.name.as_str()) {
+            steps.push(of_the_nic(key, &setting.value, input)?);
+        } else {
+            steps.extend(changed((Netns::Container, key), &setting.value, input)?);
+        }
+    }
+    Ok(steps)
+}
+
+/// A setting of the NIC itself, which is yet to be: what new links start with shows that there is one.
+fn of_the_nic(key: Key, value: &str, input: &PlanInput<'_>) -> Result<(Step, Undo), Failure> {
+    match input.snapshot.settings.of(Netns::Container, &key.of_new_links()) {
+        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, Netns::Container, input)),
+        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, Netns::Container, input)),
+        _ => Ok(of_new_link((Netns::Container, key), value, input)),
+    }
+}
+
+/// The step that changes a setting of a link which is yet to be.
+pub fn of_new_link((place, key): (Netns, Key), value: &str, input: &PlanInput<'_>) -> (Step, Undo) {
+    (Step::SetSysctl(sysctl((place, key), value, None, input)), Undo::WithItsLink)
+}
+
+/// The step that changes a setting which is there already; none if it is so. What another NIC of ours has changed is this
+/// one's too, and goes back with the last of them.
+pub fn changed(
+    (place, key): (Netns, Key),
+    value: &str,
+    input: &PlanInput<'_>,
+) -> Result<Option<(Step, Undo)>, Failure> {
+    if let Some((ours, whose)) = same_of_another((place, &key), input) {
+        let (Step::SetSysctl(sysctl), _) = ours else { return Ok(None) };
+        if is_same(&sysctl.value, value) {
+            return Ok(Some(ours.clone()));
+        }
+        return Err(Failure::trouble(&key, format_args!("was set to {} for {whose}", sysctl.value))
+            .hint(common::hint!("add-nic --rm {}", whose)));
+    }
+    match input.snapshot.settings.of(place, &key) {
+        Some(Reading::Is(now) | Reading::Fixed(now, _)) if is_same(now, value) => Ok(None),
+        Some(Reading::Is(now)) => {
+            let side = input.snapshot.side(place);
+            let along = sysctl_forwarding::along(&key, now, place, side, &input.snapshot.settings);
+            let changed = Sysctl { along, ..sysctl((place, key), value, Some(now.clone()), input) };
+            Ok(Some((Step::SetSysctl(changed.clone()), Undo::WhenUnused(Step::ResetSysctl(changed)))))
+        }
+        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
+        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
+        None => Err(refused(&key, "cannot be read", "nobody has looked", place, input)),
+    }
+}
+
+/// The step of another NIC of ours that changed it, and whose that is.
+fn same_of_another<'a>(
+    (place, key): (Netns, &Key),
+    input: &'a PlanInput<'_>,
+) -> Option<(&'a (Step, Undo), String)> {
+    let inode = inode(place, input);
+    let is_it = |step: &&(Step, Undo)| {
+        matches!(&step.0, Step::SetSysctl(other)
+            if other.place == place && other.netns_inode == inode && other.key == *key)
+    };
+    input.records.iter().find_map(|record| {
+        let whose = || format!("{} {}", record.inside.name, record.plan.nic.name);
+        record.plan.steps.iter().find(is_it).map(|step| (step, whose()))
+    })
+}
+
+fn inode(place: Netns, input: &PlanInput<'_>) -> Option<u64> {
+    match place {
+        Netns::Container => Some(input.inside.netns_inode),
+        Netns::Peer => input.peer.map(|peer| peer.netns_inode),
+        Netns::Host => None,
+    }
+}
+
+fn sysctl((place, key): (Netns, Key), value: &str, before: Option<String>, input: &PlanInput<'_>) -> Sysctl {
+    Sysctl { place, netns_inode: inode(place, input), key, value: value.to_owned(), before, along: vec![] }
+}
+
+fn refused(key: &Key, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
+    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", input.who_is(place)))
+}

@@ -1,0 +1,75 @@
+//! The networks that a NIC is between, while it is plugged in.
+
+use common::failure::Failure;
+use common::target::Target;
+
+use crate::model::record::{Inside, Record};
+use crate::model::request::Search;
+use crate::model::shell::Files;
+use crate::model::snapshot::Snapshot;
+use crate::model::wanted::Wanted;
+use crate::plan::input::{PlanInput, Random};
+use crate::read::container::{Pinned, pin};
+use crate::read::sockets::Sockets;
+
+/// Whose networks are plugged together.
+#[derive(Debug)]
+pub struct Ends {
+    pub inside: Inside,
+    pub peer: Option<Inside>,
+}
+
+impl Ends {
+    /// The container's, and that of the other one if there is one; held, and a socket in each.
+    pub fn open(
+        Pinned { netns, inside }: Pinned,
+        wanted: &Wanted,
+        search: &Search,
+    ) -> Result<(Self, Sockets), Failure> {
+        let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, search)).transpose()?;
+        let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
+        Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
+    }
+
+    /// Whether `record` is of the NIC that is wanted between them.
+    pub fn have(&self, record: &Record, wanted: &Wanted) -> bool {
+        record.is_between(&self.inside, self.peer.as_ref()) && record.wanted == *wanted
+    }
+
+    /// What the same call made before.
+    pub fn same<'a>(
+        &self,
+        records: &'a [Record],
+        wanted: &Wanted,
+    ) -> impl Iterator<Item = &'a Record> + Clone {
+        records.iter().filter(|record| self.have(record, wanted))
+    }
+
+    /// What a plan is made from.
+    pub fn plan_input<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        snapshot: &'a Snapshot,
+        records: &'a [Record],
+        random: Random,
+    ) -> PlanInput<'a> {
+        PlanInput { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
+    }
+
+    /// Files of them, for commands.
+    pub fn files(&self) -> Files<'_> {
+        self.inside.files(self.peer.as_ref())
+    }
+}
+
+/// The other container, which must be another one.
+fn pin_peer(peer: &Target, inside: &Inside, search: &Search) -> Result<Pinned, Failure> {
+    let pinned = pin(peer, search)?;
+    if pinned.inside.is_same_as(inside) {
+        return Err(Failure::trouble(
+            format_args!("--peer {peer}"),
+            format_args!("is in the same network as {}: a cable has two ends", inside.name),
+        ));
+    }
+    Ok(pinned)
+}

@@ -1,0 +1,98 @@
+//! What the host's packet filters have that a NIC would meet. It is only looked at here.
+
+use std::fs;
+
+use common::failure::Failure;
+use common::netlink::{Chain, Family, Netfilter};
+
+use crate::model::filter::{FORWARD, FilterQuery, FilterState, Kind, Listing, TABLE, Table};
+use crate::model::record::Record;
+use crate::model::wanted::Wanted;
+use crate::read::ports::listeners;
+use crate::read::program;
+
+/// What there is that `wanted` needs, and what became of what `records` have; nothing where neither is about filters.
+pub fn look<'a>(
+    wanted: Option<&Wanted>,
+    records: impl Iterator<Item = &'a Record>,
+) -> Result<FilterState, Failure> {
+    let wants = wanted.filter(|wanted| !wanted.firewall.is_empty());
+    let mut asked = FilterQuery {
+        rules: true,
+        listeners: wants.is_some_and(|wanted| !wanted.firewall.publish.is_empty()),
+        ..FilterQuery::default()
+    };
+    let theirs = records.map(|record| &record.wanted).filter(|wanted| !wanted.firewall.is_empty());
+    for wanted in theirs.chain(wants) {
+        for cidr in &wanted.addresses {
+            asked.families[usize::from(cidr.address().is_ipv6())] = true;
+        }
+    }
+    if asked.families == [false; 2] { Ok(FilterState::default()) } else { FilterState::look(asked) }
+}
+
+impl Kind {
+    /// The program as it is installed here. The plain name may be either kind's, and before iptables 1.8 there was one.
+    fn program(self, six: bool) -> Option<String> {
+        if program::find(self.name(six)).is_some() {
+            return Some(self.name(six).to_owned());
+        }
+        let plain = if six { "ip6tables" } else { "iptables" };
+        let version = program::run(&program::find(plain)?, &["-V"], None).ok()?;
+        let kind = if version.contains("(nf_tables)") { Kind::Nft } else { Kind::Legacy };
+        (kind == self).then(|| plain.to_owned())
+    }
+}
+
+impl FilterState {
+    /// Looks, in the network namespace of this process.
+    pub fn look(asked: FilterQuery) -> Result<FilterState, Failure> {
+        let mut netfilter = Netfilter::open()?;
+        let chains = netfilter.as_mut().map_or(Ok(None), Netfilter::chains)?;
+        let has_ours = chains.iter().flatten().any(|chain| chain.table == TABLE);
+        let rules = match &mut netfilter {
+            Some(netfilter) if has_ours => netfilter.rules(TABLE)?,
+            _ => vec![],
+        };
+        let mut filters =
+            FilterState { chains, rules, has_nft: program::find("nft").is_some(), ..FilterState::default() };
+        for six in [false, true].into_iter().filter(|six| asked.families[usize::from(*six)]) {
+            filters.tables.extend(filters.nft_table(six, asked.rules));
+            filters.tables.extend(legacy_table(six));
+        }
+        if asked.listeners {
+            filters.listeners =
+                listeners().map_err(|error| Failure::trouble("the host's listening sockets", error))?;
+        }
+        Ok(filters)
+    }
+
+    /// iptables-nft's, unless it lets everything through.
+    fn nft_table(&self, six: bool, all_rules: bool) -> Option<Table> {
+        let family = if six { Family::Ip6 } else { Family::Ip };
+        let is_it =
+            |chain: &&Chain| chain.family == family && chain.table == "filter" && chain.name == FORWARD;
+        let forward = self.chains.iter().flatten().find(is_it)?;
+        (forward.drops || (all_rules && forward.uses > 0)).then(|| Table::read(Kind::Nft, six))
+    }
+}
+
+impl Table {
+    fn read(kind: Kind, six: bool) -> Table {
+        let program = kind.program(six);
+        let listing = match program.as_deref().and_then(program::find) {
+            Some(file) => {
+                program::run(&file, &["-w", "5", "-S"], None).map(Listing).map_err(|error| error.to_string())
+            }
+            None => Err(format!("{} is not installed", kind.name(six))),
+        };
+        Table { kind, six, program, listing }
+    }
+}
+
+/// The kernel makes a table of the old kind when somebody first asks for it: so nobody asks for one that is not there.
+fn legacy_table(six: bool) -> Option<Table> {
+    let names = if six { "/proc/self/net/ip6_tables_names" } else { "/proc/self/net/ip_tables_names" };
+    let names = fs::read_to_string(names).ok()?;
+    names.lines().any(|name| name == "filter").then(|| Table::read(Kind::Legacy, six))
+}

@@ -1,0 +1,11 @@
+//! What there is: the container and its network, both sides of the NIC, settings and packet filters. Nothing is changed here.
+
+pub mod container;
+pub mod endpoints;
+pub mod filter;
+pub mod owner;
+mod ports;
+pub mod program;
+pub mod snapshot;
+pub mod sockets;
+pub mod sysctl;

@@ -1,0 +1,121 @@
+//! What both sides are before anything is changed: all that a plan is made from.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use common::failure::Failure;
+use common::namespace::Namespace;
+use common::netlink::{Link, NetlinkError, Socket};
+use common::target::IfName;
+
+use crate::model::change::{Step, ipv6_switch};
+use crate::model::netns::Netns;
+use crate::model::record::Record;
+use crate::model::snapshot::{Side, Snapshot};
+use crate::model::sysctl::Key;
+use crate::model::wanted::{Wanted, WantedEnd};
+use crate::plan::filter::needed_settings;
+use crate::plan::{sysctl, sysctl_forwarding};
+use crate::read::filter;
+use crate::read::sockets::Sockets;
+
+impl Side {
+    fn of(socket: &mut Socket) -> Result<Self, NetlinkError> {
+        let links = socket.links()?;
+        let keeps_apart = |link: &Link| link.vlan_filtering.is_some_and(|vlans| vlans.is_on);
+        Ok(Side {
+            port_vlans: if links.iter().any(keeps_apart) { socket.port_vlans()? } else { vec![] },
+            links,
+            addresses: socket.addresses()?,
+            routes: socket.routes()?,
+            rules: socket.rules()?,
+            allows_ipv6: None,
+        })
+    }
+
+    /// Only its links; nothing of a namespace that is gone.
+    pub fn links_of(socket: Option<&mut Socket>) -> Result<Self, NetlinkError> {
+        let links = socket.map_or(Ok(vec![]), Socket::links)?;
+        Ok(Side { links, ..Side::default() })
+    }
+}
+
+impl Snapshot {
+    /// Looks at what few NICs are about: whether there may be IPv6, the settings and the packet filters that `wanted` changes, and `records` have
+    /// changed.
+    pub fn look_closer<'a>(
+        &mut self,
+        wanted: Option<&Wanted>,
+        records: impl Iterator<Item = &'a Record> + Clone,
+        sockets: &Sockets,
+    ) -> Result<(), Failure> {
+        if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
+            self.switches = switches_of(nic);
+        }
+        // Of hundreds of namespaces each has a file of that name, and the kernel looks at all of them to find one.
+        if wanted.is_some_and(|wanted| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6())) {
+            for place in [Netns::Host, Netns::Container, Netns::Peer] {
+                self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
+            }
+        }
+        let mut keys: [Vec<Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
+            if let Step::SetSysctl(changed) = step {
+                keys[usize::from(changed.place == Netns::Container)].push(changed.key.clone());
+            }
+        }
+        if let Some(wanted) = wanted {
+            keys[0].extend(needed_settings(wanted, &self.outside));
+        }
+        for (place, mut keys) in [Netns::Host, Netns::Container].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl_forwarding::needed(key, self.side(place)));
+            keys.extend(along.collect::<Vec<_>>());
+            if !keys.is_empty() {
+                self.settings.read(place, keys, sockets)?;
+            }
+        }
+        self.filters = filter::look(wanted, records)?;
+        Ok(())
+    }
+
+    /// What is now.
+    pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
+        let outside = Side::of(&mut sockets.outside)?;
+        let within = |within: &mut Option<(Socket, Namespace)>| {
+            within.as_mut().map_or_else(|| Ok(Side::default()), |(socket, _)| Side::of(socket))
+        };
+        let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
+        let home = sockets.home.identity();
+        let is_one = sockets.namespace(Netns::Container).map(Namespace::identity) == Some(home);
+        Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
+    }
+}
+
+/// The switches of a link of the host's that are not as `default` has them: file and value. What cannot be read, as a
+/// secret that was never set, is not set.
+fn switches_of(link: &IfName) -> Vec<(String, String)> {
+    let mut switches = Vec::new();
+    for family in ["ipv4", "ipv6"] {
+        let directory = format!("/proc/sys/net/{family}/conf");
+        let entries = fs::read_dir(format!("{directory}/{link}")).into_iter().flatten().flatten();
+        for entry in entries {
+            let (file, switch) = (entry.path(), entry.file_name());
+            let value = |file: &Path| fs::read_to_string(file).ok();
+            let usual = value(&Path::new(&directory).join("default").join(&switch));
+            let is_ours_to_set = entry.metadata().is_ok_and(|data| data.mode() & 0o200 != 0);
+            let now = value(&file).filter(|now| is_ours_to_set && Some(now) != usual.as_ref());
+            let switch = |now: String| (file.to_string_lossy().into_owned(), now.trim_end().to_owned());
+            switches.extend(now.map(switch));
+        }
+    }
+    switches.sort();
+    switches
+}
+
+/// /proc/sys/net is that of the namespace which the reader is in.
+fn allows_ipv6() -> Option<bool> {
+    let switch = |link| fs::read_to_string(ipv6_switch(link)).ok().map(|text| text.trim() == "0");
+    // A new link takes over what `default` says, whatever `all` says (addrconf.c, ipv6_add_dev).
+    switch("default")
+}

@@ -1,0 +1,80 @@
+//! A socket in each namespace, and the way into those that are not ours.
+
+use common::failure::Failure;
+use common::namespace::Namespace;
+use common::netlink::Socket;
+use common::netns::Home;
+
+use crate::model::netns::Netns;
+use crate::model::record::Record;
+use crate::read::container::reopen;
+
+/// A socket in each namespace, and the way into the other one.
+#[derive(Debug)]
+pub struct Sockets {
+    pub home: Home,
+    pub outside: Socket,
+    pub inside: Option<(Socket, Namespace)>,
+    pub peer: Option<(Socket, Namespace)>,
+}
+
+impl Sockets {
+    /// In the namespace that we run in, in the container's, and in that of the other container.
+    pub fn open(inside: Option<Namespace>, peer: Option<Namespace>) -> Result<Self, Failure> {
+        let home = Home::current()?;
+        let outside = Socket::open()?;
+        let within = |namespace: Option<Namespace>| match namespace {
+            Some(namespace) => {
+                let socket = enter(&home, &namespace, Socket::open)??;
+                Ok(Some((socket, namespace)))
+            }
+            None => Ok::<_, Failure>(None),
+        };
+        let (inside, peer) = (within(inside)?, within(peer)?);
+        Ok(Sockets { home, outside, inside, peer })
+    }
+
+    /// Those of a record; none where the namespace is gone.
+    pub fn of_record(record: &Record) -> Result<Self, Failure> {
+        Sockets::open(reopen(&record.inside), record.peer.as_ref().and_then(reopen))
+    }
+
+    /// The one of that place; none of a namespace that is gone.
+    pub fn of(&mut self, place: Netns) -> Option<&mut Socket> {
+        match place {
+            Netns::Host => Some(&mut self.outside),
+            Netns::Container => self.inside.as_mut().map(|(socket, _)| socket),
+            Netns::Peer => self.peer.as_mut().map(|(socket, _)| socket),
+        }
+    }
+
+    /// Does `what` in that place; nothing of a namespace that is gone.
+    pub fn within<T>(&self, place: Netns, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
+        match (place, self.namespace(place)) {
+            (Netns::Host, _) => Ok(Some(what())),
+            (_, Some(namespace)) => enter(&self.home, namespace, what).map(Some),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// The namespace to enter in order to be in that place; none where we are there already.
+    pub fn namespace(&self, place: Netns) -> Option<&Namespace> {
+        match place {
+            Netns::Host => None,
+            Netns::Container => self.inside.as_ref().map(|(_, namespace)| namespace),
+            Netns::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),
+        }
+    }
+}
+
+/// Does `what` in the container's network.
+pub fn enter<T>(home: &Home, namespace: &Namespace, what: impl FnOnce() -> T) -> Result<T, Failure> {
+    home.inside(namespace, what).map_err(|errno| match errno {
+        nix::errno::Errno::EPERM => Failure::trouble(
+            namespace,
+            "permission denied: entering it takes CAP_SYS_ADMIN over the user namespace that owns it, and over our own",
+        )
+        .hint("run it as root"),
+        errno => Failure::trouble(namespace, format_args!("cannot be entered: {errno}")),
+    })
+}

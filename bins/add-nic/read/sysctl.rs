@@ -1,0 +1,46 @@
+//! Settings below `/proc/sys/net`: read in the network namespace that the thread is in, for they are that one's.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+
+use common::failure::Failure;
+
+use crate::model::netns::Netns;
+use crate::model::sysctl::{Key, Reading, Settings};
+use crate::read::sockets::Sockets;
+
+/// No setting of a network is near this long.
+const MOST_BYTES: u64 = 64 << 10;
+
+impl Settings {
+    /// Reads them.
+    pub fn read(&mut self, place: Netns, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
+        let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
+        let found = sockets.within(place, read)?.into_iter().flatten();
+        self.know(place, found);
+        Ok(())
+    }
+}
+
+/// Its file.
+pub fn file(key: &Key) -> String {
+    format!("/proc/sys/{key}")
+}
+
+/// What `key` is.
+pub fn read(key: &Key) -> Reading {
+    let open = |writable| OpenOptions::new().read(true).write(writable).open(file(key)).and_then(text);
+    match open(true) {
+        Ok(value) => Reading::Is(value),
+        Err(why) => match open(false) {
+            Ok(value) => Reading::Fixed(value, why.to_string()),
+            Err(why) => Reading::Unreadable(why.to_string()),
+        },
+    }
+}
+
+fn text(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}

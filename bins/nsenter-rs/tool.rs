@@ -1,0 +1,3 @@
+//! What this tool is called, where it speaks.
+
+pub const TOOL: &str = "nsenter-rs";

@@ -1,0 +1,85 @@
+//! The files of a tool form layers: each imports only what stands before it, and no two files import each other, not
+//! even by way of others. Read from the sources themselves.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, which the functions they share have not"
+)]
+
+mod checker;
+mod imports;
+mod known;
+mod sources;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use imports::{Imports, circles, climbing};
+use sources::Sources;
+
+/// A tool, or the library, and how far it has come.
+struct House {
+    /// Its directory.
+    root: &'static str,
+    /// Folders, and files beside `main.rs`, from the lowest to the highest. Those in one line know nothing of each other.
+    /// None of a tool that is not in layers yet.
+    layers: &'static [&'static [&'static str]],
+    /// Layers that only these may import.
+    private: &'static [(&'static str, &'static [&'static str])],
+    /// Files that are in circles. One that is not any more goes from the list, and none comes.
+    in_circles: &'static [&'static str],
+}
+
+const HOUSES: [House; 6] = [
+    House {
+        root: "bins/add-nic",
+        layers: &[
+            &["model"],
+            &["tool", "cli"],
+            &["parse"],
+            &["plan"],
+            &["journal", "read"],
+            &["check", "preflight"],
+            &["apply"],
+            &["report"],
+            &["jobs"],
+            &["watch"],
+            &["main"],
+        ],
+        // Options stop at the door.
+        private: &[("cli", &["parse", "main"])],
+        in_circles: &[],
+    },
+    House { root: "bins/cpid", layers: &[], private: &[], in_circles: &[] },
+    House { root: "bins/netns-link", layers: &[], private: &[], in_circles: &[] },
+    House { root: "bins/netns-ping", layers: &[], private: &[], in_circles: known::NETNS_PING },
+    House { root: "bins/nsenter-rs", layers: &[], private: &[], in_circles: known::NSENTER_RS },
+    House { root: "common/src", layers: &[], private: &[], in_circles: known::COMMON },
+];
+
+#[test]
+fn no_layer_imports_a_higher_one() {
+    for house in HOUSES.iter().filter(|house| !house.layers.is_empty()) {
+        let climbing = climbing(&house.imports(), house.layers, house.private);
+        assert!(climbing.is_empty(), "{}:\n{}", house.root, climbing.join("\n"));
+    }
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    for house in &HOUSES {
+        let circles = circles(&house.imports());
+        let found: BTreeSet<&str> = circles.iter().flatten().map(String::as_str).collect();
+        let known: BTreeSet<&str> = house.in_circles.iter().copied().collect();
+        let new: Vec<_> = found.difference(&known).collect();
+        assert!(new.is_empty(), "{}: in a circle: {new:?}\nall circles: {circles:#?}", house.root);
+        let gone: Vec<_> = known.difference(&found).collect();
+        assert!(gone.is_empty(), "{}: no longer in a circle, and so not in the list: {gone:?}", house.root);
+    }
+}
+
+impl House {
+    fn imports(&self) -> Imports {
+        Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(self.root)).imports()
+    }
+}
