@@ -199,7 +199,7 @@ mod tests {
             (&["-n", "/run/netns/blue", "ip", "a"], "-n=/run/netns/blue"),
             (&["-r", "/x y", "sh"], "-r='/x y'"),
             (&["-t", "web", "-u", "root", "id"], "-S 0 is root"),
-            (&["-t", "web", "-a", "-e", "A=1", "sh"], "nsenter-rs -t web -a -e env A=1 sh"),
+            (&["-t", "web", "-a", "-e", "A=1", "sh"], "nsenter-rs -t web -a -e env 'A=1' sh"),
         ] {
             let hint = typed(line).unwrap_or_else(|| panic!("{line:?}"));
             assert!(hint.contains(says), "{line:?}: {hint}");
