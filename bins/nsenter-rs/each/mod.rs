@@ -11,15 +11,13 @@ mod watch;
 
 use std::process::ExitCode;
 
-use common::each::{self, Chosen, Place};
+use common::each::{self, Chosen, Pattern, Place};
 use common::failure::Failure;
 use common::namespace::{Identity, Kind, NamespaceError};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
-
-pub use common::each::Pattern;
 
 use crate::OWN_FAILURE;
 use crate::cli::Cli;

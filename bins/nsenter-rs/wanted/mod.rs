@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use common::each::Pattern;
 use common::failure::Failure;
 use common::hint;
 use common::namespace::Kind;
@@ -15,7 +16,6 @@ use common::view::View;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
-use crate::each::Pattern;
 use crate::fence;
 use crate::view;
 use origin::{above, from, origin};
