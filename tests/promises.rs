@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 /// The entries of the section: what stands between one line that begins with `- ` and the next.
 fn promises(text: &str) -> Vec<String> {
     let section = text.split("\n## What is not trusted\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    section.split("\n- ").skip(1).map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    section
+        .split("\n- ")
+        .skip(1)
+        .map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
 }
 
 /// The tests that an entry names after the words "Attacked by": code spans.

@@ -23,6 +23,11 @@ fn scene() -> Result<(Scene, Segment), Missing> {
     {
         scene.web.ip(words);
     }
+    // What is sent before the kernel has seen the carrier of both ends is dropped.
+    let links = || scene.lab.command("ip").args(["-br", "link", "show", "a"]).run().ok().stdout;
+    until("both ends are up", || {
+        links().contains(" UP ") && scene.web.ip("-br link show b").stdout.contains(" UP ")
+    });
     let index = scene.index("a");
     Ok((scene, Segment { index, mac: HERE }))
 }

@@ -33,10 +33,10 @@ fn a_neighbour_answers_with_his_mac_and_is_named() {
     for (address, own) in [("198.18.0.3", "198.18.0.2"), ("fd00::3", "fd00::2")] {
         let ran = ping_from(&lab, &web, &format!("--arp -c1 {address}")).ok();
         assert!(ran.stdout.starts_with(&format!("ARPING {address} from {own} eth0\n")), "{ran}");
-        let ran = ran.stdout_has(&format!("Unicast reply from {address} [{}]  0.", mac(&db)));
+        let ran = ran.stdout_has(&format!("Unicast reply from {address} [{}]  ", mac(&db)));
         let ran = ran.stdout_has(&format!("ms  pid:{} (sh) eth0\n", db.pid));
-        let ran = ran
-            .stdout_has("Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\nrtt min/avg/max/mdev = 0.");
+        let ran =
+            ran.stdout_has("Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\nrtt min/avg/max/mdev = ");
         ran.stderr_is("");
     }
 }

@@ -42,7 +42,7 @@ fn everybody_on_a_network_is_found_and_named() {
     let ran = ping_from(&lab, &web, "198.18.0.0/24").ok();
     let expected: Vec<String> = (10..30).map(|n| format!("198.18.0.{n}")).collect();
     assert_eq!(addresses(&ran.stdout), expected.iter().map(String::as_str).collect(), "{ran}");
-    let ran = ran.stdout_has(&format!("198.18.0.10  {}  0.", mac(&db)));
+    let ran = ran.stdout_has(&format!("198.18.0.10  {}  ", mac(&db)));
     let ran = ran.stdout_has(&format!(" ms  pid:{} (sh) eth0\n", db.pid));
     ran.stdout_has("\n\n20 of 253 answered, ").stderr_is("");
 }

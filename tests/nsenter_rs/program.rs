@@ -65,11 +65,17 @@ fn a_real_time_signal_that_kills_it_kills_us() {
         let ran = pty.args(["-t", &target, "-n", "--pty"]).args(words).run().stdout_is("");
         assert_eq!(ran.status.and_then(|status| status.signal()), Some(signal), "{ran}");
         let mut each = lab.tool("nsenter-rs");
-        let ran = each.args(["--each", "web", "-n"]).args(words).run().fails_with(128 + signal);
+        let ran = each
+            .args(["--each", "web", "-n", "--engine-timeout", "20s"])
+            .args(words)
+            .run()
+            .fails_with(128 + signal);
         ran.stdout_is("").stderr_is(&format!("nsenter-rs: web: killed by signal {signal}\n"));
     }
     let mut each = lab.tool("nsenter-rs");
-    let ran = each.args(["--each", "web", "-n", "--json", "sh", "-c", "kill -40 $$"]).run();
+    let ran = each
+        .args(["--each", "web", "-n", "--engine-timeout", "20s", "--json", "sh", "-c", "kill -40 $$"])
+        .run();
     assert_eq!(ran.fails_with(168).json()["signal"], 40);
 }
 

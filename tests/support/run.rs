@@ -12,6 +12,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 pub(crate) use super::ran::Ran;
+use super::until::as_busy;
 
 /// How long a command may take before it counts as hung, on a machine that is busy with other things too.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -155,7 +156,7 @@ impl Running {
 
     #[track_caller]
     pub(crate) fn finish(self) -> Ran {
-        self.finish_within(LIMIT)
+        self.finish_within(as_busy(LIMIT))
     }
 
     /// Waits until it has ended and nobody holds its stdout or stderr any more.
