@@ -58,7 +58,8 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::Orphan { .. }
         | FindError::NoEngine => true,
         error => match trouble(error) {
-            Some(EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
+            Some(EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
+            Some(error) if error.is_absence() => true,
             _ => is_slow(error),
         },
     }

@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use nix::unistd::Pid;
+use serde_json::json;
 
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
-use crate::support::run::{Ran, Run};
+use crate::support::fake_engine::{Answer, Script};
+use crate::support::run::{Ran, Run, Running};
 use crate::support::scratch::{Scratch, unique};
 use crate::support::skip::{Missing, need, program};
 use crate::support::tools;
@@ -279,27 +281,84 @@ fn a_monitor_that_refuses_us_is_no_permission() {
     host.cpid().fails_with(2).stderr_has("no permission");
 }
 
-/// Listens on the abstract socket in its first argument, and says to everybody that it runs.
+/// Listens on the abstract socket in its first argument, and says to everybody that it runs. With a second one, nobody
+/// can connect any more.
 const SQUATTER: &str = r#"
     use Socket;
+    use Fcntl;
+    my ($name, $full) = (pack_sockaddr_un("\0" . $ARGV[0]), $ARGV[1]);
+    $SIG{PIPE} = 'IGNORE';
     socket(my $listener, AF_UNIX, SOCK_STREAM, 0) or die;
-    bind($listener, pack_sockaddr_un("\0" . $ARGV[0])) or die "bind: $!";
-    listen($listener, 9) or die;
+    bind($listener, $name) or die "bind: $!";
+    listen($listener, $full ? 0 : 9) or die;
+    my @held;
+    my $room = $full;
+    while ($room) {
+        socket(my $one, AF_UNIX, SOCK_STREAM, 0) or die;
+        fcntl($one, F_SETFL, O_NONBLOCK) or die;
+        $room = connect($one, $name);
+        push @held, $one;
+    }
     $| = 1;
     print "ready\n";
+    sleep 1000 if $full;
     while (accept(my $connection, $listener)) { sysread $connection, my $request, 16; syswrite $connection, pack("iiq", 0, 0, 2); }
 "#;
+
+/// `user` listens as the monitor of the container in `directory`.
+fn squatter(user: u32, directory: &Path, more: &[&str]) -> Result<Running, Missing> {
+    program("perl", "perl-base")?;
+    program("setpriv", "util-linux")?;
+    let mut squatter = tools::in_clean_environment(Command::new("setpriv"));
+    squatter.args([&format!("--reuid={user}"), "--clear-groups", "perl", "-e", SQUATTER]);
+    let squatter = squatter.arg(directory.join("command")).args(more).start();
+    squatter.wait_for("ready");
+    Ok(squatter)
+}
 
 #[test]
 fn a_stranger_on_the_containers_socket_is_not_believed() {
     let host = need!(Host::new());
-    need!(program("perl", "perl-base"));
-    need!(program("setpriv", "util-linux"));
-    let mut squatter = tools::in_clean_environment(Command::new("setpriv"));
-    squatter
-        .args(["--reuid=12345", "--clear-groups", "perl", "-e", SQUATTER])
-        .arg(host.web().join("command"));
-    let squatter = squatter.start();
-    squatter.wait_for("ready");
-    host.cpid().fails_with(2).stdout_is("").stderr_has("user 12345's");
+    let squatting = need!(squatter(12345, &host.web(), &[]));
+    host.cpid().fails_with(1).stdout_is("").stderr_has("web is not running");
+    drop(squatting);
+    // The same words of root's are heard.
+    let first = Sleeper::new();
+    let pid = i64::from(first.pid());
+    let _monitor = host.running(move |command| match command {
+        GET_INIT_PID => Say::value(pid),
+        _ => Say::HangUp,
+    });
+    host.cpid().ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn a_stranger_on_the_socket_of_a_container_that_lxc_has_not_is_in_nobodys_way() {
+    let host = need!(Host::new());
+    let first = Sleeper::new();
+    fs::create_dir_all(host.root.path("run")).unwrap();
+    let state = json!({ "Status": "running", "Pid": first.pid() });
+    let nginx = json!({ "Id": "a".repeat(64), "Name": "/nginx", "State": state }).to_string();
+    let docker = Script::new().on("/containers/nginx/json", Answer::json(200, &nginx));
+    let docker = docker.on(&format!("/containers/{}/json", "a".repeat(64)), Answer::json(200, &nginx));
+    let _docker = docker.listen(host.root.path("run/docker.sock"));
+    let cpid = || {
+        let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
+        cpid.env("NETNS_TOOLBOX_ROOT", host.root.as_ref()).arg("nginx").run()
+    };
+    let directory = host.web().with_file_name("nginx");
+    for more in [&[][..], &["full"]] {
+        let _squatter = need!(squatter(12345, &directory, more));
+        cpid().ok().stdout_is(&format!("{}\n", first.pid())).stderr_is("");
+    }
+    // A queue of root's that is as full may be a monitor's.
+    let squatting = need!(squatter(0, &directory, &["full"]));
+    cpid().fails_with(2).stdout_is("").stderr_has("lxc could not be asked");
+    drop(squatting);
+    // A monitor of root's could have it.
+    let _monitor = FakeMonitor::listen(&directory, |_| Say::Nothing);
+    cpid().fails_with(2).stdout_is("").stderr_has("lxc could not be asked");
+    // Where there is no LXC at all, nobody is asked.
+    fs::remove_dir_all(host.root.path("var/lib/lxc")).unwrap();
+    cpid().ok().stdout_is(&format!("{}\n", first.pid())).stderr_is("");
 }

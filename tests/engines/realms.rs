@@ -2,6 +2,7 @@
 //! engines say, hides it, or makes it ambiguous. Each attack stands beside the same claim where it does count.
 
 use std::os::unix::fs::{chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -163,6 +164,65 @@ fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
     // The same claim, and root's docker says that it has none of that name.
     let _nobody = scene.roots_engine(DOCKER, knows_nobody());
     scene.sudo_cpid(&["web"]).ok().stdout_is(&scene.users_pid());
+}
+
+/// A socket that nobody listens on any more.
+fn left_behind(socket: &Path) {
+    drop(UnixListener::bind(socket).unwrap());
+}
+
+#[test]
+fn a_socket_that_a_stopped_docker_has_left_behind_hides_nothing() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
+    let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "uweb", scene.users.pid()));
+    left_behind(&scene.host.path("run/docker.sock"));
+    let nothing_is_hidden = || {
+        scene.host.cpid(&["web"]).run().ok().stdout_is(&format!("{roots}\n")).stderr_is("");
+        scene.sudo_cpid(&["uweb"]).ok().stdout_is(&scene.users_pid()).stderr_is("");
+        scene.sudo_cpid(&["nope"]).fails_with(1).stderr_has("nope: no such container");
+        scene.host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nobody listens on");
+    };
+    nothing_is_hidden();
+    // As Docker leaves it when it has nothing to do, too.
+    scene.host.directory("run/containerd/io.containerd.runtime.v2.task/moby");
+    nothing_is_hidden();
+    scene.host.directory("var/lib/docker/containers");
+    scene.host.cpid(&["web"]).run().ok().stdout_is(&format!("{roots}\n")).stderr_is("");
+    scene.sudo_cpid(&["uweb"]).ok().stdout_is(&scene.users_pid());
+    // The same socket, of a daemon that was killed with a data root that we do not know: its containers run.
+    scene.host.directory(&format!("run/containerd/io.containerd.runtime.v2.task/moby/{}", id('c')));
+    scene.sudo_cpid(&["uweb"]).fails_with(2).stdout_is("").stderr_has("docker is not running");
+    std::fs::remove_dir_all(scene.host.path("var/lib/docker")).unwrap();
+    scene.host.cpid(&["web"]).run().fails_with(2).stdout_is("").stderr_has("docker could not be asked");
+}
+
+#[test]
+fn a_podman_that_nobody_uses_is_in_nobodys_way() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let _docker = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
+    let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "uweb", scene.users.pid()));
+    let both_are_found = || {
+        scene.host.cpid(&["web"]).run().ok().stdout_is(&format!("{roots}\n")).stderr_is("");
+        scene.sudo_cpid(&["uweb"]).ok().stdout_is(&scene.users_pid()).stderr_is("");
+        scene.sudo_cpid(&["nope"]).fails_with(1).stderr_has("nope: no such container");
+    };
+    left_behind(&scene.host.path("run/podman/podman.sock"));
+    both_are_found();
+    std::fs::remove_file(scene.host.path("run/podman/podman.sock")).unwrap();
+    // systemd listens for it, and starts it more slowly than we wait.
+    let _slow = scene.roots_engine(PODMAN, Script::new().otherwise(Answer::never()));
+    both_are_found();
+    // It has run something, and keeps that where we do not know.
+    scene.host.directory("run/libpod");
+    for (word, status) in [("web", 2), ("uweb", 2), ("nope", 2)] {
+        scene.sudo_cpid(&[word]).fails_with(status).stdout_is("").stderr_has("podman did not answer");
+    }
+    // It keeps things where it always does, and has made no container yet.
+    scene.host.directory("var/lib/containers/storage/overlay-containers");
+    both_are_found();
 }
 
 #[test]

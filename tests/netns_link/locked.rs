@@ -82,3 +82,35 @@ fn tools_of_ours_wait_for_each_other_without_the_lock_of_ip_too() {
     let inside = lab.namespace(web.pid, "net");
     lab.shell(all).run().ok().stdout_is(&format!("{inside}\n").repeat(20));
 }
+
+#[test]
+fn a_tool_of_ours_that_was_stopped_is_named_after_a_while() {
+    let lab = need!(Lab::with_users());
+    let web = lab.container("web", Options::default());
+    netns_link(&lab, &[&web.pid.to_string(), "--as", "first"]).ok();
+    // As one that was stopped in the middle, which has the lock and does nothing.
+    let lock = ["/run/netns-toolbox/netns.lock", "sh", "-c", "echo locked; exec sleep 1000"];
+    let holder = lab.command("flock").args(lock).start();
+    holder.wait_for("locked\n");
+    let ran = netns_link(&lab, &[&web.pid.to_string(), "--as", "second"]).fails_with(2).stdout_is("");
+    ran.stderr_has("/run/netns-toolbox/netns.lock: PID ")
+        .stderr_has("has had this lock for 10s\nhint: ps -o ");
+    // Naive twin: whoever waits for that lock alone waits as long as the other has it.
+    let naive = lab.command("flock").args(["/run/netns-toolbox/netns.lock", "true"]).start();
+    assert!(!naive.has_ended_within(Duration::from_millis(100)));
+    drop(holder);
+    naive.finish().ok();
+    netns_link(&lab, &[&web.pid.to_string(), "--as", "second"]).ok().stderr_is("");
+}
+
+#[test]
+fn tools_that_have_the_lock_in_turn_are_no_reason_to_give_up() {
+    let lab = need!(Lab::with_users());
+    let web = lab.container("web", Options::default());
+    netns_link(&lab, &[&web.pid.to_string(), "--as", "first"]).ok();
+    // Longer than one may have it, all of them together.
+    let turns = "for i in 1 2 3; do flock /run/netns-toolbox/netns.lock sh -c 'echo locked; exec sleep 6' & sleep 0.1; done; wait";
+    let holders = lab.shell(turns).start();
+    holders.wait_for("locked\n");
+    netns_link(&lab, &[&web.pid.to_string(), "--as", "second"]).ok().stderr_is("");
+}

@@ -8,13 +8,15 @@ mod memo;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::failure::Failure;
+use common::netns;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, FlockArg, OFlag, fcntl, openat, renameat};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
@@ -27,6 +29,8 @@ const OURS: &str = "nics";
 /// Where a record is written before it has its name: one file, for only one writes at a time. Killed meanwhile, it has
 /// changed nothing yet, and the next one writes over what is left.
 const NEW: &str = ".new";
+/// No other add-nic, and none of the programs that it starts, is at work so long without being stuck.
+const LONGEST: Duration = Duration::from_secs(60);
 /// No plan is near this long.
 const MOST_BYTES: u64 = 1 << 20;
 /// Most are shorter.
@@ -45,7 +49,7 @@ impl Journal {
             None => None,
         };
         let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "went away"))?;
-        lock(&ours).map_err(|errno| failed("lock the directory", &path(""), errno))?;
+        lock(&ours)?;
         // Programs that we start have it, and so the lock, until they end, even if we are killed meanwhile: what one of them
         // is still about to do is done before the next add-nic looks.
         fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
@@ -190,12 +194,14 @@ fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
 }
 
 /// Waits until nobody else has the directory locked; closed, it is free again.
-#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
-fn lock(directory: &OwnedFd) -> nix::Result<()> {
-    loop {
-        match nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusive) {
-            Err(Errno::EINTR) => {}
-            other => return other,
+fn lock(directory: &OwnedFd) -> Result<(), Failure> {
+    let file = path("");
+    let waited = netns::wait_for(directory, LONGEST);
+    match waited.map_err(|errno| failed("lock the directory", &file, errno))? {
+        None => Ok(()),
+        Some(holder) => {
+            let what = format_args!("{holder} has had this lock for {LONGEST:?}");
+            Err(Failure::trouble(file.display(), what).hint(holder.hint()))
         }
     }
 }

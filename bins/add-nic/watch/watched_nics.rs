@@ -239,7 +239,11 @@ fn not_there(error: FindError) -> Failure {
         error,
         FindError::NoEngine
             | FindError::Engine(
-                EngineError::Absent { .. } | EngineError::Missing { .. } | EngineError::Dead { .. }
+                EngineError::Absent { .. }
+                    | EngineError::Missing { .. }
+                    | EngineError::Dead { .. }
+                    | EngineError::Stale { .. }
+                    | EngineError::Unused { .. }
             )
     );
     let failure = Failure::from(error);

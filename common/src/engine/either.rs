@@ -20,6 +20,12 @@ pub(super) trait Disk {
     /// The container with this ID as the API would describe it; `None` when it is not there, or the disk
     /// does not tell all that the API does.
     fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError>;
+
+    /// Whether containers of this engine may still run although its daemon does not.
+    fn may_run_alone(&self) -> bool;
+
+    /// Whether it can have run nothing since the host's start.
+    fn is_unused(&self) -> bool;
 }
 
 /// Such an engine, not yet asked anything.
@@ -66,18 +72,34 @@ impl<D: Disk> Either<D> {
         api: impl FnOnce(&Api) -> Result<Vec<Container>, EngineError>,
         disk: impl FnOnce(&D) -> Result<Option<Vec<Container>>, EngineError>,
     ) -> Result<Vec<Container>, EngineError> {
+        // Looked at before: a socket of systemd's starts the engine, which then makes its directories.
+        let is_unused = self.disk.as_ref().is_some_and(Disk::is_unused);
         let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
             Ok(containers) => return Ok(containers),
-            Err(error) => error,
+            Err(error) => self.without_a_shadow(error, is_unused),
         };
         self.silence.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we are not let in: nobody may conclude that there is no such container.
-            (Some(Err(unreadable)), EngineError::Absent { .. }) => Err(unreadable),
+            (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.
             (None, EngineError::Absent { engine, socket }) => Err(EngineError::Missing { engine, socket }),
             (_, error) => Err(error),
+        }
+    }
+
+    /// A socket that an engine has left behind, or that systemd keeps for one that nobody uses, is on many hosts: nothing
+    /// can be hidden behind it.
+    fn without_a_shadow(&self, error: EngineError, is_unused: bool) -> EngineError {
+        match (error, &self.disk) {
+            (EngineError::Dead { engine, socket }, Some(disk)) if !disk.may_run_alone() => {
+                EngineError::Stale { engine, socket }
+            }
+            (EngineError::Slow { engine, socket, timeout }, Some(_)) if is_unused => {
+                EngineError::Unused { engine, socket, timeout }
+            }
+            (error, _) => error,
         }
     }
 

@@ -36,6 +36,24 @@ pub enum EngineError {
         /// Where we looked.
         socket: PathBuf,
     },
+    /// There is a socket that nobody listens on any more, and nothing of that engine runs.
+    #[error("{engine} is not running: nobody listens on {}", socket.display())]
+    Stale {
+        /// Which engine.
+        engine: EngineName,
+        /// Where we looked.
+        socket: PathBuf,
+    },
+    /// Whoever keeps its socket would have to start it first, and it has run nothing since the host's start.
+    #[error("{engine} did not answer on {} within {timeout:?}, and has run nothing since the host's start", socket.display())]
+    Unused {
+        /// Which engine.
+        engine: EngineName,
+        /// Where we looked.
+        socket: PathBuf,
+        /// How long it had.
+        timeout: Duration,
+    },
     /// The socket is not for us.
     #[error("{engine}: no permission for {}", socket.display())]
     NotPermitted {
@@ -123,6 +141,11 @@ impl EngineError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::Refused { status: 404, .. })
     }
+
+    /// Whether nothing of this engine can be running, so that nothing is hidden by its silence.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, EngineError::Absent { .. } | EngineError::Stale { .. } | EngineError::Unused { .. })
+    }
 }
 
 /// `root`, or `user 1000`.
@@ -135,6 +158,7 @@ impl From<EngineError> for Failure {
         let failure = Failure::said(Status::Trouble, &error);
         match &error {
             EngineError::Absent { engine: EngineName::Docker, .. }
+            | EngineError::Stale { engine: EngineName::Docker, .. }
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
                 "start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path/docker.sock",
             ),

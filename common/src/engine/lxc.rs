@@ -66,13 +66,12 @@ impl Engine for Lxc {
     fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
         let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
         let path = self.path.as_ref().map_err(Clone::clone)?;
-        let found = self.container(path, OsStr::new(name.as_str()), Instant::now() + self.limit.left())?;
-        match found {
-            None if !path.exists() => {
-                Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() })
-            }
-            found => Ok(found.into_iter().collect()),
+        // Before anybody is asked: whoever listens where there is no LXC is not LXC.
+        if !path.exists() {
+            return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
+        let until = Instant::now() + self.limit.left();
+        Ok(self.container(path, OsStr::new(name.as_str()), until)?.into_iter().collect())
     }
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {

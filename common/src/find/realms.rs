@@ -47,7 +47,7 @@ pub(super) fn ask(
                 answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
                 answers.add(found);
             }
-            Err(absent @ EngineError::Absent { .. }) => answers.absent.push(absent),
+            Err(absent) if absent.is_absence() => answers.absent.push(absent),
             Err(trouble) => answers.troubles.push((engine.name(), trouble)),
         }
     }
@@ -101,10 +101,12 @@ impl Answers {
     }
 
     /// Why the "no" of this realm is not certain enough for another user's word to count: an engine that could not be
-    /// asked, or that did not answer although it is there, so that its state may lie where nobody has looked.
+    /// asked, or a daemon that did not answer although it is there, so that its state may lie where nobody has looked.
+    /// Podman has no daemon: that its socket is slow says no more than that it has none.
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
-        let is_there = |(_, why): &&(EngineName, EngineError)| !matches!(why, EngineError::Absent { .. });
-        self.troubles.first().or_else(|| self.silent.iter().find(is_there))
+        let hides =
+            |(engine, why): &&(EngineName, EngineError)| *engine != EngineName::Podman && !why.is_absence();
+        self.troubles.first().or_else(|| self.silent.iter().find(hides))
     }
 }
 

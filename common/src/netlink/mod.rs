@@ -11,6 +11,7 @@
 mod address;
 mod error;
 mod link;
+mod listener;
 mod neighbour;
 mod netfilter;
 mod nsid;
@@ -26,6 +27,7 @@ pub use error::NetlinkError;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };
+pub use listener::owner_of_abstract;
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Family, Netfilter};
 pub use route::{NewRoute, Route, Way, usual_scope};

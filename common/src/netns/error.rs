@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::lock::Holder;
 use super::{DIRECTORY, path};
 use crate::failure::{Failure, Status};
 use crate::target::LinkName;
@@ -35,6 +37,16 @@ pub enum NetnsError {
         /// To which file.
         file: PathBuf,
     },
+    /// Another tool of ours has the lock, and does not let go.
+    #[error("{}: {holder} has had this lock for {time:?}", file.display())]
+    Held {
+        /// The lock.
+        file: PathBuf,
+        /// Who has it.
+        holder: Holder,
+        /// At least so long.
+        time: Duration,
+    },
     /// Anything else the kernel said.
     #[error("{}: {action}: {source}", file.display())]
     Io {
@@ -55,6 +67,7 @@ impl From<NetnsError> for Failure {
             NetnsError::Taken { name, .. } => {
                 failure.hint(crate::hint!("--as OTHERNAME, or: netns-link --rm {}", name))
             }
+            NetnsError::Held { holder, .. } => failure.hint(holder.hint()),
             _ => failure,
         }
     }

@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, fchmod, fstat, major, minor};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, geteuid};
 
 use super::{NetnsError, failed};
+use crate::hint::Hint;
 use crate::output::one_line;
 use crate::sys;
 
@@ -31,10 +33,15 @@ const FILE: &str = "netns.lock";
 const PATIENCE: Duration = Duration::from_secs(1);
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
+/// So long one tool of ours may have our lock before another gives up: it has it for milliseconds, and for the time of
+/// [`PATIENCE`]. One that was stopped has it for ever.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Waits until no other tool of ours is at work.
 ///
 /// # Errors
-/// `NotPermitted`; `Directory` when another user could hold this lock too; what open(2) and flock(2) say.
+/// `NotPermitted`; `Held` when one of them is stuck; `Io` when another user could hold this lock too, and what open(2) and
+/// flock(2) say.
 pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
     let file = Path::new(TOOLBOX).join(FILE);
     match nix::unistd::mkdir(TOOLBOX, Mode::S_IRWXU) {
@@ -57,8 +64,34 @@ pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let lock = openat(&directory, FILE, flags, Mode::S_IRUSR | Mode::S_IWUSR)
         .map_err(|errno| failed("open the lock", &file, errno))?;
-    flock(&lock, FlockArg::LockExclusive).map_err(|errno| failed("lock", &file, errno))?;
-    Ok(lock)
+    match wait_for(&lock, LONGEST).map_err(|errno| failed("lock", &file, errno))? {
+        None => Ok(lock),
+        Some(holder) => Err(NetnsError::Held { file, holder, time: LONGEST }),
+    }
+}
+
+/// Takes a lock that only root can hold, however many have it in turn; whoever has had it for all of `longest` otherwise.
+///
+/// # Errors
+/// What flock(2) says, other than that somebody has it.
+pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<Holder>> {
+    let mut before = None;
+    while !is_ours(file)? {
+        let holder = Holder::of(file);
+        if before.as_ref() == Some(&holder) {
+            return Ok(Some(holder));
+        }
+        before = Some(holder);
+        wait_in_line(file, longest);
+    }
+    Ok(None)
+}
+
+fn is_ours(file: &OwnedFd) -> nix::Result<bool> {
+    match flock(file, FlockArg::LockExclusiveNonblock) {
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// Takes iproute2's lock, if its holder lets go of it soon; otherwise who that is.
@@ -66,16 +99,12 @@ pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
 /// # Errors
 /// What flock(2) says, other than that somebody has it.
 pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<Holder>> {
-    let have_it = || match flock(directory, FlockArg::LockExclusiveNonblock) {
-        Err(Errno::EWOULDBLOCK) => Ok(false),
-        other => other.map(|()| true),
-    };
-    if have_it()? {
+    if is_ours(directory)? {
         return Ok(None);
     }
     if !GIVEN_UP.load(Ordering::Relaxed) {
-        wait_in_line(directory);
-        if have_it()? {
+        wait_in_line(directory, PATIENCE);
+        if is_ours(directory)? {
             return Ok(None);
         }
         GIVEN_UP.store(true, Ordering::Relaxed);
@@ -85,22 +114,24 @@ pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<Holder>> {
 
 /// Waits in the kernel's queue, so that many others do not overtake us: a child does, for a lock belongs to the open file
 /// and not to the process, and the child can be ended when time is up.
-fn wait_in_line(directory: &OwnedFd) {
+fn wait_in_line(directory: &OwnedFd, patience: Duration) {
     match sys::fork_single_threaded() {
         Ok(ForkResult::Child) => {
+            // Nor does it wait on, perhaps for ever, when we are killed.
+            let _ = set_pdeathsig(Signal::SIGKILL);
             let _ = flock(directory, FlockArg::LockExclusive);
             sys::exit_at_once();
         }
         Ok(ForkResult::Parent { child }) => {
             if let Ok(pidfd) = sys::pidfd_open(child) {
-                await_end(pidfd.as_fd());
+                await_end(pidfd.as_fd(), patience);
             }
             let _ = kill(child, Signal::SIGKILL);
             let _ = waitpid(child, None);
         }
         // A process with threads asks again and again.
         Err(_) => {
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + patience;
             while Instant::now() < until && flock(directory, FlockArg::LockExclusiveNonblock).is_err() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -108,8 +139,8 @@ fn wait_in_line(directory: &OwnedFd) {
     }
 }
 
-fn await_end(pidfd: std::os::fd::BorrowedFd<'_>) {
-    let until = Instant::now() + PATIENCE;
+fn await_end(pidfd: std::os::fd::BorrowedFd<'_>, patience: Duration) {
+    let until = Instant::now() + patience;
     loop {
         let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
         let left = left.unwrap_or(PollTimeout::ZERO);
@@ -125,7 +156,7 @@ fn flock(file: &OwnedFd, how: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(file.as_raw_fd(), how)
 }
 
-/// Whoever has iproute2's lock: shown, *PID 123 (flock)*.
+/// Whoever has a lock: shown, *PID 123 (flock)*.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holder {
     /// Of our PID namespace.
@@ -135,6 +166,16 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// What shows whether it was stopped, and what makes it go on then.
+    pub fn hint(&self) -> Option<Hint> {
+        let pid = self.pid?;
+        crate::hint!(
+            "ps -o pid,stat,args -p {} says what it does; if it was stopped (T): kill -CONT {}",
+            pid,
+            pid
+        )
+    }
+
     fn of(directory: &OwnedFd) -> Self {
         let Ok(stat) = fstat(directory) else { return Holder::default() };
         // proc_locks(5): the device in hexadecimal.

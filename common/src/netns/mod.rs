@@ -24,7 +24,7 @@ use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
 pub use home::{Home, create};
-pub use lock::Holder;
+pub use lock::{Holder, wait_for};
 pub use record::{Beneath, FoundThrough, Owner, Record};
 pub use registry::Registry;
 

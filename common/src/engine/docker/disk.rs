@@ -4,6 +4,7 @@
 //! Formats: moby `container/container.go`, `container/state.go`; containerd `core/runtime/v2/bundle.go`.
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -197,6 +198,19 @@ impl Disk for DockerDisk {
         let file = places.config(id);
         let Some(bytes) = state::read(&file)? else { return Ok(None) };
         self.container(places, id, &file, &bytes).map(Some)
+    }
+
+    /// A daemon that was killed leaves them running, and so does one with `live-restore`. Those of the data root that
+    /// we know are found there.
+    fn may_run_alone(&self) -> bool {
+        let Ok(places) = self.places() else { return true };
+        let unknown = |id: &OsString| !places.containers.join(id).exists();
+        places.bundles.iter().any(|bundles| state::names(bundles).map_or(true, |ids| ids.iter().any(unknown)))
+    }
+
+    /// The daemon is always there, if it is anywhere.
+    fn is_unused(&self) -> bool {
+        false
     }
 }
 

@@ -21,6 +21,7 @@ use nix::sys::socket::{
 use nix::unistd::{Pid, Uid};
 
 use super::{ENGINE, EngineError, Proof, State};
+use crate::netlink;
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
 
@@ -149,10 +150,10 @@ impl Monitor {
         let socket = self.connected()?;
         let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| self.failed(errno))?;
         let peer = Uid::from_raw(peer.uid());
-        // Anybody may listen under any abstract name that is free.
-        if !peer.is_root() && peer != self.owner {
-            let who = format_args!("it is user {peer}'s, who is neither root nor the container's owner");
-            return Err(Trouble::Known(self.nonsense(who)));
+        // Anybody may listen under any abstract name that is free. As long as somebody else has it no monitor can, and
+        // without one the container does not run: nobody shall keep us from the container of another engine so.
+        if !self.may_be_of(peer) {
+            return Err(Trouble::Nobody);
         }
         let mut request = [0; MESSAGE];
         request[..4].copy_from_slice(&(command as i32).to_ne_bytes());
@@ -170,6 +171,10 @@ impl Monitor {
         }
     }
 
+    fn may_be_of(&self, user: Uid) -> bool {
+        user.is_root() || user == self.owner
+    }
+
     fn connected(&self) -> Result<OwnedFd, Trouble> {
         let address = UnixAddr::new_abstract(&self.name).map_err(|errno| self.failed(errno))?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -177,8 +182,12 @@ impl Monitor {
         let socket = socket.map_err(|errno| self.failed(errno))?;
         match connect(socket.as_raw_fd(), &address) {
             Ok(()) => Ok(socket),
-            // A queue so full of others that it takes no more: it does not answer them either.
-            Err(Errno::EAGAIN) => Err(Trouble::Known(self.slow())),
+            // A queue so full of others that it takes no more: it does not answer them either. Whoever squats under the
+            // name can fill it, and then cannot be asked for credentials.
+            Err(Errno::EAGAIN) => match netlink::owner_of_abstract(&self.name) {
+                Ok(Some(owner)) if !self.may_be_of(owner) => Err(Trouble::Nobody),
+                _ => Err(Trouble::Known(self.slow())),
+            },
             Err(errno) => Err(self.failed(errno)),
         }
     }

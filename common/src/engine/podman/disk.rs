@@ -26,6 +26,8 @@ pub(in super::super) struct PodmanDisk {
     storage: StatePath,
     /// Its run root, which is gone at boot.
     run: StatePath,
+    /// Which every Podman makes, wherever its storage is.
+    used: StatePath,
     /// Where conmon leaves a file with the exit code until Podman has read it.
     exits: StatePath,
     /// Where runtimes keep their own state.
@@ -72,6 +74,7 @@ impl PodmanDisk {
             owner: realm.owner,
             storage: realm.data.join("containers/storage"),
             run,
+            used: realm.run.join("libpod"),
             exits: realm.run.join(if realm.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
             runtimes: ["runc", "crun"].map(|runtime| realm.run.join(runtime)),
         }
@@ -86,6 +89,8 @@ impl PodmanDisk {
         let mut found: Option<Vec<Container>> = None;
         // The graph driver's name is in the directory's: overlay-containers, vfs-containers.
         for driver in self.drivers()? {
+            // One without a list is of a Podman that has not made any container yet.
+            let found = found.get_or_insert_default();
             let (kept, running) = (self.storage.join(&driver), self.run.join(&driver));
             let lists = [
                 kept.join("containers.json"),
@@ -94,7 +99,6 @@ impl PodmanDisk {
             ];
             for list in lists {
                 let Some(bytes) = state::read(&list)? else { continue };
-                let found = found.get_or_insert_default();
                 if !state::mentions(&bytes, needle) {
                     continue;
                 }
@@ -209,6 +213,15 @@ impl Disk for PodmanDisk {
     /// The database has more than we read.
     fn as_inspected(&self, _id: &str) -> Result<Option<Container>, EngineError> {
         Ok(None)
+    }
+
+    /// They always do, and whatever is known of them is on disk.
+    fn may_run_alone(&self) -> bool {
+        false
+    }
+
+    fn is_unused(&self) -> bool {
+        !self.used.exists() && !self.run.exists()
     }
 }
 

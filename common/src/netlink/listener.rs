@@ -1,0 +1,84 @@
+//! Who listens on a Unix socket, from the kernel and without a word with whoever listens: linux/unix_diag.h,
+//! linux/sock_diag.h.
+
+use nix::sys::socket::SockProtocol;
+use nix::unistd::Uid;
+
+use super::wire::{Malformed, Request, attributes, number};
+use super::{NetlinkError, Socket};
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// linux/tcp.h: the bit of TCP_LISTEN, which sockets of this family have too.
+const LISTENING: u32 = 1 << 10;
+/// UDIAG_SHOW_NAME and UDIAG_SHOW_UID.
+const SHOWN: u32 = 0x1 | 0x40;
+/// Any socket: no cookie.
+const ANY: [u8; 8] = [0xff; 8];
+/// struct unix_diag_msg
+const FIXED_BYTES: usize = 16;
+const UNIX_DIAG_NAME: u16 = 0;
+const UNIX_DIAG_UID: u16 = 7;
+
+/// Whose socket listens under the abstract `name`, given without the NUL before it: whoever made the socket. `None` where
+/// nobody listens, or the kernel does not say: below Linux 5.3, and without CONFIG_UNIX_DIAG.
+///
+/// # Errors
+/// As [`Socket::links`].
+pub fn owner_of_abstract(name: &[u8]) -> Result<Option<Uid>, NetlinkError> {
+    let mut socket = Socket::speaking(SockProtocol::NetlinkSockDiag)?;
+    let listeners = socket.dump(question, listener)?;
+    Ok(listeners
+        .into_iter()
+        .find(|(theirs, _)| theirs.strip_prefix(&[0]) == Some(name))
+        .and_then(|(_, uid)| uid))
+}
+
+fn question(flags: u16) -> Request {
+    // struct unix_diag_req: family, protocol, padding, states, inode, what to show, cookie.
+    let family = u8::try_from(libc::AF_UNIX).unwrap_or_default();
+    let numbers = [LISTENING, 0, SHOWN].map(u32::to_ne_bytes).concat();
+    let fixed = [&[family, 0, 0, 0], numbers.as_slice(), &ANY].concat();
+    Request::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
+}
+
+fn listener(payload: &[u8]) -> Result<(Vec<u8>, Option<Uid>), Malformed> {
+    let (mut name, mut uid) = (Vec::new(), None);
+    for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
+        match attribute? {
+            (UNIX_DIAG_NAME, bytes) => name = bytes.to_vec(),
+            (UNIX_DIAG_UID, bytes) => uid = Some(Uid::from_raw(number(bytes)?)),
+            _ => {}
+        }
+    }
+    Ok((name, uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_whose_socket_it_is() {
+        let name = format!("netns-toolbox-{}\nlisten", std::process::id());
+        assert_eq!(owner_of_abstract(name.as_bytes()).unwrap(), None);
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let _listener = UnixListener::bind_addr(&address).unwrap();
+        assert_eq!(owner_of_abstract(name.as_bytes()).unwrap(), Some(nix::unistd::geteuid()));
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_no_panic() {
+        let whole = Request::new("listener", 0, 0, &[0; FIXED_BYTES])
+            .with(UNIX_DIAG_NAME, b"\0web")
+            .with_u32(UNIX_DIAG_UID, 1000)
+            .numbered(1);
+        let whole = &whole[16..];
+        assert_eq!(listener(whole).unwrap(), (b"\0web".to_vec(), Some(Uid::from_raw(1000))));
+        for length in 0..whole.len() {
+            let _ = listener(&whole[..length]);
+        }
+    }
+}
