@@ -222,6 +222,17 @@ impl Plan {
         self.joins(Kind::Pid) || self.changes_root()
     }
 
+    /// Whether we take on the program's power before there is a child of ours in the target's PID namespace: a container
+    /// with CAP_SYS_PTRACE takes hold of it the moment that it is there, whatever it is. In a user namespace of its
+    /// own the container has none over us, and we none over what is outside.
+    pub fn is_lowered_before(&self) -> bool {
+        self.fence.is_some()
+            && self.fork
+            && self.joins(Kind::Pid)
+            && !self.joins(Kind::User)
+            && !self.view.procfs
+    }
+
     /// Whether the working directory must lie below the root: it does not where somebody has named a directory
     /// of the host that is to be taken along.
     pub fn keeps_to_root(&self) -> bool {
