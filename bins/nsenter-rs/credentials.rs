@@ -13,7 +13,8 @@
 //! 8. no_new_privs: it is about the exec only, and nothing may come between.
 //! 9. The seccomp filter, which forbids most of the above.
 //!
-//! Whichever fails, the program is not run.
+//! Whichever fails, the program is not run. Of a program that is fenced all but the first is done before there is a process in
+//! the container's PID namespace ([`crate::plan::Plan::is_lowered_before`]).
 
 use std::os::fd::{AsFd, OwnedFd};
 
