@@ -19,7 +19,7 @@ use crate::credentials::{Credentials, Outside};
 use crate::environment::{for_program_of_host, of_caller};
 use crate::exposure::Exposure;
 use crate::hardening;
-use crate::host_tools::{HostTools, Settled};
+use crate::host_tools::{HostTools, Ready, Settled};
 use crate::notes;
 use crate::place::is_not_our_root;
 use crate::plan::{Join, Plan};
@@ -38,7 +38,9 @@ pub struct Inside {
     /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
     needs_procfs: Option<PrivateMounts>,
     /// The host's program, where it is not looked up inside.
-    pub host_tools: Option<Settled>,
+    host_tools: Option<Settled>,
+    /// The same when its power is what the program will have.
+    pub ready: Option<Ready>,
 }
 
 /// What comes from the host or from the target's `/proc` beside namespaces: it is opened before those are joined, for
@@ -98,6 +100,7 @@ pub fn enter(plan: &Plan, mut source: Source, host_tools: Option<HostTools>) -> 
         environment,
         credentials: outside.inside(plan, &source)?,
         host_tools,
+        ready: None,
         needs_procfs: mounts.filter(|_| plan.view.procfs),
     })
 }
@@ -126,6 +129,20 @@ impl Inside {
     /// The environment that the program is to have.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
         self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())
+    }
+
+    /// Takes on what the program is to have.
+    pub fn take_on(&mut self) -> Result<(), Failure> {
+        self.credentials.go_in()?;
+        self.lower()
+    }
+
+    /// The same but for control groups. Nothing of the host is open afterwards but what the program is given.
+    pub fn lower(&mut self) -> Result<(), Failure> {
+        self.credentials.lower()?;
+        let environment = self.environment();
+        self.ready = self.host_tools.take().map(|settled| settled.ready(environment));
+        Ok(())
     }
 
     /// What only a process of the PID namespace can do: the first thing in the child.

@@ -13,7 +13,8 @@
 //! 8. no_new_privs: it is about the exec only, and nothing may come between.
 //! 9. The seccomp filter, which forbids most of the above.
 //!
-//! Whichever fails, the program is not run.
+//! Whichever fails, the program is not run. Of a program that is fenced all but the first is done before there is a process in
+//! the container's PID namespace ([`crate::plan::Plan::is_lowered_before`]).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -57,7 +58,7 @@ pub struct Credentials {
     groups: Groups,
     keep_caps: bool,
     confinement: Option<Confinement>,
-    fence: Option<(Fence, Option<Filter>)>,
+    fence: Option<(Fence, Filter)>,
 }
 
 /// What becomes of our supplementary groups.
@@ -123,7 +124,7 @@ impl Outside {
             None => Ok::<_, Failure>(own),
         };
         let own = theirs.as_ref();
-        let filter = |fence: &Fence| fence.filtered.then(|| Filter::of(fence.capabilities)).transpose();
+        let filter = |fence: &Fence| Filter::around(fence.filtered.then_some(fence.capabilities));
         let fence = plan.fence.as_ref().map(|fence| Ok::<_, Failure>((fence.clone(), filter(fence)?)));
         Ok(Credentials {
             outside: self,
@@ -143,12 +144,16 @@ impl Outside {
 }
 
 impl Credentials {
-    /// Becomes it.
-    pub fn take_on(&self) -> Result<(), Failure> {
-        for cgroup in &self.outside.cgroups {
-            cgroup.go_in()?;
-        }
-        if let Some(proc) = &self.outside.proc {
+    /// Goes to the control groups, which are for the program alone.
+    pub fn go_in(&mut self) -> Result<(), Failure> {
+        self.outside.cgroups.drain(..).try_for_each(|cgroup| cgroup.go_in())
+    }
+
+    /// Becomes all the rest, which children inherit.
+    pub fn lower(&mut self) -> Result<(), Failure> {
+        // Whoever looks into us afterwards finds no way to the host's processes.
+        let proc = self.outside.proc.take();
+        if let Some(proc) = &proc {
             self.tell_kernel(proc)?;
         }
         if let Some(confinement) = &self.confinement {
@@ -168,7 +173,7 @@ impl Credentials {
             confine(confinement)?;
         }
         match &self.fence {
-            Some((fence, filter)) => put_up(fence, filter.as_ref()),
+            Some((fence, filter)) => put_up(fence, filter),
             None => Ok(()),
         }
     }
@@ -238,12 +243,12 @@ fn confine(confinement: &Confinement) -> Result<(), Failure> {
 }
 
 /// What holds a program of the host among a container's files.
-fn put_up(fence: &Fence, filter: Option<&Filter>) -> Result<(), Failure> {
+fn put_up(fence: &Fence, filter: &Filter) -> Result<(), Failure> {
     capabilities::hold_to(fence.capabilities)?;
     leave_keyring()?;
     fence.limits.lower()?;
     no_new_privs()?;
-    filter.map_or(Ok(()), Filter::put_on)
+    filter.put_on()
 }
 
 /// Keys of our session are no business of the container's.

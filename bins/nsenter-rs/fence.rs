@@ -30,7 +30,12 @@ pub struct Fence {
     pub oom_score_adj: String,
     /// In which user namespace all this counts.
     user_namespace: Identity,
+    /// In which others: what is in them belongs to whoever is root there, with or without capabilities.
+    namespaces: Vec<(Kind, Identity)>,
 }
+
+/// Namespaces in which root, of whatever bounds, may end, stop and trace processes, send and listen, read what is shared.
+const HELD_BY: [Kind; 3] = [Kind::Pid, Kind::Net, Kind::Ipc];
 
 impl Fence {
     /// What holds the process, with the capabilities `wanted` beside it.
@@ -42,6 +47,7 @@ impl Fence {
         let untold = |what| Failure::trouble(process, format_args!("this kernel does not tell its {what}"));
         let bounding = status.capbnd.ok_or_else(|| untold("bounding set"))?;
         let bounding = CapabilitySet::from_bits_retain(bounding);
+        let namespaces = HELD_BY.map(|kind| Ok((kind, process.namespace_identity(kind)?)));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Fence {
             capabilities: bounding | wanted,
@@ -52,6 +58,7 @@ impl Fence {
             oom_score_adj: text(process.read("oom_score_adj")?).trim().to_owned(),
             // Last: a process can only go down, to a user namespace below its own. See confine.rs.
             user_namespace: process.namespace_identity(Kind::User)?,
+            namespaces: namespaces.into_iter().collect::<Result<_, Failure>>()?,
         })
     }
 
@@ -75,6 +82,24 @@ impl Fence {
         }
     }
 
+    /// Refuses where the program would be beside processes, links or memory that the container is not beside: there its
+    /// root is root. `joined` says in which namespace of a kind the program will be.
+    ///
+    /// # Errors
+    /// Says in which.
+    pub fn must_be_beside(&self, joined: impl Fn(Kind) -> Result<Identity, Failure>) -> Result<(), Failure> {
+        for &(kind, theirs) in &self.namespaces {
+            if joined(kind)? != theirs {
+                let what = format_args!(
+                    "code of the container would be root among {} that the container does not have",
+                    among(kind)
+                );
+                return Err(Failure::trouble("--host-tools", what).hint("-a without -F, or --trust-target"));
+            }
+        }
+        Ok(())
+    }
+
     /// What a program has to do its job with.
     pub fn power(&self) -> Power {
         Power { capabilities: self.capabilities, filtered: self.filtered }
@@ -91,6 +116,14 @@ impl Fence {
         self.added.iter().map(|capability| {
             format!("--cap-add {}: code of the container could {}", names(capability), opening(capability))
         })
+    }
+}
+
+fn among(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pid => "processes",
+        Kind::Net => "interfaces and sockets",
+        _ => "shared memory and queues",
     }
 }
 
@@ -190,6 +223,7 @@ mod tests {
             limits: limits.clone(),
             oom_score_adj: String::new(),
             user_namespace,
+            namespaces: Vec::new(),
         };
         let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
         assert!(matches!(&lines[..], [line] if line.contains("the host's")), "{lines:?}");

@@ -56,6 +56,7 @@ use host_tools::{HostTools, NotOpened, Trust};
 use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
+use sealed::Copy;
 use source::Source;
 use status::OWN_FAILURE;
 use supervise::Leash;
@@ -79,8 +80,8 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
     habits::refuse(cli, &wanted)?;
     match &wanted.each {
         Some(pattern) => {
-            if wanted.comes_near_target() && !wanted.host_tools {
-                sealed::run_from_copy();
+            if wanted.comes_near_target() {
+                sealed::run_from(if wanted.host_tools { Copy::SameFile } else { Copy::InMemory });
             }
             each::run(cli, &wanted, pattern, |source, leash| enter(source, &wanted, cli, Some(leash)))
         }
@@ -95,7 +96,7 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
     }
     let plan = Plan::make(wanted, &source.snapshot(wanted)?);
     if plan.sealed && leash.is_none() {
-        sealed::run_from_copy();
+        sealed::run_from(if plan.host_tools.is_some() { Copy::SameFile } else { Copy::InMemory });
     }
     notes::say(&plan, wanted, &source, cli)?;
     let pty = if plan.pty { Some(Pty::open()?) } else { None };

@@ -170,10 +170,9 @@ impl Plan {
         let takes_tools = wanted.host_tools && changes_root;
         let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
-            // Host tools are for where nobody reaches us, and children are to find us in the file that we came from.
+            // A host's program in another root starts nothing that the container has, and so not us.
             sealed: comes_near
-                && !takes_tools
-                && (snapshot.reaches_us || (changes_root && !snapshot.is_all_powerful)),
+                && (snapshot.reaches_us || (changes_root && !takes_tools && !snapshot.is_all_powerful)),
             shielded: !changes_root && kinds.contains(&Kind::Pid) && snapshot.dumpable.is_none(),
             exposure: snapshot.exposure.clone(),
             dumpable: snapshot.dumpable.clone(),
@@ -220,6 +219,17 @@ impl Plan {
     /// Whether processes of the target might see the program, or it reads what they have written.
     pub fn comes_near_target(&self) -> bool {
         self.joins(Kind::Pid) || self.changes_root()
+    }
+
+    /// Whether we take on the program's power before there is a child of ours in the target's PID namespace: a container
+    /// with CAP_SYS_PTRACE takes hold of it the moment that it is there, whatever it is. In a user namespace of its
+    /// own the container has none over us, and we none over what is outside.
+    pub fn is_lowered_before(&self) -> bool {
+        self.fence.is_some()
+            && self.fork
+            && self.joins(Kind::Pid)
+            && !self.joins(Kind::User)
+            && !self.view.procfs
     }
 
     /// Whether the working directory must lie below the root: it does not where somebody has named a directory
@@ -337,12 +347,11 @@ pub(crate) mod tests {
             let snapshot = Snapshot { reaches_us, ..world(&[Kind::Mnt, Kind::Pid, Kind::Net]) };
             Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).sealed
         };
-        for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H"] {
+        for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H", "-t 1 -a -H"] {
             assert!(sealed(line, true), "{line}");
         }
-        for line in ["-t 1 -n", "-t 1 -a -H"] {
-            assert!(!sealed(line, true), "{line}");
-        }
+        assert!(!sealed("-t 1 -n", true));
+        assert!(!sealed("-t 1 -a -H", false));
         assert!(!sealed("-t 1 -a", false));
         // A program of the container may look itself, and show it to others.
         let cli = Cli::try_parse_from(["nsenter-rs", "-t", "1", "-m"]).unwrap();

@@ -46,12 +46,24 @@ pub fn program(
     let tied = |leash: Option<&Leash>| leash.filter(|_| plan.kill_child).map_or(Ok(()), Leash::put_on);
     // Signals that are sent to a whole process group are not for us to pass on.
     let alone = leash.is_none();
+    // With a terminal of its own the program has nothing of the host open.
+    let held = plan.fence.is_some() && pty.is_none();
+    let streams = if held { Streams::of_ours()? } else { Streams::default() };
+    let report = if plan.reaps && pty.is_none() { Some(Report::open()?) } else { None };
+    let lowered = plan.is_lowered_before();
+    if lowered {
+        inside.lower()?;
+    }
     let mut start = |leash: Option<&Leash>, report: Option<Report>| {
         inside.look_around()?;
-        inside.credentials.take_on()?;
+        if lowered {
+            inside.credentials.go_in()?
+        } else {
+            inside.take_on()?
+        }
         let become_it = |inside: &mut Inside, leash: Option<&Leash>| {
-            if let Some(host_tools) = &inside.host_tools {
-                host_tools.become_somebody();
+            if let Some(ready) = &inside.ready {
+                ready.become_somebody();
             }
             tied(leash)?;
             Ok(exec(program, plan, inside))
@@ -64,15 +76,11 @@ pub fn program(
         }
         reap::parent_of(alone, plan.kill_child, report, |leash| become_it(&mut inside, Some(leash)))
     };
-    // With a terminal of its own the program has nothing of the host open.
-    let held = plan.fence.is_some() && pty.is_none();
-    let streams = if held { Streams::of_ours()? } else { Streams::default() };
     if !plan.fork && streams.is_empty() {
         return start(leash, None);
     }
     tied(leash)?;
     let Some(pty) = pty else {
-        let report = if plan.reaps { Some(Report::open()?) } else { None };
         // Each side of the fork takes its own ends.
         let ends = Cell::new((streams, report));
         let beside = || {
@@ -92,9 +100,9 @@ pub fn program(
 
 /// Becomes the program; what comes back is why not.
 fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
-    if let Some(host_tools) = inside.host_tools.take() {
-        let name = host_tools.name().to_owned();
-        return typed_not_run_on_host(&name, &host_tools.run(inside.environment()), plan);
+    if let Some(ready) = inside.ready.take() {
+        let name = ready.name().to_owned();
+        return typed_not_run_on_host(&name, &ready.run(), plan);
     }
     let (name, error) = match program.split_first() {
         Some((name, arguments)) => (name.clone(), found(name, arguments, inside)),

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use common::failure;
@@ -34,18 +35,28 @@ use crate::tool::TOOL;
 use crate::unreadable::RDONLY;
 
 const OURSELVES: &str = "/proc/self/exe";
+const OPEN: &str = "/proc/self/fd";
+
+/// What we are run from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copy {
+    /// A file in memory.
+    InMemory,
+    /// The same file, read-only: the kit of host tools knows by it that it has a copy of ours.
+    SameFile,
+}
 
 /// Starts us again from such a copy; returns when we run from one, or none can be had.
 ///
 /// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
-pub fn run_from_copy() {
+pub fn run_from(copy: Copy) {
     let why_not = match File::open(OURSELVES) {
         Ok(ourselves) if is_sealed(&ourselves) => {
             // What ps(1) shows is taken from the file that was run.
             let _ = CString::new(TOOL).map(|name| prctl::set_name(&name));
             return;
         }
-        Ok(ourselves) => exec_copy_of(&ourselves),
+        Ok(ourselves) => exec_copy_of(&ourselves, copy),
         Err(error) => error,
     };
     let what = format_args!("{OURSELVES}: {why_not}");
@@ -55,9 +66,11 @@ pub fn run_from_copy() {
     );
 }
 
-/// Whether we are the copy in memory, and not who was started first.
+/// Whether we are the copy, and not who was started first.
 pub fn is_our_copy() -> bool {
-    File::open(OURSELVES).is_ok_and(|ourselves| has_all_seals(&ourselves))
+    let is_by_descriptor = || sys::executed_as().is_some_and(|name| Path::new(name).starts_with(OPEN));
+    File::open(OURSELVES)
+        .is_ok_and(|ourselves| has_all_seals(&ourselves) || is_sealed(&ourselves) && is_by_descriptor())
 }
 
 /// What nobody can write to, whatever capabilities they have inside: a memfd with all seals, or a file on a mount
@@ -76,7 +89,12 @@ fn all_seals() -> SealFlag {
 }
 
 /// Comes back only with the reason why it did not work.
-fn exec_copy_of(ourselves: &File) -> io::Error {
+fn exec_copy_of(ourselves: &File, copy: Copy) -> io::Error {
+    if copy == Copy::SameFile
+        && let Ok(mount) = read_only()
+    {
+        return exec(&mount);
+    }
     match in_memory(ourselves).map(|copy| exec(&copy)) {
         // vm.memfd_noexec=2 forbids executable memfds.
         Err(error) | Ok(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -91,7 +109,7 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
     io::copy(&mut &*ourselves, &mut copy)?;
     fcntl(&copy, FcntlArg::F_ADD_SEALS(all_seals()))?;
     // It may not be run while somebody has it open for writing.
-    Ok(OwnedFd::from(File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?))
+    Ok(OwnedFd::from(File::open(format!("{OPEN}/{}", copy.as_raw_fd()))?))
 }
 
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
@@ -104,7 +122,7 @@ fn read_only() -> nix::Result<OwnedFd> {
 /// exec through std, which leaves the environment as it is, down to entries that are none.
 fn exec(copy: &OwnedFd) -> io::Error {
     let mut words = std::env::args_os();
-    let mut command = Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+    let mut command = Command::new(format!("{OPEN}/{}", copy.as_raw_fd()));
     if let Some(name) = words.next() {
         command.arg0(name);
     }

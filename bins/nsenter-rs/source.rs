@@ -172,6 +172,15 @@ impl Source {
             let ours = namespace::own_identity(Kind::User)?;
             let theirs = snapshot.theirs.get(&Kind::User).copied().unwrap_or(ours);
             fence.must_hold_in(theirs, theirs != ours)?;
+            // Without the target's mounts it is refused anyway.
+            let joined = |kind| match snapshot.theirs.get(&kind) {
+                // Of a PID namespace that is joined only children are.
+                Some(joined) if kind != Kind::Pid || wanted.may_fork => Ok(*joined),
+                _ => Ok(namespace::own_identity(kind)?),
+            };
+            if wanted.namespaces.contains_key(&Kind::Mnt) {
+                fence.must_be_beside(joined)?;
+            }
             snapshot.fence = Some(fence);
         }
         if wanted.join_cgroup || fenced {

@@ -28,7 +28,7 @@ fn fifty_who_begin_at_once_all_find_their_programs() {
     for _ in 0..3 {
         let mut crowd = lab.command("sh");
         crowd.env("PATH", PATH).args(["-c", FIFTY, "sh"]).arg(&ours);
-        crowd.args(["-t", &web.pid.to_string(), "-m", "-n", "-H", "sh", "-c", CHILDREN]);
+        crowd.args(["-t", &web.pid.to_string(), "-a", "-H", "sh", "-c", CHILDREN]);
         crowd.run().ok().stdout_is("");
         let kept: Vec<_> = fs::read_dir(&all).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(kept.len(), 1, "{kept:?}");
@@ -43,7 +43,7 @@ fn what_a_killed_one_left_unfinished_is_no_kit_and_is_removed_in_the_end() {
     let all = lab.path("/run/netns-toolbox/host-tools");
     let run = |path: &str| {
         let mut enter = lab.tool("nsenter-rs");
-        enter.env("PATH", path).args(["-t", &web.pid.to_string(), "-m", "-H", "true"]).run().ok();
+        enter.env("PATH", path).args(["-t", &web.pid.to_string(), "-a", "-H", "true"]).run().ok();
     };
     run(PATH);
     lab.shell(

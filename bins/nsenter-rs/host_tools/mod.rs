@@ -76,6 +76,15 @@ pub struct Settled {
     site: Site,
 }
 
+/// The same with all decided, so that nothing of the host need be open any more.
+#[derive(Debug)]
+pub struct Ready {
+    name: PathBuf,
+    /// Whether it is started as nobody.
+    suits_nobody: bool,
+    execution: io::Result<Execution>,
+}
+
 #[derive(Debug)]
 enum Site {
     Grafted(Grafted),
@@ -169,27 +178,38 @@ impl HostTools {
 }
 
 impl Settled {
-    /// What was asked for, or the shell.
-    pub fn name(&self) -> &Path {
-        Path::new(&self.program.zeroth)
-    }
-
-    /// Becomes whom the program has to be started as.
-    pub fn become_somebody(&self) {
-        privileges::suit(&self.program, &self.arguments);
-    }
-
-    /// Becomes the program; what comes back is why not.
-    pub fn run(self, environment: Vec<(OsString, OsString)>) -> io::Error {
+    /// Decides how the program is started, with the power that it will have.
+    pub fn ready(self, environment: Vec<(OsString, OsString)>) -> Ready {
         let environment: Environment = environment.into_iter().collect();
         let Settled { root, program, arguments, site } = self;
+        let name = PathBuf::from(&program.zeroth);
+        let suits_nobody = privileges::suits_nobody(&program, &arguments);
         let execution = match site {
             Site::Grafted(grafted) => Execution::grafted(&root, program, &arguments, environment, &grafted),
             Site::Hold(hold) => {
                 hold.settle().and_then(|held| Execution::held(&root, program, &arguments, environment, &held))
             }
         };
-        match execution {
+        Ready { name, suits_nobody, execution }
+    }
+}
+
+impl Ready {
+    /// What was asked for, or the shell.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Becomes whom the program has to be started as.
+    pub fn become_somebody(&self) {
+        if self.suits_nobody {
+            privileges::suit();
+        }
+    }
+
+    /// Becomes the program; what comes back is why not.
+    pub fn run(self) -> io::Error {
+        match self.execution {
             Ok(execution) => execution.run(),
             Err(error) => error,
         }

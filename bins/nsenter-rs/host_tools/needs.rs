@@ -130,10 +130,13 @@ impl Power {
     }
 }
 
-/// Whether a seccomp filter holds this process, proc_pid_status(5).
+/// Whether a seccomp filter holds this process, proc_pid_status(5), beside the one that keeps keys out of terminals.
 fn is_filtered() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
+    let says = |name, value| {
+        status.lines().any(|line| line.strip_prefix(name).is_some_and(|found| found.trim() == value))
+    };
+    says("Seccomp:", "2") && !says("Seccomp_filters:", "1")
 }
 
 /// Why a program is not started.

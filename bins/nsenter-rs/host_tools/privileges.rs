@@ -21,15 +21,17 @@ use super::program::Program;
 /// The user and group that nothing belongs to.
 const NOBODY: u32 = 65534;
 
-/// Becomes nobody for `program`, if it would become a user who is not there; with all capabilities. Where that is not possible it
-/// stays root, and the program will say what it lacks.
-pub fn suit(program: &Program, arguments: &[OsString]) {
+/// Whether `program` would become a user who is not there, and so is started as nobody.
+pub fn suits_nobody(program: &Program, arguments: &[OsString]) -> bool {
     let is = |name: &str| program.file.file_name().is_some_and(|file| file == name);
     let fails_as_root = drops_root(program, arguments) && !is_user("tcpdump")
         || is("dumpcap") && !has(CapabilitySet::NET_ADMIN);
-    if geteuid().is_root() && fails_as_root {
-        let _ = become_nobody();
-    }
+    geteuid().is_root() && fails_as_root
+}
+
+/// Becomes nobody, with all capabilities. Where that is not possible we stay root, and the program will say what it lacks.
+pub fn suit() {
+    let _ = become_nobody();
 }
 
 fn has(capability: CapabilitySet) -> bool {

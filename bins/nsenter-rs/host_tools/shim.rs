@@ -48,7 +48,9 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
             report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, &arguments)));
             return Ok(None);
         }
-        privileges::suit(&program, &arguments);
+        if privileges::suits_nobody(&program, &arguments) {
+            privileges::suit();
+        }
         let environment = std::env::vars_os().collect();
         Ok(Some(Execution::of_child(&root, program, &arguments, environment, &base, &contents)?.run()))
     };

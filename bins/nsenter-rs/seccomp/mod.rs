@@ -8,6 +8,7 @@
 //! are not in the list: neither is a way around.
 
 mod table;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,8 @@ use seccompiler::{
 
 /// CLONE_NEW* but for CLONE_NEWTIME, which clone(2) does not take: linux/sched.h.
 const NEW_NAMESPACES: u64 = 0x7E02_0000;
+/// CLONE_THREAD.
+const ONE_THREAD: u64 = 0x1_0000;
 /// personality(2): PER_LINUX, PER_LINUX32, UNAME26 with each, and the question which one it is.
 const PERSONALITIES: [u64; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xFFFF_FFFF];
 /// Families of sockets below and above these two, and between them: AF_ALG has had holes that any user could enter, and AF_VSOCK
@@ -36,11 +39,18 @@ pub struct Filter(Vec<BpfProgram>);
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 impl Filter {
-    /// For a program that has these capabilities.
+    /// For a program that has these capabilities; with none, what holds of a program in a container without a filter.
     ///
     /// # Errors
     /// On a machine that there is no table for.
-    pub fn of(capabilities: CapabilitySet) -> Result<Self, Failure> {
+    pub fn around(capabilities: Option<CapabilitySet>) -> Result<Self, Failure> {
+        let mut all = capabilities.map_or_else(|| Ok(Filter(Vec::new())), Filter::of)?;
+        all.0.push(terminal::filter());
+        Ok(all)
+    }
+
+    /// For a program that has these capabilities.
+    fn of(capabilities: CapabilitySet) -> Result<Self, Failure> {
         let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(trouble)?;
         let errno = |errno: i32| SeccompAction::Errno(errno.cast_unsigned());
         let compiled = |rules, otherwise, then| {
@@ -80,6 +90,9 @@ fn allowed(capabilities: CapabilitySet) -> Result<Rules, seccompiler::BackendErr
     let personalities = PERSONALITIES.map(|value| any(&[first(SeccompCmpOp::Eq, value)?]));
     rules.insert(libc::SYS_personality, personalities.into_iter().collect::<Result<_, _>>()?);
     rules.insert(libc::SYS_clone, vec![any(&[first(SeccompCmpOp::MaskedEq(NEW_NAMESPACES), 0)?])?]);
+    // By this flag, which does nothing else, we ask before each fork whether there is a second thread: unshare(2).
+    let asks = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, ONE_THREAD)?;
+    rules.insert(libc::SYS_unshare, vec![any(&[asks])?]);
     // The other filter says what becomes of it.
     rules.insert(libc::SYS_clone3, Vec::new());
     let granted = table::WITH_CAPABILITY.iter().filter(|(capability, _)| capabilities.contains(*capability));
@@ -195,6 +208,10 @@ mod tests {
         for family in [38, 40, 1 << 32 | 38, 1 << 32 | 40] {
             assert!(!allows(libc::SYS_socket, family), "{family}");
         }
+        for flags in [0, 0x1_0000 | 0x1000_0000, 1 << 32 | 0x1_0000, 0x1000_0000] {
+            assert!(!allows(libc::SYS_unshare, flags), "{flags:#x}");
+        }
+        assert!(allows(libc::SYS_unshare, 0x1_0000));
         assert!(allows(libc::SYS_personality, 0xffff_ffff) && !allows(libc::SYS_personality, 0x40_0000));
     }
 

@@ -167,9 +167,18 @@ impl Plan {
                 (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
             steps.extend(private.into_iter().chain([Step::LayUnreadable]));
         }
-        steps.extend(self.fork.then_some(Step::Fork { kill_child: self.kill_child }));
-        steps.extend(in_child.into_iter().map(Step::View));
-        steps.extend(self.becoming());
+        let fork = self.fork.then_some(Step::Fork { kill_child: self.kill_child });
+        if self.is_lowered_before() {
+            // All but the control groups, which are for the child alone.
+            steps.extend(self.becoming());
+            steps.extend(fork);
+            steps.extend(self.groups());
+        } else {
+            steps.extend(fork);
+            steps.extend(in_child.into_iter().map(Step::View));
+            steps.extend(self.groups().chain(self.becoming()));
+        }
+        steps.extend(self.reaps.then_some(Step::Reap));
         let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         steps.push(match (wanted.program.is_empty(), file) {
             (true, Some(shell)) => Step::ExecShell(shell.to_owned()),
@@ -179,11 +188,15 @@ impl Plan {
         steps
     }
 
-    /// As `Credentials::take_on`.
+    /// As `Credentials::go_in`.
+    fn groups(&self) -> impl Iterator<Item = Step> {
+        self.cgroups.iter().cloned().map(Step::JoinGroup)
+    }
+
+    /// As `Credentials::lower`.
     fn becoming(&self) -> Vec<Step> {
         let confine = self.confinement.as_ref();
-        let groups = self.cgroups.iter().cloned().map(Step::JoinGroup);
-        let mut steps: Vec<Step> = groups.chain(self.labels.iter().cloned().map(Step::Label)).collect();
+        let mut steps: Vec<Step> = self.labels.iter().cloned().map(Step::Label).collect();
         if confine.is_some() {
             steps.extend([Step::OomScore, Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
         } else {
@@ -198,7 +211,6 @@ impl Plan {
                 filtered: fence.filtered,
             }),
         );
-        steps.extend(self.reaps.then_some(Step::Reap));
         steps
     }
 

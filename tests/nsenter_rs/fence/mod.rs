@@ -6,11 +6,13 @@
     reason = "clippy knows tests by their attribute, which what they share has not"
 )]
 
+mod among;
 mod descriptors;
 mod docker;
 mod exposed;
 mod left;
 mod tree;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ struct Built {
     program: PathBuf,
     loads: PathBuf,
     says: PathBuf,
+    window: PathBuf,
 }
 
 fn built() -> Result<&'static Built, Missing> {
@@ -52,12 +55,20 @@ fn built() -> Result<&'static Built, Missing> {
         let probe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nsenter_rs/fence/probe.c");
         compile(&probe, &of("probe.so"), &["-shared", "-fPIC", "-DLIBRARY"]);
         compile(&probe, &of("probe"), &["-static"]);
+        let window = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nsenter_rs/fence/window.c");
+        compile(&window, &of("window"), &["-O2", "-static"]);
         for (name, source) in [("loads", LOADS), ("says", SAYS)] {
             let file = of(name).with_extension(format!("{}.c", std::process::id()));
             std::fs::write(&file, source).unwrap();
             compile(&file, &of(name), &[]);
         }
-        Built { library: of("probe.so"), program: of("probe"), loads: of("loads"), says: of("says") }
+        Built {
+            library: of("probe.so"),
+            program: of("probe"),
+            loads: of("loads"),
+            says: of("says"),
+            window: of("window"),
+        }
     }))
 }
 
