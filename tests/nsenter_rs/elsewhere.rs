@@ -73,7 +73,7 @@ fn a_descriptor_that_is_no_socket_is_refused() {
         ran.fails_with(1).stdout_is("").stderr_has(&why);
     }
     let ran = lab.tool("nsenter-rs").args(["-N", "5", "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("").stderr_has("--net-socket: whose? No TARGET was given");
+    ran.stdout_is("").stderr_has("--net-socket: no TARGET was given");
     lab.command("ip").args(["netns", "attach", "blue", &web.pid.to_string()]).run().ok();
     let ran = lab.tool("nsenter-rs").args(["-t", "netns:blue", "-N", "5", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("without a process");
@@ -290,7 +290,7 @@ fn what_is_above_our_own_user_namespace_stays_out_of_reach() {
         ran.stdout_is("").stderr_has(&format!("{own}: there is none above it, or none that is ours"));
     }
     let ran = lab.tool("nsenter-rs").args(["--user-parent", "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("").stderr_has("--user-parent: whose? No TARGET was given");
+    ran.stdout_is("").stderr_has("--user-parent: no TARGET was given");
     let by_file = ["--user=/proc/1/ns/user", "--user-parent", "echo", "ran"];
     let ran = lab.tool("nsenter-rs").args(by_file).run().fails_with(1);
     ran.stdout_is("").stderr_has(&own);

@@ -82,7 +82,7 @@ fn judge(place: &Path, directory: &FileStat, entry: &FileStat) -> Result<(), Fai
     if is_trusted(directory.st_uid) && (is_closed || is_ours) {
         return Ok(());
     }
-    let what = "can be written by another user, and so can what is found in it";
+    let what = "can be written by another user, so its contents are not trusted";
     Err(Failure::trouble(place.display(), what).hint(common::hint!(
         "chown root {}; chmod go-w {}; or a file in /etc",
         place.display(),

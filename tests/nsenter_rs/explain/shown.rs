@@ -232,7 +232,7 @@ fn who_could_reach_the_program_is_said_where_it_comes_near_the_target() {
     assert_eq!(told.stderr.matches(exposed["why"].as_str().unwrap()).count(), 1, "{told}");
     assert_eq!(told.stderr.matches("mnt:[").count(), 1, "{told}");
     let planned = json(&lab, &["-t", &target, "-a", "true"]);
-    assert_eq!(steps(&planned)[0], "start anew from a sealed copy of ourselves in memory");
+    assert_eq!(steps(&planned)[0], "exec a sealed copy of nsenter-rs in memory");
 }
 
 #[test]
