@@ -81,4 +81,4 @@ const EXAMPLES: &str = "\
 Examples:
   cpid nginx                               PID of the container nginx
   nsenter-rs -t $(cpid nginx) -n ip addr   the host's ip in nginx's network
-  cpid --list                              all running containers, and shared networks";
+  cpid --list                              running containers, shared networks";

@@ -73,6 +73,5 @@ fn the_last_one_counts(option: Arg) -> Arg {
 const EXAMPLES: &str = "\
 Examples:
   nsenter-rs -t nginx -n ip addr           the host's ip in nginx's network
-  nsenter-rs -t $(cpid nginx) -n ss -tlnp  the same by PID
   nsenter-rs -t nginx -a                   a shell of nginx in all its namespaces
-  nsenter-rs -t nginx -a -H sh             a shell of the host among nginx's files";
+  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls on nginx's files";

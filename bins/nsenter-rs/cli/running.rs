@@ -11,7 +11,7 @@ pub struct Running {
     /// Do not fork for --pid
     ///
     /// Only children of the program are then in the PID namespace, not the program.
-    #[arg(short = 'F', long)]
+    #[arg(short = 'F', long, hide_short_help = true)]
     pub no_fork: bool,
 
     /// With --pid: let the program outlive us
