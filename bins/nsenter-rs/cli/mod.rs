@@ -73,5 +73,5 @@ fn the_last_one_counts(option: Arg) -> Arg {
 const EXAMPLES: &str = "\
 Examples:
   nsenter-rs -t nginx -n ip addr           the host's ip in nginx's network
-  nsenter-rs -t nginx -a                   a shell of nginx in all its namespaces
+  nsenter-rs -t nginx -a                   nginx's shell in all its namespaces
   nsenter-rs -t nginx -a -H ls -l /etc     the host's ls on nginx's files";
