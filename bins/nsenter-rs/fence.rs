@@ -197,7 +197,7 @@ mod tests {
             user_namespace,
         };
         let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
-        assert!(matches!(&lines[..], [line] if line.contains("the host's")), "{lines:?}");
+        assert!(matches!(&lines[..], [line] if line.contains("interfaces of the host")), "{lines:?}");
         let ours = user_namespace.inode == INITIAL_USER_NAMESPACE;
         assert_eq!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing(), ours);
         assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).holds_nothing());
