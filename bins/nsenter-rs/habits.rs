@@ -16,8 +16,7 @@ use crate::wanted::Wanted;
 use crate::{TOOL, words};
 
 /// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str =
-    "it is looked for among the container's files: -H runs the host's program there";
+pub const FROM_THE_ROOT: &str = "it is looked for among the container's files; -H runs the host's";
 
 const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): the program runs on the host";
 const NEITHER: &str =
