@@ -217,7 +217,7 @@ fn a_frozen_group_is_refused_before_the_program_hangs_in_it() {
             echo 0 >$our/{frozen}/cgroup.freeze; exit $code"
         );
         let ran = groups.shell(&script).run().fails_with(1).stdout_is("");
-        ran.stderr_has(&format!("control group {} (v2): it is frozen", groups.path("web")))
+        ran.stderr_has(&format!("control group {} (v2): is frozen", groups.path("web")))
             .stderr_has("hint: unpause");
     }
 }
