@@ -15,14 +15,14 @@ complete -c add-nic -s g -l gateway -d 'A default route through the NIC, in plac
 complete -c add-nic -s r -l route -d 'A route through the NIC; may be given again' -r -f
 complete -c add-nic -l metric -d 'The metric of these routes' -r -f
 complete -c add-nic -l sysctl -d 'Set KEY in its network; IF in KEY is the NIC' -r -f
-complete -c add-nic -s p -l publish -d 'Lead a port of the host to one of its own' -r -f
+complete -c add-nic -s p -l publish -d 'Forward a port of the host to one of its own' -r -f
 complete -c add-nic -l dad -d 'How long to look for somebody who has the addresses already' -r -f -a "quick\t''
 full\t''"
 complete -c add-nic -l announce -d 'How often to tell the bridge whose the addresses are now' -r
 complete -c add-nic -l watch -d 'Stay, and keep the NICs in FILE plugged in' -r -F
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Make the bridge if there is none'
-complete -c add-nic -l nat -d 'Let it out to the world, as the host'
+complete -c add-nic -l nat -d 'NAT: it reaches other networks with the host\'s address'
 complete -c add-nic -l forward -d 'Let those on its bridge talk to each other'
 complete -c add-nic -l sbr -d 'Replies leave by the NIC that they answer'
 complete -c add-nic -l no-dad -d 'Do not ask the bridge who has the addresses already'

@@ -12,10 +12,10 @@ complete -c nsenter-rs -s T -l time -d 'Boot and monotonic clocks' -r -F
 complete -c nsenter-rs -s r -l root -d 'Root directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
 complete -c nsenter-rs -s w -l wd -d 'Working directory: TARGET\'s, or the host\'s DIR' -r -f -a "(__fish_complete_directories)"
 complete -c nsenter-rs -s W -l wdns -d 'Working directory as it is seen inside' -r -F
-complete -c nsenter-rs -l env-var -d 'With --env or --host-tools: one more variable for a program of the host' -r -f
+complete -c nsenter-rs -l env-var -d 'With -e or -H: one more variable for a program of the host' -r -f
 complete -c nsenter-rs -s S -l setuid -d 'User ID inside; \'follow\' takes TARGET\'s' -r -f
 complete -c nsenter-rs -s G -l setgid -d 'Group ID inside; \'follow\' takes TARGET\'s' -r -f
-complete -c nsenter-rs -l cap-add -d 'With --host-tools: a capability beside the container\'s own' -r -f
+complete -c nsenter-rs -l cap-add -d 'With -H: a capability that the container lacks' -r -f
 complete -c nsenter-rs -l keep-fd -d 'Leave this open descriptor to the program' -r -f
 complete -c nsenter-rs -l each -d 'Run PROGRAM in each that PATTERN fits: \'web-*\' (quoted)' -r -f
 complete -c nsenter-rs -s j -l jobs -d 'With --each: this many at a time' -r -f
@@ -25,8 +25,8 @@ complete -c nsenter-rs -s a -l all -d 'All that are not ours already'
 complete -c nsenter-rs -l user-parent -d 'The user namespace above'
 complete -c nsenter-rs -l no-root -d 'With --mount: keep to the namespace\'s root'
 complete -c nsenter-rs -s H -l host-tools -d 'With -m, -a or -r: run the host\'s PROGRAM'
-complete -c nsenter-rs -l trust-target -d 'With --host-tools: with all our power and all the host\'s files'
-complete -c nsenter-rs -l exec-target -d 'With --host-tools: programs of the container may be run too'
+complete -c nsenter-rs -l trust-target -d 'With -H: keep all our capabilities and the host\'s files'
+complete -c nsenter-rs -l exec-target -d 'With -H: the container\'s programs may run, too'
 complete -c nsenter-rs -s e -l env -d 'TARGET\'s environment instead of ours'
 complete -c nsenter-rs -l inside -d 'TARGET\'s names, /sys and /proc for a program of the host'
 complete -c nsenter-rs -l dns -d 'Look up names as TARGET does; implies --net'

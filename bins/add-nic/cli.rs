@@ -48,7 +48,7 @@ pub struct Cli {
 
     /// A macvlan on this link of the host: PARENT[:MODE]
     ///
-    /// MODE is bridge, which goes without saying, private, vepa or passthru. It is as if the NIC were plugged into the same switch as
+    /// MODE is bridge (the default), private, vepa or passthru. It is as if the NIC were plugged into the same switch as
     /// PARENT. The host itself does not reach its own macvlans, nor they it.
     #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(conflicts_with_all = NOT_STACKED)]
@@ -56,7 +56,7 @@ pub struct Cli {
 
     /// An ipvlan on this link of the host, with the link's MAC: PARENT[:MODE]
     ///
-    /// MODE is l2, which goes without saying, l3 or l3s: then the host's routes decide, and nobody answers ARP. For
+    /// MODE is l2 (the default), l3 or l3s: then the host's routes decide, and nobody answers ARP. For
     /// networks that let each port have one MAC address only. The host itself does not reach its own ipvlans.
     #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "mac"], hide_short_help = true)]
@@ -141,7 +141,7 @@ pub struct Cli {
     #[arg(hide_short_help = true)]
     pub sysctl: Vec<String>,
 
-    /// Let it out to the world, as the host
+    /// NAT: it reaches other networks with the host's address
     ///
     /// What leaves its networks for others has the host's address (masquerading); the host forwards (ip_forward, and
     /// net.ipv6.conf.all.forwarding if it has an IPv6 address); and Docker's FORWARD chain, or anybody's that would drop it, lets
@@ -149,7 +149,7 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = JOBS)]
     pub nat: bool,
 
-    /// Lead a port of the host to one of its own
+    /// Forward a port of the host to one of its own
     ///
     /// With [IP:]HOSTPORT:PORT[/udp|/tcp], what comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the
     /// first IPv4 address: from outside, from the host itself (127.0.0.1 among it) and from the container. /tcp is meant without.
@@ -218,12 +218,12 @@ pub struct Cli {
 
     /// Stay, and keep the NICs in FILE plugged in
     ///
-    /// However often their containers are started anew. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// However often their containers are restarted. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
     /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
     /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
     ///
-    /// FILE says what root does, so nobody but root and the caller may be able to write it, or any directory on the way to it, through
-    /// links too; in one with a sticky bit, as /tmp, what comes next has to be theirs.
+    /// FILE decides what root does. So only root and the caller may be able to write it and every directory of its path, also
+    /// of symbolic links. In a directory with a sticky bit, as /tmp, root or the caller must own the next part of the path.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
     pub watch: Option<PathBuf>,

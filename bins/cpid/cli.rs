@@ -19,7 +19,7 @@ pub struct Cli {
 
     /// Print a table of all running containers
     ///
-    /// NAME, ENGINE, ID, PID, STATE, NETNS (the inode of the network namespace), SHARES-WITH (who else is in
+    /// NAME, ENGINE, ID, PID, STATE, NETNS (the inode of the network namespace), SHARES-WITH (what else is in
     /// that namespace; "host" for the host's own), IMAGE and STARTED.
     #[arg(short, long, conflicts_with_all = ["targets", "of", "inode"])]
     pub list: bool,
@@ -81,4 +81,4 @@ const EXAMPLES: &str = "\
 Examples:
   cpid nginx                               PID of the container nginx
   nsenter-rs -t $(cpid nginx) -n ip addr   the host's ip in nginx's network
-  cpid --list                              who is there, who shares a network";
+  cpid --list                              running containers, shared networks";

@@ -50,7 +50,7 @@ impl Wanted {
 fn open() -> Result<Registry, Failure> {
     let registry = Registry::open()?;
     if let Some(holder) = &registry.held_by {
-        let what = "holds the lock of ip-netns(8) and does not let go: going on without it";
+        let what = "holds the lock of ip-netns(8): not released within 1s, continuing without it";
         say(TOOL, format_args!("{}: {holder} {what}", netns::DIRECTORY));
     }
     Ok(registry)

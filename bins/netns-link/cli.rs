@@ -50,15 +50,15 @@ pub struct Cli {
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm"])]
     pub list: bool,
 
-    /// Print links that lie; exit with 1 if there are any
+    /// Print stale links; exit with 1 if there are any
     #[arg(long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list"])]
     pub check: bool,
 
-    /// Remove links of ours that lie
+    /// Remove stale links of ours
     #[arg(long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check"])]
     pub prune: bool,
 
-    /// Link anew those of ours whose container runs
+    /// Update stale links of ours whose container runs
     #[arg(long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune"])]
     pub refresh: bool,
 
@@ -66,13 +66,13 @@ pub struct Cli {
     ///
     /// It begins with what --all does and prints one line for each change: `+ web` for a new link, `- web` for
     /// one that is gone, `~ web` for one that leads to the container's new network. It removes and replaces only
-    /// links that were made for a container and lie. A signal ends it; the links stay.
+    /// stale links that were made for a container. A signal ends it; the links stay.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune", "refresh", "force", "host"])]
     pub watch: bool,
 
     /// Link even the network of the host itself
     ///
-    /// A link to that invites to change the host in the belief that it is a container.
+    /// With such a link it is easy to change the host by mistake.
     #[arg(long, conflicts_with_all = ["all", "new", "rm", "list", "check", "prune"])]
     pub host: bool,
 
@@ -112,7 +112,7 @@ pub enum Job<'a> {
     Check,
     /// Remove those that are wrong.
     Prune,
-    /// Link those anew that are wrong.
+    /// Update those that are wrong.
     Refresh,
     /// Keep links and containers alike.
     Watch,

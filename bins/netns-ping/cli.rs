@@ -50,8 +50,8 @@ pub struct Cli {
 
     /// Bytes of data in a packet, 56 if not given
     ///
-    /// The first 8 are random, and an answer has to have them. Of less than 8 all are; with 0 any answer with the right
-    /// numbers is believed.
+    /// The first 8 are random, and an answer must contain them. If there are fewer, all are random; with 0 every answer with
+    /// the right numbers counts.
     #[arg(short, long, value_name = "BYTES", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65507))]
     pub size: Option<u16>,
@@ -203,4 +203,4 @@ const EXAMPLES: &str = "\
 Examples:
   netns-ping nginx 10.1.0.1            from where nginx is
   netns-ping web db gateway -c 3       the container's DNS is tested too
-  netns-ping --arp nginx 10.1.0.0/24   who is there, and whose container it is";
+  netns-ping --arp nginx 10.1.0.0/24   all neighbours, and their containers";

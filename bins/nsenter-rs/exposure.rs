@@ -123,27 +123,27 @@ impl fmt::Display for Exposure {
         match self {
             Exposure::Unseen => f.write_str("no process of the container can see the program"),
             Exposure::Undumpable => f.write_str(
-                "no process of the container may look into the program, nor into what it starts; they see its command \
-                 line, and can stop and end it",
+                "processes of the container cannot read or trace the program and its children. They can see its command \
+                 line, and can stop or kill it",
             ),
             Exposure::Traceable(observer) => {
-                write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and so all that the program has")
+                write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and with it take over the program")
             }
             Exposure::AllDumpable => f.write_str(
-                "fs.suid_dumpable is 1, and so the container can look into every program that has no more capabilities \
-                 than it, as ping when it has given up its own",
+                "fs.suid_dumpable is 1, so the container can read and trace every program that has no more capabilities \
+                 than the container, such as ping after it has dropped its own",
             ),
             Exposure::Dumpable(why) => write!(
                 f,
-                "the container can look into every program that has no more capabilities than it, as ping when it has \
-                 given up its own: {why}"
+                "the container can read and trace every program that has no more capabilities than the container, such as \
+                 ping after it has dropped its own: {why}"
             ),
             Exposure::OfThatRoot { confined: false } => f.write_str(
-                "what runs is the container's own, with our capabilities and in our environment: --confine gives it no \
-                 more than the container has",
+                "the program is the container's own, and it has our capabilities and environment: with --confine it has no \
+                 more than the container",
             ),
             Exposure::OfThatRoot { confined: true } => {
-                f.write_str("what runs is the container's own, with no more capabilities than it has")
+                f.write_str("the program is the container's own, with no more capabilities than the container")
             }
         }
     }

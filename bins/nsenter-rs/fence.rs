@@ -69,16 +69,17 @@ impl Fence {
     /// Says which.
     pub fn must_hold_in(&self, user_namespace: Identity, enters: bool) -> Result<(), Failure> {
         if self.user_namespace != user_namespace {
-            let what = "the container's bounds would not hold outside of TARGET's own user namespace";
+            let what = "the program would be in another user namespace than TARGET, where the container's capabilities reach further";
             return Err(Failure::trouble("--host-tools", what)
                 .hint("leave out --user=FILE and --user-parent, or --trust-target"));
         }
         let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?.permitted;
         match self.added - ours {
             lacking if enters || lacking.is_empty() => Ok(()),
-            lacking => {
-                Err(Failure::trouble(format_args!("--cap-add {}", names(lacking)), "we do not have it"))
-            }
+            lacking => Err(Failure::trouble(
+                format_args!("--cap-add {}", names(lacking)),
+                "the caller does not have it",
+            )),
         }
     }
 
@@ -133,16 +134,17 @@ pub fn names(set: CapabilitySet) -> String {
 }
 
 /// The capabilities that a word of the command line means: `NET_ADMIN`, `cap_net_admin`, several of them with commas between,
-/// `all`.
+/// `all`, which is all that we have.
 ///
 /// # Errors
 /// Says what is none.
 pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
+    let permitted = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?.permitted;
     let one = |word: &str| {
         let upper = word.to_ascii_uppercase();
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
         match name {
-            "ALL" => Some(CapabilitySet::all()),
+            "ALL" => Some(permitted),
             name => CapabilitySet::from_name(name),
         }
     };
@@ -152,7 +154,7 @@ pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
         let found = one(word).ok_or_else(|| {
             Failure::trouble(
                 format_args!("--cap-add {}", common::output::quotable(word)),
-                "there is no such capability",
+                "no such capability",
             )
             .hint("capabilities(7) has the names: NET_ADMIN, SYS_PTRACE, …")
         });
@@ -164,11 +166,11 @@ pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
 fn opening(capability: CapabilitySet) -> &'static str {
     match capability {
         CapabilitySet::NET_ADMIN => {
-            "change the container's network, and delete links of the host's that lead into it"
+            "change the container's network, and delete interfaces of the host, such as the other end of its veth"
         }
-        CapabilitySet::NET_RAW => "send any packet into the container's network",
+        CapabilitySet::NET_RAW => "send any packet in the container's network",
         CapabilitySet::SYS_PTRACE => {
-            "take over all processes in its PID namespace, the programs of other operators too"
+            "take over every process in its PID namespace, also what other users of the host run there"
         }
         CapabilitySet::SYS_ADMIN => "mount, and so become root of the host",
         CapabilitySet::SYS_MODULE => "load code into the kernel",
@@ -180,14 +182,16 @@ fn opening(capability: CapabilitySet) -> &'static str {
         }
         CapabilitySet::SYSLOG => "read the kernel's messages",
         CapabilitySet::DAC_READ_SEARCH => {
-            "open every file that is readable by all on the file systems of the host's programs"
+            "open every world-readable file on the file systems that hold the host's programs"
         }
         CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER | CapabilitySet::CHOWN => {
-            "read and write the container's files whoever owns them"
+            "read and write all files of the container"
         }
         CapabilitySet::SETUID | CapabilitySet::SETGID => "become any user of the container",
-        CapabilitySet::KILL => "end all processes in its PID namespace, the programs of other operators too",
-        _ => "do what capabilities(7) says of it",
+        CapabilitySet::KILL => {
+            "kill every process in its PID namespace, also what other users of the host run there"
+        }
+        _ => "do what capabilities(7) says about it",
     }
 }
 
@@ -206,7 +210,8 @@ mod tests {
         let two = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_PTRACE;
         assert_eq!(parsed(&["net_admin,sys_ptrace"]), Ok(two));
         assert_eq!(parsed(&["net_admin", "sys_ptrace"]), Ok(two));
-        assert_eq!(parsed(&["All"]), Ok(CapabilitySet::all()));
+        let ours = capabilities(None).unwrap().permitted;
+        assert_eq!(parsed(&["All"]), Ok(ours), "all that we have, and no more");
         for word in ["", "NET", "CAP_", "NET_ADMIN;"] {
             assert_eq!(parsed(&[word]), Err(()), "{word}");
         }
@@ -226,7 +231,7 @@ mod tests {
             namespaces: Vec::new(),
         };
         let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
-        assert!(matches!(&lines[..], [line] if line.contains("the host's")), "{lines:?}");
+        assert!(matches!(&lines[..], [line] if line.contains("interfaces of the host")), "{lines:?}");
         let ours = user_namespace.inode == INITIAL_USER_NAMESPACE;
         assert_eq!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing(), ours);
         assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).holds_nothing());

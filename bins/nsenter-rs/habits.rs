@@ -15,12 +15,13 @@ use crate::plan::Plan;
 use crate::wanted::Wanted;
 use crate::{TOOL, words};
 
-/// What helps who misses a program that the host has.
-pub const FROM_THE_ROOT: &str = "programs come from the target's root; the host's run in it with -H";
+/// What helps where a program is missing that the host has.
+pub const FROM_THE_ROOT: &str = "it is looked for among the container's files; -H runs the host's";
 
-const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): this runs on the host";
-const NEITHER: &str = "files and network are the host's: -n takes the container's network, -a all of it";
-const SHARED: &str = "the container has the host's network, and the files are the host's";
+const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): the program runs on the host";
+const NEITHER: &str =
+    "the program sees the host's files and network: -n enters the container's network, -a all its namespaces";
+const SHARED: &str = "the program sees the host's files, and the container uses the host's network";
 
 /// Refuses what would run on the host though a container is named: `nsenter-rs -t nginx reboot`. A PID is a drop-in for
 /// util-linux's, and a control group is a place of the container's, too.
@@ -32,22 +33,27 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
     let what = "no namespace was asked for, and the program would run on the host";
     let with = |option: &str| meant(&[option.into()], &wanted.program);
     let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (options, rest) = typed.split_at(words::options(&typed));
+    let files = if cli.place.host_tools { "of the host, with its files" } else { "of the container" };
     let hint = match target {
+        _ if dockers(options, rest).is_some() => dockers(options, rest),
         Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
         _ => with("-n").zip(with("-a")).and_then(|(net, all)| {
             hint!(
-                "{} ({} of the host, in its network), or {} ({} of the container)",
+                "{} ({} of the host, in its network), or {} ({} {})",
                 net,
                 program,
                 all,
-                program
+                program,
+                Hint::say(files)
             )
         }),
     };
     Err(Failure::trouble(format_args!("-t {target}"), what).hint(hint))
 }
 
-/// The line for whoever does not know that it is the host that PROGRAM sees. Of a PID nothing more is said than that
+/// The line for a user that may not know that PROGRAM sees the host. Of a PID nothing more is said than that
 /// nothing was asked for: for it we stand in for util-linux's.
 pub fn note(cli: &Cli, wanted: &Wanted, plan: &Plan) -> Option<&'static str> {
     let is_named = cli.target.as_ref().is_some_and(|target| !is_pid(target));
@@ -65,7 +71,7 @@ fn is_pid(target: &Target) -> bool {
     matches!(target, Target::Process { .. })
 }
 
-/// What to say to whoever typed a program that cannot be run.
+/// What helps where the program that was typed cannot be run.
 pub fn hint(error: &io::Error, plan: &Plan) -> Option<Hint> {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (options, program) = typed.split_at(words::options(&typed));
@@ -120,11 +126,51 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
         return hint!("-u is --uts, the host name; a user is -S with a number: -S 0 is root");
     }
     if takes('e', "--env") && name.contains('=') {
-        let command = typed_again(options, &[&["env".into()], program].concat())?;
+        // Options may follow: docker's -e takes a word.
+        let (more, program) = rest.split_at(words::options(rest));
+        let variable = ["env".into(), first.clone()];
+        let command = typed_again(&[options, more].concat(), &[&variable, program].concat())?;
         return hint!("-e takes the environment of the target; one more variable: {}", command);
     }
     let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
     hint!("{} was taken for PROGRAM: a value is set off by an equals sign: -{}={}", name, short, name)
+}
+
+/// What helps where a TARGET is needed and none was given: it may have been typed after PROGRAM, or without -t.
+pub fn without_target(cli: &Cli, failure: Failure) -> Failure {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (options, program) = typed.split_at(words::options(&typed));
+    let is_ours = cli.target.is_none() && cli.each.each.is_none() && !program.is_empty();
+    match is_ours.then(|| slip(options, program).or_else(|| named_first(options, program))).flatten() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// `nsenter-rs -n web ip addr`.
+fn named_first(options: &[OsString], program: &[OsString]) -> Option<Hint> {
+    let (name, rest) = program.split_first()?;
+    let container = name.to_str()?.parse::<Name>().ok()?;
+    // With one word alone it is a program rather.
+    if rest.is_empty() {
+        return None;
+    }
+    let words = [&["-t".into(), name.clone()], options].concat();
+    hint!("if {} is a container: {}", container, typed_again(&words, rest)?)
+}
+
+/// `nsenter-rs -ti web sh`, and `nsenter-rs exec -it web sh`: what docker takes.
+fn dockers(options: &[OsString], program: &[OsString]) -> Option<Hint> {
+    let is_flag = |word: &&OsString| ["-i", "-t", "-it", "-ti"].iter().any(|flag| *word == flag);
+    let rest = match (options, program.split_first()) {
+        ([flag], _) if flag == "-ti" => program,
+        ([], Some((first, rest))) if first == "exec" => &rest[rest.iter().take_while(is_flag).count()..],
+        _ => return None,
+    };
+    let (name, rest) = rest.split_first()?;
+    let container = name.to_str()?.parse::<Name>().ok()?;
+    let words = ["-t".into(), name.clone(), "-a".into()];
+    hint!("as docker exec {}: {}", container, typed_again(&words, rest)?)
 }
 
 /// `nsenter-rs -t web -n "ip -br a"`.
@@ -143,6 +189,9 @@ fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<Hint> {
     let (name, rest) = program.split_first()?;
     if !plan.is_nothing {
         return None;
+    }
+    if let Some(hint) = dockers(&[], program) {
+        return Some(hint);
     }
     let container = name.to_str()?.parse::<Name>().ok()?;
     let has_options = rest.first().is_some_and(|word| word.as_bytes().starts_with(b"-"));
@@ -192,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn what_docker_takes_leads_to_the_command_of_ours() {
+        let all = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for line in ["-ti web sh", "exec web sh", "exec -it web sh", "exec -i -t web sh"] {
+            let typed = all(line);
+            let (options, program) = typed.split_at(words::options(&typed));
+            let hint = dockers(options, program).unwrap();
+            assert_eq!(hint, "as docker exec web: nsenter-rs -t web -a sh", "{line}");
+        }
+        for line in ["-t i web sh", "-ti -n web sh", "exec", "run web sh"] {
+            let typed = all(line);
+            let (options, program) = typed.split_at(words::options(&typed));
+            assert_eq!(dockers(options, program), None, "{line}");
+        }
+        let hint = named_first(&all("-n"), &all("web ip addr")).unwrap();
+        assert_eq!(hint, "if web is a container: nsenter-rs -t web -n ip addr");
+        assert_eq!(named_first(&all("-n"), &all("ip")), None);
+    }
+
+    #[test]
     fn what_follows_an_option_without_its_sign_was_meant_for_it() {
         for (line, says) in [
             (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp (as it is inside), or -w=/tmp"),
@@ -200,6 +268,7 @@ mod tests {
             (&["-r", "/x y", "sh"], "-r='/x y'"),
             (&["-t", "web", "-u", "root", "id"], "-S 0 is root"),
             (&["-t", "web", "-a", "-e", "A=1", "sh"], "nsenter-rs -t web -a -e env 'A=1' sh"),
+            (&["-t", "web", "-e", "A=1", "-a", "sh"], "nsenter-rs -t web -e -a env 'A=1' sh"),
         ] {
             let hint = typed(line).unwrap_or_else(|| panic!("{line:?}"));
             assert!(hint.contains(says), "{line:?}: {hint}");

@@ -33,7 +33,7 @@ pub fn after_joining(plan: &Plan) -> Result<(), Failure> {
         Err(errno) => Err(Failure::trouble("working directory", errno)),
         Ok(_) => {
             let option = if plan.wd.is_some() { "--wd" } else { "--wdns" };
-            Err(Failure::trouble(option, "the directory lies outside of the root that the program gets")
+            Err(Failure::trouble(option, "the directory is outside of the program's root")
                 .hint("if a directory of the host is to be taken along, name it: -w=DIR"))
         }
     }

@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
-    let wanted = Wanted::new(cli)?;
+    let wanted = Wanted::new(cli).map_err(|failure| habits::without_target(cli, failure))?;
     habits::refuse(cli, &wanted)?;
     match &wanted.each {
         Some(pattern) => {

@@ -15,7 +15,7 @@ use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
 const OPENS_THE_HOST: &str =
-    "it can reach the host's files through the program, which without -p it does not see";
+    "through it, it can reach the host's files; without -p it does not see the program";
 
 /// Warns of what the container can do with a program that is exposed like this.
 pub fn opens_host(exposure: &Exposure) {
@@ -25,11 +25,9 @@ pub fn opens_host(exposure: &Exposure) {
 /// What fits in a line.
 const MOST_NAMED: usize = 5;
 
-const TRUSTED: &str =
-    "--trust-target: the container's files decide what the program loads and runs, with all our power";
+const TRUSTED: &str = "--trust-target: the container's files decide what the program loads and runs, and it has all our capabilities and files";
 
-const PRIVILEGED: &str =
-    "the container is privileged (CAP_SYS_ADMIN): its root could take over the program, and the host";
+const PRIVILEGED: &str = "the container is privileged (CAP_SYS_ADMIN): its root can take over the program and the host, with or without -H";
 
 /// Says it.
 pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
@@ -65,10 +63,9 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         match &plan.exposure {
             Some(exposure) if opens_host && !exposure.is_safe() => {}
             Some(exposure) => tell(TOOL, exposure),
-            None => tell(
-                TOOL,
-                "nobody can tell whether processes of the container could take hold of the program",
-            ),
+            None => {
+                tell(TOOL, "it is not known whether processes of the container can read or trace the program")
+            }
         }
     }
     for note in source.resolver().into_iter().flat_map(Resolver::notes) {
@@ -87,15 +84,18 @@ fn tracers(all: &[Tracer]) {
     let named = named.collect::<Vec<_>>().join(", ");
     match all.len() {
         0 => {}
-        1..=MOST_NAMED => {
-            tell(TOOL, format_args!("CAP_SYS_PTRACE lets a process beside the program take it over: {named}"))
-        }
+        1..=MOST_NAMED => tell(
+            TOOL,
+            format_args!(
+                "a process in the same PID namespace has CAP_SYS_PTRACE and can take over the program: {named}"
+            ),
+        ),
         all => {
             let more = all - MOST_NAMED;
             tell(
                 TOOL,
                 format_args!(
-                    "CAP_SYS_PTRACE lets processes beside the program take it over: {named} and {more} more"
+                    "processes in the same PID namespace have CAP_SYS_PTRACE and can take over the program: {named} and {more} more"
                 ),
             );
         }

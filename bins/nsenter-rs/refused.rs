@@ -138,9 +138,10 @@ fn is_filtered() -> bool {
 pub fn forking(errno: Errno) -> Failure {
     match errno {
         // pid_namespaces(7): so the kernel says it.
-        Errno::ENOMEM => {
-            Failure::trouble("fork", "its PID namespace has no init any more (or there is no memory)")
-        }
+        Errno::ENOMEM => Failure::trouble(
+            "fork",
+            "its PID namespace has ended: its first process is gone (or there is no memory)",
+        ),
         Errno::EAGAIN => Failure::trouble("fork", "there are as many processes as we may have")
             .hint("ulimit -u, and pids.max of our control group"),
         errno => Failure::trouble("fork", errno.desc()),

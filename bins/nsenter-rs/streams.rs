@@ -155,7 +155,7 @@ fn fate(stream: BorrowedFd<'_>, name: &'static str) -> Result<Fate, Failure> {
     let Ok(stat) = fstat(stream) else { return Ok(Fate::Stays) };
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     let refused = |what| {
-        let what = format_args!("is {what} of the host, which code of the container could use");
+        let what = format_args!("is {what} of the host, and code of the container could use it");
         Err(Failure::trouble(name, what).hint("a file, a pipe or /dev/null; or --trust-target"))
     };
     match stat.st_mode & S_IFMT {

@@ -24,7 +24,7 @@ TARGET:
   netns:blue /run/netns/blue /proc/123/ns/net
                         a namespace without a process
   ip:172.17.0.5 mac:02:42:ac:11:00:05 veth:veth12ab
-                        who owns that address, or the far end of that veth";
+                        the owner of that address, or of the veth's other end";
 
 /// How to find what a TARGET means, and the help.
 #[derive(Debug, Clone, Args)]
@@ -77,7 +77,7 @@ impl FindOptions {
         if let Some(user) = found.stranger {
             say(
                 tool,
-                format_args!("{target} is a network that belongs to user {user}, who gives it any address"),
+                format_args!("{target} is a network of user {user}, and that user can give it any address"),
             );
         }
         if let (true, Some(container)) = (self.verbose, &found.container) {

@@ -236,10 +236,10 @@ fn nat_that_cannot_be_is_refused() {
     refused("10.1.0.2/24 --nat --host-addr none", "--nat: the host has no address in 10.1.0.0/24");
     refused("10.1.0.2/24 --nat --host-name lan+", "--nat: lan+ cannot be named in a rule");
     refused("10.1.0.2/24 --forward", "--bridge <BR>");
-    refused("10.1.0.2/24 --nat --macvlan up0", "--nat: its packets do not pass through the host");
+    refused("10.1.0.2/24 --nat --macvlan up0", "--nat: its packets do not pass the host");
     refused(
         &format!("10.1.0.2/24 --nat --peer {}", site.outside.pid),
-        "--nat: its packets do not pass through the host",
+        "--nat: its packets do not pass the host",
     );
     add_nic(&site.lab, &["1", "10.1.0.2/24", "--nat", "--host"])
         .fails_with(2)

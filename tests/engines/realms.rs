@@ -231,7 +231,7 @@ fn the_way_out_of_a_doubt_is_a_word_that_works() {
     let _theirs = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
     let _silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("");
-    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that is the one\n");
+    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that container is meant\n");
     scene.sudo_cpid(&["podman:web"]).ok().stdout_is(&scene.users_pid());
 }
 
@@ -242,7 +242,7 @@ fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble()
     let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     let said = scene.host.cpid(&["web"]).run().fails_with(2).stdout_is("");
-    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that is the one\n");
+    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that container is meant\n");
     // A whole ID is nobody else's, and a named engine is that one.
     for certain in ["podman:web", &id('a')] {
         scene.host.cpid(&[certain]).run().ok().stdout_is(&format!("{roots}\n"));

@@ -26,7 +26,7 @@ fn a_user_that_holds_the_lock_of_ip_keeps_nobody() {
     let holder = held(&lab);
     // So it goes for whoever waits for that lock.
     let theirs = lab.command("ip").args(["netns", "add", "red"]).start();
-    let says = "holds the lock of ip-netns(8) and does not let go: going on without it\n";
+    let says = "holds the lock of ip-netns(8): not released within 1s, continuing without it\n";
     let linked = netns_link(&lab, &[&web.pid.to_string(), "--as", "web"]).ok();
     linked.stdout_is("/run/netns/web\n").stderr_has("netns-link: /run/netns: PID ").stderr_has(says);
     lab.command("ip").args(["-n", "web", "link"]).run().ok();

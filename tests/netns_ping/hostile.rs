@@ -16,8 +16,8 @@ fn what_nobody_should_send_is_counted_and_the_answer_is_found_among_it() {
     assert_eq!(of_kind(&events, "duplicate").len(), 1, "{events:#?}");
     let garbled = of_kind(&events, "error");
     assert_eq!(garbled.len(), 2, "{events:#?}");
-    assert_eq!(garbled[0]["says"], "an answer with a wrong checksum");
-    assert_eq!(garbled[1]["says"], "an answer without the random bytes that were sent: not counted");
+    assert_eq!(garbled[0]["says"], "answer with a wrong checksum");
+    assert_eq!(garbled[1]["says"], "answer without the random bytes that were sent: not counted");
     let summary = of_kind(&events, "summary")[0];
     let counted = ["received", "duplicates", "corrupted", "errors", "strays"]
         .map(|what| summary[what].as_u64().unwrap());
@@ -29,7 +29,7 @@ fn people_are_told_of_it_as_ping_does() {
     let cable = need!(cable());
     let _responder = responder::start(&cable, "hostile");
     let ran = cable.ping("198.18.0.2 -c3 -i0.2 -W5").ok();
-    let ran = ran.stdout_has("From 198.18.0.2: an answer with a wrong checksum\n");
+    let ran = ran.stdout_has("From 198.18.0.2: answer with a wrong checksum\n");
     let line = ran.stdout.lines().find(|line| line.ends_with(" (DUP!)")).unwrap_or_else(|| panic!("{ran}"));
     assert!(line.starts_with("64 bytes from 198.18.0.2: icmp_seq=2 ttl=64 time="), "{line}");
     ran.stdout_has("3 packets transmitted, 3 received, +1 duplicates, +2 corrupted, 0% packet loss");

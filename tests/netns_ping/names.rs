@@ -164,11 +164,11 @@ fn servers_that_never_answer_are_given_up_in_time() {
     naive.run().fails_with(124);
     let ran = cable.ping("api -c1 -w1").fails_with(2);
     ran.stderr_is(
-        "netns-ping: api: asked for api.a.example for 1s, then given up: 198.18.0.2 does not answer within 1s; \
+        "netns-ping: api: looked up api.a.example for 1s without an answer: 198.18.0.2 does not answer within 1s; \
          198.18.0.3 was not asked; 198.18.0.4 was not asked\n",
     );
     fs::write(cable.web.path("/etc/resolv.conf"), format!("{servers}options timeout:2 attempts:5\n"))
         .unwrap();
     let ran = cable.ping("api -c1").fails_with(2);
-    ran.stderr_has("api: asked for api for 10s, then given up: 198.18.0.2 does not answer within 2s; ");
+    ran.stderr_has("api: looked up api for 10s without an answer: 198.18.0.2 does not answer within 2s; ");
 }

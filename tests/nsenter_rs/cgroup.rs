@@ -217,8 +217,8 @@ fn a_frozen_group_is_refused_before_the_program_hangs_in_it() {
             echo 0 >$our/{frozen}/cgroup.freeze; exit $code"
         );
         let ran = groups.shell(&script).run().fails_with(1).stdout_is("");
-        ran.stderr_has(&format!("control group {} (v2): it is frozen", groups.path("web")))
-            .stderr_has("hint: thaw it");
+        ran.stderr_has(&format!("control group {} (v2): is frozen", groups.path("web")))
+            .stderr_has("hint: unpause");
     }
 }
 
@@ -349,5 +349,5 @@ fn a_paused_container_is_not_joined() {
     world.command("docker").args(["pause", &web.name]).run().ok();
     let joined = world.tool("nsenter-rs").args(["-t", &web.name, "-n", "-c", "echo", "ran"]).run();
     world.command("docker").args(["unpause", &web.name]).run().ok();
-    joined.fails_with(1).stdout_is("").stderr_has("it is frozen").stderr_has("hint: thaw it");
+    joined.fails_with(1).stdout_is("").stderr_has("is frozen").stderr_has("hint: unpause");
 }

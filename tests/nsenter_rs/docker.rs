@@ -46,7 +46,8 @@ fn every_network_mode_can_be_entered() {
         let mut enter = world.tool("nsenter-rs");
         enter.args(["-t", &other.name, "-n", "readlink", "/proc/self/ns/net"]);
         // What is done to that network is done to the host's.
-        let shared = "nsenter-rs: the container has the host's network, and the files are the host's\n";
+        let shared =
+            "nsenter-rs: the program sees the host's files, and the container uses the host's network\n";
         enter.run().ok().stdout_is(&expected.stdout).stderr_is(if mode == "host" { shared } else { "" });
     }
 }

@@ -9,7 +9,7 @@ use crate::support::run::{LIMIT, Run};
 use crate::support::skip::need;
 use crate::util_linux;
 
-const STOPPED: &str = "nsenter-rs: web-2: stopped itself, and was killed\n";
+const STOPPED: &str = "nsenter-rs: web-2: stopped (SIGSTOP or the like), and was killed\n";
 
 /// `web-2` stops itself by this signal, the others do not.
 fn stops(signal: &str) -> String {
@@ -31,7 +31,10 @@ fn a_program_that_stops_itself_is_ended_and_the_round_goes_on() {
         let ran = fleet.nsenter(&round).run().fails_with(137);
         let is_of_web_2 = |object: &&serde_json::Value| object["container"] == "web-2";
         let end = objects(&ran).iter().rfind(is_of_web_2).cloned().unwrap();
-        assert_eq!((&end["signal"], &end["error"]), (&9.into(), &"stopped itself, and was killed".into()));
+        assert_eq!(
+            (&end["signal"], &end["error"]),
+            (&9.into(), &"stopped (SIGSTOP or the like), and was killed".into())
+        );
     }
 }
 

@@ -73,7 +73,7 @@ fn a_descriptor_that_is_no_socket_is_refused() {
         ran.fails_with(1).stdout_is("").stderr_has(&why);
     }
     let ran = lab.tool("nsenter-rs").args(["-N", "5", "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("").stderr_has("--net-socket: whose? No TARGET was given");
+    ran.stdout_is("").stderr_has("--net-socket: no TARGET was given");
     lab.command("ip").args(["netns", "attach", "blue", &web.pid.to_string()]).run().ok();
     let ran = lab.tool("nsenter-rs").args(["-t", "netns:blue", "-N", "5", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("without a process");
@@ -290,7 +290,7 @@ fn what_is_above_our_own_user_namespace_stays_out_of_reach() {
         ran.stdout_is("").stderr_has(&format!("{own}: there is none above it, or none that is ours"));
     }
     let ran = lab.tool("nsenter-rs").args(["--user-parent", "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("").stderr_has("--user-parent: whose? No TARGET was given");
+    ran.stdout_is("").stderr_has("--user-parent: no TARGET was given");
     let by_file = ["--user=/proc/1/ns/user", "--user-parent", "echo", "ran"];
     let ran = lab.tool("nsenter-rs").args(by_file).run().fails_with(1);
     ran.stdout_is("").stderr_has(&own);
@@ -317,7 +317,7 @@ fn without_a_target_verbose_says_what_there_is_to_say_and_goes_on() {
     let file = format!("--mount=/proc/{}/ns/mnt", web.pid);
     for option in [file.as_str(), "--root=/"] {
         let ran = lab.tool("nsenter-rs").args(["-v", option, "echo", "ran"]).run().ok();
-        ran.stdout_is("ran\n").stderr_has("nobody can tell whether processes of the container could");
+        ran.stdout_is("ran\n").stderr_has("it is not known whether processes of the container");
     }
     let ran = lab.tool("nsenter-rs").args([&file, "-H", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("nobody can tell whether").stderr_has("hint: -t NAME, or --trust-target");

@@ -10,8 +10,7 @@ use crate::support::run::{Ran, Run};
 use crate::support::skip::need;
 use crate::support::tools;
 
-const NEITHER: &str =
-    "nsenter-rs: files and network are the host's: -n takes the container's network, -a all of it\n";
+const NEITHER: &str = "nsenter-rs: the program sees the host's files and network: -n enters the container's network, -a all its namespaces\n";
 
 fn engine(lab: &Lab, containers: &[&Container]) -> FakeEngine {
     fake_docker::knows(containers).listen(lab.path("/run/docker.sock"))
@@ -63,7 +62,7 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
 fn a_pid_without_a_namespace_is_as_it_was() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    let note = "nsenter-rs: no namespace was asked for (-n, -a, …): this runs on the host\n";
+    let note = "nsenter-rs: no namespace was asked for (-n, -a, …): the program runs on the host\n";
     for target in [web.pid.to_string(), format!("pid:{}", web.pid)] {
         enter(&lab, &["-t", &target, "echo", "ran"]).ok().stdout_is("ran\n").stderr_is(note);
         // Who asks for something of a process is a script that was written for util-linux's.
@@ -88,7 +87,7 @@ fn where_files_and_network_stay_the_hosts_one_line_says_so() {
     let explained = enter(&lab, &["-it", "web", "--explain", "true"]).ok();
     assert_eq!(explained.stderr, NEITHER);
     // It was asked for, and is no other than ours.
-    let shared = "nsenter-rs: the container has the host's network, and the files are the host's\n";
+    let shared = "nsenter-rs: the program sees the host's files, and the container uses the host's network\n";
     enter(&lab, &["-t", "shares", "-n", "-u", "echo", "ran"]).ok().stderr_is(shared);
     for options in ["-n", "-a", "-m", "-r", "-i -n", "-i -m", "--dns", "-m -n -w"] {
         let words = [vec!["-t", "web"], options.split(' ').collect(), vec!["echo", "ran"]].concat();

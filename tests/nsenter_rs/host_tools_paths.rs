@@ -189,7 +189,7 @@ fn rules_are_shown_in_whole_or_not_at_all() {
         list(&["--cap-add", "NET_ADMIN"], &["sh", "-c", "XTABLES_LIBDIR=/usr/lib/xtables iptables -S"]);
     assert!(!naive.stdout.contains("--dport 81"), "{naive}");
     let hint = format!(
-        "hint: nsenter-rs -t {} -n iptables -S, with files and processes of the host; or --cap-add NET_ADMIN",
+        "hint: nsenter-rs -t {} -n iptables -S (with files and processes of the host), or the same command with --cap-add NET_ADMIN",
         web.name
     );
     let refused = list(&[], &["iptables", "-S"]).fails_with(1).stdout_is("");

@@ -24,7 +24,7 @@ pub fn site<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Site<'a>, Fail
         ));
     }
     let Some(port) = nic.other_end.port() else {
-        return Err(Failure::trouble(option, "its packets do not pass through the host")
+        return Err(Failure::trouble(option, "its packets do not pass the host")
             .hint("a cable, or --bridge BR, does"));
     };
     let link = nic.other_end.bridge().unwrap_or(&port.name);

@@ -29,7 +29,7 @@ pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
 /// The network namespace of what was `found`.
 pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
-        return Err(Failure::no(container, "is paused, and answers nobody").hint(common::hint!(
+        return Err(Failure::no(container, "is paused, and cannot answer").hint(common::hint!(
             "{} unpause {}",
             container.engine,
             container.name

@@ -41,7 +41,7 @@ pub fn refuse_others(path: &Path) -> Result<(), Failure> {
             continue;
         }
         let next = open(directory, &name).map_err(|errno| trouble(&place.join(&name), errno))?;
-        judge(&place, stat, &next.1)?;
+        judge(&place, stat, &place.join(&name), &next.1)?;
         if next.1.st_mode & TYPE == LINK {
             links += 1;
             let to = readlinkat(directory, name.as_os_str())
@@ -75,14 +75,19 @@ fn open(at: impl std::os::fd::AsFd, name: &OsStr) -> nix::Result<(OwnedFd, FileS
     Ok((fd, stat))
 }
 
-/// Whether others can replace what has `entry` in the directory `place`.
-fn judge(place: &Path, directory: &FileStat, entry: &FileStat) -> Result<(), Failure> {
+/// Whether others can replace `inside`, which has `entry`, in the directory `place`.
+fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) -> Result<(), Failure> {
     let is_closed = directory.st_mode & OTHERS_WRITE == 0;
     let is_ours = directory.st_mode & STICKY != 0 && is_trusted(entry.st_uid);
     if is_trusted(directory.st_uid) && (is_closed || is_ours) {
         return Ok(());
     }
-    let what = "can be written by another user, and so can what is found in it";
+    // The directory is as it should be: nobody is to be told to close /tmp.
+    if is_trusted(directory.st_uid) && directory.st_mode & STICKY != 0 {
+        let what = format!("belongs to user {}, so its contents are not trusted", entry.st_uid);
+        return Err(Failure::trouble(inside.display(), what).hint("a file of root in /etc"));
+    }
+    let what = "can be written by another user, so its contents are not trusted";
     Err(Failure::trouble(place.display(), what).hint(common::hint!(
         "chown root {}; chmod go-w {}; or a file in /etc",
         place.display(),

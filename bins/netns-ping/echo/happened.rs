@@ -92,8 +92,8 @@ pub enum Differs {
 /// What is wrong with what is [`Happened::Garbled`].
 pub fn garbled_in_words(seq: Option<u64>) -> &'static str {
     match seq {
-        Some(_) => "an answer without the random bytes that were sent: not counted",
-        None => "an answer with a wrong checksum",
+        Some(_) => "answer without the random bytes that were sent: not counted",
+        None => "answer with a wrong checksum",
     }
 }
 

@@ -41,7 +41,7 @@ pub enum LookupError {
         said: Vec<String>,
     },
     /// It took too long, whatever the container's resolv.conf says.
-    #[error("asked for {candidate} for {}s, then given up: {}", patience.as_secs_f64(), said.join("; "))]
+    #[error("looked up {candidate} for {}s without an answer: {}", patience.as_secs_f64(), said.join("; "))]
     TooSlow {
         /// The name that was asked for last.
         candidate: String,

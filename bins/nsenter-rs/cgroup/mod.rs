@@ -61,8 +61,12 @@ impl Group {
         for (mount, place) in places {
             match mount.open(&place) {
                 Ok((directory, _)) if mounts::is_frozen(&directory) => {
-                    let failure = Failure::trouble(self, "it is frozen, and the program would be too");
-                    return Err(failure.hint("thaw it first, as docker unpause does"));
+                    let failure = Failure::trouble(
+                        self,
+                        "is frozen, as of a paused container, and the program would not run",
+                    );
+                    return Err(failure
+                        .hint("unpause the container first: docker unpause NAME, or podman unpause NAME"));
                 }
                 Ok((_, procs)) => return Ok(Door { group: self, procs: procs.into() }),
                 Err(Errno::ESTALE) => {}

@@ -1,13 +1,13 @@
-//! Who the program is: user and group IDs, capabilities.
+//! As which user the program runs, and with which capabilities.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, ValueHint};
 
-/// Who the program is.
+/// User and group IDs, capabilities, control groups.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Who it is")]
+#[command(next_help_heading = "User, capabilities and limits")]
 pub struct Identity {
     /// User ID inside; 'follow' takes TARGET's
     #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other)]
@@ -45,13 +45,13 @@ pub struct Identity {
     #[arg(short = 'Z', long, hide_short_help = true)]
     pub follow_context: bool,
 
-    /// With --host-tools: a capability beside the container's own
+    /// With -H: a capability that the container lacks
     ///
-    /// By its name in capabilities(7), with or without CAP_; ALL is all that we have. May be given more than once. What
-    /// each of them opens to code of the container is said on standard error: NET_ADMIN, which iptables, nft, tc and
-    /// conntrack need, reaches links of the host.
+    /// By its name in capabilities(7), with or without CAP_; ALL is all that the caller has. May be given more than once.
+    /// A line on standard error says what each capability allows code of the container to do. iptables, nft, tc and
+    /// conntrack need NET_ADMIN; with it, interfaces of the host can be deleted from the container's network.
     #[arg(long, value_name = "CAP", requires = "host_tools", conflicts_with = "trust_target")]
-    #[arg(hide_short_help = true, value_hint = ValueHint::Other)]
+    #[arg(value_hint = ValueHint::Other)]
     pub cap_add: Vec<String>,
 
     /// Confined as TARGET: user, capabilities, limits

@@ -28,7 +28,7 @@ pub use view::InsideView;
 pub struct Cli {
     /// Program to run, and its arguments [default: your shell]
     ///
-    /// All words behind the first one that is no option belong to the program. The default is $SHELL, or what the
+    /// All words after the first one that is no option belong to the program. The default is $SHELL, or what the
     /// password file says, as a login shell; /bin/sh where that is not to be found.
     // trailing_var_arg alone: with allow_hyphen_values too, a mistyped option would become the program.
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
@@ -73,5 +73,5 @@ fn the_last_one_counts(option: Arg) -> Arg {
 const EXAMPLES: &str = "\
 Examples:
   nsenter-rs -t nginx -n ip addr           the host's ip in nginx's network
-  nsenter-rs -t $(cpid nginx) -n ss -tlnp  the same by PID
-  nsenter-rs -t nginx -a                   a shell in all its namespaces";
+  nsenter-rs -t nginx -a                   nginx's shell in all its namespaces
+  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls on nginx's files";

@@ -44,7 +44,7 @@ pub struct Namespaces {
     ///
     /// FD is a number from /proc/PID/fd. A socket stays in the network namespace that it was made in, wherever its
     /// process has gone since. This one is entered instead of what --net says (Linux 5.6).
-    #[arg(short = 'N', long, value_name = "FD", value_hint = ValueHint::Other)]
+    #[arg(short = 'N', long, value_name = "FD", value_hint = ValueHint::Other, hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub net_socket: Option<i32>,
 

@@ -34,44 +34,44 @@ pub struct Place {
 
     /// With -m, -a or -r: run the host's PROGRAM
     ///
-    /// It and its children are then programs of the host, while `/` is the container's. As they read the container's
-    /// files, code of the container may come to run in them; so they have no more power than the container's root:
-    /// its capabilities, control groups, labels and limits, and a seccomp filter. Of the host's files they see what
-    /// every user may read of the programs, below $HOST_ROOT. HOST TOOLS says more.
+    /// PROGRAM and its children are programs of the host, and `/` is the container's. They read files of the container,
+    /// which can make them run code of the container. So they get no more power than root of the container: its
+    /// capabilities, control groups, labels and limits, and a seccomp filter. The host's programs are below $HOST_ROOT,
+    /// with the files that every user may read. HOST TOOLS says more.
     #[arg(short = 'H', long)]
     pub host_tools: bool,
 
-    /// With --host-tools: with all our power and all the host's files
+    /// With -H: keep all our capabilities and the host's files
     ///
-    /// The program has all capabilities that we have, and below $HOST_ROOT all that we can read. The container's files
-    /// decide what it loads and runs then, and so what happens to the host: only for a container that is trusted as much
-    /// as the host itself.
+    /// The program has all capabilities of the caller, and below $HOST_ROOT all files that the caller can read. The
+    /// container's files decide what the program loads and runs, and so they can change the host. Use it only for a
+    /// container that you trust as much as the host.
     #[arg(long, requires = "host_tools", hide_short_help = true)]
     pub trust_target: bool,
 
-    /// With --host-tools: programs of the container may be run too
+    /// With -H: the container's programs may run, too
     ///
-    /// As in `strace /app/server`. Without it nothing is executed from the container's mounts: the host's programs find no
-    /// wrong library, and take no program of the container for one of the host. What is run so is held as the host's
-    /// programs are.
-    #[arg(long, requires = "host_tools", hide_short_help = true)]
+    /// As in `strace /app/server`. Without it nothing on the container's mounts can be executed ("Permission denied"), so
+    /// that a program of the host loads no library of the container, and starts no program of the container by mistake.
+    /// Such a program has the same capabilities and limits as the host's programs there.
+    #[arg(long, requires = "host_tools")]
     pub exec_target: bool,
 
     /// TARGET's environment instead of ours
     ///
-    /// As it was when the process started; what it changed since then is not known outside of it. A program of the
-    /// container gets all of it. Where the program is the host's (without --mount, --all or --root, with --host-tools,
-    /// and where TARGET's mounts are ours) TARGET must not decide what it runs: HOME, LOGNAME, PATH, SHELL and USER stay ours, and of TARGET's
-    /// come LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ, each only if its value is a plain
-    /// word, without a slash. --env-var adds others.
+    /// As it was when the process started: later changes cannot be seen from outside. A program of the container gets
+    /// all of it. A program of the host (without --mount, --all or --root, with --host-tools, or where TARGET's mounts
+    /// are ours) gets only LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ of it, each only if its
+    /// value is a plain word without a slash, because other variables can make it run code of the container. HOME,
+    /// LOGNAME, PATH, SHELL and USER stay ours. --env-var adds others.
     #[arg(short, long)]
     pub env: bool,
 
-    /// With --env or --host-tools: one more variable for a program of the host
+    /// With -e or -H: one more variable for a program of the host
     ///
-    /// With --env it is TARGET's, and its value is what the container says: PROMPT_COMMAND, IP_LIB_DIR, LD_PRELOAD and
-    /// many others make the program run code of the container with all the power that it has on the host. Ask only for
-    /// names whose meaning you know. Without --env it is ours. May be given more than once.
+    /// With --env it is TARGET's variable, and the container decides its value. PROMPT_COMMAND, IP_LIB_DIR, LD_PRELOAD and
+    /// many others make the program run code of the container, with all power that the program has on the host. Use it
+    /// only for a name whose effect you know. Without --env it is the caller's variable. May be given more than once.
     #[arg(long, value_name = "NAME", hide_short_help = true, value_hint = ValueHint::Other)]
     #[arg(value_parser = variable)]
     pub env_var: Vec<OsString>,
@@ -79,5 +79,9 @@ pub struct Place {
 
 /// A name as environ(7) has them.
 fn variable(name: &str) -> Result<OsString, &'static str> {
-    if name.is_empty() || name.contains('=') { Err("is no name of a variable") } else { Ok(name.into()) }
+    if name.is_empty() || name.contains('=') {
+        Err("is not a name of a variable (the value is taken from the environment)")
+    } else {
+        Ok(name.into())
+    }
 }

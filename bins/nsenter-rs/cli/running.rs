@@ -11,7 +11,7 @@ pub struct Running {
     /// Do not fork for --pid
     ///
     /// Only children of the program are then in the PID namespace, not the program.
-    #[arg(short = 'F', long)]
+    #[arg(short = 'F', long, hide_short_help = true)]
     pub no_fork: bool,
 
     /// With --pid: let the program outlive us
@@ -22,7 +22,7 @@ pub struct Running {
 
     /// Say what it takes and what would be done; do nothing
     ///
-    /// For each kind of namespace ours, TARGET's and who owns that; then every rule of the kernel that applies,
+    /// For each kind of namespace ours, TARGET's and the owner of that; then every rule of the kernel that applies,
     /// and whether it holds; then the steps in their order. Exit status 1 where a rule does not hold.
     #[arg(long, group = "shown", conflicts_with = "each")]
     pub explain: bool,

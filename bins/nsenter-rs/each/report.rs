@@ -24,7 +24,7 @@ pub enum Stream {
 }
 
 /// Nobody is there to let a run go on.
-const STOPPED: &str = "stopped itself, and was killed";
+const STOPPED: &str = "stopped (SIGSTOP or the like), and was killed";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

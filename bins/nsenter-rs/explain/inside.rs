@@ -88,7 +88,7 @@ impl Inside {
         }
         let wd = opened.as_mut().ok().and_then(|opened| opened.wd.take());
         if let (Some(wd), Tree::Below(root)) = (wd.as_ref().filter(|_| plan.keeps_to_root()), &tree) {
-            let outside = "the directory lies outside of the root that the program gets";
+            let outside = "the directory is outside of the program's root";
             let lies =
                 if place::is_below(wd, root) { Ok(()) } else { Err(Failure::trouble("--wd", outside)) };
             rule("the working directory is below the root", lies);

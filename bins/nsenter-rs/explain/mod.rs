@@ -199,7 +199,7 @@ fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
     let unfenced = match way {
         Way::Hold(why) => Some(why.to_string()),
         Way::Graft if plan.fence.is_none() => {
-            Some("there is no process that tells what it may do".to_owned())
+            Some("there is no process whose capabilities could be read".to_owned())
         }
         Way::Graft => None,
     };

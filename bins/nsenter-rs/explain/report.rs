@@ -28,7 +28,7 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         writeln!(out, "{}", wrapped(&text))?;
     }
     match (explanation.permitted, &explanation.hint) {
-        (true, _) => writeln!(out, "Nothing that can be told from here forbids it.")?,
+        (true, _) => writeln!(out, "No rule that can be checked forbids it.")?,
         (false, None) => writeln!(out, "It would fail.")?,
         (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
     }

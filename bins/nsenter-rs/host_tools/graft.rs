@@ -172,7 +172,8 @@ impl Grafted {
 fn stays_undumpable() -> Result<(), Failure> {
     match std::fs::read("/proc/sys/fs/suid_dumpable") {
         Ok(value) if value.trim_ascii() == b"1" => {
-            let what = "fs.suid_dumpable is 1, so that the container could look into the program";
+            let what =
+                "fs.suid_dumpable is 1, so processes of the container could read and trace the program";
             Err(Failure::trouble("--host-tools", what).hint("sysctl fs.suid_dumpable=2, or --trust-target"))
         }
         _ => Ok(()),
@@ -205,7 +206,9 @@ fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedF
 
 /// The program has to be one that it may not read itself, and the host's files nobody's.
 fn not_fenced(error: Unmade) -> Failure {
-    let what = format_args!("the container could look into the program, and so into the host: {error}");
+    let what = format_args!(
+        "processes of the container could read and trace the program, and so reach the host: {error}"
+    );
     let way = Hint::say("with -n in place of -a the program stays on the host; or --trust-target");
     Failure::trouble("--host-tools", what).hint(match error {
         Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),

@@ -206,12 +206,12 @@ impl Lacks {
             Lacks::Capabilities(lacking) => {
                 let names = names(*lacking).into_iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>();
                 format!(
-                    "it was not started: it needs {}, which the container does not have",
+                    "was not started: it needs {}, which the container does not have",
                     names.join(" and ")
                 )
             }
             Lacks::NewUser => {
-                "it was not started: nobody becomes another user in there (no_new_privs)".to_owned()
+                "was not started: a program cannot change its user there (no_new_privs)".to_owned()
             }
         }
     }
@@ -223,12 +223,14 @@ impl Lacks {
         match self {
             // What mounts, or enters by PID, would do so on the host.
             Lacks::Capabilities(Caps::SYS_ADMIN) => {
-                hint!("--cap-add SYS_ADMIN, with which code of the container can do what the host's root can")
+                hint!(
+                    "--cap-add SYS_ADMIN, if the container is trusted: with it, code of the container can do all that root of the host can"
+                )
             }
             Lacks::Capabilities(lacking) => {
                 let adds: Vec<_> = names(*lacking).into_iter().flat_map(|name| ["--cap-add", name]).collect();
                 hint!(
-                    "nsenter-rs -t {} -n {}, with files and processes of the host; or {} here",
+                    "nsenter-rs -t {} -n {} (with files and processes of the host), or the same command with {}",
                     target.unwrap_or("NAME"),
                     line?,
                     Hint::words(&adds)?
@@ -237,7 +239,7 @@ impl Lacks {
             Lacks::NewUser => {
                 let program = program.to_string_lossy();
                 hint!(
-                    "it is root of the container already: -S UID -G GID for another user, without {}",
+                    "the program runs as root of the container already: leave {} out, or -S UID -G GID for another user",
                     program
                 )
             }
@@ -277,7 +279,7 @@ mod tests {
         assert!(lacks.what().contains("needs CAP_NET_ADMIN"));
         assert_eq!(
             hint,
-            "nsenter-rs -t web -n iptables -S, with files and processes of the host; or --cap-add NET_ADMIN here"
+            "nsenter-rs -t web -n iptables -S (with files and processes of the host), or the same command with --cap-add NET_ADMIN"
         );
         assert!(said("iptables -S", Caps::NET_ADMIN).is_none());
         assert!(said("ip6tables-nft-save", Caps::NET_RAW).is_some());
@@ -285,8 +287,8 @@ mod tests {
         assert!(hint.starts_with("--cap-add SYS_ADMIN"), "{hint:?}");
         let (lacks, hint) = said("bpftrace -e $(reboot)", Caps::NET_ADMIN).unwrap();
         assert!(lacks.what().contains("CAP_"), "{}", lacks.what());
-        assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)', "), "{hint:?}");
-        assert!(said("sudo ls", Caps::all()).unwrap().1.contains("without sudo"));
+        assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)' ("), "{hint:?}");
+        assert!(said("sudo ls", Caps::all()).unwrap().1.contains("leave sudo out"));
     }
 
     #[test]

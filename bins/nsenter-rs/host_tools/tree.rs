@@ -114,7 +114,7 @@ fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Erro
         String::from_utf8_lossy(kind)
     );
     Failure::trouble("--host-tools", what)
-        .hint("with -n in place of -a, the program stays on the host; or --trust-target")
+        .hint("-n in place of -a (the program stays on the host), or --trust-target")
 }
 
 /// The program may lie below one of them.

@@ -49,11 +49,11 @@ impl Way {
 impl Why {
     /// Nothing fences a program that has the host's root open.
     pub fn refused(self) -> Failure {
-        let what = format_args!("it takes mounts of its own, which cannot be had here: {self}");
+        let what = format_args!("it needs a mount namespace of its own, which cannot be made here: {self}");
         let hint = match self {
             Why::ForeignRoot => "-m, or -a, in place of -r; or --trust-target",
-            Why::NoCapability => "run it as root; or --trust-target, with no more power than you have",
-            Why::OldKernel => "with -n in place of -a, the program stays on the host; or --trust-target",
+            Why::NoCapability => "run it as root, or --trust-target (with the capabilities that you have)",
+            Why::OldKernel => "-n in place of -a (the program stays on the host), or --trust-target",
         };
         Failure::trouble("--host-tools", what).hint(hint)
     }
@@ -74,7 +74,10 @@ impl fmt::Display for Way {
         match self {
             Way::Graft => f.write_str("the host's tree, read-only, in a private copy of the target's mounts"),
             Way::Hold(why) => {
-                write!(f, "the host's root held open, and the target's programs for children, because {why}")
+                write!(
+                    f,
+                    "the host's root as an open directory; programs that it starts are the target's, because {why}"
+                )
             }
         }
     }

@@ -21,7 +21,7 @@ impl Rule {
             Rule::Below => is(
                 facts.pid_is_below != Some(false),
                 "it is",
-                "it is not; nobody can get out of the PID namespace he is in",
+                "it is not; no process can leave its PID namespace upwards",
             ),
             Rule::OneThread(threads) => is(*threads == 1, "it has", "it has more"),
             Rule::GroupsStay(_) => (Met::Yes, "they stay".to_owned()),
@@ -38,12 +38,12 @@ impl Rule {
             Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
             Rule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
             Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
-            Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it has not".to_owned()),
-            Rule::Ahead { failure: None, .. } => (Met::Yes, "it can".to_owned()),
+            Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
+            Rule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
             Rule::Ahead { failure: Some(failure), .. } => {
                 (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
             }
-            Rule::NoFilter => (Met::Unknown, "it cannot be asked without trying".to_owned()),
+            Rule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
         }
     }
 
@@ -64,7 +64,7 @@ impl Rule {
                 let place = if *elsewhere { "in the root that the program gets" } else { "on the host" };
                 format!("{} {place}", one_line(name))
             }
-            Rule::HostFenced { .. } => "the program has no more power than the container".to_owned(),
+            Rule::HostFenced { .. } => "the program gets no more capabilities than the container".to_owned(),
             Rule::Ahead { what, .. } => (*what).to_owned(),
             Rule::NoFilter => "our seccomp filter lets it pass".to_owned(),
         }

@@ -290,7 +290,7 @@ mod tests {
         let steps = steps("-t 7 --inside true", &[Kind::Net, Kind::Pid]);
         let fork = steps.iter().position(|step| step.starts_with("fork")).unwrap();
         assert!(steps[fork - 4].starts_with("unshare the mount namespace"), "{steps:#?}");
-        assert!(steps[fork - 1].starts_with("mount them over"), "{steps:#?}");
+        assert!(steps[fork - 1].starts_with("mount the copies over"), "{steps:#?}");
         assert_eq!(steps[fork + 1], "mount the PID namespace's procfs on /proc");
         assert!(steps.contains(&"open /proc/7/root/etc/resolv.conf, and hosts".to_owned()), "{steps:#?}");
     }
@@ -299,10 +299,10 @@ mod tests {
     fn the_loaders_are_copied_before_anything_is_joined_and_laid_where_nobody_else_sees_it() {
         let steps = steps("-t 7 -n -p true", &[Kind::Net, Kind::Pid]);
         let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
-        assert!(at("copy the host's loaders") < at("setns("), "{steps:#?}");
+        assert!(at("copy the host's dynamic loaders") < at("setns("), "{steps:#?}");
         assert!(at("setns(") < at("unshare the mount namespace"), "{steps:#?}");
-        assert_eq!(at("unshare the mount namespace") + 1, at("mount them over"), "{steps:#?}");
-        assert_eq!(at("mount them over") + 1, at("fork"), "{steps:#?}");
+        assert_eq!(at("unshare the mount namespace") + 1, at("mount the copies over"), "{steps:#?}");
+        assert_eq!(at("mount the copies over") + 1, at("fork"), "{steps:#?}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl fmt::Display for Step {
             Id::Follow => format!("{of} of the target"),
         };
         match self {
-            Step::Seal => f.write_str("start anew from a sealed copy of ourselves in memory"),
+            Step::Seal => f.write_str("exec a sealed copy of nsenter-rs in memory"),
             Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
             Step::Open(path) => write!(f, "open {}", path.display()),
             Step::OpenTerminal => f.write_str("open a pseudo-terminal, which will be the program's"),
@@ -52,24 +52,24 @@ impl fmt::Display for Step {
                 f.write_str("fork: the child gets our signals, and dies with us")
             }
             Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
-            Step::HostTools(way) => write!(f, "have for the program {way}"),
+            Step::HostTools(way) => write!(f, "give the program {way}"),
             Step::View(step) => step.fmt(f),
-            Step::MakeUnreadable => f.write_str("copy the host's loaders so that nobody can read them"),
+            Step::MakeUnreadable => f.write_str("copy the host's dynamic loaders, with read permission for nobody"),
             Step::LayUnreadable => f.write_str(
-                "mount them over the loaders, so that exec makes the program and its children undumpable",
+                "mount the copies over the loaders, so that exec makes the program and its children undumpable",
             ),
             Step::JoinGroup(group) => write!(f, "join {group}"),
             Step::Label(label) => write!(f, "have exec set the {label}"),
             Step::Carry => {
-                f.write_str("put pipes in the place of files on standard input, output and error, and copy")
+                f.write_str("replace files on standard input, output and error by pipes, and copy the data")
             }
-            Step::Reap => f.write_str("fork: wait inside for what the program leaves behind"),
+            Step::Reap => f.write_str("fork: a process stays inside and waits for all children of the program"),
             Step::Fence { capabilities, filtered } => {
                 let none = if capabilities.is_empty() { "none" } else { capabilities };
                 let and = if *filtered { "no_new_privs, and a seccomp filter" } else { "and no_new_privs" };
                 write!(
                     f,
-                    "have at most the container's capabilities ({none}), its limits and OOM score, a new session \
+                    "limit to the container's capabilities ({none}), its limits and OOM score, a new session \
                      keyring, {and}"
                 )
             }

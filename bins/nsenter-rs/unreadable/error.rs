@@ -14,23 +14,21 @@ pub enum Unmade {
     #[error("no user namespace can be made: {}", .0.desc())]
     NoUserNamespace(Errno),
     /// The kernel has no id-mapped mounts.
-    #[error("the kernel has no id-mapped mounts, which Linux 5.12 brought")]
+    #[error("the kernel has no ID-mapped mounts (they need Linux 5.12)")]
     OldKernel,
     /// No file system that we may use has them.
-    #[error(
-        "the kernel cannot id-map a tmpfs, which Linux 6.3 brought, or another file system that is to be mapped"
-    )]
+    #[error("the kernel cannot ID-map a tmpfs (Linux 6.3 can), or another file system that is needed")]
     FileSystem,
     /// What is attached nowhere cannot be copied.
-    #[error("the kernel cannot copy a mount that is attached nowhere, which Linux 6.15 brought")]
+    #[error("the kernel cannot copy a detached mount (Linux 6.15 can)")]
     NotCopied,
     /// A capability is missing.
     #[error(
-        "permission denied: it takes CAP_SYS_ADMIN, also over the user namespace in which a file system was mounted"
+        "permission denied: it takes CAP_SYS_ADMIN, also over the user namespace that mounted the file system"
     )]
     NotPermitted,
     /// Mounts cannot be kept from the host.
-    #[error("/ is not a mount point, as in a chroot, so mounts below it cannot be kept from the host")]
+    #[error("/ is not a mount point (a chroot?), so the host would see mounts that are made below it")]
     Chroot,
     /// Nobody can tell through which file the program is started.
     #[error("{}: {}", quotable(&.0.to_string_lossy()), .1)]

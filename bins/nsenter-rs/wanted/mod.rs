@@ -142,29 +142,29 @@ impl Wanted {
             each: cli.each.each.as_deref().map(pattern).transpose()?,
         };
         if wanted.host_tools && wanted.confine {
-            let what = "not with --confine: it confines the program already, but for the user";
+            let what = "cannot be used with --confine: the program is confined already, except for its user";
             return Err(Failure::trouble("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
         }
         if let (true, Some(From::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
-            let what = "not with --wd=DIR: code of the container would have that directory of the host open";
+            let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
             let hint = hint!(
-                "-W DIR for one of the container, or --trust-target if it may have {}",
+                "-W DIR (a directory of the container), or --trust-target (the container may use {})",
                 directory.display()
             );
             return Err(Failure::trouble("--host-tools", what).hint(hint));
         }
         if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
-            let what = "the program gets all of our environment: it is for --env and --host-tools";
+            let what = "has no effect without --env or --host-tools: the program gets our whole environment";
             return Err(Failure::trouble("--env-var", what));
         }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
-                Err(Failure::trouble(what, "whose? No TARGET was given").hint("-t NAME, or -t PID"))
+                Err(Failure::trouble(what, "no TARGET was given").hint("-t NAME or -t PID, before PROGRAM"))
             }
             (_, true, None) => {
                 let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
-                Err(Failure::trouble("--each", "in which of their namespaces? None was asked for")
-                    .hint(common::hint!("-n, or -a, in front of {}", program)))
+                Err(Failure::trouble("--each", "no namespace was asked for")
+                    .hint(common::hint!("-n or -a, before {}", program)))
             }
             _ => Ok(wanted),
         }

@@ -43,7 +43,10 @@ pub fn find(
     failure::report_all(tool, listing.troubles.into_iter().map(Failure::from));
     let (containers, left_out) = without_needless(pattern, listing.containers, all_were_asked);
     if options.verbose && left_out > 0 {
-        failure::say(tool, format_args!("{word}: {left_out} of other users fit too, and are left out"));
+        failure::say(
+            tool,
+            format_args!("{word}: also fits {left_out} containers of other users, which are left out"),
+        );
     }
     let (running, stopped): (Vec<_>, Vec<_>) =
         containers.into_iter().partition(|known| known.container.pid.is_some());

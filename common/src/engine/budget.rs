@@ -60,7 +60,7 @@ pub(super) fn spend(place: &Path, files: u64, bytes: u64) -> Result<(), EngineEr
     } else {
         return Ok(());
     };
-    let what = format!("comes after more state than is read of one engine ({what})");
+    let what = format!("is not read: the state of this engine is too large ({what})");
     let error = EngineError::File { file: place.to_owned(), what };
     REFUSED.set(Some(error.clone()));
     Err(error)
@@ -85,7 +85,7 @@ mod tests {
         let said = swallowed.map_err(|error| error.to_string());
         assert_eq!(
             said,
-            Err("/state: comes after more state than is read of one engine (256 MiB)".to_owned())
+            Err("/state: is not read: the state of this engine is too large (256 MiB)".to_owned())
         );
         assert!(within(|| spend(place, MOST_FILES + 1, 0)).is_err());
         assert!(within(|| Ok(())).is_ok());

@@ -119,7 +119,7 @@ pub enum EngineError {
         what: String,
     },
     /// A state file or directory is not of the user whose engine it would speak for.
-    #[error("{}: belongs to {}, not to {}, so it is not believed", file.display(), whose(*found), whose(*owner))]
+    #[error("{}: belongs to {}, not to {}, so it is not used", file.display(), whose(*found), whose(*owner))]
     Foreign {
         /// Which file.
         file: PathBuf,
@@ -129,7 +129,7 @@ pub enum EngineError {
         found: Uid,
     },
     /// A state file or directory is not for us.
-    #[error("{}: permission denied: it takes CAP_DAC_READ_SEARCH, or the file's owner", file.display())]
+    #[error("{}: permission denied: only its owner, or CAP_DAC_READ_SEARCH, may read it", file.display())]
     Unreadable {
         /// Which file.
         file: PathBuf,

@@ -1,5 +1,6 @@
 //! Why a TARGET leads nowhere, and what the user can do about it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -30,7 +31,9 @@ pub enum FindError {
         unasked: Vec<EngineError>,
     },
     /// One has it, and an engine that may have one of that name too could not be asked.
-    #[error("{target}: {hit} may not be the one that is meant, for {engine} could not be asked: {trouble}")]
+    #[error(
+        "{target}: {hit} was found, but {engine} could not be asked, and may have one of that name too: {trouble}"
+    )]
     CannotTell {
         /// What was asked for.
         target: Target,
@@ -42,7 +45,7 @@ pub enum FindError {
         trouble: Box<EngineError>,
     },
     /// Its control group is called after a container that it is not in.
-    #[error("PID {}: says by its control group that it is in {}{}, but it is not in that container", .0, one_line(&.1.target()), .1.of_whom())]
+    #[error("PID {}: its control group is named after {}{}, but it is not a process of that container", .0, one_line(&.1.target()), .1.of_whom())]
     Pretender(Pid, Box<Container>),
     /// The container is there, but has no process.
     #[error("{} is not running ({})", one_line(&.0.name), .0.why_not_running(Timestamp::now()))]
@@ -118,13 +121,13 @@ impl From<FindError> for Failure {
                 State::Created | State::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
-            FindError::Ambiguous { hits, .. } => {
-                Failure::said(Status::Trouble, message).and_lines(rows(&hits)).hint("give more of the ID")
-            }
+            FindError::Ambiguous { target, hits } => Failure::said(Status::Trouble, message)
+                .and_lines(rows(&hits))
+                .hint(each_alone(&target, &hits)),
             FindError::CannotTell { target, hit, engine, trouble } => {
                 let failure = Failure::said(Status::Trouble, message);
                 match alone(&target, &hit, engine) {
-                    Some(word) => failure.hint(hint!("{}, if that is the one", word)),
+                    Some(word) => failure.hint(hint!("{}, if that container is meant", word)),
                     None => Failure { hint: Failure::from(*trouble).hint, ..failure },
                 }
             }
@@ -144,6 +147,18 @@ impl From<FindError> for Failure {
 fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
     let Target::Container { engine: None, name, .. } = target else { return None };
     (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
+}
+
+/// The words that mean each of `hits` alone, where they are of as many engines.
+fn each_alone(target: &Target, hits: &[Container]) -> Option<Hint> {
+    let engines: BTreeSet<_> = hits.iter().map(|hit| hit.engine.to_string()).collect();
+    match target {
+        Target::Container { engine: None, name, .. } if engines.len() == hits.len() => {
+            let words: Vec<_> = hits.iter().map(|hit| format!("{}:{name}", hit.engine)).collect();
+            hint::any_of(&words)
+        }
+        _ => Some(Hint::say("give more of the ID")),
+    }
 }
 
 /// A hint is there to be pasted into a shell: a name that is none stays out of it.

@@ -39,7 +39,9 @@ pub enum NetworkError {
         unseen: Unseen,
     },
     /// Only networks of other users have it, and it is to be acted upon.
-    #[error("{target}: only networks of other users have this address, who give them any address they like:")]
+    #[error(
+        "{target}: only networks that other users made have this address, and such a user can choose any address:"
+    )]
     OfStrangers {
         /// What was asked for.
         target: Target,
@@ -140,7 +142,7 @@ impl From<NetworkError> for Failure {
             }
             NetworkError::OfStrangers { candidates, .. } => {
                 let few = some_of(candidates);
-                failure.hint(few.and_then(|few| crate::hint!("{}, if that is the one", few)))
+                failure.hint(few.and_then(|few| crate::hint!("{}, if that network is meant", few)))
             }
             _ => failure,
         }

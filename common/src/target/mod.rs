@@ -7,7 +7,7 @@
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
-//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | who owns that address, or the far end of that veth |
+//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | the owner of that address, or of the veth's other end |
 //!
 //! A bare name is looked up with every engine, in the order of this table; `pod:` with containerd and CRI-O. Where
 //! several containers fit, nothing is done and they are listed.

@@ -215,7 +215,7 @@ fn a_pid_namespace_above_ours_is_out_of_reach() {
         nsenter
     };
     let rule = "its PID namespace was made inside ours";
-    let said = ["pid:[", rule, "nobody can get out of the PID namespace", "hint: leave out -p"];
+    let said = ["pid:[", rule, "no process can leave its PID namespace", "hint: leave out -p"];
     refused(down_there, "--pid=/proc/1/ns/pid", rule, &said);
 }
 
@@ -228,7 +228,7 @@ fn a_pid_namespace_whose_init_has_ended_takes_nobody_in() {
     lab.command(NSENTER).args(["--pid=/run/pid", "true"]).run().ok();
     web.stop();
     let ran = lab.command(NSENTER).args(["--pid=/run/pid", "echo", "ran"]).run();
-    ran.fails_with(1).stdout_is("").stderr_has("fork: its PID namespace has no init any more");
+    ran.fails_with(1).stdout_is("").stderr_has("fork: its PID namespace has ended");
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn the_program_is_where_it_will_be_found() {
     missing
         .stdout_has("ip in the root that the program gets")
         .stdout_has("there is no such program")
-        .stdout_has("hint: programs come from the target's root");
+        .stdout_has("hint: it is looked for among the container's files");
     explain(&lab, &["-t", &target, "-a"]).fails_with(1).stdout_has("there is no such program");
     explain(&lab, &["-t", &target, "-n", "/etc/passwd"]).fails_with(1).stdout_has("cannot be run");
 }
@@ -203,7 +203,7 @@ fn the_program_is_where_it_will_be_found() {
 fn without_a_target_it_is_what_would_happen_here() {
     let lab = need!(Lab::new());
     let ran = explain(&lab, &["-S", "0", "true"]).ok();
-    ran.stdout_has("not asked").stdout_has("setresuid(0)").stderr_has("this runs on the host");
+    ran.stdout_has("not asked").stdout_has("setresuid(0)").stderr_has("runs on the host");
     explain(&lab, &["-S", "70000", "true"]).fails_with(1).stdout_has("user ID 70000 has a number in user:[");
     explain(&lab, &["-n", "true"]).fails_with(1).stdout_is("").stderr_has("-t NAME");
 }
@@ -232,7 +232,7 @@ fn who_could_reach_the_program_is_said_where_it_comes_near_the_target() {
     assert_eq!(told.stderr.matches(exposed["why"].as_str().unwrap()).count(), 1, "{told}");
     assert_eq!(told.stderr.matches("mnt:[").count(), 1, "{told}");
     let planned = json(&lab, &["-t", &target, "-a", "true"]);
-    assert_eq!(steps(&planned)[0], "start anew from a sealed copy of ourselves in memory");
+    assert_eq!(steps(&planned)[0], "exec a sealed copy of nsenter-rs in memory");
 }
 
 #[test]

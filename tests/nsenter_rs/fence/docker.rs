@@ -179,7 +179,7 @@ fn a_capability_that_is_added_says_what_it_opens() {
     // A link of the host, by the number that its network namespace has for the container's.
     assert_eq!(more, ["delete-link-beyond"]);
     assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
-    ran.stderr_has("NET_ADMIN").stderr_has("the host's");
+    ran.stderr_has("NET_ADMIN").stderr_has("interfaces of the host");
     let unknown = planted.nsenter(&["--cap-add", "NET_ADMINS"]).arg("true").run().fails_with(1);
     unknown.stderr_has("no such capability");
 }

@@ -101,7 +101,7 @@ enum Outcome {
 fn judge(served: &Served<'_>, case: &Case, ran: &Ran) -> Outcome {
     let said = format!("{}{}", ran.stdout, ran.stderr);
     let succeeded = ran.status.is_some_and(|status| status.success());
-    if ran.stderr.contains("it was not started") {
+    if ran.stderr.contains("was not started") {
         return match refusal_is_right(served, case, ran) {
             true => Outcome::Refused,
             false => Outcome::Wrong(ran.to_string()),
@@ -128,7 +128,7 @@ fn refusal_is_right(served: &Served<'_>, case: &Case, ran: &Ran) -> bool {
     // On the host these would do something else.
     let first = match needs {
         "SYS_ADMIN" => "hint: --cap-add".to_owned(),
-        _ => format!("hint: nsenter-rs -t {} -n {}, ", served.name, words.join(" ")),
+        _ => format!("hint: nsenter-rs -t {} -n {} (", served.name, words.join(" ")),
     };
     let helps = ran.stderr.lines().any(|line| {
         line.starts_with(&first) && line.find("--cap-add").is_some_and(|at| line[at..].contains(needs))

@@ -43,7 +43,7 @@ pub enum Oddity {
     #[error("it is no echo reply")]
     NoReply,
     /// It does not begin with the random bytes that were sent: made up by a sender that has seen no request, or cut.
-    #[error("it lacks the random bytes that were sent")]
+    #[error("the random bytes that were sent are missing")]
     Unproven {
         /// Which request it claims to answer.
         sequence: u16,
