@@ -96,7 +96,8 @@ impl Graft {
         };
         let copies = match unreadable.idmap(kit.mount.as_fd(), RDONLY | NOSUID | NODEV) {
             Ok(()) => Vec::new(),
-            // Before Linux 6.3 a tmpfs cannot be mapped, and file systems on disk can.
+            // /run need not be a tmpfs: in a container it may be an overlay. Before Linux 6.3 a tmpfs cannot be mapped, and
+            // then no copy can be had anywhere.
             Err(Unmade::FileSystem) => copies(&kit, &mut unreadable)?,
             Err(error) => return Err(not_fenced(error)),
         };

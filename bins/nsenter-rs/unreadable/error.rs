@@ -16,10 +16,8 @@ pub enum Unmade {
     /// The kernel has no id-mapped mounts.
     #[error("the kernel has no id-mapped mounts, which Linux 5.12 brought")]
     OldKernel,
-    /// No file system that we may use has them.
-    #[error(
-        "the kernel cannot id-map a tmpfs, which Linux 6.3 brought, or another file system that is to be mapped"
-    )]
+    /// A tmpfs cannot be mapped, which is where copies are made.
+    #[error("the kernel cannot id-map a tmpfs, which Linux 6.3 brought")]
     FileSystem,
     /// What is attached nowhere cannot be copied.
     #[error("the kernel cannot copy a mount that is attached nowhere, which Linux 6.15 brought")]
