@@ -448,7 +448,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_thread_is_seen_with_a_seccomp_filter_in_the_way_too() {
+    fn a_second_thread_is_seen() {
         // The harness has its own thread beside ours.
         let (held, hold) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || hold.recv());
@@ -456,5 +456,45 @@ mod tests {
         assert_eq!(one_task(), Err(Errno::EDEADLK));
         drop(held);
         let _ = other.join();
+    }
+
+    /// As container engines' filters do; where they ask for a capability, to root of another user namespace.
+    fn refuse_unshare() {
+        let rules = [(libc::SYS_unshare, Vec::new())].into();
+        let machine = std::env::consts::ARCH.try_into().unwrap();
+        let refused = seccompiler::SeccompAction::Errno(libc::EPERM.cast_unsigned());
+        let filter =
+            seccompiler::SeccompFilter::new(rules, seccompiler::SeccompAction::Allow, refused, machine);
+        let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
+        seccompiler::apply_filter(&program).unwrap();
+        assert_eq!(nix::sched::unshare(CloneFlags::CLONE_THREAD), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn behind_a_filter_that_refuses_unshare_one_thread_may_fork_and_two_may_not() {
+        // The filter is for one thread, and for its children.
+        let filtered = std::thread::spawn(|| {
+            refuse_unshare();
+            let with_others = fork_single_threaded().err();
+            // SAFETY: what the child does takes no lock that another thread can hold: it makes system calls, and ends.
+            let child = match unsafe { nix::unistd::fork() }.unwrap() {
+                ForkResult::Parent { child } => child,
+                ForkResult::Child => {
+                    let status = match fork_single_threaded() {
+                        Ok(ForkResult::Child) => exit_at_once(),
+                        Ok(ForkResult::Parent { child }) => {
+                            u8::from(nix::sys::wait::waitpid(child, None).is_err())
+                        }
+                        Err(_) => 2,
+                    };
+                    // Not 0, which a child says that does nothing.
+                    std::process::exit(40 + i32::from(status))
+                }
+            };
+            (with_others, nix::sys::wait::waitpid(child, None).unwrap())
+        });
+        let (with_others, alone) = filtered.join().unwrap();
+        assert_eq!(with_others, Some(Errno::EDEADLK));
+        assert!(matches!(alone, nix::sys::wait::WaitStatus::Exited(_, 40)), "{alone:?}");
     }
 }

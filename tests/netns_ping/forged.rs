@@ -1,5 +1,8 @@
-//! A neighbour that never sees our packets and answers them all the same, with every number that they could have.
+//! Answers that prove nothing: of a neighbour that never sees our packets, with every number that they could have; and of one
+//! that answers for any address, with the right numbers, and without the random bytes that were sent.
 
+use crate::matrix::Scene;
+use crate::support::run::Run;
 use crate::support::skip::need;
 use crate::{Cable, cable, of_kind, responder};
 
@@ -52,9 +55,27 @@ fn without_any_data_the_numbers_are_all_there_is_to_believe() {
 }
 
 #[test]
-fn a_sweep_beyond_a_router_believes_no_blind_sender() {
+fn a_sweep_beyond_a_router_believes_nobody_who_has_not_seen_the_request() {
     let cable = need!(cable());
-    let _responder = responder::start(&cable, "blind-v4");
-    let events = cable.events("-W2 -c1 198.51.100.0/30");
-    assert_eq!(of_kind(&events, "reply").len(), 0, "{events:#?}");
+    // Nobody has any of these.
+    let sweep = "-W1 -c1 198.51.100.1-2";
+    let _responder = responder::start(&cable, "tokenless");
+    // Whoever believes the numbers finds both.
+    for address in ["198.51.100.1", "198.51.100.2"] {
+        cable.their_ping(&format!("-c1 -W2 {address}")).stdout_has(" 1 received");
+    }
+    let ran = cable.ping(sweep).fails_with(1);
+    ran.stdout_has("0 of 2 answered");
+    assert!(cable.events(sweep).iter().all(|event| event["address"].is_null()));
+}
+
+#[test]
+fn a_matrix_believes_no_answer_of_the_right_address_without_what_was_sent() {
+    let scene = need!(Scene::new(&["db", "web"]));
+    let [db, web] = &scene.containers[..] else { panic!() };
+    scene.matrix(&["-q"]).ok().stdout_has("2 of 2 pairs reached");
+    let _responder = responder::start_in(&scene.lab, db, "tokenless");
+    let ping = scene.lab.shell(&format!("nsenter -t {} -n ping -c1 -W2 198.18.1.2", web.pid)).run();
+    ping.ok().stdout_has(" 1 received");
+    scene.matrix(&["-q"]).fails_with(1).stdout_has("1 of 2 pairs reached");
 }

@@ -43,7 +43,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn matrix(&self, words: &[&str]) -> Ran {
+    pub(crate) fn matrix(&self, words: &[&str]) -> Ran {
         // The fake engine shares a busy machine with all other tests.
         self.lab.tool("netns-ping").args(["--engine-timeout", "30s", "--matrix"]).args(words).run()
     }

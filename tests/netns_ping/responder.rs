@@ -10,6 +10,8 @@ use common::sys::{Message, packet_bind, send_many};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 use crate::Cable;
+use crate::support::container::Container;
+use crate::support::lab::Lab;
 use crate::support::run::{Run, Running};
 
 const ROLE: &str = "NETNS_TOOLBOX_RESPONDER";
@@ -17,16 +19,25 @@ const ROLE: &str = "NETNS_TOOLBOX_RESPONDER";
 /// Starts it in the network of `db`, on its eth0.
 #[track_caller]
 pub(super) fn start(cable: &Cable, role: &str) -> Running {
+    start_in(&cable.lab, &cable.db, role)
+}
+
+/// Starts it in the network of another container.
+#[track_caller]
+pub(super) fn start_in(lab: &Lab, container: &Container, role: &str) -> Running {
     let quiet = match role {
         "late-arp" | "ceaseless-arp" => "echo 8 >/proc/sys/net/ipv4/conf/all/arp_ignore",
         _ => "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all",
     };
-    cable.inside(&cable.db, quiet).ok();
-    let index = cable.db.ip("-j link show dev eth0").json()[0]["ifindex"].to_string();
-    let mut responder = cable.lab.command("nsenter");
-    responder
-        .args(["--target", &cable.db.pid.to_string(), "--net", "--"])
-        .arg(std::env::current_exe().unwrap());
+    let inside = || {
+        let mut nsenter = lab.command("nsenter");
+        nsenter.args(["--target", &container.pid.to_string(), "--net", "--"]);
+        nsenter
+    };
+    inside().args(["sh", "-c", quiet]).run().ok();
+    let index = container.ip("-j link show dev eth0").json()[0]["ifindex"].to_string();
+    let mut responder = inside();
+    responder.arg(std::env::current_exe().unwrap());
     responder.args(["responder::responder", "--exact", "--ignored", "--nocapture"]);
     let responder = responder.env(ROLE, format!("{role} {index}")).start();
     responder.wait_for("listening\n");
@@ -47,6 +58,7 @@ fn responder() {
         "ceaseless-arp" => ceaseless_arp(&listen(index, 0x0806)),
         "blind-v4" => blind(false),
         "blind-v6" => blind(true),
+        "tokenless" => tokenless(&listen(index, 0x0800)),
         _ => hostile(&listen(index, 0x0800)),
     }
 }
@@ -77,6 +89,15 @@ fn blind(is_v6: bool) {
         message[2..4].copy_from_slice(&sum.to_be_bytes());
         // The queue of a link may be full, and neighbours have to be asked for first.
         let _ = send_many(fd.as_fd(), to, [Message { data: &message, is_stamped: false }]);
+    }
+}
+
+/// Answers each request as whoever was asked, with the right numbers, and does not know what was sent with them.
+fn tokenless(fd: &OwnedFd) {
+    let is_request = |frame: &Vec<u8>| frame.len() >= 42 && frame[23] == 1 && frame[34] == 8;
+    for request in frames(fd).filter(is_request) {
+        let forged = reply(&request, |message| message[8..].fill(0));
+        send(fd.as_raw_fd(), &forged, MsgFlags::empty()).unwrap();
     }
 }
 

@@ -12,6 +12,7 @@ use crate::support::lab::Lab;
 use crate::support::run::{LIMIT, Run, Running};
 use crate::support::skip::{need, program};
 use crate::support::tools;
+use crate::support::until::until;
 use crate::{util_linux, version_of_util_linux};
 
 const FOREVER: &str = "echo ready; while :; do sleep 0.01; done";
@@ -239,24 +240,35 @@ fn job_control_of_a_shell_works_through_us() {
     terminal.finish();
 }
 
-/// timeout(1), systemd and shells send SIGCONT after an end signal, as we do to the program.
+/// When it stops we stop too, and go on together. Where we have been stopped before that, as by a shell, nobody but us tells
+/// it to go on: who ends us, as timeout(1) and systemd do, sends SIGCONT to us alone.
 #[test]
-fn a_program_that_has_stopped_itself_ends_when_we_are_told_to() {
+fn a_program_that_has_stopped_ends_when_we_are_told_to() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
     for words in [&["-p"][..], &["-p", "--pty"]] {
-        for signal in ["INT", "TERM", "HUP"] {
-            let mut timeout = lab.command("timeout");
-            timeout.args(["--preserve-status", "-s", signal, "0.5", tools::tool("nsenter-rs")]);
-            timeout.args(["-t", &web.pid.to_string()]).args(words);
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let name = signal.as_str().trim_start_matches("SIG");
+            let mut enter = lab.tool("nsenter-rs");
+            enter.args(["-t", &web.pid.to_string()]).args(words);
             // What it does not handle would end it at once, whether it goes on or not.
-            timeout.args([
-                "sh",
-                "-c",
-                &format!("trap 'echo got it; exit 7' {signal}; kill -STOP $$; while :; do sleep 0.01; done"),
-            ]);
-            let ran = timeout.run();
-            assert!(ran.stdout.contains("got it"), "{words:?} {signal}: {ran}");
+            enter.args(["sh", "-c", &format!("trap 'echo got it; exit 7' {name}; {FOREVER}")]);
+            let running = enter.start();
+            running.wait_for("ready");
+            let us = Pid::from_raw(running.pid_behind_nsenter());
+            let program = child_of(us.as_raw());
+            for pid in [us, program] {
+                kill(pid, Signal::SIGSTOP).unwrap();
+                until("it has stopped", || state_of(pid.as_raw()).starts_with('T'));
+            }
+            kill(us, signal).unwrap();
+            kill(us, Signal::SIGCONT).unwrap();
+            until(&format!("{words:?} has ended after {signal}"), || {
+                ["Z", "gone"].iter().any(|ended| state_of(us.as_raw()).starts_with(ended))
+            });
+            // The other nsenter has stopped with us, and is still waiting to be told.
+            running.signal(Signal::SIGCONT);
+            running.finish().fails_with(7).stdout_has("got it");
         }
     }
 }

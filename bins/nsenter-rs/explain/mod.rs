@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::facts;
 use crate::habits;
-use crate::host_tools::{self, Trust, Way};
+use crate::host_tools::{self, HostTools, NotOpened, Trust, Way};
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -179,7 +179,22 @@ fn plan(
         }
         None => missing,
     };
-    checks.extend(plan.host_tools.map(|way| Check::new(fenced(way, &plan, wanted), facts)));
+    let fence = plan.host_tools.map(|way| fenced(way, &plan, wanted));
+    let may_go = matches!(
+        fence,
+        Some(Rule::HostFenced { trusted: true, .. } | Rule::HostFenced { unfenced: None, .. })
+    );
+    // What goes in is made before anything is entered, and so it can be tried.
+    if let (Some(way), true, Some(None)) = (plan.host_tools, may_go, &missing) {
+        let failure = match HostTools::open(way, &wanted.program, Trust::of(wanted), None) {
+            Err(NotOpened::Failed(failure)) => Some(failure),
+            // Of the program there is another rule.
+            Ok(_) | Err(NotOpened::Program(..)) => None,
+        };
+        let what = "the host's programs can be taken along";
+        checks.push(Check::new(Rule::Ahead { what, failure }, facts));
+    }
+    checks.extend(fence.map(|rule| Check::new(rule, facts)));
     let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
@@ -197,10 +212,8 @@ fn plan(
 /// What a program of the host in another root is held by.
 fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
     let unfenced = match way {
+        _ if plan.fence.is_none() => refused::unfenced().message.map(|message| message.to_string()),
         Way::Hold(why) => Some(why.to_string()),
-        Way::Graft if plan.fence.is_none() => {
-            Some("there is no process whose capabilities could be read".to_owned())
-        }
         Way::Graft => None,
     };
     Rule::HostFenced { trusted: wanted.trust_target, unfenced }

@@ -34,6 +34,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 /// The container's or, where it has none, those of the kit.
 const USERS: [&str; 2] = ["passwd", "group"];
+const OVERLAY: &str = "overlay";
 /// linux/magic.h
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
@@ -45,22 +46,20 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Mounts an empty file system over our root.
+    /// Mounts an empty file system over our root: `spare`, where it cannot be made there any more.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn mount() -> Result<Self, Errno> {
+    pub fn mount(spare: OwnedFd) -> Result<Self, Errno> {
         let shell = shell();
         let root = fs::openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         // df(1) takes the last mount at `/` for what is there, and says its name.
         let is_overlay = fs::fstatfs(&root)?.f_type as u64 == OVERLAYFS_SUPER_MAGIC;
-        fsconfig_set_string(filesystem.as_fd(), "source", if is_overlay { "overlay" } else { "rootfs" })?;
-        fsconfig_set_string(filesystem.as_fd(), "mode", "755")?;
-        fsconfig_create(filesystem.as_fd())?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-        let above = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        fs::mkdirat(&above, "kit", Mode::from_raw_mode(0o755))?;
+        let above = match empty(if is_overlay { OVERLAY } else { "rootfs" }) {
+            // In the user namespace that we have joined we may be nobody yet, and nobody makes files.
+            Err(Errno::OVERFLOW) => spare,
+            made => made?,
+        };
         onto(&above, &root)?;
         Ok(Fixed { above, shell })
     }
@@ -95,6 +94,27 @@ impl Fixed {
         }
         Ok(())
     }
+}
+
+/// The file system of [`Fixed`], made before anything is joined.
+///
+/// # Errors
+/// What the kernel says.
+pub fn spare() -> Result<OwnedFd, Errno> {
+    // Those that have a user namespace of their own are containers, whose roots are overlays.
+    empty(OVERLAY)
+}
+
+/// A file system with nothing but a place for the kit, attached nowhere.
+fn empty(name: &str) -> Result<OwnedFd, Errno> {
+    let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(filesystem.as_fd(), "source", name)?;
+    fsconfig_set_string(filesystem.as_fd(), "mode", "755")?;
+    fsconfig_create(filesystem.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let empty = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    fs::mkdirat(&empty, "kit", Mode::from_raw_mode(0o755))?;
+    Ok(empty)
 }
 
 /// The container's `/bin/sh`: the link itself where it is one, for what it leads to may be all that the container

@@ -15,7 +15,7 @@ use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::Trust;
-use super::fixed::Fixed;
+use super::fixed::{self, Fixed};
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
 use super::kit::Kit;
 use super::loader;
@@ -40,6 +40,8 @@ pub struct Graft {
     own_loaders: Vec<own_loaders::Copy>,
     /// Whether nothing of the container's mounts is to be executed.
     no_exec: bool,
+    /// What is mounted over the root, where it cannot be made there.
+    spare: OwnedFd,
 }
 
 /// What has been grafted, and where.
@@ -66,6 +68,7 @@ impl Graft {
         target: Option<&Root>,
     ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::trouble("--host-tools", error);
+        let spare = fixed::spare().map_err(|errno| failed(errno.into()))?;
         let shells = || Program::find(root, "/bin/sh".as_ref(), "".as_ref()).ok()?.elf.interpreter;
         let interpreter = program.elf.interpreter.clone().or_else(shells);
         let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
@@ -78,7 +81,7 @@ impl Graft {
             let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
             let tree = Tree::copy(&needed).map_err(failed)?;
             let (copies, own_loaders) = (Vec::new(), Vec::new());
-            return Ok(Graft { kit, tree, alone: None, copies, own_loaders, no_exec: false });
+            return Ok(Graft { kit, tree, alone: None, copies, own_loaders, no_exec: false, spare });
         }
         stays_undumpable()?;
         are_readable(root, program)?;
@@ -96,14 +99,15 @@ impl Graft {
         };
         let copies = match unreadable.idmap(kit.mount.as_fd(), RDONLY | NOSUID | NODEV) {
             Ok(()) => Vec::new(),
-            // Before Linux 6.3 a tmpfs cannot be mapped, and file systems on disk can.
+            // /run need not be a tmpfs: in a container it may be an overlay. Before Linux 6.3 a tmpfs cannot be mapped, and
+            // then no copy can be had anywhere.
             Err(Unmade::FileSystem) => copies(&kit, &mut unreadable)?,
             Err(error) => return Err(not_fenced(error)),
         };
         let tree = tree::of_parts(&parts, &unreadable)?;
         let own = target.filter(|_| trust == Trust::Programs);
         let own_loaders = own.map(|target| own_loaders::copies(target, &mut unreadable)).unwrap_or_default();
-        Ok(Graft { kit, tree, alone, copies, own_loaders, no_exec: trust == Trust::Nothing })
+        Ok(Graft { kit, tree, alone, copies, own_loaders, no_exec: trust == Trust::Nothing, spare })
     }
 
     /// Whether children will find the host's programs.
@@ -119,7 +123,8 @@ impl Graft {
     pub fn attach(self, top: Option<&OwnedFd>) -> io::Result<Grafted> {
         own_mounts(top, if self.no_exec { NOEXEC } else { 0 })?;
         own_loaders::lay(&self.own_loaders)?;
-        let fixed = Fixed::mount()?;
+        let has_children = self.for_children();
+        let fixed = Fixed::mount(self.spare)?;
         let place = Place::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
@@ -150,7 +155,7 @@ impl Graft {
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(rustix::io::Errno::STALE.into());
         }
-        let program = self.for_children().then(|| again(kit, "program")).transpose()?;
+        let program = has_children.then(|| again(kit, "program")).transpose()?;
         fixed.lead_to(&place.path, program.as_ref())?;
         Ok(Grafted { base: place.path, contents: self.kit.contents, alone: self.alone.is_some() })
     }

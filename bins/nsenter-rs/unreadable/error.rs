@@ -16,8 +16,8 @@ pub enum Unmade {
     /// The kernel has no id-mapped mounts.
     #[error("the kernel has no ID-mapped mounts (they need Linux 5.12)")]
     OldKernel,
-    /// No file system that we may use has them.
-    #[error("the kernel cannot ID-map a tmpfs (Linux 6.3 can), or another file system that is needed")]
+    /// A tmpfs cannot be mapped, which is where copies are made.
+    #[error("the kernel cannot ID-map a tmpfs (it needs Linux 6.3)")]
     FileSystem,
     /// What is attached nowhere cannot be copied.
     #[error("the kernel cannot copy a detached mount (Linux 6.15 can)")]

@@ -88,11 +88,19 @@ impl Unreadable {
         sys::mount_setattr(tree, &attributes).map_err(Unmade::of_mapping)
     }
 
+    /// Tries it with a tmpfs that is empty, and attached nowhere.
+    ///
+    /// # Errors
+    /// `FileSystem` before Linux 6.3, and as [`Self::idmap`].
+    pub fn can_map(&self) -> Result<(), Unmade> {
+        self.idmap(room().map_err(|errno| Unmade::of_copying(errno.into()))?.as_fd(), 0)
+    }
+
     /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only, and owned by nobody.
     ///
     /// # Errors
-    /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `OldKernel`, `FileSystem`, `NotPermitted`, or what
-    /// the kernel says.
+    /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `FileSystem` before Linux 6.3, wherever it is;
+    /// `OldKernel`, `NotPermitted`, or what the kernel says.
     pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
         let room = self.room.as_ref().ok_or(Unmade::NotPermitted)?;
         self.copies += 1;
@@ -110,7 +118,8 @@ impl Unreadable {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let mount =
             open_tree(&copy, "", flags | OpenTreeFlags::AT_EMPTY_PATH).map_err(|errno| match errno {
-                Errno::INVAL => Unmade::NotCopied,
+                // Before Linux 6.3 it could not be mapped either, and that is what is missing.
+                Errno::INVAL => self.can_map().err().unwrap_or(Unmade::NotCopied),
                 errno => Unmade::of_copying(errno.into()),
             })?;
         self.idmap(mount.as_fd(), RDONLY | NOSUID | NODEV)?;

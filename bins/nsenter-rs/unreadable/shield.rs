@@ -54,6 +54,7 @@ impl Shield {
             Err(Unmade::NotPermitted) if user.is_some() => {
                 Prepared::Nobody(user.map_or_else(nobody, nobody_within)?)
             }
+            // Linux 6.3 to 6.14 can copy where the tmpfs is attached.
             Err(Unmade::NotPermitted | Unmade::NotCopied) => Prepared::Nobody(nobody()?),
             Err(error) => return Err(error),
         };
@@ -83,6 +84,10 @@ impl Shield {
         let may = capabilities(None).is_ok_and(|ours| ours.effective.contains(CapabilitySet::SYS_ADMIN));
         if !may && !joins_user {
             return Err(Unmade::NotPermitted);
+        }
+        // Over mounts of a user namespace that is still to be joined, nobody can try.
+        if may {
+            Unreadable::of(nobody()?).can_map()?;
         }
         places(program, arguments, path).map(drop)
     }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::fstat;
 
 use super::ViewError;
 use super::file::{Directory, Links};
@@ -17,6 +18,7 @@ pub(super) const ETC: &str = "/etc";
 const RESOLV_CONF: &str = "resolv.conf";
 const HOSTS: &str = "hosts";
 const NSSWITCH: &str = "nsswitch.conf";
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Every way to a name but those two is the host's, and goes over sockets that no network namespace stops.
 const HOSTS_LINE: &[u8] = b"hosts: files dns\n";
@@ -66,7 +68,7 @@ impl Resolver {
     /// `NoConfiguration` when there is neither resolv.conf nor hosts; `NoFile`.
     pub fn of_netns(name: &LinkName) -> Result<Self, ViewError> {
         let place = format!("/etc/netns/{name}");
-        let Some(own) = directory(&place)? else { return Err(ViewError::NoConfiguration(name.clone())) };
+        let Some(own) = of_name(&place)? else { return Err(ViewError::NoConfiguration(name.clone())) };
         let (resolv_conf, hosts) = (own.read(RESOLV_CONF)?, own.read(HOSTS)?);
         if resolv_conf.is_none() && hosts.is_none() {
             return Err(ViewError::NoConfiguration(name.clone()));
@@ -150,6 +152,16 @@ impl Resolver {
 
 fn directory(path: &str) -> Result<Option<Directory>, ViewError> {
     Ok(there(path)?.map(|fd| Directory::new(fd, path.into(), Links::Followed)))
+}
+
+/// Below `/etc/netns`. Where others can write, their links would have us read and show what they may not.
+fn of_name(place: &str) -> Result<Option<Directory>, ViewError> {
+    let Some(fd) = there(place)? else { return Ok(None) };
+    let etc = there(ETC)?.and_then(|etc| fstat(&etc).ok());
+    let is_as_etc = fstat(&fd)
+        .is_ok_and(|own| own.st_mode & OTHERS_WRITE == 0 && etc.is_some_and(|etc| etc.st_uid == own.st_uid));
+    let links = if is_as_etc { Links::Followed } else { Links::StayInside };
+    Ok(Some(Directory::new(fd, place.into(), links)))
 }
 
 fn host() -> Result<Directory, ViewError> {

@@ -144,6 +144,25 @@ fn a_named_network_has_the_files_that_ip_netns_gives_it() {
 }
 
 #[test]
+fn a_link_that_others_can_put_below_etc_netns_leads_nowhere() {
+    let scene = need!(scene());
+    let lab = &scene.lab;
+    lab.shell(
+        "ip netns add blue; mkdir -p /etc/netns/blue; echo nameserver 198.18.3.3 >/etc/netns/blue/hosts
+         echo nameserver 198.18.9.9 >/run/secret; ln -s /run/secret /etc/netns/blue/resolv.conf",
+    )
+    .run()
+    .ok();
+    let ours = || lab.tool("nsenter-rs").args(["-t", "netns:blue", "--dns", "cat", "/etc/resolv.conf"]).run();
+    ours().ok().stdout_has("198.18.9.9");
+    lab.shell("chmod o+w /etc/netns/blue").run().ok();
+    // The other tool shows it.
+    let cat = ["netns", "exec", "blue", "cat", "/etc/resolv.conf"];
+    lab.command("ip").args(cat).run().ok().stdout_has("198.18.9.9");
+    assert!(!ours().stdout.contains("198.18.9.9"));
+}
+
+#[test]
 fn a_network_without_files_or_a_name_is_refused() {
     let lab = need!(Lab::new());
     lab.shell("ip netns add green").run().ok();
