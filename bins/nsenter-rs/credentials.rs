@@ -151,9 +151,7 @@ impl Credentials {
 
     /// Becomes all the rest, which children inherit.
     pub fn lower(&mut self) -> Result<(), Failure> {
-        // Whoever looks into us afterwards finds no way to the host's processes.
-        let proc = self.outside.proc.take();
-        if let Some(proc) = &proc {
+        if let Some(proc) = &self.outside.proc {
             self.tell_kernel(proc)?;
         }
         if let Some(confinement) = &self.confinement {
@@ -169,6 +167,8 @@ impl Credentials {
         if self.keep_caps && self.fence.is_none() {
             capabilities::keep()?;
         }
+        // Whoever looks into us from now on finds no way to the host's processes.
+        self.outside.proc = None;
         if let Some(confinement) = &self.confinement {
             confine(confinement)?;
         }
