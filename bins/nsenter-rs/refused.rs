@@ -69,8 +69,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
 
 /// Why the host's tools are not taken to where nobody can tell how much power they may have there.
 pub fn unfenced() -> Failure {
-    let what = "nobody can tell whether the program would have more power than the container, of which there is no process \
-                to tell by";
+    let what = "there is no process whose capabilities could be read, so the program might have more power than the container";
     Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 

@@ -67,7 +67,7 @@ fn a_users_network_that_alone_has_the_address_is_marked_and_nothing_acts_on_it()
     let (_claims, pid) = claim(&lab, 1000);
     for target in [ADDRESS, MAC] {
         let looked = run(&lab, "cpid", &[target]).ok().stdout_is(&format!("{pid}\n"));
-        looked.stderr_has("is a network that belongs to user 1000");
+        looked.stderr_has("is a network of user 1000");
         let acts: [(&str, &[&str]); 4] = [
             ("nsenter-rs", &["-t", target, "-n", "true"]),
             ("netns-link", &[target, "--as", "caught"]),

@@ -320,7 +320,9 @@ fn without_a_target_verbose_says_what_there_is_to_say_and_goes_on() {
         ran.stdout_is("ran\n").stderr_has("it is not known whether processes of the container");
     }
     let ran = lab.tool("nsenter-rs").args([&file, "-H", "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("").stderr_has("nobody can tell whether").stderr_has("hint: -t NAME, or --trust-target");
+    ran.stdout_is("")
+        .stderr_has("there is no process whose capabilities")
+        .stderr_has("hint: -t NAME, or --trust-target");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub enum NetworkError {
     },
     /// Only networks of other users have it, and it is to be acted upon.
     #[error(
-        "{target}: only networks that other users made have this address, and such a user can choose any address:"
+        "{target}: only networks of other users have this address, and such a user can choose any address:"
     )]
     OfStrangers {
         /// What was asked for.
