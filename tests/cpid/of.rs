@@ -42,7 +42,7 @@ fn a_users_control_group_that_is_called_after_a_container_is_not_in_it() {
     assert!(groups.stdout.contains(&web.id), "{groups}");
     let said = of(&world, &pid).fails_with(1).stdout_is("");
     said.stderr_is(&format!(
-        "cpid: PID {pid}: says by its control group that it is in docker:{}, but it is not in that container\n",
+        "cpid: PID {pid}: its control group is named after docker:{}, but it is not a process of that container\n",
         web.name
     ));
     of(&world, &web.pid().to_string()).ok().stdout_is(&format!("docker:{}\n", web.name));

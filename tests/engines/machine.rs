@@ -128,7 +128,7 @@ fn state_without_end_is_given_up_and_said_to_be_no_answer() {
     for number in 0..3000 {
         symlink(&large, host.root.path(&format!("run/systemd/machines/m{number}"))).unwrap();
     }
-    let says = "comes after more state than is read of one engine (";
+    let says = "is not read: the state of this engine is too large (";
     host.cpid(&["--list"]).fails_with(2).stderr_has(says);
     // One name is one file, and whether that is there is certain.
     host.cpid(&["machine:web"]).ok().stdout_is(&format!("{}\n", host.leader()));

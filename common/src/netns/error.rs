@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::lock::Holder;
+use super::holder::Holder;
 use super::{DIRECTORY, path};
 use crate::failure::{Failure, Status};
 use crate::target::LinkName;

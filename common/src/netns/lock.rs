@@ -4,8 +4,6 @@
 //! The lock of iproute2 is flock(2) on a directory that everybody can read, so everybody can hold it, for ever. It is
 //! waited for a moment.
 
-use std::fmt;
-use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +14,13 @@ use nix::fcntl::{FlockArg, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{Mode, fchmod, fstat, major, minor};
+use nix::sys::stat::{Mode, fchmod, fstat, futimens};
+use nix::sys::time::TimeSpec;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, geteuid};
 
+use super::holder::Holder;
 use super::{NetnsError, failed};
-use crate::hint::Hint;
-use crate::output::one_line;
 use crate::sys;
 
 /// What is ours until the next boot; add-nic keeps its journal there too.
@@ -77,14 +75,22 @@ pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
 pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<Holder>> {
     let mut before = None;
     while !is_ours(file)? {
-        let holder = Holder::of(file);
-        if before.as_ref() == Some(&holder) {
+        let (holder, taken) = (Holder::of(file), taken(file)?);
+        // The time too: a lock that was taken in line is shown as that of a child that has ended, which is nobody.
+        if before == Some((holder.clone(), taken)) {
             return Ok(Some(holder));
         }
-        before = Some(holder);
+        before = Some((holder, taken));
         wait_in_line(file, longest);
     }
+    // Where it cannot be written to, nobody but us has it.
+    let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
     Ok(None)
+}
+
+/// When the lock on a file was last taken by [`wait_for`], which changes the file's time.
+fn taken(file: &OwnedFd) -> nix::Result<(i64, i64)> {
+    fstat(file).map(|stat| (stat.st_mtime, stat.st_mtime_nsec))
 }
 
 fn is_ours(file: &OwnedFd) -> nix::Result<bool> {
@@ -154,78 +160,4 @@ fn await_end(pidfd: std::os::fd::BorrowedFd<'_>, patience: Duration) {
 #[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, and panics if the kernel refuses")]
 fn flock(file: &OwnedFd, how: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(file.as_raw_fd(), how)
-}
-
-/// Whoever has a lock: shown, *PID 123 (flock)*.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holder {
-    /// Of our PID namespace.
-    pid: Option<i32>,
-    /// What it calls itself, made harmless.
-    program: Option<String>,
-}
-
-impl Holder {
-    /// What shows whether it was stopped, and what makes it go on then.
-    pub fn hint(&self) -> Option<Hint> {
-        let pid = self.pid?;
-        crate::hint!(
-            "ps -o pid,stat,args -p {} says what it does; if it was stopped (T): kill -CONT {}",
-            pid,
-            pid
-        )
-    }
-
-    fn of(directory: &OwnedFd) -> Self {
-        let Ok(stat) = fstat(directory) else { return Holder::default() };
-        // proc_locks(5): the device in hexadecimal.
-        let place = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
-        let pid = fs::read_to_string("/proc/locks").ok().and_then(|locks| holder_in(&locks, &place));
-        let name = pid.and_then(|pid| fs::read(format!("/proc/{pid}/comm")).ok());
-        let program = name.map(|name| one_line(String::from_utf8_lossy(&name).trim_end()).into_owned());
-        Holder { pid, program }
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.pid, &self.program) {
-            (Some(pid), Some(program)) => write!(f, "PID {pid} ({program})"),
-            (Some(pid), None) => write!(f, "PID {pid}"),
-            _ => f.write_str("a process that cannot be seen from here"),
-        }
-    }
-}
-
-/// Who has flock(2) on the file at `place`, as `/proc/locks` shows it: not those that wait for it (`->`). A process of
-/// another PID namespace is 0 there.
-fn holder_in(locks: &str, place: &str) -> Option<i32> {
-    locks.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [_, "FLOCK", _, _, pid, at, ..] = words[..] else { return None };
-        (at == place).then(|| pid.parse().ok()).flatten().filter(|pid| *pid > 0)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_holder_is_read_and_not_who_waits() {
-        let locks = "1: POSIX  ADVISORY  WRITE 9 00:1a:5 0 EOF\n\
-                     2: FLOCK  ADVISORY  WRITE 0 00:1a:6 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 77 00:1a:5 0 EOF\n\
-                     3: -> FLOCK  ADVISORY  WRITE 78 00:1a:5 0 EOF\n\
-                     4: -> FLOCK  ADVISORY  WRITE 79 00:1a:7 0 EOF\nnonsense\n";
-        assert_eq!(holder_in(locks, "00:1a:5"), Some(77));
-        assert_eq!(holder_in(locks, "00:1a:6"), None);
-        assert_eq!(holder_in(locks, "00:1a:7"), None);
-    }
-
-    #[test]
-    fn a_name_of_its_own_drives_no_terminal() {
-        let holder = Holder { pid: Some(7), program: Some(one_line("e\x1b[2Jvil").into_owned()) };
-        assert!(!holder.to_string().contains('\x1b'), "{holder}");
-    }
 }

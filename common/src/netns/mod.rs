@@ -7,6 +7,7 @@
 //! at boot stack their mounts. Everybody can hold that lock, so ours is another one (`lock`).
 
 mod error;
+mod holder;
 mod home;
 mod lock;
 mod record;
@@ -23,8 +24,9 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
+pub use holder::Holder;
 pub use home::{Home, create};
-pub use lock::{Holder, wait_for};
+pub use lock::wait_for;
 pub use record::{Beneath, FoundThrough, Owner, Record};
 pub use registry::Registry;
 

@@ -12,7 +12,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, fstat, lstat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::lock::{self, Holder};
+use super::holder::Holder;
+use super::lock;
 use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, is_trusted, open_directory, path};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
