@@ -4,7 +4,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
+    clippy::expect_used,
+    reason = "clippy knows tests by their attribute, which shared code has not"
 )]
 
 mod support;

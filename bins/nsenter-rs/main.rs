@@ -52,7 +52,7 @@ use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use fence::Fence;
-use host_tools::{HostTools, NotOpened, Trust};
+use host_tools::{HostTools, Keep, NotOpened, Trust};
 use nix::fcntl::OFlag;
 use plan::Plan;
 use pty::Pty;
@@ -134,7 +134,7 @@ fn host_tools(
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || source.process().ok()?.open_file("root", flags).ok();
     let target = if trust == Trust::Programs { root() } else { None };
-    let host_tools = HostTools::open(way, &wanted.program, trust, target)?;
+    let host_tools = HostTools::open(way, &wanted.program, trust, target, Keep::Kept)?;
     let power = plan.fence.as_ref().map(Fence::power);
     let refused = power.and_then(|power| host_tools.refused(power, called));
     refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))

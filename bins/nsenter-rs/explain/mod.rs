@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::facts;
 use crate::habits;
-use crate::host_tools::{self, HostTools, NotOpened, Trust, Way};
+use crate::host_tools::{self, HostTools, Keep, NotOpened, Trust, Way};
 use crate::plan::Plan;
 use crate::refused;
 use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
@@ -184,9 +184,9 @@ fn plan(
         fence,
         Some(Rule::HostFenced { trusted: true, .. } | Rule::HostFenced { unfenced: None, .. })
     );
-    // What goes in is made before anything is entered, and so it can be tried.
+    // What goes in is made before anything is entered, attached nowhere, and so it can be tried.
     if let (Some(way), true, Some(None)) = (plan.host_tools, may_go, &missing) {
-        let failure = match HostTools::open(way, &wanted.program, Trust::of(wanted), None) {
+        let failure = match HostTools::open(way, &wanted.program, Trust::of(wanted), None, Keep::Tried) {
             Err(NotOpened::Failed(failure)) => Some(failure),
             // Of the program there is another rule.
             Ok(_) | Err(NotOpened::Program(..)) => None,

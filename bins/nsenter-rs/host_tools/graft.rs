@@ -17,7 +17,7 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use super::Trust;
 use super::fixed::{self, Fixed};
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
-use super::kit::Kit;
+use super::kit::{Keep, Kit};
 use super::loader;
 use super::own_loaders;
 use super::parts::Parts;
@@ -66,6 +66,7 @@ impl Graft {
         path: &OsStr,
         trust: Trust,
         target: Option<&Root>,
+        keep: Keep,
     ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::trouble("--host-tools", error);
         let spare = fixed::spare().map_err(|errno| failed(errno.into()))?;
@@ -77,7 +78,8 @@ impl Graft {
         };
         let (path, libraries) = (canonical(path), canonical(&libraries));
         if trust == Trust::All {
-            let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), None).map_err(failed)?;
+            let kit =
+                Kit::open(root, &path, &libraries, interpreter.as_deref(), None, keep).map_err(failed)?;
             let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
             let tree = Tree::copy(&needed).map_err(failed)?;
             let (copies, own_loaders) = (Vec::new(), Vec::new());
@@ -89,7 +91,8 @@ impl Graft {
         let wanted =
             path.iter().chain(&libraries).cloned().chain(loader::own(root, program)).collect::<Vec<_>>();
         let parts = Parts::of(root, &wanted, &program.files()).map_err(failed)?;
-        let kit = Kit::open(root, &path, &libraries, interpreter.as_deref(), Some(&parts)).map_err(failed)?;
+        let kit =
+            Kit::open(root, &path, &libraries, interpreter.as_deref(), Some(&parts), keep).map_err(failed)?;
         let has_copy = program.elf.interpreter.is_some() || kit.contents.statics.contains(&program.file);
         let alone = if has_copy {
             None

@@ -48,6 +48,15 @@ pub struct Kit {
     pub contents: Contents,
 }
 
+/// Whether a kit stays for the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Below `/run`.
+    Kept,
+    /// It is only to be seen whether it can be made.
+    Tried,
+}
+
 impl Kit {
     /// The kit for what is on `path`, with the loader at `interpreter`.
     ///
@@ -59,8 +68,12 @@ impl Kit {
         libraries: &[PathBuf],
         interpreter: Option<&Path>,
         parts: Option<&Parts>,
+        keep: Keep,
     ) -> io::Result<Self> {
         let making = Making { root, path, libraries, interpreter, parts };
+        if keep == Keep::Tried {
+            return in_memory(&making);
+        }
         kept(&making, &stamp(&making)).or_else(|_| in_memory(&making))
     }
 }

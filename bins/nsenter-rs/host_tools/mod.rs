@@ -36,6 +36,7 @@ use hold::Hold;
 use surroundings::Environment;
 
 pub use elf::Elf;
+pub use kit::Keep;
 pub use needs::Power;
 pub use program::Program;
 pub use root::Root;
@@ -131,6 +132,7 @@ impl HostTools {
         words: &[OsString],
         trust: Trust,
         target: Option<OwnedFd>,
+        keep: Keep,
     ) -> Result<Self, NotOpened> {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
         let path = path(trust);
@@ -138,9 +140,9 @@ impl HostTools {
         let prepared = match way {
             Way::Graft => {
                 let target = target.map(Root::from);
-                let graft =
-                    Graft::open(&root, &program, &path, trust, target.as_ref()).map_err(NotOpened::Failed)?;
-                if !graft.for_children() {
+                let graft = Graft::open(&root, &program, &path, trust, target.as_ref(), keep)
+                    .map_err(NotOpened::Failed)?;
+                if !graft.for_children() && keep == Keep::Kept {
                     say(TOOL, NOT_STATIC);
                 }
                 Prepared::Graft(Box::new(graft))

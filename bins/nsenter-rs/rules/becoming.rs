@@ -83,6 +83,21 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
         Id::Number(number) => Some(number),
         Id::Follow => follow(of_target),
     };
+    // So can those of the target that confines.
+    let confined = plan.confinement.as_ref().filter(|_| !joins_user).map(|confinement| &confinement.ids);
+    if let (Some(theirs), None) = (confined, plan.gid) {
+        rules.push(mapped("group ID", theirs.gid, &ids.gid_map));
+        // Where both have some they may be the same, which asks for nothing.
+        if !ids.gids.contains(&theirs.gid) || ids.has_groups == theirs.groups.is_empty() {
+            rules.push(needs(Capability::SetGid));
+        }
+    }
+    if let (Some(theirs), None) = (confined, plan.uid) {
+        rules.push(mapped("user ID", theirs.uid, &ids.uid_map));
+        if !ids.uids.contains(&theirs.uid) {
+            rules.push(needs(Capability::SetUid));
+        }
+    }
     if let Some(gid) = number(plan.gid, |(_, gid)| gid) {
         rules.push(mapped("group ID", gid, &ids.gid_map));
         if ids.has_groups && ids.setgroups_denied {

@@ -61,7 +61,7 @@ impl Shield {
         Ok(Shield { places, prepared })
     }
 
-    /// Whether that would succeed, as far as can be told without making anything; `joins_user` is whether it would be in
+    /// Whether that would succeed, as far as can be told without making anything that stays; `joins_user` is whether it would be in
     /// another user namespace than ours.
     ///
     /// # Errors
@@ -85,8 +85,9 @@ impl Shield {
         if !may && !joins_user {
             return Err(Unmade::NotPermitted);
         }
-        // Over mounts of a user namespace that is still to be joined, nobody can try.
-        if may {
+        // Where the kernel may be too old it is tried, with a tmpfs that is attached nowhere; over mounts of a user namespace
+        // that is still to be joined nobody can try.
+        if may && !maps_every_tmpfs() {
             Unreadable::of(nobody()?).can_map()?;
         }
         places(program, arguments, path).map(drop)
@@ -115,9 +116,36 @@ fn copies(unreadable: &mut Unreadable, places: &BTreeSet<PathBuf>) -> Result<Vec
     places.iter().map(|place| unreadable.copy(&mut open(place)?, 0o711)).collect()
 }
 
+/// Whether the kernel is Linux 6.3 or later. Distributions give older ones some of what later ones have.
+fn maps_every_tmpfs() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    is_since_6_3(&release)
+}
+
+fn is_since_6_3(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    let first_two = numbers.next().flatten().zip(numbers.next().flatten());
+    first_two.is_some_and(|version| version >= (6, 3))
+}
+
 /// Whether mounts below our root can be kept from the host: in a chroot they cannot. Before Linux 5.8 nobody can tell,
 /// and then nothing of all this is there anyway.
 fn root_is_mount_point() -> bool {
     let stat = statx(CWD, "/", AtFlags::empty(), StatxFlags::empty());
     stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_since_6_3;
+
+    #[test]
+    fn a_release_without_numbers_is_an_old_kernel() {
+        for release in ["6.3.0", "6.12.63+deb13-amd64\n", "7.0-rc1", "10.1"] {
+            assert!(is_since_6_3(release), "{release}");
+        }
+        for release in ["6.1.0-48-amd64", "5.14.0-503.el9", "6", "", "linux", "6.x"] {
+            assert!(!is_since_6_3(release), "{release}");
+        }
+    }
 }

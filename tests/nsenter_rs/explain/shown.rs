@@ -57,6 +57,20 @@ fn nothing_is_done() {
     }
 }
 
+/// What goes in is made for it, and is gone with it.
+#[test]
+fn nothing_is_left_of_what_was_tried_for_the_hosts_tools() {
+    let lab = need!(Lab::with_users());
+    let web = lab.container("web", Options::default());
+    let look = || lab.shell("ls -AR /run | sort; wc -l </proc/self/mountinfo").run().ok();
+    let before = look();
+    explain(&lab, &["-t", &web.pid.to_string(), "-a", "-H", "true"]).ok();
+    look().stdout_is(&before.stdout);
+    // A run keeps some for the next one.
+    lab.tool("nsenter-rs").args(["-t", &web.pid.to_string(), "-a", "-H", "true"]).run().ok();
+    assert_ne!(look().stdout, before.stdout);
+}
+
 #[test]
 fn each_kind_is_shown_as_proc_has_it() {
     let lab = need!(Lab::new());
