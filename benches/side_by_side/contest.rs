@@ -141,7 +141,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "host-tools",
         work: "a program of the host runs in all of a container's namespaces",
         ours: "nsenter-rs -t PID -a -H /bin/hostname",
-        targets: &[Target { at_most: 3.0, of: Of::Added("enter-all") }],
+        targets: &[Target { at_most: 5.0, of: Of::Added("enter-all") }],
         ..PLAIN
     },
     Row {
