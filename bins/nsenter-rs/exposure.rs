@@ -123,8 +123,8 @@ impl fmt::Display for Exposure {
         match self {
             Exposure::Unseen => f.write_str("no process of the container can see the program"),
             Exposure::Undumpable => f.write_str(
-                "processes of the container cannot read or trace the program and its children. They can see its command \
-                 line, and can stop or kill it",
+                "processes of the container cannot read or trace the program and its dynamically linked children. They can see \
+                 its command line, and can stop or kill it",
             ),
             Exposure::Traceable(observer) => {
                 write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and with it take over the program")
