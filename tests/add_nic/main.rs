@@ -115,11 +115,11 @@ impl std::fmt::Debug for Everything {
 }
 
 /// The shell's word for it; the lab itself has the PID 1. What the kernel does by itself, some time after a link was
-/// made, is left out: link-local addresses, and whether there is a carrier. Rules of filters are the host's alone.
+/// made, is left out: link-local addresses, and whether there is a carrier, which routes show too. Rules of filters are the host's alone.
 const LOOK: &str = r#"
 LOOK='{ printf "link\naddress\nroute show table all\nrule\n" | ip -o -batch -
 printf "route show table all\nrule\n" | ip -6 -o -batch -
-} | sed "s/ state [A-Z]*//; s/,LOWER_UP//; s/NO-CARRIER,//; /fe80:/d; /ff00::/d; /anycast/d; s/ tentative//; s/valid_lft.*//"
+} | sed "s/ state [A-Z]*//; s/,LOWER_UP//; s/NO-CARRIER,//; /fe80:/d; /ff00::/d; /anycast/d; s/ tentative//; s/ linkdown//; s/ dead//; s/valid_lft.*//"
 grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward
 [ "$0" != 1 ] || { nft list ruleset; iptables-nft-save
     [ ! -s /proc/net/ip_tables_names ] || iptables-legacy-save; [ ! -s /proc/net/ip6_tables_names ] || ip6tables-legacy-save

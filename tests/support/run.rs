@@ -135,14 +135,14 @@ impl Running {
     /// Waits until its stdout holds `text`; whether it did before it ended and in time.
     pub(crate) fn says(&self, text: &str) -> bool {
         let there = |heard: &Heard| String::from_utf8_lossy(&heard.stdout).contains(text);
-        there(&self.wait_until(LIMIT, |heard| there(heard) || heard.all_is_over()))
+        there(&self.wait_until(as_busy(LIMIT), |heard| there(heard) || heard.all_is_over()))
     }
 
     /// Waits until its stderr holds `text`; a panic if it ends first.
     #[track_caller]
     pub(crate) fn wait_for_stderr(&self, text: &str) {
         let there = |heard: &Heard| String::from_utf8_lossy(&heard.stderr).contains(text);
-        let is_there = there(&self.wait_until(LIMIT, |heard| there(heard) || heard.all_is_over()));
+        let is_there = there(&self.wait_until(as_busy(LIMIT), |heard| there(heard) || heard.all_is_over()));
         assert!(is_there, "{text:?} was never said by {}", self.so_far());
     }
 
@@ -150,7 +150,7 @@ impl Running {
     pub(crate) fn first_line(&self) -> Option<String> {
         let line =
             |heard: &Heard| Some(heard.stdout[..heard.stdout.iter().position(|b| *b == b'\n')?].to_vec());
-        let heard = self.wait_until(LIMIT, |heard| line(heard).is_some() || heard.all_is_over());
+        let heard = self.wait_until(as_busy(LIMIT), |heard| line(heard).is_some() || heard.all_is_over());
         line(&heard).map(|line| String::from_utf8_lossy(&line).into_owned())
     }
 

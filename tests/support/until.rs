@@ -11,8 +11,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Waits until `done`; a panic that names `what` if that takes longer than any command may.
 #[track_caller]
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let there = until_some(LIMIT, || done().then_some(()));
-    assert!(there.is_some(), "waited {LIMIT:?} in vain: {what}");
+    let limit = as_busy(LIMIT);
+    let there = until_some(limit, || done().then_some(()));
+    assert!(there.is_some(), "waited {limit:?} in vain: {what}");
 }
 
 /// `limit` as a machine needs it that has other things to do too: as many times more as programs want each processor.
