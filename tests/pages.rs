@@ -162,6 +162,23 @@ fn every_type_and_function_that_the_docs_name_exists() {
     });
 }
 
+#[test]
+fn the_code_leads_to_each_decision_and_to_no_page_that_is_not_there() {
+    let names = |text: &str| {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
+        let words =
+            words.map(|word| word.trim_end_matches('.')).filter(|word| word.starts_with("docs/decisions/"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let in_rooms = |path: &str| path.starts_with("bins/") || path.starts_with("common/");
+    let sources = sources().into_iter().filter(|(path, _)| in_rooms(path));
+    let named: BTreeSet<String> = sources.flat_map(|(_, text)| names(&text)).collect();
+    let decisions = pages().into_iter().map(|page| page.path);
+    let decisions =
+        decisions.filter(|path| path.starts_with("docs/decisions/") && !path.ends_with("/README.md"));
+    assert_eq!(named, decisions.collect());
+}
+
 /// Fails with what `wrong` finds on any page.
 fn each_page(wrong: impl Fn(&Page) -> Vec<String>) {
     let found: Vec<String> = pages()

@@ -1,4 +1,5 @@
-//! `--host-tools`: a program of the host, and its children, in a root that has no tools.
+//! `--host-tools`: a program of the host, and its children, in a root that has no tools. Why it is done so, and what limits
+//! it: docs/decisions/host-tools-fence.md.
 
 mod c_library;
 mod elf;
