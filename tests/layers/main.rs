@@ -1,10 +1,7 @@
 //! The files of a tool form layers: each imports only what stands before it, and no two files import each other, not
 //! even by way of others. Read from the sources themselves.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
+#![cfg(test)]
 
 mod checker;
 mod imports;

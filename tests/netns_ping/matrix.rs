@@ -1,13 +1,13 @@
 //! `--matrix`: every container to every other one, of a fake Docker's on a bridge of the lab's.
 
 use crate::arp::container_options;
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need};
 use crate::{events, of_kind};
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{Missing, need};
 
 /// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
 pub(crate) struct Scene {

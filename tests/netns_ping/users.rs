@@ -1,11 +1,11 @@
 //! Ordinary users: as far as the kernel lets them, and in words where it does not.
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
 use crate::{cable, matrix};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 /// Root of a lab, but without these capabilities: `netns-ping WORDS`.
 fn without(lab: &Lab, capability: &str, words: &str) -> Ran {

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 fn netns_ping(words: &str) -> Ran {
     let mut command = tools::in_clean_environment(Command::new(tools::tool("netns-ping")));

@@ -4,12 +4,12 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::run::{Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::until;
-use crate::support::world::World;
+use support::run::{Run, Running};
+use support::scratch::unique;
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::until;
+use support::world::World;
 
 /// A mount namespace of the test's own in which cgroup v2 is mounted below `/mnt`, with one group in it for
 /// the test. It needs the machine's root: a lab's is not let near the machine's groups.
@@ -89,7 +89,7 @@ impl Groups {
 impl Drop for Groups {
     fn drop(&mut self) {
         self.holder.close_stdin();
-        let ended = self.holder.has_ended_within(crate::support::run::LIMIT);
+        let ended = self.holder.has_ended_within(support::run::LIMIT);
         assert!(ended || std::thread::panicking(), "the groups do not go: {}", self.holder.so_far());
     }
 }

@@ -5,11 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use crate::like_newer_util_linux;
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
 use crate::users::{as_user, lab_with_users};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 const NET: [&str; 2] = ["readlink", "/proc/self/ns/net"];
 
@@ -198,7 +198,7 @@ fn a_file_whose_name_begins_with_a_colon_is_named_with_its_directory() {
     let web = lab.container("web", Options::default());
     let bind = format!("touch /run/:42; mount --bind /proc/{}/ns/net /run/:42", web.pid);
     lab.shell(&bind).run().ok();
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     let enter =
         |file: &str| lab.shell(&format!("cd /run; {nsenter} --net={file} readlink /proc/self/ns/net")).run();
     enter("./:42").ok().stdout_is(&format!("{}\n", lab.namespace(web.pid, "net")));

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 const NEITHER: &str = "nsenter-rs: the program sees the host's files and network: -n enters the container's network, -a all its namespaces\n";
 

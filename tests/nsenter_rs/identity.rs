@@ -5,9 +5,9 @@
 use std::process::Stdio;
 
 use crate::like_util_linux;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 const CAPABILITIES: [&str; 4] = ["grep", "-E", "^(Uid|Cap...):", "/proc/self/status"];
 

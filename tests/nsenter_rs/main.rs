@@ -2,16 +2,7 @@
 //!
 //! Observers: util-linux nsenter, `/proc/PID/ns` as seen from outside, `docker inspect`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-#[path = "../engines/hand.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "its other half is for cpid, and clippy knows tests by their attribute"
-)]
-mod hand;
+#![cfg(test)]
 
 mod as_engines;
 mod cgroup;
@@ -91,4 +82,10 @@ fn version_of_util_linux() -> (u32, u32) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
         _ => panic!("no version in {said}"),
     }
+}
+
+#[test]
+#[ignore = "is no test, but the name server of some"]
+fn fake_name_server() {
+    support::name_server::serve();
 }

@@ -1,10 +1,7 @@
 //! One word for one thing: no two types of the workspace have one name, and no file is longer than it can be read. Read from the
 //! sources themselves.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
+#![cfg(test)]
 
 mod checker;
 mod declared;

@@ -1,10 +1,10 @@
 //! On a real Docker: its containers explained, and ourselves in one of them.
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::Scratch;
-use crate::support::skip::{Missing, need};
-use crate::support::tools;
-use crate::support::world::World;
+use support::run::{Ran, Run};
+use support::scratch::Scratch;
+use support::skip::{Missing, need};
+use support::tools;
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
@@ -38,7 +38,7 @@ fn the_default_container_may_be_entered_and_cannot_reach_out_of_it() {
 fn from_a_container(world: &World, net: &str, options: &[&str], explain: &[&str]) -> Ran {
     let mut run = world.command("docker");
     run.args(["run", "--rm", "--volume", "/:/host"]).args(options);
-    run.args([crate::support::world::IMAGE, "chroot", "/host", tools::tool("nsenter-rs")]);
+    run.args([support::world::IMAGE, "chroot", "/host", tools::tool("nsenter-rs")]);
     run.arg(format!("--net={net}")).args(explain).args(["/bin/echo", "ran"]).run()
 }
 

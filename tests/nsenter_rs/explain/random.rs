@@ -8,13 +8,13 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::container::{Container, Options, Root};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
 use crate::users::{as_user, lab_with_users};
+use support::container::{Container, Options, Root};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::need;
 
 /// What may be asked for. At most one of each row, and each row with the chance of one in so many; PID is the target's.
 const OPTIONS: &[(u64, &[&str])] = &[

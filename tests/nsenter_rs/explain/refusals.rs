@@ -5,13 +5,13 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::until;
 use crate::users::{as_user, lab_with_users, users_container};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::until;
 
 const NSENTER: &str = "/run/nsenter-rs";
 

@@ -4,11 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::container::{KINDS, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{need, program};
 use crate::users::{as_user, lab_with_users, users_container};
+use support::container::{KINDS, Options, Root};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{need, program};
 
 /// System calls that would change something for us or for anybody, or start something.
 const CHANGES: &str = "trace=setns,unshare,mount,umount2,move_mount,open_tree,fsopen,fsmount,mount_setattr,\
@@ -44,7 +44,7 @@ fn nothing_is_done() {
     for options in [&["-a"][..], &["-a", "-r", "-S0", "-G0", "--json"], &["-n", "-w", "-e"], &["-p"], &[]] {
         let mut strace = lab.command("strace");
         strace.args(["-f", "-qq", "-o", "/run/calls", "-e", CHANGES]);
-        strace.arg(crate::support::tools::tool("nsenter-rs")).args(["-t", &target, "--explain"]);
+        strace.arg(support::tools::tool("nsenter-rs")).args(["-t", &target, "--explain"]);
         strace.args(options).args(["touch", "/run/touched"]).run().ok();
         let calls = fs::read_to_string(lab.path("/run/calls")).unwrap();
         let asks = [", 0, NULL, 0)", "mount_setattr(-1,"];
@@ -147,7 +147,7 @@ fn done(lab: &Lab, words: &[&str]) -> Vec<String> {
         "-e",
         "trace=setns,chroot,fork,clone,clone3,setresgid,setresuid",
     ]);
-    strace.arg(crate::support::tools::tool("nsenter-rs")).args(words).run().ok();
+    strace.arg(support::tools::tool("nsenter-rs")).args(words).run().ok();
     let calls = fs::read_to_string(lab.path("/run/calls")).unwrap();
     let name = |call: &str| call.split('(').next()?.split_whitespace().last().map(str::to_owned);
     let names = calls.lines().filter(|line| line.contains('(')).filter_map(name);
@@ -254,7 +254,7 @@ fn it_fits_a_terminal_of_80_columns_and_drives_none() {
     let lab = need!(Lab::new());
     need!(program("script", "bsdutils"));
     let web = lab.container("web", Options::default());
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     let options =
         format!("-t {} -a -r=/run/\"$(printf 'a\\033[2Jb')\" -S0 -G0 \"$(printf 'c\\033[2Jd')\"", web.pid);
     let line = format!(

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use super::built;
 use crate::PATH;
-use crate::support::container::{Container, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
-use crate::support::tools::static_tool;
+use support::container::{Container, Options, Root};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
+use support::tools::static_tool;
 
 fn lab(root: Root) -> Result<(Lab, Container), Missing> {
     let lab = Lab::with_users()?;

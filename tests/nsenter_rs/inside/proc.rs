@@ -3,9 +3,9 @@
 use nix::sys::signal::Signal;
 
 use super::scene;
-use crate::support::container::Options;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
+use support::container::Options;
+use support::run::Run;
+use support::skip::{need, program};
 
 #[test]
 fn ps_and_top_show_the_containers_processes_and_no_others() {

@@ -1,8 +1,8 @@
 //! `/sys`: of the container's network, with all that the host has mounted below.
 
 use super::{Scene, scene};
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
+use support::run::Run;
+use support::skip::{need, program};
 
 /// The mounts at and below `/sys` that can be seen, without the numbers they have; not the device of the sysfs.
 const MOUNTS: &str = "findmnt --list --noheadings --submounts /sys --output TARGET,SOURCE,FSTYPE,VFS-OPTIONS";
@@ -68,7 +68,7 @@ fn it_can_be_written_to_no_more_than_the_hosts() {
 fn who_stands_in_the_old_one_is_put_into_the_new_one() {
     let scene = need!(scene().and_then(Scene::with_sysfs));
     scene.web.ip("link add inner0 type veth peer name inner1");
-    let tool = crate::support::tools::tool("nsenter-rs");
+    let tool = support::tools::tool("nsenter-rs");
     let from = |directory: &str| {
         let script = format!("cd {directory}; exec {tool} -t {} --sys sh -c 'pwd; ls'", scene.pid);
         scene.lab.shell(&script).run().ok()

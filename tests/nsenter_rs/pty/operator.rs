@@ -8,11 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{WAYS, eventually, find, has_ended, web};
-use crate::support::container::Container;
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::container::Container;
+use support::lab::Lab;
+use support::run::{LIMIT, Ran, Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 /// A shell at a terminal: it says which one, and runs `line`, in which `ENTER` is us.
 struct Operator {
