@@ -121,8 +121,9 @@ impl From {
         }
         let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
         if dests.is_empty() {
-            return Err(Failure::trouble("DEST", "is missing")
-                .hint(common::hint!("netns-ping {} gateway", target)));
+            return Err(
+                Failure::trouble("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
+            );
         }
         Ok(From { target, dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()? })
     }
