@@ -178,7 +178,7 @@ fn those_that_share_a_network_are_one_and_the_hosts_is_one_too() {
     let table = rows(&ran);
     assert_eq!(table[1][..4], ["1", "host-1", "+1", "-"], "{ran}");
     assert_eq!(table[2][..2], ["2", "web"], "{ran}");
-    let ran = ran.stderr_has("netns-ping: host-1: the network is that of host-2 too\n");
+    let ran = ran.stderr_has("netns-ping: host-1: shares its network namespace with host-2\n");
     ran.stdout_has("3 containers: 2 of 2 pairs reached, 1 of 1 gateways");
 }
 

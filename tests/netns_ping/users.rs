@@ -59,8 +59,10 @@ fn who_may_not_enter_is_told_which_capability_that_takes() {
     let ran = without(&lab, "sys_admin", &format!("{} 127.0.0.1 -c1", web.pid)).fails_with(2);
     let ran = ran
         .stderr_has("netns-ping: net:[")
-        .stderr_has("]: permission denied: it takes CAP_SYS_ADMIN over user:[");
-    ran.stderr_has("], which owns it, and over ours; we lack it (uid 0)\nhint: run it on the host\n");
+        .stderr_has("]: permission denied: requires CAP_SYS_ADMIN over user:[");
+    ran.stderr_has(
+        "], which owns it, and over the caller's; the caller lacks it (uid 0)\nhint: run it on the host\n",
+    );
 }
 
 #[test]

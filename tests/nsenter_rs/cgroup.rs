@@ -173,7 +173,7 @@ fn a_group_that_no_mount_shows_is_refused() {
         for at in $(awk "\$3 == \"cgroup2\" && \$2 != \"/mnt/part\" { print \$2 }" /proc/mounts); do umount -n -l $at; done"#;
     for (hide, message) in [
         (unmount, "(v2): its hierarchy is not mounted here\nhint: mount -t cgroup2 none DIRECTORY"),
-        (other, "(v2): no mount of its hierarchy shows it here"),
+        (other, "(v2): no mount of its hierarchy here contains it"),
     ] {
         let script = format!("unshare --mount sh -ec '{hide}\nexec $nsenter -t {target} -u -c echo ran'");
         groups.shell(&script).run().fails_with(1).stdout_is("").stderr_has(message);
@@ -273,9 +273,9 @@ fn a_program_that_a_group_does_not_take_is_not_run() {
     need!(program("strace", "strace"));
     let (_web, target) = groups.target("web");
     let errors = [
-        ("EBUSY", "it hands controllers to the groups below it"),
+        ("EBUSY", "it enables controllers for the groups below it"),
         ("ENOENT", "(nsdelegate)"),
-        ("EACCES", "permission denied: it takes the right to write"),
+        ("EACCES", "permission denied: requires write permission"),
         ("ENODEV", "it has been removed"),
     ];
     for (error, message) in errors {

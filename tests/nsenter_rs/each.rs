@@ -115,7 +115,7 @@ fn those_that_share_the_namespaces_asked_for_are_entered_once() {
     assert_eq!(names(&["-n", "-u"]), "other web xside");
     assert_eq!(names(&["-n", "-e"]), "other web xside", "the environment is the process's");
     let told = fleet.nsenter(&["--each", "*", "-n", "-v", "true"]).run().ok();
-    told.stderr_has("nsenter-rs: web: the namespaces are those of xside too\n");
+    told.stderr_has("nsenter-rs: web: shares all requested namespaces with xside\n");
     let ran = fleet.nsenter(&["--each", "[wx]*", "-n", "--json", "true"]).run().ok();
     assert_eq!(objects(&ran)[0]["also"], json!(["xside"]));
 }

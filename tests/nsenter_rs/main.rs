@@ -46,8 +46,7 @@ use support::run::{Ran, Run};
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is said where the container is trusted with all our power.
-const TRUSTED: &str = "nsenter-rs: --trust-target: the container's files decide what the program loads and runs, \
-                       and it has all our capabilities and files\n";
+const TRUSTED: &str = "nsenter-rs: --trust-target: the container's files decide what the program loads and runs, and it has all capabilities and files of the caller\n";
 
 /// Runs nsenter-rs in the lab, and util-linux's nsenter with the same arguments: they must agree in everything
 /// but what they say of themselves.

@@ -139,7 +139,7 @@ fn one_that_the_image_does_not_have_is_explained() {
     let target = web.pid.to_string();
     for way in ["-m", "-a", "-r"] {
         let ran = lab.tool("nsenter-rs").args(["-t", &target, way, "ip", "addr"]).run().fails_with(127);
-        ran.stderr_has("nsenter-rs: ip: no such program\nhint: it is looked for among the container's files");
+        ran.stderr_has("nsenter-rs: ip: no such program\nhint: the program is looked up in the container");
     }
     lab.tool("nsenter-rs").args(["-t", &target, "-n", "ip", "addr"]).run().ok().stdout_has("LOOPBACK");
 }

@@ -288,12 +288,11 @@ impl Outcome<'_> {
 
     fn is_reason(&self, rule: &str, why: &str) -> bool {
         let capability = rule.split_whitespace().find(|word| word.starts_with("CAP_"));
-        let is_program =
-            rule.ends_with(" on the host") || rule.ends_with(" in the root that the program gets");
+        let is_program = rule.ends_with(" on the host") || rule.ends_with(" in the program's root directory");
         match capability {
             Some(capability) => self.ran.contains(capability),
             None if rule.starts_with("ptrace(2)") => self.ran.contains("CAP_SYS_PTRACE"),
-            None if rule.contains("has a number") => self.ran.contains("is not mapped"),
+            None if rule.contains("is mapped in") => self.ran.contains("is not mapped"),
             None if is_program => ["126", "127"].contains(&self.ours),
             None => self.ran.contains(why),
         }

@@ -111,7 +111,7 @@ fn the_owner_is_the_user_who_made_the_user_namespace() {
     assert_eq!(row(&json, "user")["owner_inode"], inode(&lab.namespace(1, "user")));
     assert_eq!(row(&json, "user")["owner_uid"], 1000);
     let words = ["/run/nsenter-rs", "-t", &target, "-a", "--explain", "true"];
-    as_user(&lab, &words).run().ok().stdout_has("we own it (uid 1000)");
+    as_user(&lab, &words).run().ok().stdout_has("the caller owns it (uid 1000)");
 }
 
 #[test]
@@ -206,10 +206,10 @@ fn the_program_is_where_it_will_be_found() {
     explain(&lab, &["-t", &target, "-n", "ip", "a"]).ok();
     let missing = explain(&lab, &["-t", &target, "-a", "ip", "a"]).fails_with(1);
     missing
-        .stdout_has("ip in the root that the program gets")
-        .stdout_has("there is no such program")
-        .stdout_has("hint: it is looked for among the container's files");
-    explain(&lab, &["-t", &target, "-a"]).fails_with(1).stdout_has("there is no such program");
+        .stdout_has("ip in the program's root directory")
+        .stdout_has("no such program")
+        .stdout_has("hint: the program is looked up in the container");
+    explain(&lab, &["-t", &target, "-a"]).fails_with(1).stdout_has("no such program");
     explain(&lab, &["-t", &target, "-n", "/etc/passwd"]).fails_with(1).stdout_has("cannot be run");
 }
 
@@ -218,7 +218,7 @@ fn without_a_target_it_is_what_would_happen_here() {
     let lab = need!(Lab::new());
     let ran = explain(&lab, &["-S", "0", "true"]).ok();
     ran.stdout_has("not asked").stdout_has("setresuid(0)").stderr_has("runs on the host");
-    explain(&lab, &["-S", "70000", "true"]).fails_with(1).stdout_has("user ID 70000 has a number in user:[");
+    explain(&lab, &["-S", "70000", "true"]).fails_with(1).stdout_has("user ID 70000 is mapped in user:[");
     explain(&lab, &["-n", "true"]).fails_with(1).stdout_is("").stderr_has("-t NAME");
 }
 

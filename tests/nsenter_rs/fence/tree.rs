@@ -128,7 +128,7 @@ fn what_it_takes_and_is_not_there_is_named_with_a_way_without_it() {
     };
     // The root's mounts are not those of a mount namespace that is joined.
     let held = run(&["-r"]).fails_with(1);
-    held.stderr_has("not of the mount namespace").stderr_has("hint: -m").stdout_is("");
+    held.stderr_has("is not in the program's mount namespace").stderr_has("hint: use -m").stdout_is("");
     lab.shell("echo 0 >/proc/sys/user/max_user_namespaces").run().ok();
     let none = run(&["-a"]).fails_with(1);
     none.stderr_has("no user namespace")

@@ -173,7 +173,8 @@ fn a_network_without_files_or_a_name_is_refused() {
     refused(&["-t", "netns:green"])
         .stderr_has("/etc/netns/green: has neither resolv.conf nor hosts")
         .stderr_has("hint: write /etc/netns/green/resolv.conf");
-    refused(&["-n=/proc/self/ns/net"]).stderr_has("--dns: whose?");
+    refused(&["-n=/proc/self/ns/net"])
+        .stderr_has("--dns: the network namespace has neither a process here nor a name");
     refused(&[]).stderr_has("no TARGET was given");
 }
 

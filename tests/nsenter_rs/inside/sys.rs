@@ -48,7 +48,7 @@ fn what_is_mounted_in_a_place_that_the_new_one_lacks_is_named() {
     let mount = format!("ip link add outer0 type veth peer name outer1; mount -t tmpfs mine {place}");
     scene.lab.shell(&mount).run().ok();
     let ran = scene.shell(&["--sys"], "ls /sys/class/net; grep -c mine /proc/self/mountinfo || true");
-    ran.stdout_is("lo\n0\n").stderr_has(&format!("nsenter-rs: {place}: is not mounted in this view"));
+    ran.stdout_is("lo\n0\n").stderr_has(&format!("nsenter-rs: {place}: is not mounted in the new /sys"));
 }
 
 #[test]

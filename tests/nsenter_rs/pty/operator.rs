@@ -105,7 +105,7 @@ fn the_terminal_is_as_it_was_however_we_end() {
         ("SIGTERM", "echo ready; exec sleep 1000"),
         ("SIGHUP", "echo ready; exec sleep 1000"),
         ("it is killed", "echo ready; read -r _; kill -9 $$"),
-        ("there is no such program", "echo ready; read -r _; exec /nonexistent"),
+        ("no such program", "echo ready; read -r _; exec /nonexistent"),
     ] {
         let line = format!("ENTER -p sh -c '{script}'; echo back; read -r _");
         let mut operator = need!(Operator::start(&lab, &web, &line));
