@@ -5,6 +5,7 @@ mod apply;
 mod beside;
 mod capabilities;
 mod cgroup;
+#[allow(rustdoc::broken_intra_doc_links, reason = "help texts put what is optional into brackets")]
 mod cli;
 mod confine;
 mod credentials;
