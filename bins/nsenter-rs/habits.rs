@@ -12,11 +12,9 @@ use common::target::{Name, Target};
 
 use crate::cli::Cli;
 use crate::plan::Plan;
-use crate::wanted::Wanted;
-use crate::{TOOL, words};
-
-/// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str = "it is looked for among the container's files; -H runs the host's";
+use crate::status::FROM_THE_ROOT;
+use crate::tool::TOOL;
+use crate::wanted::{Wanted, words};
 
 const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): the program runs on the host";
 const NEITHER: &str =
