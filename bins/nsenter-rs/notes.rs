@@ -17,7 +17,7 @@ use crate::wanted::Wanted;
 /// What fits in a line.
 const MOST_NAMED: usize = 5;
 
-const TRUSTED: &str = "--trust-target: the container's files decide what the program loads and runs, and it has all our capabilities and files";
+const TRUSTED: &str = "--trust-target: the container's files decide what the program loads and runs, and it has all capabilities and files of the caller";
 
 const PRIVILEGED: &str = "the container is privileged (CAP_SYS_ADMIN): its root can take over the program and the host, with or without -H";
 
@@ -45,10 +45,10 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         return Ok(());
     }
     if cli.identity.follow_context && !Module::SELinux.is_on() {
-        tell(TOOL, "SELinux is not in use here: there is no context to follow");
+        tell(TOOL, "SELinux is not in use: there is no context to follow");
     }
     for &kind in wanted.namespaces.keys().filter(|kind| !wanted.all && !plan.joins(**kind)) {
-        tell(TOOL, format_args!("{kind}:[{}] is ours already", source.identity(kind)?.inode));
+        tell(TOOL, format_args!("already in {kind}:[{}]", source.identity(kind)?.inode));
     }
     names(plan, source)?;
     if plan.comes_near_target() {

@@ -17,7 +17,7 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 
 /// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str = "it is looked for among the container's files; -H runs the host's";
+pub const FROM_THE_ROOT: &str = "the program is looked up in the container; -H runs the host's program";
 
 /// Says why a program could not be run, and gives the status that shells give for that.
 pub fn not_run(name: &Path, error: &io::Error, hint: Option<Hint>) -> ExitCode {

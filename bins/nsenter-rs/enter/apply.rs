@@ -107,7 +107,7 @@ fn mounts(plan: &Plan, source: &Source, shield: Option<Shield>) -> Result<Option
 }
 
 const OPENS_THE_HOST: &str =
-    "through it, it can reach the host's files; without -p it does not see the program";
+    "through the program, the container can reach the host's files; without -p it does not see the program";
 
 /// Warns of what the container can do with a program that is exposed like this.
 pub fn opens_host(exposure: &Exposure) {

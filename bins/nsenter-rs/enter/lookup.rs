@@ -20,7 +20,7 @@ use crate::wanted::Wanted;
 /// What confstr(3) gives for _CS_PATH, which exec goes by where there is no $PATH.
 pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-const MISSING: &str = "there is no such program";
+const MISSING: &str = "no such program";
 
 /// The tree in which names are looked up.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn on_the_host(wanted: &Wanted) -> Lookup {
             Lookup::Missing(MISSING.to_owned())
         }
         Err(NotOpened::Program(_, error)) => {
-            Lookup::Missing(format!("it is there, but cannot be run: {error}"))
+            Lookup::Missing(format!("it exists, but cannot be run: {error}"))
         }
         Err(NotOpened::Failed(failure)) => {
             Lookup::Missing(failure.message.map(|message| message.to_string()).unwrap_or_default())
@@ -122,7 +122,7 @@ fn find(name: &OsStr, path: &OsStr, inside: &Inside) -> Lookup {
             Ok(()) => return Lookup::Found(candidate),
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(Errno::ENOSYS) => return Lookup::Unknown,
-            Err(_) => why = "it is there, but cannot be run",
+            Err(_) => why = "it exists, but cannot be run",
         }
     }
     Lookup::Missing(why.to_owned())

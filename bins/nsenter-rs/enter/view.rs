@@ -23,7 +23,8 @@ pub fn resolver(
         (Some(process), _) => Resolver::of_process(process)?,
         (None, Some(name)) => Resolver::of_netns(&name)?,
         (None, None) => {
-            let what = "whose? That network namespace has no process here, and no name";
+            let what =
+                "the network namespace has neither a process here nor a name, so there are no files to use";
             return Err(Failure::trouble("--dns", what).hint("-t NAME, or -t PID"));
         }
     };
@@ -54,7 +55,7 @@ pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMo
     }
     if view.sysfs {
         for lost in mounts.show_sysfs()? {
-            let what = "is not mounted in this view: the new /sys has no such place";
+            let what = "is not mounted in the new /sys, which has no such directory";
             say(TOOL, format_args!("{}: {what}", lost.display()));
         }
     }

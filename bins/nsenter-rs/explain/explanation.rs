@@ -80,7 +80,7 @@ impl State {
             State::Same => "same",
             State::NotAsked => "not asked",
             State::Unknown => "unknown",
-            State::Unsupported => "not here",
+            State::Unsupported => "unsupported",
         }
     }
 }

@@ -61,10 +61,10 @@ fn not_forked(errno: Errno) -> Failure {
         // pid_namespaces(7): so the kernel says it.
         Errno::ENOMEM => Failure::trouble(
             "fork",
-            "its PID namespace has ended: its first process is gone (or there is no memory)",
+            "the PID namespace has ended: its first process has exited (or there is no memory)",
         ),
-        Errno::EAGAIN => Failure::trouble("fork", "there are as many processes as we may have")
-            .hint("ulimit -u, and pids.max of our control group"),
+        Errno::EAGAIN => Failure::trouble("fork", "the limit on the number of processes is reached")
+            .hint("ulimit -u, and pids.max of the caller's control group"),
         errno => Failure::trouble("fork", errno.desc()),
     }
 }

@@ -52,7 +52,7 @@ fn open_from_here(process: &Process) -> Result<Vec<Door>, Failure> {
     if Group::foreign(process)? == groups {
         Ok(doors)
     } else {
-        Err(Failure::trouble(process, "went to another control group meanwhile"))
+        Err(Failure::trouble(process, "moved to another control group meanwhile"))
     }
 }
 
@@ -65,15 +65,13 @@ fn open(group: Group, mounts: &[Mount]) -> Result<Door, Failure> {
     for (mount, place) in places {
         match mount.open(&place) {
             Ok((directory, _)) if mounts::is_frozen(&directory) => {
-                let failure = Failure::trouble(
-                    group,
-                    "is frozen, as of a paused container, and the program would not run",
-                );
+                let failure =
+                    Failure::trouble(group, "is frozen, as in a paused container: the program would not run");
                 return Err(
                     failure.hint("unpause the container first: docker unpause NAME, or podman unpause NAME")
                 );
             }
-            Ok((_, procs)) => return Ok(Door { group: group, procs: procs.into() }),
+            Ok((_, procs)) => return Ok(Door { group, procs: procs.into() }),
             Err(Errno::ESTALE) => {}
             Err(errno) => why = why.or(Some(errno)),
         }
@@ -81,7 +79,9 @@ fn open(group: Group, mounts: &[Mount]) -> Result<Door, Failure> {
     Err(match why {
         Some(Errno::ENOENT) => Failure::trouble(group, "it has been removed"),
         Some(errno) => Failure::trouble(group, errno.desc()),
-        None if its().next().is_some() => Failure::trouble(group, "no mount of its hierarchy shows it here"),
+        None if its().next().is_some() => {
+            Failure::trouble(group, "no mount of its hierarchy here contains it")
+        }
         None => {
             let command = mount_command(&group);
             Failure::trouble(group, "its hierarchy is not mounted here").hint(command)
@@ -114,7 +114,7 @@ fn look_from_outside() -> Result<Option<Namespace>, Failure> {
 }
 
 fn go_home(home: &Namespace) -> Result<(), Failure> {
-    home.enter().map_err(|errno| Failure::trouble("our own cgroup namespace", errno.desc()))
+    home.enter().map_err(|errno| Failure::trouble("the caller's cgroup namespace", errno.desc()))
 }
 
 impl Door {
@@ -122,15 +122,15 @@ impl Door {
     pub fn go_in(&self) -> Result<(), Failure> {
         let refused = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EBUSY) => {
-                "it hands controllers to the groups below it, and so holds no processes".to_owned()
+                "it enables controllers for the groups below it, so it cannot contain processes".to_owned()
             }
-            Some(Errno::ENOSPC) => "it has no CPU or memory node that a process could use".to_owned(),
+            Some(Errno::ENOSPC) => "it has no CPU or no memory node that a process could use".to_owned(),
             Some(Errno::ENOENT) => {
-                "its hierarchy keeps processes in their cgroup namespace (nsdelegate)".to_owned()
+                "its hierarchy does not let processes leave their cgroup namespace (nsdelegate)".to_owned()
             }
             Some(Errno::ENODEV) => "it has been removed".to_owned(),
             Some(Errno::EPERM | Errno::EACCES) => {
-                "permission denied: it takes the right to write to the groups above both".to_owned()
+                "permission denied: requires write permission for the groups above both".to_owned()
             }
             Some(errno) => errno.desc().to_owned(),
             None => error.to_string(),
