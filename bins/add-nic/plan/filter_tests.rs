@@ -143,7 +143,7 @@ fn what_is_missing_is_said_before_anything_is_touched() {
     let refused = |wanted: &Wanted, snapshot: &Snapshot| plan(wanted, snapshot, &[]).unwrap_err();
     let mut snapshot = host(&[]);
     snapshot.filters.has_nft = false;
-    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: there is no program nft");
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: nft is not installed");
     snapshot.filters.chains = None;
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
     assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
