@@ -1,10 +1,10 @@
 //! The other end on a bridge.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// A container whose NIC `eth0` is plugged into a bridge by hand.
 pub(crate) fn by_hand(lab: &Lab, name: &str, bridge: &str, address: &str) -> Container {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::container::Options;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
+use support::container::Options;
+use support::run::Run;
+use support::skip::need;
 
 /// Of `ip -j address`, the addresses of one link as `10.1.0.2/24`, without link-local ones.
 fn addresses(json: &Value, link: &str) -> Vec<String> {

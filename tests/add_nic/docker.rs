@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools::tool;
-use crate::support::world::{DockerContainer, World};
+use support::run::{Ran, Run};
+use support::scratch::unique;
+use support::skip::{Missing, need, program};
+use support::tools::tool;
+use support::world::{DockerContainer, World};
 
 const LONG: Duration = Duration::from_secs(120);
 

@@ -1,10 +1,10 @@
 //! `--dry-run`: commands that a person could paste, and that really do it.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// PEER is the PID of another container.
 const CASES: [&str; 11] = [
@@ -22,7 +22,7 @@ const CASES: [&str; 11] = [
 ];
 
 /// Two containers, of which the second is the other end in some cases.
-fn scene(words: &str) -> Result<(Lab, [Container; 2], String), crate::support::skip::Missing> {
+fn scene(words: &str) -> Result<(Lab, [Container; 2], String), support::skip::Missing> {
     let lab = lab()?;
     let both = ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])));
     if words.contains("lan0") {

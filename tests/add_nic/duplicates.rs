@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::bridge::by_hand;
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::until::as_busy;
 use crate::{add_nic, everything, lab, neighbour, plug};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{LIMIT, Run, Running};
+use support::skip::{Missing, need, program};
+use support::until::as_busy;
 
 /// A container that is to be plugged into `br0`, and a neighbour there who counts the questions and announcements about
 /// 10.1.0.2 and fd00:1::2 that reach him.

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
 use crate::{LOOK, everything};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
 
 const LONG: Duration = Duration::from_secs(600);
 

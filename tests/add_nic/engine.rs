@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{add_nic, everything, lab, reaches};
+use support::container::Options;
+use support::fake_docker;
+use support::fake_engine::{Answer, Script};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 #[test]
 fn a_container_is_known_by_its_name() {

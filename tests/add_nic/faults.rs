@@ -6,13 +6,13 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::until;
 use crate::{LOOK, everything};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::until;
 
 const LONG: Duration = Duration::from_secs(1800);
 

@@ -1,10 +1,10 @@
 //! `--nat` and `--forward`, past filters that drop: nobody's, iptables' of either kind, and Docker's way of setting them up.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need, program};
 use crate::{add_nic, everything, lab, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{Missing, need, program};
 
 /// A host with a way to a fake outside, 203.0.113.9, that knows no way back to any network of the host's.
 pub(crate) struct Site {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::everything;
 use crate::faults::{ALL_OR_NOTHING, REPAIRED, Scene};
 use crate::firewall::KINDS;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need, program};
+use support::run::Run;
+use support::skip::{Missing, need, program};
 
 const NAT: &str = "10.1.0.2/24 --gateway 10.1.0.1 --nat";
 const WORDS: &str =

@@ -1,11 +1,11 @@
 //! A NIC that stands on a link of the host.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{add_nic, everything, lab, neighbour, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 fn web(lab: &Lab) -> Container {
     lab.container("web", Options::only(&["net"]))

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::container::Options;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, reaches};
+use support::container::Options;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn fifty_at_once_on_one_container_have_fifty_names() {

@@ -1,11 +1,11 @@
 //! A cable between two containers, of which the host has no end.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{add_nic, everything, lab, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 fn two(lab: &Lab) -> [Container; 2] {
     ["web", "db"].map(|name| lab.container(name, Options::only(&["net"])))

@@ -1,12 +1,12 @@
 //! A NIC of the host's, moved in and given back. A veth end plays it: the kernel lets that one end with its container, where
 //! hardware would come back.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{add_nic, everything, lab, neighbour, plug, reaches, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 fn web(lab: &Lab) -> Container {
     lab.container("web", Options::only(&["net"]))

@@ -1,12 +1,12 @@
 //! Networks that outlive their containers, because a link keeps them: they go on answering for their addresses.
 
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
 use crate::{add_nic, lab, reaches};
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
 
 fn engine(lab: &Lab, containers: &[&Container]) -> FakeEngine {
     fake_docker::knows(containers).listen(lab.path("/run/docker.sock"))

@@ -1,11 +1,11 @@
 //! `--preflight`: what will not work is said before it is tried, with what helps; and what helps, helps.
 
 use crate::firewall::{KINDS, Site};
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// It warns of this, with this fix, and an add does too; nothing is changed by the look.
 #[track_caller]

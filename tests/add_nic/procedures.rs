@@ -1,11 +1,11 @@
 //! What people want a NIC for, each the one line that the manual's examples have, and in the end a packet that arrives.
 
 use crate::docker::{docker, of_docker0, pings};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::world::DockerContainer;
 use crate::{add_nic, lab, reaches};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{need, program};
+use support::world::DockerContainer;
 
 /// Named network namespaces, as `ip netns add` makes them.
 fn namespaces(lab: &Lab, names: &[&str]) {

@@ -1,11 +1,11 @@
 //! `--publish`: a port of the host that leads into the container, fetched over HTTP from everywhere that may.
 
 use crate::firewall::{KINDS, Site};
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
 use crate::{add_nic, everything, plug};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 /// Answers each request with who it seems to come from.
 const SERVER: &str = r#"

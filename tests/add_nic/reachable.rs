@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use crate::bridge::by_hand;
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::as_busy;
 use crate::{PING, add_nic, lab, plug};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::as_busy;
 
 /// Some hundred times by hand, with never a packet lost.
 const TIMES: u32 = 20;
 
 /// Plugs in, and pings both ways as the very next thing; says which was lost.
 fn script(lab: &Lab, pid: i32, words: &str) -> String {
-    let tool = crate::support::tools::tool("add-nic");
+    let tool = support::tools::tool("add-nic");
     let ping = format!("ping {}", PING.join(" "));
     let script = format!(
         "for round in $(seq {TIMES}); do

@@ -1,10 +1,10 @@
 //! Removing, and what others did meanwhile.
 
-use crate::support::container::Options;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{add_nic, everything, lab, plug, reaches};
+use support::container::Options;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 #[test]
 fn what_was_added_is_removed_by_name_by_host_end_and_by_address() {
@@ -100,7 +100,7 @@ fn what_a_stopped_container_leaves_is_swept_by_the_next_call() {
 
 #[test]
 fn a_journal_that_another_user_could_have_written_is_not_believed() {
-    let lab = need!(crate::support::lab::Lab::with_users());
+    let lab = need!(support::lab::Lab::with_users());
     let web = lab.container("web", Options::only(&["net"]));
     let before = everything(&lab, &[&web]);
     for plant in [

@@ -1,10 +1,10 @@
 //! Default routes and others, and the one that was there before.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// A container with a cable to another one, and its default routes there.
 fn with_default_routes(lab: &Lab) -> (Container, Container) {

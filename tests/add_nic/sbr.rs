@@ -1,10 +1,10 @@
 //! `--sbr`: replies leave by the NIC that they answer.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
 use crate::{PING, add_nic, everything, lab, neighbour, plug, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
 
 /// A container whose default routes lead to somebody who knows nobody, and a peer behind a router on a second network, the
 /// bridge `br2`. What comes there by a NIC that would not be the way back is dropped: the strict reverse path filter.

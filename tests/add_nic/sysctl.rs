@@ -1,10 +1,10 @@
 //! Settings of the container's network: set with the NIC, and put back with it.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, plug};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// What a setting is in the container, says its own `cat`.
 #[track_caller]

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::run::Run;
-use crate::support::scratch::Scratch;
-use crate::support::skip::{need, program};
-use crate::support::tools;
+use support::run::Run;
+use support::scratch::Scratch;
+use support::skip::{need, program};
+use support::tools;
 
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {

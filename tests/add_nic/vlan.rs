@@ -1,10 +1,10 @@
 //! VLANs, as far as this kernel has any: `make kernels` proves on another one that they work.
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, lab, neighbour, plug};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn what_makes_no_sense_is_refused() {

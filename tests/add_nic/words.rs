@@ -1,10 +1,10 @@
 //! What a user may type, and what is refused: with one clear error, and nothing left.
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, plug};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn what_makes_no_sense_is_one_clear_error_and_leaves_nothing() {

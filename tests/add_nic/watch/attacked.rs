@@ -6,12 +6,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{FILE, WEB, container, engine, nics, watch, write};
-use crate::support::container::Container;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
-use crate::support::until::until;
 use crate::{LOOK, add_nic, everything, lab, reaches};
+use support::container::Container;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
+use support::until::until;
 
 #[test]
 fn two_watches_and_fifty_hands_at_once_make_each_nic_once() {

@@ -5,9 +5,9 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use super::{DB, FILE, WEB, container, engine, nics, watch, write};
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{add_nic, everything, lab, reaches};
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn the_file_is_read_again_when_it_is_written_and_hand_made_nics_are_not_touched() {

@@ -9,15 +9,15 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::{Answer, FakeEngine, Script};
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Run, Running};
-use crate::support::skip::need;
-use crate::support::tools;
-use crate::support::until::until;
 use crate::{add_nic, lab, reaches};
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::{Answer, FakeEngine, Script};
+use support::lab::Lab;
+use support::run::{LIMIT, Run, Running};
+use support::skip::need;
+use support::tools;
+use support::until::until;
 
 const FILE: &str = "/run/nics.toml";
 

@@ -6,13 +6,13 @@ use std::process::Command;
 use jiff::Timestamp;
 
 use super::wait_for_times;
-use crate::spare_docker::SpareDocker;
-use crate::support::run::{Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::need;
-use crate::support::tools;
-use crate::support::until::until;
-use crate::support::world::World;
+use support::run::{Run, Running};
+use support::scratch::unique;
+use support::skip::need;
+use support::spare_docker::SpareDocker;
+use support::tools;
+use support::until::until;
+use support::world::World;
 
 /// A watch of a real engine's containers, with a file of its own. Ended with the test.
 struct Real {
