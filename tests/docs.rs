@@ -5,10 +5,7 @@
 //! in `man/sections/TOOL.roff`, where a line `.so FILE` takes in that file of the same directory; `.so OPTIONS`
 //! takes in what `cli.rs` says, and `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fs;

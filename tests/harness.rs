@@ -1,7 +1,5 @@
 //! The tests of what other tests run commands, skip and fake engines with.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,6 +16,7 @@ use support::lab::Lab;
 use support::run::Run;
 use support::scratch::Scratch;
 use support::skip::{Missing, Record, need, program};
+use support::tools;
 use support::until::until_some;
 use support::world::World;
 
@@ -137,9 +136,7 @@ fn a_status_and_a_signal_come_out_of_a_lab_as_they_were() {
 #[test]
 fn our_own_tools_are_found_in_a_lab() {
     let lab = need!(Lab::new());
-    let manifest = include_str!("../Cargo.toml");
-    let names: Vec<&str> =
-        manifest.split("[[bin]]\nname = \"").skip(1).map(|entry| entry.split('"').next().unwrap()).collect();
+    let names = tools::names();
     assert!(names.len() >= 5, "{names:?}");
     for name in names {
         let tool = lab.tool(name);

@@ -2,13 +2,7 @@
 //!
 //! Observers: a real `sh`, whose $PATH has nothing but programs that write down that they were run.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which shared code has not"
-)]
-
-mod support;
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fs;

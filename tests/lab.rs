@@ -2,8 +2,6 @@
 //!
 //! Observers: `/proc/*/ns` and `/proc/*/mountinfo`, `lsns -J`, `ip -j`, and the kernel's answer to a TCP packet.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;

@@ -142,7 +142,7 @@ fn not_entered(name: &str, netns: &Namespace, errno: Errno) -> Failure {
 fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
     let uid = geteuid();
     let what = format_args!(
-        "permission denied: it takes CAP_SYS_ADMIN over {owner}, which owns it, and over ours; we lack it (uid {uid})"
+        "permission denied: requires CAP_SYS_ADMIN over {owner}, which owns it, and over the caller's; the caller lacks it (uid {uid})"
     );
     let failure = Failure::trouble(netns, what);
     if uid.is_root() { failure.hint("run it on the host") } else { failure.hint("run it as root") }

@@ -106,7 +106,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
 impl From {
     fn of(words: &[String]) -> Result<Self, Failure> {
         let Some((target, dests)) = words.split_first() else {
-            return Err(Failure::trouble("TARGET", "none was given").hint("netns-ping --help"));
+            return Err(Failure::trouble("TARGET", "is missing").hint("netns-ping --help"));
         };
         // A container could be called so; then its kind goes in front.
         if target.parse::<IpAddr>().is_ok() {
@@ -121,8 +121,9 @@ impl From {
         }
         let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
         if dests.is_empty() {
-            return Err(Failure::trouble("DEST", "none was given")
-                .hint(common::hint!("netns-ping {} gateway", target)));
+            return Err(
+                Failure::trouble("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
+            );
         }
         Ok(From { target, dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()? })
     }

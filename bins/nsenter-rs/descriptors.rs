@@ -41,7 +41,7 @@ pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
         // Without /proc they cannot be told apart; at least the program gets none of them.
         None => gaps(kept).into_iter().try_for_each(|(first, last)| {
             sys::close_range_on_exec(first, last)
-                .map_err(|errno| Failure::trouble("descriptors of our caller", why_not(errno)))
+                .map_err(|errno| Failure::trouble("descriptors of the caller", why_not(errno)))
         }),
     }
 }
@@ -86,7 +86,7 @@ fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
 fn why_not(errno: Errno) -> String {
     match errno {
         Errno::ENOSYS | Errno::EINVAL => {
-            "cannot be found without /proc, nor closed unseen (Linux 5.11 can)".to_owned()
+            "cannot be listed without /proc, nor closed without a list (needs Linux 5.11)".to_owned()
         }
         errno => errno.desc().to_owned(),
     }

@@ -31,7 +31,7 @@ fn open(given: &Given, kind: Kind) -> Result<Namespace, Failure> {
         Given::File(path) => Ok(Namespace::open(path, kind)?),
         Given::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
             NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Trouble, error)
-                .hint("its whole handle can be given instead; nsenter-rs -v shows that of what it enters"),
+                .hint("use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"),
             error => error.into(),
         }),
     }
@@ -47,14 +47,13 @@ pub fn of_socket(wanted: &Wanted, source: &Source) -> Result<Option<Namespace>, 
     let socket = descriptor(process, *number, &about)?;
     // Not fstat(2), which may have to ask a file system that the target plays.
     if getsockopt(&socket, SockType) == Err(Errno::ENOTSOCK) {
-        return Err(
-            Failure::trouble(about, "is no socket").hint(common::hint!("ls -l /proc/{}/fd", process.pid()))
-        );
+        return Err(Failure::trouble(about, "is not a socket")
+            .hint(common::hint!("ls -l /proc/{}/fd", process.pid())));
     }
     Namespace::of_socket(socket.as_fd()).map(Some).map_err(|errno| match errno {
         Errno::EPERM => {
             let what =
-                "permission denied: it takes CAP_NET_ADMIN over the user namespace that owns its network";
+                "permission denied: requires CAP_NET_ADMIN over the user namespace that owns its network";
             Failure::trouble(about, what).hint("run it as root")
         }
         errno => Failure::trouble(about, errno.desc()),
@@ -68,11 +67,13 @@ fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, 
         match Errno::from_raw(errno.raw_os_error()) {
             Errno::EBADF => trouble(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid())),
             Errno::EPERM => trouble(
-                &"permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process \
+                &"permission denied: requires CAP_SYS_PTRACE over the user namespace of that process \
               (ptrace(2), \"Ptrace access mode checking\", PTRACE_MODE_ATTACH)",
             )
             .hint("run it as root, or as the user that owns the process"),
-            Errno::ENOSYS => trouble(&"this kernel gives out no descriptors of others (Linux 5.6 does)"),
+            Errno::ENOSYS => {
+                trouble(&"this kernel cannot copy descriptors of other processes (needs Linux 5.6)")
+            }
             Errno::ESRCH => Failure::no(process, "the process has ended"),
             errno => trouble(&errno.desc()),
         }
@@ -106,12 +107,11 @@ fn telling(wanted: &Wanted, source: &Source) -> Result<Kind, Failure> {
 /// The user namespace that owns this one; to the kernel the owner of a user namespace is its parent.
 pub fn owner(namespace: &Namespace) -> Result<Namespace, Failure> {
     namespace.owner().map_err(|errno| match errno {
-        Errno::EPERM => {
-            Failure::trouble(namespace, "there is none above it, or none that is ours or below ours")
-        }
-        Errno::ENOTTY => {
-            Failure::trouble(namespace, "this kernel does not tell who owns it (Linux 4.9 does)")
-        }
+        Errno::EPERM => Failure::trouble(
+            namespace,
+            "it has no parent, or none that is the caller's user namespace or below it",
+        ),
+        Errno::ENOTTY => Failure::trouble(namespace, "this kernel does not show its owner (needs Linux 4.9)"),
         errno => Failure::trouble(namespace, errno.desc()),
     })
 }

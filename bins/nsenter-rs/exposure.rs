@@ -127,7 +127,7 @@ impl fmt::Display for Exposure {
                  its command line, and can stop or kill it",
             ),
             Exposure::Traceable(observer) => {
-                write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and with it take over the program")
+                write!(f, "{observer} of the container can have CAP_SYS_PTRACE, and so take over the program")
             }
             Exposure::AllDumpable => f.write_str(
                 "fs.suid_dumpable is 1, so the container can read and trace every program that has no more capabilities \
@@ -139,8 +139,7 @@ impl fmt::Display for Exposure {
                  ping after it has dropped its own: {why}"
             ),
             Exposure::OfThatRoot { confined: false } => f.write_str(
-                "the program is the container's own, and it has our capabilities and environment: with --confine it has no \
-                 more than the container",
+                "the program is the container's own, and it has the caller's capabilities and environment: with --confine it has no more than the container",
             ),
             Exposure::OfThatRoot { confined: true } => {
                 f.write_str("the program is the container's own, with no more capabilities than the container")

@@ -44,7 +44,7 @@ impl Fence {
     /// When that cannot be read.
     pub fn around(process: &Process, wanted: CapabilitySet) -> Result<Self, Failure> {
         let status = process.status()?;
-        let untold = |what| Failure::trouble(process, format_args!("this kernel does not tell its {what}"));
+        let untold = |what| Failure::trouble(process, format_args!("this kernel does not show its {what}"));
         let bounding = status.capbnd.ok_or_else(|| untold("bounding set"))?;
         let bounding = CapabilitySet::from_bits_retain(bounding);
         let namespaces = HELD_BY.map(|kind| Ok((kind, process.namespace_identity(kind)?)));

@@ -16,9 +16,9 @@ use crate::wanted::Wanted;
 use crate::{TOOL, words};
 
 /// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str = "it is looked for among the container's files; -H runs the host's";
+pub const FROM_THE_ROOT: &str = "the program is looked up in the container; -H runs the host's program";
 
-const ON_THE_HOST: &str = "no namespace was asked for (-n, -a, …): the program runs on the host";
+const ON_THE_HOST: &str = "no namespace was requested (-n, -a, …): the program runs on the host";
 const NEITHER: &str =
     "the program sees the host's files and network: -n enters the container's network, -a all its namespaces";
 const SHARED: &str = "the program sees the host's files, and the container uses the host's network";
@@ -30,7 +30,7 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
     if !wanted.namespaces.is_empty() || wanted.root.is_some() || wanted.join_cgroup {
         return Ok(());
     }
-    let what = "no namespace was asked for, and the program would run on the host";
+    let what = "no namespace was requested, and the program would run on the host";
     let with = |option: &str| meant(&[option.into()], &wanted.program);
     let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -41,7 +41,7 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
         Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
         _ => with("-n").zip(with("-a")).and_then(|(net, all)| {
             hint!(
-                "{} ({} of the host, in its network), or {} ({} {})",
+                "{} ({} of the host, in the network of the container), or {} ({} {})",
                 net,
                 program,
                 all,
@@ -116,24 +116,24 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
     ];
     if takes('w', "--wd") && is_path {
         return hint!(
-            "{} was taken for PROGRAM: -W {} (as it is inside), or -w={} (of the host)",
+            "{} was taken for PROGRAM: use -W {} (a path in the container) or -w={} (on the host)",
             name,
             name,
             name
         );
     }
     if takes('u', "--uts") && !is_path {
-        return hint!("-u is --uts, the host name; a user is -S with a number: -S 0 is root");
+        return hint!("-u is --uts, the host name; to set the user, use -S with a user ID: -S 0 is root");
     }
     if takes('e', "--env") && name.contains('=') {
         // Options may follow: docker's -e takes a word.
         let (more, program) = rest.split_at(words::options(rest));
         let variable = ["env".into(), first.clone()];
         let command = typed_again(&[options, more].concat(), &[&variable, program].concat())?;
-        return hint!("-e takes the environment of the target; one more variable: {}", command);
+        return hint!("-e uses the environment of TARGET; to set one variable: {}", command);
     }
     let (short, _) = value.into_iter().find(|(short, long)| is_path && takes(*short, long))?;
-    hint!("{} was taken for PROGRAM: a value is set off by an equals sign: -{}={}", name, short, name)
+    hint!("{} was taken for PROGRAM: write the value after an equals sign: -{}={}", name, short, name)
 }
 
 /// What helps where a TARGET is needed and none was given: it may have been typed after PROGRAM, or without -t.
@@ -170,7 +170,7 @@ fn dockers(options: &[OsString], program: &[OsString]) -> Option<Hint> {
     let (name, rest) = rest.split_first()?;
     let container = name.to_str()?.parse::<Name>().ok()?;
     let words = ["-t".into(), name.clone(), "-a".into()];
-    hint!("as docker exec {}: {}", container, typed_again(&words, rest)?)
+    hint!("the same as docker exec {}: {}", container, typed_again(&words, rest)?)
 }
 
 /// `nsenter-rs -t web -n "ip -br a"`.
@@ -178,9 +178,9 @@ fn in_quotes(options: &[OsString], line: &str) -> Option<Hint> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "_@%+=:,./-".contains(c);
     if line.chars().all(is_plain) {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        hint!("leave the quotes out: {}", typed_again(options, &words)?)
+        hint!("leave out the quotes: {}", typed_again(options, &words)?)
     } else {
-        hint!("a shell takes it: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()])?)
+        hint!("use a shell: {}", typed_again(options, &["sh".into(), "-c".into(), line.into()])?)
     }
 }
 
@@ -232,11 +232,11 @@ mod tests {
     #[test]
     fn a_line_in_quotes_is_several_words_or_a_shells() {
         let hint = typed(&["-t", "web", "-n", "ip -br a"]).unwrap();
-        assert_eq!(hint, "leave the quotes out: nsenter-rs -t web -n ip -br a");
+        assert_eq!(hint, "leave out the quotes: nsenter-rs -t web -n ip -br a");
         let hint = typed(&["-t", "web", "-n", "ss -tln | grep :80"]).unwrap();
-        assert_eq!(hint, "a shell takes it: nsenter-rs -t web -n sh -c 'ss -tln | grep :80'");
+        assert_eq!(hint, "use a shell: nsenter-rs -t web -n sh -c 'ss -tln | grep :80'");
         let hint = typed(&["-tweb", "-a", "--", "echo 'x'"]).unwrap();
-        assert_eq!(hint, r"a shell takes it: nsenter-rs -tweb -a sh -c 'echo '\''x'\'''");
+        assert_eq!(hint, r"use a shell: nsenter-rs -tweb -a sh -c 'echo '\''x'\'''");
         assert_eq!(typed(&["-t", "web", "-n", "ip", "-br a"]), None);
     }
 
@@ -247,7 +247,7 @@ mod tests {
             let typed = all(line);
             let (options, program) = typed.split_at(words::options(&typed));
             let hint = dockers(options, program).unwrap();
-            assert_eq!(hint, "as docker exec web: nsenter-rs -t web -a sh", "{line}");
+            assert_eq!(hint, "the same as docker exec web: nsenter-rs -t web -a sh", "{line}");
         }
         for line in ["-t i web sh", "-ti -n web sh", "exec", "run web sh"] {
             let typed = all(line);
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn what_follows_an_option_without_its_sign_was_meant_for_it() {
         for (line, says) in [
-            (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp (as it is inside), or -w=/tmp"),
+            (&["-t", "web", "-a", "-w", "/tmp", "pwd"][..], "-W /tmp (a path in the container) or -w=/tmp"),
             (&["-t", "web", "-aw", "/tmp", "pwd"], "-W /tmp"),
             (&["-n", "/run/netns/blue", "ip", "a"], "-n=/run/netns/blue"),
             (&["-r", "/x y", "sh"], "-r='/x y'"),

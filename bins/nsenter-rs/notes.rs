@@ -15,7 +15,7 @@ use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
 const OPENS_THE_HOST: &str =
-    "through it, it can reach the host's files; without -p it does not see the program";
+    "through the program, the container can reach the host's files; without -p it does not see the program";
 
 /// Warns of what the container can do with a program that is exposed like this.
 pub fn opens_host(exposure: &Exposure) {
@@ -25,7 +25,7 @@ pub fn opens_host(exposure: &Exposure) {
 /// What fits in a line.
 const MOST_NAMED: usize = 5;
 
-const TRUSTED: &str = "--trust-target: the container's files decide what the program loads and runs, and it has all our capabilities and files";
+const TRUSTED: &str = "--trust-target: the container's files decide what the program loads and runs, and it has all capabilities and files of the caller";
 
 const PRIVILEGED: &str = "the container is privileged (CAP_SYS_ADMIN): its root can take over the program and the host, with or without -H";
 
@@ -53,10 +53,10 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
         return Ok(());
     }
     if cli.identity.follow_context && !Module::SELinux.is_on() {
-        tell(TOOL, "SELinux is not in use here: there is no context to follow");
+        tell(TOOL, "SELinux is not in use: there is no context to follow");
     }
     for &kind in wanted.namespaces.keys().filter(|kind| !wanted.all && !plan.joins(**kind)) {
-        tell(TOOL, format_args!("{kind}:[{}] is ours already", source.identity(kind)?.inode));
+        tell(TOOL, format_args!("already in {kind}:[{}]", source.identity(kind)?.inode));
     }
     names(plan, source)?;
     if plan.comes_near_target() {

@@ -27,8 +27,7 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
         namespaces.iter().chain(of_target.as_ref().filter(|_| !kinds.contains(&Kind::User))).collect();
     let facts = Facts::gather(&seen, process, kinds.contains(&Kind::User));
     if errno == Errno::EPERM && facts.users.ours == UNSEEN {
-        let what =
-            "permission denied: it takes CAP_SYS_ADMIN over the user namespace that owns it, and over ours";
+        let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
         return Failure::trouble(names, what).hint("run it as root");
     }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
@@ -40,12 +39,12 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     failure.hint(hint(first, &kinds, &facts))
 }
 
-/// `it takes CAP_SYS_ADMIN over user:[4026531837] (ours), which owns net; we lack it (uid 1000)`.
+/// `it takes CAP_SYS_ADMIN over user:[4026531837] (the caller's), which owns net; the caller lacks it (uid 1000)`.
 fn takes(check: &Check, facts: &Facts) -> String {
     let asks = check.asks(facts);
     match &check.rule {
-        Rule::Capability(_) => format!("it takes {asks}; {}", check.why),
-        _ => format!("it takes that {asks}; {}", check.why),
+        Rule::Capability(_) => format!("requires {asks}; {}", check.why),
+        _ => format!("requires that {asks}; {}", check.why),
     }
 }
 
@@ -61,7 +60,7 @@ pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
         Rule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
         Rule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
         Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
-        Rule::Mapped { .. } => hint!("--preserve-credentials, or a number that is mapped: -S, -G"),
+        Rule::Mapped { .. } => hint!("use --preserve-credentials, or a mapped ID with -S and -G"),
         Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         _ => None,
     }
@@ -85,25 +84,29 @@ fn without(needed: &Needed, facts: &Facts) -> Option<Hint> {
     match needed.power {
         Power::OutOfReach => outside(facts),
         _ if !is_root => hint!("run it as root"),
-        _ if ours == UNSEEN => hint!("this root is without {}: run it on the host", needed.capability),
+        _ if ours == UNSEEN => hint!("this root user lacks {}: run it on the host", needed.capability),
         _ if ours == OF_THE_MACHINE => {
-            hint!("this root is without {}, as in a container: run it on the host", needed.capability)
+            hint!("this root user lacks {}, as in a container: run it on the host", needed.capability)
         }
         _ => {
-            hint!("we are root of user:[{}] only, without {}: run it on the host", ours.0, needed.capability)
+            hint!(
+                "the caller is root only in user:[{}], and lacks {}: run it on the host",
+                ours.0,
+                needed.capability
+            )
         }
     }
 }
 
 fn outside(facts: &Facts) -> Option<Hint> {
-    hint!("run it outside of user:[{}], which is where we are", facts.users.ours.0)
+    hint!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
 }
 
 fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
     match (bar, facts.us.euid == Some(0)) {
-        (Bar::SecurityModule, _) => hint!("dmesg, or the audit log, may say which and why"),
+        (Bar::SecurityModule, _) => hint!("see dmesg or the audit log"),
         (Bar::Outside, _) => outside(facts),
-        (_, true) => hint!("this root is without CAP_SYS_PTRACE there: run it from one that has it"),
+        (_, true) => hint!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it"),
         (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
             hint!("run it as root, or as the user that owns the process")
         }
@@ -115,15 +118,21 @@ fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
 fn against_the_rules(names: String, kinds: &[Kind], errno: Errno) -> Failure {
     match errno {
         Errno::EPERM | Errno::ENOSYS if is_filtered() => {
-            Failure::trouble(names, "permission denied: a seccomp filter keeps us from setns(2)")
-                .hint("we are in a container or sandbox ourselves: run it on the host")
+            Failure::trouble(names, "permission denied: a seccomp filter forbids setns(2)")
+                .hint("nsenter-rs itself runs in a container or sandbox: run it on the host")
         }
-        Errno::EPERM => Failure::trouble(names, "permission denied, though we have what setns(2) asks for")
-            .hint("a security module (SELinux, AppArmor, Landlock) may say why: dmesg, or the audit log"),
-        Errno::EINVAL if kinds.contains(&Kind::User) || kinds.contains(&Kind::Mnt) => {
-            Failure::trouble(names, "invalid argument: another process shares our root and working directory")
-                .hint("start it from a shell: what started it used clone(2) with CLONE_FS")
-        }
+        Errno::EPERM => Failure::trouble(
+            names,
+            "permission denied, although the caller has the capabilities that setns(2) requires",
+        )
+        .hint(
+            "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it",
+        ),
+        Errno::EINVAL if kinds.contains(&Kind::User) || kinds.contains(&Kind::Mnt) => Failure::trouble(
+            names,
+            "invalid argument: another process shares the root and working directory of nsenter-rs",
+        )
+        .hint("start it from a shell: its parent process used clone(2) with CLONE_FS"),
         errno => Failure::trouble(names, errno.desc()),
     }
 }
@@ -139,10 +148,10 @@ pub fn forking(errno: Errno) -> Failure {
         // pid_namespaces(7): so the kernel says it.
         Errno::ENOMEM => Failure::trouble(
             "fork",
-            "its PID namespace has ended: its first process is gone (or there is no memory)",
+            "the PID namespace has ended: its first process has exited (or there is no memory)",
         ),
-        Errno::EAGAIN => Failure::trouble("fork", "there are as many processes as we may have")
-            .hint("ulimit -u, and pids.max of our control group"),
+        Errno::EAGAIN => Failure::trouble("fork", "the limit on the number of processes is reached")
+            .hint("ulimit -u, and pids.max of the caller's control group"),
         errno => Failure::trouble("fork", errno.desc()),
     }
 }
@@ -172,9 +181,9 @@ fn barred(process: &Process) -> Failure {
     let facts = Facts::gather(&[], Some(process), false);
     let bar = facts::bar(process);
     let what = match bar {
-        Bar::SecurityModule => format!("permission denied: we have CAP_SYS_PTRACE, but {bar}"),
+        Bar::SecurityModule => format!("permission denied: the caller has CAP_SYS_PTRACE, but {bar}"),
         _ => format!(
-            "permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process, for {bar}"
+            "permission denied: requires CAP_SYS_PTRACE over the user namespace of that process, because {bar}"
         ),
     };
     Failure::trouble(process, what).hint(looking_hint(&bar, &facts))
@@ -190,8 +199,8 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     let over = Over::Known(facts.users.ours);
     let power = facts.users.power(&facts.us, capability.set(), over);
     if power.is_enough() {
-        return Failure::trouble(what, "permission denied, though we have the capability")
-            .hint("a seccomp filter or a security module says no: dmesg, or the audit log");
+        return Failure::trouble(what, "permission denied, although the caller has the capability")
+            .hint("see dmesg or the audit log: a seccomp filter or a security module refused it");
     }
     let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
@@ -220,7 +229,7 @@ mod tests {
         let above = world(0, CapabilitySet::all(), 0);
         assert_eq!(
             hint_for(&[Kind::Net], &above).unwrap(),
-            "run it outside of user:[1], which is where we are"
+            "run it outside of user:[1], the caller's user namespace"
         );
     }
 
@@ -228,10 +237,10 @@ mod tests {
     fn root_is_not_told_to_be_root() {
         let mut facts = world(0, CapabilitySet::empty(), 1);
         let hint = hint_for(&[Kind::Net], &facts).unwrap();
-        assert_eq!(hint, "we are root of user:[1] only, without CAP_SYS_ADMIN: run it on the host");
+        assert_eq!(hint, "the caller is root only in user:[1], and lacks CAP_SYS_ADMIN: run it on the host");
         facts.users.ours = OF_THE_MACHINE;
         facts.us.user = OF_THE_MACHINE;
         facts.users.below.insert(UserNs(1), Made { inside: OF_THE_MACHINE, by: 7 });
-        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("this root is without CAP_SYS_ADMIN"));
+        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("this root user lacks CAP_SYS_ADMIN"));
     }
 }

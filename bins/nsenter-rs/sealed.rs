@@ -62,7 +62,9 @@ pub fn run_from(copy: Copy) {
     let what = format_args!("{OURSELVES}: {why_not}");
     failure::say(
         TOOL,
-        format_args!("{what}: the container might write to this program's file, which no copy guards"),
+        format_args!(
+            "{what}: nsenter-rs runs without a protected copy, so the container might be able to overwrite its file"
+        ),
     );
 }
 

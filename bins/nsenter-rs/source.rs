@@ -100,7 +100,7 @@ impl Source {
     pub fn process(&self) -> Result<&Process, Failure> {
         self.process.as_ref().ok_or_else(|| match &self.target {
             Some(target) => FindError::NoProcess(target.clone()).into(),
-            None => Failure::trouble("TARGET", "none was given"),
+            None => Failure::trouble("TARGET", "is missing"),
         })
     }
 

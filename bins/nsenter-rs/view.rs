@@ -29,15 +29,21 @@ pub fn wanted(cli: &Cli) -> Result<View, Failure> {
     let Some(option) = first(options) else { return Ok(view) };
     let (all, mount, root) = (cli.namespaces.all, cli.namespaces.mount.is_some(), cli.place.root.is_some());
     if let Some(given) = first([(all, "-a"), (mount, "-m"), (root, "-r")]) {
-        let what = format!("not with {given}: the program finds the container's own files then");
-        let instead = if all { "with -n -p -u -i -C in its place" } else { "without it" };
-        let hint =
-            common::hint!("{}, a program of the host has the inside view", common::hint::Hint::say(instead));
+        let what =
+            format!("cannot be used with {given}: the program then sees the container's own files anyway");
+        let instead = if all { "use -n -p -u -i -C instead" } else { "leave it out" };
+        let hint = common::hint!(
+            "{}: then a program of the host gets the inside view",
+            common::hint::Hint::say(instead)
+        );
         return Err(Failure::trouble(option, what).hint(hint));
     }
     if view.procfs && cli.running.no_fork {
         let option = if asked.proc { "--proc" } else { option };
-        return Err(Failure::trouble(option, "not with --no-fork: only a child is in the PID namespace"));
+        return Err(Failure::trouble(
+            option,
+            "cannot be used with --no-fork: only a child is in the PID namespace",
+        ));
     }
     Ok(view)
 }
@@ -64,7 +70,8 @@ pub fn resolver(
         (Some(process), _) => Resolver::of_process(process)?,
         (None, Some(name)) => Resolver::of_netns(&name)?,
         (None, None) => {
-            let what = "whose? That network namespace has no process here, and no name";
+            let what =
+                "the network namespace has neither a process here nor a name, so there are no files to use";
             return Err(Failure::trouble("--dns", what).hint("-t NAME, or -t PID"));
         }
     };
@@ -95,7 +102,7 @@ pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMo
     }
     if view.sysfs {
         for lost in mounts.show_sysfs()? {
-            let what = "is not mounted in this view: the new /sys has no such place";
+            let what = "is not mounted in the new /sys, which has no such directory";
             say(TOOL, format_args!("{}: {what}", lost.display()));
         }
     }
@@ -133,8 +140,8 @@ mod tests {
         for given in ["-a", "-m", "-m=/x", "-r", "-r=/x"] {
             let failure = wanted(&cli(&format!("-t 1 {given} --dns"))).unwrap_err();
             let message = failure.message.unwrap();
-            assert!(message.contains(&format!("not with {}", &given[..2])), "{message}");
-            assert_eq!(failure.hint.unwrap().starts_with("with -n "), given == "-a");
+            assert!(message.contains(&format!("cannot be used with {}", &given[..2])), "{message}");
+            assert_eq!(failure.hint.unwrap().starts_with("use -n "), given == "-a");
         }
         assert!(wanted(&cli("-t 1 -F --proc")).is_err());
         assert!(wanted(&cli("-t 1 -F --dns --sys")).is_ok());

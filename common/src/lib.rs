@@ -1,7 +1,30 @@
-//! What the tools of netns-toolbox share. Nothing lives here that only one tool uses.
+//! What the tools of netns-toolbox share: finding a container, holding its namespaces, and reading and changing what is in
+//! them. Nothing lives here that only one tool uses.
 //!
-//! Dependencies point one way: [`find`] → [`engine`] → [`process`] → [`namespace`] → [`sys`], and
-//! [`find`] → [`map`] → [`netlink`] → [`netns`] → [`namespace`]; and [`view`] → [`process`].
+//! Each module imports only those above it in this list; `tests/layers` keeps that so.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`sys`] | the system calls that no crate wraps: the only unsafe code |
+//! | [`output`] | text for terminals: escaping, quoting, tables |
+//! | [`mountinfo`] | the lines of `/proc/PID/mountinfo` |
+//! | [`target`] | what a user may type for a container: [`Target`](target::Target), names, addresses |
+//! | [`cidr`] | an address with its prefix length |
+//! | [`hint`](mod@hint) | the line `hint:` below a message, safe to paste into a shell |
+//! | [`json`] | JSON on standard output |
+//! | [`failure`] | why a tool cannot go on, and its exit status: [`Failure`](failure::Failure) |
+//! | [`namespace`] | a namespace, held open: [`Namespace`](namespace::Namespace) |
+//! | [`process`] | a process, held by its pidfd: [`Process`](process::Process) |
+//! | [`netlink`] | links, addresses, routes, rules and nftables: [`Socket`](netlink::Socket) |
+//! | [`packet`] | probes and their replies: ARP, neighbour discovery, ICMP |
+//! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
+//! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
+//! | [`events`] | waits until containers may have changed |
+//! | [`netns`] | the names in `/run/netns`, as `ip netns` has them, and our records of them |
+//! | [`map`] | all network namespaces of the host, and which has an address |
+//! | [`find`] | from a [`Target`](target::Target) to what cannot change any more: [`Found`](find::Found) |
+//! | [`cli`] | the options and help texts that tools share |
+//! | [`each`] | a pattern for several containers, and those that fit it |
 
 #[forbid(unsafe_code)]
 pub mod cidr;
@@ -44,7 +67,7 @@ pub mod target;
 pub mod view;
 
 /// musl maps and unmaps memory for nearly every growing vector, which is a fifth of the time that a tool takes to
-/// start.
+/// start. Why the binaries are musl's: docs/decisions/static-musl.md.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -2,17 +2,7 @@
 //!
 //! Observers: `ping`, `ip -j`, `/proc/sys/net`, `/proc/net/packet`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which shared code has not"
-)]
-
-#[path = "../engines/spare_docker.rs"]
-#[allow(dead_code, reason = "tests of engines use more of it")]
-mod spare_docker;
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 mod bridge;
 mod cable;

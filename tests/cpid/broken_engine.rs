@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::container::Options;
-use crate::support::fake_docker::{self, id_of};
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::Scratch;
-use crate::support::skip::need;
-use crate::support::until::as_busy;
-use crate::support::world::World;
+use support::container::Options;
+use support::fake_docker::{self, id_of};
+use support::fake_engine::{Answer, Script};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::scratch::Scratch;
+use support::skip::need;
+use support::until::as_busy;
+use support::world::World;
 
 /// What Docker says of a running container, for a test to spoil.
 fn running(pid: i32) -> Value {

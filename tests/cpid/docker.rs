@@ -1,9 +1,9 @@
 //! On a real Docker: what is running, and what to say of what is not.
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::world::World;
+use support::run::{Ran, Run};
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::support::run::{Ran, Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, program};
-use crate::support::world::World;
+use support::run::{Ran, Run, Running};
+use support::scratch::unique;
+use support::skip::{Missing, need, program};
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     program("setpriv", "util-linux")?;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::skip::{Missing, need};
-use crate::support::tools::tool;
+use support::skip::{Missing, need};
+use support::tools::tool;
 
 const DOOR: &str = "NETNS_TOOLBOX_ROOT";
 

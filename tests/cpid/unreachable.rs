@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::scratch::{Scratch, unique};
-use crate::support::skip::{need, program};
-use crate::support::tools;
-use crate::support::world::World;
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::scratch::{Scratch, unique};
+use support::skip::{need, program};
+use support::tools;
+use support::world::World;
 
 const SOCKET: &str = "/run/docker.sock";
 

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools;
 
 fn cpid() -> Command {
     tools::in_clean_environment(Command::new(tools::tool("cpid")))

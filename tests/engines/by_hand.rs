@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::run::{Run, Running};
-use crate::support::scratch::Scratch;
-use crate::support::tools;
+use support::run::{Run, Running};
+use support::scratch::Scratch;
+use support::tools;
 
 pub(crate) struct Host(Scratch);
 

@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::json;
 
-use super::hand::{Host, id};
-use crate::support::run::Run;
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::until::until;
-use crate::support::world::World;
+use support::engine_state::{Host, id};
+use support::run::Run;
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::until::until;
+use support::world::World;
 
 const IMAGE: &str = "localhost/netns-toolbox/busybox:latest";
 const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task";
@@ -234,7 +234,7 @@ fn state_that_is_not_for_us_says_so() {
         ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "env", "NETNS_TOOLBOX_ROOT=/run/host"];
     fs::set_permissions(host.path(TASKS), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let mut cpid = host.lab.command(unprivileged[0]);
-    cpid.args(&unprivileged[1..]).arg(crate::support::tools::tool("cpid")).arg("web");
+    cpid.args(&unprivileged[1..]).arg(support::tools::tool("cpid")).arg("web");
     cpid.run()
         .fails_with(2)
         .stdout_is("")

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::containerd::{Task, containerd};
-use super::hand::{Host, id};
-use crate::support::run::Run;
-use crate::support::scratch::{Scratch, unique};
-use crate::support::skip::{need, program};
-use crate::support::world::World;
+use support::engine_state::{Host, id};
+use support::run::Run;
+use support::scratch::{Scratch, unique};
+use support::skip::{need, program};
+use support::world::World;
 
 /// A field of a protocol buffer that holds bytes, a text or a message; up to 127 bytes a length is one byte.
 fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::hand::{Host, config, id};
-use crate::support::container::Container;
-use crate::support::run::Run;
-use crate::support::skip::need;
+use support::container::Container;
+use support::engine_state::{Host, config, id};
+use support::run::Run;
+use support::skip::need;
 
 const RUN: &str = "/run/containers/storage/overlay-containers";
 const DATA: &str = "/var/lib/containers/storage/overlay-containers";

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::spare_docker::SpareDocker;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::as_busy;
-use crate::support::world::IMAGE;
+use support::run::Run;
+use support::skip::need;
+use support::spare_docker::SpareDocker;
+use support::until::as_busy;
+use support::world::IMAGE;
 
 #[test]
 fn the_api_and_the_disk_tell_the_same_of_every_container() {

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::by_hand::{Host, docker_config, id, process};
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::until::as_busy;
+use support::fake_engine::{Answer, Script};
+use support::run::Run;
+use support::skip::{need, program};
+use support::until::as_busy;
 
 #[test]
 fn a_host_without_socket_and_state_has_no_docker() {

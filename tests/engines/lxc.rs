@@ -10,13 +10,13 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::run::{Ran, Run, Running};
-use crate::support::scratch::{Scratch, unique};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::as_busy;
-use crate::support::world::World;
+use support::fake_engine::{Answer, Script};
+use support::run::{Ran, Run, Running};
+use support::scratch::{Scratch, unique};
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::as_busy;
+use support::world::World;
 
 /// A container of the world's real LXC, removed when this is dropped.
 struct RealContainer<'world> {

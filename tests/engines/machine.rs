@@ -6,9 +6,9 @@ use std::process::{Child, Command};
 
 use nix::unistd::Pid;
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::Scratch;
-use crate::support::tools;
+use support::run::{Ran, Run};
+use support::scratch::Scratch;
+use support::tools;
 
 /// A host with the files of its systemd-machined, and a process to be somebody's leader.
 struct Host {
@@ -134,7 +134,7 @@ fn state_without_end_is_given_up_and_said_to_be_no_answer() {
     host.cpid(&["machine:web"]).ok().stdout_is(&format!("{}\n", host.leader()));
     host.cpid(&["machine:nope"]).fails_with(1);
     // Nobody else's answer is lost by it.
-    let other = crate::hand::Host::new().ok();
+    let other = support::engine_state::Host::new().ok();
     if let Some(other) = other {
         let api = other.process("api");
         other.runc_record("/run/runc/api", api.pid, other.start_time(api.pid));

@@ -3,14 +3,7 @@
 //!
 //! Observers: the engines' own programs, `/proc`, and state directories written by hand from their formats.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 mod by_hand;
 mod containerd;
@@ -19,7 +12,6 @@ mod crio;
 mod docker;
 mod docker_by_hand;
 mod fake_monitor;
-mod hand;
 mod lxc;
 mod machine;
 mod nerdctl;
@@ -27,6 +19,5 @@ mod oci;
 mod podman;
 mod podman_rootless;
 mod realms;
-mod spare_docker;
 mod trust;
 mod wait;

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::hand::{Host, id};
-use crate::support::run::Run;
-use crate::support::skip::need;
+use support::engine_state::{Host, id};
+use support::run::Run;
+use support::skip::need;
 
 const STORE: &str = "/var/lib/nerdctl/1935db59";
 

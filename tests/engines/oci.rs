@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::hand::Host;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::world::World;
+use support::engine_state::Host;
+use support::lab::Lab;
+use support::run::Run;
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::world::World;
 
 /// A container that a runtime made by hand, removed when this is dropped.
 struct Made<'world> {

@@ -6,11 +6,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::by_hand::{Host, id, process};
-use crate::support::run::Run;
-use crate::support::scratch::unique;
-use crate::support::skip::need;
-use crate::support::until::as_busy;
-use crate::support::world::World;
+use support::run::Run;
+use support::scratch::unique;
+use support::skip::need;
+use support::until::as_busy;
+use support::world::World;
 
 const IMAGE: &str = "localhost/netns-toolbox/busybox";
 
@@ -88,12 +88,7 @@ impl Drop for Podman {
             "podman pod rm -f {0}-pod; podman ps -aq --filter name={0} | xargs -r podman rm -f -t 0; rm -rf {1}",
             self.prefix, self.root
         );
-        let _ = self
-            .world
-            .engine("sh")
-            .args(["-c", &script])
-            .start()
-            .has_ended_within(crate::support::run::LIMIT);
+        let _ = self.world.engine("sh").args(["-c", &script]).start().has_ended_within(support::run::LIMIT);
     }
 }
 

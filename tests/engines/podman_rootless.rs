@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need};
-use crate::support::tools;
-use crate::support::world::World;
+use support::run::{Ran, Run};
+use support::skip::{Missing, need};
+use support::tools;
+use support::world::World;
 
 /// A user of the world who runs Podman without root, and with no daemon. The user needs no entry in any file
 /// of the world: what root reads of its home comes from a password file that only those commands see.
@@ -18,7 +18,7 @@ impl User {
     #[track_caller]
     fn with_podman(uid: u32) -> Result<User, Missing> {
         let world = World::get().and_then(|world| world.with("podman"))?.with("crun")?.with("runc")?;
-        crate::support::skip::program("setpriv", "util-linux")?;
+        support::skip::program("setpriv", "util-linux")?;
         let user = User { world, uid };
         user.root(
             "mkdir -p /run/user/$0 /run/home-$0; chown $0:$0 /run/user/$0 /run/home-$0; chmod 700 /run/user/$0
@@ -76,10 +76,8 @@ impl Drop for User {
             setpriv --reuid=$0 --regid=$0 --clear-groups podman --storage-driver vfs rm --force --all --time 0
             rm -rf /run/user/$0 /run/home-$0 /run/passwd-$0 /run/image-$0.tar";
         let mut shell: Command = self.world.engine("bash");
-        let _ = shell
-            .args(["-c", script, &self.uid.to_string()])
-            .start()
-            .has_ended_within(crate::support::run::LIMIT);
+        let _ =
+            shell.args(["-c", script, &self.uid.to_string()]).start().has_ended_within(support::run::LIMIT);
     }
 }
 

@@ -11,10 +11,10 @@ use nix::unistd::geteuid;
 use serde_json::json;
 
 use crate::by_hand::{Host, docker_config, id, process};
-use crate::support::fake_engine::{Answer, FakeEngine, Script};
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::fake_engine::{Answer, FakeEngine, Script};
+use support::run::{Ran, Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 /// `nobody`, whom every host has.
 const USER: u32 = 65534;

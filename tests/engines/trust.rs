@@ -7,9 +7,9 @@ use std::process::Command;
 use nix::unistd::geteuid;
 
 use crate::by_hand::{Host, docker_config, id, process};
-use crate::support::fake_engine::{Answer, FakeEngine, Script};
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need, program};
+use support::fake_engine::{Answer, FakeEngine, Script};
+use support::run::{Ran, Run};
+use support::skip::{Missing, need, program};
 
 /// `nobody`, whom every host has.
 const USER: u32 = 65534;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::run::Run;
-use crate::support::scratch::{Scratch, unique};
-use crate::support::skip::{need, program};
-use crate::support::tools;
-use crate::support::until::{as_busy, until};
-use crate::support::world::World;
+use support::fake_engine::{Answer, Script};
+use support::run::Run;
+use support::scratch::{Scratch, unique};
+use support::skip::{need, program};
+use support::tools;
+use support::until::{as_busy, until};
+use support::world::World;
 
 /// A host on which a machine is registered when the test says so.
 struct Host {

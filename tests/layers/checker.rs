@@ -51,6 +51,7 @@ fn an_import_of_a_higher_layer_is_found_however_it_is_written() {
         "use crate::{plan::{names::free}};",
         "pub(crate) use super::super::plan::names as other;",
         "fn port() { crate::plan::names::free() }",
+        "fn port() { for name in crate::plan::names::free() {} }",
         "mod inner { fn port() { super::super::super::plan::names::free() } }",
         "const C: char = '\"'; use crate::plan::names::free;",
     ] {
@@ -66,6 +67,7 @@ fn what_only_looks_like_an_import_is_none() {
         "const RAW: &str = r#\"\"use crate::plan::names;\"#;",
         "/* use crate::plan::names; */",
         "use common::plan::names;",
+        "pub(in crate::plan) struct Port;",
         "fn port<'a>(plan: &'a Plan) -> &'a str { plan.names }",
         "fn port(plan: &Plan) -> impl Iterator<Item = u8> + use<'_> { plan.names() }",
     ] {

@@ -124,6 +124,10 @@ impl Sources {
                     }));
                     at = end;
                 }
+                // `pub(in path)` takes nothing from there.
+                "in" if word(at.wrapping_sub(1)) == "(" => {
+                    at = (at..words.len()).find(|at| word(*at) == ")").unwrap_or(words.len());
+                }
                 _ if word(at + 1) == "::" && !matches!(word(at.wrapping_sub(1)), "::" | ".") => {
                     let mut path = vec![word(at).to_owned()];
                     while word(at + 1) == "::" && is_name(word(at + 2)) {

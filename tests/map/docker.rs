@@ -1,8 +1,8 @@
 //! On a real Docker.
 
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::world::World;
+use support::run::Run;
+use support::skip::need;
+use support::world::World;
 
 #[test]
 fn the_address_and_mac_that_docker_inspect_shows_lead_to_the_pid_that_it_shows() {
@@ -23,7 +23,7 @@ fn the_host_end_of_a_containers_veth_leads_to_that_container() {
     let world = need!(World::get().and_then(World::with_docker));
     let containers = [(); 2].map(|()| world.docker_container("veth", &[]));
     // The kernel's own word, from inside: the index of the other end.
-    let other_end = |container: &crate::support::world::DockerContainer<'_>| {
+    let other_end = |container: &support::world::DockerContainer<'_>| {
         let mut cat = world.command("docker");
         let ran = cat.args(["exec", &container.id, "cat", "/sys/class/net/eth0/iflink"]).run().ok();
         ran.text().parse::<u32>().unwrap()

@@ -1,9 +1,9 @@
 //! Single look-ups, in a lab.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{need, program};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{need, program};
 
 /// A container whose `eth0` has this address; the other end, `veth-NAME`, is a port of the lab's bridge `br0`.
 #[track_caller]
@@ -196,7 +196,7 @@ fn who_may_not_look_everywhere_is_told_so_and_gets_no_false_negative() {
     let _web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
     let mut as_user = lab.command("setpriv");
     as_user.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]);
-    let said = as_user.arg(crate::support::tools::tool("cpid")).arg("ip:198.18.0.10").run();
+    let said = as_user.arg(support::tools::tool("cpid")).arg("ip:198.18.0.10").run();
     said.fails_with(2)
         .stdout_is("")
         .stderr_has(

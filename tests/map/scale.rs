@@ -7,11 +7,11 @@ use std::time::Duration;
 use common::map::{Visit, walk};
 use serde_json::{Value, json};
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Run};
-use crate::support::skip::{need, program};
-use crate::support::until::as_busy;
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{LIMIT, Run};
+use support::skip::{need, program};
+use support::until::as_busy;
 
 /// Set for a copy of this test program that runs in a lab and prints the map that it sees there.
 const ROLE: &str = "NETNS_TOOLBOX_MAP_TEST_ROLE";

@@ -3,10 +3,10 @@
 
 use std::process::Stdio;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Ran, Run, Running};
+use support::skip::{Missing, need, program};
 
 const ADDRESS: &str = "ip:198.18.7.7";
 const MAC: &str = "mac:02:00:5e:00:00:07";

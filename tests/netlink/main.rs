@@ -1,13 +1,6 @@
 //! `common::netlink` told to change a lab's network, and `ip` looking at what came of it; `common::packet` on a segment there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which shared code has not"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 mod packet;
 

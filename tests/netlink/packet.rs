@@ -9,10 +9,10 @@ use common::netns::Home;
 use common::packet::{Claim, Segment, Standing};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use crate::support::run::{LIMIT, Run};
-use crate::support::skip::{Missing, need};
-use crate::support::until::until;
 use crate::{HERE, Scene, THERE};
+use support::run::{LIMIT, Run};
+use support::skip::{Missing, need};
+use support::until::until;
 
 /// A scene whose container has an address of each family on its end, and our end of the segment.
 fn scene() -> Result<(Scene, Segment), Missing> {

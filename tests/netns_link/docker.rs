@@ -1,8 +1,8 @@
 //! On a real Docker, in a world whose `/run/netns` other tests use too.
 
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
-use crate::support::world::{DockerContainer, World};
+use support::run::Run;
+use support::skip::{Missing, need};
+use support::world::{DockerContainer, World};
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

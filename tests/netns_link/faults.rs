@@ -1,11 +1,11 @@
 //! A host that is against us: directories that others own, PIDs that come again, signals.
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
 use crate::{everything, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
 
 #[test]
 fn what_another_user_has_planted_is_refused_and_stays() {
@@ -79,10 +79,10 @@ fn a_pid_that_comes_again_does_not_make_a_dead_link_live() {
 #[test]
 fn a_signal_waits_until_the_link_is_whole() {
     let lab = need!(Lab::new());
-    need!(crate::support::skip::program("strace", "strace"));
+    need!(support::skip::program("strace", "strace"));
     let web = lab.container("web", Options::default());
     lab.command("ip").args(["netns", "add", "kept"]).run().ok();
-    let tool = crate::support::tools::tool("netns-link");
+    let tool = support::tools::tool("netns-link");
     // As the file with the record gets its name.
     let strace = "strace -f -o /dev/null -e inject=linkat:signal=TERM:when=1";
     lab.command("sh").args(["-c", &format!("{strace} {tool} {} --as web", web.pid)]).run();

@@ -1,11 +1,11 @@
 //! The host's own network is linked only on demand: who acts on a container's name must not act on the host.
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn a_container_in_the_hosts_network_is_linked_on_demand_alone() {
@@ -34,7 +34,7 @@ fn the_host_is_meant_wherever_it_is_asked_from() {
     // From within the container's network, that is not the host's, and the host's is another.
     let from_web = |arguments: &[&str]| {
         let mut exec = lab.command("ip");
-        exec.args(["netns", "exec", "web", crate::support::tools::tool("netns-link")]).args(arguments).run()
+        exec.args(["netns", "exec", "web", support::tools::tool("netns-link")]).args(arguments).run()
     };
     from_web(&["web"]).ok();
     from_web(&["hosty"]).fails_with(2).stderr_has("the network of the host itself");

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
 
 const LONG: Duration = Duration::from_secs(240);
 
@@ -41,7 +41,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Result<Scene, crate::support::skip::Missing> {
+    fn new() -> Result<Scene, support::skip::Missing> {
         program("strace", "strace")?;
         let lab = Lab::new()?;
         let web = lab.container("web", Options::default());

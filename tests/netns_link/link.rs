@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, mounts_at, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn a_linked_container_is_known_to_ip() {

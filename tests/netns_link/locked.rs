@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{need, program};
 use crate::{mounts_at, netns_link};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{need, program};
 
 /// An ordinary user holds it.
 fn held(lab: &Lab) -> Running {
@@ -71,7 +71,7 @@ fn tools_of_ours_wait_for_each_other_without_the_lock_of_ip_too() {
     let _holder = held(&lab);
     let script = format!(
         "for i in $(seq 20); do {} {} --as web$i >/dev/null 2>&1 & done; wait",
-        crate::support::tools::tool("netns-link"),
+        support::tools::tool("netns-link"),
         web.pid
     );
     lab.shell(&script).run().ok();

@@ -2,17 +2,7 @@
 //!
 //! Observers: `ip netns`, `ip -n`, `/proc/PID/mountinfo`, `/proc/PID/ns`, directory listings.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which shared code has not"
-)]
-
-#[path = "../engines/spare_docker.rs"]
-#[allow(dead_code, reason = "tests of engines use more of it")]
-mod spare_docker;
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 mod docker;
 mod faults;

@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// Puts `words` where a record would be, with nothing bound above them or with `pid`'s network.
 fn plant(lab: &Lab, name: &str, words: &[u8], pid: Option<i32>) {

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{need, program};
-use crate::support::tools;
 use crate::{everything, mounts_at, netns_link};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{need, program};
+use support::tools;
 
 #[test]
 fn the_directory_is_made_as_ip_makes_it() {

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, mounts_at, netns_link};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn the_name_goes_and_the_container_keeps_its_network() {

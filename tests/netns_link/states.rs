@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::world::World;
 use crate::{everything, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::world::World;
 
 fn states(list: &Ran) -> BTreeMap<String, String> {
     let list = list.json();
@@ -86,8 +86,7 @@ fn an_engine_that_is_silent_makes_no_link_a_dead_one() {
     netns_link(&lab, &["--all"]).ok();
     drop(engine);
     db.stop();
-    let silent =
-        crate::support::fake_engine::Script::new().otherwise(crate::support::fake_engine::Answer::never());
+    let silent = support::fake_engine::Script::new().otherwise(support::fake_engine::Answer::never());
     let _engine = silent.listen(lab.path("/run/docker.sock"));
     // The process vouches for the one; of the other nobody can say what has become.
     let shown = netns_link(&lab, &["--list", "--json"]).ok().stderr_has("did not answer");

@@ -7,12 +7,12 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::everything;
-use crate::support::container::Options;
-use crate::support::fake_docker::{self, id_of};
-use crate::support::fake_engine::{Answer, FakeEngine, Script};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
+use support::container::Options;
+use support::fake_docker::{self, id_of};
+use support::fake_engine::{Answer, FakeEngine, Script};
+use support::lab::Lab;
+use support::run::{Ran, Run, Running};
+use support::skip::{Missing, need, program};
 
 /// `nobody`, whom every host has.
 const USER: u32 = 65534;

@@ -5,17 +5,17 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::spare_docker::SpareDocker;
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::{Answer, FakeEngine, Script};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
-use crate::support::tools;
-use crate::support::until::until;
-use crate::support::world::World;
 use crate::{everything, mounts_at, netns_link};
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::{Answer, FakeEngine, Script};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::need;
+use support::spare_docker::SpareDocker;
+use support::tools;
+use support::until::until;
+use support::world::World;
 
 /// A watch whose stderr is in its stdout, so that one can wait for both.
 fn watch(lab: &Lab) -> Running {
@@ -92,7 +92,7 @@ fn what_a_watch_that_was_killed_has_missed_the_next_makes_up_for() {
         killed.wait_for(&format!("+ {name}\n"));
     }
     killed.signal_behind_nsenter(Signal::SIGKILL);
-    assert!(killed.has_ended_within(crate::support::run::LIMIT));
+    assert!(killed.has_ended_within(support::run::LIMIT));
     drop(before);
     gone.stop();
     anew.restart();

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{everything, netns_link};
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 #[test]
 fn a_bad_name_is_refused_before_anything_is_touched() {
@@ -101,8 +101,8 @@ fn a_name_that_only_an_engine_would_give_is_not_made_a_path() {
         "Id": fake_docker::id_of("web"), "Name": "/../../etc/cron.d/x",
         "State": { "Status": "running", "Running": true, "Pid": web.pid },
     });
-    let answer = crate::support::fake_engine::Answer::json(200, &lie.to_string());
-    let script = crate::support::fake_engine::Script::new().otherwise(answer);
+    let answer = support::fake_engine::Answer::json(200, &lie.to_string());
+    let script = support::fake_engine::Script::new().otherwise(answer);
     let _engine = script.listen(lab.path("/run/docker.sock"));
     let before = everything(&lab);
     netns_link(&lab, &["web"]).fails_with(2).stdout_is("").stderr_has("hint: netns-link web --as NAME\n");

@@ -1,11 +1,11 @@
 //! `--arp`, `--dad` and `--announce`: ARP and neighbour discovery, on cables and bridges of the tests' own.
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::until::until;
 use crate::{events, ping_from, settled};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::until::until;
 
 /// A network and an init of its own, which stands for it.
 pub(crate) fn container_options() -> Options {

@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use crate::arp::container_options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
-use crate::support::tools;
 use crate::{cable, events, of_kind};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::need;
+use support::tools;
 
 #[test]
 fn fifty_at_once_each_hear_their_own_answers_only() {

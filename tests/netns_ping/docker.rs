@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::world::World;
 use crate::{events, of_kind};
+use support::run::{Ran, Run};
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

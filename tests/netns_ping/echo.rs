@@ -2,9 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
 use crate::{cable, of_kind};
+use support::run::{Ran, Run};
+use support::skip::need;
 
 /// What is printed, with all numbers that differ from run to run as N.
 fn shape(ran: &Ran) -> String {
@@ -201,11 +201,8 @@ fn what_is_outstanding_and_what_time_it_is_are_said_if_asked() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let cable = need!(cable());
-    let line = format!(
-        "{} {} 198.18.0.2 -i0.01 | head -n 3",
-        crate::support::tools::tool("netns-ping"),
-        cable.web.pid
-    );
+    let line =
+        format!("{} {} 198.18.0.2 -i0.01 | head -n 3", support::tools::tool("netns-ping"), cable.web.pid);
     let ran = cable.lab.shell(&line).run().ok();
     assert_eq!((ran.stdout.lines().count(), ran.stderr.as_str()), (3, ""), "{ran}");
 }

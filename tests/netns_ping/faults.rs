@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::fake_docker;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
-use crate::{cable, name_server};
+use crate::cable;
+use support::fake_docker;
+use support::name_server;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
 
 /// A job of each kind.
 const JOBS: &str = "\

@@ -2,9 +2,9 @@
 //! that answers for any address, with the right numbers, and without the random bytes that were sent.
 
 use crate::matrix::Scene;
-use crate::support::run::Run;
-use crate::support::skip::need;
 use crate::{Cable, cable, of_kind, responder};
+use support::run::Run;
+use support::skip::need;
 
 /// Nobody is there, in each family, and how the guesses look.
 const NOBODY: [(&str, &str); 2] = [("198.18.0.77", "blind-v4"), ("fd00::77", "blind-v6")];

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::responder::STRAYS;
-use crate::support::skip::need;
-use crate::support::until::as_busy;
 use crate::{cable, of_kind, responder};
+use support::skip::need;
+use support::until::as_busy;
 
 #[test]
 fn what_nobody_should_send_is_counted_and_the_answer_is_found_among_it() {

@@ -2,14 +2,7 @@
 //!
 //! Observers: `ping`, `ip -j`, and responders of the tests' own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which shared code has not"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 mod arp;
 mod crowd;
@@ -19,8 +12,6 @@ mod faults;
 mod forged;
 mod hostile;
 mod matrix;
-#[path = "../support/name_server.rs"]
-mod name_server;
 mod names;
 mod responder;
 mod silence;
@@ -116,4 +107,10 @@ fn settled(containers: &[&Container]) {
         let tentative = || container.ip("address show tentative").stdout.contains("inet6");
         until("no address is tentative", || !tentative());
     }
+}
+
+#[test]
+#[ignore = "is no test, but the name server of some"]
+fn fake_name_server() {
+    support::name_server::serve();
 }

@@ -1,13 +1,13 @@
 //! `--matrix`: every container to every other one, of a fake Docker's on a bridge of the lab's.
 
 use crate::arp::container_options;
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need};
 use crate::{events, of_kind};
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{Missing, need};
 
 /// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
 pub(crate) struct Scene {
@@ -178,7 +178,7 @@ fn those_that_share_a_network_are_one_and_the_hosts_is_one_too() {
     let table = rows(&ran);
     assert_eq!(table[1][..4], ["1", "host-1", "+1", "-"], "{ran}");
     assert_eq!(table[2][..2], ["2", "web"], "{ran}");
-    let ran = ran.stderr_has("netns-ping: host-1: the network is that of host-2 too\n");
+    let ran = ran.stderr_has("netns-ping: host-1: shares its network namespace with host-2\n");
     ran.stdout_has("3 containers: 2 of 2 pairs reached, 1 of 1 gateways");
 }
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use crate::support::fake_docker;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
-use crate::{Cable, cable, name_server, of_kind};
+use crate::{Cable, cable, of_kind};
+use support::fake_docker;
+use support::name_server;
+use support::run::{Run, Running};
+use support::skip::need;
 
 /// A name server on 127.0.0.1 in the network of `web`, which knows `api` as db's address.
 fn server(cable: &Cable, resolv_conf: &str) -> Running {
@@ -100,7 +101,7 @@ fn another_container_is_pinged_by_its_name_and_the_first_line_says_where() {
     let cable = need!(cable());
     let _engine = fake_docker::knows(&[&cable.web, &cable.db]).listen(cable.lab.path("/run/docker.sock"));
     let ping = |words: &str| {
-        use crate::support::run::Run;
+        use support::run::Run;
         cable.lab.tool("netns-ping").args(words.split_whitespace()).run()
     };
     let ran = ping("web docker:db -c1").ok();

@@ -10,9 +10,9 @@ use common::sys::{Message, packet_bind, send_many};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 use crate::Cable;
-use crate::support::container::Container;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
+use support::container::Container;
+use support::lab::Lab;
+use support::run::{Run, Running};
 
 const ROLE: &str = "NETNS_TOOLBOX_RESPONDER";
 

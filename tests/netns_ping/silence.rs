@@ -1,7 +1,7 @@
 //! Nothing comes back: how far it got.
 
 use crate::cable;
-use crate::support::skip::need;
+use support::skip::need;
 
 /// What is said on standard error about the last word of `words`, without its hint.
 #[track_caller]
@@ -61,7 +61,7 @@ fn a_firewall_in_here_that_lets_nothing_out_is_suspected() {
     let cable = need!(cable());
     let rules = "nft add table t && nft add chain t out '{ type filter hook output priority 0; }' && nft add rule t out ip protocol icmp drop";
     let set = cable.inside(&cable.web, &format!("command -v nft >/dev/null || exit 3; {rules}"));
-    let missing = crate::support::skip::Missing::Fixable("nft is not installed (package nftables)".into());
+    let missing = support::skip::Missing::Fixable("nft is not installed (package nftables)".into());
     need!(if set.status.unwrap().code() == Some(3) { Err(missing) } else { Ok(()) });
     set.ok();
     let (what, hint) = verdict(&cable, "198.18.0.2");

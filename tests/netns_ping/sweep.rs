@@ -7,12 +7,12 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::arp::{container_options, mac};
-use crate::support::container::Container;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
 use crate::{events, ping_from, settled};
+use support::container::Container;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
 
 /// `web` and `db` on one cable; `db` has the addresses that a line of shell gives it, which sees them as `$n`.
 fn cable(lab: &Lab, prefix_len: u8, numbers: &str) -> (Container, Container) {
@@ -276,7 +276,7 @@ fn hostile_answers_are_counted_and_passed_over() {
 fn none_is_missed_however_often() {
     let lab = need!(Lab::new());
     let (web, _db) = cable(&lab, 24, "$(seq -f 0.%g 10 29)");
-    let tool = crate::support::tools::tool("netns-ping");
+    let tool = support::tools::tool("netns-ping");
     let runs = std::env::var("NETNS_PING_RUNS").unwrap_or_else(|_| "20".to_owned());
     let script = format!(
         "for n in $(seq {runs}); do {tool} -q {} 198.18.0.0/24; done | cut -d' ' -f1-3 | sort | uniq -c",

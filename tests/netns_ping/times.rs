@@ -1,8 +1,8 @@
 //! Times are true: waiting for a neighbour's address is no part of the round trip.
 
 use crate::responder::LATE;
-use crate::support::skip::need;
 use crate::{cable, of_kind, responder};
+use support::skip::need;
 
 #[test]
 fn a_neighbour_that_is_slow_to_say_its_address_does_not_make_the_first_packet_slow() {

@@ -1,11 +1,11 @@
 //! Ordinary users: as far as the kernel lets them, and in words where it does not.
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
 use crate::{cable, matrix};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 /// Root of a lab, but without these capabilities: `netns-ping WORDS`.
 fn without(lab: &Lab, capability: &str, words: &str) -> Ran {
@@ -59,8 +59,10 @@ fn who_may_not_enter_is_told_which_capability_that_takes() {
     let ran = without(&lab, "sys_admin", &format!("{} 127.0.0.1 -c1", web.pid)).fails_with(2);
     let ran = ran
         .stderr_has("netns-ping: net:[")
-        .stderr_has("]: permission denied: it takes CAP_SYS_ADMIN over user:[");
-    ran.stderr_has("], which owns it, and over ours; we lack it (uid 0)\nhint: run it on the host\n");
+        .stderr_has("]: permission denied: requires CAP_SYS_ADMIN over user:[");
+    ran.stderr_has(
+        "], which owns it, and over the caller's; the caller lacks it (uid 0)\nhint: run it on the host\n",
+    );
 }
 
 #[test]

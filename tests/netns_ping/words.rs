@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 fn netns_ping(words: &str) -> Ran {
     let mut command = tools::in_clean_environment(Command::new(tools::tool("netns-ping")));
@@ -15,9 +15,9 @@ fn netns_ping(words: &str) -> Ran {
 #[test]
 fn a_missing_word_is_asked_for() {
     let ran = netns_ping("").fails_with(2);
-    ran.stderr_is("netns-ping: TARGET: none was given\nhint: netns-ping --help\n");
+    ran.stderr_is("netns-ping: TARGET: is missing\nhint: netns-ping --help\n");
     let ran = netns_ping("nginx").fails_with(2);
-    ran.stderr_is("netns-ping: DEST: none was given\nhint: netns-ping nginx gateway\n");
+    ran.stderr_is("netns-ping: DEST: is missing\nhint: netns-ping nginx gateway\n");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 //! Oracles: `docker exec`, which takes from the container's configuration what we take from its process. Podman's
 //! forgets the primary group among the others, so there it is what the container's first process says.
 
-use crate::support::run::{LIMIT, Ran, Run};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::world::{IMAGE, World};
+use support::run::{LIMIT, Ran, Run};
+use support::scratch::unique;
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::world::{IMAGE, World};
 
 /// Who a process is, and what it may.
 const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";

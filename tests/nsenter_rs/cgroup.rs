@@ -4,12 +4,12 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::run::{Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::until;
-use crate::support::world::World;
+use support::run::{Run, Running};
+use support::scratch::unique;
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::until;
+use support::world::World;
 
 /// A mount namespace of the test's own in which cgroup v2 is mounted below `/mnt`, with one group in it for
 /// the test. It needs the machine's root: a lab's is not let near the machine's groups.
@@ -89,7 +89,7 @@ impl Groups {
 impl Drop for Groups {
     fn drop(&mut self) {
         self.holder.close_stdin();
-        let ended = self.holder.has_ended_within(crate::support::run::LIMIT);
+        let ended = self.holder.has_ended_within(support::run::LIMIT);
         assert!(ended || std::thread::panicking(), "the groups do not go: {}", self.holder.so_far());
     }
 }
@@ -173,7 +173,7 @@ fn a_group_that_no_mount_shows_is_refused() {
         for at in $(awk "\$3 == \"cgroup2\" && \$2 != \"/mnt/part\" { print \$2 }" /proc/mounts); do umount -n -l $at; done"#;
     for (hide, message) in [
         (unmount, "(v2): its hierarchy is not mounted here\nhint: mount -t cgroup2 none DIRECTORY"),
-        (other, "(v2): no mount of its hierarchy shows it here"),
+        (other, "(v2): no mount of its hierarchy here contains it"),
     ] {
         let script = format!("unshare --mount sh -ec '{hide}\nexec $nsenter -t {target} -u -c echo ran'");
         groups.shell(&script).run().fails_with(1).stdout_is("").stderr_has(message);
@@ -273,9 +273,9 @@ fn a_program_that_a_group_does_not_take_is_not_run() {
     need!(program("strace", "strace"));
     let (_web, target) = groups.target("web");
     let errors = [
-        ("EBUSY", "it hands controllers to the groups below it"),
+        ("EBUSY", "it enables controllers for the groups below it"),
         ("ENOENT", "(nsdelegate)"),
-        ("EACCES", "permission denied: it takes the right to write"),
+        ("EACCES", "permission denied: requires write permission"),
         ("ENODEV", "it has been removed"),
     ];
     for (error, message) in errors {

@@ -1,17 +1,12 @@
 //! The table COMPATIBILITY of the manual: that it has a row for everything, and that each row has its proof.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::run::Run;
 use crate::util_linux;
+use support::run::Run;
 
 const TABLE: &str = "man/sections/nsenter-rs-compatibility.roff";
 

@@ -4,11 +4,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 /// Who a process is, and what it may.
 const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";

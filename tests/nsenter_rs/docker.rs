@@ -1,9 +1,9 @@
 //! On a real Docker.
 
-use crate::support::run::Run;
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::world::{DockerContainer, World};
+use support::run::Run;
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::world::{DockerContainer, World};
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

@@ -1,22 +1,16 @@
 //! One command in many containers, on a host whose engines left their state and nothing else.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
-
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::hand::{Host, id};
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::{Answer, Script};
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::container::{Container, Options};
+use support::engine_state::{Host, id};
+use support::fake_docker;
+use support::fake_engine::{Answer, Script};
+use support::run::{Ran, Run};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 /// A host with containers of runc's, made by hand.
 pub(crate) struct Fleet {
@@ -121,7 +115,7 @@ fn those_that_share_the_namespaces_asked_for_are_entered_once() {
     assert_eq!(names(&["-n", "-u"]), "other web xside");
     assert_eq!(names(&["-n", "-e"]), "other web xside", "the environment is the process's");
     let told = fleet.nsenter(&["--each", "*", "-n", "-v", "true"]).run().ok();
-    told.stderr_has("nsenter-rs: web: the namespaces are those of xside too\n");
+    told.stderr_has("nsenter-rs: web: shares all requested namespaces with xside\n");
     let ran = fleet.nsenter(&["--each", "[wx]*", "-n", "--json", "true"]).run().ok();
     assert_eq!(objects(&ran)[0]["also"], json!(["xside"]));
 }

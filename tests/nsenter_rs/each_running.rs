@@ -1,11 +1,5 @@
 //! Many runs at once: how many, how they end, who outlives whom, and what they may cost.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
-
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
@@ -13,9 +7,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::each::{Fleet, objects, sorted};
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need};
-use crate::support::until::until;
+use support::run::{Run, Running};
+use support::skip::{Missing, need};
+use support::until::until;
 
 /// The children of a process, as the test sees them.
 fn children_of(pid: i32) -> Vec<i32> {

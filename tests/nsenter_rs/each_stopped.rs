@@ -3,11 +3,11 @@
 use nix::sys::signal::Signal;
 
 use crate::each::{Fleet, objects, sorted};
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Run};
-use crate::support::skip::need;
 use crate::util_linux;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{LIMIT, Run};
+use support::skip::need;
 
 const STOPPED: &str = "nsenter-rs: web-2: stopped (SIGSTOP or the like), and was killed\n";
 

@@ -5,11 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use crate::like_newer_util_linux;
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
 use crate::users::{as_user, lab_with_users};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 const NET: [&str; 2] = ["readlink", "/proc/self/ns/net"];
 
@@ -57,7 +57,7 @@ fn a_descriptor_that_is_no_socket_is_refused() {
     let lab = need!(Lab::new());
     let (web, _holder, target) = need!(with_a_socket(&lab));
     let cases = [
-        ("0", format!("PID {target}, descriptor 0: is no socket\nhint: ls -l /proc/{target}/fd\n")),
+        ("0", format!("PID {target}, descriptor 0: is not a socket\nhint: ls -l /proc/{target}/fd\n")),
         ("77", format!("PID {target}, descriptor 77: is not open\nhint: ls -l /proc/{target}/fd\n")),
         ("2147483647", format!("PID {target}, descriptor 2147483647: is not open\n")),
         ("2147483648", "invalid value '2147483648' for '--net-socket <FD>'".to_owned()),
@@ -159,7 +159,7 @@ fn an_id_is_enough_where_the_kernel_takes_it() {
         enter().fails_with(1).stdout_is("").stderr_has(&format!(":{id}: no such namespace"));
     } else {
         let entered = entered.fails_with(1).stdout_is("").stderr_has(&format!(":{id}: this kernel opens no"));
-        entered.stderr_has("(Linux 6.19 does)\nhint: its whole handle can be given instead; nsenter-rs -v ");
+        entered.stderr_has("(Linux 6.19 does)\nhint: use the whole handle instead: nsenter-rs -v ");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_file_whose_name_begins_with_a_colon_is_named_with_its_directory() {
     let web = lab.container("web", Options::default());
     let bind = format!("touch /run/:42; mount --bind /proc/{}/ns/net /run/:42", web.pid);
     lab.shell(&bind).run().ok();
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     let enter =
         |file: &str| lab.shell(&format!("cd /run; {nsenter} --net={file} readlink /proc/self/ns/net")).run();
     enter("./:42").ok().stdout_is(&format!("{}\n", lab.namespace(web.pid, "net")));
@@ -287,7 +287,7 @@ fn what_is_above_our_own_user_namespace_stays_out_of_reach() {
     for options in [&["-U", "--user-parent"][..], &["--user-parent"]] {
         let ran =
             lab.tool("nsenter-rs").args(["-t", "1"]).args(options).args(["echo", "ran"]).run().fails_with(1);
-        ran.stdout_is("").stderr_has(&format!("{own}: there is none above it, or none that is ours"));
+        ran.stdout_is("").stderr_has(&format!("{own}: it has no parent, or none that is the caller's"));
     }
     let ran = lab.tool("nsenter-rs").args(["--user-parent", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("").stderr_has("--user-parent: no TARGET was given");
@@ -329,6 +329,6 @@ fn without_a_target_verbose_says_what_there_is_to_say_and_goes_on() {
 fn a_namespace_that_is_ours_already_is_named_on_request() {
     let lab = need!(Lab::new());
     let ran = lab.tool("nsenter-rs").args(["-v", "-t", "1", "-n", "echo", "ran"]).run().ok();
-    ran.stdout_is("ran\n").stderr_has(&format!("nsenter-rs: {} is ours already\n", lab.namespace(1, "net")));
+    ran.stdout_is("ran\n").stderr_has(&format!("nsenter-rs: already in {}\n", lab.namespace(1, "net")));
     lab.tool("nsenter-rs").args(["-t", "1", "-n", "true"]).run().ok().stderr_is("");
 }

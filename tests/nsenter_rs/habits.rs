@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use crate::support::container::{Container, Options};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::tools;
+use support::container::{Container, Options};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::tools;
 
 const NEITHER: &str = "nsenter-rs: the program sees the host's files and network: -n enters the container's network, -a all its namespaces\n";
 
@@ -37,7 +37,7 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
             [&["-t", target][..], &["-t", target, "-v"], &["-e", "-t", target], &["-w", "-t", target]]
         {
             let ran = enter(&lab, &[options, &words].concat()).fails_with(1).stdout_is("");
-            ran.stderr_has(&format!("nsenter-rs: -t {target}: no namespace was asked for"));
+            ran.stderr_has(&format!("nsenter-rs: -t {target}: no namespace was requested"));
         }
     }
     let ran = enter(&lab, &[&["-t", "web"], &words[..]].concat());
@@ -51,7 +51,7 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
     // Without a PROGRAM it would be a shell of the host, and with --explain nothing that could be entered.
     enter(&lab, &["-t", "web"])
         .fails_with(1)
-        .stderr_has("hint: nsenter-rs -t web -n (shell of the host, in its network");
+        .stderr_has("hint: nsenter-rs -t web -n (shell of the host, in the network of the container");
     enter(&lab, &["-t", "web", "--explain", "true"]).fails_with(1).stdout_is("");
     // For a namespace without a process there is one thing to enter.
     let ran = enter(&lab, &["-t", "netns:web", "ip", "a"]);
@@ -62,7 +62,7 @@ fn a_container_without_a_namespace_is_an_error_with_the_commands_that_were_meant
 fn a_pid_without_a_namespace_is_as_it_was() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    let note = "nsenter-rs: no namespace was asked for (-n, -a, …): the program runs on the host\n";
+    let note = "nsenter-rs: no namespace was requested (-n, -a, …): the program runs on the host\n";
     for target in [web.pid.to_string(), format!("pid:{}", web.pid)] {
         enter(&lab, &["-t", &target, "echo", "ran"]).ok().stdout_is("ran\n").stderr_is(note);
         // Who asks for something of a process is a script that was written for util-linux's.
@@ -120,11 +120,11 @@ fn a_slip_is_answered_with_the_command_that_was_meant() {
     for way in [&["-n"][..], &["-a"], &["-n", "-p"]] {
         let words = [&["-t", "web"], way, &["echo one two"]].concat();
         let said = hint(&words, 127);
-        let meant = said.strip_prefix("leave the quotes out: ").unwrap_or_else(|| panic!("{said}"));
+        let meant = said.strip_prefix("leave out the quotes: ").unwrap_or_else(|| panic!("{said}"));
         by_a_shell(&lab, meant).run().ok().stdout_is("one two\n");
         let words = [&["-t", "web"], way, &["echo one; echo 'two'"]].concat();
         let said = hint(&words, 127);
-        let meant = said.strip_prefix("a shell takes it: ").unwrap_or_else(|| panic!("{said}"));
+        let meant = said.strip_prefix("use a shell: ").unwrap_or_else(|| panic!("{said}"));
         by_a_shell(&lab, meant).run().ok().stdout_is("one\ntwo\n");
     }
     assert!(hint(&["-t", "web", "-a", "-w", "/tmp", "pwd"], 126).contains("-W /tmp"));

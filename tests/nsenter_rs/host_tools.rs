@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::support::container::{Container, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools::static_tool;
 use crate::{PATH, TRUSTED};
+use support::container::{Container, Options, Root};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need, program};
+use support::tools::static_tool;
 
 /// A lab with a container whose image has no tools in it.
 fn bare() -> Result<(Lab, Container), Missing> {
@@ -121,7 +121,6 @@ fn scripts_are_run_by_the_hosts_interpreter() {
 }
 
 /// Each file below a root with all that could change when somebody writes there.
-#[allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute")]
 fn listing(root: &Path) -> Vec<String> {
     let device = fs::metadata(root).unwrap().dev();
     let mut left = vec![root.to_owned()];

@@ -4,11 +4,11 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::PATH;
-use crate::support::container::{Container, Options, Root, UNTRACING};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::{need, program};
-use crate::support::tools::{static_tool, tool};
+use support::container::{Container, Options, Root, UNTRACING};
+use support::lab::Lab;
+use support::run::{Ran, Run, Running};
+use support::skip::{need, program};
+use support::tools::{static_tool, tool};
 
 /// What a process in the container can try on every other one: the host's tree through its root, its
 /// descriptors, its directory and its binary, for reading and for writing. A line for each success.
@@ -29,7 +29,6 @@ exit 0
 
 /// The container's first process is no target here, for it is as powerful as the lab's root; this one is as
 /// powerful as `prefix` lets it be.
-#[allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute")]
 pub(crate) fn process(web: &Container, prefix: &[&str]) -> (Running, String) {
     let words = [prefix, &["sh", "-c", "echo ready; read -r _"]].concat();
     let running = web.command(words[0]).args(&words[1..]).start_with(Stdio::piped());

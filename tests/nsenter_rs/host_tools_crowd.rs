@@ -3,11 +3,11 @@
 use std::fs;
 
 use crate::PATH;
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools::static_tool;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools::static_tool;
 
 /// `$1 WORDS…` fifty times at once; a line for each that did not succeed.
 const FIFTY: &str = r#"

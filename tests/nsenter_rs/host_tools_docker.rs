@@ -1,10 +1,10 @@
 //! `--host-tools` on a real Docker: an image that is one static binary.
 
-use crate::support::run::{Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::tools::static_tool;
-use crate::support::world::World;
+use support::run::{Run, Running};
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::tools::static_tool;
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

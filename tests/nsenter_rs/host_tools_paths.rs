@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::PATH;
-use crate::support::container::{Container, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools::static_tool;
-use crate::support::world::{DockerContainer, World};
+use support::container::{Container, Options, Root};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{Missing, need, program};
+use support::tools::static_tool;
+use support::world::{DockerContainer, World};
 
 /// A program of the host as its own loader starts it, with the host's directories and no more: what was done before.
 const NAIVE: &str = r#"lib=$HOST_ROOT/usr/lib/$(uname -m)-linux-gnu; prog=$1; shift

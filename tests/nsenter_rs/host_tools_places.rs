@@ -5,11 +5,11 @@ use std::process::Stdio;
 use nix::libc;
 
 use crate::PATH;
-use crate::support::container::{Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools::{static_tool, tool};
+use support::container::{Options, Root};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools::{static_tool, tool};
 
 /// MS_REMOUNT | MS_BIND, and MS_RDONLY too.
 const WRITABLE: u32 = 0x1020;

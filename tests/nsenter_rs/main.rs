@@ -2,16 +2,7 @@
 //!
 //! Observers: util-linux nsenter, `/proc/PID/ns` as seen from outside, `docker inspect`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-#[path = "../engines/hand.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "its other half is for cpid, and clippy knows tests by their attribute"
-)]
-mod hand;
+#![cfg(test)]
 
 mod as_engines;
 mod cgroup;
@@ -55,8 +46,7 @@ use support::run::{Ran, Run};
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is said where the container is trusted with all our power.
-const TRUSTED: &str = "nsenter-rs: --trust-target: the container's files decide what the program loads and runs, \
-                       and it has all our capabilities and files\n";
+const TRUSTED: &str = "nsenter-rs: --trust-target: the container's files decide what the program loads and runs, and it has all capabilities and files of the caller\n";
 
 /// Runs nsenter-rs in the lab, and util-linux's nsenter with the same arguments: they must agree in everything
 /// but what they say of themselves.
@@ -92,4 +82,10 @@ fn version_of_util_linux() -> (u32, u32) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
         _ => panic!("no version in {said}"),
     }
+}
+
+#[test]
+#[ignore = "is no test, but the name server of some"]
+fn fake_name_server() {
+    support::name_server::serve();
 }

@@ -1,11 +1,11 @@
 //! Which namespaces the program ends up in.
 
 use crate::like_util_linux;
-use crate::support::container::{Container, KINDS, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::need;
-use crate::support::until::until;
+use support::container::{Container, KINDS, Options};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::need;
+use support::until::until;
 
 /// Prints the program's namespaces, a line each: `cgroup:[4026531835]`, …
 const SHOW: [&str; 3] = ["sh", "-c", "readlink /proc/self/ns/*"];
@@ -131,7 +131,7 @@ fn a_network_namespace_without_a_process_is_a_target_for_n_alone() {
         lab.command("ip").args(["netns", "exec", "blue", "readlink", "/proc/self/ns/net"]).run().ok();
     for target in ["netns:blue", "/run/netns/blue", "/var/run/netns/blue", "blue"] {
         // A bare word could be a container's name, so an engine is asked first.
-        let engine = crate::support::fake_docker::knows(&[]).listen(lab.path("/run/docker.sock"));
+        let engine = support::fake_docker::knows(&[]).listen(lab.path("/run/docker.sock"));
         let mut ours = lab.tool("nsenter-rs");
         let ours = ours.args(["-t", target, "-n", "readlink", "/proc/self/ns/net"]).run();
         ours.ok().stdout_is(&expected.stdout);

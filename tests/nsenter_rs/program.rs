@@ -8,13 +8,13 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::support::container::{Container, Options, Root};
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools::{self, static_tool};
 use crate::{PATH, like_util_linux};
+use support::container::{Container, Options, Root};
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools::{self, static_tool};
 
 /// With a fork and without.
 const WAYS: [&str; 2] = ["-n", "-p"];
@@ -139,7 +139,7 @@ fn one_that_the_image_does_not_have_is_explained() {
     let target = web.pid.to_string();
     for way in ["-m", "-a", "-r"] {
         let ran = lab.tool("nsenter-rs").args(["-t", &target, way, "ip", "addr"]).run().fails_with(127);
-        ran.stderr_has("nsenter-rs: ip: no such program\nhint: it is looked for among the container's files");
+        ran.stderr_has("nsenter-rs: ip: no such program\nhint: the program is looked up in the container");
     }
     lab.tool("nsenter-rs").args(["-t", &target, "-n", "ip", "addr"]).run().ok().stdout_has("LOOPBACK");
 }
@@ -169,7 +169,7 @@ fn with_the_labs_proc(lab: &Lab) -> Container {
 fn it_starts_with_the_signals_as_its_caller_left_them() {
     let lab = need!(Lab::new());
     let [web, db] = [with_the_labs_proc(&lab), lab.container("db", Options::default())];
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     for (target, way) in [(web.pid, "-m"), (db.pid, "-m -p")] {
         for left in ["", "trap '' INT HUP;", "trap '' USR1 TERM;"] {
             let status = |program: &str| {
@@ -209,7 +209,7 @@ fn its_input_and_output_are_ours() {
 fn closed_descriptors_are_no_way_out_of_entering() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::default());
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     // With a closed stdin the pidfd could be descriptor 0, which util-linux took for "none" (util-linux#4412).
     for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         for way in ["-n", "-n -p -m -r -w", "-a -e", "-p"] {

@@ -4,10 +4,10 @@
 
 use std::process::Stdio;
 
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::lab::Lab;
+use support::run::{Ran, Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 const STATUS: &str = "^(Uid|Gid|Groups|Cap...|NoNewPrivs):";
 

@@ -8,12 +8,12 @@ use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::support::container::{KINDS, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
 use crate::users::lab_with_users;
 use crate::{PATH, like_newer_util_linux, like_util_linux, util_linux, version_of_util_linux};
+use support::container::{KINDS, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
 
 #[test]
 fn a_target_is_a_pid_with_or_without_its_inode() {

@@ -7,13 +7,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Run, Running};
-use crate::support::skip::{need, program};
-use crate::support::tools;
-use crate::support::until::until;
 use crate::{util_linux, version_of_util_linux};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{LIMIT, Run, Running};
+use support::skip::{need, program};
+use support::tools;
+use support::until::until;
 
 const FOREVER: &str = "echo ready; while :; do sleep 0.01; done";
 

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools;
 use crate::{like_newer_util_linux, like_util_linux, util_linux};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools;
 
 fn web(lab: &Lab) -> Container {
     let environment = vec![("COLOUR", "blue"), ("EMPTY", "")];

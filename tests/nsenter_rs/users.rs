@@ -2,12 +2,12 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
 use crate::{like_newer_util_linux, like_util_linux};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 const IDS: &str = "id -u; id -g; id -G";
 const USER: [&str; 3] = ["--reuid=1000", "--regid=1000", "--clear-groups"];

@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::like_util_linux;
-use crate::support::container::Options;
-use crate::support::fake_docker;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools;
+use support::container::Options;
+use support::fake_docker;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools;
 
 /// The line of `sh` in which `nsenter-rs` and `cpid` are ours.
 fn line(lab: &Lab, text: &str) -> std::process::Command {
@@ -84,7 +84,7 @@ fn a_container_is_a_target_by_its_name_and_by_what_cpid_says() {
 #[test]
 fn without_a_namespace_the_user_is_told_that_it_runs_on_the_host() {
     let lab = need!(Lab::new());
-    let note = "nsenter-rs: no namespace was asked for (-n, -a, …): the program runs on the host\n";
+    let note = "nsenter-rs: no namespace was requested (-n, -a, …): the program runs on the host\n";
     lab.tool("nsenter-rs").args(["echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
     lab.tool("nsenter-rs").args(["-t", "1", "echo", "ran"]).run().ok().stdout_is("ran\n").stderr_is(note);
 }

@@ -9,7 +9,7 @@ use super::lab::Entry;
 use super::run::{LIMIT, Ran, Run, Running};
 
 /// The kinds of namespaces by their names in `/proc/PID/ns`, with unshare's and nsenter's name for each.
-pub(crate) const KINDS: &[(&str, &str)] = &[
+pub const KINDS: &[(&str, &str)] = &[
     ("user", "--user"),
     ("mnt", "--mount"),
     ("net", "--net"),
@@ -22,7 +22,7 @@ pub(crate) const KINDS: &[(&str, &str)] = &[
 
 /// What a container finds at `/`; only one with a mount namespace of its own has a choice.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Root {
+pub enum Root {
     /// What the lab has.
     Host,
     /// A tmpfs of its own with the host's programs read-only in it, and an `/etc` that holds `hostname` alone.
@@ -33,16 +33,17 @@ pub(crate) enum Root {
 
 /// How a container is to be; the default is what Docker gives: everything but a user and a time namespace, its own root.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub struct Options {
     /// Names from `/proc/PID/ns`.
-    pub(crate) unshared: Vec<&'static str>,
-    pub(crate) root: Root,
+    pub unshared: Vec<&'static str>,
+    /// What its root directory is.
+    pub root: Root,
     /// Its working directory.
-    pub(crate) cwd: &'static str,
+    pub cwd: &'static str,
     /// What its init has in its environment besides the lab's.
-    pub(crate) environment: Vec<(&'static str, &'static str)>,
+    pub environment: Vec<(&'static str, &'static str)>,
     /// Whether its init keeps CAP_SYS_PTRACE, which Docker's have not. Without, it needs programs of its own.
-    pub(crate) may_trace: bool,
+    pub may_trace: bool,
 }
 
 impl Default for Options {
@@ -54,7 +55,7 @@ impl Default for Options {
 
 impl Options {
     /// A process that shares everything with the lab but these: `Options::only(&["net"])`.
-    pub(crate) fn only(kinds: &[&'static str]) -> Options {
+    pub fn only(kinds: &[&'static str]) -> Options {
         Options { unshared: kinds.to_vec(), root: Root::Host, ..Options::default() }
     }
 
@@ -71,22 +72,24 @@ impl Options {
 }
 
 /// Without CAP_SYS_PTRACE for good, as a container of Docker's is.
-pub(crate) const UNTRACING: [&str; 5] =
-    ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
+pub const UNTRACING: [&str; 5] = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
 
 /// A container that runs until it is stopped or dropped.
-pub(crate) struct Container {
-    pub(crate) name: String,
+pub struct Container {
+    /// As `Lab::container` was told.
+    pub name: String,
     /// As the lab numbers it; after `restart` another one.
-    pub(crate) pid: i32,
-    pub(crate) options: Options,
+    pub pid: i32,
+    /// How it was made.
+    pub options: Options,
     lab: Entry,
     init: Option<Running>,
 }
 
 impl Container {
+    /// What `Lab::container` does.
     #[track_caller]
-    pub(crate) fn start(lab: Entry, name: &str, options: Options) -> Container {
+    pub fn start(lab: Entry, name: &str, options: Options) -> Container {
         let mut container = Container { name: name.to_owned(), pid: 0, options, lab, init: None };
         container.start_init();
         container
@@ -134,7 +137,7 @@ impl Container {
     }
 
     /// Runs `program` in all its namespaces, through util-linux's nsenter: an observer that owes nothing to ours.
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut nsenter = self.lab.command("nsenter");
         nsenter.arg("--target").arg(self.pid.to_string()).args(self.options.flags());
         if self.options.has("user") {
@@ -146,25 +149,25 @@ impl Container {
 
     /// The lab's `ip` in the container's network: `web.ip("-j address")`. It must succeed.
     #[track_caller]
-    pub(crate) fn ip(&self, arguments: &str) -> Ran {
+    pub fn ip(&self, arguments: &str) -> Ran {
         let mut nsenter = self.lab.command("nsenter");
         nsenter.args(["--target", &self.pid.to_string(), "--net", "--", "ip"]);
         nsenter.args(arguments.split_whitespace()).run().ok()
     }
 
     /// Where the test finds the container's `inside`, to look at its files or to put some there.
-    pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let inside = inside.as_ref().strip_prefix("/").expect("an absolute path");
         self.lab.path(format!("/proc/{}/root", self.pid)).join(inside)
     }
 
     /// Neither stopped nor ended by itself.
-    pub(crate) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.init.as_ref().is_some_and(|init| !init.has_ended_within(Duration::ZERO))
     }
 
     /// Ends it and waits until it is gone. Once stopped, stays stopped.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some(mut init) = self.init.take() {
             init.close_stdin();
             let ended = init.has_ended_within(LIMIT);
@@ -174,7 +177,7 @@ impl Container {
 
     /// Another process with other namespaces, under the same name and options.
     #[track_caller]
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.stop();
         self.start_init();
     }

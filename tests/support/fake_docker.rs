@@ -12,7 +12,7 @@ use super::fake_engine::{Answer, Script};
 
 /// A script that knows these containers by name, by ID, and by the 12 first digits of it:
 /// `fake_docker::knows(&[&web]).listen(lab.path("/run/docker.sock"))`. It tells what is so now, not what will be.
-pub(crate) fn knows(containers: &[&Container]) -> Script {
+pub fn knows(containers: &[&Container]) -> Script {
     let list: Vec<Value> = containers.iter().map(|container| listed(container)).collect();
     let mut script = Script::new().on("/containers/json", Answer::json(200, &Value::from(list).to_string()));
     for container in containers {
@@ -26,7 +26,7 @@ pub(crate) fn knows(containers: &[&Container]) -> Script {
 }
 
 /// The 64 hexadecimal digits under which the container of that name is known.
-pub(crate) fn id_of(name: &str) -> String {
+pub fn id_of(name: &str) -> String {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     format!("{:016x}", hasher.finish()).repeat(4)

@@ -14,7 +14,7 @@ use super::run::LIMIT;
 
 /// What the engine does with one request.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     bytes: Vec<u8>,
     /// How long to wait before each byte; zero for all at once.
     pace: Duration,
@@ -31,7 +31,7 @@ enum Then {
 
 impl Answer {
     /// A response as it should be: `Answer::new(200, "application/json", "[]")`.
-    pub(crate) fn new(status: u16, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub fn new(status: u16, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
         let body = body.as_ref();
         let head = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
@@ -40,27 +40,28 @@ impl Answer {
         Answer { bytes: [head.as_bytes(), body].concat(), pace: Duration::ZERO, then: Then::NextRequest }
     }
 
-    pub(crate) fn json(status: u16, body: &str) -> Answer {
+    /// A healthy answer in JSON.
+    pub fn json(status: u16, body: &str) -> Answer {
         Answer::new(status, "application/json", body)
     }
 
     /// These bytes, whatever they are, and the end of the connection.
-    pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Answer {
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Answer {
         Answer { bytes: bytes.into(), pace: Duration::ZERO, then: Then::HangUp }
     }
 
     /// Takes the request and never answers.
-    pub(crate) fn never() -> Answer {
+    pub fn never() -> Answer {
         Answer { then: Then::SayNothing, ..Answer::bytes([]) }
     }
 
     /// Takes the request and closes the connection.
-    pub(crate) fn hang_up() -> Answer {
+    pub fn hang_up() -> Answer {
         Answer::bytes([])
     }
 
     /// A body with no end, `chunk` after `chunk`, for as long as somebody reads.
-    pub(crate) fn endless(content_type: &str, chunk: &str) -> Answer {
+    pub fn endless(content_type: &str, chunk: &str) -> Answer {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             u64::MAX >> 1
@@ -75,13 +76,13 @@ impl Answer {
     }
 
     /// The same, but only the first `length` bytes of the body, and then the connection is closed.
-    pub(crate) fn truncated_to(mut self, length: usize) -> Answer {
+    pub fn truncated_to(mut self, length: usize) -> Answer {
         self.bytes.truncate(head_length(&self.bytes) + length);
         Answer { then: Then::HangUp, ..self }
     }
 
     /// The same, a byte at a time.
-    pub(crate) fn a_byte_every(self, pace: Duration) -> Answer {
+    pub fn a_byte_every(self, pace: Duration) -> Answer {
         Answer { pace, ..self }
     }
 
@@ -115,31 +116,32 @@ fn head_length(bytes: &[u8]) -> usize {
 
 /// What an engine will say, path by path; `listen` makes it one.
 #[derive(Default)]
-pub(crate) struct Script {
+pub struct Script {
     answers: HashMap<String, Answer>,
     otherwise: Option<Answer>,
 }
 
 impl Script {
-    pub(crate) fn new() -> Script {
+    /// An engine that knows no path.
+    pub fn new() -> Script {
         Script::default()
     }
 
     /// What a request for `path`, with or without a query, is answered.
-    pub(crate) fn on(mut self, path: &str, answer: Answer) -> Script {
+    pub fn on(mut self, path: &str, answer: Answer) -> Script {
         self.answers.insert(path.to_owned(), answer);
         self
     }
 
     /// What every other request is answered; without this, Docker's 404.
-    pub(crate) fn otherwise(mut self, answer: Answer) -> Script {
+    pub fn otherwise(mut self, answer: Answer) -> Script {
         self.otherwise = Some(answer);
         self
     }
 
     /// Listens on a new socket at `path`: one of a `Scratch`, or `lab.path("/run/docker.sock")`.
     #[track_caller]
-    pub(crate) fn listen(self, path: impl AsRef<Path>) -> FakeEngine {
+    pub fn listen(self, path: impl AsRef<Path>) -> FakeEngine {
         let path = path.as_ref().to_owned();
         let listener = UnixListener::bind(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         let otherwise =
@@ -153,7 +155,7 @@ impl Script {
 }
 
 /// An engine that listens until it is dropped.
-pub(crate) struct FakeEngine {
+pub struct FakeEngine {
     path: PathBuf,
     engine: Arc<Engine>,
     thread: Option<JoinHandle<()>>,
@@ -175,18 +177,18 @@ struct State {
 
 impl FakeEngine {
     /// For `DOCKER_HOST`, if the tool sees the socket under the same path as the test does.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("unix://{}", self.path.display())
     }
 
     /// The request lines so far, in their order: `GET /containers/json?all=true HTTP/1.1`.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.engine.state().requests.clone()
     }
 
     /// Waits until there were `count` requests.
     #[track_caller]
-    pub(crate) fn wait_for_requests(&self, count: usize) {
+    pub fn wait_for_requests(&self, count: usize) {
         let enough = |state: &mut State| state.requests.len() < count;
         let waited = self.engine.changed.wait_timeout_while(self.engine.state(), LIMIT, enough).unwrap();
         assert!(!waited.1.timed_out(), "not {count} requests, but {:?}", waited.0.requests);

@@ -38,16 +38,16 @@ while kill -0 $end 2>/dev/null; do wait $end || :; done
 "#;
 
 /// A fake host. Dropped, it ends with all that is in it.
-pub(crate) struct Lab {
+pub struct Lab {
     /// A word that no other lab has; also the source of the tmpfs on its `/run`.
-    pub(crate) name: String,
+    pub name: String,
     init: Running,
     entry: Entry,
 }
 
 /// The way in.
 #[derive(Clone)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The lab's init, as the outer PID namespace numbers it.
     pid: i32,
     own_user_namespace: bool,
@@ -62,12 +62,12 @@ enum Users {
 
 impl Lab {
     /// A lab with one user, root, who is outside the one who runs the test.
-    pub(crate) fn new() -> Result<Lab, Missing> {
+    pub fn new() -> Result<Lab, Missing> {
         Lab::with(Users::Root)
     }
 
     /// A lab with the user and group IDs 0 to 65535. Only root can have it.
-    pub(crate) fn with_users() -> Result<Lab, Missing> {
+    pub fn with_users() -> Result<Lab, Missing> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Missing::Fixable("a lab with many users needs root".into()));
         }
@@ -117,56 +117,56 @@ impl Lab {
     }
 
     /// Runs `program` on the fake host: `lab.command("ip").args(["-j", "link"]).run()`. It starts in `/`.
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.entry.command(program)
     }
 
     /// Runs our own tool of that name on the fake host: `lab.tool("cpid").arg("web").run().ok()`.
     #[track_caller]
-    pub(crate) fn tool(&self, name: &str) -> Command {
+    pub fn tool(&self, name: &str) -> Command {
         self.command(tools::tool(name))
     }
 
     /// A script on the fake host, for what would take several commands.
-    pub(crate) fn shell(&self, script: &str) -> Command {
+    pub fn shell(&self, script: &str) -> Command {
         let mut command = self.command("sh");
         command.args(["-ec", script]);
         command
     }
 
     /// Where the test finds the lab's `inside`: `lab.path("/run/docker.sock")`, `lab.path("/proc/1/ns/net")`.
-    pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         self.entry.path(inside)
     }
 
     /// What `/proc/PID/ns/KIND` says, PID being one of the lab's: `net:[4026532254]`.
     #[track_caller]
-    pub(crate) fn namespace(&self, pid: i32, kind: &str) -> String {
+    pub fn namespace(&self, pid: i32, kind: &str) -> String {
         let file = self.path(format!("/proc/{pid}/ns/{kind}"));
         let link = fs::read_link(&file).unwrap_or_else(|err| panic!("{}: {err}", file.display()));
         link.to_string_lossy().into_owned()
     }
 
     /// The lab's init, as the world outside numbers it.
-    pub(crate) fn outer_pid(&self) -> i32 {
+    pub fn outer_pid(&self) -> i32 {
         self.entry.pid
     }
 
     /// What a test needs that is about user namespaces: root has labs without, where the kernel grants none.
-    pub(crate) fn user_namespace(&self) -> Result<(), Missing> {
+    pub fn user_namespace(&self) -> Result<(), Missing> {
         let missing = || Missing::Fixable("user namespaces are not permitted here".into());
         self.entry.own_user_namespace.then_some(()).ok_or_else(missing)
     }
 
     /// Starts a fake container.
     #[track_caller]
-    pub(crate) fn container(&self, name: &str, options: Options) -> Container {
+    pub fn container(&self, name: &str, options: Options) -> Container {
         Container::start(self.entry.clone(), name, options)
     }
 
     /// Lays a veth pair from one container to another: each end is `eth0`, up, with its address (`198.18.0.1/24`).
     #[track_caller]
-    pub(crate) fn veth(&self, here: (&Container, &str), there: (&Container, &str)) {
+    pub fn veth(&self, here: (&Container, &str), there: (&Container, &str)) {
         let [near, far] = [here.0, there.0].map(|container| container.pid.to_string());
         let mut add = self.command("ip");
         add.args([
@@ -181,7 +181,8 @@ impl Lab {
 }
 
 impl Entry {
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// What `Lab::command` does.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut nsenter = tools::in_clean_environment(Command::new("nsenter"));
         nsenter.arg("--target").arg(self.pid.to_string()).args(["--mount", "--net", "--pid"]);
         if self.own_user_namespace {
@@ -191,7 +192,8 @@ impl Entry {
         nsenter
     }
 
-    pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+    /// What `Lab::path` does.
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid));
         root.join(inside.as_ref().strip_prefix("/").expect("an absolute path"))
     }

@@ -1,31 +1,37 @@
-//! A name server: this test program once more, in the network that it is to answer in. A room of its own in each
-//! program that wants one, for it is started as one of its tests.
+//! A name server: the test program itself, started again in the network that it is to answer in.
+//!
+//! A test program that wants one has this beside its tests, in `main.rs`:
+//!
+//! ```text
+//! #[test]
+//! #[ignore = "is no test, but the name server of some"]
+//! fn fake_name_server() {
+//!     support::name_server::serve();
+//! }
+//! ```
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
+use crate::lab::Lab;
+use crate::run::{Run, Running};
 
 const ANSWER: &str = "NETNS_TOOLBOX_FAKE_ANSWER";
 const NO_SUCH_NAME: u8 = 3;
 
 /// Starts one on 127.0.0.1 that knows `api`, and by TCP `long` and no other. It says `asked NAME` for each question.
 #[track_caller]
-pub(crate) fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
+pub fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
     let mut server = lab.command(entering[0]);
     server.args(&entering[1..]).arg(std::env::current_exe().unwrap());
-    let itself = concat!(module_path!(), "::fake_name_server");
-    let itself = itself.split_once("::").unwrap().1;
-    server.args([itself, "--exact", "--ignored", "--nocapture"]);
+    server.args(["fake_name_server", "--exact", "--ignored", "--nocapture"]);
     let server = server.env(ANSWER, answer).start();
     server.wait_for("listening\n");
     server
 }
 
-#[test]
-#[ignore = "is no test, but the name server of some"]
-fn fake_name_server() {
+/// Answers until it is killed, in a program that [`start`] started; elsewhere it does nothing.
+pub fn serve() {
     let Ok(answer) = std::env::var(ANSWER) else { return };
     let answer: Ipv4Addr = answer.parse().unwrap();
     let socket = UdpSocket::bind("127.0.0.1:53").unwrap();

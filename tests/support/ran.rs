@@ -9,31 +9,36 @@ use nix::sys::signal::Signal;
 
 /// A command that has ended, or one as it stands. Assertions give it back, to be chained.
 #[derive(Debug, Clone)]
-pub(crate) struct Ran {
-    pub(crate) command: String,
+pub struct Ran {
+    /// The command line, without its environment.
+    pub command: String,
     /// None while it runs.
-    pub(crate) status: Option<ExitStatus>,
+    pub status: Option<ExitStatus>,
     /// Bytes that are no UTF-8 are shown as U+FFFD; escape sequences are as they were.
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) took: Duration,
+    pub stdout: String,
+    /// As `stdout`.
+    pub stderr: String,
+    /// How long it ran, or has been running.
+    pub took: Duration,
 }
 
 impl Ran {
+    /// It ended with status 0.
     #[track_caller]
-    pub(crate) fn ok(self) -> Ran {
+    pub fn ok(self) -> Ran {
         self.fails_with(0)
     }
 
     /// It ended by itself, with this status.
     #[track_caller]
-    pub(crate) fn fails_with(self, code: i32) -> Ran {
+    pub fn fails_with(self, code: i32) -> Ran {
         assert_eq!(self.status.and_then(|status| status.code()), Some(code), "exit status of {self}");
         self
     }
 
+    /// This signal ended it.
     #[track_caller]
-    pub(crate) fn killed_by(self, signal: Signal) -> Ran {
+    pub fn killed_by(self, signal: Signal) -> Ran {
         assert_eq!(
             self.status.and_then(|status| status.signal()),
             Some(signal as i32),
@@ -42,37 +47,42 @@ impl Ran {
         self
     }
 
+    /// Its stdout is this, to the byte.
     #[track_caller]
-    pub(crate) fn stdout_is(self, text: &str) -> Ran {
+    pub fn stdout_is(self, text: &str) -> Ran {
         assert_eq!(self.stdout, text, "stdout of {self}");
         self
     }
 
+    /// Its stdout has this in it.
     #[track_caller]
-    pub(crate) fn stdout_has(self, text: &str) -> Ran {
+    pub fn stdout_has(self, text: &str) -> Ran {
         assert!(self.stdout.contains(text), "no {text:?} in stdout of {self}");
         self
     }
 
+    /// Its stderr is this, to the byte.
     #[track_caller]
-    pub(crate) fn stderr_is(self, text: &str) -> Ran {
+    pub fn stderr_is(self, text: &str) -> Ran {
         assert_eq!(self.stderr, text, "stderr of {self}");
         self
     }
 
+    /// Its stderr has this in it.
     #[track_caller]
-    pub(crate) fn stderr_has(self, text: &str) -> Ran {
+    pub fn stderr_has(self, text: &str) -> Ran {
         assert!(self.stderr.contains(text), "no {text:?} in stderr of {self}");
         self
     }
 
     /// Its stdout without the white space around it.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         self.stdout.trim()
     }
 
+    /// Its stdout, which is JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|err| panic!("{err} in the JSON of {self}"))
     }
 }

@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-pub(crate) use super::ran::Ran;
+pub use super::ran::Ran;
 use super::until::as_busy;
 
 /// How long a command may take before it counts as hung, on a machine that is busy with other things too.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// `command.run()` for what ends by itself, `command.start()` for what a test talks to while it runs.
-pub(crate) trait Run {
+pub trait Run {
     /// Runs to the end with nothing on stdin.
     fn run(&mut self) -> Ran;
     /// As `run`, with another time limit.
@@ -62,7 +62,7 @@ impl Run for Command {
 }
 
 /// A program that runs. Dropped, it is killed with its process group, which is its own.
-pub(crate) struct Running {
+pub struct Running {
     command: String,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -80,7 +80,8 @@ struct Heard {
 }
 
 impl Running {
-    pub(crate) fn spawn(command: &mut Command, stdin: Stdio) -> std::io::Result<Running> {
+    /// Starts `command`; an error where it does not start, which `Run::start` panics about.
+    pub fn spawn(command: &mut Command, stdin: Stdio) -> std::io::Result<Running> {
         hear_signals();
         let piped = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.process_group(0).spawn()?;
@@ -93,75 +94,78 @@ impl Running {
     }
 
     /// Its PID; of a command in a lab that of the nsenter which holds it.
-    pub(crate) fn pid(&self) -> i32 {
+    pub fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
 
     /// The PID, as the test sees it, of the program that a lab's nsenter has forked for its PID namespace.
     /// Right once the program has said something.
     #[track_caller]
-    pub(crate) fn pid_behind_nsenter(&self) -> i32 {
+    pub fn pid_behind_nsenter(&self) -> i32 {
         let file = format!("/proc/{0}/task/{0}/children", self.pid());
         let children = std::fs::read_to_string(&file).unwrap_or_else(|err| panic!("{file}: {err}"));
         children.trim().parse().unwrap_or_else(|_| panic!("{file}: not one child: {children:?}"))
     }
 
     /// Signals the process that was started; of a command in a lab that is nsenter.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
     /// Signals the program that a lab's nsenter runs. Right once the program has said something.
     #[track_caller]
-    pub(crate) fn signal_behind_nsenter(&self, signal: Signal) {
+    pub fn signal_behind_nsenter(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid_behind_nsenter()), signal).unwrap();
     }
 
+    /// Writes `text` to its stdin, which has to be a pipe.
     #[track_caller]
-    pub(crate) fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.stdin.as_mut().expect("started with Stdio::piped()").write_all(text.as_bytes()).unwrap();
     }
 
-    pub(crate) fn close_stdin(&mut self) {
+    /// Ends its stdin.
+    pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
     /// Waits until its stdout holds `text`; a panic if it ends first.
     #[track_caller]
-    pub(crate) fn wait_for(&self, text: &str) {
+    pub fn wait_for(&self, text: &str) {
         assert!(self.says(text), "{text:?} was never said by {}", self.so_far());
     }
 
     /// Waits until its stdout holds `text`; whether it did before it ended and in time.
-    pub(crate) fn says(&self, text: &str) -> bool {
+    pub fn says(&self, text: &str) -> bool {
         let there = |heard: &Heard| String::from_utf8_lossy(&heard.stdout).contains(text);
         there(&self.wait_until(as_busy(LIMIT), |heard| there(heard) || heard.all_is_over()))
     }
 
     /// Waits until its stderr holds `text`; a panic if it ends first.
     #[track_caller]
-    pub(crate) fn wait_for_stderr(&self, text: &str) {
+    pub fn wait_for_stderr(&self, text: &str) {
         let there = |heard: &Heard| String::from_utf8_lossy(&heard.stderr).contains(text);
         let is_there = there(&self.wait_until(as_busy(LIMIT), |heard| there(heard) || heard.all_is_over()));
         assert!(is_there, "{text:?} was never said by {}", self.so_far());
     }
 
     /// The first whole line of stdout, or none if it ended, or the time was over, without one.
-    pub(crate) fn first_line(&self) -> Option<String> {
+    pub fn first_line(&self) -> Option<String> {
         let line =
             |heard: &Heard| Some(heard.stdout[..heard.stdout.iter().position(|b| *b == b'\n')?].to_vec());
         let heard = self.wait_until(as_busy(LIMIT), |heard| line(heard).is_some() || heard.all_is_over());
         line(&heard).map(|line| String::from_utf8_lossy(&line).into_owned())
     }
 
+    /// Waits for its end as `finish_within` does, as long as a command may take.
     #[track_caller]
-    pub(crate) fn finish(self) -> Ran {
+    pub fn finish(self) -> Ran {
         self.finish_within(as_busy(LIMIT))
     }
 
     /// Waits until it has ended and nobody holds its stdout or stderr any more.
     #[track_caller]
-    pub(crate) fn finish_within(mut self, limit: Duration) -> Ran {
+    pub fn finish_within(mut self, limit: Duration) -> Ran {
         self.stdin = None;
         let left = limit.saturating_sub(self.began.elapsed());
         let in_time = self.wait_until(left, Heard::all_is_over).all_is_over();
@@ -176,12 +180,12 @@ impl Running {
     }
 
     /// Waits for its end; whether it came in time.
-    pub(crate) fn has_ended_within(&self, limit: Duration) -> bool {
+    pub fn has_ended_within(&self, limit: Duration) -> bool {
         self.wait_until(limit, |heard| heard.exited).exited
     }
 
     /// Everything there is to say about it now, with `None` as its status.
-    pub(crate) fn so_far(&self) -> Ran {
+    pub fn so_far(&self) -> Ran {
         self.ran(None)
     }
 

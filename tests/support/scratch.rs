@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A word that no other test, of this process or another one, has: for names of links, mounts, containers, directories.
-pub(crate) fn unique(prefix: &str) -> String {
+pub fn unique(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{prefix}{:x}-{:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// An empty directory with a short path (a socket's path has at most 107 bytes), gone when this is dropped.
-pub(crate) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(crate) fn new() -> Scratch {
+    /// A fresh one in the directory for temporary files.
+    #[expect(clippy::new_without_default, reason = "it makes a directory")]
+    pub fn new() -> Scratch {
         // A test that was killed may have left a directory under the PID that is now ours.
         let dir = loop {
             let dir = std::env::temp_dir().join(unique("netns-toolbox-"));
@@ -26,7 +28,8 @@ impl Scratch {
         Scratch(dir)
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    /// The path of `name` in it.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What a test needs and this machine has not.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Missing {
+pub enum Missing {
     /// A package, a privilege, a setting: where the tests are prepared for (`CI=true`), its absence is a failure.
     Fixable(String),
     /// A kernel or an architecture that is as it is.
@@ -26,6 +26,7 @@ impl fmt::Display for Missing {
 /// Gives the value of a `Result<T, Missing>`, or records the test as skipped and returns from it.
 ///
 ///     let lab = need!(Lab::new());
+#[macro_export]
 macro_rules! need {
     ($wanted:expr) => {
         match $wanted {
@@ -34,31 +35,32 @@ macro_rules! need {
                 // Not the thread's name, which is "main" under --test-threads=1.
                 fn here() {}
                 let test = std::any::type_name_of_val(&here).trim_end_matches("::here");
-                $crate::support::skip::skipped(test, &missing);
+                $crate::skip::skipped(test, &missing);
                 return;
             }
         }
     };
 }
-pub(crate) use need;
+pub use crate::need;
 
 /// Records as the environment wants it that `test` did not run, and says so.
-pub(crate) fn skipped(test: &str, missing: &Missing) {
+pub fn skipped(test: &str, missing: &Missing) {
     Record::from_environment().skip(test, missing);
     // Straight to stderr: what eprintln! says in a test that passes is never shown.
     let _ = writeln!(io::stderr(), "skipped {test}: {missing}");
 }
 
 /// Where skips are written down, and whether those that could be avoided are tolerated.
-pub(crate) struct Record {
+pub struct Record {
     /// `NETNS_TOOLBOX_SKIPS`: one line `TEST<TAB>REASON` for each.
-    pub(crate) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// `CI=true`.
-    pub(crate) strict: bool,
+    pub strict: bool,
 }
 
 impl Record {
-    pub(crate) fn from_environment() -> Record {
+    /// What `NETNS_TOOLBOX_SKIPS` and `CI` ask for.
+    pub fn from_environment() -> Record {
         Record {
             file: std::env::var_os("NETNS_TOOLBOX_SKIPS").filter(|path| !path.is_empty()).map(PathBuf::from),
             strict: std::env::var_os("CI").is_some_and(|value| value == "true"),
@@ -66,7 +68,7 @@ impl Record {
     }
 
     /// Records that `test` did not run. Panics if it could have and must have.
-    pub(crate) fn skip(&self, test: &str, missing: &Missing) {
+    pub fn skip(&self, test: &str, missing: &Missing) {
         assert!(!(self.strict && matches!(missing, Missing::Fixable(_))), "{test} was not run: {missing}");
         if let Some(file) = &self.file {
             append(file, test, missing).unwrap_or_else(|err| panic!("{}: {err}", file.display()));
@@ -85,8 +87,8 @@ fn append(file: &Path, test: &str, missing: &Missing) -> io::Result<()> {
 }
 
 /// The path of a program that a test wants as an observer; `package` is what to install to have it.
-pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf, Missing> {
-    let path = super::tools::path();
+pub fn program(name: &str, package: &str) -> Result<PathBuf, Missing> {
+    let path = crate::tools::path();
     let found = path.split(':').map(|dir| Path::new(dir).join(name)).find(|file| file.is_file());
     found.ok_or_else(|| Missing::Fixable(format!("{name} is not installed (package {package})")))
 }

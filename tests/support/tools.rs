@@ -3,30 +3,48 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::skip::Missing;
 
-/// Every tool of the box. Cargo tells a test crate the path of each binary at compile time and no other way,
-/// so a new tool is a new line here.
-const TOOLS: &[(&str, &str)] = &[
-    ("cpid", env!("CARGO_BIN_EXE_cpid")),
-    ("nsenter-rs", env!("CARGO_BIN_EXE_nsenter-rs")),
-    ("netns-link", env!("CARGO_BIN_EXE_netns-link")),
-    ("add-nic", env!("CARGO_BIN_EXE_add-nic")),
-    ("netns-ping", env!("CARGO_BIN_EXE_netns-ping")),
-];
+/// The checkout that the tests were built from.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The names of all tools: each is a `[[bin]]` of the root package. This is the one table of them, and what else has
+/// to know a tool (manuals, layers, hints) is compared with it by a test.
+pub fn names() -> Vec<&'static str> {
+    let manifest = include_str!("../../Cargo.toml");
+    // name = "…" is the first line of each.
+    manifest.split("[[bin]]").skip(1).map(|entry| entry.split('"').nth(1).expect("a name")).collect()
+}
 
 /// The full path of the built tool called `name`.
 #[track_caller]
-pub(crate) fn tool(name: &str) -> &'static str {
-    let known = TOOLS.iter().find(|(tool, _)| *tool == name);
-    known.unwrap_or_else(|| panic!("no tool called {name}: is it in tests/support/tools.rs?")).1
+pub fn tool(name: &str) -> &'static str {
+    static TOOLS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
+        let path = |name| directory().join(name).to_str().expect("a path in UTF-8").to_owned();
+        names().into_iter().map(|name| (name, path(name))).collect()
+    });
+    let known = TOOLS.get(name);
+    let path = known.unwrap_or_else(|| panic!("no tool called {name}: it is no [[bin]] of Cargo.toml"));
+    assert!(Path::new(path).is_file(), "{path} is not there: cargo build makes it");
+    path
+}
+
+/// Where the built tools are: in `NETNS_TOOLBOX_BIN`, or where cargo puts them, which builds them for every test of the
+/// package: TARGET/PROFILE, of a test that is TARGET/PROFILE/deps/TEST.
+fn directory() -> PathBuf {
+    match std::env::var_os("NETNS_TOOLBOX_BIN").filter(|value| !value.is_empty()) {
+        Some(directory) => std::path::absolute(directory).unwrap(),
+        None => {
+            std::env::current_exe().unwrap().ancestors().nth(2).expect("TARGET/PROFILE/deps/TEST").to_owned()
+        }
+    }
 }
 
 /// The full path of the tool called `name` as it is shipped: a static binary, which runs where there are no libraries.
 /// Built when the first test asks for it.
-pub(crate) fn static_tool(name: &str) -> Result<PathBuf, Missing> {
+pub fn static_tool(name: &str) -> Result<PathBuf, Missing> {
     static BUILT: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,12 +60,13 @@ pub(crate) fn static_tool(name: &str) -> Result<PathBuf, Missing> {
 
 /// In the directory in which the tests themselves were built, for most of it is there already.
 fn build_static(name: &str, triple: &str) -> Result<PathBuf, String> {
-    let target = Path::new(tool(name)).ancestors().nth(2).expect("TARGET/debug/TOOL");
+    let test = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = test.ancestors().nth(3).expect("TARGET/PROFILE/deps/TEST");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["build", "--quiet", "--locked", "--bin", name, "--target", triple, "--target-dir"])
         .arg(target);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.current_dir(ROOT);
     let output = cargo.output().map_err(|error| error.to_string())?;
     match output.status.success() {
         true => Ok(target.join(triple).join("debug").join(name)),
@@ -57,7 +76,7 @@ fn build_static(name: &str, triple: &str) -> Result<PathBuf, String> {
 
 /// Takes from `command` what the caller's environment could change in its outcome: which engines it asks
 /// (DOCKER_HOST, XDG_RUNTIME_DIR, SUDO_UID), its language, its colours.
-pub(crate) fn in_clean_environment(mut command: Command) -> Command {
+pub fn in_clean_environment(mut command: Command) -> Command {
     command.env_clear().env("PATH", path()).env("HOME", "/nonexistent").env("LC_ALL", "C.UTF-8");
     for kept in ["RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(kept) {
@@ -68,6 +87,6 @@ pub(crate) fn in_clean_environment(mut command: Command) -> Command {
 }
 
 /// The caller's PATH with the directories of `ip` and `pivot_root`, which an ordinary user's often lacks.
-pub(crate) fn path() -> String {
+pub fn path() -> String {
     format!("{}:/usr/sbin:/sbin:/usr/bin:/bin", std::env::var("PATH").unwrap_or_default())
 }

@@ -10,14 +10,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits until `done`; a panic that names `what` if that takes longer than any command may.
 #[track_caller]
-pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let limit = as_busy(LIMIT);
     let there = until_some(limit, || done().then_some(()));
     assert!(there.is_some(), "waited {limit:?} in vain: {what}");
 }
 
 /// `limit` as a machine needs it that has other things to do too: as many times more as programs want each processor.
-pub(crate) fn as_busy(limit: Duration) -> Duration {
+pub fn as_busy(limit: Duration) -> Duration {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     let mut words = load.split([' ', '/']);
     // The mean of the last minute, and what is running right now: proc_loadavg(5).
@@ -30,7 +30,7 @@ pub(crate) fn as_busy(limit: Duration) -> Duration {
 }
 
 /// What `look` finds within `limit`.
-pub(crate) fn until_some<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn until_some<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
         let found = look();

@@ -10,17 +10,17 @@ use super::skip::Missing;
 use super::tools;
 
 /// The image that every engine of the world has.
-pub(crate) const IMAGE: &str = "netns-toolbox/busybox";
+pub const IMAGE: &str = "netns-toolbox/busybox";
 
 /// Mount, network and PID namespaces of their own, in which engines run with their state at the standard paths.
-pub(crate) struct World {
+pub struct World {
     dir: PathBuf,
     enter: PathBuf,
 }
 
 impl World {
     /// `let world = need!(World::get());`
-    pub(crate) fn get() -> Result<World, Missing> {
+    pub fn get() -> Result<World, Missing> {
         // Why there is none, where the set-up has tried.
         let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
         let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
@@ -33,21 +33,21 @@ impl World {
     }
 
     /// Runs `program` in the world, as root: `world.command("docker").args(["inspect", "web"]).run()`.
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = tools::in_clean_environment(Command::new(&self.enter));
         command.arg(program);
         command
     }
 
     /// The same, and in the world's cgroups: for what starts containers by itself (runc, crun).
-    pub(crate) fn engine(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn engine(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = tools::in_clean_environment(Command::new(self.dir.join("engine")));
         command.arg(program);
         command
     }
 
     /// That engine must be up, or the test cannot run: `need!(World::get().and_then(|world| world.with("runc")))`.
-    pub(crate) fn with(self, engine: &str) -> Result<World, Missing> {
+    pub fn with(self, engine: &str) -> Result<World, Missing> {
         let up = std::fs::read_to_string(self.dir.join("engines")).unwrap_or_default();
         let is_up = up.lines().any(|name| name == engine);
         is_up.then_some(self).ok_or_else(|| Missing::Fixable(format!("no {engine} in this world")))
@@ -55,12 +55,12 @@ impl World {
 
     /// Runs our own tool of that name in the world.
     #[track_caller]
-    pub(crate) fn tool(&self, name: &str) -> Command {
+    pub fn tool(&self, name: &str) -> Command {
         self.command(tools::tool(name))
     }
 
     /// The engine that docker's command line asks must answer, or the test cannot run.
-    pub(crate) fn with_docker(self) -> Result<World, Missing> {
+    pub fn with_docker(self) -> Result<World, Missing> {
         let asked = self.docker(&["version", "--format", "{{.Server.Version}}"]);
         let answers = asked.status.is_some_and(|status| status.success());
         if answers {
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Podman must be here, or the test cannot run.
-    pub(crate) fn with_podman(self) -> Result<World, Missing> {
+    pub fn with_podman(self) -> Result<World, Missing> {
         let asked = self.engine("podman").args(["image", "exists", "localhost/netns-toolbox/busybox"]).run();
         if asked.status.is_some_and(|status| status.success()) {
             Ok(self)
@@ -83,7 +83,7 @@ impl World {
     /// `docker run -d --name UNIQUE ARGS netns-toolbox/busybox sleep infinity`; `args` are docker's:
     /// `world.docker_container("web", &["--network", "none"])`.
     #[track_caller]
-    pub(crate) fn docker_container(&self, prefix: &str, args: &[&str]) -> DockerContainer<'_> {
+    pub fn docker_container(&self, prefix: &str, args: &[&str]) -> DockerContainer<'_> {
         let name = unique(&format!("{prefix}-"));
         let mut run = self.command("docker");
         run.args(["run", "--detach", "--name", &name]).args(args).args([IMAGE, "sleep", "infinity"]);
@@ -99,28 +99,29 @@ impl World {
 }
 
 /// A container of the real Docker, removed when this is dropped.
-pub(crate) struct DockerContainer<'world> {
+pub struct DockerContainer<'world> {
     world: &'world World,
-    pub(crate) name: String,
+    /// Unique in the world.
+    pub name: String,
     /// All 64 digits of it.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 impl DockerContainer<'_> {
     /// What docker says of it: `web.inspect("{{.State.Pid}}")`.
     #[track_caller]
-    pub(crate) fn inspect(&self, format: &str) -> String {
+    pub fn inspect(&self, format: &str) -> String {
         self.world.docker(&["inspect", "--format", format, &self.id]).ok().text().to_owned()
     }
 
     /// As Docker tells it, in the world's numbers.
     #[track_caller]
-    pub(crate) fn pid(&self) -> i32 {
+    pub fn pid(&self) -> i32 {
         self.inspect("{{.State.Pid}}").parse().expect("a PID")
     }
 
     /// Runs `program` in it as `docker exec` does.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = self.world.command("docker");
         command.args(["exec", &self.id, program]);
         command
@@ -128,12 +129,13 @@ impl DockerContainer<'_> {
 
     /// It exits and is still there, as `docker ps -a` shows it.
     #[track_caller]
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.world.docker(&["stop", "--time", "0", &self.id]).ok();
     }
 
+    /// It has another process afterwards.
     #[track_caller]
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         self.world.docker(&["restart", "--time", "0", &self.id]).ok();
     }
 }

@@ -33,7 +33,7 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
     let began = Instant::now();
     let word = pattern.unwrap_or("*");
     let pattern: Pattern = word.parse().map_err(|error| Failure::trouble(quotable(word), error))?;
-    let what = (TOOL, word, "the network is that");
+    let what = (TOOL, word, "shares its network namespace with");
     let (chosen, all_were_asked) = each::find(what, &pattern, &cli.find, |_, process| {
         Some(vec![process.namespace_identity(Kind::Net).ok()?])
     })?;

@@ -63,7 +63,7 @@ impl Group {
                 Ok((directory, _)) if mounts::is_frozen(&directory) => {
                     let failure = Failure::trouble(
                         self,
-                        "is frozen, as of a paused container, and the program would not run",
+                        "is frozen, as in a paused container: the program would not run",
                     );
                     return Err(failure
                         .hint("unpause the container first: docker unpause NAME, or podman unpause NAME"));
@@ -77,7 +77,7 @@ impl Group {
             Some(Errno::ENOENT) => Failure::trouble(self, "it has been removed"),
             Some(errno) => Failure::trouble(self, errno.desc()),
             None if its().next().is_some() => {
-                Failure::trouble(self, "no mount of its hierarchy shows it here")
+                Failure::trouble(self, "no mount of its hierarchy here contains it")
             }
             None => {
                 let command = self.mount_command();
@@ -127,7 +127,7 @@ fn open_from_here(process: &Process) -> Result<Vec<Door>, Failure> {
     if Group::foreign(process)? == groups {
         Ok(doors)
     } else {
-        Err(Failure::trouble(process, "went to another control group meanwhile"))
+        Err(Failure::trouble(process, "moved to another control group meanwhile"))
     }
 }
 
@@ -149,7 +149,7 @@ fn look_from_outside() -> Result<Option<Namespace>, Failure> {
 }
 
 fn go_home(home: &Namespace) -> Result<(), Failure> {
-    home.enter().map_err(|errno| Failure::trouble("our own cgroup namespace", errno.desc()))
+    home.enter().map_err(|errno| Failure::trouble("the caller's cgroup namespace", errno.desc()))
 }
 
 impl Door {
@@ -157,15 +157,15 @@ impl Door {
     pub fn go_in(&self) -> Result<(), Failure> {
         let refused = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EBUSY) => {
-                "it hands controllers to the groups below it, and so holds no processes".to_owned()
+                "it enables controllers for the groups below it, so it cannot contain processes".to_owned()
             }
-            Some(Errno::ENOSPC) => "it has no CPU or memory node that a process could use".to_owned(),
+            Some(Errno::ENOSPC) => "it has no CPU or no memory node that a process could use".to_owned(),
             Some(Errno::ENOENT) => {
-                "its hierarchy keeps processes in their cgroup namespace (nsdelegate)".to_owned()
+                "its hierarchy does not let processes leave their cgroup namespace (nsdelegate)".to_owned()
             }
             Some(Errno::ENODEV) => "it has been removed".to_owned(),
             Some(Errno::EPERM | Errno::EACCES) => {
-                "permission denied: it takes the right to write to the groups above both".to_owned()
+                "permission denied: requires write permission for the groups above both".to_owned()
             }
             Some(errno) => errno.desc().to_owned(),
             None => error.to_string(),

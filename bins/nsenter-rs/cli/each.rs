@@ -6,21 +6,21 @@ use clap::{Args, ValueHint, value_parser};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In many containers")]
 pub struct Each {
-    /// Run PROGRAM in each that PATTERN fits: 'web-*' (quoted)
+    /// Run PROGRAM in all containers that match 'web-*'
     ///
-    /// In every running container, of every engine, whose name PATTERN fits: *, ? and [abc] as in a shell, and
-    /// in quotes, so that the shell leaves them alone. 'docker:web-*' asks that engine only; 'pod:prod/*' means the
-    /// pods of a Kubernetes namespace, 'pod:prod/*/app' containers in them. Containers that share all the
-    /// namespaces asked for are entered once. See EACH.
+    /// Runs PROGRAM in every running container, of every engine, whose name matches PATTERN: *, ? and [abc] as in a
+    /// shell. Quote PATTERN, so that the shell does not expand it. 'docker:web-*' asks only that engine;
+    /// 'pod:prod/*' means the pods of a Kubernetes namespace, 'pod:prod/*/app' the containers in them. Containers
+    /// that share all requested namespaces are entered once. See EACH.
     #[arg(long, value_name = "PATTERN", conflicts_with = "target", requires = "program")]
     #[arg(value_hint = ValueHint::Other, group = "shown")]
     pub each: Option<String>,
 
     // clap does not ask for what contradicts something that is there: hence both requires and conflicts_with.
-    /// With --each: this many at a time
+    /// With --each: how many containers at a time
     ///
-    /// In the order of engines and then of names, the next one when one has ended. One at a time, their output is
-    /// in that order too.
+    /// Containers are entered in the order of engines and then of names; the next one starts when one has ended.
+    /// With 1, the output is in that order too.
     #[arg(short, long, value_name = "N", requires = "each", conflicts_with = "target", default_value = "8")]
     #[arg(value_parser = value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other, hide_short_help = true)]
     pub jobs: u16,

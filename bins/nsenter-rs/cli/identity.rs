@@ -9,56 +9,58 @@ use clap::{ArgAction, Args, ValueHint};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "User, capabilities and limits")]
 pub struct Identity {
-    /// User ID inside; 'follow' takes TARGET's
+    /// User ID in the container; 'follow': TARGET's user
     #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other)]
     pub setuid: Option<Id>,
 
-    /// Group ID inside; 'follow' takes TARGET's
+    /// Group ID in the container; 'follow': TARGET's group
     ///
     /// Supplementary groups are dropped.
     #[arg(short = 'G', long, value_name = "GID", value_hint = ValueHint::Other)]
     pub setgid: Option<Id>,
 
-    /// Keep our user and group IDs with --user
+    /// With --user: keep the caller's user and group IDs
     ///
-    /// Without it the program becomes root of the user namespace.
+    /// Without it, PROGRAM becomes root of the user namespace.
     #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub preserve_credentials: bool,
 
-    /// Keep capabilities with --user for a program that is not root's
+    /// With --user: keep capabilities for a PROGRAM that is not root
     ///
-    /// Those that we have in the user namespace become ambient; without it the program of another user than 0
-    /// starts with none. Has no effect without --user.
+    /// The capabilities that the caller has in the user namespace become ambient. Without it, a PROGRAM with
+    /// another user ID than 0 starts with none. Has no effect without --user.
     #[arg(long, hide_short_help = true)]
     pub keep_caps: bool,
 
-    /// Run in TARGET's control groups, under its limits
+    /// Run in TARGET's control groups, with its limits
     ///
-    /// In all hierarchies, v1 and v2, in which TARGET's is another than ours. Only the program goes there. A group that
-    /// is frozen (docker pause) is refused, because the program would not run before it is thawed.
+    /// In all hierarchies, v1 and v2, in which TARGET's group differs from the caller's. Only PROGRAM is moved. A
+    /// frozen group (docker pause) is refused: PROGRAM would not run before the group is thawed.
     #[arg(short = 'c', long)]
     pub join_cgroup: bool,
 
-    /// Have TARGET's SELinux context
+    /// Use TARGET's SELinux context
     ///
     /// Has no effect where SELinux is not in use.
     #[arg(short = 'Z', long, hide_short_help = true)]
     pub follow_context: bool,
 
-    /// With -H: a capability that the container lacks
+    /// With -H: add a capability that the container lacks
     ///
-    /// By its name in capabilities(7), with or without CAP_; ALL is all that the caller has. May be given more than once.
-    /// A line on standard error says what each capability allows code of the container to do. iptables, nft, tc and
-    /// conntrack need NET_ADMIN; with it, interfaces of the host can be deleted from the container's network.
+    /// By its name in capabilities(7), with or without CAP_; ALL means all capabilities of the caller. May be given
+    /// more than once. A line on standard error says what each capability allows code of the container to do.
+    /// iptables, nft, tc and conntrack need NET_ADMIN; with it, interfaces of the host can be deleted from the
+    /// container's network.
     #[arg(long, value_name = "CAP", requires = "host_tools", conflicts_with = "trust_target")]
     #[arg(value_hint = ValueHint::Other)]
     pub cap_add: Vec<String>,
 
-    /// Confined as TARGET: user, capabilities, limits
+    /// Same user, capabilities and limits as TARGET
     ///
-    /// With -a as its engine would run it, only without the seccomp filter: TARGET's user and groups (--setuid and
-    /// --setgid win), capability sets, no_new_privs, AppArmor and SELinux label, control groups, resource limits and
-    /// OOM score, in a session keyring of its own, and with -m or -r TARGET's environment.
+    /// With -a, PROGRAM runs as the container's engine would run it, but without the seccomp filter: with TARGET's
+    /// user and groups (--setuid and --setgid take precedence), capability sets, no_new_privs, AppArmor and SELinux
+    /// label, control groups, resource limits and OOM score, in a new session keyring, and with -m or -r with
+    /// TARGET's environment. See CONFINEMENT.
     #[arg(long, conflicts_with_all = ["preserve_credentials", "keep_caps"])]
     pub confine: bool,
 }

@@ -1,4 +1,4 @@
-//! What a user of nsenter-rs may say. Uses only clap, std and `common`, so that manuals are made from it.
+//! The command line of nsenter-rs. Uses only clap, std and `common`, so that manuals are made from it.
 
 mod each;
 mod identity;
@@ -20,21 +20,21 @@ pub use place::Place;
 pub use running::Running;
 pub use view::InsideView;
 
-/// Run a program of the host in the namespaces of a container or process
+/// Run a program in the namespaces of a container or process
 #[derive(Debug, Parser)]
 #[command(name = "nsenter-rs", version, max_term_width = 80, disable_help_flag = true)]
 #[command(override_usage = "nsenter-rs [OPTIONS] [PROGRAM [ARGUMENT]...]")]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
 pub struct Cli {
-    /// Program to run, and its arguments [default: your shell]
+    /// Program to run, with its arguments [default: your shell]
     ///
-    /// All words after the first one that is no option belong to the program. The default is $SHELL, or what the
-    /// password file says, as a login shell; /bin/sh where that is not to be found.
+    /// The first word that is not an option is PROGRAM, and all words after it are its arguments. The default is
+    /// $SHELL, or else the shell in the password file, as a login shell; /bin/sh if that does not exist.
     // trailing_var_arg alone: with allow_hyphen_values too, a mistyped option would become the program.
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
 
-    /// The container or process to enter
+    /// Container or process to enter
     #[arg(short, long, value_name = "TARGET", value_hint = ValueHint::Other)]
     pub target: Option<Target>,
 
@@ -72,6 +72,6 @@ fn the_last_one_counts(option: Arg) -> Arg {
 
 const EXAMPLES: &str = "\
 Examples:
-  nsenter-rs -t nginx -n ip addr           the host's ip in nginx's network
-  nsenter-rs -t nginx -a                   nginx's shell in all its namespaces
-  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls on nginx's files";
+  nsenter-rs -t nginx -n ip addr           the host's ip(8) in nginx's network
+  nsenter-rs -t nginx -a                   a shell in all namespaces of nginx
+  nsenter-rs -t nginx -a -H ls -l /etc     the host's ls, nginx's files";

@@ -10,76 +10,76 @@ use common::namespace::{Handle, NoHandle};
 
 /// One option a kind, and one for all.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Namespaces of TARGET, or with =FILE the one that FILE is")]
+#[command(next_help_heading = "Namespaces (of TARGET, or with =FILE the namespace file)")]
 pub struct Namespaces {
-    /// All that are not ours already
+    /// All namespaces that differ from the caller's
     ///
-    /// With another namespace option that has a FILE, that one comes from the FILE and all others from TARGET.
+    /// If another namespace option has a FILE, that namespace comes from FILE and all others from TARGET.
     #[arg(short, long)]
     pub all: bool,
 
-    /// Mount points: programs are then the container's
+    /// Mount namespace: files and PROGRAM are the container's
     ///
-    /// Root and working directory become the root of that namespace.
+    /// The root of that namespace becomes the root and the working directory.
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub mount: Option<Vec<Given>>,
 
-    /// Host name
+    /// UTS namespace: host name
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub uts: Option<Vec<Given>>,
 
-    /// System V IPC and POSIX message queues
+    /// IPC namespace: System V IPC, POSIX message queues
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub ipc: Option<Vec<Given>>,
 
-    /// Network
+    /// Network namespace
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub net: Option<Vec<Given>>,
 
-    /// Network of TARGET's socket, by its descriptor
+    /// Network namespace of a socket of TARGET, by its descriptor
     ///
-    /// FD is a number from /proc/PID/fd. A socket stays in the network namespace that it was made in, wherever its
-    /// process has gone since. This one is entered instead of what --net says (Linux 5.6).
+    /// FD is a number from /proc/PID/fd. A socket stays in the network namespace in which it was created, even if
+    /// its process has changed to another. Takes precedence over --net (Linux 5.6).
     #[arg(short = 'N', long, value_name = "FD", value_hint = ValueHint::Other, hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub net_socket: Option<i32>,
 
-    /// Process IDs; the program is then our child
+    /// PID namespace; PROGRAM runs as a child process
     ///
-    /// The kernel puts only children into a PID namespace that was joined. /proc goes on to show the host's
-    /// processes unless --proc or --mount brings the container's.
+    /// The kernel puts only children into a PID namespace that was joined. /proc still shows the host's processes
+    /// unless --proc or --mount is given.
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub pid: Option<Vec<Given>>,
 
-    /// Root of the control groups
+    /// Cgroup namespace: root of the control groups
     ///
-    /// What is seen of them: the program stays in the groups, and under the limits, that we are in, unless
-    /// --join-cgroup is given.
+    /// Changes only which part of the control groups is visible. PROGRAM stays in the caller's control groups, with
+    /// their limits, unless --join-cgroup is given.
     #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub cgroup: Option<Vec<Given>>,
 
-    /// User and group IDs, and capabilities
+    /// User namespace: user IDs, group IDs, capabilities
     ///
-    /// The program becomes user and group 0 of that namespace, unless --setuid, --setgid or
-    /// --preserve-credentials say otherwise.
+    /// PROGRAM becomes user and group 0 of that namespace unless --setuid, --setgid or --preserve-credentials is
+    /// given.
     #[arg(short = 'U', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub user: Option<Vec<Given>>,
 
-    /// The user namespace above
+    /// Parent user namespace
     ///
-    /// With --user (or --all) the parent of that user namespace. Else the user namespace that owns the others that
-    /// are entered: it may be one that no process is in. With neither, the parent of TARGET's.
+    /// With --user (or --all): the parent of that user namespace. With other namespaces: the user namespace that
+    /// owns them, even if no process is in it. With neither: the parent of TARGET's user namespace.
     #[arg(long, hide_short_help = true)]
     pub user_parent: bool,
 
-    /// Boot and monotonic clocks
+    /// Time namespace: boot and monotonic clocks
     #[arg(short = 'T', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub time: Option<Vec<Given>>,

@@ -6,46 +6,47 @@ use clap::{Args, ValueHint, value_parser};
 
 /// How the program is run.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "How it is run")]
+#[command(next_help_heading = "Running")]
 pub struct Running {
-    /// Do not fork for --pid
+    /// With --pid: do not fork
     ///
-    /// Only children of the program are then in the PID namespace, not the program.
+    /// Then only the children of PROGRAM are in the PID namespace, not PROGRAM itself.
     #[arg(short = 'F', long, hide_short_help = true)]
     pub no_fork: bool,
 
-    /// With --pid: let the program outlive us
+    /// With --pid: PROGRAM may outlive nsenter-rs
     ///
-    /// Without it the program is killed when nsenter-rs is, however that happens.
+    /// Without it, PROGRAM is killed when nsenter-rs is, whatever kills it.
     #[arg(long, hide_short_help = true)]
     pub no_kill_child: bool,
 
-    /// Say what it takes and what would be done; do nothing
+    /// Print the permissions needed and the steps; run nothing
     ///
-    /// For each kind of namespace ours, TARGET's and the owner of that; then every rule of the kernel that applies,
-    /// and whether it holds; then the steps in their order. Exit status 1 where a rule does not hold.
+    /// Prints for each kind of namespace the caller's, TARGET's and its owner, then every rule of the kernel that
+    /// applies and whether it is met, then the steps in order. The exit status is 1 if a rule is not met. See
+    /// EXPLAIN.
     #[arg(long, group = "shown", conflicts_with = "each")]
     pub explain: bool,
 
-    /// With --each or --explain: as JSON
+    /// With --each or --explain: print JSON
     ///
-    /// With --each an object for each line of a run, and one for its end, all on standard output; with --explain
-    /// one object. The fields are below, under EACH and EXPLAIN.
+    /// With --each, one object per line of output and one for the end of each run, all on standard output; with
+    /// --explain, one object. EACH and EXPLAIN list the fields.
     #[arg(long, requires = "shown", hide_short_help = true)]
     pub json: bool,
 
-    /// Give the program a terminal of its own
+    /// Run PROGRAM in a terminal of its own
     ///
-    /// A pseudo-terminal, with what is typed and shown passed on, in a session of its own: the program cannot push
-    /// keys into the terminal that we were started from, nor signal its processes. See TERMINAL for what a terminal
-    /// does to output, and what becomes of ours.
+    /// A new pseudo-terminal and a new session; what is typed and shown is passed on. PROGRAM cannot push keys into
+    /// the caller's terminal, nor signal the caller's processes. See TERMINAL for how a terminal changes output,
+    /// and for what happens to the caller's.
     #[arg(long, conflicts_with_all = ["no_fork", "each"])]
     pub pty: bool,
 
-    /// Leave this open descriptor to the program
+    /// Pass this open file descriptor to PROGRAM
     ///
-    /// With --mount, --pid, --all or --root the program inherits no descriptor but standard input, output and
-    /// error, so that nothing of the host which our caller had left open reaches the container. May be given more
+    /// With --mount, --pid, --all or --root, PROGRAM inherits no descriptors except standard input, output and
+    /// error, so that nothing of the host that the caller had left open reaches the container. May be given more
     /// than once.
     #[arg(long, value_name = "FD", hide_short_help = true, value_hint = ValueHint::Other)]
     #[arg(value_parser = value_parser!(RawFd).range(0..))]

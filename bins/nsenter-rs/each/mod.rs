@@ -37,7 +37,7 @@ pub fn run(
     enter: impl Fn(Source, &Leash) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let word = cli.each.each.as_deref().unwrap_or_default();
-    let what = (TOOL, word, "the namespaces are those");
+    let what = (TOOL, word, "shares all requested namespaces with");
     let (runs, all_were_asked) = each::find(what, pattern, &cli.find, |container, process| {
         let has_a_place = wanted.differs_by_namespaces_alone() && pattern.fits(container);
         place(process, wanted).filter(|_| has_a_place)

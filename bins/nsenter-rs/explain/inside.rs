@@ -74,16 +74,16 @@ impl Inside {
             rule("its control groups can be joined", doors.map(drop));
         }
         if plan.comes_near_target() && !plan.kept_descriptors.is_empty() {
-            rule("the descriptors that are kept are open", descriptors::are_open(&plan.kept_descriptors));
+            rule("the descriptors of --keep-fd are open", descriptors::are_open(&plan.kept_descriptors));
         }
         if plan.pty {
-            rule("there is a terminal for the program", Pty::open().map(drop));
+            rule("a terminal can be opened for the program", Pty::open().map(drop));
         }
         let tree = tree(plan, source, opened.as_mut().ok());
         if let Some(path) = &plan.wdns {
             // Where that cannot be known, nothing is said.
             if let Some(result) = exists_inside(&tree, path, plan) {
-                rule("the working directory is there inside", result);
+                rule("the working directory exists inside", result);
             }
         }
         let wd = opened.as_mut().ok().and_then(|opened| opened.wd.take());

@@ -191,7 +191,7 @@ fn plan(
             // Of the program there is another rule.
             Ok(_) | Err(NotOpened::Program(..)) => None,
         };
-        let what = "the host's programs can be taken along";
+        let what = "the host's programs can be made available";
         checks.push(Check::new(Rule::Ahead { what, failure }, facts));
     }
     checks.extend(fence.map(|rule| Check::new(rule, facts)));

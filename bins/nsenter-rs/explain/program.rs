@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::run::{DEFAULT_PATH, users_shell};
 use crate::wanted::Wanted;
 
-const MISSING: &str = "there is no such program";
+const MISSING: &str = "no such program";
 
 /// What came of looking.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ fn on_the_host(wanted: &Wanted) -> Lookup {
             Lookup::Missing(MISSING.to_owned())
         }
         Err(NotOpened::Program(_, error)) => {
-            Lookup::Missing(format!("it is there, but cannot be run: {error}"))
+            Lookup::Missing(format!("it exists, but cannot be run: {error}"))
         }
         Err(NotOpened::Failed(failure)) => {
             Lookup::Missing(failure.message.map(|message| message.to_string()).unwrap_or_default())
@@ -83,7 +83,7 @@ fn find(name: &OsStr, path: &OsStr, inside: &Inside) -> Lookup {
             Ok(()) => return Lookup::Found(candidate),
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(Errno::ENOSYS) => return Lookup::Unknown,
-            Err(_) => why = "it is there, but cannot be run",
+            Err(_) => why = "it exists, but cannot be run",
         }
     }
     Lookup::Missing(why.to_owned())

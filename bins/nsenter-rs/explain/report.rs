@@ -24,11 +24,11 @@ pub fn show(explanation: &Explanation, json: bool) -> Result<(), Failure> {
         writeln!(out, "{}\n", steps(explanation))?;
     }
     if let Some(exposed) = &explanation.exposure {
-        let text = format!("{}: {}.", if exposed.safe { "Safe" } else { "Beware" }, one_line(&exposed.why));
+        let text = format!("{}: {}.", if exposed.safe { "Safe" } else { "Warning" }, one_line(&exposed.why));
         writeln!(out, "{}", wrapped(&text))?;
     }
     match (explanation.permitted, &explanation.hint) {
-        (true, _) => writeln!(out, "No rule that can be checked forbids it.")?,
+        (true, _) => writeln!(out, "All rules that can be checked are met.")?,
         (false, None) => writeln!(out, "It would fail.")?,
         (false, Some(hint)) => writeln!(out, "It would fail.\nhint: {}", one_line(hint))?,
     }
@@ -100,7 +100,7 @@ impl State {
             State::Same => "same",
             State::NotAsked => "not asked",
             State::Unknown => "unknown",
-            State::Unsupported => "not here",
+            State::Unsupported => "unsupported",
         }
     }
 }

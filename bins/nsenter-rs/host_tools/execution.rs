@@ -20,8 +20,7 @@ use super::surroundings::{Environment, View, leave_behind};
 use crate::memory::executable_file;
 
 /// What a child could run only so that the container may look into it.
-const DUMPABLE: &str = "of this program there is no copy that the container could not look into: it is static and large, or \
-                        has a loader of its own; start it by nsenter-rs itself";
+const DUMPABLE: &str = "this program cannot be protected from the container: it is static and large, or has a loader of its own; start it with nsenter-rs itself";
 
 /// Everything that execve(2) wants.
 #[derive(Debug)]

@@ -194,7 +194,7 @@ fn are_readable(root: &Root, program: &Program) -> Result<(), Failure> {
     for file in program.files().iter().filter(|file| !is_static || **file != program.file) {
         let stat = root.stat(file).map_err(|error| Failure::trouble(file.display(), error))?;
         if stat.st_mode & 4 == 0 {
-            let what = "not every user may read it, and the program may read no more than every user";
+            let what = "not every user may read it, and the program may read only what every user may read";
             return Err(Failure::trouble(file.display(), what).hint("chmod o+r, or --trust-target"));
         }
     }
@@ -217,7 +217,7 @@ fn not_fenced(error: Unmade) -> Failure {
     let what = format_args!(
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
-    let way = Hint::say("with -n in place of -a the program stays on the host; or --trust-target");
+    let way = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
     Failure::trouble("--host-tools", what).hint(match error {
         Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),
         Unmade::NotPermitted => hint!("run it as root; {}", way),

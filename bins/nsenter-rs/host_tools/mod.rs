@@ -1,4 +1,5 @@
-//! `--host-tools`: a program of the host, and its children, in a root that has no tools.
+//! `--host-tools`: a program of the host, and its children, in a root that has no tools. Why it is done so, and what limits
+//! it: docs/decisions/host-tools-fence.md.
 
 mod c_library;
 mod elf;
@@ -50,7 +51,8 @@ use crate::wanted::Wanted;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
-const NOT_STATIC: &str = "--host-tools: nsenter-rs is not a static binary here: programs that PROGRAM starts are taken from the container";
+const NOT_STATIC: &str =
+    "--host-tools: this nsenter-rs is not a static binary: programs that PROGRAM starts are the container's";
 
 /// A program of the host and all that it needs, taken hold of before any namespace is entered.
 #[derive(Debug)]

@@ -239,7 +239,7 @@ impl Lacks {
             Lacks::NewUser => {
                 let program = program.to_string_lossy();
                 hint!(
-                    "the program runs as root of the container already: leave {} out, or -S UID -G GID for another user",
+                    "the program already runs as root of the container: leave out {}, or use -S UID -G GID for another user",
                     program
                 )
             }
@@ -288,7 +288,7 @@ mod tests {
         let (lacks, hint) = said("bpftrace -e $(reboot)", Caps::NET_ADMIN).unwrap();
         assert!(lacks.what().contains("CAP_"), "{}", lacks.what());
         assert!(hint.starts_with("nsenter-rs -t web -n bpftrace -e '$(reboot)' ("), "{hint:?}");
-        assert!(said("sudo ls", Caps::all()).unwrap().1.contains("leave sudo out"));
+        assert!(said("sudo ls", Caps::all()).unwrap().1.contains("leave out sudo"));
     }
 
     #[test]

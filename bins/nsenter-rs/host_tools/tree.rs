@@ -108,13 +108,12 @@ fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Erro
     let around = points.iter().filter(|(point, _)| directory.starts_with(point));
     let kind = around.max_by_key(|(point, _)| point.as_os_str().len()).map_or(&b"?"[..], |(_, kind)| kind);
     let what = format_args!(
-        "{}: this file system ({}) can be shown neither with other owners nor through an overlay, so that files which \
-         not every user may read would be readable: {error}",
+        "{}: this file system ({}) supports neither ID-mapped mounts nor an overlay, so files that not every user may read would be readable: {error}",
         directory.display(),
         String::from_utf8_lossy(kind)
     );
     Failure::trouble("--host-tools", what)
-        .hint("-n in place of -a (the program stays on the host), or --trust-target")
+        .hint("use -n instead of -a (the program stays on the host), or --trust-target")
 }
 
 /// The program may lie below one of them.

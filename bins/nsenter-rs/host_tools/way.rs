@@ -51,9 +51,11 @@ impl Why {
     pub fn refused(self) -> Failure {
         let what = format_args!("it needs a mount namespace of its own, which cannot be made here: {self}");
         let hint = match self {
-            Why::ForeignRoot => "-m, or -a, in place of -r; or --trust-target",
-            Why::NoCapability => "run it as root, or --trust-target (with the capabilities that you have)",
-            Why::OldKernel => "-n in place of -a (the program stays on the host), or --trust-target",
+            Why::ForeignRoot => "use -m or -a instead of -r, or --trust-target",
+            Why::NoCapability => {
+                "run it as root, or use --trust-target (with the capabilities that you have)"
+            }
+            Why::OldKernel => "use -n instead of -a (the program stays on the host), or --trust-target",
         };
         Failure::trouble("--host-tools", what).hint(hint)
     }
@@ -62,9 +64,9 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::ForeignRoot => "the root is not of the mount namespace that the program is in (-m)",
+            Why::ForeignRoot => "the root directory is not in the program's mount namespace (-m)",
             Why::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
-            Why::OldKernel => "this kernel has no mount_setattr (Linux 5.12 has)",
+            Why::OldKernel => "this kernel has no mount_setattr (needs Linux 5.12)",
         })
     }
 }

@@ -174,7 +174,7 @@ mod tests {
         let user = world(1000, CapabilitySet::empty(), 1);
         assert_eq!(
             refused("-r=/x", &user),
-            ["CAP_SYS_CHROOT over user:[1] (ours), which will hold the program"]
+            ["CAP_SYS_CHROOT over user:[1] (the caller's), which will contain the program"]
         );
         assert_eq!(refused("-r=/x", &world(0, CapabilitySet::SYS_CHROOT, 1)), [""; 0]);
     }
@@ -189,7 +189,7 @@ mod tests {
         in_groups.ids.has_groups = true;
         assert_eq!(
             refused("-G 1000", &in_groups),
-            ["CAP_SETGID over user:[1] (ours), which will hold the program"]
+            ["CAP_SETGID over user:[1] (the caller's), which will contain the program"]
         );
         in_groups.ids.setgroups_denied = true;
         assert_eq!(refused("-G 1000", &in_groups), [""; 0]);
@@ -201,7 +201,7 @@ mod tests {
         let mut root = world(0, CapabilitySet::all(), 1);
         root.ids.uid_map = Some(Map::parse("0 1000 1"));
         assert_eq!(refused("-S 0", &root), [""; 0]);
-        assert_eq!(refused("-S 7 -G 7", &root), ["user ID 7 has a number in user:[1] (ours)"]);
+        assert_eq!(refused("-S 7 -G 7", &root), ["user ID 7 is mapped in user:[1] (the caller's)"]);
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
     fn its_owner_needs_the_user_namespace_to_enter_the_others() {
         let facts = world(1000, CapabilitySet::empty(), 10);
         let alone = refused(&at_once(&[Kind::Net]), &facts);
-        assert_eq!(alone, ["CAP_SYS_ADMIN over user:[1] (ours), which will hold the program"]);
+        assert_eq!(alone, ["CAP_SYS_ADMIN over user:[1] (the caller's), which will contain the program"]);
         assert_eq!(refused(&at_once(&[Kind::Net, Kind::User]), &facts), [""; 0]);
         assert_eq!(refused(&Join::OneByOne(vec![Kind::Net, Kind::User]), &facts), [""; 0]);
         let other = world(2000, CapabilitySet::empty(), 10);
@@ -188,7 +188,7 @@ mod tests {
         let asked: Vec<String> = checks.iter().map(|check| check.asks(&facts)).collect();
         assert_eq!(
             asked,
-            ["CAP_SYS_ADMIN over user:[1] (ours), which owns uts, net and will hold the program"]
+            ["CAP_SYS_ADMIN over user:[1] (the caller's), which owns uts, net and will contain the program"]
         );
     }
 }

@@ -61,12 +61,14 @@ pub fn why_barred(us: &Them, them: &Them, tracing: Option<UserNs>) -> Bar {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Bar::Hidden => f.write_str("/proc is mounted with hidepid=, and hides it from us"),
-            Bar::OtherUser { theirs, ours } => write!(f, "it is of uid {theirs}, and we are uid {ours}"),
-            Bar::OtherGroup { theirs, ours } => write!(f, "it is of gid {theirs}, and we are gid {ours}"),
+            Bar::Hidden => f.write_str("/proc is mounted with hidepid= and hides it"),
+            Bar::OtherUser { theirs, ours } => write!(f, "its uid is {theirs}, and the caller's is {ours}"),
+            Bar::OtherGroup { theirs, ours } => write!(f, "its gid is {theirs}, and the caller's is {ours}"),
             Bar::NotDumpable => f.write_str("it is not dumpable, as after a change of its IDs"),
-            Bar::Stronger(missing) => write!(f, "it has what we have not: {}", names(*missing)),
-            Bar::Outside => f.write_str("it is in a user namespace that is not below ours"),
+            Bar::Stronger(missing) => {
+                write!(f, "it has capabilities that the caller lacks: {}", names(*missing))
+            }
+            Bar::Outside => f.write_str("it is in a user namespace that is not below the caller's"),
             Bar::SecurityModule => f.write_str("a security module (SELinux, AppArmor, Landlock) forbids it"),
             Bar::Other => f.write_str("it is in another user namespace, or a security module forbids it"),
         }
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn a_long_list_of_capabilities_is_cut() {
         let bar = Bar::Stronger(CapabilitySet::CHOWN | CapabilitySet::KILL);
-        assert_eq!(bar.to_string(), "it has what we have not: CAP_CHOWN, CAP_KILL");
+        assert_eq!(bar.to_string(), "it has capabilities that the caller lacks: CAP_CHOWN, CAP_KILL");
         assert!(Bar::Stronger(CapabilitySet::all()).to_string().ends_with(" more"));
     }
 }

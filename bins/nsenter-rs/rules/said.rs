@@ -20,21 +20,21 @@ impl Rule {
             }
             Rule::Below => is(
                 facts.pid_is_below != Some(false),
-                "it is",
-                "it is not; no process can leave its PID namespace upwards",
+                "it was",
+                "it was not: a process cannot enter a PID namespace above its own",
             ),
-            Rule::OneThread(threads) => is(*threads == 1, "it has", "it has more"),
-            Rule::GroupsStay(_) => (Met::Yes, "they stay".to_owned()),
-            Rule::Mapped { mapped, .. } => is(*mapped, "it has", "it has none"),
+            Rule::OneThread(threads) => is(*threads == 1, "yes", "it has more"),
+            Rule::GroupsStay(_) => (Met::Yes, "they are kept".to_owned()),
+            Rule::Mapped { mapped, .. } => is(*mapped, "yes", "it is not mapped"),
             Rule::Look { bar, .. } => match bar {
-                None => (Met::Yes, "it does".to_owned()),
+                None => (Met::Yes, "yes".to_owned()),
                 Some(bar @ (Bar::SecurityModule | Bar::Outside)) => (Met::No, bar.to_string()),
                 Some(bar) => {
-                    let lifted = "CAP_SYS_PTRACE over its user namespace would do";
+                    let lifted = "CAP_SYS_PTRACE over its user namespace is enough";
                     (Met::No, format!("{bar}; {lifted}"))
                 }
             },
-            Rule::Program { missing: None, .. } => (Met::Yes, "it is there".to_owned()),
+            Rule::Program { missing: None, .. } => (Met::Yes, "it exists".to_owned()),
             Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
             Rule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
             Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
@@ -50,23 +50,23 @@ impl Rule {
     pub(super) fn asks(&self, facts: &Facts) -> String {
         match self {
             Rule::Capability(needed) => needed.describe(facts),
-            Rule::Below => "its PID namespace was made inside ours".to_owned(),
+            Rule::Below => "its PID namespace was created inside the caller's".to_owned(),
             Rule::OneThread(_) => "nsenter-rs has one thread".to_owned(),
             Rule::GroupsStay(user) => {
                 let user = facts.users.describe(*user);
-                format!("the supplementary groups go, or setgroups(2) is denied in {user}")
+                format!("the supplementary groups can be dropped, or setgroups(2) is denied in {user}")
             }
             Rule::Mapped { what, id, user, .. } => {
-                format!("{what} {id} has a number in {}", facts.users.describe(*user))
+                format!("{what} {id} is mapped in {}", facts.users.describe(*user))
             }
-            Rule::Look { pid, .. } => format!("ptrace(2) lets us read /proc/{pid}"),
+            Rule::Look { pid, .. } => format!("ptrace(2) allows reading /proc/{pid}"),
             Rule::Program { name, elsewhere, .. } => {
-                let place = if *elsewhere { "in the root that the program gets" } else { "on the host" };
+                let place = if *elsewhere { "in the program's root directory" } else { "on the host" };
                 format!("{} {place}", one_line(name))
             }
             Rule::HostFenced { .. } => "the program gets no more capabilities than the container".to_owned(),
             Rule::Ahead { what, .. } => (*what).to_owned(),
-            Rule::NoFilter => "our seccomp filter lets it pass".to_owned(),
+            Rule::NoFilter => "the caller's seccomp filter allows it".to_owned(),
         }
     }
 }
@@ -77,8 +77,11 @@ impl Needed {
         let owned: Vec<&str> = self.owned().map(Kind::as_str).collect();
         let owns = (!owned.is_empty()).then(|| format!("owns {}", owned.join(", ")));
         let says = |reason, words: &str| self.reasons.contains(&reason).then(|| words.to_owned());
-        let whys =
-            [owns, says(Reason::Joined, "is joined"), says(Reason::ProgramInside, "will hold the program")];
+        let whys = [
+            owns,
+            says(Reason::Joined, "is joined"),
+            says(Reason::ProgramInside, "will contain the program"),
+        ];
         let whys: Vec<String> = whys.into_iter().flatten().collect();
         let over = facts.users.describe(self.over);
         format!("{} over {over}, which {}", self.capability, whys.join(" and "))
@@ -92,12 +95,13 @@ impl Needed {
     }
 
     fn why(&self, facts: &Facts) -> String {
-        let who = facts.us.euid.map_or("without a uid here".to_owned(), |euid| format!("uid {euid}"));
+        let who =
+            facts.us.euid.map_or("no uid in this user namespace".to_owned(), |euid| format!("uid {euid}"));
         match self.power {
-            Power::Effective => "we have it".to_owned(),
-            Power::Owner => format!("we own it ({who})"),
-            Power::Lacking => format!("we lack it ({who})"),
-            Power::OutOfReach => "what we have counts for nothing there".to_owned(),
+            Power::Effective => "the caller has it".to_owned(),
+            Power::Owner => format!("the caller owns it ({who})"),
+            Power::Lacking => format!("the caller lacks it ({who})"),
+            Power::OutOfReach => "the caller's capabilities do not apply there".to_owned(),
         }
     }
 }

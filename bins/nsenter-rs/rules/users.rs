@@ -102,14 +102,14 @@ impl Users {
     /// The namespace, and whose it is.
     pub fn describe(&self, over: Over) -> String {
         match over {
-            Over::Known(UNSEEN) => "the user namespace that we are in".to_owned(),
-            Over::Known(user) if user == self.ours => format!("{user} (ours)"),
+            Over::Known(UNSEEN) => "the caller's user namespace".to_owned(),
+            Over::Known(user) if user == self.ours => format!("{user} (the caller's)"),
             Over::Known(user) => match self.below.get(&user) {
-                Some(made) => format!("{user} (of uid {})", made.by),
+                Some(made) => format!("{user} (owned by uid {})", made.by),
                 None => user.to_string(),
             },
-            Over::Outside(Some(user)) => format!("{user} (not below ours)"),
-            Over::Outside(None) => "a user namespace that is not below ours".to_owned(),
+            Over::Outside(Some(user)) => format!("{user} (not below the caller's)"),
+            Over::Outside(None) => "a user namespace that is not below the caller's".to_owned(),
         }
     }
 }

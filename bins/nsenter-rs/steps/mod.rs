@@ -252,10 +252,10 @@ mod tests {
             [
                 "pidfd_open(7)",
                 "open /proc/7/root",
-                "become undumpable, and close all descriptors that we were given from 3 on",
+                "become undumpable, and close all inherited descriptors from 3 on",
                 "setns(pidfd, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS): all or none",
                 "chroot to /proc/7/root, if that is not the mount namespace's root",
-                "fork: the child gets our signals, and dies with us",
+                "fork: signals are passed on to the child, and it is killed with nsenter-rs",
                 "exec ip addr",
             ]
         );
@@ -273,11 +273,11 @@ mod tests {
                 "pidfd_open(7)",
                 "open /x",
                 "open /proc/7/cwd",
-                "drop the supplementary groups, if we may",
-                "become undumpable, and close all descriptors that we were given from 3 on",
-                "setns(/run/netns/blue, CLONE_NEWNET); where that is refused, again after the last one",
+                "drop the supplementary groups, if allowed",
+                "become undumpable, and close all inherited descriptors from 3 on",
+                "setns(/run/netns/blue, CLONE_NEWNET); if that is refused, again after the last one",
                 "setns(/proc/7/ns/user, CLONE_NEWUSER)",
-                "chroot to /x, as it was opened",
+                "chroot to /x (opened before)",
                 "setgroups(none), setresgid(0)",
                 "setresuid(0)",
                 "exec true",

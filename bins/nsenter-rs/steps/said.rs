@@ -25,43 +25,43 @@ impl fmt::Display for Step {
             Step::Seal => f.write_str("exec a sealed copy of nsenter-rs in memory"),
             Step::Hold(pid) => write!(f, "pidfd_open({pid})"),
             Step::Open(path) => write!(f, "open {}", path.display()),
-            Step::OpenTerminal => f.write_str("open a pseudo-terminal, which will be the program's"),
+            Step::OpenTerminal => f.write_str("open a pseudo-terminal for the program"),
             Step::Guard(kept) => {
-                f.write_str("become undumpable, and close all descriptors that we were given from 3 on")?;
+                f.write_str("become undumpable, and close all inherited descriptors from 3 on")?;
                 let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-                if kept.is_empty() { Ok(()) } else { write!(f, ", but {}", kept.join(", ")) }
+                if kept.is_empty() { Ok(()) } else { write!(f, ", except {}", kept.join(", ")) }
             }
-            Step::RaiseLimits => f.write_str("raise our hard resource limits to the target's, if we may"),
-            Step::DropGroups => f.write_str("drop the supplementary groups, if we may"),
-            Step::TakeGroups => f.write_str("take on the target's supplementary groups, if we may"),
+            Step::RaiseLimits => f.write_str("raise the hard resource limits to the target's, if allowed"),
+            Step::DropGroups => f.write_str("drop the supplementary groups, if allowed"),
+            Step::TakeGroups => f.write_str("set the target's supplementary groups, if allowed"),
             Step::JoinAll(kinds) => {
                 let flags: Vec<String> = kinds.iter().map(|&kind| flag(kind)).collect();
                 write!(f, "setns(pidfd, {}): all or none", flags.join(" | "))
             }
             Step::Join { kind, file, again } => {
-                let again = if *again { "; where that is refused, again after the last one" } else { "" };
+                let again = if *again { "; if that is refused, again after the last one" } else { "" };
                 write!(f, "setns({file}, {}){again}", flag(*kind))
             }
-            Step::ChangeRoot(path) => write!(f, "chroot to {}, as it was opened", path.display()),
+            Step::ChangeRoot(path) => write!(f, "chroot to {} (opened before)", path.display()),
             Step::ChangeRootIfOther(path) => {
                 write!(f, "chroot to {}, if that is not the mount namespace's root", path.display())
             }
-            Step::ChangeDirectoryInside(path) => write!(f, "chdir to {}, as it is there", path.display()),
-            Step::ChangeDirectory(path) => write!(f, "chdir to {}, as it was opened", path.display()),
+            Step::ChangeDirectoryInside(path) => write!(f, "chdir to {} (looked up inside)", path.display()),
+            Step::ChangeDirectory(path) => write!(f, "chdir to {} (opened before)", path.display()),
             Step::Fork { kill_child: true } => {
-                f.write_str("fork: the child gets our signals, and dies with us")
+                f.write_str("fork: signals are passed on to the child, and it is killed with nsenter-rs")
             }
-            Step::Fork { kill_child: false } => f.write_str("fork: the child gets our signals"),
+            Step::Fork { kill_child: false } => f.write_str("fork: signals are passed on to the child"),
             Step::HostTools(way) => write!(f, "give the program {way}"),
             Step::View(step) => step.fmt(f),
-            Step::MakeUnreadable => f.write_str("copy the host's dynamic loaders, with read permission for nobody"),
+            Step::MakeUnreadable => f.write_str("copy the host's dynamic loaders, without read permission"),
             Step::LayUnreadable => f.write_str(
                 "mount the copies over the loaders, so that exec makes the program and its children undumpable",
             ),
             Step::JoinGroup(group) => write!(f, "join {group}"),
-            Step::Label(label) => write!(f, "have exec set the {label}"),
+            Step::Label(label) => write!(f, "set the {label} at exec"),
             Step::Carry => {
-                f.write_str("replace files on standard input, output and error by pipes, and copy the data")
+                f.write_str("replace files on standard input, output and error with pipes, and copy the data")
             }
             Step::Reap => f.write_str("fork: a process stays inside and waits for all children of the program"),
             Step::Fence { capabilities, filtered } => {
@@ -73,8 +73,8 @@ impl fmt::Display for Step {
                      keyring, {and}"
                 )
             }
-            Step::OomScore => f.write_str("write the target's oom_score_adj to ours"),
-            Step::Bound => f.write_str("drop from the capability bounding set what the target's lacks"),
+            Step::OomScore => f.write_str("set oom_score_adj to the target's"),
+            Step::Bound => f.write_str("limit the capability bounding set to the target's"),
             Step::Confine { uid, gid } => {
                 let id = |own: &Option<Id>, of| {
                     own.as_ref().map_or(format!("{of} of the target"), |own| id(own, of))
@@ -89,10 +89,10 @@ impl fmt::Display for Step {
             }
             Step::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
             Step::Limit { no_new_privs } => {
-                let and = if *no_new_privs { ", and set no_new_privs" } else { "" };
+                let and = if *no_new_privs { "; set no_new_privs" } else { "" };
                 write!(
                     f,
-                    "take on the target's capabilities, a new session keyring, its resource limits{and}"
+                    "set the target's capabilities and resource limits, and a new session keyring{and}"
                 )
             }
             Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),

@@ -14,17 +14,17 @@ pub enum Unmade {
     #[error("no user namespace can be made: {}", .0.desc())]
     NoUserNamespace(Errno),
     /// The kernel has no id-mapped mounts.
-    #[error("the kernel has no ID-mapped mounts (they need Linux 5.12)")]
+    #[error("the kernel has no ID-mapped mounts (needs Linux 5.12)")]
     OldKernel,
     /// A tmpfs cannot be mapped, which is where copies are made.
-    #[error("the kernel cannot ID-map a tmpfs (it needs Linux 6.3)")]
+    #[error("the kernel cannot ID-map a tmpfs (needs Linux 6.3)")]
     FileSystem,
     /// What is attached nowhere cannot be copied.
-    #[error("the kernel cannot copy a detached mount (Linux 6.15 can)")]
+    #[error("the kernel cannot copy a detached mount (needs Linux 6.15)")]
     NotCopied,
     /// A capability is missing.
     #[error(
-        "permission denied: it takes CAP_SYS_ADMIN, also over the user namespace that mounted the file system"
+        "permission denied: requires CAP_SYS_ADMIN, also over the user namespace that mounted the file system"
     )]
     NotPermitted,
     /// Mounts cannot be kept from the host.

@@ -154,7 +154,7 @@ impl Wanted {
             return Err(Failure::trouble("--host-tools", what).hint(hint));
         }
         if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
-            let what = "has no effect without --env or --host-tools: the program gets our whole environment";
+            let what = "has no effect without --env or --host-tools: the program gets the caller's whole environment";
             return Err(Failure::trouble("--env-var", what));
         }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
@@ -163,7 +163,7 @@ impl Wanted {
             }
             (_, true, None) => {
                 let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
-                Err(Failure::trouble("--each", "no namespace was asked for")
+                Err(Failure::trouble("--each", "no namespace was requested")
                     .hint(common::hint!("-n or -a, before {}", program)))
             }
             _ => Ok(wanted),

@@ -58,7 +58,7 @@ pub fn find(
         return Err(if all_were_asked { nobody } else { Failure { status: Status::Trouble, ..nobody } });
     }
     for one in chosen.iter().filter(|one| options.verbose && !one.also.is_empty()) {
-        failure::say(tool, format_args!("{}: {what} of {} too", one.name, one.also.join(", ")));
+        failure::say(tool, format_args!("{}: {what} {}", one.name, one.also.join(", ")));
     }
     Ok((chosen, all_were_asked))
 }

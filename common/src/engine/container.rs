@@ -152,6 +152,13 @@ impl Container {
         }
     }
 
+    /// What it is if its process is gone, whatever its engine or its state on disk still says. How and when this run ended is
+    /// not known.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        Container { pid: None, state: State::Exited, exit_code: None, finished_at: None, ..self }
+    }
+
     /// Why it has no process now: `exited, code 0, 3 minutes ago`.
     pub fn why_not_running(&self, now: Timestamp) -> String {
         let mut why = self.state.to_string();

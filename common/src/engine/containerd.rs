@@ -8,7 +8,7 @@
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
-use super::nerdctl::Names;
+use super::nerdctl::names::NerdctlNames;
 use super::realm::Realm;
 use super::runtime::{self, Record};
 use super::state::{self, StatePath};
@@ -159,7 +159,7 @@ impl Engine for Containerd {
             Asked::Pod { namespace, pod, container } => return self.in_pod(*namespace, pod, *container),
         };
         let bundles = self.bundles(within)?;
-        let names = Names::of(&self.realm);
+        let names = NerdctlNames::of(&self.realm);
         let meant = bundles.named(name);
         let found = meant.containers(|bundle, role| {
             let container = self.container(&bundles, bundle, role)?;
@@ -171,7 +171,7 @@ impl Engine for Containerd {
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let bundles = self.bundles(None)?;
         // A container whose name cannot be read is there under its ID.
-        let names = Names::of(&self.realm).all().unwrap_or_default();
+        let names = NerdctlNames::of(&self.realm).all().unwrap_or_default();
         let mut containers = Vec::new();
         for bundle in &bundles.all {
             let role = bundles.role(bundle).ok().flatten();

@@ -1,5 +1,6 @@
 //! Container engines: one file each, behind one trait. An engine only *says* things; what it says about a
-//! PID is verified in [`crate::find`] before anybody acts on it.
+//! PID is verified in [`crate::find`] before anybody acts on it. Why state on disk is read beside the APIs:
+//! docs/decisions/engine-state-on-disk.md.
 
 mod api;
 mod budget;
@@ -10,6 +11,8 @@ mod crio;
 mod docker;
 mod either;
 mod error;
+mod interface;
+mod limit;
 mod lxc;
 mod machine;
 mod nerdctl;
@@ -22,118 +25,19 @@ mod traces;
 mod user;
 
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use container::{Container, Pod, Proof, Source, State, ago};
 pub use error::EngineError;
+pub use interface::{Asked, Engine};
 pub(crate) use realm::caller_of_sudo;
 pub use traces::Trace;
 
 pub use crate::target::EngineName;
 
-use crate::target::Name;
+use limit::Limit;
 use realm::Realm;
 use user::OfUser;
-
-/// What every engine can be asked.
-pub trait Engine {
-    /// The prefix that names it in a TARGET.
-    fn name(&self) -> EngineName;
-
-    /// The containers that `asked` can mean, running or not: all of that exact name or ID, and all whose ID
-    /// begins with it. None is an answer too: this engine has no such container.
-    ///
-    /// # Errors
-    /// [`EngineError::Absent`] when this engine is not on this host at all, neither its socket nor its
-    /// state; others when it could not be asked, or what it said makes no sense.
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError>;
-
-    /// All its containers, running or not.
-    ///
-    /// # Errors
-    /// As [`Engine::find`].
-    fn list(&self) -> Result<Vec<Container>, EngineError>;
-
-    /// A new stream of its own events, on which something comes at once, and then whenever one of its
-    /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.
-    fn events(&self) -> Option<OwnedFd> {
-        None
-    }
-
-    /// Why its API did not answer the last question, when its state on disk had to.
-    fn silence(&self) -> Option<EngineError> {
-        None
-    }
-}
-
-/// What can be asked of an engine: the part of a TARGET that is about containers.
-#[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
-    /// A container by name, ID or ID prefix.
-    Name {
-        /// containerd's own namespace; any when `None`.
-        within: Option<&'a Name>,
-        /// The name, the ID, or the beginning of an ID.
-        name: &'a Name,
-    },
-    /// A Kubernetes pod's sandbox, or one of its containers.
-    Pod {
-        /// The Kubernetes namespace; any when `None`.
-        namespace: Option<&'a Name>,
-        /// The pod's name.
-        pod: &'a Name,
-        /// The container's name in the pod; the sandbox when `None`.
-        container: Option<&'a Name>,
-    },
-}
-
-impl Asked<'_> {
-    /// Whether containers of `engine` can be what was asked for at all: only two of them know of pods.
-    pub fn concerns(&self, engine: EngineName) -> bool {
-        match self {
-            Asked::Name { .. } => true,
-            Asked::Pod { .. } => matches!(engine, EngineName::Containerd | EngineName::Crio),
-        }
-    }
-
-    /// Whether a container called `name` with this `id` is one that was asked for.
-    pub fn means(&self, name: &str, id: &str) -> bool {
-        match self {
-            Asked::Name { name: asked, .. } => asked.as_str() == name || id.starts_with(asked.as_str()),
-            Asked::Pod { .. } => false,
-        }
-    }
-}
-
-/// How long engines may take to answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
-    each: Duration,
-    until: Option<Instant>,
-}
-
-impl Limit {
-    /// Each of them this long.
-    fn of_each(each: Duration) -> Self {
-        Limit { each, until: None }
-    }
-
-    /// All together this long, from now on.
-    fn of_all(each: Duration) -> Self {
-        Limit { each, until: Instant::now().checked_add(each) }
-    }
-
-    /// How long one of them may take, if it is the first.
-    fn each(self) -> Duration {
-        self.each
-    }
-
-    /// How long the next one may take.
-    fn left(self) -> Duration {
-        let until = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        until.map_or(self.each, |left| left.min(self.each))
-    }
-}
 
 /// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
 /// ordinary user that we may be. Each has `timeout` to answer.

@@ -2,7 +2,7 @@
 //! the file `names/NAMESPACE/NAME` holds the ID, and the directory `containers/NAMESPACE/ID` is there for
 //! each container, with a process or without.
 
-use std::collections::HashMap;
+pub(super) mod names;
 
 use serde::Deserialize;
 
@@ -10,81 +10,19 @@ use super::containerd::Containerd;
 use super::realm::Realm;
 use super::state::{self, StatePath};
 use super::{Asked, Container, Engine, EngineError, EngineName, State, api};
-use crate::target::Name;
+use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
 
 /// nerdctl's containers in one realm.
 pub(super) struct Nerdctl {
     realm: Realm,
-    names: Names,
-}
-
-/// nerdctl's names in one realm.
-pub(super) struct Names {
-    data: StatePath,
-}
-
-impl Names {
-    pub(super) fn of(realm: &Realm) -> Self {
-        Names { data: realm.data.join("nerdctl") }
-    }
-
-    /// The name of every container, by its namespace and ID.
-    ///
-    /// # Errors
-    /// Of a directory that cannot be read; a file that holds no ID names nothing.
-    pub(super) fn all(&self) -> Result<HashMap<(String, String), String>, EngineError> {
-        let mut names = HashMap::new();
-        for store in self.stores()? {
-            for within in state::words(&store.join("names"))? {
-                for (name, id) in names_in(&store, within.as_str())? {
-                    names.insert((within.to_string(), id), name);
-                }
-            }
-        }
-        Ok(names)
-    }
-
-    /// The container as nerdctl's own, under the name it has there, if it has one that can be read.
-    pub(super) fn adorn(&self, within: &str, container: Container) -> Container {
-        let names = self.stores().into_iter().flatten().flat_map(|store| names_in(&store, within));
-        match names.flatten().find(|(_, id)| *id == container.id) {
-            Some((name, _)) => Container { engine: ENGINE, name, ..container },
-            None => container,
-        }
-    }
-
-    /// One for each containerd, named after its address.
-    fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
-        Ok(state::words(&self.data)?.iter().map(|hash| self.data.join(hash.as_str())).collect())
-    }
-}
-
-fn names_in(store: &StatePath, within: &str) -> Result<Vec<(String, String)>, EngineError> {
-    let directory = store.join("names").join(within);
-    let named = |name: Name| Some((name.to_string(), id_of(&directory, &name).ok()??));
-    Ok(state::words(&directory)?.into_iter().filter_map(named).collect())
-}
-
-/// Whom the name is given to.
-fn id_of(directory: &StatePath, name: &Name) -> Result<Option<String>, EngineError> {
-    let file = directory.join(name.as_str());
-    let Some(bytes) = state::read(&file)? else { return Ok(None) };
-    let id = String::from_utf8_lossy(&bytes);
-    match id.trim() {
-        // nerdctl itself has left such files behind (its issue 3351), and takes the name for free.
-        "" => Ok(None),
-        id => match id.parse::<Name>() {
-            Ok(id) => Ok(Some(id.to_string())),
-            Err(_) => Err(state::wrong(&file, "holds no container ID")),
-        },
-    }
+    names: NerdctlNames,
 }
 
 impl Nerdctl {
     pub(super) fn new(realm: &Realm) -> Self {
-        Nerdctl { realm: realm.clone(), names: Names::of(realm) }
+        Nerdctl { realm: realm.clone(), names: NerdctlNames::of(realm) }
     }
 
     fn stores(&self) -> Result<Vec<StatePath>, EngineError> {

@@ -7,6 +7,7 @@
 //! of events, which say it to who may not read those directories, and when the API knows, not only the disk.
 
 mod directories;
+mod error;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -18,36 +19,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::engine::{Engine, EngineName, engines, engines_of_others, traces};
-use crate::failure::{Failure, Status};
 use directories::Directories;
+pub use error::EventsError;
 
 /// News come in bursts, a directory's making and the writing of the files in it: this long after the first
 /// of them they are one. It also bounds how often an engine that never stops talking can have us look.
 const BURST: Duration = Duration::from_millis(10);
-
-/// Why nobody would be told of a change.
-#[derive(Debug, thiserror::Error)]
-pub enum EventsError {
-    /// The kernel has no more watches for this user.
-    #[error("no more directories can be watched: {limit} is reached")]
-    Limit {
-        /// The sysctl that limits them.
-        limit: &'static str,
-    },
-    /// inotify or poll failed.
-    #[error("cannot wait for containers to change: {0}")]
-    Kernel(#[from] io::Error),
-}
-
-impl From<EventsError> for Failure {
-    fn from(error: EventsError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
-        match error {
-            EventsError::Limit { limit } => failure.hint(crate::hint!("sysctl {}", limit)),
-            EventsError::Kernel(_) => failure,
-        }
-    }
-}
 
 /// An open ear for changes in what containers there are. What happens after [`Watch::new`] has returned is
 /// not missed: first make it, then look, then [`Watch::wait`].

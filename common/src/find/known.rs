@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::FindError;
 use super::believe::{self, Doubt};
 use super::realms::{ask, is_others};
-use crate::engine::{Container, EngineName, State, engines, engines_of_others};
+use crate::engine::{Container, EngineName, engines, engines_of_others};
 use crate::namespace::Kind;
 use crate::process::{Process, ProcessError};
 
@@ -136,13 +136,7 @@ pub(super) fn verified(
             look(&container, &process);
             Ok(Known { container, process: Facts::of(&process) })
         }
-        Err(Doubt::Gone) => Ok(Known { container: ended(container), process: Facts::default() }),
+        Err(Doubt::Gone) => Ok(Known { container: container.ended(), process: Facts::default() }),
         Err(doubt) => Err(doubt.about(container)),
     }
-}
-
-/// What a container is whose process is gone, whatever its engine or its state on disk still says. How and
-/// when this run ended, nobody has told.
-pub(super) fn ended(container: Container) -> Container {
-    Container { pid: None, state: State::Exited, exit_code: None, finished_at: None, ..container }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::known::{Known, Listing, verified};
 use super::realms::{ask, is_others};
-use super::{FindError, believe, list};
+use super::{FindError, cgroups, list};
 use crate::engine::{Asked, EngineName, engines};
 use crate::namespace::{self, Identity, Kind};
 use crate::process::{Process, ProcessError};
@@ -21,7 +21,7 @@ use crate::target::Name;
 pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -> Result<Known, FindError> {
     let inmate = Inmate::of(process)?;
     // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
-    for id in believe::foreign_ids(process)? {
+    for id in cgroups::foreign_ids(process)? {
         if let Some(known) = called(&id, engine, timeout).filter(|known| inmate.is_in(known)) {
             return Ok(known);
         }
@@ -57,7 +57,7 @@ fn in_none(process: &Process, listing: Listing) -> Result<FindError, ProcessErro
     if let Some(trouble) = listing.troubles.into_iter().find(is_about_an_engine) {
         return Ok(trouble);
     }
-    let ids = believe::foreign_ids(process)?;
+    let ids = cgroups::foreign_ids(process)?;
     let of_that_name = |known: &Known| ids.contains(&known.container.id);
     Ok(match listing.containers.into_iter().find(of_that_name) {
         Some(known) => FindError::Pretender(process.pid(), Box::new(known.container)),
@@ -103,7 +103,7 @@ impl Inmate {
             return true;
         }
         let theirs = first.cgroups().unwrap_or_default();
-        believe::stand_together(&self.cgroups, &theirs, &known.container.id)
+        cgroups::stand_together(&self.cgroups, &theirs, &known.container.id)
     }
 }
 

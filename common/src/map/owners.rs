@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use nix::unistd::{Uid, geteuid};
+use nix::unistd::Uid;
 
 use super::matching::{self, FarEnd};
-use super::{MapError, Spot, Unseen, Visit, spots, walk};
+use super::walk::{Visit, stranger, walk};
+use super::{MapError, Spot, Unseen, spots};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -118,11 +119,6 @@ impl Rank {
             Some(_) => Rank::OfStrangers,
         }
     }
-}
-
-/// Which user, other than root and us, the namespace belongs to.
-pub(super) fn stranger(namespace: &Namespace) -> Option<Uid> {
-    namespace.user().filter(|user| !user.is_root() && *user != geteuid())
 }
 
 fn owners_where(

@@ -9,12 +9,11 @@ use nix::sys::stat::fstat;
 
 use super::ViewError;
 use super::file::{Directory, Links};
-use super::shown::{Files, show, there};
+use super::shown::{ETC, Files, show, there};
 use crate::namespace::Kind;
 use crate::process::{Process, ProcessError};
 use crate::target::LinkName;
 
-pub(super) const ETC: &str = "/etc";
 const RESOLV_CONF: &str = "resolv.conf";
 const HOSTS: &str = "hosts";
 const NSSWITCH: &str = "nsswitch.conf";

@@ -16,7 +16,8 @@ use rustix::mount::{
 use rustix::process::umask;
 
 use super::ViewError;
-use super::resolver::ETC;
+
+pub(super) const ETC: &str = "/etc";
 
 /// The files by their places on the host, and by their names on our tmpfs.
 const RESOLV_CONF: (&str, &str) = ("/etc/resolv.conf", "resolv.conf");

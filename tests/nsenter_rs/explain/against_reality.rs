@@ -3,11 +3,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
 use crate::users::{as_user, lab_with_users};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::need;
 
 /// Reads `TARGET|OPTIONS` and says it again with the exit statuses of the explanation, of ours and of util-linux.
 const TRY: &str = r#"

@@ -1,10 +1,10 @@
 //! On a real Docker: its containers explained, and ourselves in one of them.
 
-use crate::support::run::{Ran, Run};
-use crate::support::scratch::Scratch;
-use crate::support::skip::{Missing, need};
-use crate::support::tools;
-use crate::support::world::World;
+use support::run::{Ran, Run};
+use support::scratch::Scratch;
+use support::skip::{Missing, need};
+use support::tools;
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)
@@ -38,7 +38,7 @@ fn the_default_container_may_be_entered_and_cannot_reach_out_of_it() {
 fn from_a_container(world: &World, net: &str, options: &[&str], explain: &[&str]) -> Ran {
     let mut run = world.command("docker");
     run.args(["run", "--rm", "--volume", "/:/host"]).args(options);
-    run.args([crate::support::world::IMAGE, "chroot", "/host", tools::tool("nsenter-rs")]);
+    run.args([support::world::IMAGE, "chroot", "/host", tools::tool("nsenter-rs")]);
     run.arg(format!("--net={net}")).args(explain).args(["/bin/echo", "ran"]).run()
 }
 
@@ -58,7 +58,9 @@ fn in_a_container_it_is_the_capability_or_the_filter_that_is_missing() {
     plain
         .stderr_has("it takes CAP_SYS_ADMIN over user:[")
         .stderr_has("as in a container: run it on the host");
-    from_a_container(&world, &net, &[], &["--explain"]).fails_with(1).stdout_has("we lack it (uid 0)");
+    from_a_container(&world, &net, &[], &["--explain"])
+        .fails_with(1)
+        .stdout_has("the caller lacks it (uid 0)");
 
     let admin = ["--cap-add", "SYS_ADMIN"];
     from_a_container(&world, &net, &admin, &["--explain"]).ok();
@@ -66,6 +68,8 @@ fn in_a_container_it_is_the_capability_or_the_filter_that_is_missing() {
 
     let filtered = [&admin[..], &["--security-opt", &profile]].concat();
     let refused = from_a_container(&world, &net, &filtered, &[]).fails_with(1).stdout_is("");
-    refused.stderr_has("a seccomp filter keeps us from setns(2)");
-    from_a_container(&world, &net, &filtered, &["--explain"]).ok().stdout_has("?    our seccomp filter");
+    refused.stderr_has("a seccomp filter forbids setns(2)");
+    from_a_container(&world, &net, &filtered, &["--explain"])
+        .ok()
+        .stdout_has("?    the caller's seccomp filter");
 }

@@ -8,13 +8,13 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::container::{Container, Options, Root};
-use crate::support::fake_docker;
-use crate::support::fake_engine::FakeEngine;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::need;
 use crate::users::{as_user, lab_with_users};
+use support::container::{Container, Options, Root};
+use support::fake_docker;
+use support::fake_engine::FakeEngine;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::need;
 
 /// What may be asked for. At most one of each row, and each row with the chance of one in so many; PID is the target's.
 const OPTIONS: &[(u64, &[&str])] = &[
@@ -288,12 +288,11 @@ impl Outcome<'_> {
 
     fn is_reason(&self, rule: &str, why: &str) -> bool {
         let capability = rule.split_whitespace().find(|word| word.starts_with("CAP_"));
-        let is_program =
-            rule.ends_with(" on the host") || rule.ends_with(" in the root that the program gets");
+        let is_program = rule.ends_with(" on the host") || rule.ends_with(" in the program's root directory");
         match capability {
             Some(capability) => self.ran.contains(capability),
             None if rule.starts_with("ptrace(2)") => self.ran.contains("CAP_SYS_PTRACE"),
-            None if rule.contains("has a number") => self.ran.contains("is not mapped"),
+            None if rule.contains("is mapped in") => self.ran.contains("is not mapped"),
             None if is_program => ["126", "127"].contains(&self.ours),
             None => self.ran.contains(why),
         }

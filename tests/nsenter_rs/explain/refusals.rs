@@ -5,13 +5,13 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
-use crate::support::until::until;
 use crate::users::{as_user, lab_with_users, users_container};
+use support::container::Options;
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::until::until;
 
 const NSENTER: &str = "/run/nsenter-rs";
 
@@ -64,8 +64,8 @@ fn a_user_may_not_look_at_roots_container() {
     let web = lab.container("web", Options::default());
     for option in ["-n", "-a", "-m -p", "-r", "-w", "-e"] {
         let arguments = format!("-t {} {option}", web.pid);
-        let why = "it is of uid 0, and we are uid 1000";
-        let rule = format!("ptrace(2) lets us read /proc/{}", web.pid);
+        let why = "its uid is 0, and the caller's is 1000";
+        let rule = format!("ptrace(2) allows reading /proc/{}", web.pid);
         refused(|| as_user(&lab, &[]), &arguments, &rule, &["CAP_SYS_PTRACE", why, "hint: run it as root"]);
     }
 }
@@ -74,8 +74,8 @@ fn a_user_may_not_look_at_roots_container() {
 fn a_user_has_nothing_over_the_hosts_user_namespace() {
     let lab = need!(lab_with_users());
     lab.command("ip").args(["netns", "add", "blue"]).run().ok();
-    let rule = format!("CAP_SYS_ADMIN over {} (ours), which owns net", lab.namespace(1, "user"));
-    let said = ["net:[", &rule, "we lack it (uid 1000)", "hint: run it as root"];
+    let rule = format!("CAP_SYS_ADMIN over {} (the caller's), which owns net", lab.namespace(1, "user"));
+    let said = ["net:[", &rule, "the caller lacks it (uid 1000)", "hint: run it as root"];
     refused(|| as_user(&lab, &[]), "--net=/run/netns/blue", &rule, &said);
 }
 
@@ -99,7 +99,10 @@ fn a_file_in_a_directory_that_is_closed_is_no_matter_of_capabilities() {
 fn the_owner_is_told_to_enter_the_user_namespace_too() {
     let lab = need!(lab_with_users());
     let (_container, target) = users_container(&lab);
-    let rule = format!("CAP_SYS_ADMIN over {} (ours), which will hold the program", lab.namespace(1, "user"));
+    let rule = format!(
+        "CAP_SYS_ADMIN over {} (the caller's), which will contain the program",
+        lab.namespace(1, "user")
+    );
     let said = [&rule, "hint: enter its user namespace too: -U"];
     refused(|| as_user(&lab, &[]), &format!("-t {target} -n -u"), &rule, &said);
     // What is ours already does not count: nobody is told that he lacks something for it.
@@ -114,12 +117,12 @@ fn from_a_nested_user_namespace_there_is_no_way_up() {
     let lab = need!(lab_with_users());
     let (_container, target) = users_container(&lab);
     lab.command("ip").args(["netns", "add", "blue"]).run().ok();
-    let rule = "ptrace(2) lets us read /proc/1";
+    let rule = "ptrace(2) allows reading /proc/1";
     let pid: i32 = target.parse().unwrap();
     let hint = format!("hint: run it outside of {}", lab.namespace(pid, "user"));
-    let why = "CAP_SYS_PTRACE over the user namespace of that process, for it is in a user namespace that is not below";
+    let why = "CAP_SYS_PTRACE over the user namespace of that process, because it is in a user namespace that is not below";
     refused(|| root_of(&lab, &target), "-t 1 -n", rule, &[why, &hint]);
-    let rule = "CAP_SYS_ADMIN over a user namespace that is not below ours, which owns net";
+    let rule = "CAP_SYS_ADMIN over a user namespace that is not below the caller's, which owns net";
     refused(|| root_of(&lab, &target), "--net=/run/netns/blue", rule, &[rule, &hint]);
     // And down there is one: root of the outer one owns the inner one.
     lab.command(NSENTER).args(["-t", &target, "-U", "-n", "true"]).run().ok();
@@ -139,7 +142,7 @@ fn halfway_in_a_container_that_does_not_show_us_no_reason_is_invented() {
     let mount = format!("--mount=/proc/{pid}/ns/mnt");
     let ran = root_of(&lab, &target).args([NSENTER, &mount, "--user=/run/above", "echo", "ran"]).run();
     let ran = ran.fails_with(1).stdout_is("").stderr_has("user:[");
-    ran.stderr_has("it takes CAP_SYS_ADMIN over the user namespace that owns it, and over ours");
+    ran.stderr_has("requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's");
 }
 
 #[test]
@@ -165,17 +168,21 @@ fn root_that_lacks_a_capability_is_told_which() {
     let web = lab.container("web", Options::default());
     let ours = lab.namespace(1, "user");
     let cases = [
-        ("-sys_admin", "-n", "CAP_SYS_ADMIN", ", which owns net and will hold the program"),
+        ("-sys_admin", "-n", "CAP_SYS_ADMIN", ", which owns net and will contain the program"),
         ("-sys_admin", "-a", "CAP_SYS_ADMIN", ", which owns cgroup, ipc, uts, net, pid, mnt and will"),
-        ("-sys_chroot", "-m", "CAP_SYS_CHROOT", ", which will hold the program"),
-        ("-sys_chroot", "-r", "CAP_SYS_CHROOT", ", which will hold the program"),
-        ("-setgid", "-G 7", "CAP_SETGID", ", which will hold the program"),
-        ("-setuid", "-S 7", "CAP_SETUID", ", which will hold the program"),
+        ("-sys_chroot", "-m", "CAP_SYS_CHROOT", ", which will contain the program"),
+        ("-sys_chroot", "-r", "CAP_SYS_CHROOT", ", which will contain the program"),
+        ("-setgid", "-G 7", "CAP_SETGID", ", which will contain the program"),
+        ("-setuid", "-S 7", "CAP_SETUID", ", which will contain the program"),
     ];
     for (without, option, capability, why) in cases {
-        let rule = format!("{capability} over {ours} (ours){why}");
-        let said =
-            ["permission denied: it takes ", &rule, "we lack it (uid 0)", "hint: we are root of user:["];
+        let rule = format!("{capability} over {ours} (the caller's){why}");
+        let said = [
+            "permission denied: requires ",
+            &rule,
+            "the caller lacks it (uid 0)",
+            "hint: the caller is root only in user:[",
+        ];
         // Without a look at the target: what the container's process can do is no hindrance then.
         let without = || root_without(&lab, &format!("{without},+sys_ptrace"));
         refused(without, &format!("-t {} {option}", web.pid), &rule, &said);
@@ -188,8 +195,8 @@ fn a_process_that_can_do_more_than_we_is_not_to_be_looked_at() {
     let web = lab.container("web", Options::default());
     let weak = || root_without(&lab, "-sys_ptrace,-sys_admin");
     let why = [
-        "it has what we have not: CAP_SYS_PTRACE, CAP_SYS_ADMIN",
-        "hint: this root is without CAP_SYS_PTRACE",
+        "it has capabilities that the caller lacks: CAP_SYS_PTRACE, CAP_SYS_ADMIN",
+        "hint: this root user lacks CAP_SYS_PTRACE",
     ];
     refused(weak, &format!("-t {} -n", web.pid), "ptrace(2)", &why);
 }
@@ -214,8 +221,8 @@ fn a_pid_namespace_above_ours_is_out_of_reach() {
         nsenter.args(["-t", &web.pid.to_string(), "-p", "--"]);
         nsenter
     };
-    let rule = "its PID namespace was made inside ours";
-    let said = ["pid:[", rule, "no process can leave its PID namespace", "hint: leave out -p"];
+    let rule = "its PID namespace was created inside the caller's";
+    let said = ["pid:[", rule, "a process cannot enter a PID namespace above its own", "hint: leave out -p"];
     refused(down_there, "--pid=/proc/1/ns/pid", rule, &said);
 }
 
@@ -228,7 +235,7 @@ fn a_pid_namespace_whose_init_has_ended_takes_nobody_in() {
     lab.command(NSENTER).args(["--pid=/run/pid", "true"]).run().ok();
     web.stop();
     let ran = lab.command(NSENTER).args(["--pid=/run/pid", "echo", "ran"]).run();
-    ran.fails_with(1).stdout_is("").stderr_has("fork: its PID namespace has ended");
+    ran.fails_with(1).stdout_is("").stderr_has("fork: the PID namespace has ended");
 }
 
 #[test]
@@ -245,7 +252,7 @@ fn a_process_that_proc_hides_has_not_ended() {
             command.args(["--mount", "--", "sh", "-ec", &script, "sh"]);
             command
         };
-        let why = ["/proc is mounted with hidepid=, and hides it from us", "hint: run it as root"];
+        let why = ["/proc is mounted with hidepid= and hides it", "hint: run it as root"];
         refused(hidden, &format!("-t {} -n", web.pid), "ptrace(2)", &why);
     }
 }
@@ -265,7 +272,7 @@ fn an_id_that_has_no_number_inside_is_told_before() {
     let lab = need!(lab_with_users());
     let (_container, target) = users_container(&lab);
     let pid: i32 = target.parse().unwrap();
-    let rule = format!("user ID 7 has a number in {} (of uid 1000)", lab.namespace(pid, "user"));
+    let rule = format!("user ID 7 is mapped in {} (owned by uid 1000)", lab.namespace(pid, "user"));
     let said = ["user ID 7: is not mapped in user:["];
     refused(|| as_user(&lab, &[]), &format!("-t {target} -U -S 7"), &rule, &said);
 }
@@ -283,12 +290,16 @@ fn a_seccomp_filter_is_told_from_the_kernels_own_rules() {
         strace.arg(NSENTER).args(["-t", &web.pid.to_string()]).args(words).run()
     };
     let ran = filtered(&["-n", "echo", "ran"]).fails_with(1).stdout_is("");
-    ran.stderr_has("a seccomp filter keeps us from setns(2)").stderr_has("hint: we are in a container");
+    ran.stderr_has("a seccomp filter forbids setns(2)")
+        .stderr_has("hint: nsenter-rs itself runs in a container");
     // Nobody can know that without trying.
     let json = filtered(&["-n", "--explain", "--json", "true"]).ok().json();
     let rules = json["rules"].as_array().unwrap();
     let unknown = rules.iter().filter(|rule| rule["met"].is_null());
-    assert_eq!(unknown.map(|rule| &rule["rule"]).collect::<Vec<_>>(), ["our seccomp filter lets it pass"]);
+    assert_eq!(
+        unknown.map(|rule| &rule["rule"]).collect::<Vec<_>>(),
+        ["the caller's seccomp filter allows it"]
+    );
 }
 
 #[test]
@@ -301,8 +312,8 @@ fn a_security_module_is_what_is_left() {
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=setns:error=EPERM:when=1", NSENTER]);
     let ran = strace.args(["-t", &web.pid.to_string(), "-n", "echo", "ran"]).run().fails_with(1);
     ran.stdout_is("")
-        .stderr_has("though we have what setns(2) asks for")
-        .stderr_has("hint: a security module");
+        .stderr_has("although the caller has the capabilities that setns(2) requires")
+        .stderr_has("hint: see dmesg or the audit log: a security module");
 }
 
 #[test]
@@ -322,7 +333,8 @@ fn who_shares_its_root_with_another_process_is_told_so() {
         let mut perl = lab.command("perl");
         perl.args(["-e", &script, NSENTER, "-t", &web.pid.to_string()]);
         let ran = perl.args(option.split(' ')).args(["echo", "ran"]).run().fails_with(1).stdout_is("");
-        ran.stderr_has("mnt:[").stderr_has("another process shares our root and working directory");
+        ran.stderr_has("mnt:[")
+            .stderr_has("another process shares the root and working directory of nsenter-rs");
     }
 }
 

@@ -4,11 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::container::{KINDS, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{need, program};
 use crate::users::{as_user, lab_with_users, users_container};
+use support::container::{KINDS, Options, Root};
+use support::lab::Lab;
+use support::run::{Ran, Run};
+use support::skip::{need, program};
 
 /// System calls that would change something for us or for anybody, or start something.
 const CHANGES: &str = "trace=setns,unshare,mount,umount2,move_mount,open_tree,fsopen,fsmount,mount_setattr,\
@@ -44,7 +44,7 @@ fn nothing_is_done() {
     for options in [&["-a"][..], &["-a", "-r", "-S0", "-G0", "--json"], &["-n", "-w", "-e"], &["-p"], &[]] {
         let mut strace = lab.command("strace");
         strace.args(["-f", "-qq", "-o", "/run/calls", "-e", CHANGES]);
-        strace.arg(crate::support::tools::tool("nsenter-rs")).args(["-t", &target, "--explain"]);
+        strace.arg(support::tools::tool("nsenter-rs")).args(["-t", &target, "--explain"]);
         strace.args(options).args(["touch", "/run/touched"]).run().ok();
         let calls = fs::read_to_string(lab.path("/run/calls")).unwrap();
         let asks = [", 0, NULL, 0)", "mount_setattr(-1,"];
@@ -111,7 +111,7 @@ fn the_owner_is_the_user_who_made_the_user_namespace() {
     assert_eq!(row(&json, "user")["owner_inode"], inode(&lab.namespace(1, "user")));
     assert_eq!(row(&json, "user")["owner_uid"], 1000);
     let words = ["/run/nsenter-rs", "-t", &target, "-a", "--explain", "true"];
-    as_user(&lab, &words).run().ok().stdout_has("we own it (uid 1000)");
+    as_user(&lab, &words).run().ok().stdout_has("the caller owns it (uid 1000)");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn done(lab: &Lab, words: &[&str]) -> Vec<String> {
         "-e",
         "trace=setns,chroot,fork,clone,clone3,setresgid,setresuid",
     ]);
-    strace.arg(crate::support::tools::tool("nsenter-rs")).args(words).run().ok();
+    strace.arg(support::tools::tool("nsenter-rs")).args(words).run().ok();
     let calls = fs::read_to_string(lab.path("/run/calls")).unwrap();
     let name = |call: &str| call.split('(').next()?.split_whitespace().last().map(str::to_owned);
     let names = calls.lines().filter(|line| line.contains('(')).filter_map(name);
@@ -206,10 +206,10 @@ fn the_program_is_where_it_will_be_found() {
     explain(&lab, &["-t", &target, "-n", "ip", "a"]).ok();
     let missing = explain(&lab, &["-t", &target, "-a", "ip", "a"]).fails_with(1);
     missing
-        .stdout_has("ip in the root that the program gets")
-        .stdout_has("there is no such program")
-        .stdout_has("hint: it is looked for among the container's files");
-    explain(&lab, &["-t", &target, "-a"]).fails_with(1).stdout_has("there is no such program");
+        .stdout_has("ip in the program's root directory")
+        .stdout_has("no such program")
+        .stdout_has("hint: the program is looked up in the container");
+    explain(&lab, &["-t", &target, "-a"]).fails_with(1).stdout_has("no such program");
     explain(&lab, &["-t", &target, "-n", "/etc/passwd"]).fails_with(1).stdout_has("cannot be run");
 }
 
@@ -218,7 +218,7 @@ fn without_a_target_it_is_what_would_happen_here() {
     let lab = need!(Lab::new());
     let ran = explain(&lab, &["-S", "0", "true"]).ok();
     ran.stdout_has("not asked").stdout_has("setresuid(0)").stderr_has("runs on the host");
-    explain(&lab, &["-S", "70000", "true"]).fails_with(1).stdout_has("user ID 70000 has a number in user:[");
+    explain(&lab, &["-S", "70000", "true"]).fails_with(1).stdout_has("user ID 70000 is mapped in user:[");
     explain(&lab, &["-n", "true"]).fails_with(1).stdout_is("").stderr_has("-t NAME");
 }
 
@@ -254,7 +254,7 @@ fn it_fits_a_terminal_of_80_columns_and_drives_none() {
     let lab = need!(Lab::new());
     need!(program("script", "bsdutils"));
     let web = lab.container("web", Options::default());
-    let nsenter = crate::support::tools::tool("nsenter-rs");
+    let nsenter = support::tools::tool("nsenter-rs");
     let options =
         format!("-t {} -a -r=/run/\"$(printf 'a\\033[2Jb')\" -S0 -G0 \"$(printf 'c\\033[2Jd')\"", web.pid);
     let line = format!(

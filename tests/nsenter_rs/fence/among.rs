@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 
 use crate::PATH;
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
 
 /// Code of a container, as it would run in a program of the host.
 const ATTACK: &str = "kill -9 $VICTIM && echo killed; ls /proc/sysvipc >/dev/null 2>&1; exit 0";

@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use crate::PATH;
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
-use crate::support::tools::static_tool;
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
+use support::tools::static_tool;
 
 fn lab() -> Result<(Lab, Container), Missing> {
     let lab = Lab::with_users()?;

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use super::{Built, Report, built};
 use crate::PATH;
-use crate::support::run::{Ran, Run};
-use crate::support::skip::{Missing, need};
-use crate::support::tools::static_tool;
-use crate::support::world::{DockerContainer, World};
+use support::run::{Ran, Run};
+use support::skip::{Missing, need};
+use support::tools::static_tool;
+use support::world::{DockerContainer, World};
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

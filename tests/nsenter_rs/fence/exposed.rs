@@ -3,10 +3,10 @@
 use std::process::Stdio;
 
 use crate::PATH;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools::static_tool;
-use crate::support::world::World;
+use support::run::Run;
+use support::skip::{Missing, need, program};
+use support::tools::static_tool;
+use support::world::World;
 
 fn docker() -> Result<World, Missing> {
     World::get().and_then(World::with_docker)

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 
 use crate::PATH;
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::need;
-use crate::support::tools::static_tool;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+use support::tools::static_tool;
 
 /// Waits until nobody but the container's own has the word in its command line.
 const GONE: &str = r#"i=0; while [ $i -lt 250 ]; do i=$((i+1)); left=

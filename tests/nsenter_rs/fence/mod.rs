@@ -1,11 +1,6 @@
 //! `--host-tools` against a container whose files name what a program loads: code of the container does run in programs of
 //! the host, and can do no more there than in the container itself.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which what they share has not"
-)]
-
 mod among;
 mod descriptors;
 mod docker;
@@ -19,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::support::run::Run;
-use crate::support::skip::{Missing, program};
-use crate::support::tools::tool;
+use support::run::Run;
+use support::skip::{Missing, program};
+use support::tools::tool;
 
 /// A program of the host that loads the library that it is told: a plugin, a module of the name service.
 const LOADS: &str = "#include <dlfcn.h>\n#include <stdio.h>\nint main(int c, char **v)\n\

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use super::built;
 use crate::PATH;
-use crate::support::container::{Container, Options, Root};
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need};
-use crate::support::tools::static_tool;
+use support::container::{Container, Options, Root};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need};
+use support::tools::static_tool;
 
 fn lab(root: Root) -> Result<(Lab, Container), Missing> {
     let lab = Lab::with_users()?;
@@ -128,7 +128,7 @@ fn what_it_takes_and_is_not_there_is_named_with_a_way_without_it() {
     };
     // The root's mounts are not those of a mount namespace that is joined.
     let held = run(&["-r"]).fails_with(1);
-    held.stderr_has("not of the mount namespace").stderr_has("hint: -m").stdout_is("");
+    held.stderr_has("is not in the program's mount namespace").stderr_has("hint: use -m").stdout_is("");
     lab.shell("echo 0 >/proc/sys/user/max_user_namespaces").run().ok();
     let none = run(&["-a"]).fails_with(1);
     none.stderr_has("no user namespace")

@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::support::run::{Ran, Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need, skipped};
-use crate::support::tools::static_tool;
-use crate::support::world::{IMAGE, World};
+use support::run::{Ran, Run, Running};
+use support::scratch::unique;
+use support::skip::{Missing, need, skipped};
+use support::tools::static_tool;
+use support::world::{IMAGE, World};
 use table::{CASES, Case, Done, LARGE, MORE};
 
 /// As root has it, with what people build by themselves first.

@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use super::{Scene, scene, server};
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
+use super::{Scene, scene};
+use support::container::Options;
+use support::lab::Lab;
+use support::name_server;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 #[test]
 fn a_name_is_looked_up_where_the_container_looks_it_up() {
@@ -29,7 +30,7 @@ fn a_name_is_looked_up_where_the_container_looks_it_up() {
 fn a_server_of_the_host_is_not_asked() {
     let scene = need!(scene());
     scene.lab.shell("echo nameserver 127.0.0.1 >/run/systemd/resolve/stub-resolv.conf; echo hosts: dns >/etc/nsswitch.conf").run().ok();
-    let _hosts = server::start(&scene.lab, &["env"], "198.18.9.9");
+    let _hosts = name_server::start(&scene.lab, &["env"], "198.18.9.9");
     let _containers = scene.name_server("198.18.7.7");
     scene.lab.command("getent").args(["hosts", "api"]).run().ok().stdout_has("198.18.9.9 ");
     scene.enter(&["--dns", "getent", "hosts", "api"]).run().ok().stdout_has("198.18.7.7 ");
@@ -172,7 +173,8 @@ fn a_network_without_files_or_a_name_is_refused() {
     refused(&["-t", "netns:green"])
         .stderr_has("/etc/netns/green: has neither resolv.conf nor hosts")
         .stderr_has("hint: write /etc/netns/green/resolv.conf");
-    refused(&["-n=/proc/self/ns/net"]).stderr_has("--dns: whose?");
+    refused(&["-n=/proc/self/ns/net"])
+        .stderr_has("--dns: the network namespace has neither a process here nor a name");
     refused(&[]).stderr_has("no TARGET was given");
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::run::Run;
-use crate::support::scratch::unique;
-use crate::support::skip::{Missing, need};
-use crate::support::tools;
-use crate::support::world::World;
+use support::run::Run;
+use support::scratch::unique;
+use support::skip::{Missing, need};
+use support::tools;
+use support::world::World;
 
 /// A network of the user's own: only in such a one does Docker answer for names.
 struct Network<'world> {

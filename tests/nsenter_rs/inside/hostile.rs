@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::scene;
-use crate::support::container::Container;
-use crate::support::run::Run;
-use crate::support::skip::need;
+use support::container::Container;
+use support::run::Run;
+use support::skip::need;
 
 /// What would hang, or read a long time, is over by then.
 const SOON: Duration = Duration::from_secs(10);

@@ -3,9 +3,9 @@
 use std::process::Stdio;
 
 use super::{Scene, scene};
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
-use crate::support::tools;
+use support::run::Run;
+use support::skip::{need, program};
+use support::tools;
 
 /// The mounts of host and container.
 #[track_caller]

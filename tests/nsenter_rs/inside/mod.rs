@@ -1,24 +1,21 @@
 //! The inside view for programs of the host: names, `/sys`, `/proc`.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, which shared code has not")]
-
 mod dns;
 mod docker;
 mod hostile;
 mod leaks;
 mod proc;
-#[path = "../../support/name_server.rs"]
-mod server;
 mod sys;
 mod users;
 
 use std::fs;
 use std::process::Command;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{Ran, Run, Running};
-use crate::support::skip::Missing;
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::name_server;
+use support::run::{Ran, Run, Running};
+use support::skip::Missing;
 
 /// A lab with an `/etc` of its own, whose host looks names up in ways that a container has not: by a resolver that
 /// answers over a socket and lets nothing else be asked, and with a resolv.conf that is a link into `/run`.
@@ -77,6 +74,6 @@ impl Scene {
 
     /// A name server on 127.0.0.1 in the container's network.
     fn name_server(&self, answer: &str) -> Running {
-        server::start(&self.lab, &["nsenter", "--target", &self.pid, "--net", "--"], answer)
+        name_server::start(&self.lab, &["nsenter", "--target", &self.pid, "--net", "--"], answer)
     }
 }

@@ -3,9 +3,9 @@
 use nix::sys::signal::Signal;
 
 use super::scene;
-use crate::support::container::Options;
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
+use support::container::Options;
+use support::run::Run;
+use support::skip::{need, program};
 
 #[test]
 fn ps_and_top_show_the_containers_processes_and_no_others() {
@@ -71,13 +71,13 @@ fn exit_status_and_signals_are_the_programs() {
 fn where_it_cannot_be_had_the_program_does_not_run() {
     let scene = need!(scene());
     for (options, why) in [
-        (&["-F", "--proc"][..], "--proc: not with --no-fork"),
-        (&["-m", "--inside"], "--inside: not with -m: "),
+        (&["-F", "--proc"][..], "--proc: cannot be used with --no-fork"),
+        (&["-m", "--inside"], "--inside: cannot be used with -m: "),
         (
             &["-a", "--dns"],
-            "hint: with -n -p -u -i -C in its place, a program of the host has the inside view",
+            "hint: use -n -p -u -i -C instead: then a program of the host gets the inside view",
         ),
-        (&["-r", "--sys"], "--sys: not with -r: "),
+        (&["-r", "--sys"], "--sys: cannot be used with -r: "),
     ] {
         let ran = scene.enter(options).args(["echo", "ran"]).run();
         ran.fails_with(1).stdout_is("").stderr_has(why);

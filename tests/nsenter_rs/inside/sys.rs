@@ -1,8 +1,8 @@
 //! `/sys`: of the container's network, with all that the host has mounted below.
 
 use super::{Scene, scene};
-use crate::support::run::Run;
-use crate::support::skip::{need, program};
+use support::run::Run;
+use support::skip::{need, program};
 
 /// The mounts at and below `/sys` that can be seen, without the numbers they have; not the device of the sysfs.
 const MOUNTS: &str = "findmnt --list --noheadings --submounts /sys --output TARGET,SOURCE,FSTYPE,VFS-OPTIONS";
@@ -48,7 +48,7 @@ fn what_is_mounted_in_a_place_that_the_new_one_lacks_is_named() {
     let mount = format!("ip link add outer0 type veth peer name outer1; mount -t tmpfs mine {place}");
     scene.lab.shell(&mount).run().ok();
     let ran = scene.shell(&["--sys"], "ls /sys/class/net; grep -c mine /proc/self/mountinfo || true");
-    ran.stdout_is("lo\n0\n").stderr_has(&format!("nsenter-rs: {place}: is not mounted in this view"));
+    ran.stdout_is("lo\n0\n").stderr_has(&format!("nsenter-rs: {place}: is not mounted in the new /sys"));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn it_can_be_written_to_no_more_than_the_hosts() {
 fn who_stands_in_the_old_one_is_put_into_the_new_one() {
     let scene = need!(scene().and_then(Scene::with_sysfs));
     scene.web.ip("link add inner0 type veth peer name inner1");
-    let tool = crate::support::tools::tool("nsenter-rs");
+    let tool = support::tools::tool("nsenter-rs");
     let from = |directory: &str| {
         let script = format!("cd {directory}; exec {tool} -t {} --sys sh -c 'pwd; ls'", scene.pid);
         scene.lab.shell(&script).run().ok()

@@ -2,10 +2,11 @@
 
 use std::process::Stdio;
 
-use super::{furnished, server};
-use crate::support::lab::Lab;
-use crate::support::run::{Run, Running};
-use crate::support::skip::{Missing, need, program};
+use super::furnished;
+use support::lab::Lab;
+use support::name_server;
+use support::run::{Run, Running};
+use support::skip::{Missing, need, program};
 
 /// A host, and a container that an ordinary user made in a user namespace of its own, with its PID.
 fn rootless() -> Result<(super::Scene, Running, String), Missing> {
@@ -13,7 +14,7 @@ fn rootless() -> Result<(super::Scene, Running, String), Missing> {
     lab.user_namespace()?;
     program("setpriv", "util-linux")?;
     let scene = furnished(lab)?.with_sysfs()?;
-    let tool = std::fs::copy(crate::support::tools::tool("nsenter-rs"), scene.lab.path("/run/nsenter-rs"));
+    let tool = std::fs::copy(support::tools::tool("nsenter-rs"), scene.lab.path("/run/nsenter-rs"));
     assert!(tool.is_ok(), "{tool:?}");
     let script = "read -r pid _ </proc/self/stat; mount -t tmpfs none /tmp; cd /tmp; mkdir -p etc old proc usr; \
         echo nameserver 127.0.0.1 >etc/resolv.conf; echo 198.18.5.5 rootless >etc/hosts; ip link set lo up; \
@@ -35,7 +36,7 @@ const SEEN: &str = "198.18.5.5      rootless\n198.18.7.7      api\n/sys/class/ne
 fn root_and_its_owner_have_the_view_of_a_users_container() {
     let (scene, _container, pid) = need!(rootless());
     let entering = ["nsenter", "--target", &pid, "--net", "--"];
-    let _server = server::start(&scene.lab, &entering, "198.18.7.7");
+    let _server = name_server::start(&scene.lab, &entering, "198.18.7.7");
     let root = |options: &[&str]| {
         let mut enter = scene.lab.command("/run/nsenter-rs");
         enter.args(["-t", &pid]).args(options).args(["--inside", "sh", "-c", LOOK]).run()

@@ -1,19 +1,14 @@
 //! `--pty`: the program has a terminal of its own, and whoever runs it hardly notices.
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which what they share has not"
-)]
-
 mod operator;
 mod program;
 
 use std::fs;
 use std::process::Command;
 
-use crate::support::container::{Container, Options};
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Running};
-use crate::support::until::until_some;
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::{LIMIT, Running};
+use support::until::until_some;
 
 /// Where the program is: with and without a PID namespace of its own.
 const WAYS: [&str; 2] = ["-n", "-p"];

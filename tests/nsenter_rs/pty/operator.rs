@@ -8,11 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{WAYS, eventually, find, has_ended, web};
-use crate::support::container::Container;
-use crate::support::lab::Lab;
-use crate::support::run::{LIMIT, Ran, Run, Running};
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
+use support::container::Container;
+use support::lab::Lab;
+use support::run::{LIMIT, Ran, Run, Running};
+use support::skip::{Missing, need, program};
+use support::tools;
 
 /// A shell at a terminal: it says which one, and runs `line`, in which `ENTER` is us.
 struct Operator {
@@ -105,7 +105,7 @@ fn the_terminal_is_as_it_was_however_we_end() {
         ("SIGTERM", "echo ready; exec sleep 1000"),
         ("SIGHUP", "echo ready; exec sleep 1000"),
         ("it is killed", "echo ready; read -r _; kill -9 $$"),
-        ("there is no such program", "echo ready; read -r _; exec /nonexistent"),
+        ("no such program", "echo ready; read -r _; exec /nonexistent"),
     ] {
         let line = format!("ENTER -p sh -c '{script}'; echo back; read -r _");
         let mut operator = need!(Operator::start(&lab, &web, &line));

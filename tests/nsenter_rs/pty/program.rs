@@ -9,12 +9,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{WAYS, eventually, find, has_ended, pty, web};
-use crate::support::container::Options;
-use crate::support::lab::Lab;
-use crate::support::run::Run;
-use crate::support::skip::{Missing, need, program};
-use crate::support::tools;
 use crate::users;
+use support::container::Options;
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::{Missing, need, program};
+use support::tools;
 
 #[test]
 fn the_program_is_at_a_terminal_in_a_session_of_its_own() {

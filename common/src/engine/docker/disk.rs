@@ -15,9 +15,10 @@ use super::super::either::Disk;
 use super::super::realm::{Realm, rooted};
 use super::super::runtime;
 use super::super::state::{self, StatePath};
-use super::super::{Container, EngineError, Proof, Source, State, api};
-use super::ENGINE;
+use super::super::{Container, EngineError, EngineName, Proof, Source, State, api};
 use crate::target::Name;
+
+const ENGINE: EngineName = EngineName::Docker;
 
 /// Where containerd keeps a bundle for each of Docker's running containers.
 const BUNDLES: &str = "io.containerd.runtime.v2.task/moby";

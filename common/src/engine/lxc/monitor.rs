@@ -20,10 +20,12 @@ use nix::sys::socket::{
 };
 use nix::unistd::{Pid, Uid};
 
-use super::{ENGINE, EngineError, Proof, State};
+use super::super::{EngineError, EngineName, Proof, State};
 use crate::netlink;
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
+
+const ENGINE: EngineName = EngineName::Lxc;
 
 /// What is asked for: `LXC_CMD_GET_STATE` and so on of `lxc_cmd_t`, whose numbers are fixed.
 #[derive(Clone, Copy)]

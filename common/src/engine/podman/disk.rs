@@ -15,9 +15,10 @@ use super::super::either::Disk;
 use super::super::realm::Realm;
 use super::super::runtime::{self, Record};
 use super::super::state::{self, StatePath};
-use super::super::{Container, EngineError, Proof, Source, State};
-use super::ENGINE;
+use super::super::{Container, EngineError, EngineName, Proof, Source, State};
 use crate::target::Name;
+
+const ENGINE: EngineName = EngineName::Podman;
 
 /// One user's Podman.
 pub(in super::super) struct PodmanDisk {

@@ -3,12 +3,13 @@
 
 use std::process::Command;
 
-use crate::support::run::{Ran, Run, Running};
-use crate::support::scratch::unique;
-use crate::support::skip::Missing;
-use crate::support::world::{IMAGE, World};
+use crate::run::{Ran, Run, Running};
+use crate::scratch::unique;
+use crate::skip::Missing;
+use crate::world::{IMAGE, World};
 
-pub(crate) struct SpareDocker {
+/// Dropped, it ends with its containers.
+pub struct SpareDocker {
     world: World,
     root: String,
     daemon: Option<Running>,
@@ -17,7 +18,7 @@ pub(crate) struct SpareDocker {
 impl SpareDocker {
     /// One that runs, has the image, and leaves its containers running when it ends.
     #[track_caller]
-    pub(crate) fn start() -> Result<SpareDocker, Missing> {
+    pub fn start() -> Result<SpareDocker, Missing> {
         let world = World::get().and_then(World::with_docker)?;
         let root = unique("/run/spare-");
         let mut spare = SpareDocker { world, root, daemon: None };
@@ -33,7 +34,7 @@ impl SpareDocker {
 
     /// Starts the daemon, and waits until it listens.
     #[track_caller]
-    pub(crate) fn start_daemon(&mut self) {
+    pub fn start_daemon(&mut self) {
         // Its log is a file, because containers' shims hold it open, and live longer.
         // Told that there is no bridge, it removes docker0 from the network it is in: the other Docker's.
         let daemon = "unshare --net dockerd --host \"$1\" --data-root \"$0/var/lib/docker\" --exec-root \"$0/run/docker\" \
@@ -48,13 +49,13 @@ impl SpareDocker {
 
     /// Sends the daemon, and nobody else, a signal: `STOP`, `CONT`, `KILL`, `TERM`.
     #[track_caller]
-    pub(crate) fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         self.shell(&format!("kill -{signal} $(cat \"$0/pid\")")).run().ok();
     }
 
     /// SIGKILL, and no daemon any more when this returns.
     #[track_caller]
-    pub(crate) fn kill_daemon(&mut self) {
+    pub fn kill_daemon(&mut self) {
         self.signal("KILL");
         if let Some(daemon) = self.daemon.take() {
             daemon.finish();
@@ -64,33 +65,33 @@ impl SpareDocker {
     }
 
     /// `docker ARGS` of this daemon.
-    pub(crate) fn docker(&self, args: &[&str]) -> Ran {
+    pub fn docker(&self, args: &[&str]) -> Ran {
         self.world.command("docker").args(["-H", &self.host()]).args(args).run()
     }
 
     /// `docker run --detach --network none --name NAME ARGS IMAGE sleep infinity`.
     #[track_caller]
-    pub(crate) fn run(&self, name: &str) {
+    pub fn run(&self, name: &str) {
         let args = ["run", "--detach", "--network", "none", "--name", name, IMAGE, "sleep", "infinity"];
         self.docker(&args).ok();
     }
 
     /// The PID that the daemon tells.
     #[track_caller]
-    pub(crate) fn pid(&self, name: &str) -> String {
+    pub fn pid(&self, name: &str) -> String {
         self.docker(&["inspect", "--format", "{{.State.Pid}}", name]).ok().text().to_owned()
     }
 
     /// Our own tool, for which the spare Docker is the system's.
     #[track_caller]
-    pub(crate) fn tool(&self, name: &str) -> Command {
+    pub fn tool(&self, name: &str) -> Command {
         let mut tool = self.world.tool(name);
         tool.env("NETNS_TOOLBOX_ROOT", &self.root);
         tool
     }
 
     /// A script in the world; `$0` is the spare Docker's directory, `$1` its address.
-    pub(crate) fn shell(&self, script: &str) -> Command {
+    pub fn shell(&self, script: &str) -> Command {
         let mut shell = self.world.command("bash");
         shell.args(["-ec", script, &self.root, &self.host()]);
         shell.env("NETNS_TOOLBOX_ROOT", &self.root);
@@ -103,7 +104,8 @@ impl SpareDocker {
         shell
     }
 
-    pub(crate) fn host(&self) -> String {
+    /// The socket that it listens on, as `docker --host` wants it.
+    pub fn host(&self) -> String {
         format!("unix://{}/run/docker.sock", self.root)
     }
 }
@@ -116,12 +118,12 @@ impl Drop for SpareDocker {
         let script = "kill -CONT $(cat \"$0/pid\") || true
             docker -H \"$1\" ps -aq | xargs -r docker -H \"$1\" rm -f >/dev/null || true
             kill $(cat \"$0/pid\") || true";
-        let _ = self.shell(script).start().has_ended_within(crate::support::run::LIMIT);
-        let _ = self.daemon.take().is_some_and(|daemon| daemon.has_ended_within(crate::support::run::LIMIT));
+        let _ = self.shell(script).start().has_ended_within(crate::run::LIMIT);
+        let _ = self.daemon.take().is_some_and(|daemon| daemon.has_ended_within(crate::run::LIMIT));
         // What its containers' namespaces were bound to.
         let script =
             "awk -v at=\"$0/\" 'index($2, at) == 1 { print $2 }' /proc/mounts | tac | xargs -r umount -l
             rm -rf \"$0\"";
-        let _ = self.shell(script).start().has_ended_within(crate::support::run::LIMIT);
+        let _ = self.shell(script).start().has_ended_within(crate::run::LIMIT);
     }
 }

@@ -1,0 +1,114 @@
+//! What a TARGET turned out to be: a process held by pidfd, or a namespace held open.
+
+use nix::unistd::{Pid, Uid};
+
+use super::FindError;
+use crate::engine::{Container, EngineError};
+use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+use crate::process::Process;
+
+/// What a TARGET turned out to be.
+#[derive(Debug)]
+pub struct Found {
+    /// The container, when the TARGET named one.
+    pub container: Option<Container>,
+    /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
+    /// users said nothing.
+    pub silences: Vec<EngineError>,
+    /// Who, neither root nor we, can give that network any address: the user that it belongs to.
+    pub stranger: Option<Uid>,
+    pub(super) place: Place,
+}
+
+#[derive(Debug)]
+pub(super) enum Place {
+    Process(Process),
+    Netns(Namespace),
+    /// The namespace is what was found; the process is one that is in it.
+    Both {
+        process: Process,
+        netns: Namespace,
+    },
+}
+
+impl Found {
+    pub(super) fn alone(place: Place) -> Self {
+        Found { container: None, silences: Vec::new(), stranger: None, place }
+    }
+
+    /// Its process; `None` when the TARGET is a namespace that needs none.
+    pub fn process(&self) -> Option<&Process> {
+        match &self.place {
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
+            Place::Netns(_) => None,
+        }
+    }
+
+    /// Its process, for keeps.
+    pub fn into_process(self) -> Option<Process> {
+        match self.place {
+            Place::Process(process) | Place::Both { process, .. } => Some(process),
+            Place::Netns(_) => None,
+        }
+    }
+
+    /// What tells its network namespace from others; `None` where ptrace(2)'s rules forbid us to look.
+    pub fn netns_identity(&self) -> Option<Identity> {
+        match &self.place {
+            Place::Netns(netns) | Place::Both { netns, .. } => Some(netns.identity()),
+            Place::Process(process) => process.namespace_identity(Kind::Net).ok(),
+        }
+    }
+
+    /// Whether its network is the one that the tool runs in.
+    pub fn is_own_network(&self) -> bool {
+        let own = namespace::own_identity(Kind::Net).ok();
+        own.is_some() && self.netns_identity() == own
+    }
+
+    /// Its network namespace, held open.
+    ///
+    /// # Errors
+    /// When the process has ended, or ptrace(2)'s access rules forbid us to look.
+    pub fn into_netns(self) -> Result<Namespace, FindError> {
+        Ok(self.into_both()?.1)
+    }
+
+    /// Its process, if it has one, and its network namespace, held open both.
+    ///
+    /// # Errors
+    /// As [`Found::into_netns`].
+    pub fn into_both(self) -> Result<(Option<Process>, Namespace), FindError> {
+        match self.place {
+            Place::Netns(netns) => Ok((None, netns)),
+            Place::Both { process, netns } => Ok((Some(process), netns)),
+            Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
+                (Err(NamespaceError::Gone { .. }), Some(container)) => {
+                    Err(FindError::Exited(Box::new(container)))
+                }
+                (netns, _) => Ok((Some(process), netns?)),
+            },
+        }
+    }
+}
+
+/// The network of the host: that of its first process, or our own where that is hidden from us.
+///
+/// # Errors
+/// When not even our own can be looked at.
+pub fn host_network() -> Result<Identity, NamespaceError> {
+    let first = Process::open(Pid::from_raw(1)).ok();
+    match first.and_then(|first| first.namespace_identity(Kind::Net).ok()) {
+        Some(host) => Ok(host),
+        None => namespace::own_identity(Kind::Net),
+    }
+}
+
+/// What for something is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look at it, and to say whose it is.
+    Look,
+    /// To change it, or to run something in it as root: nothing counts that a stranger can claim.
+    Act,
+}

@@ -1,0 +1,66 @@
+//! Why the map cannot be read, or a question to it has no answer.
+
+use std::io;
+
+use crate::failure::{Failure, Status};
+use crate::namespace::NamespaceError;
+use crate::netlink::NetlinkError;
+use crate::target::{LinkName, Mac};
+
+/// Why the map cannot be read, or a question to it has no answer anywhere.
+#[derive(Debug, thiserror::Error)]
+pub enum MapError {
+    /// `/proc` is not there, or not ours to read.
+    #[error("{file}: {source}")]
+    Proc {
+        /// Which file.
+        file: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Every namespace has this address, or no namespace can.
+    #[error("ip:{address}: {why}")]
+    NobodysIp {
+        /// The address.
+        address: std::net::IpAddr,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The same of a MAC.
+    #[error("mac:{mac}: {why}")]
+    NobodysMac {
+        /// The address.
+        mac: Mac,
+        /// Why not.
+        why: &'static str,
+    },
+    /// No link has this name here.
+    #[error("veth:{0}: no link has this name here")]
+    NoLink(LinkName),
+    /// A link that has no far end.
+    #[error("veth:{name}: is no veth, but {kind}")]
+    NoVeth {
+        /// Its name.
+        name: LinkName,
+        /// What it is.
+        kind: String,
+    },
+    /// Our own namespace cannot be opened.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// Our own network cannot be read.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+}
+
+impl From<MapError> for Failure {
+    fn from(error: MapError) -> Self {
+        let message = error.to_string();
+        match error {
+            MapError::NoLink(_) => Failure::said(Status::No, message),
+            MapError::Namespace(error) => error.into(),
+            MapError::Netlink(error) => error.into(),
+            _ => Failure::said(Status::Trouble, message),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A walk through all network namespaces: each is opened once, entered with a socket, and looked at.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::unistd::{Uid, geteuid};
+
+use super::{MapError, Spot, Unseen, spots};
+use crate::namespace::Namespace;
+use crate::netlink::{NetlinkError, Socket};
+use crate::netns::Home;
+
+/// A namespace while we look at it.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// Where it was found.
+    pub spot: &'a Spot,
+    /// Whether it is the one that the tool runs in.
+    pub is_own: bool,
+    /// The namespace, held open for as long as this is kept.
+    pub namespace: Namespace,
+    /// A socket that belongs to it.
+    pub socket: Socket,
+}
+
+fn is_strangers(spot: &Spot) -> bool {
+    spot.open().ok().flatten().is_some_and(|namespace| stranger(&namespace).is_some())
+}
+
+/// What a walk through all namespaces brought home.
+#[derive(Debug)]
+pub struct Walk<T> {
+    /// What `look` made of the namespaces, without those of which it made nothing.
+    pub seen: Vec<T>,
+    /// What could not be looked at.
+    pub unseen: Unseen,
+}
+
+/// Visits every network namespace once. What `look` keeps of a [`Visit`] stays open, and a host may have more
+/// namespaces than a process may have descriptors: keep few. A namespace that vanishes meanwhile is no error.
+///
+/// # Errors
+/// [`MapError`], when not even `/proc` and our own network can be read; everything else is in [`Walk::unseen`].
+pub fn walk<T>(
+    mut look: impl FnMut(Visit<'_>) -> Result<Option<T>, NetlinkError>,
+) -> Result<Walk<T>, MapError> {
+    let home = Home::current()?;
+    let (spots, mut unseen) = spots::all()?;
+    let mut seen = Vec::new();
+    for spot in &spots {
+        let namespace = match spot.open() {
+            Ok(Some(namespace)) => namespace,
+            Ok(None) => continue,
+            Err(error) => {
+                unseen.not_opened(spot, &error);
+                continue;
+            }
+        };
+        let socket = match home.inside(&namespace, Socket::open) {
+            Ok(socket) => socket?,
+            Err(Errno::EPERM) => {
+                unseen.not_entered += 1;
+                continue;
+            }
+            Err(errno) => {
+                unseen.not_read(spot, io::Error::from(errno));
+                continue;
+            }
+        };
+        let is_own = spot.identity == home.identity();
+        match look(Visit { spot, is_own, namespace, socket }) {
+            Ok(found) => seen.extend(found),
+            // Another user who fills a network until nobody can read it makes no answer of root's uncertain.
+            Err(_) if is_strangers(spot) => {}
+            Err(error) => unseen.not_read(spot, error),
+        }
+    }
+    Ok(Walk { seen, unseen })
+}
+
+/// Which user, other than root and us, the namespace belongs to.
+pub(super) fn stranger(namespace: &Namespace) -> Option<Uid> {
+    namespace.user().filter(|user| !user.is_root() && *user != geteuid())
+}

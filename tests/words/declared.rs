@@ -1,0 +1,52 @@
+//! The types that source files declare.
+
+use std::collections::BTreeMap;
+
+/// For each name the files that declare a type of it, one for each declaration.
+pub type Names = BTreeMap<String, Vec<String>>;
+
+/// Files and their text, sorted.
+pub struct Declared(Vec<(String, String)>);
+
+impl Declared {
+    /// These.
+    pub fn of(files: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
+        let mut files: Vec<_> = files.into_iter().map(|(file, text)| (file.into(), text.into())).collect();
+        files.sort();
+        Declared(files)
+    }
+
+    /// All types, and where they are.
+    pub fn names(&self) -> Names {
+        let mut names = Names::new();
+        for (file, text) in &self.0 {
+            for name in text.lines().filter_map(declared) {
+                names.entry(name.to_owned()).or_default().push(file.clone());
+            }
+        }
+        names
+    }
+
+    /// Files with more lines than these, and how many.
+    pub fn longer_than(&self, lines: usize) -> Vec<(String, usize)> {
+        let length = self.0.iter().map(|(file, text)| (file.clone(), text.lines().count()));
+        length.filter(|(_, length)| *length > lines).collect()
+    }
+}
+
+/// The name of the type that a line declares, as rustfmt writes it. A `type` that is indented belongs to an `impl` or a
+/// `trait`.
+fn declared(line: &str) -> Option<&str> {
+    let text = line.trim_start();
+    let text = text.strip_prefix("pub").unwrap_or(text);
+    let text = if text.starts_with('(') { text.split_once(')')?.1 } else { text };
+    let text = text.trim_start();
+    let (keyword, rest) = text.strip_prefix("unsafe ").unwrap_or(text).split_once(' ')?;
+    let is_declaration = match keyword {
+        "struct" | "enum" | "union" | "trait" => true,
+        "type" => !line.starts_with(' '),
+        _ => false,
+    };
+    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (is_declaration && name.starts_with(|c: char| c.is_ascii_uppercase())).then_some(name)
+}

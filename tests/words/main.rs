@@ -1,0 +1,107 @@
+//! One word for one thing: no two types of the workspace have one name, and no file is longer than it can be read. Read from the
+//! sources themselves.
+
+#![cfg(test)]
+
+mod checker;
+mod declared;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use declared::{Declared, Names};
+
+/// Where the workspace's own types are.
+const ROOTS: [&str; 2] = ["bins", "common/src"];
+
+/// Names that every tool has its own of, because each of them goes the same way from what was typed to what is shown.
+const MOTIF: [(&str, &str); 10] = [
+    ("Cli", "the command line as clap reads it"),
+    ("Job", "the command that was asked for, with its request"),
+    ("Line", "a line of the output"),
+    ("Outcome", "how one item of several ended"),
+    ("Plan", "what will be done, decided without touching anything"),
+    ("Report", "what is shown at the end, for people and as JSON"),
+    ("Request", "the options, validated"),
+    ("Row", "a row of a table, or an object of a JSON list"),
+    ("Snapshot", "the state that was read before planning"),
+    ("Wanted", "what the state is to be"),
+];
+
+/// Names that more than one type has. One that has become unique goes from the list, and none comes. An empty line stands
+/// between any two, so that two branches can each remove one.
+const STILL_TWICE: &str = include_str!("still_twice.txt");
+
+/// How many lines a file may have.
+const LONGEST: usize = 450;
+
+/// Files that are longer. One that has become shorter goes from the list, and none comes.
+const STILL_TOO_LONG: [&str; 1] = ["common/src/sys.rs"];
+
+#[test]
+fn no_two_types_have_one_name() {
+    let names = sources().names();
+    let motif: BTreeSet<&str> = MOTIF.iter().map(|(name, _)| *name).collect();
+    let known: BTreeSet<&str> = STILL_TWICE.split_whitespace().collect();
+    let wrong = wrong(&names, &motif, &known);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_motif_is_a_dozen() {
+    assert!(MOTIF.len() <= 12);
+    let names = sources().names();
+    let unused: Vec<_> = MOTIF.iter().filter(|(name, _)| !names.contains_key(*name)).collect();
+    assert!(unused.is_empty(), "no type has this name: {unused:?}");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long = sources().longer_than(LONGEST);
+    let found: BTreeSet<&str> = long.iter().map(|(file, _)| file.as_str()).collect();
+    let known: BTreeSet<&str> = STILL_TOO_LONG.into_iter().collect();
+    let new: Vec<_> = long.iter().filter(|(file, _)| !known.contains(file.as_str())).collect();
+    assert!(new.is_empty(), "longer than {LONGEST} lines: {new:?}");
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(gone.is_empty(), "not too long any more, remove it from STILL_TOO_LONG: {gone:?}");
+}
+
+/// A line for each name that is wrong: new and not unique, or known and unique.
+fn wrong(names: &Names, motif: &BTreeSet<&str>, known: &BTreeSet<&str>) -> Vec<String> {
+    let is_twice = |name: &str| names.get(name).is_some_and(|files| files.len() > 1);
+    let new = names
+        .iter()
+        .filter(|(name, _)| {
+            is_twice(name) && !motif.contains(name.as_str()) && !known.contains(name.as_str())
+        })
+        .map(|(name, files)| format!("{name} is the name of several types: {}", files.join(" ")));
+    let gone = known
+        .iter()
+        .filter(|name| !is_twice(name))
+        .map(|name| format!("{name} is unique now, remove it from tests/words/still_twice.txt"));
+    let both = known
+        .intersection(motif)
+        .map(|name| format!("{name} is in the motif, remove it from tests/words/still_twice.txt"));
+    new.chain(gone).chain(both).collect()
+}
+
+/// The sources of the workspace.
+fn sources() -> Declared {
+    let mut files = Vec::new();
+    let mut directories: Vec<_> =
+        ROOTS.iter().map(|root| Path::new(env!("CARGO_MANIFEST_DIR")).join(root)).collect();
+    while let Some(directory) = directories.pop() {
+        for path in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file =
+                    path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap().to_owned();
+                files.push((file, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(files.len() > 100, "{} files are not the workspace", files.len());
+    Declared::of(files)
+}
