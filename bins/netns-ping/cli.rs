@@ -86,7 +86,7 @@ pub struct Cli {
     /// As ping(8) has it. do: packets larger than the path's MTU are not sent. probe: as do, but the known MTU of the
     /// path is not looked at. want: fragmented here if the path's MTU is smaller. dont: fragmented by whoever must.
     #[arg(short = 'M', long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
-    pub pmtudisc: Option<PathMtu>,
+    pub pmtudisc: Option<PmtudiscArg>,
 
     /// IPv4 only
     #[arg(short = '4', long)]
@@ -153,7 +153,7 @@ pub struct Cli {
 
 /// What is done about packets that are larger than the path's MTU: ping(8), -M.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PathMtu {
+pub enum PmtudiscArg {
     /// IP_PMTUDISC_DO
     Do,
     /// IP_PMTUDISC_WANT

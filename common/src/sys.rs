@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
 
 pub use messages::{
-    BATCH, Instruction, Message, Room, address_in, attach_filter, bind_to, receive_many, send_many,
+    BATCH, Instruction, RecvBuffer, address_in, attach_filter, bind_to, receive_many, send_many,
 };
 pub use options::{SocketOption, option, set_option};
 

@@ -5,7 +5,6 @@
 
 mod checker;
 mod imports;
-mod known;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -49,7 +48,20 @@ const HOUSES: [House; 6] = [
     },
     House { root: "bins/cpid", layers: &[], private: &[], in_circles: &[] },
     House { root: "bins/netns-link", layers: &[], private: &[], in_circles: &[] },
-    House { root: "bins/netns-ping", layers: &[], private: &[], in_circles: known::NETNS_PING },
+    House {
+        root: "bins/netns-ping",
+        layers: &[
+            &["tool", "cli", "request"],
+            &["parse"],
+            &["network"],
+            &["resolve"],
+            &["report"],
+            &["echo", "scan", "arp", "matrix"],
+            &["main"],
+        ],
+        private: &[("cli", &["parse", "main"])],
+        in_circles: &[],
+    },
     House {
         root: "bins/nsenter-rs",
         layers: &[
@@ -82,6 +94,7 @@ const HOUSES: [House; 6] = [
             &["process"],
             &["netlink"],
             &["packet", "view"],
+            &["probe"],
             &["engine"],
             &["events", "netns"],
             &["map"],
@@ -91,7 +104,7 @@ const HOUSES: [House; 6] = [
             &["lib"],
         ],
         private: &[],
-        in_circles: known::COMMON,
+        in_circles: &[],
     },
 ];
 
