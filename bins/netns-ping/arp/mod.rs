@@ -10,7 +10,7 @@ mod task;
 use std::net::IpAddr;
 
 use common::failure::{Failure, Status};
-use common::netlink::Way;
+use common::netlink::RouteLookup;
 
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
@@ -61,7 +61,8 @@ fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destinat
     let (Dest::Address(address, _), Some((link, index))) = (dest, &net.origin.link) else {
         return Err(why);
     };
-    let way = Way { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
+    let way =
+        RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
     Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, way, link })
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use common::each::{self, Chosen, Pattern};
 use common::failure::{self, Failure, Status};
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::quotable;
 use common::packet::icmp::TOKEN_BYTES;
 use common::packet::random;
@@ -33,7 +33,7 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let pattern: Pattern = word.parse().map_err(|error| Failure::trouble(quotable(word), error))?;
     let what = (TOOL, word, "shares its network namespace with");
     let (chosen, all_were_asked) = each::find(what, &pattern, &request.find, |_, process| {
-        Some(vec![process.namespace_identity(Kind::Net).ok()?])
+        Some(vec![process.namespace_identity(NamespaceKind::Net).ok()?])
     })?;
     // A handful of descriptors each, of which a process has 1,024 by default.
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::netlink::{Route, Way};
+use common::netlink::{Route, RouteLookup};
 
 use super::address_set::Block;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
@@ -103,8 +103,8 @@ fn group(
     }
     let way = net.way(first, None).map_err(|error| net.no_way(&name(&part), first, error))?;
     let index = match way {
-        Way { is_local: true, .. } if part.len() == 1 => return Ok(None),
-        Way { is_local: false, gateway: None, index, .. } => {
+        RouteLookup { is_local: true, .. } if part.len() == 1 => return Ok(None),
+        RouteLookup { is_local: false, gateway: None, index, .. } => {
             index.filter(|index| links.has_neighbours(*index))
         }
         _ => None,
