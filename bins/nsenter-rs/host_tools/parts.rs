@@ -1,6 +1,6 @@
 //! Which parts of the host's tree a program sees that may come to run code of a container: programs, and what they need.
 //!
-//! No list of secrets: what is shown is shown as any user sees it ([`super::nobody`]), and only what every user can
+//! No list of secrets: what is shown is shown as any user sees it ([`crate::unreadable`]), and only what every user can
 //! reach. The rest (`/home`, `/root`, `/var`, most of `/etc`, sockets below `/run`) is not there at all.
 
 use std::fs::{self, Metadata};
@@ -9,7 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::root::Root;
-use super::tree::LEFT_BEHIND;
+
+/// What stays behind with all below it.
+pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// Where distributions have programs and libraries: hier(7), Nix, Guix. Most are links into the first.
 const PROGRAMS: [&str; 9] =
