@@ -12,11 +12,9 @@ use common::target::{Name, Target};
 
 use crate::cli::Cli;
 use crate::plan::Plan;
-use crate::wanted::Wanted;
-use crate::{TOOL, words};
-
-/// What helps where a program is missing that the host has.
-pub const FROM_THE_ROOT: &str = "the program is looked up in the container; -H runs the host's program";
+use crate::status::FROM_THE_ROOT;
+use crate::tool::TOOL;
+use crate::wanted::{Wanted, words};
 
 const ON_THE_HOST: &str = "no namespace was requested (-n, -a, …): the program runs on the host";
 const NEITHER: &str =

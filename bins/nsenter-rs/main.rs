@@ -1,49 +1,23 @@
 //! nsenter-rs: runs a program of the host in the namespaces of a process or container.
 #![forbid(unsafe_code)]
 
-mod apply;
-mod beside;
-mod capabilities;
-mod cgroup;
 mod cli;
-mod confine;
-mod credentials;
-mod descriptors;
 mod each;
-mod elsewhere;
-mod environment;
+mod enter;
 mod explain;
-mod exposure;
-mod facts;
-mod fence;
 mod habits;
-mod hardening;
 mod host_tools;
-mod label;
-mod limits;
+mod identity;
+mod judge;
 mod memory;
 mod notes;
-mod passwd;
-mod place;
 mod plan;
-mod pty;
-mod reap;
-mod refused;
-mod rules;
 mod run;
-mod script;
-mod sealed;
-mod seccomp;
-mod source;
 mod status;
 mod steps;
-mod streams;
-mod supervise;
 mod tool;
 mod unreadable;
-mod view;
 mod wanted;
-mod words;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -51,15 +25,17 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
-use fence::Fence;
+use enter::apply;
+use enter::sealed::{self, Copy};
+use enter::snapshot;
+use enter::source::Source;
 use host_tools::{HostTools, Keep, NotOpened, Trust};
+use identity::fence::Fence;
 use nix::fcntl::OFlag;
 use plan::Plan;
-use pty::Pty;
-use sealed::Copy;
-use source::Source;
+use run::parent_death::ParentDeathSignal;
+use run::pty::Pty;
 use status::OWN_FAILURE;
-use supervise::Leash;
 use tool::TOOL;
 use wanted::Wanted;
 
@@ -67,7 +43,7 @@ fn main() -> ExitCode {
     if let Some(status) = host_tools::shim::program_behind_our_name() {
         return status;
     }
-    parse_from(words::as_clap_reads_them(std::env::args_os()))
+    parse_from(wanted::words::as_clap_reads_them(std::env::args_os()))
         .and_then(|cli| enter_and_run(&cli))
         .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);
@@ -83,19 +59,25 @@ fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
             if wanted.comes_near_target() {
                 sealed::run_from(if wanted.host_tools { Copy::SameFile } else { Copy::InMemory });
             }
-            each::run(cli, &wanted, pattern, |source, leash| enter(source, &wanted, cli, Some(leash)))
+            each::run(cli, &wanted, pattern, |source, parent| enter(source, &wanted, cli, Some(parent)))
         }
         None => enter(Source::open(cli, &wanted)?, &wanted, cli, None),
     }
 }
 
 /// The way in, the same for one TARGET and for each of many.
-fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> Result<ExitCode, Failure> {
+fn enter(
+    source: Source,
+    wanted: &Wanted,
+    cli: &Cli,
+    parent: Option<&ParentDeathSignal>,
+) -> Result<ExitCode, Failure> {
     if cli.running.explain {
         return explain::explain(cli, wanted, &source);
     }
-    let plan = Plan::make(wanted, &source.snapshot(wanted)?);
-    if plan.sealed && leash.is_none() {
+    let (snapshot, shield) = snapshot::take(&source, wanted)?;
+    let plan = Plan::make(wanted, &snapshot);
+    if plan.sealed && parent.is_none() {
         sealed::run_from(if plan.host_tools.is_some() { Copy::SameFile } else { Copy::InMemory });
     }
     notes::say(&plan, wanted, &source, cli)?;
@@ -108,14 +90,14 @@ fn enter(source: Source, wanted: &Wanted, cli: &Cli, leash: Option<&Leash>) -> R
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => {
-            return Ok(run::typed_not_run_on_host(Path::new(&name), &error, &plan));
+            return Ok(run::program::typed_not_run_on_host(Path::new(&name), &error, &plan));
         }
     };
-    let inside = apply::enter(&plan, source, host_tools)?;
+    let inside = apply::enter(&plan, source, host_tools, shield)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "the container's seccomp filter is not applied to the program");
     }
-    run::program(&wanted.program, &plan, inside, leash, pty)
+    run::program::program(&wanted.program, &plan, inside, parent, pty)
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
@@ -129,7 +111,7 @@ fn host_tools(
     let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
-        return Err(NotOpened::Failed(refused::unfenced()));
+        return Err(NotOpened::Failed(judge::refused::unfenced()));
     }
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || source.process().ok()?.open_file("root", flags).ok();

@@ -6,21 +6,13 @@ use common::output::one_line;
 use common::view::Resolver;
 
 use crate::cli::Cli;
-use crate::exposure::Exposure;
+use crate::enter::apply::opens_host;
+use crate::enter::source::Source;
 use crate::habits;
-use crate::label::Module;
+use crate::identity::label::Module;
 use crate::plan::{Plan, Tracer};
-use crate::source::Source;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
-
-const OPENS_THE_HOST: &str =
-    "through the program, the container can reach the host's files; without -p it does not see the program";
-
-/// Warns of what the container can do with a program that is exposed like this.
-pub fn opens_host(exposure: &Exposure) {
-    tell(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
-}
 
 /// What fits in a line.
 const MOST_NAMED: usize = 5;
@@ -34,9 +26,9 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     if let Some(note) = habits::note(cli, wanted, plan) {
         tell(TOOL, note);
     }
-    let opens_host = plan.joins(Kind::Pid) && !plan.changes_root();
-    if let Some(exposure) = plan.exposure.as_ref().filter(|exposure| opens_host && !exposure.is_safe()) {
-        self::opens_host(exposure);
+    let sees_host = plan.joins(Kind::Pid) && !plan.changes_root();
+    if let Some(exposure) = plan.exposure.as_ref().filter(|exposure| sees_host && !exposure.is_safe()) {
+        opens_host(exposure);
     }
     if plan.host_tools.is_some() && wanted.trust_target {
         tell(TOOL, TRUSTED);
@@ -61,7 +53,7 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     names(plan, source)?;
     if plan.comes_near_target() {
         match &plan.exposure {
-            Some(exposure) if opens_host && !exposure.is_safe() => {}
+            Some(exposure) if sees_host && !exposure.is_safe() => {}
             Some(exposure) => tell(TOOL, exposure),
             None => {
                 tell(TOOL, "it is not known whether processes of the container can read or trace the program")

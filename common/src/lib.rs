@@ -67,7 +67,7 @@ pub mod target;
 pub mod view;
 
 /// musl maps and unmaps memory for nearly every growing vector, which is a fifth of the time that a tool takes to
-/// start.
+/// start. Why the binaries are musl's: docs/decisions/static-musl.md.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

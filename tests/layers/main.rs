@@ -50,7 +50,27 @@ const HOUSES: [House; 6] = [
     House { root: "bins/cpid", layers: &[], private: &[], in_circles: &[] },
     House { root: "bins/netns-link", layers: &[], private: &[], in_circles: &[] },
     House { root: "bins/netns-ping", layers: &[], private: &[], in_circles: known::NETNS_PING },
-    House { root: "bins/nsenter-rs", layers: &[], private: &[], in_circles: known::NSENTER_RS },
+    House {
+        root: "bins/nsenter-rs",
+        layers: &[
+            &["tool", "memory"],
+            &["status"],
+            &["cli"],
+            &["wanted"],
+            &["identity"],
+            &["plan"],
+            &["habits", "judge", "unreadable"],
+            &["host_tools"],
+            &["enter"],
+            &["run"],
+            &["notes", "steps"],
+            &["each"],
+            &["explain"],
+            &["main"],
+        ],
+        private: &[],
+        in_circles: &[],
+    },
     House {
         root: "common/src",
         // The same list, with a line for each, is on the front page of its documentation: lib.rs.

@@ -46,7 +46,7 @@ fn long_options(text: &str) -> BTreeSet<String> {
 fn every_option_of_util_linux_has_a_row() {
     let in_table: BTreeSet<String> = rows().iter().flat_map(|row| long_options(&row.cells[0])).collect();
     // Those of 2.42, as the tool itself knows them, and whatever the installed one has.
-    let source = read("bins/nsenter-rs/words.rs");
+    let source = read("bins/nsenter-rs/wanted/words.rs");
     let known = source.split("OF_UTIL_LINUX: ").nth(1).unwrap().split("];").next().unwrap();
     let known = long_options(known);
     assert_eq!(in_table, known, "{TABLE} and words.rs");

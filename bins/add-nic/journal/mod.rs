@@ -2,7 +2,7 @@
 //! `/run/netns-toolbox`, which is gone at boot as the kernel's own state is.
 //!
 //! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
-//! NIC is whole was left by one that was killed.
+//! NIC is whole was left by one that was killed. Why it is there: docs/decisions/journal-in-run.md.
 
 mod memo;
 

@@ -10,7 +10,7 @@ use nix::unistd::read;
 use super::child::Child;
 use super::lines::{Line, Lines};
 use super::report::Stream;
-use crate::supervise;
+use crate::run::ended::ChildEnd;
 
 /// What is still read of a pipe when PROGRAM has ended: as much as the largest one holds (pipe(7)). More can only
 /// come from what PROGRAM has left running.
@@ -22,7 +22,7 @@ pub struct Active {
     pub child: Child,
     pub pipes: [Option<Pipe>; 2],
     /// How the child has ended.
-    pub end: Option<supervise::End>,
+    pub end: Option<ChildEnd>,
     /// Whether it has stopped, and was killed for that.
     pub stopped: bool,
     left_behind: usize,

@@ -12,8 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
 
-use crate::OWN_FAILURE;
-use crate::supervise::asks_to_end;
+use crate::run::child::asks_to_end;
+use crate::status::OWN_FAILURE;
 
 /// More than any message has; less than a pipe holds.
 const MOST_BYTES: usize = 16 << 10;

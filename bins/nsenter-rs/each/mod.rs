@@ -19,10 +19,11 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
-use crate::OWN_FAILURE;
 use crate::cli::Cli;
-use crate::source::Source;
-use crate::supervise::{Leash, die_of};
+use crate::enter::source::Source;
+use crate::run::ended::die_of;
+use crate::run::parent_death::ParentDeathSignal;
+use crate::status::OWN_FAILURE;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
 use report::Report;
@@ -34,7 +35,7 @@ pub fn run(
     cli: &Cli,
     wanted: &Wanted,
     pattern: &Pattern,
-    enter: impl Fn(Source, &Leash) -> Result<ExitCode, Failure>,
+    enter: impl Fn(Source, &ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let word = cli.each.each.as_deref().unwrap_or_default();
     let what = (TOOL, word, "shares all requested namespaces with");
@@ -42,9 +43,9 @@ pub fn run(
         let has_a_place = wanted.differs_by_namespaces_alone() && pattern.fits(container);
         place(process, wanted).filter(|_| has_a_place)
     })?;
-    let leash = Leash::of_this_process()?;
+    let parent = ParentDeathSignal::of_this_process()?;
     let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.running.json));
-    let go_in = |run: &Chosen| enter(Source::around(run.known.hold()?, wanted)?, &leash);
+    let go_in = |run: &Chosen| enter(Source::around(run.known.hold()?, wanted)?, &parent);
     let borrowing: Option<Enter<'_>> = if wanted.is_light() { Some(&go_in) } else { None };
     match Watch::new(runs, jobs, report, borrowing)?.over()? {
         Outcome::Child(run, inside) => Ok(inside.run(|| go_in(&run))),

@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use super::lines::Line;
 use super::sink::Sink;
-use crate::OWN_FAILURE;
-use crate::run::{CANNOT_RUN, NOT_FOUND};
-use crate::supervise::{self, name_of};
+use crate::run::ended::{ChildEnd, name_of};
+use crate::status::{CANNOT_RUN, NOT_FOUND, OWN_FAILURE};
 use crate::tool::TOOL;
 
 /// Where a line came from.
@@ -39,11 +38,11 @@ pub enum End {
 }
 
 impl End {
-    pub fn of(end: supervise::End, failure: Option<Failure>) -> Self {
+    pub fn of(end: ChildEnd, failure: Option<Failure>) -> Self {
         match (failure, end) {
             (Some(failure), _) => End::Failed(failure),
-            (None, supervise::End::Killed(signal)) => End::Killed(signal),
-            (None, supervise::End::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
+            (None, ChildEnd::Killed(signal)) => End::Killed(signal),
+            (None, ChildEnd::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
         }
     }
 

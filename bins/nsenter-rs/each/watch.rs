@@ -18,7 +18,8 @@ use super::active::Active;
 use super::child::{self, Forked, Inside};
 use super::report::{End, Report};
 use super::signals::Signals;
-use crate::supervise::{self, asks_to_end};
+use crate::run::child::asks_to_end;
+use crate::run::ended::ChildEnd;
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
@@ -250,7 +251,7 @@ impl<'a> Watch<'a> {
                 active.stopped = true;
                 active.child.signal(Signal::SIGKILL);
             } else {
-                active.end = supervise::End::of(status);
+                active.end = ChildEnd::of(status);
             }
         }
     }

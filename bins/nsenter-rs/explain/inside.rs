@@ -1,107 +1,67 @@
 //! What the program would find, seen from outside: its root, its working directory, and whether both can be had.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
 use common::namespace::{Identity, Kind};
 use common::process::Process;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::stat;
 use nix::unistd::Pid;
 
-use crate::apply::Opened;
-use crate::cgroup;
-use crate::descriptors;
-use crate::place::{self, DIRECTORY};
+use crate::enter::descriptors;
+use crate::enter::lookup::{Directory, Inside, Tree, open_below};
+use crate::enter::opened::Opened;
+use crate::enter::place::{self, DIRECTORY};
+use crate::enter::source::Source;
+use crate::identity::cgroup;
+use crate::judge::rules::Rule;
 use crate::plan::Plan;
-use crate::pty::Pty;
-use crate::rules::Rule;
-use crate::source::Source;
+use crate::run::pty::Pty;
 
-/// The tree in which names are looked up.
-#[derive(Debug)]
-pub enum Tree {
-    Host,
-    Below(OwnedFd),
-    /// A mount namespace that no process is in: what is its root is seen from inside only.
-    Unseen,
-}
-
-/// Where a name without a slash in front begins.
-#[derive(Debug)]
-pub enum Directory {
-    /// Ours.
-    Ours,
-    /// This one of the tree.
-    Inside(PathBuf),
-    /// Opened before, wherever it lies.
-    Opened(OwnedFd),
-}
-
-/// What there will be.
-#[derive(Debug)]
-pub struct Inside {
-    pub tree: Tree,
-    pub directory: Directory,
-    pub environment: Option<Vec<(std::ffi::OsString, std::ffi::OsString)>>,
-}
-
-impl Inside {
-    /// For a program of the host that starts in `directory`, ours if there is none.
-    pub fn on_the_host(
-        directory: Option<PathBuf>,
-        environment: Option<Vec<(std::ffi::OsString, std::ffi::OsString)>>,
-    ) -> Self {
-        let directory = directory.map_or(Directory::Ours, Directory::Inside);
-        Inside { tree: Tree::Host, directory, environment }
+/// Looks, and says which rules hold.
+pub fn look(plan: &Plan, source: &Source) -> (Inside, Vec<Rule>) {
+    let mut rules = Vec::new();
+    let mut rule = |what, result: Result<(), Failure>| {
+        rules.push(Rule::Ahead { what, failure: result.err() });
+    };
+    let mut opened = Opened::open(plan, source);
+    if plan.root.is_some() || plan.own_root || plan.wd.is_some() || plan.environment {
+        let result = opened.as_ref().map(|_| ()).map_err(Failure::clone);
+        rule("root, working directory and environment can be opened", result);
     }
-
-    /// Looks, and says which rules hold.
-    pub fn look(plan: &Plan, source: &Source) -> (Self, Vec<Rule>) {
-        let mut rules = Vec::new();
-        let mut rule = |what, result: Result<(), Failure>| {
-            rules.push(Rule::Ahead { what, failure: result.err() });
-        };
-        let mut opened = Opened::open(plan, source);
-        if plan.root.is_some() || plan.own_root || plan.wd.is_some() || plan.environment {
-            let result = opened.as_ref().map(|_| ()).map_err(Failure::clone);
-            rule("root, working directory and environment can be opened", result);
-        }
-        if !plan.cgroups.is_empty() {
-            let doors = source.process().and_then(|process| cgroup::open_all(&plan.cgroups, process));
-            rule("its control groups can be joined", doors.map(drop));
-        }
-        if plan.comes_near_target() && !plan.kept_descriptors.is_empty() {
-            rule("the descriptors of --keep-fd are open", descriptors::are_open(&plan.kept_descriptors));
-        }
-        if plan.pty {
-            rule("a terminal can be opened for the program", Pty::open().map(drop));
-        }
-        let tree = tree(plan, source, opened.as_mut().ok());
-        if let Some(path) = &plan.wdns {
-            // Where that cannot be known, nothing is said.
-            if let Some(result) = exists_inside(&tree, path, plan) {
-                rule("the working directory exists inside", result);
-            }
-        }
-        let wd = opened.as_mut().ok().and_then(|opened| opened.wd.take());
-        if let (Some(wd), Tree::Below(root)) = (wd.as_ref().filter(|_| plan.keeps_to_root()), &tree) {
-            let outside = "the directory is outside of the program's root";
-            let lies =
-                if place::is_below(wd, root) { Ok(()) } else { Err(Failure::trouble("--wd", outside)) };
-            rule("the working directory is below the root", lies);
-        }
-        let directory = match (&plan.wdns, wd) {
-            (_, Some(wd)) => Directory::Opened(wd),
-            (Some(path), None) => Directory::Inside(inside(path, plan)),
-            (None, None) if plan.to_root || plan.changes_root() => Directory::Inside("/".into()),
-            (None, None) => Directory::Ours,
-        };
-        let environment = opened.ok().and_then(|opened| opened.environment);
-        (Inside { tree, directory, environment }, rules)
+    if !plan.cgroups.is_empty() {
+        let doors = source.process().and_then(|process| cgroup::open_all(&plan.cgroups, process));
+        rule("its control groups can be joined", doors.map(drop));
     }
+    if plan.comes_near_target() && !plan.kept_descriptors.is_empty() {
+        rule("the descriptors of --keep-fd are open", descriptors::are_open(&plan.kept_descriptors));
+    }
+    if plan.pty {
+        rule("a terminal can be opened for the program", Pty::open().map(drop));
+    }
+    let tree = tree(plan, source, opened.as_mut().ok());
+    if let Some(path) = &plan.wdns {
+        // Where that cannot be known, nothing is said.
+        if let Some(result) = exists_inside(&tree, path, plan) {
+            rule("the working directory exists inside", result);
+        }
+    }
+    let wd = opened.as_mut().ok().and_then(|opened| opened.wd.take());
+    if let (Some(wd), Tree::Below(root)) = (wd.as_ref().filter(|_| plan.keeps_to_root()), &tree) {
+        let outside = "the directory is outside of the program's root";
+        let lies = if place::is_below(wd, root) { Ok(()) } else { Err(Failure::trouble("--wd", outside)) };
+        rule("the working directory is below the root", lies);
+    }
+    let directory = match (&plan.wdns, wd) {
+        (_, Some(wd)) => Directory::Opened(wd),
+        (Some(path), None) => Directory::Inside(inside(path, plan)),
+        (None, None) if plan.to_root || plan.changes_root() => Directory::Inside("/".into()),
+        (None, None) => Directory::Ours,
+    };
+    let environment = opened.ok().and_then(|opened| opened.environment);
+    (Inside { tree, directory, environment }, rules)
 }
 
 /// Where the program's names begin.
@@ -153,10 +113,4 @@ fn exists_inside(tree: &Tree, path: &Path, plan: &Plan) -> Option<Result<(), Fai
         Err(Errno::ELOOP | Errno::ENOSYS) => None,
         found => Some(found.map_err(|errno| Failure::trouble(path.display(), errno.desc()))),
     }
-}
-
-/// Opens it with the links of an image leading to where they lead inside of it.
-pub fn open_below(root: &OwnedFd, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
-    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    openat2(root.as_fd(), path, how)
 }

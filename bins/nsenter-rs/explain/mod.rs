@@ -1,7 +1,7 @@
 //! `--explain`: what it takes to enter and what would be done, found out without doing any of it.
 
-pub mod inside;
-pub mod program;
+mod explanation;
+mod inside;
 mod report;
 
 use std::process::ExitCode;
@@ -10,77 +10,22 @@ use common::failure::{self, Failure};
 use common::namespace::{self, Kind, Namespace, NamespaceError};
 use common::process::Process;
 use rustix::thread::CapabilitySet;
-use serde::Serialize;
 
 use crate::cli::Cli;
-use crate::facts;
+use crate::enter::lookup::{self, Lookup};
+use crate::enter::snapshot;
+use crate::enter::source::Source;
 use crate::habits;
-use crate::host_tools::{self, HostTools, Keep, NotOpened, Trust, Way};
+use crate::host_tools::{self, HostTools, Keep, NotOpened, Trust};
+use crate::judge::facts;
+use crate::judge::refused;
+use crate::judge::rules::{self, Bar, Check, Facts, Met, Over, Rule};
 use crate::plan::Plan;
-use crate::refused;
-use crate::rules::{self, Bar, Check, Facts, Met, Over, Rule};
-use crate::source::Source;
+use crate::plan::way::Way;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
-use inside::Inside;
-use program::Lookup;
 
-/// Everything there is to say; what `--json` prints.
-#[derive(Debug, Serialize)]
-pub struct Explanation {
-    target: Option<String>,
-    pid: Option<i32>,
-    permitted: bool,
-    namespaces: Vec<Row>,
-    rules: Vec<Line>,
-    steps: Vec<String>,
-    exposure: Option<Exposed>,
-    hint: Option<common::hint::Hint>,
-}
-
-/// One kind of namespace.
-#[derive(Debug, Serialize)]
-struct Row {
-    kind: Kind,
-    state: State,
-    ours_inode: Option<u64>,
-    target_inode: Option<u64>,
-    /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
-    owner_inode: Option<u64>,
-    /// The user who owns that user namespace; of a user namespace its own owner.
-    owner_uid: Option<u32>,
-    /// Whether we have CAP_SYS_ADMIN over the owner, or over the user namespace itself.
-    cap_sys_admin: Option<bool>,
-}
-
-/// How a namespace of the target stands to ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum State {
-    Different,
-    Same,
-    NotAsked,
-    /// We may not look.
-    Unknown,
-    /// This kernel has no such kind.
-    Unsupported,
-}
-
-/// One rule.
-#[derive(Debug, Serialize)]
-struct Line {
-    /// `None`: it cannot be told.
-    met: Option<bool>,
-    rule: String,
-    why: String,
-}
-
-/// Whether processes of the target could take hold of the program.
-#[derive(Debug, Serialize)]
-struct Exposed {
-    safe: bool,
-    why: String,
-}
+use explanation::{Explanation, Exposed, Line, Row, State};
 
 /// The target's namespaces as far as they can be opened, and what bars us from the rest.
 struct Seen {
@@ -154,14 +99,14 @@ fn plan(
     checks: &mut Vec<Check>,
     explanation: &mut Explanation,
 ) -> Result<Vec<Kind>, Failure> {
-    let plan = Plan::make(wanted, &source.snapshot(wanted)?);
+    let plan = Plan::make(wanted, &snapshot::take(source, wanted)?.0);
     if let Some(note) = habits::note(cli, wanted, &plan) {
         failure::say(TOOL, note);
     }
     checks.extend(rules::judge(&plan, facts));
-    let (inside, ahead) = Inside::look(&plan, source);
+    let (inside, ahead) = inside::look(&plan, source);
     checks.extend(ahead.into_iter().map(|rule| Check::new(rule, facts)));
-    let found = program::look_up(wanted, &plan, &inside);
+    let found = lookup::look_up(wanted, &plan, &inside);
     let name = wanted.program.first().map_or("a shell".into(), |name| name.to_string_lossy());
     let missing = match &found {
         Lookup::Found(_) => Some(None),
@@ -262,16 +207,5 @@ fn row(kind: Kind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -
         owner_uid: owner_uid.map(|uid| uid.as_raw()),
         cap_sys_admin: over
             .map(|over| facts.users.power(&facts.us, CapabilitySet::SYS_ADMIN, over).is_enough()),
-    }
-}
-
-impl Line {
-    fn of(check: &Check, facts: &Facts) -> Self {
-        let met = match check.met {
-            Met::Yes => Some(true),
-            Met::No => Some(false),
-            Met::Unknown => None,
-        };
-        Line { met, rule: check.asks(facts), why: check.why.clone() }
     }
 }

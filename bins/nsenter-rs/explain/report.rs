@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use common::failure::Failure;
 use common::output::{one_line, table};
 
-use super::{Explanation, State};
+use super::explanation::Explanation;
 
 /// What a terminal of 80 columns shows of a line.
 const LINE: usize = 80;
@@ -91,16 +91,4 @@ fn steps(explanation: &Explanation) -> String {
 
 fn yes_or_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
-}
-
-impl State {
-    fn as_str(self) -> &'static str {
-        match self {
-            State::Different => "different",
-            State::Same => "same",
-            State::NotAsked => "not asked",
-            State::Unknown => "unknown",
-            State::Unsupported => "unsupported",
-        }
-    }
 }

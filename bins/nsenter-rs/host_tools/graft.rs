@@ -14,7 +14,6 @@ use nix::unistd::{chdir, fchdir};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::Trust;
 use super::fixed::{self, Fixed};
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
 use super::kit::{Keep, Kit};
@@ -25,6 +24,7 @@ use super::place::Place;
 use super::program::{Program, directories};
 use super::root::{Root, below};
 use super::tree::{self, NODEV, NOEXEC, NOSUID, RDONLY, Tree};
+use super::trust::Trust;
 use crate::unreadable::{Unmade, Unreadable};
 
 /// All that goes in, made before any namespace is entered.

@@ -1,4 +1,5 @@
-//! `--host-tools`: a program of the host, and its children, in a root that has no tools.
+//! `--host-tools`: a program of the host, and its children, in a root that has no tools. Why it is done so, and what limits
+//! it: docs/decisions/host-tools-fence.md.
 
 mod c_library;
 mod elf;
@@ -21,7 +22,7 @@ pub mod shim;
 mod special;
 mod surroundings;
 mod tree;
-mod way;
+mod trust;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -37,14 +38,14 @@ use surroundings::Environment;
 
 pub use elf::Elf;
 pub use kit::Keep;
-pub use needs::Power;
 pub use program::Program;
 pub use root::Root;
-pub use way::{Footing, Way};
+pub use trust::Trust;
 
-use crate::run::users_shell;
+use crate::identity::passwd::users_shell;
+use crate::identity::power::ProgramPower;
+use crate::plan::way::Way;
 use crate::tool::TOOL;
-use crate::wanted::Wanted;
 
 /// Where execvp(3) looks when nobody says where.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -92,27 +93,6 @@ enum Site {
     Hold(Hold),
 }
 
-/// How far the target is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// As the host itself.
-    All,
-    /// Its programs may be run beside those of the host, and are held as those are.
-    Programs,
-    Nothing,
-}
-
-impl Trust {
-    /// What the options say.
-    pub fn of(wanted: &Wanted) -> Self {
-        match (wanted.trust_target, wanted.exec_target) {
-            (true, _) => Trust::All,
-            (false, true) => Trust::Programs,
-            (false, false) => Trust::Nothing,
-        }
-    }
-}
-
 /// Why there is nothing to take along.
 #[derive(Debug)]
 pub enum NotOpened {
@@ -156,7 +136,7 @@ impl HostTools {
 
     /// Why the program is not to be started with that power, where that would be in vain or worse. `target` is what the
     /// operator calls it.
-    pub fn refused(&self, power: Power, target: Option<&str>) -> Option<Failure> {
+    pub fn refused(&self, power: ProgramPower, target: Option<&str>) -> Option<Failure> {
         refused(&self.program, &self.arguments, power, target)
     }
 
@@ -230,14 +210,19 @@ pub fn look_up(words: &[OsString], trust: Trust) -> Result<PathBuf, NotOpened> {
 pub fn would_be_refused(
     words: &[OsString],
     trust: Trust,
-    power: Power,
+    power: ProgramPower,
     target: Option<&str>,
 ) -> Option<Failure> {
     let (_, program, arguments) = find(words, &path(trust)).ok()?;
     refused(&program, &arguments, power, target)
 }
 
-fn refused(program: &Program, arguments: &[OsString], power: Power, target: Option<&str>) -> Option<Failure> {
+fn refused(
+    program: &Program,
+    arguments: &[OsString],
+    power: ProgramPower,
+    target: Option<&str>,
+) -> Option<Failure> {
     let lacks = needs::lacks(program, arguments, power)?;
     let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
     Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)))

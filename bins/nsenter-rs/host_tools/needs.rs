@@ -6,9 +6,10 @@ use std::ffi::{OsStr, OsString};
 
 use common::hint;
 use common::hint::Hint;
-use rustix::thread::{CapabilitySet as Caps, capabilities};
+use rustix::thread::CapabilitySet as Caps;
 
 use super::program::Program;
+use crate::identity::power::ProgramPower;
 
 /// What a kind of program needs, and when.
 struct Need {
@@ -114,31 +115,6 @@ const CHANGES: [&str; 12] = [
 
 const VERSION_OR_HELP: [&str; 6] = ["--version", "-V", "-v", "--help", "-h", "-?"];
 
-/// What the program has.
-#[derive(Debug, Clone, Copy)]
-pub struct Power {
-    pub capabilities: Caps,
-    /// Whether a seccomp filter holds it.
-    pub filtered: bool,
-}
-
-impl Power {
-    /// What this process has, and its children with it. Where that cannot be told, it is believed to be enough.
-    pub fn ours() -> Self {
-        let capabilities = capabilities(None).map_or(Caps::all(), |sets| sets.permitted);
-        Power { capabilities, filtered: is_filtered() }
-    }
-}
-
-/// Whether a seccomp filter holds this process, proc_pid_status(5), beside the one that keeps keys out of terminals.
-fn is_filtered() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let says = |name, value| {
-        status.lines().any(|line| line.strip_prefix(name).is_some_and(|found| found.trim() == value))
-    };
-    says("Seccomp:", "2") && !says("Seccomp_filters:", "1")
-}
-
 /// Why a program is not started.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lacks {
@@ -149,7 +125,7 @@ pub enum Lacks {
 }
 
 /// What `program` lacks for these arguments.
-pub fn lacks(program: &Program, arguments: &[OsString], power: Power) -> Option<Lacks> {
+pub fn lacks(program: &Program, arguments: &[OsString], power: ProgramPower) -> Option<Lacks> {
     // A script is what its interpreter is told to run; its name says nothing.
     if !program.before.is_empty() {
         return None;
@@ -267,7 +243,7 @@ mod tests {
             before: Vec::new(),
         };
         let arguments: Vec<_> = words.collect();
-        let lacks = lacks(&program, &arguments, Power { capabilities, filtered: true })?;
+        let lacks = lacks(&program, &arguments, ProgramPower { capabilities, filtered: true })?;
         let hint = lacks.hint(Some("web"), &name, &arguments).unwrap();
         Some((lacks, hint))
     }

@@ -9,7 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::root::Root;
-use super::tree::LEFT_BEHIND;
+
+/// What stays behind with all below it.
+pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// Where distributions have programs and libraries: hier(7), Nix, Guix. Most are links into the first.
 const PROGRAMS: [&str; 9] =

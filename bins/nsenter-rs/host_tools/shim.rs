@@ -15,11 +15,12 @@ use common::sys;
 use super::execution::Execution;
 use super::fixed;
 use super::furnish::{CONTENTS, Contents};
-use super::needs::{self, Power};
+use super::needs;
 use super::privileges;
 use super::program::Program;
 use super::root::Root;
-use crate::run::{CANNOT_RUN, not_run_on_host};
+use crate::identity::power::ProgramPower;
+use crate::status::{CANNOT_RUN, not_run_on_host};
 use crate::tool::TOOL;
 
 /// Runs the program whose name we have, if we were executed through a kit.
@@ -42,7 +43,7 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
             program.zeroth = zeroth;
         }
         if contents.fenced
-            && let Some(lacks) = needs::lacks(&program, &arguments, Power::ours())
+            && let Some(lacks) = needs::lacks(&program, &arguments, ProgramPower::ours())
         {
             let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
             report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, &arguments)));
@@ -56,7 +57,7 @@ pub fn program_behind_our_name() -> Option<ExitCode> {
     };
     match run() {
         Ok(None) => Some(ExitCode::from(CANNOT_RUN)),
-        Ok(Some(error)) | Err(error) => Some(not_run_on_host(Path::new(name), &error)),
+        Ok(Some(error)) | Err(error) => Some(not_run_on_host(Path::new(name), &error, None)),
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::CapabilitySet;
 
-use super::needs::Power;
 use super::program::{Program, Word};
 use super::root::Root;
+use crate::identity::power::ProgramPower;
 
 /// What the program is started with.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -155,7 +155,7 @@ impl View<'_> {
             // The Python that is in it.
             environment.insert("PYTHONHOME".into(), (self.tree)(Path::new("/usr")).into_os_string());
         }
-        if file == b"nmap" && !Power::ours().capabilities.contains(CapabilitySet::NET_RAW) {
+        if file == b"nmap" && !ProgramPower::ours().capabilities.contains(CapabilitySet::NET_RAW) {
             // As root it takes for granted that it may do all.
             set(environment, "NMAP_UNPRIVILEGED", "1".into());
         }

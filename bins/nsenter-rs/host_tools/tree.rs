@@ -19,11 +19,8 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::overlay::overlays;
-use super::parts::Parts;
+use super::parts::{LEFT_BEHIND, Parts};
 use crate::unreadable::Unreadable;
-
-/// What stays behind with all below it.
-pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];

@@ -9,12 +9,12 @@ use common::namespace::Kind;
 use common::view;
 use nix::unistd::Pid;
 
-use crate::cgroup::Group;
 use crate::cli::Id;
-use crate::fence::names;
-use crate::host_tools::Way;
-use crate::label::Label;
+use crate::identity::cgroup::Group;
+use crate::identity::label::Label;
+use crate::plan::way::Way;
 use crate::plan::{Join, Plan};
+use crate::wanted::capability::names;
 use crate::wanted::{From, Other, Wanted};
 
 /// One line of the plan. A new one is an entry here, a line of its [`Display`](fmt::Display), and its place in

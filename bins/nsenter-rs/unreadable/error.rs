@@ -39,7 +39,7 @@ pub enum Unmade {
 }
 
 impl Unmade {
-    pub(super) fn of_mapping(errno: Errno) -> Self {
+    pub fn of_mapping(errno: Errno) -> Self {
         match errno {
             Errno::ENOSYS => Unmade::OldKernel,
             Errno::EINVAL => Unmade::FileSystem,
@@ -48,7 +48,7 @@ impl Unmade {
         }
     }
 
-    pub(super) fn of_copying(error: io::Error) -> Self {
+    pub fn of_copying(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOSYS) => Unmade::OldKernel,
             Some(Errno::EPERM | Errno::EACCES) => Unmade::NotPermitted,

@@ -8,9 +8,7 @@
 //! (`privileged_wrt_inode_uidgid` in kernel/capability.c).
 
 mod error;
-mod loaders;
-mod nobody;
-mod shield;
+pub mod nobody;
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -26,7 +24,6 @@ use rustix::mount::{
 };
 
 pub use error::Unmade;
-pub use shield::Shield;
 
 /// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC, linux/mount.h.
 pub const RDONLY: u64 = 0x1;
@@ -56,13 +53,13 @@ impl Unreadable {
         Ok(Unreadable::of(nobody::nobody()?))
     }
 
-    fn of(nobody: OwnedFd) -> Self {
+    pub fn of(nobody: OwnedFd) -> Self {
         Unreadable { nobody, room: room().ok(), copies: 0 }
     }
 
     /// Does something where the tmpfs is, for as long as it takes, a part of our mount namespace, which nobody else has:
     /// before Linux 6.15 nothing else can be copied.
-    fn attached<T>(
+    pub fn attached<T>(
         nobody: OwnedFd,
         _: &PrivateMounts,
         work: impl FnOnce(&mut Self) -> Result<T, Unmade>,

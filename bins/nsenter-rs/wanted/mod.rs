@@ -1,6 +1,9 @@
 //! What the words of the command line mean together, every contradiction refused.
 
+pub mod capability;
 mod origin;
+mod view;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,8 +19,6 @@ use common::view::View;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
-use crate::fence;
-use crate::view;
 use origin::{above, from, origin};
 
 pub use origin::{From, Other};
@@ -122,7 +123,7 @@ impl Wanted {
             host_tools: cli.place.host_tools,
             trust_target: cli.place.trust_target,
             exec_target: cli.place.exec_target,
-            added_capabilities: fence::parse(&cli.identity.cap_add)?,
+            added_capabilities: capability::parse(&cli.identity.cap_add)?,
             user_for_bounds,
             judges_all: cli.find.verbose || cli.running.explain,
             explains: cli.running.explain,

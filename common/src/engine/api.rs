@@ -2,7 +2,8 @@
 //! a size limit.
 //!
 //! Paths are asked without an API version: every engine from 20.10 to 29 answers those, while no single
-//! version is taken by all of them, and negotiating one costs more than the question.
+//! version is taken by all of them, and negotiating one costs more than the question. Why the connection is our own:
+//! docs/decisions/bollard-own-connection.md.
 
 mod events;
 

@@ -1,5 +1,6 @@
 //! Container engines: one file each, behind one trait. An engine only *says* things; what it says about a
-//! PID is verified in [`crate::find`] before anybody acts on it.
+//! PID is verified in [`crate::find`] before anybody acts on it. Why state on disk is read beside the APIs:
+//! docs/decisions/engine-state-on-disk.md.
 
 mod api;
 mod budget;

@@ -1,9 +1,8 @@
 //! A netlink route socket that belongs to one network namespace: what it can be asked, and told to change. Links,
 //! addresses, routes, rules, neighbours, and by which number that namespace knows another one.
 //!
-//! The codec is our own: all of this needs two hundred lines of it, where netlink-packet-route adds 0.8 MB to
-//! every binary, changes its API with each release, and has refused whole dumps for one attribute it did not
-//! know (rust-netlink/netlink-packet-route#54, #151). Here an attribute that nobody asked for is passed over.
+//! The codec is our own: an attribute that nobody asked for is skipped, so a newer kernel cannot make a whole dump
+//! unreadable. Why, and what would change that: docs/decisions/netlink-codec.md.
 //!
 //! Sources: [rtnetlink(7)](https://man7.org/linux/man-pages/man7/rtnetlink.7.html), linux/netlink.h,
 //! linux/rtnetlink.h, and <https://docs.kernel.org/userspace-api/netlink/intro.html>.

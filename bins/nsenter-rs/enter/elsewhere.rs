@@ -1,0 +1,88 @@
+//! Namespaces that are not simply the target's of their kind: those of a file, a handle, a socket, and the user
+//! namespace above.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+
+use common::failure::{Failure, Status};
+use common::namespace::{Kind, Namespace, NamespaceError};
+use common::process::Process;
+use nix::errno::Errno;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SockType;
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+
+use crate::cli::Given;
+use crate::wanted::{From, Other, Wanted};
+
+/// Those that were named, opened.
+pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
+    let given = wanted.namespaces.iter().filter_map(|(&kind, from)| match from {
+        From::Named(Other::Given(given)) => Some((kind, given)),
+        _ => None,
+    });
+    given.map(|(kind, given)| Ok((kind, open(given, kind)?))).collect()
+}
+
+pub fn open(given: &Given, kind: Kind) -> Result<Namespace, Failure> {
+    match given {
+        Given::File(path) => Ok(Namespace::open(path, kind)?),
+        Given::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
+            NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Trouble, error)
+                .hint("use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"),
+            error => error.into(),
+        }),
+    }
+}
+
+/// The network namespace of the target's socket with this descriptor.
+pub fn of_socket(number: RawFd, process: &Process) -> Result<Namespace, Failure> {
+    let about = format!("{process}, descriptor {number}");
+    let socket = descriptor(process, number, &about)?;
+    // Not fstat(2), which may have to ask a file system that the target plays.
+    if getsockopt(&socket, SockType) == Err(Errno::ENOTSOCK) {
+        return Err(Failure::trouble(about, "is not a socket")
+            .hint(common::hint!("ls -l /proc/{}/fd", process.pid())));
+    }
+    Namespace::of_socket(socket.as_fd()).map_err(|errno| match errno {
+        Errno::EPERM => {
+            let what =
+                "permission denied: requires CAP_NET_ADMIN over the user namespace that owns its network";
+            Failure::trouble(about, what).hint("run it as root")
+        }
+        errno => Failure::trouble(about, errno.desc()),
+    })
+}
+
+/// A descriptor of the target's, as our own.
+fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, Failure> {
+    let trouble = |what: &dyn Display| Failure::trouble(about, what);
+    pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map_err(|errno| {
+        match Errno::from_raw(errno.raw_os_error()) {
+            Errno::EBADF => trouble(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid())),
+            Errno::EPERM => trouble(
+                &"permission denied: requires CAP_SYS_PTRACE over the user namespace of that process \
+              (ptrace(2), \"Ptrace access mode checking\", PTRACE_MODE_ATTACH)",
+            )
+            .hint("run it as root, or as the user that owns the process"),
+            Errno::ENOSYS => {
+                trouble(&"this kernel cannot copy descriptors of other processes (needs Linux 5.6)")
+            }
+            Errno::ESRCH => Failure::no(process, "the process has ended"),
+            errno => trouble(&errno.desc()),
+        }
+    })
+}
+
+/// The user namespace that owns this one; to the kernel the owner of a user namespace is its parent.
+pub fn owner(namespace: &Namespace) -> Result<Namespace, Failure> {
+    namespace.owner().map_err(|errno| match errno {
+        Errno::EPERM => Failure::trouble(
+            namespace,
+            "it has no parent, or none that is the caller's user namespace or below it",
+        ),
+        Errno::ENOTTY => Failure::trouble(namespace, "this kernel does not show its owner (needs Linux 4.9)"),
+        errno => Failure::trouble(namespace, errno.desc()),
+    })
+}

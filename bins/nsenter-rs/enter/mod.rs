@@ -1,0 +1,19 @@
+//! Entering: what is held open before, the namespaces, the root, and whom the process becomes.
+
+pub mod apply;
+mod capabilities;
+mod credentials;
+pub mod descriptors;
+mod elsewhere;
+mod hardening;
+mod loaders;
+pub mod lookup;
+mod neighbours;
+pub mod opened;
+pub mod place;
+pub mod sealed;
+mod seccomp;
+mod shield;
+pub mod snapshot;
+pub mod source;
+mod view;

@@ -1,0 +1,160 @@
+//! Where everything comes from: the target's process and the files that were named, all held open before
+//! anything is entered.
+
+use std::collections::BTreeMap;
+
+use common::failure::Failure;
+use common::find::FindError;
+use common::namespace::{self, Handle, Identity, Kind, Namespace};
+use common::process::Process;
+use common::target::Target;
+use common::view::Resolver;
+
+use crate::cli::Cli;
+use crate::enter::elsewhere;
+use crate::enter::sealed;
+use crate::enter::view;
+use crate::judge::refused;
+use crate::tool::TOOL;
+use crate::wanted::{From, Other, Wanted};
+
+/// The target and the namespace files, pinned.
+#[derive(Debug)]
+pub struct Source {
+    target: Option<Target>,
+    process: Option<Process>,
+    namespaces: BTreeMap<Kind, Namespace>,
+    resolver: Option<Resolver>,
+}
+
+impl Source {
+    /// Opens the files and finds the target.
+    pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
+        let mut source = Source { target: cli.target.clone(), ..Source::files(wanted)? };
+        if let Some(target) = &cli.target {
+            source.find(target, cli, wanted)?;
+        }
+        source.with_what_the_target_leads_to(wanted)
+    }
+
+    /// The same where the target is held already.
+    pub fn around(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
+        Source { process: Some(process), ..Source::files(wanted)? }.with_what_the_target_leads_to(wanted)
+    }
+
+    fn files(wanted: &Wanted) -> Result<Self, Failure> {
+        let namespaces = elsewhere::given(wanted)?;
+        Ok(Source { target: None, process: None, namespaces, resolver: None })
+    }
+
+    fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
+        // The user namespace comes last, because it may be the one that owns the others.
+        if let Some(From::Named(Other::Socket(number))) = wanted.namespaces.get(&Kind::Net) {
+            let netns = elsewhere::of_socket(*number, self.process()?)?;
+            self.namespaces.insert(Kind::Net, netns);
+        }
+        if let Some(user) = self.user_namespace_above(wanted)? {
+            self.namespaces.insert(Kind::User, user);
+        }
+        if wanted.view.resolver {
+            let net = wanted.namespaces.get(&Kind::Net);
+            self.resolver = Some(view::resolver(self.process.as_ref(), self.target.as_ref(), net)?);
+        }
+        Ok(self)
+    }
+
+    /// The user namespace of --user-parent, where that was asked for.
+    fn user_namespace_above(&self, wanted: &Wanted) -> Result<Option<Namespace>, Failure> {
+        match wanted.namespaces.get(&Kind::User) {
+            Some(From::Named(Other::ParentOf(From::Named(given)))) => {
+                elsewhere::owner(&elsewhere::open(given, Kind::User)?)
+            }
+            Some(From::Named(Other::ParentOf(From::Target))) => self.owner(Kind::User),
+            Some(From::Named(Other::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
+            _ => return Ok(None),
+        }
+        .map(Some)
+    }
+
+    /// Of the namespaces that are to be entered, one whose owner is worth entering: those that we are in already say
+    /// nothing about the others.
+    fn kind_with_the_owner(&self, wanted: &Wanted) -> Result<Kind, Failure> {
+        let mut others = wanted.namespaces.keys().copied().filter(|kind| *kind != Kind::User).peekable();
+        let first = others.peek().copied().unwrap_or(Kind::User);
+        for kind in others {
+            if self.identity(kind)? != namespace::own_identity(kind)? {
+                return Ok(kind);
+            }
+        }
+        Ok(first)
+    }
+
+    fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
+        // In the copy it would be said for the second time.
+        let mut find = cli.find.clone();
+        find.verbose = find.verbose && !sealed::is_our_copy();
+        let found = find.find_to_act(TOOL, target)?;
+        if found.process().is_some() {
+            self.process = found.into_process();
+        } else if wanted.needs_only_net() {
+            let netns = found.into_netns()?;
+            self.namespaces.entry(Kind::Net).or_insert(netns);
+        } else {
+            return Err(FindError::NoProcess(target.clone()).into());
+        }
+        Ok(())
+    }
+
+    /// The target's process.
+    pub fn process(&self) -> Result<&Process, Failure> {
+        self.process.as_ref().ok_or_else(|| match &self.target {
+            Some(target) => FindError::NoProcess(target.clone()).into(),
+            None => Failure::trouble("TARGET", "is missing"),
+        })
+    }
+
+    /// What tells the namespace that was asked for from others.
+    pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.identity()),
+            None => {
+                let process = self.process()?;
+                process.namespace_identity(kind).map_err(|error| refused::looking(process, error))
+            }
+        }
+    }
+
+    /// The handle of the namespace that was asked for; `None` below Linux 6.18.
+    pub fn handle(&self, kind: Kind) -> Result<Option<Handle>, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => Ok(namespace.handle()),
+            None => Ok(self.process()?.namespace(kind)?.handle()),
+        }
+    }
+
+    /// The user namespace that owns the one that was asked for; of a user namespace it is the parent.
+    pub fn owner(&self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.get(&kind) {
+            Some(namespace) => elsewhere::owner(namespace),
+            None => elsewhere::owner(&self.process()?.namespace(kind)?),
+        }
+    }
+
+    /// The target's resolver, where it was asked for.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
+    /// Hands out one of the namespaces that were asked for.
+    pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
+        match self.namespaces.remove(&kind) {
+            Some(namespace) => Ok(namespace),
+            None => Ok(self.process()?.namespace(kind)?),
+        }
+    }
+
+    /// The namespace of `kind` that came from a file, or with a target that has no process.
+    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+        self.namespaces.get(&kind)
+    }
+}

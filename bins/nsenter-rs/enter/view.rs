@@ -1,0 +1,97 @@
+//! The inside view for a program of the host: where its files come from, and what is shown.
+
+use std::path::Path;
+
+use common::failure::{Failure, say};
+use common::netns;
+use common::process::Process;
+use common::target::{LinkName, Target};
+use common::view::{PrivateMounts, Resolver, View};
+
+use crate::cli::Given;
+use crate::tool::TOOL;
+use crate::wanted::{From, Other};
+
+/// The target's resolver: from its process or, where it has none, from what the administrator wrote for the name
+/// of the network namespace.
+pub fn resolver(
+    process: Option<&Process>,
+    target: Option<&Target>,
+    net: Option<&From<Other>>,
+) -> Result<Resolver, Failure> {
+    let mut resolver = match (process, named(target, net)) {
+        (Some(process), _) => Resolver::of_process(process)?,
+        (None, Some(name)) => Resolver::of_netns(&name)?,
+        (None, None) => {
+            let what =
+                "the network namespace has neither a process here nor a name, so there are no files to use";
+            return Err(Failure::trouble("--dns", what).hint("-t NAME, or -t PID"));
+        }
+    };
+    resolver.prepare()?;
+    Ok(resolver)
+}
+
+/// The name under which `ip netns` knows the network namespace.
+fn named(target: Option<&Target>, net: Option<&From<Other>>) -> Option<LinkName> {
+    let of_file = |path: &Path| path.strip_prefix(netns::DIRECTORY).ok()?.to_str()?.parse().ok();
+    match (target, net) {
+        (_, Some(From::Named(Other::Given(Given::File(path))))) => of_file(path),
+        (Some(Target::NamedNetns(name)), _) => Some(name.clone()),
+        (Some(Target::NetnsFile(path)), _) => of_file(path),
+        (Some(Target::Container { engine: None, within: None, name }), _) => name.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Shows what can be shown before there is a child, once the namespaces are joined.
+pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMounts>, Failure> {
+    if view == View::default() {
+        return Ok(None);
+    }
+    let mounts = PrivateMounts::unshare()?;
+    if let Some(resolver) = resolver {
+        mounts.show_resolver(resolver)?;
+    }
+    if view.sysfs {
+        for lost in mounts.show_sysfs()? {
+            let what = "is not mounted in the new /sys, which has no such directory";
+            say(TOOL, format_args!("{}: {what}", lost.display()));
+        }
+    }
+    Ok(Some(mounts))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn cli(line: &str) -> Cli {
+        Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap()
+    }
+
+    #[test]
+    fn the_name_of_a_network_namespace_is_known_in_each_of_its_spellings() {
+        let name = |line| {
+            let cli = cli(line);
+            let given = cli.namespaces.net.iter().flatten().last().cloned();
+            let net = given.map(|given| From::Named(Other::Given(given)));
+            named(cli.target.as_ref(), net.as_ref()).map(|name| name.to_string())
+        };
+        for line in [
+            "-t netns:blue",
+            "-t /run/netns/blue",
+            "-t blue",
+            "-n=/run/netns/blue",
+            "-t 1 -n=/run/netns/blue",
+        ] {
+            assert_eq!(name(line).as_deref(), Some("blue"), "{line}");
+        }
+        for line in ["-t docker:blue", "-t /proc/1/ns/net", "-t ip:10.0.0.1", "-n=/run/netns/../x"] {
+            assert_eq!(name(line), None, "{line}");
+        }
+    }
+}

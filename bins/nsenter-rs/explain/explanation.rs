@@ -1,0 +1,86 @@
+//! What there is to say about a way in; `--json` prints it.
+
+use common::namespace::Kind;
+use serde::Serialize;
+
+use crate::judge::rules::{Check, Facts, Met};
+
+/// Everything there is to say; what `--json` prints.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub target: Option<String>,
+    pub pid: Option<i32>,
+    pub permitted: bool,
+    pub namespaces: Vec<Row>,
+    pub rules: Vec<Line>,
+    pub steps: Vec<String>,
+    pub exposure: Option<Exposed>,
+    pub hint: Option<common::hint::Hint>,
+}
+
+/// One kind of namespace.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub kind: Kind,
+    pub state: State,
+    pub ours_inode: Option<u64>,
+    pub target_inode: Option<u64>,
+    /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
+    pub owner_inode: Option<u64>,
+    /// The user who owns that user namespace; of a user namespace its own owner.
+    pub owner_uid: Option<u32>,
+    /// Whether we have CAP_SYS_ADMIN over the owner, or over the user namespace itself.
+    pub cap_sys_admin: Option<bool>,
+}
+
+/// How a namespace of the target stands to ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Different,
+    Same,
+    NotAsked,
+    /// We may not look.
+    Unknown,
+    /// This kernel has no such kind.
+    Unsupported,
+}
+
+/// One rule.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// `None`: it cannot be told.
+    pub met: Option<bool>,
+    pub rule: String,
+    pub why: String,
+}
+
+/// Whether processes of the target could take hold of the program.
+#[derive(Debug, Serialize)]
+pub struct Exposed {
+    pub safe: bool,
+    pub why: String,
+}
+
+impl Line {
+    pub fn of(check: &Check, facts: &Facts) -> Self {
+        let met = match check.met {
+            Met::Yes => Some(true),
+            Met::No => Some(false),
+            Met::Unknown => None,
+        };
+        Line { met, rule: check.asks(facts), why: check.why.clone() }
+    }
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Different => "different",
+            State::Same => "same",
+            State::NotAsked => "not asked",
+            State::Unknown => "unknown",
+            State::Unsupported => "unsupported",
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The control groups of the target: which they are, and how to get in.
+//!
+//! A path of `/proc/PID/cgroup` and the root of a mount in mountinfo are written alike, from the root of the
+//! reader's cgroup namespace on, `/../x` for what is above or beside it (cgroup_namespaces(7)). So the one leads to
+//! the other wherever, and of however small a part, a hierarchy is mounted.
+
+mod group;
+mod mounts;
+
+use std::fs::File;
+use std::io::Write;
+
+use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
+use common::namespace::{Kind, Namespace};
+use common::process::Process;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use group::own_groups;
+use mounts::Mount;
+
+pub use group::Group;
+
+/// A control group that a process can go to.
+#[derive(Debug)]
+pub struct Door {
+    group: Group,
+    /// Its `cgroup.procs`. The kernel judges whoever opened it, and not who writes (Linux 5.16).
+    procs: File,
+}
+
+/// Opens the target's control groups, of which `groups` is what was seen of them.
+pub fn open_all(groups: &[Group], process: &Process) -> Result<Vec<Door>, Failure> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let home = if groups.iter().any(Group::is_outside) { look_from_outside()? } else { None };
+    let doors = open_from_here(process);
+    if let Some(home) = home {
+        go_home(&home)?;
+    }
+    doors
+}
+
+fn open_from_here(process: &Process) -> Result<Vec<Door>, Failure> {
+    let groups = Group::foreign(process)?;
+    let mounts = mounts::all()?;
+    let doors = groups.iter().map(|group| open(group.clone(), &mounts)).collect::<Result<_, _>>()?;
+    // A group cannot be removed, and its name not be used again, while the target is in it.
+    if Group::foreign(process)? == groups {
+        Ok(doors)
+    } else {
+        Err(Failure::trouble(process, "moved to another control group meanwhile"))
+    }
+}
+
+/// Opens a group, in whichever of the mounts shows it.
+fn open(group: Group, mounts: &[Mount]) -> Result<Door, Failure> {
+    let its = || mounts.iter().filter(|mount| mount.is_of(&group));
+    // Of several mounts on one directory the last covers the others.
+    let places = its().rev().filter_map(|mount| Some((mount, mount.place_of(&group)?)));
+    let mut why = None;
+    for (mount, place) in places {
+        match mount.open(&place) {
+            Ok((directory, _)) if mounts::is_frozen(&directory) => {
+                let failure =
+                    Failure::trouble(group, "is frozen, as in a paused container: the program would not run");
+                return Err(
+                    failure.hint("unpause the container first: docker unpause NAME, or podman unpause NAME")
+                );
+            }
+            Ok((_, procs)) => return Ok(Door { group, procs: procs.into() }),
+            Err(Errno::ESTALE) => {}
+            Err(errno) => why = why.or(Some(errno)),
+        }
+    }
+    Err(match why {
+        Some(Errno::ENOENT) => Failure::trouble(group, "it has been removed"),
+        Some(errno) => Failure::trouble(group, errno.desc()),
+        None if its().next().is_some() => {
+            Failure::trouble(group, "no mount of its hierarchy here contains it")
+        }
+        None => {
+            let command = mount_command(&group);
+            Failure::trouble(group, "its hierarchy is not mounted here").hint(command)
+        }
+    })
+}
+
+fn mount_command(group: &Group) -> Option<Hint> {
+    match group.controllers.as_str() {
+        "" => hint!("mount -t cgroup2 none DIRECTORY"),
+        controllers => hint!("mount -t cgroup -o {} none DIRECTORY", controllers),
+    }
+}
+
+/// Enters the cgroup namespace of PID 1 if that is around our own, and gives ours back to return to. From our own,
+/// nothing tells how we come to a group that shares only some of the way with us; and where processes may
+/// not leave their cgroup namespace (nsdelegate) the kernel asks where the group was opened.
+fn look_from_outside() -> Result<Option<Namespace>, Failure> {
+    let home = Namespace::current(Kind::Cgroup)?;
+    let outside = Process::open(Pid::from_raw(1)).ok().and_then(|first| first.namespace(Kind::Cgroup).ok());
+    if outside.is_none_or(|outside| outside.enter().is_err()) {
+        return Ok(None);
+    }
+    if own_groups()?.iter().any(Group::is_outside) {
+        // PID 1 lives beside us or below.
+        go_home(&home)?;
+        return Ok(None);
+    }
+    Ok(Some(home))
+}
+
+fn go_home(home: &Namespace) -> Result<(), Failure> {
+    home.enter().map_err(|errno| Failure::trouble("the caller's cgroup namespace", errno.desc()))
+}
+
+impl Door {
+    /// Moves the calling process.
+    pub fn go_in(&self) -> Result<(), Failure> {
+        let refused = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EBUSY) => {
+                "it enables controllers for the groups below it, so it cannot contain processes".to_owned()
+            }
+            Some(Errno::ENOSPC) => "it has no CPU or no memory node that a process could use".to_owned(),
+            Some(Errno::ENOENT) => {
+                "its hierarchy does not let processes leave their cgroup namespace (nsdelegate)".to_owned()
+            }
+            Some(Errno::ENODEV) => "it has been removed".to_owned(),
+            Some(Errno::EPERM | Errno::EACCES) => {
+                "permission denied: requires write permission for the groups above both".to_owned()
+            }
+            Some(errno) => errno.desc().to_owned(),
+            None => error.to_string(),
+        };
+        // 0 stands for whoever writes, in whichever PID namespace that is.
+        (&self.procs).write_all(b"0").map_err(|error| Failure::trouble(&self.group, refused(error)))
+    }
+}

@@ -1,0 +1,5 @@
+//! What the kernel asks of whoever enters: the rules, the facts that they are judged over, and why it has refused.
+
+pub mod facts;
+pub mod refused;
+pub mod rules;

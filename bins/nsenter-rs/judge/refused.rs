@@ -1,0 +1,232 @@
+//! Why the kernel said no: the rule that fails, and what to do about it. Looked into only when it has.
+
+use std::io;
+
+use common::failure::Failure;
+use common::hint;
+use common::hint::Hint;
+use common::namespace::{Kind, Namespace, NamespaceError};
+use common::process::{Process, ProcessError};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns};
+
+use crate::judge::facts;
+use crate::judge::rules::{
+    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
+};
+use crate::plan::Join;
+use crate::status::FROM_THE_ROOT;
+
+/// Why `namespaces`, of `process` where there is one, could not be joined.
+pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {
+    let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
+    let kinds: Vec<Kind> = namespaces.iter().map(Namespace::kind).collect();
+    // The target's user namespace is of interest also where it was not asked for: with it we might be let in.
+    let of_target = process.and_then(|process| process.namespace(Kind::User).ok());
+    let seen: Vec<&Namespace> =
+        namespaces.iter().chain(of_target.as_ref().filter(|_| !kinds.contains(&Kind::User))).collect();
+    let facts = Facts::gather(&seen, process, kinds.contains(&Kind::User));
+    if errno == Errno::EPERM && facts.users.ours == UNSEEN {
+        let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
+        return Failure::trouble(names, what).hint("run it as root");
+    }
+    let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
+    let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
+    let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
+    let what = failing.iter().map(|check| takes(check, &facts)).collect::<Vec<_>>().join("; ");
+    let denied = if errno == Errno::EPERM { "permission denied" } else { errno.desc() };
+    let failure = Failure::trouble(names, format_args!("{denied}: {what}"));
+    failure.hint(hint(first, &kinds, &facts))
+}
+
+/// `it takes CAP_SYS_ADMIN over user:[4026531837] (the caller's), which owns net; the caller lacks it (uid 1000)`.
+fn takes(check: &Check, facts: &Facts) -> String {
+    let asks = check.asks(facts);
+    match &check.rule {
+        Rule::Capability(_) => format!("requires {asks}; {}", check.why),
+        _ => format!("requires that {asks}; {}", check.why),
+    }
+}
+
+/// What somebody can do about a rule that fails, when `kinds` were to be joined.
+pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
+    match &check.rule {
+        Rule::Capability(_) if !kinds.contains(&Kind::User) && user_would_help(kinds, facts) => {
+            hint!("enter its user namespace too: -U")
+        }
+        Rule::Capability(needed) => without(needed, facts),
+        Rule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
+        Rule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
+        Rule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
+        Rule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
+        Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
+        Rule::Mapped { .. } => hint!("use --preserve-credentials, or a mapped ID with -S and -G"),
+        Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
+        _ => None,
+    }
+}
+
+/// Why the host's tools are not taken to where nobody can tell how much power they may have there.
+pub fn unfenced() -> Failure {
+    let what = "there is no process whose capabilities could be read, so the program might have more power than the container";
+    Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
+}
+
+fn user_would_help(kinds: &[Kind], facts: &Facts) -> bool {
+    let is_another = facts.over.get(&Kind::User).is_some_and(|user| *user != Over::Known(facts.users.ours));
+    let with_user = Join::AtOnce(kinds.iter().copied().chain([Kind::User]).collect());
+    is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != Met::No)
+}
+
+fn without(needed: &Needed, facts: &Facts) -> Option<Hint> {
+    let is_root = facts.us.euid == Some(0);
+    let ours = facts.users.ours;
+    match needed.power {
+        Power::OutOfReach => outside(facts),
+        _ if !is_root => hint!("run it as root"),
+        _ if ours == UNSEEN => hint!("this root user lacks {}: run it on the host", needed.capability),
+        _ if ours == OF_THE_MACHINE => {
+            hint!("this root user lacks {}, as in a container: run it on the host", needed.capability)
+        }
+        _ => {
+            hint!(
+                "the caller is root only in user:[{}], and lacks {}: run it on the host",
+                ours.0,
+                needed.capability
+            )
+        }
+    }
+}
+
+fn outside(facts: &Facts) -> Option<Hint> {
+    hint!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
+}
+
+fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
+    match (bar, facts.us.euid == Some(0)) {
+        (Bar::SecurityModule, _) => hint!("see dmesg or the audit log"),
+        (Bar::Outside, _) => outside(facts),
+        (_, true) => hint!("this root user lacks CAP_SYS_PTRACE there: run it as a root user that has it"),
+        (Bar::OtherUser { .. } | Bar::OtherGroup { .. }, false) => {
+            hint!("run it as root, or as the user that owns the process")
+        }
+        (_, false) => hint!("run it as root"),
+    }
+}
+
+/// All rules hold, and yet the kernel said no.
+fn against_the_rules(names: String, kinds: &[Kind], errno: Errno) -> Failure {
+    match errno {
+        Errno::EPERM | Errno::ENOSYS if is_filtered() => {
+            Failure::trouble(names, "permission denied: a seccomp filter forbids setns(2)")
+                .hint("nsenter-rs itself runs in a container or sandbox: run it on the host")
+        }
+        Errno::EPERM => Failure::trouble(
+            names,
+            "permission denied, although the caller has the capabilities that setns(2) requires",
+        )
+        .hint(
+            "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it",
+        ),
+        Errno::EINVAL if kinds.contains(&Kind::User) || kinds.contains(&Kind::Mnt) => Failure::trouble(
+            names,
+            "invalid argument: another process shares the root and working directory of nsenter-rs",
+        )
+        .hint("start it from a shell: its parent process used clone(2) with CLONE_FS"),
+        errno => Failure::trouble(names, errno.desc()),
+    }
+}
+
+/// Whether setns(2) itself is refused to us: of a pipe, which is no namespace, the kernel says EINVAL, whoever asks.
+fn is_filtered() -> bool {
+    io::pipe().is_ok_and(|(pipe, _)| setns(pipe, CloneFlags::CLONE_NEWNET) != Err(Errno::EINVAL))
+}
+
+/// Why the namespaces of `process` cannot be looked at.
+pub fn looking(process: &Process, error: NamespaceError) -> Failure {
+    match error {
+        NamespaceError::NotPermitted { .. } => barred(process),
+        NamespaceError::Gone { .. } if process.is_hidden() => barred(process),
+        error => error.into(),
+    }
+}
+
+/// Why something below `/proc/PID` of `process` cannot be opened or read.
+pub fn reading(process: &Process, error: ProcessError) -> Failure {
+    match &error {
+        ProcessError::Proc { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            barred(process)
+        }
+        ProcessError::Gone(_) if process.is_hidden() => barred(process),
+        _ => error.into(),
+    }
+}
+
+/// The rule that keeps us from `/proc/PID`.
+fn barred(process: &Process) -> Failure {
+    let facts = Facts::gather(&[], Some(process), false);
+    let bar = facts::bar(process);
+    let what = match bar {
+        Bar::SecurityModule => format!("permission denied: the caller has CAP_SYS_PTRACE, but {bar}"),
+        _ => format!(
+            "permission denied: requires CAP_SYS_PTRACE over the user namespace of that process, because {bar}"
+        ),
+    };
+    Failure::trouble(process, what).hint(looking_hint(&bar, &facts))
+}
+
+/// Why chroot(2), setuid(2) or setgid(2) said no: `capability` was asked for over the user namespace that we are
+/// in by now.
+pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
+    if errno != Errno::EPERM {
+        return Failure::trouble(what, errno.desc());
+    }
+    let facts = Facts::gather(&[], None, false);
+    let over = Over::Known(facts.users.ours);
+    let power = facts.users.power(&facts.us, capability.set(), over);
+    if power.is_enough() {
+        return Failure::trouble(what, "permission denied, although the caller has the capability")
+            .hint("see dmesg or the audit log: a seccomp filter or a security module refused it");
+    }
+    let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
+    let hint = without(&needed, &facts);
+    let check = Check::new(Rule::Capability(needed), &facts);
+    Failure::trouble(what, format_args!("permission denied: {}", takes(&check, &facts))).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::CapabilitySet;
+
+    use super::*;
+    use crate::judge::rules::{Made, UserNs, world};
+
+    fn hint_for(kinds: &[Kind], facts: &Facts) -> Option<Hint> {
+        let checks = rules::judge_joining(&Join::AtOnce(kinds.to_vec()), facts);
+        hint(checks.iter().find(|check| check.met == Met::No)?, kinds, facts)
+    }
+
+    #[test]
+    fn the_owner_is_told_to_enter_the_user_namespace_too_and_nobody_else_is() {
+        let owner = world(1000, CapabilitySet::empty(), 10);
+        assert_eq!(hint_for(&[Kind::Net], &owner).unwrap(), "enter its user namespace too: -U");
+        let other = world(2000, CapabilitySet::empty(), 10);
+        assert_eq!(hint_for(&[Kind::Net], &other).unwrap(), "run it as root");
+        let above = world(0, CapabilitySet::all(), 0);
+        assert_eq!(
+            hint_for(&[Kind::Net], &above).unwrap(),
+            "run it outside of user:[1], the caller's user namespace"
+        );
+    }
+
+    #[test]
+    fn root_is_not_told_to_be_root() {
+        let mut facts = world(0, CapabilitySet::empty(), 1);
+        let hint = hint_for(&[Kind::Net], &facts).unwrap();
+        assert_eq!(hint, "the caller is root only in user:[1], and lacks CAP_SYS_ADMIN: run it on the host");
+        facts.users.ours = OF_THE_MACHINE;
+        facts.us.user = OF_THE_MACHINE;
+        facts.users.below.insert(UserNs(1), Made { inside: OF_THE_MACHINE, by: 7 });
+        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("this root user lacks CAP_SYS_ADMIN"));
+    }
+}

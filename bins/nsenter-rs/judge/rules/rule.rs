@@ -1,0 +1,193 @@
+//! A rule as data: what has to be so, the facts that it is judged over, and what came of that.
+
+use std::collections::BTreeMap;
+
+use common::failure::Failure;
+use common::namespace::Kind;
+use rustix::thread::CapabilitySet;
+
+use super::ids::Ids;
+use super::looking::Bar;
+use super::users::{Actor, Over, Power, Users};
+#[cfg(test)]
+use super::users::{Made, UserNs};
+
+/// The world as the rules see it: who we are, what is to be joined, and the user namespaces around that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub us: Actor,
+    pub users: Users,
+    /// The user namespace that capabilities are needed over for each kind: the one that owns it; for a user
+    /// namespace itself.
+    pub over: BTreeMap<Kind, Over>,
+    /// Whether the PID namespace to be joined was made below ours; `None` when there is none.
+    pub pid_is_below: Option<bool>,
+    pub threads: u64,
+    /// Whether a seccomp(2) filter is on us, which may refuse whatever it likes.
+    pub filtered: bool,
+    pub ids: Ids,
+}
+
+/// One thing that has to be so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    Capability(Needed),
+    /// A PID namespace that is joined is ours or below it.
+    Below,
+    /// A user or time namespace is joined by a process of one thread.
+    OneThread(u64),
+    /// The ID has a number in the user namespace that the program will be in.
+    Mapped {
+        what: &'static str,
+        id: u32,
+        user: Over,
+        mapped: bool,
+    },
+    /// Supplementary groups are dropped; where user_namespaces(7) has setgroups(2) denied, they stay, for the root
+    /// of that namespace has them too.
+    GroupsStay(Over),
+    /// ptrace(2) lets us look at the process, or why not.
+    Look {
+        pid: i32,
+        bar: Option<Bar>,
+    },
+    /// The program is where it is looked for: on the host, or elsewhere.
+    Program {
+        name: String,
+        elsewhere: bool,
+        missing: Option<String>,
+    },
+    /// A program of the host in the container's root has no more power than the container.
+    HostFenced {
+        trusted: bool,
+        unfenced: Option<String>,
+    },
+    /// What is done or tried ahead, and why it failed.
+    Ahead {
+        what: &'static str,
+        failure: Option<Failure>,
+    },
+    /// No seccomp(2) filter says otherwise.
+    NoFilter,
+}
+
+/// A capability over a user namespace, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    pub capability: Capability,
+    pub over: Over,
+    pub power: Power,
+    pub reasons: Vec<Reason>,
+}
+
+/// Why it has to be that user namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It owns what is to be joined.
+    Owns(Kind),
+    /// It is joined itself.
+    Joined,
+    /// The program will be in it.
+    ProgramInside,
+}
+
+/// Those that the rules ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    SysAdmin,
+    SysChroot,
+    SetUid,
+    SetGid,
+    SetPcap,
+}
+
+/// A rule, and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub rule: Rule,
+    pub met: Met,
+    /// Why it holds, or does not.
+    pub why: String,
+}
+
+/// Whether a rule holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Check {
+    /// Judges the rules; what is asked about one capability over one user namespace is one rule with several reasons.
+    pub fn all(rules: Vec<Rule>, facts: &Facts) -> Vec<Self> {
+        let mut merged: Vec<Rule> = Vec::new();
+        for rule in rules {
+            if !merged.iter_mut().any(|earlier| earlier.takes_in(&rule)) {
+                merged.push(rule);
+            }
+        }
+        merged.into_iter().map(|rule| Check::new(rule, facts)).collect()
+    }
+
+    pub fn new(rule: Rule, facts: &Facts) -> Self {
+        let (met, why) = rule.verdict(facts);
+        Check { rule, met, why }
+    }
+
+    /// The rule in words: what has to be so.
+    pub fn asks(&self, facts: &Facts) -> String {
+        self.rule.asks(facts)
+    }
+}
+
+impl Rule {
+    /// Adds the reasons of `other` where that is the same rule; whether it is.
+    fn takes_in(&mut self, other: &Rule) -> bool {
+        match (self, other) {
+            (Rule::Capability(this), Rule::Capability(other)) => {
+                // Of two that are unknown, each may be another one; but then they differ in their reasons only.
+                let same =
+                    (this.capability, this.over, this.power) == (other.capability, other.over, other.power);
+                if same {
+                    let new = other.reasons.iter().filter(|reason| !this.reasons.contains(reason));
+                    let new: Vec<Reason> = new.copied().collect();
+                    this.reasons.extend(new);
+                }
+                same
+            }
+            (this, other) => this == other,
+        }
+    }
+}
+
+impl Capability {
+    pub fn set(self) -> CapabilitySet {
+        match self {
+            Capability::SysAdmin => CapabilitySet::SYS_ADMIN,
+            Capability::SysChroot => CapabilitySet::SYS_CHROOT,
+            Capability::SetUid => CapabilitySet::SETUID,
+            Capability::SetGid => CapabilitySet::SETGID,
+            Capability::SetPcap => CapabilitySet::SETPCAP,
+        }
+    }
+}
+
+/// A world for the tests of the rules: ours is user:[1], of uid 0, and below it are user:[10] of uid 1000 and in
+/// that one user:[11]. The namespaces to be joined belong to `owner`.
+#[cfg(test)]
+pub fn world(euid: u32, effective: CapabilitySet, owner: u64) -> Facts {
+    let made = |inside, by| Made { inside: UserNs(inside), by };
+    let users =
+        Users { ours: UserNs(1), below: [(UserNs(10), made(1, 1000)), (UserNs(11), made(10, 1000))].into() };
+    let known = |user| if user == 0 { Over::Outside(None) } else { Over::Known(UserNs(user)) };
+    Facts {
+        us: Actor { user: UserNs(1), euid: Some(euid), effective },
+        over: Kind::ALL.map(|kind| (kind, known(owner))).into(),
+        users,
+        pid_is_below: Some(true),
+        threads: 1,
+        filtered: false,
+        ids: Ids::of(euid),
+    }
+}

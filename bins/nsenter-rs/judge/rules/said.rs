@@ -1,0 +1,121 @@
+//! The rules in words, and why each is met or is not.
+
+use std::fmt;
+
+use common::namespace::Kind;
+use common::output::one_line;
+
+use super::looking::Bar;
+use super::rule::{Capability, Facts, Met, Needed, Reason, Rule};
+use super::users::Power;
+
+impl Rule {
+    pub(super) fn verdict(&self, facts: &Facts) -> (Met, String) {
+        let is = |met: bool, yes: &str, no: &str| match met {
+            true => (Met::Yes, yes.to_owned()),
+            false => (Met::No, no.to_owned()),
+        };
+        match self {
+            Rule::Capability(needed) => {
+                let met = if needed.power.is_enough() { Met::Yes } else { Met::No };
+                (met, needed.why(facts))
+            }
+            Rule::Below => is(
+                facts.pid_is_below != Some(false),
+                "it was",
+                "it was not: a process cannot enter a PID namespace above its own",
+            ),
+            Rule::OneThread(threads) => is(*threads == 1, "yes", "it has more"),
+            Rule::GroupsStay(_) => (Met::Yes, "they are kept".to_owned()),
+            Rule::Mapped { mapped, .. } => is(*mapped, "yes", "it is not mapped"),
+            Rule::Look { bar, .. } => match bar {
+                None => (Met::Yes, "yes".to_owned()),
+                Some(bar @ (Bar::SecurityModule | Bar::Outside)) => (Met::No, bar.to_string()),
+                Some(bar) => {
+                    let lifted = "CAP_SYS_PTRACE over its user namespace is enough";
+                    (Met::No, format!("{bar}; {lifted}"))
+                }
+            },
+            Rule::Program { missing: None, .. } => (Met::Yes, "it exists".to_owned()),
+            Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
+            Rule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
+            Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
+            Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
+            Rule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
+            Rule::Ahead { failure: Some(failure), .. } => {
+                (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
+            }
+            Rule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
+        }
+    }
+
+    pub(super) fn asks(&self, facts: &Facts) -> String {
+        match self {
+            Rule::Capability(needed) => needed.describe(facts),
+            Rule::Below => "its PID namespace was created inside the caller's".to_owned(),
+            Rule::OneThread(_) => "nsenter-rs has one thread".to_owned(),
+            Rule::GroupsStay(user) => {
+                let user = facts.users.describe(*user);
+                format!("the supplementary groups can be dropped, or setgroups(2) is denied in {user}")
+            }
+            Rule::Mapped { what, id, user, .. } => {
+                format!("{what} {id} is mapped in {}", facts.users.describe(*user))
+            }
+            Rule::Look { pid, .. } => format!("ptrace(2) allows reading /proc/{pid}"),
+            Rule::Program { name, elsewhere, .. } => {
+                let place = if *elsewhere { "in the program's root directory" } else { "on the host" };
+                format!("{} {place}", one_line(name))
+            }
+            Rule::HostFenced { .. } => "the program gets no more capabilities than the container".to_owned(),
+            Rule::Ahead { what, .. } => (*what).to_owned(),
+            Rule::NoFilter => "the caller's seccomp filter allows it".to_owned(),
+        }
+    }
+}
+
+impl Needed {
+    /// The capability, over what, and why that.
+    pub fn describe(&self, facts: &Facts) -> String {
+        let owned: Vec<&str> = self.owned().map(Kind::as_str).collect();
+        let owns = (!owned.is_empty()).then(|| format!("owns {}", owned.join(", ")));
+        let says = |reason, words: &str| self.reasons.contains(&reason).then(|| words.to_owned());
+        let whys = [
+            owns,
+            says(Reason::Joined, "is joined"),
+            says(Reason::ProgramInside, "will contain the program"),
+        ];
+        let whys: Vec<String> = whys.into_iter().flatten().collect();
+        let over = facts.users.describe(self.over);
+        format!("{} over {over}, which {}", self.capability, whys.join(" and "))
+    }
+
+    fn owned(&self) -> impl Iterator<Item = Kind> {
+        self.reasons.iter().filter_map(|reason| match reason {
+            Reason::Owns(kind) => Some(*kind),
+            _ => None,
+        })
+    }
+
+    fn why(&self, facts: &Facts) -> String {
+        let who =
+            facts.us.euid.map_or("no uid in this user namespace".to_owned(), |euid| format!("uid {euid}"));
+        match self.power {
+            Power::Effective => "the caller has it".to_owned(),
+            Power::Owner => format!("the caller owns it ({who})"),
+            Power::Lacking => format!("the caller lacks it ({who})"),
+            Power::OutOfReach => "the caller's capabilities do not apply there".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Capability::SysAdmin => "CAP_SYS_ADMIN",
+            Capability::SysChroot => "CAP_SYS_CHROOT",
+            Capability::SetUid => "CAP_SETUID",
+            Capability::SetGid => "CAP_SETGID",
+            Capability::SetPcap => "CAP_SETPCAP",
+        })
+    }
+}
