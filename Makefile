@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test kernels lint audit bench fuzz docs install
+.PHONY: build release demo test kernels lint msrv audit bench fuzz docs install
 
 build:
 	cargo build --workspace --locked
@@ -24,7 +24,12 @@ kernels:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --document-private-items --locked
 	tests/setup/shellcheck
+
+# With the oldest compiler that Cargo.toml declares.
+msrv:
+	tests/setup/msrv
 
 audit:
 	tests/setup/audit
