@@ -1,6 +1,8 @@
 //! What a forge reads of the checkout: its YAML parses, a form for an issue has what forms need, and CI runs targets of the
 //! Makefile that there are.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

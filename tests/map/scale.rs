@@ -57,12 +57,12 @@ fn the_map_says_what_ip_and_lsns_say() {
 #[track_caller]
 fn wait_until_up(lab: &Lab, container: &Container) {
     let look = format!("nsenter --target {} --net ip link show dev eth0", container.pid);
-    lab.shell(&format!("until {look} | grep -q 'state UP'; do :; done")).run().ok();
+    lab.shell(&format!("until {look} | grep -q 'state UP'; do sleep 0.02; done")).run().ok();
 }
 
 /// In the lab: every namespace in the words of `ip -j`.
 fn mapped() -> Vec<Value> {
-    let walk = walk(|Visit { entry, mut socket, .. }| {
+    let walk = walk(|Visit { spot, mut socket, .. }| {
         let mut links: Vec<Value> = socket
             .links()?
             .iter()
@@ -80,9 +80,9 @@ fn mapped() -> Vec<Value> {
         for list in [&mut links, &mut addresses] {
             list.sort_by_key(Value::to_string);
         }
-        let pids: Vec<i32> = entry.pids.iter().map(|pid| pid.as_raw()).collect();
-        let inode = entry.identity.inode;
-        Ok(Some(json!({ "inode": inode, "pids": pids, "names": entry.names, "links": links, "addresses": addresses })))
+        let pids: Vec<i32> = spot.pids.iter().map(|pid| pid.as_raw()).collect();
+        let inode = spot.identity.inode;
+        Ok(Some(json!({ "inode": inode, "pids": pids, "names": spot.names, "links": links, "addresses": addresses })))
     })
     .unwrap();
     assert!(walk.unseen.is_empty(), "{}", walk.unseen);
