@@ -23,7 +23,7 @@ pub enum ScanSocket {
 }
 
 /// An answer, before it is known whether anything was asked.
-pub struct Arrival {
+pub struct ScanArrival {
     pub address: IpAddr,
     /// Of an echo reply, its sequence number.
     pub sequence: Option<u16>,
@@ -72,12 +72,12 @@ impl ScanSocket {
         size: u32,
         results: &mut ScanResults,
         mut left: impl FnMut(u32, Duration),
-    ) -> Vec<Arrival> {
+    ) -> Vec<ScanArrival> {
         let mut arrivals = Vec::new();
         match self {
             ScanSocket::Ask(socket, _) => {
                 let _ = socket.receive(|one| match one.claim {
-                    Ok(claim) => arrivals.push(Arrival {
+                    Ok(claim) => arrivals.push(ScanArrival {
                         address: claim.address,
                         sequence: None,
                         claim: Some(claim),
@@ -89,7 +89,7 @@ impl ScanSocket {
             }
             ScanSocket::Echo(socket, last) => {
                 let _ = socket.receive(|one| match one.answer {
-                    Ok(answer) => arrivals.push(Arrival {
+                    Ok(answer) => arrivals.push(ScanArrival {
                         address: one.from,
                         sequence: Some(answer.sequence),
                         claim: None,

@@ -10,7 +10,7 @@ use super::address_set::AddressSet;
 use super::rate::{BURST, RateLimit};
 use super::results::{NewReply, ReplyKind, ScanReply, ScanResults};
 use super::schedule::{Micros, NextQuestions, RetrySchedule};
-use super::socket::{Arrival, ScanSocket};
+use super::socket::{ScanArrival, ScanSocket};
 use crate::request::ScanConfig;
 
 /// One part.
@@ -170,7 +170,7 @@ impl ScanTask {
                 results.strays += 1;
                 continue;
             };
-            let Arrival { address, claim, .. } = arrival;
+            let ScanArrival { address, claim, .. } = arrival;
             let reply = ScanReply { claim, took };
             let kind = results.heard(address, reply.clone());
             if kind != ReplyKind::Known {
@@ -181,7 +181,7 @@ impl ScanTask {
     }
 
     /// How long it took; `None` for what answers no question.
-    fn answered(&mut self, arrival: &Arrival) -> Option<Duration> {
+    fn answered(&mut self, arrival: &ScanArrival) -> Option<Duration> {
         let number = self.addresses.number_of(arrival.address)?;
         if arrival.sequence.is_some_and(|sequence| sequence != number as u16) {
             return None;
