@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test kernels lint msrv audit bench fuzz docs install
+.PHONY: build release demo test test-all kernels lint msrv audit bench fuzz docs install
 
 build:
 	cargo build --workspace --locked
@@ -16,6 +16,10 @@ demo:
 
 test:
 	tests/setup/test
+
+# The same with all of each kind, what is released, and the other kernel: an hour.
+test-all:
+	tests/setup/test-all
 
 # What the kernel at hand may lack, on Debian's stock kernel in an emulator.
 kernels:
