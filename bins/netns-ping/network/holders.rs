@@ -144,10 +144,10 @@ impl HolderTable {
             known.map(|known| &known.container).collect()
         };
         let seen = walk(|visit| {
-            if visit.spot.identity == asker {
+            if visit.entry.identity == asker {
                 return Ok(None);
             }
-            let name = of_netns(visit.spot.identity);
+            let name = of_netns(visit.entry.identity);
             look(visit, &name, &mut home, &here).map(Some)
         });
         let mut table = HolderTable::default();
@@ -186,7 +186,7 @@ fn look(
     };
     let named = links.iter().filter_map(|link| Some((link.mac?, wearer(link))));
     let named = named.filter(|(mac, ..)| mac.0 != [0; 6]).collect();
-    let (name, container) = whose(visit.spot, visit.is_own, containers);
+    let (name, container) = whose(visit.entry, visit.is_own, containers);
     let addresses = addresses.into_iter().map(|own| (own.address, own.index)).collect();
     Ok((HostNetwork { name, container, addresses }, named))
 }
