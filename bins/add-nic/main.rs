@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match Job::of(&cli, typed)? {
+    match Job::from_cli(&cli, typed)? {
         Job::Add(request) => add::add(*request, began),
         Job::Remove(request) => remove::remove(&request, began),
         Job::List(request) => list::list(&request),

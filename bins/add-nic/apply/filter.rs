@@ -4,8 +4,8 @@ use common::failure::Failure;
 use common::netlink::{Netfilter, NetlinkError};
 use serde_json::{Value, json};
 
-use crate::model::change::Step;
-use crate::model::filter::{Accept, FAMILY, Rules, TABLE};
+use crate::model::change::PlanStep;
+use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
 use crate::model::plan::Plan;
 use crate::read::program::{self, ProgramError};
 
@@ -26,7 +26,7 @@ pub enum FilterError {
 /// Has nft and the kernel look at the plan's rules before anything is touched: what one of them lacks is known then.
 pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
-        if let Step::AddRules(rules) = step {
+        if let PlanStep::AddRules(rules) = step {
             rehearse_rules(rules).map_err(|error| {
                 Failure::trouble(error, "the firewall rules were rejected, nothing was changed")
                     .hint("NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2")
@@ -47,19 +47,19 @@ pub fn delete_table() -> Result<(), FilterError> {
 }
 
 /// Adds a NIC's rules, all or none.
-pub fn add_rules(rules: &Rules) -> Result<(), FilterError> {
+pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
     nft(&["-j", "-f", "-"], rules.adding_as_json())
 }
 
 /// Has nft and the kernel look at them, and adds nothing.
-fn rehearse_rules(rules: &Rules) -> Result<(), FilterError> {
+fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
     let mut orders = vec![json!({"add": {"table": table()}})];
     orders.extend(rules.adding_as_json());
     nft(&["-j", "-c", "-f", "-"], orders)
 }
 
 /// Deletes those of a NIC's rules that are there.
-pub fn delete_rules(rules: &Rules) -> Result<(), FilterError> {
+pub fn delete_rules(rules: &NicRules) -> Result<(), FilterError> {
     let chains = match Netfilter::open()? {
         Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
         None => vec![],
@@ -81,7 +81,7 @@ fn nft(words: &[&str], orders: Vec<Value>) -> Result<(), FilterError> {
     Ok(program::run(&nft, words, Some(&json!({"nftables": orders}).to_string())).map(drop)?)
 }
 
-impl Accept {
+impl AcceptRule {
     /// Adds it, unless it is there.
     pub fn add(&self) -> Result<(), FilterError> {
         if self.is_there()? { Ok(()) } else { self.order("-I") }

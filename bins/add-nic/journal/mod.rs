@@ -20,7 +20,7 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-use crate::model::record::Record;
+use crate::model::record::NicRecord;
 
 /// Of all tools that must undo something.
 const TOOLBOX: &str = "/run/netns-toolbox";
@@ -58,13 +58,13 @@ impl Journal {
     }
 
     /// All records.
-    pub fn records(&self) -> Result<Vec<Record>, Failure> {
+    pub fn records(&self) -> Result<Vec<NicRecord>, Failure> {
         records(&self.0)
     }
 
     /// Writes a record: from then on it is there whole, or as it was before.
     #[expect(clippy::disallowed_methods, reason = "a file of state")]
-    pub fn write(&self, record: &Record) -> Result<(), Failure> {
+    pub fn write(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         let trouble = |errno: Errno| failed("write", &path(&file), errno);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -82,7 +82,7 @@ impl Journal {
     }
 
     /// Forgets a record: the last thing that is done about a NIC.
-    pub fn remove(&self, record: &Record) -> Result<(), Failure> {
+    pub fn remove(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         match unlinkat(&self.0, file.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -92,7 +92,7 @@ impl Journal {
 }
 
 /// All records, without waiting for anybody and without making anything.
-pub fn look() -> Result<Vec<Record>, Failure> {
+pub fn read_records() -> Result<Vec<NicRecord>, Failure> {
     let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
     match directory(Some(&toolbox), OURS, false)? {
         Some(ours) => records(&ours),
@@ -100,7 +100,7 @@ pub fn look() -> Result<Vec<Record>, Failure> {
     }
 }
 
-fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
+fn records(directory: &OwnedFd) -> Result<Vec<NicRecord>, Failure> {
     let trouble = |errno| failed("read the directory", &path(""), errno);
     let mut names = Vec::new();
     for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
@@ -117,11 +117,11 @@ fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
     for name in names {
         records.extend(read(directory, &name)?);
     }
-    records.sort_by(|a: &Record, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
+    records.sort_by(|a: &NicRecord, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
     Ok(records)
 }
 
-fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
+fn read(directory: &OwnedFd, name: &str) -> Result<Option<NicRecord>, Failure> {
     if let Some(record) = memo::recall(directory, name) {
         return Ok(Some(record));
     }
@@ -134,10 +134,10 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     };
     // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    let stamp = fstat(&fd).map(memo::Stamp::of).ok();
+    let stamp = fstat(&fd).map(memo::FileStamp::from_stat).ok();
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+    let record: NicRecord = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("not a record of add-nic: {error}"))
             .hint(common::hint!("check the NIC that it names, then rm {}", path(name).display()))
     })?;

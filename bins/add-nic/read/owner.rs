@@ -9,14 +9,14 @@ use common::target::{LinkName, Target};
 
 /// What it is called, and what helps against one that nobody runs in any more.
 #[derive(Debug)]
-pub struct Whose {
+pub struct NetnsOwner {
     pub name: String,
     pub hint: Option<Hint>,
 }
 
 /// Whose the network at `spot` is.
-pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
-    let plain = |name| Whose { name, hint: None };
+pub fn describe_owner(spot: &Spot, options: &FindOptions) -> NetnsOwner {
+    let plain = |name| NetnsOwner { name, hint: None };
     if let Some(process) = spot.tenant() {
         return plain(match owner(&process, None, options.engine_timeout) {
             Ok(known) => known.container.full_name(),
@@ -30,11 +30,11 @@ pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
     let Some(owner) = owner_of(&link) else { return plain(name) };
     let had = &owner.name;
     match runs(&owner, options) {
-        true => Whose {
+        true => NetnsOwner {
             name: format!("{name}, from before {had} was restarted"),
             hint: Some(Hint::say("netns-link --refresh")),
         },
-        false => Whose {
+        false => NetnsOwner {
             name: format!("{name}, of {had}, which no longer exists"),
             hint: common::hint!("netns-link --rm {}", link),
         },
