@@ -7,7 +7,7 @@ use common::namespace::Identity;
 use crate::apply;
 use crate::apply::executor::Executor;
 use crate::check::is_there;
-use crate::journal::Journal;
+use crate::journal::LockedJournal;
 use crate::model::netns::Netns;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::NetnsState;
@@ -47,7 +47,7 @@ pub fn is_alive(record: &NicRecord, outside: &NetnsState) -> bool {
 
 /// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
 pub fn clean_up(
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
     sockets: &mut Sockets,
     is_over: impl Fn(&NicRecord) -> bool,
 ) -> Result<Vec<NicRecord>, Failure> {
@@ -71,7 +71,7 @@ pub struct Cleanup {
 pub fn clean_up_known(
     records: Vec<NicRecord>,
     outside: &NetnsState,
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
     is_over: impl Fn(&NicRecord) -> bool,
 ) -> Cleanup {
     let (mut alive, mut dead): (Vec<_>, Vec<_>) =

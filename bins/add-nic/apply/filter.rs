@@ -2,7 +2,6 @@
 
 use common::failure::Failure;
 use common::netlink::{Netfilter, NetlinkError};
-use serde_json::{Value, json};
 
 use crate::model::change::PlanStep;
 use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
@@ -36,49 +35,49 @@ pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes our table, unless it is there.
+/// Creates our table, unless it exists.
 pub fn add_table() -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], vec![json!({"add": {"table": table()}})])
+    nft(&[], &add_our_table())
 }
 
-/// Deletes it, whether it is there or not.
+/// Deletes it, whether it exists or not.
 pub fn delete_table() -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], vec![json!({"add": {"table": table()}}), json!({"delete": {"table": table()}})])
+    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table()))
 }
 
 /// Adds a NIC's rules, all or none.
 pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], rules.adding_as_json())
+    nft(&[], &rules.adding())
 }
 
-/// Has nft and the kernel look at them, and adds nothing.
+/// Has nft and the kernel check them, and adds nothing.
 fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
-    let mut orders = vec![json!({"add": {"table": table()}})];
-    orders.extend(rules.adding_as_json());
-    nft(&["-j", "-c", "-f", "-"], orders)
+    nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
 }
 
-/// Deletes those of a NIC's rules that are there.
+/// Deletes those of a NIC's rules that exist.
 pub fn delete_rules(rules: &NicRules) -> Result<(), FilterError> {
     let chains = match Netfilter::open()? {
         Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
         None => vec![],
     };
-    let is_there = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
-    match rules.deleting_as_json(is_there) {
-        orders if orders.is_empty() => Ok(()),
-        orders => nft(&["-j", "-f", "-"], orders),
+    let exists = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
+    match rules.deleting(exists) {
+        commands if commands.is_empty() => Ok(()),
+        commands => nft(&[], &commands),
     }
 }
 
-fn table() -> Value {
-    json!({"family": FAMILY, "name": TABLE})
+/// Without effect on a table that exists.
+fn add_our_table() -> String {
+    format!("add table {FAMILY} {TABLE}")
 }
 
 /// One transaction.
-fn nft(words: &[&str], orders: Vec<Value>) -> Result<(), FilterError> {
+fn nft(options: &[&str], commands: &str) -> Result<(), FilterError> {
     let nft = program::find("nft").ok_or_else(|| FilterError::Missing("nft".to_owned()))?;
-    Ok(program::run(&nft, words, Some(&json!({"nftables": orders}).to_string())).map(drop)?)
+    let words = [options, &["-f", "-"]].concat();
+    Ok(program::run(&nft, &words, Some(&format!("{commands}\n"))).map(drop)?)
 }
 
 impl AcceptRule {

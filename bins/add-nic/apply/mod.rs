@@ -12,11 +12,11 @@ mod sysctl;
 
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use nix::sys::signal::Signal;
 
-use crate::journal::Journal;
+use crate::journal::LockedJournal;
 use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
@@ -45,7 +45,7 @@ impl From<Failure> for Stop {
 #[derive(Debug, Clone, Copy)]
 pub struct ConflictPolicy<'a> {
     /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
-    pub ask: Option<(&'a [Duration], &'a FindOptions)>,
+    pub ask: Option<(&'a [Duration], FindConfig)>,
     pub announce: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct ConflictPolicy<'a> {
 pub fn add(
     record: &mut NicRecord,
     others: &[NicRecord],
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
     policy: &ConflictPolicy<'_>,
 ) -> Result<Reachability, Failure> {
@@ -143,7 +143,7 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecor
 pub fn undo(
     record: &NicRecord,
     others: &[&NicRecord],
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<(), Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
@@ -163,7 +163,7 @@ pub fn undo(
 pub fn hand_over_routes(
     gone: &NicRecord,
     others: &mut [NicRecord],
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
 ) -> Result<(), Failure> {
     for above in others.iter_mut().filter(|other| other.inside.is_same_as(&gone.inside)) {
         if routes::hand_over_routes(&gone.plan, &mut above.plan) {

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map;
 use common::netlink::{Link, PortState};
@@ -36,7 +36,7 @@ pub fn refuse_duplicates(
     plan: &Plan,
     outside: &NetnsState,
     waits: &[Duration],
-    find: &FindOptions,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
@@ -67,7 +67,7 @@ pub fn refuse_duplicates_late(
     executor: &mut Executor,
     waits: &[Duration],
     stop: BorrowedFd<'_>,
-    find: &FindOptions,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
     let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
@@ -84,7 +84,7 @@ pub fn refuse_duplicates_late(
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 
-fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
+fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
     let Claim { address, mac, standing } = claim;
     let whose = owner(claim, find);
     let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
@@ -99,7 +99,7 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
 }
 
 /// Who has this link-layer address, if he is on this host.
-fn owner(claim: &Claim, find: &FindOptions) -> Option<NetnsOwner> {
+fn owner(claim: &Claim, find: FindConfig) -> Option<NetnsOwner> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
     Some(describe_owner(&owners.owners.first()?.spot, find))
 }

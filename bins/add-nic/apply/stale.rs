@@ -2,7 +2,7 @@
 //! and the kernel takes its time to end one that nothing keeps.
 
 use common::cidr::Cidr;
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map::{self, Spot};
 
@@ -23,7 +23,7 @@ pub fn refuse(
     records: &[NicRecord],
     wanted: &Wanted,
     inside: &ContainerNetns,
-    find: &FindOptions,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     for record in records.iter().filter(|record| is_in_the_way(record, wanted, inside)) {
         let (Some(address), Some(spot)) = (shared(record, wanted), spot(&record.inside)) else { continue };

@@ -1,4 +1,4 @@
-//! Plugs a NIC in: look, plan, ask, apply, report.
+//! Adds a NIC: read, plan, check for duplicates, apply, report.
 
 use std::io;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::apply::cleanup::{Cleanup, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
-use crate::journal::{self, Journal};
+use crate::journal::{Journal, LockedJournal};
 use crate::model::plan::Plan;
 use crate::model::record::{NicRecord, WatchEntryId};
 use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
@@ -25,7 +25,7 @@ use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::{check, preflight};
 
-/// Does it, unless it is done already.
+/// Adds the NIC, unless it exists already; or shows what would be done.
 pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let AddRequest { target, wanted, options, mode, form } = request;
     let (ends, mut sockets) = Endpoints::open(pin(&target, &options.search)?, &wanted, &options.search)?;
@@ -34,9 +34,10 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
         AddMode::DryRun => return dry_run(&wanted, &ends, &mut sockets, &options, form),
         AddMode::Add => {}
     }
-    check_duplicates_fully(&wanted, &ends, &mut sockets, &options)?;
-    let order = AddTask { wanted, ends, watched: None };
-    let (record, outcome, mut executor) = add_nic(order, sockets, Journal::open()?, &options)?;
+    let journal = Journal::default();
+    check_duplicates_fully(&wanted, &ends, &mut sockets, &options, &journal)?;
+    let task = AddTask { wanted, ends, watched: None };
+    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options)?;
     report::nic(NicView::from_first(&record), outcome, began.elapsed(), form)?;
     if let Outcome::Added(_) = outcome {
         ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
@@ -44,20 +45,21 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     Ok(Status::Yes)
 }
 
-/// What is to be plugged in, where, and on whose behalf.
+/// A NIC to add, and the networks it connects.
 #[derive(Debug)]
 pub struct AddTask {
     pub wanted: Wanted,
     pub ends: Endpoints,
+    /// The entry of a watch's file that it is added for.
     pub watched: Option<WatchEntryId>,
 }
 
-/// Plugs it in, unless it is there already. `sockets` are in all networks, and are given back. Who waits for the journal
-/// has it when this returns: the next one may go on while we talk.
+/// Adds it, unless it exists already. `sockets` are in all networks, and are returned in the executor. The journal's lock is
+/// released when this returns: another add-nic may continue while this one announces and reports.
 pub fn add_nic(
     AddTask { wanted, ends, watched }: AddTask,
     mut sockets: Sockets,
-    journal: Journal,
+    journal: LockedJournal<'_>,
     options: &AddOptions,
 ) -> Result<(NicRecord, Outcome, Executor), Failure> {
     let is_over = |record: &NicRecord| stale::is_over(record, &wanted, &ends.inside);
@@ -72,7 +74,7 @@ pub fn add_nic(
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged, Executor::new(sockets)));
     }
-    stale::refuse(&records, &wanted, &ends.inside, &options.search.find)?;
+    stale::refuse(&records, &wanted, &ends.inside, options.search.find)?;
     let random = random_bytes()?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     let (plan, id) = (Plan::make(&input)?, input.id());
@@ -81,7 +83,7 @@ pub fn add_nic(
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     preflight::warnings(&plan.nic, &input).iter().for_each(Warning::say);
     if options.dad.is_some() {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &options.search.find)?;
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, options.search.find)?;
     }
     let mut record = NicRecord {
         id,
@@ -105,31 +107,32 @@ pub fn add_nic(
         None => vec![],
     };
     let policy =
-        ConflictPolicy { ask: Some((&waits, &options.search.find)), announce: options.announcements > 0 };
+        ConflictPolicy { ask: Some((&waits, options.search.find)), announce: options.announcements > 0 };
     let reachable = apply::add(&mut record, &records, &journal, &mut executor, &policy)?;
     Ok((record, Outcome::Added(reachable), executor))
 }
 
-/// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
-/// kept waiting: a signal ends us, and that is all.
+/// With `--dad=full`, checks the addresses for as long as the RFCs say. Nothing is changed yet and no lock is held: a signal
+/// simply ends the process, and others do not wait.
 pub fn check_duplicates_fully(
     wanted: &Wanted,
     ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
+    journal: &Journal,
 ) -> Result<(), Failure> {
     if options.dad != Some(DuplicateCheck::Full) {
         return Ok(());
     }
-    match plan_only(wanted, ends, sockets, options)? {
+    match plan_only(wanted, ends, sockets, options, journal)? {
         Some((plan, snapshot)) => {
-            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &options.search.find)
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), options.search.find)
         }
         None => Ok(()),
     }
 }
 
-/// Which of `records` the same call made before, if that is all there still.
+/// The record of the NIC that the same command added before, if that NIC is unchanged.
 fn same_call(
     records: &[NicRecord],
     wanted: &Wanted,
@@ -151,7 +154,7 @@ fn same_call(
     }
 }
 
-/// The commands that would do it.
+/// Prints the commands that would do it.
 fn dry_run(
     wanted: &Wanted,
     ends: &Endpoints,
@@ -159,35 +162,36 @@ fn dry_run(
     options: &AddOptions,
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options)? else {
+    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::default())? else {
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
     let steps = plan.steps.iter().map(|(step, _)| step);
-    // What is shared and there would be an error of the command.
+    // A command for something shared that exists already would fail.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
     report::commands(missing, &ends.files(), form.is_json())?;
     Ok(Status::Yes)
 }
 
-/// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
+/// The plan as it would be now, and the snapshot that it is made from; `None` if the NIC exists already. Takes no lock.
 fn plan_only(
     wanted: &Wanted,
     ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
+    journal: &Journal,
 ) -> Result<Option<(Plan, Snapshot)>, Failure> {
-    let (alive, snapshot) = read_state(wanted, ends, sockets)?;
+    let (alive, snapshot) = read_state(wanted, ends, sockets, journal)?;
     if same_call(&alive, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
-    stale::refuse(&alive, wanted, &ends.inside, &options.search.find)?;
+    stale::refuse(&alive, wanted, &ends.inside, options.search.find)?;
     let input = ends.plan_input(wanted, &snapshot, &alive, random_bytes()?);
     let plan = Plan::make(&input)?;
     Ok(Some((plan, snapshot)))
 }
 
-/// What would be said about it.
+/// Prints the warnings about it.
 fn run_preflight(
     wanted: &Wanted,
     ends: &Endpoints,
@@ -195,7 +199,7 @@ fn run_preflight(
     typed: &[String],
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let (alive, mut snapshot) = read_state(wanted, ends, sockets)?;
+    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::default())?;
     let random = random_bytes()?;
     let nic = match ends.same(&alive, wanted).next() {
         Some(record) => record.plan.nic.clone(),
@@ -207,13 +211,14 @@ fn run_preflight(
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }
 
-/// The NICs of ours that live, and all that a plan is made from. Waits for nobody.
+/// The NICs that exist, and the state that a plan is made from. Takes no lock.
 fn read_state(
     wanted: &Wanted,
     ends: &Endpoints,
     sockets: &mut Sockets,
+    journal: &Journal,
 ) -> Result<(Vec<NicRecord>, Snapshot), Failure> {
-    let records = ours(journal::read_records()?, sockets.home.identity());
+    let records = ours(journal.records()?, sockets.home.identity());
     let mut snapshot = Snapshot::read(sockets)?;
     snapshot.read_details(Some(wanted), ends.same(&records, wanted), sockets)?;
     let mut alive = alive(records, &snapshot.outside);
@@ -221,7 +226,7 @@ fn read_state(
     Ok((alive, snapshot))
 }
 
-/// What is made up for a NIC.
+/// Random bytes for a new NIC.
 fn random_bytes() -> Result<RandomBytes, Failure> {
     let bytes: [u8; 24] = random()?;
     let from = |first: usize| std::array::from_fn(|at| bytes[first + at]);

@@ -4,13 +4,14 @@ use common::failure::{Failure, Status};
 
 use crate::apply::cleanup::ours;
 use crate::check::differences;
+use crate::journal::Journal;
 use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::ListRequest;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
-use crate::{journal, report};
+use crate::report;
 
 /// All of ours, or those of one container.
 pub fn list(request: &ListRequest) -> Result<Status, Failure> {
@@ -47,7 +48,7 @@ fn one_of(request: &ListRequest) -> Result<Option<ContainerNetns>, Failure> {
 fn records(inside: Option<&ContainerNetns>) -> Result<Vec<NicRecord>, Failure> {
     let home = common::netns::Home::current()?.identity();
     let is_wanted = |record: &NicRecord| inside.is_none_or(|inside| record.is_about(inside));
-    Ok(ours(journal::read_records()?, home).into_iter().filter(is_wanted).collect())
+    Ok(ours(Journal::default().records()?, home).into_iter().filter(is_wanted).collect())
 }
 
 /// Each with what differs. Containers with several NICs are looked at once.

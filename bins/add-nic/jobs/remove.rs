@@ -7,7 +7,7 @@ use common::failure::{self, Failure, Status, say};
 use crate::apply;
 use crate::apply::cleanup::{clean_up, ours};
 use crate::apply::executor::Executor;
-use crate::journal::{self, Journal};
+use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
@@ -30,9 +30,10 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         Err(failure) => return Err(failure),
     };
     let mut sockets = Sockets::open(Some(netns), None)?;
-    // Nothing is made, not even the directory, in order to find nothing in it.
-    if request.dry_run || journal::read_records()?.is_empty() {
-        let records = ours(journal::read_records()?, sockets.home.identity());
+    let journal = Journal::default();
+    // Nothing is created, not even the directory, in order to find nothing in it.
+    if request.dry_run || journal.records()?.is_empty() {
+        let records = ours(journal.records()?, sockets.home.identity());
         let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
             return remove_foreign(request, &inside, sockets);
@@ -43,7 +44,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         }
         return Ok(Status::Yes);
     }
-    let journal = Journal::open()?;
+    let journal = journal.lock()?;
     let mut records = clean_up(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(request, &inside, sockets);
@@ -77,7 +78,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
 pub fn take_out(
     record: &mut NicRecord,
     others: &mut [NicRecord],
-    journal: &Journal,
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<(), Failure> {
     apply::hand_over_routes(record, others, journal)?;
@@ -103,8 +104,9 @@ fn choose<'a>(
 
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Status, Failure> {
-    if !request.dry_run && !journal::read_records()?.is_empty() {
-        clean_up(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
+    let journal = Journal::default();
+    if !request.dry_run && !journal.records()?.is_empty() {
+        clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; nothing to remove"));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::target::Target;
 
 use crate::model::wanted::{NicSelector, Wanted};
@@ -44,7 +44,7 @@ pub enum AddMode {
 }
 
 /// How a NIC is plugged in, whatever it is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct AddOptions {
     pub search: SearchOptions,
     /// How duplicates are looked for; `None` for not at all.
@@ -61,9 +61,9 @@ pub enum DuplicateCheck {
 }
 
 /// How a container's network is looked for, and which it may be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct SearchOptions {
-    pub find: FindOptions,
+    pub find: FindConfig,
     /// Whether it may be that of the host itself.
     pub host: bool,
 }
@@ -93,7 +93,7 @@ pub struct ListRequest {
 #[derive(Debug)]
 pub struct WatchRequest {
     pub file: PathBuf,
-    pub find: FindOptions,
+    pub find: FindConfig,
     pub once: bool,
     pub dry_run: bool,
     pub form: OutputForm,

@@ -49,7 +49,7 @@ pub(super) fn list(target: Option<Target>, cli: &Cli) -> ListRequest {
 pub(super) fn watch(file: &Path, cli: &Cli) -> WatchRequest {
     WatchRequest {
         file: file.to_owned(),
-        find: cli.find.clone(),
+        find: cli.find.config(),
         once: cli.once,
         dry_run: cli.dry_run,
         form: form(cli),
@@ -57,7 +57,7 @@ pub(super) fn watch(file: &Path, cli: &Cli) -> WatchRequest {
 }
 
 fn search(cli: &Cli) -> SearchOptions {
-    SearchOptions { find: cli.find.clone(), host: cli.host }
+    SearchOptions { find: cli.find.config(), host: cli.host }
 }
 
 fn form(cli: &Cli) -> OutputForm {

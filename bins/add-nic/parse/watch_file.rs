@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use common::cidr::Cidr;
-use common::cli::parse_from;
+use common::cli::parse_words;
 use common::failure::{Failure, Status};
 use common::output::quotable;
 use common::target::{IfName, Target};
@@ -98,8 +98,7 @@ impl WatchText<'_> {
             failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
         };
         let words = self.words(table, container)?;
-        let cli: Cli =
-            parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
+        let cli: Cli = parse_words(words).map_err(in_entry)?;
         let Job::Add(request) = Job::from_cli(&cli, Vec::new).map_err(in_entry)? else {
             return Err(in_entry(Failure::said(Status::Trouble, "adds no NIC")));
         };
@@ -183,12 +182,6 @@ fn refuse(name: &str) -> Result<(), &'static str> {
         true => Ok(()),
         false => Err("is not an option of add-nic"),
     }
-}
-
-/// Without the usage of the command line, which nobody has typed here.
-fn first_paragraph(failure: Failure) -> Failure {
-    let message = failure.message.as_ref().and_then(|message| message.split("\n\n").next());
-    Failure { hint: failure.hint.clone(), ..Failure::in_lines(failure.status, message.unwrap_or_default()) }
 }
 
 impl WatchEntry {

@@ -85,14 +85,13 @@ pub fn needed_settings(wanted: &Wanted, outside: &NetnsState) -> Vec<SysctlKey> 
 }
 
 impl FilterPoint<'_> {
-    /// For people, with nothing in it that nft would not take.
+    /// For people, and without any character that nft would take for something else.
     fn words(&self) -> String {
-        let plain = |c: &char| c.is_ascii_alphanumeric() || "_./:-".contains(*c);
-        format!(
-            "{} of {}",
-            self.nic.name,
-            self.input.container_name().chars().filter(plain).take(60).collect::<String>()
-        )
+        let plain = |text: &str| {
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || "_./:-".contains(*c);
+            text.chars().filter(is_plain).take(60).collect::<String>()
+        };
+        format!("{} of {}", plain(self.nic.name.as_str()), plain(self.input.container_name()))
     }
 
     fn wanted(&self) -> &WantedRules {

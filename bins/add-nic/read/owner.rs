@@ -1,6 +1,6 @@
 //! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::find::{Purpose, find, owner};
 use common::hint::Hint;
 use common::map::Spot;
@@ -15,7 +15,7 @@ pub struct NetnsOwner {
 }
 
 /// Whose the network at `spot` is.
-pub fn describe_owner(spot: &Spot, options: &FindOptions) -> NetnsOwner {
+pub fn describe_owner(spot: &Spot, options: FindConfig) -> NetnsOwner {
     let plain = |name| NetnsOwner { name, hint: None };
     if let Some(process) = spot.tenant() {
         return plain(match owner(&process, None, options.engine_timeout) {
@@ -48,7 +48,7 @@ fn owner_of(link: &LinkName) -> Option<Owner> {
 }
 
 /// Whether the container runs, or another one that has its name now: then a link can be led there.
-fn runs(owner: &Owner, options: &FindOptions) -> bool {
+fn runs(owner: &Owner, options: FindConfig) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
     targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())

@@ -3,8 +3,8 @@
 //! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
 
 mod file;
+mod retry;
 mod signals;
-mod trouble;
 mod trust;
 mod watched_nics;
 
@@ -32,15 +32,15 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
         return dry_run(entries, request.form);
     }
     let signals = WatchSignals::block()?;
-    let mut kept = WatchedNics::new(file.path(), entries, &signals, request);
+    let mut nics = WatchedNics::new(file.path(), entries, &signals, request);
     if request.once {
-        kept.update()?;
-        return Ok(if kept.is_complete() { Status::Yes } else { Status::No });
+        nics.update()?;
+        return Ok(if nics.is_complete() { Status::Yes } else { Status::No });
     }
     let mut containers = Watch::new(None, request.find.engine_timeout)?;
     loop {
-        kept.update()?;
-        let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
+        nics.update()?;
+        let until = nics.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let changed = containers.wait_also(left, &[signals.as_fd(), file.as_fd()])?;
@@ -51,10 +51,10 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
             };
             let is_news = changed || read.is_some();
             if let Some(read) = read {
-                kept.replace(read);
+                nics.replace(read);
             }
             if is_news {
-                kept.retry_soon();
+                nics.retry_soon();
             }
             // Who else writes into the file's directory is nobody's concern.
             if is_news || Instant::now() >= until {

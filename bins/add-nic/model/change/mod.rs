@@ -133,7 +133,7 @@ impl PlanStep {
             PlanStep::AddTable => format!("nft add table {FAMILY} {TABLE}"),
             PlanStep::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
             PlanStep::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),
-            PlanStep::DelRules(rules) => format!("nft {}", quoted(&rules.deleting())),
+            PlanStep::DelRules(rules) => format!("nft {}", quoted(&rules.deleting(|_| true))),
             PlanStep::AddAccept(accept) => accept.as_command("-I"),
             PlanStep::DelAccept(accept) => accept.as_command("-D"),
         }

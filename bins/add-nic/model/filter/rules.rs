@@ -1,15 +1,13 @@
-//! Rules of our own table, as data: shown as nft(8) writes them, and given to nft as JSON (libnftables-json(5)), in which
-//! no name can be taken for anything else.
+//! Rules of our own table, as data and in the language of nft(8): `--dry-run` shows the text that nft is given.
 //!
-//! Each NIC has chains of its own, named after its record: so it takes out exactly its own, and nobody has to look up
-//! rules by number.
+//! Names in it are safe: `plan::filter` lets only plain characters into a rule. Each NIC has chains of its own, named after
+//! its record: so exactly its own are deleted, and no rule is looked up by number.
 
 use std::net::Ipv4Addr;
 
 use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::publish::{Protocol, PublishedPort};
 use super::term::{AddressEnd, RuleTerm};
@@ -110,7 +108,7 @@ impl NicRules {
         format!("{} {}", self.id, self.nic)
     }
 
-    /// The command that adds them, all or none.
+    /// What adds them, all or none.
     pub fn adding(&self) -> String {
         let mut words = Vec::new();
         for hook in self.hooks() {
@@ -129,42 +127,13 @@ impl NicRules {
         words.join("; ")
     }
 
-    /// The command that deletes them.
-    pub fn deleting(&self) -> String {
-        let gone = |(chain, _): (String, _)| {
+    /// What deletes those of their chains that exist; empty if none does.
+    pub fn deleting(&self, exists: impl Fn(&str) -> bool) -> String {
+        let chains = self.chains().into_iter().map(|(chain, _)| chain).filter(|chain| exists(chain));
+        let delete = |chain: String| {
             format!("flush chain {FAMILY} {TABLE} {chain}; delete chain {FAMILY} {TABLE} {chain}")
         };
-        self.chains().into_iter().map(gone).collect::<Vec<_>>().join("; ")
-    }
-
-    /// The same as `adding`, for nft to read.
-    pub fn adding_as_json(&self) -> Vec<Value> {
-        let mut orders = Vec::new();
-        for hook in self.hooks() {
-            let (kind, at, priority) = hook.place();
-            orders.push(json!({"add": {"chain": {
-                "family": FAMILY, "table": TABLE, "name": self.chain(hook),
-                "type": kind, "hook": at, "prio": priority, "policy": "accept",
-            }}}));
-        }
-        for rule in &self.rules {
-            let terms: Vec<Value> = rule.terms().iter().map(RuleTerm::json).collect();
-            orders.push(json!({"add": {"rule": {
-                "family": FAMILY, "table": TABLE, "chain": self.chain(rule.hook()),
-                "comment": self.comment(), "expr": terms,
-            }}}));
-        }
-        orders
-    }
-
-    /// The same as `deleting` of those chains that are there.
-    pub fn deleting_as_json(&self, is_there: impl Fn(&str) -> bool) -> Vec<Value> {
-        let chains = self.chains().into_iter().map(|(chain, _)| chain).filter(|chain| is_there(chain));
-        let orders = chains.flat_map(|chain| {
-            let chain = json!({"chain": {"family": FAMILY, "table": TABLE, "name": chain}});
-            [json!({"flush": chain}), json!({"delete": chain})]
-        });
-        orders.collect()
+        chains.map(delete).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -1,11 +1,10 @@
-//! What a rule asks of a packet, or does with it: as nft(8) writes it, and as JSON.
+//! What a rule asks of a packet, or does with it: as nft(8) writes it.
 
 use std::net::Ipv4Addr;
 
 use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::publish::Protocol;
 
@@ -78,45 +77,6 @@ impl RuleTerm {
             RuleTerm::Drop => "drop".to_owned(),
         }
     }
-
-    /// As libnftables-json(5) has it.
-    pub fn json(&self) -> Value {
-        let field = |protocol: &str, field: &str| json!({"payload": {"protocol": protocol, "field": field}});
-        let network = |address: &str, length: u8| json!({"prefix": {"addr": address, "len": length}});
-        match self {
-            RuleTerm::Link { key, is, name } => {
-                matching(*is, json!({"meta": {"key": key}}), json!(name.as_str()))
-            }
-            RuleTerm::Address { end, is, network: cidr } => {
-                let address = cidr.address().to_string();
-                let right =
-                    if cidr.is_host() { json!(address) } else { network(&address, cidr.prefix_len()) };
-                matching(*is, field(ip(*cidr), end.field()), right)
-            }
-            RuleTerm::NotMulticast { six: false } => {
-                matching(false, field("ip", "daddr"), network("224.0.0.0", 4))
-            }
-            RuleTerm::NotMulticast { six: true } => {
-                matching(false, field("ip6", "daddr"), network("ff00::", 8))
-            }
-            RuleTerm::Loopback(end) => matching(true, field("ip", end.field()), network("127.0.0.0", 8)),
-            RuleTerm::OfTheHost(end) => {
-                matching(true, json!({"fib": {"result": "type", "flags": [end.field()]}}), json!("local"))
-            }
-            RuleTerm::Port(protocol, port) => matching(true, field(protocol.name(), "dport"), json!(port)),
-            RuleTerm::Ipv4 => matching(true, json!({"meta": {"key": "nfproto"}}), json!("ipv4")),
-            RuleTerm::Forwarded => {
-                json!({"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}})
-            }
-            RuleTerm::Masquerade => json!({"masquerade": null}),
-            RuleTerm::ForwardTo(to, port) => json!({"dnat": {"family": "ip", "addr": to, "port": port}}),
-            RuleTerm::Drop => json!({"drop": null}),
-        }
-    }
-}
-
-fn matching(is: bool, left: Value, right: Value) -> Value {
-    json!({"match": {"op": if is { "==" } else { "!=" }, "left": left, "right": right}})
 }
 
 fn ip(network: Cidr) -> &'static str {
