@@ -4,7 +4,7 @@
 use common::cidr::Cidr;
 use common::cli::FindConfig;
 use common::failure::Failure;
-use common::map::{self, Spot};
+use common::map::{self, MapEntry};
 
 use crate::model::nic::OtherEnd;
 use crate::model::record::{ContainerNetns, NicRecord};
@@ -59,8 +59,8 @@ fn shared<'a>(record: &NicRecord, wanted: &'a Wanted) -> Option<&'a Cidr> {
 }
 
 /// The ways to a network that a record names.
-fn spot(inside: &ContainerNetns) -> Option<Spot> {
-    let is_it = |spot: &Spot| spot.identity.inode == inside.netns_inode;
+fn spot(inside: &ContainerNetns) -> Option<MapEntry> {
+    let is_it = |spot: &MapEntry| spot.identity.inode == inside.netns_inode;
     let spots = map::walk(|visit| Ok(is_it(visit.spot).then(|| visit.spot.clone())));
     spots.ok()?.seen.into_iter().next()
 }

@@ -9,10 +9,10 @@ use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::nerdctl::names::NerdctlNames;
-use super::realm::Realm;
-use super::runtime::{self, Record};
+use super::realm::EngineDirs;
+use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof};
+use super::{Container, ContainerQuery, Engine, EngineError, EngineName, Proof};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Containerd;
@@ -34,11 +34,11 @@ const RUNTIME_ROOTS: [&str; 2] = ["containerd/runc", "docker/runtime-runc"];
 
 /// The containerd of one realm.
 pub(super) struct Containerd {
-    realm: Realm,
+    realm: EngineDirs,
 }
 
 impl Containerd {
-    pub(super) fn new(realm: &Realm) -> Self {
+    pub(super) fn new(realm: &EngineDirs) -> Self {
         Containerd { realm: realm.clone() }
     }
 
@@ -126,7 +126,7 @@ impl Containerd {
         }))
     }
 
-    fn record(&self, bundle: &Bundle) -> Result<Option<Record>, EngineError> {
+    fn record(&self, bundle: &Bundle) -> Result<Option<RuntimeState>, EngineError> {
         for root in RUNTIME_ROOTS {
             let directory = self.realm.run.join(root).join(&bundle.within).join(&bundle.id);
             if let Some(record) = runtime::read(&directory)? {
@@ -153,10 +153,12 @@ impl Engine for Containerd {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let (within, name) = match asked {
-            Asked::Name { within, name } => (within.map(Name::as_str), name),
-            Asked::Pod { namespace, pod, container } => return self.in_pod(*namespace, pod, *container),
+            ContainerQuery::Name { within, name } => (within.map(Name::as_str), name),
+            ContainerQuery::Pod { namespace, pod, container } => {
+                return self.in_pod(*namespace, pod, *container);
+            }
         };
         let bundles = self.bundles(within)?;
         let names = NerdctlNames::of(&self.realm);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use super::state::{self, StatePath};
-use super::{Container, EngineError, Pod, State};
+use super::{Container, ContainerState, EngineError, Pod};
 use crate::target::Name;
 
 /// The annotations of an OCI configuration.
@@ -67,7 +67,7 @@ pub(super) struct Meant<'a> {
 }
 
 #[derive(Deserialize)]
-struct Config {
+struct BundleConfig {
     annotations: Option<Annotations>,
 }
 
@@ -160,7 +160,8 @@ impl Bundles {
         if !state::mentions(&bytes, word) {
             return Ok(None);
         }
-        let config: Config = serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
+        let config: BundleConfig =
+            serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
         Ok(config.annotations.as_ref().and_then(self.dialect))
     }
 
@@ -239,7 +240,9 @@ pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
 /// taken.
 pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {
     inhabitants.sort_by(|a, b| a.name.cmp(&b.name));
-    inhabitants.into_iter().find(|container| container.pid.is_some() && container.state != State::Exited)
+    inhabitants
+        .into_iter()
+        .find(|container| container.pid.is_some() && container.state != ContainerState::Exited)
 }
 
 /// Of a pod's generations the one that can be entered, if one can.

@@ -7,19 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::api::Api;
-use super::either::Either;
-use super::realm::Realm;
-use super::{EngineName, Limit, budget};
+use super::either::ApiOrDisk;
+use super::realm::EngineDirs;
+use super::{AnswerTimeout, EngineName, budget};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
 
 /// The system's daemon, and a user's own rootless one. Where `$DOCKER_HOST` or the docker client's context names
 /// another, that one is asked in the place of `ours`, and no other one's is.
-pub(super) fn all(realms: &[Realm], ours: bool, limit: Limit) -> Vec<Either<DockerDisk>> {
-    let of_realm = |realm: &Realm| {
+pub(super) fn all(realms: &[EngineDirs], ours: bool, limit: AnswerTimeout) -> Vec<ApiOrDisk<DockerDisk>> {
+    let of_realm = |realm: &EngineDirs| {
         let api = Ok(Api::new(ENGINE, socket_of(realm), limit));
-        Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
+        ApiOrDisk::new(ENGINE, api, Some(DockerDisk::of(realm)))
     };
     let chosen = match budget::within(context::chosen) {
         Ok(None) => return realms.iter().map(of_realm).collect(),
@@ -29,15 +29,15 @@ pub(super) fn all(realms: &[Realm], ours: bool, limit: Limit) -> Vec<Either<Dock
     };
     vec![match chosen {
         // A daemon on a socket of its own has a data root of its own, and we do not know which.
-        Ok(socket) => match Realm::all().iter().find(|realm| same_place(&socket_of(realm), &socket)) {
+        Ok(socket) => match EngineDirs::all().iter().find(|realm| same_place(&socket_of(realm), &socket)) {
             Some(realm) => of_realm(realm),
-            None => Either::new(ENGINE, Ok(Api::new(ENGINE, socket, limit)), None),
+            None => ApiOrDisk::new(ENGINE, Ok(Api::new(ENGINE, socket, limit)), None),
         },
-        Err(error) => Either::new(ENGINE, Err(error), None),
+        Err(error) => ApiOrDisk::new(ENGINE, Err(error), None),
     }]
 }
 
-fn socket_of(realm: &Realm) -> PathBuf {
+fn socket_of(realm: &EngineDirs) -> PathBuf {
     realm.run.as_path().join("docker.sock")
 }
 

@@ -27,32 +27,32 @@ mod user;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-pub use container::{Container, Pod, Proof, Source, State, ago};
+pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago};
 pub use error::EngineError;
-pub use interface::{Asked, Engine};
+pub use interface::{ContainerQuery, Engine};
 pub(crate) use realm::caller_of_sudo;
-pub use traces::Trace;
+pub use traces::WatchDir;
 
 pub use crate::target::EngineName;
 
-use limit::Limit;
-use realm::Realm;
-use user::OfUser;
+use limit::AnswerTimeout;
+use realm::EngineDirs;
+use user::UserEngine;
 
 /// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
 /// ordinary user that we may be. Each has `timeout` to answer.
 pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (realms, limit) = (Realm::ours(), Limit::of_each(timeout));
+    let (realms, limit) = (EngineDirs::ours(), AnswerTimeout::of_each(timeout));
     chosen(wanted).flat_map(|name| of_name(name, &realms, true, limit)).collect()
 }
 
 /// The engines of others, which are asked only where ours leave something open: under sudo those of whoever called it.
 /// They have `timeout` all together, from now on, and what they say is the word of that user.
 pub fn engines_of_others(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (realms, limit) = (Realm::of_others(), Limit::of_all(timeout));
-    let of_realm = |name, realm: &Realm| {
+    let (realms, limit) = (EngineDirs::of_others(), AnswerTimeout::of_all(timeout));
+    let of_realm = |name, realm: &EngineDirs| {
         let (owner, engines) = (realm.owner, of_name(name, std::slice::from_ref(realm), false, limit));
-        engines.into_iter().map(move |engine| Box::new(OfUser { engine, owner }) as Box<dyn Engine>)
+        engines.into_iter().map(move |engine| Box::new(UserEngine { engine, owner }) as Box<dyn Engine>)
     };
     chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| of_realm(name, realm))).collect()
 }
@@ -62,12 +62,17 @@ fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
 }
 
 /// Where on disk the starts and stops of containers show: for all engines, or for one.
-pub fn traces(wanted: Option<EngineName>) -> Vec<Trace> {
-    let realms = Realm::all();
+pub fn traces(wanted: Option<EngineName>) -> Vec<WatchDir> {
+    let realms = EngineDirs::all();
     chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| traces::of(name, realm))).collect()
 }
 
-fn of_name(name: EngineName, realms: &[Realm], ours: bool, limit: Limit) -> Vec<Box<dyn Engine>> {
+fn of_name(
+    name: EngineName,
+    realms: &[EngineDirs],
+    ours: bool,
+    limit: AnswerTimeout,
+) -> Vec<Box<dyn Engine>> {
     match name {
         EngineName::Docker => boxed(docker::all(realms, ours, limit)),
         EngineName::Podman => boxed(podman::all(realms, limit)),
@@ -92,7 +97,7 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.name()
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         budget::within(|| self.0.find(asked))
     }
 

@@ -7,21 +7,21 @@ pub(super) mod names;
 use serde::Deserialize;
 
 use super::containerd::Containerd;
-use super::realm::Realm;
+use super::realm::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, State, api};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, api};
 use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
 
 /// nerdctl's containers in one realm.
 pub(super) struct Nerdctl {
-    realm: Realm,
+    realm: EngineDirs,
     names: NerdctlNames,
 }
 
 impl Nerdctl {
-    pub(super) fn new(realm: &Realm) -> Self {
+    pub(super) fn new(realm: &EngineDirs) -> Self {
         Nerdctl { realm: realm.clone(), names: NerdctlNames::of(realm) }
     }
 
@@ -54,7 +54,7 @@ impl Nerdctl {
         let file = store.join("containers").join(within).join(id).join("lifecycle.json");
         let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
         let started_at = lifecycle.started_at.as_deref().and_then(api::time);
-        let state = if started_at.is_some() { State::Exited } else { State::Created };
+        let state = if started_at.is_some() { ContainerState::Exited } else { ContainerState::Created };
         Container { state, started_at, ..Container::unknown(ENGINE, id, self.realm.owner) }
     }
 }
@@ -70,9 +70,9 @@ impl Engine for Nerdctl {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let stores = self.stores()?;
-        let Asked::Name { within, name } = asked else { return Ok(vec![]) };
+        let ContainerQuery::Name { within, name } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
         for store in stores {
             let namespaces = state::words(&store.join("names"))?;

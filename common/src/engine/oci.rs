@@ -1,9 +1,9 @@
 //! OCI runtimes without an engine that we know: runc, crun and youki, driven by hand or by something else.
 //! A container's ID is its only name, and that of its state directory.
 
-use super::realm::Realm;
+use super::realm::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, runtime};
 
 const ENGINE: EngineName = EngineName::Oci;
 
@@ -12,11 +12,11 @@ const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 
 /// The runtimes of one realm.
 pub(super) struct Oci {
-    realm: Realm,
+    realm: EngineDirs,
 }
 
 impl Oci {
-    pub(super) fn new(realm: &Realm) -> Self {
+    pub(super) fn new(realm: &EngineDirs) -> Self {
         Oci { realm: realm.clone() }
     }
 
@@ -47,7 +47,7 @@ impl Oci {
         Ok(Some(Container {
             pid: record.pid,
             state: record.state,
-            started_at: record.created.filter(|_| record.state != State::Created),
+            started_at: record.created.filter(|_| record.state != ContainerState::Created),
             proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.realm.owner) },
             ..Container::unknown(ENGINE, id, self.realm.owner)
         }))
@@ -59,9 +59,9 @@ impl Engine for Oci {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let roots = self.roots()?;
-        let Asked::Name { within: None, .. } = asked else { return Ok(vec![]) };
+        let ContainerQuery::Name { within: None, .. } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
         for root in roots {
             for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {

@@ -4,18 +4,18 @@
 mod disk;
 
 use super::api::Api;
-use super::either::Either;
-use super::realm::Realm;
-use super::{EngineName, Limit};
+use super::either::ApiOrDisk;
+use super::realm::EngineDirs;
+use super::{AnswerTimeout, EngineName};
 use disk::PodmanDisk;
 
 const ENGINE: EngineName = EngineName::Podman;
 
 /// The system's Podman and the user's own.
-pub(super) fn all(realms: &[Realm], limit: Limit) -> Vec<Either<PodmanDisk>> {
-    let of_realm = |realm: &Realm| {
+pub(super) fn all(realms: &[EngineDirs], limit: AnswerTimeout) -> Vec<ApiOrDisk<PodmanDisk>> {
+    let of_realm = |realm: &EngineDirs| {
         let api = Api::new(ENGINE, realm.run.as_path().join("podman/podman.sock"), limit);
-        Either::new(ENGINE, Ok(api), Some(PodmanDisk::of(realm)))
+        ApiOrDisk::new(ENGINE, Ok(api), Some(PodmanDisk::of(realm)))
     };
     realms.iter().map(of_realm).collect()
 }

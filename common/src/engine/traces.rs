@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::EngineName;
-use super::realm::Realm;
+use super::realm::EngineDirs;
 
 /// A directory in which, or in whose subdirectories, something appears or vanishes when a container starts
 /// or stops. Neither need exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
+pub struct WatchDir {
     /// The top one.
     pub directory: PathBuf,
     /// How many levels of subdirectories are part of it.
@@ -17,8 +17,8 @@ pub struct Trace {
 }
 
 /// The traces of all containers of the engine called `name` in `realm`.
-pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
-    let below = |directory: &str, depth| Trace { directory: realm.run.as_path().join(directory), depth };
+pub(super) fn of(name: EngineName, realm: &EngineDirs) -> Vec<WatchDir> {
+    let below = |directory: &str, depth| WatchDir { directory: realm.run.as_path().join(directory), depth };
     // ID/state.json or ID/status, and ID/exec.fifo while a container is made and not started.
     let runtimes = || ["runc", "crun", "youki", "user/0/crun"].map(|runtime| below(runtime, 1));
     match name {
@@ -50,18 +50,18 @@ pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
 
 /// containers/storage, which is Podman's and CRI-O's: ID/userdata/pidfile in what is gone at boot, and more
 /// in what stays.
-fn storage(realm: &Realm) -> Vec<Trace> {
+fn storage(realm: &EngineDirs) -> Vec<WatchDir> {
     let running = if realm.is_system() { "containers/storage" } else { "containers" };
     let directories = [realm.run.join(running), realm.data.join("containers/storage")];
     directories
-        .map(|storage| Trace { directory: storage.as_path().join("overlay-containers"), depth: 2 })
+        .map(|storage| WatchDir { directory: storage.as_path().join("overlay-containers"), depth: 2 })
         .into()
 }
 
 /// LXC writes nothing down, but makes cgroups `lxc.payload.NAME`, after it listens on the container's
 /// socket: beside that of PID 1 when root starts the container, else below the user's. Which hierarchies
 /// there are differs; every one that is there has them.
-fn lxc(realm: &Realm) -> Vec<Trace> {
+fn lxc(realm: &EngineDirs) -> Vec<WatchDir> {
     let hierarchies = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(Path::new);
     let there = |hierarchy: &&Path| hierarchy.join("cgroup.procs").is_file();
     let Some(hierarchy) = hierarchies.into_iter().find(there) else { return vec![] };
@@ -70,7 +70,7 @@ fn lxc(realm: &Realm) -> Vec<Trace> {
         // user@1000.service/app.slice/UNIT/…, or session-2.scope/…
         false => (format!("user.slice/user-{}.slice", realm.owner), 4),
     };
-    vec![Trace { directory: hierarchy.join(group), depth }]
+    vec![WatchDir { directory: hierarchy.join(group), depth }]
 }
 
 /// Without the scope that systemd has put itself into, as LXC takes it.

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::EventsError;
-use crate::engine::Trace;
+use crate::engine::WatchDir;
 
 /// No host runs near this many containers; a tree of more is somebody's junk.
 const MOST: usize = 20_000;
@@ -18,12 +18,12 @@ const MOST: usize = 20_000;
 /// The directories, as far as they are there, and an inotify instance that watches them.
 pub(super) struct Directories {
     inotify: Inotify,
-    traces: Vec<Trace>,
+    traces: Vec<WatchDir>,
     watched: HashSet<WatchDescriptor>,
 }
 
 impl Directories {
-    pub(super) fn new(traces: Vec<Trace>) -> Result<Self, EventsError> {
+    pub(super) fn new(traces: Vec<WatchDir>) -> Result<Self, EventsError> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).map_err(|errno| match errno {
             Errno::EMFILE => EventsError::Limit { limit: "fs.inotify.max_user_instances" },
@@ -146,7 +146,7 @@ mod tests {
         }
 
         fn watched(&self, below: &str, depth: u8) -> Directories {
-            let trace = Trace { directory: self.0.join(below), depth };
+            let trace = WatchDir { directory: self.0.join(below), depth };
             let mut directories = Directories::new(vec![trace]).unwrap();
             directories.watch().unwrap();
             assert!(!directories.heard().unwrap());

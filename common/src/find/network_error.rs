@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use super::cgroups;
 use crate::failure::{Failure, Status};
 use crate::hint::Hint;
-use crate::map::{MapError, Owner, Unseen};
+use crate::map::{MapError, OwnerNetns, Unseen};
 use crate::netns;
 use crate::output::one_line;
 use crate::target::Target;
@@ -71,7 +71,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn of(owner: &Owner) -> Self {
+    pub(super) fn of(owner: &OwnerNetns) -> Self {
         let process = owner.process.as_ref();
         let command = process.and_then(|process| process.read("comm").ok());
         Candidate {

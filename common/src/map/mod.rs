@@ -17,7 +17,7 @@ mod unseen;
 mod walk;
 
 pub use error::MapError;
-pub use owners::{Owner, Owners, far_end, owners_of_ip, owners_of_mac};
-pub use spot::Spot;
+pub use owners::{OwnerNetns, Owners, far_end, owners_of_ip, owners_of_mac};
+pub use spot::MapEntry;
 pub use unseen::Unseen;
 pub use walk::{Visit, Walk, walk};

@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::unistd::{Uid, geteuid};
 
-use super::{MapError, Spot, Unseen, spots};
+use super::{MapEntry, MapError, Unseen, spots};
 use crate::namespace::Namespace;
 use crate::netlink::{NetlinkError, Socket};
 use crate::netns::Home;
@@ -14,7 +14,7 @@ use crate::netns::Home;
 #[derive(Debug)]
 pub struct Visit<'a> {
     /// Where it was found.
-    pub spot: &'a Spot,
+    pub spot: &'a MapEntry,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
     /// The namespace, held open for as long as this is kept.
@@ -23,7 +23,7 @@ pub struct Visit<'a> {
     pub socket: Socket,
 }
 
-fn is_strangers(spot: &Spot) -> bool {
+fn is_strangers(spot: &MapEntry) -> bool {
     spot.open().ok().flatten().is_some_and(|namespace| stranger(&namespace).is_some())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::realm::Realm;
+use super::super::realm::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{Container, EngineError, EngineName};
 use crate::target::Name;
@@ -13,7 +13,7 @@ pub(in super::super) struct NerdctlNames {
 }
 
 impl NerdctlNames {
-    pub(in super::super) fn of(realm: &Realm) -> Self {
+    pub(in super::super) fn of(realm: &EngineDirs) -> Self {
         NerdctlNames { data: realm.data.join("nerdctl") }
     }
 
