@@ -3,6 +3,7 @@
 
 mod apply;
 mod check;
+#[allow(rustdoc::broken_intra_doc_links, reason = "help texts put what is optional into brackets")]
 mod cli;
 mod jobs;
 mod journal;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match Job::from_cli(&cli, typed)? {
+    match Job::of(&cli, typed)? {
         Job::Add(request) => add::add(*request, began),
         Job::Remove(request) => remove::remove(&request, began),
         Job::List(request) => list::list(&request),

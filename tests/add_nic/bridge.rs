@@ -19,7 +19,9 @@ pub(crate) fn by_hand(lab: &Lab, name: &str, bridge: &str, address: &str) -> Con
     container.ip(&format!("address add {address} dev eth0 nodad"));
     container.ip("link set eth0 up");
     // Until then it hears nothing, and the bridge has no carrier.
-    lab.shell(&format!("until ip -d link show {port} | grep -q 'state forwarding'; do :; done")).run().ok();
+    lab.shell(&format!("until ip -d link show {port} | grep -q 'state forwarding'; do sleep 0.02; done"))
+        .run()
+        .ok();
     container
 }
 
@@ -112,7 +114,7 @@ fn a_name_that_keeps_a_network_with_the_address_is_named() {
         "ip netns add kept
          ip link add kept-port up master br0 type veth peer name eth0 netns kept
          ip -n kept address add 10.1.0.9/24 dev eth0; ip -n kept link set eth0 up
-         until ip -d link show kept-port | grep -q 'state forwarding'; do :; done",
+         until ip -d link show kept-port | grep -q 'state forwarding'; do sleep 0.02; done",
     )
     .run()
     .ok();

@@ -9,9 +9,9 @@ use crate::bridge::by_hand;
 use crate::{add_nic, everything, lab, neighbour, plug};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{LIMIT, Run, Running};
+use support::run::{Run, Running};
 use support::skip::{Missing, need, program};
-use support::until::as_busy;
+use support::until::{as_busy, until};
 
 /// A container that is to be plugged into `br0`, and a neighbour there who counts the questions and announcements about
 /// 10.1.0.2 and fd00:1::2 that reach him.
@@ -70,10 +70,7 @@ impl Scene {
     fn asks(&self, words: &str) -> Running {
         let mut add = self.lab.tool("add-nic");
         let running = add.arg(self.web.pid.to_string()).args(words.split_whitespace()).start();
-        let until = Instant::now() + LIMIT;
-        while self.counted().iter().all(|count| *count == 0) {
-            assert!(Instant::now() < until, "{}", running.so_far());
-        }
+        until("it asks", || self.counted().iter().any(|count| *count != 0));
         running
     }
 }
@@ -206,10 +203,7 @@ fn a_full_look_from_the_nic_itself_ends_at_once_too() {
     let words = "10.1.0.2/24 --macvlan lan0 --dad=full";
     let asking = add.arg(web.pid.to_string()).args(words.split_whitespace()).start();
     let list = lab.path(format!("/proc/{}/net/packet", web.pid));
-    let until = Instant::now() + LIMIT;
-    while fs::read_to_string(&list).unwrap().lines().count() < 2 {
-        assert!(Instant::now() < until, "{}", asking.so_far());
-    }
+    until("it has a packet socket", || fs::read_to_string(&list).unwrap().lines().count() >= 2);
     let told = Instant::now();
     asking.signal_behind_nsenter(Signal::SIGINT);
     asking.finish().stderr_has("interrupted; rolled back");

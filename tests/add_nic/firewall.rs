@@ -35,7 +35,7 @@ impl Site {
         outside.ip("address add fd00:203::9/64 dev eth0 nodad");
         outside.ip("link set eth0 up");
         // A new link comes to have IPv6 only some time after it is up.
-        lab.shell("until ping -n -c1 -W1 -q fd00:203::9; do :; done").run().ok();
+        lab.shell("until ping -n -c1 -W1 -q fd00:203::9; do sleep 0.02; done").run().ok();
         Ok(Site { lab, web, outside })
     }
 

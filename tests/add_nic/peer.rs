@@ -132,7 +132,7 @@ fn a_peer_that_was_restarted_is_another_one() {
     let words = ["netns:blue", "10.1.0.2/24", "--peer", "netns:red"];
     add_nic(&lab, &words).ok();
     lab.shell(
-        "ip netns del red; while ip -n blue link show eth0 >/dev/null 2>&1; do :; done; ip netns add red",
+        "ip netns del red; while ip -n blue link show eth0 >/dev/null 2>&1; do sleep 0.02; done; ip netns add red",
     )
     .run()
     .ok();

@@ -148,7 +148,7 @@ fn a_link_below_that_has_no_carrier() {
     let web = lab.container("web", Options::only(&["net"]));
     // The kernel takes a moment to say of a new link that nothing is plugged in.
     let made = "ip link add lan0 up type veth peer name far0
-        until ip link show lan0 | grep -q 'state LOWERLAYERDOWN'; do :; done";
+        until ip link show lan0 | grep -q 'state LOWERLAYERDOWN'; do sleep 0.02; done";
     lab.shell(made).run().ok();
     let words = "10.1.0.2/24 --macvlan lan0";
     let warned = plug(&lab, &web, &format!("{words} --preflight")).fails_with(1);
@@ -156,7 +156,7 @@ fn a_link_below_that_has_no_carrier() {
         .stdout_has("lan0: has no carrier: nothing is reachable through it")
         .stdout_has("fix: ip link show lan0");
     lab.shell("ip link set far0 up").run().ok();
-    lab.shell("until ip link show lan0 | grep -q 'state UP'; do :; done").run().ok();
+    lab.shell("until ip link show lan0 | grep -q 'state UP'; do sleep 0.02; done").run().ok();
     is_fine(&lab, &web, words);
 }
 

@@ -48,7 +48,7 @@ pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
     }
 }
 
-/// PARENT[:MODE]
+/// `PARENT[:MODE]`
 pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<ParentLink, Failure> {
     let about = || format!("{option} {}", quotable(word));
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
@@ -132,7 +132,7 @@ pub fn settings(words: &[String]) -> Result<Vec<SysctlSetting>, Failure> {
     Ok(settings)
 }
 
-/// CIDR[@VIA]
+/// `CIDR[@VIA]`
 pub fn route(word: &str) -> Result<WantedRoute, Failure> {
     let about = || format!("--route {}", quotable(word));
     let (to, via) = word.split_once('@').map_or((word, None), |(to, via)| (to, Some(via)));
