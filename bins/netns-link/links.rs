@@ -99,7 +99,7 @@ fn link(Seen { name, entry, record }: Seen, containers: &[VerifiedContainer]) ->
 /// All containers, and why some may be missing.
 pub fn everybody(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
     match list(None, timeout) {
-        Ok(listing) => (listing.containers, listing.troubles),
+        Ok(listing) => (listing.containers, listing.errors),
         Err(error) => (Vec::new(), vec![error]),
     }
 }

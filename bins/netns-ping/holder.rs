@@ -144,10 +144,10 @@ impl Table {
             known.map(|known| &known.container).collect()
         };
         let seen = walk(|visit| {
-            if visit.spot.identity == asker {
+            if visit.entry.identity == asker {
                 return Ok(None);
             }
-            let name = of_netns(visit.spot.identity);
+            let name = of_netns(visit.entry.identity);
             look(visit, &name, &mut home, &here).map(Some)
         });
         let mut table = Table::default();
@@ -188,7 +188,7 @@ fn look(
     };
     let named = links.iter().filter_map(|link| Some((link.mac?, wearer(link))));
     let named = named.filter(|(mac, ..)| mac.0 != [0; 6]).collect();
-    let (name, container) = whose(visit.spot, visit.is_own, containers);
+    let (name, container) = whose(visit.entry, visit.is_own, containers);
     let addresses = addresses.into_iter().map(|own| (own.address, own.index)).collect();
     Ok((Place { name, container, addresses }, named))
 }
@@ -232,7 +232,7 @@ impl fmt::Display for Holder {
             write!(f, " ({host_link})")?;
         }
         if !self.has_address {
-            f.write_str(", for another")?;
+            f.write_str(", for another host")?;
         }
         Ok(())
     }

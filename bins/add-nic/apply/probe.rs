@@ -101,5 +101,5 @@ fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
 /// Who has this link-layer address, if he is on this host.
 fn owner(claim: &Claim, find: FindConfig) -> Option<NetnsOwner> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    Some(describe_owner(&owners.owners.first()?.spot, find))
+    Some(describe_owner(&owners.owners.first()?.entry, find))
 }

@@ -61,6 +61,6 @@ fn shared<'a>(record: &NicRecord, wanted: &'a Wanted) -> Option<&'a Cidr> {
 /// The ways to a network that a record names.
 fn spot(inside: &ContainerNetns) -> Option<MapEntry> {
     let is_it = |spot: &MapEntry| spot.identity.inode == inside.netns_inode;
-    let spots = map::walk(|visit| Ok(is_it(visit.spot).then(|| visit.spot.clone())));
+    let spots = map::walk(|visit| Ok(is_it(visit.entry).then(|| visit.entry.clone())));
     spots.ok()?.seen.into_iter().next()
 }

@@ -36,11 +36,11 @@ pub fn find(
     let listing = listing(pattern, options.engine_timeout, |container, process| {
         places.extend(place(container, process).map(|place| (container.key(), place)));
     })?;
-    let all_were_asked = listing.troubles.is_empty();
+    let all_were_asked = listing.errors.is_empty();
     if options.verbose {
-        listing.silences.iter().for_each(|why| failure::say(tool, why));
+        listing.api_errors.iter().for_each(|why| failure::say(tool, why));
     }
-    failure::report_all(tool, listing.troubles.into_iter().map(Failure::from));
+    failure::report_all(tool, listing.errors.into_iter().map(Failure::from));
     let (containers, left_out) = without_needless(pattern, listing.containers, all_were_asked);
     if options.verbose && left_out > 0 {
         failure::say(
@@ -112,15 +112,15 @@ pub fn listing(
     // One of several that is not here is no error; none of them is.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {
         all.containers.extend(one.containers);
-        all.troubles.extend(one.troubles);
-        all.silences.extend(one.silences);
+        all.errors.extend(one.errors);
+        all.api_errors.extend(one.api_errors);
         all
     });
     match (merged, errors.into_iter().find_map(Result::err)) {
         (Some(listing), _) => Ok(listing),
         (None, Some(error)) => Err(error),
         (None, None) => {
-            Ok(ContainerList { containers: Vec::new(), troubles: Vec::new(), silences: Vec::new() })
+            Ok(ContainerList { containers: Vec::new(), errors: Vec::new(), api_errors: Vec::new() })
         }
     }
 }

@@ -63,7 +63,7 @@ const MOST_BYTES_IN_ALL: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Meant<'a> {
     pub hits: Vec<(&'a Bundle, Option<Role>)>,
-    pub troubles: Vec<EngineError>,
+    pub errors: Vec<EngineError>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ impl Bundles {
         let Some(container) = container else { return sandboxes };
         let ids: HashSet<&str> = sandboxes.hits.iter().map(|(bundle, _)| bundle.id.as_str()).collect();
         let mut members = self.members(&ids, container.as_str(), same_pod);
-        members.troubles.extend(sandboxes.troubles);
+        members.errors.extend(sandboxes.errors);
         members
     }
 
@@ -193,7 +193,7 @@ impl<'a> Meant<'a> {
         match role {
             Ok(Some(role)) if wanted(&role) => self.hits.push((bundle, Some(role))),
             Ok(_) => {}
-            Err(trouble) => self.troubles.push(trouble),
+            Err(trouble) => self.errors.push(trouble),
         }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Meant<'a> {
     ) -> Result<Vec<Container>, EngineError> {
         let made = self.hits.iter().filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
         let made = made.collect::<Result<Vec<_>, _>>()?;
-        match self.troubles.into_iter().next() {
+        match self.errors.into_iter().next() {
             Some(trouble) if made.is_empty() => Err(trouble),
             _ => Ok(made),
         }

@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
-use super::realm::EngineDirs;
+use super::engine_dirs::EngineDirs;
 use super::runtime;
 use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, api, state};
 
@@ -16,7 +16,7 @@ const CONTAINERS: &str = "containers/storage/overlay-containers";
 
 /// The CRI-O of one realm.
 pub(super) struct Crio {
-    realm: EngineDirs,
+    dirs: EngineDirs,
 }
 
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
@@ -32,17 +32,17 @@ struct Runs {
 }
 
 impl Crio {
-    pub(super) fn new(realm: &EngineDirs) -> Self {
-        Crio { realm: realm.clone() }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Crio { dirs: dirs.clone() }
     }
 
     /// Every bundle there is, Podman's among them.
     fn bundles(&self) -> Result<Bundles, EngineError> {
-        let directory = self.realm.run.join(CONTAINERS);
+        let directory = self.dirs.run.join(CONTAINERS);
         if !state::is_there(&directory)? {
             return Err(EngineError::Absent {
                 engine: ENGINE,
-                socket: self.realm.run.as_path().join("crio/crio.sock"),
+                socket: self.dirs.run.as_path().join("crio/crio.sock"),
             });
         }
         let ids = state::words(&directory)?.into_iter();
@@ -63,7 +63,7 @@ impl Crio {
     ) -> Result<Option<Container>, EngineError> {
         let Some(role) = role else { return Ok(None) };
         let pid = state::number(&bundle.directory.join("pidfile"))?.filter(|pid| *pid > 0).map(Pid::from_raw);
-        let runs = self.realm.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
+        let runs = self.dirs.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
         let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
@@ -85,8 +85,8 @@ impl Crio {
             image: role.image.clone(),
             pod,
             state: now,
-            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.realm.owner) },
-            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
+            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.dirs.owner) },
+            ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
     }
 }
@@ -124,7 +124,7 @@ impl Engine for Crio {
             // What cannot be read is as likely Podman's.
             let Ok(Some(role)) = bundles.role(bundle) else { continue };
             let made = self.container(&bundles, bundle, Some(&role));
-            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.dirs.owner);
             containers.extend(made.unwrap_or_else(|_| Some(damaged())));
         }
         Ok(containers)

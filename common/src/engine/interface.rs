@@ -31,7 +31,7 @@ pub trait Engine {
     }
 
     /// Why its API did not answer the last question, when its state on disk had to.
-    fn silence(&self) -> Option<EngineError> {
+    fn api_error(&self) -> Option<EngineError> {
         None
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use nix::unistd::Uid;
 
-use super::realm::EngineDirs;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
     AnswerTimeout, Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError,
@@ -31,8 +31,8 @@ pub(super) struct Lxc {
 
 impl Lxc {
     /// The system's containers, then the user's own.
-    pub(super) fn all(realms: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
-        realms.iter().map(|realm| Lxc { owner: realm.owner, path: lxcpath(realm), limit }).collect()
+    pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
+        all_dirs.iter().map(|dirs| Lxc { owner: dirs.owner, path: lxcpath(dirs), limit }).collect()
     }
 
     /// The container called `name`; `None` when it neither runs nor is defined.
@@ -138,10 +138,10 @@ fn is_defined(directory: &StatePath) -> Result<bool, EngineError> {
 }
 
 /// `lxc.lxcpath` of lxc.conf in lxc.system.conf(5), or what LXC is built with.
-fn lxcpath(realm: &EngineDirs) -> Result<StatePath, EngineError> {
-    let config = state::read(&realm.config.join("lxc/lxc.conf"))?.unwrap_or_default();
+fn lxcpath(dirs: &EngineDirs) -> Result<StatePath, EngineError> {
+    let config = state::read(&dirs.config.join("lxc/lxc.conf"))?.unwrap_or_default();
     let configured = config.split(|byte| *byte == b'\n').find_map(value_of_lxcpath);
-    Ok(configured.map_or_else(|| realm.data.join("lxc"), |path| realm.data.at(PathBuf::from(path))))
+    Ok(configured.map_or_else(|| dirs.data.join("lxc"), |path| dirs.data.at(PathBuf::from(path))))
 }
 
 /// From a line `lxc.lxcpath = /path/`, the path without slashes at its end: LXC takes it so, letter for

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 
-use super::realm::EngineDirs;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
     Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError, EngineName, Proof,
@@ -26,12 +26,10 @@ pub(super) struct Machines {
 
 impl Machines {
     /// The system's, then the user's own.
-    pub(super) fn all(realms: &[EngineDirs]) -> Vec<Machines> {
-        let of = |realm: &EngineDirs| Machines {
-            directory: realm.run.join("systemd/machines"),
-            owner: realm.owner,
-        };
-        realms.iter().map(of).collect()
+    pub(super) fn all(all_dirs: &[EngineDirs]) -> Vec<Machines> {
+        let of =
+            |dirs: &EngineDirs| Machines { directory: dirs.run.join("systemd/machines"), owner: dirs.owner };
+        all_dirs.iter().map(of).collect()
     }
 
     /// The container called `name`; `None` when nothing is, or a virtual machine.

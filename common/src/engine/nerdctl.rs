@@ -7,7 +7,7 @@ pub(super) mod names;
 use serde::Deserialize;
 
 use super::containerd::Containerd;
-use super::realm::EngineDirs;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, api};
 use names::{NerdctlNames, id_of, names_in};
@@ -16,13 +16,13 @@ const ENGINE: EngineName = EngineName::Nerdctl;
 
 /// nerdctl's containers in one realm.
 pub(super) struct Nerdctl {
-    realm: EngineDirs,
+    dirs: EngineDirs,
     names: NerdctlNames,
 }
 
 impl Nerdctl {
-    pub(super) fn new(realm: &EngineDirs) -> Self {
-        Nerdctl { realm: realm.clone(), names: NerdctlNames::of(realm) }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Nerdctl { dirs: dirs.clone(), names: NerdctlNames::of(dirs) }
     }
 
     fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
@@ -41,7 +41,7 @@ impl Nerdctl {
         id: &str,
         name: String,
     ) -> Result<Container, EngineError> {
-        let task = match Containerd::new(&self.realm).of_id(within, id) {
+        let task = match Containerd::new(&self.dirs).of_id(within, id) {
             Err(EngineError::Absent { .. }) => None,
             task => task?,
         };
@@ -55,7 +55,7 @@ impl Nerdctl {
         let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
         let started_at = lifecycle.started_at.as_deref().and_then(api::time);
         let state = if started_at.is_some() { ContainerState::Exited } else { ContainerState::Created };
-        Container { state, started_at, ..Container::unknown(ENGINE, id, self.realm.owner) }
+        Container { state, started_at, ..Container::unknown(ENGINE, id, self.dirs.owner) }
     }
 }
 
@@ -97,7 +97,7 @@ impl Engine for Nerdctl {
             for within in state::words(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
                     let container = self.container(&store, within.as_str(), &id, name.clone());
-                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.realm.owner) };
+                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.dirs.owner) };
                     containers.push(container.unwrap_or_else(|_| damaged()));
                 }
             }

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
-use crate::engine::{Engine, EngineName, engines, engines_of_others, traces};
+use crate::engine::{Engine, EngineName, engines, engines_of_others, watch_dirs};
 use directories::Directories;
 pub use error::EventsError;
 
@@ -50,7 +50,7 @@ impl ContainerWatch {
     pub fn new(wanted: Option<EngineName>, timeout: Duration) -> Result<Self, EventsError> {
         let all = engines(wanted, timeout).into_iter().chain(engines_of_others(wanted, timeout));
         let streams = all.map(|engine| EngineStream { engine, events: None });
-        let directories = Directories::new(traces(wanted))?;
+        let directories = Directories::new(watch_dirs(wanted))?;
         let mut watch = ContainerWatch { directories, streams: streams.collect(), stirred: true };
         watch.listen()?;
         Ok(watch)

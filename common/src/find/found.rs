@@ -14,7 +14,7 @@ pub struct Found {
     pub container: Option<Container>,
     /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
     /// users said nothing.
-    pub silences: Vec<EngineError>,
+    pub api_errors: Vec<EngineError>,
     /// Who, neither root nor we, can give that network any address: the user that it belongs to.
     pub stranger: Option<Uid>,
     pub(super) place: HeldTarget,
@@ -33,7 +33,7 @@ pub(super) enum HeldTarget {
 
 impl Found {
     pub(super) fn alone(place: HeldTarget) -> Self {
-        Found { container: None, silences: Vec::new(), stranger: None, place }
+        Found { container: None, api_errors: Vec::new(), stranger: None, place }
     }
 
     /// Its process; `None` when the TARGET is a namespace that needs none.

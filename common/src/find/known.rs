@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::FindError;
-use super::believe::{self, VerifyError};
-use super::realms::{ask, is_others};
+use super::answers::{ask, is_others};
+use super::verify::{self, VerifyError};
 use crate::engine::{Container, EngineName, engines, engines_of_others};
 use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
@@ -49,10 +49,10 @@ pub struct ContainerList {
     /// Root's in the order of their engines, then of their names; after them those of other users.
     pub containers: Vec<VerifiedContainer>,
     /// Engines that could not be asked, and containers that were not believed.
-    pub troubles: Vec<FindError>,
+    pub errors: Vec<FindError>,
     /// Why the APIs of some did not answer, so that their state on disk was read; and all that went wrong with engines
     /// of other users, who shall not have root's look like a failure.
-    pub silences: Vec<FindError>,
+    pub api_errors: Vec<FindError>,
 }
 
 impl ContainerList {
@@ -80,7 +80,7 @@ impl VerifiedContainer {
                 }
                 process => Ok(process?),
             },
-            None => believe::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
+            None => verify::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
         }
     }
 }
@@ -104,11 +104,11 @@ pub fn list_with(
 ) -> Result<ContainerList, FindError> {
     let mut asked = ask(&engines(engine, timeout), |engine| engine.list());
     let others = ask(&engines_of_others(engine, timeout), |engine| engine.list());
-    let mut troubles: Vec<FindError> = asked.troubles.into_iter().map(|(_, why)| why.into()).collect();
-    let mut silences: Vec<FindError> = others.troubles.into_iter().map(|(_, why)| why.into()).collect();
-    if asked.answered.is_empty() && others.answered.is_empty() && troubles.is_empty() {
+    let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
+    let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
+    if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
         let absent = asked.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from);
-        return Err(silences.into_iter().next().unwrap_or(absent));
+        return Err(api_errors.into_iter().next().unwrap_or(absent));
     }
     asked.hits.extend(others.hits);
     let mut containers = Vec::new();
@@ -116,13 +116,13 @@ pub fn list_with(
         let is_others = is_others(&container);
         match verified(container, &mut look) {
             Ok(known) => containers.push(known),
-            Err(error) if is_others => silences.push(error),
-            Err(error) => troubles.push(error),
+            Err(error) if is_others => api_errors.push(error),
+            Err(error) => errors.push(error),
         }
     }
     containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
-    silences.extend(asked.silent.into_iter().chain(others.silent).map(|(_, why)| why.into()));
-    Ok(ContainerList { containers, troubles, silences })
+    api_errors.extend(asked.api_errors.into_iter().chain(others.api_errors).map(|(_, why)| why.into()));
+    Ok(ContainerList { containers, errors, api_errors })
 }
 
 fn order(container: &Container) -> impl Ord {
@@ -136,7 +136,7 @@ pub(super) fn verified(
     let Some(pid) = container.pid else {
         return Ok(VerifiedContainer { container, process: ProcessInodes::default() });
     };
-    match believe::process(&container, pid) {
+    match verify::process(&container, pid) {
         Ok(process) => {
             look(&container, &process);
             Ok(VerifiedContainer { container, process: ProcessInodes::of(&process) })

@@ -1,7 +1,7 @@
 //! From what a user typed to something that cannot change under our feet: a process held by pidfd, or a
 //! namespace held open. What an engine says about a PID is verified here, and only here.
 
-mod believe;
+mod answers;
 mod cgroups;
 mod error;
 mod found;
@@ -9,7 +9,7 @@ mod known;
 mod network;
 mod network_error;
 mod owner;
-mod realms;
+mod verify;
 
 use std::time::Duration;
 
@@ -28,13 +28,25 @@ use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
 use crate::process::Process;
 use crate::target::{LinkName, Name, Target};
+use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
-use realms::{Certainty, EngineAnswers, ask};
 
 /// Finds what `target` means, with engines given `timeout` each.
 ///
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use common::find::{Purpose, find};
+///
+/// let found = find(&"nginx".parse()?, Purpose::Act, Duration::from_millis(300))?;
+/// let pid = found.process().map(|process| process.pid());
+/// let netns = found.into_netns()?; // stays this namespace, whatever becomes of the PID
+/// println!("{pid:?} is in {netns}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Found, FindError> {
     let alone = Found::alone;
     match target {
@@ -79,7 +91,7 @@ fn find_container(
     let others = answers.take_words_of_others();
     answers.narrow(asked);
     match answers.certainty(asked) {
-        Certainty::Found(hit) => confirmed(held(hit, silences(&answers))?, timeout),
+        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, timeout),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
         Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, hit, trouble)),
         Certainty::NotThere => find_among_others(engine, target, (asked, others), answers, timeout),
@@ -95,7 +107,7 @@ fn find_among_others(
     timeout: Duration,
 ) -> Result<Found, FindError> {
     // Root's own link of that name is what is meant.
-    if is_linked(target) && answers.troubles.is_empty() {
+    if is_linked(target) && answers.errors.is_empty() {
         let (target, asked) = (target.clone(), answers.answered);
         return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
     }
@@ -108,7 +120,7 @@ fn find_among_others(
         (None, _) => Err(nobody(target.clone(), answers, others)),
         (Some(hit), Some(doubt)) => Err(cannot_tell(target, hit, doubt.clone())),
         (Some(hit), None) if hits.is_empty() => {
-            let silent = silences(&others).chain(others.troubles.iter().map(|(_, why)| (None, why.clone())));
+            let silent = api_errors(&others).chain(others.errors.iter().map(|(_, why)| (None, why.clone())));
             confirmed(held(hit, silent)?, timeout)
         }
         (Some(hit), None) => {
@@ -134,15 +146,15 @@ fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &ContainerQuery<'_>) -> V
     engines
 }
 
-fn silences(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineName>, EngineError)> {
-    answers.silent.iter().map(|(engine, why)| (Some(*engine), why.clone()))
+fn api_errors(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineName>, EngineError)> {
+    answers.api_errors.iter().map(|(engine, why)| (Some(*engine), why.clone()))
 }
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
 /// again now that the process is held: the PID that is the container's now is this process's.
 fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     let (Some(container), Some(process)) = (&found.container, found.process()) else { return Ok(found) };
-    if container.source == ContainerSource::State || believe::is_proven(container, process) {
+    if container.source == ContainerSource::State || verify::is_proven(container, process) {
         return Ok(found);
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
@@ -153,7 +165,7 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     }
     let again = ask(&again, |engine| engine.find(&asked));
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
-    match again.troubles.into_iter().next() {
+    match again.errors.into_iter().next() {
         _ if same => Ok(found),
         Some((_, trouble)) => Err(trouble.into()),
         None => Err(FindError::Exited(Box::new(container.clone()))),
@@ -163,15 +175,15 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
 /// Nobody has it. That is certain only if all of root's engines that are here could be asked; where none is here at all,
 /// those of others are what there was to ask.
 fn nobody(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
-    if let Some((_, trouble)) = answers.troubles.into_iter().next() {
+    if let Some((_, trouble)) = answers.errors.into_iter().next() {
         return trouble.into();
     }
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
-    let mut troubles = others.troubles.into_iter().map(|(_, why)| why);
-    match (asked.is_empty(), troubles.next()) {
+    let mut errors = others.errors.into_iter().map(|(_, why)| why);
+    match (asked.is_empty(), errors.next()) {
         (false, first) => {
-            FindError::NotFound { target, asked, unasked: first.into_iter().chain(troubles).collect() }
+            FindError::NotFound { target, asked, unasked: first.into_iter().chain(errors).collect() }
         }
         (true, Some(trouble)) => trouble.into(),
         (true, None) => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
@@ -218,16 +230,16 @@ fn held(
     silent: impl Iterator<Item = (Option<EngineName>, EngineError)>,
 ) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
-    match believe::process(&container, pid) {
+    match verify::process(&container, pid) {
         Ok(process) => {
             let matters = |engine: Option<EngineName>| {
                 engine.is_none_or(|engine| {
                     engine == container.engine && container.source == ContainerSource::State
                 })
             };
-            let silences = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
+            let api_errors = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
             let place = HeldTarget::Process(process);
-            Ok(Found { container: Some(container), silences, stranger: None, place })
+            Ok(Found { container: Some(container), api_errors, stranger: None, place })
         }
         Err(doubt) => Err(doubt.about(container)),
     }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use super::answers::{ask, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
-use super::realms::{ask, is_others};
 use super::{FindError, cgroups, list};
 use crate::engine::{ContainerQuery, EngineName, engines};
 use crate::namespace::{self, NamespaceId, NamespaceKind};
@@ -32,7 +32,7 @@ pub fn owner(
     }
     let listing = list(engine, timeout)?;
     match inmate.among(&listing) {
-        Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.troubles),
+        Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.errors),
         Some(known) => Ok(known),
         None => Err(in_none(process, listing)?),
     }
@@ -49,11 +49,8 @@ fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Ver
 }
 
 /// Another user's word counts only where every engine of root's could be asked.
-fn unless_in_doubt(
-    known: VerifiedContainer,
-    troubles: Vec<FindError>,
-) -> Result<VerifiedContainer, FindError> {
-    troubles.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
+fn unless_in_doubt(known: VerifiedContainer, errors: Vec<FindError>) -> Result<VerifiedContainer, FindError> {
+    errors.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
 }
 
 fn is_about_an_engine(trouble: &FindError) -> bool {
@@ -61,7 +58,7 @@ fn is_about_an_engine(trouble: &FindError) -> bool {
 }
 
 fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, ProcessError> {
-    if let Some(trouble) = listing.troubles.into_iter().find(is_about_an_engine) {
+    if let Some(trouble) = listing.errors.into_iter().find(is_about_an_engine) {
         return Ok(trouble);
     }
     let ids = cgroups::foreign_ids(process)?;

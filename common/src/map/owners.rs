@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 
 use super::matching::{self, FarEnd};
 use super::walk::{Visit, stranger, walk};
-use super::{MapEntry, MapError, Unseen, spots};
+use super::{MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -19,7 +19,7 @@ use crate::target::{LinkName, Mac};
 #[derive(Debug)]
 pub struct OwnerNetns {
     /// Where it was found.
-    pub spot: MapEntry,
+    pub entry: MapEntry,
     /// The namespace, held open since before it was asked: it has not become another one.
     pub namespace: Namespace,
     /// The process that stands for it, if there is one in it.
@@ -47,12 +47,12 @@ pub struct Owners {
 
 impl OwnerNetns {
     fn of(visit: Visit<'_>) -> Self {
-        OwnerNetns::at(visit.spot, visit.namespace, visit.is_own)
+        OwnerNetns::at(visit.entry, visit.namespace, visit.is_own)
     }
 
-    fn at(spot: &MapEntry, namespace: Namespace, is_own: bool) -> Self {
+    fn at(entry: &MapEntry, namespace: Namespace, is_own: bool) -> Self {
         let stranger = stranger(&namespace);
-        OwnerNetns { process: spot.tenant(), spot: spot.clone(), namespace, is_own, stranger }
+        OwnerNetns { process: entry.tenant(), entry: entry.clone(), namespace, is_own, stranger }
     }
 }
 
@@ -167,19 +167,19 @@ fn has_far_end(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError>
 /// others could not be looked at matters only if it was not found.
 fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
     let home = Home::current()?;
-    let (spots, mut unseen) = spots::all()?;
-    for spot in &spots {
-        match spot.open() {
+    let (entries, mut unseen) = entries::all()?;
+    for entry in &entries {
+        match entry.open() {
             Ok(Some(namespace)) => {
                 if socket.nsid(&namespace)? != Some(nsid) {
                     continue;
                 }
-                let is_own = spot.identity == home.identity();
-                let owners = vec![OwnerNetns::at(spot, namespace, is_own)];
+                let is_own = entry.identity == home.identity();
+                let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
                 return Ok(Owners { owners, ..Owners::default() });
             }
             Ok(None) => {}
-            Err(error) => unseen.not_opened(spot, &error),
+            Err(error) => unseen.not_opened(entry, &error),
         }
     }
     Ok(Owners { unseen, ..Owners::default() })

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
-use super::super::either::DiskState;
-use super::super::realm::{EngineDirs, rooted};
+use super::super::api_or_disk::DiskState;
+use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::runtime;
 use super::super::state::{self, StatePath};
 use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, api};
@@ -85,12 +85,12 @@ struct ConfigState {
 }
 
 impl DockerDisk {
-    pub(super) fn of(realm: &EngineDirs) -> Self {
+    pub(super) fn of(dirs: &EngineDirs) -> Self {
         DockerDisk {
-            owner: realm.owner,
-            run: realm.run.clone(),
-            config: realm.config.join("docker/daemon.json"),
-            data: realm.data.join("docker"),
+            owner: dirs.owner,
+            run: dirs.run.clone(),
+            config: dirs.config.join("docker/daemon.json"),
+            data: dirs.data.join("docker"),
             places: OnceCell::new(),
         }
     }

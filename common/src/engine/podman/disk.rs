@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
-use super::super::either::DiskState;
-use super::super::realm::EngineDirs;
+use super::super::api_or_disk::DiskState;
+use super::super::engine_dirs::EngineDirs;
 use super::super::runtime::{self, RuntimeState};
 use super::super::state::{self, StatePath};
 use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof};
@@ -68,16 +68,16 @@ struct RunState {
 }
 
 impl PodmanDisk {
-    pub(super) fn of(realm: &EngineDirs) -> Self {
+    pub(super) fn of(dirs: &EngineDirs) -> Self {
         // As containers-storage.conf(5) has the run roots: a rootless one lacks the last part.
-        let run = realm.run.join(if realm.is_system() { "containers/storage" } else { "containers" });
+        let run = dirs.run.join(if dirs.is_system() { "containers/storage" } else { "containers" });
         PodmanDisk {
-            owner: realm.owner,
-            storage: realm.data.join("containers/storage"),
+            owner: dirs.owner,
+            storage: dirs.data.join("containers/storage"),
             run,
-            used: realm.run.join("libpod"),
-            exits: realm.run.join(if realm.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
-            runtimes: ["runc", "crun"].map(|runtime| realm.run.join(runtime)),
+            used: dirs.run.join("libpod"),
+            exits: dirs.run.join(if dirs.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
+            runtimes: ["runc", "crun"].map(|runtime| dirs.run.join(runtime)),
         }
     }
 

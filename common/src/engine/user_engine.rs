@@ -37,7 +37,7 @@ impl Engine for UserEngine {
         self.engine.events()
     }
 
-    fn silence(&self) -> Option<EngineError> {
-        self.engine.silence()
+    fn api_error(&self) -> Option<EngineError> {
+        self.engine.api_error()
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct ApiOrDisk<D> {
     /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
     /// Why the API did not answer the last question.
-    silence: RefCell<Option<EngineError>>,
+    api_error: RefCell<Option<EngineError>>,
 }
 
 impl<D: DiskState> Engine for ApiOrDisk<D> {
@@ -57,14 +57,14 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
         self.api.as_ref().ok()?.events()
     }
 
-    fn silence(&self) -> Option<EngineError> {
-        self.silence.borrow().clone()
+    fn api_error(&self) -> Option<EngineError> {
+        self.api_error.borrow().clone()
     }
 }
 
 impl<D: DiskState> ApiOrDisk<D> {
     pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
-        ApiOrDisk { engine, api, disk, silence: RefCell::default() }
+        ApiOrDisk { engine, api, disk, api_error: RefCell::default() }
     }
 
     fn or_disk(
@@ -78,7 +78,7 @@ impl<D: DiskState> ApiOrDisk<D> {
             Ok(containers) => return Ok(containers),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
-        self.silence.replace(Some(error.clone()));
+        self.api_error.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we are not let in: nobody may conclude that there is no such container.

@@ -16,9 +16,9 @@ pub(super) struct EngineAnswers {
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
     /// Which are, and could not be asked.
-    pub troubles: Vec<(EngineName, EngineError)>,
+    pub errors: Vec<(EngineName, EngineError)>,
     /// Which were found out about from state on disk, and why.
-    pub silent: Vec<(EngineName, EngineError)>,
+    pub api_errors: Vec<(EngineName, EngineError)>,
 }
 
 /// How the question for one container ends in a realm.
@@ -44,11 +44,11 @@ pub(super) fn ask(
         match question(engine.as_ref()) {
             Ok(found) => {
                 answers.answered.push(engine.name());
-                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
+                answers.api_errors.extend(engine.api_error().map(|why| (engine.name(), why)));
                 answers.add(found);
             }
             Err(absent) if absent.is_absence() => answers.absent.push(absent),
-            Err(trouble) => answers.troubles.push((engine.name(), trouble)),
+            Err(trouble) => answers.errors.push((engine.name(), trouble)),
         }
     }
     answers.answered.dedup();
@@ -87,7 +87,7 @@ impl EngineAnswers {
         let mut hits = std::mem::take(&mut self.hits);
         match (hits.pop(), hits.is_empty()) {
             (None, _) => Certainty::NotThere,
-            (Some(hit), true) => match self.troubles.first() {
+            (Some(hit), true) => match self.errors.first() {
                 Some(trouble) if geteuid().is_root() && !is_whole_id(asked, &hit) => {
                     Certainty::CannotTell(hit, trouble.clone())
                 }
@@ -106,7 +106,7 @@ impl EngineAnswers {
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
         let hides =
             |(engine, why): &&(EngineName, EngineError)| *engine != EngineName::Podman && !why.is_absence();
-        self.troubles.first().or_else(|| self.silent.iter().find(hides))
+        self.errors.first().or_else(|| self.api_errors.iter().find(hides))
     }
 }
 
