@@ -11,7 +11,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use common::each::{self, Chosen, Pattern, Place};
+use common::each::{self, Pattern, Place};
 use common::failure::Failure;
 use common::namespace::{Identity, Kind, NamespaceError};
 use common::process::Process;
@@ -27,7 +27,7 @@ use crate::status::OWN_FAILURE;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
 use report::Report;
-use watch::{Enter, Outcome, Watch};
+use watch::{Outcome, Watch};
 
 /// Runs PROGRAM in every container that fits: `enter` is what a single run does with its target. The status is the
 /// highest.
@@ -45,10 +45,10 @@ pub fn run(
     })?;
     let parent = ParentDeathSignal::of_this_process()?;
     let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.running.json));
-    let go_in = |run: &Chosen| enter(Source::around(run.known.hold()?, wanted)?, &parent);
-    let borrowing: Option<Enter<'_>> = if wanted.is_light() { Some(&go_in) } else { None };
-    match Watch::new(runs, jobs, report, borrowing)?.over()? {
-        Outcome::Child(run, inside) => Ok(inside.run(|| go_in(&run))),
+    match Watch::new(runs, jobs, report)?.over()? {
+        Outcome::Child(run, inside) => {
+            Ok(inside.run(|| enter(Source::around(run.known.hold()?, wanted)?, &parent)))
+        }
         Outcome::Over(worst) if all_were_asked => Ok(ExitCode::from(worst)),
         Outcome::Over(worst) => Ok(ExitCode::from(worst.max(OWN_FAILURE))),
         Outcome::Signalled(signal) => Ok(die_of(signal as i32)),

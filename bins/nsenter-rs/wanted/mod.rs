@@ -245,18 +245,6 @@ impl Wanted {
         !others && self.namespaces.values().all(plain)
     }
 
-    /// Whether a child that borrows our memory can do it: it joins what is no matter of memory, and changes nothing of
-    /// what is ours, such as the environment. setns(2) into a time namespace refuses such a child.
-    pub fn is_light(&self) -> bool {
-        let kinds = [Kind::Net, Kind::Uts, Kind::Ipc, Kind::Cgroup];
-        let is_simple = |(kind, from): (&Kind, &From<Other>)| kinds.contains(kind) && *from == From::Target;
-        self.namespaces.iter().all(is_simple)
-            && !self.taken_from_process().any(|(taken, _)| taken)
-            && self.view == View::default()
-            && (self.root.is_none() && self.wd.is_none() && self.wdns.is_none())
-            && (self.uid.is_none() && self.gid.is_none())
-    }
-
     /// The namespaces that come from the target.
     pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
         self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
@@ -280,16 +268,6 @@ mod tests {
 
     fn file(path: &str) -> From<Other> {
         From::Named(Other::Given(Given::File(path.into())))
-    }
-
-    #[test]
-    fn only_what_changes_nothing_of_ours_borrows_our_memory() {
-        for line in ["-n", "-nui", "-C"] {
-            assert!(wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
-        }
-        for line in ["-m", "-p", "-U", "-T", "-a", "-n -e", "-n -S 1", "-n -w", "-n --dns", "-n -c"] {
-            assert!(!wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
-        }
     }
 
     #[test]
