@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test kernels lint audit bench fuzz docs install
+.PHONY: build release demo test test-all kernels lint msrv audit bench fuzz docs install
 
 build:
 	cargo build --workspace --locked
@@ -17,6 +17,10 @@ demo:
 test:
 	tests/setup/test
 
+# The same with all of each kind, what is released, and the other kernel: an hour.
+test-all:
+	tests/setup/test-all
+
 # What the kernel at hand may lack, on Debian's stock kernel in an emulator.
 kernels:
 	tests/setup/kernels
@@ -24,7 +28,12 @@ kernels:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --document-private-items --locked
 	tests/setup/shellcheck
+
+# With the oldest compiler that Cargo.toml declares.
+msrv:
+	tests/setup/msrv
 
 audit:
 	tests/setup/audit

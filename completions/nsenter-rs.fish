@@ -17,7 +17,7 @@ complete -c nsenter-rs -s S -l setuid -d 'User ID in the container; \'follow\': 
 complete -c nsenter-rs -s G -l setgid -d 'Group ID in the container; \'follow\': TARGET\'s group' -r -f
 complete -c nsenter-rs -l cap-add -d 'With -H: add a capability that the container lacks' -r -f
 complete -c nsenter-rs -l keep-fd -d 'Pass this open file descriptor to PROGRAM' -r -f
-complete -c nsenter-rs -l each -d 'Run PROGRAM in all containers that match \'web-*\'' -r -f
+complete -c nsenter-rs -l each -d 'Run PROGRAM in matching containers: \'web-*\' (in quotes)' -r -f
 complete -c nsenter-rs -s j -l jobs -d 'With --each: how many containers at a time' -r -f
 complete -c nsenter-rs -s v -l verbose -d 'Say on stderr what was found, and how'
 complete -c nsenter-rs -s h -l help -d 'Print this help; the manual says more'

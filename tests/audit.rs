@@ -115,6 +115,22 @@ fn what_is_locked_has_a_checksum_and_one_version() {
     assert_eq!(twice, TWICE);
 }
 
+/// `make msrv` compiles with that compiler, where there is one; this is known everywhere.
+#[test]
+fn no_dependency_declares_a_newer_compiler_than_we_do() {
+    let version = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+    let manifest = read("Cargo.toml");
+    let ours = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")).unwrap();
+    let ours = version(ours.trim_end_matches('"'));
+    let newer: Vec<String> = packages()
+        .iter()
+        .filter_map(|package| Some((name(package), package["rust_version"].as_str()?)))
+        .filter(|(_, theirs)| version(theirs)[..2] > ours[..2])
+        .map(|(name, theirs)| format!("{name} {theirs}"))
+        .collect();
+    assert!(newer.is_empty(), "newer than {ours:?}: {newer:?}");
+}
+
 #[test]
 fn nothing_compiles_c_or_links_a_library_of_others() {
     for package in packages() {

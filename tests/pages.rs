@@ -1,10 +1,7 @@
 //! What the Markdown pages name exists: files and folders, relative links, `make` targets, variables; and, in docs/, types
 //! and functions. A page that leads a reader to a file that was moved is worse than none.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Shows the results: a table for a terminal, Markdown for a README, JSON for programs.
+//! Shows the results: a table for a terminal, Markdown for docs/benchmarks.md, JSON for programs.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, process::Command, thread::available_parallelism};
 

@@ -1,4 +1,4 @@
-//! What a user of add-nic may say. Uses only clap, std and `common`, so that manuals are made from it.
+//! The command line of add-nic. Uses only clap, std and `common`, because the manual is generated from it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum, ValueHint};
 use common::cli::{FindOptions, TARGETS};
 use common::target::{IfName, Mac};
 
-/// Plug a cable into a running container; it works when the command returns
+/// Add a network interface (NIC) to a running container
 #[derive(Debug, Parser)]
 #[command(name = "add-nic", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
@@ -19,244 +19,242 @@ pub struct Cli {
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]
     pub words: Vec<String>,
 
-    /// The host's address on the cable; none for none
+    /// Address of the host's end, or none
     ///
-    /// Without it, the gateway if there is one, otherwise the first free address of each ADDR's network: 10.1.0.1 for
-    /// 10.1.0.2/24. A network of one address, /32, has no other: there A can be any, and each end has a route to
-    /// the other. With --bridge it is the bridge that gets the address. May be given once for each network.
+    /// Default: the --gateway, or the first free address of each network of the NIC: 10.1.0.1 for 10.1.0.2/24. A /32 has no other
+    /// address: for it A can be any address, and each end gets a route to the other. With --bridge, the bridge gets the address.
+    /// May be given once for each network.
     #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub host_addr: Vec<String>,
 
-    /// Plug the other end into this bridge
+    /// Attach the other end to this bridge
     #[arg(short, long, value_name = "BR", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub bridge: Option<IfName>,
 
-    /// Make the bridge if there is none
+    /// Create the bridge if it does not exist
     ///
-    /// It has the first free address of each ADDR's network, unless --host-addr says otherwise, and goes with the last
-    /// NIC that was plugged into it so.
+    /// It gets the first free address of each network of the NIC, unless --host-addr says otherwise. It is deleted with the last
+    /// NIC that add-nic attached to it.
     #[arg(long, requires = "bridge")]
     pub create: bool,
 
-    /// Plug the other end into this container or network
+    /// Connect to another container or network namespace
     ///
-    /// A cable between the two, of which the host has no end and sees nothing. TARGET2 is another TARGET; --rm from either
-    /// side removes the cable.
+    /// A veth pair between the two. The host has no end of it and sees none of its traffic. TARGET2 is another TARGET; --rm from
+    /// either side removes the pair.
     #[arg(long, value_name = "TARGET2", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(conflicts_with_all = ["bridge", "host_addr", "host_name"])]
     pub peer: Option<String>,
 
-    /// A macvlan on this link of the host: PARENT[:MODE]
+    /// Create a macvlan on a host interface: PARENT[:MODE]
     ///
-    /// MODE is bridge (the default), private, vepa or passthru. It is as if the NIC were plugged into the same switch as
-    /// PARENT. The host itself does not reach its own macvlans, nor they it.
+    /// MODE: bridge (default), private, vepa, passthru. The NIC is on the same network segment as PARENT. The host and its own
+    /// macvlans cannot reach each other.
     #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(conflicts_with_all = NOT_STACKED)]
     pub macvlan: Option<String>,
 
-    /// An ipvlan on this link of the host, with the link's MAC: PARENT[:MODE]
+    /// Create an ipvlan on a host interface: PARENT[:MODE]
     ///
-    /// MODE is l2 (the default), l3 or l3s: then the host's routes decide, and nobody answers ARP. For
-    /// networks that let each port have one MAC address only. The host itself does not reach its own ipvlans.
+    /// MODE: l2 (default), l3, l3s. The NIC has PARENT's MAC address: for networks that allow only one MAC address per port. In l3
+    /// and l3s the host's routes decide, and nothing answers ARP. The host and its own ipvlans cannot reach each other.
     #[arg(long, value_name = "PARENT", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "mac"], hide_short_help = true)]
     pub ipvlan: Option<String>,
 
-    /// Move this NIC of the host in; --rm gives it back
+    /// Move a host interface into the container
     ///
-    /// It loses its addresses and the routes through it there, and has them again when it is back, with its name, MAC, MTU
-    /// and switches under /proc/sys. What could not be put back exactly is refused, and so is the NIC that the host's default
-    /// route goes through. When the container ends the NIC comes back by itself, and the next call of add-nic restores it.
+    /// It loses its addresses and routes on the host. --rm moves it back and restores its name, MAC address, MTU, addresses, routes
+    /// and settings under /proc/sys/net. An interface that cannot be restored exactly is refused, and so is the one with the
+    /// host's default route. When the container exits, the kernel returns the interface, and the next call of add-nic restores it.
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
     #[arg(conflicts_with_all = NOT_STACKED, conflicts_with_all = ["macvlan", "ipvlan"])]
     pub phys: Option<IfName>,
 
-    /// TARGET2's address on the cable; none for none
+    /// Address of TARGET2's end, or none
     ///
-    /// Without it the gateway if there is one, otherwise the first free address of each ADDR's network. May be given once
-    /// for each network.
+    /// Default: the --gateway, or the first free address of each network of the NIC. May be given once for each network.
     #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
     pub peer_addr: Vec<String>,
 
-    /// The name of TARGET2's end, not the next free ethN there
+    /// Name of TARGET2's end (default: the next free ethN)
     ///
     /// At most 15 bytes.
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, requires = "peer", hide_short_help = true)]
     pub peer_name: Option<IfName>,
 
-    /// In this VLAN, 1 to 4094
+    /// Put the NIC into a VLAN, 1 to 4094
     ///
-    /// With --bridge its port is an access port of that VLAN: what it sends and gets has no tag. The bridge must have VLAN filtering
-    /// on, with which --create makes it, and is in no VLAN itself but its own. With --phys IF it is a link IF.ID in the
-    /// container, and IF stays on the host. With --macvlan and --ipvlan the link below is PARENT.ID, which is made if there
-    /// is none and goes with the last NIC on it.
+    /// With --bridge, the port is an access port of the VLAN: its traffic is untagged. The bridge must have VLAN filtering enabled,
+    /// which --create does, and is not in the VLAN itself. With --phys IF, the NIC is the VLAN interface IF.ID, and IF stays on
+    /// the host. With --macvlan and --ipvlan, the parent is PARENT.ID: it is created if it does not exist, and deleted with the
+    /// last NIC on it.
     #[arg(long, value_name = "ID", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=4094))]
     pub vlan: Option<u16>,
 
-    /// Its name in the container, not the next free ethN
+    /// Name in the container (default: the next free ethN)
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub name: Option<IfName>,
 
-    /// The name of the host's end, not CONTAINER-ethN
+    /// Name of the host's end (default: CONTAINER-ethN)
     ///
-    /// A name has at most 15 bytes: a long container's name is cut.
+    /// At most 15 bytes: a long container name is shortened.
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub host_name: Option<IfName>,
 
-    /// Its MAC address
+    /// MAC address
     ///
-    /// Without it, a random one of local administration.
+    /// Default: a random, locally administered address.
     #[arg(long, value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub mac: Option<Mac>,
 
-    /// Its MTU; without it the bridge's, or 1500
+    /// MTU (default: the bridge's, or 1500)
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub mtu: Option<u32>,
 
-    /// A default route through the NIC, in place of the one there is
+    /// Default route via IP; replaces the current one
     ///
-    /// That one is put back by --rm. May be given once for IPv4 and once for IPv6. With --sbr it is for the NIC's own table,
-    /// and the one there is stays.
+    /// --rm restores the previous one. May be given once for IPv4 and once for IPv6. With --sbr, the route goes into the NIC's own
+    /// routing table, and the current default route stays.
     #[arg(short, long, value_name = "IP", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub gateway: Vec<IpAddr>,
 
-    /// A route through the NIC; may be given again
+    /// Route through the NIC; may be repeated
     #[arg(short, long, value_name = "NET[@VIA]", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub route: Vec<String>,
 
-    /// The metric of these routes
+    /// Metric of these routes
     ///
-    /// Of several routes that of the least metric is used. With one of your own, the old default route stays, unless it has
-    /// the same.
+    /// The route with the lowest metric is used. With --metric, the current default route stays, unless it has the same metric.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub metric: Option<u32>,
 
-    /// Set KEY in its network; IF in KEY is the NIC
+    /// Set a sysctl of its network; IF in KEY is the NIC
     ///
-    /// As sysctl(8) has it: net.ipv4.conf.IF.rp_filter=2. KEY begins with net, for all else is not the network's own. What
-    /// was so already is left alone, and what was not is put back by --rm, unless somebody has changed it since. May be
-    /// given again.
+    /// KEY is written as for sysctl(8): net.ipv4.conf.IF.rp_filter=2. It begins with net: no other settings belong to a network
+    /// namespace. A setting that already has the value is left alone. --rm restores the others, unless they were changed since. May
+    /// be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     #[arg(hide_short_help = true)]
     pub sysctl: Vec<String>,
 
-    /// NAT: it reaches other networks with the host's address
+    /// NAT: reach other networks with the host's address
     ///
-    /// What leaves its networks for others has the host's address (masquerading); the host forwards (ip_forward, and
-    /// net.ipv6.conf.all.forwarding if it has an IPv6 address); and Docker's FORWARD chain, or anybody's that would drop it, lets
-    /// it through. All of it goes with the NIC.
+    /// Traffic from the NIC's networks to others leaves with the host's address (masquerading). Forwarding is enabled on the host
+    /// (ip_forward, and net.ipv6.conf.all.forwarding for an IPv6 address). Where an iptables FORWARD chain would drop the traffic,
+    /// as Docker's does, a rule accepts it. --rm undoes all of it.
     #[arg(long, conflicts_with_all = JOBS)]
     pub nat: bool,
 
-    /// Forward a port of the host to one of its own
+    /// Publish a container port on the host
     ///
-    /// With [IP:]HOSTPORT:PORT[/udp|/tcp], what comes to HOSTPORT at any address of the host, or at IP, goes on to PORT of the
-    /// first IPv4 address: from outside, from the host itself (127.0.0.1 among it) and from the container. /tcp is meant without.
-    /// May be given again. A port that a program of the host listens on is refused.
+    /// [IP:]HOSTPORT:PORT[/udp|/tcp] forwards HOSTPORT on all addresses of the host, or only on IP, to PORT of the NIC's first IPv4
+    /// address. It works from outside, from the host itself, also on 127.0.0.1, and from the container. The default is /tcp. A
+    /// port on which a program on the host listens is refused. May be repeated.
     #[arg(short, long, value_name = "PORT:PORT", value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = JOBS)]
     pub publish: Vec<String>,
 
-    /// Let those on its bridge talk to each other
+    /// Allow traffic between containers on the bridge
     ///
-    /// Where bridge netfilter is on, what goes from one port of a bridge to another passes Docker's FORWARD chain, which drops it
-    /// unless the bridge is Docker's. This lets it through, and goes with the NIC.
+    /// With bridge netfilter enabled, traffic from one port of a bridge to another passes Docker's FORWARD chain, which drops it
+    /// unless the bridge is Docker's. This adds a rule that accepts it; --rm removes the rule.
     #[arg(long, requires = "bridge", conflicts_with_all = JOBS, hide_short_help = true)]
     pub forward: bool,
 
-    /// Replies leave by the NIC that they answer
+    /// Source-based routing: replies use this NIC
     ///
-    /// It gets a table of routes of its own, with its networks, each --route, and a default route through --gateway or, without
-    /// one, the host's address at the other end; and for each ADDR a rule that packets from there are routed by it. So
-    /// somebody behind a router reaches the NIC although the container's default route leads elsewhere. That one is left alone.
+    /// The NIC gets a routing table of its own with its networks, each --route, and a default route through --gateway or, without
+    /// one, the host's address at the other end. For each ADDR, a rule selects this table for packets from ADDR. So clients behind
+    /// a router reach the NIC although the container's default route uses another interface. That default route stays.
     #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
     pub sbr: bool,
 
-    /// How long to look for somebody who has the addresses already
+    /// Duplicate address detection
     ///
-    /// quick asks everybody on the bridge once, and waits 5 ms for an answer, or 20 where several stand on one parent. full
-    /// does as RFC 5227 and RFC 4862 say: it asks three times, one to two seconds apart, and listens two seconds more. Somebody who asks for the same address at
-    /// the same time counts too. Where there is nobody to ask, nobody is asked.
+    /// quick asks once and waits 5 ms for a reply, or 20 ms on a macvlan or ipvlan. full follows RFC 5227 and RFC 4862: it asks three
+    /// times, one to two seconds apart, and waits two seconds more; another host that requests the address at the same time is a
+    /// conflict too. The check is skipped where the NIC has no neighbours.
     #[arg(long, value_name = "HOW", default_value = "quick", conflicts_with_all = JOBS, hide_short_help = true)]
-    pub dad: Dad,
+    pub dad: DadOption,
 
-    /// Do not ask the bridge who has the addresses already
+    /// Skip duplicate address detection
     ///
-    /// Without it, one that somebody has is refused.
+    /// Without this option, an address that is already in use is refused.
     #[arg(long, conflicts_with = "dad", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_dad: bool,
 
-    /// How often to tell the bridge whose the addresses are now
+    /// How often to announce the addresses
     ///
-    /// Neighbours that remember somebody else who had one would go on sending to that one for seconds. So a gratuitous
-    /// ARP, or unsolicited neighbour advertisement, is sent for each address, and the NIC is reachable. With a higher
-    /// number that is repeated, each two seconds (RFC 5227) or, if all are of IPv6, each second (RFC 4861), and waited for.
+    /// Neighbours may remember another MAC address for them and would use it for seconds. So add-nic sends a gratuitous ARP, or an
+    /// unsolicited neighbour advertisement, for each address. A higher number repeats this every two seconds (RFC 5227) or, if
+    /// all addresses are IPv6, every second (RFC 4861). add-nic waits until all are sent; the NIC works meanwhile.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=60), conflicts_with_all = JOBS, hide_short_help = true)]
     pub announce: u8,
 
-    /// Do not tell the bridge whose the addresses are now
+    /// Do not announce the addresses
     ///
     /// The same as --announce 0.
     #[arg(long, conflicts_with = "announce", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_announce: bool,
 
-    /// Remove a NIC of ours, all if none is named
+    /// Remove a NIC, or all that add-nic created there
     ///
-    /// Everything is as it was before, the default route too. A NIC that is gone is no error. One that add-nic did not
-    /// make stays, unless --force is given.
+    /// Restores the previous state, including the default route. A NIC that does not exist is no error. A NIC that add-nic did not
+    /// create is kept, unless --force is given.
     #[arg(long)]
     pub rm: bool,
 
-    /// Print a table of our NICs
+    /// List the NICs that add-nic created
     #[arg(short, long, conflicts_with = "rm")]
     pub list: bool,
 
-    /// Print what is not as we made it; exit with 1 if anything is
+    /// List changes to these NICs; exit with 1 if any
     #[arg(long, conflicts_with_all = ["rm", "list"])]
     pub check: bool,
 
-    /// Stay, and keep the NICs in FILE plugged in
+    /// Keep running, and keep the NICs in FILE in place
     ///
-    /// However often their containers are restarted. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
-    /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it is
-    /// written. A signal ends it; the NICs stay. With --dry-run it is only read, and what is not there yet is shown.
+    /// A NIC is added again whenever its container restarts. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it changes. A
+    /// signal ends the watch; the NICs stay. With --dry-run FILE is only checked, and missing NICs are shown.
     ///
     /// FILE decides what root does. So only root and the caller may be able to write it and every directory of its path, also
-    /// of symbolic links. In a directory with a sticky bit, as /tmp, root or the caller must own the next part of the path.
+    /// of symbolic links. In a directory with the sticky bit, such as /tmp, root or the caller must own the next part of the path.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
     pub watch: Option<PathBuf>,
 
-    /// With --watch: plug in what is not there, and do not stay
+    /// With --watch: add what is missing, and exit
     ///
-    /// Exits with 1 if some NIC of FILE is not there then, and says why.
+    /// Exits with 1 if a NIC of FILE is missing then, and says why.
     #[arg(long, requires = "watch", hide_short_help = true)]
     pub once: bool,
 
-    /// Print the commands that would do it, and do nothing
+    /// Print the commands instead of running them
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
 
-    /// Print what would not work, and what helps; do nothing
+    /// Print problems and fixes; change nothing
     ///
-    /// The same is said on standard error before every NIC is added, and stops nothing: a filter that drops what passes the bridge,
-    /// strict rp_filter, overlapping networks, an MTU that others do not have, the spanning tree protocol, no carrier, a MAC
-    /// address that somebody has. Exits with 1 if there is anything.
+    /// The same warnings appear on standard error before each NIC is added, and stop nothing: a firewall that drops bridge traffic,
+    /// strict rp_filter, overlapping networks, different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT
+    /// without a route. Exits with 1 if there is a warning.
     #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
     pub preflight: bool,
 
-    /// Plug into the network of the host itself
+    /// Allow the host's own network as TARGET
     ///
-    /// That is what a container with --network host has: without this option it is refused.
+    /// A container with --network host uses it: without this option it is refused.
     #[arg(long, conflicts_with_all = ["list", "check"])]
     pub host: bool,
 
-    /// With --rm: remove a NIC that we did not make
+    /// With --rm: remove a NIC add-nic did not create
     #[arg(short, long, requires = "rm")]
     pub force: bool,
 
-    /// JSON in place of text
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 
@@ -264,17 +262,17 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
-/// How duplicates of an address are looked for.
+/// Values of `--dad`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Dad {
+pub enum DadOption {
     Quick,
     Full,
 }
 
-/// The options that say what to do, other than to add a NIC.
+/// Options that select another job than adding a NIC.
 const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
 
-/// The options that no NIC has: keys in no watch's file.
+/// Options that a single NIC cannot have: they are not allowed as keys in a watch file.
 pub const NOT_OF_A_NIC: [&str; 13] = [
     "rm",
     "list",
@@ -291,11 +289,11 @@ pub const NOT_OF_A_NIC: [&str; 13] = [
     "version",
 ];
 
-/// The options that a NIC on a link of the host cannot have: it has no other end.
+/// Options that a NIC without another end cannot have: macvlan, ipvlan, and moved host interfaces.
 const NOT_STACKED: [&str; 4] = ["bridge", "peer", "host_addr", "host_name"];
 
 const EXAMPLES: &str = "\
 Examples:
-  add-nic nginx 10.1.0.2/24        a cable; the host's end is 10.1.0.1
+  add-nic nginx 10.1.0.2/24        the host's end gets 10.1.0.1
   add-nic nginx 10.2.0.2/24 -b br1 --create --gateway 10.2.0.1
-  add-nic --rm nginx eth1          and everything is as before";
+  add-nic --rm nginx eth1          restores the previous state";

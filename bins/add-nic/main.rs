@@ -3,6 +3,7 @@
 
 mod apply;
 mod check;
+#[allow(rustdoc::broken_intra_doc_links, reason = "help texts put what is optional into brackets")]
 mod cli;
 mod jobs;
 mod journal;

@@ -143,9 +143,9 @@ pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Resu
         line += &other_end(&view);
     }
     line += &match outcome {
-        Outcome::Added(Reachable::Later) => format!(", made in {}", in_ms(took)),
+        Outcome::Added(Reachable::Later) => format!(", added in {}", in_ms(took)),
         Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
-        Outcome::Unchanged => ", as before".to_owned(),
+        Outcome::Unchanged => ", unchanged".to_owned(),
         Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
@@ -155,7 +155,9 @@ fn other_end(view: &View<'_>) -> String {
     let other_end = &view.record.plan.nic.other_end;
     let (words, before_addresses) = match other_end {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
-        OtherEnd::Bridge { bridge, port, .. } => (format!(", on {bridge} by {}", port.name), ", which has "),
+        OtherEnd::Bridge { bridge, port, .. } => {
+            (format!(", on {bridge} as port {}", port.name), ", bridge address ")
+        }
         OtherEnd::Peer(_) => (format!(", to {}", peer_words(view)), " "),
         OtherEnd::Phys(name) => (format!(", the host's {name}"), " "),
         OtherEnd::On(parent) => (format!(", on {} as {}", parent.name, parent.on), " "),
@@ -240,18 +242,14 @@ pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure
             rows.iter().map(|(view, differs)| Line { row: Row::from(*view), differs }).collect();
         return json(&lines);
     }
-    let mut shown =
-        table(["CONTAINER", "NIC", "ADDRESSES", "OTHER-END", "ITS-ADDRESSES", "ON", "STATE"], &[], 5);
+    let mut shown = table(["CONTAINER", "NIC", "ADDRESSES", "PEER", "PEER-ADDRESSES", "ON", "STATE"], &[], 5);
     for (view, differs) in rows {
         let other_end = &view.record.plan.nic.other_end;
         let host_name = other_end.host_name().map(ToString::to_string);
         let beneath = other_end.bridge().or_else(|| other_end.parent().map(|parent| &parent.name));
         let others = view.peer.map_or(other_end.host_addresses(), |peer| peer.addresses);
-        let state = if differs.is_empty() {
-            "as made".to_owned()
-        } else {
-            one_line(&differs.join("; ")).into_owned()
-        };
+        let state =
+            if differs.is_empty() { "ok".to_owned() } else { one_line(&differs.join("; ")).into_owned() };
         shown.add_row([
             one_line(&view.here.container.name).into_owned(),
             view.here.name.to_string(),

@@ -1,6 +1,7 @@
 //! nsenter-rs: runs a program of the host in the namespaces of a process or container.
 #![forbid(unsafe_code)]
 
+#[allow(rustdoc::broken_intra_doc_links, reason = "help texts put what is optional into brackets")]
 mod cli;
 mod each;
 mod enter;

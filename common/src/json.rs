@@ -18,7 +18,7 @@ pub fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
 /// An object or a list over several lines.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn pretty(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write(out, value, Harmless(PrettyFormatter::new()))
 }

@@ -19,7 +19,9 @@ pub(crate) fn by_hand(lab: &Lab, name: &str, bridge: &str, address: &str) -> Con
     container.ip(&format!("address add {address} dev eth0 nodad"));
     container.ip("link set eth0 up");
     // Until then it hears nothing, and the bridge has no carrier.
-    lab.shell(&format!("until ip -d link show {port} | grep -q 'state forwarding'; do :; done")).run().ok();
+    lab.shell(&format!("until ip -d link show {port} | grep -q 'state forwarding'; do sleep 0.02; done"))
+        .run()
+        .ok();
     container
 }
 
@@ -94,7 +96,11 @@ fn an_address_that_somebody_on_the_bridge_has_is_refused_with_his_name() {
     let before = everything(&lab, &[&web]);
     for address in ["10.1.0.9/24", "fd00:1::9/64"] {
         let refused = plug(&lab, &web, &format!("{address} --bridge br0")).fails_with(2).stdout_is("");
-        refused.stderr_has(&mac).stderr_has("(pid ").stderr_has("on br0 has it already");
+        refused
+            .stderr_has(&mac)
+            .stderr_has("already in use by ")
+            .stderr_has("(pid ")
+            .stderr_has(") on br0\n");
         assert_eq!(everything(&lab, &[&web]), before);
     }
     plug(&lab, &web, "10.1.0.9/24 --bridge br0 --no-dad").ok();
@@ -108,13 +114,13 @@ fn a_name_that_keeps_a_network_with_the_address_is_named() {
         "ip netns add kept
          ip link add kept-port up master br0 type veth peer name eth0 netns kept
          ip -n kept address add 10.1.0.9/24 dev eth0; ip -n kept link set eth0 up
-         until ip -d link show kept-port | grep -q 'state forwarding'; do :; done",
+         until ip -d link show kept-port | grep -q 'state forwarding'; do sleep 0.02; done",
     )
     .run()
     .ok();
     let web = lab.container("web", Options::only(&["net"]));
     let refused = plug(&lab, &web, "10.1.0.9/24 --bridge br0").fails_with(2).stdout_is("");
-    refused.stderr_has("/run/netns/kept").stderr_has("on br0 has it already");
+    refused.stderr_has("/run/netns/kept").stderr_has("already in use by ").stderr_has(") on br0\n");
 }
 
 #[test]
@@ -124,9 +130,9 @@ fn what_is_no_bridge_that_works_is_refused() {
     lab.shell("ip link add br-down type bridge; ip link add veth0 type veth peer name veth1").run().ok();
     let before = everything(&lab, &[&web]);
     let cases = [
-        ("nope", "nope: there is no such bridge\nhint: --create"),
-        ("veth0", "veth0: is not a bridge"),
-        ("br-down", "br-down: is down\nhint: ip link set br-down up"),
+        ("nope", "nope: no such bridge\nhint: --create"),
+        ("veth0", "veth0: not a bridge"),
+        ("br-down", "br-down: interface is down\nhint: ip link set br-down up"),
     ];
     for (bridge, why) in cases {
         plug(&lab, &web, &format!("10.1.0.2/24 --bridge {bridge}")).fails_with(2).stderr_has(why);
@@ -141,7 +147,7 @@ fn the_mtu_is_the_bridges() {
     lab.shell("ip link add br0 mtu 1400 up type bridge").run().ok();
     plug(&lab, &web, "10.1.0.2/24 --bridge br0 --mtu 1500")
         .fails_with(2)
-        .stderr_has("more than br0 carries, which is 1400");
+        .stderr_has("larger than the MTU of br0, 1400");
     plug(&lab, &web, "10.1.0.2/24 --bridge br0").ok();
     assert_eq!(web.ip("-j link show eth0").json()[0]["mtu"], 1400);
 }

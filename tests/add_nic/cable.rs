@@ -111,7 +111,7 @@ fn the_same_call_again_changes_nothing_and_succeeds() {
     let words = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --bridge br0 --create";
     plug(&lab, &web, words).ok();
     let before = everything(&lab, &[&web]);
-    plug(&lab, &web, words).ok().stdout_has(", as before\n");
+    plug(&lab, &web, words).ok().stdout_has(", unchanged\n");
     assert_eq!(plug(&lab, &web, &format!("{words} --json")).ok().json()["outcome"], "unchanged");
     assert_eq!(everything(&lab, &[&web]), before);
 }
@@ -142,14 +142,14 @@ fn check_names_whatever_is_different() {
     let pid = web.pid.to_string();
     let changes = [
         ("nsenter -t PID -n ip link set eth0 down", "eth0 is down"),
-        ("nsenter -t PID -n ip link set eth0 address 02:00:00:00:00:99", "eth0 has another MAC address"),
-        ("nsenter -t PID -n ip link set eth0 mtu 1300", "eth0 has the MTU 1300 and not 1500"),
-        ("nsenter -t PID -n ip link set eth0 down name other", "eth0 is called other now"),
+        ("nsenter -t PID -n ip link set eth0 address 02:00:00:00:00:99", "eth0 has a different MAC address"),
+        ("nsenter -t PID -n ip link set eth0 mtu 1300", "eth0 has MTU 1300, not 1500"),
+        ("nsenter -t PID -n ip link set eth0 down name other", "eth0 was renamed to other"),
         ("nsenter -t PID -n ip route del 10.9.0.0/16", "the route to 10.9.0.0/16 is gone"),
-        ("nsenter -t PID -n ip route del default", "the route to everywhere is gone"),
+        ("nsenter -t PID -n ip route del default", "the default route is gone"),
         ("ip address flush dev host-end", "10.1.0.1/24 is not on host-end"),
-        ("ip link set host-end down name else", "host-end is called else now"),
-        ("ip link del host-end", "is gone"),
+        ("ip link set host-end down name else", "host-end was renamed to else"),
+        ("ip link del host-end", "no longer exists"),
     ];
     for (change, difference) in changes {
         plug(&lab, &web, "10.1.0.2/24 --host-name host-end --gateway 10.1.0.1 --route 10.9.0.0/16").ok();

@@ -39,7 +39,7 @@ fn a_second_nic_works_and_goes_again() {
     said.stdout_has(": eth1 198.19.1.2/24, host end ").stdout_has(" 198.19.1.1/24, reachable after ");
     pings(&web, "198.19.1.1");
     assert_ne!(routes(), before);
-    world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok().stdout_has(", as before");
+    world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok().stdout_has(", unchanged");
     world.tool("add-nic").args(["--check", &web.name]).run().ok();
     world.tool("add-nic").args(["--rm", &web.name]).run().ok();
     assert_eq!(routes(), before);
@@ -56,7 +56,7 @@ fn an_address_that_docker_gave_to_somebody_is_refused_with_his_name() {
     let refused =
         world.tool("add-nic").args([&alone.name, &taken, "--bridge", "docker0"]).run().fails_with(2);
     let mac = other.inspect("{{.NetworkSettings.MacAddress}}");
-    refused.stderr_has(&format!("{mac} ({}) on docker0 has it already", other.name));
+    refused.stderr_has(&format!("already in use by {mac} ({}) on docker0", other.name));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_container_in_the_hosts_network_is_refused() {
     let world = need!(docker());
     let hosty = world.docker_container("hosty", &["--network", "host"]);
     let refused = world.tool("add-nic").args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
-    refused.stderr_has("is in the network of the host itself").stderr_has("hint: --host");
+    refused.stderr_has("uses the host's own network").stderr_has("hint: --host");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() 
     let refused = world.tool("add-nic").args(words).run().fails_with(2);
     refused
         .stderr_has(&format!(
-            "(the network that /run/netns/{0} keeps, which {0} had before it was started again)",
+            "(the network namespace that /run/netns/{0} keeps, from before {0} was restarted)",
             web.name
         ))
         .stderr_has("hint: netns-link --refresh");

@@ -9,9 +9,9 @@ use crate::bridge::by_hand;
 use crate::{add_nic, everything, lab, neighbour, plug};
 use support::container::{Container, Options};
 use support::lab::Lab;
-use support::run::{LIMIT, Run, Running};
+use support::run::{Run, Running};
 use support::skip::{Missing, need, program};
-use support::until::as_busy;
+use support::until::{as_busy, until};
 
 /// A container that is to be plugged into `br0`, and a neighbour there who counts the questions and announcements about
 /// 10.1.0.2 and fd00:1::2 that reach him.
@@ -70,10 +70,7 @@ impl Scene {
     fn asks(&self, words: &str) -> Running {
         let mut add = self.lab.tool("add-nic");
         let running = add.arg(self.web.pid.to_string()).args(words.split_whitespace()).start();
-        let until = Instant::now() + LIMIT;
-        while self.counted().iter().all(|count| *count == 0) {
-            assert!(Instant::now() < until, "{}", running.so_far());
-        }
+        until("it asks", || self.counted().iter().any(|count| *count != 0));
         running
     }
 }
@@ -104,7 +101,7 @@ fn a_full_look_asks_three_times_in_as_many_seconds_as_rfc_5227_has() {
     // And the quick one once more, for what was meanwhile.
     assert_eq!(scene.counted(), [4, 1, 4, 1]);
     // What is there already is not asked about again.
-    plug(&scene.lab, &scene.web, &format!("{ADDRESSES} --dad=full")).ok().stdout_has(", as before");
+    plug(&scene.lab, &scene.web, &format!("{ADDRESSES} --dad=full")).ok().stdout_has(", unchanged");
     assert_eq!(scene.counted(), [4, 1, 4, 1]);
 }
 
@@ -113,14 +110,14 @@ fn who_takes_the_address_in_the_middle_of_a_full_look_is_noticed() {
     let scene = need!(Scene::new());
     let before = everything(&scene.lab, &[&scene.web]);
     for (words, taken, does) in [
-        ("10.1.0.2/24 --bridge br0 --dad=full", "10.1.0.2/24", "on br0 has it already"),
+        ("10.1.0.2/24 --bridge br0 --dad=full", "10.1.0.2/24", "already in use by "),
         // The kernel asks who has it, as we do.
-        ("fd00:1::2/64 --bridge br0 --dad=full", "fd00:1::2/64", "on br0 asks for it at the same time"),
+        ("fd00:1::2/64 --bridge br0 --dad=full", "fd00:1::2/64", "requested at the same time by "),
     ] {
         let asking = scene.asks(words);
         scene.neighbour.ip(&format!("address add {taken} dev eth0"));
         let refused = asking.finish().fails_with(2).stdout_is("");
-        refused.stderr_has("(pid ").stderr_has(does);
+        refused.stderr_has(does).stderr_has("(pid ").stderr_has(") on br0\n");
         scene.neighbour.ip(&format!("address del {taken} dev eth0"));
         assert_eq!(everything(&scene.lab, &[&scene.web]), before, "{words}");
     }
@@ -206,13 +203,10 @@ fn a_full_look_from_the_nic_itself_ends_at_once_too() {
     let words = "10.1.0.2/24 --macvlan lan0 --dad=full";
     let asking = add.arg(web.pid.to_string()).args(words.split_whitespace()).start();
     let list = lab.path(format!("/proc/{}/net/packet", web.pid));
-    let until = Instant::now() + LIMIT;
-    while fs::read_to_string(&list).unwrap().lines().count() < 2 {
-        assert!(Instant::now() < until, "{}", asking.so_far());
-    }
+    until("it has a packet socket", || fs::read_to_string(&list).unwrap().lines().count() >= 2);
     let told = Instant::now();
     asking.signal_behind_nsenter(Signal::SIGINT);
-    asking.finish().stderr_has("interrupted, and undone");
+    asking.finish().stderr_has("interrupted; rolled back");
     assert!(told.elapsed() < as_busy(Duration::from_secs(3)), "{:?}", told.elapsed());
     assert_eq!(everything(&lab, &[&web]), before);
 }

@@ -24,7 +24,7 @@ fn a_container_is_known_by_its_name() {
     reaches(&lab, "10.1.0.2");
     add_nic(&lab, &["--list"])
         .ok()
-        .stdout_has("web        eth0  10.1.0.2/24  web-eth0   10.1.0.1/24    -   as made");
+        .stdout_has("web        eth0  10.1.0.2/24  web-eth0  10.1.0.1/24     -   ok");
     add_nic(&lab, &["--rm", "web", "eth0"]).ok().stdout_is("web: eth0 10.1.0.2/24 removed\n");
 }
 

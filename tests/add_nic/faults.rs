@@ -1,13 +1,13 @@
 //! The kernel's refusal, SIGKILL and SIGTERM at every system call, which every netlink request is: what is left is all of
 //! it or nothing, or the next call makes it so.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
 use crate::{LOOK, everything};
 use support::container::{Container, Options};
+use support::faults::{calls, times};
 use support::lab::Lab;
 use support::run::Run;
 use support::skip::{Missing, need, program};
@@ -15,23 +15,6 @@ use support::tools;
 use support::until::until;
 
 const LONG: Duration = Duration::from_secs(1800);
-
-/// How often `command` makes each system call; that of strace itself, which starts it, left out.
-#[track_caller]
-fn calls(lab: &Lab, strace: &str, command: &str) -> BTreeMap<String, u32> {
-    lab.shell(&format!("{strace} -o /run/calls {command}")).run().ok();
-    let log = fs::read_to_string(lab.path("/run/calls")).unwrap();
-    let mut calls = BTreeMap::new();
-    for line in log.lines() {
-        let call =
-            line.split(' ').find(|word| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()));
-        if let Some((name, _)) = call.and_then(|call| call.split_once('(')) {
-            *calls.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    calls.remove("execve");
-    calls
-}
 
 /// A container that has a default route already, and a NIC that is to take it.
 pub(crate) struct Scene {
@@ -44,7 +27,7 @@ pub(crate) struct Scene {
     pub(crate) remove: String,
     /// With `-f` what add-nic starts meets the same faults.
     pub(crate) strace: &'static str,
-    /// How many faults there are of one system call: of more, some from all over its length.
+    /// At how many of its times, at most, there is a fault of one system call.
     pub(crate) most: u32,
 }
 
@@ -105,10 +88,11 @@ impl Scene {
             }}\n"
         );
         let mut count = 0;
-        for (call, times) in &calls {
-            let some = times.min(&self.most);
-            let chosen = (1..=*some).map(|at| at * times / some);
-            for (time, fault) in chosen.flat_map(|time| faults.iter().map(move |fault| (time, fault))) {
+        for (call, made) in &calls {
+            let chosen = times(call, *made, self.most);
+            for (time, fault) in
+                chosen.into_iter().flat_map(|time| faults.iter().map(move |fault| (time, fault)))
+            {
                 count += 1;
                 script += &format!("round {call} {time} {fault}\n");
             }

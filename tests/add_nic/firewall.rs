@@ -35,7 +35,7 @@ impl Site {
         outside.ip("address add fd00:203::9/64 dev eth0 nodad");
         outside.ip("link set eth0 up");
         // A new link comes to have IPv6 only some time after it is up.
-        lab.shell("until ping -n -c1 -W1 -q fd00:203::9; do :; done").run().ok();
+        lab.shell("until ping -n -c1 -W1 -q fd00:203::9; do sleep 0.02; done").run().ok();
         Ok(Site { lab, web, outside })
     }
 
@@ -94,7 +94,7 @@ fn nat_leads_out_and_nothing_of_it_stays() {
     reaches_from(&site.lab, &site.web, "fd00:203::9");
     // The host itself is met under its own name.
     reaches_from(&site.lab, &site.web, "10.1.0.1");
-    plug(&site.lab, &site.web, NAT).ok().stdout_has(", as before");
+    plug(&site.lab, &site.web, NAT).ok().stdout_has(", unchanged");
     add_nic(&site.lab, &["--check"]).ok();
     site.iptables_works();
     site.remove();
@@ -153,14 +153,14 @@ fn rules_that_somebody_flushed_are_missed_and_their_removal_still_works() {
             "iptables-nft -F DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN",
             "its rule in iptables-nft's DOCKER-USER is gone",
         ),
-        ("echo 0 >/proc/sys/net/ipv4/ip_forward", "net/ipv4/ip_forward is 0 and not 1"),
-        ("iptables-legacy -P FORWARD DROP", "iptables-legacy's FORWARD drops by now"),
+        ("echo 0 >/proc/sys/net/ipv4/ip_forward", "net/ipv4/ip_forward is 0, not 1"),
+        ("iptables-legacy -P FORWARD DROP", "iptables-legacy's FORWARD now drops"),
     ];
     for (change, missed) in cases {
         plug(&site.lab, &site.web, NAT).ok();
         site.lab.shell(change).run().ok();
         add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has(missed);
-        plug(&site.lab, &site.web, NAT).fails_with(2).stderr_has("is not as this call made it before");
+        plug(&site.lab, &site.web, NAT).fails_with(2).stderr_has("exists, but was changed");
         site.remove();
         if !change.contains("legacy") {
             assert_eq!(everything(&site.lab, &[&site.web]), before, "{change}");
@@ -234,12 +234,12 @@ fn nat_that_cannot_be_is_refused() {
         assert_eq!(everything(&site.lab, &[&site.web]), before, "{words}");
     };
     refused("10.1.0.2/24 --nat --host-addr none", "--nat: the host has no address in 10.1.0.0/24");
-    refused("10.1.0.2/24 --nat --host-name lan+", "--nat: lan+ cannot be named in a rule");
+    refused("10.1.0.2/24 --nat --host-name lan+", "--nat: lan+ cannot be named in a firewall rule");
     refused("10.1.0.2/24 --forward", "--bridge <BR>");
-    refused("10.1.0.2/24 --nat --macvlan up0", "--nat: its packets do not pass the host");
+    refused("10.1.0.2/24 --nat --macvlan up0", "--nat: its traffic does not pass through the host");
     refused(
         &format!("10.1.0.2/24 --nat --peer {}", site.outside.pid),
-        "--nat: its packets do not pass the host",
+        "--nat: its traffic does not pass through the host",
     );
     add_nic(&site.lab, &["1", "10.1.0.2/24", "--nat", "--host"])
         .fails_with(2)
@@ -263,8 +263,8 @@ fn a_missing_program_is_known_before_anything_is_touched() {
         site.lab.shell(&format!("umount $(readlink -f /usr/sbin/{program})")).run().ok();
         assert_eq!(everything(&site.lab, &[&site.web]), before, "{program}");
     };
-    missing("nft", "--nat: there is no program nft");
-    missing("iptables-nft", "--nat: there are rules of iptables-nft: iptables-nft is not installed");
+    missing("nft", "--nat: nft is not installed");
+    missing("iptables-nft", "--nat: cannot add a rule to iptables-nft: iptables-nft is not installed");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn it_is_on_the_segment_of_its_parent() {
         reaches_from(&lab, &web, address);
     }
     reaches_from(&lab, &neighbour, "10.1.0.2");
-    plug(&lab, &web, words).ok().stdout_has(", as before\n");
+    plug(&lab, &web, words).ok().stdout_has(", unchanged\n");
     add_nic(&lab, &["--check"]).ok().stdout_is("");
     let rows = add_nic(&lab, &["--list", "--json"]).ok().json();
     assert_eq!(
@@ -71,7 +71,7 @@ fn the_mtu_is_the_parents_and_never_more() {
     let before = everything(&lab, &[&web]);
     plug(&lab, &web, "10.1.0.2/24 --macvlan lan0 --mtu 1401")
         .fails_with(2)
-        .stderr_has("MTU 1401: is more than lan0 carries, which is 1400");
+        .stderr_has("MTU 1401: larger than the MTU of lan0, 1400");
     assert_eq!(everything(&lab, &[&web]), before);
     plug(&lab, &web, "10.1.0.2/24 --macvlan lan0 --mac 02:00:00:00:00:07").ok();
     let link = &web.ip("-j link show eth0").json()[0];
@@ -99,7 +99,7 @@ fn an_address_that_somebody_on_the_segment_has_is_refused() {
         let mac =
             links.as_array().unwrap().iter().find(|link| link["ifname"] != "lo").unwrap()["address"].clone();
         let refused = plug(&lab, &web, &format!("{address} --macvlan lan0")).fails_with(2);
-        refused.stderr_has(mac.as_str().unwrap()).stderr_has("on lan0 has it already");
+        refused.stderr_has(mac.as_str().unwrap()).stderr_has("already in use by ").stderr_has(" on lan0\n");
         assert_eq!(everything(&lab, &[&web]), before);
     }
     plug(&lab, &web, "10.1.0.9/24 --macvlan lan0 --no-dad").ok();
@@ -121,7 +121,7 @@ fn without_a_carrier_it_is_made_and_said() {
     neighbour.ip("link set eth0 down");
     plug(&lab, &web, "10.1.0.2/24 --macvlan lan0")
         .ok()
-        .stderr_has("lan0 has no carrier: eth0 reaches nobody until it has");
+        .stderr_has("lan0 has no carrier: eth0 will not work until it has");
     neighbour.ip("link set eth0 up");
     let lan0 = || lab.command("ip").args(["link", "show", "lan0"]).run().ok().stdout;
     until("lan0 is up", || lan0().contains("state UP"));
@@ -144,23 +144,23 @@ fn what_cannot_carry_one_is_refused_in_words() {
         .ok();
     let before = everything(&lab, &[&web, &db]);
     for (words, why) in [
-        ("--macvlan nope", "nope: the host has no such link"),
-        ("--macvlan lo", "lo: is a loopback, and cannot carry a macvlan"),
-        ("--macvlan down0", "down0: is down\nhint: ip link set down0 up"),
-        ("--macvlan port0", "port0: is a port of br0, and cannot carry a macvlan\nhint: --macvlan br0"),
+        ("--macvlan nope", "nope: no such interface on the host"),
+        ("--macvlan lo", "lo: a loopback interface cannot carry a macvlan"),
+        ("--macvlan down0", "down0: interface is down\nhint: ip link set down0 up"),
+        ("--macvlan port0", "port0: a port of br0 cannot carry a macvlan\nhint: --macvlan br0"),
         (
             "--macvlan lan0:passthru",
-            "lan0 has another macvlan already, or cannot carry one: passthru wants it for itself",
+            "lan0 already has a macvlan, or cannot carry one: passthru must be the only one",
         ),
-        ("--macvlan lan0:fast", "what stands behind : is none of private, vepa, bridge and passthru"),
-        ("--macvlan lan0:", "what stands behind : is none of"),
+        ("--macvlan lan0:fast", "mode must be private, vepa, bridge or passthru"),
+        ("--macvlan lan0:", "mode must be"),
         ("--macvlan :bridge", "--macvlan :bridge: "),
         ("--macvlan a/b", "'/' cannot be in an interface's name"),
-        ("--ipvlan lan0:l4", "is none of l2, l3 and l3s"),
+        ("--ipvlan lan0:l4", "mode must be l2, l3 or l3s"),
         ("--ipvlan lan0 --mac 02:00:00:00:00:07", "cannot be used with"),
         (
             "--macvlan lan0:passthru --mac 02:00:00:00:00:07",
-            "cannot be: macvlan mode passthru has the address of lan0",
+            "not possible: macvlan mode passthru uses the MAC address of lan0",
         ),
         ("--macvlan lan0 --bridge br0", "cannot be used with"),
         ("--macvlan lan0 --host-addr 10.1.0.1", "cannot be used with"),
@@ -180,12 +180,12 @@ fn whatever_the_container_does_to_it_is_seen_and_undone() {
     let pid = web.pid.to_string();
     let before = everything(&lab, &[&web]);
     for (change, difference) in [
-        ("link set eth0 down name wan", "eth0 is called wan now"),
-        ("link set eth0 address 02:00:00:00:00:99", "eth0 has another MAC address"),
-        ("link set eth0 mtu 1300", "eth0 has the MTU 1300 and not 1500"),
+        ("link set eth0 down name wan", "eth0 was renamed to wan"),
+        ("link set eth0 address 02:00:00:00:00:99", "eth0 has a different MAC address"),
+        ("link set eth0 mtu 1300", "eth0 has MTU 1300, not 1500"),
         ("link set eth0 down", "eth0 is down"),
         ("address flush dev eth0", "10.1.0.2/24 is not on eth0"),
-        ("link del eth0", "is gone"),
+        ("link del eth0", "no longer exists"),
     ] {
         plug(&lab, &web, "10.1.0.2/24 --macvlan lan0").ok();
         web.ip(change);
@@ -204,7 +204,7 @@ fn it_goes_with_its_container_or_its_parent() {
     web.stop();
     plug(&lab, &db, "10.1.0.2/24 --macvlan lan0 --no-dad").ok();
     lab.shell("ip link del lan0").run().ok();
-    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("is gone");
+    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("no longer exists");
     plug(&lab, &db, "10.7.0.2/24").ok();
     assert_eq!(add_nic(&lab, &["--list", "--json"]).ok().json().as_array().unwrap().len(), 1);
 }

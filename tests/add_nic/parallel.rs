@@ -42,7 +42,7 @@ fn of_twenty_who_want_one_address_one_gets_it() {
     let won = ended.iter().filter(|ran| ran.status.unwrap().success()).count();
     assert_eq!(won, 1);
     for ran in ended.into_iter().filter(|ran| !ran.status.unwrap().success()) {
-        ran.fails_with(2).stderr_has("10.1.0.2: is the address of n");
+        ran.fails_with(2).stderr_has("10.1.0.2: already the address of n");
     }
     reaches(&lab, "10.1.0.2");
 }

@@ -36,7 +36,7 @@ fn two_containers_reach_each_other_and_the_host_has_no_part_in_it() {
     }
     assert_eq!(everything(&lab, &[]), host);
     add_nic(&lab, &["--check"]).ok().stdout_is("");
-    plug(&lab, &web, &words).ok().stdout_has(", as before\n");
+    plug(&lab, &web, &words).ok().stdout_has(", unchanged\n");
     add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
     assert_eq!(everything(&lab, &[&web, &db]), before);
 }
@@ -117,7 +117,7 @@ fn the_death_of_either_is_swept() {
         both[dies_first].stop();
         let survivor = &both[1 - dies_first];
         wait_until_gone(survivor, "eth0");
-        add_nic(&lab, &["--check"]).fails_with(1).stdout_has("is gone");
+        add_nic(&lab, &["--check"]).fails_with(1).stdout_has("no longer exists");
         plug(&lab, &other, "10.7.0.2/24").ok();
         add_nic(&lab, &["--rm", &other.pid.to_string()]).ok();
         assert_eq!(add_nic(&lab, &["--list", "--json"]).ok().json(), serde_json::json!([]));
@@ -132,7 +132,7 @@ fn a_peer_that_was_restarted_is_another_one() {
     let words = ["netns:blue", "10.1.0.2/24", "--peer", "netns:red"];
     add_nic(&lab, &words).ok();
     lab.shell(
-        "ip netns del red; while ip -n blue link show eth0 >/dev/null 2>&1; do :; done; ip netns add red",
+        "ip netns del red; while ip -n blue link show eth0 >/dev/null 2>&1; do sleep 0.02; done; ip netns add red",
     )
     .run()
     .ok();
@@ -147,18 +147,18 @@ fn whatever_one_side_does_to_its_end_is_seen_and_undone() {
     let before = everything(&lab, &[&web, &db]);
     let pid = web.pid.to_string();
     let changes = [
-        ("WEB ip link set eth0 address 02:00:00:00:00:99", "eth0 has another MAC address"),
-        ("DB ip link set eth0 address 02:00:00:00:00:99", "eth0 has another MAC address"),
-        ("DB ip link set eth0 down name theirs", "eth0 is called theirs now"),
+        ("WEB ip link set eth0 address 02:00:00:00:00:99", "eth0 has a different MAC address"),
+        ("DB ip link set eth0 address 02:00:00:00:00:99", "eth0 has a different MAC address"),
+        ("DB ip link set eth0 down name theirs", "eth0 was renamed to theirs"),
         ("DB ip link set eth0 down", "eth0 is down"),
-        ("DB ip link set eth0 mtu 1300", "eth0 has the MTU 1300 and not 1500"),
+        ("DB ip link set eth0 mtu 1300", "eth0 has MTU 1300, not 1500"),
         ("DB ip address flush dev eth0", "10.1.0.1/24 is not on eth0"),
-        ("DB ip link del eth0", "is gone"),
+        ("DB ip link del eth0", "no longer exists"),
         // Another link that looks like the one which it moved away.
         (
             "DB sh -c 'mac=$(cat /sys/class/net/eth0/address 2>/dev/null || ip -br link show eth0 | grep -o \"..:..:..:..:..:..\"); \
              ip link del eth0; ip link add eth0 address $mac type veth peer name forged'",
-            "eth0 is in another namespace",
+            "eth0 was moved to another namespace",
         ),
     ];
     for (change, difference) in changes {
@@ -190,36 +190,32 @@ fn what_cannot_be_is_one_clear_error_and_leaves_nothing() {
     let before = everything(&lab, &[&web, &db]);
     let db_pid = db.pid;
     for (words, status, why) in [
-        (format!("10.1.0.2/24 --peer {}", web.pid), 2, "is in the same network as pid:"),
-        (format!("10.1.0.2/24 --peer {}", twin.stdout.trim()), 2, "is in the same network as pid:"),
-        (format!("10.1.0.2/24 --peer {}", hosty.pid), 2, "network of the host itself"),
+        (format!("10.1.0.2/24 --peer {}", web.pid), 2, "in the same network namespace as pid:"),
+        (format!("10.1.0.2/24 --peer {}", twin.stdout.trim()), 2, "in the same network namespace as pid:"),
+        (format!("10.1.0.2/24 --peer {}", hosty.pid), 2, "the host's own network"),
         ("10.1.0.2/24 --peer pid:4194303".to_owned(), 1, "PID 4194303"),
         ("10.1.0.2/24 --peer -x".to_owned(), 2, "unexpected argument"),
-        (
-            format!("10.1.0.2/24 --peer {db_pid} --peer-name taken"),
-            2,
-            "taken: is the name of another link in pid:",
-        ),
+        (format!("10.1.0.2/24 --peer {db_pid} --peer-name taken"), 2, "taken: name already in use in pid:"),
         (format!("10.1.0.2/24 --peer {db_pid} --peer-name sixteen-letters-"), 2, "that has 1 to 15 bytes"),
         (
             format!("10.1.0.2/24 --peer {db_pid} --peer-addr 10.2.0.1"),
             2,
-            "--peer-addr 10.2.0.1: is in no network of the NIC",
+            "--peer-addr 10.2.0.1: not in a network of the NIC",
         ),
         (
             format!("10.1.0.2/24 --peer {db_pid} --peer-addr 10.1.0.1/16"),
             2,
-            "has another prefix length on this NIC: 10.1.0.1/24",
+            "prefix length differs from the NIC's: use 10.1.0.1/24",
         ),
-        (format!("10.1.0.2/24 --peer {db_pid} --peer-addr 10.1.0.2"), 2, "is the container's own address"),
-        (format!("10.50.0.1/24 --peer {db_pid}"), 2, "10.50.0.1: is the address of taken in pid:"),
-        (format!("10.50.0.7/24 --peer {db_pid}"), 2, "10.50.0.0/24: is already on taken in pid:"),
-        (format!("10.60.0.7/24 --peer {db_pid}"), 2, "10.60.0.0/24: is already on taken in pid:"),
-        (format!("10.1.0.2/32 --peer {db_pid}"), 2, "hint: --peer-addr A, which can be any"),
+        (format!("10.1.0.2/24 --peer {db_pid} --peer-addr 10.1.0.2"), 2, "the container's own address"),
+        (format!("10.50.0.1/24 --peer {db_pid}"), 2, "10.50.0.1: already the address of taken in pid:"),
+        (format!("10.50.0.7/24 --peer {db_pid}"), 2, "10.50.0.0/24: already on taken in pid:"),
+        (format!("10.60.0.7/24 --peer {db_pid}"), 2, "10.60.0.0/24: already on taken in pid:"),
+        (format!("10.1.0.2/32 --peer {db_pid}"), 2, "hint: --peer-addr A (any address)"),
         (
             format!("10.1.0.2/24 --mac 02:00:00:00:00:05 --peer {db_pid}"),
             2,
-            "is the MAC address of taken in pid:",
+            "already the MAC address of taken in pid:",
         ),
         (format!("10.1.0.2/24 --peer {db_pid} --bridge br0"), 2, "cannot be used with"),
         (format!("10.1.0.2/24 --peer {db_pid} --host-addr 10.1.0.1"), 2, "cannot be used with"),

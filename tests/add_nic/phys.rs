@@ -49,7 +49,7 @@ fn it_works_in_the_container_and_comes_back_as_it_was() {
         plug(&lab, &web, words).ok().stdout_has(", the host's lan0, reachable after ");
         reaches_from(&lab, &web, "10.1.0.9");
         reaches_from(&lab, &neighbour, "10.1.0.2");
-        plug(&lab, &web, words).ok().stdout_has(", as before\n");
+        plug(&lab, &web, words).ok().stdout_has(", unchanged\n");
         add_nic(&lab, &["--check"]).ok().stdout_is("");
         let row = &add_nic(&lab, &["--list", "--json"]).ok().json()[0];
         assert_eq!((&row["kind"], &row["host_name"]), (&"phys".into(), &"lan0".into()));
@@ -82,7 +82,7 @@ fn without_a_carrier_it_is_moved_and_said() {
     neighbour.ip("link set eth0 down");
     plug(&lab, &web, "10.1.0.2/24 --phys lan0")
         .ok()
-        .stderr_has("eth0 has no carrier: it reaches nobody until it has");
+        .stderr_has("eth0 has no carrier: it will not work until it has");
     neighbour.ip("link set eth0 up");
     add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
     lab.shell("ip link show lan0").run().ok();
@@ -104,21 +104,21 @@ fn what_the_host_cannot_spare_is_refused() {
     .ok();
     let before = everything(&lab, &[&web]);
     for (words, why) in [
-        ("--phys nope", "nope: the host has no such link"),
-        ("--phys lo", "lo: is the host's loopback"),
-        ("--phys br0", "br0: is a bridge, and no NIC"),
-        ("--phys port0", "port0: is a port of br0, which would lose it"),
+        ("--phys nope", "nope: no such interface on the host"),
+        ("--phys lo", "lo: the loopback interface cannot be moved"),
+        ("--phys br0", "br0: a bridge cannot be moved"),
+        ("--phys port0", "port0: in use as a port of br0"),
         (
             "--phys out0",
             "out0: has the host's default route: the host would be cut off\nhint: --macvlan out0",
         ),
-        ("--phys low0", "low0: carries mv0, which would lose it"),
-        ("--phys mv0", "mv0: is a macvlan, which the container could replace by one of its own"),
+        ("--phys low0", "low0: in use by mv0, which is stacked on it"),
+        ("--phys mv0", "mv0: a macvlan cannot be moved: the container could replace it"),
         ("--phys lease0", "10.8.0.1 of the host's lease0: has a lifetime"),
         ("--phys lan0 --host-addr 10.1.0.1", "cannot be used with"),
         ("--phys lan0 --macvlan lan0", "cannot be used with"),
-        ("--phys lan0 --name lo", "lo: is the name of another link"),
-        ("--phys lan0 --gateway 10.2.0.1", "10.2.0.1: is not in 10.1.0.0/24"),
+        ("--phys lan0 --name lo", "lo: name already in use"),
+        ("--phys lan0 --gateway 10.2.0.1", "10.2.0.1: not in 10.1.0.0/24"),
     ] {
         let refused =
             plug(&lab, &web, &format!("10.1.0.2/24 {words}")).fails_with(2).stdout_is("").stderr_has(why);
@@ -130,7 +130,7 @@ fn what_the_host_cannot_spare_is_refused() {
         .fails_with(2)
         .stderr_has("the host's route to 172.31.0.0/16");
     lab.shell("ip route del 172.31.0.0/16").run().ok();
-    plug(&lab, &web, "10.1.0.9/24 --phys lan0").fails_with(2).stderr_has("has it already");
+    plug(&lab, &web, "10.1.0.9/24 --phys lan0").fails_with(2).stderr_has("already in use by");
     lab.shell("ip link show lan0; ip link show many0").run().ok();
 }
 
@@ -173,7 +173,7 @@ fn a_name_that_the_host_has_given_to_another_is_said_and_nothing_is_lost() {
     lab.shell("ip link add lan0 type veth peer name other").run().ok();
     add_nic(&lab, &["--rm", &pid])
         .fails_with(2)
-        .stderr_has("the host has another link called lan0: rename that one first");
+        .stderr_has("the host has another interface named lan0: rename it first");
     lab.shell("ip link del lan0").run().ok();
     add_nic(&lab, &["--rm", &pid]).ok();
     assert_eq!(everything(&lab, &[&web]), before);
@@ -187,8 +187,8 @@ fn whatever_the_container_does_to_it_is_seen_and_undone() {
     let pid = web.pid.to_string();
     let before = everything(&lab, &[&web]);
     for (change, difference) in [
-        ("link set eth0 down name wan", "eth0 is called wan now"),
-        ("link set eth0 mtu 1300", "eth0 has the MTU 1300 and not 1400"),
+        ("link set eth0 down name wan", "eth0 was renamed to wan"),
+        ("link set eth0 mtu 1300", "eth0 has MTU 1300, not 1400"),
         ("link set eth0 down", "eth0 is down"),
         ("address flush dev eth0", "10.1.0.2/24 is not on eth0"),
     ] {

@@ -48,14 +48,14 @@ fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() 
     for words in [&[][..], &["--dry-run"]] {
         let refused = add_nic(&lab, &[&["web"][..], &BRIDGE, words].concat()).fails_with(2).stdout_is("");
         refused.stderr_is(&format!(
-            "add-nic: 10.1.0.2: {mac} (the network that /run/netns/web keeps, which web had before it was started \
-             again) has it already\nhint: netns-link --refresh\n"
+            "add-nic: 10.1.0.2: already in use by {mac} (the network namespace that /run/netns/web \
+             keeps, from before web was restarted)\nhint: netns-link --refresh\n"
         ));
     }
     // It is the old network that answers.
     reaches(&lab, "10.1.0.2");
     netns_link(&lab, "--refresh");
-    add(&lab, "web").ok().stdout_has("web: eth0 10.1.0.2/24, on br1 by web-eth0");
+    add(&lab, "web").ok().stdout_has("web: eth0 10.1.0.2/24, on br1 as port web-eth0");
     reaches(&lab, "10.1.0.2");
     add_nic(&lab, &["--check"]).ok();
 }
@@ -67,7 +67,9 @@ fn an_answer_on_the_bridge_is_traced_to_the_link_though_there_is_no_record() {
     lab.shell("rm /run/netns-toolbox/nics/*").run().ok();
     let refused = add(&lab, "web").fails_with(2);
     refused
-        .stderr_has("(the network that /run/netns/web keeps, which web had before it was started again) on br1 has it already")
+        .stderr_has(
+            "(the network namespace that /run/netns/web keeps, from before web was restarted) on br1\n",
+        )
         .stderr_has("hint: netns-link --refresh");
 }
 
@@ -81,7 +83,7 @@ fn a_network_whose_container_is_gone_is_in_nobodys_way_once_its_link_is_removed(
     let _engine = engine(&lab, &[&db]);
     let refused = add(&lab, "db").fails_with(2);
     refused
-        .stderr_has("(the network that /run/netns/web keeps, of web, which is gone) has it already")
+        .stderr_has("(the network namespace that /run/netns/web keeps, of web, which no longer exists)\n")
         .stderr_has("hint: netns-link --rm web");
     netns_link(&lab, "--rm web");
     add(&lab, "db").ok().stdout_has("db: eth0 10.1.0.2/24");
@@ -126,7 +128,7 @@ fn a_watch_takes_its_nic_out_of_the_network_that_a_link_keeps() {
     drop(first);
     web.restart();
     let _second = engine(&lab, &[&web]);
-    watch.wait_for("web: eth0 10.1.0.2/24 removed\nweb: eth0 10.1.0.2/24, on br1 by web-eth0");
+    watch.wait_for("web: eth0 10.1.0.2/24 removed\nweb: eth0 10.1.0.2/24, on br1 as port web-eth0");
     reaches(&lab, "10.1.0.2");
     assert_eq!(add_nic(&lab, &["--list", "--json"]).ok().json().as_array().unwrap().len(), 1);
 }

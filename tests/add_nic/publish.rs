@@ -78,7 +78,7 @@ fn a_port_of_the_host_leads_in_from_everywhere() {
         }
         // And from the container itself, which has a way to the host's address.
         assert_eq!(fetch_from(&site.lab, &site.web, "http://10.1.0.1:8080/"), "hello 10.1.0.1\n");
-        plug(&site.lab, &site.web, &words).ok().stdout_has(", as before");
+        plug(&site.lab, &site.web, &words).ok().stdout_has(", unchanged");
         add_nic(&site.lab, &["--check"]).ok();
         site.iptables_works();
         site.remove();
@@ -164,15 +164,15 @@ fn a_port_that_somebody_has_is_refused() {
     local.wait_for("ready\n");
     let before = everything(&site.lab, &[&site.web]);
     let cases = [
-        ("8080:80", "leads to eth0 of "),
-        ("203.0.113.1:8080:80", "leads to eth0 of "),
-        ("9090:80", "a program of the host listens on 0.0.0.0 port 9090"),
-        ("203.0.113.1:9090:80", "a program of the host listens on"),
-        ("9091:80", "a program of the host listens on 127.0.0.1 port 9091"),
+        ("8080:80", "already forwarded to eth0 of "),
+        ("203.0.113.1:8080:80", "already forwarded to eth0 of "),
+        ("9090:80", "a program on the host listens on 0.0.0.0 port 9090"),
+        ("203.0.113.1:9090:80", "a program on the host listens on"),
+        ("9091:80", "a program on the host listens on 127.0.0.1 port 9091"),
         ("192.0.2.77:80:80", "192.0.2.77 is not an address of the host"),
         ("0:80", "'0' is not a port"),
         ("80:65536", "'65536' is not a port"),
-        ("80", "is not [IP:]HOSTPORT:PORT"),
+        ("80", "not [IP:]HOSTPORT:PORT"),
         ("[fd00::1]:80:80", "is not an IPv4 address of the host"),
     ];
     for (publish, why) in cases {
@@ -181,13 +181,13 @@ fn a_port_that_somebody_has_is_refused() {
     }
     plug(&site.lab, &site.web, "fd00:1::2/64 --publish 81:80")
         .fails_with(2)
-        .stderr_has("takes an IPv4 address");
+        .stderr_has("needs an IPv4 address");
     plug(&site.lab, &site.web, "10.1.0.2/24 --host-addr none --publish 81:80")
         .fails_with(2)
         .stderr_has("the host has no address in");
     plug(&site.lab, &site.web, "10.1.0.2/24 --publish 81:80 --publish 203.0.113.1:81:82")
         .fails_with(2)
-        .stderr_has("a second time");
+        .stderr_has("is published twice");
     assert_eq!(everything(&site.lab, &[&site.web]), before);
     // What is free of them is free.
     plug(&site.lab, &site.web, "10.1.0.2/24 --publish 203.0.113.1:9091:80 --publish 8080:80/udp").ok();

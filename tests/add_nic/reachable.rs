@@ -74,7 +74,7 @@ fn a_bridge_that_learns_is_not_called_reachable() {
     let web = lab.container("web", Options::only(&["net"]));
     lab.shell("ip link add br0 up type bridge stp_state 1").run().ok();
     let made = plug(&lab, &web, "10.1.0.2/24 --bridge br0").ok();
-    let made = made.stderr_has("br0: runs the spanning tree protocol").stdout_has(", made in ");
+    let made = made.stderr_has("br0: runs the spanning tree protocol").stdout_has(", added in ");
     assert!(!made.stdout.contains("reachable"), "{made}");
 }
 
@@ -85,12 +85,12 @@ fn a_default_route_that_comes_second_is_said_to() {
     lab.veth((&web, "198.18.0.2/24"), (&router, "198.18.0.1/24"));
     web.ip("route add default via 198.18.0.1 dev eth0 metric 5");
     let second = plug(&lab, &web, "10.1.0.2/24 --gateway 10.1.0.1 --metric 9").ok();
-    second.stderr_has("eth1: packets to far away still leave by eth0, which comes first");
+    second.stderr_has("eth1: traffic to other networks still leaves by eth0, which takes precedence");
     plug(&lab, &web, "10.2.0.2/24 --gateway 10.2.0.1").ok().stderr_is("");
     web.ip("rule add from all lookup 7");
     web.ip("route add default via 198.18.0.1 dev eth0 table 7");
     let ruled = plug(&lab, &web, "10.3.0.2/24 --gateway 10.3.0.1 --metric 1").ok();
-    ruled.stderr_has("eth3: packets to far away still leave by eth0, which comes first");
+    ruled.stderr_has("eth3: traffic to other networks still leaves by eth0, which takes precedence");
 }
 
 /// Milliseconds from a command's return until the first reply to a ping each two milliseconds.

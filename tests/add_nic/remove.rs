@@ -48,7 +48,7 @@ fn what_others_made_is_removed_by_force_only() {
     for which in ["eth0", "10.5.0.2"] {
         let refused = add_nic(&lab, &["--rm", &pid, which]).fails_with(2);
         refused
-            .stderr_has("was not made by add-nic")
+            .stderr_has("was not created by add-nic")
             .stderr_has(&format!("hint: add-nic --rm --force pid:{pid} eth0"));
     }
     add_nic(&lab, &["--rm", &pid]).ok();

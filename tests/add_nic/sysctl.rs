@@ -36,10 +36,10 @@ fn settings_come_and_go_with_the_nic() {
     assert_eq!(setting(&lab, &web, FORWARDING), "1");
     assert_eq!(setting(&lab, &web, TTL), "33");
     assert_eq!(lab.command("cat").arg("/proc/sys/net/ipv4/ip_forward").run().ok().text(), "0");
-    plug(&lab, &web, words).ok().stdout_has(", as before");
+    plug(&lab, &web, words).ok().stdout_has(", unchanged");
     add_nic(&lab, &["--check"]).ok().stdout_is("");
     set(&lab, &web, "net/ipv4/conf/eth0/rp_filter", "0");
-    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("net/ipv4/conf/eth0/rp_filter is 0 and not 2");
+    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("net/ipv4/conf/eth0/rp_filter is 0, not 2");
     add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
     assert_eq!(everything(&lab, &[&web]), before);
     assert_eq!(setting(&lab, &web, TTL), ttl);
@@ -69,7 +69,7 @@ fn what_several_nics_set_goes_with_the_last_of_them() {
         // The same setting of another container is another one.
         plug(&lab, &other, &format!("10.3.0.2/24 {sysctl}")).ok();
         let refused = plug(&lab, &web, "10.4.0.2/24 --sysctl net.ipv4.ip_default_ttl=34").fails_with(2);
-        refused.stderr_has("was set to 33 for ").stderr_has("hint: add-nic --rm ");
+        refused.stderr_has("already set to 33 for ").stderr_has("hint: add-nic --rm ");
         add_nic(&lab, &["--rm", &pid, order[0]]).ok();
         assert_eq!(setting(&lab, &web, TTL), "33");
         add_nic(&lab, &["--rm", &pid, order[1]]).ok();
@@ -86,9 +86,9 @@ fn what_cannot_be_set_is_refused_before_anything_is_touched() {
     let web = lab.container("web", Options::only(&["net"]));
     let before = everything(&lab, &[&web]);
     let cases = [
-        ("net.ipv4.ip_forward", "is not KEY=VALUE"),
-        ("kernel.core_pattern=x", "is not a setting of a network: those begin with net."),
-        ("net/../kernel/core_pattern=x", "is no name of a setting"),
+        ("net.ipv4.ip_forward", "not KEY=VALUE"),
+        ("kernel.core_pattern=x", "not a network setting: these begin with net."),
+        ("net/../kernel/core_pattern=x", "not a valid setting name"),
         ("net.ipv4.no_such_thing=1", "net/ipv4/no_such_thing: cannot be read in the network of "),
         ("net.ipv4.conf.IF.no_such_thing=1", "cannot be read in the network of "),
         ("net.ipv4.conf.nope.rp_filter=1", "cannot be read in the network of "),
@@ -99,7 +99,7 @@ fn what_cannot_be_set_is_refused_before_anything_is_touched() {
         assert_eq!(everything(&lab, &[&web]), before);
     }
     let twice = "10.1.0.2/24 --sysctl net.ipv4.ip_forward=1 --sysctl net/ipv4/ip_forward=0";
-    plug(&lab, &web, twice).fails_with(2).stderr_has("is a second value for the same");
+    plug(&lab, &web, twice).fails_with(2).stderr_has("key given twice");
     // What the kernel does not take is seen only when it is told.
     plug(&lab, &web, "10.1.0.2/24 --sysctl net.ipv4.ip_default_ttl=999")
         .fails_with(2)

@@ -12,18 +12,18 @@ fn what_makes_no_sense_is_refused() {
     let (_neighbour, web) = (neighbour(&lab), lab.container("web", Options::only(&["net"])));
     let before = everything(&lab, &[&web]);
     for (words, why) in [
-        ("--vlan 5", "--vlan: is of no use on a cable of its own\nhint: --bridge BR"),
+        ("--vlan 5", "--vlan: not possible on a veth pair without a bridge\nhint: --bridge BR"),
         ("--vlan 0 --macvlan lan0", "1..=4094"),
         ("--vlan 4095 --macvlan lan0", "1..=4094"),
         ("--vlan five --macvlan lan0", "--vlan"),
         ("--vlan 5 --peer 1", "--vlan"),
-        ("--vlan 5 --macvlan nope", "nope: the host has no such link"),
-        ("--vlan 5 --phys nope", "nope: the host has no such link"),
-        ("--vlan 5 --phys lo", "lo: is a loopback, and cannot carry a vlan"),
-        ("--vlan 1234 --macvlan a-long-name0", "with its VLAN has more than the 15 bytes of a name"),
+        ("--vlan 5 --macvlan nope", "nope: no such interface on the host"),
+        ("--vlan 5 --phys nope", "nope: no such interface on the host"),
+        ("--vlan 5 --phys lo", "lo: a loopback interface cannot carry a vlan"),
+        ("--vlan 1234 --macvlan a-long-name0", "PARENT.ID would be longer than 15 bytes"),
         (
             "--vlan 5 --bridge br0 --create --host-addr 10.1.0.1",
-            "--host-addr: would be the bridge's, which is not in that VLAN",
+            "--host-addr: not possible with --vlan on a bridge",
         ),
     ] {
         let refused =

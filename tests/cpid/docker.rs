@@ -3,6 +3,7 @@
 use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need};
+use support::until::until;
 use support::world::World;
 
 fn docker() -> Result<World, Missing> {
@@ -103,7 +104,8 @@ fn a_container_between_two_runs_says_so() {
     died.finish().ok();
     // For a moment after the event Docker still calls it running.
     let status = ["inspect", "--format", "{{.State.Status}}", &name];
-    while world.command("docker").args(status).run().ok().text() != "restarting" {}
+    let restarts = || world.command("docker").args(status).run().ok().text() == "restarting";
+    until("Docker calls it restarting", restarts);
     let said = cpid(&world, &[&name]).fails_with(1);
     said.stderr_has(&format!("cpid: {name} is not running (restarting"));
     drop(made);

@@ -15,6 +15,7 @@ use support::fake_engine::{Answer, FakeEngine, Script};
 use support::run::{Ran, Run, Running};
 use support::skip::{Missing, need, program};
 use support::tools;
+use support::until::until;
 
 /// `nobody`, whom every host has.
 const USER: u32 = 65534;
@@ -279,9 +280,8 @@ fn a_users_engines_have_one_time_limit_for_all_of_them() {
     let silent = || Script::new().otherwise(Answer::never());
     let _theirs = [scene.users_engine(DOCKER, silent()), scene.users_engine(PODMAN, silent())];
     let ask = || scene.sudo_cpid(&["--engine-timeout", "1s", "web"]).fails_with(1).took;
-    // The best of three: the machine may be busy with other things.
-    let took = (0..3).map(|_| ask()).min();
-    assert!(took < Some(Duration::from_millis(1900)), "{took:?}");
+    // Two limits are never over within that; one is, as soon as the machine is not busy with other things.
+    until("a call takes less than two limits", || ask() < Duration::from_millis(1900));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn the_map_says_what_ip_and_lsns_say() {
 #[track_caller]
 fn wait_until_up(lab: &Lab, container: &Container) {
     let look = format!("nsenter --target {} --net ip link show dev eth0", container.pid);
-    lab.shell(&format!("until {look} | grep -q 'state UP'; do :; done")).run().ok();
+    lab.shell(&format!("until {look} | grep -q 'state UP'; do sleep 0.02; done")).run().ok();
 }
 
 /// In the lab: every namespace in the words of `ip -j`.

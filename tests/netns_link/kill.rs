@@ -1,33 +1,15 @@
 //! SIGKILL, and the kernel's refusal, at every system call: what is left is whole, or the next call makes it so.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::time::Duration;
 
 use support::container::{Container, Options};
+use support::faults::{calls, times};
 use support::lab::Lab;
 use support::run::Run;
 use support::skip::{need, program};
 use support::tools;
 
 const LONG: Duration = Duration::from_secs(240);
-
-/// How often `command` makes each system call; that of strace itself, which starts it, left out.
-#[track_caller]
-fn calls(lab: &Lab, command: &str) -> BTreeMap<String, u32> {
-    lab.shell(&format!("strace -f -o /run/calls {command}")).run().ok();
-    let log = fs::read_to_string(lab.path("/run/calls")).unwrap();
-    let mut calls = BTreeMap::new();
-    for line in log.lines() {
-        let call =
-            line.split(' ').find(|word| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()));
-        if let Some((name, _)) = call.and_then(|call| call.split_once('(')) {
-            *calls.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    calls.remove("execve");
-    calls
-}
 
 /// What is in the directory, how often it and the link are mounted, and which namespace the link is.
 const LOOK: &str = r#"look() { echo "names=$(ls /run/netns | xargs) directory=$(grep -c ' /run/netns ' /proc/1/mountinfo) \
@@ -62,11 +44,11 @@ impl Scene {
         expected: &str,
     ) {
         self.lab.shell(before).run().ok();
-        let calls = calls(&self.lab, command);
+        let calls = calls(&self.lab, "strace -f", command);
         let mut script = format!("{LOOK}\n");
         let mut count = 0;
-        for (call, times) in &calls {
-            let times = (1..=*times).filter(|time| wanted(call, *time));
+        for (call, made) in &calls {
+            let times = times(call, *made, u32::MAX).into_iter().filter(|time| wanted(call, *time));
             for (time, fault) in times.flat_map(|time| faults.iter().map(move |fault| (time, fault))) {
                 count += 1;
                 let inject = format!("strace -f -o /dev/null -e inject={call}:{fault}:when={time} {command}");

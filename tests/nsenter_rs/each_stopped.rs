@@ -6,7 +6,7 @@ use crate::each::{Fleet, objects, sorted};
 use crate::util_linux;
 use support::container::Options;
 use support::lab::Lab;
-use support::run::{LIMIT, Run};
+use support::run::Run;
 use support::skip::need;
 
 const STOPPED: &str = "nsenter-rs: web-2: stopped (SIGSTOP or the like), and was killed\n";
@@ -67,7 +67,7 @@ fn what_a_program_has_started_and_stopped_ends_when_we_are_told_to() {
         running.wait_for("web-1: ready");
         running.wait_for("web-2: ready");
         running.signal_behind_nsenter(Signal::SIGTERM);
-        assert!(running.has_ended_within(LIMIT), "{way:?}: {}", running.so_far());
+        assert!(running.ends(), "{way:?}: {}", running.so_far());
         running.finish().killed_by(Signal::SIGTERM);
     }
 }

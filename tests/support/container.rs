@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::lab::Entry;
-use super::run::{LIMIT, Ran, Run, Running};
+use super::run::{Ran, Run, Running};
 
 /// The kinds of namespaces by their names in `/proc/PID/ns`, with unshare's and nsenter's name for each.
 pub const KINDS: &[(&str, &str)] = &[
@@ -170,7 +170,7 @@ impl Container {
     pub fn stop(&mut self) {
         if let Some(mut init) = self.init.take() {
             init.close_stdin();
-            let ended = init.has_ended_within(LIMIT);
+            let ended = init.ends();
             assert!(ended || std::thread::panicking(), "{} does not stop: {}", self.name, init.so_far());
         }
     }

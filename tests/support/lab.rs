@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::container::{Container, Options};
-use super::run::{LIMIT, Run, Running};
+use super::run::{Run, Running};
 use super::scratch::unique;
 use super::skip::{self, Missing};
 use super::tools;
@@ -203,7 +203,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.init.close_stdin();
         // Only then is every process in it gone: unshare reaps an init, and that one ends last.
-        let ended = self.init.has_ended_within(LIMIT);
+        let ended = self.init.ends();
         assert!(ended || std::thread::panicking(), "the lab does not end: {}", self.init.so_far());
     }
 }

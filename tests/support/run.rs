@@ -21,7 +21,7 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 pub trait Run {
     /// Runs to the end with nothing on stdin.
     fn run(&mut self) -> Ran;
-    /// As `run`, with another time limit.
+    /// As `run`, with another time limit: what a machine needs that does nothing else.
     fn run_within(&mut self, limit: Duration) -> Ran;
     /// Runs to the end with `input` on stdin.
     fn run_with_input(&mut self, input: &str) -> Ran;
@@ -112,6 +112,15 @@ impl Running {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
+    /// Signals the program that a lab's nsenter runs, if it has not ended meanwhile.
+    pub fn signal_behind_nsenter_if_there(&self, signal: Signal) {
+        let file = format!("/proc/{0}/task/{0}/children", self.pid());
+        let children = std::fs::read_to_string(file).unwrap_or_default();
+        if let Ok(pid) = children.trim().parse() {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
     /// Signals the program that a lab's nsenter runs. Right once the program has said something.
     #[track_caller]
     pub fn signal_behind_nsenter(&self, signal: Signal) {
@@ -160,13 +169,15 @@ impl Running {
     /// Waits for its end as `finish_within` does, as long as a command may take.
     #[track_caller]
     pub fn finish(self) -> Ran {
-        self.finish_within(as_busy(LIMIT))
+        self.finish_within(LIMIT)
     }
 
-    /// Waits until it has ended and nobody holds its stdout or stderr any more.
+    /// Waits until it has ended and nobody holds its stdout or stderr any more; at most `limit`, or as many times more as
+    /// the machine is busy.
     #[track_caller]
     pub fn finish_within(mut self, limit: Duration) -> Ran {
         self.stdin = None;
+        let limit = as_busy(limit);
         let left = limit.saturating_sub(self.began.elapsed());
         let in_time = self.wait_until(left, Heard::all_is_over).all_is_over();
         if !in_time {
@@ -179,7 +190,12 @@ impl Running {
         self.ran(Some(status))
     }
 
-    /// Waits for its end; whether it came in time.
+    /// Waits for its end as long as a command may take; whether it came.
+    pub fn ends(&self) -> bool {
+        self.has_ended_within(as_busy(LIMIT))
+    }
+
+    /// Whether it ends within `limit`, by the clock: to see that it goes on.
     pub fn has_ended_within(&self, limit: Duration) -> bool {
         self.wait_until(limit, |heard| heard.exited).exited
     }

@@ -118,12 +118,12 @@ impl Drop for SpareDocker {
         let script = "kill -CONT $(cat \"$0/pid\") || true
             docker -H \"$1\" ps -aq | xargs -r docker -H \"$1\" rm -f >/dev/null || true
             kill $(cat \"$0/pid\") || true";
-        let _ = self.shell(script).start().has_ended_within(crate::run::LIMIT);
-        let _ = self.daemon.take().is_some_and(|daemon| daemon.has_ended_within(crate::run::LIMIT));
+        let _ = self.shell(script).start().ends();
+        let _ = self.daemon.take().is_some_and(|daemon| daemon.ends());
         // What its containers' namespaces were bound to.
         let script =
             "awk -v at=\"$0/\" 'index($2, at) == 1 { print $2 }' /proc/mounts | tac | xargs -r umount -l
             rm -rf \"$0\"";
-        let _ = self.shell(script).start().has_ended_within(crate::run::LIMIT);
+        let _ = self.shell(script).start().ends();
     }
 }

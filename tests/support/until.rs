@@ -11,9 +11,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Waits until `done`; a panic that names `what` if that takes longer than any command may.
 #[track_caller]
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let limit = as_busy(LIMIT);
-    let there = until_some(limit, || done().then_some(()));
-    assert!(there.is_some(), "waited {limit:?} in vain: {what}");
+    let there = until_some(LIMIT, || done().then_some(()));
+    assert!(there.is_some(), "waited {LIMIT:?}, and longer on a busy machine, in vain: {what}");
 }
 
 /// `limit` as a machine needs it that has other things to do too: as many times more as programs want each processor.
@@ -29,9 +28,9 @@ pub fn as_busy(limit: Duration) -> Duration {
     limit.mul_f64(1.0 + crowd)
 }
 
-/// What `look` finds within `limit`.
+/// What `look` finds within `limit`, or as many times more as the machine is busy.
 pub fn until_some<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + as_busy(limit);
     loop {
         let found = look();
         if found.is_some() || Instant::now() >= deadline {

@@ -16,7 +16,7 @@ pub enum FilterError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     /// It is not where programs are.
-    #[error("{0}: is not installed")]
+    #[error("{0}: not installed")]
     Missing(String),
     /// The kernel did not say what there is.
     #[error(transparent)]
@@ -28,8 +28,8 @@ pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         if let Step::AddRules(rules) = step {
             rehearse_rules(rules).map_err(|error| {
-                Failure::trouble(error, "so the rules are refused, and nothing was changed")
-                    .hint("NAT in tables of the family inet takes Linux 5.2, and nft 0.9.2 with JSON")
+                Failure::trouble(error, "the firewall rules were rejected, nothing was changed")
+                    .hint("NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2")
             })?;
         }
     }

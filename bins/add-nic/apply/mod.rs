@@ -78,7 +78,7 @@ pub fn add(
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
         Stop::Told(signal) => {
-            let failure = Failure::trouble(&record.plan.nic.name, "interrupted, and undone");
+            let failure = Failure::trouble(&record.plan.nic.name, "interrupted; rolled back");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
             signals.obey(signal);
             Err(Failure::silent(common::failure::Status::Trouble))
@@ -116,7 +116,7 @@ fn carry_out(
     let reachable = ready::make(plan, executor, policy.announce, works)?;
     let mut containers = std::iter::once(&record.inside).chain(&record.peer);
     if let Some(ended) = containers.find(|container| has_ended(container)) {
-        return Err(Failure::no(&ended.name, "has ended meanwhile; nothing is left of the NIC").into());
+        return Err(Failure::no(&ended.name, "exited while the NIC was added; rolled back").into());
     }
     told().map(|()| reachable)
 }
@@ -127,7 +127,7 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) 
         Ok(()) => failure,
         Err(second) => {
             let why = second.message;
-            failure.and_lines(why.map(|why| format!("{TOOL}: undoing it: {why}"))).hint(common::hint!(
+            failure.and_lines(why.map(|why| format!("{TOOL}: rolling back: {why}"))).hint(common::hint!(
                 "add-nic --rm {} {}",
                 record.inside.name,
                 record.plan.nic.name

@@ -89,13 +89,13 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
     let whose = owner(claim, find);
     let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
     let does = match standing {
-        Standing::Has => "has it already",
-        Standing::Wants => "asks for it at the same time",
+        Standing::Has => "already in use by",
+        Standing::Wants => "requested at the same time by",
     };
-    let hint = whose
-        .and_then(|whose| whose.hint)
-        .or_else(|| common::hint!("cpid --of $(cpid mac:{}) says whose it is; --no-dad does not ask", mac));
-    Failure::trouble(address, format_args!("{mac}{name} on {link} {does}")).hint(hint)
+    let hint = whose.and_then(|whose| whose.hint).or_else(|| {
+        common::hint!("cpid --of $(cpid mac:{}) shows the owner; --no-dad skips this check", mac)
+    });
+    Failure::trouble(address, format_args!("{does} {mac}{name} on {link}")).hint(hint)
 }
 
 /// Who has this link-layer address, if he is on this host.

@@ -53,7 +53,7 @@ pub fn make(
     }
     if let LinkStatus::NoCarrier(link) = works {
         let who = if *link == nic.name { "it" } else { nic.name.as_str() };
-        say(TOOL, format_args!("{link} has no carrier: {who} reaches nobody until it has"));
+        say(TOOL, format_args!("{link} has no carrier: {who} will not work until it has"));
     } else {
         // Without one, routes through it may not count yet.
         route_check::look(plan, executor)?;
@@ -130,7 +130,10 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
         if !wait_for_carrier(plan, (place, name), is_hardware, executor)? {
             return match is_hardware {
                 true => Ok(LinkStatus::NoCarrier(name)),
-                false => Err(Failure::trouble(name, "does not come to carry packets")),
+                false => Err(Failure::trouble(
+                    name,
+                    format_args!("did not come up within {} s", PATIENCE.as_secs()),
+                )),
             };
         }
     }
@@ -163,7 +166,7 @@ fn wait_for_carrier(
     let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Netns::Host && name != bridge);
     loop {
         let Some(link) = executor.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
-            return Err(Failure::trouble(name, "is gone: the container has ended, or deleted it"));
+            return Err(Failure::trouble(name, "disappeared: the container exited or deleted it"));
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
@@ -194,7 +197,7 @@ fn wait_for_address(held: &AddressSpec, executor: &mut Executor) -> Result<(), F
             if Instant::now() > until {
                 return Err(Failure::trouble(
                     to,
-                    format_args!("does not come to be reached through {}", held.link),
+                    format_args!("no route through {} after {} s", held.link, PATIENCE.as_secs()),
                 ));
             }
             sleep(BETWEEN);

@@ -30,7 +30,9 @@ pub fn look(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
                     let nic = &plan.nic.name;
                     say(
                         TOOL,
-                        format_args!("{nic}: packets to far away still leave by {other}, which comes first"),
+                        format_args!(
+                            "{nic}: traffic to other networks still leaves by {other}, which takes precedence"
+                        ),
                     );
                 }
             }
@@ -39,7 +41,7 @@ pub fn look(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
                 if let Some(other) = elsewhere(plan, executor, leaves)? {
                     return Err(Failure::trouble(
                         source,
-                        format_args!("replies from there would leave by {other}"),
+                        format_args!("replies from this address would leave by {other}"),
                     ));
                 }
             }

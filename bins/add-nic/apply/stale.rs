@@ -30,7 +30,7 @@ pub fn refuse(
         // Who runs there has it by right, and is named by his plan.
         if spot.tenant().is_none() {
             let Whose { name, hint } = whose(&spot, find);
-            let what = format_args!("{} ({name}) has it already", record.plan.nic.mac);
+            let what = format_args!("already in use by {} ({name})", record.plan.nic.mac);
             return Err(Failure { hint, ..Failure::trouble(address.address(), what) });
         }
     }

@@ -8,7 +8,7 @@ use crate::model::snapshot::{Side, Snapshot};
 pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<String> {
     match outside.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
         Some(link) if link.mac == Some(bridge.mac) => None,
-        Some(_) => Some(format!("{} is another bridge", bridge.name)),
+        Some(_) => Some(format!("{} was replaced by another bridge", bridge.name)),
         None => Some(format!("the bridge {} is gone", bridge.name)),
     }
 }
@@ -17,34 +17,34 @@ pub(super) fn access_port_differs(port: &AccessPort, outside: &Side) -> Option<S
     let index = outside.link(port.link.as_str())?.index;
     let vlans: Vec<&PortVlan> = outside.port_vlans.iter().filter(|vlan| vlan.index == index).collect();
     let is_as_made = matches!(vlans[..], [only] if only.id == port.vlan && only.is_pvid && only.is_untagged);
-    (!is_as_made).then(|| format!("{} is not in VLAN {} alone", port.link, port.vlan))
+    (!is_as_made).then(|| format!("{} is not only in VLAN {}", port.link, port.vlan))
 }
 
 pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
     let (inner, outer) = (&snapshot.inside, snapshot.side(veth.other_place));
     let other = outer.veth(veth.other.mac).or_else(|| other_end(inner.veth(veth.inside.mac)?, outer))?;
     let Some(inside) = other_end(other, inner) else {
-        return Some(format!("{} is in another namespace", veth.inside.name));
+        return Some(format!("{} was moved to another namespace", veth.inside.name));
     };
     for (link, end) in [(other, &veth.other), (inside, &veth.inside)] {
         if name(link) != end.name.as_str() {
-            return Some(format!("{} is called {} now", end.name, name(link)));
+            return Some(format!("{} was renamed to {}", end.name, name(link)));
         }
         if link.mac != Some(end.mac) {
-            return Some(format!("{} has another MAC address", end.name));
+            return Some(format!("{} has a different MAC address", end.name));
         }
     }
     let wanted_mtu = veth.mtu_bytes.unwrap_or(1500);
     for link in [other, inside] {
         if link.mtu_bytes != wanted_mtu {
-            return Some(format!("{} has the MTU {} and not {wanted_mtu}", name(link), link.mtu_bytes));
+            return Some(format!("{} has MTU {}, not {wanted_mtu}", name(link), link.mtu_bytes));
         }
     }
     let master = other.master.map(|index| outer.name_of(index));
     let wanted = veth.bridge.as_ref().map(ToString::to_string);
     (master != wanted).then(|| match master {
-        Some(master) => format!("{} is plugged into {master}", veth.other.name),
-        None => format!("{} is plugged into nothing", veth.other.name),
+        Some(master) => format!("{} is attached to {master}", veth.other.name),
+        None => format!("{} is not attached to a bridge", veth.other.name),
     })
 }
 

@@ -36,17 +36,17 @@ pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> 
 /// A line for each thing that differs.
 pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
-        return vec!["was left half made".to_owned()];
+        return vec!["incomplete: add-nic was killed".to_owned()];
     }
     if !is_there(record, &snapshot.outside, &snapshot.inside, &snapshot.peer) {
-        return vec!["is gone".to_owned()];
+        return vec!["no longer exists".to_owned()];
     }
     // Every network has at least lo. A network that nobody can open any more takes its links with it a moment later.
     if snapshot.inside.links.is_empty() {
-        return vec!["is going: its container has ended".to_owned()];
+        return vec!["about to disappear: its container exited".to_owned()];
     }
     if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
-        return vec![format!("is going: {} has ended", peer.name)];
+        return vec![format!("about to disappear: {} exited", peer.name)];
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
     steps.chain(rules::unguarded(record, &snapshot.filters)).collect()

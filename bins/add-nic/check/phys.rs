@@ -9,11 +9,11 @@ pub(super) fn differs(moved: &Moved, inside: &Side) -> Option<String> {
         return Some(format!("{name} is gone"));
     };
     if link.name.to_str() != Some(name.as_str()) {
-        return Some(format!("{name} is called {} now", link.name.to_string_lossy()));
+        return Some(format!("{name} was renamed to {}", link.name.to_string_lossy()));
     }
     if link.mac != Some(moved.inside_mac.unwrap_or(moved.mac)) {
-        return Some(format!("{name} has another MAC address"));
+        return Some(format!("{name} has a different MAC address"));
     }
     let wanted = moved.inside_mtu_bytes.unwrap_or(moved.mtu_bytes);
-    (link.mtu_bytes != wanted).then(|| format!("{name} has the MTU {} and not {wanted}", link.mtu_bytes))
+    (link.mtu_bytes != wanted).then(|| format!("{name} has MTU {}, not {wanted}", link.mtu_bytes))
 }

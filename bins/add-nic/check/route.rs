@@ -7,11 +7,11 @@ use crate::model::snapshot::Side;
 use crate::plan::routes::effective;
 
 pub(super) fn is_gone(way: &RouteSpec, side: &Side) -> Option<String> {
-    (!routed(side, way)).then(|| format!("the route to {} is gone", name_of(way)))
+    (!routed(side, way)).then(|| format!("{} is gone", name_of(way)))
 }
 
 pub(super) fn is_back(way: &RouteSpec, side: &Side) -> Option<String> {
-    routed(side, way).then(|| format!("the old route to {} is back", name_of(way)))
+    routed(side, way).then(|| format!("{}, which was removed, is back", name_of(way)))
 }
 
 fn routed(side: &Side, way: &RouteSpec) -> bool {
@@ -27,6 +27,9 @@ fn routed(side: &Side, way: &RouteSpec) -> bool {
 }
 
 fn name_of(way: &RouteSpec) -> String {
-    let to = if way.to.prefix_len() == 0 { "everywhere".to_owned() } else { way.to.to_string() };
-    if way.table == MAIN { to } else { format!("{to} in table {}", way.table) }
+    let route = match way.to.prefix_len() {
+        0 => "the default route".to_owned(),
+        _ => format!("the route to {}", way.to),
+    };
+    if way.table == MAIN { route } else { format!("{route} in table {}", way.table) }
 }

@@ -22,7 +22,7 @@ pub(super) fn accept_differs(accept: &Accept, filters: &FilterState) -> Option<S
     let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program));
     match table.map(|table| &table.listing) {
         Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
-        Some(Err(why)) => Some(format!("its rule in {program}'s {chain} cannot be seen: {why}")),
+        Some(Err(why)) => Some(format!("its rule in {program}'s {chain} cannot be read: {why}")),
         _ => Some(format!("its rule in {program}'s {chain} is gone")),
     }
 }
@@ -44,6 +44,8 @@ pub(super) fn unguarded(record: &Record, filters: &FilterState) -> Vec<String> {
     let programs = drops.filter_map(|table| table.program.as_deref());
     programs
         .filter(|program| !has_rule(program))
-        .map(|program| format!("{program}'s FORWARD drops by now what it did not when this was made"))
+        .map(|program| {
+            format!("{program}'s FORWARD now drops packets that it accepted when the NIC was added")
+        })
         .collect()
 }

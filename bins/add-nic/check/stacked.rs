@@ -9,13 +9,13 @@ pub(super) fn differs(upper: &StackedLink, side: &Side) -> Option<String> {
         return Some(format!("{name} is gone"));
     };
     if link.name.to_str() != Some(name.as_str()) {
-        return Some(format!("{name} is called {} now", link.name.to_string_lossy()));
+        return Some(format!("{name} was renamed to {}", link.name.to_string_lossy()));
     }
     if upper.mac.is_some() && link.mac != upper.mac {
-        return Some(format!("{name} has another MAC address"));
+        return Some(format!("{name} has a different MAC address"));
     }
     upper
         .mtu_bytes
         .filter(|wanted| link.mtu_bytes != *wanted)
-        .map(|wanted| format!("{name} has the MTU {} and not {wanted}", link.mtu_bytes))
+        .map(|wanted| format!("{name} has MTU {}, not {wanted}", link.mtu_bytes))
 }

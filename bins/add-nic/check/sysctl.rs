@@ -6,7 +6,7 @@ pub(super) fn differs(sysctl: &Sysctl, settings: &Settings) -> Option<String> {
     let Sysctl { key, value, .. } = sysctl;
     match settings.of(sysctl.place, key)?.value() {
         Some(now) if is_same(now, value) => None,
-        Some(now) => Some(format!("{key} is {now} and not {value}")),
+        Some(now) => Some(format!("{key} is {now}, not {value}")),
         None => Some(format!("{key} is gone")),
     }
 }

@@ -142,9 +142,9 @@ fn same_call(
             let (who, nic) = (&record.inside.name, &record.plan.nic.name);
             Err(Failure::trouble(
                 format_args!("{nic} of {who}"),
-                format_args!("is not as this call made it before: {difference}"),
+                format_args!("exists, but was changed: {difference}"),
             )
-            .hint(common::hint!("add-nic --rm {} {}, and then this call again", who, nic)))
+            .hint(common::hint!("add-nic --rm {} {}, then repeat this command", who, nic)))
         }
     }
 }

@@ -62,10 +62,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), request.form)?;
         if let Some(watched) = &record.watched {
             let file = watched.file.display();
-            say(
-                TOOL,
-                format_args!("{file} has it: while that is watched, it comes back with the next event"),
-            );
+            say(TOOL, format_args!("{file} lists this NIC: a running watch adds it again at the next event"));
         }
     }
     Ok(Status::Yes)
@@ -105,7 +102,7 @@ fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Stat
         sweep(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
-        say(TOOL, format_args!("{why}; and so there is nothing to remove"));
+        say(TOOL, format_args!("{why}; nothing to remove"));
     }
     Ok(Status::Yes)
 }
@@ -123,14 +120,14 @@ fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets
     let name = found.and_then(|link| link.name.to_str()?.parse().ok());
     let Some(name) = name else {
         if request.search.find.verbose {
-            failure::say(TOOL, format_args!("{}: was gone already", inside.name));
+            failure::say(TOOL, format_args!("{}: nothing to remove", inside.name));
         }
         return Ok(Status::Yes);
     };
     if !request.force {
         return Err(Failure::trouble(
             &name,
-            format_args!("is in {}, but was not made by add-nic", inside.name),
+            format_args!("exists in {}, but was not created by add-nic", inside.name),
         )
         .hint(common::hint!("add-nic --rm --force {} {}", inside.name, name)));
     }

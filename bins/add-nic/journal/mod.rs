@@ -48,12 +48,12 @@ impl Journal {
             Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
             None => None,
         };
-        let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "went away"))?;
+        let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "disappeared"))?;
         lock(&ours)?;
         // Programs that we start have it, and so the lock, until they end, even if we are killed meanwhile: what one of them
         // is still about to do is done before the next add-nic looks.
         fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
-            .map_err(|errno| failed("hold the lock of", &path(""), errno))?;
+            .map_err(|errno| failed("keep the lock of", &path(""), errno))?;
         Ok(Journal(ours))
     }
 
@@ -138,8 +138,8 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::trouble(path(name).display(), format_args!("is no record of add-nic: {error}"))
-            .hint(common::hint!("rm {}, after a look at the NIC that it names", path(name).display()))
+        Failure::trouble(path(name).display(), format_args!("not a record of add-nic: {error}"))
+            .hint(common::hint!("check the NIC that it names, then rm {}", path(name).display()))
     })?;
     memo::keep(name, stamp, &record);
     Ok(Some(record))
@@ -156,7 +156,7 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
     };
     match made {
         Ok(()) | Err(Errno::EEXIST) => {}
-        Err(errno) => return Err(failed("make the directory", &file, errno)),
+        Err(errno) => return Err(failed("create the directory", &file, errno)),
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = match within {
@@ -167,18 +167,18 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
         Ok(fd) => fd,
         Err(Errno::ENOENT) if !make => return Ok(None),
         Err(Errno::ENOTDIR | Errno::ELOOP) => {
-            return Err(Failure::trouble(file.display(), "is not a directory"));
+            return Err(Failure::trouble(file.display(), "not a directory"));
         }
         Err(errno) => return Err(failed("open the directory", &file, errno)),
     };
-    let stat = fstat(&fd).map_err(|errno| failed("look at", &file, errno))?;
+    let stat = fstat(&fd).map_err(|errno| failed("read the mode of", &file, errno))?;
     // Whoever else can write there could have us undo what was never done.
     if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
         return Err(Failure::trouble(file.display(), "can be written by another user"));
     }
     // Whoever can open it can hold its lock for ever.
     if make && stat.st_mode & 0o077 != 0 {
-        fchmod(&fd, mode).map_err(|errno| failed("close the directory", &file, errno))?;
+        fchmod(&fd, mode).map_err(|errno| failed("set the mode of", &file, errno))?;
     }
     Ok(Some(fd))
 }
@@ -200,7 +200,7 @@ fn lock(directory: &OwnedFd) -> Result<(), Failure> {
     match waited.map_err(|errno| failed("lock the directory", &file, errno))? {
         None => Ok(()),
         Some(holder) => {
-            let what = format_args!("{holder} has had this lock for {LONGEST:?}");
+            let what = format_args!("{holder} has held this lock for {LONGEST:?}");
             Err(Failure::trouble(file.display(), what).hint(holder.hint()))
         }
     }

@@ -14,7 +14,7 @@ impl WantedRules {
             let about = || format!("--publish {}", quotable(word));
             let published: Published = word.parse().map_err(|error| Failure::trouble(about(), error))?;
             if publish.iter().any(|other| other.clashes(&published)) {
-                return Err(Failure::trouble(about(), "is that port of the host a second time"));
+                return Err(Failure::trouble(about(), "the same host port is published twice"));
             }
             publish.push(published);
         }

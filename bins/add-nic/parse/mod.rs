@@ -36,13 +36,13 @@ impl Job {
             None => (None, &[][..]),
         };
         let at_most = |most: usize| match rest.get(most) {
-            Some(word) => Err(Failure::trouble(quotable(word), "is one word too many")),
+            Some(word) => Err(Failure::trouble(quotable(word), "unexpected argument")),
             None => Ok(()),
         };
         match target {
             target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
             target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
-            None => Err(Failure::trouble("TARGET", "none was given").hint("add-nic --help")),
+            None => Err(Failure::trouble("TARGET", "missing").hint("add-nic --help")),
             Some(target) if cli.rm => {
                 at_most(1)?;
                 let which = rest.first().map(|word| Which::of(word)).transpose()?;
@@ -100,7 +100,7 @@ impl WantedEnd {
         Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create, vlan: cli.vlan }),
             None if cli.vlan.is_some() => {
-                return Err(Failure::trouble("--vlan", "is of no use on a cable of its own")
+                return Err(Failure::trouble("--vlan", "not possible on a veth pair without a bridge")
                     .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
             }
             None => WantedEnd::Host,
@@ -111,13 +111,14 @@ impl WantedEnd {
 impl Wanted {
     fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
-            return Err(Failure::trouble("ADDR", "none was given")
-                .hint(common::hint!("add-nic {} 10.1.0.2/24", target)));
+            return Err(
+                Failure::trouble("ADDR", "missing").hint(common::hint!("add-nic {} 10.1.0.2/24", target))
+            );
         }
         let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
         for (at, cidr) in addresses.iter().enumerate() {
             if addresses[..at].iter().any(|other| other.address() == cidr.address()) {
-                return Err(Failure::trouble(cidr.address(), "is given twice"));
+                return Err(Failure::trouble(cidr.address(), "given twice"));
             }
         }
         let other_end = WantedEnd::of(cli)?;
@@ -125,7 +126,7 @@ impl Wanted {
             _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
                 return Err(Failure::trouble(
                     "--host-addr",
-                    "would be the bridge's, which is not in that VLAN itself",
+                    "not possible with --vlan on a bridge: the bridge itself is not in that VLAN",
                 ));
             }
             _ if other_end.vlan_of_port().is_some() => OtherAddresses::None,

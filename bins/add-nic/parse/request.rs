@@ -22,8 +22,8 @@ pub(super) fn add(
         (false, false) => AddMode::Add,
     };
     let dad = (!cli.no_dad).then_some(match cli.dad {
-        cli::Dad::Quick => Dad::Quick,
-        cli::Dad::Full => Dad::Full,
+        cli::DadOption::Quick => Dad::Quick,
+        cli::DadOption::Full => Dad::Full,
     });
     let announcements = if cli.no_announce { 0 } else { cli.announce };
     let options = AddOptions { search: search(cli), dad, announcements };

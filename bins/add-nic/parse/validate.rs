@@ -12,19 +12,19 @@ impl Wanted {
     /// What contradicts itself, and why.
     pub(super) fn makes_sense(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
-            return Err(Failure::trouble(mac, "is a group's address, or nobody's, and no NIC's"));
+            return Err(Failure::trouble(mac, "multicast or zero MAC address"));
         }
         if let (Some(mac), WantedEnd::On(parent)) = (self.mac, &self.other_end)
             && parent.on.has_parents_mac()
         {
             return Err(Failure::trouble(
                 format_args!("--mac {mac}"),
-                format_args!("cannot be: {} has the address of {}", parent.on, parent.name),
+                format_args!("not possible: {} uses the MAC address of {}", parent.on, parent.name),
             ));
         }
         self.mtu_makes_sense()?;
         if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
-            return Err(Failure::trouble("--metric", "is of no use without a route to have it")
+            return Err(Failure::trouble("--metric", "needs --gateway or --route")
                 .hint("--gateway IP or --route CIDR"));
         }
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
@@ -33,13 +33,13 @@ impl Wanted {
         }
         for family in [true, false] {
             if let Some(second) = self.gateways.iter().filter(|gateway| gateway.is_ipv4() == family).nth(1) {
-                return Err(Failure::trouble(second, "is a second gateway of the same family"));
+                return Err(Failure::trouble(second, "second gateway of the same address family"));
             }
         }
         self.routes_make_sense()?;
         match (self.other_end.bridge(), &self.other_name) {
             (Some(bridge), Some(name)) if bridge == name => {
-                Err(Failure::trouble(name, "is the bridge's name, and no other link's of the host"))
+                Err(Failure::trouble(name, "already the name of the bridge"))
             }
             _ => Ok(()),
         }
@@ -49,19 +49,19 @@ impl Wanted {
         for (at, route) in self.routes.iter().enumerate() {
             let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
-                return refuse("is a default route")
-                    .map_err(|failure| failure.hint("--gateway IP makes one"));
+                return refuse("--route does not take a default route")
+                    .map_err(|failure| failure.hint("--gateway IP"));
             }
             if route.via.is_some_and(|via| via.is_ipv4() != route.to.address().is_ipv4()) {
-                return refuse("goes through a router of another family");
+                return refuse("the router has another address family");
             }
             if self.routes[..at].iter().any(|other| other.to == route.to) {
-                return refuse("is given twice");
+                return refuse("given twice");
             }
             // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
             let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
             if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
-                return refuse("is where the NIC is, and needs no route");
+                return refuse("the NIC's own network needs no route");
             }
         }
         Ok(())
@@ -72,7 +72,10 @@ impl Wanted {
         // RFC 791, RFC 8200; veth.c has ETH_MAX_MTU.
         let least = if self.addresses.iter().any(|cidr| cidr.address().is_ipv6()) { 1280 } else { 68 };
         if !(least..=65535).contains(&mtu) {
-            return Err(Failure::trouble(format_args!("MTU {mtu}"), format_args!("is not {least} to 65535")));
+            return Err(Failure::trouble(
+                format_args!("MTU {mtu}"),
+                format_args!("must be {least} to 65535"),
+            ));
         }
         Ok(())
     }
@@ -80,7 +83,7 @@ impl Wanted {
     /// A router must be reached without a router.
     fn is_on_the_link(&self, router: IpAddr) -> Result<(), Failure> {
         if self.addresses.iter().any(|cidr| cidr.address() == router) {
-            return Err(Failure::trouble(router, "is the NIC's own address, and no router to go through"));
+            return Err(Failure::trouble(router, "the NIC's own address cannot be the router"));
         }
         let is_other_end =
             matches!(&self.other_addresses, OtherAddresses::These(these) if these.contains(&router));
@@ -90,7 +93,7 @@ impl Wanted {
                     self.addresses.iter().map(|cidr| cidr.network().to_string()).collect();
                 Err(Failure::trouble(
                     router,
-                    format_args!("is not in {}, where the NIC is", networks.join(", ")),
+                    format_args!("not in {}, the NIC's network", networks.join(", ")),
                 ))
             }
             Some(cidr) if !is_other_end => refuse_unusable(cidr.with_address(router)),

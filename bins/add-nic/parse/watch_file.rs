@@ -57,17 +57,19 @@ pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<
     for (key, value) in table.get_ref() {
         if key.get_ref() != "nic" {
             return Err(source
-                .wrong(key.span(), format_args!("'{}' is not known here", quotable(key.get_ref())))
-                .hint("each NIC is a table of its own, [[nic]]"));
+                .wrong(key.span(), format_args!("unknown key '{}'", quotable(key.get_ref())))
+                .hint("each NIC is a table [[nic]]"));
         }
         let Some(tables) = value.get_ref().as_array() else {
-            return Err(source.wrong(key.span(), "nic is no list of tables").hint("[[nic]] begins one"));
+            return Err(source
+                .wrong(key.span(), "nic is not an array of tables")
+                .hint("start each NIC with [[nic]]"));
         };
         for table in tables {
             let entry = source.entry(table)?;
             for other in &entries {
                 if let Some(what) = entry.shares(other) {
-                    let why = format_args!("{what}: the entry in line {} has it already", other.line);
+                    let why = format_args!("{what}: already used by the entry in line {}", other.line);
                     return Err(Failure::trouble(&entry, why));
                 }
             }
@@ -88,7 +90,7 @@ impl Source<'_> {
 
     fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<Entry, Failure> {
         let Some(table) = value.get_ref().as_table() else {
-            return Err(self.wrong(value.span(), "is no table").hint("[[nic]] begins one"));
+            return Err(self.wrong(value.span(), "not a table").hint("start each NIC with [[nic]]"));
         };
         let container = self.container(table, value)?;
         let line = self.line(&value.span());
@@ -99,7 +101,7 @@ impl Source<'_> {
         let cli: Cli =
             parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
         let Job::Add(request) = Job::of(&cli, Vec::new).map_err(in_entry)? else {
-            return Err(in_entry(Failure::said(Status::Trouble, "plugs nothing in")));
+            return Err(in_entry(Failure::said(Status::Trouble, "adds no NIC")));
         };
         let AddRequest { target, wanted, mut options, .. } = *request;
         options.search.find.engine_timeout = self.engine_timeout;
@@ -141,7 +143,7 @@ impl Source<'_> {
     ) -> Result<&'t str, Failure> {
         let Some(value) = table.get("container") else {
             return Err(self
-                .wrong(entry.span(), "[[nic]] without a container")
+                .wrong(entry.span(), "[[nic]] has no container")
                 .hint("container = \"nginx\", or any other TARGET"));
         };
         let name = value.get_ref().as_str();
@@ -175,7 +177,7 @@ fn word(value: &DeValue<'_>) -> Option<String> {
 /// Refuses a key that is not an option, or not one that a NIC can have.
 fn refuse(name: &str) -> Result<(), &'static str> {
     if NOT_OF_A_NIC.iter().any(|id| id.replace('_', "-") == name) {
-        return Err("is nothing that a NIC has");
+        return Err("is not allowed in a watch file");
     }
     match Cli::command().get_arguments().any(|argument| argument.get_long() == Some(name)) {
         true => Ok(()),

@@ -20,7 +20,7 @@ pub fn address(word: &str) -> Result<Cidr, Failure> {
     })?;
     refuse_unusable(Some(cidr))?;
     if cidr.prefix_len() == 0 {
-        return Err(Failure::trouble(cidr, "makes a network of all addresses there are"));
+        return Err(Failure::trouble(cidr, "prefix length 0 is not allowed"));
     }
     Ok(cidr)
 }
@@ -31,28 +31,24 @@ pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
     let address = cidr.address();
     let refuse = |why: &dyn Display| Err(Failure::trouble(cidr, why));
     match address {
-        _ if address.is_unspecified() => refuse(&"is nobody's address"),
-        _ if address.is_multicast() => refuse(&"is a group's address, and no host's"),
-        _ if address.is_loopback() => refuse(&"is a loopback address, which stays in its host"),
-        IpAddr::V4(v4) if v4.octets()[0] >= 240 || v4.octets()[0] == 0 => {
-            refuse(&"is of a range that no host can have")
-        }
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
-            refuse(&"is an IPv4 address in the disguise of IPv6")
-        }
+        _ if address.is_unspecified() => refuse(&"the unspecified address"),
+        _ if address.is_multicast() => refuse(&"multicast address"),
+        _ if address.is_loopback() => refuse(&"loopback address"),
+        IpAddr::V4(v4) if v4.octets()[0] >= 240 || v4.octets()[0] == 0 => refuse(&"reserved address"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => refuse(&"IPv4-mapped IPv6 address"),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            refuse(&"is a link-local address: each link makes one for itself")
+            refuse(&"link-local address: the kernel assigns these itself")
         }
-        IpAddr::V4(_) if cidr.is_network_address() => refuse(&"is the address of the network itself"),
+        IpAddr::V4(_) if cidr.is_network_address() => refuse(&"network address, not a host address"),
         IpAddr::V6(_) if cidr.is_network_address() => {
-            refuse(&"is the address of any router in that network, and no host's (RFC 4291)")
+            refuse(&"subnet-router anycast address (RFC 4291), not a host address")
         }
-        IpAddr::V4(v4) if cidr.broadcast() == Some(v4) => refuse(&"is the broadcast address of its network"),
+        IpAddr::V4(v4) if cidr.broadcast() == Some(v4) => refuse(&"broadcast address of its network"),
         _ => Ok(()),
     }
 }
 
-/// PARENT[:MODE]
+/// `PARENT[:MODE]`
 pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Parent, Failure> {
     let about = || format!("{option} {}", quotable(word));
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
@@ -61,13 +57,16 @@ pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Par
         "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(StackedKind::Macvlan),
         _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(StackedKind::Ipvlan),
     };
-    let on = on.map_err(|error| Failure::trouble(about(), format_args!("what stands behind : {error}")))?;
+    let on = on.map_err(|error| Failure::trouble(about(), format_args!("mode {error}")))?;
     let parent = Parent { name, on, vlan };
     match parent.link() {
         Some(_) => Ok(parent),
-        None => Err(Failure::trouble(about(), "with its VLAN has more than the 15 bytes of a name").hint(
-            common::hint!("make that link under a shorter name, and {} it", common::hint::Hint::say(option)),
-        )),
+        None => {
+            Err(Failure::trouble(about(), "PARENT.ID would be longer than 15 bytes").hint(common::hint!(
+                "create the VLAN interface under a shorter name and use {} with it",
+                common::hint::Hint::say(option)
+            )))
+        }
     }
 }
 
@@ -81,13 +80,13 @@ pub fn other_addresses(
         [] => Ok(OtherAddresses::Fitting),
         [none] if none == "none" => Ok(OtherAddresses::None),
         words if words.iter().any(|word| word == "none") => {
-            Err(Failure::trouble(format_args!("{option} none"), "and an address contradict each other"))
+            Err(Failure::trouble(format_args!("{option} none"), "cannot be combined with an address"))
         }
         words => {
             let these = words.iter().map(|word| other_address(option, word, addresses));
             let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
             match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
-                Some((_, twice)) => Err(Failure::trouble(twice, "is given twice")),
+                Some((_, twice)) => Err(Failure::trouble(twice, "given twice")),
                 None => Ok(OtherAddresses::These(these)),
             }
         }
@@ -98,9 +97,9 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
     let about = || format!("{option} {}", quotable(word));
     let plain = word.split_once('/').map_or(word, |(address, _)| address);
     let address: IpAddr =
-        plain.parse().map_err(|_| Failure::trouble(about(), "is neither an IP address nor none"))?;
+        plain.parse().map_err(|_| Failure::trouble(about(), "neither an IP address nor 'none'"))?;
     if addresses.iter().any(|cidr| cidr.address() == address) {
-        return Err(Failure::trouble(about(), "is the container's own address"));
+        return Err(Failure::trouble(about(), "the container's own address"));
     }
     let network = addresses.iter().find(|cidr| cidr.contains(address));
     let across =
@@ -108,12 +107,12 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
     let Some(whole) =
         network.and_then(|cidr| cidr.with_address(address)).or_else(|| across.map(|_| Cidr::host(address)))
     else {
-        return Err(Failure::trouble(about(), "is in no network of the NIC"));
+        return Err(Failure::trouble(about(), "not in a network of the NIC"));
     };
     if plain != word && whole.to_string() != word {
         return Err(Failure::trouble(
             about(),
-            format_args!("has another prefix length on this NIC: {whole}"),
+            format_args!("prefix length differs from the NIC's: use {whole}"),
         ));
     }
     refuse_unusable(Some(whole)).map(|()| address)
@@ -126,23 +125,23 @@ pub fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
         let about = || format!("--sysctl {}", quotable(word));
         let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
         if settings.iter().any(|other| other.key == setting.key) {
-            return Err(Failure::trouble(about(), "is a second value for the same"));
+            return Err(Failure::trouble(about(), "key given twice"));
         }
         settings.push(setting);
     }
     Ok(settings)
 }
 
-/// CIDR[@VIA]
+/// `CIDR[@VIA]`
 pub fn route(word: &str) -> Result<WantedRoute, Failure> {
     let about = || format!("--route {}", quotable(word));
     let (to, via) = word.split_once('@').map_or((word, None), |(to, via)| (to, Some(via)));
     let to: Cidr = to.parse().map_err(|error| Failure::trouble(about(), error))?;
     if !to.is_network() {
-        return Err(Failure::trouble(about(), format_args!("has bits of a host behind its prefix"))
+        return Err(Failure::trouble(about(), format_args!("has host bits set"))
             .hint(common::hint!("--route {}", to.network())));
     }
     let via = via.map(str::parse).transpose();
-    let via = via.map_err(|_| Failure::trouble(about(), "what stands behind @ is not an IP address"))?;
+    let via = via.map_err(|_| Failure::trouble(about(), "the part after '@' is not an IP address"))?;
     Ok(WantedRoute { to, via })
 }

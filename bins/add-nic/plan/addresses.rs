@@ -40,7 +40,7 @@ fn this(
     }
     if held.is_some() || is_taken(address, input) {
         let option = input.option_of_addresses();
-        return Err(Failure::trouble(format_args!("{option} {address}"), "is somebody's address already"));
+        return Err(Failure::trouble(format_args!("{option} {address}"), "already in use"));
     }
     let network = input.wanted.addresses.iter().find(|cidr| cidr.contains(address));
     Ok(network.map_or(Some(Cidr::host(address)), |cidr| cidr.with_address(address)))
@@ -60,7 +60,7 @@ fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
         if let Some(router) = router.filter(|router| is_taken(*router, input)) {
             return Err(Failure::trouble(
                 router,
-                format_args!("is somebody's address already, and cannot be that of {other} here"),
+                format_args!("already in use: it cannot be the address of {other} here"),
             ));
         }
         let free = || cidr.hosts().take(65536).find(|address| !is_taken(*address, input));
@@ -69,10 +69,10 @@ fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
             None if cidr.is_host() => {
                 return Err(Failure::trouble(
                     cidr,
-                    format_args!("is alone in its network: there is no address left for {other}"),
+                    format_args!("a network of one address has none left for {other}"),
                 )
                 .hint(common::hint!(
-                    "{} A, which can be any, or {} none",
+                    "{} A (any address) or {} none",
                     Hint::say(option),
                     Hint::say(option)
                 )));
@@ -80,7 +80,7 @@ fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
             None => {
                 return Err(Failure::trouble(
                     cidr.network(),
-                    format_args!("has no free address left for {other}"),
+                    format_args!("no free address left for {other}"),
                 )
                 .hint(common::hint!("{} none", Hint::say(option))));
             }

@@ -53,7 +53,7 @@ fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
     match (nic.other_end.bridge(), bridge) {
         (Some(name), Some(most)) if nic.mtu_bytes > most => Err(Failure::trouble(
             format_args!("MTU {}", nic.mtu_bytes),
-            format_args!("is more than {name} carries, which is {most}"),
+            format_args!("larger than the MTU of {name}, {most}"),
         )),
         _ => Ok(()),
     }

@@ -39,11 +39,7 @@ fn refuse_elsewhere(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(
         None => Ok(()),
         Some(other) => Err(Failure::trouble(
             other.network,
-            format_args!(
-                "is already on {} in {}, where answers to it would leave",
-                other.link,
-                input.who_is(place)
-            ),
+            format_args!("already on {} in {}: replies would leave there", other.link, input.who_is(place)),
         )),
     }
 }
@@ -68,7 +64,7 @@ fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     };
     if let Some(record) = input.records.iter().find(recorded) {
         let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(address, format_args!("is the address of {nic} in {who}"))
+        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {who}"))
             .hint(common::hint!("add-nic --rm {} {}", who, nic)));
     }
     for place in [Netns::Container, input.other_place()] {
@@ -76,8 +72,10 @@ fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
         if let Some(held) = side.holder(address) {
             let (link, who) = (side.name_of(held.index), input.who_is(place));
             return Err(match place {
-                Netns::Host => Failure::trouble(address, format_args!("is the address of the host's {link}")),
-                _ => Failure::trouble(address, format_args!("is the address of {link} in {who} already")),
+                Netns::Host => {
+                    Failure::trouble(address, format_args!("already the address of {link} on the host"))
+                }
+                _ => Failure::trouble(address, format_args!("already the address of {link} in {who}")),
             });
         }
     }
@@ -126,16 +124,16 @@ fn on_another_cable(other: &Elsewhere, input: &PlanInput<'_>) -> Failure {
     match (ours, other.through) {
         (Some(record), _) => Failure::trouble(
             other.network,
-            format_args!("is already on {}'s cable, {}", record.inside.name, other.link),
+            format_args!("already on the veth pair of {}, {}", record.inside.name, other.link),
         )
         .hint("--bridge NAME --create for both"),
         (None, Some(router)) => Failure::trouble(
             other.network,
-            format_args!("is reached through {router} on the host's {} already", other.link),
+            format_args!("already routed through {router} on the host's {}", other.link),
         ),
         (None, None) => {
             let failure =
-                Failure::trouble(other.network, format_args!("is already on the host's {}", other.link));
+                Failure::trouble(other.network, format_args!("already on the host's {}", other.link));
             if is_bridge { failure.hint(common::hint!("--bridge {}", other.link)) } else { failure }
         }
     }

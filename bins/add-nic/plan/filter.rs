@@ -206,13 +206,13 @@ impl Site<'_> {
             let listing = table.listing.as_ref().map_err(|why| {
                 Failure::trouble(
                     format_args!(
-                        "{}: there are rules of {}",
+                        "{}: cannot add a rule to {}",
                         self.wanted().option(),
                         table.kind.name(table.six)
                     ),
                     why,
                 )
-                .hint("install the package iptables: only it can change its rules")
+                .hint("install the package iptables")
             })?;
             let (Some(chain), Some(program)) = (listing.gate(), &table.program) else { continue };
             accepts.extend(passing.into_iter().enumerate().map(|(number, what)| Accept {

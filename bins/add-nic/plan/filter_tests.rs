@@ -143,13 +143,13 @@ fn what_is_missing_is_said_before_anything_is_touched() {
     let refused = |wanted: &Wanted, snapshot: &Snapshot| plan(wanted, snapshot, &[]).unwrap_err();
     let mut snapshot = host(&[]);
     snapshot.filters.has_nft = false;
-    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: there is no program nft");
+    assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: nft is not installed");
     snapshot.filters.chains = None;
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
     assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
     let mut snapshot = host(&[(Kind::Legacy, "")]);
     snapshot.filters.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
-    let why = "--nat: there are rules of iptables-legacy: iptables-legacy is not installed";
+    let why = "--nat: cannot add a rule to iptables-legacy: iptables-legacy is not installed";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
     let mut snapshot = host(&[]);
     let fixed = Reading::Fixed("0".to_owned(), "Read-only file system".to_owned());
@@ -164,7 +164,7 @@ fn a_name_that_a_rule_would_take_for_many_is_refused() {
     for name in ["lan+", "lan*", "!lan", "a{b", "\"a"] {
         let Ok(name) = name.parse() else { continue };
         wanted.other_name = Some(name);
-        assert!(plan(&wanted, &host(&[]), &[]).unwrap_err().contains("cannot be named in a rule"));
+        assert!(plan(&wanted, &host(&[]), &[]).unwrap_err().contains("cannot be named in a firewall rule"));
     }
 }
 

@@ -83,7 +83,11 @@ impl PlanInput<'_> {
             Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
                 Err(Failure::trouble(
                     mac,
-                    format_args!("is the MAC address of {} in {}", link.name.to_string_lossy(), self.who()),
+                    format_args!(
+                        "already the MAC address of {} in {}",
+                        link.name.to_string_lossy(),
+                        self.who()
+                    ),
                 ))
             }
             _ => Ok(mac),
@@ -115,11 +119,11 @@ impl PlanInput<'_> {
         let (side, who) = (self.snapshot.side(place), self.who_is(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
-                Err(Failure::trouble(name, format_args!("is the name of another link in {who}")))
+                Err(Failure::trouble(name, format_args!("name already in use in {who}")))
             }
             Some(name) => Ok(name.clone()),
             None => names::next_free(|name| side.link(name).is_some())
-                .ok_or_else(|| Failure::trouble(who, "has no name left between eth0 and eth9999")),
+                .ok_or_else(|| Failure::trouble(who, "no free name from eth0 to eth9999")),
         }
     }
 
@@ -141,11 +145,11 @@ impl PlanInput<'_> {
         let Some(name) = &self.wanted.other_name else {
             let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
             return free.ok_or_else(|| {
-                Failure::trouble(self.who(), "has no name left for the host's end").hint("--host-name IF")
+                Failure::trouble(self.who(), "no free name for the host's end").hint("--host-name IF")
             });
         };
         match is_taken(name.as_str()) {
-            true => Err(Failure::trouble(name, "is the name of another link of the host")),
+            true => Err(Failure::trouble(name, "name already in use on the host")),
             false => Ok(name.clone()),
         }
     }

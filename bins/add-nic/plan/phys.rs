@@ -73,7 +73,7 @@ fn told_by(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
         (_, _, kind) => Err(Failure::trouble(
             name,
             format_args!(
-                "is a {}, which the container could replace by one of its own that nobody can tell from it",
+                "a {} cannot be moved: the container could replace it with a look-alike",
                 kind.as_deref().unwrap_or("link without an Ethernet address")
             ),
         )),
@@ -86,35 +86,33 @@ impl PlanInput<'_> {
         let outside = &self.snapshot.outside;
         let refuse = |why: String| Err(Failure::trouble(name, why));
         let Some(link) = outside.link(name.as_str()) else {
-            return Err(
-                Failure::trouble(name, "the host has no such link").hint("ip -br link shows those it has")
-            );
+            return Err(Failure::trouble(name, "no such interface on the host").hint("ip -br link"));
         };
         if self.snapshot.is_one {
-            return refuse("is where it would go already".to_owned());
+            return refuse("already in that network".to_owned());
         }
         if link.is_loopback() {
-            return refuse("is the host's loopback, which every network has of its own".to_owned());
+            return refuse("the loopback interface cannot be moved".to_owned());
         }
         if link.is_bridge() {
-            return refuse("is a bridge, and no NIC: --bridge plugs into it".to_owned());
+            return refuse("a bridge cannot be moved: use --bridge".to_owned());
         }
         if let Some(master) = link.master.map(|index| outside.name_of(index)) {
-            return refuse(format!("is a port of {master}, which would lose it"));
+            return refuse(format!("in use as a port of {master}"));
         }
         let stands_on_it = |other: &&Link| {
             other.master == Some(link.index)
                 || (other.link == Some(link.index) && other.link_netnsid.is_none())
         };
         if let Some(other) = outside.links.iter().filter(|other| !other.is_veth()).find(stands_on_it) {
-            return refuse(format!("carries {}, which would lose it", other.name.to_string_lossy()));
+            return refuse(format!("in use by {}, which is stacked on it", other.name.to_string_lossy()));
         }
         let is_ours = self
             .records
             .iter()
             .find(|record| record.plan.nic.other_end.parent().is_some_and(|parent| parent.name == *name));
         if let Some(record) = is_ours {
-            return refuse(format!("carries {} of {}", record.plan.nic.name, record.inside.name));
+            return refuse(format!("in use by {} of {}", record.plan.nic.name, record.inside.name));
         }
         if outside
             .routes
@@ -138,9 +136,7 @@ impl PlanInput<'_> {
                 as_way(Netns::Host, name, route).ok_or_else(|| {
                     Failure::trouble(
                         format_args!("the host's route to {}", route.destination),
-                        format_args!(
-                            "goes through {name}, or may, and is of a kind that could not be put back"
-                        ),
+                        format_args!("uses {name} and cannot be restored exactly"),
                     )
                 })
             })
@@ -174,8 +170,8 @@ fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
         }),
         None => Err(Failure::trouble(
             format_args!("{} of the host's {name}", address.address),
-            "has a lifetime or flags that could not be put back: a DHCP client or a router looks after it",
+            "has a lifetime or flags that cannot be restored: a DHCP client or a router manages it",
         )
-        .hint(common::hint!("stop what manages {}, and give it an address that stays", name))),
+        .hint(common::hint!("stop what manages {} and give it a static address", name))),
     }
 }

@@ -20,10 +20,10 @@ pub fn unfit(site: &Site<'_>) -> Result<(), Failure> {
 fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
     if filters.chains.is_none() {
         return Err(Failure::trouble(option, "the kernel has no nf_tables")
-            .hint("modprobe nf_tables; kernels have it if they were built with CONFIG_NF_TABLES"));
+            .hint("modprobe nf_tables (CONFIG_NF_TABLES)"));
     }
     if !filters.has_nft {
-        return Err(Failure::trouble(option, "there is no program nft").hint("install the package nftables"));
+        return Err(Failure::trouble(option, "nft is not installed").hint("install the package nftables"));
     }
     Ok(())
 }
@@ -48,12 +48,9 @@ fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
         None => Ok(()),
         Some(cidr) => Err(Failure::trouble(
             option,
-            format_args!(
-                "the host has no address in {}, and so nothing passes between it and others",
-                cidr.network()
-            ),
+            format_args!("the host has no address in {} and cannot forward for it", cidr.network()),
         )
-        .hint("--host-addr A gives it one")),
+        .hint("--host-addr A")),
     }
 }
 
@@ -61,7 +58,7 @@ fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
 fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> {
     let about = || format!("--publish {published}");
     if !site.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
-        return Err(Failure::trouble(about(), "takes an IPv4 address of the NIC to lead to"));
+        return Err(Failure::trouble(about(), "needs an IPv4 address on the NIC"));
     }
     let snapshot = site.input.snapshot;
     if let Some(address) = published.address
@@ -78,17 +75,17 @@ fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> 
         .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
     if let Some(record) = taken {
         let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(about(), format_args!("leads to {nic} of {who} already"))
+        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {who}"))
             .hint(common::hint!("add-nic --rm {} {}", who, nic)));
     }
     match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),
         Some(listener) => Err(Failure::trouble(
             about(),
-            format_args!("a program of the host listens on {} port {}", listener.address, listener.port),
+            format_args!("a program on the host listens on {} port {}", listener.address, listener.port),
         )
         .hint(common::hint!(
-            "ss -Hlnp{} {} says which",
+            "ss -Hlnp{} {}",
             &published.protocol.name()[..1],
             format_args!("sport = {}", published.host_port)
         ))),

@@ -50,9 +50,9 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Fai
                 old.index.map_or("another link".to_owned(), |index| input.snapshot.inside.name_of(index));
             return Err(Failure::trouble(
                 format_args!("--route {}", route.to),
-                format_args!("{} has that route already, on {link}", input.who()),
+                format_args!("{} already has this route, on {link}", input.who()),
             )
-            .hint("--metric N, so that there can be both"));
+            .hint("--metric N allows both"));
         }
         steps.push((Step::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
     }
@@ -87,9 +87,9 @@ fn same_again(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> 
         Some(way) => Ok(way),
         None => Err(Failure::trouble(
             format_args!("the default route of {}", input.who()),
-            "is of a kind that could not be put back",
+            "cannot be restored exactly",
         )
-        .hint("--metric N leaves it where it is; of several the least N wins")),
+        .hint("--metric N keeps it; the route with the lowest metric is used")),
     }
 }
 

@@ -28,7 +28,10 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failur
     }
     let inside = &input.snapshot.inside;
     if inside.rules.is_empty() {
-        return Err(Failure::trouble("--sbr", "the kernel has only one table of routes"));
+        return Err(Failure::trouble(
+            "--sbr",
+            "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES)",
+        ));
     }
     let (table, priority) = (free_table(inside), free_priority(inside));
     // On-link ones first: a router must be reached before anything is through it.
@@ -86,8 +89,7 @@ fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
             cidr.contains(**router) || (cidr.is_host() && router.is_ipv4() == cidr.address().is_ipv4())
         };
         let router = candidates.iter().find(reaches).ok_or_else(|| {
-            let why =
-                format!("nobody at the other end has an address in {}, to route for it", cidr.network());
+            let why = format!("the other end has no address in {} to use as the router", cidr.network());
             Failure::trouble("--sbr", why).hint("--gateway IP")
         })?;
         routers.push(*router);

@@ -31,7 +31,7 @@ pub(super) fn stacked(name: IfName, parent: &Parent, input: &PlanInput<'_>) -> R
     if nic.mtu_bytes > mtu_bytes {
         return Err(Failure::trouble(
             format_args!("MTU {}", nic.mtu_bytes),
-            format_args!("is more than {below} carries, which is {mtu_bytes}"),
+            format_args!("larger than the MTU of {below}, {mtu_bytes}"),
         ));
     }
     let taken_outside = input.snapshot.outside.link(nic.name.as_str()).is_some() && !input.snapshot.is_one;
@@ -77,7 +77,7 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undo)> {
 fn no_ethernet(parent: &Parent) -> Failure {
     Failure::trouble(
         &parent.name,
-        format_args!("has no Ethernet address, and cannot carry a {}", parent.on.kind()),
+        format_args!("has no Ethernet address and cannot carry a {}", parent.on.kind()),
     )
 }
 
@@ -102,22 +102,20 @@ impl PlanInput<'_> {
         let is_it = |link: &&Link| link.vlan == Some(id) && link.link == Some(found.index);
         let there = outside.link(name.as_str());
         match (there.filter(is_it), outside.links.iter().find(is_it)) {
-            (Some(link), _) if !link.is_set_up() => {
-                Err(Failure::trouble(name.clone(), "is down").hint(common::hint!("ip link set {} up", name)))
-            }
+            (Some(link), _) if !link.is_set_up() => Err(Failure::trouble(name.clone(), "interface is down")
+                .hint(common::hint!("ip link set {} up", name))),
             (Some(link), _) => {
                 let steps = self.made_for_another(&name);
                 Ok(Below { link: name, mac: link.mac, mtu_bytes: link.mtu_bytes, steps })
             }
             (None, Some(other)) => {
                 let other = other.name.to_string_lossy();
-                Err(Failure::trouble(&parent.name, format_args!("has VLAN {id} already, as {other}"))
+                Err(Failure::trouble(&parent.name, format_args!("VLAN {id} already exists as {other}"))
                     .hint(common::hint!("--{} {}, without --vlan", parent.on.kind(), other)))
             }
-            (None, None) if there.is_some() => Err(Failure::trouble(
-                name,
-                format_args!("is another link, and not VLAN {id} of {}", parent.name),
-            )),
+            (None, None) if there.is_some() => {
+                Err(Failure::trouble(name, format_args!("exists, but is not VLAN {id} of {}", parent.name)))
+            }
             (None, None) => {
                 let steps = vlan_link(&name, &parent.name, id);
                 Ok(Below { link: name, mac, mtu_bytes, steps })
@@ -136,22 +134,19 @@ impl PlanInput<'_> {
     fn parent(&self, parent: &Parent) -> Result<&Link, Failure> {
         let (name, kind, outside) = (&parent.name, parent.on.kind(), &self.snapshot.outside);
         let Some(link) = outside.link(name.as_str()) else {
-            return Err(
-                Failure::trouble(name, "the host has no such link").hint("ip -br link shows those it has")
-            );
+            return Err(Failure::trouble(name, "no such interface on the host").hint("ip -br link"));
         };
         if link.is_loopback() {
-            return Err(Failure::trouble(name, format_args!("is a loopback, and cannot carry a {kind}")));
+            return Err(Failure::trouble(name, format_args!("a loopback interface cannot carry a {kind}")));
         }
         if let Some(master) = link.master.map(|index| outside.name_of(index)) {
-            return Err(Failure::trouble(
-                name,
-                format_args!("is a port of {master}, and cannot carry a {kind}"),
-            )
-            .hint(common::hint!("--{} {}", kind, master)));
+            return Err(Failure::trouble(name, format_args!("a port of {master} cannot carry a {kind}"))
+                .hint(common::hint!("--{} {}", kind, master)));
         }
         if !link.is_set_up() {
-            return Err(Failure::trouble(name, "is down").hint(common::hint!("ip link set {} up", name)));
+            return Err(
+                Failure::trouble(name, "interface is down").hint(common::hint!("ip link set {} up", name))
+            );
         }
         self.refuse_other_mode(parent)?;
         Ok(link)
@@ -170,7 +165,7 @@ impl PlanInput<'_> {
                 Err(Failure::trouble(
                     &parent.name,
                     format_args!(
-                        "has ipvlans in mode {mode} already, {}'s one: all must have the same",
+                        "already has ipvlans in mode {mode}, of {} among others: all must use the same mode",
                         record.inside.name
                     ),
                 )

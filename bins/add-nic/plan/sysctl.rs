@@ -56,7 +56,7 @@ pub fn changed(
         if is_same(&sysctl.value, value) {
             return Ok(Some(ours.clone()));
         }
-        return Err(Failure::trouble(&key, format_args!("was set to {} for {whose}", sysctl.value))
+        return Err(Failure::trouble(&key, format_args!("already set to {} for {whose}", sysctl.value))
             .hint(common::hint!("add-nic --rm {}", whose)));
     }
     match input.snapshot.settings.of(place, &key) {
@@ -69,7 +69,7 @@ pub fn changed(
         }
         Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
         Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
-        None => Err(refused(&key, "cannot be read", "nobody has looked", place, input)),
+        None => Err(refused(&key, "cannot be read", "not read", place, input)),
     }
 }
 

@@ -36,7 +36,7 @@ fn spanning_tree(bridge: &Link) -> Option<Warning> {
         Warning::new(
             Kind::SpanningTree,
             &name,
-            "runs the spanning tree protocol, and forwards to a new port only after many seconds",
+            "runs the spanning tree protocol: a new port forwards only after 30 s by default",
             hint!("ip link set {} type bridge stp_state 0", name),
         )
     })
@@ -45,7 +45,7 @@ fn spanning_tree(bridge: &Link) -> Option<Warning> {
 fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
     let (port_name, mtu) = (name(port), port.mtu_bytes);
     let what = format!(
-        "the port {port_name} carries {mtu} bytes, and the NIC {}: a bridge drops what is too great for a port",
+        "port {port_name} has MTU {mtu}, the NIC {}: the bridge drops packets that are larger than the port's MTU",
         nic.mtu_bytes
     );
     let fix = match mtu < nic.mtu_bytes {
@@ -63,10 +63,10 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
         let name = name(link);
         let about = bridge.map_or(String::new(), |bridge| format!(", a port of {}", self::name(bridge)));
         let (what, fix) = match link.is_set_up() {
-            true => ("has no carrier", hint!("ip link show {}, and a look at its cable", name)),
+            true => ("has no carrier", hint!("ip link show {}, then check its cable", name)),
             false => ("is down", hint!("ip link set {} up", name)),
         };
-        let what = format_args!("{what}: nobody behind it will be reached");
+        let what = format_args!("{what}: nothing is reachable through it");
         Warning::new(Kind::NoCarrier, format_args!("{name}{about}"), what, fix)
     })
 }
@@ -83,7 +83,7 @@ fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     Some(Warning::new(
         Kind::DuplicateMac,
         nic.mac,
-        format_args!("is the MAC address of {whose} too, and only one of the two will get an answer"),
-        "add-nic without --mac makes one that nobody has",
+        format_args!("already the MAC address of {whose}: only one of the two will receive replies"),
+        "omit --mac to get a random MAC address",
     ))
 }

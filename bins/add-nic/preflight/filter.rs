@@ -38,7 +38,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 Kind::ForwardDrop,
                 bridge,
                 format_args!(
-                    "bridge netfilter is on and {program}'s FORWARD policy is DROP: only the host will be reached, and none of those on the bridge"
+                    "bridge netfilter is on and {program}'s FORWARD policy is DROP: the NIC reaches the host, but not the containers on the bridge"
                 ),
                 "--forward",
             )
@@ -55,9 +55,9 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
             Warning::new(
                 Kind::ForwardDrop,
                 format_args!("the nftables chain {} {}", chain.table, chain.name),
-                "drops what none of its rules lets through, and it is not add-nic's to change",
+                "drops what its rules do not accept, and add-nic does not change it",
                 hint!(
-                    "nft insert rule {} {} {} meta iifname {} accept; and the same with oifname",
+                    "nft insert rule {} {} {} meta iifname {} accept; then the same with oifname",
                     family,
                     chain.table,
                     chain.name,
@@ -69,7 +69,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
             warnings.push(Warning::new(
                 Kind::ForwardDrop,
                 "firewalld",
-                format_args!("rejects what it forwards for a link of no zone, as {link} is"),
+                format_args!("rejects forwarded traffic of interfaces without a zone, such as {link}"),
                 hint!("firewall-cmd --zone=trusted --add-interface={}", link),
             ));
         }

@@ -24,15 +24,15 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
             let Some(route) = overlapping(network, side) else { continue };
             let link = route.index.map_or_else(|| "another link".to_owned(), |index| side.name_of(index));
             let other = route.destination;
-            let (lost, of, through) = if other.prefix_len() > network.prefix_len() {
-                (other, network, &link)
+            let (lost, through) = if other.prefix_len() > network.prefix_len() {
+                (other, &link)
             } else {
-                (network, other, &nic.name.to_string())
+                (network, &nic.name.to_string())
             };
             warnings.push(Warning::new(
                 Kind::Overlap,
                 network,
-                format_args!("{whose} reaches {other} through {link}: of {of} what is in {lost} will be reached through {through} alone"),
+                format_args!("overlaps with {other}, which {whose} reaches through {link}: traffic to {lost} will use {through} only"),
                 free_network(input).map_or_else(
                     || hint!("ip route get {}", other.address()),
                     |free| hint!("add-nic {} {}", input.who(), free),

@@ -61,7 +61,7 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     Some(Warning::new(
         Kind::StrictRpFilter,
         format_args!("{link} in {who}"),
-        format_args!("{what}, and drops what comes from other networks, for answers leave by {way_back}"),
+        format_args!("{what}: packets from other networks are dropped, because replies leave by {way_back}"),
         fix,
     ))
 }

@@ -24,7 +24,7 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     Some(Warning::new(
         Kind::NoDefaultRoute,
         "--nat",
-        format_args!("{} has no route through {}, and so sends nothing there", input.who(), nic.name),
+        format_args!("{} has no route through {} and will send no traffic there", input.who(), nic.name),
         hint!("--gateway {}", gateway),
     ))
 }
@@ -49,7 +49,7 @@ fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
             Kind::MtuMismatch,
             through_host,
             format_args!(
-                "leads out through the host's {name}, which carries {} bytes, and the NIC {}",
+                "the host's outgoing interface {name} has MTU {}, the NIC {}",
                 link.mtu_bytes, nic.mtu_bytes
             ),
             hint!("--mtu {}", link.mtu_bytes),

@@ -29,7 +29,7 @@ pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
 /// The network namespace of what was `found`.
 pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
     if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
-        return Err(Failure::no(container, "is paused, and cannot answer").hint(common::hint!(
+        return Err(Failure::no(container, "is paused").hint(common::hint!(
             "{} unpause {}",
             container.engine,
             container.name
@@ -39,8 +39,8 @@ pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Fa
     let file = file_of(target, process);
     let netns = found.into_netns()?;
     if !search.host && netns.identity() == host_network()? {
-        return Err(Failure::trouble(target, "is in the network of the host itself")
-            .hint("--host, if the host is what you want to plug into"));
+        return Err(Failure::trouble(target, "uses the host's own network")
+            .hint("--host, to add a NIC to the host itself"));
     }
     let inside = Inside {
         name: container.as_ref().map_or_else(|| target.to_string(), name_of),

@@ -68,7 +68,7 @@ fn pin_peer(peer: &Target, inside: &Inside, search: &Search) -> Result<Pinned, F
     if pinned.inside.is_same_as(inside) {
         return Err(Failure::trouble(
             format_args!("--peer {peer}"),
-            format_args!("is in the same network as {}: a cable has two ends", inside.name),
+            format_args!("in the same network namespace as {}", inside.name),
         ));
     }
     Ok(pinned)

@@ -24,18 +24,18 @@ pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
         });
     }
     let Some(file) = spot.name() else { return plain(spot.to_string()) };
-    let name = format!("the network that {} keeps", file.display());
+    let name = format!("the network namespace that {} keeps", file.display());
     let link = file.strip_prefix(netns::DIRECTORY).ok().and_then(|link| link.to_str()?.parse().ok());
     let Some(link): Option<LinkName> = link else { return plain(name) };
     let Some(owner) = owner_of(&link) else { return plain(name) };
     let had = &owner.name;
     match runs(&owner, options) {
         true => Whose {
-            name: format!("{name}, which {had} had before it was started again"),
+            name: format!("{name}, from before {had} was restarted"),
             hint: Some(Hint::say("netns-link --refresh")),
         },
         false => Whose {
-            name: format!("{name}, of {had}, which is gone"),
+            name: format!("{name}, of {had}, which no longer exists"),
             hint: common::hint!("netns-link --rm {}", link),
         },
     }

@@ -47,13 +47,13 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It was still running.
-    #[error("{program}: has not ended after {} s", PATIENCE.as_secs())]
+    #[error("{program}: did not finish within {} s", PATIENCE.as_secs())]
     TooLong {
         /// Its name.
         program: String,
     },
     /// It did not stop talking.
-    #[error("{program}: says more than {} MiB", MOST_BYTES >> 20)]
+    #[error("{program}: printed more than {} MiB", MOST_BYTES >> 20)]
     TooMuch {
         /// Its name.
         program: String,
@@ -106,7 +106,7 @@ pub fn run(program: &Path, words: &[&str], input: Option<&str>) -> Result<String
     }
     let words = said(&stderr);
     let said = match (words.is_empty(), status.signal()) {
-        (_, Some(signal)) => format!("was ended by signal {signal}"),
+        (_, Some(signal)) => format!("killed by signal {signal}"),
         (true, None) => format!("exit status {}", status.code().unwrap_or_default()),
         (false, None) => words,
     };
@@ -225,12 +225,12 @@ mod tests {
             Err("sh: a\\u{1b}[2J; b; c".to_owned())
         );
         assert_eq!(shell("exit 3", None), Err("sh: exit status 3".to_owned()));
-        assert_eq!(shell("kill -9 $$", None), Err("sh: was ended by signal 9".to_owned()));
+        assert_eq!(shell("kill -9 $$", None), Err("sh: killed by signal 9".to_owned()));
     }
 
     #[test]
     fn one_that_does_not_stop_talking_is_stopped() {
-        assert_eq!(shell("exec cat /dev/zero", None), Err("sh: says more than 16 MiB".to_owned()));
+        assert_eq!(shell("exec cat /dev/zero", None), Err("sh: printed more than 16 MiB".to_owned()));
     }
 
     #[test]

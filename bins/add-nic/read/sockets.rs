@@ -72,7 +72,7 @@ pub fn enter<T>(home: &Home, namespace: &Namespace, what: impl FnOnce() -> T) ->
     home.inside(namespace, what).map_err(|errno| match errno {
         nix::errno::Errno::EPERM => Failure::trouble(
             namespace,
-            "permission denied: entering it takes CAP_SYS_ADMIN over the user namespace that owns it, and over our own",
+            "permission denied: needs CAP_SYS_ADMIN in the user namespace that owns it and in our own",
         )
         .hint("run it as root"),
         errno => Failure::trouble(namespace, format_args!("cannot be entered: {errno}")),

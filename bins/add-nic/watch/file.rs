@@ -38,7 +38,7 @@ impl File {
         refuse_others(&std::path::absolute(path).map_err(trouble)?)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(trouble)?;
-        let name = path.file_name().ok_or_else(|| Failure::trouble(path.display(), "is a directory"))?;
+        let name = path.file_name().ok_or_else(|| Failure::trouble(path.display(), "not a file"))?;
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|errno| {
             let failure = Failure::trouble("inotify", io::Error::from(errno));
             if errno == Errno::EMFILE {
@@ -125,7 +125,7 @@ fn text(path: &Path) -> Result<String, Failure> {
         OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(trouble)?;
     let metadata = file.metadata().map_err(trouble)?;
     if !metadata.is_file() {
-        return Err(Failure::trouble(path.display(), "is not a file"));
+        return Err(Failure::trouble(path.display(), "not a file"));
     }
     if (metadata.uid() != 0 && metadata.uid() != geteuid().as_raw()) || metadata.mode() & 0o022 != 0 {
         return Err(Failure::trouble(path.display(), "can be written by another user").hint(common::hint!(
@@ -138,7 +138,7 @@ fn text(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;
     match length as u64 > MOST_BYTES {
-        true => Err(Failure::trouble(path.display(), "is longer than a megabyte")),
+        true => Err(Failure::trouble(path.display(), "larger than 1 MiB")),
         false => Ok(text),
     }
 }

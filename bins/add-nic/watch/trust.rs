@@ -85,11 +85,11 @@ fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) ->
     // The directory is as it should be: nobody is to be told to close /tmp.
     if is_trusted(directory.st_uid) && directory.st_mode & STICKY != 0 {
         let what = format!("belongs to user {}, so its contents are not trusted", entry.st_uid);
-        return Err(Failure::trouble(inside.display(), what).hint("a file of root in /etc"));
+        return Err(Failure::trouble(inside.display(), what).hint("use a file in /etc that belongs to root"));
     }
     let what = "can be written by another user, so its contents are not trusted";
     Err(Failure::trouble(place.display(), what).hint(common::hint!(
-        "chown root {}; chmod go-w {}; or a file in /etc",
+        "chown root {}; chmod go-w {}; or use a file in /etc",
         place.display(),
         place.display()
     )))

@@ -73,7 +73,7 @@ impl<'a> WatchedNics<'a> {
             Ok(entries) => self.set(entries),
             Err(failure) => {
                 failure::report(TOOL, &failure);
-                say(TOOL, format_args!("{}: what it said before stays in force", self.file.display()));
+                say(TOOL, format_args!("{}: the previous version stays in effect", self.file.display()));
             }
         }
     }

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint, value_parser};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In many containers")]
 pub struct Each {
-    /// Run PROGRAM in all containers that match 'web-*'
+    /// Run PROGRAM in matching containers: 'web-*' (in quotes)
     ///
     /// Runs PROGRAM in every running container, of every engine, whose name matches PATTERN: *, ? and [abc] as in a
     /// shell. Quote PATTERN, so that the shell does not expand it. 'docker:web-*' asks only that engine;

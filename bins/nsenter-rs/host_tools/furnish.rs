@@ -1,23 +1,25 @@
 //! What is in a kit.
 //!
-//!     host/               where the host's tree is mounted: directories for its parts, and small files and links of it
-//!     program             a copy of nsenter-rs itself, if a root without libraries can run it
-//!     bin/NAME            -> ../program, for each program on the caller's $PATH
-//!     bin/.loader         the copy of the loader, and so `/proc/self/exe` of every program: what is beside that on the
-//!                         host is looked for here, and is here
-//!     names/bin/          empty: bin/ is mounted here again, and
-//!     names/program       -> ../bin/.loader: in names/bin, NAME is the loader; that is how the kernel calls a process
-//!                         by its program's name, and not by the loader's
-//!     loader/N            copies of other loaders that programs on $PATH have
-//!     static/N/NAME       copies of static programs on $PATH
-//!     alone/program       empty: a static program that is no child is mounted here, of any size
-//!     alone/bin/          as names/bin/
-//!     lib/                libraries that go before the host's: links to those to which the host's own links lead
-//!                         through its `/`, which is the container's here; and the C library (`c_library`)
-//!     empty/              mounted over what is not to be seen of the host
-//!     nsswitch.conf, protocols, services, passwd, group    where the paths of `c_library` lead
-//!     node.js             what node runs first, for it starts itself by `/proc/self/exe`
-//!     host-tools.json     what the programs have to know
+//! ```text
+//! host/               where the host's tree is mounted: directories for its parts, and small files and links of it
+//! program             a copy of nsenter-rs itself, if a root without libraries can run it
+//! bin/NAME            -> ../program, for each program on the caller's $PATH
+//! bin/.loader         the copy of the loader, and so `/proc/self/exe` of every program: what is beside that on the
+//!                     host is looked for here, and is here
+//! names/bin/          empty: bin/ is mounted here again, and
+//! names/program       -> ../bin/.loader: in names/bin, NAME is the loader; that is how the kernel calls a process
+//!                     by its program's name, and not by the loader's
+//! loader/N            copies of other loaders that programs on $PATH have
+//! static/N/NAME       copies of static programs on $PATH
+//! alone/program       empty: a static program that is no child is mounted here, of any size
+//! alone/bin/          as names/bin/
+//! lib/                libraries that go before the host's: links to those to which the host's own links lead
+//!                     through its `/`, which is the container's here; and the C library (`c_library`)
+//! empty/              mounted over what is not to be seen of the host
+//! nsswitch.conf, protocols, services, passwd, group    where the paths of `c_library` lead
+//! node.js             what node runs first, for it starts itself by `/proc/self/exe`
+//! host-tools.json     what the programs have to know
+//! ```
 
 use std::collections::HashSet;
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! Which parts of the host's tree a program sees that may come to run code of a container: programs, and what they need.
 //!
-//! No list of secrets: what is shown is shown as any user sees it ([`super::nobody`]), and only what every user can
+//! No list of secrets: what is shown is shown as any user sees it ([`crate::unreadable`]), and only what every user can
 //! reach. The rest (`/home`, `/root`, `/var`, most of `/etc`, sockets below `/run`) is not there at all.
 
 use std::fs::{self, Metadata};

@@ -16,7 +16,7 @@ use crate::plan::{Join, Plan};
 use crate::wanted::capability::names;
 use crate::wanted::{Origin, OtherNamespace, RequestedId, Wanted};
 
-/// One line of the plan. A new one is an entry here, a line of its [`Display`](fmt::Display), and its place in
+/// One line of the plan. A new one is an entry here, a line of its [`Display`](std::fmt::Display), and its place in
 /// [`Plan::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

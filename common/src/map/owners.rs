@@ -37,7 +37,7 @@ pub const MOST_KEPT: usize = 50;
 #[derive(Debug, Default)]
 pub struct Owners {
     /// Root's, and our own namespace only if there is no other; those of other users only if root has none, of whoever
-    /// called sudo before all others. [`MOST_KEPT`] at most.
+    /// called sudo before all others. `MOST_KEPT` at most.
     pub owners: Vec<Owner>,
     /// How many there are beside those.
     pub more: usize,

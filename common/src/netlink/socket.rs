@@ -65,7 +65,7 @@ enum Snapshot {
 }
 
 impl Socket {
-    /// Opens one in the network namespace that this thread is in; [`crate::netns::inside`] is how to open it in
+    /// Opens one in the network namespace that this thread is in; [`Home::inside`](crate::netns::Home::inside) is how to open it in
     /// another one.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ round() {
     for child in $(cat /proc/$strace/task/$strace/children 2>/dev/null); do kill -KILL $child; done
     wait $strace 2>/dev/null
     $watch >/run/out 2>/run/err & next=$!
-    until $tool --list | grep -q '10.1.0.2/24.*as made'; do :; done
+    until $tool --list | grep -q '10.1.0.2/24.* ok'; do :; done
     # SIGHUP, SIGINT and SIGTERM: it hears them, and is not about to change anything.
     until grep -q 'SigBlk:.*0004003$' /proc/$next/status; do :; done
     kill -TERM $next; wait $next || echo "$1 $2: ended with $?"

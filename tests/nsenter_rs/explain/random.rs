@@ -1,6 +1,6 @@
 //! Random command lines: what `--explain` says of each must come true, for its verdict and for its reason.
 //!
-//! `NETNS_TOOLBOX_EXPLAINED` is how many (200), `NETNS_TOOLBOX_SEED` repeats a run. A new option is a line in
+//! `NETNS_TOOLBOX_EXPLAINED` is how many (200; 2,000 of `make test-all`), `NETNS_TOOLBOX_SEED` which ones. A new option is a line in
 //! `OPTIONS`, a new kind of target one in `Scene::targets`.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use support::fake_engine::FakeEngine;
 use support::lab::Lab;
 use support::run::{Run, Running};
 use support::skip::need;
+use support::tier::is_all;
 
 /// What may be asked for. At most one of each row, and each row with the chance of one in so many; PID is the target's.
 const OPTIONS: &[(u64, &[&str])] = &[
@@ -306,8 +307,9 @@ fn number(variable: &str, default: u64) -> u64 {
 #[test]
 fn what_is_explained_comes_true_whatever_is_typed() {
     let lab = need!(lab_with_users());
-    let count = number("NETNS_TOOLBOX_EXPLAINED", 200);
-    let seed = number("NETNS_TOOLBOX_SEED", u64::from(std::process::id()) << 20);
+    // The same ones each time, so that a change is what makes them fail; others where all is tested.
+    let (count, seed) = if is_all() { (2000, u64::from(std::process::id()) << 20) } else { (200, 1 << 20) };
+    let (count, seed) = (number("NETNS_TOOLBOX_EXPLAINED", count), number("NETNS_TOOLBOX_SEED", seed));
     let scene = Scene::new(lab);
     let targets = scene.targets();
     let cases: Vec<Case> = (0..count).map(|nth| Case::of(seed, nth, &CALLERS, &targets)).collect();

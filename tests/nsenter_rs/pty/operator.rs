@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::{WAYS, eventually, find, has_ended, web};
 use support::container::Container;
 use support::lab::Lab;
-use support::run::{LIMIT, Ran, Run, Running};
+use support::run::{Ran, Run, Running};
 use support::skip::{Missing, need, program};
 use support::tools;
 
@@ -92,7 +92,7 @@ fn keys_are_the_programs_and_the_terminal_is_as_it_was_behind_it() {
         operator.running.wait_for("status 3");
         assert_eq!(operator.modes(&lab), operator.before);
         operator.running.say("\n");
-        assert!(operator.running.has_ended_within(LIMIT));
+        assert!(operator.running.ends());
     }
 }
 

@@ -24,7 +24,7 @@ pub enum StepError {
         errno: Errno,
     },
     /// There is no such link.
-    #[error("{0}: there is no such link")]
+    #[error("{0}: no such interface")]
     NoLink(IfName),
     /// A sysctl could not be set.
     #[error("{file}: {source}")]

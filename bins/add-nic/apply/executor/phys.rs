@@ -17,7 +17,7 @@ impl Executor {
         let found = found.ok_or_else(|| StepError::NoLink(moved.name.clone()))?;
         outside.move_link(found.index, namespace, &moved.inside_name).map_err(|error| match error {
             NetlinkError::Refused { errno: Errno::EINVAL, .. } => StepError::InWords {
-                words: format!("the kernel does not let {} leave its network", moved.name),
+                words: format!("the kernel does not allow {} to be moved", moved.name),
                 errno: Errno::EINVAL,
             },
             error => error.into(),
@@ -47,7 +47,7 @@ impl Executor {
             None if moved.ends_with_its_namespace() => Ok(()),
             None => Err(StepError::InWords {
                 words: format!(
-                    "{} is neither in the container nor here: the kernel has yet to give it back, or gives it to the initial network",
+                    "{} is neither in the container nor on the host: the kernel has not returned it yet, or returned it to the initial network namespace",
                     moved.name
                 ),
                 errno: Errno::EAGAIN,
@@ -102,7 +102,7 @@ impl Executor {
 fn name_taken(error: NetlinkError, moved: &Moved) -> StepError {
     match error {
         NetlinkError::Refused { errno: Errno::EEXIST, .. } => StepError::InWords {
-            words: format!("the host has another link called {}: rename that one first", moved.name),
+            words: format!("the host has another interface named {}: rename it first", moved.name),
             errno: Errno::EBUSY,
         },
         error => error.into(),

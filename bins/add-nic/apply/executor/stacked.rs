@@ -70,16 +70,16 @@ fn in_words(error: NetlinkError, upper: &StackedLink) -> StepError {
             format!("the kernel has no {kind} links ({option})")
         }
         (Errno::EBUSY, StackedKind::Macvlan(_) | StackedKind::Ipvlan(_)) => {
-            format!("{parent} carries something else already, and cannot carry a {kind} too")
+            format!("{parent} already carries another kind of interface and cannot carry a {kind}")
         }
         (Errno::EINVAL, StackedKind::Macvlan(MacvlanMode::Passthru)) => {
-            format!("{parent} has another macvlan already, or cannot carry one: passthru wants it for itself")
+            format!("{parent} already has a macvlan, or cannot carry one: passthru must be the only one")
         }
         (Errno::EINVAL, StackedKind::Macvlan(_)) => {
             format!("{parent} has a macvlan in mode passthru, or cannot carry one")
         }
         (Errno::EEXIST, StackedKind::Vlan(id)) => {
-            format!("{} is taken, or {parent} has VLAN {id} in another namespace", upper.name)
+            format!("{} already exists, or {parent} has VLAN {id} in another namespace", upper.name)
         }
         _ => return error.into(),
     };

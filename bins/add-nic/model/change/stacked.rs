@@ -58,7 +58,7 @@ pub enum IpvlanMode {
 
 /// A word that is none of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is none of {0}")]
+#[error("must be {0}")]
 pub struct NoMode(&'static str);
 
 impl FromStr for MacvlanMode {
@@ -70,7 +70,7 @@ impl FromStr for MacvlanMode {
             "vepa" => Ok(MacvlanMode::Vepa),
             "bridge" => Ok(MacvlanMode::Bridge),
             "passthru" => Ok(MacvlanMode::Passthru),
-            _ => Err(NoMode("private, vepa, bridge and passthru")),
+            _ => Err(NoMode("private, vepa, bridge or passthru")),
         }
     }
 }
@@ -83,7 +83,7 @@ impl FromStr for IpvlanMode {
             "l2" => Ok(IpvlanMode::L2),
             "l3" => Ok(IpvlanMode::L3),
             "l3s" => Ok(IpvlanMode::L3s),
-            _ => Err(NoMode("l2, l3 and l3s")),
+            _ => Err(NoMode("l2, l3 or l3s")),
         }
     }
 }

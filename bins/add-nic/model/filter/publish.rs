@@ -39,10 +39,10 @@ pub struct Published {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// There is no port of each side in it.
-    #[error("is not [IP:]HOSTPORT:PORT, with /udp behind it or not")]
+    #[error("not [IP:]HOSTPORT:PORT[/udp|/tcp]")]
     Parts,
     /// Not a port.
-    #[error("'{0}' is not a port: those are 1 to 65535")]
+    #[error("'{0}' is not a port (1 to 65535)")]
     Port(String),
     /// Not an address to be reached at.
     #[error("'{0}' is not an IPv4 address of the host")]

@@ -20,7 +20,7 @@ pub struct FilterQuery {
 /// What there is.
 #[derive(Debug, Clone, Default)]
 pub struct FilterState {
-    /// All chains of nf_tables; `None` where the kernel has none, or nobody has looked.
+    /// All chains of nf_tables; `None` if the kernel has none or they were not read.
     pub chains: Option<Vec<Chain>>,
     /// The rules of our own table.
     pub rules: Vec<ChainRule>,

@@ -17,16 +17,16 @@ pub struct Key(String);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// There is no `=` in it.
-    #[error("is not KEY=VALUE, such as net.ipv4.conf.IF.rp_filter=2")]
+    #[error("not KEY=VALUE, for example net.ipv4.conf.IF.rp_filter=2")]
     NoValue,
     /// A setting that all namespaces share.
-    #[error("is not a setting of a network: those begin with net.")]
+    #[error("not a network setting: these begin with net.")]
     NotOfANetwork,
     /// A path that leads somewhere else, or has an empty part.
-    #[error("is no name of a setting")]
+    #[error("not a valid setting name")]
     NoName,
     /// A value of several lines, or with something in it that no setting takes.
-    #[error("has a control character in its value")]
+    #[error("control character in the value")]
     Control,
 }
 

@@ -36,7 +36,7 @@ impl Settings {
         self.0.extend(found.map(|(key, reading)| ((place, key), reading)));
     }
 
-    /// What it is; `None` if nobody has looked.
+    /// What it is; `None` if it was not read.
     pub fn of(&self, place: Netns, key: &Key) -> Option<&Reading> {
         self.0.get(&(place, key.clone()))
     }

@@ -50,7 +50,7 @@ pub struct Heard<'a> {
     pub from: IpAddr,
     /// Through how many routers it could still have gone.
     pub ttl: Option<u8>,
-    /// When the kernel had it, by the clock that people have; of some only, if [`Stamps::Some`] are wanted.
+    /// When the kernel had it, by the clock that people have; of some only, if [`Stamps::Some`](super::Stamps::Some) are wanted.
     pub at: Option<Duration>,
     /// Whether it was too long to be read as a whole.
     pub is_cut: bool,
