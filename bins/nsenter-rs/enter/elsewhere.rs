@@ -13,12 +13,12 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SockType;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use crate::wanted::{NamespaceRef, Origin, OtherNamespace, Wanted};
+use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom, Wanted};
 
 /// Those that were named, opened.
 pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
     let given = wanted.namespaces.iter().filter_map(|(&kind, from)| match from {
-        Origin::Named(OtherNamespace::Named(given)) => Some((kind, given)),
+        TakenFrom::Named(OtherNamespace::Named(given)) => Some((kind, given)),
         _ => None,
     });
     given.map(|(kind, given)| Ok((kind, open(given, kind)?))).collect()

@@ -15,7 +15,7 @@ use crate::enter::sealed;
 use crate::enter::view;
 use crate::judge::refused;
 use crate::tool::TOOL;
-use crate::wanted::{Origin, OtherNamespace, Wanted};
+use crate::wanted::{OtherNamespace, TakenFrom, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Source {
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
         // The user namespace comes last, because it may be the one that owns the others.
-        if let Some(Origin::Named(OtherNamespace::Socket(number))) = wanted.namespaces.get(&Kind::Net) {
+        if let Some(TakenFrom::Named(OtherNamespace::Socket(number))) = wanted.namespaces.get(&Kind::Net) {
             let netns = elsewhere::of_socket(*number, self.process()?)?;
             self.namespaces.insert(Kind::Net, netns);
         }
@@ -65,11 +65,11 @@ impl Source {
     /// The user namespace of --user-parent, where that was asked for.
     fn user_namespace_above(&self, wanted: &Wanted) -> Result<Option<Namespace>, Failure> {
         match wanted.namespaces.get(&Kind::User) {
-            Some(Origin::Named(OtherNamespace::ParentOf(Origin::Named(given)))) => {
+            Some(TakenFrom::Named(OtherNamespace::ParentOf(TakenFrom::Named(given)))) => {
                 elsewhere::owner(&elsewhere::open(given, Kind::User)?)
             }
-            Some(Origin::Named(OtherNamespace::ParentOf(Origin::Target))) => self.owner(Kind::User),
-            Some(Origin::Named(OtherNamespace::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
+            Some(TakenFrom::Named(OtherNamespace::ParentOf(TakenFrom::Target))) => self.owner(Kind::User),
+            Some(TakenFrom::Named(OtherNamespace::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
             _ => return Ok(None),
         }
         .map(Some)

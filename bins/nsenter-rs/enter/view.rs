@@ -9,14 +9,14 @@ use common::target::{LinkName, Target};
 use common::view::{PrivateMounts, Resolver, View};
 
 use crate::tool::TOOL;
-use crate::wanted::{NamespaceRef, Origin, OtherNamespace};
+use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom};
 
 /// The target's resolver: from its process or, where it has none, from what the administrator wrote for the name
 /// of the network namespace.
 pub fn resolver(
     process: Option<&Process>,
     target: Option<&Target>,
-    net: Option<&Origin<OtherNamespace>>,
+    net: Option<&TakenFrom<OtherNamespace>>,
 ) -> Result<Resolver, Failure> {
     let mut resolver = match (process, named(target, net)) {
         (Some(process), _) => Resolver::of_process(process)?,
@@ -32,10 +32,10 @@ pub fn resolver(
 }
 
 /// The name under which `ip netns` knows the network namespace.
-fn named(target: Option<&Target>, net: Option<&Origin<OtherNamespace>>) -> Option<LinkName> {
+fn named(target: Option<&Target>, net: Option<&TakenFrom<OtherNamespace>>) -> Option<LinkName> {
     let of_file = |path: &Path| path.strip_prefix(netns::DIRECTORY).ok()?.to_str()?.parse().ok();
     match (target, net) {
-        (_, Some(Origin::Named(OtherNamespace::Named(NamespaceRef::File(path))))) => of_file(path),
+        (_, Some(TakenFrom::Named(OtherNamespace::Named(NamespaceRef::File(path))))) => of_file(path),
         (Some(Target::NamedNetns(name)), _) => Some(name.clone()),
         (Some(Target::NetnsFile(path)), _) => of_file(path),
         (Some(Target::Container { engine: None, within: None, name }), _) => name.as_str().parse().ok(),

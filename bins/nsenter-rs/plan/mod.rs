@@ -16,7 +16,7 @@ use crate::identity::cgroup::Group;
 use crate::identity::confine::Confinement;
 use crate::identity::fence::Fence;
 use crate::identity::label::Label;
-use crate::wanted::{Origin, RequestedId, Wanted};
+use crate::wanted::{RequestedId, TakenFrom, Wanted};
 use exposure::Exposure;
 use way::{Footing, Way};
 
@@ -93,13 +93,13 @@ pub struct Plan {
     pub dumpable: Option<String>,
     pub join: Join,
     /// chroot(2) to this.
-    pub root: Option<Origin>,
+    pub root: Option<TakenFrom>,
     /// chroot(2) to the target's root, if it turns out to be another one than that of the mount namespace.
     pub own_root: bool,
     /// The working directory becomes the root, where joining does not see to that.
     pub to_root: bool,
     /// Working directory, opened before the namespaces are joined.
-    pub wd: Option<Origin>,
+    pub wd: Option<TakenFrom>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
     /// What the program sees as the target does, in a mount namespace of its own.
@@ -158,7 +158,7 @@ impl Plan {
             kinds.retain(|kind| *kind != Kind::User);
         }
         let from_target =
-            snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == Origin::Target);
+            snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == TakenFrom::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
         let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials && !wanted.confine;
         let keep_caps = wanted.keep_caps && kinds.contains(&Kind::User);
@@ -166,9 +166,10 @@ impl Plan {
         let joins_mounts = kinds.contains(&Kind::Mnt);
         let changes_root = joins_mounts || wanted.root.is_some();
         // A root of the target is one of its mount namespace; a directory of the host is not.
-        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(Origin::Named(_)));
+        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(TakenFrom::Named(_)));
         let comes_near = changes_root || kinds.contains(&Kind::Pid);
-        let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == Origin::Target;
+        let mounts_of_target =
+            kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == TakenFrom::Target;
         let takes_tools = wanted.host_tools && changes_root;
         let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
@@ -242,7 +243,7 @@ impl Plan {
     /// Whether the working directory must lie below the root: it does not where somebody has named a directory
     /// of the host that is to be taken along.
     pub fn keeps_to_root(&self) -> bool {
-        self.changes_root() && !matches!(self.wd, Some(Origin::Named(_)))
+        self.changes_root() && !matches!(self.wd, Some(TakenFrom::Named(_)))
     }
 
     /// Whether a namespace of that kind is joined.

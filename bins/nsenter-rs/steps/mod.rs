@@ -14,7 +14,7 @@ use crate::identity::label::Label;
 use crate::plan::way::Way;
 use crate::plan::{Join, Plan};
 use crate::wanted::capability::names;
-use crate::wanted::{Origin, OtherNamespace, RequestedId, Wanted};
+use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
 
 /// One line of the plan. A new one is an entry here, a line of its [`Display`](std::fmt::Display), and its place in
 /// [`Plan::steps`].
@@ -111,19 +111,19 @@ impl Plan {
     /// The order is that of `apply::enter` and `run::program`: what they learn to do is one more step here, at
     /// the same place.
     pub fn steps(&self, wanted: &Wanted, target: &str, pid: Option<Pid>, file: Option<&Path>) -> Vec<Step> {
-        let of = |from: &Origin, link: &str| match (from, pid) {
-            (Origin::Named(path), _) => path.clone(),
-            (Origin::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
-            (Origin::Target, None) => PathBuf::from(target),
+        let of = |from: &TakenFrom, link: &str| match (from, pid) {
+            (TakenFrom::Named(path), _) => path.clone(),
+            (TakenFrom::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
+            (TakenFrom::Target, None) => PathBuf::from(target),
         };
         let root = self.root.as_ref().map(|from| of(from, "root"));
-        let own_root = self.own_root.then(|| of(&Origin::Target, "root"));
+        let own_root = self.own_root.then(|| of(&TakenFrom::Target, "root"));
         let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
-        let environment = self.environment.then(|| of(&Origin::Target, "environ"));
+        let environment = self.environment.then(|| of(&TakenFrom::Target, "environ"));
         let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
         let mut steps: Vec<Step> = files
             .filter_map(|(_, from)| match from {
-                Origin::Named(OtherNamespace::Named(given)) => Some(Step::Open(given.to_string().into())),
+                TakenFrom::Named(OtherNamespace::Named(given)) => Some(Step::Open(given.to_string().into())),
                 _ => None,
             })
             .chain(pid.map(Step::Hold))
@@ -131,7 +131,7 @@ impl Plan {
             .chain(
                 self.view
                     .resolver
-                    .then(|| Step::Open(of(&Origin::Target, "root/etc/resolv.conf, and hosts"))),
+                    .then(|| Step::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
             )
             .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
             .collect();
@@ -149,8 +149,8 @@ impl Plan {
         });
         steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
-            Origin::Target => of(&Origin::Target, &format!("ns/{kind}")).display().to_string(),
-            Origin::Named(other) => other.to_string(),
+            TakenFrom::Target => of(&TakenFrom::Target, &format!("ns/{kind}")).display().to_string(),
+            TakenFrom::Named(other) => other.to_string(),
         }));
 
         steps.extend(root.map(Step::ChangeRoot));

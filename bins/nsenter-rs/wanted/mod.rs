@@ -25,7 +25,7 @@ use crate::cli::{Cli, Id};
 use origin::{above, of_directory, of_namespace};
 
 pub use command_line::CommandLine;
-pub use origin::{NamespaceRef, Origin, OtherNamespace};
+pub use origin::{NamespaceRef, OtherNamespace, TakenFrom};
 
 /// What was asked for, every contradiction refused.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ pub struct Wanted {
     pub command_line: CommandLine,
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
     pub all: bool,
-    pub namespaces: BTreeMap<Kind, Origin<OtherNamespace>>,
-    pub root: Option<Origin>,
-    pub wd: Option<Origin>,
+    pub namespaces: BTreeMap<Kind, TakenFrom<OtherNamespace>>,
+    pub root: Option<TakenFrom>,
+    pub wd: Option<TakenFrom>,
     pub wdns: Option<PathBuf>,
     pub view: View,
     pub environment: bool,
@@ -129,17 +129,17 @@ impl Wanted {
             (Kind::Time, &cli.namespaces.time),
         ];
         let view = view::wanted(cli)?;
-        let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, Origin::Target));
+        let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, TakenFrom::Target));
         let named =
             options.into_iter().filter_map(|(kind, given)| Some((kind, of_namespace(given.as_deref()?))));
-        let mut namespaces: BTreeMap<Kind, Origin<OtherNamespace>> =
+        let mut namespaces: BTreeMap<Kind, TakenFrom<OtherNamespace>> =
             all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
-            namespaces.insert(Kind::Net, Origin::Named(OtherNamespace::Socket(socket)));
+            namespaces.insert(Kind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
         }
         if cli.namespaces.user_parent {
             let user = above(namespaces.get(&Kind::User), namespaces.is_empty());
-            namespaces.insert(Kind::User, Origin::Named(user));
+            namespaces.insert(Kind::User, TakenFrom::Named(user));
         }
         // Elsewhere the container's capabilities would count for more than they do in the container.
         let has_target = cli.target.is_some() || cli.each.each.is_some();
@@ -148,7 +148,7 @@ impl Wanted {
             && (namespaces.contains_key(&Kind::Mnt) || cli.place.root.is_some())
             && !namespaces.contains_key(&Kind::User);
         if user_for_bounds {
-            namespaces.insert(Kind::User, Origin::Target);
+            namespaces.insert(Kind::User, TakenFrom::Target);
         }
         let wanted = Wanted {
             target: cli.target.clone(),
@@ -189,7 +189,7 @@ impl Wanted {
             let what = "cannot be used with --confine: the program is confined already, except for its user";
             return Err(Failure::trouble("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
         }
-        if let (true, Some(Origin::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
+        if let (true, Some(TakenFrom::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
             let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
             let hint = hint!(
                 "-W DIR (a directory of the container), or --trust-target (the container may use {})",
@@ -222,7 +222,8 @@ impl Wanted {
 
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
-        let simply_net = |kind, from: &Origin<OtherNamespace>| kind == Kind::Net && *from == Origin::Target;
+        let simply_net =
+            |kind, from: &TakenFrom<OtherNamespace>| kind == Kind::Net && *from == TakenFrom::Target;
         let mut namespaces = self.namespaces.iter();
         let needs_process =
             namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
@@ -232,8 +233,8 @@ impl Wanted {
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
         match (&self.root, self.namespaces.get(&Kind::Mnt)) {
-            (Some(root), _) => *root == Origin::Target,
-            (None, mounts) => mounts == Some(&Origin::Target),
+            (Some(root), _) => *root == TakenFrom::Target,
+            (None, mounts) => mounts == Some(&TakenFrom::Target),
         }
     }
 
@@ -250,7 +251,7 @@ impl Wanted {
     /// The first thing that only a target can give.
     fn needs_target(&self) -> Option<&'static str> {
         let other = || self.taken_from_process().find_map(|(taken, what)| taken.then_some(what));
-        self.namespaces.values().find_map(Origin::of_target).or_else(other)
+        self.namespaces.values().find_map(TakenFrom::of_target).or_else(other)
     }
 
     /// Whether something is taken from the target's process through its `/proc/PID`.
@@ -272,7 +273,7 @@ impl Wanted {
 
     /// The part of that which only who may look into the process can read.
     fn read_from_process(&self) -> [(bool, &'static str); 4] {
-        let of_target = |from: &Option<Origin>| *from == Some(Origin::Target);
+        let of_target = |from: &Option<TakenFrom>| *from == Some(TakenFrom::Target);
         [
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
@@ -283,8 +284,8 @@ impl Wanted {
 
     /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
     pub fn differs_by_namespaces_alone(&self) -> bool {
-        let plain = |from: &Origin<OtherNamespace>| {
-            matches!(from, Origin::Target | Origin::Named(OtherNamespace::Named(_)))
+        let plain = |from: &TakenFrom<OtherNamespace>| {
+            matches!(from, TakenFrom::Target | TakenFrom::Named(OtherNamespace::Named(_)))
         };
         let others = self.view.resolver || self.taken_from_process().any(|(taken, _)| taken);
         !others && self.namespaces.values().all(plain)
@@ -292,7 +293,7 @@ impl Wanted {
 
     /// The namespaces that come from the target.
     pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
-        self.namespaces.iter().filter(|(_, from)| **from == Origin::Target).map(|(kind, _)| *kind)
+        self.namespaces.iter().filter(|(_, from)| **from == TakenFrom::Target).map(|(kind, _)| *kind)
     }
 }
 
@@ -325,8 +326,8 @@ mod tests {
         Wanted::by(line)
     }
 
-    fn file(path: &str) -> Origin<OtherNamespace> {
-        Origin::Named(OtherNamespace::Named(NamespaceRef::File(path.into())))
+    fn file(path: &str) -> TakenFrom<OtherNamespace> {
+        TakenFrom::Named(OtherNamespace::Named(NamespaceRef::File(path.into())))
     }
 
     #[test]
@@ -340,7 +341,7 @@ mod tests {
     fn a_socket_wins_over_a_file() {
         for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
             let net = &wanted(line).unwrap().namespaces[&Kind::Net];
-            assert_eq!(*net, Origin::Named(OtherNamespace::Socket(3)), "{line}");
+            assert_eq!(*net, TakenFrom::Named(OtherNamespace::Socket(3)), "{line}");
         }
         assert!(wanted("-N 3").is_err());
         assert!(!wanted("-t 1 -N 3").unwrap().needs_only_net());
@@ -349,13 +350,13 @@ mod tests {
     #[test]
     fn the_user_namespace_above_is_that_of_user_or_the_owner_of_the_others() {
         let above = |line| match wanted(line).unwrap().namespaces.remove(&Kind::User) {
-            Some(Origin::Named(other)) => other,
+            Some(TakenFrom::Named(other)) => other,
             other => panic!("{line}: {other:?}"),
         };
         for line in ["-t 1 --user-parent", "-t 1 -U --user-parent", "-t 1 --user-parent -a -U"] {
-            assert_eq!(above(line), OtherNamespace::ParentOf(Origin::Target), "{line}");
+            assert_eq!(above(line), OtherNamespace::ParentOf(TakenFrom::Target), "{line}");
         }
-        let user = Origin::Named(NamespaceRef::File("/x".into()));
+        let user = TakenFrom::Named(NamespaceRef::File("/x".into()));
         assert_eq!(above("-t 1 -n --user=/x --user-parent"), OtherNamespace::ParentOf(user));
         for line in ["-t 1 -n --user-parent", "--user-parent -n=/x", "-t 1 -N 3 --user-parent"] {
             assert_eq!(above(line), OtherNamespace::Owner, "{line}");
@@ -366,7 +367,7 @@ mod tests {
     fn an_id_or_a_handle_is_no_file() {
         let net = |line| wanted(line).unwrap().namespaces[&Kind::Net].clone();
         let handle =
-            |text: &str| Origin::Named(OtherNamespace::Named(NamespaceRef::Handle(text.parse().unwrap())));
+            |text: &str| TakenFrom::Named(OtherNamespace::Named(NamespaceRef::Handle(text.parse().unwrap())));
         assert_eq!(net("-n=:42"), handle("42"));
         assert_eq!(
             net("--net=:02000000000000000000004003000000"),
@@ -383,7 +384,7 @@ mod tests {
     fn the_last_of_an_option_counts_but_there_is_one_target() {
         let wanted = wanted("-t 1 -aa -S 1 -S 2 -G follow -G 3 -r -r=/x -w=/y -w -FF -e -e").unwrap();
         assert_eq!((wanted.uid, wanted.gid), (Some(RequestedId::Number(2)), Some(RequestedId::Number(3))));
-        assert_eq!((wanted.root, wanted.wd), (Some(Origin::Named("/x".into())), Some(Origin::Target)));
+        assert_eq!((wanted.root, wanted.wd), (Some(TakenFrom::Named("/x".into())), Some(TakenFrom::Target)));
         for line in ["-t 1 -t 2 -n", "-t 1 --target=1 -n"] {
             assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
         }

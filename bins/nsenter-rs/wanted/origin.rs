@@ -10,7 +10,7 @@ use crate::cli::Given;
 
 /// Where something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin<T = PathBuf> {
+pub enum TakenFrom<T = PathBuf> {
     /// The target's process.
     Target,
     /// What the user named instead.
@@ -34,19 +34,19 @@ pub enum OtherNamespace {
     /// That of the target's socket with this descriptor.
     Socket(RawFd),
     /// The parent of this user namespace.
-    ParentOf(Origin<NamespaceRef>),
+    ParentOf(TakenFrom<NamespaceRef>),
     /// The user namespace that owns the others.
     Owner,
 }
 
-impl Origin<OtherNamespace> {
+impl TakenFrom<OtherNamespace> {
     /// What of the target's it is, if it is anything of it.
     pub fn of_target(&self) -> Option<&'static str> {
         match self {
-            Origin::Target => Some("namespaces"),
-            Origin::Named(OtherNamespace::Socket(_)) => Some("--net-socket"),
-            Origin::Named(OtherNamespace::ParentOf(Origin::Target)) => Some("--user-parent"),
-            Origin::Named(_) => None,
+            TakenFrom::Target => Some("namespaces"),
+            TakenFrom::Named(OtherNamespace::Socket(_)) => Some("--net-socket"),
+            TakenFrom::Named(OtherNamespace::ParentOf(TakenFrom::Target)) => Some("--user-parent"),
+            TakenFrom::Named(_) => None,
         }
     }
 }
@@ -74,32 +74,32 @@ impl fmt::Display for OtherNamespace {
         match self {
             OtherNamespace::Named(given) => given.fmt(f),
             OtherNamespace::Socket(number) => write!(f, "the network of the target's descriptor {number}"),
-            OtherNamespace::ParentOf(Origin::Target) => {
+            OtherNamespace::ParentOf(TakenFrom::Target) => {
                 f.write_str("the parent of the target's user namespace")
             }
-            OtherNamespace::ParentOf(Origin::Named(given)) => write!(f, "the parent of {given}"),
+            OtherNamespace::ParentOf(TakenFrom::Named(given)) => write!(f, "the parent of {given}"),
             OtherNamespace::Owner => f.write_str("the user namespace that owns them"),
         }
     }
 }
 
 /// A namespace option of which each occurrence may have brought a FILE: the last one counts.
-pub(super) fn of_namespace(given: &[Given]) -> Origin<OtherNamespace> {
-    given.last().map_or(Origin::Target, |given| Origin::Named(OtherNamespace::Named(given.into())))
+pub(super) fn of_namespace(given: &[Given]) -> TakenFrom<OtherNamespace> {
+    given.last().map_or(TakenFrom::Target, |given| TakenFrom::Named(OtherNamespace::Named(given.into())))
 }
 
 /// What --user-parent means beside the other options.
-pub(super) fn above(user: Option<&Origin<OtherNamespace>>, alone: bool) -> OtherNamespace {
+pub(super) fn above(user: Option<&TakenFrom<OtherNamespace>>, alone: bool) -> OtherNamespace {
     match user {
-        Some(Origin::Named(OtherNamespace::Named(given))) => {
-            OtherNamespace::ParentOf(Origin::Named(given.clone()))
+        Some(TakenFrom::Named(OtherNamespace::Named(given))) => {
+            OtherNamespace::ParentOf(TakenFrom::Named(given.clone()))
         }
         None if !alone => OtherNamespace::Owner,
-        _ => OtherNamespace::ParentOf(Origin::Target),
+        _ => OtherNamespace::ParentOf(TakenFrom::Target),
     }
 }
 
 /// An option of which the last occurrence may have brought a directory.
-pub(super) fn of_directory(path: &Option<PathBuf>) -> Origin {
-    path.clone().map_or(Origin::Target, Origin::Named)
+pub(super) fn of_directory(path: &Option<PathBuf>) -> TakenFrom {
+    path.clone().map_or(TakenFrom::Target, TakenFrom::Named)
 }

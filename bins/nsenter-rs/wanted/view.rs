@@ -4,7 +4,7 @@ use common::failure::Failure;
 use common::namespace::Kind;
 use common::view::View;
 
-use super::origin::{Origin, OtherNamespace};
+use super::origin::{OtherNamespace, TakenFrom};
 use crate::cli::Cli;
 
 /// What the options ask for.
@@ -48,9 +48,9 @@ fn first<const N: usize>(options: [(bool, &'static str); N]) -> Option<&'static 
 }
 
 /// The namespaces that are of no use without the view, nor the view without them.
-pub fn implied(view: View) -> impl Iterator<Item = (Kind, Origin<OtherNamespace>)> {
+pub fn implied(view: View) -> impl Iterator<Item = (Kind, TakenFrom<OtherNamespace>)> {
     let kinds = [(view.resolver || view.sysfs, Kind::Net), (view.procfs, Kind::Pid)];
-    kinds.into_iter().filter_map(|(implied, kind)| implied.then_some((kind, Origin::Target)))
+    kinds.into_iter().filter_map(|(implied, kind)| implied.then_some((kind, TakenFrom::Target)))
 }
 
 #[cfg(test)]
