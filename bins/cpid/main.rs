@@ -67,10 +67,10 @@ fn find(target: &Target, wanted: &Cli, patience: Option<&mut Patience>) -> Resul
 fn all(wanted: &Cli) -> Result<Status, Failure> {
     let listing = list(wanted.engine, wanted.find.engine_timeout)?;
     if wanted.find.verbose {
-        listing.silences.iter().for_each(|why| failure::say(TOOL, why));
+        listing.api_errors.iter().for_each(|why| failure::say(TOOL, why));
     }
-    let status = if listing.troubles.is_empty() { Status::Yes } else { Status::Trouble };
-    failure::report_all(TOOL, listing.troubles.into_iter().map(Failure::from));
+    let status = if listing.errors.is_empty() { Status::Yes } else { Status::Trouble };
+    failure::report_all(TOOL, listing.errors.into_iter().map(Failure::from));
     let shown = listing.containers.into_iter().filter(|known| wanted.all || known.container.pid.is_some());
     report::list(&shown.collect::<Vec<_>>(), wanted.json)?;
     Ok(status)

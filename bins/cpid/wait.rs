@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use common::engine::EngineError;
-use common::events::Watch;
+use common::events::ContainerWatch;
 use common::failure::Failure;
 use common::find::{FindError, Found};
 
@@ -16,7 +16,7 @@ const SLOW: Duration = Duration::from_millis(250);
 /// How much longer there is to wait, for all TARGETs together, and the ear for what happens meanwhile.
 pub struct Patience {
     until: Instant,
-    watch: Watch,
+    watch: ContainerWatch,
 }
 
 impl Patience {
@@ -25,7 +25,7 @@ impl Patience {
         let now = Instant::now();
         // What overflows is longer than anybody lives.
         let until = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
-        Ok(Patience { until, watch: Watch::new(wanted.engine, wanted.find.engine_timeout)? })
+        Ok(Patience { until, watch: ContainerWatch::new(wanted.engine, wanted.find.engine_timeout)? })
     }
 
     /// What `look` finds, as soon as it finds something. After the deadline it looks once more, and that counts.

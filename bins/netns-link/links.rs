@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::failure::Failure;
-use common::find::{FindError, Known, list};
-use common::namespace::{Identity, Kind, NamespaceError};
-use common::netns::{self, Beneath, Entry, FoundThrough, Record};
+use common::find::{FindError, VerifiedContainer, list};
+use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
+use common::netns::{self, LinkEntry, LinkRecord, RecordDir, RecordedProcess};
 use common::process::{Process, ProcessError};
 use common::target::LinkName;
 use nix::unistd::Pid;
@@ -18,16 +18,16 @@ use crate::state::{Owner, State, judge};
 #[derive(Debug)]
 pub struct Link {
     pub name: LinkName,
-    pub entry: Entry,
+    pub entry: LinkEntry,
     /// Where a symbolic link leads.
     pub leads_to: Option<PathBuf>,
     /// `None` for a link that is not ours.
-    pub record: Option<Record>,
+    pub record: Option<LinkRecord>,
     pub state: State,
     /// Whether the process that the record names has ended for sure.
     pub process_is_gone: bool,
     /// The container it is for, as it is now.
-    pub container: Option<Known>,
+    pub container: Option<VerifiedContainer>,
 }
 
 impl Link {
@@ -52,8 +52,8 @@ pub struct Links {
 /// What stands at a name, and whose it is.
 struct Seen {
     name: LinkName,
-    entry: Entry,
-    record: Option<Record>,
+    entry: LinkEntry,
+    record: Option<LinkRecord>,
 }
 
 /// Looks at all links. Engines are asked only when a link is a container's.
@@ -68,7 +68,7 @@ pub fn look(timeout: Duration) -> Result<Links, Failure> {
 }
 
 /// Looks at all links on a host where these are all containers.
-pub fn among(containers: &[Known]) -> Result<Vec<Link>, Failure> {
+pub fn among(containers: &[VerifiedContainer]) -> Result<Vec<Link>, Failure> {
     Ok(see()?.into_iter().map(|seen| link(seen, containers)).collect())
 }
 
@@ -78,14 +78,14 @@ fn see() -> Result<Vec<Seen>, Failure> {
     for name in netns::names()? {
         let entry = netns::entry(&name)?;
         // Removed since the directory was read.
-        if entry != Entry::Free {
+        if entry != LinkEntry::Free {
             all.push(Seen { record: beneath.record(&name, entry), name, entry });
         }
     }
     Ok(all)
 }
 
-fn link(Seen { name, entry, record }: Seen, containers: &[Known]) -> Link {
+fn link(Seen { name, entry, record }: Seen, containers: &[VerifiedContainer]) -> Link {
     let file = netns::path(&name);
     let leads_to = fs::read_link(&file).ok();
     let leads_nowhere = leads_to.is_some() && !file.exists();
@@ -97,42 +97,44 @@ fn link(Seen { name, entry, record }: Seen, containers: &[Known]) -> Link {
 }
 
 /// All containers, and why some may be missing.
-pub fn everybody(timeout: Duration) -> (Vec<Known>, Vec<FindError>) {
+pub fn everybody(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
     match list(None, timeout) {
-        Ok(listing) => (listing.containers, listing.troubles),
+        Ok(listing) => (listing.containers, listing.errors),
         Err(error) => (Vec::new(), vec![error]),
     }
 }
 
 /// The container of the record's ID or, when that does not run, one that runs under its name now.
-fn owner<'a>(record: &Record, containers: &'a [Known]) -> Option<&'a Known> {
+fn owner<'a>(record: &LinkRecord, containers: &'a [VerifiedContainer]) -> Option<&'a VerifiedContainer> {
     let owner = record.container.as_ref()?;
     let of_engine = || containers.iter().filter(|known| owner.is_beside(&known.container));
     let by_id = of_engine().find(|known| known.container.id == owner.id);
-    let runs = |known: &&Known| known.container.pid.is_some();
-    let named = |known: &&Known| runs(known) && known.container.full_name() == owner.name;
+    let runs = |known: &&VerifiedContainer| known.container.pid.is_some();
+    let named = |known: &&VerifiedContainer| runs(known) && known.container.full_name() == owner.name;
     by_id.filter(runs).or_else(|| of_engine().find(named)).or(by_id)
 }
 
 /// The network namespace of the process that was recorded, and of no later one with its PID; and whether it
 /// has ended for sure.
-fn netns_of(recorded: FoundThrough) -> (Option<Identity>, bool) {
+fn netns_of(recorded: RecordedProcess) -> (Option<NamespaceId>, bool) {
     let process = match Process::open(Pid::from_raw(recorded.pid)) {
         Ok(process) => process,
         Err(error) => return (None, matches!(error, ProcessError::Gone(_))),
     };
     match process.start_time_ticks() {
-        Ok(ticks) if ticks == recorded.start_time_ticks => match process.namespace_identity(Kind::Net) {
-            Ok(netns) => (Some(netns), false),
-            // A zombie.
-            Err(error) => (None, matches!(error, NamespaceError::Gone { .. })),
-        },
+        Ok(ticks) if ticks == recorded.start_time_ticks => {
+            match process.namespace_identity(NamespaceKind::Net) {
+                Ok(netns) => (Some(netns), false),
+                // A zombie.
+                Err(error) => (None, matches!(error, NamespaceError::Gone { .. })),
+            }
+        }
         Ok(_) => (None, true),
         Err(error) => (None, matches!(error, ProcessError::Gone(_))),
     }
 }
 
 /// Where the records can be read.
-pub fn beneath() -> Result<Beneath, Failure> {
-    Beneath::open().map_err(|errno| Failure::trouble(netns::DIRECTORY, errno.desc()))
+pub fn beneath() -> Result<RecordDir, Failure> {
+    RecordDir::open().map_err(|errno| Failure::trouble(netns::DIRECTORY, errno.desc()))
 }

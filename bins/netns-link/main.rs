@@ -86,7 +86,7 @@ fn link(target: &Target, cli: &Cli) -> Result<(), Failure> {
 /// Links every running container, each network namespace once, and never the host's.
 fn link_all(cli: &Cli) -> Result<Status, Failure> {
     let listing = list(None, cli.find.engine_timeout)?;
-    let troubles = each(listing.troubles, |trouble| Err(trouble.into()))?;
+    let troubles = each(listing.errors, |trouble| Err(trouble.into()))?;
     let host = host_network()?;
     let status = each(one_of_each(&listing.containers, Some(host)), |known| {
         let name = default_name(&known.container.target(), Some(&known.container))?;

@@ -8,10 +8,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use common::engine::EngineError;
-use common::events::Watch;
-use common::failure::{self, Failure, Message, Status};
-use common::find::{FindError, Known, hold, host_network};
-use common::namespace::Identity;
+use common::events::ContainerWatch;
+use common::failure::{self, Failure, FailureText, Status};
+use common::find::{FindError, VerifiedContainer, hold, host_network};
+use common::namespace::NamespaceId;
 use common::target::LinkName;
 
 use crate::apply::{self, Wanted};
@@ -30,7 +30,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Keeps links and containers alike until a signal ends us: between two changes, never within one.
 pub fn watch(cli: &Cli) -> Result<Status, Failure> {
     let host = host_network()?;
-    let mut watch = Watch::new(None, cli.find.engine_timeout)?;
+    let mut watch = ContainerWatch::new(None, cli.find.engine_timeout)?;
     let mut told = HashSet::new();
     loop {
         let (containers, troubles) = links::everybody(cli.find.engine_timeout);
@@ -55,7 +55,7 @@ fn is_slow(trouble: &FindError) -> bool {
 }
 
 /// Says what is wrong, once for as long as it stays wrong.
-fn complain(told: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
+fn complain(told: &mut HashSet<Option<FailureText>>, complaints: &[Failure]) {
     for failure in complaints {
         if !told.contains(&failure.message) {
             failure::report(TOOL, failure);
@@ -64,7 +64,7 @@ fn complain(told: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
     *told = complaints.iter().map(|failure| failure.message.clone()).collect();
 }
 
-fn make(change_: &Change<'_>, host: Identity, cli: &Cli) -> Result<(), Failure> {
+fn make(change_: &Change<'_>, host: NamespaceId, cli: &Cli) -> Result<(), Failure> {
     match *change_ {
         Change::Link(known) => {
             let name = default_name(&known.container.target(), Some(&known.container))?;
@@ -94,7 +94,7 @@ fn make(change_: &Change<'_>, host: Identity, cli: &Cli) -> Result<(), Failure> 
 }
 
 /// Holds the container's network; `None` when the container ended meanwhile, which will be heard of.
-fn pin(known: &Known, host: Identity, name: &LinkName) -> Result<Option<Wanted>, Failure> {
+fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<Option<Wanted>, Failure> {
     let wanted = hold(known.container.clone()).map_err(Failure::from).and_then(Wanted::of);
     match wanted {
         Ok(wanted) if wanted.netns.identity() == host => Err(refuse_host(name)),

@@ -27,16 +27,16 @@ impl From<Status> for ExitCode {
 
 /// What went wrong, as lines: one, and those that were added below it. A line feed in a name makes none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Message(String);
+pub struct FailureText(String);
 
-impl Message {
+impl FailureText {
     /// One line; line feeds in it are spelled out.
-    fn line(text: impl Display) -> Message {
-        Message(text.to_string().replace('\n', "\\n"))
+    fn line(text: impl Display) -> FailureText {
+        FailureText(text.to_string().replace('\n', "\\n"))
     }
 }
 
-impl Deref for Message {
+impl Deref for FailureText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -44,7 +44,7 @@ impl Deref for Message {
     }
 }
 
-impl Display for Message {
+impl Display for FailureText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self)
     }
@@ -56,7 +56,7 @@ pub struct Failure {
     /// What the tool's exit status becomes.
     pub status: Status,
     /// What it was about, and what went wrong; `None` ends the tool in silence.
-    pub message: Option<Message>,
+    pub message: Option<FailureText>,
     /// The exact command, or the one fact, that helps.
     pub hint: Option<Hint>,
 }
@@ -64,7 +64,7 @@ pub struct Failure {
 impl Failure {
     /// What `message` says, which has all its parts already: an error of some room.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, message: Some(Message::line(message)), hint: None }
+        Failure { status, message: Some(FailureText::line(message)), hint: None }
     }
 
     /// An honest negative: exit status 1.
@@ -80,8 +80,8 @@ impl Failure {
     /// The same with lines below it, each of them one.
     #[must_use]
     pub fn and_lines(mut self, lines: impl IntoIterator<Item = impl Display>) -> Self {
-        if let Some(Message(text)) = &mut self.message {
-            lines.into_iter().for_each(|line| *text += &format!("\n{}", Message::line(line)));
+        if let Some(FailureText(text)) = &mut self.message {
+            lines.into_iter().for_each(|line| *text += &format!("\n{}", FailureText::line(line)));
         }
         self
     }
@@ -95,8 +95,8 @@ impl Failure {
     /// The same, said of `about`.
     #[must_use]
     pub fn within(mut self, about: impl Display) -> Self {
-        if let Some(Message(text)) = &mut self.message {
-            *text = format!("{}: {text}", Message::line(about));
+        if let Some(FailureText(text)) = &mut self.message {
+            *text = format!("{}: {text}", FailureText::line(about));
         }
         self
     }

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use common::failure::{Failure, Status};
-use common::namespace::{Kind, Namespace, NamespaceError};
+use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::sys::socket::getsockopt;
@@ -16,7 +16,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom, Wanted};
 
 /// Those that were named, opened.
-pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
+pub fn given(wanted: &Wanted) -> Result<BTreeMap<NamespaceKind, Namespace>, Failure> {
     let given = wanted.namespaces.iter().filter_map(|(&kind, from)| match from {
         TakenFrom::Named(OtherNamespace::Named(given)) => Some((kind, given)),
         _ => None,
@@ -24,7 +24,7 @@ pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
     given.map(|(kind, given)| Ok((kind, open(given, kind)?))).collect()
 }
 
-pub fn open(given: &NamespaceRef, kind: Kind) -> Result<Namespace, Failure> {
+pub fn open(given: &NamespaceRef, kind: NamespaceKind) -> Result<Namespace, Failure> {
     match given {
         NamespaceRef::File(path) => Ok(Namespace::open(path, kind)?),
         NamespaceRef::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {

@@ -6,7 +6,7 @@ use common::failure::{Failure, say};
 use common::netns;
 use common::process::Process;
 use common::target::{LinkName, Target};
-use common::view::{PrivateMounts, Resolver, View};
+use common::view::{PrivateMounts, Resolver, TargetView};
 
 use crate::tool::TOOL;
 use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom};
@@ -44,8 +44,8 @@ fn named(target: Option<&Target>, net: Option<&TakenFrom<OtherNamespace>>) -> Op
 }
 
 /// Shows what can be shown before there is a child, once the namespaces are joined.
-pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMounts>, Failure> {
-    if view == View::default() {
+pub fn enter(view: TargetView, resolver: Option<&Resolver>) -> Result<Option<PrivateMounts>, Failure> {
+    if view == TargetView::default() {
         return Ok(None);
     }
     let mounts = PrivateMounts::unshare()?;
@@ -64,7 +64,7 @@ pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::namespace::Kind;
+    use common::namespace::NamespaceKind;
 
     use crate::wanted::Wanted;
 
@@ -72,7 +72,8 @@ mod tests {
     fn the_name_of_a_network_namespace_is_known_in_each_of_its_spellings() {
         let name = |line| {
             let wanted = Wanted::by(line).unwrap();
-            named(wanted.target.as_ref(), wanted.namespaces.get(&Kind::Net)).map(|name| name.to_string())
+            named(wanted.target.as_ref(), wanted.namespaces.get(&NamespaceKind::Net))
+                .map(|name| name.to_string())
         };
         for line in [
             "-t netns:blue",

@@ -15,10 +15,10 @@ use common::cli::FindOptions;
 use common::each::Pattern;
 use common::failure::Failure;
 use common::hint;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::quotable;
 use common::target::Target;
-use common::view::View;
+use common::view::TargetView;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
@@ -37,11 +37,11 @@ pub struct Wanted {
     pub command_line: CommandLine,
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
     pub all: bool,
-    pub namespaces: BTreeMap<Kind, TakenFrom<OtherNamespace>>,
+    pub namespaces: BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>>,
     pub root: Option<TakenFrom>,
     pub wd: Option<TakenFrom>,
     pub wdns: Option<PathBuf>,
-    pub view: View,
+    pub view: TargetView,
     pub environment: bool,
     /// What a program of the host gets of the target's environment beside what every one may have.
     pub variables: Vec<OsString>,
@@ -119,36 +119,39 @@ impl Wanted {
     /// When something is to come from a target, and there is none.
     pub fn new(cli: &Cli, command_line: &CommandLine) -> Result<Self, Failure> {
         let options = [
-            (Kind::Mnt, &cli.namespaces.mount),
-            (Kind::Uts, &cli.namespaces.uts),
-            (Kind::Ipc, &cli.namespaces.ipc),
-            (Kind::Net, &cli.namespaces.net),
-            (Kind::Pid, &cli.namespaces.pid),
-            (Kind::Cgroup, &cli.namespaces.cgroup),
-            (Kind::User, &cli.namespaces.user),
-            (Kind::Time, &cli.namespaces.time),
+            (NamespaceKind::Mnt, &cli.namespaces.mount),
+            (NamespaceKind::Uts, &cli.namespaces.uts),
+            (NamespaceKind::Ipc, &cli.namespaces.ipc),
+            (NamespaceKind::Net, &cli.namespaces.net),
+            (NamespaceKind::Pid, &cli.namespaces.pid),
+            (NamespaceKind::Cgroup, &cli.namespaces.cgroup),
+            (NamespaceKind::User, &cli.namespaces.user),
+            (NamespaceKind::Time, &cli.namespaces.time),
         ];
         let view = view::wanted(cli)?;
-        let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, TakenFrom::Target));
+        let all = NamespaceKind::ALL
+            .into_iter()
+            .filter(|_| cli.namespaces.all)
+            .map(|kind| (kind, TakenFrom::Target));
         let named =
             options.into_iter().filter_map(|(kind, given)| Some((kind, of_namespace(given.as_deref()?))));
-        let mut namespaces: BTreeMap<Kind, TakenFrom<OtherNamespace>> =
+        let mut namespaces: BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>> =
             all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
-            namespaces.insert(Kind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
+            namespaces.insert(NamespaceKind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
         }
         if cli.namespaces.user_parent {
-            let user = above(namespaces.get(&Kind::User), namespaces.is_empty());
-            namespaces.insert(Kind::User, TakenFrom::Named(user));
+            let user = above(namespaces.get(&NamespaceKind::User), namespaces.is_empty());
+            namespaces.insert(NamespaceKind::User, TakenFrom::Named(user));
         }
         // Elsewhere the container's capabilities would count for more than they do in the container.
         let has_target = cli.target.is_some() || cli.each.each.is_some();
         let takes_tools = cli.place.host_tools && !cli.place.trust_target && has_target;
         let user_for_bounds = takes_tools
-            && (namespaces.contains_key(&Kind::Mnt) || cli.place.root.is_some())
-            && !namespaces.contains_key(&Kind::User);
+            && (namespaces.contains_key(&NamespaceKind::Mnt) || cli.place.root.is_some())
+            && !namespaces.contains_key(&NamespaceKind::User);
         if user_for_bounds {
-            namespaces.insert(Kind::User, TakenFrom::Target);
+            namespaces.insert(NamespaceKind::User, TakenFrom::Target);
         }
         let wanted = Wanted {
             target: cli.target.clone(),
@@ -216,14 +219,14 @@ impl Wanted {
 
     /// Whether the program is the host's in the root of a container that is not trusted.
     pub fn is_fenced(&self) -> bool {
-        let other_root = self.root.is_some() || self.namespaces.contains_key(&Kind::Mnt);
+        let other_root = self.root.is_some() || self.namespaces.contains_key(&NamespaceKind::Mnt);
         self.host_tools && !self.trust_target && other_root
     }
 
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
         let simply_net =
-            |kind, from: &TakenFrom<OtherNamespace>| kind == Kind::Net && *from == TakenFrom::Target;
+            |kind, from: &TakenFrom<OtherNamespace>| kind == NamespaceKind::Net && *from == TakenFrom::Target;
         let mut namespaces = self.namespaces.iter();
         let needs_process =
             namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
@@ -232,7 +235,7 @@ impl Wanted {
 
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
-        match (&self.root, self.namespaces.get(&Kind::Mnt)) {
+        match (&self.root, self.namespaces.get(&NamespaceKind::Mnt)) {
             (Some(root), _) => *root == TakenFrom::Target,
             (None, mounts) => mounts == Some(&TakenFrom::Target),
         }
@@ -240,7 +243,8 @@ impl Wanted {
 
     /// Whether the program may come to be where processes of the target can see it, or be one of the target's.
     pub fn comes_near_target(&self) -> bool {
-        let [mounts, pids] = [Kind::Mnt, Kind::Pid].map(|kind| self.namespaces.contains_key(&kind));
+        let [mounts, pids] =
+            [NamespaceKind::Mnt, NamespaceKind::Pid].map(|kind| self.namespaces.contains_key(&kind));
         mounts || pids || self.root.is_some()
     }
 
@@ -292,7 +296,7 @@ impl Wanted {
     }
 
     /// The namespaces that come from the target.
-    pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
+    pub fn kinds_of_target(&self) -> impl Iterator<Item = NamespaceKind> {
         self.namespaces.iter().filter(|(_, from)| **from == TakenFrom::Target).map(|(kind, _)| *kind)
     }
 }
@@ -333,14 +337,14 @@ mod tests {
     #[test]
     fn a_file_wins_over_all() {
         for line in ["-t 1 -a --net=/x", "--net --net=/x", "--net=/x --net", "--net=/y --net=/x"] {
-            assert_eq!(wanted(line).unwrap().namespaces[&Kind::Net], file("/x"), "{line}");
+            assert_eq!(wanted(line).unwrap().namespaces[&NamespaceKind::Net], file("/x"), "{line}");
         }
     }
 
     #[test]
     fn a_socket_wins_over_a_file() {
         for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
-            let net = &wanted(line).unwrap().namespaces[&Kind::Net];
+            let net = &wanted(line).unwrap().namespaces[&NamespaceKind::Net];
             assert_eq!(*net, TakenFrom::Named(OtherNamespace::Socket(3)), "{line}");
         }
         assert!(wanted("-N 3").is_err());
@@ -349,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_user_namespace_above_is_that_of_user_or_the_owner_of_the_others() {
-        let above = |line| match wanted(line).unwrap().namespaces.remove(&Kind::User) {
+        let above = |line| match wanted(line).unwrap().namespaces.remove(&NamespaceKind::User) {
             Some(TakenFrom::Named(other)) => other,
             other => panic!("{line}: {other:?}"),
         };
@@ -365,7 +369,7 @@ mod tests {
 
     #[test]
     fn an_id_or_a_handle_is_no_file() {
-        let net = |line| wanted(line).unwrap().namespaces[&Kind::Net].clone();
+        let net = |line| wanted(line).unwrap().namespaces[&NamespaceKind::Net].clone();
         let handle =
             |text: &str| TakenFrom::Named(OtherNamespace::Named(NamespaceRef::Handle(text.parse().unwrap())));
         assert_eq!(net("-n=:42"), handle("42"));

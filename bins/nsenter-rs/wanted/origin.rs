@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use common::namespace::Handle;
+use common::namespace::NamespaceHandle;
 
 use crate::cli::Given;
 
@@ -23,7 +23,7 @@ pub enum NamespaceRef {
     /// A file of `/proc/PID/ns`, or a bind mount of one.
     File(PathBuf),
     /// The kernel's number for it, or its whole handle.
-    Handle(Handle),
+    Handle(NamespaceHandle),
 }
 
 /// A namespace that is not simply the target's of that kind.
