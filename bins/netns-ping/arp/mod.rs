@@ -24,7 +24,7 @@ use report::Report;
 /// Asks the neighbours, or tells them.
 pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let endpoints = &request.endpoints;
-    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
+    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
     if !inside.is_open_to_us() {
         holders.look();
@@ -78,13 +78,13 @@ fn on_link(
         return links.neighbour_link(*index, address, source(to, net));
     }
     if way.is_local {
-        return Err(Failure::trouble(address, format_args!("is an address of {}'s own", links.name)).hint(
-            common::hint!("netns-ping --dad {} {} asks whether anybody else has it", links.target, address),
+        return Err(Failure::trouble(address, format_args!("is an address of {} itself", links.name)).hint(
+            common::hint!("netns-ping --dad {} {} checks whether another host has it", links.target, address),
         ));
     }
     if let Some(router) = way.gateway {
         let what =
-            format_args!("is behind the router {router} on {}, and nobody from there answers here", to.link);
+            format_args!("is behind the router {router} on {}, and only hosts on the link answer", to.link);
         return Err(Failure::trouble(address, what).hint(common::hint!(
             "netns-ping --arp {} {}",
             links.target,
@@ -92,9 +92,12 @@ fn on_link(
         )));
     }
     if address.is_multicast() || address == IpAddr::from([255; 4]) {
-        return Err(Failure::trouble(address, "is everybody's, and nobody has it"));
+        return Err(Failure::trouble(
+            address,
+            "is a multicast or broadcast address, which no single host has",
+        ));
     }
-    let index = way.index.ok_or_else(|| Failure::trouble(address, "no link leads there"))?;
+    let index = way.index.ok_or_else(|| Failure::trouble(address, "no interface leads there"))?;
     links.neighbour_link(index, address, source(to, net))
 }
 

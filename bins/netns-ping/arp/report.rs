@@ -195,8 +195,13 @@ impl<'a> Report<'a> {
     }
 
     fn duplicates(&self, ArpTarget { to, tally, .. }: &ArpTarget) -> Result<(), Failure> {
-        let more = if tally.more > 0 { " at least" } else { "" };
-        writeln!(io::stdout(), "Duplicate address {}: {}{more} have it", to.address, tally.claims.len())?;
+        let more = if tally.more > 0 { "at least " } else { "" };
+        writeln!(
+            io::stdout(),
+            "Duplicate address {}: {more}{} MAC addresses have it",
+            to.address,
+            tally.claims.len()
+        )?;
         for claim in &tally.claims {
             let who = in_words(&self.holders.of(claim));
             writeln!(
@@ -213,9 +218,9 @@ impl<'a> Report<'a> {
 /// Why a question did not leave.
 pub fn not_sent(to: &Destination, via: &NeighbourLink, errno: Errno) -> Failure {
     let what = match errno {
-        Errno::ENETDOWN => "the link has gone down".to_owned(),
-        Errno::ENXIO | Errno::ENODEV => "the link is gone".to_owned(),
-        errno => format!("cannot be asked for: {}", io::Error::from(errno)),
+        Errno::ENETDOWN => "the interface went down".to_owned(),
+        Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
+        errno => format!("cannot be requested: {}", io::Error::from(errno)),
     };
     Failure::trouble(format_args!("{} on {}", to.address, via.link), what)
 }

@@ -91,7 +91,7 @@ pub enum PayloadDifference {
 /// What is wrong with what is [`EchoEvent::Garbled`].
 pub fn garbled_in_words(seq: Option<u64>) -> &'static str {
     match seq {
-        Some(_) => "answer without the random bytes that were sent: not counted",
+        Some(_) => "answer without the random bytes of the request: not counted",
         None => "answer with a wrong checksum",
     }
 }

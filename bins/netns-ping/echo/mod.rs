@@ -26,7 +26,7 @@ use task::EchoTask;
 
 /// Pings until a signal ends it, or enough has come.
 pub fn echo(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failure> {
-    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
+    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let mut troubles = Vec::new();
     let mut sessions = Vec::new();
@@ -72,7 +72,7 @@ fn session(
         random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
     let payload = payload(usize::from(config.payload_bytes), nonce);
     if let Some(source) = net.origin.address.filter(|source| source.is_ipv4() != to.address.is_ipv4()) {
-        let what = format_args!("is not of the family of {source}, which packets are to come from");
+        let what = format_args!("is not of the same address family as {source}, the address of -I");
         return Err(Failure::trouble(to.address, what));
     }
     let options = EchoOptions {
@@ -94,8 +94,7 @@ fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {
         EchoSocketError::NotPermitted => Failure::trouble(
             &inside.netns,
             format_args!(
-                "permission denied: it takes CAP_NET_RAW over {}, which owns it, or a group that its \
-                 net.ipv4.ping_group_range has",
+                "permission denied: requires CAP_NET_RAW over {}, which owns it, or a group in its net.ipv4.ping_group_range",
                 inside.owner()
             ),
         )

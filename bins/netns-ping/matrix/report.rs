@@ -100,7 +100,7 @@ pub fn end(
             writeln!(out, "{from} -> {to} {}: {why}", pair.address)?;
         }
         if lost.len() > MOST_LOST {
-            writeln!(out, "and {} more, which --json has", lost.len() - MOST_LOST)?;
+            writeln!(out, "and {} more: see --json", lost.len() - MOST_LOST)?;
         }
     }
     Ok(writeln!(out, "{summary}")?)

@@ -230,7 +230,7 @@ impl fmt::Display for MacHolder {
             write!(f, " ({host_link})")?;
         }
         if !self.has_address {
-            f.write_str(", for another")?;
+            f.write_str(", for another host")?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::find::Found;
 use common::namespace::{self, Namespace, NamespaceKind};
@@ -36,7 +36,7 @@ impl TargetNetns {
     ///
     /// # Errors
     /// What [`common::find`] says.
-    pub fn find(target: &Target, find: &FindOptions) -> Result<Self, Failure> {
+    pub fn find(target: &Target, find: FindConfig) -> Result<Self, Failure> {
         TargetNetns::of(find.find(TOOL, target)?, target)
     }
 
@@ -122,7 +122,7 @@ impl TargetNetns {
             }
             let owner = self.owner();
             let what = format_args!(
-                "permission denied: to ask neighbours takes CAP_NET_RAW over {owner}, which owns it"
+                "permission denied: ARP and neighbour discovery require CAP_NET_RAW over {owner}, which owns it"
             );
             Failure::trouble(&self.netns, what).hint("run it as root")
         })

@@ -21,7 +21,7 @@ impl Job {
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
         if let Some(pattern) = &cli.matrix {
             return match cli.words.first() {
-                Some(word) => Err(Failure::trouble(quotable(word), "is one word too many with --matrix")),
+                Some(word) => Err(Failure::trouble(quotable(word), "is one argument too many for --matrix")),
                 None => {
                     refuse(
                         "--matrix",
@@ -35,12 +35,15 @@ impl Job {
         let endpoints = endpoints(cli)?;
         let many = endpoints.dests.iter().find(|dest| dest.is_many());
         if let Some(many) = many.filter(|_| cli.dad || cli.announce) {
-            return Err(Failure::trouble(many, "is many addresses, and only single ones can be meant here"));
+            return Err(Failure::trouble(
+                many,
+                "means many addresses, but only single addresses can be used here",
+            ));
         }
         let (json, quiet) = (cli.json, cli.quiet);
         match (many, arp_mode(cli)) {
             (Some(_), _) => {
-                refuse("a sweep", cli, &[("--interval", cli.interval.is_some())])?;
+                refuse("a scan", cli, &[("--interval", cli.interval.is_some())])?;
                 let ((on_link, beyond), is_arp_only) = (scan_configs(cli), cli.arp);
                 Ok(Job::Scan(ScanRequest { endpoints, on_link, beyond, is_arp_only, json, quiet }))
             }
@@ -65,7 +68,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ("--time-of-day", cli.time_of_day),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(Failure::trouble(option, format_args!("is of no meaning for {job}"))),
+        Some((option, _)) => Err(Failure::trouble(option, format_args!("cannot be used with {job}"))),
         None => Ok(()),
     }
 }
@@ -76,7 +79,7 @@ fn endpoints(cli: &Cli) -> Result<Endpoints, Failure> {
     };
     // A container could be called so; then its kind goes in front.
     if target.parse::<IpAddr>().is_ok() {
-        let what = "is an address, and the first word is the container to ping from";
+        let what = "is an address, but the first argument is the container to ping from";
         let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
         let container = container.map_or("TARGET", String::as_str);
         return Err(Failure::trouble(target, what).hint(common::hint!(
@@ -97,7 +100,7 @@ fn endpoints(cli: &Cli) -> Result<Endpoints, Failure> {
         source: cli.interface.clone(),
         families: families(cli),
         deadline: cli.deadline(),
-        find: cli.find.clone(),
+        find: cli.find.config(),
     })
 }
 
@@ -105,6 +108,6 @@ fn dest(word: &str) -> Result<Dest, Failure> {
     word.parse().map_err(|error| {
         let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
         let failure = Failure::trouble(quotable(word), error);
-        if is_kind { failure.hint("a name without a port or a scheme, or docker:NAME") } else { failure }
+        if is_kind { failure.hint("use a name without a port or a scheme, or docker:NAME") } else { failure }
     })
 }

@@ -291,7 +291,7 @@ mod tests {
         };
         assert_eq!(said(RCODE::NoError, &[]).unwrap(), DnsAnswer::NoAddress);
         assert_eq!(said(RCODE::NameError, &[]).unwrap(), DnsAnswer::NoName);
-        assert_eq!(said(RCODE::ServerFailure, &[]).unwrap_err().to_string(), "cannot find out (SERVFAIL)");
+        assert_eq!(said(RCODE::ServerFailure, &[]).unwrap_err().to_string(), "fails (SERVFAIL)");
         assert_eq!(together(vec![DnsAnswer::NoName, DnsAnswer::NoAddress]), Some(DnsAnswer::NoAddress));
         assert_eq!(together(vec![]), None);
     }

@@ -12,7 +12,7 @@ use simple_dns::RCODE;
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// A server says that there is none of this name, or none with an address of the families asked for.
-    #[error("{server} says that {}{}", if *.exists { "it has no address of that kind" } else { "there is no such name" }, and_also(.tried))]
+    #[error("{server} reports that {}{}", if *.exists { "the name has no address of that kind" } else { "there is no such name" }, and_also(.tried))]
     NotFound {
         /// The server that said so.
         server: IpAddr,
@@ -46,25 +46,25 @@ pub enum NoAnswer {
     #[error("was not asked")]
     NotAsked,
     /// The name does not fit into a question.
-    #[error("cannot be asked for such a name")]
+    #[error("cannot be asked for such a name: it is not valid in DNS")]
     Name,
     /// It did not answer in that time.
     #[error("does not answer within {}s", in_tenths(*.0))]
     Timeout(Duration),
     /// Its answer did not fit into a datagram, and by TCP it had none.
-    #[error("cuts its answer short, and by TCP {0}")]
+    #[error("truncates its answer, and over TCP {0}")]
     Tcp(Box<NoAnswer>),
     /// It answers another question.
-    #[error("answers something else")]
+    #[error("answers another question")]
     Unrelated,
     /// REFUSED.
     #[error("refuses to answer")]
     Refused,
     /// SERVFAIL.
-    #[error("cannot find out (SERVFAIL)")]
+    #[error("fails (SERVFAIL)")]
     ServerFailure,
     /// Another code.
-    #[error("says {0:?}")]
+    #[error("answers {0:?}")]
     Code(RCODE),
     /// It cannot be reached.
     #[error("{}", of_io(.0))]
@@ -79,7 +79,7 @@ fn in_words(failures: &[(IpAddr, NoAnswer)]) -> String {
 fn and_also(tried: &[String]) -> String {
     match tried {
         [_] | [] => String::new(),
-        names => format!(" (asked for {})", names.join(", ")),
+        names => format!(" (tried {})", names.join(", ")),
     }
 }
 
@@ -92,7 +92,7 @@ fn of_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "has no name server listening".to_owned(),
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "does not answer in time".to_owned(),
-        io::ErrorKind::UnexpectedEof => "breaks off".to_owned(),
+        io::ErrorKind::UnexpectedEof => "closes the connection early".to_owned(),
         _ => {
             let errno = error.raw_os_error().map(|errno| Errno::from_raw(errno).desc().to_owned());
             format!("cannot be reached: {}", errno.unwrap_or_else(|| error.to_string()))
@@ -107,7 +107,7 @@ impl LookupError {
         match self {
             // Engines give containers names without points, and some of them tell their servers.
             LookupError::NotFound { exists: false, .. } if !word.contains('.') => {
-                failure.hint(common::hint!("docker:{}, if the container of that name is meant", word))
+                failure.hint(common::hint!("use docker:{} for the container of that name", word))
             }
             _ => failure,
         }

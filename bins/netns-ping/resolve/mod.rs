@@ -32,7 +32,7 @@ pub type Resolved = Vec<Result<Destination, Failure>>;
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
 pub fn all(endpoints: &Endpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
     let other = |dest: &Dest| match dest {
-        Dest::Container(target) => Some(OtherContainer::find(target, &endpoints.find)),
+        Dest::Container(target) => Some(OtherContainer::find(target, endpoints.find)),
         _ => None,
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
@@ -87,11 +87,14 @@ impl DestResolver<'_> {
                         AddressSource::Server(server) => format!("its name server {server}"),
                         _ => "its /etc/hosts".to_owned(),
                     };
-                    say(TOOL, format_args!("{word} is {address}, says {by}"));
+                    say(TOOL, format_args!("{word} is {address}, according to {by}"));
                 }
                 net.destination(word, name, address, None, known)
             }
-            _ => Err(Failure::trouble(word, "is many addresses, and only single ones can be meant here")),
+            _ => Err(Failure::trouble(
+                word,
+                "means many addresses, but only single addresses can be used here",
+            )),
         }
     }
 }
@@ -99,7 +102,7 @@ impl DestResolver<'_> {
 fn of_family(address: IpAddr, families: Families) -> Result<(), Failure> {
     match address {
         _ if families.has(address) => Ok(()),
-        IpAddr::V6(_) => Err(Failure::trouble(address, "is an IPv6 address, and -4 was given")),
-        IpAddr::V4(_) => Err(Failure::trouble(address, "is an IPv4 address, and -6 was given")),
+        IpAddr::V6(_) => Err(Failure::trouble(address, "is an IPv6 address, but -4 was given")),
+        IpAddr::V4(_) => Err(Failure::trouble(address, "is an IPv4 address, but -6 was given")),
     }
 }

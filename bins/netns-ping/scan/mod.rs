@@ -41,7 +41,7 @@ use task::ScanTask;
 pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let began = Instant::now();
     let endpoints = &request.endpoints;
-    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
+    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
     if !inside.is_open_to_us() {
         holders.look();
@@ -86,7 +86,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
 }
 
 fn only_own(links: &ContainerLinks) -> Failure {
-    Failure::trouble("DEST", format_args!("is nothing but addresses of {}'s own", links.name))
+    Failure::trouble("DEST", format_args!("has only addresses of {} itself", links.name))
 }
 
 /// All that it takes to open a socket for each part.

@@ -1,4 +1,4 @@
-//! How far a long sweep is, on a terminal.
+//! How far a long scan is, on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};

@@ -121,11 +121,11 @@ impl<'a> Report<'a> {
         )?;
         match results.duplicates() {
             0 => {}
-            duplicates => write!(out, "; {duplicates} by more than one")?,
+            duplicates => write!(out, "; {duplicates} by more than one host")?,
         }
         match (totals.is_stopped, totals.not_asked) {
             (false, _) => {}
-            (true, 0) => write!(out, "; stopped before all had the time to answer")?,
+            (true, 0) => write!(out, "; stopped before all had time to answer")?,
             (true, not_asked) => write!(out, "; stopped: {not_asked} were not asked")?,
         }
         writeln!(out)?;
@@ -161,7 +161,9 @@ impl<'a> Report<'a> {
             let more = results.more_replies;
             say(
                 TOOL,
-                format_args!("{more} more answers for addresses that several have already were passed over"),
+                format_args!(
+                    "{more} more answers for addresses that several hosts already have were ignored"
+                ),
             );
         }
         remarks(&results.invalid, results.strays, totals.dropped);

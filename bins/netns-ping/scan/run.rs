@@ -42,7 +42,7 @@ impl<'a> ScanRun<'a> {
 
     fn how_it_goes(&self) -> String {
         let asked: u64 = self.tasks.iter().map(ScanTask::len).sum();
-        format!("{} of {asked} have answered", self.results.addresses.len())
+        format!("{} of {asked} answered", self.results.addresses.len())
     }
 
     /// Shows the results. Whether any address answered, and what kept parts of the scan from being done.

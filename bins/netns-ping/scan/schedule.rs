@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-/// Microseconds since the sweep began; they wrap after an hour, so only differences count.
+/// Microseconds since the scan began; they wrap after an hour, so only differences count.
 pub type Micros = u32;
 
-/// The questions of a sweep.
+/// The questions of a scan.
 #[derive(Debug, Clone)]
 pub struct RetrySchedule {
     size: u32,

@@ -140,7 +140,7 @@ fn in_words(error: &IcmpError) -> String {
     match error.by {
         Some(by) => {
             let words = describe(IpFamily::of(by), error.kind, error.code, error.info);
-            format!("{by} says: {words}")
+            format!("{by} reports: {words}")
         }
         None => std::io::Error::from_raw_os_error(error.errno).to_string(),
     }
@@ -148,9 +148,9 @@ fn in_words(error: &IcmpError) -> String {
 
 fn not_asked(via: &NeighbourLink, errno: Errno) -> Failure {
     let what = match errno {
-        Errno::ENETDOWN => "the link has gone down".to_owned(),
-        Errno::ENXIO | Errno::ENODEV => "the link is gone".to_owned(),
-        errno => format!("nobody can be asked there: {}", std::io::Error::from(errno)),
+        Errno::ENETDOWN => "the interface went down".to_owned(),
+        Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
+        errno => format!("cannot send requests there: {}", std::io::Error::from(errno)),
     };
     Failure::trouble(&via.link, what)
 }

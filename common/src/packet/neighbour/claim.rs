@@ -34,7 +34,7 @@ pub enum InvalidFrame {
     #[error("cut short")]
     Short,
     /// It has a length in it that cannot be.
-    #[error("of a length that cannot be")]
+    #[error("with an impossible length")]
     Length,
     /// Its checksum is wrong.
     #[error("with a wrong checksum")]
@@ -43,6 +43,6 @@ pub enum InvalidFrame {
     #[error("from beyond a router")]
     Routed,
     /// It is of another kind, or claims an address that no host can have.
-    #[error("that make no sense")]
+    #[error("with invalid contents")]
     Senseless,
 }
