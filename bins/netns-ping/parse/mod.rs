@@ -10,7 +10,7 @@ use common::target::{Target, TargetError};
 
 use crate::cli::Cli;
 use crate::request::dest::{Dest, DestError};
-use crate::request::{ArpRequest, EchoRequest, Endpoints, Job, ScanRequest};
+use crate::request::{ArpRequest, EchoRequest, Job, ProbeEndpoints, ScanRequest};
 use config::{arp_mode, echo_config, families, matrix, scan_configs};
 
 impl Job {
@@ -73,7 +73,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
     }
 }
 
-fn endpoints(cli: &Cli) -> Result<Endpoints, Failure> {
+fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
     let Some((target, dests)) = cli.words.split_first() else {
         return Err(Failure::trouble("TARGET", "is missing").hint("netns-ping --help"));
     };
@@ -94,7 +94,7 @@ fn endpoints(cli: &Cli) -> Result<Endpoints, Failure> {
             Failure::trouble("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
         );
     }
-    Ok(Endpoints {
+    Ok(ProbeEndpoints {
         target,
         dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()?,
         source: cli.interface.clone(),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::Endpoints;
+use super::ProbeEndpoints;
 
 /// One of the jobs with ARP.
 #[derive(Debug)]
 pub struct ArpRequest {
-    pub endpoints: Endpoints,
+    pub endpoints: ProbeEndpoints,
     pub mode: ArpMode,
     /// A line of JSON for each event.
     pub json: bool,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use common::packet::icmp::PathMtu;
 
-use super::Endpoints;
+use super::ProbeEndpoints;
 
 /// ICMP echo, to each of a few addresses.
 #[derive(Debug)]
 pub struct EchoRequest {
-    pub endpoints: Endpoints,
+    pub endpoints: ProbeEndpoints,
     pub config: EchoConfig,
 }
 

@@ -10,7 +10,7 @@ use super::dest::Dest;
 
 /// From where probes go, and to what.
 #[derive(Debug)]
-pub struct Endpoints {
+pub struct ProbeEndpoints {
     /// The container to probe from.
     pub target: Target,
     /// At least one.

@@ -10,7 +10,7 @@ mod scan;
 
 pub use arp::{ArpMode, ArpRequest, AskConfig};
 pub use echo::{EchoConfig, EchoRequest, ShowOptions};
-pub use endpoints::{Endpoints, Families};
+pub use endpoints::{Families, ProbeEndpoints};
 pub use job::Job;
 pub use matrix::MatrixRequest;
 pub use scan::{ScanConfig, ScanRequest};

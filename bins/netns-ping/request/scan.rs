@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::Endpoints;
+use super::ProbeEndpoints;
 
 /// A scan of networks and ranges.
 #[derive(Debug)]
 pub struct ScanRequest {
-    pub endpoints: Endpoints,
+    pub endpoints: ProbeEndpoints,
     /// How neighbours are asked, by ARP and neighbour discovery.
     pub on_link: ScanConfig,
     /// How hosts beyond a router are asked, by ICMP echo.

@@ -15,7 +15,7 @@ use common::failure::{Failure, say};
 
 use crate::network::netns::TargetNetns;
 use crate::request::dest::Dest;
-use crate::request::{Endpoints, Families};
+use crate::request::{Families, ProbeEndpoints};
 use crate::tool::TOOL;
 use container::OtherContainer;
 use destination::{AddressSource, Destination};
@@ -30,7 +30,7 @@ pub type Resolved = Vec<Result<Destination, Failure>>;
 ///
 /// # Errors
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
-pub fn all(endpoints: &Endpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
+pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
     let other = |dest: &Dest| match dest {
         Dest::Container(target) => Some(OtherContainer::find(target, endpoints.find)),
         _ => None,
@@ -50,7 +50,7 @@ struct DestResolver<'a> {
     names: Option<Result<NameLookup, Failure>>,
     net: &'a ContainerRoutes,
     inside: &'a TargetNetns,
-    endpoints: &'a Endpoints,
+    endpoints: &'a ProbeEndpoints,
 }
 
 impl DestResolver<'_> {

@@ -12,7 +12,7 @@ use super::dns::{self, DnsServer, Reached};
 use super::files::{ResolvConf, in_hosts};
 use super::routes::ContainerRoutes;
 use crate::network::netns::TargetNetns;
-use crate::request::{Endpoints, Families};
+use crate::request::{Families, ProbeEndpoints};
 
 /// The container's files, and sockets to its servers, opened when the first name is not in them.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl NameLookup {
         name: &str,
         net: &ContainerRoutes,
         inside: &TargetNetns,
-        endpoints: &Endpoints,
+        endpoints: &ProbeEndpoints,
     ) -> Result<(Vec<IpAddr>, AddressSource), Failure> {
         let from = |is_ipv4| net.origin.address.is_none_or(|source| source.is_ipv4() == is_ipv4);
         let Families { v4, v6 } = endpoints.families;

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use super::container::OtherContainer;
 use super::destination::{AddressSource, Destination, NUD_VALID};
 use crate::network::netns::TargetNetns;
-use crate::request::{Endpoints, Families};
+use crate::request::{Families, ProbeEndpoints};
 
 /// Where packets leave from: `-I`.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl fmt::Debug for ContainerRoutes {
 }
 
 impl ContainerRoutes {
-    pub fn take(inside: &TargetNetns, endpoints: &Endpoints) -> Result<Self, Failure> {
+    pub fn take(inside: &TargetNetns, endpoints: &ProbeEndpoints) -> Result<Self, Failure> {
         let mut socket = inside.open(Socket::open)?;
         let links = socket.links()?;
         let origin = match &endpoints.source {
