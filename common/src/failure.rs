@@ -51,6 +51,16 @@ impl Display for FailureText {
 }
 
 /// Why a tool cannot go on, ready to be shown: *about: what*, and a hint with the command to run next.
+///
+/// ```
+/// use common::failure::{Failure, Status};
+/// use common::hint;
+///
+/// let failure = Failure::no("web", "is not running").hint(hint!("docker start {}", "web; reboot"));
+/// assert_eq!(failure.status, Status::No);
+/// // A name acts as one word, whatever it is.
+/// assert_eq!(failure.hint.as_deref(), Some("docker start 'web; reboot'"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What the tool's exit status becomes.

@@ -41,6 +41,20 @@ use user_engine::UserEngine;
 
 /// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
 /// ordinary user that we may be. Each has `timeout` to answer.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use common::engine::{EngineError, engines};
+///
+/// for engine in engines(None, Duration::from_millis(300)) {
+///     match engine.list() {
+///         Ok(containers) => println!("{}: {} containers", engine.name(), containers.len()),
+///         Err(EngineError::Absent { .. }) => {} // not on this host
+///         Err(trouble) => println!("{}: {trouble}", engine.name()),
+///     }
+/// }
+/// ```
 pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
     let (all_dirs, limit) = (EngineDirs::ours(), AnswerTimeout::of_each(timeout));
     chosen(wanted).flat_map(|name| of_name(name, &all_dirs, true, limit)).collect()

@@ -35,6 +35,18 @@ use found::HeldTarget;
 ///
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use common::find::{Purpose, find};
+///
+/// let found = find(&"nginx".parse()?, Purpose::Act, Duration::from_millis(300))?;
+/// let pid = found.process().map(|process| process.pid());
+/// let netns = found.into_netns()?; // stays this namespace, whatever becomes of the PID
+/// println!("{pid:?} is in {netns}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Found, FindError> {
     let alone = Found::alone;
     match target {

@@ -102,6 +102,15 @@ impl Address {
 }
 
 /// An address to give to a link, or to take from it.
+///
+/// ```no_run
+/// use common::netlink::{NewAddress, Socket};
+///
+/// let mut socket = Socket::open()?;
+/// let link = socket.link_named(&"eth1".parse()?)?.ok_or("there is no eth1")?;
+/// socket.add_address(&NewAddress::usual(link.index, "10.1.0.2/24".parse()?, None))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAddress {
     /// The index of its link.

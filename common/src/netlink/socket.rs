@@ -50,6 +50,17 @@ const PATIENCE_SECONDS: i64 = 5;
 
 /// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever
 /// the thread is later: the two belong together for the socket's life.
+///
+/// ```no_run
+/// use common::netlink::Socket;
+///
+/// let mut socket = Socket::open()?;
+/// for link in socket.links()?.iter().filter(|link| link.is_veth()) {
+///     let state = if link.is_set_up() { "up" } else { "down" };
+///     println!("{}: {:?} is {state}, its other end is {:?}", link.index, link.name, link.other_end());
+/// }
+/// # Ok::<(), common::netlink::NetlinkError>(())
+/// ```
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,

@@ -10,6 +10,19 @@ use crate::failure::say;
 use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKind};
 
 /// The network namespace that we belong to, and always come back to.
+///
+/// ```no_run
+/// use common::namespace::{Kind, Namespace};
+/// use common::netlink::Socket;
+/// use common::netns::Home;
+///
+/// let home = Home::current()?;
+/// let blue = Namespace::open("/run/netns/blue".as_ref(), Kind::Net)?;
+/// // The socket is blue's for life; the thread is back home.
+/// let mut socket = home.inside(&blue, Socket::open)??;
+/// println!("{} has {} links", blue, socket.links()?.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Home(Namespace);
 

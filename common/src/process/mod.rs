@@ -28,6 +28,17 @@ const LARGEST: usize = 8 << 20;
 ///
 /// It holds the pidfd, and `/proc/PID` opened as a directory: the kernel ties such a directory to the
 /// process and not to the number, so everything read below it is of this process or fails with ESRCH.
+///
+/// ```
+/// use common::namespace::Kind;
+/// use common::process::Process;
+/// use nix::unistd::getpid;
+///
+/// let process = Process::open(getpid())?;
+/// assert!(process.is_alive() && process.start_time_ticks()? > 0);
+/// assert_eq!(process.namespace(Kind::Net)?.identity(), process.namespace_identity(Kind::Net)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
