@@ -76,8 +76,8 @@ fn a_socket_tells_its_network_namespace_to_whoever_administers_that() {
 #[test]
 fn signal_0_asks_a_pidfd_whether_its_process_is_there() {
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
-    let pid = nix::unistd::Pid::from_raw(sleeper.id().cast_signed());
-    let pidfd = crate::process::open_pidfd(pid).unwrap();
+    let pid = rustix::process::Pid::from_child(&sleeper);
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
     assert_eq!(pidfd_send_signal(pidfd.as_fd(), 0), Ok(()));
     assert_eq!(pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL), Ok(()));
     sleeper.wait().unwrap();
