@@ -19,7 +19,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
-pub use forks::{exit_at_once, fork_single_threaded, vfork_single_threaded};
+pub use forks::{exit_at_once, fork_single_threaded};
 pub use messages::{
     BATCH, Instruction, Message, RecvBuffer, address_in, attach_filter, bind_to, receive_many, send_many,
 };
