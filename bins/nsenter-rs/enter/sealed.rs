@@ -16,7 +16,7 @@
 //! whole machine with all capabilities, which needs no file of ours to write to the host's; and for a host's program in
 //! another network, or beside who may not look, it costs nothing.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -26,9 +26,12 @@ use std::process::Command;
 
 use common::failure;
 use common::sys::{self, MountAttributes};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::memory::executable_file;
 use crate::tool::TOOL;
@@ -46,17 +49,17 @@ pub enum Copy {
     SameFile,
 }
 
-/// Starts us again from such a copy; returns when we run from one, or none can be had.
+/// Starts us again from such a copy, with the same `words`; returns when we run from one, or none can be had.
 ///
 /// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
-pub fn run_from(copy: Copy) {
+pub fn run_from(copy: Copy, words: &[OsString]) {
     let why_not = match File::open(OURSELVES) {
         Ok(ourselves) if is_sealed(&ourselves) => {
             // What ps(1) shows is taken from the file that was run.
             let _ = CString::new(TOOL).map(|name| prctl::set_name(&name));
             return;
         }
-        Ok(ourselves) => exec_copy_of(&ourselves, copy),
+        Ok(ourselves) => exec_copy_of(&ourselves, copy, words),
         Err(error) => error,
     };
     let what = format_args!("{OURSELVES}: {why_not}");
@@ -91,16 +94,16 @@ fn all_seals() -> SealFlag {
 }
 
 /// Comes back only with the reason why it did not work.
-fn exec_copy_of(ourselves: &File, copy: Copy) -> io::Error {
+fn exec_copy_of(ourselves: &File, copy: Copy, words: &[OsString]) -> io::Error {
     if copy == Copy::SameFile
         && let Ok(mount) = read_only()
     {
-        return exec(&mount);
+        return exec(&mount, words);
     }
-    match in_memory(ourselves).map(|copy| exec(&copy)) {
+    match in_memory(ourselves).map(|copy| exec(&copy, words)) {
         // vm.memfd_noexec=2 forbids executable memfds.
         Err(error) | Ok(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            read_only().map_or(error, |mount| exec(&mount))
+            read_only().map_or(error, |mount| exec(&mount, words))
         }
         Err(error) | Ok(error) => error,
     }
@@ -116,14 +119,15 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
 
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
 fn read_only() -> nix::Result<OwnedFd> {
-    let mount = sys::open_tree_clone(OURSELVES)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = open_tree(CWD, OURSELVES, flags).map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
     sys::mount_setattr(mount.as_fd(), &MountAttributes { set: RDONLY, ..MountAttributes::default() })?;
     Ok(mount)
 }
 
 /// exec through std, which leaves the environment as it is, down to entries that are none.
-fn exec(copy: &OwnedFd) -> io::Error {
-    let mut words = std::env::args_os();
+fn exec(copy: &OwnedFd, words: &[OsString]) -> io::Error {
+    let mut words = words.iter();
     let mut command = Command::new(format!("{OPEN}/{}", copy.as_raw_fd()));
     if let Some(name) = words.next() {
         command.arg0(name);
