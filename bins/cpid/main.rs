@@ -37,7 +37,7 @@ fn these(wanted: &Cli) -> Result<Status, Failure> {
     let mut patience = wanted.wait.map(|limit| Patience::new(limit, wanted)).transpose()?;
     for target in &wanted.targets {
         match find(target, wanted, patience.as_mut()).and_then(|found| report.found(target, found)) {
-            Err(failure) if failure.message.is_none() => return Err(failure),
+            Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
                 status = status.max(failure.status);

@@ -127,7 +127,7 @@ mod tests {
             [NamespaceKind::Net, NamespaceKind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let record = ours.then(record);
         Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
-            .map_err(|failure| failure.message.unwrap().to_string())
+            .map_err(|failure| failure.text().to_owned())
     }
 
     #[test]
