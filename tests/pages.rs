@@ -176,6 +176,36 @@ fn the_code_leads_to_each_decision_and_to_no_page_that_is_not_there() {
     assert_eq!(named, decisions.collect());
 }
 
+/// What tests/layers checks, as the page draws it: for a tool its layers in a line, for the library a line for each, the
+/// lowest last.
+#[test]
+fn the_architecture_draws_the_layers_that_are_checked() {
+    let table = fs::read_to_string(root("tests/layers/main.rs")).unwrap();
+    let page = fs::read_to_string(root("docs/architecture.md")).unwrap();
+    let drawn: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(" │ ")).collect();
+    let in_words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let quoted = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    for house in table.split("root: \"").skip(1) {
+        let (name, rest) = house.split_once('"').unwrap();
+        let layers = rest.split("layers: &[").nth(1).unwrap().split("private:").next().unwrap();
+        let layers: Vec<Vec<String>> = layers.lines().map(quoted).filter(|names| !names.is_empty()).collect();
+        match name.strip_prefix("bins/") {
+            Some(_) if layers.is_empty() => {}
+            Some(tool) => {
+                let line: Vec<String> = layers.iter().map(|names| names.join(", ")).collect();
+                let line = format!("{tool}: {}", line.join(" < "));
+                assert!(in_words(&page).contains(&line), "docs/architecture.md lacks: {line}");
+            }
+            None => {
+                let above =
+                    layers.iter().rev().filter(|names| names[0] != "lib").map(|names| names.join("  "));
+                let starts = above.zip(&drawn).all(|(names, line)| line.starts_with(&format!("{names}  ")));
+                assert!(starts && drawn.len() + 1 == layers.len(), "{drawn:#?} is not {layers:?}");
+            }
+        }
+    }
+}
+
 /// Fails with what `wrong` finds on any page.
 fn each_page(wrong: impl Fn(&Page) -> Vec<String>) {
     let found: Vec<String> = pages()

@@ -53,7 +53,7 @@ pub struct Cli {
     #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 
-    /// Wait up to this long until every TARGET runs: 500ms, 30s, 5m
+    /// Wait up to TIME for every TARGET to run: 500ms, 30s
     ///
     /// For a container that does not run yet or does not exist yet, or whose engine does not run yet. Sleeps until
     /// something changes. A TARGET that does not run in time is an error, as without --wait.
@@ -81,4 +81,4 @@ const EXAMPLES: &str = "\
 Examples:
   cpid nginx                               PID of the container nginx
   nsenter-rs -t $(cpid nginx) -n ip addr   the host's ip in nginx's network
-  cpid --list                              all running containers, and which share a network";
+  cpid --list                              running containers, shared networks";

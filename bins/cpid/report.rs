@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use comfy_table::Table;
 use common::engine::Container;
 use common::failure::{Failure, say};
-use common::find::{Facts, FindError, Found, Known};
-use common::namespace::{Kind, own_identity};
+use common::find::{FindError, Found, ProcessInodes, VerifiedContainer};
+use common::namespace::{NamespaceKind, own_identity};
 use common::output::{self, one_line};
 use common::process::{Process, ProcessError};
 use common::target::Target;
@@ -21,12 +21,12 @@ use crate::tool::TOOL;
 #[serde(untagged)]
 enum Row {
     /// A container and its first process.
-    Container(Box<Known>),
+    Container(Box<VerifiedContainer>),
     /// A process that was named by its PID.
     Process {
         pid: i32,
         #[serde(flatten)]
-        facts: Facts,
+        facts: ProcessInodes,
     },
 }
 
@@ -46,9 +46,9 @@ impl Report {
     pub fn found(&mut self, target: &Target, found: Found) -> Result<(), Failure> {
         let process = found.process().ok_or_else(|| FindError::NoProcess(target.clone()))?;
         if self.format.json {
-            let (pid, facts) = (process.pid().as_raw(), Facts::of(process));
+            let (pid, facts) = (process.pid().as_raw(), ProcessInodes::of(process));
             self.rows.push(match found.container {
-                Some(container) => Row::Container(Box::new(Known { container, process: facts })),
+                Some(container) => Row::Container(Box::new(VerifiedContainer { container, process: facts })),
                 None => Row::Process { pid, facts },
             });
             return Ok(());
@@ -73,7 +73,7 @@ fn exact(process: &Process) -> Result<String, ProcessError> {
 }
 
 /// The container that a process belongs to, as a TARGET.
-pub fn owner(known: &Known, format: PidFormat) -> Result<(), Failure> {
+pub fn owner(known: &VerifiedContainer, format: PidFormat) -> Result<(), Failure> {
     if format.json {
         return json(&[known]);
     }
@@ -85,7 +85,7 @@ pub fn owner(known: &Known, format: PidFormat) -> Result<(), Failure> {
 }
 
 /// All containers: a table, or JSON.
-pub fn list(containers: &[Known], as_json: bool) -> Result<(), Failure> {
+pub fn list(containers: &[VerifiedContainer], as_json: bool) -> Result<(), Failure> {
     if as_json { json(containers) } else { Ok(writeln!(io::stdout(), "{}", table(containers).trim_fmt())?) }
 }
 
@@ -96,11 +96,11 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
 /// Columns that a narrow terminal leaves out, the widest first; `--json` has both.
 const SPARED: [usize; 2] = [7, 8];
 
-fn table(containers: &[Known]) -> Table {
+fn table(containers: &[VerifiedContainer]) -> Table {
     let now = Timestamp::now();
     let header =
         ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED", "OWNER"];
-    let owner = |known: &Known| known.container.proof.claimed_by;
+    let owner = |known: &VerifiedContainer| known.container.proof.claimed_by;
     // Where all belong to root, as on most hosts, the column says nothing.
     let shown = if containers.iter().all(|known| owner(known).is_root()) { 9 } else { 10 };
     let mut table = output::table(header.into_iter().take(shown), &[3, 5], 6);
@@ -128,9 +128,10 @@ fn table(containers: &[Known]) -> Table {
 }
 
 /// What else is in the same network namespace: `host`, or the names of other containers.
-fn shares_with(known: &Known, containers: &[Known]) -> Option<String> {
+fn shares_with(known: &VerifiedContainer, containers: &[VerifiedContainer]) -> Option<String> {
     let netns = known.process.netns_inode?;
-    let host = own_identity(Kind::Net).ok().filter(|host| host.inode == netns).map(|_| "host".to_owned());
+    let host =
+        own_identity(NamespaceKind::Net).ok().filter(|host| host.inode == netns).map(|_| "host".to_owned());
     let others = containers.iter().filter(|other| {
         other.process.netns_inode == Some(netns) && other.container.key() != known.container.key()
     });

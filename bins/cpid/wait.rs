@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use common::engine::EngineError;
-use common::events::Watch;
+use common::events::ContainerWatch;
 use common::failure::Failure;
 use common::find::{FindError, Found};
 use common::target::EngineName;
@@ -14,7 +14,7 @@ const SLOW: Duration = Duration::from_millis(250);
 /// Waits for all TARGETs together until one deadline, woken by what changes.
 pub struct Waiter {
     until: Instant,
-    watch: Watch,
+    watch: ContainerWatch,
 }
 
 impl Waiter {
@@ -23,7 +23,7 @@ impl Waiter {
         let now = Instant::now();
         // What overflows is longer than any wait.
         let until = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
-        Ok(Waiter { until, watch: Watch::new(engine, timeout)? })
+        Ok(Waiter { until, watch: ContainerWatch::new(engine, timeout)? })
     }
 
     /// What `look` finds, as soon as it finds something. After the deadline it looks once more, and that counts.

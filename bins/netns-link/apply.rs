@@ -4,7 +4,7 @@ use common::engine::Container;
 use common::failure::{Failure, say};
 use common::find::Found;
 use common::namespace::Namespace;
-use common::netns::{self, Entry, FoundThrough, NetnsError, Owner, Record, Registry};
+use common::netns::{self, LinkEntry, LinkRecord, NetnsError, RecordedContainer, RecordedProcess, Registry};
 use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::tool::TOOL;
 pub struct Wanted {
     pub netns: Namespace,
     pub container: Option<Container>,
-    pub process: Option<FoundThrough>,
+    pub process: Option<RecordedProcess>,
 }
 
 impl Wanted {
@@ -29,18 +29,18 @@ impl Wanted {
     }
 
     /// What a record says of the process that the namespace was found through.
-    fn through(process: &Process) -> Option<FoundThrough> {
+    fn through(process: &Process) -> Option<RecordedProcess> {
         let start_time_ticks = process.start_time_ticks().ok()?;
-        Some(FoundThrough { pid: process.pid().as_raw(), start_time_ticks })
+        Some(RecordedProcess { pid: process.pid().as_raw(), start_time_ticks })
     }
 
-    fn record(&self) -> Record {
-        Record {
+    fn record(&self) -> LinkRecord {
+        LinkRecord {
             made_by: concat!("netns-link ", env!("CARGO_PKG_VERSION")).to_owned(),
             since: Timestamp::now(),
             netns_inode: self.netns.identity().inode,
             netns_handle: self.netns.handle().map(|handle| handle.to_string()),
-            container: self.container.as_ref().map(Owner::of),
+            container: self.container.as_ref().map(RecordedContainer::of),
             process: self.process,
         }
     }
@@ -86,13 +86,13 @@ fn carry_out(registry: &Registry, name: &LinkName, plan: Plan, wanted: &Wanted) 
 /// Removes the link at `name`; with `force` also one that netns-link did not make. Returns whether there was one.
 pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     // Nothing is made, not even the directory, in order to find nothing in it.
-    if netns::entry(name)? == Entry::Free {
+    if netns::entry(name)? == LinkEntry::Free {
         return Ok(false);
     }
     let registry = open()?;
     let (entry, record) = entry_at(&registry, name)?;
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
-    let removable = !matches!(entry, Entry::Free | Entry::Foreign);
+    let removable = !matches!(entry, LinkEntry::Free | LinkEntry::Foreign);
     if !force && removable && record.is_none() {
         return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
             .hint(common::hint!("netns-link --rm --force {}", name)));
@@ -107,10 +107,10 @@ pub fn unlink_exactly(link: &NetnsLink) -> Result<bool, Failure> {
 }
 
 /// What is at `name` while no other program can change it, and its record if netns-link made it.
-fn entry_at(registry: &Registry, name: &LinkName) -> Result<(Entry, Option<Record>), Failure> {
+fn entry_at(registry: &Registry, name: &LinkName) -> Result<(LinkEntry, Option<LinkRecord>), Failure> {
     let entry = registry.entry(name)?;
     let record = match entry {
-        Entry::Bound(_) | Entry::Empty => beneath()?.record(name, entry),
+        LinkEntry::Bound(_) | LinkEntry::Empty => beneath()?.record(name, entry),
         _ => None,
     };
     Ok((entry, record))

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use common::find::Known;
-use common::namespace::Identity;
-use common::netns::Entry;
+use common::find::VerifiedContainer;
+use common::namespace::NamespaceId;
+use common::netns::LinkEntry;
 use common::target::LinkName;
 
 use crate::links::NetnsLink;
@@ -15,9 +15,9 @@ use crate::state::LinkState;
 #[derive(Debug)]
 pub enum Change<'a> {
     /// The container has no link yet.
-    Link(&'a Known),
+    Link(&'a VerifiedContainer),
     /// The link's container runs in another namespace now.
-    Relink(&'a NetnsLink, &'a Known),
+    Relink(&'a NetnsLink, &'a VerifiedContainer),
     /// The link's container is gone.
     Unlink(&'a NetnsLink),
 }
@@ -29,8 +29,8 @@ pub enum Change<'a> {
 /// and only when they are stale. What was made for a process, as an empty namespace, or by other programs, stays.
 pub fn changes<'a>(
     links: &'a [NetnsLink],
-    containers: &'a [Known],
-    host: Option<Identity>,
+    containers: &'a [VerifiedContainer],
+    host: Option<NamespaceId>,
     complete: bool,
 ) -> Vec<Change<'a>> {
     let stale = links.iter().filter_map(|link| stale(link, host, complete));
@@ -53,7 +53,7 @@ pub fn changes<'a>(
 }
 
 /// What to do about a link, if it is stale.
-fn stale<'a>(link: &'a NetnsLink, host: Option<Identity>, complete: bool) -> Option<Change<'a>> {
+fn stale<'a>(link: &'a NetnsLink, host: Option<NamespaceId>, complete: bool) -> Option<Change<'a>> {
     if !link.is_for_a_container() {
         return None;
     }
@@ -84,14 +84,18 @@ fn is_about(change: &Change<'_>, link: &NetnsLink) -> bool {
 
 fn bound(link: &NetnsLink) -> Option<u64> {
     match link.entry {
-        Entry::Bound(namespace) => Some(namespace.inode),
+        LinkEntry::Bound(namespace) => Some(namespace.inode),
         _ => None,
     }
 }
 
 /// Whether the namespace that `known` is in has the name of any container that shares it: one link is enough,
 /// and stays the one it is when others come to share the namespace.
-fn is_named(known: &Known, containers: &[Known], names: &HashMap<&LinkName, u64>) -> bool {
+fn is_named(
+    known: &VerifiedContainer,
+    containers: &[VerifiedContainer],
+    names: &HashMap<&LinkName, u64>,
+) -> bool {
     let Some(netns) = known.process.netns_inode else { return false };
     let sharing = containers.iter().filter(|other| other.process.netns_inode == Some(netns));
     let mut names_of = sharing.filter_map(|other| default_name(&"", Some(&other.container)).ok());
@@ -100,22 +104,22 @@ fn is_named(known: &Known, containers: &[Known], names: &HashMap<&LinkName, u64>
 
 #[cfg(test)]
 mod tests {
-    use common::namespace::{Kind, Namespace};
-    use common::netns::{FoundThrough, Owner, Record};
+    use common::namespace::{Namespace, NamespaceKind};
+    use common::netns::{LinkRecord, RecordedContainer, RecordedProcess};
     use nix::unistd::Pid;
 
     use super::*;
 
     /// Any namespaces whose identities differ will do.
-    fn identity(kind: Kind) -> Identity {
+    fn identity(kind: NamespaceKind) -> NamespaceId {
         Namespace::current(kind).unwrap().identity()
     }
 
-    fn home() -> Identity {
-        identity(Kind::Net)
+    fn home() -> NamespaceId {
+        identity(NamespaceKind::Net)
     }
 
-    fn container(name: &str, netns_inode: Option<u64>) -> Known {
+    fn container(name: &str, netns_inode: Option<u64>) -> VerifiedContainer {
         let mut known = crate::state::tests::known(netns_inode);
         known.container.id = name.repeat(3);
         known.container.name = name.to_owned();
@@ -124,15 +128,20 @@ mod tests {
     }
 
     /// A link at the container's name, judged as given.
-    fn link(known: &Known, entry: Entry, state: LinkState, process_is_gone: bool) -> NetnsLink {
+    fn link(
+        known: &VerifiedContainer,
+        entry: LinkEntry,
+        state: LinkState,
+        process_is_gone: bool,
+    ) -> NetnsLink {
         let name = &known.container.name;
-        let record = Record {
+        let record = LinkRecord {
             made_by: "netns-link".to_owned(),
             since: jiff::Timestamp::UNIX_EPOCH,
             netns_inode: 1,
             netns_handle: None,
-            container: Some(Owner::of(&known.container)),
-            process: Some(FoundThrough { pid: 7, start_time_ticks: 1 }),
+            container: Some(RecordedContainer::of(&known.container)),
+            process: Some(RecordedProcess { pid: 7, start_time_ticks: 1 }),
         };
         NetnsLink {
             name: name.parse().unwrap(),
@@ -145,8 +154,8 @@ mod tests {
         }
     }
 
-    fn says(links: &[NetnsLink], containers: &[Known], complete: bool) -> Vec<String> {
-        let host = identity(Kind::Uts);
+    fn says(links: &[NetnsLink], containers: &[VerifiedContainer], complete: bool) -> Vec<String> {
+        let host = identity(NamespaceKind::Uts);
         let say = |change: Change<'_>| match change {
             Change::Link(known) => format!("+{}", known.container.name),
             Change::Relink(link, _) => format!("~{}", link.name),
@@ -157,7 +166,7 @@ mod tests {
 
     #[test]
     fn each_network_gets_one_link_and_the_hosts_none() {
-        let host = identity(Kind::Uts).inode;
+        let host = identity(NamespaceKind::Uts).inode;
         let containers = [
             container("a", Some(1)),
             container("b", Some(1)),
@@ -172,40 +181,40 @@ mod tests {
     fn who_joins_a_network_that_has_a_name_gets_none() {
         let netns = home().inode;
         let containers = [container("a", Some(netns)), container("web", Some(netns))];
-        let links = [link(&containers[1], Entry::Bound(home()), LinkState::Live, false)];
+        let links = [link(&containers[1], LinkEntry::Bound(home()), LinkState::Live, false)];
         assert!(says(&links, &containers, true).is_empty());
     }
 
     #[test]
     fn a_network_that_outlives_its_owner_is_named_after_who_is_left() {
         let containers = [container("owner", None), container("side", Some(home().inode))];
-        let links = [link(&containers[0], Entry::Bound(home()), LinkState::Pinned, true)];
+        let links = [link(&containers[0], LinkEntry::Bound(home()), LinkState::Pinned, true)];
         assert_eq!(says(&links, &containers, true), ["-owner", "+side"]);
     }
 
     #[test]
     fn a_restarted_container_keeps_its_name_unless_it_is_in_the_hosts_network_now() {
         let anew = [container("web", Some(5))];
-        let links = [link(&anew[0], Entry::Bound(home()), LinkState::Restarted, true)];
+        let links = [link(&anew[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
         assert_eq!(says(&links, &anew, true), ["~web"]);
-        let hosty = [container("web", Some(identity(Kind::Uts).inode))];
-        let links = [link(&hosty[0], Entry::Bound(home()), LinkState::Restarted, true)];
+        let hosty = [container("web", Some(identity(NamespaceKind::Uts).inode))];
+        let links = [link(&hosty[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
         assert_eq!(says(&links, &hosty, true), ["-web"]);
     }
 
     #[test]
     fn only_a_process_that_has_ended_takes_its_link_with_it() {
         let stopped = [container("web", None)];
-        let alive = [link(&stopped[0], Entry::Bound(home()), LinkState::Pinned, false)];
+        let alive = [link(&stopped[0], LinkEntry::Bound(home()), LinkState::Pinned, false)];
         assert!(says(&alive, &stopped, true).is_empty());
-        let ended = [link(&stopped[0], Entry::Bound(home()), LinkState::Pinned, true)];
+        let ended = [link(&stopped[0], LinkEntry::Bound(home()), LinkState::Pinned, true)];
         assert_eq!(says(&ended, &[], false), ["-web"]);
     }
 
     #[test]
     fn without_a_process_to_look_at_a_silent_engine_is_no_proof() {
         let stopped = container("web", None);
-        let mut unsure = link(&stopped, Entry::Bound(home()), LinkState::Pinned, false);
+        let mut unsure = link(&stopped, LinkEntry::Bound(home()), LinkState::Pinned, false);
         unsure.record.as_mut().unwrap().process = None;
         let links = [unsure];
         assert!(says(&links, &[], false).is_empty());
@@ -215,9 +224,9 @@ mod tests {
     #[test]
     fn what_was_made_for_no_container_is_left_alone() {
         let gone = container("web", None);
-        let mut process = link(&gone, Entry::Bound(home()), LinkState::Pinned, true);
+        let mut process = link(&gone, LinkEntry::Bound(home()), LinkState::Pinned, true);
         process.record.as_mut().unwrap().container = None;
-        let mut theirs = link(&gone, Entry::Empty, LinkState::NotANamespace, true);
+        let mut theirs = link(&gone, LinkEntry::Empty, LinkState::NotANamespace, true);
         theirs.record = None;
         assert!(says(&[process, theirs], &[], true).is_empty());
     }
@@ -226,7 +235,7 @@ mod tests {
     fn what_a_killed_watch_left_half_way_is_completed_or_removed() {
         let [runs, gone] = [container("runs", Some(5)), container("gone", None)];
         let links =
-            [&runs, &gone].map(|known| link(known, Entry::Empty, LinkState::Dangling, known == &gone));
+            [&runs, &gone].map(|known| link(known, LinkEntry::Empty, LinkState::Dangling, known == &gone));
         assert_eq!(says(&links, &[runs, gone], true), ["-gone", "~runs"]);
     }
 }

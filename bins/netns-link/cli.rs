@@ -22,9 +22,9 @@ pub struct Cli {
     #[arg(long = "as", value_name = "LINKNAME", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub link_name: Option<LinkName>,
 
-    /// Link every running container; with --rm, remove all links made by netns-link
+    /// Link every running container; with --rm, remove all
     ///
-    /// Containers that share a network namespace get one link. It is named after the sandbox of their pod, or after
+    /// With --rm, all links made by netns-link. Containers that share a network namespace get one link. It is named after the sandbox of their pod, or after
     /// the first of them in `cpid --list`. A container in the host's own network gets no link.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new"])]
     pub all: bool,
@@ -34,7 +34,7 @@ pub struct Cli {
     #[arg(conflicts_with_all = ["words", "link_name"])]
     pub new: Option<LinkName>,
 
-    /// Remove links, by link name, container name or container ID
+    /// Remove links, by their names or their containers'
     ///
     /// A link that does not exist is no error. The namespace exists as long as a process is in it. A name of both
     /// a link and a container means the link. A link that netns-link did not make is removed only with --force. A
@@ -63,9 +63,9 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune"])]
     pub refresh: bool,
 
-    /// Keep running: link containers when they start, unlink them when they stop
+    /// Link containers as they start, unlink as they stop
     ///
-    /// Begins with what --all does. Prints one line for each change: `+ web` for a new link, `- web` for a removed
+    /// Keeps running. Begins with what --all does. Prints one line for each change: `+ web` for a new link, `- web` for a removed
     /// link, `~ web` for a link to the new network of a restarted container. Removes and replaces only stale links
     /// that were made for a container. A signal ends it; the links stay.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune", "refresh", "force", "host"])]
@@ -77,7 +77,7 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["all", "new", "rm", "list", "check", "prune"])]
     pub host: bool,
 
-    /// Replace links made by netns-link; with --rm, remove also other links
+    /// Replace links made by netns-link; --rm: others' too
     #[arg(short, long, conflicts_with_all = ["list", "check", "prune", "refresh"])]
     pub force: bool,
 

@@ -63,7 +63,7 @@ fn link(target: &Target, name: Option<&LinkName>, request: &Request) -> Result<(
 /// Links every running container, each network namespace once, and never the host's.
 pub fn link_all(request: &Request) -> Result<Status, Failure> {
     let listing = common::find::list(None, request.find.engine_timeout)?;
-    let troubles = each(listing.troubles, |trouble| Err(trouble.into()))?;
+    let errors = each(listing.errors, |error| Err(error.into()))?;
     let host = host_network()?;
     let status = each(one_of_each(&listing.containers, Some(host)), |known| {
         let name = default_name(&known.container.target(), Some(&known.container))?;
@@ -72,7 +72,7 @@ pub fn link_all(request: &Request) -> Result<Status, Failure> {
         say(request, format_args!("{name}: {}", wanted.netns));
         report::path(&name)
     })?;
-    Ok(status.max(troubles))
+    Ok(status.max(errors))
 }
 
 /// Removes the links of these names.
@@ -128,8 +128,8 @@ fn remove_where(request: &Request, which: impl Fn(&NetnsLink) -> bool) -> Result
 
 /// All links, if every engine could be asked: no container counts as gone because its engine does not answer.
 fn if_complete(links: NetnsLinks) -> Result<Vec<NetnsLink>, Failure> {
-    match links.troubles.into_iter().next() {
-        Some(trouble) => Err(trouble.into()),
+    match links.errors.into_iter().next() {
+        Some(error) => Err(error.into()),
         None => Ok(links.links),
     }
 }
@@ -137,8 +137,8 @@ fn if_complete(links: NetnsLinks) -> Result<Vec<NetnsLink>, Failure> {
 /// Shows all links; an engine that could not be asked is named, and its links are judged without it.
 pub fn list(request: &Request) -> Result<Status, Failure> {
     let read = read_all(request.find.engine_timeout)?;
-    for trouble in read.troubles {
-        failure::report(TOOL, &trouble.into());
+    for error in read.errors {
+        failure::report(TOOL, &error.into());
     }
     report::list(read.links.iter(), request.json)?;
     Ok(Status::Yes)

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::failure::Failure;
-use common::find::{FindError, Known, list};
-use common::namespace::{Identity, Kind, NamespaceError};
-use common::netns::{self, Beneath, Entry, FoundThrough, Record};
+use common::find::{FindError, VerifiedContainer, list};
+use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
+use common::netns::{self, LinkEntry, LinkRecord, RecordDir, RecordedProcess};
 use common::process::{Process, ProcessError};
 use common::target::LinkName;
 use nix::unistd::Pid;
@@ -18,16 +18,16 @@ use crate::state::{LinkState, OwnerStatus, judge};
 #[derive(Debug)]
 pub struct NetnsLink {
     pub name: LinkName,
-    pub entry: Entry,
+    pub entry: LinkEntry,
     /// Where a symbolic link leads.
     pub leads_to: Option<PathBuf>,
     /// `None` for a link that netns-link did not make.
-    pub record: Option<Record>,
+    pub record: Option<LinkRecord>,
     pub state: LinkState,
     /// Whether the process that the record names has ended for sure.
     pub process_is_gone: bool,
     /// The container that it was made for, as it is now.
-    pub container: Option<Known>,
+    pub container: Option<VerifiedContainer>,
 }
 
 impl NetnsLink {
@@ -46,46 +46,46 @@ impl NetnsLink {
 pub struct NetnsLinks {
     pub links: Vec<NetnsLink>,
     /// Engines that could not be asked.
-    pub troubles: Vec<FindError>,
+    pub errors: Vec<FindError>,
 }
 
 /// What is at a name, and its record.
-struct LinkEntry {
+struct NamedEntry {
     name: LinkName,
-    entry: Entry,
-    record: Option<Record>,
+    entry: LinkEntry,
+    record: Option<LinkRecord>,
 }
 
 /// Reads all links. Engines are asked only when a link is a container's.
 pub fn read_all(timeout: Duration) -> Result<NetnsLinks, Failure> {
     let entries = entries()?;
     let mut records = entries.iter().flat_map(|entry| &entry.record);
-    let (containers, troubles) = match records.any(|record| record.container.is_some()) {
+    let (containers, errors) = match records.any(|record| record.container.is_some()) {
         true => all_containers(timeout),
         false => (Vec::new(), Vec::new()),
     };
-    Ok(NetnsLinks { links: entries.into_iter().map(|entry| link(entry, &containers)).collect(), troubles })
+    Ok(NetnsLinks { links: entries.into_iter().map(|entry| link(entry, &containers)).collect(), errors })
 }
 
 /// Reads all links on a host where these are all containers.
-pub fn read_among(containers: &[Known]) -> Result<Vec<NetnsLink>, Failure> {
+pub fn read_among(containers: &[VerifiedContainer]) -> Result<Vec<NetnsLink>, Failure> {
     Ok(entries()?.into_iter().map(|entry| link(entry, containers)).collect())
 }
 
-fn entries() -> Result<Vec<LinkEntry>, Failure> {
+fn entries() -> Result<Vec<NamedEntry>, Failure> {
     let beneath = beneath()?;
     let mut all = Vec::new();
     for name in netns::names()? {
         let entry = netns::entry(&name)?;
         // Removed since the directory was read.
-        if entry != Entry::Free {
-            all.push(LinkEntry { record: beneath.record(&name, entry), name, entry });
+        if entry != LinkEntry::Free {
+            all.push(NamedEntry { record: beneath.record(&name, entry), name, entry });
         }
     }
     Ok(all)
 }
 
-fn link(LinkEntry { name, entry, record }: LinkEntry, containers: &[Known]) -> NetnsLink {
+fn link(NamedEntry { name, entry, record }: NamedEntry, containers: &[VerifiedContainer]) -> NetnsLink {
     let file = netns::path(&name);
     let leads_to = fs::read_link(&file).ok();
     let leads_nowhere = leads_to.is_some() && !file.exists();
@@ -97,42 +97,44 @@ fn link(LinkEntry { name, entry, record }: LinkEntry, containers: &[Known]) -> N
 }
 
 /// All containers, and why some may be missing.
-pub fn all_containers(timeout: Duration) -> (Vec<Known>, Vec<FindError>) {
+pub fn all_containers(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
     match list(None, timeout) {
-        Ok(listing) => (listing.containers, listing.troubles),
+        Ok(listing) => (listing.containers, listing.errors),
         Err(error) => (Vec::new(), vec![error]),
     }
 }
 
 /// The container of the record's ID or, when that does not run, one that runs under its name now.
-fn owner<'a>(record: &Record, containers: &'a [Known]) -> Option<&'a Known> {
+fn owner<'a>(record: &LinkRecord, containers: &'a [VerifiedContainer]) -> Option<&'a VerifiedContainer> {
     let owner = record.container.as_ref()?;
     let of_engine = || containers.iter().filter(|known| owner.is_beside(&known.container));
     let by_id = of_engine().find(|known| known.container.id == owner.id);
-    let runs = |known: &&Known| known.container.pid.is_some();
-    let named = |known: &&Known| runs(known) && known.container.full_name() == owner.name;
+    let runs = |known: &&VerifiedContainer| known.container.pid.is_some();
+    let named = |known: &&VerifiedContainer| runs(known) && known.container.full_name() == owner.name;
     by_id.filter(runs).or_else(|| of_engine().find(named)).or(by_id)
 }
 
 /// The network namespace of the process that was recorded, and of no later one with its PID; and whether it
 /// has ended for sure.
-fn netns_of(recorded: FoundThrough) -> (Option<Identity>, bool) {
+fn netns_of(recorded: RecordedProcess) -> (Option<NamespaceId>, bool) {
     let process = match Process::open(Pid::from_raw(recorded.pid)) {
         Ok(process) => process,
         Err(error) => return (None, matches!(error, ProcessError::Gone(_))),
     };
     match process.start_time_ticks() {
-        Ok(ticks) if ticks == recorded.start_time_ticks => match process.namespace_identity(Kind::Net) {
-            Ok(netns) => (Some(netns), false),
-            // A zombie.
-            Err(error) => (None, matches!(error, NamespaceError::Gone { .. })),
-        },
+        Ok(ticks) if ticks == recorded.start_time_ticks => {
+            match process.namespace_identity(NamespaceKind::Net) {
+                Ok(netns) => (Some(netns), false),
+                // A zombie.
+                Err(error) => (None, matches!(error, NamespaceError::Gone { .. })),
+            }
+        }
         Ok(_) => (None, true),
         Err(error) => (None, matches!(error, ProcessError::Gone(_))),
     }
 }
 
 /// Where the records can be read.
-pub fn beneath() -> Result<Beneath, Failure> {
-    Beneath::open().map_err(|errno| Failure::trouble(netns::DIRECTORY, errno.desc()))
+pub fn beneath() -> Result<RecordDir, Failure> {
+    RecordDir::open().map_err(|errno| Failure::trouble(netns::DIRECTORY, errno.desc()))
 }

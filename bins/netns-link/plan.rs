@@ -5,11 +5,11 @@ use std::fmt::Display;
 
 use common::engine::Container;
 use common::failure::Failure;
-use common::find::Known;
+use common::find::VerifiedContainer;
 use common::hint;
 use common::hint::Hint;
-use common::namespace::Identity;
-use common::netns::{Entry, Record};
+use common::namespace::NamespaceId;
+use common::netns::{LinkEntry, LinkRecord};
 use common::target::LinkName;
 
 /// What will be done about one name.
@@ -30,8 +30,8 @@ impl Plan {
     /// When the name is taken: by what, and how to get it anyway.
     pub fn make(
         name: &LinkName,
-        namespace: Identity,
-        (entry, record): (Entry, Option<&Record>),
+        namespace: NamespaceId,
+        (entry, record): (LinkEntry, Option<&LinkRecord>),
         force: bool,
     ) -> Result<Self, Failure> {
         let ours = record.is_some();
@@ -39,28 +39,28 @@ impl Plan {
             Err(Failure::trouble(common::netns::path(name).display(), what).hint(hint))
         };
         match entry {
-            Entry::Free => Ok(Plan::Link),
-            Entry::Bound(linked) if linked == namespace => Ok(Plan::Nothing),
+            LinkEntry::Free => Ok(Plan::Link),
+            LinkEntry::Bound(linked) if linked == namespace => Ok(Plan::Nothing),
             // Its mount is lost, or the call that made it was killed half-way.
-            Entry::Empty if ours => Ok(Plan::Relink),
-            Entry::Bound(_) if ours && force => Ok(Plan::Relink),
-            Entry::Bound(_) if ours => taken(
+            LinkEntry::Empty if ours => Ok(Plan::Relink),
+            LinkEntry::Bound(_) if ours && force => Ok(Plan::Relink),
+            LinkEntry::Bound(_) if ours => taken(
                 "is another network namespace",
                 hint!(
                     "netns-link --refresh, or --force, or --as OTHERNAME (netns-link --list shows {})",
                     name
                 ),
             ),
-            Entry::Bound(_) => taken(
+            LinkEntry::Bound(_) => taken(
                 "is another network namespace",
                 hint!("--as OTHERNAME (netns-link did not make {})", name),
             ),
-            Entry::Empty => taken(
+            LinkEntry::Empty => taken(
                 "is a file without a namespace, left by a link that is gone",
                 hint!("netns-link --rm --force {}", name),
             ),
-            Entry::Symlink => taken("is a symbolic link", hint!("netns-link --rm --force {}", name)),
-            Entry::Foreign => taken("is not a namespace link", hint!("--as OTHERNAME")),
+            LinkEntry::Symlink => taken("is a symbolic link", hint!("netns-link --rm --force {}", name)),
+            LinkEntry::Foreign => taken("is not a namespace link", hint!("--as OTHERNAME")),
         }
     }
 }
@@ -85,10 +85,11 @@ pub fn default_name(target: &impl Display, container: Option<&Container>) -> Res
 
 /// Of the running containers one for each network namespace, without those in the network `host` and those of ordinary
 /// users, whose names would fill `/run/netns`. For a pod's namespace it is the sandbox, whichever container comes first.
-pub fn one_of_each(containers: &[Known], host: Option<Identity>) -> Vec<&Known> {
+pub fn one_of_each(containers: &[VerifiedContainer], host: Option<NamespaceId>) -> Vec<&VerifiedContainer> {
     let mut taken: HashSet<u64> = host.map(|host| host.inode).into_iter().collect();
-    let is_meant = |known: &&Known| known.container.pid.is_some() && known.container.stranger().is_none();
-    let mut running: Vec<&Known> = containers.iter().filter(is_meant).collect();
+    let is_meant =
+        |known: &&VerifiedContainer| known.container.pid.is_some() && known.container.stranger().is_none();
+    let mut running: Vec<&VerifiedContainer> = containers.iter().filter(is_meant).collect();
     running.sort_by_key(|known| !known.container.pod.as_ref().is_some_and(|pod| pod.is_sandbox));
     running.retain(|known| known.process.netns_inode.is_none_or(|netns| taken.insert(netns)));
     running
@@ -103,30 +104,31 @@ pub fn refuse_host(what: &impl Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use common::engine::Pod;
-    use common::namespace::{Kind, Namespace};
+    use common::namespace::{Namespace, NamespaceKind};
     use jiff::Timestamp;
     use nix::unistd::Pid;
 
     use super::*;
 
-    fn record() -> Record {
+    fn record() -> LinkRecord {
         let made_by = "netns-link".to_owned();
         let since = Timestamp::UNIX_EPOCH;
-        Record { made_by, since, netns_inode: 1, netns_handle: None, container: None, process: None }
+        LinkRecord { made_by, since, netns_inode: 1, netns_handle: None, container: None, process: None }
     }
 
     fn plan(
-        entry: impl FnOnce(Identity, Identity) -> Entry,
+        entry: impl FnOnce(NamespaceId, NamespaceId) -> LinkEntry,
         ours: bool,
         force: bool,
     ) -> Result<Plan, Failure> {
         // Any two different identities will do.
-        let [wanted, other] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
+        let [wanted, other] =
+            [NamespaceKind::Net, NamespaceKind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let record = ours.then(record);
         Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
     }
 
-    fn made(entry: impl FnOnce(Identity, Identity) -> Entry, ours: bool, force: bool) -> Plan {
+    fn made(entry: impl FnOnce(NamespaceId, NamespaceId) -> LinkEntry, ours: bool, force: bool) -> Plan {
         plan(entry, ours, force).unwrap()
     }
 
@@ -136,37 +138,37 @@ mod tests {
 
     #[test]
     fn a_free_name_is_linked() {
-        assert_eq!(made(|_, _| Entry::Free, false, false), Plan::Link);
+        assert_eq!(made(|_, _| LinkEntry::Free, false, false), Plan::Link);
     }
 
     #[test]
     fn the_same_call_again_changes_nothing() {
-        assert_eq!(made(|wanted, _| Entry::Bound(wanted), true, true), Plan::Nothing);
-        assert_eq!(made(|wanted, _| Entry::Bound(wanted), false, false), Plan::Nothing);
+        assert_eq!(made(|wanted, _| LinkEntry::Bound(wanted), true, true), Plan::Nothing);
+        assert_eq!(made(|wanted, _| LinkEntry::Bound(wanted), false, false), Plan::Nothing);
     }
 
     #[test]
     fn a_name_that_is_taken_is_left_alone() {
         let taken = |entry| refusal(plan(|_, _| entry, false, true));
-        let other = refusal(plan(|_, other| Entry::Bound(other), false, true));
+        let other = refusal(plan(|_, other| LinkEntry::Bound(other), false, true));
         assert_eq!(other, "/run/netns/web: is another network namespace");
-        assert_eq!(taken(Entry::Symlink), "/run/netns/web: is a symbolic link");
-        assert_eq!(taken(Entry::Foreign), "/run/netns/web: is not a namespace link");
-        assert!(taken(Entry::Empty).contains("left by a link that is gone"));
+        assert_eq!(taken(LinkEntry::Symlink), "/run/netns/web: is a symbolic link");
+        assert_eq!(taken(LinkEntry::Foreign), "/run/netns/web: is not a namespace link");
+        assert!(taken(LinkEntry::Empty).contains("left by a link that is gone"));
     }
 
     #[test]
     fn a_link_of_ours_is_replaced_only_by_force() {
-        assert!(plan(|_, other| Entry::Bound(other), true, false).is_err());
-        assert_eq!(made(|_, other| Entry::Bound(other), true, true), Plan::Relink);
+        assert!(plan(|_, other| LinkEntry::Bound(other), true, false).is_err());
+        assert_eq!(made(|_, other| LinkEntry::Bound(other), true, true), Plan::Relink);
     }
 
     #[test]
     fn what_a_killed_call_left_behind_is_completed() {
-        assert_eq!(made(|_, _| Entry::Empty, true, false), Plan::Relink);
+        assert_eq!(made(|_, _| LinkEntry::Empty, true, false), Plan::Relink);
     }
 
-    fn running(name: &str, netns_inode: u64, is_sandbox: Option<bool>) -> Known {
+    fn running(name: &str, netns_inode: u64, is_sandbox: Option<bool>) -> VerifiedContainer {
         let mut known = crate::state::tests::known(Some(netns_inode));
         known.container.name = name.to_owned();
         known.container.pid = Some(Pid::this());
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn each_network_is_linked_once_a_pods_by_its_sandbox_and_the_hosts_never() {
-        let host = Namespace::current(Kind::Net).unwrap().identity();
+        let host = Namespace::current(NamespaceKind::Net).unwrap().identity();
         let containers = [
             running("app", 1, Some(false)),
             running("pause", 1, Some(true)),

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use common::failure::Failure;
-use common::namespace::Identity;
-use common::netns::{self, Entry};
+use common::namespace::NamespaceId;
+use common::netns::{self, LinkEntry};
 use common::output::{leave_out, one_line, table};
 use common::target::{EngineName, LinkName};
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ pub fn change(
     name: &LinkName,
     changed: Changed,
     container: Option<(EngineName, &str)>,
-    netns: Option<Identity>,
+    netns: Option<NamespaceId>,
     json: bool,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -88,7 +88,7 @@ impl<'a> From<&'a NetnsLink> for Row<'a> {
             name: link.name.as_str(),
             state: link.state,
             netns_inode: match link.entry {
-                Entry::Bound(Identity { inode, .. }) => Some(inode),
+                LinkEntry::Bound(NamespaceId { inode, .. }) => Some(inode),
                 _ => None,
             },
             engine: owner.map(|owner| owner.engine),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use common::find::Known;
-use common::namespace::Identity;
-use common::netns::{Entry, Record};
+use common::find::VerifiedContainer;
+use common::namespace::NamespaceId;
+use common::netns::{LinkEntry, LinkRecord};
 use serde::Serialize;
 
 /// The state of a link.
@@ -54,24 +54,24 @@ impl fmt::Display for LinkState {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OwnerStatus<'a> {
     /// The container of that ID or, when that is gone, the one that has its name now.
-    pub container: Option<&'a Known>,
+    pub container: Option<&'a VerifiedContainer>,
     /// The network namespace of the process that the record names, while that lives.
-    pub process: Option<Identity>,
+    pub process: Option<NamespaceId>,
 }
 
 /// The state of the link that is `entry`, with `record`, while `owner` is known.
 pub fn judge(
-    entry: Entry,
+    entry: LinkEntry,
     leads_nowhere: bool,
-    record: Option<&Record>,
+    record: Option<&LinkRecord>,
     owner: OwnerStatus<'_>,
 ) -> LinkState {
     let bound = match entry {
-        Entry::Bound(identity) => identity,
-        Entry::Symlink if leads_nowhere => return LinkState::Dangling,
-        Entry::Symlink => return LinkState::Named,
-        Entry::Empty if record.is_some() => return LinkState::Dangling,
-        Entry::Empty | Entry::Foreign | Entry::Free => return LinkState::NotANamespace,
+        LinkEntry::Bound(identity) => identity,
+        LinkEntry::Symlink if leads_nowhere => return LinkState::Dangling,
+        LinkEntry::Symlink => return LinkState::Named,
+        LinkEntry::Empty if record.is_some() => return LinkState::Dangling,
+        LinkEntry::Empty | LinkEntry::Foreign | LinkEntry::Free => return LinkState::NotANamespace,
     };
     let Some(record) = record else { return LinkState::Named };
     // The process is asked first: that needs no engine, which may be hung just now.
@@ -88,66 +88,67 @@ pub fn judge(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use common::engine::{Container, EngineName, Proof, Source};
-    use common::find::Facts;
-    use common::namespace::{Kind, Namespace};
+    use common::engine::{Container, ContainerSource, EngineName, Proof};
+    use common::find::ProcessInodes;
+    use common::namespace::{Namespace, NamespaceKind};
     use common::netns;
 
     use super::*;
 
-    fn identity(kind: Kind) -> Identity {
+    fn identity(kind: NamespaceKind) -> NamespaceId {
         Namespace::current(kind).unwrap().identity()
     }
 
-    fn record(container: bool) -> Record {
-        let owner = || netns::Owner {
+    fn record(container: bool) -> LinkRecord {
+        let owner = || netns::RecordedContainer {
             engine: EngineName::Docker,
             id: "3f".repeat(32),
             name: "web".to_owned(),
             user: None,
         };
-        Record {
+        LinkRecord {
             made_by: "netns-link".to_owned(),
             since: jiff::Timestamp::UNIX_EPOCH,
             netns_inode: 1,
             netns_handle: None,
             container: container.then(owner),
-            process: container.then_some(netns::FoundThrough { pid: 7, start_time_ticks: 1 }),
+            process: container.then_some(netns::RecordedProcess { pid: 7, start_time_ticks: 1 }),
         }
     }
 
     /// A container, for tests to change.
-    pub(crate) fn known(netns_inode: Option<u64>) -> Known {
+    pub(crate) fn known(netns_inode: Option<u64>) -> VerifiedContainer {
         let container = Container {
             engine: EngineName::Docker,
             id: "3f".repeat(32),
             name: "web".to_owned(),
             pid: None,
-            state: common::engine::State::Running,
+            state: common::engine::ContainerState::Running,
             exit_code: None,
             started_at: None,
             finished_at: None,
             image: None,
-            source: Source::Api,
+            source: ContainerSource::Api,
             pod: None,
             proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
         };
-        Known { container, process: Facts { pidfd_inode: None, netns_inode } }
+        VerifiedContainer { container, process: ProcessInodes { pidfd_inode: None, netns_inode } }
     }
 
     fn bound(owner: OwnerStatus<'_>) -> LinkState {
-        judge(Entry::Bound(identity(Kind::Net)), false, Some(&record(true)), owner)
+        judge(LinkEntry::Bound(identity(NamespaceKind::Net)), false, Some(&record(true)), owner)
     }
 
     #[test]
     fn a_link_whose_process_is_in_its_namespace_is_live_whatever_engines_say() {
-        let owner = OwnerStatus { process: Some(identity(Kind::Net)), container: None };
+        let owner = OwnerStatus { process: Some(identity(NamespaceKind::Net)), container: None };
         assert_eq!(bound(owner), LinkState::Live);
     }
 
     #[test]
     fn a_container_in_the_namespace_makes_it_live_and_one_in_another_restarted() {
-        let (same, other, stopped) = (known(Some(identity(Kind::Net).inode)), known(Some(1)), known(None));
+        let (same, other, stopped) =
+            (known(Some(identity(NamespaceKind::Net).inode)), known(Some(1)), known(None));
         assert_eq!(bound(OwnerStatus { container: Some(&same), process: None }), LinkState::Live);
         assert_eq!(bound(OwnerStatus { container: Some(&other), process: None }), LinkState::Restarted);
         assert_eq!(bound(OwnerStatus { container: Some(&stopped), process: None }), LinkState::Pinned);
@@ -160,7 +161,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_namespace_without_a_container_is_named() {
-        let entry = Entry::Bound(identity(Kind::Net));
+        let entry = LinkEntry::Bound(identity(NamespaceKind::Net));
         assert_eq!(judge(entry, false, Some(&record(false)), OwnerStatus::default()), LinkState::Named);
         assert_eq!(judge(entry, false, None, OwnerStatus::default()), LinkState::Named);
     }
@@ -168,11 +169,11 @@ pub(crate) mod tests {
     #[test]
     fn a_file_without_a_namespace_is_dangling_if_it_was_ours() {
         assert_eq!(
-            judge(Entry::Empty, false, Some(&record(true)), OwnerStatus::default()),
+            judge(LinkEntry::Empty, false, Some(&record(true)), OwnerStatus::default()),
             LinkState::Dangling
         );
-        assert_eq!(judge(Entry::Empty, false, None, OwnerStatus::default()), LinkState::NotANamespace);
-        assert_eq!(judge(Entry::Symlink, true, None, OwnerStatus::default()), LinkState::Dangling);
-        assert_eq!(judge(Entry::Foreign, false, None, OwnerStatus::default()), LinkState::NotANamespace);
+        assert_eq!(judge(LinkEntry::Empty, false, None, OwnerStatus::default()), LinkState::NotANamespace);
+        assert_eq!(judge(LinkEntry::Symlink, true, None, OwnerStatus::default()), LinkState::Dangling);
+        assert_eq!(judge(LinkEntry::Foreign, false, None, OwnerStatus::default()), LinkState::NotANamespace);
     }
 }

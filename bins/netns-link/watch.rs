@@ -8,10 +8,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use common::engine::EngineError;
-use common::events::Watch;
-use common::failure::{self, Failure, Message, Status};
-use common::find::{FindError, Known, hold, host_network};
-use common::namespace::Identity;
+use common::events::ContainerWatch;
+use common::failure::{self, Failure, FailureText, Status};
+use common::find::{FindError, VerifiedContainer, hold, host_network};
+use common::namespace::NamespaceId;
 use common::target::LinkName;
 
 use crate::apply::{self, Wanted};
@@ -30,14 +30,14 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Makes and removes links as containers start and stop, until a signal ends it: between two changes, never within one.
 pub fn watch(request: &Request) -> Result<Status, Failure> {
     let host = host_network()?;
-    let mut watch = Watch::new(None, request.find.engine_timeout)?;
+    let mut watch = ContainerWatch::new(None, request.find.engine_timeout)?;
     let mut said = HashSet::new();
     loop {
-        let (containers, troubles) = links::all_containers(request.find.engine_timeout);
-        let complete = troubles.is_empty();
-        let slow = troubles.iter().any(is_slow);
+        let (containers, errors) = links::all_containers(request.find.engine_timeout);
+        let complete = errors.is_empty();
+        let slow = errors.iter().any(is_slow);
         let links = links::read_among(&containers)?;
-        let mut complaints: Vec<Failure> = troubles.into_iter().map(Failure::from).collect();
+        let mut complaints: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
         for change in changes(&links, &containers, Some(host), complete) {
             match make(&change, host, request) {
                 Err(failure) if failure.message.is_none() => return Err(failure),
@@ -55,7 +55,7 @@ fn is_slow(trouble: &FindError) -> bool {
 }
 
 /// Says what is wrong: once, as long as it stays wrong.
-fn complain(said: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
+fn complain(said: &mut HashSet<Option<FailureText>>, complaints: &[Failure]) {
     for failure in complaints {
         if !said.contains(&failure.message) {
             failure::report(TOOL, failure);
@@ -64,7 +64,7 @@ fn complain(said: &mut HashSet<Option<Message>>, complaints: &[Failure]) {
     *said = complaints.iter().map(|failure| failure.message.clone()).collect();
 }
 
-fn make(wanted_change: &Change<'_>, host: Identity, request: &Request) -> Result<(), Failure> {
+fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Result<(), Failure> {
     match *wanted_change {
         Change::Link(known) => {
             let name = default_name(&known.container.target(), Some(&known.container))?;
@@ -94,7 +94,7 @@ fn make(wanted_change: &Change<'_>, host: Identity, request: &Request) -> Result
 }
 
 /// Holds the container's network; `None` when the container has ended: an event of that will come.
-fn pin(known: &Known, host: Identity, name: &LinkName) -> Result<Option<Wanted>, Failure> {
+fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<Option<Wanted>, Failure> {
     let wanted = hold(known.container.clone()).map_err(Failure::from).and_then(Wanted::of);
     match wanted {
         Ok(wanted) if wanted.netns.identity() == host => Err(refuse_host(name)),

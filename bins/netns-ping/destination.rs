@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use common::netlink::Way;
+use common::netlink::RouteLookup;
 
 /// NUD_* of linux/neighbour.h that say that a neighbour's address is known: permanent, without ARP, reachable, stale,
 /// delay, probe.
@@ -20,7 +20,7 @@ pub struct Destination {
     /// How we know.
     pub known: Known,
     /// The way that packets take from inside.
-    pub way: Way,
+    pub way: RouteLookup,
     /// The name of the link on that way.
     pub link: String,
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::engine::Container;
 use common::find::list;
-use common::map::{Spot, Visit, walk};
-use common::namespace::Identity;
+use common::map::{MapEntry, Visit, walk};
+use common::namespace::NamespaceId;
 use common::netlink::{Link, NetlinkError, Socket};
 use common::netns;
 use common::output::one_line;
@@ -37,7 +37,7 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct Holders {
     /// The network that asks: it is none of its own neighbours.
-    asker: Identity,
+    asker: NamespaceId,
     timeout: Duration,
     table: OnceCell<Table>,
 }
@@ -70,7 +70,7 @@ struct Wearer {
 
 impl Holders {
     /// None yet.
-    pub fn new(asker: Identity, timeout: Duration) -> Self {
+    pub fn new(asker: NamespaceId, timeout: Duration) -> Self {
         Holders { asker, timeout, table: OnceCell::new() }
     }
 
@@ -134,20 +134,20 @@ impl Holder {
 
 impl Table {
     /// What cannot be looked at has no name: an answer is no less true for that.
-    fn make(asker: Identity, timeout: Duration) -> Self {
+    fn make(asker: NamespaceId, timeout: Duration) -> Self {
         let Ok(mut home) = Socket::open() else { return Table::default() };
         let Ok(here) = home.links() else { return Table::default() };
         let containers = list(None, timeout).map(|listing| listing.containers).unwrap_or_default();
-        let of_netns = |identity: Identity| -> Vec<&Container> {
+        let of_netns = |identity: NamespaceId| -> Vec<&Container> {
             let is_in_it = |inode: Option<u64>| inode == Some(identity.inode);
             let known = containers.iter().filter(|known| is_in_it(known.process.netns_inode));
             known.map(|known| &known.container).collect()
         };
         let seen = walk(|visit| {
-            if visit.spot.identity == asker {
+            if visit.entry.identity == asker {
                 return Ok(None);
             }
-            let name = of_netns(visit.spot.identity);
+            let name = of_netns(visit.entry.identity);
             look(visit, &name, &mut home, &here).map(Some)
         });
         let mut table = Table::default();
@@ -188,13 +188,13 @@ fn look(
     };
     let named = links.iter().filter_map(|link| Some((link.mac?, wearer(link))));
     let named = named.filter(|(mac, ..)| mac.0 != [0; 6]).collect();
-    let (name, container) = whose(visit.spot, visit.is_own, containers);
+    let (name, container) = whose(visit.entry, visit.is_own, containers);
     let addresses = addresses.into_iter().map(|own| (own.address, own.index)).collect();
     Ok((Place { name, container, addresses }, named))
 }
 
 /// Of several containers the one whose process stands for the network; the others are named behind it.
-fn whose(spot: &Spot, is_own: bool, containers: &[&Container]) -> (String, Option<Container>) {
+fn whose(spot: &MapEntry, is_own: bool, containers: &[&Container]) -> (String, Option<Container>) {
     if is_own {
         return ("this host".to_owned(), None);
     }

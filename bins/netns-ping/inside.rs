@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use common::failure::Failure;
 use common::find::Found;
-use common::namespace::{self, Kind, Namespace};
+use common::namespace::{self, Namespace, NamespaceKind};
 use common::netns::Home;
 use common::packet::PacketError;
 use common::process::Process;
@@ -83,7 +83,7 @@ impl Inside {
             Err(errno) => return Err(not_entered(&self.name, &self.netns, errno)),
         }
         let owner = self.netns.owner().map_err(|errno| not_entered(&self.name, &self.netns, errno))?;
-        if Some(owner.identity()) == namespace::own_identity(Kind::User).ok() {
+        if Some(owner.identity()) == namespace::own_identity(NamespaceKind::User).ok() {
             return Err(not_permitted(&self.netns, &owner));
         }
         owner.enter().and_then(|()| self.netns.enter()).map_err(|errno| match errno {

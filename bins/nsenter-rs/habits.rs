@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use common::failure::Failure;
 use common::hint;
 use common::hint::Hint;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::target::{Name, Target};
 
 use crate::cli::Cli;
@@ -55,11 +55,11 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
 /// nothing was asked for: for it we stand in for util-linux's.
 pub fn note(cli: &Cli, wanted: &Wanted, plan: &Plan) -> Option<&'static str> {
     let is_named = cli.target.as_ref().is_some_and(|target| !is_pid(target));
-    let has_network = plan.joins(Kind::Net);
+    let has_network = plan.joins(NamespaceKind::Net);
     match (wanted.namespaces.is_empty(), is_named) {
         _ if plan.changes_root() => None,
         (true, _) => Some(ON_THE_HOST),
-        (false, true) if !has_network && wanted.namespaces.contains_key(&Kind::Net) => Some(SHARED),
+        (false, true) if !has_network && wanted.namespaces.contains_key(&NamespaceKind::Net) => Some(SHARED),
         (false, true) if !has_network => Some(NEITHER),
         _ => None,
     }

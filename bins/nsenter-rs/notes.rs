@@ -1,7 +1,7 @@
 //! What is said on standard error before the program runs: where it runs, and with `--verbose` what was found.
 
 use common::failure::{Failure, say as tell};
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::one_line;
 use common::view::Resolver;
 
@@ -26,7 +26,7 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
     if let Some(note) = habits::note(cli, wanted, plan) {
         tell(TOOL, note);
     }
-    let sees_host = plan.joins(Kind::Pid) && !plan.changes_root();
+    let sees_host = plan.joins(NamespaceKind::Pid) && !plan.changes_root();
     if let Some(exposure) = plan.exposure.as_ref().filter(|exposure| sees_host && !exposure.is_safe()) {
         opens_host(exposure);
     }

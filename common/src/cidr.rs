@@ -33,6 +33,16 @@ pub enum CidrError {
 }
 
 /// An address, and how many bits of it are its network's.
+///
+/// ```
+/// use common::cidr::Cidr;
+///
+/// let cidr: Cidr = "10.1.0.2/24".parse()?;
+/// assert!(cidr.contains("10.1.0.77".parse()?) && !cidr.is_network());
+/// assert_eq!(cidr.network().to_string(), "10.1.0.0/24");
+/// assert_eq!(cidr.hosts().next(), Some("10.1.0.1".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Cidr {

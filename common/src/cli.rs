@@ -72,7 +72,7 @@ impl FindOptions {
             _ => {}
         })?;
         if self.verbose {
-            found.silences.iter().for_each(|why| say(tool, why));
+            found.api_errors.iter().for_each(|why| say(tool, why));
         }
         if let Some(user) = found.stranger {
             say(

@@ -27,16 +27,16 @@ impl From<Status> for ExitCode {
 
 /// What went wrong, as lines: one, and those that were added below it. A line feed in a name makes none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Message(String);
+pub struct FailureText(String);
 
-impl Message {
+impl FailureText {
     /// One line; line feeds in it are spelled out.
-    fn line(text: impl Display) -> Message {
-        Message(text.to_string().replace('\n', "\\n"))
+    fn line(text: impl Display) -> FailureText {
+        FailureText(text.to_string().replace('\n', "\\n"))
     }
 }
 
-impl Deref for Message {
+impl Deref for FailureText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -44,19 +44,29 @@ impl Deref for Message {
     }
 }
 
-impl Display for Message {
+impl Display for FailureText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self)
     }
 }
 
 /// Why a tool cannot go on, ready to be shown: *about: what*, and a hint with the command to run next.
+///
+/// ```
+/// use common::failure::{Failure, Status};
+/// use common::hint;
+///
+/// let failure = Failure::no("web", "is not running").hint(hint!("docker start {}", "web; reboot"));
+/// assert_eq!(failure.status, Status::No);
+/// // A name acts as one word, whatever it is.
+/// assert_eq!(failure.hint.as_deref(), Some("docker start 'web; reboot'"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What the tool's exit status becomes.
     pub status: Status,
     /// What it was about, and what went wrong; `None` ends the tool in silence.
-    pub message: Option<Message>,
+    pub message: Option<FailureText>,
     /// The exact command, or the one fact, that helps.
     pub hint: Option<Hint>,
 }
@@ -64,7 +74,7 @@ pub struct Failure {
 impl Failure {
     /// What `message` says, which has all its parts already: an error of some room.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, message: Some(Message::line(message)), hint: None }
+        Failure { status, message: Some(FailureText::line(message)), hint: None }
     }
 
     /// An honest negative: exit status 1.
@@ -80,8 +90,8 @@ impl Failure {
     /// The same with lines below it, each of them one.
     #[must_use]
     pub fn and_lines(mut self, lines: impl IntoIterator<Item = impl Display>) -> Self {
-        if let Some(Message(text)) = &mut self.message {
-            lines.into_iter().for_each(|line| *text += &format!("\n{}", Message::line(line)));
+        if let Some(FailureText(text)) = &mut self.message {
+            lines.into_iter().for_each(|line| *text += &format!("\n{}", FailureText::line(line)));
         }
         self
     }
@@ -95,8 +105,8 @@ impl Failure {
     /// The same, said of `about`.
     #[must_use]
     pub fn within(mut self, about: impl Display) -> Self {
-        if let Some(Message(text)) = &mut self.message {
-            *text = format!("{}: {text}", Message::line(about));
+        if let Some(FailureText(text)) = &mut self.message {
+            *text = format!("{}: {text}", FailureText::line(about));
         }
         self
     }

@@ -87,12 +87,12 @@ impl IntoHint for Option<Hint> {
 }
 
 /// What fills a `{}` of [`hint!`](crate::hint!): another hint as it stands, or anything else as one word of a shell.
-pub trait Part {
+pub trait HintPart {
     /// The text, or `None` where it cannot be pasted. `begins` says that a word begins here.
     fn as_part(&self, begins: bool) -> Option<String>;
 }
 
-impl<T: Display> Part for T {
+impl<T: Display> HintPart for T {
     fn as_part(&self, begins: bool) -> Option<String> {
         let text = self.to_string();
         let is_option = begins && text.starts_with('-');
@@ -101,26 +101,26 @@ impl<T: Display> Part for T {
     }
 }
 
-impl Part for Hint {
+impl HintPart for Hint {
     fn as_part(&self, _: bool) -> Option<String> {
         Some(self.0.clone())
     }
 }
 
-impl Part for &Hint {
+impl HintPart for &Hint {
     fn as_part(&self, _: bool) -> Option<String> {
         Some(self.0.clone())
     }
 }
 
-/// The [`Hint`] of a literal, in which each `{}` is an argument: see [`Part`]. `None` where one cannot be pasted.
+/// The [`Hint`] of a literal, in which each `{}` is an argument: see [`HintPart`]. `None` where one cannot be pasted.
 ///
 /// `{name}` is no argument here: the compiler refuses it, and a `{}` inside of quotes.
 #[macro_export]
 macro_rules! hint {
     ($template:literal $(, $part:expr)* $(,)?) => {{
         const _: () = $crate::hint::check($template, <[&str]>::len(&[$(stringify!($part)),*]));
-        $crate::hint::fill($template, &[$(&$part as &dyn $crate::hint::Part),*])
+        $crate::hint::fill($template, &[$(&$part as &dyn $crate::hint::HintPart),*])
     }};
 }
 
@@ -146,7 +146,7 @@ pub const fn check(template: &str, parts: usize) {
 }
 
 /// What [`hint!`](crate::hint!) does.
-pub fn fill(template: &'static str, parts: &[&dyn Part]) -> Option<Hint> {
+pub fn fill(template: &'static str, parts: &[&dyn HintPart]) -> Option<Hint> {
     let mut literals = template.split("{}");
     let mut text = literals.next().unwrap_or_default().to_owned();
     for (part, literal) in parts.iter().zip(literals) {

@@ -11,6 +11,22 @@ use crate::output::is_harmful;
 ///
 /// # Errors
 /// What writing says.
+///
+/// ```
+/// use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// struct Row<'a> {
+///     name: &'a str,
+///     rtt_us: u32,
+/// }
+///
+/// let mut out = Vec::new();
+/// common::json::line(&mut out, &Row { name: "web\u{202e}", rtt_us: 63 })?;
+/// // What would turn text around on a terminal is spelled out, and stays the same value.
+/// assert_eq!(out, b"{\"name\":\"web\\u202e\",\"rtt_us\":63}\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write(out, value, Harmless(Compact))
 }

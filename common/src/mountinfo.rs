@@ -21,6 +21,14 @@ pub struct Mount<'a> {
 }
 
 /// All mounts, in the order of the file. Lines that make no sense are passed over.
+///
+/// ```
+/// let line = b"36 25 0:4 net:[4026532254] /run/netns/my\\040blue rw shared:12 - nsfs nsfs rw\n";
+/// let mount = common::mountinfo::mounts(line).next().ok_or("no mount")?;
+/// assert_eq!(mount.path().to_str(), Some("/run/netns/my blue"));
+/// assert_eq!(mount.file_system, b"nsfs");
+/// # Ok::<(), &str>(())
+/// ```
 pub fn mounts(mountinfo: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::parse)
 }

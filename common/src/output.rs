@@ -53,6 +53,13 @@ pub fn quoted(word: &str) -> String {
 /// A table without any lines, fitted to the terminal where there is one; a pipe gets lines that hold all of
 /// it. The columns `numbers` are aligned to the right; the first `whole` ones stay in one piece on a narrow
 /// terminal, because people copy from them.
+///
+/// ```
+/// let mut table = common::output::table(["NAME", "PID"], &[1], 2);
+/// table.add_row(["web", "686"]);
+/// table.add_row(["database", "1772"]);
+/// assert_eq!(table.to_string().lines().nth(1).unwrap().trim_end(), "web        686");
+/// ```
 pub fn table<'a>(header: impl IntoIterator<Item = &'a str>, numbers: &[usize], whole: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.into_iter().collect::<Vec<_>>());

@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, Pid};
 use nix::{NixPath, Result};
 
 pub use messages::{
-    BATCH, Instruction, Message, Room, address_in, attach_filter, bind_to, receive_many, send_many,
+    BATCH, Instruction, Message, RecvBuffer, address_in, attach_filter, bind_to, receive_many, send_many,
 };
 pub use options::{SocketOption, option, set_option};
 
@@ -202,7 +202,7 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
 
 /// struct file_handle with the 16 bytes of struct nsfs_file_handle behind it (linux/fcntl.h, linux/nsfs.h).
 #[repr(C)]
-struct NamespaceHandle {
+struct FileHandle {
     bytes: u32,
     kind: c_int,
     id: [u8; 16],
@@ -214,7 +214,7 @@ struct NamespaceHandle {
 /// Linux 6.18, [name_to_handle_at(2)](https://man7.org/linux/man-pages/man2/open_by_handle_at.2.html);
 /// EOPNOTSUPP before.
 pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
-    let mut handle = NamespaceHandle { bytes: 16, kind: 0, id: [0; 16] };
+    let mut handle = FileHandle { bytes: 16, kind: 0, id: [0; 16] };
     let mut mount_id: c_int = 0;
     // SAFETY: the path is an empty NUL-terminated string; the kernel writes at most handle.bytes bytes behind
     // the header, and one int; all of it outlives the call.
@@ -238,7 +238,7 @@ pub fn namespace_handle(namespace: BorrowedFd<'_>) -> Result<[u8; 16]> {
 pub fn open_namespace_by_handle(id: [u8; 16]) -> Result<OwnedFd> {
     const FD_NSFS_ROOT: c_int = -10003; // linux/fcntl.h
     const FILEID_NSFS: c_int = 0xf1; // linux/exportfs.h; what namespace_handle is given for its kind
-    let handle = NamespaceHandle { bytes: 16, kind: FILEID_NSFS, id };
+    let handle = FileHandle { bytes: 16, kind: FILEID_NSFS, id };
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: the kernel reads the handle, header and bytes, which outlives the call.
     let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags) };

@@ -62,7 +62,7 @@ fn wait_until_up(lab: &Lab, container: &Container) {
 
 /// In the lab: every namespace in the words of `ip -j`.
 fn mapped() -> Vec<Value> {
-    let walk = walk(|Visit { spot, mut socket, .. }| {
+    let walk = walk(|Visit { entry, mut socket, .. }| {
         let mut links: Vec<Value> = socket
             .links()?
             .iter()
@@ -80,9 +80,9 @@ fn mapped() -> Vec<Value> {
         for list in [&mut links, &mut addresses] {
             list.sort_by_key(Value::to_string);
         }
-        let pids: Vec<i32> = spot.pids.iter().map(|pid| pid.as_raw()).collect();
-        let inode = spot.identity.inode;
-        Ok(Some(json!({ "inode": inode, "pids": pids, "names": spot.names, "links": links, "addresses": addresses })))
+        let pids: Vec<i32> = entry.pids.iter().map(|pid| pid.as_raw()).collect();
+        let inode = entry.identity.inode;
+        Ok(Some(json!({ "inode": inode, "pids": pids, "names": entry.names, "links": links, "addresses": addresses })))
     })
     .unwrap();
     assert!(walk.unseen.is_empty(), "{}", walk.unseen);

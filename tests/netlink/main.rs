@@ -4,7 +4,7 @@
 
 mod packet;
 
-use common::namespace::{Kind, Namespace};
+use common::namespace::{Namespace, NamespaceKind};
 use common::netlink::{
     NetlinkError, NewAddress, NewBridge, NewRoute, NewRule, NewVeth, PortState, Route, Rule, Socket, VethEnd,
 };
@@ -40,7 +40,8 @@ impl Scene {
         let lab = Lab::new()?;
         let web = lab.container("web", Options::only(&["net"]));
         let of = |pid: i32| {
-            let namespace = Namespace::open(&lab.path(format!("/proc/{pid}/ns/net")), Kind::Net).unwrap();
+            let namespace =
+                Namespace::open(&lab.path(format!("/proc/{pid}/ns/net")), NamespaceKind::Net).unwrap();
             let socket = Home::current().unwrap().inside(&namespace, Socket::open).unwrap().unwrap();
             (namespace, socket)
         };

@@ -2,7 +2,7 @@
 //! that was killed, and what is left of those whose container has ended.
 
 use common::failure;
-use common::namespace::Identity;
+use common::namespace::NamespaceId;
 
 use crate::apply;
 use crate::apply::executor::Executor;
@@ -16,7 +16,7 @@ use crate::tool::TOOL;
 use common::failure::Failure;
 
 /// The records about the namespace that we run in.
-pub fn ours(records: Vec<Record>, home: Identity) -> Vec<Record> {
+pub fn ours(records: Vec<Record>, home: NamespaceId) -> Vec<Record> {
     records.into_iter().filter(|record| record.outside_inode == home.inode).collect()
 }
 

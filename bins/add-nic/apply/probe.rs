@@ -101,5 +101,5 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
 /// Who has this link-layer address, if he is on this host.
 fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    Some(whose(&owners.owners.first()?.spot, find))
+    Some(whose(&owners.owners.first()?.entry, find))
 }

@@ -4,7 +4,7 @@
 use common::cidr::Cidr;
 use common::cli::FindOptions;
 use common::failure::Failure;
-use common::map::{self, Spot};
+use common::map::{self, MapEntry};
 
 use crate::model::nic::OtherEnd;
 use crate::model::record::{Inside, Record};
@@ -58,8 +58,8 @@ fn shared<'a>(record: &Record, wanted: &'a Wanted) -> Option<&'a Cidr> {
 }
 
 /// The ways to a network that a record names.
-fn spot(inside: &Inside) -> Option<Spot> {
-    let is_it = |spot: &Spot| spot.identity.inode == inside.netns_inode;
-    let spots = map::walk(|visit| Ok(is_it(visit.spot).then(|| visit.spot.clone())));
+fn spot(inside: &Inside) -> Option<MapEntry> {
+    let is_it = |spot: &MapEntry| spot.identity.inode == inside.netns_inode;
+    let spots = map::walk(|visit| Ok(is_it(visit.entry).then(|| visit.entry.clone())));
     spots.ok()?.seen.into_iter().next()
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use common::netns::{FoundThrough, Owner};
+use common::netns::{RecordedContainer, RecordedProcess};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,8 @@ pub struct Inside {
     pub netns_inode: u64,
     /// What no later namespace has (Linux 6.18).
     pub netns_handle: Option<String>,
-    pub container: Option<Owner>,
-    pub process: Option<FoundThrough>,
+    pub container: Option<RecordedContainer>,
+    pub process: Option<RecordedProcess>,
 }
 
 impl Record {

@@ -1,6 +1,6 @@
 //! What is decided about packet filters, without any.
 
-use common::netlink::{Address, AddressAttributes, Chain, Family};
+use common::netlink::{Address, AddressAttributes, Chain, TableFamily};
 
 use crate::model::filter::{FilterState, Kind, Listing, Table};
 use crate::model::netns::Netns;
@@ -192,9 +192,9 @@ fn a_chain_that_only_nft_knows_is_seen_to_drop() {
         uses: 0,
     };
     let chains = vec![
-        chain(Family::Inet, "filter", "forward"),
-        chain(Family::Ip, "filter", "FORWARD"),
-        chain(Family::Inet, "netns-toolbox", "x"),
+        chain(TableFamily::Inet, "filter", "forward"),
+        chain(TableFamily::Ip, "filter", "FORWARD"),
+        chain(TableFamily::Inet, "netns-toolbox", "x"),
     ];
     let filters = FilterState { chains: Some(chains), ..FilterState::default() };
     assert_eq!(filters.foreign_drops().map(|chain| chain.name.as_str()).collect::<Vec<_>>(), ["forward"]);

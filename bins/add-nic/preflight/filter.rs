@@ -1,7 +1,7 @@
 //! Filters that drop what the NIC sends or gets, and that nobody has asked to let it through.
 
 use common::hint;
-use common::netlink::Family;
+use common::netlink::TableFamily;
 use common::target::IfName;
 
 use crate::model::filter::Listing;
@@ -48,8 +48,8 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     if let Some(link) = link {
         warnings.extend(filters.foreign_drops().map(|chain| {
             let family = match chain.family {
-                Family::Ip => "ip",
-                Family::Ip6 => "ip6",
+                TableFamily::Ip => "ip",
+                TableFamily::Ip6 => "ip6",
                 _ => "inet",
             };
             Warning::new(

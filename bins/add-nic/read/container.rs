@@ -1,11 +1,11 @@
 //! The container's network: found, pinned, and found again later.
 
-use common::engine::{Container, State};
+use common::engine::{Container, ContainerState};
 use common::failure::Failure;
 use common::find::{Found, host_network};
 use common::map;
-use common::namespace::{Kind, Namespace};
-use common::netns::{self, FoundThrough, Owner};
+use common::namespace::{Namespace, NamespaceKind};
+use common::netns::{self, RecordedContainer, RecordedProcess};
 use common::process::Process;
 use common::target::Target;
 use nix::unistd::Pid;
@@ -28,7 +28,9 @@ pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
 
 /// The network namespace of what was `found`.
 pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
-    if let Some(container) = found.container.as_ref().filter(|container| container.state == State::Paused) {
+    if let Some(container) =
+        found.container.as_ref().filter(|container| container.state == ContainerState::Paused)
+    {
         return Err(Failure::no(container, "is paused").hint(common::hint!(
             "{} unpause {}",
             container.engine,
@@ -47,7 +49,7 @@ pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Fa
         file,
         netns_inode: netns.identity().inode,
         netns_handle: netns.handle().map(|handle| handle.to_string()),
-        container: container.as_ref().map(Owner::of),
+        container: container.as_ref().map(RecordedContainer::of),
         process,
     };
     Ok(Pinned { netns, inside })
@@ -58,13 +60,13 @@ fn name_of(container: &Container) -> String {
     if container.pod.is_some() { container.target() } else { container.name.clone() }
 }
 
-fn through(process: &Process) -> Option<FoundThrough> {
+fn through(process: &Process) -> Option<RecordedProcess> {
     let start_time_ticks = process.start_time_ticks().ok()?;
-    Some(FoundThrough { pid: process.pid().as_raw(), start_time_ticks })
+    Some(RecordedProcess { pid: process.pid().as_raw(), start_time_ticks })
 }
 
 /// A file through which commands can reach the namespace.
-fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
+fn file_of(target: &Target, process: Option<RecordedProcess>) -> String {
     match (target, process) {
         (Target::NamedNetns(name), _) => netns::path(name).display().to_string(),
         (Target::NetnsFile(path), _) => path.display().to_string(),
@@ -76,7 +78,9 @@ fn file_of(target: &Target, process: Option<FoundThrough>) -> String {
 
 /// The same namespace again, if it still lives.
 pub fn reopen(inside: &Inside) -> Option<Namespace> {
-    let file = || Namespace::open(inside.file.as_ref(), Kind::Net).ok().filter(|netns| is_it(netns, inside));
+    let file = || {
+        Namespace::open(inside.file.as_ref(), NamespaceKind::Net).ok().filter(|netns| is_it(netns, inside))
+    };
     through_process(inside).or_else(file).or_else(|| {
         let all = map::walk(|visit| Ok(is_it(&visit.namespace, inside).then_some(visit.namespace))).ok()?;
         all.seen.into_iter().next()
@@ -97,7 +101,7 @@ pub fn has_ended(inside: &Inside) -> bool {
 
 fn through_process(inside: &Inside) -> Option<Namespace> {
     let process = Process::open(Pid::from_raw(inside.process?.pid)).ok()?;
-    process.namespace(Kind::Net).ok().filter(|netns| is_it(netns, inside))
+    process.namespace(NamespaceKind::Net).ok().filter(|netns| is_it(netns, inside))
 }
 
 fn is_it(netns: &Namespace, inside: &Inside) -> bool {

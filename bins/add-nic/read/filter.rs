@@ -3,7 +3,7 @@
 use std::fs;
 
 use common::failure::Failure;
-use common::netlink::{Chain, Family, Netfilter};
+use common::netlink::{Chain, Netfilter, TableFamily};
 
 use crate::model::filter::{FORWARD, FilterQuery, FilterState, Kind, Listing, TABLE, Table};
 use crate::model::record::Record;
@@ -69,7 +69,7 @@ impl FilterState {
 
     /// iptables-nft's, unless it lets everything through.
     fn nft_table(&self, six: bool, all_rules: bool) -> Option<Table> {
-        let family = if six { Family::Ip6 } else { Family::Ip };
+        let family = if six { TableFamily::Ip6 } else { TableFamily::Ip };
         let is_it =
             |chain: &&Chain| chain.family == family && chain.table == "filter" && chain.name == FORWARD;
         let forward = self.chains.iter().flatten().find(is_it)?;

@@ -3,8 +3,8 @@
 use common::cli::FindOptions;
 use common::find::{Purpose, find, owner};
 use common::hint::Hint;
-use common::map::Spot;
-use common::netns::{self, Beneath, Owner};
+use common::map::MapEntry;
+use common::netns::{self, RecordDir, RecordedContainer};
 use common::target::{LinkName, Target};
 
 /// What it is called, and what helps against one that nobody runs in any more.
@@ -15,7 +15,7 @@ pub struct Whose {
 }
 
 /// Whose the network at `spot` is.
-pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
+pub fn whose(spot: &MapEntry, options: &FindOptions) -> Whose {
     let plain = |name| Whose { name, hint: None };
     if let Some(process) = spot.tenant() {
         return plain(match owner(&process, None, options.engine_timeout) {
@@ -42,13 +42,13 @@ pub fn whose(spot: &Spot, options: &FindOptions) -> Whose {
 }
 
 /// The container that a link was made for.
-fn owner_of(link: &LinkName) -> Option<Owner> {
+fn owner_of(link: &LinkName) -> Option<RecordedContainer> {
     let entry = netns::entry(link).ok()?;
-    Beneath::open().ok()?.record(link, entry)?.container
+    RecordDir::open().ok()?.record(link, entry)?.container
 }
 
 /// Whether the container runs, or another one that has its name now: then a link can be led there.
-fn runs(owner: &Owner, options: &FindOptions) -> bool {
+fn runs(owner: &RecordedContainer, options: &FindOptions) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
     targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())

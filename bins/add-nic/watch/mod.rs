@@ -11,7 +11,7 @@ mod watched_nics;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::events::Watch;
+use common::events::ContainerWatch;
 use common::failure::{Failure, Status};
 
 use crate::jobs::add;
@@ -37,7 +37,7 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
         kept.look()?;
         return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });
     }
-    let mut containers = Watch::new(None, request.find.engine_timeout)?;
+    let mut containers = ContainerWatch::new(None, request.find.engine_timeout)?;
     loop {
         kept.look()?;
         let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use common::failure::{self, Failure, Message, say};
+use common::failure::{self, Failure, FailureText, say};
 
 use crate::model::request::WatchRequest;
 use crate::tool::TOOL;
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Trouble {
     said: HashSet<String>,
     /// What is waited for, which is no trouble.
-    waits: Option<Message>,
+    waits: Option<FailureText>,
     last: Option<Instant>,
     pause: Duration,
 }

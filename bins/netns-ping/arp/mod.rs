@@ -11,7 +11,7 @@ pub use report::{micros, remarks};
 use std::net::IpAddr;
 
 use common::failure::{Failure, Status};
-use common::netlink::Way;
+use common::netlink::RouteLookup;
 
 use crate::cli::Cli;
 use crate::dest::Dest;
@@ -58,7 +58,8 @@ fn insisted(dest: &Dest, why: Failure, sight: &Sight) -> Result<Destination, Fai
     let (Dest::Address(address, _), Some((link, index))) = (dest, &sight.origin.link) else {
         return Err(why);
     };
-    let way = Way { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
+    let way =
+        RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
     Ok(Destination { name: word.clone(), word, address: *address, known: Known::Typed, way, link })
 }

@@ -171,14 +171,14 @@ fn trouble_with(link: &Carrier) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use common::netlink::Way;
+    use common::netlink::RouteLookup;
 
     use super::*;
     use crate::destination::Known as KnownBy;
 
     fn to(gateway: Option<&str>) -> Destination {
         let word = "10.1.0.9".to_owned();
-        let way = Way {
+        let way = RouteLookup {
             index: Some(2),
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
             source: "10.1.0.2".parse().ok(),

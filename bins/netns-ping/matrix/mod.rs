@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::each::{self, Chosen, Pattern};
 use common::failure::{self, Failure, Status};
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::quotable;
 use common::packet::icmp::TOKEN_BYTES;
 use common::packet::random;
@@ -35,7 +35,7 @@ pub fn matrix(pattern: Option<&str>, cli: &Cli) -> Result<Status, Failure> {
     let pattern: Pattern = word.parse().map_err(|error| Failure::trouble(quotable(word), error))?;
     let what = (TOOL, word, "shares its network namespace with");
     let (chosen, all_were_asked) = each::find(what, &pattern, &cli.find, |_, process| {
-        Some(vec![process.namespace_identity(Kind::Net).ok()?])
+        Some(vec![process.namespace_identity(NamespaceKind::Net).ok()?])
     })?;
     // A handful of descriptors each, of which a process has 1,024 where nobody has said anything.
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {

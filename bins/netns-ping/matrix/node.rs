@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use common::each::Chosen;
 use common::failure::Failure;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::netlink::{NetlinkError, Socket};
 use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, TOKEN_BYTES};
 use common::target::Target;
@@ -31,7 +31,7 @@ pub struct Node {
 /// Holds the network of a container.
 pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
     let process = chosen.known.hold()?;
-    let netns = process.namespace(Kind::Net)?;
+    let netns = process.namespace(NamespaceKind::Net)?;
     let pid = process.pid().as_raw().unsigned_abs();
     // For hints; an engine can give a container a name that is none, or no name.
     let target = chosen.known.container.target().parse().unwrap_or(Target::Process { pid, inode: None });

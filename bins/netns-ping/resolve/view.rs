@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use common::failure::{Failure, Status};
 use common::hint::Hint;
-use common::netlink::{Link, Neighbour, NetlinkError, Route, Socket, Way};
+use common::netlink::{Link, Neighbour, NetlinkError, Route, RouteLookup, Socket};
 use common::output::one_line;
 use common::target::{IfName, Name};
 use nix::errno::Errno;
@@ -57,7 +57,7 @@ impl Sight {
     }
 
     /// The way to an address, with what `-I` says.
-    pub fn way(&self, address: IpAddr, link: Option<u32>) -> Result<Way, NetlinkError> {
+    pub fn way(&self, address: IpAddr, link: Option<u32>) -> Result<RouteLookup, NetlinkError> {
         let through = link.or(self.origin.link.as_ref().map(|(_, index)| *index));
         let from = self.origin.address.filter(|from| from.is_ipv4() == address.is_ipv4());
         self.socket.borrow_mut().way(address, through, from)
@@ -226,7 +226,7 @@ impl Sight {
     pub fn nearest(&self, other: &Other, inside: &Inside, cli: &Cli) -> Result<IpAddr, Failure> {
         let mut addresses = other.addresses()?;
         addresses.retain(|address| if address.is_ipv4() { !cli.ipv6 } else { !cli.ipv4 });
-        let mut reached: Vec<(IpAddr, Way)> =
+        let mut reached: Vec<(IpAddr, RouteLookup)> =
             addresses.iter().filter_map(|address| Some((*address, self.way(*address, None).ok()?))).collect();
         reached.sort_by_key(|(address, way)| (way.gateway.is_some(), address.is_ipv6()));
         if let Some((address, _)) = reached.first() {
@@ -255,7 +255,7 @@ impl Sight {
 
 /// What of RFC 6724 matters between one address and another: a way there at all (rule 1), an address of ours of the
 /// same kind to come from (rules 2 and 5), and IPv6 before IPv4 before the unique local addresses of IPv6 (rule 6).
-fn rank(address: IpAddr, way: Option<&Way>) -> u8 {
+fn rank(address: IpAddr, way: Option<&RouteLookup>) -> u8 {
     let Some(way) = way else { return 0 };
     let is_unique_local = |address: Ipv6Addr| address.segments()[0] & 0xfe00 == 0xfc00;
     match (address, way.source) {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn of_two_families_the_one_that_programs_take_comes_first() {
-        let way = |source: &str| Way {
+        let way = |source: &str| RouteLookup {
             index: Some(2),
             gateway: None,
             source: source.parse().ok(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::netlink::{Route, Way};
+use common::netlink::{Route, RouteLookup};
 
 use super::addresses::Block;
 use crate::cli::Cli;
@@ -99,8 +99,8 @@ fn lot(part: Block, scene: &Scene, sight: &Sight, cli: &Cli) -> Result<Option<Lo
     }
     let way = sight.way(first, None).map_err(|error| sight.no_way(&name(&part), first, error))?;
     let index = match way {
-        Way { is_local: true, .. } if part.len() == 1 => return Ok(None),
-        Way { is_local: false, gateway: None, index, .. } => {
+        RouteLookup { is_local: true, .. } if part.len() == 1 => return Ok(None),
+        RouteLookup { is_local: false, gateway: None, index, .. } => {
             index.filter(|index| scene.has_neighbours(*index))
         }
         _ => None,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TryMapValueParser, TypedValueParser, ValueParserFactory};
 use clap::{Args, ValueHint};
-use common::namespace::{Handle, NoHandle};
+use common::namespace::{NamespaceHandle, NoHandle};
 
 /// One option a kind, and one for all.
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ pub enum Given {
     /// A file of `/proc/PID/ns`, or a bind mount of one.
     File(PathBuf),
     /// `:NSID`, and the whole handle likewise.
-    Handle(Handle),
+    Handle(NamespaceHandle),
 }
 
 impl fmt::Display for Given {

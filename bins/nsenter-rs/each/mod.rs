@@ -11,9 +11,9 @@ mod watch;
 
 use std::process::ExitCode;
 
-use common::each::{self, Chosen, Pattern, Place};
+use common::each::{self, Chosen, NamespaceSet, Pattern};
 use common::failure::Failure;
-use common::namespace::{Identity, Kind, NamespaceError};
+use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -58,17 +58,17 @@ pub fn run(
 }
 
 /// The namespaces that a run for `process` would be in; `None` where they may not be looked at.
-fn place(process: &Process, wanted: &Wanted) -> Option<Place> {
-    let mut place = Place::new();
+fn place(process: &Process, wanted: &Wanted) -> Option<NamespaceSet> {
+    let mut place = NamespaceSet::new();
     for kind in wanted.kinds_of_target() {
         match process.namespace_identity(kind) {
             Err(NamespaceError::Unknown { .. }) if wanted.all => {}
             identity => place.push(identity.ok()?),
         }
         // Where a process has a root of its own, that is where a run ends up.
-        if kind == Kind::Mnt && wanted.own_root {
+        if kind == NamespaceKind::Mnt && wanted.own_root {
             let root = process.open_file("root", OFlag::O_PATH).ok()?;
-            place.push(Identity::from(&fstat(&root).ok()?));
+            place.push(NamespaceId::from(&fstat(&root).ok()?));
         }
     }
     Some(place)

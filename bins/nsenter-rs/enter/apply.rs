@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use common::failure::{Failure, say};
-use common::namespace::{Kind, Namespace};
-use common::view::{PrivateMounts, View};
+use common::namespace::{Namespace, NamespaceKind};
+use common::view::{PrivateMounts, TargetView};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -98,7 +98,7 @@ fn mounts(plan: &Plan, source: &Source, shield: Option<Shield>) -> Result<Option
     match laid {
         Ok(mounts) => Ok(Some(mounts)),
         // As with the other nsenter then, and it is said.
-        Err(why) if plan.view == View::default() => {
+        Err(why) if plan.view == TargetView::default() => {
             opens_host(&Exposure::Dumpable(why));
             Ok(None)
         }
@@ -140,7 +140,7 @@ impl Inside {
     }
 }
 
-fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
+fn at_once(kinds: &[NamespaceKind], source: &mut Source) -> Result<(), Failure> {
     let flags = kinds.iter().fold(CloneFlags::empty(), |flags, kind| flags | kind.flag());
     match setns(source.process()?.as_fd(), flags) {
         Ok(()) => Ok(()),
@@ -158,10 +158,10 @@ fn at_once(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
 
 /// Two passes, as in util-linux: who is privileged outside must enter the user namespace last, or it loses
 /// its power over the others; who is not must enter it first, to gain any.
-fn one_by_one(kinds: &[Kind], source: &mut Source) -> Result<(), Failure> {
+fn one_by_one(kinds: &[NamespaceKind], source: &mut Source) -> Result<(), Failure> {
     let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
     let (user, others): (Vec<_>, Vec<_>) =
-        namespaces.iter().partition(|namespace| namespace.kind() == Kind::User);
+        namespaces.iter().partition(|namespace| namespace.kind() == NamespaceKind::User);
     let left: Vec<&Namespace> = others.into_iter().filter(|namespace| namespace.enter().is_err()).collect();
     for namespace in user.into_iter().chain(left) {
         let refused = |errno| refused::joining(std::slice::from_ref(namespace), source.process().ok(), errno);

@@ -19,7 +19,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use common::failure::Failure;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::process::Process;
 use common::sys;
 use nix::errno::Errno;
@@ -114,7 +114,7 @@ impl Outside {
     /// What is left to find out inside.
     pub fn inside(self, plan: &Plan, source: &Source) -> Result<Credentials, Failure> {
         let theirs = match &plan.confinement {
-            Some(_) if plan.joins(Kind::User) => Some(Ids::of(source.process()?)?),
+            Some(_) if plan.joins(NamespaceKind::User) => Some(Ids::of(source.process()?)?),
             Some(confinement) => Some(confinement.ids.clone()),
             None => None,
         };

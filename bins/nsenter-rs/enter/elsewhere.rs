@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use common::failure::{Failure, Status};
-use common::namespace::{Kind, Namespace, NamespaceError};
+use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::sys::socket::getsockopt;
@@ -17,7 +17,7 @@ use crate::cli::Given;
 use crate::wanted::{From, Other, Wanted};
 
 /// Those that were named, opened.
-pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
+pub fn given(wanted: &Wanted) -> Result<BTreeMap<NamespaceKind, Namespace>, Failure> {
     let given = wanted.namespaces.iter().filter_map(|(&kind, from)| match from {
         From::Named(Other::Given(given)) => Some((kind, given)),
         _ => None,
@@ -25,7 +25,7 @@ pub fn given(wanted: &Wanted) -> Result<BTreeMap<Kind, Namespace>, Failure> {
     given.map(|(kind, given)| Ok((kind, open(given, kind)?))).collect()
 }
 
-pub fn open(given: &Given, kind: Kind) -> Result<Namespace, Failure> {
+pub fn open(given: &Given, kind: NamespaceKind) -> Result<Namespace, Failure> {
     match given {
         Given::File(path) => Ok(Namespace::open(path, kind)?),
         Given::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {

@@ -4,7 +4,7 @@
 use std::fs;
 
 use common::failure::Failure;
-use common::namespace::{self, Identity, Kind};
+use common::namespace::{self, NamespaceId, NamespaceKind};
 use common::process::Process;
 use nix::sys::stat::stat;
 use nix::unistd::Pid;
@@ -25,12 +25,12 @@ pub fn standing(source: &Source, wanted: &Wanted) -> Result<Standing, Failure> {
 /// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
 /// cannot, even where its first process does not wait for it.
 pub fn tracers(source: &Source) -> Result<Vec<Tracer>, Failure> {
-    let pids = source.process()?.namespace_identity(Kind::Pid)?;
-    if namespace::own_identity(Kind::Pid)? == pids {
+    let pids = source.process()?.namespace_identity(NamespaceKind::Pid)?;
+    if namespace::own_identity(NamespaceKind::Pid)? == pids {
         return Ok(Vec::new());
     }
     let traces = |process: &Process| {
-        let (status, user) = (process.status().ok()?, process.namespace_identity(Kind::User).ok()?);
+        let (status, user) = (process.status().ok()?, process.namespace_identity(NamespaceKind::User).ok()?);
         let may = CapabilitySet::from_bits_retain(status.capprm).contains(CapabilitySet::SYS_PTRACE);
         let lives = !status.state.starts_with(['Z', 'X']);
         (may && lives && user.inode == INITIAL_USER_NAMESPACE)
@@ -45,9 +45,12 @@ pub fn exposure(source: &Source, wanted: &Wanted, dumpability: &Dumpability) -> 
     let all_dumpable = all_dumpable();
     let exposure_to = |standing: &Standing| Exposure::of(standing, dumpability, all_dumpable);
     let exposure = exposure_to(&standing(source, wanted)?);
-    let pids = target.namespace_identity(Kind::Pid)?;
+    let pids = target.namespace_identity(NamespaceKind::Pid)?;
     // In our own PID namespace are all of the host's processes, who are no danger to it.
-    if !wanted.judges_all || exposure != Exposure::Undumpable || namespace::own_identity(Kind::Pid)? == pids {
+    if !wanted.judges_all
+        || exposure != Exposure::Undumpable
+        || namespace::own_identity(NamespaceKind::Pid)? == pids
+    {
         return Ok(exposure);
     }
     // One that has ended meanwhile can do nothing.
@@ -63,17 +66,22 @@ fn beside(source: &Source, process: &Process, wanted: &Wanted) -> Result<Standin
     let confined = || Ok::<_, Failure>(set(source.process()?.status()?.capbnd.unwrap_or(u64::MAX)));
     Ok(Standing {
         observer: Observer { pid: process.pid(), name: status.name },
-        observer_is_initial: process.namespace_identity(Kind::User)?.inode == INITIAL_USER_NAMESPACE,
-        seen: lies(source, process, Kind::Pid, wanted)? != Relation::Below,
-        user: lies(source, process, Kind::User, wanted)?,
+        observer_is_initial: process.namespace_identity(NamespaceKind::User)?.inode == INITIAL_USER_NAMESPACE,
+        seen: lies(source, process, NamespaceKind::Pid, wanted)? != Relation::Below,
+        user: lies(source, process, NamespaceKind::User, wanted)?,
         bounding,
         permitted: if wanted.confine { confined()? } else { permitted(wanted)? },
-        initial: programs(source, Kind::User, wanted)?.inode == INITIAL_USER_NAMESPACE,
+        initial: programs(source, NamespaceKind::User, wanted)?.inode == INITIAL_USER_NAMESPACE,
     })
 }
 
 /// How the process's namespace lies to the one that the program will be in.
-fn lies(source: &Source, process: &Process, kind: Kind, wanted: &Wanted) -> Result<Relation, Failure> {
+fn lies(
+    source: &Source,
+    process: &Process,
+    kind: NamespaceKind,
+    wanted: &Wanted,
+) -> Result<Relation, Failure> {
     let theirs = process.namespace(kind)?;
     let programs = programs(source, kind, wanted)?;
     if theirs.identity() == programs {
@@ -84,7 +92,7 @@ fn lies(source: &Source, process: &Process, kind: Kind, wanted: &Wanted) -> Resu
 }
 
 /// The namespace that the program will be in.
-fn programs(source: &Source, kind: Kind, wanted: &Wanted) -> Result<Identity, Failure> {
+fn programs(source: &Source, kind: NamespaceKind, wanted: &Wanted) -> Result<NamespaceId, Failure> {
     match wanted.namespaces.contains_key(&kind) {
         true => source.identity(kind),
         false => Ok(namespace::own_identity(kind)?),
@@ -105,7 +113,7 @@ fn all_dumpable() -> bool {
 /// What the program will be able to do: all in a user namespace that it is root of, and nothing as anybody
 /// else; where it stays who we are, what we can.
 fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
-    let enters_user = wanted.namespaces.contains_key(&Kind::User);
+    let enters_user = wanted.namespaces.contains_key(&NamespaceKind::User);
     // Root of a container that can do little stays so when it becomes root once more.
     let own = || match capabilities(None) {
         Ok(sets) => Ok(sets.permitted),
@@ -122,15 +130,15 @@ fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
 }
 
 /// The processes that are in the PID namespace now. One that we may not look at is none: it would not be a container's.
-fn processes_in(namespace: Identity) -> impl Iterator<Item = Process> {
+fn processes_in(namespace: NamespaceId) -> impl Iterator<Item = Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // To look first is to open few: a host has thousands of processes.
     let looks_right = move |pid: &i32| {
-        stat(format!("/proc/{pid}/ns/pid").as_str()).is_ok_and(|stat| Identity::from(&stat) == namespace)
+        stat(format!("/proc/{pid}/ns/pid").as_str()).is_ok_and(|stat| NamespaceId::from(&stat) == namespace)
     };
     let opened = pids.filter(looks_right).filter_map(|pid| Process::open(Pid::from_raw(pid)).ok());
     opened.filter(move |process| {
-        process.namespace_identity(Kind::Pid).is_ok_and(|identity| identity == namespace)
+        process.namespace_identity(NamespaceKind::Pid).is_ok_and(|identity| identity == namespace)
     })
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use common::failure::Failure;
-use common::namespace::{self, Kind};
+use common::namespace::{self, NamespaceKind};
 use common::process::Process;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -72,11 +72,11 @@ pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString,
 /// Whether the program comes from the target's own files. Where its mounts are ours, so are the files that it has,
 /// and whoever owns the process decides nothing about them; nor does it about a root that somebody has named.
 fn program_is_targets(plan: &Plan, source: &Source) -> Result<bool, Failure> {
-    let mounts = source.process()?.namespace_identity(Kind::Mnt)?;
-    let is_other = mounts != namespace::own_identity(Kind::Mnt)?;
+    let mounts = source.process()?.namespace_identity(NamespaceKind::Mnt)?;
+    let is_other = mounts != namespace::own_identity(NamespaceKind::Mnt)?;
     let takes_them = match &plan.root {
         Some(from) => *from == From::Target,
-        None => plan.joins(Kind::Mnt) && source.identity(Kind::Mnt)? == mounts,
+        None => plan.joins(NamespaceKind::Mnt) && source.identity(NamespaceKind::Mnt)? == mounts,
     };
     Ok(is_other && takes_them && plan.host_tools.is_none())
 }

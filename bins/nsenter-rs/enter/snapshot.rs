@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use common::failure::Failure;
-use common::namespace::{self, Kind, NamespaceError};
+use common::namespace::{self, NamespaceError, NamespaceKind};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::enter::lookup::{self, Directory, Inside, Lookup};
@@ -72,9 +72,9 @@ pub fn take(source: &Source, wanted: &Wanted) -> Result<(Snapshot, Option<Shield
 /// What confines the target, where that would hold the program too.
 fn confinement(source: &Source, snapshot: &Snapshot) -> Result<Confinement, Failure> {
     let confinement = Confinement::of(source.process()?)?;
-    confinement.must_hold_in(match snapshot.theirs.get(&Kind::User) {
+    confinement.must_hold_in(match snapshot.theirs.get(&NamespaceKind::User) {
         Some(joined) => *joined,
-        None => namespace::own_identity(Kind::User)?,
+        None => namespace::own_identity(NamespaceKind::User)?,
     })?;
     Ok(confinement)
 }
@@ -82,16 +82,16 @@ fn confinement(source: &Source, snapshot: &Snapshot) -> Result<Confinement, Fail
 /// What holds a program of the host in the target's root.
 fn fence(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence, Failure> {
     let fence = Fence::around(source.process()?, wanted.added_capabilities)?;
-    let ours = namespace::own_identity(Kind::User)?;
-    let theirs = snapshot.theirs.get(&Kind::User).copied().unwrap_or(ours);
+    let ours = namespace::own_identity(NamespaceKind::User)?;
+    let theirs = snapshot.theirs.get(&NamespaceKind::User).copied().unwrap_or(ours);
     fence.must_hold_in(theirs, theirs != ours)?;
     // Without the target's mounts it is refused anyway.
     let joined = |kind| match snapshot.theirs.get(&kind) {
         // Of a PID namespace that is joined only children are.
-        Some(joined) if kind != Kind::Pid || wanted.may_fork => Ok(*joined),
+        Some(joined) if kind != NamespaceKind::Pid || wanted.may_fork => Ok(*joined),
         _ => Ok(namespace::own_identity(kind)?),
     };
-    if wanted.namespaces.contains_key(&Kind::Mnt) {
+    if wanted.namespaces.contains_key(&NamespaceKind::Mnt) {
         fence.must_be_beside(joined)?;
     }
     Ok(fence)
@@ -99,9 +99,9 @@ fn fence(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence,
 
 /// Whether -m means another root in the mount namespace that is ours already.
 fn has_other_root(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<bool, Failure> {
-    let mounts = [&snapshot.ours, &snapshot.theirs].map(|of| of.get(&Kind::Mnt));
+    let mounts = [&snapshot.ours, &snapshot.theirs].map(|of| of.get(&NamespaceKind::Mnt));
     let is_ours = mounts[0].is_some() && mounts[0] == mounts[1];
-    if !is_ours || wanted.namespaces.get(&Kind::Mnt) != Some(&From::Target) {
+    if !is_ours || wanted.namespaces.get(&NamespaceKind::Mnt) != Some(&From::Target) {
         return Ok(false);
     }
     let process = source.process()?;
@@ -125,7 +125,7 @@ fn dumpability(
         };
         return (dumpability, None);
     }
-    if !draft.joins(Kind::Pid) {
+    if !draft.joins(NamespaceKind::Pid) {
         return (Dumpability::Undumpable, None);
     }
     match shield_for(source, wanted, draft) {
@@ -151,16 +151,16 @@ fn shield_for(source: &Source, wanted: &Wanted, draft: &Plan) -> Result<Option<S
     let arguments = wanted.program.get(1..).unwrap_or_default();
     let path = lookup::path(&inside);
     if wanted.explains {
-        let joins_user = draft.joins(Kind::User);
+        let joins_user = draft.joins(NamespaceKind::User);
         return Shield::foresee(program.as_deref(), arguments, &path, joins_user).map(|()| None);
     }
     let opened;
-    let user = match source.named(Kind::User) {
-        _ if !draft.joins(Kind::User) => None,
+    let user = match source.named(NamespaceKind::User) {
+        _ if !draft.joins(NamespaceKind::User) => None,
         Some(named) => Some(named),
         None => {
             let process = source.process().map_err(|_| Unmade::NotPermitted)?;
-            opened = process.namespace(Kind::User).map_err(|_| Unmade::NotPermitted)?;
+            opened = process.namespace(NamespaceKind::User).map_err(|_| Unmade::NotPermitted)?;
             Some(&opened)
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use common::failure::Failure;
 use common::find::FindError;
-use common::namespace::{self, Handle, Identity, Kind, Namespace};
+use common::namespace::{self, Namespace, NamespaceHandle, NamespaceId, NamespaceKind};
 use common::process::Process;
 use common::target::Target;
 use common::view::Resolver;
@@ -23,7 +23,7 @@ use crate::wanted::{From, Other, Wanted};
 pub struct Source {
     target: Option<Target>,
     process: Option<Process>,
-    namespaces: BTreeMap<Kind, Namespace>,
+    namespaces: BTreeMap<NamespaceKind, Namespace>,
     resolver: Option<Resolver>,
 }
 
@@ -49,15 +49,15 @@ impl Source {
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
         // The user namespace comes last, because it may be the one that owns the others.
-        if let Some(From::Named(Other::Socket(number))) = wanted.namespaces.get(&Kind::Net) {
+        if let Some(From::Named(Other::Socket(number))) = wanted.namespaces.get(&NamespaceKind::Net) {
             let netns = elsewhere::of_socket(*number, self.process()?)?;
-            self.namespaces.insert(Kind::Net, netns);
+            self.namespaces.insert(NamespaceKind::Net, netns);
         }
         if let Some(user) = self.user_namespace_above(wanted)? {
-            self.namespaces.insert(Kind::User, user);
+            self.namespaces.insert(NamespaceKind::User, user);
         }
         if wanted.view.resolver {
-            let net = wanted.namespaces.get(&Kind::Net);
+            let net = wanted.namespaces.get(&NamespaceKind::Net);
             self.resolver = Some(view::resolver(self.process.as_ref(), self.target.as_ref(), net)?);
         }
         Ok(self)
@@ -65,11 +65,11 @@ impl Source {
 
     /// The user namespace of --user-parent, where that was asked for.
     fn user_namespace_above(&self, wanted: &Wanted) -> Result<Option<Namespace>, Failure> {
-        match wanted.namespaces.get(&Kind::User) {
+        match wanted.namespaces.get(&NamespaceKind::User) {
             Some(From::Named(Other::ParentOf(From::Named(given)))) => {
-                elsewhere::owner(&elsewhere::open(given, Kind::User)?)
+                elsewhere::owner(&elsewhere::open(given, NamespaceKind::User)?)
             }
-            Some(From::Named(Other::ParentOf(From::Target))) => self.owner(Kind::User),
+            Some(From::Named(Other::ParentOf(From::Target))) => self.owner(NamespaceKind::User),
             Some(From::Named(Other::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
             _ => return Ok(None),
         }
@@ -78,9 +78,10 @@ impl Source {
 
     /// Of the namespaces that are to be entered, one whose owner is worth entering: those that we are in already say
     /// nothing about the others.
-    fn kind_with_the_owner(&self, wanted: &Wanted) -> Result<Kind, Failure> {
-        let mut others = wanted.namespaces.keys().copied().filter(|kind| *kind != Kind::User).peekable();
-        let first = others.peek().copied().unwrap_or(Kind::User);
+    fn kind_with_the_owner(&self, wanted: &Wanted) -> Result<NamespaceKind, Failure> {
+        let mut others =
+            wanted.namespaces.keys().copied().filter(|kind| *kind != NamespaceKind::User).peekable();
+        let first = others.peek().copied().unwrap_or(NamespaceKind::User);
         for kind in others {
             if self.identity(kind)? != namespace::own_identity(kind)? {
                 return Ok(kind);
@@ -98,7 +99,7 @@ impl Source {
             self.process = found.into_process();
         } else if wanted.needs_only_net() {
             let netns = found.into_netns()?;
-            self.namespaces.entry(Kind::Net).or_insert(netns);
+            self.namespaces.entry(NamespaceKind::Net).or_insert(netns);
         } else {
             return Err(FindError::NoProcess(target.clone()).into());
         }
@@ -114,7 +115,7 @@ impl Source {
     }
 
     /// What tells the namespace that was asked for from others.
-    pub fn identity(&self, kind: Kind) -> Result<Identity, Failure> {
+    pub fn identity(&self, kind: NamespaceKind) -> Result<NamespaceId, Failure> {
         match self.namespaces.get(&kind) {
             Some(namespace) => Ok(namespace.identity()),
             None => {
@@ -125,7 +126,7 @@ impl Source {
     }
 
     /// The handle of the namespace that was asked for; `None` below Linux 6.18.
-    pub fn handle(&self, kind: Kind) -> Result<Option<Handle>, Failure> {
+    pub fn handle(&self, kind: NamespaceKind) -> Result<Option<NamespaceHandle>, Failure> {
         match self.namespaces.get(&kind) {
             Some(namespace) => Ok(namespace.handle()),
             None => Ok(self.process()?.namespace(kind)?.handle()),
@@ -133,7 +134,7 @@ impl Source {
     }
 
     /// The user namespace that owns the one that was asked for; of a user namespace it is the parent.
-    pub fn owner(&self, kind: Kind) -> Result<Namespace, Failure> {
+    pub fn owner(&self, kind: NamespaceKind) -> Result<Namespace, Failure> {
         match self.namespaces.get(&kind) {
             Some(namespace) => elsewhere::owner(namespace),
             None => elsewhere::owner(&self.process()?.namespace(kind)?),
@@ -146,7 +147,7 @@ impl Source {
     }
 
     /// Hands out one of the namespaces that were asked for.
-    pub fn take(&mut self, kind: Kind) -> Result<Namespace, Failure> {
+    pub fn take(&mut self, kind: NamespaceKind) -> Result<Namespace, Failure> {
         match self.namespaces.remove(&kind) {
             Some(namespace) => Ok(namespace),
             None => Ok(self.process()?.namespace(kind)?),
@@ -154,7 +155,7 @@ impl Source {
     }
 
     /// The namespace of `kind` that came from a file, or with a target that has no process.
-    pub fn named(&self, kind: Kind) -> Option<&Namespace> {
+    pub fn named(&self, kind: NamespaceKind) -> Option<&Namespace> {
         self.namespaces.get(&kind)
     }
 }

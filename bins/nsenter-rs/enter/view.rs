@@ -6,7 +6,7 @@ use common::failure::{Failure, say};
 use common::netns;
 use common::process::Process;
 use common::target::{LinkName, Target};
-use common::view::{PrivateMounts, Resolver, View};
+use common::view::{PrivateMounts, Resolver, TargetView};
 
 use crate::cli::Given;
 use crate::tool::TOOL;
@@ -45,8 +45,8 @@ fn named(target: Option<&Target>, net: Option<&From<Other>>) -> Option<LinkName>
 }
 
 /// Shows what can be shown before there is a child, once the namespaces are joined.
-pub fn enter(view: View, resolver: Option<&Resolver>) -> Result<Option<PrivateMounts>, Failure> {
-    if view == View::default() {
+pub fn enter(view: TargetView, resolver: Option<&Resolver>) -> Result<Option<PrivateMounts>, Failure> {
+    if view == TargetView::default() {
         return Ok(None);
     }
     let mounts = PrivateMounts::unshare()?;

@@ -1,6 +1,6 @@
 //! What there is to say about a way in; `--json` prints it.
 
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use serde::Serialize;
 
 use crate::judge::rules::{Check, Facts, Met};
@@ -21,7 +21,7 @@ pub struct Explanation {
 /// One kind of namespace.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    pub kind: Kind,
+    pub kind: NamespaceKind,
     pub state: State,
     pub ours_inode: Option<u64>,
     pub target_inode: Option<u64>,

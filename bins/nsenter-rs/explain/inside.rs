@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
-use common::namespace::{Identity, Kind};
+use common::namespace::{NamespaceId, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::sys::stat::stat;
@@ -77,21 +77,22 @@ fn tree(plan: &Plan, source: &Source, opened: Option<&mut Opened>) -> Tree {
 
 /// The root of the mount namespace that is joined, through a process that is in it.
 fn top_of_mounts(source: &Source) -> Option<OwnedFd> {
-    let wanted = source.identity(Kind::Mnt).ok()?;
+    let wanted = source.identity(NamespaceKind::Mnt).ok()?;
     let top = |process: &Process| place::top(&process.open_file("root", DIRECTORY).ok()?);
-    let is_in =
-        |process: &Process| process.namespace_identity(Kind::Mnt).is_ok_and(|mounts| mounts == wanted);
+    let is_in = |process: &Process| {
+        process.namespace_identity(NamespaceKind::Mnt).is_ok_and(|mounts| mounts == wanted)
+    };
     match source.process() {
         Ok(process) if is_in(process) => top(process),
         _ => processes_in(wanted).filter(is_in).find_map(|process| top(&process)),
     }
 }
 
-fn processes_in(mounts: Identity) -> impl Iterator<Item = Process> {
+fn processes_in(mounts: NamespaceId) -> impl Iterator<Item = Process> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let is_there = move |pid: &i32| {
-        stat(format!("/proc/{pid}/ns/mnt").as_str()).is_ok_and(|stat| Identity::from(&stat) == mounts)
+        stat(format!("/proc/{pid}/ns/mnt").as_str()).is_ok_and(|stat| NamespaceId::from(&stat) == mounts)
     };
     pids.filter(is_there).filter_map(|pid| Process::open(Pid::from_raw(pid)).ok())
 }

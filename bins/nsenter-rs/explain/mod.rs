@@ -7,7 +7,7 @@ mod report;
 use std::process::ExitCode;
 
 use common::failure::{self, Failure};
-use common::namespace::{self, Kind, Namespace, NamespaceError};
+use common::namespace::{self, Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
 use rustix::thread::CapabilitySet;
 
@@ -29,7 +29,7 @@ use explanation::{Explanation, Exposed, Line, Row, State};
 
 /// The target's namespaces as far as they can be opened, and what bars us from the rest.
 struct Seen {
-    namespaces: Vec<(Kind, Namespace)>,
+    namespaces: Vec<(NamespaceKind, Namespace)>,
     bar: Option<Bar>,
 }
 
@@ -43,7 +43,7 @@ pub fn explain(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<ExitCode, 
 fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
     let process = source.process().ok();
     let seen = see(process)?;
-    let namespaces: Vec<&Namespace> = Kind::ALL
+    let namespaces: Vec<&Namespace> = NamespaceKind::ALL
         .into_iter()
         .filter_map(|kind| {
             let of_target = seen.namespaces.iter().find(|(seen, _)| *seen == kind);
@@ -51,12 +51,12 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
         })
         .collect();
     // One that is ours already is left out, and then the numbers of IDs are ours too.
-    let users = namespaces.iter().find(|namespace| namespace.kind() == Kind::User);
+    let users = namespaces.iter().find(|namespace| namespace.kind() == NamespaceKind::User);
     let is_another =
-        users.is_some_and(|user| namespace::own_identity(Kind::User).ok() != Some(user.identity()));
-    let joins_user = is_another && wanted.namespaces.contains_key(&Kind::User);
+        users.is_some_and(|user| namespace::own_identity(NamespaceKind::User).ok() != Some(user.identity()));
+    let joins_user = is_another && wanted.namespaces.contains_key(&NamespaceKind::User);
     let facts = Facts::gather(&namespaces, process, joins_user);
-    let rows = Kind::ALL.map(|kind| {
+    let rows = NamespaceKind::ALL.map(|kind| {
         let theirs = namespaces.iter().find(|namespace| namespace.kind() == kind);
         row(kind, theirs.copied(), wanted, &facts)
     });
@@ -98,7 +98,7 @@ fn plan(
     facts: &Facts,
     checks: &mut Vec<Check>,
     explanation: &mut Explanation,
-) -> Result<Vec<Kind>, Failure> {
+) -> Result<Vec<NamespaceKind>, Failure> {
     let plan = Plan::make(wanted, &snapshot::take(source, wanted)?.0);
     if let Some(note) = habits::note(cli, wanted, &plan) {
         failure::say(TOOL, note);
@@ -168,7 +168,7 @@ fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
 fn see(process: Option<&Process>) -> Result<Seen, Failure> {
     let mut seen = Seen { namespaces: Vec::new(), bar: None };
     let Some(process) = process else { return Ok(seen) };
-    for kind in Kind::ALL {
+    for kind in NamespaceKind::ALL {
         match process.namespace(kind) {
             Ok(namespace) => seen.namespaces.push((kind, namespace)),
             Err(NamespaceError::Unknown { .. }) => {}
@@ -183,7 +183,7 @@ fn see(process: Option<&Process>) -> Result<Seen, Failure> {
     Ok(seen)
 }
 
-fn row(kind: Kind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -> Row {
+fn row(kind: NamespaceKind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -> Row {
     let ours = namespace::own_identity(kind);
     let state = match (&ours, theirs) {
         (Err(NamespaceError::Unknown { .. }), _) => State::Unsupported,
@@ -194,7 +194,7 @@ fn row(kind: Kind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -
     };
     let owner = theirs.and_then(|theirs| theirs.owner().ok());
     let owner_uid = theirs.and_then(|theirs| match (kind, &owner) {
-        (Kind::User, _) => theirs.owner_uid().ok(),
+        (NamespaceKind::User, _) => theirs.owner_uid().ok(),
         (_, owner) => owner.as_ref()?.owner_uid().ok(),
     });
     let over = theirs.map(|_| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None)));

@@ -5,7 +5,7 @@
 //! (PTRACE_SECCOMP_GET_FILTER), securebits, which the kernel tells nobody, and the umask, which many daemons clear.
 
 use common::failure::Failure;
-use common::namespace::{Identity, Kind};
+use common::namespace::{NamespaceId, NamespaceKind};
 use common::process::{Process, ProcessError};
 use rustix::thread::CapabilitySet;
 
@@ -26,7 +26,7 @@ pub struct Confinement {
     pub limits: Limits,
     pub oom_score_adj: String,
     /// In which user namespace all this holds.
-    user_namespace: Identity,
+    user_namespace: NamespaceId,
 }
 
 /// Who somebody is. The real IDs, for those are whom the container was started as; a program that was made setuid
@@ -66,13 +66,13 @@ impl Confinement {
             // Last: a process can only go down, to a user namespace below its own. If it is still the one that the
             // program will be in, all of the above was read there, and no full set of capabilities from below,
             // where they are worth nothing, is taken for one that counts.
-            user_namespace: process.namespace_identity(Kind::User)?,
+            user_namespace: process.namespace_identity(NamespaceKind::User)?,
         })
     }
 
     /// Refuses where the program would be in another user namespace: there the same IDs are other users, and the same
     /// capabilities reach further.
-    pub fn must_hold_in(&self, user_namespace: Identity) -> Result<(), Failure> {
+    pub fn must_hold_in(&self, user_namespace: NamespaceId) -> Result<(), Failure> {
         if self.user_namespace == user_namespace {
             return Ok(());
         }

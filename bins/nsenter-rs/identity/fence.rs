@@ -6,7 +6,7 @@
 //! a seccomp filter where the container has one.
 
 use common::failure::Failure;
-use common::namespace::{Identity, Kind};
+use common::namespace::{NamespaceId, NamespaceKind};
 use common::process::Process;
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -30,13 +30,13 @@ pub struct Fence {
     pub limits: Limits,
     pub oom_score_adj: String,
     /// In which user namespace all this counts.
-    user_namespace: Identity,
+    user_namespace: NamespaceId,
     /// In which others: what is in them belongs to whoever is root there, with or without capabilities.
-    namespaces: Vec<(Kind, Identity)>,
+    namespaces: Vec<(NamespaceKind, NamespaceId)>,
 }
 
 /// Namespaces in which root, of whatever bounds, may end, stop and trace processes, send and listen, read what is shared.
-const HELD_BY: [Kind; 3] = [Kind::Pid, Kind::Net, Kind::Ipc];
+const HELD_BY: [NamespaceKind; 3] = [NamespaceKind::Pid, NamespaceKind::Net, NamespaceKind::Ipc];
 
 impl Fence {
     /// What holds the process, with the capabilities `wanted` beside it.
@@ -58,7 +58,7 @@ impl Fence {
             limits: Limits::parse(&text(process.read("limits")?)),
             oom_score_adj: text(process.read("oom_score_adj")?).trim().to_owned(),
             // Last: a process can only go down, to a user namespace below its own. See confine.rs.
-            user_namespace: process.namespace_identity(Kind::User)?,
+            user_namespace: process.namespace_identity(NamespaceKind::User)?,
             namespaces: namespaces.into_iter().collect::<Result<_, Failure>>()?,
         })
     }
@@ -68,7 +68,7 @@ impl Fence {
     ///
     /// # Errors
     /// Says which.
-    pub fn must_hold_in(&self, user_namespace: Identity, enters: bool) -> Result<(), Failure> {
+    pub fn must_hold_in(&self, user_namespace: NamespaceId, enters: bool) -> Result<(), Failure> {
         if self.user_namespace != user_namespace {
             let what = "the program would be in another user namespace than TARGET, where the container's capabilities reach further";
             return Err(Failure::trouble("--host-tools", what)
@@ -89,7 +89,10 @@ impl Fence {
     ///
     /// # Errors
     /// Says in which.
-    pub fn must_be_beside(&self, joined: impl Fn(Kind) -> Result<Identity, Failure>) -> Result<(), Failure> {
+    pub fn must_be_beside(
+        &self,
+        joined: impl Fn(NamespaceKind) -> Result<NamespaceId, Failure>,
+    ) -> Result<(), Failure> {
         for &(kind, theirs) in &self.namespaces {
             if joined(kind)? != theirs {
                 let what = format_args!(
@@ -121,10 +124,10 @@ impl Fence {
     }
 }
 
-fn among(kind: Kind) -> &'static str {
+fn among(kind: NamespaceKind) -> &'static str {
     match kind {
-        Kind::Pid => "processes",
-        Kind::Net => "interfaces and sockets",
+        NamespaceKind::Pid => "processes",
+        NamespaceKind::Net => "interfaces and sockets",
         _ => "shared memory and queues",
     }
 }
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn each_that_is_added_says_what_it_opens() {
         let limits = Limits::parse("");
-        let user_namespace = common::namespace::own_identity(Kind::User).unwrap();
+        let user_namespace = common::namespace::own_identity(NamespaceKind::User).unwrap();
         let fence = |capabilities, added| Fence {
             capabilities,
             added,

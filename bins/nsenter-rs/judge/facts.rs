@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use common::namespace::{self, Kind, Namespace};
+use common::namespace::{self, Namespace, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat, fstatat};
@@ -18,10 +18,11 @@ impl Facts {
     ///
     /// What cannot be read, because `/proc` is a container's by now, is as if it were not there.
     pub fn gather(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> Self {
-        let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+        let ours =
+            namespace::own_identity(NamespaceKind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
         let mut users = Users { ours, below: BTreeMap::new() };
         let over = namespaces.iter().map(|namespace| (namespace.kind(), over(namespace, &mut users)));
-        let over: BTreeMap<Kind, Over> = over.collect();
+        let over: BTreeMap<NamespaceKind, Over> = over.collect();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let field =
             |name: &str| status.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<u64>().ok();
@@ -35,7 +36,10 @@ impl Facts {
                 effective: capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective),
             },
             over,
-            pid_is_below: namespaces.iter().find(|of| of.kind() == Kind::Pid).and_then(|of| pid_is_below(of)),
+            pid_is_below: namespaces
+                .iter()
+                .find(|of| of.kind() == NamespaceKind::Pid)
+                .and_then(|of| pid_is_below(of)),
             threads: field("Threads:").unwrap_or(1),
             filtered: field("Seccomp:") == Some(2),
             ids: ids(namespaces, process, joins_user),
@@ -47,7 +51,7 @@ impl Facts {
 /// The user namespace that it takes capabilities over, with all that lie between it and ours.
 fn over(namespace: &Namespace, users: &mut Users) -> Over {
     match namespace.kind() {
-        Kind::User => climb(namespace, users),
+        NamespaceKind::User => climb(namespace, users),
         _ => namespace.owner().map_or(Over::Outside(None), |owner| climb(&owner, users)),
     }
 }
@@ -72,14 +76,14 @@ fn climb(lowest: &Namespace, users: &mut Users) -> Over {
 }
 
 fn pid_is_below(theirs: &Namespace) -> Option<bool> {
-    let ours = namespace::own_identity(Kind::Pid).ok()?;
+    let ours = namespace::own_identity(NamespaceKind::Pid).ok()?;
     if theirs.identity() == ours { Some(true) } else { theirs.is_below(ours).ok() }
 }
 
 fn ids(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> Ids {
-    let user = namespaces.iter().find(|namespace| namespace.kind() == Kind::User);
+    let user = namespaces.iter().find(|namespace| namespace.kind() == NamespaceKind::User);
     let is_its = |process: &&Process| {
-        let of_process = process.namespace_identity(Kind::User).ok();
+        let of_process = process.namespace_identity(NamespaceKind::User).ok();
         user.is_some_and(|user| of_process == Some(user.identity()))
     };
     let of_process = process.filter(is_its);
@@ -113,7 +117,7 @@ pub fn bar(process: &Process) -> Bar {
     let none = CapabilitySet::empty();
     let (effective, permitted) =
         capabilities(None).map_or((none, none), |sets| (sets.effective, sets.permitted));
-    let ours = namespace::own_identity(Kind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
+    let ours = namespace::own_identity(NamespaceKind::User).map_or(UNSEEN, |identity| UserNs(identity.inode));
     let tracing = effective.contains(CapabilitySet::SYS_PTRACE).then_some(ours);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let us = Them { uids: [uid; 3], gids: [gid; 3], permitted, dumpable: None };

@@ -5,7 +5,7 @@ use std::io;
 use common::failure::Failure;
 use common::hint;
 use common::hint::Hint;
-use common::namespace::{Kind, Namespace, NamespaceError};
+use common::namespace::{Namespace, NamespaceError, NamespaceKind};
 use common::process::{Process, ProcessError};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
@@ -20,12 +20,14 @@ use crate::status::FROM_THE_ROOT;
 /// Why `namespaces`, of `process` where there is one, could not be joined.
 pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno) -> Failure {
     let names = namespaces.iter().map(Namespace::to_string).collect::<Vec<_>>().join(", ");
-    let kinds: Vec<Kind> = namespaces.iter().map(Namespace::kind).collect();
+    let kinds: Vec<NamespaceKind> = namespaces.iter().map(Namespace::kind).collect();
     // The target's user namespace is of interest also where it was not asked for: with it we might be let in.
-    let of_target = process.and_then(|process| process.namespace(Kind::User).ok());
-    let seen: Vec<&Namespace> =
-        namespaces.iter().chain(of_target.as_ref().filter(|_| !kinds.contains(&Kind::User))).collect();
-    let facts = Facts::gather(&seen, process, kinds.contains(&Kind::User));
+    let of_target = process.and_then(|process| process.namespace(NamespaceKind::User).ok());
+    let seen: Vec<&Namespace> = namespaces
+        .iter()
+        .chain(of_target.as_ref().filter(|_| !kinds.contains(&NamespaceKind::User)))
+        .collect();
+    let facts = Facts::gather(&seen, process, kinds.contains(&NamespaceKind::User));
     if errno == Errno::EPERM && facts.users.ours == UNSEEN {
         let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
         return Failure::trouble(names, what).hint("run it as root");
@@ -49,9 +51,9 @@ fn takes(check: &Check, facts: &Facts) -> String {
 }
 
 /// What somebody can do about a rule that fails, when `kinds` were to be joined.
-pub fn hint(check: &Check, kinds: &[Kind], facts: &Facts) -> Option<Hint> {
+pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &Facts) -> Option<Hint> {
     match &check.rule {
-        Rule::Capability(_) if !kinds.contains(&Kind::User) && user_would_help(kinds, facts) => {
+        Rule::Capability(_) if !kinds.contains(&NamespaceKind::User) && user_would_help(kinds, facts) => {
             hint!("enter its user namespace too: -U")
         }
         Rule::Capability(needed) => without(needed, facts),
@@ -72,9 +74,10 @@ pub fn unfenced() -> Failure {
     Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 
-fn user_would_help(kinds: &[Kind], facts: &Facts) -> bool {
-    let is_another = facts.over.get(&Kind::User).is_some_and(|user| *user != Over::Known(facts.users.ours));
-    let with_user = Join::AtOnce(kinds.iter().copied().chain([Kind::User]).collect());
+fn user_would_help(kinds: &[NamespaceKind], facts: &Facts) -> bool {
+    let is_another =
+        facts.over.get(&NamespaceKind::User).is_some_and(|user| *user != Over::Known(facts.users.ours));
+    let with_user = Join::AtOnce(kinds.iter().copied().chain([NamespaceKind::User]).collect());
     is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != Met::No)
 }
 
@@ -115,7 +118,7 @@ fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
 }
 
 /// All rules hold, and yet the kernel said no.
-fn against_the_rules(names: String, kinds: &[Kind], errno: Errno) -> Failure {
+fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Failure {
     match errno {
         Errno::EPERM | Errno::ENOSYS if is_filtered() => {
             Failure::trouble(names, "permission denied: a seccomp filter forbids setns(2)")
@@ -128,11 +131,13 @@ fn against_the_rules(names: String, kinds: &[Kind], errno: Errno) -> Failure {
         .hint(
             "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it",
         ),
-        Errno::EINVAL if kinds.contains(&Kind::User) || kinds.contains(&Kind::Mnt) => Failure::trouble(
-            names,
-            "invalid argument: another process shares the root and working directory of nsenter-rs",
-        )
-        .hint("start it from a shell: its parent process used clone(2) with CLONE_FS"),
+        Errno::EINVAL if kinds.contains(&NamespaceKind::User) || kinds.contains(&NamespaceKind::Mnt) => {
+            Failure::trouble(
+                names,
+                "invalid argument: another process shares the root and working directory of nsenter-rs",
+            )
+            .hint("start it from a shell: its parent process used clone(2) with CLONE_FS")
+        }
         errno => Failure::trouble(names, errno.desc()),
     }
 }
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
     use crate::judge::rules::{Made, UserNs, world};
 
-    fn hint_for(kinds: &[Kind], facts: &Facts) -> Option<Hint> {
+    fn hint_for(kinds: &[NamespaceKind], facts: &Facts) -> Option<Hint> {
         let checks = rules::judge_joining(&Join::AtOnce(kinds.to_vec()), facts);
         hint(checks.iter().find(|check| check.met == Met::No)?, kinds, facts)
     }
@@ -209,12 +214,12 @@ mod tests {
     #[test]
     fn the_owner_is_told_to_enter_the_user_namespace_too_and_nobody_else_is() {
         let owner = world(1000, CapabilitySet::empty(), 10);
-        assert_eq!(hint_for(&[Kind::Net], &owner).unwrap(), "enter its user namespace too: -U");
+        assert_eq!(hint_for(&[NamespaceKind::Net], &owner).unwrap(), "enter its user namespace too: -U");
         let other = world(2000, CapabilitySet::empty(), 10);
-        assert_eq!(hint_for(&[Kind::Net], &other).unwrap(), "run it as root");
+        assert_eq!(hint_for(&[NamespaceKind::Net], &other).unwrap(), "run it as root");
         let above = world(0, CapabilitySet::all(), 0);
         assert_eq!(
-            hint_for(&[Kind::Net], &above).unwrap(),
+            hint_for(&[NamespaceKind::Net], &above).unwrap(),
             "run it outside of user:[1], the caller's user namespace"
         );
     }
@@ -222,11 +227,13 @@ mod tests {
     #[test]
     fn root_is_not_told_to_be_root() {
         let mut facts = world(0, CapabilitySet::empty(), 1);
-        let hint = hint_for(&[Kind::Net], &facts).unwrap();
+        let hint = hint_for(&[NamespaceKind::Net], &facts).unwrap();
         assert_eq!(hint, "the caller is root only in user:[1], and lacks CAP_SYS_ADMIN: run it on the host");
         facts.users.ours = OF_THE_MACHINE;
         facts.us.user = OF_THE_MACHINE;
         facts.users.below.insert(UserNs(1), Made { inside: OF_THE_MACHINE, by: 7 });
-        assert!(hint_for(&[Kind::Net], &facts).unwrap().contains("this root user lacks CAP_SYS_ADMIN"));
+        assert!(
+            hint_for(&[NamespaceKind::Net], &facts).unwrap().contains("this root user lacks CAP_SYS_ADMIN")
+        );
     }
 }

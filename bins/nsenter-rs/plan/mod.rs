@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use common::namespace::{Identity, Kind};
-use common::view::View;
+use common::namespace::{NamespaceId, NamespaceKind};
+use common::view::TargetView;
 use nix::unistd::Pid;
 
 use crate::cli::Id;
@@ -27,8 +27,8 @@ use way::{Footing, Way};
 pub struct Snapshot {
     /// Whether there is a process whose pidfd stands for all of its namespaces.
     pub has_process: bool,
-    pub ours: BTreeMap<Kind, Identity>,
-    pub theirs: BTreeMap<Kind, Identity>,
+    pub ours: BTreeMap<NamespaceKind, NamespaceId>,
+    pub theirs: BTreeMap<NamespaceKind, NamespaceId>,
     /// Whether the target has another root than we have in the mount namespace that both are in: one of us is in a
     /// chroot(2).
     pub other_root: bool,
@@ -57,7 +57,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Whether programs would be looked up in another root than ours.
     pub fn changes_root(&self, wanted: &Wanted) -> bool {
-        let mounts = [&self.ours, &self.theirs].map(|of| of.get(&Kind::Mnt));
+        let mounts = [&self.ours, &self.theirs].map(|of| of.get(&NamespaceKind::Mnt));
         wanted.root.is_some() || mounts[0] != mounts[1]
     }
 }
@@ -75,9 +75,9 @@ pub enum Join {
     /// There is nothing to join.
     Nothing,
     /// One setns(2) with the target's pidfd: all of them or none, in the order the kernel needs.
-    AtOnce(Vec<Kind>),
+    AtOnce(Vec<NamespaceKind>),
     /// One setns(2) each, because they come from different places.
-    OneByOne(Vec<Kind>),
+    OneByOne(Vec<NamespaceKind>),
 }
 
 /// What will be done, in this order.
@@ -104,7 +104,7 @@ pub struct Plan {
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
     /// What the program sees as the target does, in a mount namespace of its own.
-    pub view: View,
+    pub view: TargetView,
     /// Replace the environment by the target's.
     pub environment: bool,
     /// What a program of the host gets of that whatever it says.
@@ -146,47 +146,50 @@ pub struct Plan {
 impl Plan {
     /// The plan for `wanted` in the world of `snapshot`.
     pub fn make(wanted: &Wanted, snapshot: &Snapshot) -> Self {
-        let differs = |kind: &Kind| match (snapshot.ours.get(kind), snapshot.theirs.get(kind)) {
+        let differs = |kind: &NamespaceKind| match (snapshot.ours.get(kind), snapshot.theirs.get(kind)) {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
         // Joining the mount namespace leads out of a chroot, too.
-        let differs = |kind: &Kind| differs(kind) || *kind == Kind::Mnt && snapshot.other_root;
+        let differs =
+            |kind: &NamespaceKind| differs(kind) || *kind == NamespaceKind::Mnt && snapshot.other_root;
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
         // user namespace, fails with EINVAL.
-        let mut kinds: Vec<Kind> = wanted.namespaces.keys().copied().filter(differs).collect();
-        if wanted.user_for_bounds && !kinds.contains(&Kind::Mnt) && wanted.root.is_none() {
-            kinds.retain(|kind| *kind != Kind::User);
+        let mut kinds: Vec<NamespaceKind> = wanted.namespaces.keys().copied().filter(differs).collect();
+        if wanted.user_for_bounds && !kinds.contains(&NamespaceKind::Mnt) && wanted.root.is_none() {
+            kinds.retain(|kind| *kind != NamespaceKind::User);
         }
         let from_target =
             snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
-        let becomes_root = kinds.contains(&Kind::User) && !wanted.preserve_credentials && !wanted.confine;
-        let keep_caps = wanted.keep_caps && kinds.contains(&Kind::User);
+        let becomes_root =
+            kinds.contains(&NamespaceKind::User) && !wanted.preserve_credentials && !wanted.confine;
+        let keep_caps = wanted.keep_caps && kinds.contains(&NamespaceKind::User);
         let default = becomes_root.then_some(Id::Number(0));
-        let joins_mounts = kinds.contains(&Kind::Mnt);
+        let joins_mounts = kinds.contains(&NamespaceKind::Mnt);
         let changes_root = joins_mounts || wanted.root.is_some();
         // A root of the target is one of its mount namespace; a directory of the host is not.
         let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Named(_)));
-        let comes_near = changes_root || kinds.contains(&Kind::Pid);
-        let mounts_of_target = kinds.contains(&Kind::Mnt) && wanted.namespaces[&Kind::Mnt] == From::Target;
+        let comes_near = changes_root || kinds.contains(&NamespaceKind::Pid);
+        let mounts_of_target =
+            kinds.contains(&NamespaceKind::Mnt) && wanted.namespaces[&NamespaceKind::Mnt] == From::Target;
         let takes_tools = wanted.host_tools && changes_root;
         let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
             // A host's program in another root starts nothing that the container has, and so not us.
             sealed: comes_near
                 && (snapshot.reaches_us || (changes_root && !takes_tools && !snapshot.is_all_powerful)),
-            shielded: !changes_root && kinds.contains(&Kind::Pid) && snapshot.dumpable.is_none(),
+            shielded: !changes_root && kinds.contains(&NamespaceKind::Pid) && snapshot.dumpable.is_none(),
             exposure: snapshot.exposure.clone(),
             dumpable: snapshot.dumpable.clone(),
             own_root: mounts_of_target && wanted.own_root && wanted.root.is_none(),
-            to_root: wanted.namespaces.contains_key(&Kind::Mnt) && !changes_root,
+            to_root: wanted.namespaces.contains_key(&NamespaceKind::Mnt) && !changes_root,
             kill_child: wanted.kill_child,
             fence: snapshot.fence.clone().filter(|_| takes_tools),
             tracers: snapshot.tracers.clone(),
             exec_target: wanted.exec_target,
-            reaps: takes_tools && kinds.contains(&Kind::Pid) && wanted.may_fork,
-            fork: (kinds.contains(&Kind::Pid) && wanted.may_fork) || wanted.pty,
+            reaps: takes_tools && kinds.contains(&NamespaceKind::Pid) && wanted.may_fork,
+            fork: (kinds.contains(&NamespaceKind::Pid) && wanted.may_fork) || wanted.pty,
             pty: wanted.pty,
             kept_descriptors: wanted.kept_descriptors.clone(),
             join: match (kinds.is_empty(), from_target) {
@@ -216,12 +219,12 @@ impl Plan {
 impl Plan {
     /// Whether programs are looked up in another root than the host's.
     pub fn changes_root(&self) -> bool {
-        self.joins(Kind::Mnt) || self.root.is_some()
+        self.joins(NamespaceKind::Mnt) || self.root.is_some()
     }
 
     /// Whether processes of the target might see the program, or it reads what they have written.
     pub fn comes_near_target(&self) -> bool {
-        self.joins(Kind::Pid) || self.changes_root()
+        self.joins(NamespaceKind::Pid) || self.changes_root()
     }
 
     /// Whether we take on the program's power before there is a child of ours in the target's PID namespace: a container
@@ -230,8 +233,8 @@ impl Plan {
     pub fn is_lowered_before(&self) -> bool {
         self.fence.is_some()
             && self.fork
-            && self.joins(Kind::Pid)
-            && !self.joins(Kind::User)
+            && self.joins(NamespaceKind::Pid)
+            && !self.joins(NamespaceKind::User)
             && !self.view.procfs
     }
 
@@ -242,14 +245,14 @@ impl Plan {
     }
 
     /// Whether a namespace of that kind is joined.
-    pub fn joins(&self, kind: Kind) -> bool {
+    pub fn joins(&self, kind: NamespaceKind) -> bool {
         self.join.kinds().contains(&kind)
     }
 }
 
 impl Join {
     /// What is joined.
-    pub fn kinds(&self) -> &[Kind] {
+    pub fn kinds(&self) -> &[NamespaceKind] {
         match self {
             Join::Nothing => &[],
             Join::AtOnce(kinds) | Join::OneByOne(kinds) => kinds,
@@ -267,64 +270,75 @@ pub(crate) mod tests {
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
-    pub(crate) fn world(other: &[Kind]) -> Snapshot {
-        let [one, two] = [Kind::Net, Kind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
-        let ours = Kind::ALL.map(|kind| (kind, one)).into();
-        let theirs = Kind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
+    pub(crate) fn world(other: &[NamespaceKind]) -> Snapshot {
+        let [one, two] =
+            [NamespaceKind::Net, NamespaceKind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
+        let ours = NamespaceKind::ALL.map(|kind| (kind, one)).into();
+        let theirs =
+            NamespaceKind::ALL.map(|kind| (kind, if other.contains(&kind) { two } else { one })).into();
         let exposure = Some(Exposure::Undumpable);
         Snapshot { has_process: true, ours, theirs, exposure, is_all_powerful: true, ..Snapshot::default() }
     }
 
-    fn plan(line: &str, other: &[Kind]) -> Plan {
+    fn plan(line: &str, other: &[NamespaceKind]) -> Plan {
         let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
         Plan::make(&Wanted::new(&cli).unwrap(), &world(other))
     }
 
     #[test]
     fn all_means_those_that_differ() {
-        let plan = plan("-t 1 -a", &[Kind::Net, Kind::Mnt]);
-        assert_eq!(plan.join, Join::AtOnce(vec![Kind::Net, Kind::Mnt]));
+        let plan = plan("-t 1 -a", &[NamespaceKind::Net, NamespaceKind::Mnt]);
+        assert_eq!(plan.join, Join::AtOnce(vec![NamespaceKind::Net, NamespaceKind::Mnt]));
         assert!(!plan.fork);
         assert_eq!((plan.uid, plan.gid), (None, None));
     }
 
     #[test]
     fn short_options_without_a_file_can_be_bundled() {
-        let plan = plan("-t 1 -muinp", &Kind::ALL);
-        assert_eq!(plan.join, Join::AtOnce(vec![Kind::Ipc, Kind::Uts, Kind::Net, Kind::Pid, Kind::Mnt]));
+        let plan = plan("-t 1 -muinp", &NamespaceKind::ALL);
+        assert_eq!(
+            plan.join,
+            Join::AtOnce(vec![
+                NamespaceKind::Ipc,
+                NamespaceKind::Uts,
+                NamespaceKind::Net,
+                NamespaceKind::Pid,
+                NamespaceKind::Mnt
+            ])
+        );
     }
 
     #[test]
     fn a_namespace_that_is_ours_already_is_left_out() {
-        assert_eq!(plan("-t 1 -U -n", &[Kind::Net]).join, Join::AtOnce(vec![Kind::Net]));
+        assert_eq!(plan("-t 1 -U -n", &[NamespaceKind::Net]).join, Join::AtOnce(vec![NamespaceKind::Net]));
         assert_eq!(plan("-t 1 -n", &[]).join, Join::Nothing);
         assert!(!plan("-t 1 -n", &[]).is_nothing);
     }
 
     #[test]
     fn a_file_among_them_means_one_by_one() {
-        let plan = plan("-t 1 -n=/run/netns/blue -m", &[Kind::Net, Kind::Mnt]);
-        assert_eq!(plan.join, Join::OneByOne(vec![Kind::Net, Kind::Mnt]));
+        let plan = plan("-t 1 -n=/run/netns/blue -m", &[NamespaceKind::Net, NamespaceKind::Mnt]);
+        assert_eq!(plan.join, Join::OneByOne(vec![NamespaceKind::Net, NamespaceKind::Mnt]));
     }
 
     #[test]
     fn the_targets_own_root_is_looked_at_only_where_its_mounts_are_joined() {
-        assert!(plan("-t 1 -m", &[Kind::Mnt]).own_root);
+        assert!(plan("-t 1 -m", &[NamespaceKind::Mnt]).own_root);
         assert!(!plan("-t 1 -m", &[]).own_root);
-        assert!(!plan("-t 1 -m --no-root", &[Kind::Mnt]).own_root);
-        assert!(!plan("-t 1 -m -r=/x", &[Kind::Mnt]).own_root);
-        assert!(!plan("-t 1 -m=/x", &[Kind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m --no-root", &[NamespaceKind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m -r=/x", &[NamespaceKind::Mnt]).own_root);
+        assert!(!plan("-t 1 -m=/x", &[NamespaceKind::Mnt]).own_root);
     }
 
     #[test]
     fn host_tools_are_taken_along_only_where_the_root_changes() {
-        assert_eq!(plan("-t 1 -H -n", &[Kind::Net]).host_tools, None);
-        assert_eq!(plan("-t 1 -H -a", &[Kind::Net]).host_tools, None);
-        assert_eq!(plan("-t 1 -m", &[Kind::Mnt]).host_tools, None);
+        assert_eq!(plan("-t 1 -H -n", &[NamespaceKind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -H -a", &[NamespaceKind::Net]).host_tools, None);
+        assert_eq!(plan("-t 1 -m", &[NamespaceKind::Mnt]).host_tools, None);
         let may = Footing { may_mount: true, has_mount_setattr: true };
         let way = |line: &str| {
             let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-            let snapshot = Snapshot { footing: may, ..world(&[Kind::Mnt]) };
+            let snapshot = Snapshot { footing: may, ..world(&[NamespaceKind::Mnt]) };
             Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).host_tools
         };
         for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
@@ -337,17 +351,20 @@ pub(crate) mod tests {
 
     #[test]
     fn a_pid_namespace_needs_a_child() {
-        assert!(plan("-t 1 -p", &[Kind::Pid]).fork);
-        assert!(!plan("-t 1 -p -F", &[Kind::Pid]).fork);
+        assert!(plan("-t 1 -p", &[NamespaceKind::Pid]).fork);
+        assert!(!plan("-t 1 -p -F", &[NamespaceKind::Pid]).fork);
         assert!(!plan("-t 1 -p", &[]).fork);
-        assert!(plan("-t 1 -n --pty", &[Kind::Net]).fork);
+        assert!(plan("-t 1 -n --pty", &[NamespaceKind::Net]).fork);
     }
 
     #[test]
     fn where_the_target_could_look_into_us_or_nobody_knows_we_run_from_a_copy() {
         let sealed = |line: &str, reaches_us| {
             let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-            let snapshot = Snapshot { reaches_us, ..world(&[Kind::Mnt, Kind::Pid, Kind::Net]) };
+            let snapshot = Snapshot {
+                reaches_us,
+                ..world(&[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Net])
+            };
             Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).sealed
         };
         for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H", "-t 1 -a -H"] {
@@ -358,36 +375,36 @@ pub(crate) mod tests {
         assert!(!sealed("-t 1 -a", false));
         // A program of the container may look itself, and show it to others.
         let cli = Cli::try_parse_from(["nsenter-rs", "-t", "1", "-m"]).unwrap();
-        let weak = Snapshot { is_all_powerful: false, ..world(&[Kind::Mnt]) };
+        let weak = Snapshot { is_all_powerful: false, ..world(&[NamespaceKind::Mnt]) };
         assert!(Plan::make(&Wanted::new(&cli).unwrap(), &weak).sealed);
     }
 
     #[test]
     fn a_program_of_the_host_beside_the_containers_is_made_undumpable_and_no_other() {
-        let all = &Kind::ALL;
+        let all = &NamespaceKind::ALL;
         for line in ["-t 1 -p", "-t 1 -n -p", "-t 1 --proc", "-t 1 --inside", "-t 1 -p -F", "-t 1 -n -p -H"] {
             assert!(plan(line, all).shielded, "{line}");
         }
         for line in ["-t 1 -n", "-t 1 -a", "-t 1 -a -H", "-t 1 -p -r", "-t 1 --dns --sys"] {
             assert!(!plan(line, all).shielded, "{line}");
         }
-        assert!(!plan("-t 1 -p", &[Kind::Net]).shielded);
-        assert!(plan("-t 1 -a", &[Kind::Pid]).shielded);
+        assert!(!plan("-t 1 -p", &[NamespaceKind::Net]).shielded);
+        assert!(plan("-t 1 -a", &[NamespaceKind::Pid]).shielded);
     }
 
     #[test]
     fn a_directory_that_somebody_named_may_lie_outside_of_the_root_and_no_other() {
-        assert!(plan("-t 1 -m -w", &[Kind::Mnt]).keeps_to_root());
+        assert!(plan("-t 1 -m -w", &[NamespaceKind::Mnt]).keeps_to_root());
         assert!(plan("-t 1 -r -W=/x", &[]).keeps_to_root());
-        assert!(plan("-t 1 -m", &[Kind::Mnt]).keeps_to_root());
-        assert!(!plan("-t 1 -m -w=/x", &[Kind::Mnt]).keeps_to_root());
-        assert!(!plan("-t 1 -n -w", &[Kind::Net]).keeps_to_root());
+        assert!(plan("-t 1 -m", &[NamespaceKind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -m -w=/x", &[NamespaceKind::Mnt]).keeps_to_root());
+        assert!(!plan("-t 1 -n -w", &[NamespaceKind::Net]).keeps_to_root());
     }
 
     #[test]
     fn who_enters_a_user_namespace_becomes_root_there_unless_told_otherwise() {
         let ids = |line| {
-            let plan = plan(line, &[Kind::User]);
+            let plan = plan(line, &[NamespaceKind::User]);
             (plan.uid, plan.gid)
         };
         let root = Some(Id::Number(0));
@@ -399,9 +416,9 @@ pub(crate) mod tests {
 
     #[test]
     fn who_is_confined_becomes_the_target_and_not_root() {
-        let confined = plan("-t 1 -a --confine", &[Kind::User, Kind::Mnt]);
+        let confined = plan("-t 1 -a --confine", &[NamespaceKind::User, NamespaceKind::Mnt]);
         assert_eq!((confined.uid, confined.gid), (None, None));
-        assert_eq!(plan("-t 1 -a --confine -S 7", &[Kind::User]).uid, Some(Id::Number(7)));
+        assert_eq!(plan("-t 1 -a --confine -S 7", &[NamespaceKind::User]).uid, Some(Id::Number(7)));
     }
 
     #[test]
@@ -416,8 +433,8 @@ pub(crate) mod tests {
 
     #[test]
     fn capabilities_are_kept_in_a_user_namespace_that_is_entered() {
-        assert!(plan("-t 1 -U --keep-caps", &[Kind::User]).keep_caps);
+        assert!(plan("-t 1 -U --keep-caps", &[NamespaceKind::User]).keep_caps);
         assert!(!plan("-t 1 -U --keep-caps", &[]).keep_caps);
-        assert!(!plan("-t 1 -n --keep-caps", &[Kind::User, Kind::Net]).keep_caps);
+        assert!(!plan("-t 1 -n --keep-caps", &[NamespaceKind::User, NamespaceKind::Net]).keep_caps);
     }
 }

@@ -5,7 +5,7 @@ mod said;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::view;
 use nix::unistd::Pid;
 
@@ -38,10 +38,10 @@ pub enum Step {
     /// Not to be looked into, with nothing open that our caller has left open but these.
     Guard(Vec<RawFd>),
     /// All at once, through the pidfd.
-    JoinAll(Vec<Kind>),
+    JoinAll(Vec<NamespaceKind>),
     /// One; where it is refused and a user namespace comes next, again behind that.
     Join {
-        kind: Kind,
+        kind: NamespaceKind,
         file: String,
         again: bool,
     },
@@ -56,7 +56,7 @@ pub enum Step {
     /// The host's tree is laid where the program finds it.
     HostTools(Way),
     /// Something of the inside view.
-    View(view::Step),
+    View(view::ViewStep),
     /// Copies of the host's loaders, and of programs without one.
     MakeUnreadable,
     /// They are mounted over what they are copies of.
@@ -159,12 +159,13 @@ impl Plan {
         steps.extend(wd.map(Step::ChangeDirectory));
 
         steps.extend(self.host_tools.map(Step::HostTools));
-        let (in_child, before) = self.view.steps().partition::<Vec<_>, _>(|step| *step == view::Step::Procfs);
+        let (in_child, before) =
+            self.view.steps().partition::<Vec<_>, _>(|step| *step == view::ViewStep::Procfs);
         steps.extend(before.into_iter().map(Step::View));
         steps.extend((self.fence.is_some() && !self.pty).then_some(Step::Carry));
         if self.shielded {
-            let private =
-                (self.view == view::View::default()).then_some(Step::View(view::Step::PrivateMounts));
+            let private = (self.view == view::TargetView::default())
+                .then_some(Step::View(view::ViewStep::PrivateMounts));
             steps.extend(private.into_iter().chain([Step::LayUnreadable]));
         }
         let fork = self.fork.then_some(Step::Fork { kill_child: self.kill_child });
@@ -214,15 +215,15 @@ impl Plan {
         steps
     }
 
-    fn joining(&self, file: impl Fn(Kind) -> String) -> Vec<Step> {
+    fn joining(&self, file: impl Fn(NamespaceKind) -> String) -> Vec<Step> {
         match &self.join {
             Join::Nothing => Vec::new(),
             Join::AtOnce(kinds) => vec![Step::JoinAll(kinds.clone())],
             Join::OneByOne(kinds) => {
-                let with_user = kinds.contains(&Kind::User);
+                let with_user = kinds.contains(&NamespaceKind::User);
                 // Kind::User is the last of all, here and in apply.
-                let again = |kind| with_user && kind != Kind::User;
-                let join = |&kind: &Kind| Step::Join { kind, file: file(kind), again: again(kind) };
+                let again = |kind| with_user && kind != NamespaceKind::User;
+                let join = |&kind: &NamespaceKind| Step::Join { kind, file: file(kind), again: again(kind) };
                 kinds.iter().map(join).collect()
             }
         }
@@ -237,7 +238,7 @@ mod tests {
     use crate::cli::Cli;
     use crate::plan::tests::world;
 
-    fn steps(line: &str, other: &[Kind]) -> Vec<String> {
+    fn steps(line: &str, other: &[NamespaceKind]) -> Vec<String> {
         let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
         let wanted = Wanted::new(&cli).unwrap();
         let plan = Plan::make(&wanted, &world(other));
@@ -248,7 +249,7 @@ mod tests {
     #[test]
     fn one_call_joins_all_of_a_target() {
         assert_eq!(
-            steps("-t 7 -a ip addr", &[Kind::Net, Kind::Mnt, Kind::Pid]),
+            steps("-t 7 -a ip addr", &[NamespaceKind::Net, NamespaceKind::Mnt, NamespaceKind::Pid]),
             [
                 "pidfd_open(7)",
                 "open /proc/7/root",
@@ -264,7 +265,7 @@ mod tests {
     #[test]
     fn files_are_opened_first_and_joined_one_by_one() {
         assert_eq!(
-            steps("-t 7 -U -n=/run/netns/blue -r=/x -w true", &[Kind::Net, Kind::User])
+            steps("-t 7 -U -n=/run/netns/blue -r=/x -w true", &[NamespaceKind::Net, NamespaceKind::User])
                 .into_iter()
                 .filter(|step| !step.starts_with("chdir"))
                 .collect::<Vec<_>>(),
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_inside_view_is_laid_around_the_fork() {
-        let steps = steps("-t 7 --inside true", &[Kind::Net, Kind::Pid]);
+        let steps = steps("-t 7 --inside true", &[NamespaceKind::Net, NamespaceKind::Pid]);
         let fork = steps.iter().position(|step| step.starts_with("fork")).unwrap();
         assert!(steps[fork - 4].starts_with("unshare the mount namespace"), "{steps:#?}");
         assert!(steps[fork - 1].starts_with("mount the copies over"), "{steps:#?}");
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_loaders_are_copied_before_anything_is_joined_and_laid_where_nobody_else_sees_it() {
-        let steps = steps("-t 7 -n -p true", &[Kind::Net, Kind::Pid]);
+        let steps = steps("-t 7 -n -p true", &[NamespaceKind::Net, NamespaceKind::Pid]);
         let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
         assert!(at("copy the host's dynamic loaders") < at("setns("), "{steps:#?}");
         assert!(at("setns(") < at("unshare the mount namespace"), "{steps:#?}");

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 
 use super::Step;
 use crate::cli::Id;
 
 /// As in linux/sched.h.
-fn flag(kind: Kind) -> String {
+fn flag(kind: NamespaceKind) -> String {
     match kind {
-        Kind::Mnt => "CLONE_NEWNS".to_owned(),
+        NamespaceKind::Mnt => "CLONE_NEWNS".to_owned(),
         kind => format!("CLONE_NEW{}", kind.as_str().to_uppercase()),
     }
 }

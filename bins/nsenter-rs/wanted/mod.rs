@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use common::each::Pattern;
 use common::failure::Failure;
 use common::hint;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::quotable;
-use common::view::View;
+use common::view::TargetView;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
@@ -28,11 +28,11 @@ pub use origin::{From, Other};
 pub struct Wanted {
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
     pub all: bool,
-    pub namespaces: BTreeMap<Kind, From<Other>>,
+    pub namespaces: BTreeMap<NamespaceKind, From<Other>>,
     pub root: Option<From>,
     pub wd: Option<From>,
     pub wdns: Option<PathBuf>,
-    pub view: View,
+    pub view: TargetView,
     pub environment: bool,
     /// What a program of the host gets of the target's environment beside what every one may have.
     pub variables: Vec<OsString>,
@@ -81,35 +81,36 @@ impl Wanted {
     /// When something is to come from a target, and there is none.
     pub fn new(cli: &Cli) -> Result<Self, Failure> {
         let options = [
-            (Kind::Mnt, &cli.namespaces.mount),
-            (Kind::Uts, &cli.namespaces.uts),
-            (Kind::Ipc, &cli.namespaces.ipc),
-            (Kind::Net, &cli.namespaces.net),
-            (Kind::Pid, &cli.namespaces.pid),
-            (Kind::Cgroup, &cli.namespaces.cgroup),
-            (Kind::User, &cli.namespaces.user),
-            (Kind::Time, &cli.namespaces.time),
+            (NamespaceKind::Mnt, &cli.namespaces.mount),
+            (NamespaceKind::Uts, &cli.namespaces.uts),
+            (NamespaceKind::Ipc, &cli.namespaces.ipc),
+            (NamespaceKind::Net, &cli.namespaces.net),
+            (NamespaceKind::Pid, &cli.namespaces.pid),
+            (NamespaceKind::Cgroup, &cli.namespaces.cgroup),
+            (NamespaceKind::User, &cli.namespaces.user),
+            (NamespaceKind::Time, &cli.namespaces.time),
         ];
         let view = view::wanted(cli)?;
-        let all = Kind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
+        let all =
+            NamespaceKind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
         let named = options.into_iter().filter_map(|(kind, given)| Some((kind, origin(given.as_deref()?))));
-        let mut namespaces: BTreeMap<Kind, From<Other>> =
+        let mut namespaces: BTreeMap<NamespaceKind, From<Other>> =
             all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
-            namespaces.insert(Kind::Net, From::Named(Other::Socket(socket)));
+            namespaces.insert(NamespaceKind::Net, From::Named(Other::Socket(socket)));
         }
         if cli.namespaces.user_parent {
-            let user = above(namespaces.get(&Kind::User), namespaces.is_empty());
-            namespaces.insert(Kind::User, From::Named(user));
+            let user = above(namespaces.get(&NamespaceKind::User), namespaces.is_empty());
+            namespaces.insert(NamespaceKind::User, From::Named(user));
         }
         // Elsewhere the container's capabilities would count for more than they do in the container.
         let has_target = cli.target.is_some() || cli.each.each.is_some();
         let takes_tools = cli.place.host_tools && !cli.place.trust_target && has_target;
         let user_for_bounds = takes_tools
-            && (namespaces.contains_key(&Kind::Mnt) || cli.place.root.is_some())
-            && !namespaces.contains_key(&Kind::User);
+            && (namespaces.contains_key(&NamespaceKind::Mnt) || cli.place.root.is_some())
+            && !namespaces.contains_key(&NamespaceKind::User);
         if user_for_bounds {
-            namespaces.insert(Kind::User, From::Target);
+            namespaces.insert(NamespaceKind::User, From::Target);
         }
         let wanted = Wanted {
             all: cli.namespaces.all,
@@ -173,13 +174,13 @@ impl Wanted {
 
     /// Whether the program is the host's in the root of a container that is not trusted.
     pub fn is_fenced(&self) -> bool {
-        let other_root = self.root.is_some() || self.namespaces.contains_key(&Kind::Mnt);
+        let other_root = self.root.is_some() || self.namespaces.contains_key(&NamespaceKind::Mnt);
         self.host_tools && !self.trust_target && other_root
     }
 
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
-        let simply_net = |kind, from: &From<Other>| kind == Kind::Net && *from == From::Target;
+        let simply_net = |kind, from: &From<Other>| kind == NamespaceKind::Net && *from == From::Target;
         let mut namespaces = self.namespaces.iter();
         let needs_process =
             namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
@@ -188,7 +189,7 @@ impl Wanted {
 
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
-        match (&self.root, self.namespaces.get(&Kind::Mnt)) {
+        match (&self.root, self.namespaces.get(&NamespaceKind::Mnt)) {
             (Some(root), _) => *root == From::Target,
             (None, mounts) => mounts == Some(&From::Target),
         }
@@ -196,7 +197,8 @@ impl Wanted {
 
     /// Whether the program may come to be where processes of the target can see it, or be one of the target's.
     pub fn comes_near_target(&self) -> bool {
-        let [mounts, pids] = [Kind::Mnt, Kind::Pid].map(|kind| self.namespaces.contains_key(&kind));
+        let [mounts, pids] =
+            [NamespaceKind::Mnt, NamespaceKind::Pid].map(|kind| self.namespaces.contains_key(&kind));
         mounts || pids || self.root.is_some()
     }
 
@@ -248,17 +250,18 @@ impl Wanted {
     /// Whether a child that borrows our memory can do it: it joins what is no matter of memory, and changes nothing of
     /// what is ours, such as the environment. setns(2) into a time namespace refuses such a child.
     pub fn is_light(&self) -> bool {
-        let kinds = [Kind::Net, Kind::Uts, Kind::Ipc, Kind::Cgroup];
-        let is_simple = |(kind, from): (&Kind, &From<Other>)| kinds.contains(kind) && *from == From::Target;
+        let kinds = [NamespaceKind::Net, NamespaceKind::Uts, NamespaceKind::Ipc, NamespaceKind::Cgroup];
+        let is_simple =
+            |(kind, from): (&NamespaceKind, &From<Other>)| kinds.contains(kind) && *from == From::Target;
         self.namespaces.iter().all(is_simple)
             && !self.taken_from_process().any(|(taken, _)| taken)
-            && self.view == View::default()
+            && self.view == TargetView::default()
             && (self.root.is_none() && self.wd.is_none() && self.wdns.is_none())
             && (self.uid.is_none() && self.gid.is_none())
     }
 
     /// The namespaces that come from the target.
-    pub fn kinds_of_target(&self) -> impl Iterator<Item = Kind> {
+    pub fn kinds_of_target(&self) -> impl Iterator<Item = NamespaceKind> {
         self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
     }
 }
@@ -295,14 +298,14 @@ mod tests {
     #[test]
     fn a_file_wins_over_all() {
         for line in ["-t 1 -a --net=/x", "--net --net=/x", "--net=/x --net", "--net=/y --net=/x"] {
-            assert_eq!(wanted(line).unwrap().namespaces[&Kind::Net], file("/x"), "{line}");
+            assert_eq!(wanted(line).unwrap().namespaces[&NamespaceKind::Net], file("/x"), "{line}");
         }
     }
 
     #[test]
     fn a_socket_wins_over_a_file() {
         for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
-            let net = &wanted(line).unwrap().namespaces[&Kind::Net];
+            let net = &wanted(line).unwrap().namespaces[&NamespaceKind::Net];
             assert_eq!(*net, From::Named(Other::Socket(3)), "{line}");
         }
         assert!(wanted("-N 3").is_err());
@@ -311,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_user_namespace_above_is_that_of_user_or_the_owner_of_the_others() {
-        let above = |line| match wanted(line).unwrap().namespaces.remove(&Kind::User) {
+        let above = |line| match wanted(line).unwrap().namespaces.remove(&NamespaceKind::User) {
             Some(From::Named(other)) => other,
             other => panic!("{line}: {other:?}"),
         };
@@ -327,7 +330,7 @@ mod tests {
 
     #[test]
     fn an_id_or_a_handle_is_no_file() {
-        let net = |line| wanted(line).unwrap().namespaces[&Kind::Net].clone();
+        let net = |line| wanted(line).unwrap().namespaces[&NamespaceKind::Net].clone();
         let handle = |text: &str| From::Named(Other::Given(Given::Handle(text.parse().unwrap())));
         assert_eq!(net("-n=:42"), handle("42"));
         assert_eq!(

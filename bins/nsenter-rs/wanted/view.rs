@@ -1,8 +1,8 @@
 //! The inside view that the options ask for.
 
 use common::failure::Failure;
-use common::namespace::Kind;
-use common::view::View;
+use common::namespace::NamespaceKind;
+use common::view::TargetView;
 
 use super::origin::{From, Other};
 use crate::cli::Cli;
@@ -11,9 +11,9 @@ use crate::cli::Cli;
 ///
 /// # Errors
 /// Where the program finds the container's files anyway, or cannot be in its PID namespace.
-pub fn wanted(cli: &Cli) -> Result<View, Failure> {
+pub fn wanted(cli: &Cli) -> Result<TargetView, Failure> {
     let asked = &cli.inside;
-    let view = View {
+    let view = TargetView {
         resolver: asked.dns || asked.inside,
         sysfs: asked.sys || asked.inside,
         procfs: asked.proc || asked.inside,
@@ -48,8 +48,8 @@ fn first<const N: usize>(options: [(bool, &'static str); N]) -> Option<&'static 
 }
 
 /// The namespaces that are of no use without the view, nor the view without them.
-pub fn implied(view: View) -> impl Iterator<Item = (Kind, From<Other>)> {
-    let kinds = [(view.resolver || view.sysfs, Kind::Net), (view.procfs, Kind::Pid)];
+pub fn implied(view: TargetView) -> impl Iterator<Item = (NamespaceKind, From<Other>)> {
+    let kinds = [(view.resolver || view.sysfs, NamespaceKind::Net), (view.procfs, NamespaceKind::Pid)];
     kinds.into_iter().filter_map(|(implied, kind)| implied.then_some((kind, From::Target)))
 }
 
@@ -66,16 +66,16 @@ mod tests {
     #[test]
     fn inside_is_all_three() {
         assert_eq!(wanted(&cli("-t 1 --inside")), wanted(&cli("-t 1 --dns --sys --proc")));
-        assert_eq!(wanted(&cli("-t 1 -n")), Ok(View::default()));
+        assert_eq!(wanted(&cli("-t 1 -n")), Ok(TargetView::default()));
     }
 
     #[test]
     fn a_view_brings_the_namespaces_it_is_of() {
         let kinds = |line| implied(wanted(&cli(line)).unwrap()).map(|(kind, _)| kind).collect::<Vec<_>>();
-        assert_eq!(kinds("-t 1 --dns"), [Kind::Net]);
-        assert_eq!(kinds("-t 1 --sys"), [Kind::Net]);
-        assert_eq!(kinds("-t 1 --proc"), [Kind::Pid]);
-        assert_eq!(kinds("-t 1 --inside"), [Kind::Net, Kind::Pid]);
+        assert_eq!(kinds("-t 1 --dns"), [NamespaceKind::Net]);
+        assert_eq!(kinds("-t 1 --sys"), [NamespaceKind::Net]);
+        assert_eq!(kinds("-t 1 --proc"), [NamespaceKind::Pid]);
+        assert_eq!(kinds("-t 1 --inside"), [NamespaceKind::Net, NamespaceKind::Pid]);
         assert_eq!(kinds("-t 1 -u"), []);
     }
 

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, HashMap};
 use nix::unistd::Uid;
 
 use crate::engine::{Container, EngineName};
-use crate::find::Known;
-use crate::namespace::Identity;
+use crate::find::VerifiedContainer;
+use crate::namespace::NamespaceId;
 
 use super::pattern::Pattern;
 
 /// What makes two the same one: the namespaces that are asked for.
-pub type Place = Vec<Identity>;
+pub type NamespaceSet = Vec<NamespaceId>;
 
 /// What tells a container from all others.
-pub type Key = (Uid, EngineName, String);
+pub type ContainerKey = (Uid, EngineName, String);
 
 /// A container that stands for all in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,19 +23,23 @@ pub struct Chosen {
     /// What it is called: by a name that no other of them has.
     pub name: String,
     /// The container.
-    pub known: Known,
+    pub known: VerifiedContainer,
     /// What others are called that are in the same place.
     pub also: Vec<String>,
 }
 
 /// Those of `containers` that fit, in their order; those of one place under the name of the first. One whose place could
 /// not be told stands for itself.
-pub fn chosen(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<Key, Place>) -> Vec<Chosen> {
+pub fn chosen(
+    pattern: &Pattern,
+    containers: Vec<VerifiedContainer>,
+    places: &HashMap<ContainerKey, NamespaceSet>,
+) -> Vec<Chosen> {
     let fitting = containers.into_iter().filter(|known| pattern.fits(&known.container)).collect();
     let chosen = if pattern.means_pods() { one_a_pod(fitting) } else { fitting };
     let names = names(&chosen);
     let mut all: Vec<Chosen> = Vec::new();
-    let mut taken: HashMap<&Place, usize> = HashMap::new();
+    let mut taken: HashMap<&NamespaceSet, usize> = HashMap::new();
     for (known, name) in chosen.into_iter().zip(names) {
         let place = places.get(&known.container.key());
         match place.and_then(|place| taken.get(place)) {
@@ -50,8 +54,8 @@ pub fn chosen(pattern: &Pattern, containers: Vec<Known>, places: &HashMap<Key, P
 }
 
 /// Of every pod its sandbox, or where it has none that runs (CRI-O can do without), its first container.
-fn one_a_pod(containers: Vec<Known>) -> Vec<Known> {
-    let mut pods: BTreeMap<(String, String), Known> = BTreeMap::new();
+fn one_a_pod(containers: Vec<VerifiedContainer>) -> Vec<VerifiedContainer> {
+    let mut pods: BTreeMap<(String, String), VerifiedContainer> = BTreeMap::new();
     for known in containers {
         let Some(pod) = &known.container.pod else { continue };
         let (key, is_sandbox) = ((pod.namespace.clone(), pod.name.clone()), pod.is_sandbox);
@@ -66,7 +70,7 @@ fn one_a_pod(containers: Vec<Known>) -> Vec<Known> {
 
 /// What each is called: its name, the TARGET that means it where another has that name, and its engine and ID
 /// where even those are the same, or where it has no name.
-fn names(containers: &[Known]) -> Vec<String> {
+fn names(containers: &[VerifiedContainer]) -> Vec<String> {
     // What is another user's says so, and takes no name of root's away.
     let ways: [fn(&Container) -> String; 3] = [
         |one| one.full_name() + &one.of_whom(),
@@ -88,7 +92,7 @@ fn names(containers: &[Known]) -> Vec<String> {
             }
         }
     }
-    let whole = |known: &Known| {
+    let whole = |known: &VerifiedContainer| {
         let Container { engine, id, .. } = &known.container;
         format!("{engine}:{id}{}", known.container.of_whom())
     };
@@ -97,18 +101,18 @@ fn names(containers: &[Known]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::find::Facts;
-    use crate::namespace::{Kind, own_identity};
+    use crate::find::ProcessInodes;
+    use crate::namespace::{NamespaceKind, own_identity};
 
     use super::super::tests::{container, in_pod};
     use super::*;
 
-    fn known(container: Container) -> Known {
-        Known { container, process: Facts::default() }
+    fn known(container: Container) -> VerifiedContainer {
+        VerifiedContainer { container, process: ProcessInodes::default() }
     }
 
     /// `web` in the first place, `db also in` the second.
-    fn said(pattern: &str, containers: &[(Container, Option<Kind>)]) -> Vec<String> {
+    fn said(pattern: &str, containers: &[(Container, Option<NamespaceKind>)]) -> Vec<String> {
         let places = containers.iter().filter_map(|(container, kind)| {
             // Any two identities that differ will do: those of our own namespaces.
             Some((container.key(), vec![own_identity((*kind)?).unwrap()]))
@@ -121,9 +125,9 @@ mod tests {
     #[test]
     fn those_that_share_are_one_run_under_the_name_of_the_first() {
         let all = [
-            (container("a"), Some(Kind::Net)),
-            (container("b"), Some(Kind::Uts)),
-            (container("c"), Some(Kind::Net)),
+            (container("a"), Some(NamespaceKind::Net)),
+            (container("b"), Some(NamespaceKind::Uts)),
+            (container("c"), Some(NamespaceKind::Net)),
             (container("d"), None),
             (container("e"), None),
         ];
@@ -135,7 +139,7 @@ mod tests {
     fn two_of_one_name_are_told_apart_by_what_means_each() {
         let other = Container { engine: EngineName::Podman, id: "b0".repeat(32), ..container("web") };
         let third = Container { id: "c0".repeat(32), ..other.clone() };
-        let all = |containers: &[Container]| -> Vec<(Container, Option<Kind>)> {
+        let all = |containers: &[Container]| -> Vec<(Container, Option<NamespaceKind>)> {
             containers.iter().map(|one| (one.clone(), None)).collect()
         };
         let db = container("db");
@@ -152,10 +156,10 @@ mod tests {
     #[test]
     fn a_pod_is_entered_once_through_its_sandbox_or_else_its_first_container() {
         let all = [
-            (in_pod("prod", "web", "app"), Some(Kind::Net)),
-            (in_pod("prod", "web", ""), Some(Kind::Net)),
-            (in_pod("prod", "db", "app"), Some(Kind::Uts)),
-            (in_pod("prod", "db", "side"), Some(Kind::Uts)),
+            (in_pod("prod", "web", "app"), Some(NamespaceKind::Net)),
+            (in_pod("prod", "web", ""), Some(NamespaceKind::Net)),
+            (in_pod("prod", "db", "app"), Some(NamespaceKind::Uts)),
+            (in_pod("prod", "db", "side"), Some(NamespaceKind::Uts)),
         ];
         assert_eq!(said("pod:prod/*", &all), ["prod/db/app", "prod/web"]);
         assert_eq!(said("app", &all), ["prod/web/app", "prod/db/app"]);

@@ -7,14 +7,14 @@ mod pattern;
 use std::collections::HashMap;
 use std::time::Duration;
 
-pub use choice::{Chosen, Place, chosen};
+pub use choice::{Chosen, NamespaceSet, chosen};
 pub use glob::{Glob, GlobError};
 pub use pattern::{Pattern, PatternError};
 
 use crate::cli::FindOptions;
 use crate::engine::Container;
 use crate::failure::{self, Failure, Status};
-use crate::find::{FindError, Known, Listing, list_with};
+use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
 use crate::output::quotable;
 use crate::process::Process;
 
@@ -30,17 +30,17 @@ pub fn find(
     (tool, word, what): (&str, &str, &str),
     pattern: &Pattern,
     options: &FindOptions,
-    mut place: impl FnMut(&Container, &Process) -> Option<Place>,
+    mut place: impl FnMut(&Container, &Process) -> Option<NamespaceSet>,
 ) -> Result<(Vec<Chosen>, bool), Failure> {
     let mut places = HashMap::new();
     let listing = listing(pattern, options.engine_timeout, |container, process| {
         places.extend(place(container, process).map(|place| (container.key(), place)));
     })?;
-    let all_were_asked = listing.troubles.is_empty();
+    let all_were_asked = listing.errors.is_empty();
     if options.verbose {
-        listing.silences.iter().for_each(|why| failure::say(tool, why));
+        listing.api_errors.iter().for_each(|why| failure::say(tool, why));
     }
-    failure::report_all(tool, listing.troubles.into_iter().map(Failure::from));
+    failure::report_all(tool, listing.errors.into_iter().map(Failure::from));
     let (containers, left_out) = without_needless(pattern, listing.containers, all_were_asked);
     if options.verbose && left_out > 0 {
         failure::say(
@@ -65,9 +65,13 @@ pub fn find(
 
 /// Containers of other users take part only where the pattern fits none of root's, and all of root's engines could be asked:
 /// whatever they are called, they add nothing to what is done in root's. And how many of those that fit are left out.
-fn without_needless(pattern: &Pattern, containers: Vec<Known>, all_were_asked: bool) -> (Vec<Known>, usize) {
-    let fits = |known: &&Known| pattern.fits(&known.container);
-    let (others, roots): (Vec<Known>, Vec<Known>) =
+fn without_needless(
+    pattern: &Pattern,
+    containers: Vec<VerifiedContainer>,
+    all_were_asked: bool,
+) -> (Vec<VerifiedContainer>, usize) {
+    let fits = |known: &&VerifiedContainer| pattern.fits(&known.container);
+    let (others, roots): (Vec<VerifiedContainer>, Vec<VerifiedContainer>) =
         containers.into_iter().partition(|known| known.container.stranger().is_some());
     if all_were_asked && !roots.iter().any(|known| fits(&known)) {
         return (roots.into_iter().chain(others).collect(), 0);
@@ -102,32 +106,37 @@ pub fn listing(
     pattern: &Pattern,
     timeout: Duration,
     mut look: impl FnMut(&Container, &Process),
-) -> Result<Listing, FindError> {
+) -> Result<ContainerList, FindError> {
     let listings = pattern.engines().into_iter().map(|engine| list_with(engine, timeout, &mut look));
     let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
     // One of several that is not here is no error; none of them is.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {
         all.containers.extend(one.containers);
-        all.troubles.extend(one.troubles);
-        all.silences.extend(one.silences);
+        all.errors.extend(one.errors);
+        all.api_errors.extend(one.api_errors);
         all
     });
     match (merged, errors.into_iter().find_map(Result::err)) {
         (Some(listing), _) => Ok(listing),
         (None, Some(error)) => Err(error),
-        (None, None) => Ok(Listing { containers: Vec::new(), troubles: Vec::new(), silences: Vec::new() }),
+        (None, None) => {
+            Ok(ContainerList { containers: Vec::new(), errors: Vec::new(), api_errors: Vec::new() })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::without_needless;
-    use crate::engine::{Container, EngineName, Pod, Proof, Source, State};
-    use crate::find::{Facts, Known};
+    use crate::engine::{Container, ContainerSource, ContainerState, EngineName, Pod, Proof};
+    use crate::find::{ProcessInodes, VerifiedContainer};
 
     /// What `pattern` fits, and how many are left out.
     fn fitting(pattern: &str, containers: &[&Container], all_were_asked: bool) -> (Vec<String>, usize) {
-        let known = |one: &&Container| Known { container: (*one).clone(), process: Facts::default() };
+        let known = |one: &&Container| VerifiedContainer {
+            container: (*one).clone(),
+            process: ProcessInodes::default(),
+        };
         let pattern = pattern.parse().unwrap();
         let (kept, left_out) =
             without_needless(&pattern, containers.iter().map(known).collect(), all_were_asked);
@@ -152,12 +161,12 @@ mod tests {
             id: format!("{name:0<64}"),
             name: name.to_owned(),
             pid: Some(nix::unistd::Pid::from_raw(1)),
-            state: State::Running,
+            state: ContainerState::Running,
             exit_code: None,
             started_at: None,
             finished_at: None,
             image: None,
-            source: Source::Api,
+            source: ContainerSource::Api,
             pod: None,
             proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
         }

@@ -27,18 +27,20 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-use super::{Container, EngineError, EngineName, Limit, Proof, Source, State, state};
+use super::{
+    AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
+};
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     engine: EngineName,
     socket: PathBuf,
-    limit: Limit,
+    limit: AnswerTimeout,
 }
 
 impl Api {
-    pub(super) fn new(engine: EngineName, socket: PathBuf, limit: Limit) -> Self {
+    pub(super) fn new(engine: EngineName, socket: PathBuf, limit: AnswerTimeout) -> Self {
         Api { engine, socket, limit }
     }
 
@@ -124,7 +126,7 @@ impl Api {
             started_at: state.started_at.as_deref().and_then(time),
             finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
             image: answer.config.and_then(|config| config.image),
-            source: Source::Api,
+            source: ContainerSource::Api,
             pod: None,
             proof: Proof::word_of(claimed_by),
             state: status,
@@ -155,19 +157,19 @@ impl Api {
 /// A container in the API's list.
 pub(super) struct Listed {
     pub id: String,
-    pub state: Option<State>,
+    pub state: Option<ContainerState>,
 }
 
 /// What the API calls `status`. One that is being stopped still runs; Podman's, which are more, bollard
 /// refuses before they come here.
-fn state_called(status: &str) -> State {
+fn state_called(status: &str) -> ContainerState {
     match status {
-        "running" | "stopping" => State::Running,
-        "paused" => State::Paused,
-        "restarting" => State::Restarting,
-        "exited" => State::Exited,
-        "removing" | "dead" => State::Dead,
-        _ => State::Created,
+        "running" | "stopping" => ContainerState::Running,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "exited" => ContainerState::Exited,
+        "removing" | "dead" => ContainerState::Dead,
+        _ => ContainerState::Created,
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Container {
     #[serde(serialize_with = "as_number")]
     pub pid: Option<Pid>,
     /// What it is doing.
-    pub state: State,
+    pub state: ContainerState,
     /// The exit status of its last run, once it has ended.
     pub exit_code: Option<i64>,
     /// When its last run began.
@@ -33,7 +33,7 @@ pub struct Container {
     /// The image it was made from, as the user named it.
     pub image: Option<String>,
     /// How we came to know.
-    pub source: Source,
+    pub source: ContainerSource,
     /// The Kubernetes pod it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
@@ -79,7 +79,7 @@ impl Proof {
 /// What a container is doing, in the words that engines share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ContainerState {
     /// Made, never started.
     Created,
     /// Running.
@@ -94,22 +94,22 @@ pub enum State {
     Dead,
 }
 
-impl State {
+impl ContainerState {
     /// Whether a run lies behind it, so that there is an exit status.
     pub const fn has_ended(self) -> bool {
-        matches!(self, State::Exited | State::Dead | State::Restarting)
+        matches!(self, ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting)
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for ContainerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::Created => "created",
-            State::Running => "running",
-            State::Paused => "paused",
-            State::Restarting => "restarting",
-            State::Exited => "exited",
-            State::Dead => "dead",
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            ContainerState::Paused => "paused",
+            ContainerState::Restarting => "restarting",
+            ContainerState::Exited => "exited",
+            ContainerState::Dead => "dead",
         })
     }
 }
@@ -117,18 +117,18 @@ impl fmt::Display for State {
 /// How we came to know of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum ContainerSource {
     /// The engine's API answered.
     Api,
     /// The engine's state on disk was read.
     State,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ContainerSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Source::Api => "API",
-            Source::State => "state on disk",
+            ContainerSource::Api => "API",
+            ContainerSource::State => "state on disk",
         })
     }
 }
@@ -141,12 +141,12 @@ impl Container {
             id: id.to_owned(),
             name: id.to_owned(),
             pid: None,
-            state: State::Dead,
+            state: ContainerState::Dead,
             exit_code: None,
             started_at: None,
             finished_at: None,
             image: None,
-            source: Source::State,
+            source: ContainerSource::State,
             pod: None,
             proof: Proof::word_of(claimed_by),
         }
@@ -156,13 +156,13 @@ impl Container {
     /// not known.
     #[must_use]
     pub fn ended(self) -> Self {
-        Container { pid: None, state: State::Exited, exit_code: None, finished_at: None, ..self }
+        Container { pid: None, state: ContainerState::Exited, exit_code: None, finished_at: None, ..self }
     }
 
     /// Why it has no process now: `exited, code 0, 3 minutes ago`.
     pub fn why_not_running(&self, now: Timestamp) -> String {
         let mut why = self.state.to_string();
-        if let (State::Exited | State::Dead, Some(code)) = (self.state, self.exit_code) {
+        if let (ContainerState::Exited | ContainerState::Dead, Some(code)) = (self.state, self.exit_code) {
             why.push_str(&format!(", code {code}"));
         }
         if let Some(finished_at) = self.finished_at {
@@ -257,7 +257,7 @@ fn as_number<S: Serializer>(pid: &Option<Pid>, serializer: S) -> Result<S::Ok, S
 mod tests {
     use super::*;
 
-    fn stopped(state: State, exit_code: Option<i64>, finished_at: Option<&str>) -> String {
+    fn stopped(state: ContainerState, exit_code: Option<i64>, finished_at: Option<&str>) -> String {
         let container = Container {
             engine: EngineName::Docker,
             id: "3f2a".repeat(16),
@@ -268,7 +268,7 @@ mod tests {
             started_at: None,
             finished_at: finished_at.map(|text| text.parse().unwrap()),
             image: None,
-            source: Source::Api,
+            source: ContainerSource::Api,
             pod: None,
             proof: Proof::word_of(Uid::from_raw(0)),
         };
@@ -278,23 +278,29 @@ mod tests {
     #[test]
     fn a_stopped_container_says_how_it_ended_and_when() {
         assert_eq!(
-            stopped(State::Exited, Some(0), Some("2026-01-01T00:00:00Z")),
+            stopped(ContainerState::Exited, Some(0), Some("2026-01-01T00:00:00Z")),
             "exited, code 0, 3 minutes ago"
         );
         assert_eq!(
-            stopped(State::Exited, Some(137), Some("2026-01-01T00:03:09Z")),
+            stopped(ContainerState::Exited, Some(137), Some("2026-01-01T00:03:09Z")),
             "exited, code 137, 1 second ago"
         );
-        assert_eq!(stopped(State::Dead, Some(1), Some("2025-12-30T00:00:00Z")), "dead, code 1, 2 days ago");
+        assert_eq!(
+            stopped(ContainerState::Dead, Some(1), Some("2025-12-30T00:00:00Z")),
+            "dead, code 1, 2 days ago"
+        );
     }
 
     #[test]
     fn one_that_never_ran_has_no_exit_code() {
-        assert_eq!(stopped(State::Created, Some(0), None), "created");
+        assert_eq!(stopped(ContainerState::Created, Some(0), None), "created");
     }
 
     #[test]
     fn a_clock_that_was_set_back_is_no_panic() {
-        assert_eq!(stopped(State::Exited, Some(0), Some("2027-01-01T00:00:00Z")), "exited, code 0, just now");
+        assert_eq!(
+            stopped(ContainerState::Exited, Some(0), Some("2027-01-01T00:00:00Z")),
+            "exited, code 0, just now"
+        );
     }
 }

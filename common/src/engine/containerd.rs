@@ -8,11 +8,11 @@
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
+use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
-use super::realm::Realm;
-use super::runtime::{self, Record};
+use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof};
+use super::{Container, ContainerQuery, Engine, EngineError, EngineName, Proof};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Containerd;
@@ -34,12 +34,12 @@ const RUNTIME_ROOTS: [&str; 2] = ["containerd/runc", "docker/runtime-runc"];
 
 /// The containerd of one realm.
 pub(super) struct Containerd {
-    realm: Realm,
+    dirs: EngineDirs,
 }
 
 impl Containerd {
-    pub(super) fn new(realm: &Realm) -> Self {
-        Containerd { realm: realm.clone() }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Containerd { dirs: dirs.clone() }
     }
 
     /// Its tasks: those in the namespace `within`, or all but Docker's.
@@ -64,14 +64,14 @@ impl Containerd {
 
     /// The directories of namespaces that there are.
     fn directories(&self) -> Result<Vec<StatePath>, EngineError> {
-        let drivers = |root| DRIVERS.map(|driver| self.realm.run.join(root).join(driver));
+        let drivers = |root| DRIVERS.map(|driver| self.dirs.run.join(root).join(driver));
         let mut there = Vec::new();
         for directory in ROOTS.into_iter().flat_map(drivers) {
             if state::is_there(&directory)? {
                 there.push(directory);
             }
         }
-        let socket = self.realm.run.join("containerd/containerd.sock");
+        let socket = self.dirs.run.join("containerd/containerd.sock");
         match there.is_empty() && !socket.exists() {
             true => Err(EngineError::Absent { engine: ENGINE, socket: socket.as_path().to_owned() }),
             false => Ok(there),
@@ -120,15 +120,15 @@ impl Containerd {
             pod,
             proof: Proof {
                 start_time_ticks: record.and_then(|record| record.start_time_ticks),
-                ..Proof::word_of(self.realm.owner)
+                ..Proof::word_of(self.dirs.owner)
             },
-            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
+            ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
     }
 
-    fn record(&self, bundle: &Bundle) -> Result<Option<Record>, EngineError> {
+    fn record(&self, bundle: &Bundle) -> Result<Option<RuntimeState>, EngineError> {
         for root in RUNTIME_ROOTS {
-            let directory = self.realm.run.join(root).join(&bundle.within).join(&bundle.id);
+            let directory = self.dirs.run.join(root).join(&bundle.within).join(&bundle.id);
             if let Some(record) = runtime::read(&directory)? {
                 return Ok(Some(record));
             }
@@ -153,13 +153,15 @@ impl Engine for Containerd {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let (within, name) = match asked {
-            Asked::Name { within, name } => (within.map(Name::as_str), name),
-            Asked::Pod { namespace, pod, container } => return self.in_pod(*namespace, pod, *container),
+            ContainerQuery::Name { within, name } => (within.map(Name::as_str), name),
+            ContainerQuery::Pod { namespace, pod, container } => {
+                return self.in_pod(*namespace, pod, *container);
+            }
         };
         let bundles = self.bundles(within)?;
-        let names = NerdctlNames::of(&self.realm);
+        let names = NerdctlNames::of(&self.dirs);
         let meant = bundles.named(name);
         let found = meant.containers(|bundle, role| {
             let container = self.container(&bundles, bundle, role)?;
@@ -171,13 +173,13 @@ impl Engine for Containerd {
     fn list(&self) -> Result<Vec<Container>, EngineError> {
         let bundles = self.bundles(None)?;
         // A container whose name cannot be read is there under its ID.
-        let names = NerdctlNames::of(&self.realm).all().unwrap_or_default();
+        let names = NerdctlNames::of(&self.dirs).all().unwrap_or_default();
         let mut containers = Vec::new();
         for bundle in &bundles.all {
             let role = bundles.role(bundle).ok().flatten();
             // Asking for one that is damaged by its ID says why.
             let made = self.container(&bundles, bundle, role.as_ref());
-            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.dirs.owner);
             let Some(container) = made.unwrap_or_else(|_| Some(damaged())) else { continue };
             containers.push(match names.get(&(bundle.within.clone(), bundle.id.clone())) {
                 Some(name) => Container { engine: EngineName::Nerdctl, name: name.clone(), ..container },

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use super::state::{self, StatePath};
-use super::{Container, EngineError, Pod, State};
+use super::{Container, ContainerState, EngineError, Pod};
 use crate::target::Name;
 
 /// The annotations of an OCI configuration.
@@ -63,11 +63,11 @@ const MOST_BYTES_IN_ALL: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Meant<'a> {
     pub hits: Vec<(&'a Bundle, Option<Role>)>,
-    pub troubles: Vec<EngineError>,
+    pub errors: Vec<EngineError>,
 }
 
 #[derive(Deserialize)]
-struct Config {
+struct BundleConfig {
     annotations: Option<Annotations>,
 }
 
@@ -109,7 +109,7 @@ impl Bundles {
         let Some(container) = container else { return sandboxes };
         let ids: HashSet<&str> = sandboxes.hits.iter().map(|(bundle, _)| bundle.id.as_str()).collect();
         let mut members = self.members(&ids, container.as_str(), same_pod);
-        members.troubles.extend(sandboxes.troubles);
+        members.errors.extend(sandboxes.errors);
         members
     }
 
@@ -160,7 +160,8 @@ impl Bundles {
         if !state::mentions(&bytes, word) {
             return Ok(None);
         }
-        let config: Config = serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
+        let config: BundleConfig =
+            serde_json::from_slice(&bytes).map_err(|error| state::wrong(&file, error))?;
         Ok(config.annotations.as_ref().and_then(self.dialect))
     }
 
@@ -192,7 +193,7 @@ impl<'a> Meant<'a> {
         match role {
             Ok(Some(role)) if wanted(&role) => self.hits.push((bundle, Some(role))),
             Ok(_) => {}
-            Err(trouble) => self.troubles.push(trouble),
+            Err(trouble) => self.errors.push(trouble),
         }
     }
 
@@ -206,7 +207,7 @@ impl<'a> Meant<'a> {
     ) -> Result<Vec<Container>, EngineError> {
         let made = self.hits.iter().filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
         let made = made.collect::<Result<Vec<_>, _>>()?;
-        match self.troubles.into_iter().next() {
+        match self.errors.into_iter().next() {
             Some(trouble) if made.is_empty() => Err(trouble),
             _ => Ok(made),
         }
@@ -239,7 +240,9 @@ pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
 /// taken.
 pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {
     inhabitants.sort_by(|a, b| a.name.cmp(&b.name));
-    inhabitants.into_iter().find(|container| container.pid.is_some() && container.state != State::Exited)
+    inhabitants
+        .into_iter()
+        .find(|container| container.pid.is_some() && container.state != ContainerState::Exited)
 }
 
 /// Of a pod's generations the one that can be entered, if one can.

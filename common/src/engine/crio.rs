@@ -5,9 +5,9 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 use super::runtime;
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, api, state};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, api, state};
 
 const ENGINE: EngineName = EngineName::Crio;
 
@@ -16,7 +16,7 @@ const CONTAINERS: &str = "containers/storage/overlay-containers";
 
 /// The CRI-O of one realm.
 pub(super) struct Crio {
-    realm: Realm,
+    dirs: EngineDirs,
 }
 
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
@@ -32,17 +32,17 @@ struct Runs {
 }
 
 impl Crio {
-    pub(super) fn new(realm: &Realm) -> Self {
-        Crio { realm: realm.clone() }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Crio { dirs: dirs.clone() }
     }
 
     /// Every bundle there is, Podman's among them.
     fn bundles(&self) -> Result<Bundles, EngineError> {
-        let directory = self.realm.run.join(CONTAINERS);
+        let directory = self.dirs.run.join(CONTAINERS);
         if !state::is_there(&directory)? {
             return Err(EngineError::Absent {
                 engine: ENGINE,
-                socket: self.realm.run.as_path().join("crio/crio.sock"),
+                socket: self.dirs.run.as_path().join("crio/crio.sock"),
             });
         }
         let ids = state::words(&directory)?.into_iter();
@@ -63,15 +63,15 @@ impl Crio {
     ) -> Result<Option<Container>, EngineError> {
         let Some(role) = role else { return Ok(None) };
         let pid = state::number(&bundle.directory.join("pidfile"))?.filter(|pid| *pid > 0).map(Pid::from_raw);
-        let runs = self.realm.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
+        let runs = self.dirs.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
         let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
         let (pid, now) = runtime::what_became_of(pid, ticks);
         let now = match runs.status.as_deref() {
-            Some("created") if now == State::Running => State::Created,
-            Some("paused") if now == State::Running => State::Paused,
-            Some("stopped") if pid.is_none() => State::Exited,
+            Some("created") if now == ContainerState::Running => ContainerState::Created,
+            Some("paused") if now == ContainerState::Running => ContainerState::Paused,
+            Some("stopped") if pid.is_none() => ContainerState::Exited,
             _ => now,
         };
         let pod = bundles.pod(bundle, role);
@@ -79,14 +79,14 @@ impl Crio {
         Ok(Some(Container {
             name: role.container.clone().or(of_pod).unwrap_or_else(|| bundle.id.clone()),
             pid,
-            exit_code: runs.exit_code.filter(|_| now == State::Exited),
+            exit_code: runs.exit_code.filter(|_| now == ContainerState::Exited),
             started_at: runs.started.as_deref().and_then(api::time),
             finished_at: runs.finished.as_deref().and_then(api::time),
             image: role.image.clone(),
             pod,
             state: now,
-            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.realm.owner) },
-            ..Container::unknown(ENGINE, &bundle.id, self.realm.owner)
+            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.dirs.owner) },
+            ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
     }
 }
@@ -96,15 +96,15 @@ impl Engine for Crio {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let bundles = self.bundles()?;
         let make = |bundle: &Bundle, role: Option<&Role>| self.container(&bundles, bundle, role);
         let (namespace, pod, container) = match *asked {
-            Asked::Name { within: None, name } => {
+            ContainerQuery::Name { within: None, name } => {
                 return Ok(cri::latest(bundles.named(name).containers(make)?));
             }
-            Asked::Name { .. } => return Ok(vec![]),
-            Asked::Pod { namespace, pod, container } => (namespace, pod, container),
+            ContainerQuery::Name { .. } => return Ok(vec![]),
+            ContainerQuery::Pod { namespace, pod, container } => (namespace, pod, container),
         };
         let found = cri::latest(bundles.in_pod(namespace, pod, container).containers(make)?);
         if container.is_some() {
@@ -124,7 +124,7 @@ impl Engine for Crio {
             // What cannot be read is as likely Podman's.
             let Ok(Some(role)) = bundles.role(bundle) else { continue };
             let made = self.container(&bundles, bundle, Some(&role));
-            let damaged = || Container::unknown(ENGINE, &bundle.id, self.realm.owner);
+            let damaged = || Container::unknown(ENGINE, &bundle.id, self.dirs.owner);
             containers.extend(made.unwrap_or_else(|_| Some(damaged())));
         }
         Ok(containers)

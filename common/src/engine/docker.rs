@@ -7,38 +7,38 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::api::Api;
-use super::either::Either;
-use super::realm::Realm;
-use super::{EngineName, Limit, budget};
+use super::api_or_disk::ApiOrDisk;
+use super::engine_dirs::EngineDirs;
+use super::{AnswerTimeout, EngineName, budget};
 use disk::DockerDisk;
 
 const ENGINE: EngineName = EngineName::Docker;
 
 /// The system's daemon, and a user's own rootless one. Where `$DOCKER_HOST` or the docker client's context names
 /// another, that one is asked in the place of `ours`, and no other one's is.
-pub(super) fn all(realms: &[Realm], ours: bool, limit: Limit) -> Vec<Either<DockerDisk>> {
-    let of_realm = |realm: &Realm| {
-        let api = Ok(Api::new(ENGINE, socket_of(realm), limit));
-        Either::new(ENGINE, api, Some(DockerDisk::of(realm)))
+pub(super) fn all(all_dirs: &[EngineDirs], ours: bool, limit: AnswerTimeout) -> Vec<ApiOrDisk<DockerDisk>> {
+    let in_dirs = |dirs: &EngineDirs| {
+        let api = Ok(Api::new(ENGINE, socket_of(dirs), limit));
+        ApiOrDisk::new(ENGINE, api, Some(DockerDisk::of(dirs)))
     };
     let chosen = match budget::within(context::chosen) {
-        Ok(None) => return realms.iter().map(of_realm).collect(),
+        Ok(None) => return all_dirs.iter().map(in_dirs).collect(),
         _ if !ours => return vec![],
         Ok(Some(address)) => context::local(address),
         Err(error) => Err(error),
     };
     vec![match chosen {
         // A daemon on a socket of its own has a data root of its own, and we do not know which.
-        Ok(socket) => match Realm::all().iter().find(|realm| same_place(&socket_of(realm), &socket)) {
-            Some(realm) => of_realm(realm),
-            None => Either::new(ENGINE, Ok(Api::new(ENGINE, socket, limit)), None),
+        Ok(socket) => match EngineDirs::all().iter().find(|dirs| same_place(&socket_of(dirs), &socket)) {
+            Some(dirs) => in_dirs(dirs),
+            None => ApiOrDisk::new(ENGINE, Ok(Api::new(ENGINE, socket, limit)), None),
         },
-        Err(error) => Either::new(ENGINE, Err(error), None),
+        Err(error) => ApiOrDisk::new(ENGINE, Err(error), None),
     }]
 }
 
-fn socket_of(realm: &Realm) -> PathBuf {
-    realm.run.as_path().join("docker.sock")
+fn socket_of(dirs: &EngineDirs) -> PathBuf {
+    dirs.run.as_path().join("docker.sock")
 }
 
 /// Whether both paths name the same file, there or not: `/var/run` is a link to `/run`.

@@ -16,7 +16,7 @@ pub trait Engine {
     /// # Errors
     /// [`EngineError::Absent`] when this engine is not on this host at all, neither its socket nor its
     /// state; others when it could not be asked, or what it said makes no sense.
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError>;
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError>;
 
     /// All its containers, running or not.
     ///
@@ -31,14 +31,14 @@ pub trait Engine {
     }
 
     /// Why its API did not answer the last question, when its state on disk had to.
-    fn silence(&self) -> Option<EngineError> {
+    fn api_error(&self) -> Option<EngineError> {
         None
     }
 }
 
 /// What can be asked of an engine: the part of a TARGET that is about containers.
 #[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
+pub enum ContainerQuery<'a> {
     /// A container by name, ID or ID prefix.
     Name {
         /// containerd's own namespace; any when `None`.
@@ -57,20 +57,22 @@ pub enum Asked<'a> {
     },
 }
 
-impl Asked<'_> {
+impl ContainerQuery<'_> {
     /// Whether containers of `engine` can be what was asked for at all: only two of them know of pods.
     pub fn concerns(&self, engine: EngineName) -> bool {
         match self {
-            Asked::Name { .. } => true,
-            Asked::Pod { .. } => matches!(engine, EngineName::Containerd | EngineName::Crio),
+            ContainerQuery::Name { .. } => true,
+            ContainerQuery::Pod { .. } => matches!(engine, EngineName::Containerd | EngineName::Crio),
         }
     }
 
     /// Whether a container called `name` with this `id` is one that was asked for.
     pub fn means(&self, name: &str, id: &str) -> bool {
         match self {
-            Asked::Name { name: asked, .. } => asked.as_str() == name || id.starts_with(asked.as_str()),
-            Asked::Pod { .. } => false,
+            ContainerQuery::Name { name: asked, .. } => {
+                asked.as_str() == name || id.starts_with(asked.as_str())
+            }
+            ContainerQuery::Pod { .. } => false,
         }
     }
 }

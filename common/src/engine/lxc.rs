@@ -10,10 +10,13 @@ use std::time::Instant;
 
 use nix::unistd::Uid;
 
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Limit, Proof, Source, State};
-use monitor::{First, Monitor};
+use super::{
+    AnswerTimeout, Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError,
+    EngineName, Proof,
+};
+use monitor::{FirstProcess, Monitor};
 
 const ENGINE: EngineName = EngineName::Lxc;
 
@@ -23,13 +26,13 @@ pub(super) struct Lxc {
     owner: Uid,
     /// The directory that has one for each container, or why we do not know it.
     path: Result<StatePath, EngineError>,
-    limit: Limit,
+    limit: AnswerTimeout,
 }
 
 impl Lxc {
     /// The system's containers, then the user's own.
-    pub(super) fn all(realms: &[Realm], limit: Limit) -> Vec<Lxc> {
-        realms.iter().map(|realm| Lxc { owner: realm.owner, path: lxcpath(realm), limit }).collect()
+    pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
+        all_dirs.iter().map(|dirs| Lxc { owner: dirs.owner, path: lxcpath(dirs), limit }).collect()
     }
 
     /// The container called `name`; `None` when it neither runs nor is defined.
@@ -42,15 +45,15 @@ impl Lxc {
         let monitor = Monitor::new(path.as_path(), name, self.owner, self.limit.each(), until);
         let (state, first) = match monitor.state()? {
             Some(running) => (running, monitor.first_process()?),
-            None => (State::Exited, None),
+            None => (ContainerState::Exited, None),
         };
         match first {
-            Some(First { pid, proof }) if has_process(state) => {
-                Ok(Some(container(name, state, Source::Api, Some(pid), proof)))
+            Some(FirstProcess { pid, proof }) if has_process(state) => {
+                Ok(Some(container(name, state, ContainerSource::Api, Some(pid), proof)))
             }
             _ if is_defined(&path.join(name))? => {
                 let proof = Proof::word_of(self.owner);
-                Ok(Some(container(name, without_process(state), Source::State, None, proof)))
+                Ok(Some(container(name, without_process(state), ContainerSource::State, None, proof)))
             }
             _ => Ok(None),
         }
@@ -63,8 +66,8 @@ impl Engine for Lxc {
     }
 
     /// Names only: LXC knows no IDs, and takes no beginning of a name for the whole.
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
-        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
         let path = self.path.as_ref().map_err(Clone::clone)?;
         // Before anybody is asked: whoever listens where there is no LXC is not LXC.
         if !path.exists() {
@@ -93,8 +96,8 @@ impl Engine for Lxc {
 
 fn container(
     name: &OsStr,
-    state: State,
-    source: Source,
+    state: ContainerState,
+    source: ContainerSource,
     pid: Option<nix::unistd::Pid>,
     proof: Proof,
 ) -> Container {
@@ -116,13 +119,13 @@ fn container(
     }
 }
 
-fn has_process(state: State) -> bool {
-    matches!(state, State::Running | State::Paused)
+fn has_process(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Running | ContainerState::Paused)
 }
 
 /// A container that had just been running when its process was asked for is one that ended.
-fn without_process(state: State) -> State {
-    if has_process(state) { State::Exited } else { state }
+fn without_process(state: ContainerState) -> ContainerState {
+    if has_process(state) { ContainerState::Exited } else { state }
 }
 
 /// Whether the directory is a container's.
@@ -135,10 +138,10 @@ fn is_defined(directory: &StatePath) -> Result<bool, EngineError> {
 }
 
 /// `lxc.lxcpath` of lxc.conf in lxc.system.conf(5), or what LXC is built with.
-fn lxcpath(realm: &Realm) -> Result<StatePath, EngineError> {
-    let config = state::read(&realm.config.join("lxc/lxc.conf"))?.unwrap_or_default();
+fn lxcpath(dirs: &EngineDirs) -> Result<StatePath, EngineError> {
+    let config = state::read(&dirs.config.join("lxc/lxc.conf"))?.unwrap_or_default();
     let configured = config.split(|byte| *byte == b'\n').find_map(value_of_lxcpath);
-    Ok(configured.map_or_else(|| realm.data.join("lxc"), |path| realm.data.at(PathBuf::from(path))))
+    Ok(configured.map_or_else(|| dirs.data.join("lxc"), |path| dirs.data.at(PathBuf::from(path))))
 }
 
 /// From a line `lxc.lxcpath = /path/`, the path without slashes at its end: LXC takes it so, letter for

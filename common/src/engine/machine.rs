@@ -9,9 +9,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, Source, State};
+use super::{
+    Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError, EngineName, Proof,
+};
 
 const ENGINE: EngineName = EngineName::Machine;
 
@@ -24,10 +26,10 @@ pub(super) struct Machines {
 
 impl Machines {
     /// The system's, then the user's own.
-    pub(super) fn all(realms: &[Realm]) -> Vec<Machines> {
+    pub(super) fn all(all_dirs: &[EngineDirs]) -> Vec<Machines> {
         let of =
-            |realm: &Realm| Machines { directory: realm.run.join("systemd/machines"), owner: realm.owner };
-        realms.iter().map(of).collect()
+            |dirs: &EngineDirs| Machines { directory: dirs.run.join("systemd/machines"), owner: dirs.owner };
+        all_dirs.iter().map(of).collect()
     }
 
     /// The container called `name`; `None` when nothing is, or a virtual machine.
@@ -51,12 +53,12 @@ impl Machines {
             name: name.to_owned(),
             pid: pid.map(Pid::from_raw),
             // A machine that has ended is no longer registered.
-            state: if pid.is_some() { State::Running } else { State::Exited },
+            state: if pid.is_some() { ContainerState::Running } else { ContainerState::Exited },
             exit_code: None,
             started_at: started_at.and_then(|time| Timestamp::from_microsecond(time).ok()),
             finished_at: None,
             image: field("ROOT").map(str::to_owned),
-            source: Source::State,
+            source: ContainerSource::State,
             pod: None,
             proof: Proof { pidfd_inode: number("LEADER_PIDFDID"), ..Proof::word_of(claimed_by) },
         }))
@@ -76,8 +78,8 @@ impl Engine for Machines {
     }
 
     /// Names only: machinectl takes nothing else.
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
-        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
         let found = self.container(name.as_str())?;
         if found.is_none() {
             self.present()?;

@@ -2,59 +2,73 @@
 //! PID is verified in [`crate::find`] before anybody acts on it. Why state on disk is read beside the APIs:
 //! docs/decisions/engine-state-on-disk.md.
 
+mod answer_timeout;
 mod api;
+mod api_or_disk;
 mod budget;
 mod container;
 mod containerd;
 mod cri;
 mod crio;
 mod docker;
-mod either;
+mod engine_dirs;
 mod error;
 mod interface;
-mod limit;
 mod lxc;
 mod machine;
 mod nerdctl;
 mod oci;
 mod podman;
-mod realm;
 mod runtime;
 mod state;
-mod traces;
-mod user;
+mod user_engine;
+mod watch_dirs;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-pub use container::{Container, Pod, Proof, Source, State, ago};
+pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago};
+pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
-pub use interface::{Asked, Engine};
-pub(crate) use realm::caller_of_sudo;
-pub use traces::Trace;
+pub use interface::{ContainerQuery, Engine};
+pub use watch_dirs::WatchDir;
 
 pub use crate::target::EngineName;
 
-use limit::Limit;
-use realm::Realm;
-use user::OfUser;
+use answer_timeout::AnswerTimeout;
+use engine_dirs::EngineDirs;
+use user_engine::UserEngine;
 
 /// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
 /// ordinary user that we may be. Each has `timeout` to answer.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use common::engine::{EngineError, engines};
+///
+/// for engine in engines(None, Duration::from_millis(300)) {
+///     match engine.list() {
+///         Ok(containers) => println!("{}: {} containers", engine.name(), containers.len()),
+///         Err(EngineError::Absent { .. }) => {} // not on this host
+///         Err(trouble) => println!("{}: {trouble}", engine.name()),
+///     }
+/// }
+/// ```
 pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (realms, limit) = (Realm::ours(), Limit::of_each(timeout));
-    chosen(wanted).flat_map(|name| of_name(name, &realms, true, limit)).collect()
+    let (all_dirs, limit) = (EngineDirs::ours(), AnswerTimeout::of_each(timeout));
+    chosen(wanted).flat_map(|name| of_name(name, &all_dirs, true, limit)).collect()
 }
 
 /// The engines of others, which are asked only where ours leave something open: under sudo those of whoever called it.
 /// They have `timeout` all together, from now on, and what they say is the word of that user.
 pub fn engines_of_others(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (realms, limit) = (Realm::of_others(), Limit::of_all(timeout));
-    let of_realm = |name, realm: &Realm| {
-        let (owner, engines) = (realm.owner, of_name(name, std::slice::from_ref(realm), false, limit));
-        engines.into_iter().map(move |engine| Box::new(OfUser { engine, owner }) as Box<dyn Engine>)
+    let (all_dirs, limit) = (EngineDirs::of_others(), AnswerTimeout::of_all(timeout));
+    let in_dirs = |name, dirs: &EngineDirs| {
+        let (owner, engines) = (dirs.owner, of_name(name, std::slice::from_ref(dirs), false, limit));
+        engines.into_iter().map(move |engine| Box::new(UserEngine { engine, owner }) as Box<dyn Engine>)
     };
-    chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| of_realm(name, realm))).collect()
+    chosen(wanted).flat_map(|name| all_dirs.iter().flat_map(move |dirs| in_dirs(name, dirs))).collect()
 }
 
 fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
@@ -62,21 +76,26 @@ fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
 }
 
 /// Where on disk the starts and stops of containers show: for all engines, or for one.
-pub fn traces(wanted: Option<EngineName>) -> Vec<Trace> {
-    let realms = Realm::all();
-    chosen(wanted).flat_map(|name| realms.iter().flat_map(move |realm| traces::of(name, realm))).collect()
+pub fn watch_dirs(wanted: Option<EngineName>) -> Vec<WatchDir> {
+    let all_dirs = EngineDirs::all();
+    chosen(wanted).flat_map(|name| all_dirs.iter().flat_map(move |dirs| watch_dirs::of(name, dirs))).collect()
 }
 
-fn of_name(name: EngineName, realms: &[Realm], ours: bool, limit: Limit) -> Vec<Box<dyn Engine>> {
+fn of_name(
+    name: EngineName,
+    all_dirs: &[EngineDirs],
+    ours: bool,
+    limit: AnswerTimeout,
+) -> Vec<Box<dyn Engine>> {
     match name {
-        EngineName::Docker => boxed(docker::all(realms, ours, limit)),
-        EngineName::Podman => boxed(podman::all(realms, limit)),
-        EngineName::Containerd => boxed(realms.iter().map(containerd::Containerd::new)),
-        EngineName::Nerdctl => boxed(realms.iter().map(nerdctl::Nerdctl::new)),
-        EngineName::Crio => boxed(realms.iter().map(crio::Crio::new)),
-        EngineName::Oci => boxed(realms.iter().map(oci::Oci::new)),
-        EngineName::Lxc => boxed(lxc::Lxc::all(realms, limit)),
-        EngineName::Machine => boxed(machine::Machines::all(realms)),
+        EngineName::Docker => boxed(docker::all(all_dirs, ours, limit)),
+        EngineName::Podman => boxed(podman::all(all_dirs, limit)),
+        EngineName::Containerd => boxed(all_dirs.iter().map(containerd::Containerd::new)),
+        EngineName::Nerdctl => boxed(all_dirs.iter().map(nerdctl::Nerdctl::new)),
+        EngineName::Crio => boxed(all_dirs.iter().map(crio::Crio::new)),
+        EngineName::Oci => boxed(all_dirs.iter().map(oci::Oci::new)),
+        EngineName::Lxc => boxed(lxc::Lxc::all(all_dirs, limit)),
+        EngineName::Machine => boxed(machine::Machines::all(all_dirs)),
     }
 }
 
@@ -92,7 +111,7 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.name()
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         budget::within(|| self.0.find(asked))
     }
 
@@ -104,7 +123,7 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.events()
     }
 
-    fn silence(&self) -> Option<EngineError> {
-        self.0.silence()
+    fn api_error(&self) -> Option<EngineError> {
+        self.0.api_error()
     }
 }

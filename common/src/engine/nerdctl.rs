@@ -7,22 +7,22 @@ pub(super) mod names;
 use serde::Deserialize;
 
 use super::containerd::Containerd;
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, State, api};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, api};
 use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
 
 /// nerdctl's containers in one realm.
 pub(super) struct Nerdctl {
-    realm: Realm,
+    dirs: EngineDirs,
     names: NerdctlNames,
 }
 
 impl Nerdctl {
-    pub(super) fn new(realm: &Realm) -> Self {
-        Nerdctl { realm: realm.clone(), names: NerdctlNames::of(realm) }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Nerdctl { dirs: dirs.clone(), names: NerdctlNames::of(dirs) }
     }
 
     fn stores(&self) -> Result<Vec<StatePath>, EngineError> {
@@ -41,7 +41,7 @@ impl Nerdctl {
         id: &str,
         name: String,
     ) -> Result<Container, EngineError> {
-        let task = match Containerd::new(&self.realm).of_id(within, id) {
+        let task = match Containerd::new(&self.dirs).of_id(within, id) {
             Err(EngineError::Absent { .. }) => None,
             task => task?,
         };
@@ -54,8 +54,8 @@ impl Nerdctl {
         let file = store.join("containers").join(within).join(id).join("lifecycle.json");
         let lifecycle = state::json::<Lifecycle>(&file).ok().flatten().unwrap_or_default();
         let started_at = lifecycle.started_at.as_deref().and_then(api::time);
-        let state = if started_at.is_some() { State::Exited } else { State::Created };
-        Container { state, started_at, ..Container::unknown(ENGINE, id, self.realm.owner) }
+        let state = if started_at.is_some() { ContainerState::Exited } else { ContainerState::Created };
+        Container { state, started_at, ..Container::unknown(ENGINE, id, self.dirs.owner) }
     }
 }
 
@@ -70,9 +70,9 @@ impl Engine for Nerdctl {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let stores = self.stores()?;
-        let Asked::Name { within, name } = asked else { return Ok(vec![]) };
+        let ContainerQuery::Name { within, name } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
         for store in stores {
             let namespaces = state::words(&store.join("names"))?;
@@ -97,7 +97,7 @@ impl Engine for Nerdctl {
             for within in state::words(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
                     let container = self.container(&store, within.as_str(), &id, name.clone());
-                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.realm.owner) };
+                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.dirs.owner) };
                     containers.push(container.unwrap_or_else(|_| damaged()));
                 }
             }

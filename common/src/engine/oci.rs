@@ -1,9 +1,9 @@
 //! OCI runtimes without an engine that we know: runc, crun and youki, driven by hand or by something else.
 //! A container's ID is its only name, and that of its state directory.
 
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Asked, Container, Engine, EngineError, EngineName, Proof, State, runtime};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, runtime};
 
 const ENGINE: EngineName = EngineName::Oci;
 
@@ -12,20 +12,20 @@ const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 
 /// The runtimes of one realm.
 pub(super) struct Oci {
-    realm: Realm,
+    dirs: EngineDirs,
 }
 
 impl Oci {
-    pub(super) fn new(realm: &Realm) -> Self {
-        Oci { realm: realm.clone() }
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Oci { dirs: dirs.clone() }
     }
 
     /// The directories of containers that there are.
     fn roots(&self) -> Result<Vec<StatePath>, EngineError> {
-        let mut roots: Vec<StatePath> = RUNTIMES.map(|name| self.realm.run.join(name)).into();
-        if self.realm.is_system() {
+        let mut roots: Vec<StatePath> = RUNTIMES.map(|name| self.dirs.run.join(name)).into();
+        if self.dirs.is_system() {
             // crun follows XDG_RUNTIME_DIR even when it is root who has logged in.
-            roots.push(self.realm.run.join("user/0/crun"));
+            roots.push(self.dirs.run.join("user/0/crun"));
         }
         let mut there = Vec::new();
         for root in roots {
@@ -34,9 +34,7 @@ impl Oci {
             }
         }
         match there.is_empty() {
-            true => {
-                Err(EngineError::Absent { engine: ENGINE, socket: self.realm.run.as_path().join("runc") })
-            }
+            true => Err(EngineError::Absent { engine: ENGINE, socket: self.dirs.run.as_path().join("runc") }),
             false => Ok(there),
         }
     }
@@ -47,9 +45,9 @@ impl Oci {
         Ok(Some(Container {
             pid: record.pid,
             state: record.state,
-            started_at: record.created.filter(|_| record.state != State::Created),
-            proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.realm.owner) },
-            ..Container::unknown(ENGINE, id, self.realm.owner)
+            started_at: record.created.filter(|_| record.state != ContainerState::Created),
+            proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.dirs.owner) },
+            ..Container::unknown(ENGINE, id, self.dirs.owner)
         }))
     }
 }
@@ -59,9 +57,9 @@ impl Engine for Oci {
         ENGINE
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let roots = self.roots()?;
-        let Asked::Name { within: None, .. } = asked else { return Ok(vec![]) };
+        let ContainerQuery::Name { within: None, .. } = asked else { return Ok(vec![]) };
         let mut found = Vec::new();
         for root in roots {
             for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
@@ -77,7 +75,7 @@ impl Engine for Oci {
             for id in state::words(&root)? {
                 // Asking for one that is damaged by its ID says why.
                 let made = self.container(&root.join(id.as_str()), id.as_str());
-                let damaged = || Container::unknown(ENGINE, id.as_str(), self.realm.owner);
+                let damaged = || Container::unknown(ENGINE, id.as_str(), self.dirs.owner);
                 containers.extend(made.unwrap_or_else(|_| Some(damaged())));
             }
         }

@@ -4,18 +4,18 @@
 mod disk;
 
 use super::api::Api;
-use super::either::Either;
-use super::realm::Realm;
-use super::{EngineName, Limit};
+use super::api_or_disk::ApiOrDisk;
+use super::engine_dirs::EngineDirs;
+use super::{AnswerTimeout, EngineName};
 use disk::PodmanDisk;
 
 const ENGINE: EngineName = EngineName::Podman;
 
 /// The system's Podman and the user's own.
-pub(super) fn all(realms: &[Realm], limit: Limit) -> Vec<Either<PodmanDisk>> {
-    let of_realm = |realm: &Realm| {
-        let api = Api::new(ENGINE, realm.run.as_path().join("podman/podman.sock"), limit);
-        Either::new(ENGINE, Ok(api), Some(PodmanDisk::of(realm)))
+pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<ApiOrDisk<PodmanDisk>> {
+    let in_dirs = |dirs: &EngineDirs| {
+        let api = Api::new(ENGINE, dirs.run.as_path().join("podman/podman.sock"), limit);
+        ApiOrDisk::new(ENGINE, Ok(api), Some(PodmanDisk::of(dirs)))
     };
-    realms.iter().map(of_realm).collect()
+    all_dirs.iter().map(in_dirs).collect()
 }

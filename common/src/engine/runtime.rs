@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::state::{self, StatePath};
-use super::{EngineError, State, api};
+use super::{ContainerState, EngineError, api};
 use crate::process::{Process, ProcessError};
 
 /// runc's head is 200 bytes long, and longer by as much as an ID is longer than Docker's.
@@ -27,7 +27,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// A container as its runtime wrote it down, with what has become of its process since.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct RuntimeState {
     /// Its first process, if that is still there.
     pub pid: Option<Pid>,
     /// When that process started, in clock ticks since boot.
@@ -35,11 +35,11 @@ pub(super) struct Record {
     /// When the container, and with it that process, was made.
     pub created: Option<Timestamp>,
     /// What can be told from the disk and the process.
-    pub state: State,
+    pub state: ContainerState,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct RuntimeFile {
     #[serde(alias = "init_process_pid")]
     pid: Option<i32>,
     #[serde(alias = "init_process_start", alias = "process-start-time")]
@@ -54,7 +54,7 @@ struct File {
     cgroup_path: Option<PathBuf>,
 }
 
-impl File {
+impl RuntimeFile {
     /// Whether the cgroup freezer holds its processes: pausing changes nothing in the state.
     fn is_frozen(&self) -> bool {
         let crun = self.cgroup_path.iter().flat_map(|path| {
@@ -106,30 +106,30 @@ fn head(bytes: &[u8]) -> Option<RuncHead> {
 /// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
 ///
 /// # Errors
-/// `Unreadable`, or `File` when what is there makes no sense.
-pub(super) fn read(directory: &StatePath) -> Result<Option<Record>, EngineError> {
+/// `Unreadable`, or `RuntimeFile` when what is there makes no sense.
+pub(super) fn read(directory: &StatePath) -> Result<Option<RuntimeState>, EngineError> {
     let Some(found) = file(directory)? else { return Ok(None) };
     let ticks = found.start_time_ticks;
     let (pid, now) = what_became_of(found.pid.map(Pid::from_raw), ticks);
     let waits = || directory.join("exec.fifo").exists();
     let told = match found.status.as_deref() {
-        Some("creating" | "created") => State::Created,
-        Some("paused") => State::Paused,
-        Some("stopped") => State::Exited,
-        _ if now == State::Running && waits() => State::Created,
-        _ if now == State::Running && found.is_frozen() => State::Paused,
+        Some("creating" | "created") => ContainerState::Created,
+        Some("paused") => ContainerState::Paused,
+        Some("stopped") => ContainerState::Exited,
+        _ if now == ContainerState::Running && waits() => ContainerState::Created,
+        _ if now == ContainerState::Running && found.is_frozen() => ContainerState::Paused,
         _ => now,
     };
-    let state = if now == State::Running { told } else { now };
+    let state = if now == ContainerState::Running { told } else { now };
     let created = found.created.as_deref().and_then(api::time);
-    Ok(Some(Record { pid, start_time_ticks: ticks, created, state }))
+    Ok(Some(RuntimeState { pid, start_time_ticks: ticks, created, state }))
 }
 
 /// The file that a runtime keeps in `directory`; its numbers are positive or missing.
-fn file(directory: &StatePath) -> Result<Option<File>, EngineError> {
+fn file(directory: &StatePath) -> Result<Option<RuntimeFile>, EngineError> {
     for name in ["state.json", "status"] {
         let path = directory.join(name);
-        let Some(mut found) = state::json::<File>(&path)? else { continue };
+        let Some(mut found) = state::json::<RuntimeFile>(&path)? else { continue };
         // Runtimes write 0 while they make, and youki leaves the number out.
         found.pid = found.pid.filter(|pid| *pid != 0);
         found.start_time_ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
@@ -144,13 +144,16 @@ fn file(directory: &StatePath) -> Result<Option<File>, EngineError> {
 /// The PID if that process is still there, and what a container is whose state names it. Its engine may be
 /// gone, so that nobody has written down the end of it; whether the process is the container's is for
 /// `find` to say.
-pub(super) fn what_became_of(pid: Option<Pid>, start_time_ticks: Option<u64>) -> (Option<Pid>, State) {
-    let Some(pid) = pid else { return (None, State::Created) };
+pub(super) fn what_became_of(
+    pid: Option<Pid>,
+    start_time_ticks: Option<u64>,
+) -> (Option<Pid>, ContainerState) {
+    let Some(pid) = pid else { return (None, ContainerState::Created) };
     let started = || Process::open(pid)?.start_time_ticks();
     match (started(), start_time_ticks) {
-        (Err(ProcessError::Gone(_)), _) => (None, State::Exited),
-        (Ok(now), Some(then)) if now != then => (None, State::Exited),
-        _ => (Some(pid), State::Running),
+        (Err(ProcessError::Gone(_)), _) => (None, ContainerState::Exited),
+        (Ok(now), Some(then)) if now != then => (None, ContainerState::Exited),
+        _ => (Some(pid), ContainerState::Running),
     }
 }
 

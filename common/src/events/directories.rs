@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::EventsError;
-use crate::engine::Trace;
+use crate::engine::WatchDir;
 
 /// No host runs near this many containers; a tree of more is somebody's junk.
 const MOST: usize = 20_000;
@@ -18,25 +18,25 @@ const MOST: usize = 20_000;
 /// The directories, as far as they are there, and an inotify instance that watches them.
 pub(super) struct Directories {
     inotify: Inotify,
-    traces: Vec<Trace>,
+    watch_dirs: Vec<WatchDir>,
     watched: HashSet<WatchDescriptor>,
 }
 
 impl Directories {
-    pub(super) fn new(traces: Vec<Trace>) -> Result<Self, EventsError> {
+    pub(super) fn new(watch_dirs: Vec<WatchDir>) -> Result<Self, EventsError> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).map_err(|errno| match errno {
             Errno::EMFILE => EventsError::Limit { limit: "fs.inotify.max_user_instances" },
             errno => io::Error::from(errno).into(),
         })?;
-        Ok(Directories { inotify, traces, watched: HashSet::new() })
+        Ok(Directories { inotify, watch_dirs, watched: HashSet::new() })
     }
 
     /// Watches everything that is there now; whether some of it had not been watched.
     pub(super) fn watch(&mut self) -> Result<bool, EventsError> {
         let mut there = HashSet::new();
-        for trace in &self.traces {
-            self.add_tree(&trace.directory, trace.depth, &mut there)?;
+        for watched in &self.watch_dirs {
+            self.add_tree(&watched.directory, watched.depth, &mut there)?;
         }
         let new = there.iter().any(|watch| !self.watched.contains(watch));
         self.watched = there;
@@ -146,8 +146,8 @@ mod tests {
         }
 
         fn watched(&self, below: &str, depth: u8) -> Directories {
-            let trace = Trace { directory: self.0.join(below), depth };
-            let mut directories = Directories::new(vec![trace]).unwrap();
+            let watched = WatchDir { directory: self.0.join(below), depth };
+            let mut directories = Directories::new(vec![watched]).unwrap();
             directories.watch().unwrap();
             assert!(!directories.heard().unwrap());
             directories

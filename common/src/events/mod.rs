@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
-use crate::engine::{Engine, EngineName, engines, engines_of_others, traces};
+use crate::engine::{Engine, EngineName, engines, engines_of_others, watch_dirs};
 use directories::Directories;
 pub use error::EventsError;
 
@@ -26,37 +26,37 @@ pub use error::EventsError;
 /// of them they are one. It also bounds how often an engine that never stops talking can have us look.
 const BURST: Duration = Duration::from_millis(10);
 
-/// An open ear for changes in what containers there are. What happens after [`Watch::new`] has returned is
-/// not missed: first make it, then look, then [`Watch::wait`].
-pub struct Watch {
+/// An open ear for changes in what containers there are. What happens after [`ContainerWatch::new`] has returned is
+/// not missed: first make it, then look, then [`ContainerWatch::wait`].
+pub struct ContainerWatch {
     directories: Directories,
-    streams: Vec<Stream>,
+    streams: Vec<EngineStream>,
     /// Whether an engine without a stream may have one by now. One that hangs up whenever it is asked must
     /// not have us ask for ever: an engine that starts makes its socket, or a PID file, and that is heard.
     stirred: bool,
 }
 
 /// An engine, and its stream of events while it has one.
-struct Stream {
+struct EngineStream {
     engine: Box<dyn Engine>,
     events: Option<OwnedFd>,
 }
 
-impl Watch {
+impl ContainerWatch {
     /// Listens to all engines, or to one, each of which has `timeout` to answer when it is asked something.
     ///
     /// # Errors
     /// [`EventsError`].
     pub fn new(wanted: Option<EngineName>, timeout: Duration) -> Result<Self, EventsError> {
         let all = engines(wanted, timeout).into_iter().chain(engines_of_others(wanted, timeout));
-        let streams = all.map(|engine| Stream { engine, events: None });
-        let directories = Directories::new(traces(wanted))?;
-        let mut watch = Watch { directories, streams: streams.collect(), stirred: true };
+        let streams = all.map(|engine| EngineStream { engine, events: None });
+        let directories = Directories::new(watch_dirs(wanted))?;
+        let mut watch = ContainerWatch { directories, streams: streams.collect(), stirred: true };
         watch.listen()?;
         Ok(watch)
     }
 
-    /// Sleeps until something may have changed since [`Watch::new`] or the last call, or for `limit`;
+    /// Sleeps until something may have changed since [`ContainerWatch::new`] or the last call, or for `limit`;
     /// whether it may have.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Watch {
         self.wait_also(limit, &[])
     }
 
-    /// As [`Watch::wait`], and wakes too when one of `others` can be read. That alone is no change of containers, and
+    /// As [`ContainerWatch::wait`], and wakes too when one of `others` can be read. That alone is no change of containers, and
     /// what is there to be read is left to be read.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Watch {
 
     /// Until somebody says something, or one of `others` does; whether somebody did.
     fn sleep(&mut self, until: Instant, others: &[BorrowedFd<'_>]) -> Result<bool, EventsError> {
-        let Watch { directories, streams, stirred } = self;
+        let ContainerWatch { directories, streams, stirred } = self;
         let events = streams.iter().filter_map(|stream| stream.events.as_ref());
         let heard = std::iter::once(directories.as_fd()).chain(events.map(AsFd::as_fd));
         let heard = heard.chain(others.iter().copied());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 
 use super::NetworkError;
-use crate::engine::{Container, EngineError, EngineName, State};
+use crate::engine::{Container, ContainerState, EngineError, EngineName};
 use crate::failure::{Failure, Status};
 use crate::hint;
 use crate::hint::Hint;
@@ -118,7 +118,7 @@ impl From<FindError> for Failure {
                 no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
             FindError::NotRunning(container) => match container.state {
-                State::Created | State::Exited => no(message).hint(start_hint(&container)),
+                ContainerState::Created | ContainerState::Exited => no(message).hint(start_hint(&container)),
                 _ => no(message),
             },
             FindError::Ambiguous { target, hits } => Failure::said(Status::Trouble, message)

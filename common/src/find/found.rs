@@ -4,7 +4,7 @@ use nix::unistd::{Pid, Uid};
 
 use super::FindError;
 use crate::engine::{Container, EngineError};
-use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKind};
 use crate::process::Process;
 
 /// What a TARGET turned out to be.
@@ -14,14 +14,14 @@ pub struct Found {
     pub container: Option<Container>,
     /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
     /// users said nothing.
-    pub silences: Vec<EngineError>,
+    pub api_errors: Vec<EngineError>,
     /// Who, neither root nor we, can give that network any address: the user that it belongs to.
     pub stranger: Option<Uid>,
-    pub(super) place: Place,
+    pub(super) place: HeldTarget,
 }
 
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum HeldTarget {
     Process(Process),
     Netns(Namespace),
     /// The namespace is what was found; the process is one that is in it.
@@ -32,37 +32,37 @@ pub(super) enum Place {
 }
 
 impl Found {
-    pub(super) fn alone(place: Place) -> Self {
-        Found { container: None, silences: Vec::new(), stranger: None, place }
+    pub(super) fn alone(place: HeldTarget) -> Self {
+        Found { container: None, api_errors: Vec::new(), stranger: None, place }
     }
 
     /// Its process; `None` when the TARGET is a namespace that needs none.
     pub fn process(&self) -> Option<&Process> {
         match &self.place {
-            Place::Process(process) | Place::Both { process, .. } => Some(process),
-            Place::Netns(_) => None,
+            HeldTarget::Process(process) | HeldTarget::Both { process, .. } => Some(process),
+            HeldTarget::Netns(_) => None,
         }
     }
 
     /// Its process, for keeps.
     pub fn into_process(self) -> Option<Process> {
         match self.place {
-            Place::Process(process) | Place::Both { process, .. } => Some(process),
-            Place::Netns(_) => None,
+            HeldTarget::Process(process) | HeldTarget::Both { process, .. } => Some(process),
+            HeldTarget::Netns(_) => None,
         }
     }
 
     /// What tells its network namespace from others; `None` where ptrace(2)'s rules forbid us to look.
-    pub fn netns_identity(&self) -> Option<Identity> {
+    pub fn netns_identity(&self) -> Option<NamespaceId> {
         match &self.place {
-            Place::Netns(netns) | Place::Both { netns, .. } => Some(netns.identity()),
-            Place::Process(process) => process.namespace_identity(Kind::Net).ok(),
+            HeldTarget::Netns(netns) | HeldTarget::Both { netns, .. } => Some(netns.identity()),
+            HeldTarget::Process(process) => process.namespace_identity(NamespaceKind::Net).ok(),
         }
     }
 
     /// Whether its network is the one that the tool runs in.
     pub fn is_own_network(&self) -> bool {
-        let own = namespace::own_identity(Kind::Net).ok();
+        let own = namespace::own_identity(NamespaceKind::Net).ok();
         own.is_some() && self.netns_identity() == own
     }
 
@@ -80,9 +80,9 @@ impl Found {
     /// As [`Found::into_netns`].
     pub fn into_both(self) -> Result<(Option<Process>, Namespace), FindError> {
         match self.place {
-            Place::Netns(netns) => Ok((None, netns)),
-            Place::Both { process, netns } => Ok((Some(process), netns)),
-            Place::Process(process) => match (process.namespace(Kind::Net), self.container) {
+            HeldTarget::Netns(netns) => Ok((None, netns)),
+            HeldTarget::Both { process, netns } => Ok((Some(process), netns)),
+            HeldTarget::Process(process) => match (process.namespace(NamespaceKind::Net), self.container) {
                 (Err(NamespaceError::Gone { .. }), Some(container)) => {
                     Err(FindError::Exited(Box::new(container)))
                 }
@@ -96,11 +96,11 @@ impl Found {
 ///
 /// # Errors
 /// When not even our own can be looked at.
-pub fn host_network() -> Result<Identity, NamespaceError> {
+pub fn host_network() -> Result<NamespaceId, NamespaceError> {
     let first = Process::open(Pid::from_raw(1)).ok();
-    match first.and_then(|first| first.namespace_identity(Kind::Net).ok()) {
+    match first.and_then(|first| first.namespace_identity(NamespaceKind::Net).ok()) {
         Some(host) => Ok(host),
-        None => namespace::own_identity(Kind::Net),
+        None => namespace::own_identity(NamespaceKind::Net),
     }
 }
 

@@ -6,53 +6,56 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::FindError;
-use super::believe::{self, Doubt};
-use super::realms::{ask, is_others};
+use super::answers::{ask, is_others};
+use super::verify::{self, VerifyError};
 use crate::engine::{Container, EngineName, engines, engines_of_others};
-use crate::namespace::Kind;
+use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
 
 /// A container, verified: when it has a PID, that process is the container's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Known {
+pub struct VerifiedContainer {
     /// As its engine describes it.
     #[serde(flatten)]
     pub container: Container,
     /// What the kernel says of its first process.
     #[serde(flatten)]
-    pub process: Facts,
+    pub process: ProcessInodes,
 }
 
 /// What the kernel says of a process: what tells it, and the network it is in, from others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub struct ProcessInodes {
     /// The inode of its pidfd, which no later process will have; `None` below Linux 6.9.
     pub pidfd_inode: Option<u64>,
     /// The inode of its network namespace; `None` where ptrace(2)'s rules forbid us to look.
     pub netns_inode: Option<u64>,
 }
 
-impl Facts {
+impl ProcessInodes {
     /// The facts about `process`.
     pub fn of(process: &Process) -> Self {
-        let netns = process.namespace_identity(Kind::Net).ok();
-        Facts { pidfd_inode: process.pidfd_inode(), netns_inode: netns.map(|identity| identity.inode) }
+        let netns = process.namespace_identity(NamespaceKind::Net).ok();
+        ProcessInodes {
+            pidfd_inode: process.pidfd_inode(),
+            netns_inode: netns.map(|identity| identity.inode),
+        }
     }
 }
 
 /// All containers that could be listed, and why others may be missing.
 #[derive(Debug)]
-pub struct Listing {
+pub struct ContainerList {
     /// Root's in the order of their engines, then of their names; after them those of other users.
-    pub containers: Vec<Known>,
+    pub containers: Vec<VerifiedContainer>,
     /// Engines that could not be asked, and containers that were not believed.
-    pub troubles: Vec<FindError>,
+    pub errors: Vec<FindError>,
     /// Why the APIs of some did not answer, so that their state on disk was read; and all that went wrong with engines
     /// of other users, who shall not have root's look like a failure.
-    pub silences: Vec<FindError>,
+    pub api_errors: Vec<FindError>,
 }
 
-impl Listing {
+impl ContainerList {
     /// Without what is only the word of another user than root and us.
     #[must_use]
     pub fn without_strangers(mut self) -> Self {
@@ -61,7 +64,7 @@ impl Listing {
     }
 }
 
-impl Known {
+impl VerifiedContainer {
     /// Takes hold again of the process that was verified: of no later one with its PID, and of no later run of the
     /// container.
     ///
@@ -77,7 +80,7 @@ impl Known {
                 }
                 process => Ok(process?),
             },
-            None => believe::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
+            None => verify::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
         }
     }
 }
@@ -86,7 +89,7 @@ impl Known {
 ///
 /// # Errors
 /// When no engine is on this host at all.
-pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<Listing, FindError> {
+pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<ContainerList, FindError> {
     list_with(engine, timeout, |_, _| ())
 }
 
@@ -98,14 +101,14 @@ pub fn list_with(
     engine: Option<EngineName>,
     timeout: Duration,
     mut look: impl FnMut(&Container, &Process),
-) -> Result<Listing, FindError> {
+) -> Result<ContainerList, FindError> {
     let mut asked = ask(&engines(engine, timeout), |engine| engine.list());
     let others = ask(&engines_of_others(engine, timeout), |engine| engine.list());
-    let mut troubles: Vec<FindError> = asked.troubles.into_iter().map(|(_, why)| why.into()).collect();
-    let mut silences: Vec<FindError> = others.troubles.into_iter().map(|(_, why)| why.into()).collect();
-    if asked.answered.is_empty() && others.answered.is_empty() && troubles.is_empty() {
+    let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
+    let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
+    if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
         let absent = asked.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from);
-        return Err(silences.into_iter().next().unwrap_or(absent));
+        return Err(api_errors.into_iter().next().unwrap_or(absent));
     }
     asked.hits.extend(others.hits);
     let mut containers = Vec::new();
@@ -113,13 +116,13 @@ pub fn list_with(
         let is_others = is_others(&container);
         match verified(container, &mut look) {
             Ok(known) => containers.push(known),
-            Err(error) if is_others => silences.push(error),
-            Err(error) => troubles.push(error),
+            Err(error) if is_others => api_errors.push(error),
+            Err(error) => errors.push(error),
         }
     }
     containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
-    silences.extend(asked.silent.into_iter().chain(others.silent).map(|(_, why)| why.into()));
-    Ok(Listing { containers, troubles, silences })
+    api_errors.extend(asked.api_errors.into_iter().chain(others.api_errors).map(|(_, why)| why.into()));
+    Ok(ContainerList { containers, errors, api_errors })
 }
 
 fn order(container: &Container) -> impl Ord {
@@ -129,14 +132,18 @@ fn order(container: &Container) -> impl Ord {
 pub(super) fn verified(
     container: Container,
     look: impl FnOnce(&Container, &Process),
-) -> Result<Known, FindError> {
-    let Some(pid) = container.pid else { return Ok(Known { container, process: Facts::default() }) };
-    match believe::process(&container, pid) {
+) -> Result<VerifiedContainer, FindError> {
+    let Some(pid) = container.pid else {
+        return Ok(VerifiedContainer { container, process: ProcessInodes::default() });
+    };
+    match verify::process(&container, pid) {
         Ok(process) => {
             look(&container, &process);
-            Ok(Known { container, process: Facts::of(&process) })
+            Ok(VerifiedContainer { container, process: ProcessInodes::of(&process) })
         }
-        Err(Doubt::Gone) => Ok(Known { container: container.ended(), process: Facts::default() }),
+        Err(VerifyError::Gone) => {
+            Ok(VerifiedContainer { container: container.ended(), process: ProcessInodes::default() })
+        }
         Err(doubt) => Err(doubt.about(container)),
     }
 }

@@ -1,7 +1,7 @@
 //! From what a user typed to something that cannot change under our feet: a process held by pidfd, or a
 //! namespace held open. What an engine says about a PID is verified here, and only here.
 
-mod believe;
+mod answers;
 mod cgroups;
 mod error;
 mod found;
@@ -9,7 +9,7 @@ mod known;
 mod network;
 mod network_error;
 mod owner;
-mod realms;
+mod verify;
 
 use std::time::Duration;
 
@@ -17,22 +17,36 @@ use nix::unistd::Pid;
 
 pub use error::FindError;
 pub use found::{Found, Purpose, host_network};
-pub use known::{Facts, Known, Listing, list, list_with};
+pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_with};
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName, Source, engines, engines_of_others};
-use crate::namespace::{Kind, Namespace};
-use crate::netns::{self, Beneath};
+use crate::engine::{
+    Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, engines, engines_of_others,
+};
+use crate::namespace::{Namespace, NamespaceKind};
+use crate::netns::{self, RecordDir};
 use crate::process::Process;
 use crate::target::{LinkName, Name, Target};
-use found::Place;
-use realms::{Answers, Certainty, ask};
+use answers::{Certainty, EngineAnswers, ask};
+use found::HeldTarget;
 
 /// Finds what `target` means, with engines given `timeout` each.
 ///
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use common::find::{Purpose, find};
+///
+/// let found = find(&"nginx".parse()?, Purpose::Act, Duration::from_millis(300))?;
+/// let pid = found.process().map(|process| process.pid());
+/// let netns = found.into_netns()?; // stays this namespace, whatever becomes of the PID
+/// println!("{pid:?} is in {netns}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Found, FindError> {
     let alone = Found::alone;
     match target {
@@ -43,22 +57,23 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
                 Some(inode) => Process::open_exactly(pid, *inode)?,
                 None => Process::open(pid)?,
             };
-            Ok(alone(Place::Process(process)))
+            Ok(alone(HeldTarget::Process(process)))
         }
         Target::NamedNetns(name) => match netns::entry(name)? {
-            netns::Entry::Free => Err(FindError::NoSuchLink(name.clone())),
-            _ => Ok(alone(Place::Netns(netns::open(name)?))),
+            netns::LinkEntry::Free => Err(FindError::NoSuchLink(name.clone())),
+            _ => Ok(alone(HeldTarget::Netns(netns::open(name)?))),
         },
-        Target::NetnsFile(path) => Ok(alone(Place::Netns(Namespace::open(path, Kind::Net)?))),
+        Target::NetnsFile(path) => Ok(alone(HeldTarget::Netns(Namespace::open(path, NamespaceKind::Net)?))),
         Target::Container { engine, within, name } => {
-            let asked = Asked::Name { within: within.as_ref(), name };
+            let asked = ContainerQuery::Name { within: within.as_ref(), name };
             match (find_container(*engine, target, &asked, timeout), engine) {
                 (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name, timeout),
                 (result, _) => result,
             }
         }
         Target::Pod { namespace, pod, container } => {
-            let asked = Asked::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
+            let asked =
+                ContainerQuery::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
             find_container(None, target, &asked, timeout)
         }
         Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target, purpose)?),
@@ -69,14 +84,14 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
 fn find_container(
     engine: Option<EngineName>,
     target: &Target,
-    asked: &Asked<'_>,
+    asked: &ContainerQuery<'_>,
     timeout: Duration,
 ) -> Result<Found, FindError> {
     let mut answers = ask(&concerned(engines(engine, timeout), asked), |engine| engine.find(asked));
     let others = answers.take_words_of_others();
     answers.narrow(asked);
     match answers.certainty(asked) {
-        Certainty::Found(hit) => confirmed(held(hit, silences(&answers))?, timeout),
+        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, timeout),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
         Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, hit, trouble)),
         Certainty::NotThere => find_among_others(engine, target, (asked, others), answers, timeout),
@@ -87,12 +102,12 @@ fn find_container(
 fn find_among_others(
     engine: Option<EngineName>,
     target: &Target,
-    (asked, words): (&Asked<'_>, Vec<Container>),
-    answers: Answers,
+    (asked, words): (&ContainerQuery<'_>, Vec<Container>),
+    answers: EngineAnswers,
     timeout: Duration,
 ) -> Result<Found, FindError> {
     // Root's own link of that name is what is meant.
-    if is_linked(target) && answers.troubles.is_empty() {
+    if is_linked(target) && answers.errors.is_empty() {
         let (target, asked) = (target.clone(), answers.answered);
         return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
     }
@@ -105,7 +120,7 @@ fn find_among_others(
         (None, _) => Err(nobody(target.clone(), answers, others)),
         (Some(hit), Some(doubt)) => Err(cannot_tell(target, hit, doubt.clone())),
         (Some(hit), None) if hits.is_empty() => {
-            let silent = silences(&others).chain(others.troubles.iter().map(|(_, why)| (None, why.clone())));
+            let silent = api_errors(&others).chain(others.errors.iter().map(|(_, why)| (None, why.clone())));
             confirmed(held(hit, silent)?, timeout)
         }
         (Some(hit), None) => {
@@ -119,38 +134,38 @@ fn find_among_others(
 fn is_linked(target: &Target) -> bool {
     let Target::Container { engine: None, name, .. } = target else { return false };
     let link = name.as_str().parse::<LinkName>();
-    link.is_ok_and(|link| matches!(netns::entry(&link), Ok(netns::Entry::Bound(_))))
+    link.is_ok_and(|link| matches!(netns::entry(&link), Ok(netns::LinkEntry::Bound(_))))
 }
 
 fn cannot_tell(target: &Target, hit: Container, (engine, trouble): (EngineName, EngineError)) -> FindError {
     FindError::CannotTell { target: target.clone(), hit: Box::new(hit), engine, trouble: Box::new(trouble) }
 }
 
-fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &Asked<'_>) -> Vec<Box<dyn Engine>> {
+fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &ContainerQuery<'_>) -> Vec<Box<dyn Engine>> {
     engines.retain(|engine| asked.concerns(engine.name()));
     engines
 }
 
-fn silences(answers: &Answers) -> impl Iterator<Item = (Option<EngineName>, EngineError)> {
-    answers.silent.iter().map(|(engine, why)| (Some(*engine), why.clone()))
+fn api_errors(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineName>, EngineError)> {
+    answers.api_errors.iter().map(|(engine, why)| (Some(*engine), why.clone()))
 }
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
 /// again now that the process is held: the PID that is the container's now is this process's.
 fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     let (Some(container), Some(process)) = (&found.container, found.process()) else { return Ok(found) };
-    if container.source == Source::State || believe::is_proven(container, process) {
+    if container.source == ContainerSource::State || verify::is_proven(container, process) {
         return Ok(found);
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
-    let asked = Asked::Name { within: None, name: &id };
+    let asked = ContainerQuery::Name { within: None, name: &id };
     let mut again = engines(Some(container.engine), timeout);
     if container.stranger().is_some() {
         again.extend(engines_of_others(Some(container.engine), timeout));
     }
     let again = ask(&again, |engine| engine.find(&asked));
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
-    match again.troubles.into_iter().next() {
+    match again.errors.into_iter().next() {
         _ if same => Ok(found),
         Some((_, trouble)) => Err(trouble.into()),
         None => Err(FindError::Exited(Box::new(container.clone()))),
@@ -159,16 +174,16 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
 
 /// Nobody has it. That is certain only if all of root's engines that are here could be asked; where none is here at all,
 /// those of others are what there was to ask.
-fn nobody(target: Target, answers: Answers, others: Answers) -> FindError {
-    if let Some((_, trouble)) = answers.troubles.into_iter().next() {
+fn nobody(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
+    if let Some((_, trouble)) = answers.errors.into_iter().next() {
         return trouble.into();
     }
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
-    let mut troubles = others.troubles.into_iter().map(|(_, why)| why);
-    match (asked.is_empty(), troubles.next()) {
+    let mut errors = others.errors.into_iter().map(|(_, why)| why);
+    match (asked.is_empty(), errors.next()) {
         (false, first) => {
-            FindError::NotFound { target, asked, unasked: first.into_iter().chain(troubles).collect() }
+            FindError::NotFound { target, asked, unasked: first.into_iter().chain(errors).collect() }
         }
         (true, Some(trouble)) => trouble.into(),
         (true, None) => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
@@ -181,16 +196,16 @@ fn nobody(target: Target, answers: Answers, others: Answers) -> FindError {
 fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, FindError> {
     let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(error) };
     let entry = netns::entry(&link)?;
-    let netns::Entry::Bound(linked) = entry else { return Err(error) };
-    let record = Beneath::open().ok().and_then(|beneath| beneath.record(&link, entry));
+    let netns::LinkEntry::Bound(linked) = entry else { return Err(error) };
+    let record = RecordDir::open().ok().and_then(|beneath| beneath.record(&link, entry));
     let Some(owner) = record.and_then(|record| record.container) else {
-        return Ok(Found::alone(Place::Netns(netns::open(&link)?)));
+        return Ok(Found::alone(HeldTarget::Netns(netns::open(&link)?)));
     };
     let id = owner
         .id
         .parse::<Name>()
         .map_err(|_| FindError::Orphan { link: link.clone(), owner: owner.name.clone() })?;
-    let asked = Asked::Name { within: None, name: &id };
+    let asked = ContainerQuery::Name { within: None, name: &id };
     let target = Target::Container { engine: Some(owner.engine), within: None, name: id.clone() };
     match find_container(Some(owner.engine), &target, &asked, timeout) {
         Ok(found) if found.netns_identity() == Some(linked) => Ok(found),
@@ -215,14 +230,16 @@ fn held(
     silent: impl Iterator<Item = (Option<EngineName>, EngineError)>,
 ) -> Result<Found, FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
-    match believe::process(&container, pid) {
+    match verify::process(&container, pid) {
         Ok(process) => {
             let matters = |engine: Option<EngineName>| {
-                engine.is_none_or(|engine| engine == container.engine && container.source == Source::State)
+                engine.is_none_or(|engine| {
+                    engine == container.engine && container.source == ContainerSource::State
+                })
             };
-            let silences = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
-            let place = Place::Process(process);
-            Ok(Found { container: Some(container), silences, stranger: None, place })
+            let api_errors = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
+            let place = HeldTarget::Process(process);
+            Ok(Found { container: Some(container), api_errors, stranger: None, place })
         }
         Err(doubt) => Err(doubt.about(container)),
     }
@@ -235,7 +252,7 @@ mod tests {
     #[test]
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
-        let error = nobody(target, Answers::default(), Answers::default());
+        let error = nobody(target, EngineAnswers::default(), EngineAnswers::default());
         assert!(matches!(&error, FindError::NoEngine));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
     }

@@ -1,9 +1,9 @@
 //! The TARGETs that are seen on the wire: `ip:`, `mac:` and `veth:`. One owner is found; of several each is named.
 
-use super::found::{Found, Place, Purpose};
+use super::found::{Found, HeldTarget, Purpose};
 use super::network_error::{Candidate, NetworkError};
 use crate::engine::caller_of_sudo;
-use crate::map::{self, Owner, Owners};
+use crate::map::{self, OwnerNetns, Owners};
 use crate::target::Target;
 
 /// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none. To act upon, a
@@ -37,13 +37,13 @@ pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<Netwo
 }
 
 /// Whether it belongs to a user who has nothing to do with this call.
-fn is_strangers(owner: &Owner) -> bool {
+fn is_strangers(owner: &OwnerNetns) -> bool {
     owner.stranger.is_some() && owner.stranger != caller_of_sudo()
 }
 
-fn place(owner: Owner) -> Place {
+fn place(owner: OwnerNetns) -> HeldTarget {
     match owner.process {
-        Some(process) => Place::Both { process, netns: owner.namespace },
-        None => Place::Netns(owner.namespace),
+        Some(process) => HeldTarget::Both { process, netns: owner.namespace },
+        None => HeldTarget::Netns(owner.namespace),
     }
 }

@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use super::cgroups;
 use crate::failure::{Failure, Status};
 use crate::hint::Hint;
-use crate::map::{MapError, Owner, Unseen};
+use crate::map::{MapError, OwnerNetns, Unseen};
 use crate::netns;
 use crate::output::one_line;
 use crate::target::Target;
@@ -71,14 +71,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn of(owner: &Owner) -> Self {
+    pub(super) fn of(owner: &OwnerNetns) -> Self {
         let process = owner.process.as_ref();
         let command = process.and_then(|process| process.read("comm").ok());
         Candidate {
-            netns: owner.spot.to_string(),
+            netns: owner.entry.to_string(),
             target: process
                 .map(|process| format!("pid:{}", process.pid()))
-                .or_else(|| owner.spot.name().map(name_as_target)),
+                .or_else(|| owner.entry.name().map(name_as_target)),
             command: command.map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned()),
             // A cgroup of a user's is called as that user likes.
             container: process

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use super::known::{Known, Listing, verified};
-use super::realms::{ask, is_others};
+use super::answers::{ask, is_others};
+use super::known::{ContainerList, VerifiedContainer, verified};
 use super::{FindError, cgroups, list};
-use crate::engine::{Asked, EngineName, engines};
-use crate::namespace::{self, Identity, Kind};
+use crate::engine::{ContainerQuery, EngineName, engines};
+use crate::namespace::{self, NamespaceId, NamespaceKind};
 use crate::process::{Process, ProcessError};
 use crate::target::Name;
 
@@ -18,8 +18,12 @@ use crate::target::Name;
 /// # Errors
 /// `InNone` when no engine of this host knows it, `Pretender` when only its control group's name says so; why an engine
 /// could not be asked, when that one might.
-pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -> Result<Known, FindError> {
-    let inmate = Inmate::of(process)?;
+pub fn owner(
+    process: &Process,
+    engine: Option<EngineName>,
+    timeout: Duration,
+) -> Result<VerifiedContainer, FindError> {
+    let inmate = MembershipProof::of(process)?;
     // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
     for id in cgroups::foreign_ids(process)? {
         if let Some(known) = called(&id, engine, timeout).filter(|known| inmate.is_in(known)) {
@@ -28,16 +32,16 @@ pub fn owner(process: &Process, engine: Option<EngineName>, timeout: Duration) -
     }
     let listing = list(engine, timeout)?;
     match inmate.among(&listing) {
-        Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.troubles),
+        Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.errors),
         Some(known) => Ok(known),
         None => Err(in_none(process, listing)?),
     }
 }
 
 /// Root's container with that ID, if there is one and it runs.
-fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Known> {
+fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<VerifiedContainer> {
     let name: Name = id.parse().ok()?;
-    let asked = Asked::Name { within: None, name: &name };
+    let asked = ContainerQuery::Name { within: None, name: &name };
     let mut answers = ask(&engines(engine, timeout), |engine| engine.find(&asked));
     answers.take_words_of_others();
     let hit = answers.hits.into_iter().find(|container| container.id == id)?;
@@ -45,20 +49,20 @@ fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Kno
 }
 
 /// Another user's word counts only where every engine of root's could be asked.
-fn unless_in_doubt(known: Known, troubles: Vec<FindError>) -> Result<Known, FindError> {
-    troubles.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
+fn unless_in_doubt(known: VerifiedContainer, errors: Vec<FindError>) -> Result<VerifiedContainer, FindError> {
+    errors.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
 }
 
 fn is_about_an_engine(trouble: &FindError) -> bool {
     matches!(trouble, FindError::Engine(_))
 }
 
-fn in_none(process: &Process, listing: Listing) -> Result<FindError, ProcessError> {
-    if let Some(trouble) = listing.troubles.into_iter().find(is_about_an_engine) {
+fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, ProcessError> {
+    if let Some(trouble) = listing.errors.into_iter().find(is_about_an_engine) {
         return Ok(trouble);
     }
     let ids = cgroups::foreign_ids(process)?;
-    let of_that_name = |known: &Known| ids.contains(&known.container.id);
+    let of_that_name = |known: &VerifiedContainer| ids.contains(&known.container.id);
     Ok(match listing.containers.into_iter().find(of_that_name) {
         Some(known) => FindError::Pretender(process.pid(), Box::new(known.container)),
         None => FindError::InNone(process.pid()),
@@ -66,25 +70,25 @@ fn in_none(process: &Process, listing: Listing) -> Result<FindError, ProcessErro
 }
 
 /// What shows in which container a process is.
-struct Inmate {
+struct MembershipProof {
     /// Its own PID, its parent's, and so on.
     line: Vec<nix::unistd::Pid>,
     /// Its PID namespace, where that is not ours.
-    pids: Option<Identity>,
+    pids: Option<NamespaceId>,
     cgroups: Vec<String>,
 }
 
-impl Inmate {
+impl MembershipProof {
     fn of(process: &Process) -> Result<Self, ProcessError> {
         let pids = pid_namespace(process);
-        Ok(Inmate { line: process.ancestors()?, pids, cgroups: process.cgroups()? })
+        Ok(MembershipProof { line: process.ancestors()?, pids, cgroups: process.cgroups()? })
     }
 
     /// Of several containers, one in the other, the innermost of root's.
-    fn among(&self, listing: &Listing) -> Option<Known> {
-        let (others, roots): (Vec<&Known>, Vec<&Known>) =
+    fn among(&self, listing: &ContainerList) -> Option<VerifiedContainer> {
+        let (others, roots): (Vec<&VerifiedContainer>, Vec<&VerifiedContainer>) =
             listing.containers.iter().partition(|known| is_others(&known.container));
-        let one_of = |containers: &[&Known]| {
+        let one_of = |containers: &[&VerifiedContainer]| {
             let first = |pid| containers.iter().find(|known| known.container.pid == Some(pid)).copied();
             let by_descent = self.line.iter().find_map(|pid| first(*pid));
             by_descent.or_else(|| containers.iter().find(|known| self.is_in(known)).copied()).cloned()
@@ -93,7 +97,7 @@ impl Inmate {
     }
 
     /// Whether the container's first process, which has been verified, proves that this one is in there.
-    fn is_in(&self, known: &Known) -> bool {
+    fn is_in(&self, known: &VerifiedContainer) -> bool {
         let Ok(first) = known.hold() else { return false };
         if self.line.contains(&first.pid()) {
             return true;
@@ -107,7 +111,7 @@ impl Inmate {
     }
 }
 
-fn pid_namespace(process: &Process) -> Option<Identity> {
-    let theirs = process.namespace_identity(Kind::Pid).ok()?;
-    Some(theirs).filter(|theirs| namespace::own_identity(Kind::Pid).ok().as_ref() != Some(theirs))
+fn pid_namespace(process: &Process) -> Option<NamespaceId> {
+    let theirs = process.namespace_identity(NamespaceKind::Pid).ok()?;
+    Some(theirs).filter(|theirs| namespace::own_identity(NamespaceKind::Pid).ok().as_ref() != Some(theirs))
 }

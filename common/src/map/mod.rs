@@ -7,17 +7,17 @@
 //! all. Our own namespace, in which the tool runs, counts only where no other one does: `ip:172.17.0.1` is the
 //! container whose inner Docker has it, although the host's docker0 has it too.
 
+mod entries;
+mod entry;
 mod error;
 mod matching;
 mod mounts;
 mod owners;
-mod spot;
-mod spots;
 mod unseen;
 mod walk;
 
+pub use entry::MapEntry;
 pub use error::MapError;
-pub use owners::{Owner, Owners, far_end, owners_of_ip, owners_of_mac};
-pub use spot::Spot;
+pub use owners::{OwnerNetns, Owners, far_end, owners_of_ip, owners_of_mac};
 pub use unseen::Unseen;
 pub use walk::{Visit, Walk, walk};

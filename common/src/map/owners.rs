@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 
 use super::matching::{self, FarEnd};
 use super::walk::{Visit, stranger, walk};
-use super::{MapError, Spot, Unseen, spots};
+use super::{MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
@@ -17,9 +17,9 @@ use crate::target::{LinkName, Mac};
 
 /// A namespace that owns what was asked for.
 #[derive(Debug)]
-pub struct Owner {
+pub struct OwnerNetns {
     /// Where it was found.
-    pub spot: Spot,
+    pub entry: MapEntry,
     /// The namespace, held open since before it was asked: it has not become another one.
     pub namespace: Namespace,
     /// The process that stands for it, if there is one in it.
@@ -38,21 +38,21 @@ pub const MOST_KEPT: usize = 50;
 pub struct Owners {
     /// Root's, and our own namespace only if there is no other; those of other users only if root has none, of whoever
     /// called sudo before all others. `MOST_KEPT` at most.
-    pub owners: Vec<Owner>,
+    pub owners: Vec<OwnerNetns>,
     /// How many there are beside those.
     pub more: usize,
     /// As long as this is not empty, there may be more.
     pub unseen: Unseen,
 }
 
-impl Owner {
+impl OwnerNetns {
     fn of(visit: Visit<'_>) -> Self {
-        Owner::at(visit.spot, visit.namespace, visit.is_own)
+        OwnerNetns::at(visit.entry, visit.namespace, visit.is_own)
     }
 
-    fn at(spot: &Spot, namespace: Namespace, is_own: bool) -> Self {
+    fn at(entry: &MapEntry, namespace: Namespace, is_own: bool) -> Self {
         let stranger = stranger(&namespace);
-        Owner { process: spot.tenant(), spot: spot.clone(), namespace, is_own, stranger }
+        OwnerNetns { process: entry.tenant(), entry: entry.clone(), namespace, is_own, stranger }
     }
 }
 
@@ -81,42 +81,42 @@ pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
 
 fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
     // For each rank those that were kept, and how many more there are.
-    let mut ranks: BTreeMap<Rank, (usize, usize)> = BTreeMap::new();
+    let mut ranks: BTreeMap<ClaimRank, (usize, usize)> = BTreeMap::new();
     let walk = walk(|mut visit| {
         if !owns(&mut visit.socket)? {
             return Ok(None);
         }
-        let rank = Rank::of(stranger(&visit.namespace));
+        let rank = ClaimRank::of(stranger(&visit.namespace));
         let (kept, more) = ranks.entry(rank).or_default();
         if *kept == MOST_KEPT {
             *more += 1;
             return Ok(None);
         }
         *kept += 1;
-        Ok(Some((rank, Owner::of(visit))))
+        Ok(Some((rank, OwnerNetns::of(visit))))
     })?;
     let Some((first, (_, more))) = ranks.pop_first() else {
         return Ok(Owners { unseen: walk.unseen, ..Owners::default() });
     };
     let owners = walk.seen.into_iter().filter(|(rank, _)| *rank == first).map(|(_, owner)| owner).collect();
-    let owners = matching::others_first(owners, |owner: &Owner| owner.is_own);
+    let owners = matching::others_first(owners, |owner: &OwnerNetns| owner.is_own);
     Ok(Owners { owners, more, unseen: walk.unseen })
 }
 
 /// Whose claims count before whose: a claim of a later rank never stands beside one of an earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+enum ClaimRank {
     Roots,
     OfCallerOfSudo,
     OfStrangers,
 }
 
-impl Rank {
+impl ClaimRank {
     fn of(stranger: Option<Uid>) -> Self {
         match stranger {
-            None => Rank::Roots,
-            some if some == caller_of_sudo() => Rank::OfCallerOfSudo,
-            Some(_) => Rank::OfStrangers,
+            None => ClaimRank::Roots,
+            some if some == caller_of_sudo() => ClaimRank::OfCallerOfSudo,
+            Some(_) => ClaimRank::OfStrangers,
         }
     }
 }
@@ -134,7 +134,7 @@ fn owners_where(
             return Ok(None);
         }
         kept += 1;
-        Ok(Some(Owner::of(visit)))
+        Ok(Some(OwnerNetns::of(visit)))
     })?;
     Ok(Owners { owners: walk.seen, more, unseen: walk.unseen })
 }
@@ -167,19 +167,19 @@ fn has_far_end(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError>
 /// others could not be looked at matters only if it was not found.
 fn numbered(socket: &mut Socket, nsid: i32) -> Result<Owners, MapError> {
     let home = Home::current()?;
-    let (spots, mut unseen) = spots::all()?;
-    for spot in &spots {
-        match spot.open() {
+    let (entries, mut unseen) = entries::all()?;
+    for entry in &entries {
+        match entry.open() {
             Ok(Some(namespace)) => {
                 if socket.nsid(&namespace)? != Some(nsid) {
                     continue;
                 }
-                let is_own = spot.identity == home.identity();
-                let owners = vec![Owner::at(spot, namespace, is_own)];
+                let is_own = entry.identity == home.identity();
+                let owners = vec![OwnerNetns::at(entry, namespace, is_own)];
                 return Ok(Owners { owners, ..Owners::default() });
             }
             Ok(None) => {}
-            Err(error) => unseen.not_opened(spot, &error),
+            Err(error) => unseen.not_opened(entry, &error),
         }
     }
     Ok(Owners { unseen, ..Owners::default() })

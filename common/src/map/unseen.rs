@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Spot;
+use super::MapEntry;
 use crate::namespace::NamespaceError;
 
 /// What a walk through all namespaces had to leave out.
@@ -20,16 +20,16 @@ pub struct Unseen {
 
 impl Unseen {
     /// Leaves out a namespace that could not be opened.
-    pub(super) fn not_opened(&mut self, spot: &Spot, error: &NamespaceError) {
+    pub(super) fn not_opened(&mut self, entry: &MapEntry, error: &NamespaceError) {
         match error {
             NamespaceError::NotPermitted { .. } => self.not_opened += 1,
-            error => self.not_read(spot, error),
+            error => self.not_read(entry, error),
         }
     }
 
     /// Leaves out a namespace that could not be read.
-    pub(super) fn not_read(&mut self, spot: &Spot, why: impl fmt::Display) {
-        self.not_read.push((spot.to_string(), why.to_string()));
+    pub(super) fn not_read(&mut self, entry: &MapEntry, why: impl fmt::Display) {
+        self.not_read.push((entry.to_string(), why.to_string()));
     }
 
     /// Whether everything was seen.

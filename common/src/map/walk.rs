@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::unistd::{Uid, geteuid};
 
-use super::{MapError, Spot, Unseen, spots};
+use super::{MapEntry, MapError, Unseen, entries};
 use crate::namespace::Namespace;
 use crate::netlink::{NetlinkError, Socket};
 use crate::netns::Home;
@@ -14,7 +14,7 @@ use crate::netns::Home;
 #[derive(Debug)]
 pub struct Visit<'a> {
     /// Where it was found.
-    pub spot: &'a Spot,
+    pub entry: &'a MapEntry,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
     /// The namespace, held open for as long as this is kept.
@@ -23,8 +23,8 @@ pub struct Visit<'a> {
     pub socket: Socket,
 }
 
-fn is_strangers(spot: &Spot) -> bool {
-    spot.open().ok().flatten().is_some_and(|namespace| stranger(&namespace).is_some())
+fn is_strangers(entry: &MapEntry) -> bool {
+    entry.open().ok().flatten().is_some_and(|namespace| stranger(&namespace).is_some())
 }
 
 /// What a walk through all namespaces brought home.
@@ -45,14 +45,14 @@ pub fn walk<T>(
     mut look: impl FnMut(Visit<'_>) -> Result<Option<T>, NetlinkError>,
 ) -> Result<Walk<T>, MapError> {
     let home = Home::current()?;
-    let (spots, mut unseen) = spots::all()?;
+    let (entries, mut unseen) = entries::all()?;
     let mut seen = Vec::new();
-    for spot in &spots {
-        let namespace = match spot.open() {
+    for entry in &entries {
+        let namespace = match entry.open() {
             Ok(Some(namespace)) => namespace,
             Ok(None) => continue,
             Err(error) => {
-                unseen.not_opened(spot, &error);
+                unseen.not_opened(entry, &error);
                 continue;
             }
         };
@@ -63,16 +63,16 @@ pub fn walk<T>(
                 continue;
             }
             Err(errno) => {
-                unseen.not_read(spot, io::Error::from(errno));
+                unseen.not_read(entry, io::Error::from(errno));
                 continue;
             }
         };
-        let is_own = spot.identity == home.identity();
-        match look(Visit { spot, is_own, namespace, socket }) {
+        let is_own = entry.identity == home.identity();
+        match look(Visit { entry, is_own, namespace, socket }) {
             Ok(found) => seen.extend(found),
             // Another user who fills a network until nobody can read it makes no answer of root's uncertain.
-            Err(_) if is_strangers(spot) => {}
-            Err(error) => unseen.not_read(spot, error),
+            Err(_) if is_strangers(entry) => {}
+            Err(error) => unseen.not_read(entry, error),
         }
     }
     Ok(Walk { seen, unseen })

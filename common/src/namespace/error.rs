@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::unistd::Pid;
 
-use super::Kind;
+use super::NamespaceKind;
 use crate::failure::{Failure, Status};
 
 /// Why a namespace cannot be opened or entered.
@@ -21,7 +21,7 @@ pub enum NamespaceError {
     #[error("this kernel has no {kind} namespaces (Linux {} has)", kind.since())]
     Unknown {
         /// Which kind.
-        kind: Kind,
+        kind: NamespaceKind,
     },
     /// The ptrace(2) access rules, or the file's mode, forbid it.
     #[error("{file}: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process")]
@@ -41,7 +41,7 @@ pub enum NamespaceError {
         /// Which file.
         file: PathBuf,
         /// What was asked for.
-        wanted: Kind,
+        wanted: NamespaceKind,
     },
     /// The kernel has no namespace of this handle for us, and does not say whether it has one for others.
     #[error(

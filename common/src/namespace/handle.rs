@@ -7,20 +7,20 @@ use std::str::FromStr;
 
 use nix::errno::Errno;
 
-use super::{Kind, Namespace, NamespaceError};
+use super::{Namespace, NamespaceError, NamespaceKind};
 use crate::sys;
 
 /// A file handle of nsfs, `struct nsfs_file_handle` in linux/nsfs.h (Linux 6.18). It means one namespace and no
 /// later one, and keeps none alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Handle {
+pub struct NamespaceHandle {
     id: u64,
     /// The CLONE_NEW* flag of its kind, and the number in `net:[4026531840]`: 0 for both where only the ID is known.
     kind: u32,
     inode: u32,
 }
 
-impl Handle {
+impl NamespaceHandle {
     /// The number of the namespace, which counts on from boot and which no other one gets.
     pub fn id(self) -> u64 {
         self.id
@@ -29,7 +29,7 @@ impl Handle {
     /// The same by the ID alone, which the kernel takes since Linux 6.19.
     #[must_use]
     pub fn only_id(self) -> Self {
-        Handle { kind: 0, inode: 0, ..self }
+        NamespaceHandle { kind: 0, inode: 0, ..self }
     }
 
     fn is_only_id(self) -> bool {
@@ -38,7 +38,7 @@ impl Handle {
 
     pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, kind @ .., i, j, k, l] = bytes;
-        Handle {
+        NamespaceHandle {
             id: u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
             kind: u32::from_ne_bytes(kind),
             inode: u32::from_ne_bytes([i, j, k, l]),
@@ -57,7 +57,7 @@ impl Handle {
 
 /// A whole handle as 32 hexadecimal digits, the bytes as they lie in memory; one of which only the ID is known as
 /// that number.
-impl fmt::Display for Handle {
+impl fmt::Display for NamespaceHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_only_id() {
             true => write!(f, "{}", self.id),
@@ -71,7 +71,7 @@ impl fmt::Display for Handle {
 #[error("is neither a namespace's ID (a number below 2^64) nor its handle (32 hexadecimal digits)")]
 pub struct NoHandle;
 
-impl FromStr for Handle {
+impl FromStr for NamespaceHandle {
     type Err = NoHandle;
 
     /// No ID has 32 digits, so there is nothing to confuse.
@@ -83,9 +83,9 @@ impl FromStr for Handle {
         let handle = match text.len() {
             32 => {
                 let number = u128::from_str_radix(text, 16).map_err(|_| NoHandle)?;
-                Handle::from_bytes(number.to_be_bytes())
+                NamespaceHandle::from_bytes(number.to_be_bytes())
             }
-            _ => Handle { id: text.parse().map_err(|_| NoHandle)?, kind: 0, inode: 0 },
+            _ => NamespaceHandle { id: text.parse().map_err(|_| NoHandle)?, kind: 0, inode: 0 },
         };
         // The kernel counts from 1, and the rest of a handle is there or it is not.
         let is_whole = handle.kind != 0 && handle.inode != 0;
@@ -98,7 +98,7 @@ impl Namespace {
     ///
     /// # Errors
     /// `NoSuch`, `OtherKind`, or `NoHandles` where the kernel cannot open namespaces by such a handle.
-    pub fn by_handle(handle: Handle, kind: Kind) -> Result<Self, NamespaceError> {
+    pub fn by_handle(handle: NamespaceHandle, kind: NamespaceKind) -> Result<Self, NamespaceError> {
         let name = || PathBuf::from(format!(":{handle}"));
         // What may not be opened is ESTALE too (exportfs_decode_fh in fs/exportfs/expfs.c of the kernel).
         let fd = open(handle).map_err(|errno| match errno {
@@ -116,13 +116,13 @@ impl Namespace {
     }
 }
 
-fn open(handle: Handle) -> nix::Result<OwnedFd> {
+fn open(handle: NamespaceHandle) -> nix::Result<OwnedFd> {
     sys::open_namespace_by_handle(handle.to_bytes())
 }
 
 /// ESTALE says that no namespace has this ID, or that the kernel wants the whole handle: our own namespace tells.
 fn kernel_takes_ids() -> bool {
-    let own = Namespace::current(Kind::Mnt).ok().and_then(|own| own.handle());
+    let own = Namespace::current(NamespaceKind::Mnt).ok().and_then(|own| own.handle());
     own.is_some_and(|own| open(own.only_id()).is_ok())
 }
 
@@ -132,14 +132,14 @@ mod tests {
 
     #[test]
     fn what_a_handle_prints_is_what_it_is_read_from() {
-        let whole = Handle { id: 0x1_0000_0007, kind: 0x4000_0000, inode: 4_026_531_840 };
+        let whole = NamespaceHandle { id: 0x1_0000_0007, kind: 0x4000_0000, inode: 4_026_531_840 };
         for (handle, length) in [(whole, 32), (whole.only_id(), 10)] {
             assert_eq!(handle.to_string().len(), length);
             assert_eq!(handle.to_string().parse(), Ok(handle));
-            assert_eq!(Handle::from_bytes(handle.to_bytes()), handle);
+            assert_eq!(NamespaceHandle::from_bytes(handle.to_bytes()), handle);
         }
         assert_eq!(whole.only_id().to_string(), "4294967303");
-        assert_eq!(u64::MAX.to_string().parse::<Handle>().map(Handle::id), Ok(u64::MAX));
+        assert_eq!(u64::MAX.to_string().parse::<NamespaceHandle>().map(NamespaceHandle::id), Ok(u64::MAX));
     }
 
     #[test]
@@ -148,25 +148,26 @@ mod tests {
         let words =
             ["", "0", "+1", "-1", " 1", "1 ", "0x1", "18446744073709551616", "1a", "ä", &half[..32], half];
         for word in words {
-            assert_eq!(word.parse::<Handle>(), Err(NoHandle), "{word:?}");
+            assert_eq!(word.parse::<NamespaceHandle>(), Err(NoHandle), "{word:?}");
         }
-        assert_eq!("0".repeat(32).parse::<Handle>(), Err(NoHandle));
+        assert_eq!("0".repeat(32).parse::<NamespaceHandle>(), Err(NoHandle));
     }
 
     #[test]
     fn a_namespace_is_opened_by_its_handle_and_only_as_what_it_is() {
-        let own = Namespace::current(Kind::Net).unwrap();
+        let own = Namespace::current(NamespaceKind::Net).unwrap();
         let Some(handle) = own.handle() else {
-            let some = Handle { id: 1, kind: 0x4000_0000, inode: 1 };
-            let refused = Namespace::by_handle(some, Kind::Net).unwrap_err();
+            let some = NamespaceHandle { id: 1, kind: 0x4000_0000, inode: 1 };
+            let refused = Namespace::by_handle(some, NamespaceKind::Net).unwrap_err();
             return assert!(matches!(refused, NamespaceError::NoHandles { since: "6.18", .. }), "{refused}");
         };
-        assert_eq!(Namespace::by_handle(handle, Kind::Net).unwrap().identity(), own.identity());
-        let other = Namespace::by_handle(handle, Kind::Uts).unwrap_err();
+        assert_eq!(Namespace::by_handle(handle, NamespaceKind::Net).unwrap().identity(), own.identity());
+        let other = Namespace::by_handle(handle, NamespaceKind::Uts).unwrap_err();
         assert!(matches!(other, NamespaceError::OtherKind { .. }), "{other}");
-        let nobody = Namespace::by_handle(Handle { id: u64::MAX, ..handle }, Kind::Net).unwrap_err();
+        let nobody =
+            Namespace::by_handle(NamespaceHandle { id: u64::MAX, ..handle }, NamespaceKind::Net).unwrap_err();
         assert!(matches!(nobody, NamespaceError::NoSuch { .. }), "{nobody}");
-        match Namespace::by_handle(handle.only_id(), Kind::Net) {
+        match Namespace::by_handle(handle.only_id(), NamespaceKind::Net) {
             Ok(opened) => assert_eq!(opened.identity(), own.identity()),
             Err(error) => {
                 assert!(matches!(error, NamespaceError::NoHandles { since: "6.19", .. }), "{error}")

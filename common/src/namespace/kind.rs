@@ -11,7 +11,7 @@ const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
 /// The kinds of namespaces, [namespaces(7)](https://man7.org/linux/man-pages/man7/namespaces.7.html).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum NamespaceKind {
     /// Control groups' root.
     Cgroup,
     /// System V and POSIX message queues.
@@ -30,50 +30,58 @@ pub enum Kind {
     User,
 }
 
-impl Kind {
+impl NamespaceKind {
     /// All kinds; `User` is last, for whoever is privileged outside must keep that until the others are joined.
-    pub const ALL: [Kind; 8] =
-        [Kind::Cgroup, Kind::Ipc, Kind::Uts, Kind::Net, Kind::Pid, Kind::Mnt, Kind::Time, Kind::User];
+    pub const ALL: [NamespaceKind; 8] = [
+        NamespaceKind::Cgroup,
+        NamespaceKind::Ipc,
+        NamespaceKind::Uts,
+        NamespaceKind::Net,
+        NamespaceKind::Pid,
+        NamespaceKind::Mnt,
+        NamespaceKind::Time,
+        NamespaceKind::User,
+    ];
 
     /// Its name under `/proc/PID/ns`.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Kind::Cgroup => "cgroup",
-            Kind::Ipc => "ipc",
-            Kind::Uts => "uts",
-            Kind::Net => "net",
-            Kind::Pid => "pid",
-            Kind::Mnt => "mnt",
-            Kind::Time => "time",
-            Kind::User => "user",
+            NamespaceKind::Cgroup => "cgroup",
+            NamespaceKind::Ipc => "ipc",
+            NamespaceKind::Uts => "uts",
+            NamespaceKind::Net => "net",
+            NamespaceKind::Pid => "pid",
+            NamespaceKind::Mnt => "mnt",
+            NamespaceKind::Time => "time",
+            NamespaceKind::User => "user",
         }
     }
 
     /// Its CLONE_NEW* flag.
     pub const fn flag(self) -> CloneFlags {
         match self {
-            Kind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
-            Kind::Ipc => CloneFlags::CLONE_NEWIPC,
-            Kind::Uts => CloneFlags::CLONE_NEWUTS,
-            Kind::Net => CloneFlags::CLONE_NEWNET,
-            Kind::Pid => CloneFlags::CLONE_NEWPID,
-            Kind::Mnt => CloneFlags::CLONE_NEWNS,
-            Kind::Time => CLONE_NEWTIME,
-            Kind::User => CloneFlags::CLONE_NEWUSER,
+            NamespaceKind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
+            NamespaceKind::Ipc => CloneFlags::CLONE_NEWIPC,
+            NamespaceKind::Uts => CloneFlags::CLONE_NEWUTS,
+            NamespaceKind::Net => CloneFlags::CLONE_NEWNET,
+            NamespaceKind::Pid => CloneFlags::CLONE_NEWPID,
+            NamespaceKind::Mnt => CloneFlags::CLONE_NEWNS,
+            NamespaceKind::Time => CLONE_NEWTIME,
+            NamespaceKind::User => CloneFlags::CLONE_NEWUSER,
         }
     }
 
     /// The kernel that has it.
     pub(super) const fn since(self) -> &'static str {
         match self {
-            Kind::Time => "5.6",
-            Kind::Cgroup => "4.6",
+            NamespaceKind::Time => "5.6",
+            NamespaceKind::Cgroup => "4.6",
             _ => "3.8",
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for NamespaceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

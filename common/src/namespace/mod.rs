@@ -16,8 +16,8 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Pid, Uid};
 
 pub use error::NamespaceError;
-pub use handle::{Handle, NoHandle};
-pub use kind::Kind;
+pub use handle::{NamespaceHandle, NoHandle};
+pub use kind::NamespaceKind;
 
 use crate::sys;
 
@@ -25,29 +25,33 @@ use crate::sys;
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
 /// What makes two namespaces the same one: device and inode of their nsfs file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
+pub struct NamespaceId {
     device: u64,
     /// The number in `net:[4026531840]`.
     pub inode: u64,
 }
 
-impl From<&FileStat> for Identity {
+impl From<&FileStat> for NamespaceId {
     fn from(stat: &FileStat) -> Self {
-        Identity { device: stat.st_dev, inode: stat.st_ino }
+        NamespaceId { device: stat.st_dev, inode: stat.st_ino }
     }
 }
 
 /// A namespace held open: it lives at least as long as this value.
 #[derive(Debug)]
 pub struct Namespace {
-    kind: Kind,
+    kind: NamespaceKind,
     fd: OwnedFd,
-    identity: Identity,
+    identity: NamespaceId,
 }
 
 impl Namespace {
     /// Opens the namespace of `kind` that the process behind `directory` (an open `/proc/PID`) is in.
-    pub(crate) fn open_at(directory: BorrowedFd<'_>, pid: Pid, kind: Kind) -> Result<Self, NamespaceError> {
+    pub(crate) fn open_at(
+        directory: BorrowedFd<'_>,
+        pid: Pid,
+        kind: NamespaceKind,
+    ) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let fd = openat(directory, &below(kind), flags, Mode::empty());
         let fd = fd.map_err(|errno| not_opened(errno, pid, kind))?;
@@ -59,7 +63,7 @@ impl Namespace {
     /// # Errors
     /// `NotANamespace` for an ordinary file (what is left in other mount namespaces of a removed link),
     /// `OtherKind`, `NotPermitted` below `/proc`, or what open(2) says.
-    pub fn open(path: &Path, kind: Kind) -> Result<Self, NamespaceError> {
+    pub fn open(path: &Path, kind: NamespaceKind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
             // The files themselves may be read by all: elsewhere it is a directory that nobody may look into.
@@ -73,7 +77,7 @@ impl Namespace {
     ///
     /// # Errors
     /// `Unknown` when the kernel has no such kind.
-    pub fn current(kind: Kind) -> Result<Self, NamespaceError> {
+    pub fn current(kind: NamespaceKind) -> Result<Self, NamespaceError> {
         Self::open(&own_file(kind), kind).map_err(|error| match error {
             NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 NamespaceError::Unknown { kind }
@@ -88,11 +92,11 @@ impl Namespace {
     /// EPERM without CAP_NET_ADMIN over the user namespace that owns it; ENOTTY before Linux 4.10.
     pub fn of_socket(socket: BorrowedFd<'_>) -> nix::Result<Self> {
         let fd = sys::socket_namespace(socket)?;
-        let identity = Identity::from(&fstat(&fd)?);
-        Ok(Namespace { kind: Kind::Net, fd, identity })
+        let identity = NamespaceId::from(&fstat(&fd)?);
+        Ok(Namespace { kind: NamespaceKind::Net, fd, identity })
     }
 
-    fn from_fd(fd: OwnedFd, kind: Kind, file: impl Fn() -> PathBuf) -> Result<Self, NamespaceError> {
+    fn from_fd(fd: OwnedFd, kind: NamespaceKind, file: impl Fn() -> PathBuf) -> Result<Self, NamespaceError> {
         let io = |errno: Errno| NamespaceError::Io { file: file(), source: errno.into() };
         if fstatfs(&fd).map_err(io)?.filesystem_type() != NSFS_MAGIC {
             return Err(NamespaceError::NotANamespace { file: file() });
@@ -105,24 +109,24 @@ impl Namespace {
             Ok(_) | Err(Errno::ENOTTY) => {}
             Err(errno) => return Err(io(errno)),
         }
-        let identity = Identity::from(&fstat(&fd).map_err(io)?);
+        let identity = NamespaceId::from(&fstat(&fd).map_err(io)?);
         Ok(Namespace { kind, fd, identity })
     }
 
     /// Which kind it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> NamespaceKind {
         self.kind
     }
 
     /// What tells it from every other namespace that lives now.
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> NamespaceId {
         self.identity
     }
 
     /// Its nsfs file handle, which no later namespace will have and which keeps none alive; `None` below
     /// Linux 6.18.
-    pub fn handle(&self) -> Option<Handle> {
-        sys::namespace_handle(self.fd.as_fd()).ok().map(Handle::from_bytes)
+    pub fn handle(&self) -> Option<NamespaceHandle> {
+        sys::namespace_handle(self.fd.as_fd()).ok().map(NamespaceHandle::from_bytes)
     }
 
     /// The user namespace that owns it: capabilities over that one are what entering it takes.
@@ -131,8 +135,8 @@ impl Namespace {
     /// EPERM when the owner is not ours, nor below ours; ENOTTY before Linux 4.9.
     pub fn owner(&self) -> nix::Result<Namespace> {
         let fd = sys::namespace_owner(self.fd.as_fd())?;
-        let identity = Identity::from(&fstat(&fd)?);
-        Ok(Namespace { kind: Kind::User, fd, identity })
+        let identity = NamespaceId::from(&fstat(&fd)?);
+        Ok(Namespace { kind: NamespaceKind::User, fd, identity })
     }
 
     /// The user who made this user namespace, as our own user namespace counts.
@@ -149,7 +153,7 @@ impl Namespace {
     /// EPERM when that is above ours; EINVAL for kinds that have no parents; ENOTTY before Linux 4.9.
     pub fn parent(&self) -> nix::Result<Namespace> {
         let fd = sys::namespace_parent(self.fd.as_fd())?;
-        let identity = Identity::from(&fstat(&fd)?);
+        let identity = NamespaceId::from(&fstat(&fd)?);
         Ok(Namespace { kind: self.kind, fd, identity })
     }
 
@@ -157,7 +161,7 @@ impl Namespace {
     ///
     /// # Errors
     /// As [`Namespace::parent`], but for EPERM: what is above ours is below nothing of ours.
-    pub fn is_below(&self, other: Identity) -> nix::Result<bool> {
+    pub fn is_below(&self, other: NamespaceId) -> nix::Result<bool> {
         let mut parent = self.parent();
         loop {
             match parent {
@@ -172,7 +176,7 @@ impl Namespace {
     /// Whose it is: the user who made the outermost user namespace below ours that it, or the one that owns it, is in.
     /// Whatever happens further in is up to that user. `None` when it belongs to our own user namespace.
     pub fn user(&self) -> Option<Uid> {
-        let ours = own_identity(Kind::User).ok()?;
+        let ours = own_identity(NamespaceKind::User).ok()?;
         // What is not below ours is above it, and refused with EPERM: nobody there is less than we are.
         let mut current = self.owner().ok()?;
         let mut user = None;
@@ -209,9 +213,9 @@ impl fmt::Display for Namespace {
 ///
 /// # Errors
 /// `Unknown` when the kernel has no such kind.
-pub fn own_identity(kind: Kind) -> Result<Identity, NamespaceError> {
+pub fn own_identity(kind: NamespaceKind) -> Result<NamespaceId, NamespaceError> {
     match stat(&own_file(kind)) {
-        Ok(stat) => Ok(Identity::from(&stat)),
+        Ok(stat) => Ok(NamespaceId::from(&stat)),
         Err(Errno::ENOENT) => Err(NamespaceError::Unknown { kind }),
         Err(errno) => Err(denied_or(errno, own_file(kind))),
     }
@@ -221,21 +225,21 @@ pub fn own_identity(kind: Kind) -> Result<Identity, NamespaceError> {
 pub(crate) fn identity_at(
     directory: BorrowedFd<'_>,
     pid: Pid,
-    kind: Kind,
-) -> Result<Identity, NamespaceError> {
+    kind: NamespaceKind,
+) -> Result<NamespaceId, NamespaceError> {
     let stat = fstatat(directory, &below(kind), AtFlags::empty());
-    stat.map(|stat| Identity::from(&stat)).map_err(|errno| not_opened(errno, pid, kind))
+    stat.map(|stat| NamespaceId::from(&stat)).map_err(|errno| not_opened(errno, pid, kind))
 }
 
-fn own_file(kind: Kind) -> PathBuf {
+fn own_file(kind: NamespaceKind) -> PathBuf {
     PathBuf::from(format!("/proc/thread-self/ns/{kind}"))
 }
 
-fn below(kind: Kind) -> PathBuf {
+fn below(kind: NamespaceKind) -> PathBuf {
     PathBuf::from(format!("ns/{kind}"))
 }
 
-fn not_opened(errno: Errno, pid: Pid, kind: Kind) -> NamespaceError {
+fn not_opened(errno: Errno, pid: Pid, kind: NamespaceKind) -> NamespaceError {
     match errno {
         // The link is there but leads nowhere when the process is a zombie or has been reaped.
         Errno::ENOENT if own_file(kind).exists() => NamespaceError::Gone { pid },
@@ -258,7 +262,7 @@ mod tests {
 
     #[test]
     fn our_own_namespaces_have_the_inodes_that_proc_shows() {
-        for kind in Kind::ALL {
+        for kind in NamespaceKind::ALL {
             let namespace = Namespace::current(kind).unwrap();
             let link = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
             assert_eq!(namespace.to_string(), link.to_str().unwrap());
@@ -267,13 +271,13 @@ mod tests {
 
     #[test]
     fn an_ordinary_file_is_not_a_namespace() {
-        let error = Namespace::open(Path::new("/proc/self/status"), Kind::Net).unwrap_err();
+        let error = Namespace::open(Path::new("/proc/self/status"), NamespaceKind::Net).unwrap_err();
         assert!(matches!(error, NamespaceError::NotANamespace { .. }));
     }
 
     #[test]
     fn a_namespace_of_another_kind_is_told_apart() {
-        let error = Namespace::open(Path::new("/proc/self/ns/uts"), Kind::Net).unwrap_err();
+        let error = Namespace::open(Path::new("/proc/self/ns/uts"), NamespaceKind::Net).unwrap_err();
         assert_eq!(error.to_string(), "/proc/self/ns/uts: is a namespace, but not a net one");
     }
 }

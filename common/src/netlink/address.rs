@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::socket::flag;
-use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at, until_nul};
+use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -102,6 +102,15 @@ impl Address {
 }
 
 /// An address to give to a link, or to take from it.
+///
+/// ```no_run
+/// use common::netlink::{NewAddress, Socket};
+///
+/// let mut socket = Socket::open()?;
+/// let link = socket.link_named(&"eth1".parse()?)?.ok_or("there is no eth1")?;
+/// socket.add_address(&NewAddress::usual(link.index, "10.1.0.2/24".parse()?, None))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAddress {
     /// The index of its link.
@@ -124,14 +133,14 @@ impl NewAddress {
         NewAddress { index, cidr, peer, given }
     }
 
-    fn request(&self, name: &'static str, kind: u16, flags: u16) -> Request {
+    fn request(&self, name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
         let (address, family) = (self.cidr.address(), family_of(self.cidr.address()));
         let prefix_len = self.peer.map_or(self.cidr.prefix_len(), |peer| Cidr::host(peer).prefix_len());
         let AddressAttributes { broadcast, label, scope, no_dad } = &self.given;
         let flags_of_address = if *no_dad { IFA_F_NODAD } else { 0 };
         let index = self.index.to_ne_bytes();
         let fixed = [&[family, prefix_len, flags_of_address, *scope], &index[..]].concat();
-        let mut request = Request::new(name, kind, flags, &fixed)
+        let mut request = NetlinkRequest::new(name, kind, flags, &fixed)
             .with_ip(IFA_LOCAL, address)
             .with_ip(IFA_ADDRESS, self.peer.unwrap_or(address));
         if let Some(broadcast) = broadcast {
@@ -145,8 +154,8 @@ impl NewAddress {
 }
 
 /// Asks for all addresses.
-pub(super) fn question(flags: u16) -> Request {
-    Request::new("addresses", RTM_GETADDR, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new("addresses", RTM_GETADDR, flags, &[0; FIXED_BYTES])
 }
 
 impl Socket {

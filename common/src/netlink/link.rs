@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 
-use super::wire::{Malformed, Request, attributes, number, u32_at, until_nul};
+use super::wire::{Malformed, NetlinkRequest, attributes, number, u32_at, until_nul};
 use super::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 pub use change::{NewBridge, NewVeth, VethEnd};
@@ -274,8 +274,8 @@ fn bytes_in<const N: usize>(nested: &[u8], wanted: u16) -> Result<Option<[u8; N]
 }
 
 /// Asks for all links.
-pub(super) fn question(flags: u16) -> Request {
-    Request::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
         .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }
 
@@ -294,7 +294,7 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn link(&mut self, index: u32) -> Result<Option<Link>, NetlinkError> {
         let fixed = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
-        self.one_link(|flags| Request::new("link", RTM_GETLINK, flags, &fixed))
+        self.one_link(|flags| NetlinkRequest::new("link", RTM_GETLINK, flags, &fixed))
     }
 
     /// The link of that name, or `None`.
@@ -303,11 +303,12 @@ impl Socket {
     /// [`NetlinkError`].
     pub fn link_named(&mut self, name: &IfName) -> Result<Option<Link>, NetlinkError> {
         self.one_link(|flags| {
-            Request::new("link", RTM_GETLINK, flags, &[0; FIXED_BYTES]).with_text(IFLA_IFNAME, name.as_str())
+            NetlinkRequest::new("link", RTM_GETLINK, flags, &[0; FIXED_BYTES])
+                .with_text(IFLA_IFNAME, name.as_str())
         })
     }
 
-    fn one_link(&mut self, request: impl Fn(u16) -> Request) -> Result<Option<Link>, NetlinkError> {
+    fn one_link(&mut self, request: impl Fn(u16) -> NetlinkRequest) -> Result<Option<Link>, NetlinkError> {
         let asked =
             self.one(|flags| request(flags).with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS), Link::read);
         match asked {

@@ -4,7 +4,7 @@
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Uid;
 
-use super::wire::{Malformed, Request, attributes, number};
+use super::wire::{Malformed, NetlinkRequest, attributes, number};
 use super::{NetlinkError, Socket};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -33,12 +33,12 @@ pub fn owner_of_abstract(name: &[u8]) -> Result<Option<Uid>, NetlinkError> {
         .and_then(|(_, uid)| uid))
 }
 
-fn question(flags: u16) -> Request {
+fn question(flags: u16) -> NetlinkRequest {
     // struct unix_diag_req: family, protocol, padding, states, inode, what to show, cookie.
     let family = u8::try_from(libc::AF_UNIX).unwrap_or_default();
     let numbers = [LISTENING, 0, SHOWN].map(u32::to_ne_bytes).concat();
     let fixed = [&[family, 0, 0, 0], numbers.as_slice(), &ANY].concat();
-    Request::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
+    NetlinkRequest::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
 }
 
 fn listener(payload: &[u8]) -> Result<(Vec<u8>, Option<Uid>), Malformed> {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_breaks_off_is_no_panic() {
-        let whole = Request::new("listener", 0, 0, &[0; FIXED_BYTES])
+        let whole = NetlinkRequest::new("listener", 0, 0, &[0; FIXED_BYTES])
             .with(UNIX_DIAG_NAME, b"\0web")
             .with_u32(UNIX_DIAG_UID, 1000)
             .numbered(1);

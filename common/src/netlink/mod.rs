@@ -28,7 +28,7 @@ pub use link::{
 };
 pub use listener::owner_of_abstract;
 pub use neighbour::Neighbour;
-pub use netfilter::{Chain, ChainRule, Family, Netfilter};
-pub use route::{NewRoute, Route, Way, usual_scope};
+pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
+pub use route::{NewRoute, Route, RouteLookup, usual_scope};
 pub use rule::{NewRule, Rule};
 pub use socket::Socket;

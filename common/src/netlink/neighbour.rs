@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use super::wire::{Malformed, Request, attributes, family_of, ip, u32_at};
+use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, u32_at};
 use super::{NetlinkError, Socket};
 use crate::target::Mac;
 
@@ -48,8 +48,8 @@ impl Neighbour {
 }
 
 /// Asks for all neighbours.
-pub(super) fn question(flags: u16) -> Request {
-    Request::new("neighbours", RTM_GETNEIGH, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new("neighbours", RTM_GETNEIGH, flags, &[0; FIXED_BYTES])
 }
 
 impl Socket {
@@ -62,7 +62,7 @@ impl Socket {
         fixed[0] = family_of(address);
         fixed[4..8].copy_from_slice(&index.to_ne_bytes());
         let question =
-            |flags| Request::new("neighbour", RTM_GETNEIGH, flags, &fixed).with_ip(NDA_DST, address);
+            |flags| NetlinkRequest::new("neighbour", RTM_GETNEIGH, flags, &fixed).with_ip(NDA_DST, address);
         match self.one(question, Neighbour::read) {
             Err(NetlinkError::Refused { errno: Errno::ENOENT, .. }) => Ok(None),
             // One alone can be asked for since Linux 5.0.
@@ -90,6 +90,8 @@ impl Socket {
         let mut fixed = [0; FIXED_BYTES];
         fixed[0] = family_of(address);
         fixed[4..8].copy_from_slice(&index.to_ne_bytes());
-        self.change(|flags| Request::new("neighbour", RTM_DELNEIGH, flags, &fixed).with_ip(NDA_DST, address))
+        self.change(|flags| {
+            NetlinkRequest::new("neighbour", RTM_DELNEIGH, flags, &fixed).with_ip(NDA_DST, address)
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use super::wire::{Malformed, Request, attributes, until_nul};
+use super::wire::{Malformed, NetlinkRequest, attributes, until_nul};
 use super::{NetlinkError, Socket};
 
 /// NFNL_SUBSYS_NFTABLES
@@ -35,7 +35,7 @@ const DROP: u32 = 0;
 
 /// The families of nf_tables that see IP packets (linux/netfilter.h, NFPROTO_*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum TableFamily {
     /// IPv4 and IPv6 in one.
     Inet,
     /// IPv4.
@@ -46,13 +46,13 @@ pub enum Family {
     Other(u8),
 }
 
-impl From<u8> for Family {
+impl From<u8> for TableFamily {
     fn from(number: u8) -> Self {
         match number {
-            1 => Family::Inet,
-            2 => Family::Ip,
-            10 => Family::Ip6,
-            other => Family::Other(other),
+            1 => TableFamily::Inet,
+            2 => TableFamily::Ip,
+            10 => TableFamily::Ip6,
+            other => TableFamily::Other(other),
         }
     }
 }
@@ -61,7 +61,7 @@ impl From<u8> for Family {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// Its table's family.
-    pub family: Family,
+    pub family: TableFamily,
     /// Its table.
     pub table: String,
     /// Its name there.
@@ -78,7 +78,7 @@ pub struct Chain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainRule {
     /// Its table's family.
-    pub family: Family,
+    pub family: TableFamily,
     /// Its table.
     pub table: String,
     /// Its chain.
@@ -122,8 +122,8 @@ impl Netfilter {
     }
 }
 
-fn question(name: &'static str, kind: u16, flags: u16) -> Request {
-    Request::new(name, NFTABLES << 8 | kind, flags, &[0; FIXED_BYTES])
+fn question(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new(name, NFTABLES << 8 | kind, flags, &[0; FIXED_BYTES])
 }
 
 /// A kernel without netfilter has no such protocol, and one without nf_tables knows no such subsystem: EINVAL
@@ -198,8 +198,8 @@ fn comment(mut data: &[u8]) -> Option<String> {
     None
 }
 
-fn family(payload: &[u8]) -> Result<Family, Malformed> {
-    payload.first().map(|number| Family::from(*number)).ok_or(Malformed::Short)
+fn family(payload: &[u8]) -> Result<TableFamily, Malformed> {
+    payload.first().map(|number| TableFamily::from(*number)).ok_or(Malformed::Short)
 }
 
 /// Names in nf_tables are whatever root made them.
@@ -232,8 +232,9 @@ mod tests {
     /// `ip filter FORWARD` with the policy DROP, as Linux 6.18 sends it.
     #[test]
     fn a_chain_says_where_it_hangs_and_what_it_does_with_the_rest() {
-        let hook = |request: Request| request.with(1, &2_u32.to_be_bytes()).with(2, &0_u32.to_be_bytes());
-        let message = Request::new("chain", 0, 0, &[2, 0, 0, 0])
+        let hook =
+            |request: NetlinkRequest| request.with(1, &2_u32.to_be_bytes()).with(2, &0_u32.to_be_bytes());
+        let message = NetlinkRequest::new("chain", 0, 0, &[2, 0, 0, 0])
             .with_text(NFTA_CHAIN_TABLE, "filter")
             .with_text(NFTA_CHAIN_NAME, "FORWARD")
             .with_nested(NFTA_CHAIN_HOOK, hook)
@@ -241,7 +242,10 @@ mod tests {
             .with(NFTA_CHAIN_USE, &7_u32.to_be_bytes())
             .numbered(1);
         let read = chain(&message[16..]).unwrap();
-        assert_eq!((read.family, read.table.as_str(), read.name.as_str()), (Family::Ip, "filter", "FORWARD"));
+        assert_eq!(
+            (read.family, read.table.as_str(), read.name.as_str()),
+            (TableFamily::Ip, "filter", "FORWARD")
+        );
         assert!(read.is_forward_hook && read.drops);
         assert_eq!(read.uses, 7);
         for length in 0..message.len() - 16 {

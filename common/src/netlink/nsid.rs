@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use super::wire::{Malformed, Request, attributes, number};
+use super::wire::{Malformed, NetlinkRequest, attributes, number};
 use super::{NetlinkError, Socket};
 use crate::namespace::Namespace;
 
@@ -25,7 +25,7 @@ impl Socket {
         let fd = other.as_fd().as_raw_fd().cast_unsigned();
         self.one(
             |flags| {
-                Request::new("namespace number", RTM_GETNSID, flags, &[0; FIXED_BYTES])
+                NetlinkRequest::new("namespace number", RTM_GETNSID, flags, &[0; FIXED_BYTES])
                     .with_u32(NETNSA_FD, fd)
             },
             read,

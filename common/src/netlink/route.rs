@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::errno::Errno;
 
 use super::socket::flag;
-use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at};
+use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -71,7 +71,7 @@ pub struct Route {
 
 /// How packets go to one destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
+pub struct RouteLookup {
     /// The index of the link.
     pub index: Option<u32>,
     /// The router that is next; `None` for what is on the link itself.
@@ -84,12 +84,13 @@ pub struct Way {
     pub is_group: bool,
 }
 
-impl Way {
+impl RouteLookup {
     fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let (family, kind) = (payload.first(), payload.get(7));
         let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
         let is_group = matches!(kind, BROADCAST | MULTICAST);
-        let mut way = Way { index: None, gateway: None, source: None, is_local: kind == LOCAL, is_group };
+        let mut way =
+            RouteLookup { index: None, gateway: None, source: None, is_local: kind == LOCAL, is_group };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (RTA_OIF, value) => way.index = Some(number(value)?),
@@ -205,14 +206,14 @@ pub fn usual_scope(destination: Cidr, gateway: Option<IpAddr>) -> u8 {
 }
 
 impl NewRoute {
-    fn request(&self, kind: u16, flags: u16) -> Request {
+    fn request(&self, kind: u16, flags: u16) -> NetlinkRequest {
         let family = family_of(self.destination.address());
         let table = u8::try_from(self.table).unwrap_or(0);
         let scope = self.scope.unwrap_or(usual_scope(self.destination, self.gateway));
         let flags_of_route = if self.on_link { RTNH_F_ONLINK } else { 0 };
         let fixed = [family, self.destination.prefix_len(), 0, 0, table, self.protocol, scope, UNICAST];
         let fixed = [&fixed[..], &flags_of_route.to_ne_bytes()].concat();
-        let mut request = Request::new("route", kind, flags, &fixed)
+        let mut request = NetlinkRequest::new("route", kind, flags, &fixed)
             .with_u32(RTA_OIF, self.index)
             .with_u32(RTA_TABLE, self.table);
         if self.destination.prefix_len() > 0 {
@@ -232,8 +233,8 @@ impl NewRoute {
 }
 
 /// Asks for all routes of all tables.
-pub(super) fn question(flags: u16) -> Request {
-    Request::new("routes", RTM_GETROUTE, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new("routes", RTM_GETROUTE, flags, &[0; FIXED_BYTES])
 }
 
 impl Socket {
@@ -280,12 +281,13 @@ impl Socket {
         address: IpAddr,
         through: Option<u32>,
         from: Option<IpAddr>,
-    ) -> Result<Way, NetlinkError> {
+    ) -> Result<RouteLookup, NetlinkError> {
         let question = |flags| {
             let source_len = from.map_or(0, |from| Cidr::host(from).prefix_len());
             let mut fixed = [0; FIXED_BYTES];
             fixed[..3].copy_from_slice(&[family_of(address), Cidr::host(address).prefix_len(), source_len]);
-            let mut request = Request::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
+            let mut request =
+                NetlinkRequest::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
             if let Some(from) = from {
                 request = request.with_ip(RTA_SRC, from);
             }
@@ -294,7 +296,7 @@ impl Socket {
             }
             request
         };
-        self.one(question, Way::read)
+        self.one(question, RouteLookup::read)
     }
 
     /// Makes a route.

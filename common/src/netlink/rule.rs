@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 
 use super::socket::flag;
-use super::wire::{Malformed, Request, attributes, family_of, ip, number, u32_at};
+use super::wire::{Malformed, NetlinkRequest, attributes, family_of, ip, number, u32_at};
 use super::{NetlinkError, Socket};
 use crate::cidr::Cidr;
 
@@ -81,11 +81,11 @@ impl Rule {
 }
 
 impl NewRule {
-    fn request(&self, kind: u16, flags: u16) -> Request {
+    fn request(&self, kind: u16, flags: u16) -> NetlinkRequest {
         let (family, length) = (family_of(self.source.address()), self.source.prefix_len());
         let table = u8::try_from(self.table).unwrap_or(0);
         let fixed = [family, 0, length, 0, table, 0, 0, TO_TABLE, 0, 0, 0, 0];
-        Request::new("rule", kind, flags, &fixed)
+        NetlinkRequest::new("rule", kind, flags, &fixed)
             .with_ip(FRA_SRC, self.source.address())
             .with_u32(FRA_PRIORITY, self.priority)
             .with_u32(FRA_TABLE, self.table)
@@ -93,8 +93,8 @@ impl NewRule {
 }
 
 /// Asks for all rules.
-pub(super) fn question(flags: u16) -> Request {
-    Request::new("rules", RTM_GETRULE, flags, &[0; FIXED_BYTES])
+pub(super) fn question(flags: u16) -> NetlinkRequest {
+    NetlinkRequest::new("rules", RTM_GETRULE, flags, &[0; FIXED_BYTES])
 }
 
 impl Socket {

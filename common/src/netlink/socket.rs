@@ -11,7 +11,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 
 use super::NetlinkError;
-use super::wire::{self, HEADER_BYTES, Malformed, Message, Request};
+use super::wire::{self, HEADER_BYTES, Malformed, NetlinkMessage, NetlinkRequest};
 use crate::sys;
 
 /// linux/netlink.h
@@ -50,6 +50,17 @@ const PATIENCE_SECONDS: i64 = 5;
 
 /// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever
 /// the thread is later: the two belong together for the socket's life.
+///
+/// ```no_run
+/// use common::netlink::Socket;
+///
+/// let mut socket = Socket::open()?;
+/// for link in socket.links()?.iter().filter(|link| link.is_veth()) {
+///     let state = if link.is_set_up() { "up" } else { "down" };
+///     println!("{}: {:?} is {state}, its other end is {:?}", link.index, link.name, link.other_end());
+/// }
+/// # Ok::<(), common::netlink::NetlinkError>(())
+/// ```
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
@@ -59,7 +70,7 @@ pub struct Socket {
 
 /// Whether what was read is all of one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Snapshot {
+enum DumpState {
     Whole,
     Torn,
 }
@@ -96,7 +107,7 @@ impl Socket {
     /// for again.
     pub(super) fn dump<T>(
         &mut self,
-        question: impl Fn(u16) -> Request,
+        question: impl Fn(u16) -> NetlinkRequest,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, NetlinkError> {
         let question = question(flag::REQUEST | flag::DUMP);
@@ -107,9 +118,9 @@ impl Socket {
                     return Err(NetlinkError::TooMany { question: question.name, most: MOST_ENTRIES });
                 }
                 entries.push(read(message.payload).map_err(|source| senseless(&question, source))?);
-                Ok(Progress::MoreComes)
+                Ok(AnswerProgress::MoreComes)
             })?;
-            if snapshot == Snapshot::Whole {
+            if snapshot == DumpState::Whole {
                 return Ok(entries);
             }
         }
@@ -119,34 +130,34 @@ impl Socket {
     /// Asks what has one message as its answer.
     pub(super) fn one<T>(
         &mut self,
-        question: impl Fn(u16) -> Request,
+        question: impl Fn(u16) -> NetlinkRequest,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, NetlinkError> {
         let question = question(flag::REQUEST);
         let mut answer = None;
         self.ask(&question, |message| {
             answer = Some(read(message.payload).map_err(|source| senseless(&question, source))?);
-            Ok(Progress::ThatWasAll)
+            Ok(AnswerProgress::ThatWasAll)
         })?;
         answer.ok_or_else(|| senseless(&question, Malformed::Missing("answer")))
     }
 
     /// Orders a change, and waits until it is made.
-    pub(super) fn change(&mut self, order: impl FnOnce(u16) -> Request) -> Result<(), NetlinkError> {
+    pub(super) fn change(&mut self, order: impl FnOnce(u16) -> NetlinkRequest) -> Result<(), NetlinkError> {
         let order = order(flag::REQUEST | flag::ACKNOWLEDGE);
-        self.ask(&order, |_| Ok(Progress::MoreComes)).map(drop)
+        self.ask(&order, |_| Ok(AnswerProgress::MoreComes)).map(drop)
     }
 
     fn ask(
         &mut self,
-        question: &Request,
-        mut each: impl FnMut(Message<'_>) -> Result<Progress, NetlinkError>,
-    ) -> Result<Snapshot, NetlinkError> {
+        question: &NetlinkRequest,
+        mut each: impl FnMut(NetlinkMessage<'_>) -> Result<AnswerProgress, NetlinkError>,
+    ) -> Result<DumpState, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = question.numbered(self.sequence);
         again(|| send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()))
             .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
-        let mut snapshot = Snapshot::Whole;
+        let mut snapshot = DumpState::Whole;
         loop {
             let length = self.receive()?;
             for message in wire::messages(&self.buffer[..length]) {
@@ -156,17 +167,17 @@ impl Socket {
                     continue;
                 }
                 if message.flags & flag::DUMP_INTERRUPTED != 0 {
-                    snapshot = Snapshot::Torn;
+                    snapshot = DumpState::Torn;
                 }
                 let progress = match message.kind {
-                    kind::NOTHING => Progress::MoreComes,
+                    kind::NOTHING => AnswerProgress::MoreComes,
                     kind::ERROR | kind::DONE => {
                         verdict(question, &message)?;
-                        Progress::ThatWasAll
+                        AnswerProgress::ThatWasAll
                     }
                     _ => each(message)?,
                 };
-                if let Progress::ThatWasAll = progress {
+                if let AnswerProgress::ThatWasAll = progress {
                     return Ok(snapshot);
                 }
             }
@@ -199,13 +210,13 @@ impl Socket {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum AnswerProgress {
     MoreComes,
     ThatWasAll,
 }
 
 /// The end of an answer: success, or the kernel's error with its reason.
-fn verdict(question: &Request, message: &Message<'_>) -> Result<(), NetlinkError> {
+fn verdict(question: &NetlinkRequest, message: &NetlinkMessage<'_>) -> Result<(), NetlinkError> {
     let Some(errno) = wire::errno(message.payload).map_err(|source| senseless(question, source))? else {
         return Ok(());
     };
@@ -220,7 +231,7 @@ fn verdict(question: &Request, message: &Message<'_>) -> Result<(), NetlinkError
     Err(NetlinkError::Refused { question: question.name, errno, why })
 }
 
-fn senseless(question: &Request, source: Malformed) -> NetlinkError {
+fn senseless(question: &NetlinkRequest, source: Malformed) -> NetlinkError {
     NetlinkError::Malformed { question: question.name, source }
 }
 

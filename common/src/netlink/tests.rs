@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use proptest::prelude::*;
 
-use super::wire::{self, Malformed, Request, attributes, messages};
+use super::wire::{self, Malformed, NetlinkRequest, attributes, messages};
 use super::{Address, Link, Neighbour, NetlinkError, Route, Rule, Socket};
 use super::{address, link, neighbour, nsid, route, rule};
-use crate::namespace::{Kind, Namespace};
+use crate::namespace::{Namespace, NamespaceKind};
 
 /// The payloads of what this machine's kernel answers to `question`.
-fn answered(question: fn(u16) -> Request) -> Vec<Vec<u8>> {
+fn answered(question: fn(u16) -> NetlinkRequest) -> Vec<Vec<u8>> {
     Socket::open().unwrap().dump(question, |payload| Ok(payload.to_vec())).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn if_inet6(line: &str) -> (u32, IpAddr, u8) {
 #[test]
 fn a_namespace_that_no_link_leads_to_has_no_number() {
     // Ours has none for itself, unless somebody gave it one.
-    let own = Namespace::current(Kind::Net).unwrap();
+    let own = Namespace::current(NamespaceKind::Net).unwrap();
     assert_eq!(Socket::open().unwrap().nsid(&own).unwrap(), None);
 }
 
@@ -69,7 +69,7 @@ fn a_socket_answers_again_after_a_refusal() {
     let mut socket = Socket::open().unwrap();
     assert!(socket.dump(|flags| link::question(flags).with_u32(1, 0), Link::read).is_err());
     assert!(!socket.links().unwrap().is_empty());
-    assert!(socket.nsid(&Namespace::current(Kind::Net).unwrap()).is_ok());
+    assert!(socket.nsid(&Namespace::current(NamespaceKind::Net).unwrap()).is_ok());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn read_all(bytes: &[u8]) {
 
 #[test]
 fn a_nested_attribute_holds_what_was_put_into_it() {
-    let order = Request::new("test", 16, 0, &[0; 16])
+    let order = NetlinkRequest::new("test", 16, 0, &[0; 16])
         .with_nested(18, |info| info.with_text(1, "veth").with_nested(2, |data| data.with_u32(7, 9)))
         .with(3, b"x")
         .with_u32(4, 5);

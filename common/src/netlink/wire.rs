@@ -29,13 +29,13 @@ pub enum Malformed {
 
 /// A question or an order, before it has its sequence number.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(super) struct NetlinkRequest {
     /// What it asks or orders, for error messages.
     pub(super) name: &'static str,
     bytes: Vec<u8>,
 }
 
-impl Request {
+impl NetlinkRequest {
     /// `fixed` is the part between the header and the attributes; its length is a multiple of four.
     pub(super) fn new(name: &'static str, kind: u16, flags: u16, fixed: &[u8]) -> Self {
         let mut bytes = vec![0; 4];
@@ -43,7 +43,7 @@ impl Request {
         bytes.extend_from_slice(&flags.to_ne_bytes());
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(fixed);
-        Request { name, bytes }
+        NetlinkRequest { name, bytes }
     }
 
     /// Adds an attribute that holds one number.
@@ -104,7 +104,7 @@ impl Request {
 
 /// A message of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message<'a> {
+pub(super) struct NetlinkMessage<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
@@ -112,7 +112,7 @@ pub(super) struct Message<'a> {
 }
 
 /// The messages of a datagram; ends after the first malformed one.
-pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<Message<'_>, Malformed>> {
+pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<NetlinkMessage<'_>, Malformed>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -126,7 +126,7 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Result<Message<'
         rest = rest.get(aligned(whole.len())..).unwrap_or_default();
         let (kind, flags) = (u16_at(whole, 4).unwrap_or(0), u16_at(whole, 6).unwrap_or(0));
         let sequence = u32_at(whole, 8).unwrap_or(0);
-        Some(Ok(Message { kind, flags, sequence, payload: &whole[HEADER_BYTES..] }))
+        Some(Ok(NetlinkMessage { kind, flags, sequence, payload: &whole[HEADER_BYTES..] }))
     })
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::holder::Holder;
+use super::holder::LockHolder;
 use super::{DIRECTORY, path};
 use crate::failure::{Failure, Status};
 use crate::target::LinkName;
@@ -43,7 +43,7 @@ pub enum NetnsError {
         /// The lock.
         file: PathBuf,
         /// Who has it.
-        holder: Holder,
+        holder: LockHolder,
         /// At least so long.
         time: Duration,
     },

@@ -11,14 +11,14 @@ use crate::output::one_line;
 
 /// Whoever has a lock: shown, *PID 123 (flock)*.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// Of our PID namespace.
     pid: Option<i32>,
     /// What it calls itself, made harmless.
     program: Option<String>,
 }
 
-impl Holder {
+impl LockHolder {
     /// What shows whether it was stopped, and what makes it go on then.
     pub fn hint(&self) -> Option<Hint> {
         let pid = self.pid?;
@@ -31,17 +31,17 @@ impl Holder {
 
     /// Who has the lock on this file.
     pub(super) fn of(directory: &OwnedFd) -> Self {
-        let Ok(stat) = fstat(directory) else { return Holder::default() };
+        let Ok(stat) = fstat(directory) else { return LockHolder::default() };
         // proc_locks(5): the device in hexadecimal.
         let place = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
         let pid = fs::read_to_string("/proc/locks").ok().and_then(|locks| holder_in(&locks, &place));
         let name = pid.and_then(|pid| fs::read(format!("/proc/{pid}/comm")).ok());
         let program = name.map(|name| one_line(String::from_utf8_lossy(&name).trim_end()).into_owned());
-        Holder { pid, program }
+        LockHolder { pid, program }
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.pid, &self.program) {
             (Some(pid), Some(program)) => write!(f, "PID {pid} ({program})"),
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_name_of_its_own_drives_no_terminal() {
-        let holder = Holder { pid: Some(7), program: Some(one_line("e\x1b[2Jvil").into_owned()) };
+        let holder = LockHolder { pid: Some(7), program: Some(one_line("e\x1b[2Jvil").into_owned()) };
         assert!(!holder.to_string().contains('\x1b'), "{holder}");
     }
 }

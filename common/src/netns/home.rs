@@ -7,9 +7,22 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::{NetnsError, failed};
 use crate::failure::say;
-use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKind};
 
 /// The network namespace that we belong to, and always come back to.
+///
+/// ```no_run
+/// use common::namespace::{Kind, Namespace};
+/// use common::netlink::Socket;
+/// use common::netns::Home;
+///
+/// let home = Home::current()?;
+/// let blue = Namespace::open("/run/netns/blue".as_ref(), Kind::Net)?;
+/// // The socket is blue's for life; the thread is back home.
+/// let mut socket = home.inside(&blue, Socket::open)??;
+/// println!("{} has {} links", blue, socket.links()?.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Home(Namespace);
 
@@ -19,7 +32,7 @@ impl Home {
     /// # Errors
     /// As [`Namespace::current`].
     pub fn current() -> Result<Self, NamespaceError> {
-        Namespace::current(Kind::Net).map(Home)
+        Namespace::current(NamespaceKind::Net).map(Home)
     }
 
     /// The namespace itself.
@@ -28,7 +41,7 @@ impl Home {
     }
 
     /// What tells it from others.
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> NamespaceId {
         self.0.identity()
     }
 
@@ -43,7 +56,7 @@ impl Home {
             return Ok(what());
         }
         namespace.enter()?;
-        let _back = WayBack(&self.0);
+        let _back = ReturnGuard(&self.0);
         Ok(what())
     }
 }
@@ -61,17 +74,17 @@ pub fn create() -> Result<Namespace, NetnsError> {
     };
     let home = Home::current().map_err(opened)?;
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make a network namespace", own, errno))?;
-    let _back = WayBack(&home.0);
-    Namespace::current(Kind::Net).map_err(opened)
+    let _back = ReturnGuard(&home.0);
+    Namespace::current(NamespaceKind::Net).map_err(opened)
 }
 
-struct WayBack<'a>(&'a Namespace);
+struct ReturnGuard<'a>(&'a Namespace);
 
-impl Drop for WayBack<'_> {
+impl Drop for ReturnGuard<'_> {
     /// A tool that has lost its way would go on, and show or change the wrong network: better none at all.
     fn drop(&mut self) {
         let back = self.0.enter().is_ok()
-            && namespace::own_identity(Kind::Net).is_ok_and(|here| here == self.0.identity());
+            && namespace::own_identity(NamespaceKind::Net).is_ok_and(|here| here == self.0.identity());
         if !back {
             say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
             std::process::abort();
@@ -86,8 +99,8 @@ mod tests {
     #[test]
     fn being_inside_our_own_takes_no_privilege() {
         let home = Home::current().unwrap();
-        let own = Namespace::current(Kind::Net).unwrap();
+        let own = Namespace::current(NamespaceKind::Net).unwrap();
         assert_eq!(home.inside(&own, || 7), Ok(7));
-        assert_eq!(namespace::own_identity(Kind::Net).unwrap(), home.identity());
+        assert_eq!(namespace::own_identity(NamespaceKind::Net).unwrap(), home.identity());
     }
 }

@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, geteuid};
 
-use super::holder::Holder;
+use super::holder::LockHolder;
 use super::{NetnsError, failed};
 use crate::sys;
 
@@ -72,10 +72,10 @@ pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
 ///
 /// # Errors
 /// What flock(2) says, other than that somebody has it.
-pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<Holder>> {
+pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<LockHolder>> {
     let mut before = None;
     while !is_ours(file)? {
-        let (holder, taken) = (Holder::of(file), taken(file)?);
+        let (holder, taken) = (LockHolder::of(file), taken(file)?);
         // The time too: a lock that was taken in line is shown as that of a child that has ended, which is nobody.
         if before == Some((holder.clone(), taken)) {
             return Ok(Some(holder));
@@ -104,7 +104,7 @@ fn is_ours(file: &OwnedFd) -> nix::Result<bool> {
 ///
 /// # Errors
 /// What flock(2) says, other than that somebody has it.
-pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<Holder>> {
+pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<LockHolder>> {
     if is_ours(directory)? {
         return Ok(None);
     }
@@ -115,7 +115,7 @@ pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<Holder>> {
         }
         GIVEN_UP.store(true, Ordering::Relaxed);
     }
-    Ok(Some(Holder::of(directory)))
+    Ok(Some(LockHolder::of(directory)))
 }
 
 /// Waits in the kernel's queue, so that many others do not overtake us: a child does, for a lock belongs to the open file

@@ -24,13 +24,13 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{Uid, geteuid};
 
 pub use error::NetnsError;
-pub use holder::Holder;
+pub use holder::LockHolder;
 pub use home::{Home, create};
 pub use lock::wait_for;
-pub use record::{Beneath, FoundThrough, Owner, Record};
+pub use record::{LinkRecord, RecordDir, RecordedContainer, RecordedProcess};
 pub use registry::Registry;
 
-use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{Namespace, NamespaceError, NamespaceId, NamespaceKind};
 use crate::target::LinkName;
 
 /// Where iproute2, and every tool that follows it, keeps named network namespaces.
@@ -38,11 +38,11 @@ pub const DIRECTORY: &str = "/run/netns";
 
 /// What stands at a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
+pub enum LinkEntry {
     /// Nothing.
     Free,
     /// A namespace is bound there.
-    Bound(Identity),
+    Bound(NamespaceId),
     /// A file without a namespace: a link whose mount is gone, or was made in another mount namespace.
     Empty,
     /// A symbolic link, which tools that follow it can be led anywhere by.
@@ -56,7 +56,7 @@ pub enum Entry {
 /// # Errors
 /// As [`Namespace::open`]; a missing name is `Io` with `NotFound`.
 pub fn open(name: &LinkName) -> Result<Namespace, NamespaceError> {
-    Namespace::open(&path(name), Kind::Net)
+    Namespace::open(&path(name), NamespaceKind::Net)
 }
 
 /// The file of a name.
@@ -68,10 +68,10 @@ pub fn path(name: &LinkName) -> PathBuf {
 ///
 /// # Errors
 /// What stat(2) says, other than that nothing is there.
-pub fn entry(name: &LinkName) -> Result<Entry, NetnsError> {
+pub fn entry(name: &LinkName) -> Result<LinkEntry, NetnsError> {
     match open_directory() {
         Ok(directory) => entry_in(&directory, name),
-        Err(NetnsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Entry::Free),
+        Err(NetnsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(LinkEntry::Free),
         Err(error) => Err(error),
     }
 }
@@ -112,23 +112,23 @@ fn is_trusted<Fd: AsFd>(file: Fd) -> bool {
     owner.is_ok_and(|owner| owner.is_root() || owner == geteuid())
 }
 
-fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<Entry, NetnsError> {
+fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<LinkEntry, NetnsError> {
     let look = |flags| fstatat(&directory, name.as_str(), flags);
     let stat = match look(AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => return Ok(Entry::Free),
+        Err(Errno::ENOENT) => return Ok(LinkEntry::Free),
         other => other.map_err(|errno| failed("look at the link", &path(name), errno))?,
     };
     Ok(match file_type(&stat) {
-        SFlag::S_IFLNK => Entry::Symlink,
+        SFlag::S_IFLNK => LinkEntry::Symlink,
         SFlag::S_IFREG => match open(name) {
-            Ok(namespace) => Entry::Bound(namespace.identity()),
-            Err(NamespaceError::OtherKind { .. }) => Entry::Bound(Identity::from(&stat)),
-            Err(NamespaceError::NotANamespace { .. }) => Entry::Empty,
+            Ok(namespace) => LinkEntry::Bound(namespace.identity()),
+            Err(NamespaceError::OtherKind { .. }) => LinkEntry::Bound(NamespaceId::from(&stat)),
+            Err(NamespaceError::NotANamespace { .. }) => LinkEntry::Empty,
             // A file of mode 0 that we may not open: nsfs files are world-readable, so this is none.
-            Err(NamespaceError::NotPermitted { .. }) => Entry::Empty,
-            Err(_) => Entry::Foreign,
+            Err(NamespaceError::NotPermitted { .. }) => LinkEntry::Empty,
+            Err(_) => LinkEntry::Foreign,
         },
-        _ => Entry::Foreign,
+        _ => LinkEntry::Foreign,
     })
 }
 

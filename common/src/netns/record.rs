@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
-use super::{DIRECTORY, Entry, is_trusted};
+use super::{DIRECTORY, LinkEntry, is_trusted};
 use crate::engine::Container;
 use crate::sys;
 use crate::target::{EngineName, LinkName};
@@ -22,7 +22,7 @@ const MOST_BYTES: usize = 8 << 10;
 
 /// What a link remembers. JSON, one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct LinkRecord {
     /// The tool that made the link, and its version.
     pub made_by: String,
     /// When.
@@ -32,14 +32,14 @@ pub struct Record {
     /// The namespace's own ID in hexadecimal, which no later one has (an nsfs file handle, Linux 6.18).
     pub netns_handle: Option<String>,
     /// The container it was made for; `None` for one that was made for its own sake or for a process.
-    pub container: Option<Owner>,
+    pub container: Option<RecordedContainer>,
     /// The process through which the namespace was found.
-    pub process: Option<FoundThrough>,
+    pub process: Option<RecordedProcess>,
 }
 
 /// A container, as a record names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct RecordedContainer {
     /// Whose container.
     pub engine: EngineName,
     /// Its whole ID.
@@ -51,11 +51,16 @@ pub struct Owner {
     pub user: Option<u32>,
 }
 
-impl Owner {
+impl RecordedContainer {
     /// The container as a record names it.
     pub fn of(container: &Container) -> Self {
         let user = Some(container.proof.claimed_by).filter(|user| !user.is_root()).map(Uid::as_raw);
-        Owner { engine: container.engine, id: container.id.clone(), name: container.full_name(), user }
+        RecordedContainer {
+            engine: container.engine,
+            id: container.id.clone(),
+            name: container.full_name(),
+            user,
+        }
     }
 
     /// Whether the container is of the same engine of the same user.
@@ -67,7 +72,7 @@ impl Owner {
 
 /// A process, as a record names it: no later one with its PID has its start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundThrough {
+pub struct RecordedProcess {
     /// Its PID.
     pub pid: i32,
     /// Field 22 of `/proc/PID/stat`.
@@ -76,12 +81,12 @@ pub struct FoundThrough {
 
 /// The directory as it is below everything that is bound in it: where the records can be read.
 #[derive(Debug)]
-pub struct Beneath {
+pub struct RecordDir {
     /// `None` when we may not look, or there is no directory.
     directory: Option<OwnedFd>,
 }
 
-impl Beneath {
+impl RecordDir {
     /// Opens a private copy of the directory without what is mounted in it. It takes CAP_SYS_ADMIN; whoever
     /// lacks that sees no record.
     ///
@@ -89,9 +94,9 @@ impl Beneath {
     /// What open_tree(2) says, other than EPERM, and ENOENT for a directory that is not there.
     pub fn open() -> nix::Result<Self> {
         match sys::open_tree_clone(DIRECTORY) {
-            Ok(directory) => Ok(Beneath { directory: Some(directory) }),
+            Ok(directory) => Ok(RecordDir { directory: Some(directory) }),
             // Linux before 5.2 cannot.
-            Err(Errno::EPERM | Errno::ENOENT | Errno::ENOSYS) => Ok(Beneath { directory: None }),
+            Err(Errno::EPERM | Errno::ENOENT | Errno::ENOSYS) => Ok(RecordDir { directory: None }),
             Err(errno) => Err(errno),
         }
     }
@@ -102,11 +107,11 @@ impl Beneath {
     }
 
     /// The record below `name`, where `entry` stands; `None` for a link that is not ours.
-    pub fn record(&self, name: &LinkName, entry: Entry) -> Option<Record> {
+    pub fn record(&self, name: &LinkName, entry: LinkEntry) -> Option<LinkRecord> {
         self.read(name).filter(|record| record.is_of(entry))
     }
 
-    fn read(&self, name: &LinkName) -> Option<Record> {
+    fn read(&self, name: &LinkName) -> Option<LinkRecord> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = openat(self.directory.as_ref()?, name.as_str(), flags, Mode::empty()).ok()?;
         if !is_trusted(&file) {
@@ -121,14 +126,14 @@ impl Beneath {
     }
 }
 
-impl Record {
+impl LinkRecord {
     /// Whether what stands above the record is what it was written for. Somebody may have bound another
     /// namespace over the file, or over the lost mount's: of that it knows nothing.
-    pub fn is_of(&self, entry: Entry) -> bool {
+    pub fn is_of(&self, entry: LinkEntry) -> bool {
         match entry {
-            Entry::Bound(namespace) => namespace.inode == self.netns_inode,
-            Entry::Empty => true,
-            Entry::Free | Entry::Symlink | Entry::Foreign => false,
+            LinkEntry::Bound(namespace) => namespace.inode == self.netns_inode,
+            LinkEntry::Empty => true,
+            LinkEntry::Free | LinkEntry::Symlink | LinkEntry::Foreign => false,
         }
     }
 

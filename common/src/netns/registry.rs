@@ -12,9 +12,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, fstat, lstat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::holder::Holder;
+use super::holder::LockHolder;
 use super::lock;
-use super::{DIRECTORY, Entry, NetnsError, Record, entry_in, failed, is_trusted, open_directory, path};
+use super::{
+    DIRECTORY, LinkEntry, LinkRecord, NetnsError, entry_in, failed, is_trusted, open_directory, path,
+};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
 
@@ -26,9 +28,9 @@ pub struct Registry {
     // Dropped in this order: the lock is free when a signal ends us.
     _theirs: OwnedFd,
     _ours: OwnedFd,
-    _undisturbed: Undisturbed,
+    _undisturbed: SignalGuard,
     /// Who has iproute2's lock, and did not let us have it.
-    pub held_by: Option<Holder>,
+    pub held_by: Option<LockHolder>,
 }
 
 impl Registry {
@@ -50,7 +52,7 @@ impl Registry {
         let held_by = lock::of_everybody(&directory)
             .map_err(|errno| failed("lock the directory", Path::new(DIRECTORY), errno))?;
         // After the locks: whoever waits for them can be told to give up.
-        let undisturbed = Undisturbed::new();
+        let undisturbed = SignalGuard::new();
         share(&directory)?;
         // What the lock holds may lie below the mount that we, or whoever had the lock before, made over it.
         let (directory, theirs) = (open_directory()?, directory);
@@ -61,7 +63,7 @@ impl Registry {
     ///
     /// # Errors
     /// As [`super::entry`].
-    pub fn entry(&self, name: &LinkName) -> Result<Entry, NetnsError> {
+    pub fn entry(&self, name: &LinkName) -> Result<LinkEntry, NetnsError> {
         entry_in(&self.directory, name)
     }
 
@@ -70,7 +72,12 @@ impl Registry {
     ///
     /// # Errors
     /// `Taken` when it is not; `NotPermitted`; what open(2) and mount(2) say, and then nothing is left.
-    pub fn bind(&self, name: &LinkName, namespace: &Namespace, record: &Record) -> Result<(), NetnsError> {
+    pub fn bind(
+        &self,
+        name: &LinkName,
+        namespace: &Namespace,
+        record: &LinkRecord,
+    ) -> Result<(), NetnsError> {
         let file = self.write(name, record)?;
         let bound = bind_at(namespace, &file).and_then(|()| match self.held_by {
             Some(_) => self.show(name, namespace),
@@ -85,7 +92,7 @@ impl Registry {
     /// Without iproute2's lock, `ip netns add` may have put its mount of the directory over the one that we have bound
     /// `name` in, before that was shared: then it is bound once more where everybody looks.
     fn show(&self, name: &LinkName, namespace: &Namespace) -> nix::Result<()> {
-        if !matches!(super::entry(name), Ok(Entry::Empty)) {
+        if !matches!(super::entry(name), Ok(LinkEntry::Empty)) {
             return Ok(());
         }
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -93,7 +100,7 @@ impl Registry {
     }
 
     /// The mount-point file appears under its name with its whole record in it, or not at all.
-    fn write(&self, name: &LinkName, record: &Record) -> Result<OwnedFd, NetnsError> {
+    fn write(&self, name: &LinkName, record: &LinkRecord) -> Result<OwnedFd, NetnsError> {
         let trouble = |errno| failed("write the link", &path(name), errno);
         let mode = Mode::from_bits_retain(0o400);
         let unnamed = openat(&self.directory, ".", OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, mode);
@@ -123,10 +130,10 @@ impl Registry {
     pub fn unbind(&self, name: &LinkName) -> Result<bool, NetnsError> {
         let file = path(name);
         match self.entry(name)? {
-            Entry::Free => return Ok(false),
-            Entry::Foreign => return Err(NetnsError::Foreign(name.clone())),
-            Entry::Bound(_) => self.unmount_all(name)?,
-            Entry::Empty | Entry::Symlink => {}
+            LinkEntry::Free => return Ok(false),
+            LinkEntry::Foreign => return Err(NetnsError::Foreign(name.clone())),
+            LinkEntry::Bound(_) => self.unmount_all(name)?,
+            LinkEntry::Empty | LinkEntry::Symlink => {}
         }
         match unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => Ok(true),
@@ -138,7 +145,7 @@ impl Registry {
     /// Mounts stack: a name that two tools bound at once has two.
     fn unmount_all(&self, name: &LinkName) -> Result<(), NetnsError> {
         let file = path(name);
-        while let Entry::Bound(_) = self.entry(name)? {
+        while let LinkEntry::Bound(_) = self.entry(name)? {
             umount2(&file, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
                 .map_err(|errno| failed("unmount the namespace", &file, errno))?;
         }
@@ -217,16 +224,16 @@ fn is_shared(file: &OwnedFd) -> Option<bool> {
 
 /// Signals that ask us to end are kept for later.
 #[derive(Debug)]
-struct Undisturbed(Option<SigSet>);
+struct SignalGuard(Option<SigSet>);
 
-impl Undisturbed {
+impl SignalGuard {
     fn new() -> Self {
         let ends = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM]);
-        Undisturbed(ends.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+        SignalGuard(ends.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
     }
 }
 
-impl Drop for Undisturbed {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         if let Some(before) = self.0 {
             let _ = before.thread_set_mask();

@@ -14,7 +14,7 @@ use procfs::ProcessCGroups;
 use procfs::process::{Stat, Status};
 
 use crate::failure::Failure;
-use crate::namespace::{self, Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKind};
 use crate::sys;
 
 /// Since Linux 6.9 pidfds live in a file system of their own, with inode numbers that are never used again.
@@ -27,6 +27,17 @@ const LARGEST: usize = 8 << 20;
 ///
 /// It holds the pidfd, and `/proc/PID` opened as a directory: the kernel ties such a directory to the
 /// process and not to the number, so everything read below it is of this process or fails with ESRCH.
+///
+/// ```
+/// use common::namespace::Kind;
+/// use common::process::Process;
+/// use nix::unistd::getpid;
+///
+/// let process = Process::open(getpid())?;
+/// assert!(process.is_alive() && process.start_time_ticks()? > 0);
+/// assert_eq!(process.namespace(Kind::Net)?.identity(), process.namespace_identity(Kind::Net)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
@@ -146,7 +157,7 @@ impl Process {
     ///
     /// # Errors
     /// `Gone` when it ended (a zombie too); `NotPermitted` when ptrace(2)'s rules forbid us to look.
-    pub fn namespace(&self, kind: Kind) -> Result<Namespace, NamespaceError> {
+    pub fn namespace(&self, kind: NamespaceKind) -> Result<Namespace, NamespaceError> {
         Namespace::open_at(self.directory.as_fd(), self.pid, kind)
     }
 
@@ -154,7 +165,7 @@ impl Process {
     ///
     /// # Errors
     /// As [`Process::namespace`].
-    pub fn namespace_identity(&self, kind: Kind) -> Result<Identity, NamespaceError> {
+    pub fn namespace_identity(&self, kind: NamespaceKind) -> Result<NamespaceId, NamespaceError> {
         namespace::identity_at(self.directory.as_fd(), self.pid, kind)
     }
 
@@ -329,7 +340,7 @@ mod tests {
         child.wait().unwrap();
         assert!(!process.is_alive());
         assert!(matches!(process.start_time_ticks(), Err(ProcessError::Gone(_))));
-        assert!(matches!(process.namespace(Kind::Net), Err(NamespaceError::Gone { .. })));
+        assert!(matches!(process.namespace(NamespaceKind::Net), Err(NamespaceError::Gone { .. })));
     }
 
     #[test]

@@ -15,11 +15,11 @@ pub const BATCH: usize = 64;
 
 /// Room for one datagram.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub struct RecvBuffer {
     data: Box<[u8]>,
     wants_sender: bool,
     control: Control,
-    from: Address,
+    from: SocketAddress,
     bytes: usize,
     control_bytes: usize,
     flags: c_int,
@@ -33,7 +33,7 @@ struct Control([u8; CONTROL_BYTES]);
 /// struct sockaddr_in or struct sockaddr_in6, netinet/in.h.
 #[derive(Debug, Clone)]
 #[repr(C, align(8))]
-struct Address([u8; 32]);
+struct SocketAddress([u8; 32]);
 
 fn length_of(address: SocketAddr) -> libc::socklen_t {
     let length =
@@ -41,17 +41,17 @@ fn length_of(address: SocketAddr) -> libc::socklen_t {
     length as libc::socklen_t
 }
 
-impl Room {
+impl RecvBuffer {
     /// Room for `bytes`; of a longer datagram the rest is cut off.
     pub fn new(bytes: usize) -> Self {
-        let (control, from) = (Control([0; CONTROL_BYTES]), Address([0; 32]));
+        let (control, from) = (Control([0; CONTROL_BYTES]), SocketAddress([0; 32]));
         let data = vec![0; bytes].into();
-        Room { data, wants_sender: true, control, from, bytes: 0, control_bytes: 0, flags: 0 }
+        RecvBuffer { data, wants_sender: true, control, from, bytes: 0, control_bytes: 0, flags: 0 }
     }
 
     /// The same for what says itself where it is from, or whose sender does not matter.
     pub fn without_sender(bytes: usize) -> Self {
-        Room { wants_sender: false, ..Room::new(bytes) }
+        RecvBuffer { wants_sender: false, ..RecvBuffer::new(bytes) }
     }
 
     /// What came.
@@ -84,7 +84,7 @@ impl Room {
     }
 }
 
-impl From<SocketAddr> for Address {
+impl From<SocketAddr> for SocketAddress {
     fn from(to: SocketAddr) -> Self {
         let mut bytes = [0; 32];
         let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
@@ -97,7 +97,7 @@ impl From<SocketAddr> for Address {
                 bytes[24..28].copy_from_slice(&to.scope_id().to_ne_bytes());
             }
         }
-        Address(bytes)
+        SocketAddress(bytes)
     }
 }
 
@@ -114,7 +114,7 @@ pub fn address_in(sockaddr: &[u8]) -> Option<IpAddr> {
 ///
 /// EAGAIN if none has. [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html); with MSG_ERRQUEUE it
 /// reads what went wrong, and time stamps of what was sent.
-pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [Room], flags: c_int) -> Result<usize> {
+pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [RecvBuffer], flags: c_int) -> Result<usize> {
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
@@ -192,7 +192,7 @@ pub fn send_many<'a>(
     to: impl Into<Option<SocketAddr>>,
     messages: impl IntoIterator<Item = Message<'a>>,
 ) -> Result<usize> {
-    let to = to.into().map(|to| (length_of(to), Address::from(to)));
+    let to = to.into().map(|to| (length_of(to), SocketAddress::from(to)));
     let stamp = Stamp::new();
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
@@ -226,7 +226,7 @@ pub fn send_many<'a>(
 ///
 /// [bind(2)](https://man7.org/linux/man-pages/man2/bind.2.html).
 pub fn bind_to(socket: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
-    let (length, address) = (length_of(address), Address::from(address));
+    let (length, address) = (length_of(address), SocketAddress::from(address));
     // SAFETY: the kernel reads `length` bytes through the pointer, which are there and outlive the call.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), address.0.as_ptr().cast(), length) };
     Errno::result(bound).map(drop)

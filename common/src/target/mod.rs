@@ -37,6 +37,16 @@ pub const PID_MAX_LIMIT: u32 = 4_194_304;
 
 /// What a user typed for "which container", checked: a value of this type cannot hold a line feed, a
 /// path in place of a name, or a PID that no kernel has.
+///
+/// ```
+/// use common::target::{EngineName, Target};
+///
+/// assert!(matches!("nginx".parse(), Ok(Target::Container { engine: None, .. })));
+/// assert!(matches!("podman:web".parse(), Ok(Target::Container { engine: Some(EngineName::Podman), .. })));
+/// assert!(matches!("4711:98".parse(), Ok(Target::Process { pid: 4711, inode: Some(98) })));
+/// // What `$(cpid nope)` leaves on a command line never means the host.
+/// assert!("".parse::<Target>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A container by name or ID prefix, of one engine or of whichever has it.

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Status};
-use crate::namespace::{Kind, Namespace};
+use crate::namespace::{Namespace, NamespaceKind};
 use crate::process::ProcessError;
 use crate::target::LinkName;
 
@@ -93,7 +93,7 @@ impl ViewError {
     }
 
     /// The same, for calls whose EPERM is about the user namespace that owns our own namespace of `kind`.
-    pub(super) fn denied_or_io(what: &'static str, kind: Kind) -> impl Fn(Errno) -> Self {
+    pub(super) fn denied_or_io(what: &'static str, kind: NamespaceKind) -> impl Fn(Errno) -> Self {
         move |errno| match errno {
             Errno::PERM => ViewError::NotPermitted { what, over: owner(kind) },
             errno => ViewError::Io { what: what.to_owned(), source: errno.into() },
@@ -102,9 +102,9 @@ impl ViewError {
 }
 
 /// Who owns the namespace of `kind` that we are in; of the user namespace, it itself.
-fn owner(kind: Kind) -> String {
+fn owner(kind: NamespaceKind) -> String {
     match Namespace::current(kind) {
-        Ok(user) if kind == Kind::User => user.to_string(),
+        Ok(user) if kind == NamespaceKind::User => user.to_string(),
         Ok(namespace) => match namespace.owner() {
             Ok(owner) => format!("{owner}, which owns {namespace}"),
             Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),

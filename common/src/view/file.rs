@@ -46,7 +46,7 @@ const REFUSALS: [&str; 7] = [NOT_REGULAR, CIRCLE, NO_OPENAT2, MOVED, KERNELS, TO
 
 /// Where a path may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Links {
+pub(super) enum LinkPolicy {
     /// Nowhere out of the directory, which absolute links take for their root; never through a link of procfs.
     StayInside,
     /// Wherever they lead: what is trusted to be named so by the host's root.
@@ -55,37 +55,39 @@ pub(super) enum Links {
 
 /// A directory that files are read from.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct ConfinedDir {
     fd: OwnedFd,
     /// What to call it in messages.
     name: PathBuf,
-    links: Links,
+    links: LinkPolicy,
 }
 
-impl Directory {
-    pub(super) fn new(fd: OwnedFd, name: PathBuf, links: Links) -> Self {
-        Directory { fd, name, links }
+impl ConfinedDir {
+    pub(super) fn new(fd: OwnedFd, name: PathBuf, links: LinkPolicy) -> Self {
+        ConfinedDir { fd, name, links }
     }
 
     /// The whole file, or `None` when there is none. Nothing but a regular file is ever opened, for opening a
     /// FIFO waits, and opening a device does what the device does then. What is not trusted is not waited for either.
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
         let read = match self.links {
-            Links::Followed => self.read_here(path),
-            Links::StayInside => match aside(self.fd.as_fd(), || said(self.read_here(path))) {
+            LinkPolicy::Followed => self.read_here(path),
+            LinkPolicy::StayInside => match aside(self.fd.as_fd(), || said(self.read_here(path))) {
                 Ok(said) => heard(said),
-                Err(errno) => Err(Trouble::Io(in_io(errno))),
+                Err(errno) => Err(ReadRefusal::Io(in_io(errno))),
             },
         };
         read.map_err(|trouble| match trouble {
-            Trouble::NoFile(what) => ViewError::NoFile { file: self.name.join(path), what },
-            Trouble::Io(source) => ViewError::Io { what: self.name.join(path).display().to_string(), source },
+            ReadRefusal::NoFile(what) => ViewError::NoFile { file: self.name.join(path), what },
+            ReadRefusal::Io(source) => {
+                ViewError::Io { what: self.name.join(path).display().to_string(), source }
+            }
         })
     }
 
-    fn read_here(&self, path: &str) -> Result<Option<Vec<u8>>, Trouble> {
-        let no_file = Trouble::NoFile;
-        let io = |errno: Errno| Trouble::Io(errno.into());
+    fn read_here(&self, path: &str) -> Result<Option<Vec<u8>>, ReadRefusal> {
+        let no_file = ReadRefusal::NoFile;
+        let io = |errno: Errno| ReadRefusal::Io(errno.into());
         let found = match self.look_up(path) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(Errno::ELOOP) => {
@@ -108,17 +110,17 @@ impl Directory {
         let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
         let file = opened.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => no_file(LEASED),
-            _ => Trouble::Io(error),
+            _ => ReadRefusal::Io(error),
         })?;
         let mut bytes = Vec::with_capacity(4096);
-        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Trouble::Io)?;
+        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(ReadRefusal::Io)?;
         if bytes.len() as u64 > LIMIT { Err(no_file(TOO_LARGE)) } else { Ok(Some(bytes)) }
     }
 
     fn look_up(&self, path: &str) -> nix::Result<OwnedFd> {
         let resolve = match self.links {
-            Links::StayInside => ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS,
-            Links::Followed => ResolveFlag::empty(),
+            LinkPolicy::StayInside => ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+            LinkPolicy::Followed => ResolveFlag::empty(),
         };
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).mode(Mode::empty()).resolve(resolve);
         let mut tries = (0..TRIES).map(|_| openat2(self.fd.as_fd(), path, how));
@@ -129,21 +131,21 @@ impl Directory {
 
 /// Why a file cannot be read.
 #[derive(Debug)]
-enum Trouble {
+enum ReadRefusal {
     NoFile(&'static str),
     Io(io::Error),
 }
 
 /// In the words of a child: what it is, and then the bytes, the number of the error, or the place of the words.
-fn said(read: Result<Option<Vec<u8>>, Trouble>) -> Vec<u8> {
+fn said(read: Result<Option<Vec<u8>>, ReadRefusal>) -> Vec<u8> {
     let number = |number: usize| (number as u64).to_ne_bytes();
     let (tag, rest) = match &read {
         Ok(Some(bytes)) => (0, &bytes[..]),
         Ok(None) => (1, &[][..]),
-        Err(Trouble::Io(error)) => {
+        Err(ReadRefusal::Io(error)) => {
             (2, &number(usize::try_from(error.raw_os_error().unwrap_or(0)).unwrap_or(0))[..])
         }
-        Err(Trouble::NoFile(what)) => {
+        Err(ReadRefusal::NoFile(what)) => {
             (3, &number(REFUSALS.iter().position(|refusal| refusal == what).unwrap_or(0))[..])
         }
     };
@@ -151,7 +153,7 @@ fn said(read: Result<Option<Vec<u8>>, Trouble>) -> Vec<u8> {
 }
 
 /// What a child has said.
-fn heard(mut said: Vec<u8>) -> Result<Option<Vec<u8>>, Trouble> {
+fn heard(mut said: Vec<u8>) -> Result<Option<Vec<u8>>, ReadRefusal> {
     let number = |rest: &[u8]| rest.try_into().map(u64::from_ne_bytes).unwrap_or_default();
     match said.split_first() {
         Some((0, _)) => {
@@ -161,13 +163,13 @@ fn heard(mut said: Vec<u8>) -> Result<Option<Vec<u8>>, Trouble> {
         Some((1, _)) => Ok(None),
         Some((3, rest)) => {
             let at = usize::try_from(number(rest)).unwrap_or_default();
-            Err(Trouble::NoFile(REFUSALS.get(at).copied().unwrap_or(NOT_REGULAR)))
+            Err(ReadRefusal::NoFile(REFUSALS.get(at).copied().unwrap_or(NOT_REGULAR)))
         }
         Some((_, rest)) => {
             let errno = i32::try_from(number(rest)).unwrap_or_default();
-            Err(Trouble::Io(io::Error::from_raw_os_error(errno)))
+            Err(ReadRefusal::Io(io::Error::from_raw_os_error(errno)))
         }
-        None => Err(Trouble::Io(Errno::EPIPE.into())),
+        None => Err(ReadRefusal::Io(Errno::EPIPE.into())),
     }
 }
 
@@ -182,18 +184,18 @@ mod tests {
     use super::*;
 
     /// What is read as `file` from a root in which `prepare` made it.
-    fn read(name: &str, links: Links, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
+    fn read(name: &str, links: LinkPolicy, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
         let root = std::env::temp_dir().join(format!("netns-toolbox-view-{}-{name}", std::process::id()));
         fs::create_dir_all(root.join("inner")).unwrap();
         prepare(&root);
         let fd = open(&root, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
-        let read = Directory::new(fd, "ROOT".into(), links).read("file").map_err(|error| error.to_string());
+        let read = ConfinedDir::new(fd, "ROOT".into(), links).read("file").map_err(|error| error.to_string());
         fs::remove_dir_all(&root).unwrap();
         read
     }
 
     fn inside(name: &str, prepare: impl FnOnce(&Path)) -> Result<Option<Vec<u8>>, String> {
-        read(name, Links::StayInside, prepare)
+        read(name, LinkPolicy::StayInside, prepare)
     }
 
     #[test]
@@ -214,10 +216,13 @@ mod tests {
             symlink("/../inner/file", root.join("file")).unwrap();
         };
         assert_eq!(inside("absolute", link), Ok(Some(b"inner".to_vec())));
-        assert_eq!(read("trusted", Links::Followed, link), Ok(None));
+        assert_eq!(read("trusted", LinkPolicy::Followed, link), Ok(None));
         let ours = |root: &Path| symlink("/etc/passwd", root.join("file")).unwrap();
         assert_eq!(inside("ours", ours), Ok(None));
-        assert_eq!(read("ours-trusted", Links::Followed, ours), Ok(Some(fs::read("/etc/passwd").unwrap())));
+        assert_eq!(
+            read("ours-trusted", LinkPolicy::Followed, ours),
+            Ok(Some(fs::read("/etc/passwd").unwrap()))
+        );
     }
 
     #[test]
@@ -229,7 +234,7 @@ mod tests {
         let circle = |root: &Path| symlink("file", root.join("file")).unwrap();
         assert!(inside("circle", circle).unwrap_err().contains("in a circle"));
         let kernels = |root: &Path| symlink("/proc/version", root.join("file")).unwrap();
-        let of_the_kernel = read("kernel", Links::Followed, kernels).unwrap_err();
+        let of_the_kernel = read("kernel", LinkPolicy::Followed, kernels).unwrap_err();
         assert_eq!(of_the_kernel, "ROOT/file: is a file of the kernel's");
     }
 }

@@ -22,7 +22,7 @@ pub use resolver::Resolver;
 
 /// What a host program is to see as the target does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct View {
+pub struct TargetView {
     /// `/etc/resolv.conf` and `/etc/hosts`, and no other way to a name.
     pub resolver: bool,
     /// `/sys` of the network namespace.
@@ -31,14 +31,14 @@ pub struct View {
     pub procfs: bool,
 }
 
-impl View {
+impl TargetView {
     /// What has to be done, in this order.
-    pub fn steps(self) -> impl Iterator<Item = Step> {
+    pub fn steps(self) -> impl Iterator<Item = ViewStep> {
         let steps = [
-            (self != View::default(), Step::PrivateMounts),
-            (self.resolver, Step::Resolver),
-            (self.sysfs, Step::Sysfs),
-            (self.procfs, Step::Procfs),
+            (self != TargetView::default(), ViewStep::PrivateMounts),
+            (self.resolver, ViewStep::Resolver),
+            (self.sysfs, ViewStep::Sysfs),
+            (self.procfs, ViewStep::Procfs),
         ];
         steps.into_iter().filter_map(|(wanted, step)| wanted.then_some(step))
     }
@@ -46,7 +46,7 @@ impl View {
 
 /// One thing that is done for a view; shown, it says what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ViewStep {
     /// Leave the host's mount namespace for a copy of it.
     PrivateMounts,
     /// Show the target's resolver files.
@@ -57,15 +57,15 @@ pub enum Step {
     Procfs,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for ViewStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Step::PrivateMounts => "unshare the mount namespace and make its mounts slaves of the host's",
-            Step::Resolver => {
+            ViewStep::PrivateMounts => "unshare the mount namespace and make its mounts slaves of the host's",
+            ViewStep::Resolver => {
                 "show the target's resolv.conf and hosts in /etc, and hide the host's nscd and systemd-resolved"
             }
-            Step::Sysfs => "mount the network namespace's sysfs on /sys, and on it what was mounted below",
-            Step::Procfs => "mount the PID namespace's procfs on /proc",
+            ViewStep::Sysfs => "mount the network namespace's sysfs on /sys, and on it what was mounted below",
+            ViewStep::Procfs => "mount the PID namespace's procfs on /proc",
         })
     }
 }
@@ -76,11 +76,11 @@ mod tests {
 
     #[test]
     fn the_mounts_are_private_before_anything_is_mounted() {
-        let view = View { resolver: true, sysfs: true, procfs: true };
+        let view = TargetView { resolver: true, sysfs: true, procfs: true };
         let steps: Vec<_> = view.steps().collect();
-        assert_eq!(steps, [Step::PrivateMounts, Step::Resolver, Step::Sysfs, Step::Procfs]);
-        let proc = View { procfs: true, ..View::default() };
-        assert_eq!(proc.steps().collect::<Vec<_>>(), [Step::PrivateMounts, Step::Procfs]);
-        assert_eq!(View::default().steps().count(), 0);
+        assert_eq!(steps, [ViewStep::PrivateMounts, ViewStep::Resolver, ViewStep::Sysfs, ViewStep::Procfs]);
+        let proc = TargetView { procfs: true, ..TargetView::default() };
+        assert_eq!(proc.steps().collect::<Vec<_>>(), [ViewStep::PrivateMounts, ViewStep::Procfs]);
+        assert_eq!(TargetView::default().steps().count(), 0);
     }
 }

@@ -8,7 +8,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 
 use super::renew::{PROC, SYS, renew};
 use super::{Resolver, ViewError};
-use crate::namespace::Kind;
+use crate::namespace::NamespaceKind;
 
 /// Proof that this process has left the host's mount namespace: what is mounted through it is seen by this
 /// process and its children only, and is gone with them, however they end.
@@ -23,7 +23,7 @@ impl PrivateMounts {
     /// `NotPermitted` without CAP_SYS_ADMIN over our user namespace; `Chroot`. Nothing is mounted then.
     pub fn unshare() -> Result<Self, ViewError> {
         let errno = |errno: nix::Error| Errno::from_raw_os_error(errno as i32);
-        let denied = ViewError::denied_or_io("a mount namespace of its own", Kind::User);
+        let denied = ViewError::denied_or_io("a mount namespace of its own", NamespaceKind::User);
         unshare(CloneFlags::CLONE_NEWNS).map_err(|error| denied(errno(error)))?;
         let slaves = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change("/", slaves).map_err(|error| match error {

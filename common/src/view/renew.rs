@@ -17,7 +17,7 @@ use rustix::mount::{
 
 use super::ViewError;
 use crate::mountinfo::mounts;
-use crate::namespace::Kind;
+use crate::namespace::NamespaceKind;
 use crate::sys;
 
 /// A file system that shows every namespace something else.
@@ -26,16 +26,16 @@ pub(super) struct FileSystem {
     name: &'static str,
     place: &'static str,
     /// Whose owner must permit the mount.
-    of: Kind,
+    of: NamespaceKind,
     /// Whether what is mounted below is the new one's too.
     keeps_below: bool,
 }
 
 pub(super) const SYS: FileSystem =
-    FileSystem { name: "sysfs", place: "/sys", of: Kind::Net, keeps_below: true };
+    FileSystem { name: "sysfs", place: "/sys", of: NamespaceKind::Net, keeps_below: true };
 /// What is mounted below `/proc`, as binfmt_misc is, belongs to the host and to no process.
 pub(super) const PROC: FileSystem =
-    FileSystem { name: "proc", place: "/proc", of: Kind::Pid, keeps_below: false };
+    FileSystem { name: "proc", place: "/proc", of: NamespaceKind::Pid, keeps_below: false };
 
 /// Puts a new mount of the file system in the place of the old one, and gives the mount points that it lacks.
 pub(super) fn renew(file_system: &FileSystem) -> Result<Vec<PathBuf>, ViewError> {

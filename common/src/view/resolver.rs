@@ -8,9 +8,9 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
 use super::ViewError;
-use super::file::{Directory, Links};
-use super::shown::{ETC, Files, show, there};
-use crate::namespace::Kind;
+use super::file::{ConfinedDir, LinkPolicy};
+use super::shown::{ETC, ResolverFiles, show, there};
+use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
 use crate::target::LinkName;
 
@@ -25,7 +25,7 @@ const HOSTS_LINE: &[u8] = b"hosts: files dns\n";
 /// The files that a resolver reads, as they were when this was made.
 #[derive(Debug)]
 pub struct Resolver {
-    files: Files,
+    files: ResolverFiles,
     notes: Vec<String>,
     laid_out: Option<OwnedFd>,
 }
@@ -45,7 +45,7 @@ impl Resolver {
             error => error.into(),
         })?;
         let name = PathBuf::from(format!("/proc/{}/root", process.pid()));
-        let root = Directory::new(root, name, Links::StayInside);
+        let root = ConfinedDir::new(root, name, LinkPolicy::StayInside);
         let mut notes = Vec::new();
         let mut read = |file: &str| {
             let found = root.read(&format!("etc/{file}"))?;
@@ -56,7 +56,7 @@ impl Resolver {
             Ok::<_, ViewError>(found.unwrap_or_default())
         };
         let (resolv_conf, hosts) = (read(RESOLV_CONF)?, read(HOSTS)?);
-        let files = Files { resolv_conf, hosts, nsswitch: hosts_nsswitch()? };
+        let files = ResolverFiles { resolv_conf, hosts, nsswitch: hosts_nsswitch()? };
         Ok(Resolver { files, notes, laid_out: None })
     }
 
@@ -83,7 +83,7 @@ impl Resolver {
                 Ok(host()?.read(file)?.unwrap_or_default())
             }
         };
-        let files = Files {
+        let files = ResolverFiles {
             resolv_conf: or_the_hosts(resolv_conf, RESOLV_CONF)?,
             hosts: or_the_hosts(hosts, HOSTS)?,
             nsswitch: own.read(NSSWITCH)?.map_or_else(hosts_nsswitch, |own| Ok(Some(own)))?,
@@ -98,7 +98,7 @@ impl Resolver {
     pub fn of_host() -> Result<Self, ViewError> {
         let host = host()?;
         let (resolv_conf, hosts) = (host.read(RESOLV_CONF)?, host.read(HOSTS)?);
-        let files = Files {
+        let files = ResolverFiles {
             resolv_conf: resolv_conf.unwrap_or_default(),
             hosts: hosts.unwrap_or_default(),
             nsswitch: hosts_nsswitch()?,
@@ -142,28 +142,29 @@ impl Resolver {
         match &self.laid_out {
             Some(tree) => show(tree, has_nsswitch),
             None => {
-                let tree = self.files.lay_out().map_err(ViewError::denied_or_io("tmpfs", Kind::Mnt))?;
+                let tree =
+                    self.files.lay_out().map_err(ViewError::denied_or_io("tmpfs", NamespaceKind::Mnt))?;
                 show(&tree, has_nsswitch)
             }
         }
     }
 }
 
-fn directory(path: &str) -> Result<Option<Directory>, ViewError> {
-    Ok(there(path)?.map(|fd| Directory::new(fd, path.into(), Links::Followed)))
+fn directory(path: &str) -> Result<Option<ConfinedDir>, ViewError> {
+    Ok(there(path)?.map(|fd| ConfinedDir::new(fd, path.into(), LinkPolicy::Followed)))
 }
 
 /// Below `/etc/netns`. Where others can write, their links would have us read and show what they may not.
-fn of_name(place: &str) -> Result<Option<Directory>, ViewError> {
+fn of_name(place: &str) -> Result<Option<ConfinedDir>, ViewError> {
     let Some(fd) = there(place)? else { return Ok(None) };
     let etc = there(ETC)?.and_then(|etc| fstat(&etc).ok());
     let is_as_etc = fstat(&fd)
         .is_ok_and(|own| own.st_mode & OTHERS_WRITE == 0 && etc.is_some_and(|etc| etc.st_uid == own.st_uid));
-    let links = if is_as_etc { Links::Followed } else { Links::StayInside };
-    Ok(Some(Directory::new(fd, place.into(), links)))
+    let links = if is_as_etc { LinkPolicy::Followed } else { LinkPolicy::StayInside };
+    Ok(Some(ConfinedDir::new(fd, place.into(), links)))
 }
 
-fn host() -> Result<Directory, ViewError> {
+fn host() -> Result<ConfinedDir, ViewError> {
     directory(ETC)?.ok_or(ViewError::NoPlace(ETC))
 }
 

@@ -34,14 +34,14 @@ const OF_RESOLVED: [&str; 2] = ["resolve/stub-resolv.conf", "resolve/resolv.conf
 
 /// What is in the files.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct ResolverFiles {
     pub(super) resolv_conf: Vec<u8>,
     pub(super) hosts: Vec<u8>,
     /// `None` where the host has none that it could be mounted on.
     pub(super) nsswitch: Option<Vec<u8>>,
 }
 
-impl Files {
+impl ResolverFiles {
     /// A tmpfs, mounted nowhere yet, that nobody can write to.
     pub(super) fn lay_out(&self) -> io::Result<OwnedFd> {
         let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;

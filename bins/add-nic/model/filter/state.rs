@@ -1,6 +1,6 @@
 //! What the host's packet filters have that a NIC would meet.
 
-use common::netlink::{Chain, ChainRule, Family};
+use common::netlink::{Chain, ChainRule, TableFamily};
 
 use super::listener::Listener;
 use super::listing::{FORWARD, Listing};
@@ -80,7 +80,7 @@ impl FilterState {
     pub fn foreign_drops(&self) -> impl Iterator<Item = &Chain> {
         let foreign = |chain: &&Chain| {
             let of_iptables =
-                chain.name == FORWARD && chain.table == "filter" && chain.family != Family::Inet;
+                chain.name == FORWARD && chain.table == "filter" && chain.family != TableFamily::Inet;
             chain.is_forward_hook && chain.drops && !of_iptables && chain.table != TABLE
         };
         self.chains.iter().flatten().filter(foreign)

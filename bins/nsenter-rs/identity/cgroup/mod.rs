@@ -13,7 +13,7 @@ use std::io::Write;
 use common::failure::Failure;
 use common::hint;
 use common::hint::Hint;
-use common::namespace::{Kind, Namespace};
+use common::namespace::{Namespace, NamespaceKind};
 use common::process::Process;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -100,8 +100,9 @@ fn mount_command(group: &Group) -> Option<Hint> {
 /// nothing tells how we come to a group that shares only some of the way with us; and where processes may
 /// not leave their cgroup namespace (nsdelegate) the kernel asks where the group was opened.
 fn look_from_outside() -> Result<Option<Namespace>, Failure> {
-    let home = Namespace::current(Kind::Cgroup)?;
-    let outside = Process::open(Pid::from_raw(1)).ok().and_then(|first| first.namespace(Kind::Cgroup).ok());
+    let home = Namespace::current(NamespaceKind::Cgroup)?;
+    let outside =
+        Process::open(Pid::from_raw(1)).ok().and_then(|first| first.namespace(NamespaceKind::Cgroup).ok());
     if outside.is_none_or(|outside| outside.enter().is_err()) {
         return Ok(None);
     }

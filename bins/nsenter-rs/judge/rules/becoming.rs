@@ -1,7 +1,7 @@
 //! What the kernel asks once the namespaces are joined: for another root, and for other user and group IDs.
 
-use common::namespace::Kind;
-use common::view::View;
+use common::namespace::NamespaceKind;
+use common::view::TargetView;
 
 use super::ids::Map;
 use super::rule::{Capability, Facts, Needed, Reason, Rule};
@@ -26,7 +26,7 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
     if plan.root.is_some() {
         rules.push(needs(Capability::SysChroot));
     }
-    let joins_user = plan.join.kinds().contains(&Kind::User);
+    let joins_user = plan.join.kinds().contains(&NamespaceKind::User);
     // Inside another user namespace the number of whoever is followed can only be seen from there.
     let follow = |id: fn((u32, u32)) -> u32| ids.of_target.filter(|_| !joins_user).map(id);
     let number = |id: Option<Id>, of_target: fn((u32, u32)) -> u32| match id? {
@@ -74,11 +74,11 @@ fn view(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
         Rule::Capability(Needed { capability: Capability::SysAdmin, over, power, reasons: vec![reason] })
     };
     let owner = |kind| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
-    let any = plan.view != View::default();
+    let any = plan.view != TargetView::default();
     let rules = [
         any.then(|| needs(Over::Known(inside.user), Reason::ProgramInside)),
-        plan.view.sysfs.then(|| needs(owner(Kind::Net), Reason::Owns(Kind::Net))),
-        plan.view.procfs.then(|| needs(owner(Kind::Pid), Reason::Owns(Kind::Pid))),
+        plan.view.sysfs.then(|| needs(owner(NamespaceKind::Net), Reason::Owns(NamespaceKind::Net))),
+        plan.view.procfs.then(|| needs(owner(NamespaceKind::Pid), Reason::Owns(NamespaceKind::Pid))),
     ];
     rules.into_iter().flatten().collect()
 }

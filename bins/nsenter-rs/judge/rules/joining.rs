@@ -1,6 +1,6 @@
 //! What setns(2) asks for each kind of namespace, and what that means for several in their order.
 
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 
 use super::rule::{Capability, Facts, Met, Needed, Reason, Rule};
 use super::users::{Actor, Over};
@@ -23,15 +23,17 @@ enum Ask {
 
 /// The rules of setns(2): the `install` function of each kind. That a user namespace is not our own holds always,
 /// for the plan leaves those out.
-fn asked_for(kind: Kind) -> &'static [Ask] {
+fn asked_for(kind: NamespaceKind) -> &'static [Ask] {
     use Ask::{Below, OneThread, OverIt, OverOurs, OverOwner};
     use Capability::{SysAdmin, SysChroot};
     match kind {
-        Kind::User => &[OneThread, OverIt(SysAdmin)],
-        Kind::Mnt => &[OverOwner(SysAdmin), OverOurs(SysChroot), OverOurs(SysAdmin)],
-        Kind::Pid => &[OverOwner(SysAdmin), OverOurs(SysAdmin), Below],
-        Kind::Time => &[OneThread, OverOwner(SysAdmin), OverOurs(SysAdmin)],
-        Kind::Cgroup | Kind::Ipc | Kind::Uts | Kind::Net => &[OverOwner(SysAdmin), OverOurs(SysAdmin)],
+        NamespaceKind::User => &[OneThread, OverIt(SysAdmin)],
+        NamespaceKind::Mnt => &[OverOwner(SysAdmin), OverOurs(SysChroot), OverOurs(SysAdmin)],
+        NamespaceKind::Pid => &[OverOwner(SysAdmin), OverOurs(SysAdmin), Below],
+        NamespaceKind::Time => &[OneThread, OverOwner(SysAdmin), OverOurs(SysAdmin)],
+        NamespaceKind::Cgroup | NamespaceKind::Ipc | NamespaceKind::Uts | NamespaceKind::Net => {
+            &[OverOwner(SysAdmin), OverOurs(SysAdmin)]
+        }
     }
 }
 
@@ -51,10 +53,10 @@ pub fn rules(join: &Join, facts: &Facts) -> (Vec<Rule>, Actor) {
 }
 
 /// What can be joined before the user namespace is; then that one; then the rest from inside it.
-fn one_by_one(kinds: &[Kind], facts: &Facts) -> (Vec<Rule>, Actor) {
+fn one_by_one(kinds: &[NamespaceKind], facts: &Facts) -> (Vec<Rule>, Actor) {
     let here = Over::Known(facts.us.user);
     let (mut rules, mut left) = (Vec::new(), Vec::new());
-    for &kind in kinds.iter().filter(|kind| **kind != Kind::User) {
+    for &kind in kinds.iter().filter(|kind| **kind != NamespaceKind::User) {
         let asked = of(kind, facts, &facts.us, here);
         if asked.iter().all(|rule| Met::No != rule.verdict(facts).0) {
             rules.extend(asked);
@@ -64,7 +66,7 @@ fn one_by_one(kinds: &[Kind], facts: &Facts) -> (Vec<Rule>, Actor) {
     }
     let inside = inside(kinds, facts);
     if let Some((there, _)) = inside {
-        rules.extend(of(Kind::User, facts, &facts.us, there));
+        rules.extend(of(NamespaceKind::User, facts, &facts.us, there));
     }
     let (there, actor) = inside.unwrap_or((here, facts.us));
     rules.extend(left.into_iter().flat_map(|kind| of(kind, facts, &actor, there)));
@@ -72,14 +74,14 @@ fn one_by_one(kinds: &[Kind], facts: &Facts) -> (Vec<Rule>, Actor) {
 }
 
 /// The user namespace that is joined, and who we are in it.
-fn inside(kinds: &[Kind], facts: &Facts) -> Option<(Over, Actor)> {
-    let joined = *facts.over.get(&Kind::User).filter(|_| kinds.contains(&Kind::User))?;
+fn inside(kinds: &[NamespaceKind], facts: &Facts) -> Option<(Over, Actor)> {
+    let joined = *facts.over.get(&NamespaceKind::User).filter(|_| kinds.contains(&NamespaceKind::User))?;
     let (Over::Known(user) | Over::Outside(Some(user))) = joined else { return Some((joined, facts.us)) };
     Some((joined, Actor::inside(user, &facts.us)))
 }
 
 /// The rules for one kind: `actor` asks, and will be in the user namespace `there`.
-fn of(kind: Kind, facts: &Facts, actor: &Actor, there: Over) -> Vec<Rule> {
+fn of(kind: NamespaceKind, facts: &Facts, actor: &Actor, there: Over) -> Vec<Rule> {
     let owner = facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
     let needed = |capability: Capability, over, reason| {
         // Who is inside has all there, also where the kernel would not tell us the way to it from outside.
@@ -110,7 +112,7 @@ mod tests {
         failing.map(|check: Check| check.asks(facts)).collect()
     }
 
-    fn at_once(kinds: &[Kind]) -> Join {
+    fn at_once(kinds: &[NamespaceKind]) -> Join {
         Join::AtOnce(kinds.to_vec())
     }
 
@@ -118,7 +120,7 @@ mod tests {
     fn root_may_join_what_is_of_its_own_user_namespace_and_below() {
         for owner in [1, 10, 11] {
             let facts = world(0, CapabilitySet::all(), owner);
-            for kind in Kind::ALL {
+            for kind in NamespaceKind::ALL {
                 assert_eq!(refused(&at_once(&[kind]), &facts), [""; 0], "{kind} of {owner}");
             }
         }
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn nobody_joins_what_is_above() {
         let facts = world(0, CapabilitySet::all(), 0);
-        for kind in Kind::ALL {
+        for kind in NamespaceKind::ALL {
             assert!(!refused(&at_once(&[kind]), &facts).is_empty(), "{kind}");
         }
     }
@@ -135,32 +137,32 @@ mod tests {
     #[test]
     fn each_kind_takes_sys_admin_and_the_mount_namespace_sys_chroot_too() {
         let without = |capability| world(0, CapabilitySet::all() - capability, 1);
-        for kind in Kind::ALL {
+        for kind in NamespaceKind::ALL {
             let kinds = at_once(&[kind]);
             assert_ne!(refused(&kinds, &without(CapabilitySet::SYS_ADMIN)), [""; 0], "{kind}");
             let chroot = refused(&kinds, &without(CapabilitySet::SYS_CHROOT));
-            assert_eq!(!chroot.is_empty(), kind == Kind::Mnt, "{kind}: {chroot:?}");
+            assert_eq!(!chroot.is_empty(), kind == NamespaceKind::Mnt, "{kind}: {chroot:?}");
         }
     }
 
     #[test]
     fn its_owner_needs_the_user_namespace_to_enter_the_others() {
         let facts = world(1000, CapabilitySet::empty(), 10);
-        let alone = refused(&at_once(&[Kind::Net]), &facts);
+        let alone = refused(&at_once(&[NamespaceKind::Net]), &facts);
         assert_eq!(alone, ["CAP_SYS_ADMIN over user:[1] (the caller's), which will contain the program"]);
-        assert_eq!(refused(&at_once(&[Kind::Net, Kind::User]), &facts), [""; 0]);
-        assert_eq!(refused(&Join::OneByOne(vec![Kind::Net, Kind::User]), &facts), [""; 0]);
+        assert_eq!(refused(&at_once(&[NamespaceKind::Net, NamespaceKind::User]), &facts), [""; 0]);
+        assert_eq!(refused(&Join::OneByOne(vec![NamespaceKind::Net, NamespaceKind::User]), &facts), [""; 0]);
         let other = world(2000, CapabilitySet::empty(), 10);
-        assert_ne!(refused(&at_once(&[Kind::Net, Kind::User]), &other), [""; 0]);
+        assert_ne!(refused(&at_once(&[NamespaceKind::Net, NamespaceKind::User]), &other), [""; 0]);
     }
 
     #[test]
     fn one_by_one_what_is_above_the_user_namespace_is_joined_before_it() {
         let mut facts = world(0, CapabilitySet::all(), 1);
-        facts.over.insert(Kind::User, Over::Known(UserNs(10)));
-        let kinds = vec![Kind::Net, Kind::User];
+        facts.over.insert(NamespaceKind::User, Over::Known(UserNs(10)));
+        let kinds = vec![NamespaceKind::Net, NamespaceKind::User];
         assert_eq!(refused(&Join::OneByOne(kinds), &facts), [""; 0]);
-        let (_, actor) = rules(&Join::OneByOne(vec![Kind::Net, Kind::User]), &facts);
+        let (_, actor) = rules(&Join::OneByOne(vec![NamespaceKind::Net, NamespaceKind::User]), &facts);
         assert_eq!(facts.users.power(&actor, CapabilitySet::SYS_ADMIN, Over::Known(UserNs(1))), {
             Power::OutOfReach
         });
@@ -170,24 +172,24 @@ mod tests {
     fn nobody_leaves_his_pid_namespace() {
         let mut facts = world(0, CapabilitySet::all(), 1);
         facts.pid_is_below = Some(false);
-        assert_eq!(refused(&at_once(&[Kind::Pid]), &facts).len(), 1);
-        assert_eq!(refused(&at_once(&[Kind::Net]), &facts).len(), 0);
+        assert_eq!(refused(&at_once(&[NamespaceKind::Pid]), &facts).len(), 1);
+        assert_eq!(refused(&at_once(&[NamespaceKind::Net]), &facts).len(), 0);
     }
 
     #[test]
     fn threads_share_clocks_and_user_namespaces() {
         let mut facts = world(0, CapabilitySet::all(), 1);
         facts.threads = 2;
-        for kind in Kind::ALL {
+        for kind in NamespaceKind::ALL {
             let kept = !refused(&at_once(&[kind]), &facts).is_empty();
-            assert_eq!(kept, [Kind::User, Kind::Time].contains(&kind), "{kind}");
+            assert_eq!(kept, [NamespaceKind::User, NamespaceKind::Time].contains(&kind), "{kind}");
         }
     }
 
     #[test]
     fn one_capability_over_one_user_namespace_is_asked_for_once() {
         let facts = world(0, CapabilitySet::all(), 1);
-        let checks = Check::all(rules(&at_once(&[Kind::Uts, Kind::Net]), &facts).0, &facts);
+        let checks = Check::all(rules(&at_once(&[NamespaceKind::Uts, NamespaceKind::Net]), &facts).0, &facts);
         let asked: Vec<String> = checks.iter().map(|check| check.asks(&facts)).collect();
         assert_eq!(
             asked,

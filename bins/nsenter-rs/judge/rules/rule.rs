@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::failure::Failure;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use rustix::thread::CapabilitySet;
 
 use super::ids::Ids;
@@ -19,7 +19,7 @@ pub struct Facts {
     pub users: Users,
     /// The user namespace that capabilities are needed over for each kind: the one that owns it; for a user
     /// namespace itself.
-    pub over: BTreeMap<Kind, Over>,
+    pub over: BTreeMap<NamespaceKind, Over>,
     /// Whether the PID namespace to be joined was made below ours; `None` when there is none.
     pub pid_is_below: Option<bool>,
     pub threads: u64,
@@ -84,7 +84,7 @@ pub struct Needed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// It owns what is to be joined.
-    Owns(Kind),
+    Owns(NamespaceKind),
     /// It is joined itself.
     Joined,
     /// The program will be in it.
@@ -183,7 +183,7 @@ pub fn world(euid: u32, effective: CapabilitySet, owner: u64) -> Facts {
     let known = |user| if user == 0 { Over::Outside(None) } else { Over::Known(UserNs(user)) };
     Facts {
         us: Actor { user: UserNs(1), euid: Some(euid), effective },
-        over: Kind::ALL.map(|kind| (kind, known(owner))).into(),
+        over: NamespaceKind::ALL.map(|kind| (kind, known(owner))).into(),
         users,
         pid_is_below: Some(true),
         threads: 1,

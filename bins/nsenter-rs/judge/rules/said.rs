@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use common::output::one_line;
 
 use super::looking::Bar;
@@ -76,7 +76,7 @@ impl Rule {
 impl Needed {
     /// The capability, over what, and why that.
     pub fn describe(&self, facts: &Facts) -> String {
-        let owned: Vec<&str> = self.owned().map(Kind::as_str).collect();
+        let owned: Vec<&str> = self.owned().map(NamespaceKind::as_str).collect();
         let owns = (!owned.is_empty()).then(|| format!("owns {}", owned.join(", ")));
         let says = |reason, words: &str| self.reasons.contains(&reason).then(|| words.to_owned());
         let whys = [
@@ -89,7 +89,7 @@ impl Needed {
         format!("{} over {over}, which {}", self.capability, whys.join(" and "))
     }
 
-    fn owned(&self) -> impl Iterator<Item = Kind> {
+    fn owned(&self) -> impl Iterator<Item = NamespaceKind> {
         self.reasons.iter().filter_map(|reason| match reason {
             Reason::Owns(kind) => Some(*kind),
             _ => None,

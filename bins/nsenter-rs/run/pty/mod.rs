@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use common::failure::Failure;
-use common::namespace::Kind;
+use common::namespace::NamespaceKind;
 use nix::sys::signal::Signal;
 use nix::sys::stat::fstat;
 use nix::unistd::{Uid, fchown};
@@ -99,12 +99,12 @@ fn by_name(master: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 
 /// The user that the program will be, as we count users.
 fn user(plan: &Plan, source: &Source) -> Option<u32> {
-    let joins_targets = matches!(&plan.join, Join::AtOnce(kinds) if kinds.contains(&Kind::User));
+    let joins_targets = matches!(&plan.join, Join::AtOnce(kinds) if kinds.contains(&NamespaceKind::User));
     let Some(uid) = plan.uid else { return plan.confinement.as_ref().map(|confinement| confinement.ids.uid) };
     match uid {
         Id::Follow => Some(fstat(source.process().ok()?.directory()).ok()?.st_uid),
         Id::Number(user) if joins_targets => outside(&source.process().ok()?.read("uid_map").ok()?, user),
-        Id::Number(user) => (!plan.joins(Kind::User)).then_some(user),
+        Id::Number(user) => (!plan.joins(NamespaceKind::User)).then_some(user),
     }
 }
 

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
-use super::super::either::Disk;
-use super::super::realm::{Realm, rooted};
+use super::super::api_or_disk::DiskState;
+use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::runtime;
 use super::super::state::{self, StatePath};
-use super::super::{Container, EngineError, EngineName, Proof, Source, State, api};
+use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, api};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -30,7 +30,7 @@ pub(in super::super) struct DockerDisk {
     config: StatePath,
     data: StatePath,
     /// Once they were asked for.
-    places: OnceCell<Places>,
+    places: OnceCell<DockerDirs>,
 }
 
 /// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
@@ -43,7 +43,7 @@ struct DaemonConfig {
 }
 
 /// Where a daemon's things are.
-struct Places {
+struct DockerDirs {
     /// One directory for each container, named after its ID.
     containers: StatePath,
     /// Where bundles are: containerd's, Docker's own one or the system's.
@@ -55,7 +55,7 @@ struct Places {
 /// `config.v2.json`, as far as we need it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Config {
+struct ContainerConfig {
     #[serde(rename = "ID")]
     id: String,
     name: String,
@@ -85,28 +85,28 @@ struct ConfigState {
 }
 
 impl DockerDisk {
-    pub(super) fn of(realm: &Realm) -> Self {
+    pub(super) fn of(dirs: &EngineDirs) -> Self {
         DockerDisk {
-            owner: realm.owner,
-            run: realm.run.clone(),
-            config: realm.config.join("docker/daemon.json"),
-            data: realm.data.join("docker"),
+            owner: dirs.owner,
+            run: dirs.run.clone(),
+            config: dirs.config.join("docker/daemon.json"),
+            data: dirs.data.join("docker"),
             places: OnceCell::new(),
         }
     }
 
-    fn places(&self) -> Result<&Places, EngineError> {
+    fn places(&self) -> Result<&DockerDirs, EngineError> {
         match self.places.get() {
             Some(places) => Ok(places),
             None => self.look_up_places().map(|places| self.places.get_or_init(|| places)),
         }
     }
 
-    fn look_up_places(&self) -> Result<Places, EngineError> {
+    fn look_up_places(&self) -> Result<DockerDirs, EngineError> {
         let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
         let elsewhere = |path: PathBuf| self.config.at(rooted(path));
         let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), elsewhere);
-        Ok(Places {
+        Ok(DockerDirs {
             containers: config.data_root.map_or_else(|| self.data.clone(), elsewhere).join("containers"),
             bundles: [
                 exec_root.join("containerd/daemon").join(BUNDLES),
@@ -140,20 +140,21 @@ impl DockerDisk {
 
     fn container(
         &self,
-        places: &Places,
+        places: &DockerDirs,
         id: &str,
         file: &StatePath,
         bytes: &[u8],
     ) -> Result<Container, EngineError> {
-        let config: Config = serde_json::from_slice(bytes).map_err(|error| state::wrong(file, error))?;
+        let config: ContainerConfig =
+            serde_json::from_slice(bytes).map_err(|error| state::wrong(file, error))?;
         if config.id != id {
             return Err(state::wrong(file, "is another container's"));
         }
         let init = if config.state.running { places.first_process(id)? } else { None };
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended.
-        let ended_unseen = matches!(known, State::Running | State::Paused) && !has_process;
-        let state = if ended_unseen { State::Exited } else { known };
+        let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
+        let state = if ended_unseen { ContainerState::Exited } else { known };
         Ok(Container {
             engine: ENGINE,
             id: config.id,
@@ -163,7 +164,7 @@ impl DockerDisk {
             started_at: api::time(&config.state.started_at),
             finished_at: time_unless(ended_unseen || !state.has_ended(), &config.state.finished_at),
             image: config.config.and_then(|config| config.image),
-            source: Source::State,
+            source: ContainerSource::State,
             pod: None,
             proof: Proof {
                 start_time_ticks: init.and_then(|(_, ticks)| ticks),
@@ -174,7 +175,7 @@ impl DockerDisk {
     }
 }
 
-impl Disk for DockerDisk {
+impl DiskState for DockerDisk {
     fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
         let name = name.as_str();
         if state::is_id(name) {
@@ -215,7 +216,7 @@ impl Disk for DockerDisk {
     }
 }
 
-impl Places {
+impl DockerDirs {
     fn config(&self, id: &str) -> StatePath {
         self.containers.join(id).join("config.v2.json")
     }
@@ -248,15 +249,17 @@ impl Places {
 }
 
 impl ConfigState {
-    /// In the order in which the daemon asks itself (moby `State.StateString`).
-    fn known(&self) -> State {
+    /// In the order in which the daemon asks itself (moby `ContainerState.StateString`).
+    fn known(&self) -> ContainerState {
         match self {
-            ConfigState { running: true, paused: true, .. } => State::Paused,
-            ConfigState { running: true, restarting: true, .. } => State::Restarting,
-            ConfigState { running: true, .. } => State::Running,
-            ConfigState { removal_in_progress: true, .. } | ConfigState { dead: true, .. } => State::Dead,
-            never if api::time(&never.started_at).is_none() => State::Created,
-            _ => State::Exited,
+            ConfigState { running: true, paused: true, .. } => ContainerState::Paused,
+            ConfigState { running: true, restarting: true, .. } => ContainerState::Restarting,
+            ConfigState { running: true, .. } => ContainerState::Running,
+            ConfigState { removal_in_progress: true, .. } | ConfigState { dead: true, .. } => {
+                ContainerState::Dead
+            }
+            never if api::time(&never.started_at).is_none() => ContainerState::Created,
+            _ => ContainerState::Exited,
         }
     }
 }

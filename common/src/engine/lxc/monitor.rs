@@ -20,7 +20,7 @@ use nix::sys::socket::{
 };
 use nix::unistd::{Pid, Uid};
 
-use super::super::{EngineError, EngineName, Proof, State};
+use super::super::{ContainerState, EngineError, EngineName, Proof};
 use crate::netlink;
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
@@ -29,7 +29,7 @@ const ENGINE: EngineName = EngineName::Lxc;
 
 /// What is asked for: `LXC_CMD_GET_STATE` and so on of `lxc_cmd_t`, whose numbers are fixed.
 #[derive(Clone, Copy)]
-enum Command {
+enum MonitorCommand {
     State = 3,
     InitPid = 4,
     /// LXC 4.0.
@@ -51,12 +51,12 @@ pub(super) struct Monitor {
 }
 
 /// A container's first process, and what is known of it.
-pub(super) struct First {
+pub(super) struct FirstProcess {
     pub(super) pid: Pid,
     pub(super) proof: Proof,
 }
 
-struct Answer {
+struct MonitorReply {
     status: i32,
     value: usize,
     descriptors: Vec<OwnedFd>,
@@ -65,7 +65,7 @@ struct Answer {
 }
 
 /// What ended a conversation before an answer.
-enum Trouble {
+enum MonitorError {
     /// Nobody listens, or the listener went away while we spoke: the container does not run.
     Nobody,
     /// It hung up: a monitor too old for the command.
@@ -79,53 +79,53 @@ impl Monitor {
     }
 
     /// What the container is doing; `None` when nobody listens.
-    pub(super) fn state(&self) -> Result<Option<State>, EngineError> {
-        match self.ask(Command::State) {
+    pub(super) fn state(&self) -> Result<Option<ContainerState>, EngineError> {
+        match self.ask(MonitorCommand::State) {
             // enum lxc_state_t, src/lxc/state.h
             Ok(answer) => match answer.value {
-                0 => Ok(Some(State::Exited)),
-                1 => Ok(Some(State::Created)),
-                2 | 3 | 7 => Ok(Some(State::Running)),
-                4 => Ok(Some(State::Dead)),
-                5 | 6 => Ok(Some(State::Paused)),
+                0 => Ok(Some(ContainerState::Exited)),
+                1 => Ok(Some(ContainerState::Created)),
+                2 | 3 | 7 => Ok(Some(ContainerState::Running)),
+                4 => Ok(Some(ContainerState::Dead)),
+                5 | 6 => Ok(Some(ContainerState::Paused)),
                 other => Err(self.nonsense(format_args!("state number {other}"))),
             },
-            Err(Trouble::Nobody) => Ok(None),
-            Err(Trouble::HungUp) => Err(self.nonsense("it hung up without an answer")),
-            Err(Trouble::Known(error)) => Err(error),
+            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(MonitorError::Known(error)) => Err(error),
         }
     }
 
     /// The container's first process; `None` when it has ended by now.
-    pub(super) fn first_process(&self) -> Result<Option<First>, EngineError> {
-        match self.ask(Command::InitPidfd) {
-            Ok(Answer { status: 0, descriptors, peer, .. }) if descriptors.len() == 1 => {
+    pub(super) fn first_process(&self) -> Result<Option<FirstProcess>, EngineError> {
+        match self.ask(MonitorCommand::InitPidfd) {
+            Ok(MonitorReply { status: 0, descriptors, peer, .. }) if descriptors.len() == 1 => {
                 self.behind(&descriptors[0], peer)
             }
             // A kernel without pidfds (below 5.3), or an LXC without the command.
-            Ok(_) | Err(Trouble::HungUp) => self.first_pid(),
-            Err(Trouble::Nobody) => Ok(None),
-            Err(Trouble::Known(error)) => Err(error),
+            Ok(_) | Err(MonitorError::HungUp) => self.first_pid(),
+            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::Known(error)) => Err(error),
         }
     }
 
-    fn first_pid(&self) -> Result<Option<First>, EngineError> {
-        match self.ask(Command::InitPid) {
+    fn first_pid(&self) -> Result<Option<FirstProcess>, EngineError> {
+        match self.ask(MonitorCommand::InitPid) {
             Ok(answer) => match i32::try_from(answer.value) {
                 Ok(pid @ 1..) => {
-                    Ok(Some(First { pid: Pid::from_raw(pid), proof: Proof::word_of(answer.peer) }))
+                    Ok(Some(FirstProcess { pid: Pid::from_raw(pid), proof: Proof::word_of(answer.peer) }))
                 }
                 _ => Err(self.nonsense(format_args!("PID {}", answer.value.cast_signed()))),
             },
-            Err(Trouble::Nobody) => Ok(None),
-            Err(Trouble::HungUp) => Err(self.nonsense("it hung up without an answer")),
-            Err(Trouble::Known(error)) => Err(error),
+            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(MonitorError::Known(error)) => Err(error),
         }
     }
 
     /// The process of a descriptor that the monitor sent: the kernel says whose it is, whatever the sender
     /// meant by it.
-    fn behind(&self, pidfd: &OwnedFd, peer: Uid) -> Result<Option<First>, EngineError> {
+    fn behind(&self, pidfd: &OwnedFd, peer: Uid) -> Result<Option<FirstProcess>, EngineError> {
         let unknown = |error: ProcessError| self.nonsense(error);
         let pid = match process::pid_of_pidfd(pidfd.as_fd()) {
             Some(pid @ 1..) => Pid::from_raw(pid),
@@ -144,18 +144,18 @@ impl Monitor {
                 Err(error) => return Err(unknown(error)),
             },
         };
-        Ok(Some(First { pid, proof: Proof { claimed_by: peer, start_time_ticks, pidfd_inode } }))
+        Ok(Some(FirstProcess { pid, proof: Proof { claimed_by: peer, start_time_ticks, pidfd_inode } }))
     }
 
     /// One question on one connection, as LXC's own programs ask it.
-    fn ask(&self, command: Command) -> Result<Answer, Trouble> {
+    fn ask(&self, command: MonitorCommand) -> Result<MonitorReply, MonitorError> {
         let socket = self.connected()?;
         let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| self.failed(errno))?;
         let peer = Uid::from_raw(peer.uid());
         // Anybody may listen under any abstract name that is free. As long as somebody else has it no monitor can, and
         // without one the container does not run: nobody shall keep us from the container of another engine so.
         if !self.may_be_of(peer) {
-            return Err(Trouble::Nobody);
+            return Err(MonitorError::Nobody);
         }
         let mut request = [0; MESSAGE];
         request[..4].copy_from_slice(&(command as i32).to_ne_bytes());
@@ -167,7 +167,7 @@ impl Monitor {
         match answer.status {
             refused if refused == -libc::EPERM || refused == -libc::EACCES => {
                 let socket = self.shown();
-                Err(Trouble::Known(EngineError::NotPermitted { engine: ENGINE, socket, group: None }))
+                Err(MonitorError::Known(EngineError::NotPermitted { engine: ENGINE, socket, group: None }))
             }
             _ => Ok(answer),
         }
@@ -177,7 +177,7 @@ impl Monitor {
         user.is_root() || user == self.owner
     }
 
-    fn connected(&self) -> Result<OwnedFd, Trouble> {
+    fn connected(&self) -> Result<OwnedFd, MonitorError> {
         let address = UnixAddr::new_abstract(&self.name).map_err(|errno| self.failed(errno))?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None);
@@ -187,14 +187,14 @@ impl Monitor {
             // A queue so full of others that it takes no more: it does not answer them either. Whoever squats under the
             // name can fill it, and then cannot be asked for credentials.
             Err(Errno::EAGAIN) => match netlink::owner_of_abstract(&self.name) {
-                Ok(Some(owner)) if !self.may_be_of(owner) => Err(Trouble::Nobody),
-                _ => Err(Trouble::Known(self.slow())),
+                Ok(Some(owner)) if !self.may_be_of(owner) => Err(MonitorError::Nobody),
+                _ => Err(MonitorError::Known(self.slow())),
             },
             Err(errno) => Err(self.failed(errno)),
         }
     }
 
-    fn answer(&self, socket: &OwnedFd, peer: Uid) -> Result<Answer, Trouble> {
+    fn answer(&self, socket: &OwnedFd, peer: Uid) -> Result<MonitorReply, MonitorError> {
         let mut message = [0; MESSAGE];
         let mut length = 0;
         let mut descriptors = Vec::new();
@@ -202,7 +202,7 @@ impl Monitor {
             self.wait(socket)?;
             let mut rest = [IoSliceMut::new(&mut message[length..])];
             match sys::receive(socket.as_fd(), &mut rest) {
-                Ok((0, _)) => return Err(Trouble::HungUp),
+                Ok((0, _)) => return Err(MonitorError::HungUp),
                 Ok((read, mut more)) => {
                     length += read;
                     descriptors.append(&mut more);
@@ -216,22 +216,22 @@ impl Monitor {
         let mut word = [0; WORD];
         word.copy_from_slice(&message[8..]);
         match number(4) {
-            0 => Ok(Answer { status: number(0), value: usize::from_ne_bytes(word), descriptors, peer }),
-            more => {
-                Err(Trouble::Known(self.nonsense(format_args!("{more} bytes more than the question has"))))
-            }
+            0 => Ok(MonitorReply { status: number(0), value: usize::from_ne_bytes(word), descriptors, peer }),
+            more => Err(MonitorError::Known(
+                self.nonsense(format_args!("{more} bytes more than the question has")),
+            )),
         }
     }
 
     /// Until there is something to read.
-    fn wait(&self, socket: &OwnedFd) -> Result<(), Trouble> {
+    fn wait(&self, socket: &OwnedFd) -> Result<(), MonitorError> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
             // Rounded up: a poll that is a moment short would spin.
             let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
             let limit = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], limit) {
-                Ok(0) => return Err(Trouble::Known(self.slow())),
+                Ok(0) => return Err(MonitorError::Known(self.slow())),
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.failed(errno)),
@@ -239,10 +239,10 @@ impl Monitor {
         }
     }
 
-    fn failed(&self, errno: Errno) -> Trouble {
+    fn failed(&self, errno: Errno) -> MonitorError {
         match errno {
-            Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE => Trouble::Nobody,
-            errno => Trouble::Known(self.nonsense(errno.desc())),
+            Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE => MonitorError::Nobody,
+            errno => MonitorError::Known(self.nonsense(errno.desc())),
         }
     }
 

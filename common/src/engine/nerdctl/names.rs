@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::realm::Realm;
+use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{Container, EngineError, EngineName};
 use crate::target::Name;
@@ -13,8 +13,8 @@ pub(in super::super) struct NerdctlNames {
 }
 
 impl NerdctlNames {
-    pub(in super::super) fn of(realm: &Realm) -> Self {
-        NerdctlNames { data: realm.data.join("nerdctl") }
+    pub(in super::super) fn of(dirs: &EngineDirs) -> Self {
+        NerdctlNames { data: dirs.data.join("nerdctl") }
     }
 
     /// The name of every container, by its namespace and ID.

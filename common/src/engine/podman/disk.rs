@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
-use super::super::either::Disk;
-use super::super::realm::Realm;
-use super::super::runtime::{self, Record};
+use super::super::api_or_disk::DiskState;
+use super::super::engine_dirs::EngineDirs;
+use super::super::runtime::{self, RuntimeState};
 use super::super::state::{self, StatePath};
-use super::super::{Container, EngineError, EngineName, Proof, Source, State};
+use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Podman;
@@ -37,7 +37,7 @@ pub(in super::super) struct PodmanDisk {
 
 /// One entry of `containers.json`.
 #[derive(Deserialize)]
-struct Entry {
+struct StoredContainer {
     id: String,
     #[serde(default)]
     names: Vec<String>,
@@ -49,7 +49,7 @@ struct Entry {
 /// nothing of the kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Metadata {
+struct StoredMetadata {
     name: String,
     image_name: Option<String>,
     #[serde(default)]
@@ -58,8 +58,8 @@ struct Metadata {
 
 /// What is known of a container's run.
 #[derive(Default)]
-struct Life {
-    state: Option<State>,
+struct RunState {
+    state: Option<ContainerState>,
     pid: Option<Pid>,
     start_time_ticks: Option<u64>,
     exit_code: Option<i64>,
@@ -68,16 +68,16 @@ struct Life {
 }
 
 impl PodmanDisk {
-    pub(super) fn of(realm: &Realm) -> Self {
+    pub(super) fn of(dirs: &EngineDirs) -> Self {
         // As containers-storage.conf(5) has the run roots: a rootless one lacks the last part.
-        let run = realm.run.join(if realm.is_system() { "containers/storage" } else { "containers" });
+        let run = dirs.run.join(if dirs.is_system() { "containers/storage" } else { "containers" });
         PodmanDisk {
-            owner: realm.owner,
-            storage: realm.data.join("containers/storage"),
+            owner: dirs.owner,
+            storage: dirs.data.join("containers/storage"),
             run,
-            used: realm.run.join("libpod"),
-            exits: realm.run.join(if realm.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
-            runtimes: ["runc", "crun"].map(|runtime| realm.run.join(runtime)),
+            used: dirs.run.join("libpod"),
+            exits: dirs.run.join(if dirs.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
+            runtimes: ["runc", "crun"].map(|runtime| dirs.run.join(runtime)),
         }
     }
 
@@ -85,7 +85,7 @@ impl PodmanDisk {
     fn chosen(
         &self,
         needle: &str,
-        chosen: impl Fn(&Entry, &str) -> bool,
+        chosen: impl Fn(&StoredContainer, &str) -> bool,
     ) -> Result<Option<Vec<Container>>, EngineError> {
         let mut found: Option<Vec<Container>> = None;
         // The graph driver's name is in the directory's: overlay-containers, vfs-containers.
@@ -103,7 +103,7 @@ impl PodmanDisk {
                 if !state::mentions(&bytes, needle) {
                     continue;
                 }
-                let entries: Vec<Entry> =
+                let entries: Vec<StoredContainer> =
                     serde_json::from_slice(&bytes).map_err(|error| state::wrong(&list, error))?;
                 for entry in entries {
                     let Some(metadata) = podmans(&entry) else { continue };
@@ -125,18 +125,18 @@ impl PodmanDisk {
         Ok(names)
     }
 
-    fn container(&self, id: String, name: String, image: Option<String>, life: Life) -> Container {
+    fn container(&self, id: String, name: String, image: Option<String>, life: RunState) -> Container {
         Container {
             engine: ENGINE,
             id,
             name,
             pid: life.pid,
-            state: life.state.unwrap_or(State::Created),
+            state: life.state.unwrap_or(ContainerState::Created),
             exit_code: life.exit_code,
             started_at: life.started_at,
             finished_at: life.finished_at,
             image,
-            source: Source::State,
+            source: ContainerSource::State,
             pod: None,
             proof: Proof { start_time_ticks: life.start_time_ticks, ..Proof::word_of(self.owner) },
         }
@@ -144,53 +144,53 @@ impl PodmanDisk {
 
     /// What the container with `kept` and `running` directories is doing. Its `pidfile` outlives its process
     /// until the next boot; the runtime's state, and the pipe `ctl` on which conmon listens, do not.
-    fn life(&self, kept: &StatePath, running: &StatePath, id: &str) -> Result<Life, EngineError> {
+    fn life(&self, kept: &StatePath, running: &StatePath, id: &str) -> Result<RunState, EngineError> {
         let (kept, running) = (kept.join("userdata"), running.join("userdata"));
         let pidfile = running.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
         if let Some(record) = self.runtime(id)? {
             let Some(pid) = record.pid else {
                 let life = self.ended(&kept, &pidfile, id)?;
-                return Ok(Life { state: life.state.or(Some(record.state)), ..life });
+                return Ok(RunState { state: life.state.or(Some(record.state)), ..life });
             };
-            let started_at = (record.state != State::Created).then(|| written(&pidfile)).flatten();
-            return Ok(Life {
+            let started_at = (record.state != ContainerState::Created).then(|| written(&pidfile)).flatten();
+            return Ok(RunState {
                 state: Some(record.state),
                 pid: Some(pid),
                 start_time_ticks: record.start_time_ticks,
                 started_at,
-                ..Life::default()
+                ..RunState::default()
             });
         }
         match pid {
             // Some runtime that we do not know.
-            Some(pid) if kept.join("ctl").exists() => Ok(Life {
-                state: Some(State::Running),
+            Some(pid) if kept.join("ctl").exists() => Ok(RunState {
+                state: Some(ContainerState::Running),
                 pid: Some(pid),
                 started_at: written(&pidfile),
-                ..Life::default()
+                ..RunState::default()
             }),
             _ => self.ended(&kept, &pidfile, id),
         }
     }
 
     /// One without a process: `config.json` is written for the first run.
-    fn ended(&self, kept: &StatePath, pidfile: &StatePath, id: &str) -> Result<Life, EngineError> {
+    fn ended(&self, kept: &StatePath, pidfile: &StatePath, id: &str) -> Result<RunState, EngineError> {
         if !kept.join("config.json").exists() {
-            return Ok(Life::default());
+            return Ok(RunState::default());
         }
         let exit = self.exits.join(id);
         let exit_code = state::number(&exit)?.map(i64::from);
-        Ok(Life {
-            state: Some(State::Exited),
+        Ok(RunState {
+            state: Some(ContainerState::Exited),
             exit_code,
             finished_at: exit_code.and_then(|_| written(&exit)),
             started_at: written(pidfile),
-            ..Life::default()
+            ..RunState::default()
         })
     }
 
-    fn runtime(&self, id: &str) -> Result<Option<Record>, EngineError> {
+    fn runtime(&self, id: &str) -> Result<Option<RuntimeState>, EngineError> {
         for runtime in &self.runtimes {
             if let Some(record) = runtime::read(&runtime.join(id))? {
                 return Ok(Some(record));
@@ -200,7 +200,7 @@ impl PodmanDisk {
     }
 }
 
-impl Disk for PodmanDisk {
+impl DiskState for PodmanDisk {
     fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
         let name = name.as_str();
         // No byte of a name is ever escaped in JSON: what is not in the file is not in the list.
@@ -226,8 +226,8 @@ impl Disk for PodmanDisk {
     }
 }
 
-fn podmans(entry: &Entry) -> Option<Metadata> {
-    let metadata: Metadata = serde_json::from_str(&entry.metadata).ok()?;
+fn podmans(entry: &StoredContainer) -> Option<StoredMetadata> {
+    let metadata: StoredMetadata = serde_json::from_str(&entry.metadata).ok()?;
     metadata.pod_id.is_empty().then_some(metadata)
 }
 

@@ -7,7 +7,7 @@ use super::{
     IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
 };
 use crate::netlink::socket::flag;
-use crate::netlink::wire::Request;
+use crate::netlink::wire::NetlinkRequest;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
@@ -59,7 +59,7 @@ pub struct NewBridge<'a> {
 }
 
 impl VethEnd<'_> {
-    fn attributes(&self, request: Request, mtu_bytes: Option<u32>) -> Request {
+    fn attributes(&self, request: NetlinkRequest, mtu_bytes: Option<u32>) -> NetlinkRequest {
         let request = request.with_text(IFLA_IFNAME, self.name.as_str()).with(IFLA_ADDRESS, &self.mac.0);
         match mtu_bytes {
             Some(mtu_bytes) => request.with_u32(IFLA_MTU, mtu_bytes),
@@ -69,9 +69,9 @@ impl VethEnd<'_> {
 }
 
 impl NewVeth<'_> {
-    pub(in crate::netlink) fn request(&self, flags: u16) -> Request {
+    pub(in crate::netlink) fn request(&self, flags: u16) -> NetlinkRequest {
         let flags = flags | flag::CREATE | flag::EXCLUSIVE;
-        let request = Request::new("veth pair", RTM_NEWLINK, flags, &[0; FIXED_BYTES]);
+        let request = NetlinkRequest::new("veth pair", RTM_NEWLINK, flags, &[0; FIXED_BYTES]);
         let request = self.here.attributes(request, self.mtu_bytes);
         let request = match self.master {
             Some(master) => request.with_u32(IFLA_MASTER, master),
@@ -79,7 +79,7 @@ impl NewVeth<'_> {
         };
         let namespace = self.namespace.as_raw_fd().cast_unsigned();
         // The peer's flags stay 0: set up in the same message it is ENOTCONN, for it has no other end yet.
-        let peer = |request: Request| {
+        let peer = |request: NetlinkRequest| {
             self.there
                 .attributes(request.with_fixed(&[0; FIXED_BYTES]), self.mtu_bytes)
                 .with_u32(IFLA_NET_NS_FD, namespace)
@@ -112,7 +112,7 @@ impl Socket {
     pub fn add_bridge(&mut self, bridge: &NewBridge<'_>) -> Result<(), NetlinkError> {
         self.change(|flags| {
             let flags = flags | flag::CREATE | flag::EXCLUSIVE;
-            let request = Request::new("bridge", RTM_NEWLINK, flags, &[0; FIXED_BYTES])
+            let request = NetlinkRequest::new("bridge", RTM_NEWLINK, flags, &[0; FIXED_BYTES])
                 .with_text(IFLA_IFNAME, bridge.name.as_str())
                 .with(IFLA_ADDRESS, &bridge.mac.0);
             let request = match bridge.mtu_bytes {
@@ -134,7 +134,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`]: ENODEV if there is none.
     pub fn delete_link(&mut self, index: u32) -> Result<(), NetlinkError> {
-        self.change(|flags| Request::new("link", RTM_DELLINK, flags, &about(index, 0, 0)))
+        self.change(|flags| NetlinkRequest::new("link", RTM_DELLINK, flags, &about(index, 0, 0)))
     }
 
     /// Sets a link up or down.
@@ -144,7 +144,9 @@ impl Socket {
     pub fn set_link_up(&mut self, index: u32, up: bool) -> Result<(), NetlinkError> {
         let bit = libc::IFF_UP.cast_unsigned();
         let flags_of_link = if up { bit } else { 0 };
-        self.change(|flags| Request::new("link", RTM_SETLINK, flags, &about(index, flags_of_link, bit)))
+        self.change(|flags| {
+            NetlinkRequest::new("link", RTM_SETLINK, flags, &about(index, flags_of_link, bit))
+        })
     }
 
     /// Sets the greatest packet that a link carries.
@@ -178,7 +180,7 @@ impl Socket {
     pub fn set_bridge_port_hairpin(&mut self, index: u32, on: bool) -> Result<(), NetlinkError> {
         // Only an order that could also make a link is asked about the kind of its master (rtnl_newlink in rtnetlink.c).
         self.change(|flags| {
-            Request::new("bridge port", RTM_NEWLINK, flags, &about(index, 0, 0)).with_nested(
+            NetlinkRequest::new("bridge port", RTM_NEWLINK, flags, &about(index, 0, 0)).with_nested(
                 IFLA_LINKINFO,
                 |info| {
                     info.with_text(IFLA_INFO_SLAVE_KIND, "bridge").with_nested(IFLA_INFO_SLAVE_DATA, |data| {
@@ -218,8 +220,12 @@ impl Socket {
         self.set_link(index, |request| request.with(IFLA_IFALIAS, alias.as_bytes()))
     }
 
-    fn set_link(&mut self, index: u32, set: impl FnOnce(Request) -> Request) -> Result<(), NetlinkError> {
-        self.change(|flags| set(Request::new("link", RTM_SETLINK, flags, &about(index, 0, 0))))
+    fn set_link(
+        &mut self,
+        index: u32,
+        set: impl FnOnce(NetlinkRequest) -> NetlinkRequest,
+    ) -> Result<(), NetlinkError> {
+        self.change(|flags| set(NetlinkRequest::new("link", RTM_SETLINK, flags, &about(index, 0, 0))))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::change::{RTM_DELLINK, RTM_SETLINK};
 use super::{FIXED_BYTES, IFLA_EXT_MASK, RTM_GETLINK};
 use crate::netlink::socket::flag;
-use crate::netlink::wire::{Malformed, Request, attributes, u32_at};
+use crate::netlink::wire::{Malformed, NetlinkRequest, attributes, u32_at};
 use crate::netlink::{NetlinkError, Socket};
 
 const IFLA_AF_SPEC: u16 = 26;
@@ -45,13 +45,13 @@ impl PortVlan {
         Ok(vlans)
     }
 
-    fn request(self, kind: u16, flags: u16) -> Request {
+    fn request(self, kind: u16, flags: u16) -> NetlinkRequest {
         let index = self.index.to_ne_bytes();
         let fixed = [&[libc::AF_BRIDGE as u8, 0, 0, 0], &index[..], &[0; 8]].concat();
         let pvid = if self.is_pvid { BRIDGE_VLAN_INFO_PVID } else { 0 };
         let untagged = if self.is_untagged { BRIDGE_VLAN_INFO_UNTAGGED } else { 0 };
         let info = [(pvid | untagged).to_ne_bytes(), self.id.to_ne_bytes()].concat();
-        Request::new("VLAN of a port", kind, flags, &fixed)
+        NetlinkRequest::new("VLAN of a port", kind, flags, &fixed)
             .with_nested(IFLA_AF_SPEC, |spec| spec.with(IFLA_BRIDGE_VLAN_INFO, &info))
     }
 }
@@ -65,7 +65,7 @@ impl Socket {
         let question = |flags| {
             let mut fixed = [0; FIXED_BYTES];
             fixed[0] = libc::AF_BRIDGE as u8;
-            Request::new("VLANs of ports", RTM_GETLINK, flags, &fixed)
+            NetlinkRequest::new("VLANs of ports", RTM_GETLINK, flags, &fixed)
                 .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN)
         };
         Ok(self.dump(question, PortVlan::read)?.concat())

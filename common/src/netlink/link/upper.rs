@@ -7,7 +7,7 @@ use super::{
     IFLA_MTU, IFLA_VLAN_ID,
 };
 use crate::netlink::socket::flag;
-use crate::netlink::wire::Request;
+use crate::netlink::wire::NetlinkRequest;
 use crate::netlink::{NetlinkError, Socket};
 use crate::target::{IfName, Mac};
 
@@ -58,7 +58,7 @@ impl UpperKind {
         }
     }
 
-    fn data(self, data: Request) -> Request {
+    fn data(self, data: NetlinkRequest) -> NetlinkRequest {
         match self {
             UpperKind::Macvlan(mode) => data.with_u32(IFLA_MACVLAN_MODE, mode),
             UpperKind::Ipvlan(mode) => data.with(IFLA_IPVLAN_MODE, &mode.to_ne_bytes()),
@@ -68,9 +68,9 @@ impl UpperKind {
 }
 
 impl NewUpper<'_> {
-    fn request(&self, flags: u16) -> Request {
+    fn request(&self, flags: u16) -> NetlinkRequest {
         let flags = flags | flag::CREATE | flag::EXCLUSIVE;
-        let mut request = Request::new("link", RTM_NEWLINK, flags, &[0; FIXED_BYTES])
+        let mut request = NetlinkRequest::new("link", RTM_NEWLINK, flags, &[0; FIXED_BYTES])
             .with_text(IFLA_IFNAME, self.name.as_str())
             .with_u32(IFLA_LINK, self.parent);
         if let Some(namespace) = self.namespace {

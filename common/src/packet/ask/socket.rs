@@ -11,7 +11,7 @@ use super::super::PacketError;
 use super::super::icmp::{Beside, Family, Stage};
 use super::super::socket::{ETH_P_ARP, ETH_P_IPV6, PacketSocket, failed};
 use super::{Answer, Oddity, filter, read};
-use crate::sys::{self, BATCH, Message, Room, SocketOption};
+use crate::sys::{self, BATCH, Message, RecvBuffer, SocketOption};
 use crate::target::Mac;
 
 /// An advertisement with all its options; whatever is longer answers nothing of ours.
@@ -44,7 +44,7 @@ fn count_questions(socket: BorrowedFd<'_>, stage: Stage) -> nix::Result<()> {
 pub struct AskSocket {
     socket: PacketSocket,
     stage: Stage,
-    rooms: Vec<Room>,
+    rooms: Vec<RecvBuffer>,
     /// Answers that the kernel has thrown away because we did not read them in time.
     dropped: u64,
 }
@@ -81,7 +81,12 @@ impl AskSocket {
                 .or_else(|_| number(SocketOption::RCVBUF, BUFFER_BYTES));
             count_questions(fd, stage).map_err(failed("ask for time stamps"))
         })?;
-        Ok(AskSocket { socket, stage, rooms: vec![Room::without_sender(FRAME_BYTES); BATCH], dropped: 0 })
+        Ok(AskSocket {
+            socket,
+            stage,
+            rooms: vec![RecvBuffer::without_sender(FRAME_BYTES); BATCH],
+            dropped: 0,
+        })
     }
 
     /// Has the kernel count questions from 0 on again: whether it has counted one that it then did not send, it does not

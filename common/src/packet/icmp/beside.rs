@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::told::{Complaint, Stage};
-use crate::sys::{Room, address_in};
+use crate::sys::{RecvBuffer, address_in};
 
 /// linux/errqueue.h: struct sock_extended_err is this long, and who sent the error stands behind it.
 const EXTENDED_ERROR_BYTES: usize = 16;
@@ -41,7 +41,7 @@ pub(in crate::packet) struct Extended {
 }
 
 impl Beside {
-    pub(in crate::packet) fn of(room: &Room) -> Self {
+    pub(in crate::packet) fn of(room: &RecvBuffer) -> Self {
         let mut beside = Beside::default();
         for (level, kind, value) in room.beside() {
             match (level, kind) {

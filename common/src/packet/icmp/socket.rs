@@ -16,7 +16,7 @@ use super::options::{IcmpError, Options, io};
 use super::stamped::Stamped;
 use super::told::Told;
 use super::{Family, filter, since_1970};
-use crate::sys::{self, BATCH, Message, Room, SocketOption};
+use crate::sys::{self, BATCH, Message, RecvBuffer, SocketOption};
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
 const AROUND_BYTES: usize = 60 + 64;
@@ -34,9 +34,9 @@ pub struct EchoSocket {
     is_raw: bool,
     ident: u16,
     requests: Vec<Vec<u8>>,
-    rooms: Vec<Room>,
+    rooms: Vec<RecvBuffer>,
     /// For what is in the error queue.
-    told_rooms: Vec<Room>,
+    told_rooms: Vec<RecvBuffer>,
     /// What was told before anybody asked.
     early: Vec<Told>,
     stamped: Stamped,
@@ -72,7 +72,7 @@ impl EchoSocket {
         let batch = options.batch.clamp(1, BATCH);
         let bytes = AROUND_BYTES + HEADER_BYTES + payload.len();
         let has_header = is_raw && family == Family::V4;
-        let room = if has_header { Room::without_sender(bytes) } else { Room::new(bytes) };
+        let room = if has_header { RecvBuffer::without_sender(bytes) } else { RecvBuffer::new(bytes) };
         let mut socket = EchoSocket {
             fd,
             family,
@@ -80,7 +80,7 @@ impl EchoSocket {
             ident,
             requests: vec![echo::request(family, ident, 0, payload); batch],
             rooms: vec![room; batch],
-            told_rooms: vec![Room::new(QUOTED_BYTES); TOLD],
+            told_rooms: vec![RecvBuffer::new(QUOTED_BYTES); TOLD],
             early: Vec::new(),
             stamped: Stamped::new(options.stamps),
             stamps_received: false,
@@ -215,7 +215,7 @@ impl EchoSocket {
         }
     }
 
-    fn read_told(&self, room: &Room) -> Told {
+    fn read_told(&self, room: &RecvBuffer) -> Told {
         let beside = Beside::of(room);
         let Some(error) = beside.error else { return Told::Foreign };
         if let Some((packet, stage)) = error.stamp() {

@@ -6,13 +6,13 @@ use nix::unistd::{Pid, Uid, geteuid};
 
 use super::FindError;
 use super::cgroups::{cgroups_allow, foreign_ids, is_container_id, own_cgroups};
-use crate::engine::{Container, Source};
-use crate::namespace::{self, Kind, NamespaceError};
+use crate::engine::{Container, ContainerSource};
+use crate::namespace::{self, NamespaceError, NamespaceKind};
 use crate::process::{Process, ProcessError};
 
 /// Why a process is not the container's.
 #[derive(Debug)]
-pub(super) enum Doubt {
+pub(super) enum VerifyError {
     /// It has ended, and the PID may be another one's by now.
     Gone,
     /// It is there, but not in a user namespace of the user who claims it.
@@ -21,26 +21,26 @@ pub(super) enum Doubt {
     Process(ProcessError),
 }
 
-impl Doubt {
+impl VerifyError {
     /// What this doubt about `container` means to whoever asked for it.
     pub(super) fn about(self, container: Container) -> FindError {
         match self {
             // A state file may be older than the container's end; an API is not.
-            Doubt::Gone if container.source == Source::State => {
+            VerifyError::Gone if container.source == ContainerSource::State => {
                 FindError::NotRunning(Box::new(container.ended()))
             }
-            Doubt::Gone => FindError::Exited(Box::new(container)),
-            Doubt::NotTheirs => FindError::NotTheirs(Box::new(container)),
-            Doubt::Process(error) => error.into(),
+            VerifyError::Gone => FindError::Exited(Box::new(container)),
+            VerifyError::NotTheirs => FindError::NotTheirs(Box::new(container)),
+            VerifyError::Process(error) => error.into(),
         }
     }
 }
 
-impl From<ProcessError> for Doubt {
+impl From<ProcessError> for VerifyError {
     fn from(error: ProcessError) -> Self {
         match error {
-            ProcessError::Gone(_) | ProcessError::Reused { .. } => Doubt::Gone,
-            error => Doubt::Process(error),
+            ProcessError::Gone(_) | ProcessError::Reused { .. } => VerifyError::Gone,
+            error => VerifyError::Process(error),
         }
     }
 }
@@ -48,8 +48,8 @@ impl From<ProcessError> for Doubt {
 /// Takes hold of the process that `container`'s engine calls its first.
 ///
 /// # Errors
-/// [`Doubt`]; what is returned is the container's and stays it.
-pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt> {
+/// [`VerifyError`]; what is returned is the container's and stays it.
+pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, VerifyError> {
     let proof = &container.proof;
     let process = match proof.pidfd_inode {
         Some(inode) => Process::open_exactly(pid, inode)?,
@@ -58,16 +58,16 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Doubt>
     if let Some(started) = proof.start_time_ticks
         && started != process.start_time_ticks()?
     {
-        return Err(Doubt::Gone);
+        return Err(VerifyError::Gone);
     }
     // Names that are no IDs are in no cgroup's, and /proc/PID/cgroup is the dearest file to read.
     if is_container_id(&container.id) && !cgroups_allow(&process.cgroups()?, own_cgroups(), &container.id) {
-        return Err(Doubt::Gone);
+        return Err(VerifyError::Gone);
     }
     if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {
         Ok(process)
     } else {
-        Err(Doubt::NotTheirs)
+        Err(VerifyError::NotTheirs)
     }
 }
 
@@ -80,14 +80,14 @@ pub(super) fn is_proven(container: &Container, process: &Process) -> bool {
 
 /// Whether the process is in a user namespace that `user` owns, or in one below such a one. Our own user
 /// namespace, or one above it, is nobody's: everything of the host is in it.
-fn belongs_to(process: &Process, user: Uid) -> Result<bool, Doubt> {
-    let mut current = match process.namespace(Kind::User) {
+fn belongs_to(process: &Process, user: Uid) -> Result<bool, VerifyError> {
+    let mut current = match process.namespace(NamespaceKind::User) {
         Ok(namespace) => namespace,
-        Err(NamespaceError::Gone { .. }) => return Err(Doubt::Gone),
+        Err(NamespaceError::Gone { .. }) => return Err(VerifyError::Gone),
         // Whoever may not look cannot be sure, and needs not to be of what they say themselves.
         Err(_) => return Ok(user == geteuid()),
     };
-    let Ok(ours) = namespace::own_identity(Kind::User) else { return Ok(false) };
+    let Ok(ours) = namespace::own_identity(NamespaceKind::User) else { return Ok(false) };
     while current.identity() != ours {
         if current.owner_uid().is_ok_and(|owner| owner == user) {
             return Ok(true);

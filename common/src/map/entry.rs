@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 
-use crate::namespace::{Identity, Kind, Namespace, NamespaceError};
+use crate::namespace::{Namespace, NamespaceError, NamespaceId, NamespaceKind};
 use crate::process::Process;
 
 /// A network namespace, and the ways to it.
 #[derive(Debug, Clone)]
-pub struct Spot {
+pub struct MapEntry {
     /// Which one it is.
-    pub identity: Identity,
+    pub identity: NamespaceId,
     /// Processes that were in it, by ascending PID.
     pub pids: Vec<Pid>,
     /// Where its file is mounted: `/run/netns/blue`.
     pub names: Vec<PathBuf>,
 }
 
-impl Spot {
+impl MapEntry {
     /// Opens it; `None` if it has vanished, or every way to it leads elsewhere by now.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Spot {
         let files = self.pids.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
         let mut refused = None;
         for file in files.chain(self.names.iter().cloned()) {
-            match Namespace::open(&file, Kind::Net) {
+            match Namespace::open(&file, NamespaceKind::Net) {
                 Ok(namespace) if namespace.identity() == self.identity => return Ok(Some(namespace)),
                 Err(error) if !leads_nowhere(&error) => refused = Some(error),
                 _ => {}
@@ -42,7 +42,7 @@ impl Spot {
     /// first one is, or a pod's sandbox; without any, the oldest of all. Among those of the same hundredth of a
     /// second it is the one with the lowest PID; PIDs alone say little, for they start again from the bottom.
     pub fn tenant(&self) -> Option<Process> {
-        let mut first: Option<(Rank, Process)> = None;
+        let mut first: Option<(TenantRank, Process)> = None;
         for pid in &self.pids {
             let Some((rank, process)) = Process::open(*pid).ok().and_then(|process| self.rank(process))
             else {
@@ -60,9 +60,10 @@ impl Spot {
     }
 
     /// Nothing for a process that has ended, or has left the namespace.
-    fn rank(&self, process: Process) -> Option<(Rank, Process)> {
-        let is_in_it = process.namespace_identity(Kind::Net).ok()? == self.identity;
-        let rank = Rank { is_no_init: !process.is_init().ok()?, started: process.start_time_ticks().ok()? };
+    fn rank(&self, process: Process) -> Option<(TenantRank, Process)> {
+        let is_in_it = process.namespace_identity(NamespaceKind::Net).ok()? == self.identity;
+        let rank =
+            TenantRank { is_no_init: !process.is_init().ok()?, started: process.start_time_ticks().ok()? };
         is_in_it.then_some((rank, process))
     }
 
@@ -73,7 +74,7 @@ impl Spot {
     }
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for MapEntry {
     /// As the kernel writes it: `net:[4026531840]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "net:[{}]", self.identity.inode)
@@ -95,7 +96,7 @@ fn leads_nowhere(error: &NamespaceError) -> bool {
 
 /// The least stands for the namespace.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+struct TenantRank {
     is_no_init: bool,
     started: u64,
 }

@@ -4,21 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::EngineName;
-use super::realm::Realm;
+use super::engine_dirs::EngineDirs;
 
 /// A directory in which, or in whose subdirectories, something appears or vanishes when a container starts
 /// or stops. Neither need exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
+pub struct WatchDir {
     /// The top one.
     pub directory: PathBuf,
     /// How many levels of subdirectories are part of it.
     pub depth: u8,
 }
 
-/// The traces of all containers of the engine called `name` in `realm`.
-pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
-    let below = |directory: &str, depth| Trace { directory: realm.run.as_path().join(directory), depth };
+/// The traces of all containers of the engine called `name` in `dirs`.
+pub(super) fn of(name: EngineName, dirs: &EngineDirs) -> Vec<WatchDir> {
+    let below = |directory: &str, depth| WatchDir { directory: dirs.run.as_path().join(directory), depth };
     // ID/state.json or ID/status, and ID/exec.fifo while a container is made and not started.
     let runtimes = || ["runc", "crun", "youki", "user/0/crun"].map(|runtime| below(runtime, 1));
     match name {
@@ -30,8 +30,8 @@ pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
             below("docker/runtime-runc/moby", 1),
             below("containerd/io.containerd.runtime.v2.task/moby", 1),
         ],
-        EngineName::Podman => [vec![below("podman", 0)], storage(realm), runtimes().into()].concat(),
-        EngineName::Crio => [storage(realm), runtimes().into()].concat(),
+        EngineName::Podman => [vec![below("podman", 0)], storage(dirs), runtimes().into()].concat(),
+        EngineName::Crio => [storage(dirs), runtimes().into()].concat(),
         // NAMESPACE/ID/init.pid, and what runc has of it: the system's, and the one that Docker runs.
         EngineName::Containerd | EngineName::Nerdctl => [
             "containerd/io.containerd.runtime.v2.task",
@@ -43,34 +43,34 @@ pub(super) fn of(name: EngineName, realm: &Realm) -> Vec<Trace> {
         .map(|tasks| below(tasks, 2))
         .into(),
         EngineName::Oci => runtimes().into(),
-        EngineName::Lxc => lxc(realm),
+        EngineName::Lxc => lxc(dirs),
         EngineName::Machine => vec![below("systemd/machines", 0)],
     }
 }
 
 /// containers/storage, which is Podman's and CRI-O's: ID/userdata/pidfile in what is gone at boot, and more
 /// in what stays.
-fn storage(realm: &Realm) -> Vec<Trace> {
-    let running = if realm.is_system() { "containers/storage" } else { "containers" };
-    let directories = [realm.run.join(running), realm.data.join("containers/storage")];
+fn storage(dirs: &EngineDirs) -> Vec<WatchDir> {
+    let running = if dirs.is_system() { "containers/storage" } else { "containers" };
+    let directories = [dirs.run.join(running), dirs.data.join("containers/storage")];
     directories
-        .map(|storage| Trace { directory: storage.as_path().join("overlay-containers"), depth: 2 })
+        .map(|storage| WatchDir { directory: storage.as_path().join("overlay-containers"), depth: 2 })
         .into()
 }
 
 /// LXC writes nothing down, but makes cgroups `lxc.payload.NAME`, after it listens on the container's
 /// socket: beside that of PID 1 when root starts the container, else below the user's. Which hierarchies
 /// there are differs; every one that is there has them.
-fn lxc(realm: &Realm) -> Vec<Trace> {
+fn lxc(dirs: &EngineDirs) -> Vec<WatchDir> {
     let hierarchies = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(Path::new);
     let there = |hierarchy: &&Path| hierarchy.join("cgroup.procs").is_file();
     let Some(hierarchy) = hierarchies.into_iter().find(there) else { return vec![] };
-    let (group, depth) = match realm.is_system() {
+    let (group, depth) = match dirs.is_system() {
         true => (group_of_init(), 0),
         // user@1000.service/app.slice/UNIT/…, or session-2.scope/…
-        false => (format!("user.slice/user-{}.slice", realm.owner), 4),
+        false => (format!("user.slice/user-{}.slice", dirs.owner), 4),
     };
-    vec![Trace { directory: hierarchy.join(group), depth }]
+    vec![WatchDir { directory: hierarchy.join(group), depth }]
 }
 
 /// Without the scope that systemd has put itself into, as LXC takes it.

@@ -5,27 +5,27 @@ use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
 
-use super::{Asked, Container, Engine, EngineError, EngineName};
+use super::{Container, ContainerQuery, Engine, EngineError, EngineName};
 
 /// An engine that is found in the directories of `owner`.
-pub(super) struct OfUser {
+pub(super) struct UserEngine {
     pub engine: Box<dyn Engine>,
     pub owner: Uid,
 }
 
-impl OfUser {
+impl UserEngine {
     fn words(&self, mut said: Vec<Container>) -> Vec<Container> {
         said.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
         said
     }
 }
 
-impl Engine for OfUser {
+impl Engine for UserEngine {
     fn name(&self) -> EngineName {
         self.engine.name()
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         Ok(self.words(self.engine.find(asked)?))
     }
 
@@ -37,7 +37,7 @@ impl Engine for OfUser {
         self.engine.events()
     }
 
-    fn silence(&self) -> Option<EngineError> {
-        self.engine.silence()
+    fn api_error(&self) -> Option<EngineError> {
+        self.engine.api_error()
     }
 }

@@ -4,20 +4,20 @@ use std::time::{Duration, Instant};
 
 /// How long engines may take to answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct AnswerTimeout {
     each: Duration,
     until: Option<Instant>,
 }
 
-impl Limit {
+impl AnswerTimeout {
     /// Each of them this long.
     pub(super) fn of_each(each: Duration) -> Self {
-        Limit { each, until: None }
+        AnswerTimeout { each, until: None }
     }
 
     /// All together this long, from now on.
     pub(super) fn of_all(each: Duration) -> Self {
-        Limit { each, until: Instant::now().checked_add(each) }
+        AnswerTimeout { each, until: Instant::now().checked_add(each) }
     }
 
     /// How long one of them may take, if it is the first.

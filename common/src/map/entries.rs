@@ -9,16 +9,16 @@ use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::process::Stat;
 
-use super::{MapError, Spot, Unseen, mounts};
-use crate::namespace::Identity;
+use super::{MapEntry, MapError, Unseen, mounts};
+use crate::namespace::NamespaceId;
 
 /// All of them, each once, however many processes are in it.
-pub(super) fn all() -> Result<(Vec<Spot>, Unseen), MapError> {
-    let mut spots = BTreeMap::new();
+pub(super) fn all() -> Result<(Vec<MapEntry>, Unseen), MapError> {
+    let mut entries = BTreeMap::new();
     let mut unseen = Unseen::default();
     for pid in pids()? {
         match stat(format!("/proc/{pid}/ns/net").as_str()) {
-            Ok(stat) => at(&mut spots, Identity::from(&stat)).pids.push(pid),
+            Ok(stat) => at(&mut entries, NamespaceId::from(&stat)).pids.push(pid),
             Err(Errno::EACCES | Errno::EPERM) if !is_ending(pid) => unseen.processes += 1,
             // It has ended, or is about to.
             Err(_) => {}
@@ -29,13 +29,13 @@ pub(super) fn all() -> Result<(Vec<Spot>, Unseen), MapError> {
     for name in mounts::of_network_namespaces(&mountinfo) {
         // Unmounted meanwhile, or under another mount.
         let Ok(stat) = stat(&name) else { continue };
-        let names = &mut at(&mut spots, Identity::from(&stat)).names;
+        let names = &mut at(&mut entries, NamespaceId::from(&stat)).names;
         // Mounts stack: iproute2's stand below and on its directory's own mount.
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    Ok((spots.into_values().collect(), unseen))
+    Ok((entries.into_values().collect(), unseen))
 }
 
 /// A process that is ending has no memory any more that would say who may look at it: kernels that were mended
@@ -46,8 +46,8 @@ fn is_ending(pid: Pid) -> bool {
     Stat::from_read(&*stat).is_ok_and(|stat| stat.flags & PF_EXITING != 0)
 }
 
-fn at(spots: &mut BTreeMap<Identity, Spot>, identity: Identity) -> &mut Spot {
-    spots.entry(identity).or_insert_with(|| Spot { identity, pids: vec![], names: vec![] })
+fn at(entries: &mut BTreeMap<NamespaceId, MapEntry>, identity: NamespaceId) -> &mut MapEntry {
+    entries.entry(identity).or_insert_with(|| MapEntry { identity, pids: vec![], names: vec![] })
 }
 
 fn pids() -> Result<Vec<Pid>, MapError> {

@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
 use super::api::Api;
-use super::{Asked, Container, Engine, EngineError, EngineName};
+use super::{Container, ContainerQuery, Engine, EngineError, EngineName};
 use crate::target::Name;
 
 /// What an engine keeps on disk.
-pub(super) trait Disk {
+pub(super) trait DiskState {
     /// All containers of that name or ID, and all whose ID begins with it; `None` when there is no state of
     /// this engine at all.
     fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError>;
@@ -29,42 +29,42 @@ pub(super) trait Disk {
 }
 
 /// Such an engine, not yet asked anything.
-pub(super) struct Either<D> {
+pub(super) struct ApiOrDisk<D> {
     engine: EngineName,
     /// Where its API is, or why we do not know.
     api: Result<Api, EngineError>,
     /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
     /// Why the API did not answer the last question.
-    silence: RefCell<Option<EngineError>>,
+    api_error: RefCell<Option<EngineError>>,
 }
 
-impl<D: Disk> Engine for Either<D> {
+impl<D: DiskState> Engine for ApiOrDisk<D> {
     fn name(&self) -> EngineName {
         self.engine
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Result<Vec<Container>, EngineError> {
-        let Asked::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
         self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
     }
 
     fn list(&self) -> Result<Vec<Container>, EngineError> {
-        self.or_disk(|api| self.list_from_api(api), Disk::list)
+        self.or_disk(|api| self.list_from_api(api), DiskState::list)
     }
 
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }
 
-    fn silence(&self) -> Option<EngineError> {
-        self.silence.borrow().clone()
+    fn api_error(&self) -> Option<EngineError> {
+        self.api_error.borrow().clone()
     }
 }
 
-impl<D: Disk> Either<D> {
+impl<D: DiskState> ApiOrDisk<D> {
     pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
-        Either { engine, api, disk, silence: RefCell::default() }
+        ApiOrDisk { engine, api, disk, api_error: RefCell::default() }
     }
 
     fn or_disk(
@@ -73,12 +73,12 @@ impl<D: Disk> Either<D> {
         disk: impl FnOnce(&D) -> Result<Option<Vec<Container>>, EngineError>,
     ) -> Result<Vec<Container>, EngineError> {
         // Looked at before: a socket of systemd's starts the engine, which then makes its directories.
-        let is_unused = self.disk.as_ref().is_some_and(Disk::is_unused);
+        let is_unused = self.disk.as_ref().is_some_and(DiskState::is_unused);
         let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
             Ok(containers) => return Ok(containers),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
-        self.silence.replace(Some(error.clone()));
+        self.api_error.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we are not let in: nobody may conclude that there is no such container.
@@ -111,7 +111,7 @@ impl<D: Disk> Either<D> {
             let from_disk = self.disk.as_ref().and_then(|disk| disk.as_inspected(&listed.id).ok().flatten());
             match from_disk.filter(|container| Some(container.state) == listed.state) {
                 Some(container) => {
-                    containers.push(Container { source: super::Source::Api, ..container });
+                    containers.push(Container { source: super::ContainerSource::Api, ..container });
                 }
                 // One that is removed meanwhile was not there.
                 None => containers.extend(known(api.inspect(&listed.id))?),

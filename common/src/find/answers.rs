@@ -4,11 +4,11 @@
 
 use nix::unistd::geteuid;
 
-use crate::engine::{Asked, Container, Engine, EngineError, EngineName};
+use crate::engine::{Container, ContainerQuery, Engine, EngineError, EngineName};
 
 /// What the engines of a realm said, all together.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct EngineAnswers {
     /// Every container of one owner once: Docker's are containerd's too, and Podman's are runc's.
     pub hits: Vec<Container>,
     /// Which engines answered.
@@ -16,9 +16,9 @@ pub(super) struct Answers {
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
     /// Which are, and could not be asked.
-    pub troubles: Vec<(EngineName, EngineError)>,
+    pub errors: Vec<(EngineName, EngineError)>,
     /// Which were found out about from state on disk, and why.
-    pub silent: Vec<(EngineName, EngineError)>,
+    pub api_errors: Vec<(EngineName, EngineError)>,
 }
 
 /// How the question for one container ends in a realm.
@@ -38,24 +38,24 @@ pub(super) enum Certainty {
 pub(super) fn ask(
     engines: &[Box<dyn Engine>],
     question: impl Fn(&dyn Engine) -> Result<Vec<Container>, EngineError>,
-) -> Answers {
-    let mut answers = Answers::default();
+) -> EngineAnswers {
+    let mut answers = EngineAnswers::default();
     for engine in engines {
         match question(engine.as_ref()) {
             Ok(found) => {
                 answers.answered.push(engine.name());
-                answers.silent.extend(engine.silence().map(|why| (engine.name(), why)));
+                answers.api_errors.extend(engine.api_error().map(|why| (engine.name(), why)));
                 answers.add(found);
             }
             Err(absent) if absent.is_absence() => answers.absent.push(absent),
-            Err(trouble) => answers.troubles.push((engine.name(), trouble)),
+            Err(trouble) => answers.errors.push((engine.name(), trouble)),
         }
     }
     answers.answered.dedup();
     answers
 }
 
-impl Answers {
+impl EngineAnswers {
     pub(super) fn add(&mut self, containers: Vec<Container>) {
         for container in containers {
             if !self.hits.iter().any(|hit| hit.is_same_as(&container)) {
@@ -73,8 +73,8 @@ impl Answers {
     }
 
     /// A whole name or ID means more than the beginning of an ID.
-    pub(super) fn narrow(&mut self, asked: &Asked<'_>) {
-        let Asked::Name { name, .. } = asked else { return };
+    pub(super) fn narrow(&mut self, asked: &ContainerQuery<'_>) {
+        let ContainerQuery::Name { name, .. } = asked else { return };
         let exact = |hit: &Container| hit.name == name.as_str() || hit.id == name.as_str();
         if self.hits.iter().any(exact) {
             self.hits.retain(exact);
@@ -83,11 +83,11 @@ impl Answers {
 
     /// How certain the answer to `asked` is. An ordinary user is told of few engines whether they have it: what root
     /// alone may read is no trouble for a hit of theirs.
-    pub(super) fn certainty(&mut self, asked: &Asked<'_>) -> Certainty {
+    pub(super) fn certainty(&mut self, asked: &ContainerQuery<'_>) -> Certainty {
         let mut hits = std::mem::take(&mut self.hits);
         match (hits.pop(), hits.is_empty()) {
             (None, _) => Certainty::NotThere,
-            (Some(hit), true) => match self.troubles.first() {
+            (Some(hit), true) => match self.errors.first() {
                 Some(trouble) if geteuid().is_root() && !is_whole_id(asked, &hit) => {
                     Certainty::CannotTell(hit, trouble.clone())
                 }
@@ -106,13 +106,13 @@ impl Answers {
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
         let hides =
             |(engine, why): &&(EngineName, EngineError)| *engine != EngineName::Podman && !why.is_absence();
-        self.troubles.first().or_else(|| self.silent.iter().find(hides))
+        self.errors.first().or_else(|| self.api_errors.iter().find(hides))
     }
 }
 
 /// Engines make such an ID at random, so that no two of them have the same.
-fn is_whole_id(asked: &Asked<'_>, hit: &Container) -> bool {
-    let asked_for = matches!(asked, Asked::Name { name, .. } if name.as_str() == hit.id);
+fn is_whole_id(asked: &ContainerQuery<'_>, hit: &Container) -> bool {
+    let asked_for = matches!(asked, ContainerQuery::Name { name, .. } if name.as_str() == hit.id);
     asked_for && hit.id.len() == 64
 }
 

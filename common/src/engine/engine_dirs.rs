@@ -9,7 +9,7 @@ use super::state::StatePath;
 
 /// One user's part of the host: root's is the system's, an ordinary user's is the rootless engines'.
 #[derive(Debug, Clone)]
-pub(super) struct Realm {
+pub(super) struct EngineDirs {
     /// Whose word it is that we read there.
     pub owner: Uid,
     /// What is gone at boot: `/run`, or `$XDG_RUNTIME_DIR`.
@@ -20,21 +20,21 @@ pub(super) struct Realm {
     pub config: StatePath,
 }
 
-impl Realm {
+impl EngineDirs {
     /// The system's realm, and beside it ours if we are an ordinary user.
-    pub(super) fn ours() -> Vec<Realm> {
+    pub(super) fn ours() -> Vec<EngineDirs> {
         let own = Some(geteuid()).filter(|uid| !uid.is_root());
-        std::iter::once(Realm::system()).chain(own.and_then(Realm::of_user)).collect()
+        std::iter::once(EngineDirs::system()).chain(own.and_then(EngineDirs::of_user)).collect()
     }
 
     /// Those of others: of whoever called sudo, if we are root.
-    pub(super) fn of_others() -> Vec<Realm> {
-        caller_of_sudo().and_then(Realm::of_user).into_iter().collect()
+    pub(super) fn of_others() -> Vec<EngineDirs> {
+        caller_of_sudo().and_then(EngineDirs::of_user).into_iter().collect()
     }
 
     /// All of them.
-    pub(super) fn all() -> Vec<Realm> {
-        [Realm::ours(), Realm::of_others()].concat()
+    pub(super) fn all() -> Vec<EngineDirs> {
+        [EngineDirs::ours(), EngineDirs::of_others()].concat()
     }
 
     /// Whether it is the system's own.
@@ -42,20 +42,20 @@ impl Realm {
         self.owner.is_root()
     }
 
-    fn system() -> Realm {
+    fn system() -> EngineDirs {
         let owner = Uid::from_raw(0);
         let there = |path: &str| StatePath::new(rooted(path), owner_of_system_files());
-        Realm { owner, run: there("/run"), data: there("/var/lib"), config: there("/etc") }
+        EngineDirs { owner, run: there("/run"), data: there("/var/lib"), config: there("/etc") }
     }
 
     /// `None` for a user who has no home.
-    fn of_user(owner: Uid) -> Option<Realm> {
+    fn of_user(owner: Uid) -> Option<EngineDirs> {
         // Under sudo, HOME and the XDG variables are root's or anybody's.
         let own = |name| env::var_os(name).filter(|_| owner == geteuid()).map(PathBuf::from);
         let home = own("HOME").or_else(|| Some(User::from_uid(owner).ok()??.dir))?;
         let below_home = |name, path| own(name).unwrap_or_else(|| rooted(home.join(path)));
         let run = own("XDG_RUNTIME_DIR").unwrap_or_else(|| rooted(format!("/run/user/{owner}")));
-        Some(Realm {
+        Some(EngineDirs {
             owner,
             run: StatePath::new(run, owner),
             data: StatePath::new(below_home("XDG_DATA_HOME", ".local/share"), owner),
