@@ -24,8 +24,9 @@ pub struct Cli {
 
     /// Link every running container; with --rm, remove all
     ///
-    /// With --rm, all links made by netns-link. Containers that share a network namespace get one link. It is named after the sandbox of their pod, or after
-    /// the first of them in `cpid --list`. A container in the host's own network gets no link.
+    /// With --rm, all links made by netns-link. Containers that share a network namespace get one link. It is named
+    /// after the sandbox of their pod, or after the first of them in `cpid --list`. A container in the host's own
+    /// network gets no link.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new"])]
     pub all: bool,
 
