@@ -1,4 +1,4 @@
-//! What a user of netns-ping may say. Uses only clap, std and `common`, so that manuals are made from it.
+//! The command line of netns-ping. Uses only clap, std and `common`, so that manuals are made from it.
 
 use std::time::Duration;
 
@@ -17,74 +17,76 @@ pub struct Cli {
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]
     pub words: Vec<String>,
 
-    /// Stop after so many packets to each DEST
+    /// Stop after N packets to each DEST
     ///
-    /// In a sweep and in a matrix it is how often who has not answered is asked, 2 if not given; of --dad how many probes
-    /// there are, and of --announce how often it is told, 3 if not given.
+    /// In a scan and in a matrix: how often an address that has not answered is asked, default 2. With --dad: how
+    /// many probes are sent, with --announce: how many announcements, default 3.
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Seconds between packets, 1 if not given
+    /// Seconds between packets, default 1
     ///
-    /// With a point, or a unit: 0.2, 200ms. 0 sends as fast as the kernel takes it.
+    /// With a decimal point or a unit: 0.2, 200ms. 0 sends as fast as the kernel accepts packets.
     #[arg(short, long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub interval: Option<Duration>,
 
-    /// Stop after this long, whatever has come
+    /// Stop after this time, however many have answered
     ///
-    /// With --count it ends too when so many answers have come, not when so many packets are sent. The look-up of each name
-    /// takes no longer than this either, and never longer than 10 seconds.
+    /// With --count it also ends when N answers have come, not when N packets are sent. The lookup of a name takes
+    /// no longer than this either, and never longer than 10 seconds.
     #[arg(short = 'w', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub deadline: Option<Duration>,
 
-    /// Wait for an answer this long
+    /// Wait this long for an answer
     ///
-    /// 10 seconds if not given, and of ARP and sweeps as long as is usual there. After the last packet it is only
-    /// waited for if nothing has come at all: otherwise twice the longest round trip.
+    /// Default: 10 seconds; with --arp and in a matrix 1 second; in a scan half a second on-link and 1 second
+    /// through a router; with --dad 100ms after each probe.
     ///
-    /// With --arp it is 1 second, in a sweep half a second on-link and 1 second beyond, in a matrix 1 second, and of --dad
-    /// 100ms behind each probe.
+    /// After the last packet, this time is waited for only if no answer has come at all: otherwise twice the
+    /// longest round trip.
     #[arg(short = 'W', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub timeout: Option<Duration>,
 
-    /// Bytes of data in a packet, 56 if not given
+    /// Bytes of data in a packet, default 56
     ///
-    /// The first 8 are random, and an answer must contain them. If there are fewer, all are random; with 0 every answer with
-    /// the right numbers counts.
+    /// The first 8 are random, and an answer must contain them. With fewer, all are random; with 0, every answer
+    /// with the right numbers counts.
     #[arg(short, long, value_name = "BYTES", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65507))]
     pub size: Option<u16>,
 
-    /// Through at most so many routers
+    /// Time to live: at most N routers
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..))]
     pub ttl: Option<u8>,
 
-    /// From this link or address of the container
+    /// Send from this interface or address
     #[arg(short = 'I', long, value_name = "IF|ADDR", value_hint = ValueHint::Other)]
     pub interface: Option<String>,
 
-    /// Print the first line and the summary only
+    /// Print only the first line and the summary
     #[arg(short, long)]
     pub quiet: bool,
 
     /// Print addresses without names
     ///
-    /// Names are those that were typed; none is looked up for an address.
+    /// Names are those on the command line; no name is looked up for an address.
     #[arg(short, long)]
     pub numeric: bool,
 
-    /// Flood: the next packet with each answer, 100 a second at least
+    /// Flood: send at each answer, at least 100 a second
     ///
-    /// A dot for each packet that is sent, and a backspace for each answer. With --interval as often as that says.
+    /// Prints a dot for each packet that is sent, and a backspace for each answer. With --interval, sends at that
+    /// interval.
     #[arg(short, long)]
     pub flood: bool,
 
-    /// Forbid fragments (do, probe), or leave them to the path (want, dont)
+    /// Path MTU discovery: do, probe, want or dont
     ///
-    /// As ping(8) has it. do: packets larger than the path's MTU are not sent. probe: as do, but the known MTU of the
-    /// path is not looked at. want: fragmented here if the path's MTU is smaller. dont: fragmented by whoever must.
+    /// As in ping(8). do: packets larger than the path's MTU are not sent. probe: as do, but the known MTU of the
+    /// path is ignored. want: packets are fragmented here if the path's MTU is smaller. dont: packets may be
+    /// fragmented anywhere.
     #[arg(short = 'M', long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
     pub pmtudisc: Option<PathMtu>,
 
@@ -96,54 +98,56 @@ pub struct Cli {
     #[arg(short = '6', long, conflicts_with = "ipv4")]
     pub ipv6: bool,
 
-    /// Say so before the next packet when an answer is outstanding
+    /// Report an outstanding answer before the next packet
     #[arg(short = 'O', long)]
     pub outstanding: bool,
 
-    /// Print the time of day in front of each line
+    /// Print the time of day before each line
     ///
-    /// As ping(8) does: seconds since 1970 with microseconds, in brackets.
+    /// As in ping(8): seconds since 1970 with microseconds, in brackets.
     #[arg(short = 'D', long, hide_short_help = true)]
     pub time_of_day: bool,
 
-    /// Ask for MACs: ARP, for IPv6 neighbour solicitation
+    /// Ask for MAC addresses: ARP, neighbour discovery
     ///
-    /// Everybody who says that he has the address is shown with his MAC, his container or veth if he is on this host,
-    /// and the round-trip time. When several do, the exit status is 1. An address behind a router is refused, for nobody
-    /// answers from there; with --interface and a link it is asked for on that one whatever the routes say.
+    /// ARP for IPv4, neighbour discovery for IPv6. Every host that claims the address is shown with its MAC
+    /// address, its container or veth if it is on this host, and the round-trip time. If several do, the exit
+    /// status is 1. An address behind a router is refused: only hosts on the link answer. With --interface and an
+    /// interface, the request is sent there, whatever the routes say.
     #[arg(long, conflicts_with_all = ["dad", "announce", "matrix"])]
     pub arp: bool,
 
-    /// Ask whether anybody has an address already
+    /// Duplicate address detection: is an address in use?
     ///
-    /// As RFC 5227 and RFC 4862 have it, without telling anybody anything. Exit status 1: somebody has it, or wants it at
-    /// the same time. It takes 0.3 seconds; -w 6 is as patient as RFC 5227.
+    /// As in RFC 5227 and RFC 4862, without announcing anything. Exit status 1: a host has the address, or is
+    /// probing for it at the same time. It takes 0.3 seconds; -w 6 waits as long as RFC 5227.
     #[arg(long, conflicts_with_all = ["announce", "matrix"])]
     pub dad: bool,
 
-    /// Tell the neighbours whose an address of the container's is
+    /// Announce an address: gratuitous ARP
     ///
-    /// Gratuitous ARP, for IPv6 unsolicited neighbour advertisement, 3 times with 100ms between. Only of an address that the
-    /// container has.
+    /// For IPv6: unsolicited neighbour advertisement. Sent 3 times at intervals of 100ms. The container must have
+    /// the address.
     #[arg(long, conflicts_with = "matrix")]
     pub announce: bool,
 
-    /// In a sweep, packets a second: 10000 on-link, 500 beyond
+    /// Scan: packets a second [10000, 500 if routed]
     ///
-    /// They leave in bursts of a millisecond's worth; what was missed while the processor was busy is made up for within
-    /// 20 milliseconds.
+    /// 10000 on-link, 500 through a router. Packets are sent in bursts of one millisecond. What was missed while
+    /// the processor was busy is made up for within 20 milliseconds.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
 
-    /// Every running container, or those that fit, to all others
+    /// Ping between all, or all matching, containers
     ///
-    /// And each to its gateway. PATTERN is one of names: 'web-*'. Exit status 1: at least one does not reach another. Two
-    /// with no network in common are no failure.
+    /// Every running container, or those whose name matches PATTERN ('web-*'), pings all others and its gateway.
+    /// Exit status 1: at least one container cannot reach another. Two containers without a common network are no
+    /// failure.
     #[arg(long, value_name = "PATTERN", num_args = 0..=1, value_hint = ValueHint::Other)]
     pub matrix: Option<Option<String>>,
 
-    /// A line of JSON for each event
+    /// Print a line of JSON for each event
     #[arg(long)]
     pub json: bool,
 
@@ -187,20 +191,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
     let seconds: f64 = text.parse().map_err(|_| "is not a number of seconds: 0.2".to_owned())?;
     let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
-    time.ok_or_else(|| "is longer than anybody can wait".to_owned())
+    time.ok_or_else(|| "is too long".to_owned())
 }
 
 const DESTS: &str = "\
 DEST:
   10.1.0.1 fe80::1%eth0 an address
-  db www.example.com    a name, looked up as the container does
+  db www.example.com    a name, resolved as in the container
   gateway               the container's default gateway
-  docker:db pod:web     another container: a TARGET with its kind in front
+  docker:db pod:web     another container: a TARGET with its kind
   10.1.0.0/24 10.1.0.5-10.1.0.9
-                        all of them: a sweep";
+                        all of these addresses: a scan";
 
 const EXAMPLES: &str = "\
 Examples:
-  netns-ping nginx 10.1.0.1            from where nginx is
-  netns-ping web db gateway -c 3       the container's DNS is tested too
-  netns-ping --arp nginx 10.1.0.0/24   all neighbours, and their containers";
+  netns-ping nginx 10.1.0.1            from nginx's network
+  netns-ping web db gateway -c 3       tests the container's DNS too
+  netns-ping --arp nginx 10.1.0.0/24   all neighbours, with their containers";

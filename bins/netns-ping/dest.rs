@@ -39,7 +39,7 @@ pub enum DestError {
     #[error(transparent)]
     Network(#[from] CidrError),
     /// From an address of one family to one of the other, or backwards.
-    #[error("a range goes from one address to a greater one: 10.1.0.5-10.1.0.9, or 10.1.0.5-9")]
+    #[error("a range must go from one address to a higher one: 10.1.0.5-10.1.0.9, or 10.1.0.5-9")]
     Range,
     /// What stands behind the `%` is no link's name.
     #[error("{0}")]
@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(why("-x"), "'-x' is neither an address nor a name");
         assert_eq!(why("a..b"), "'a..b' is neither an address nor a name");
         assert_eq!(why("10.1.0.0/33"), "'33' is not a prefix length: 0 to 32");
-        assert!(why("10.1.0.9-5").starts_with("a range goes from one address to a greater one"));
-        assert!(why("10.1.0.9-::1").starts_with("a range goes"));
+        assert!(why("10.1.0.9-5").starts_with("a range must go from one address to a higher one"));
+        assert!(why("10.1.0.9-::1").starts_with("a range must go"));
         assert!(why("dokcer:db").starts_with("'dokcer:' is no kind of TARGET"));
         assert_eq!(why(""), "the DEST is empty (was it the output of a command that failed?)");
     }

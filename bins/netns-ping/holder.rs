@@ -232,7 +232,7 @@ impl fmt::Display for Holder {
             write!(f, " ({host_link})")?;
         }
         if !self.has_address {
-            f.write_str(", for another")?;
+            f.write_str(", for another host")?;
         }
         Ok(())
     }

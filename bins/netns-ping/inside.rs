@@ -122,7 +122,7 @@ impl Inside {
             }
             let owner = self.owner();
             let what = format_args!(
-                "permission denied: to ask neighbours takes CAP_NET_RAW over {owner}, which owns it"
+                "permission denied: ARP and neighbour discovery require CAP_NET_RAW over {owner}, which owns it"
             );
             Failure::trouble(&self.netns, what).hint("run it as root")
         })

@@ -69,25 +69,26 @@ impl Scene {
         source: Option<IpAddr>,
     ) -> Result<Neighbourhood, Failure> {
         let link = self.links.iter().find(|link| link.index == index);
-        let link = link.ok_or_else(|| Failure::trouble(address, format_args!("link {index} is gone")))?;
+        let link = link
+            .ok_or_else(|| Failure::trouble(address, format_args!("interface {index} no longer exists")))?;
         let name = one_line(&link.name.to_string_lossy()).into_owned();
         let about = format!("{address} on {name}");
         let has = |flag: libc::c_int| link.flags & flag.cast_unsigned() != 0;
         let (Some(mac), false, false) = (link.mac, has(libc::IFF_NOARP), has(libc::IFF_LOOPBACK)) else {
             let kind =
                 link.kind.as_deref().unwrap_or(if has(libc::IFF_LOOPBACK) { "loopback" } else { "link" });
-            let what = format_args!("nobody has a MAC address there, for it is a {kind} without ARP");
+            let what = format_args!("there are no MAC addresses: this kind of interface ({kind}) has no ARP");
             let hint = common::hint!("netns-ping {} {}", self.target, address);
             return Err(Failure::trouble(about, what).hint(hint));
         };
         if !link.is_set_up() {
             let hint = common::hint!("nsenter-rs -t {} -n ip link set {} up", self.target, name);
-            return Err(Failure::trouble(about, "the link is down").hint(hint));
+            return Err(Failure::trouble(about, "the interface is down").hint(hint));
         }
         if !has(IFF_LOWER_UP) {
-            let hint = "the other end of its cable is down or gone: netns-ping veth:NAME, from there";
-            let hint = if link.is_veth() { hint } else { "ip link shows what is below it" };
-            return Err(Failure::trouble(about, "the link has no carrier").hint(hint));
+            let hint = "the other end of the veth pair is down: ping from there with netns-ping veth:NAME";
+            let hint = if link.is_veth() { hint } else { "ip link shows the interface below it" };
+            return Err(Failure::trouble(about, "the interface has no carrier").hint(hint));
         }
         let address = source.or_else(|| self.address_on(index, address));
         Ok(Neighbourhood { index, link: name, asker: Asker { mac, address } })

@@ -50,7 +50,7 @@ impl Job {
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
         if let Some(pattern) = &cli.matrix {
             return match cli.words.first() {
-                Some(word) => Err(Failure::trouble(quotable(word), "is one word too many with --matrix")),
+                Some(word) => Err(Failure::trouble(quotable(word), "is one argument too many for --matrix")),
                 None => {
                     refuse(
                         "--matrix",
@@ -70,11 +70,12 @@ impl Job {
             _ => None,
         };
         match (many, arp) {
-            (Some(many), Some(Arp::Duplicate | Arp::Announce)) => {
-                Err(Failure::trouble(many, "is many addresses, and only single ones can be meant here"))
-            }
+            (Some(many), Some(Arp::Duplicate | Arp::Announce)) => Err(Failure::trouble(
+                many,
+                "means many addresses, but only single addresses can be used here",
+            )),
             (Some(_), _) => {
-                refuse("a sweep", cli, &[("--interval", cli.interval.is_some())])?;
+                refuse("a scan", cli, &[("--interval", cli.interval.is_some())])?;
                 Ok(Job::Sweep(from))
             }
             (None, Some(arp)) => {
@@ -98,7 +99,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ("--time-of-day", cli.time_of_day),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(Failure::trouble(option, format_args!("is of no meaning for {job}"))),
+        Some((option, _)) => Err(Failure::trouble(option, format_args!("cannot be used with {job}"))),
         None => Ok(()),
     }
 }
@@ -110,7 +111,7 @@ impl From {
         };
         // A container could be called so; then its kind goes in front.
         if target.parse::<IpAddr>().is_ok() {
-            let what = "is an address, and the first word is the container to ping from";
+            let what = "is an address, but the first argument is the container to ping from";
             let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
             let container = container.map_or("TARGET", String::as_str);
             return Err(Failure::trouble(target, what).hint(common::hint!(
@@ -133,6 +134,6 @@ fn dest(word: &str) -> Result<Dest, Failure> {
     word.parse().map_err(|error| {
         let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
         let failure = Failure::trouble(quotable(word), error);
-        if is_kind { failure.hint("a name without a port or a scheme, or docker:NAME") } else { failure }
+        if is_kind { failure.hint("use a name without a port or a scheme, or docker:NAME") } else { failure }
     })
 }

@@ -110,7 +110,7 @@ fn two_who_have_one_address_are_both_named() {
     bridge(&lab, &[(&web, "198.18.1.2/24 fd00::2/64"), (&one, twice), (&two, twice)]);
     for address in ["198.18.1.9", "fd00::9"] {
         let ran = ping_from(&lab, &web, &format!("--arp -c1 {address}")).fails_with(1);
-        let mut ran = ran.stdout_has(&format!("Duplicate address {address}: 2 have it\n"));
+        let mut ran = ran.stdout_has(&format!("Duplicate address {address}: 2 MAC addresses have it\n"));
         for (container, port) in [(&one, "port1"), (&two, "port2")] {
             let line = format!("  {}  pid:{} (sh) eth0 ({port})\n", mac(container), container.pid);
             ran = ran.stdout_has(&line);
@@ -131,7 +131,7 @@ fn behind_a_router_nobody_is_asked_in_vain() {
     web.ip("route add 10.9.0.0/16 via 198.18.0.3");
     let ran = ping_from(&lab, &web, "--arp -c1 10.9.0.1").fails_with(2);
     ran.stderr_is(&format!(
-        "netns-ping: 10.9.0.1: is behind the router 198.18.0.3 on eth0, and nobody from there answers here\n\
+        "netns-ping: 10.9.0.1: is behind the router 198.18.0.3 on eth0, and only hosts on the link answer\n\
          hint: netns-ping --arp {} 198.18.0.3\n",
         format_args!("pid:{}", web.pid)
     ));
@@ -160,17 +160,19 @@ fn links_on_which_nobody_can_be_asked_say_why() {
     let lab = need!(Lab::new());
     let (web, db) = cable(&lab);
     let ran = ping_from(&lab, &web, "--arp -I lo 198.18.0.3").fails_with(2);
-    ran.stderr_has("198.18.0.3 on lo: nobody has a MAC address there, for it is a loopback without ARP");
+    ran.stderr_has(
+        "198.18.0.3 on lo: there are no MAC addresses: this kind of interface (loopback) has no ARP",
+    );
     web.ip("link set eth0 arp off");
     let ran = ping_from(&lab, &web, "--arp 198.18.0.3").fails_with(2);
-    ran.stderr_has("for it is a veth without ARP");
+    ran.stderr_has("this kind of interface (veth) has no ARP");
     web.ip("link set eth0 arp on");
     db.ip("link set eth0 down");
     let ran = ping_from(&lab, &web, "--arp -I eth0 198.18.0.3").fails_with(2);
-    ran.stderr_has("198.18.0.3 on eth0: the link has no carrier\n");
+    ran.stderr_has("198.18.0.3 on eth0: the interface has no carrier\n");
     web.ip("link set eth0 down");
     let ran = ping_from(&lab, &web, "--arp -I eth0 198.18.0.3").fails_with(2);
-    ran.stderr_has("198.18.0.3 on eth0: the link is down\n").stderr_has("-n ip link set eth0 up\n");
+    ran.stderr_has("198.18.0.3 on eth0: the interface is down\n").stderr_has("-n ip link set eth0 up\n");
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn an_address_that_somebody_has_is_not_free() {
         ran.stdout_is(&format!("{taken}: {} (pid:{} (sh) eth0) on eth0 has it\n", mac(&db), db.pid));
         ping_from(&lab, &web, &format!("--dad {free}"))
             .ok()
-            .stdout_is(&format!("{free}: nobody on eth0 has it\n"));
+            .stdout_is(&format!("{free}: not in use on eth0\n"));
         let own = taken.replace('3', "2");
         ping_from(&lab, &web, &format!("--dad {own}")).ok();
         let json = ping_from(&lab, &web, &format!("--dad --json {taken}")).fails_with(1).json();
@@ -203,7 +205,7 @@ fn neighbours_believe_an_announcement() {
         let sysctl = "echo 0 >/proc/sys/net/ipv4/neigh/eth0/locktime";
         lab.shell(&format!("nsenter -t {} -n sh -c '{sysctl}'", db.pid)).run().ok();
         let ran = ping_from(&lab, &web, &format!("--announce -i 0.01 {address}")).ok();
-        ran.stdout_is(&format!("{address}: told everybody on eth0 that it is at {}, 3 times\n", mac(&web)));
+        ran.stdout_is(&format!("{address}: announced on eth0 with MAC address {}, 3 times\n", mac(&web)));
         let shown = || db.ip(&format!("neighbour show {address}")).stdout;
         until(&format!("the neighbour has the new MAC of {address}"), || shown().contains(&mac(&web)));
     }
@@ -214,7 +216,7 @@ fn an_address_of_somebody_elses_is_not_announced() {
     let lab = need!(Lab::new());
     let (web, _db) = cable(&lab);
     let ran = ping_from(&lab, &web, "--announce 198.18.0.3").fails_with(2);
-    ran.stderr_has("198.18.0.3: is no address of pid:").stderr_has("'s, which has 198.18.0.2\n");
+    ran.stderr_has("198.18.0.3: is not an address of pid:").stderr_has(", which has 198.18.0.2\n");
 }
 
 #[test]

@@ -85,8 +85,8 @@ fn a_container_that_dies_meanwhile_is_seen_and_the_summary_comes() {
         .stdout_has(" errors, ")
         .stdout_has("rtt min/avg/max/mdev")
         .stderr_has("icmp_seq=");
-    arp.finish().fails_with(2).stderr_has("the link ");
-    let ran = sweep.finish().fails_with(2).stderr_has("the link ");
+    arp.finish().fails_with(2).stderr_has("the interface ");
+    let ran = sweep.finish().fails_with(2).stderr_has("the interface ");
     assert_eq!(events(&ran).pop().unwrap()["event"], "summary", "{ran}");
     // The one that pings dies: who is inside stays there.
     let running = start(&["127.0.0.1", "-i0.1", "-c10"]);

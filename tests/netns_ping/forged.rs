@@ -14,7 +14,7 @@ const TRIES: usize = 8;
 /// No guess is believed, and one at least was right.
 #[track_caller]
 fn guessed(cable: &Cable, nobody: &str, more: &str) {
-    let says = "answer without the random bytes that were sent: not counted";
+    let says = "answer without the random bytes of the request: not counted";
     let was_right = || {
         let events = cable.events(&format!("{nobody} -c1 -W2 {more}"));
         assert_eq!(of_kind(&events, "reply").len(), 0, "{events:#?}");
@@ -39,7 +39,7 @@ fn an_answer_of_a_blind_sender_is_corrupted_and_not_received() {
         guessed(&cable, nobody, "");
         // One byte is enough to tell, most of the time: what is empty never has it.
         guessed(&cable, nobody, "-s1");
-        let line = " icmp_seq=1: answer without the random bytes that were sent: not counted\n";
+        let line = " icmp_seq=1: answer without the random bytes of the request: not counted\n";
         let is_told = || cable.ping(&format!("{nobody} -c1 -W2")).fails_with(1).stdout.contains(line);
         assert!((0..TRIES).any(|_| is_told()), "no guess was right");
     }

@@ -17,7 +17,7 @@ fn what_nobody_should_send_is_counted_and_the_answer_is_found_among_it() {
     let garbled = of_kind(&events, "error");
     assert_eq!(garbled.len(), 2, "{events:#?}");
     assert_eq!(garbled[0]["says"], "answer with a wrong checksum");
-    assert_eq!(garbled[1]["says"], "answer without the random bytes that were sent: not counted");
+    assert_eq!(garbled[1]["says"], "answer without the random bytes of the request: not counted");
     let summary = of_kind(&events, "summary")[0];
     let counted = ["received", "duplicates", "corrupted", "errors", "strays"]
         .map(|what| summary[what].as_u64().unwrap());

@@ -30,11 +30,11 @@ fn a_name_is_looked_up_as_the_container_does() {
     cable.ping("api -c1 -n").ok().stdout_has("\n64 bytes from 198.18.0.2: icmp_seq=1");
     let ran = cable.ping("database -c1 -v").ok();
     let ran = ran.stdout_has("PING database (198.18.0.2) ");
-    ran.stderr_has("netns-ping: database is 198.18.0.2, says its /etc/hosts\n");
+    ran.stderr_has("netns-ping: database is 198.18.0.2, according to its /etc/hosts\n");
     cable
         .ping("api -c1 -v")
         .ok()
-        .stderr_has("netns-ping: api is 198.18.0.2, says its name server 127.0.0.1\n");
+        .stderr_has("netns-ping: api is 198.18.0.2, according to its name server 127.0.0.1\n");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn an_answer_that_does_not_fit_into_a_datagram_is_asked_for_by_tcp() {
     server.wait_for("asked long by TCP\n");
     cable.inside(&cable.web, "nft add table ip t; nft add chain ip t in '{ type filter hook input priority 0; }'; nft add rule ip t in tcp dport 53 reject with tcp reset").ok();
     cable.ping("long -c1").fails_with(2).stderr_has(
-        "the name cannot be looked up: 127.0.0.1 cuts its answer short, and by TCP has no name server listening\n",
+        "the name cannot be looked up: 127.0.0.1 truncates its answer, and over TCP has no name server listening\n",
     );
 }
 
@@ -55,11 +55,11 @@ fn why_a_name_has_no_address_is_told() {
     let _server = server(&cable, "nameserver 127.0.0.1\nsearch corp\n");
     let ran = cable.ping("nobody -c1").fails_with(2);
     ran.stderr_is(
-        "netns-ping: nobody: 127.0.0.1 says that there is no such name (asked for nobody.corp, nobody)\n\
-         hint: docker:nobody, if the container of that name is meant\n",
+        "netns-ping: nobody: 127.0.0.1 reports that there is no such name (tried nobody.corp, nobody)\n\
+         hint: use docker:nobody for the container of that name\n",
     );
     let ran = cable.ping("-6 api. -c1").fails_with(2);
-    ran.stderr_has("api.: 127.0.0.1 says that it has no address of that kind");
+    ran.stderr_has("api.: 127.0.0.1 reports that the name has no address of that kind");
     // Nobody listens there, nobody is there, and the last one is on no road.
     fs::write(cable.web.path("/etc/resolv.conf"), "nameserver 198.18.0.2\noptions timeout:1 attempts:1\n")
         .unwrap();
@@ -117,7 +117,7 @@ fn another_container_is_pinged_by_its_name_and_the_first_line_says_where() {
     cable.web.ip("route del default");
     cable.db.ip("address del 198.18.0.2/24 dev eth0");
     let ran = ping("-4 web docker:db -c1").fails_with(2);
-    ran.stderr_has("docker:db: no route from inside to its 198.19.0.1: web has 198.18.0.0/24 on eth0 only\nhint: nsenter-rs -t web -n ip route\n");
+    ran.stderr_has("docker:db: no route from inside to its 198.19.0.1: web has only 198.18.0.0/24 on eth0\nhint: nsenter-rs -t web -n ip route\n");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn where_no_route_leads_nothing_is_sent() {
     let ran = cable.ping("203.0.113.1 -c1").fails_with(2);
     let pid = cable.web.pid;
     ran.stderr_is(&format!(
-        "netns-ping: 203.0.113.1: no route from inside: pid:{pid} has 198.18.0.0/24 on eth0 only\n\
+        "netns-ping: 203.0.113.1: no route from inside: pid:{pid} has only 198.18.0.0/24 on eth0\n\
          hint: nsenter-rs -t pid:{pid} -n ip route\n"
     ));
     for (route, says) in
@@ -135,7 +135,7 @@ fn where_no_route_leads_nothing_is_sent() {
     {
         cable.web.ip(&format!("route add {route} 203.0.113.0/24"));
         let ran = cable.ping("203.0.113.1 -c1").fails_with(2);
-        ran.stderr_has(&format!("no route from inside: pid:{pid}'s routes say {says}"));
+        ran.stderr_has(&format!("no route from inside: a route of pid:{pid} says {says}"));
         cable.web.ip("route del 203.0.113.0/24");
     }
     let events = cable.events("198.18.0.2 203.0.113.1 -c1");

@@ -27,13 +27,13 @@ fn a_neighbour_that_is_not_there_is_told_from_one_that_does_not_want() {
     let (what, hint) = verdict(&cable, "198.18.0.2");
     assert!(
         what.contains("no answer: 198.18.0.2 (")
-            && what.ends_with(") answers ARP on eth0, but no echo: a firewall there?"),
+            && what.ends_with(") answers ARP on eth0, but not pings: a firewall there?"),
         "{what}"
     );
     assert_eq!(hint, format!("nsenter-rs -t {pid} -n tcpdump -ni eth0 icmp"));
     let (what, hint) = verdict(&cable, "203.0.113.9");
     assert!(
-        what.contains("the router 198.18.0.2 (") && what.ends_with("and from beyond it nothing comes back"),
+        what.contains("the router 198.18.0.2 (") && what.ends_with("but no answer comes from beyond it"),
         "{what}"
     );
     assert_eq!(hint, format!("netns-ping {pid} 198.18.0.2"));

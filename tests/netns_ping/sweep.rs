@@ -87,20 +87,19 @@ fn a_sweep_that_is_stopped_says_how_many_were_not_asked() {
     let ran = ran.stdout_has("1 of 253 answered, ").stdout_has("; stopped: 2");
     ran.stdout_has(" were not asked\n");
     let ran = ping_from(&lab, &web, "-w 0.3 -W 3 -c1 198.18.0.100-110").fails_with(1);
-    ran.stdout_has("0 of 11 answered, 11 packets, ")
-        .stdout_has("; stopped before all had the time to answer\n");
+    ran.stdout_has("0 of 11 answered, 11 packets, ").stdout_has("; stopped before all had time to answer\n");
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut sweep = lab.tool("netns-ping");
         sweep.args(["--json", "--rate", "10", &format!("pid:{}", web.pid), "198.18.0.0/24"]);
         let running = sweep.start();
         running.wait_for("\"198.18.0.2\"");
         running.signal_behind_nsenter(Signal::SIGQUIT);
-        running.wait_for_stderr("1 of 253 have answered\n");
+        running.wait_for_stderr("1 of 253 answered\n");
         let pid = Pid::from_raw(running.pid_behind_nsenter());
         kill(pid, signal).unwrap();
         // Together with the one that ends it, it kills nobody; it may be gone by now.
         let _ = kill(pid, Signal::SIGQUIT);
-        let ran = running.finish().ok().stderr_has("netns-ping: 1 of 253 have answered\n");
+        let ran = running.finish().ok().stderr_has("netns-ping: 1 of 253 answered\n");
         let summary = events(&ran).pop().unwrap();
         let number = |what: &str| summary[what].as_u64().unwrap();
         assert_eq!((&summary["stopped"], number("answered")), (&true.into(), 1), "{ran}");
@@ -122,7 +121,7 @@ fn a_long_sweep_shows_how_far_it_is_on_a_terminal_and_takes_that_away() {
     let ran = on_a_terminal("--rate 100 -c1");
     let shown: Vec<&str> = ran.stdout.split('\r').filter(|part| part.starts_with('[')).collect();
     assert!(shown.len() > 5 && shown[0].starts_with("[......."), "{ran}");
-    assert!(shown.last().unwrap().contains(" %  1 of 253 have answered\x1b[K"), "{ran}");
+    assert!(shown.last().unwrap().contains(" %  1 of 253 answered\x1b[K"), "{ran}");
     assert!(ran.stdout.contains("\r\x1b[KADDRESS "), "{ran}");
     assert!(!on_a_terminal("--rate 100 -c1 -q").stdout.contains('#'));
 }
@@ -143,7 +142,9 @@ fn beyond_a_router_echo_requests_are_sent() {
     assert_eq!(replies.len(), 4, "{ran}");
     assert_eq!((&replies[0]["address"], &replies[0]["mac"]), (&"10.9.0.7".into(), &Value::Null), "{ran}");
     let ran = ping_from(&lab, &web, "--arp 10.9.0.5-9").fails_with(2);
-    ran.stderr_has("10.9.0.5-10.9.0.9: is behind the router 198.18.0.2, and nobody from there answers ARP");
+    ran.stderr_has(
+        "10.9.0.5-10.9.0.9: is behind the router 198.18.0.2, and only hosts on the link answer ARP",
+    );
     let ran = ping_from(&lab, &web, "10.8.0.0/24").fails_with(2);
     ran.stderr_has("10.8.0.1-10.8.0.254 (10.8.0.1): no route from inside: ");
 }
@@ -161,9 +162,11 @@ fn an_ipv6_network_is_found_without_asking_for_each_address() {
     assert_eq!(addresses(&ran.stdout), BTreeSet::from(["fd00::9"]), "{ran}");
     web.ip("route add fd01::/64 via fd00::9");
     let ran = ping_from(&lab, &web, "fd01::/64").fails_with(2);
-    ran.stderr_has("fd01::/64: is too many addresses to ask one by one, and a router is in between");
+    ran.stderr_has("fd01::/64: has too many addresses to ask one by one, and is behind a router");
     let ran = ping_from(&lab, &web, "0.0.0.0/0").fails_with(2);
-    ran.stderr_has("0.0.0.0/0: is 4294967294 addresses, which takes 119 hours; a /8 is the most");
+    ran.stderr_has(
+        "0.0.0.0/0: has 4294967294 addresses, which would take 119 hours; the largest network is a /8",
+    );
 }
 
 /// ip-neighbour(8) is the observer.
@@ -207,7 +210,7 @@ fn a_link_that_goes_down_ends_it_with_a_word() {
     running.wait_for("reply");
     web.ip("link set eth0 down");
     let ran = running.finish().fails_with(2);
-    ran.stderr_has("netns-ping: eth0: the link has gone down\n").stdout_has("\"event\":\"summary\"");
+    ran.stderr_has("netns-ping: eth0: the interface went down\n").stdout_has("\"event\":\"summary\"");
 }
 
 /// Answers each ARP request with all that is wrong: thousands of claims for one address, one of it right; others cut short,
@@ -264,11 +267,11 @@ fn hostile_answers_are_counted_and_passed_over() {
     assert!(strays == 50 || strays == 100, "{ran}");
     assert!(summary["malformed"].as_u64().unwrap() >= 3, "{ran}");
     let ran = ping_from(&lab, &web, "198.18.0.60-70").ok();
-    ran.stderr_has(" more answers for addresses that several have already were passed over\n")
-        .stderr_has("0 answers for addresses that nobody asked for were passed over\n")
-        .stdout_has("; 1 by more than one\n");
+    ran.stderr_has(" more answers for addresses that several hosts already have were ignored\n")
+        .stderr_has("0 answers for addresses that were not requested were ignored\n")
+        .stdout_has("; 1 by more than one host\n");
     let ran = ping_from(&lab, &web, "--arp -c1 198.18.0.66").fails_with(1);
-    ran.stdout_has("Duplicate address 198.18.0.66: 16 at least have it\n");
+    ran.stdout_has("Duplicate address 198.18.0.66: at least 16 MAC addresses have it\n");
 }
 
 /// 20 of 20 each time; `NETNS_PING_RUNS=1000` for the whole proof, which takes a minute.

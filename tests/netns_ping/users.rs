@@ -19,10 +19,8 @@ fn without(lab: &Lab, capability: &str, words: &str) -> Ran {
 fn who_may_open_no_raw_socket_uses_the_kernels_own_for_ping() {
     let lab = need!(Lab::new());
     let ran = without(&lab, "net_raw", "1 127.0.0.1 -c1").fails_with(2);
-    let ran = ran.stderr_has("permission denied: it takes CAP_NET_RAW over user:[");
-    ran.stderr_has(
-        "], which owns it, or a group that its net.ipv4.ping_group_range has\nhint: run it as root\n",
-    );
+    let ran = ran.stderr_has("permission denied: requires CAP_NET_RAW over user:[");
+    ran.stderr_has("], which owns it, or a group in its net.ipv4.ping_group_range\nhint: run it as root\n");
     lab.shell("echo '0 0' >/proc/sys/net/ipv4/ping_group_range").run().ok();
     let ran = without(&lab, "net_raw", "1 127.0.0.1 ::1 -c2 -i0.1").ok();
     ran.stdout_has("64 bytes from 127.0.0.1: icmp_seq=2 ttl=64 time=")
@@ -46,7 +44,8 @@ fn to_ask_neighbours_takes_a_capability_that_is_named() {
     for words in ["--arp", "--dad", ""] {
         let dest = if words.is_empty() { "198.18.0.0/29" } else { "198.18.0.2" };
         let ran = without(lab, "net_raw", &format!("{words} {} {dest}", cable.web.pid)).fails_with(2);
-        let ran = ran.stderr_has("permission denied: to ask neighbours takes CAP_NET_RAW over user:[");
+        let ran =
+            ran.stderr_has("permission denied: ARP and neighbour discovery require CAP_NET_RAW over user:[");
         ran.stderr_has("], which owns it\nhint: run it as root\n");
     }
     without(lab, "net_raw", &format!("{} 198.18.0.2 -c1", cable.web.pid)).ok();

@@ -30,20 +30,22 @@ fn a_mistyped_address_is_no_name() {
 fn the_container_comes_first_and_a_name_has_no_port() {
     let ran = netns_ping("10.1.0.1 nginx").fails_with(2);
     ran.stderr_is(
-        "netns-ping: 10.1.0.1: is an address, and the first word is the container to ping from\n\
+        "netns-ping: 10.1.0.1: is an address, but the first argument is the container to ping from\n\
          hint: netns-ping nginx 10.1.0.1\n",
     );
     netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping TARGET 10.1.0.1\n");
     netns_ping("nginx db:80")
         .fails_with(2)
-        .stderr_has("hint: a name without a port or a scheme, or docker:NAME\n");
+        .stderr_has("hint: use a name without a port or a scheme, or docker:NAME\n");
 }
 
 #[test]
 fn jobs_exclude_each_other() {
     netns_ping("--arp --dad nginx 10.1.0.1").fails_with(2).stderr_has("cannot be used with");
-    netns_ping("--matrix web-* nginx").fails_with(2).stderr_has("nginx: is one word too many with --matrix");
-    netns_ping("--dad nginx 10.1.0.0/24").fails_with(2).stderr_has("is many addresses");
+    netns_ping("--matrix web-* nginx")
+        .fails_with(2)
+        .stderr_has("nginx: is one argument too many for --matrix");
+    netns_ping("--dad nginx 10.1.0.0/24").fails_with(2).stderr_has("means many addresses");
 }
 
 #[test]

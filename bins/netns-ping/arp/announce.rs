@@ -57,7 +57,7 @@ pub fn announce(to: &[Destination], scene: &Scene, inside: &Inside, cli: &Cli) -
             let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
             writeln!(
                 io::stdout(),
-                "{}: told everybody on {link} that it is at {}, {times}",
+                "{}: announced on {link} with MAC address {}, {times}",
                 one.address,
                 segment.mac
             )?;
@@ -73,5 +73,5 @@ fn not_ours(to: &Destination, scene: &Scene) -> Failure {
         .map(|own| own.address.to_string())
         .collect();
     let has = if own.is_empty() { "none of that family".to_owned() } else { own.join(", ") };
-    Failure::trouble(to.address, format_args!("is no address of {}'s, which has {has}", scene.name))
+    Failure::trouble(to.address, format_args!("is not an address of {}, which has {has}", scene.name))
 }

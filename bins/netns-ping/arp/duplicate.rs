@@ -90,14 +90,14 @@ fn say(
         return Ok(());
     }
     let Some(claim) = claim else {
-        return Ok(writeln!(io::stdout(), "{}: nobody on {} has it", to.address, hood.link)?);
+        return Ok(writeln!(io::stdout(), "{}: not in use on {}", to.address, hood.link)?);
     };
     let who = whose
         .filter(|whose| !whose.is_empty())
         .map_or_else(String::new, |whose| format!(" ({})", in_words(&whose)));
     let does = match claim.standing {
         Standing::Has => "has it",
-        Standing::Wants => "asks for it too, in order to take it",
+        Standing::Wants => "is probing for it too, to use it",
     };
     Ok(writeln!(io::stdout(), "{}: {}{who} on {} {does}", to.address, claim.mac, hood.link)?)
 }

@@ -71,13 +71,13 @@ fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourho
         return scene.neighbourhood(*index, address, source(to, sight));
     }
     if way.is_local {
-        return Err(Failure::trouble(address, format_args!("is an address of {}'s own", scene.name)).hint(
-            common::hint!("netns-ping --dad {} {} asks whether anybody else has it", scene.target, address),
+        return Err(Failure::trouble(address, format_args!("is an address of {} itself", scene.name)).hint(
+            common::hint!("netns-ping --dad {} {} checks whether another host has it", scene.target, address),
         ));
     }
     if let Some(router) = way.gateway {
         let what =
-            format_args!("is behind the router {router} on {}, and nobody from there answers here", to.link);
+            format_args!("is behind the router {router} on {}, and only hosts on the link answer", to.link);
         return Err(Failure::trouble(address, what).hint(common::hint!(
             "netns-ping --arp {} {}",
             scene.target,
@@ -85,9 +85,12 @@ fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourho
         )));
     }
     if address.is_multicast() || address == IpAddr::from([255; 4]) {
-        return Err(Failure::trouble(address, "is everybody's, and nobody has it"));
+        return Err(Failure::trouble(
+            address,
+            "is a multicast or broadcast address, which no single host has",
+        ));
     }
-    let index = way.index.ok_or_else(|| Failure::trouble(address, "no link leads there"))?;
+    let index = way.index.ok_or_else(|| Failure::trouble(address, "no interface leads there"))?;
     scene.neighbourhood(index, address, source(to, sight))
 }
 

@@ -207,8 +207,13 @@ impl<'a> Report<'a> {
     }
 
     fn duplicates(&self, Asked { to, tally, .. }: &Asked) -> Result<(), Failure> {
-        let more = if tally.more > 0 { " at least" } else { "" };
-        writeln!(io::stdout(), "Duplicate address {}: {}{more} have it", to.address, tally.claims.len())?;
+        let more = if tally.more > 0 { "at least " } else { "" };
+        writeln!(
+            io::stdout(),
+            "Duplicate address {}: {more}{} MAC addresses have it",
+            to.address,
+            tally.claims.len()
+        )?;
         for claim in &tally.claims {
             let who = in_words(&self.holders.of(claim));
             writeln!(
@@ -229,17 +234,15 @@ impl<'a> Report<'a> {
 /// What came and was no answer, on standard error.
 pub fn remarks(odd: &BTreeMap<Oddity, u64>, strays: u64, dropped: u64) {
     for (oddity, count) in odd {
-        say(TOOL, format_args!("{count} frames {oddity} were passed over"));
+        say(TOOL, format_args!("{count} frames {oddity} were ignored"));
     }
     if strays > 0 {
-        say(TOOL, format_args!("{strays} answers for addresses that nobody asked for were passed over"));
+        say(TOOL, format_args!("{strays} answers for addresses that were not requested were ignored"));
     }
     if dropped > 0 {
         say(
             TOOL,
-            format_args!(
-                "the kernel has thrown away {dropped} answers that came faster than they could be read"
-            ),
+            format_args!("the kernel dropped {dropped} answers that came faster than they could be read"),
         );
     }
 }
@@ -247,9 +250,9 @@ pub fn remarks(odd: &BTreeMap<Oddity, u64>, strays: u64, dropped: u64) {
 /// Why a question did not leave.
 pub fn not_sent(to: &Destination, hood: &Neighbourhood, errno: Errno) -> Failure {
     let what = match errno {
-        Errno::ENETDOWN => "the link has gone down".to_owned(),
-        Errno::ENXIO | Errno::ENODEV => "the link is gone".to_owned(),
-        errno => format!("cannot be asked for: {}", io::Error::from(errno)),
+        Errno::ENETDOWN => "the interface went down".to_owned(),
+        Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
+        errno => format!("cannot be requested: {}", io::Error::from(errno)),
     };
     Failure::trouble(format_args!("{} on {}", to.address, hood.link), what)
 }

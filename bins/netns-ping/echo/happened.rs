@@ -92,7 +92,7 @@ pub enum Differs {
 /// What is wrong with what is [`Happened::Garbled`].
 pub fn garbled_in_words(seq: Option<u64>) -> &'static str {
     match seq {
-        Some(_) => "answer without the random bytes that were sent: not counted",
+        Some(_) => "answer without the random bytes of the request: not counted",
         None => "answer with a wrong checksum",
     }
 }

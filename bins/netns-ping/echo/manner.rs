@@ -57,10 +57,7 @@ impl Manner {
     /// What makes no sense.
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
         if cli.rate.is_some() {
-            return Err(Failure::trouble(
-                "--rate",
-                "is for sweeps; between packets to one DEST it is --interval",
-            ));
+            return Err(Failure::trouble("--rate", "is for scans; for packets to one DEST use --interval"));
         }
         // ping(8): 0 waits for ever.
         let timeout =

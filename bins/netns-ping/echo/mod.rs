@@ -71,7 +71,7 @@ fn course(to: Destination, inside: &Inside, sight: &Sight, manner: &Manner) -> R
     let is_seen = manner.show.json || !(manner.show.quiet || manner.show.flood);
     let stamps = if manner.is_unlimited() && !is_seen { Stamps::Some } else { Stamps::Each };
     if let Some(source) = sight.origin.address.filter(|source| source.is_ipv4() != to.address.is_ipv4()) {
-        let what = format_args!("is not of the family of {source}, which packets are to come from");
+        let what = format_args!("is not of the same address family as {source}, the address of -I");
         return Err(Failure::trouble(to.address, what));
     }
     let options = Options {
@@ -95,8 +95,7 @@ fn not_opened(error: IcmpError, inside: &Inside) -> Failure {
         IcmpError::NotPermitted => Failure::trouble(
             &inside.netns,
             format_args!(
-                "permission denied: it takes CAP_NET_RAW over {}, which owns it, or a group that its \
-                 net.ipv4.ping_group_range has",
+                "permission denied: requires CAP_NET_RAW over {}, which owns it, or a group in its net.ipv4.ping_group_range",
                 inside.owner()
             ),
         )

@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
             failure::say(
                 TOOL,
                 format_args!(
-                    "{}: the kernel has thrown away {} answers that came too fast",
+                    "{}: the kernel dropped {} answers that came faster than they could be read",
                     one_line(&course.to.name),
                     course.dropped()
                 ),

@@ -92,7 +92,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         let why = errno.desc();
         let (what, next) = match errno {
             Errno::EPERM | Errno::EACCES => (
-                format!("nothing was sent: {why}, as a firewall's OUTPUT rule in here does it"),
+                format!("nothing was sent: {why}: a firewall's OUTPUT rule inside?"),
                 inside(hint!("nft list ruleset")),
             ),
             Errno::EMSGSIZE => {
@@ -111,7 +111,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     }
     if to.is_group() {
         let what = format!(
-            "no answer: sent to all on {link}, and hosts seldom answer such (icmp_echo_ignore_broadcasts)"
+            "no answer: sent to all hosts on {link}, which usually ignore such pings (icmp_echo_ignore_broadcasts)"
         );
         return Verdict { what, next: inside(hint!("tcpdump -ni {} icmp or icmp6", any_link)) };
     }
@@ -124,7 +124,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     // Who says so first: of our own kernel it is only what follows from a silent neighbour.
     let from_afar = said.complaint.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
     if let Some((Some(by), words)) = from_afar {
-        let what = format!("no answer: {by} says: {words}");
+        let what = format!("no answer: {by} reports: {words}");
         return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
     }
     if !to.way.is_local && has_neighbours && !is_known {
@@ -132,7 +132,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         return Verdict { what, next: hint!("netns-ping --arp {} {}", target, hop) };
     }
     if let Some((_, words)) = &said.complaint {
-        let what = format!("no answer: the kernel says: {words}");
+        let what = format!("no answer: the kernel reports: {words}");
         return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
     }
     let mac = known
@@ -141,18 +141,18 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         .map_or_else(String::new, |mac| format!(" ({mac})"));
     let (what, next) = match (to.way.is_local, has_neighbours, is_router) {
         (true, ..) => (
-            "no answer, though it is an address in here: a firewall in here?".to_owned(),
+            "no answer, although it is an address inside: a firewall inside?".to_owned(),
             inside(hint!("nft list ruleset")),
         ),
         (_, false, _) => {
             (format!("no answer: sent through {link}"), inside(hint!("tcpdump -ni {} icmp", any_link)))
         }
         (_, true, false) => (
-            format!("no answer: {hop}{mac} answers {arp} on {link}, but no echo: a firewall there?"),
+            format!("no answer: {hop}{mac} answers {arp} on {link}, but not pings: a firewall there?"),
             inside(hint!("tcpdump -ni {} {}", any_link, if to.address.is_ipv4() { "icmp" } else { "icmp6" })),
         ),
         (_, true, true) => (
-            format!("no answer: {role}{mac} answers {arp} on {link}, and from beyond it nothing comes back"),
+            format!("no answer: {role}{mac} answers {arp} on {link}, but no answer comes from beyond it"),
             hint!("netns-ping {} {}", target, hop),
         ),
     };
@@ -222,7 +222,7 @@ mod tests {
         let (what, _) = said(&to(None), &known, &Said::default());
         assert_eq!(
             what,
-            "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but no echo: a firewall there?"
+            "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but not pings: a firewall there?"
         );
         let (what, next) = said(&to(Some("10.1.0.1")), &known, &Said::default());
         assert!(what.contains("the router 10.1.0.1 (02:00:00:00:00:09) answers ARP on eth0"), "{what}");
@@ -234,7 +234,7 @@ mod tests {
         let known = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let complaint = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
         let (what, _) = said(&to(Some("10.1.0.1")), &known, &Said { complaint, not_sent: None });
-        assert_eq!(what, "no answer: 10.1.0.1 says: destination host unreachable");
+        assert_eq!(what, "no answer: 10.1.0.1 reports: destination host unreachable");
         let cut = Known { link: link(IFF_UP), neighbour: None };
         let (what, next) = said(&to(None), &cut, &Said::default());
         assert_eq!(what, "no answer: eth0 has no carrier: its other end is down");

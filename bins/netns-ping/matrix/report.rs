@@ -92,7 +92,7 @@ pub fn end(nodes: &[Node], probes: &[Probe], strays: u64, took: Duration, cli: &
             writeln!(out, "{from} -> {to} {}: {why}", probe.address)?;
         }
         if lost.len() > MOST_LOST {
-            writeln!(out, "and {} more, which --json has", lost.len() - MOST_LOST)?;
+            writeln!(out, "and {} more: see --json", lost.len() - MOST_LOST)?;
         }
     }
     Ok(writeln!(out, "{summary}")?)

@@ -25,7 +25,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// A server says that there is none of this name, or none with an address of the families asked for.
-    #[error("{server} says that {}{}", if *.exists { "it has no address of that kind" } else { "there is no such name" }, and_also(.tried))]
+    #[error("{server} reports that {}{}", if *.exists { "the name has no address of that kind" } else { "there is no such name" }, and_also(.tried))]
     Nobody {
         /// Who said so.
         server: IpAddr,
@@ -55,7 +55,7 @@ pub enum LookupError {
 fn and_also(tried: &[String]) -> String {
     match tried {
         [_] | [] => String::new(),
-        names => format!(" (asked for {})", names.join(", ")),
+        names => format!(" (tried {})", names.join(", ")),
     }
 }
 
@@ -66,7 +66,7 @@ impl LookupError {
         match self {
             // Engines give containers names without points, and some of them tell their servers.
             LookupError::Nobody { exists: false, .. } if !word.contains('.') => {
-                failure.hint(common::hint!("docker:{}, if the container of that name is meant", word))
+                failure.hint(common::hint!("use docker:{} for the container of that name", word))
             }
             _ => failure,
         }
@@ -199,7 +199,8 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
     let mut open: Vec<(u16, TYPE)> = Vec::new();
     for kind in wanted {
         let id = number();
-        let question = question(id, name, kind).ok_or("cannot be asked for such a name")?;
+        let question =
+            question(id, name, kind).ok_or("cannot be asked for such a name: it is not valid in DNS")?;
         server.socket.send(&question).map_err(|error| refused(&error))?;
         open.push((id, kind));
     }
@@ -216,7 +217,7 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
             Ok(length) => match bytes.get(..length).and_then(|bytes| read(bytes, name, &mut open)) {
                 Some(Ok(Said::Cut(kind))) => match ask_by_tcp(server, name, kind, until) {
                     Ok(said) => answers.push(said),
-                    Err(why) => trouble = Some(format!("cuts its answer short, and by TCP {why}")),
+                    Err(why) => trouble = Some(format!("truncates its answer, and over TCP {why}")),
                 },
                 Some(Ok(said)) => answers.push(said),
                 Some(Err(why)) => trouble = Some(why),
@@ -237,10 +238,11 @@ fn ask(server: &Server, name: &str, kinds: Kinds, timeout: Duration) -> Result<S
 /// The same question, whose answer may be as long as it likes.
 fn ask_by_tcp(server: &Server, name: &str, kind: TYPE, until: Instant) -> Result<Said, String> {
     let id = number();
-    let question = question(id, name, kind).ok_or("cannot be asked for such a name")?;
+    let question =
+        question(id, name, kind).ok_or("cannot be asked for such a name: it is not valid in DNS")?;
     let bytes = tcp::exchange(server.to, &question, until).map_err(|error| refused(&error))?;
     match read(&bytes, name, &mut vec![(id, kind)]) {
-        None | Some(Ok(Said::Cut(_))) => Err("answers something else".to_owned()),
+        None | Some(Ok(Said::Cut(_))) => Err("answers another question".to_owned()),
         Some(said) => said,
     }
 }
@@ -263,7 +265,7 @@ fn refused(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "has no name server listening".to_owned(),
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "does not answer in time".to_owned(),
-        io::ErrorKind::UnexpectedEof => "breaks off".to_owned(),
+        io::ErrorKind::UnexpectedEof => "closes the connection early".to_owned(),
         _ => {
             let errno = error.raw_os_error().map(|errno| Errno::from_raw(errno).desc().to_owned());
             format!("cannot be reached: {}", errno.unwrap_or_else(|| error.to_string()))
@@ -312,8 +314,8 @@ fn read(bytes: &[u8], name: &str, open: &mut Vec<(u16, TYPE)>) -> Option<Result<
         RCODE::NoError => Ok(Said::Addresses(addresses)),
         RCODE::NameError => Ok(Said::NoName),
         RCODE::Refused => Err("refuses to answer".to_owned()),
-        RCODE::ServerFailure => Err("cannot find out (SERVFAIL)".to_owned()),
-        other => Err(format!("says {other:?}")),
+        RCODE::ServerFailure => Err("fails (SERVFAIL)".to_owned()),
+        other => Err(format!("answers {other:?}")),
     })
 }
 
@@ -363,7 +365,7 @@ mod tests {
         };
         assert_eq!(said(RCODE::NoError, &[]), Ok(Said::NoAddress));
         assert_eq!(said(RCODE::NameError, &[]), Ok(Said::NoName));
-        assert_eq!(said(RCODE::ServerFailure, &[]), Err("cannot find out (SERVFAIL)".to_owned()));
+        assert_eq!(said(RCODE::ServerFailure, &[]), Err("fails (SERVFAIL)".to_owned()));
         assert_eq!(together(vec![Said::NoName, Said::NoAddress]), Some(Said::NoAddress));
         assert_eq!(together(vec![]), None);
     }

@@ -82,18 +82,18 @@ fn one(
                     Known::Server(server) => format!("its name server {server}"),
                     _ => "its /etc/hosts".to_owned(),
                 };
-                say(TOOL, format_args!("{word} is {address}, says {by}"));
+                say(TOOL, format_args!("{word} is {address}, according to {by}"));
             }
             sight.destination(word, name, address, None, known)
         }
-        _ => Err(Failure::trouble(word, "is many addresses, and only single ones can be meant here")),
+        _ => Err(Failure::trouble(word, "means many addresses, but only single addresses can be used here")),
     }
 }
 
 fn of_family(address: IpAddr, cli: &Cli) -> Result<(), Failure> {
     match (address.is_ipv4(), cli.ipv4, cli.ipv6) {
-        (false, true, _) => Err(Failure::trouble(address, "is an IPv6 address, and -4 was given")),
-        (true, _, true) => Err(Failure::trouble(address, "is an IPv4 address, and -6 was given")),
+        (false, true, _) => Err(Failure::trouble(address, "is an IPv6 address, but -4 was given")),
+        (true, _, true) => Err(Failure::trouble(address, "is an IPv4 address, but -6 was given")),
         _ => Ok(()),
     }
 }

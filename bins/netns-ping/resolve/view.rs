@@ -131,12 +131,12 @@ impl Sight {
         match (candidates.next(), candidates.next()) {
             (Some(link), None) => Ok(link.index),
             (Some(link), _) => {
-                let failure = Failure::trouble(address, "is link-local, and there is one on each link");
+                let failure = Failure::trouble(address, "is link-local, and several interfaces are up");
                 // A hint is there to be pasted, and the container names its links as it likes.
                 let link = link.name.to_str().and_then(|name| name.parse::<Name>().ok());
                 Err(link.map_or(failure.clone(), |link| failure.hint(common::hint!("{}%{}", address, link))))
             }
-            (None, _) => Err(Failure::trouble(address, "is link-local, and no link is up")),
+            (None, _) => Err(Failure::trouble(address, "is link-local, and no interface is up")),
         }
     }
 
@@ -144,7 +144,7 @@ impl Sight {
     pub fn no_way(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
         let about = if word == address.to_string() { word.to_owned() } else { format!("{word} ({address})") };
         let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
-        let says = |what: &str| format!("no route from inside: {}'s routes say {what}", self.name);
+        let says = |what: &str| format!("no route from inside: a route of {} says {what}", self.name);
         let why = match errno {
             Errno::EHOSTUNREACH => says("unreachable"),
             Errno::EACCES => says("prohibit"),
@@ -182,8 +182,8 @@ impl Sight {
         let more = words.len().saturating_sub(MOST);
         words.truncate(MOST);
         match (words.is_empty(), more) {
-            (true, _) => format!("{} has no {family} routes at all", self.name),
-            (false, 0) => format!("{} has {} only", self.name, words.join(", ")),
+            (true, _) => format!("{} has no {family} routes", self.name),
+            (false, 0) => format!("{} has only {}", self.name, words.join(", ")),
             (false, more) => format!("{} has {}, and {more} more", self.name, words.join(", ")),
         }
     }
@@ -234,7 +234,7 @@ impl Sight {
         }
         let about = &other.target;
         if addresses.is_empty() {
-            return Err(Failure::trouble(about, "has no address that others could reach"));
+            return Err(Failure::trouble(about, "has no address that can be reached from outside"));
         }
         let has: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let ipv4 = addresses.iter().any(IpAddr::is_ipv4);
@@ -292,7 +292,10 @@ fn origin(word: &str, links: &[Link], socket: &mut Socket, name: &str) -> Result
             .map(|ours| ours.address.to_string())
             .collect();
         let has = if ours.is_empty() { "none of that family".to_owned() } else { ours.join(", ") };
-        return Err(Failure::trouble(about(), format_args!("{name} has no such address, but {has}")));
+        return Err(Failure::trouble(
+            about(),
+            format_args!("{name} does not have this address; it has {has}"),
+        ));
     }
     Ok(Origin { link, address: Some(address) })
 }
@@ -302,7 +305,10 @@ fn index(link: &IfName, links: &[Link], name: &str) -> Result<u32, Failure> {
     found.map(|link| link.index).ok_or_else(|| {
         let names: Vec<_> =
             links.iter().map(|link| one_line(&link.name.to_string_lossy()).into_owned()).collect();
-        Failure::trouble(link, format_args!("{name} has no such link, but {}", names.join(", ")))
+        Failure::trouble(
+            link,
+            format_args!("{name} does not have this interface; it has {}", names.join(", ")),
+        )
     })
 }
 

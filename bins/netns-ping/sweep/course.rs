@@ -199,7 +199,7 @@ impl Course {
     }
 
     fn stuck(&self) -> Failure {
-        let what = "nothing can be sent: the queue of the link stays full";
+        let what = "nothing can be sent: the queue of the interface stays full";
         match &self.voice {
             Voice::Ask { hood, .. } => Failure::trouble(&hood.link, what),
             Voice::Echo { .. } => Failure::trouble("DEST", what),
@@ -323,7 +323,7 @@ fn since(epoch: Duration, at: Duration) -> Micros {
 /// What a router says, or our own kernel.
 fn in_words(what: &Complaint) -> String {
     match what.by {
-        Some(by) => format!("{by} says: {}", says(Family::of(by), what.kind, what.code, what.info)),
+        Some(by) => format!("{by} reports: {}", says(Family::of(by), what.kind, what.code, what.info)),
         None => std::io::Error::from_raw_os_error(what.errno).to_string(),
     }
 }
@@ -339,9 +339,9 @@ impl AsFd for Course {
 
 fn not_asked(hood: &Neighbourhood, errno: Errno) -> Failure {
     let what = match errno {
-        Errno::ENETDOWN => "the link has gone down".to_owned(),
-        Errno::ENXIO | Errno::ENODEV => "the link is gone".to_owned(),
-        errno => format!("nobody can be asked there: {}", std::io::Error::from(errno)),
+        Errno::ENETDOWN => "the interface went down".to_owned(),
+        Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
+        errno => format!("cannot send requests there: {}", std::io::Error::from(errno)),
     };
     Failure::trouble(&hood.link, what)
 }

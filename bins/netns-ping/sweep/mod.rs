@@ -108,7 +108,7 @@ pub fn sweep(from: &From, cli: &Cli) -> Result<Status, Failure> {
 }
 
 fn only_own(scene: &Scene) -> Failure {
-    Failure::trouble("DEST", format_args!("is nothing but addresses of {}'s own", scene.name))
+    Failure::trouble("DEST", format_args!("has only addresses of {} itself", scene.name))
 }
 
 /// Opens a socket for each of the ways.
@@ -236,7 +236,7 @@ impl Run<'_> {
 
     fn how_it_goes(&self) -> String {
         let asked: u64 = self.courses.iter().map(Course::len).sum();
-        format!("{} of {asked} have answered", self.found.addresses.len())
+        format!("{} of {asked} answered", self.found.addresses.len())
     }
 
     fn wait(&self, until: Instant, signals: &Signals) -> Result<Option<Wish>, Failure> {

@@ -73,8 +73,10 @@ pub fn lots(
     }
     if block.len() > MOST {
         let hours = block.len() as f64 / 10_000.0 / 3600.0;
-        let what =
-            format_args!("is {} addresses, which takes {hours:.0} hours; a /8 is the most", block.len());
+        let what = format_args!(
+            "has {} addresses, which would take {hours:.0} hours; the largest network is a /8",
+            block.len()
+        );
         return Err(Failure::trouble(dest, what));
     }
     let mut lots = Lots::default();
@@ -109,12 +111,14 @@ fn lot(part: Block, scene: &Scene, sight: &Sight, cli: &Cli) -> Result<Option<Lo
         Some(index) => Ok(Some(Lot::Ask(scene.neighbourhood(index, first, way.source)?, part))),
         None if cli.arp => {
             let what = match way.gateway {
-                Some(router) => format!("is behind the router {router}, and nobody from there answers ARP"),
-                None => "is on a link without ARP".to_owned(),
+                Some(router) => {
+                    format!("is behind the router {router}, and only hosts on the link answer ARP")
+                }
+                None => "is on an interface without ARP".to_owned(),
             };
             let (target, name) = (&scene.target, name(&part));
             Err(Failure::trouble(&name, what).hint(common::hint!(
-                "netns-ping {} {} without --arp",
+                "leave out --arp: netns-ping {} {}",
                 target,
                 name
             )))
@@ -125,8 +129,8 @@ fn lot(part: Block, scene: &Scene, sight: &Sight, cli: &Cli) -> Result<Option<Lo
 
 fn all_nodes(dest: &Dest, scene: &Scene, sight: &Sight) -> Result<Lot, Failure> {
     let Dest::Network(cidr) = dest else {
-        return Err(Failure::trouble(dest, "is too many addresses to ask one by one")
-            .hint("a network that is on-link, as in fd00::/64: its nodes are asked all together"));
+        return Err(Failure::trouble(dest, "has too many addresses to ask one by one")
+            .hint("use a network that is on-link, such as fd00::/64: its nodes are asked all at once"));
     };
     let address = cidr.network().address();
     let link = match &sight.origin.link {
@@ -139,8 +143,8 @@ fn all_nodes(dest: &Dest, scene: &Scene, sight: &Sight) -> Result<Lot, Failure> 
         }
     };
     let beyond = || {
-        Failure::trouble(dest, "is too many addresses to ask one by one, and a router is in between")
-            .hint("a /112 is the most that is asked through a router")
+        Failure::trouble(dest, "has too many addresses to ask one by one, and is behind a router")
+            .hint("the largest network behind a router is a /112")
     };
     let index = link.ok_or_else(beyond)?;
     Ok(Lot::AllNodes(scene.neighbourhood(index, address, None)?, *cidr))

@@ -123,11 +123,11 @@ impl<'a> Report<'a> {
         write!(out, "{answered} of {} answered, {packets} packets, {:.3} s", sum.asked, took.as_secs_f64())?;
         match found.duplicates() {
             0 => {}
-            duplicates => write!(out, "; {duplicates} by more than one")?,
+            duplicates => write!(out, "; {duplicates} by more than one host")?,
         }
         match (sum.is_stopped, sum.not_asked) {
             (false, _) => {}
-            (true, 0) => write!(out, "; stopped before all had the time to answer")?,
+            (true, 0) => write!(out, "; stopped before all had time to answer")?,
             (true, not_asked) => write!(out, "; stopped: {not_asked} were not asked")?,
         }
         writeln!(out)?;
@@ -163,7 +163,9 @@ impl<'a> Report<'a> {
             let more = found.more_claims;
             say(
                 TOOL,
-                format_args!("{more} more answers for addresses that several have already were passed over"),
+                format_args!(
+                    "{more} more answers for addresses that several hosts already have were ignored"
+                ),
             );
         }
         remarks(&found.odd, found.strays, sum.dropped);

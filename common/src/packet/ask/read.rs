@@ -31,7 +31,7 @@ pub enum Oddity {
     #[error("cut short")]
     Short,
     /// It has a length in it that cannot be.
-    #[error("of a length that cannot be")]
+    #[error("with an impossible length")]
     Length,
     /// Its checksum is wrong.
     #[error("with a wrong checksum")]
@@ -40,7 +40,7 @@ pub enum Oddity {
     #[error("from beyond a router")]
     Routed,
     /// It is of another kind, or claims an address that nobody can have.
-    #[error("that make no sense")]
+    #[error("with invalid contents")]
     Senseless,
 }
 

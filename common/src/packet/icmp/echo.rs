@@ -40,7 +40,7 @@ pub enum Oddity {
     #[error("its checksum is wrong")]
     Checksum,
     /// It is something else.
-    #[error("it is no echo reply")]
+    #[error("it is not an echo reply")]
     NoReply,
     /// It does not begin with the random bytes that were sent: made up by a sender that has seen no request, or cut.
     #[error("the random bytes that were sent are missing")]
