@@ -27,7 +27,7 @@ pub struct Verdict {
 
 /// How a link is.
 #[derive(Debug, Clone, Copy)]
-struct LinkState {
+struct CarrierState {
     /// IFF_*, netdevice(7).
     flags: u32,
     operstate: OperState,
@@ -36,7 +36,7 @@ struct LinkState {
 /// What the kernel knows of the way by now.
 #[derive(Debug, Default)]
 struct PathState {
-    link: Option<LinkState>,
+    link: Option<CarrierState>,
     neighbour: Option<Neighbour>,
 }
 
@@ -54,7 +54,7 @@ pub fn of(session: &EchoSession, net: &ContainerRoutes, inside: &TargetNetns) ->
     let to = &session.to;
     let index = to.way.index;
     let link = net.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
-    let link = link.map(|Link { flags, operstate, .. }| LinkState { flags, operstate });
+    let link = link.map(|Link { flags, operstate, .. }| CarrierState { flags, operstate });
     let neighbour = index.and_then(|index| net.neighbour(index, to.next_hop()).ok().flatten());
     let said = SendErrors {
         icmp_error: session.icmp_error.map(|error| (error.by, in_words(session))),
@@ -161,7 +161,7 @@ fn judge(to: &Destination, known: &PathState, said: &SendErrors, target: &str) -
     Verdict { what, next }
 }
 
-fn trouble_with(link: &LinkState) -> Option<&'static str> {
+fn trouble_with(link: &CarrierState) -> Option<&'static str> {
     match link.operstate {
         _ if link.flags & IFF_UP == 0 => Some("is down"),
         // The state comes up to a second later than the flag (net/core/link_watch.c).
@@ -197,8 +197,8 @@ mod tests {
         }
     }
 
-    fn link(flags: u32) -> Option<LinkState> {
-        Some(LinkState { flags, operstate: OperState::Up })
+    fn link(flags: u32) -> Option<CarrierState> {
+        Some(CarrierState { flags, operstate: OperState::Up })
     }
 
     fn neighbour(state: u16) -> Option<Neighbour> {
