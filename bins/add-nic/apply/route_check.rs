@@ -1,5 +1,4 @@
-//! Whether packets to far away take the routes that were made for them: the kernel is asked, which knows of all tables and
-//! rules that there are besides ours.
+//! Whether traffic uses the new routes: the kernel is asked, which knows all tables and rules.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +10,7 @@ use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::tool::TOOL;
 
-/// Of the networks for documentation (RFC 5737, RFC 3849), which nobody has a route to.
+/// An address of the documentation networks (RFC 5737, RFC 3849), which no specific route covers.
 fn far_away(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
@@ -19,7 +18,7 @@ fn far_away(like: IpAddr) -> IpAddr {
     }
 }
 
-/// Says where a default route comes second, which may be what was wanted; that replies go another way was not.
+/// Reports a default route that does not take precedence, which may be intended. Replies through another link are an error.
 pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         match step {

@@ -1,4 +1,4 @@
-//! Addresses that are no longer where we put them.
+//! Missing addresses.
 
 use crate::model::change::AddressSpec;
 use crate::model::snapshot::NetnsState;

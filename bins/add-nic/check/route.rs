@@ -1,4 +1,4 @@
-//! Routes that are no longer as we left them.
+//! Missing routes, and removed routes that are back.
 
 use common::netlink::Route;
 

@@ -1,4 +1,4 @@
-//! Links on other links that are no longer as we made them.
+//! Changes to stacked links.
 
 use crate::model::change::StackedLink;
 use crate::model::snapshot::NetnsState;

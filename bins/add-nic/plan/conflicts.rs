@@ -1,4 +1,4 @@
-//! Addresses that the NIC cannot have: somebody has them, or they would not be reached. Pure.
+//! Addresses that the NIC cannot have: they are in use, or would be unreachable. Pure.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::model::snapshot::NetnsState;
 use crate::model::wanted::{OtherAddresses, WantedEnd};
 use crate::plan::input::PlanInput;
 
-/// Refuses an address that somebody has, and one that would not be reached because its network is reached elsewhere.
+/// Refuses an address that is in use, or that is unreachable because another link has its network.
 pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
     for cidr in &input.wanted.addresses {
         refuse_used(cidr.address(), input)?;
@@ -54,7 +54,7 @@ fn refuse_other_host_link(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failu
     }
 }
 
-/// Between two containers the host has no part: neither its own addresses nor those of its other NICs matter there.
+/// Between two containers, addresses of the host and of its other NICs do not matter.
 fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let is_between = input.wanted.other_end.peer().is_some();
     let recorded = |record: &&NicRecord| {
@@ -82,7 +82,7 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A network that is reached through another link, and takes the packets of ours.
+/// A route through another link that takes precedence for our addresses.
 struct CompetingRoute {
     network: Cidr,
     index: u32,

@@ -1,4 +1,4 @@
-//! A NIC that stands on a link of the host: macvlan, ipvlan, VLAN.
+//! A NIC that is stacked on a link of the host: macvlan, ipvlan, VLAN.
 
 use common::failure::Failure;
 use common::netlink::Link;
@@ -12,7 +12,7 @@ use crate::model::plan::Plan;
 use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
 
-/// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
+/// Creates the NIC, with its addresses, and up; and the VLAN interface below, if needed.
 pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let LinkBelow { link: below, mac, mtu_bytes, mut steps } = input.below(parent)?;
     refuse_conflicts(input)?;
@@ -174,7 +174,7 @@ impl PlanInput<'_> {
         }
     }
 
-    /// A name that the host has not, for a moment.
+    /// A name that the host does not use, for a moment.
     fn passing_name(&self) -> Option<IfName> {
         let [a, b, c, d, ..] = self.random.id;
         format!("nic{a:02x}{b:02x}{c:02x}{d:02x}").parse().ok()

@@ -1,5 +1,5 @@
-//! Strict reverse path filtering in the container: what comes in by a link through which its answers would not leave is
-//! dropped (rp_filter in the kernel's ip-sysctl.rst).
+//! Strict reverse path filtering in the container: packets are dropped if the reply would leave through another link
+//! (rp_filter in the kernel's ip-sysctl.rst).
 
 use common::hint;
 use common::netlink::Route;
@@ -44,7 +44,7 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let old_link = link_of(old, inside)?;
     let has_gateway = input.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
     let takes_it = has_gateway && input.wanted.metric.unwrap_or(0) <= old.metric;
-    // Its own rules say that its answers leave by it.
+    // With its own rules, its replies leave through it.
     if input.wanted.sbr && !takes_it {
         return None;
     }

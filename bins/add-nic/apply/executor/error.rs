@@ -20,7 +20,7 @@ pub enum StepError {
     InWords {
         /// Why, for people.
         words: String,
-        /// Its own word for it.
+        /// The kernel's error number.
         errno: Errno,
     },
     /// There is no such link.
@@ -31,7 +31,7 @@ pub enum StepError {
     Sysctl {
         /// Its file.
         file: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A rule could not be added or deleted.
@@ -43,7 +43,7 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// What is said of a link in a namespace that is gone.
+    /// For an object in a namespace that no longer exists.
     pub(super) fn gone(question: &'static str) -> Self {
         NetlinkError::Refused { question, errno: Errno::ENODEV, why: None }.into()
     }
@@ -57,12 +57,12 @@ impl StepError {
         }
     }
 
-    /// Whether it says that what was to be made is there.
+    /// Whether it means that what was to be created exists.
     pub(super) fn is_there(&self) -> bool {
         self.errno() == Some(Errno::EEXIST)
     }
 
-    /// Whether it says that what was to go, or what was to be given back to somebody, is gone.
+    /// Whether it means that what was to be deleted or restored is gone.
     pub(super) fn is_gone(&self) -> bool {
         let gone = [
             Errno::ENODEV,

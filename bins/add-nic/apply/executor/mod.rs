@@ -1,4 +1,4 @@
-//! Acting on one step, through a socket in each namespace. A file for each thing that is changed.
+//! Executes steps, through a socket in each namespace. A file for each kind of object that is changed.
 
 mod address;
 mod error;
@@ -22,7 +22,7 @@ use crate::model::netns::Netns;
 use crate::read::sockets::Sockets;
 pub use error::StepError;
 
-/// The sockets, and the indices of the links that we made: a name inside is the container's to change.
+/// The sockets, and the indices of the links that we created: the container can rename its own.
 #[derive(Debug)]
 pub struct Executor {
     pub sockets: Sockets,
@@ -89,7 +89,7 @@ impl Executor {
         }
     }
 
-    /// Does a step that undoes one: what is gone, and what somebody else has in its place now, is as it should be.
+    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error.
     pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_gone() || error.is_there() => Ok(()),

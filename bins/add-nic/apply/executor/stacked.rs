@@ -43,7 +43,7 @@ impl Executor {
         Ok(())
     }
 
-    /// One on the host stays for as long as somebody there has a link on it.
+    /// One on the host is kept while another link is stacked on it.
     pub(super) fn delete_stacked_link(&mut self, upper: &StackedLink) -> Result<(), StepError> {
         let socket = self.socket(upper.place)?;
         let links = socket.links()?;
@@ -56,7 +56,7 @@ impl Executor {
     }
 }
 
-/// What the kernel means by its number, where that is all it says.
+/// Explains an errno, where the kernel says nothing more.
 fn in_words(error: NetlinkError, upper: &StackedLink) -> StepError {
     let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
     let (parent, kind) = (&upper.parent, upper.on.kind());
