@@ -274,8 +274,8 @@ pub fn drift(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Fai
     }
     for (view, differs) in rows {
         for line in *differs {
-            let (who, nic) = (one_line(&view.here.container.name), view.here.name);
-            writeln!(io::stdout(), "{who}: {nic}: {}", one_line(line))?;
+            let (container, nic) = (one_line(&view.here.container.name), view.here.name);
+            writeln!(io::stdout(), "{container}: {nic}: {}", one_line(line))?;
         }
     }
     Ok(())

@@ -99,8 +99,8 @@ fn carry_out(
     for (step, _) in &plan.steps {
         check_signals()?;
         // Without an address it cannot cause a conflict.
-        if let (Some((waits, find)), PlanStep::AddAddress(held)) = (asking, step)
-            && held.place == Netns::Container
+        if let (Some((waits, find)), PlanStep::AddAddress(spec)) = (asking, step)
+            && spec.place == Netns::Container
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, executor)?);

@@ -47,13 +47,13 @@ pub fn finish(
     let nic = &plan.nic;
     let works = known.map_or_else(|| wait_for_links(plan, executor), Ok)?;
     for (step, _) in &plan.steps {
-        if let PlanStep::AddAddress(held) = step {
-            wait_for_address(held, executor)?;
+        if let PlanStep::AddAddress(spec) = step {
+            wait_for_address(spec, executor)?;
         }
     }
     if let LinkStatus::NoCarrier(link) = works {
-        let who = if *link == nic.name { "it" } else { nic.name.as_str() };
-        say(TOOL, format_args!("{link} has no carrier: {who} will not work until it has"));
+        let subject = if *link == nic.name { "it" } else { nic.name.as_str() };
+        say(TOOL, format_args!("{link} has no carrier: {subject} will not work until it has"));
     } else {
         // Without one, routes through it may not count yet.
         route_check::verify(plan, executor)?;
@@ -185,19 +185,19 @@ fn wait_for_carrier(
 
 /// The kernel adds the routes of an IPv6 address, also the local one, only later in a work queue, even without duplicate
 /// address detection (addrconf_dad_start in net/ipv6/addrconf.c).
-fn wait_for_address(held: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
-    let address = held.cidr.address();
+fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
+    let address = spec.cidr.address();
     let trouble = |error: StepError| Failure::trouble(address, error);
-    let link = executor.index(held.place, &held.link).map_err(trouble)?;
+    let link = executor.index(spec.place, &spec.link).map_err(trouble)?;
     // What is for the host itself goes through lo; what is for the other end, through the link.
-    let wanted = std::iter::once((address, LO)).chain(held.peer.map(|peer| (peer, link)));
+    let wanted = std::iter::once((address, LO)).chain(spec.peer.map(|peer| (peer, link)));
     let until = Instant::now() + PATIENCE;
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
-        while executor.route_to(held.place, to).map_err(trouble)? != Some(through) {
+        while executor.route_to(spec.place, to).map_err(trouble)? != Some(through) {
             if Instant::now() > until {
                 return Err(Failure::trouble(
                     to,
-                    format_args!("no route through {} after {} s", held.link, PATIENCE.as_secs()),
+                    format_args!("no route through {} after {} s", spec.link, PATIENCE.as_secs()),
                 ));
             }
             sleep(BETWEEN);

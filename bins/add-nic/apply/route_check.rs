@@ -22,8 +22,8 @@ fn far_away(like: IpAddr) -> IpAddr {
 pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         match step {
-            PlanStep::AddRoute(way) if is_default(way) => {
-                let to = far_away(way.to.address());
+            PlanStep::AddRoute(spec) if is_default(spec) => {
+                let to = far_away(spec.to.address());
                 let leaves = executor.route_to(Netns::Container, to);
                 if let Some(other) = other_link(plan, executor, leaves)? {
                     let nic = &plan.nic.name;
@@ -50,8 +50,8 @@ pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_default(way: &RouteSpec) -> bool {
-    way.table == MAIN && way.place == Netns::Container && way.to.prefix_len() == 0
+fn is_default(spec: &RouteSpec) -> bool {
+    spec.table == MAIN && spec.place == Netns::Container && spec.to.prefix_len() == 0
 }
 
 /// The name of the link, if it is not the NIC.

@@ -28,7 +28,7 @@ pub fn is_there(record: &NicRecord, outside: &NetnsState, inside: &NetnsState, p
         OtherEnd::On(_) => record
             .plan
             .stacked_link()
-            .is_some_and(|upper| inside.links.iter().any(|link| upper.matches(link))),
+            .is_some_and(|stacked| inside.links.iter().any(|link| stacked.matches(link))),
         OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
@@ -65,14 +65,14 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         PlanStep::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
         PlanStep::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
         PlanStep::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
-        PlanStep::AddStackedLink(upper) => stacked::differs(upper, snapshot.side(upper.place)),
-        PlanStep::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
+        PlanStep::AddStackedLink(stacked) => stacked::differs(stacked, snapshot.side(stacked.place)),
+        PlanStep::AddAddress(spec) => address::differs(spec, snapshot.side(spec.place)),
         PlanStep::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
             found.filter(|found| !found.is_set_up()).map(|_| format!("{link} is down"))
         }
-        PlanStep::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
-        PlanStep::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        PlanStep::AddRoute(spec) => route::is_gone(spec, snapshot.side(spec.place)),
+        PlanStep::DelRoute(spec) => route::is_back(spec, snapshot.side(spec.place)),
         // Undoes another step.
         PlanStep::GiveNicBack(_) => None,
         PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),

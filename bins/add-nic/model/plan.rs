@@ -18,7 +18,7 @@ impl Plan {
     /// The NIC's link, if it is stacked on a link of the host.
     pub fn stacked_link(&self) -> Option<&StackedLink> {
         self.steps.iter().find_map(|(step, _)| match step {
-            PlanStep::AddStackedLink(upper) if upper.place == Netns::Container => Some(upper),
+            PlanStep::AddStackedLink(stacked) if stacked.place == Netns::Container => Some(stacked),
             _ => None,
         })
     }
@@ -48,10 +48,10 @@ impl Plan {
     /// Records the index of that link, now that it was created.
     pub fn remember_index(&mut self, index: u32) {
         for (step, undoing) in &mut self.steps {
-            if let (PlanStep::AddStackedLink(upper), Undo::By(PlanStep::DelStackedLink(same))) =
+            if let (PlanStep::AddStackedLink(stacked), Undo::By(PlanStep::DelStackedLink(same))) =
                 (step, undoing)
             {
-                (upper.index, same.index) = (Some(index), Some(index));
+                (stacked.index, same.index) = (Some(index), Some(index));
             }
         }
     }
@@ -61,10 +61,10 @@ impl Plan {
     pub fn is_shared(&self, step: &PlanStep) -> bool {
         match step {
             PlanStep::AddBridge(_) => true,
-            PlanStep::AddStackedLink(upper) => upper.place == Netns::Host,
+            PlanStep::AddStackedLink(stacked) => stacked.place == Netns::Host,
             PlanStep::SetSysctl(sysctl) => sysctl.before.is_some(),
-            PlanStep::AddAddress(held) => {
-                held.place == Netns::Host && Some(&held.link) == self.nic.other_end.bridge()
+            PlanStep::AddAddress(spec) => {
+                spec.place == Netns::Host && Some(&spec.link) == self.nic.other_end.bridge()
             }
             _ => false,
         }

@@ -64,7 +64,7 @@ impl PlanInput<'_> {
     fn existing(&self, name: &IfName, link: &Link) -> BridgePlan {
         let shared = |step: &PlanStep| match step {
             PlanStep::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
-            PlanStep::AddAddress(held) => held.place == Netns::Host && held.link == *name,
+            PlanStep::AddAddress(spec) => spec.place == Netns::Host && spec.link == *name,
             _ => false,
         };
         let mut steps: Vec<(PlanStep, Undo)> = Vec::new();

@@ -110,12 +110,12 @@ fn pair(
     }
     for cidr in &other.addresses {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
-        let held = address_spec(place, outer, *cidr, peer);
+        let spec = address_spec(place, outer, *cidr, peer);
         let undoing = match by_the_last {
-            true => Undo::WhenUnused(PlanStep::DelAddress(held.clone())),
+            true => Undo::WhenUnused(PlanStep::DelAddress(spec.clone())),
             false => Undo::WithItsLink,
         };
-        steps.push((PlanStep::AddAddress(held), undoing));
+        steps.push((PlanStep::AddAddress(spec), undoing));
     }
     for cidr in &nic.addresses {
         let peer = other.addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);

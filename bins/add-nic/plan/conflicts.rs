@@ -63,19 +63,19 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
     };
     if let Some(record) = input.records.iter().find(recorded) {
-        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {who}"))
-            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+        let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {container}"))
+            .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     for place in [Netns::Container, input.other_netns()] {
         let side = input.snapshot.side(place);
         if let Some(held) = side.holder(address) {
-            let (link, who) = (side.name_of(held.index), input.name_of(place));
+            let (link, container) = (side.name_of(held.index), input.name_of(place));
             return Err(match place {
                 Netns::Host => {
                     Failure::trouble(address, format_args!("already the address of {link} on the host"))
                 }
-                _ => Failure::trouble(address, format_args!("already the address of {link} in {who}")),
+                _ => Failure::trouble(address, format_args!("already the address of {link} in {container}")),
             });
         }
     }

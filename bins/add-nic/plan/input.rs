@@ -116,14 +116,14 @@ impl PlanInput<'_> {
 
     /// That name, or the next free one.
     fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
-        let (side, who) = (self.snapshot.side(place), self.name_of(place));
+        let (side, owner) = (self.snapshot.side(place), self.name_of(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
-                Err(Failure::trouble(name, format_args!("name already in use in {who}")))
+                Err(Failure::trouble(name, format_args!("name already in use in {owner}")))
             }
             Some(name) => Ok(name.clone()),
             None => names::next_free(|name| side.link(name).is_some())
-                .ok_or_else(|| Failure::trouble(who, "no free name from eth0 to eth9999")),
+                .ok_or_else(|| Failure::trouble(owner, "no free name from eth0 to eth9999")),
         }
     }
 

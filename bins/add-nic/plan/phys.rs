@@ -50,15 +50,15 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
         addresses
             .into_iter()
             .rev()
-            .map(|held| (PlanStep::DelAddress(held.clone()), Undo::By(PlanStep::AddAddress(held)))),
+            .map(|spec| (PlanStep::DelAddress(spec.clone()), Undo::By(PlanStep::AddAddress(spec)))),
     );
     steps.push((PlanStep::TakeNic(moved.clone()), Undo::By(PlanStep::GiveNicBack(moved))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
     steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(PlanStep::AddAddress(held)));
+        let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(PlanStep::AddAddress(spec)));
     }
     Ok(Plan { nic, steps })
 }

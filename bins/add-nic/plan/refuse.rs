@@ -84,9 +84,9 @@ fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> R
         .iter()
         .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
     if let Some(record) = taken {
-        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {who}"))
-            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+        let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {container}"))
+            .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),

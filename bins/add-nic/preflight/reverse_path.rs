@@ -53,14 +53,14 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, input) {
         return None;
     }
-    let (what, who) = ("rp_filter is strict", input.container_name());
+    let (what, container) = ("rp_filter is strict", input.container_name());
     let fix = match takes_it {
         true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
         false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
         WarningKind::StrictRpFilter,
-        format_args!("{link} in {who}"),
+        format_args!("{link} in {container}"),
         format_args!("{what}: packets from other networks are dropped, because replies leave by {way_back}"),
         fix,
     ))

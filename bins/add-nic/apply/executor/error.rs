@@ -16,10 +16,10 @@ pub enum StepError {
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// The kernel refused, and this is what that means.
-    #[error("{words}")]
-    InWords {
+    #[error("{text}")]
+    Explained {
         /// Why, for people.
-        words: String,
+        text: String,
         /// The kernel's error number.
         errno: Errno,
     },
@@ -50,7 +50,7 @@ impl StepError {
 
     fn errno(&self) -> Option<Errno> {
         match self {
-            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::InWords { errno, .. } => {
+            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::Explained { errno, .. } => {
                 Some(*errno)
             }
             _ => None,

@@ -17,7 +17,7 @@ impl Executor {
             NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
                 if *vlan_filtering =>
             {
-                StepError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
+                StepError::Explained { text: NO_VLAN_FILTERING.to_owned(), errno }
             }
             error => error.into(),
         })?;

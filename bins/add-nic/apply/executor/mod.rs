@@ -42,8 +42,8 @@ impl Executor {
             PlanStep::DelBridge(bridge) => self.delete_bridge(bridge),
             PlanStep::AddVeth(veth) => self.add_veth(veth),
             PlanStep::DelVeth(veth) => self.delete_veth(veth),
-            PlanStep::AddStackedLink(upper) => self.add_stacked_link(upper),
-            PlanStep::DelStackedLink(upper) => self.delete_stacked_link(upper),
+            PlanStep::AddStackedLink(stacked) => self.add_stacked_link(stacked),
+            PlanStep::DelStackedLink(stacked) => self.delete_stacked_link(stacked),
             PlanStep::SetAccessPort(port) => self.set_access_port(port),
             PlanStep::TakeNic(moved) => self.take_nic(moved),
             PlanStep::GiveNicBack(moved) => self.give_nic_back(moved),
@@ -60,14 +60,14 @@ impl Executor {
                 Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
             }
             PlanStep::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
-            PlanStep::AddAddress(held) => self.add_address(held),
-            PlanStep::DelAddress(held) => self.delete_address(held),
+            PlanStep::AddAddress(spec) => self.add_address(spec),
+            PlanStep::DelAddress(spec) => self.delete_address(spec),
             PlanStep::SetUp { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.set_link_up(index, true)?)
             }
-            PlanStep::AddRoute(way) => self.add_route(way),
-            PlanStep::DelRoute(way) => self.delete_route(way),
+            PlanStep::AddRoute(spec) => self.add_route(spec),
+            PlanStep::DelRoute(spec) => self.delete_route(spec),
             PlanStep::AddRule(rule) => self.add_rule(rule),
             PlanStep::DelRule(rule) => self.delete_rule(rule),
             PlanStep::SetSysctl(sysctl) => self.set_sysctl(sysctl),

@@ -108,8 +108,8 @@ impl PlanStep {
             PlanStep::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             PlanStep::AddVeth(veth) => veth.as_command(files),
             PlanStep::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
-            PlanStep::AddStackedLink(upper) => upper.adding(files),
-            PlanStep::DelStackedLink(upper) => upper.deleting(files),
+            PlanStep::AddStackedLink(stacked) => stacked.adding(files),
+            PlanStep::DelStackedLink(stacked) => stacked.deleting(files),
             PlanStep::SetAccessPort(port) => port.as_command(),
             PlanStep::TakeNic(moved) => moved.taking(files),
             PlanStep::GiveNicBack(moved) => moved.giving_back(files),
@@ -121,11 +121,11 @@ impl PlanStep {
                 let key = format!("net/ipv6/conf/{link}/disable_ipv6");
                 files.at(*place, format!("sysctl -q -w {key}=0"))
             }
-            PlanStep::AddAddress(held) => files.at(held.place, held.adding()),
-            PlanStep::DelAddress(held) => files.at(held.place, held.deleting()),
+            PlanStep::AddAddress(spec) => files.at(spec.place, spec.adding()),
+            PlanStep::DelAddress(spec) => files.at(spec.place, spec.deleting()),
             PlanStep::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
-            PlanStep::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
-            PlanStep::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            PlanStep::AddRoute(spec) => files.at(spec.place, format!("ip route add {}", spec.words())),
+            PlanStep::DelRoute(spec) => files.at(spec.place, format!("ip route del {}", spec.words())),
             PlanStep::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
             PlanStep::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
             PlanStep::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
