@@ -21,11 +21,11 @@ const LARGEST: i64 = 16 << 20;
 const MOST: usize = 8;
 
 /// A copy, and where it belongs in the container's root.
-pub type Copy = (PathBuf, OwnedFd);
+pub type LoaderCopy = (PathBuf, OwnedFd);
 
 /// Copies of the loaders below `root`, made before that is entered. What cannot be read or copied is left out: of what the
 /// container has it may keep from itself what it likes.
-pub fn copies(root: &Root, unreadable: &mut Unreadable) -> Vec<Copy> {
+pub fn copies(root: &Root, unreadable: &mut Unreadable) -> Vec<LoaderCopy> {
     let is_loader = |name: &OsStr| NAMES.iter().any(|start| name.as_bytes().starts_with(start));
     let named = DIRECTORIES.iter().map(Path::new).flat_map(|directory| {
         let names = root.names(directory).into_iter().filter(|name| is_loader(name));
@@ -46,7 +46,7 @@ fn copy(root: &Root, path: &Path, unreadable: &mut Unreadable) -> Option<OwnedFd
 }
 
 /// Mounts them, once we are inside and the mounts are our own.
-pub fn lay(copies: &[Copy]) -> rustix::io::Result<()> {
+pub fn lay(copies: &[LoaderCopy]) -> rustix::io::Result<()> {
     for (path, copy) in copies {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let no_links = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
