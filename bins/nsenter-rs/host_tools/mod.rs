@@ -11,6 +11,7 @@ mod hold;
 mod kit;
 mod kit_place;
 mod loader;
+mod loaders;
 mod needs;
 mod overlay;
 mod own_loaders;
@@ -38,6 +39,7 @@ use surroundings::Environment;
 
 pub use elf::Elf;
 pub use kit::Keep;
+pub use loaders::loaders;
 pub use program::Program;
 pub use root::Root;
 pub use trust::Trust;
