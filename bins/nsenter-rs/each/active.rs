@@ -20,7 +20,7 @@ const LEFT_BEHIND: usize = 1 << 20;
 pub struct Active {
     pub run: Chosen,
     pub child: Child,
-    pub pipes: [Option<OutputPipe>; 2],
+    pub pipes: [Option<RunPipe>; 2],
     /// How the child has ended.
     pub end: Option<ChildEnd>,
     /// Whether it has stopped, and was killed for that.
@@ -29,7 +29,7 @@ pub struct Active {
 }
 
 /// One of its streams, until it ends.
-pub struct OutputPipe {
+pub struct RunPipe {
     pub stream: OutputStream,
     pub fd: OwnedFd,
     lines: LineSplitter,
@@ -37,7 +37,7 @@ pub struct OutputPipe {
 
 impl Active {
     pub fn new(run: Chosen, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
-        let pipe = |stream, fd| Some(OutputPipe { stream, fd, lines: LineSplitter::default() });
+        let pipe = |stream, fd| Some(RunPipe { stream, fd, lines: LineSplitter::default() });
         let pipes = [pipe(OutputStream::Stdout, stdout), pipe(OutputStream::Stderr, stderr)];
         Active { run, child, pipes, end: None, stopped: false, left_behind: LEFT_BEHIND }
     }

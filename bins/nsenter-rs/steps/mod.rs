@@ -19,7 +19,7 @@ use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
 /// One line of the plan. A new one is an entry here, a line of its [`Display`](std::fmt::Display), and its place in
 /// [`Plan::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlanStep {
+pub enum EntryStep {
     /// Start anew from a copy of ourselves that nobody can write to; what follows is done there.
     Seal,
     /// The target's process, by pidfd.
@@ -116,7 +116,7 @@ impl Plan {
         target: &str,
         pid: Option<Pid>,
         file: Option<&Path>,
-    ) -> Vec<PlanStep> {
+    ) -> Vec<EntryStep> {
         let of = |from: &TakenFrom, link: &str| match (from, pid) {
             (TakenFrom::Named(path), _) => path.clone(),
             (TakenFrom::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
@@ -127,57 +127,57 @@ impl Plan {
         let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
         let environment = self.environment.then(|| of(&TakenFrom::Target, "environ"));
         let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
-        let mut steps: Vec<PlanStep> = files
+        let mut steps: Vec<EntryStep> = files
             .filter_map(|(_, from)| match from {
                 TakenFrom::Named(OtherNamespace::Named(given)) => {
-                    Some(PlanStep::Open(given.to_string().into()))
+                    Some(EntryStep::Open(given.to_string().into()))
                 }
                 _ => None,
             })
-            .chain(pid.map(PlanStep::Hold))
-            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(PlanStep::Open))
+            .chain(pid.map(EntryStep::Hold))
+            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(EntryStep::Open))
             .chain(
                 self.view
                     .resolver
-                    .then(|| PlanStep::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
+                    .then(|| EntryStep::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
             )
-            .chain(self.cgroups.iter().map(|group| PlanStep::Open(group.to_string().into())))
+            .chain(self.cgroups.iter().map(|group| EntryStep::Open(group.to_string().into())))
             .collect();
 
         if self.sealed {
-            steps.insert(0, PlanStep::Seal);
+            steps.insert(0, EntryStep::Seal);
         }
-        steps.extend(self.shielded.then_some(PlanStep::MakeUnreadable));
-        steps.extend(self.pty.then_some(PlanStep::OpenTerminal));
+        steps.extend(self.shielded.then_some(EntryStep::MakeUnreadable));
+        steps.extend(self.pty.then_some(EntryStep::OpenTerminal));
         let confined = self.confinement.is_some();
-        steps.extend(confined.then_some(PlanStep::RaiseLimits));
+        steps.extend(confined.then_some(EntryStep::RaiseLimits));
         steps.extend(match self.gid {
-            Some(_) => Some(PlanStep::DropGroups),
-            None => confined.then_some(PlanStep::TakeGroups),
+            Some(_) => Some(EntryStep::DropGroups),
+            None => confined.then_some(EntryStep::TakeGroups),
         });
-        steps.extend(self.comes_near_target().then(|| PlanStep::Guard(self.kept_descriptors.clone())));
+        steps.extend(self.comes_near_target().then(|| EntryStep::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
             TakenFrom::Target => of(&TakenFrom::Target, &format!("ns/{kind}")).display().to_string(),
             TakenFrom::Named(other) => other.to_string(),
         }));
 
-        steps.extend(root.map(PlanStep::ChangeRoot));
-        steps.extend(own_root.map(PlanStep::ChangeRootIfOther));
-        steps.extend(self.to_root.then(|| PlanStep::ChangeDirectoryInside("/".into())));
-        steps.extend(self.wdns.clone().map(PlanStep::ChangeDirectoryInside));
-        steps.extend(wd.map(PlanStep::ChangeDirectory));
+        steps.extend(root.map(EntryStep::ChangeRoot));
+        steps.extend(own_root.map(EntryStep::ChangeRootIfOther));
+        steps.extend(self.to_root.then(|| EntryStep::ChangeDirectoryInside("/".into())));
+        steps.extend(self.wdns.clone().map(EntryStep::ChangeDirectoryInside));
+        steps.extend(wd.map(EntryStep::ChangeDirectory));
 
-        steps.extend(self.host_tools.map(PlanStep::HostTools));
+        steps.extend(self.host_tools.map(EntryStep::HostTools));
         let (in_child, before) =
             self.view.steps().partition::<Vec<_>, _>(|step| *step == view::ViewStep::Procfs);
-        steps.extend(before.into_iter().map(PlanStep::View));
-        steps.extend((self.fence.is_some() && !self.pty).then_some(PlanStep::Carry));
+        steps.extend(before.into_iter().map(EntryStep::View));
+        steps.extend((self.fence.is_some() && !self.pty).then_some(EntryStep::Carry));
         if self.shielded {
             let private = (self.view == view::TargetView::default())
-                .then_some(PlanStep::View(view::ViewStep::PrivateMounts));
-            steps.extend(private.into_iter().chain([PlanStep::LayUnreadable]));
+                .then_some(EntryStep::View(view::ViewStep::PrivateMounts));
+            steps.extend(private.into_iter().chain([EntryStep::LayUnreadable]));
         }
-        let fork = self.fork.then_some(PlanStep::Fork { kill_child: self.kill_child });
+        let fork = self.fork.then_some(EntryStep::Fork { kill_child: self.kill_child });
         if self.is_lowered_before() {
             // All but the control groups, which are for the child alone.
             steps.extend(self.becoming());
@@ -185,57 +185,57 @@ impl Plan {
             steps.extend(self.groups());
         } else {
             steps.extend(fork);
-            steps.extend(in_child.into_iter().map(PlanStep::View));
+            steps.extend(in_child.into_iter().map(EntryStep::View));
             steps.extend(self.groups().chain(self.becoming()));
         }
-        steps.extend(self.reaps.then_some(PlanStep::Reap));
+        steps.extend(self.reaps.then_some(EntryStep::Reap));
         let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         steps.push(match (wanted.program.is_empty(), file) {
-            (true, Some(shell)) => PlanStep::ExecShell(shell.to_owned()),
-            (true, None) => PlanStep::ExecShell(PathBuf::from("/bin/sh")),
-            (false, file) => PlanStep::Exec { words, file: file.map(Path::to_owned) },
+            (true, Some(shell)) => EntryStep::ExecShell(shell.to_owned()),
+            (true, None) => EntryStep::ExecShell(PathBuf::from("/bin/sh")),
+            (false, file) => EntryStep::Exec { words, file: file.map(Path::to_owned) },
         });
         steps
     }
 
     /// As `Credentials::go_in`.
-    fn groups(&self) -> impl Iterator<Item = PlanStep> {
-        self.cgroups.iter().cloned().map(PlanStep::JoinGroup)
+    fn groups(&self) -> impl Iterator<Item = EntryStep> {
+        self.cgroups.iter().cloned().map(EntryStep::JoinGroup)
     }
 
     /// As `Credentials::lower`.
-    fn becoming(&self) -> Vec<PlanStep> {
+    fn becoming(&self) -> Vec<EntryStep> {
         let confine = self.confinement.as_ref();
-        let mut steps: Vec<PlanStep> = self.labels.iter().cloned().map(PlanStep::Label).collect();
+        let mut steps: Vec<EntryStep> = self.labels.iter().cloned().map(EntryStep::Label).collect();
         if confine.is_some() {
             steps.extend([
-                PlanStep::OomScore,
-                PlanStep::Bound,
-                PlanStep::Confine { uid: self.uid, gid: self.gid },
+                EntryStep::OomScore,
+                EntryStep::Bound,
+                EntryStep::Confine { uid: self.uid, gid: self.gid },
             ]);
         } else {
-            steps.extend(self.gid.map(PlanStep::SetGid));
-            steps.extend(self.uid.map(PlanStep::SetUid));
+            steps.extend(self.gid.map(EntryStep::SetGid));
+            steps.extend(self.uid.map(EntryStep::SetUid));
         }
-        steps.extend(self.keep_caps.then_some(PlanStep::KeepCapabilities));
-        steps.extend(confine.map(|confine| PlanStep::Limit { no_new_privs: confine.no_new_privs }));
-        steps.extend(self.fence.as_ref().map(|fence| PlanStep::Fence {
+        steps.extend(self.keep_caps.then_some(EntryStep::KeepCapabilities));
+        steps.extend(confine.map(|confine| EntryStep::Limit { no_new_privs: confine.no_new_privs }));
+        steps.extend(self.fence.as_ref().map(|fence| EntryStep::Fence {
             capabilities: names(fence.capabilities),
             filtered: fence.filtered,
         }));
         steps
     }
 
-    fn joining(&self, file: impl Fn(NamespaceKind) -> String) -> Vec<PlanStep> {
+    fn joining(&self, file: impl Fn(NamespaceKind) -> String) -> Vec<EntryStep> {
         match &self.join {
             Join::Nothing => Vec::new(),
-            Join::AtOnce(kinds) => vec![PlanStep::JoinAll(kinds.clone())],
+            Join::AtOnce(kinds) => vec![EntryStep::JoinAll(kinds.clone())],
             Join::OneByOne(kinds) => {
                 let with_user = kinds.contains(&NamespaceKind::User);
                 // Kind::User is the last of all, here and in apply.
                 let again = |kind| with_user && kind != NamespaceKind::User;
                 let join =
-                    |&kind: &NamespaceKind| PlanStep::Join { kind, file: file(kind), again: again(kind) };
+                    |&kind: &NamespaceKind| EntryStep::Join { kind, file: file(kind), again: again(kind) };
                 kinds.iter().map(join).collect()
             }
         }
@@ -251,7 +251,7 @@ mod tests {
         let wanted = Wanted::by(line).unwrap();
         let plan = Plan::make(&wanted, &world(other));
         let pid = wanted.target.as_ref().map(|_| Pid::from_raw(7));
-        plan.steps(&wanted, "7", pid, None).iter().map(PlanStep::to_string).collect()
+        plan.steps(&wanted, "7", pid, None).iter().map(EntryStep::to_string).collect()
     }
 
     #[test]
