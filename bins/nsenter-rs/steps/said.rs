@@ -97,7 +97,7 @@ impl fmt::Display for EntryStep {
             }
             EntryStep::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
             EntryStep::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),
-            EntryStep::Exec { words, file: Some(file) } if *file != *words[0] => {
+            EntryStep::Exec { words, file: Some(file) } if *file.as_os_str() != *words[0] => {
                 write!(f, "exec {}, which is {}", words.join(" "), file.display())
             }
             EntryStep::Exec { words, .. } => write!(f, "exec {}", words.join(" ")),
