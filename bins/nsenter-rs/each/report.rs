@@ -158,7 +158,7 @@ impl Report {
                     RunEnd::Exited(_) | RunEnd::Failed(_) => None,
                 },
                 error: match end {
-                    RunEnd::Failed(failure) => failure.message.as_deref(),
+                    RunEnd::Failed(failure) => Some(failure.text()),
                     RunEnd::Stopped => Some(STOPPED),
                     RunEnd::Exited(_) | RunEnd::Killed(_) => None,
                 },
@@ -171,7 +171,7 @@ impl Report {
             RunEnd::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
             RunEnd::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
             RunEnd::Failed(failure) => {
-                let why = failure.message.as_deref().unwrap_or("failed");
+                let why = failure.text();
                 let name = one_line(&run.name);
                 self.stderr.add(format!("{TOOL}: {name}: {}\n", harmless(why)).as_bytes());
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {

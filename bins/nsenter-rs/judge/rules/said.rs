@@ -42,9 +42,7 @@ impl EntryRule {
             EntryRule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
             EntryRule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
             EntryRule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
-            EntryRule::Ahead { failure: Some(failure), .. } => {
-                (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
-            }
+            EntryRule::Ahead { failure: Some(failure), .. } => (Met::No, failure.text().to_owned()),
             EntryRule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
         }
     }
