@@ -11,6 +11,6 @@ complete -c netns-link -s w -l watch -d 'Stay, link containers as they start and
 complete -c netns-link -l host -d 'Link even the network of the host itself'
 complete -c netns-link -s f -l force -d 'Replace links of ours; remove those of others'
 complete -c netns-link -l json -d 'With --list, --check or --watch: JSON'
-complete -c netns-link -s v -l verbose -d 'Say on stderr what was found, and how'
+complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'

@@ -86,7 +86,7 @@ impl Drop for ReturnGuard<'_> {
         let back = self.0.enter().is_ok()
             && namespace::own_identity(NamespaceKind::Net).is_ok_and(|here| here == self.0.identity());
         if !back {
-            say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
+            say("netns-toolbox", format_args!("cannot return to {}: giving up", self.0));
             std::process::abort();
         }
     }

@@ -62,10 +62,10 @@ pub enum ProcessError {
         found: u64,
     },
     /// The kernel gives pidfds no inode numbers of their own.
-    #[error("this kernel has no pidfs inodes (Linux 6.9 has)")]
+    #[error("this kernel has no pidfs inodes (needs Linux 6.9)")]
     NoPidfs(Pid),
     /// The kernel has no pidfds.
-    #[error("this kernel has no pidfd_open (Linux 5.3 has)")]
+    #[error("this kernel has no pidfd_open (needs Linux 5.3)")]
     NoPidfd(Pid),
     /// Something under `/proc/PID` could not be read.
     #[error("/proc/{pid}/{file}: {source}")]
