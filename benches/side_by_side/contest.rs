@@ -354,24 +354,6 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
-        name: "each",
-        work: "a program runs in the networks of 200 containers",
-        ours: "nsenter-rs --each NAME* -n TRUE",
-        // The first is told the PIDs, for nothing; the second finds them, as everybody has to.
-        peers: &[
-            "sh -c 'for p in $(cat /run/netns/.pids); do nsenter -t $p -n TRUE; done'",
-            "bash -c 'for p in $(docker ps -q --filter name=NAME | xargs docker inspect -f {{.State.Pid}}); do \
-                 nsenter -t $p -n TRUE; done'",
-        ],
-        targets: &[times(0.25, "sh")],
-        in_crowd: true,
-        every: 20,
-        before: "docker ps -q --filter name=NAME | xargs docker inspect -f '{{.State.Pid}}' >/run/netns/.pids",
-        after: "rm -f /run/netns/.pids",
-        proof: "sed 's/.*: //' | sort",
-        ..PLAIN
-    },
-    Row {
         name: "matrix",
         work: "each of 50 of 200 containers reaches the other 49; the loop asks for ten of them",
         ours: "netns-ping -q --matrix NAME-[1-5][0-9]",

@@ -1,4 +1,4 @@
-//! add-nic: plugs a cable into a running container's network, all of it or nothing, and takes it out again.
+//! add-nic: adds a network interface to a running container, completely or not at all; and removes it again.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match Job::of(&cli, typed)? {
+    match Job::from_cli(&cli, typed)? {
         Job::Add(request) => add::add(*request, began),
         Job::Remove(request) => remove::remove(&request, began),
         Job::List(request) => list::list(&request),

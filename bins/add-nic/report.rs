@@ -11,19 +11,19 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::ready::Reachable;
-use crate::model::change::Step;
-use crate::model::filter::Published;
+use crate::apply::ready::Reachability;
+use crate::model::change::PlanStep;
+use crate::model::filter::PublishedPort;
 use crate::model::nic::OtherEnd;
-use crate::model::request::Form;
-use crate::model::shell::Files;
-use crate::model::view::View;
+use crate::model::request::OutputForm;
+use crate::model::shell::NetnsFiles;
+use crate::model::view::NicView;
 use crate::preflight::warning::{self, Warning};
 
 /// Whether anything had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Added(Reachable),
+    Added(Reachability),
     Unchanged,
     Removed,
 }
@@ -56,7 +56,7 @@ struct Row<'a> {
     peer: Option<PeerRow<'a>>,
     nat: bool,
     forward: bool,
-    publish: &'a [Published],
+    publish: &'a [PublishedPort],
     parent: Option<&'a IfName>,
     mode: Option<&'static str>,
     vlan: Option<u16>,
@@ -75,9 +75,9 @@ struct PeerRow<'a> {
     addresses: &'a [Cidr],
 }
 
-impl<'a> From<View<'a>> for Row<'a> {
-    fn from(view: View<'a>) -> Self {
-        let View { record, here, peer } = view;
+impl<'a> From<NicView<'a>> for Row<'a> {
+    fn from(view: NicView<'a>) -> Self {
+        let NicView { record, here, peer } = view;
         let nic = &record.plan.nic;
         let port = nic.other_end.port();
         Row {
@@ -87,7 +87,7 @@ impl<'a> From<View<'a>> for Row<'a> {
             mac: here.mac,
             mtu_bytes: nic.mtu_bytes,
             addresses: here.addresses,
-            gateways: if view.is_near() { &record.wanted.gateways } else { &[] },
+            gateways: if view.is_first() { &record.wanted.gateways } else { &[] },
             kind: nic.other_end.kind(),
             host_name: nic.other_end.host_name(),
             host_mac: port.map(|port| port.mac),
@@ -121,7 +121,7 @@ fn list_of(addresses: &[Cidr]) -> String {
 }
 
 /// One line about a NIC: `nginx: eth1 10.1.0.2/24, host end nginx-eth1 10.1.0.1/24, reachable after 6 ms`.
-pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Result<(), Failure> {
+pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Done<'a> {
         outcome: &'static str,
@@ -131,9 +131,9 @@ pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Resu
     }
     let done = Done { outcome: outcome.word(), row: Row::from(view), took_us: took.as_micros() };
     match form {
-        Form::Text => {}
-        Form::Json => return json(&done),
-        Form::JsonLine => {
+        OutputForm::Text => {}
+        OutputForm::Json => return json(&done),
+        OutputForm::JsonLine => {
             return Ok(common::json::line(&mut io::stdout(), &done)?);
         }
     }
@@ -143,15 +143,15 @@ pub fn nic(view: View<'_>, outcome: Outcome, took: Duration, form: Form) -> Resu
         line += &other_end(&view);
     }
     line += &match outcome {
-        Outcome::Added(Reachable::Later) => format!(", added in {}", in_ms(took)),
-        Outcome::Added(Reachable::Now) => format!(", reachable after {}", in_ms(took)),
+        Outcome::Added(Reachability::Later) => format!(", added in {}", in_ms(took)),
+        Outcome::Added(Reachability::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", unchanged".to_owned(),
         Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-fn other_end(view: &View<'_>) -> String {
+fn other_end(view: &NicView<'_>) -> String {
     let other_end = &view.record.plan.nic.other_end;
     let (words, before_addresses) = match other_end {
         OtherEnd::Host(port) => (format!(", host end {}", port.name), " "),
@@ -171,7 +171,7 @@ fn other_end(view: &View<'_>) -> String {
 }
 
 /// `db:eth0`
-fn peer_words(view: &View<'_>) -> String {
+fn peer_words(view: &NicView<'_>) -> String {
     let words = view.peer.map(|peer| format!("{}:{}", one_line(&peer.container.name), peer.name));
     words.unwrap_or_default()
 }
@@ -188,13 +188,13 @@ fn in_ms(took: Duration) -> String {
 
 /// The plan, as commands that a person could paste; each a string in JSON.
 pub fn commands<'a>(
-    steps: impl Iterator<Item = &'a Step>,
-    files: &Files<'_>,
+    steps: impl Iterator<Item = &'a PlanStep>,
+    files: &NetnsFiles<'_>,
     as_json: bool,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
-        step: &'a Step,
+        step: &'a PlanStep,
         command: String,
     }
     let lines: Vec<Line<'_>> = steps.map(|step| Line { step, command: step.as_command(files) }).collect();
@@ -208,7 +208,7 @@ pub fn commands<'a>(
 pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
-        kind: warning::Kind,
+        kind: warning::WarningKind,
         message: &'a str,
         fix: Option<String>,
     }
@@ -230,7 +230,7 @@ pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result
 }
 
 /// All NICs as a table, or as JSON; each with what differs.
-pub fn list(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
+pub fn list(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(flatten)]
@@ -268,7 +268,7 @@ fn or_dash(words: String) -> String {
 }
 
 /// One line for each thing that differs.
-pub fn drift(rows: &[(View<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
+pub fn drift(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     if as_json {
         return list(rows, true);
     }

@@ -10,11 +10,10 @@ use common::hint::Hint;
 use common::namespace::NamespaceKind;
 use common::target::{Name, Target};
 
-use crate::cli::Cli;
 use crate::plan::Plan;
 use crate::status::FROM_THE_ROOT;
 use crate::tool::TOOL;
-use crate::wanted::{Wanted, words};
+use crate::wanted::{CommandLine, Wanted, words};
 
 const ON_THE_HOST: &str = "no namespace was requested (-n, -a, …): the program runs on the host";
 const NEITHER: &str =
@@ -23,17 +22,16 @@ const SHARED: &str = "the program sees the host's files, and the container uses 
 
 /// Refuses what would run on the host though a container is named: `nsenter-rs -t nginx reboot`. A PID is a drop-in for
 /// util-linux's, and a control group is a place of the container's, too.
-pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
-    let Some(target) = cli.target.as_ref().filter(|target| !is_pid(target)) else { return Ok(()) };
+pub fn refuse(wanted: &Wanted) -> Result<(), Failure> {
+    let Some(target) = wanted.target.as_ref().filter(|target| !is_pid(target)) else { return Ok(()) };
     if !wanted.namespaces.is_empty() || wanted.root.is_some() || wanted.join_cgroup {
         return Ok(());
     }
     let what = "no namespace was requested, and the program would run on the host";
-    let with = |option: &str| meant(&[option.into()], &wanted.program);
+    let with = |option: &str| meant(&wanted.command_line, &[option.into()]);
     let program = wanted.program.first().map_or("shell".into(), |name| name.to_string_lossy());
-    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (options, rest) = typed.split_at(words::options(&typed));
-    let files = if cli.place.host_tools { "of the host, with its files" } else { "of the container" };
+    let (options, rest) = (wanted.command_line.options(), wanted.command_line.program());
+    let files = if wanted.host_tools { "of the host, with its files" } else { "of the container" };
     let hint = match target {
         _ if dockers(options, rest).is_some() => dockers(options, rest),
         Target::NamedNetns(_) | Target::NetnsFile(_) => with("-n"),
@@ -53,8 +51,8 @@ pub fn refuse(cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
 
 /// The line for a user that may not know that PROGRAM sees the host. Of a PID nothing more is said than that
 /// nothing was asked for: for it we stand in for util-linux's.
-pub fn note(cli: &Cli, wanted: &Wanted, plan: &Plan) -> Option<&'static str> {
-    let is_named = cli.target.as_ref().is_some_and(|target| !is_pid(target));
+pub fn note(wanted: &Wanted, plan: &Plan) -> Option<&'static str> {
+    let is_named = wanted.target.as_ref().is_some_and(|target| !is_pid(target));
     let has_network = plan.joins(NamespaceKind::Net);
     match (wanted.namespaces.is_empty(), is_named) {
         _ if plan.changes_root() => None,
@@ -70,15 +68,14 @@ fn is_pid(target: &Target) -> bool {
 }
 
 /// What helps where the program that was typed cannot be run.
-pub fn hint(error: &io::Error, plan: &Plan) -> Option<Hint> {
-    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (options, program) = typed.split_at(words::options(&typed));
+pub fn hint(error: &io::Error, plan: &Plan, typed: &CommandLine) -> Option<Hint> {
+    let (options, program) = (typed.options(), typed.program());
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => slip(options, program),
         _ => None,
     }
     .or_else(|| match error.kind() {
-        io::ErrorKind::NotFound if plan.changes_root() => Some(Hint::say(FROM_THE_ROOT)),
+        io::ErrorKind::NotFound if plan.looks_up_elsewhere() => Some(Hint::say(FROM_THE_ROOT)),
         io::ErrorKind::NotFound => forgotten_target(program, plan),
         _ => None,
     })
@@ -135,11 +132,12 @@ fn slip(options: &[OsString], program: &[OsString]) -> Option<Hint> {
 }
 
 /// What helps where a TARGET is needed and none was given: it may have been typed after PROGRAM, or without -t.
-pub fn without_target(cli: &Cli, failure: Failure) -> Failure {
-    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (options, program) = typed.split_at(words::options(&typed));
-    let is_ours = cli.target.is_none() && cli.each.each.is_none() && !program.is_empty();
-    match is_ours.then(|| slip(options, program).or_else(|| named_first(options, program))).flatten() {
+pub fn without_target(typed: &CommandLine, failure: Failure) -> Failure {
+    let (options, program) = (typed.options(), typed.program());
+    match (!program.is_empty())
+        .then(|| slip(options, program).or_else(|| named_first(options, program)))
+        .flatten()
+    {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
@@ -199,12 +197,11 @@ fn forgotten_target(program: &[OsString], plan: &Plan) -> Option<Hint> {
     hint!("if {} is a container: {}", container, command(&words)?)
 }
 
-/// The command that was typed with `more` options.
-fn meant(more: &[OsString], program: &[OsString]) -> Option<Hint> {
-    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let options = &typed[..words::options(&typed)];
+/// The command that was typed, with `more` options.
+fn meant(typed: &CommandLine, more: &[OsString]) -> Option<Hint> {
+    let options = typed.options();
     let end = options.iter().rposition(|word| word != "--").map_or(0, |last| last + 1);
-    typed_again(&[&options[..end], more].concat(), program)
+    typed_again(&[&options[..end], more].concat(), typed.program())
 }
 
 fn typed_again(options: &[OsString], program: &[OsString]) -> Option<Hint> {

@@ -20,6 +20,7 @@ mod tool;
 mod unreadable;
 mod wanted;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,76 +39,76 @@ use run::parent_death::ParentDeathSignal;
 use run::pty::Pty;
 use status::OWN_FAILURE;
 use tool::TOOL;
-use wanted::Wanted;
+use wanted::words::as_clap_reads_them;
+use wanted::{CommandLine, Wanted};
 
 fn main() -> ExitCode {
-    if let Some(status) = host_tools::shim::program_behind_our_name() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(status) = host_tools::shim::program_behind_our_name(&words) {
         return status;
     }
-    parse_from(wanted::words::as_clap_reads_them(std::env::args_os()))
-        .and_then(|cli| enter_and_run(&cli))
+    let typed = CommandLine::from(words);
+    parse_from(as_clap_reads_them(typed.words().iter().cloned()))
+        .and_then(|cli| enter_and_run(&cli, &typed))
         .unwrap_or_else(|failure| {
             failure::report(TOOL, &failure);
             ExitCode::from(OWN_FAILURE)
         })
 }
 
-fn enter_and_run(cli: &Cli) -> Result<ExitCode, Failure> {
-    let wanted = Wanted::new(cli).map_err(|failure| habits::without_target(cli, failure))?;
-    habits::refuse(cli, &wanted)?;
+fn enter_and_run(cli: &Cli, typed: &CommandLine) -> Result<ExitCode, Failure> {
+    let has_target = cli.target.is_some() || cli.each.each.is_some();
+    let wanted = Wanted::new(cli, typed)
+        .map_err(|failure| if has_target { failure } else { habits::without_target(typed, failure) })?;
+    habits::refuse(&wanted)?;
     match &wanted.each {
-        Some(pattern) => {
+        Some(each) => {
             if wanted.comes_near_target() {
-                sealed::run_from(if wanted.host_tools { Copy::SameFile } else { Copy::InMemory });
+                seal(wanted.host_tools, &wanted);
             }
-            each::run(cli, &wanted, pattern, |source, parent| enter(source, &wanted, cli, Some(parent)))
+            each::run(each, &wanted, |source, parent| enter(source, &wanted, Some(parent)))
         }
-        None => enter(Source::open(cli, &wanted)?, &wanted, cli, None),
+        None => enter(Source::open(&wanted)?, &wanted, None),
     }
 }
 
 /// The way in, the same for one TARGET and for each of many.
-fn enter(
-    source: Source,
-    wanted: &Wanted,
-    cli: &Cli,
-    parent: Option<&ParentDeathSignal>,
-) -> Result<ExitCode, Failure> {
-    if cli.running.explain {
-        return explain::explain(cli, wanted, &source);
+fn enter(source: Source, wanted: &Wanted, parent: Option<&ParentDeathSignal>) -> Result<ExitCode, Failure> {
+    if wanted.explains {
+        return explain::explain(wanted, &source);
     }
     let (snapshot, shield) = snapshot::take(&source, wanted)?;
     let plan = Plan::make(wanted, &snapshot);
     if plan.sealed && parent.is_none() {
-        sealed::run_from(if plan.host_tools.is_some() { Copy::SameFile } else { Copy::InMemory });
+        seal(plan.host_tools.is_some(), wanted);
     }
-    notes::say(&plan, wanted, &source, cli)?;
+    notes::say(&plan, wanted, &source)?;
     let pty = if plan.pty { Some(Pty::open()?) } else { None };
     if let Some(pty) = &pty {
         pty.give(&plan, &source);
     }
-    let called = cli.target.as_ref().map(ToString::to_string);
-    let host_tools = match host_tools(&plan, wanted, &source, called.as_deref()) {
+    let host_tools = match host_tools(&plan, wanted, &source) {
         Ok(host_tools) => host_tools,
         Err(NotOpened::Failed(failure)) => return Err(failure),
         Err(NotOpened::Program(name, error)) => {
-            return Ok(run::program::typed_not_run_on_host(Path::new(&name), &error, &plan));
+            return Ok(run::program::not_run_of_host(wanted, &plan, Path::new(&name), &error));
         }
     };
     let inside = apply::enter(&plan, source, host_tools, shield)?;
     if plan.confinement.as_ref().is_some_and(|confinement| confinement.seccomp) {
         failure::say(TOOL, "the container's seccomp filter is not applied to the program");
     }
-    run::program::program(&wanted.program, &plan, inside, parent, pty)
+    run::program::run(wanted, &plan, inside, parent, pty)
+}
+
+/// Starts us again from a copy that nobody can write to; goes on where we are one.
+fn seal(takes_tools: bool, wanted: &Wanted) {
+    let copy = if takes_tools { Copy::SameFile } else { Copy::InMemory };
+    sealed::run_from(copy, wanted.command_line.words());
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(
-    plan: &Plan,
-    wanted: &Wanted,
-    source: &Source,
-    called: Option<&str>,
-) -> Result<Option<HostTools>, NotOpened> {
+fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
     let Some(way) = plan.host_tools else { return Ok(None) };
     let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
@@ -118,7 +119,8 @@ fn host_tools(
     let root = || source.process().ok()?.open_file("root", flags).ok();
     let target = if trust == Trust::Programs { root() } else { None };
     let host_tools = HostTools::open(way, &wanted.program, trust, target, Keep::Kept)?;
+    let called = wanted.target.as_ref().map(ToString::to_string);
     let power = plan.fence.as_ref().map(Fence::power);
-    let refused = power.and_then(|power| host_tools.refused(power, called));
+    let refused = power.and_then(|power| host_tools.refused(power, called.as_deref()));
     refused.map_or(Ok(Some(host_tools)), |refused| Err(NotOpened::Failed(refused)))
 }

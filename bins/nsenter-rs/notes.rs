@@ -5,7 +5,6 @@ use common::namespace::NamespaceKind;
 use common::output::one_line;
 use common::view::Resolver;
 
-use crate::cli::Cli;
 use crate::enter::apply::opens_host;
 use crate::enter::source::Source;
 use crate::habits;
@@ -22,8 +21,8 @@ const TRUSTED: &str = "--trust-target: the container's files decide what the pro
 const PRIVILEGED: &str = "the container is privileged (CAP_SYS_ADMIN): its root can take over the program and the host, with or without -H";
 
 /// Says it.
-pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(), Failure> {
-    if let Some(note) = habits::note(cli, wanted, plan) {
+pub fn say(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<(), Failure> {
+    if let Some(note) = habits::note(wanted, plan) {
         tell(TOOL, note);
     }
     let sees_host = plan.joins(NamespaceKind::Pid) && !plan.changes_root();
@@ -41,10 +40,10 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source, cli: &Cli) -> Result<(
             tracers(&plan.tracers);
         }
     }
-    if !cli.find.verbose {
+    if !wanted.find.verbose {
         return Ok(());
     }
-    if cli.identity.follow_context && !Module::SELinux.is_on() {
+    if wanted.follow_context && !Module::SELinux.is_on() {
         tell(TOOL, "SELinux is not in use: there is no context to follow");
     }
     for &kind in wanted.namespaces.keys().filter(|kind| !wanted.all && !plan.joins(**kind)) {

@@ -46,12 +46,44 @@ pub struct FindOptions {
     help: Option<bool>,
 }
 
+/// What [`FindOptions`] say about finding a target, for the code below the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FindConfig {
+    /// How long an engine may take to answer.
+    pub engine_timeout: Duration,
+    /// Whether stderr says what was found, and how.
+    pub verbose: bool,
+}
+
 impl FindOptions {
-    /// Finds what `target` means, and with `--verbose` says on stderr, for `tool`, who answered.
+    /// What they say, without the command line.
+    pub fn config(&self) -> FindConfig {
+        FindConfig { engine_timeout: self.engine_timeout, verbose: self.verbose }
+    }
+
+    /// As [`FindConfig::find`].
     ///
     /// # Errors
     /// As [`find`].
     pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        self.config().find(tool, target)
+    }
+
+    /// As [`FindConfig::find_to_act`].
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+        self.config().find_to_act(tool, target)
+    }
+}
+
+impl FindConfig {
+    /// Finds what `target` means, and with `verbose` says on stderr, for `tool`, which engine answered.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn find(self, tool: &str, target: &Target) -> Result<Found, FindError> {
         self.find_for(tool, target, Purpose::Look)
     }
 
@@ -59,11 +91,11 @@ impl FindOptions {
     ///
     /// # Errors
     /// As [`find`].
-    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
+    pub fn find_to_act(self, tool: &str, target: &Target) -> Result<Found, FindError> {
         self.find_for(tool, target, Purpose::Act)
     }
 
-    fn find_for(&self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
+    fn find_for(self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
         let found = find(target, purpose, self.engine_timeout).inspect_err(|error| match error {
             FindError::NotFound { unasked, .. } if self.verbose => {
                 unasked.iter().for_each(|why| say(tool, why))
@@ -117,7 +149,23 @@ pub fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) ->
         .map_err(|error| if error.use_stderr() { usage(error) } else { error.exit() })
 }
 
-fn usage(mut error: clap::Error) -> Failure {
+/// As [`parse_from`], for words that stand in a file: what is wrong with them, without the usage of the command line.
+///
+/// # Errors
+/// Trouble.
+pub fn parse_words<Cli: Parser>(arguments: impl IntoIterator<Item = String>) -> Result<Cli, Failure> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let text = rendered(error);
+        Failure::in_lines(Status::Trouble, text.split("\n\n").next().unwrap_or(&text))
+    })
+}
+
+fn usage(error: clap::Error) -> Failure {
+    Failure::in_lines(Status::Trouble, &rendered(error))
+}
+
+/// What clap says, with nothing of what was typed able to drive a terminal.
+fn rendered(mut error: clap::Error) -> String {
     let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in typed {
         if let (ContextKind::InvalidValue | ContextKind::InvalidArg, ContextValue::String(text)) =
@@ -131,8 +179,8 @@ fn usage(mut error: clap::Error) -> Failure {
         error.remove(ContextKind::Suggested);
     }
     let text = error.render().to_string();
-    let message = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
-    Failure::in_lines(Status::Trouble, message)
+    let text = text.trim_end();
+    text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 mod messages;
 mod options;
 
-use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::ffi::{CStr, OsStr, c_int};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -318,32 +318,6 @@ pub fn fork_single_threaded() -> Result<ForkResult> {
     one_thread()?;
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
     unsafe { nix::unistd::fork() }
-}
-
-/// A child that borrows our memory: as [vfork(2)](https://man7.org/linux/man-pages/man2/vfork.2.html), so that no
-/// page is copied, but with a stack of its own. We sleep until `start` has become another program by exec(2), or has
-/// returned, which ends the child with that status. What it changes in memory stays changed, and what it has not
-/// freed before exec(2) is lost; descriptors, signals and namespaces are its own.
-///
-/// EDEADLK with a second thread, which would go on meanwhile. CLONE_VM and CLONE_VFORK in
-/// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html).
-pub fn vfork_single_threaded<F: FnMut() -> u8>(mut start: F) -> Result<Pid> {
-    /// Only what is touched of it costs memory.
-    const STACK_BYTES: usize = 1 << 20;
-    extern "C" fn run<F: FnMut() -> u8>(start: *mut c_void) -> c_int {
-        // SAFETY: the parent made this pointer from its own F, and sleeps as long as we use it.
-        c_int::from(unsafe { (*start.cast::<F>())() })
-    }
-    one_thread()?;
-    let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is ours and outlives the child's use of it, for we sleep until it has another memory, or none;
-    // its end is aligned to 16 bytes, as the ABI wants it. A panic does not unwind through an extern "C" function.
-    let child = unsafe {
-        let top = stack.as_mut_ptr().add(stack.capacity()).cast();
-        libc::clone(run::<F>, top, flags, (&raw mut start).cast())
-    };
-    Errno::result(child).map(Pid::from_raw)
 }
 
 /// Ends this process, a child that was forked for one thing, without what its parent has left to be done at the end:

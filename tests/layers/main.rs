@@ -68,7 +68,7 @@ const HOUSES: [House; 6] = [
             &["explain"],
             &["main"],
         ],
-        private: &[],
+        private: &[("cli", &["wanted", "main"])],
         in_circles: &[],
     },
     House {

@@ -2,10 +2,9 @@
 
 use common::failure::Failure;
 use common::netlink::{Netfilter, NetlinkError};
-use serde_json::{Value, json};
 
-use crate::model::change::Step;
-use crate::model::filter::{Accept, FAMILY, Rules, TABLE};
+use crate::model::change::PlanStep;
+use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
 use crate::model::plan::Plan;
 use crate::read::program::{self, ProgramError};
 
@@ -26,7 +25,7 @@ pub enum FilterError {
 /// Has nft and the kernel look at the plan's rules before anything is touched: what one of them lacks is known then.
 pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
-        if let Step::AddRules(rules) = step {
+        if let PlanStep::AddRules(rules) = step {
             rehearse_rules(rules).map_err(|error| {
                 Failure::trouble(error, "the firewall rules were rejected, nothing was changed")
                     .hint("NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2")
@@ -36,52 +35,52 @@ pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes our table, unless it is there.
+/// Creates our table, unless it exists.
 pub fn add_table() -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], vec![json!({"add": {"table": table()}})])
+    nft(&[], &add_our_table())
 }
 
-/// Deletes it, whether it is there or not.
+/// Deletes it, whether it exists or not.
 pub fn delete_table() -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], vec![json!({"add": {"table": table()}}), json!({"delete": {"table": table()}})])
+    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table()))
 }
 
 /// Adds a NIC's rules, all or none.
-pub fn add_rules(rules: &Rules) -> Result<(), FilterError> {
-    nft(&["-j", "-f", "-"], rules.adding_as_json())
+pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
+    nft(&[], &rules.adding())
 }
 
-/// Has nft and the kernel look at them, and adds nothing.
-fn rehearse_rules(rules: &Rules) -> Result<(), FilterError> {
-    let mut orders = vec![json!({"add": {"table": table()}})];
-    orders.extend(rules.adding_as_json());
-    nft(&["-j", "-c", "-f", "-"], orders)
+/// Has nft and the kernel check them, and adds nothing.
+fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
+    nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
 }
 
-/// Deletes those of a NIC's rules that are there.
-pub fn delete_rules(rules: &Rules) -> Result<(), FilterError> {
+/// Deletes those of a NIC's rules that exist.
+pub fn delete_rules(rules: &NicRules) -> Result<(), FilterError> {
     let chains = match Netfilter::open()? {
         Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
         None => vec![],
     };
-    let is_there = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
-    match rules.deleting_as_json(is_there) {
-        orders if orders.is_empty() => Ok(()),
-        orders => nft(&["-j", "-f", "-"], orders),
+    let exists = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
+    match rules.deleting(exists) {
+        commands if commands.is_empty() => Ok(()),
+        commands => nft(&[], &commands),
     }
 }
 
-fn table() -> Value {
-    json!({"family": FAMILY, "name": TABLE})
+/// Without effect on a table that exists.
+fn add_our_table() -> String {
+    format!("add table {FAMILY} {TABLE}")
 }
 
 /// One transaction.
-fn nft(words: &[&str], orders: Vec<Value>) -> Result<(), FilterError> {
+fn nft(options: &[&str], commands: &str) -> Result<(), FilterError> {
     let nft = program::find("nft").ok_or_else(|| FilterError::Missing("nft".to_owned()))?;
-    Ok(program::run(&nft, words, Some(&json!({"nftables": orders}).to_string())).map(drop)?)
+    let words = [options, &["-f", "-"]].concat();
+    Ok(program::run(&nft, &words, Some(&format!("{commands}\n"))).map(drop)?)
 }
 
-impl Accept {
+impl AcceptRule {
     /// Adds it, unless it is there.
     pub fn add(&self) -> Result<(), FilterError> {
         if self.is_there()? { Ok(()) } else { self.order("-I") }

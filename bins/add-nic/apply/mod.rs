@@ -12,27 +12,27 @@ mod sysctl;
 
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use nix::sys::signal::Signal;
 
-use crate::journal::Journal;
-use crate::model::change::Step;
+use crate::journal::LockedJournal;
+use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
-use crate::model::record::Record;
+use crate::model::record::NicRecord;
 use crate::plan::routes;
 use crate::read::container::has_ended;
 use crate::tool::TOOL;
 use executor::Executor;
-use ready::{LinkStatus, Reachable};
+use ready::{LinkStatus, Reachability};
 use signals::BlockedSignals;
 
 /// Why it came to nothing.
 #[derive(Debug)]
 enum Stop {
     Failed(Failure),
-    Told(Signal),
+    Signalled(Signal),
 }
 
 impl From<Failure> for Stop {
@@ -45,19 +45,19 @@ impl From<Failure> for Stop {
 #[derive(Debug, Clone, Copy)]
 pub struct ConflictPolicy<'a> {
     /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
-    pub ask: Option<(&'a [Duration], &'a FindOptions)>,
+    pub ask: Option<(&'a [Duration], FindConfig)>,
     pub announce: bool,
 }
 
 /// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
 /// NICs of ours.
 pub fn add(
-    record: &mut Record,
-    others: &[Record],
-    journal: &Journal,
+    record: &mut NicRecord,
+    others: &[NicRecord],
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
     policy: &ConflictPolicy<'_>,
-) -> Result<Reachable, Failure> {
+) -> Result<Reachability, Failure> {
     let signals = BlockedSignals::new()?;
     journal.write(record)?;
     let done = carry_out(record, executor, policy, &signals).and_then(|reachable| {
@@ -73,56 +73,56 @@ pub fn add(
         Ok(reachable) => return Ok(reachable),
         Err(stop) => stop,
     };
-    let others: Vec<&Record> = others.iter().collect();
+    let others: Vec<&NicRecord> = others.iter().collect();
     let undone = undo(record, &others, journal, executor);
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
-        Stop::Told(signal) => {
+        Stop::Signalled(signal) => {
             let failure = Failure::trouble(&record.plan.nic.name, "interrupted; rolled back");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
-            signals.obey(signal);
+            signals.die_of(signal);
             Err(Failure::silent(common::failure::Status::Trouble))
         }
     }
 }
 
 fn carry_out(
-    record: &Record,
+    record: &NicRecord,
     executor: &mut Executor,
     policy: &ConflictPolicy<'_>,
     signals: &BlockedSignals,
-) -> Result<Reachable, Stop> {
-    let told = || signals.come().map_or(Ok(()), |signal| Err(Stop::Told(signal)));
+) -> Result<Reachability, Stop> {
+    let check_signals = || signals.received().map_or(Ok(()), |signal| Err(Stop::Signalled(signal)));
     let plan = &record.plan;
     let mut asking = policy.ask.filter(|_| plan.late_asker().is_some());
     let mut works = None;
     for (step, _) in &plan.steps {
-        told()?;
+        check_signals()?;
         // As long as it has no address nobody is hurt.
-        if let (Some((waits, find)), Step::AddAddress(held)) = (asking, step)
+        if let (Some((waits, find)), PlanStep::AddAddress(held)) = (asking, step)
             && held.place == Netns::Container
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, executor)?);
             if works == Some(LinkStatus::Ready) {
                 probe::refuse_duplicates_late(plan, executor, waits, signals.as_fd(), find)?;
-                told()?;
+                check_signals()?;
             }
         }
         let done = if plan.is_shared(step) { executor.act_unless_done(step) } else { executor.act(step) };
         done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
     }
-    told()?;
-    let reachable = ready::make(plan, executor, policy.announce, works)?;
+    check_signals()?;
+    let reachable = ready::finish(plan, executor, policy.announce, works)?;
     let mut containers = std::iter::once(&record.inside).chain(&record.peer);
     if let Some(ended) = containers.find(|container| has_ended(container)) {
         return Err(Failure::no(&ended.name, "exited while the NIC was added; rolled back").into());
     }
-    told().map(|()| reachable)
+    check_signals().map(|()| reachable)
 }
 
 /// What went wrong, and, if that is so, that not even undoing went well.
-fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) -> Failure {
+fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecord) -> Failure {
     match undone {
         Ok(()) => failure,
         Err(second) => {
@@ -141,9 +141,9 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &Record) 
 ///
 /// A step that fails does not keep the others from being undone; the record stays then, for the next call.
 pub fn undo(
-    record: &Record,
-    others: &[&Record],
-    journal: &Journal,
+    record: &NicRecord,
+    others: &[&NicRecord],
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<(), Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
@@ -160,9 +160,13 @@ pub fn undo(
 }
 
 /// Before a NIC goes: those that came after it in the same container put back in its place what it would have.
-pub fn hand_over(gone: &Record, others: &mut [Record], journal: &Journal) -> Result<(), Failure> {
+pub fn hand_over_routes(
+    gone: &NicRecord,
+    others: &mut [NicRecord],
+    journal: &LockedJournal<'_>,
+) -> Result<(), Failure> {
     for above in others.iter_mut().filter(|other| other.inside.is_same_as(&gone.inside)) {
-        if routes::hand_over(&gone.plan, &mut above.plan) {
+        if routes::hand_over_routes(&gone.plan, &mut above.plan) {
             journal.write(above)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map;
 use common::netlink::{Link, PortState};
@@ -11,10 +11,10 @@ use common::packet::{Claim, Segment, Standing};
 
 use crate::apply::executor::Executor;
 use crate::model::netns::Netns;
-use crate::model::nic::{Nic, Parent};
+use crate::model::nic::{Nic, ParentLink};
 use crate::model::plan::Plan;
-use crate::model::snapshot::Side;
-use crate::read::owner::{Whose, whose};
+use crate::model::snapshot::NetnsState;
+use crate::read::owner::{NetnsOwner, describe_owner};
 use crate::read::sockets::enter;
 
 /// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
@@ -34,9 +34,9 @@ pub fn full(random: [u8; 2]) -> [Duration; 3] {
 /// Refuses an address that somebody on the segment says is his.
 pub fn refuse_duplicates(
     plan: &Plan,
-    outside: &Side,
+    outside: &NetnsState,
     waits: &[Duration],
-    find: &FindOptions,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
@@ -47,7 +47,7 @@ pub fn refuse_duplicates(
 }
 
 /// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
-fn segment(nic: &Nic, outside: &Side) -> Option<(Segment, String)> {
+fn segment(nic: &Nic, outside: &NetnsState) -> Option<(Segment, String)> {
     // Of a VLAN that it only switches, a bridge hears nothing itself.
     let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
     // A bridge that is yet to be made has nobody on it.
@@ -67,11 +67,11 @@ pub fn refuse_duplicates_late(
     executor: &mut Executor,
     waits: &[Duration],
     stop: BorrowedFd<'_>,
-    find: &FindOptions,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
     let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
-    let below = nic.other_end.parent().and_then(Parent::link);
+    let below = nic.other_end.parent().and_then(ParentLink::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
     let index = executor.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
@@ -84,7 +84,7 @@ pub fn refuse_duplicates_late(
     claim.map_or(Ok(()), |claim| Err(refused(&claim, on, find)))
 }
 
-fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
+fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
     let Claim { address, mac, standing } = claim;
     let whose = owner(claim, find);
     let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
@@ -99,7 +99,7 @@ fn refused(claim: &Claim, link: &str, find: &FindOptions) -> Failure {
 }
 
 /// Who has this link-layer address, if he is on this host.
-fn owner(claim: &Claim, find: &FindOptions) -> Option<Whose> {
+fn owner(claim: &Claim, find: FindConfig) -> Option<NetnsOwner> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
-    Some(whose(&owners.owners.first()?.entry, find))
+    Some(describe_owner(&owners.owners.first()?.entry, find))
 }

@@ -10,7 +10,7 @@ use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
 use crate::apply::route_check;
-use crate::model::change::{AddressSpec, Step};
+use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 use crate::model::plan::Plan;
@@ -29,7 +29,7 @@ const LO: u32 = 1;
 
 /// When the NIC works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reachable {
+pub enum Reachability {
     Now,
     /// When the bridge has learned of others, or somebody has plugged a cable in or given the other end an address.
     Later,
@@ -38,16 +38,16 @@ pub enum Reachable {
 /// Waits until the NIC works, and says on its segment whose the addresses are now.
 ///
 /// `known` is what keeps it from working, if that is known already.
-pub fn make(
+pub fn finish(
     plan: &Plan,
     executor: &mut Executor,
     announce: bool,
     known: Option<LinkStatus<'_>>,
-) -> Result<Reachable, Failure> {
+) -> Result<Reachability, Failure> {
     let nic = &plan.nic;
     let works = known.map_or_else(|| wait_for_links(plan, executor), Ok)?;
     for (step, _) in &plan.steps {
-        if let Step::AddAddress(held) = step {
+        if let PlanStep::AddAddress(held) = step {
             wait_for_address(held, executor)?;
         }
     }
@@ -56,12 +56,12 @@ pub fn make(
         say(TOOL, format_args!("{link} has no carrier: {who} will not work until it has"));
     } else {
         // Without one, routes through it may not count yet.
-        route_check::look(plan, executor)?;
+        route_check::verify(plan, executor)?;
     }
     if announce {
-        say_whose_it_is(nic, executor)?;
+        send_announcement(nic, executor)?;
     }
-    Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachable::Now } else { Reachable::Later })
+    Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachability::Now } else { Reachability::Later })
 }
 
 /// Whether nobody at the other end of its cable has an address to reach it from.
@@ -83,12 +83,12 @@ pub fn announce_again(nic: &Nic, executor: &mut Executor, times: u8) -> Result<(
     }
     for _ in 0..times {
         sleep(interval);
-        say_whose_it_is(nic, executor)?;
+        send_announcement(nic, executor)?;
     }
     Ok(())
 }
 
-fn say_whose_it_is(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> {
+fn send_announcement(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> {
     // On a cable of its own there is nobody else who could remember anything.
     if !nic.other_end.has_neighbours() {
         return Ok(());
@@ -115,7 +115,7 @@ pub enum LinkStatus<'a> {
 /// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
 pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<LinkStatus<'a>, Failure> {
     let nic = &plan.nic;
-    if learns(plan, executor)? {
+    if bridge_learns(plan, executor)? {
         return Ok(LinkStatus::BridgeLearning);
     }
     if let Some(parent) = without_carrier(plan, executor)? {
@@ -141,7 +141,7 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
 }
 
 /// Whether the bridge waits, many seconds long, to learn of others before it forwards.
-fn learns(plan: &Plan, executor: &mut Executor) -> Result<bool, Failure> {
+fn bridge_learns(plan: &Plan, executor: &mut Executor) -> Result<bool, Failure> {
     let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(executor.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
@@ -165,7 +165,7 @@ fn wait_for_carrier(
     let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
     let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Netns::Host && name != bridge);
     loop {
-        let Some(link) = executor.look(place, name).map_err(|error| Failure::trouble(name, error))? else {
+        let Some(link) = executor.link(place, name).map_err(|error| Failure::trouble(name, error))? else {
             return Err(Failure::trouble(name, "disappeared: the container exited or deleted it"));
         };
         // A veth end is up when its other end is.
@@ -193,7 +193,7 @@ fn wait_for_address(held: &AddressSpec, executor: &mut Executor) -> Result<(), F
     let wanted = std::iter::once((address, LO)).chain(held.peer.map(|peer| (peer, link)));
     let until = Instant::now() + PATIENCE;
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
-        while executor.way_to(held.place, to).map_err(trouble)? != Some(through) {
+        while executor.route_to(held.place, to).map_err(trouble)? != Some(through) {
             if Instant::now() > until {
                 return Err(Failure::trouble(
                     to,

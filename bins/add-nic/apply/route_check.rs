@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use common::failure::{Failure, say};
 
 use crate::apply::executor::{Executor, StepError};
-use crate::model::change::{MAIN, RouteSpec, SourceRule, Step};
+use crate::model::change::{MAIN, PlanStep, RouteSpec, SourceRule};
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::tool::TOOL;
@@ -20,13 +20,13 @@ fn far_away(like: IpAddr) -> IpAddr {
 }
 
 /// Says where a default route comes second, which may be what was wanted; that replies go another way was not.
-pub fn look(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
+pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         match step {
-            Step::AddRoute(way) if is_default(way) => {
+            PlanStep::AddRoute(way) if is_default(way) => {
                 let to = far_away(way.to.address());
-                let leaves = executor.way_to(Netns::Container, to);
-                if let Some(other) = elsewhere(plan, executor, leaves)? {
+                let leaves = executor.route_to(Netns::Container, to);
+                if let Some(other) = other_link(plan, executor, leaves)? {
                     let nic = &plan.nic.name;
                     say(
                         TOOL,
@@ -36,9 +36,9 @@ pub fn look(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
                     );
                 }
             }
-            Step::AddRule(SourceRule { source, .. }) => {
-                let leaves = executor.way_from(Netns::Container, *source, far_away(*source));
-                if let Some(other) = elsewhere(plan, executor, leaves)? {
+            PlanStep::AddRule(SourceRule { source, .. }) => {
+                let leaves = executor.route_from(Netns::Container, *source, far_away(*source));
+                if let Some(other) = other_link(plan, executor, leaves)? {
                     return Err(Failure::trouble(
                         source,
                         format_args!("replies from this address would leave by {other}"),
@@ -56,7 +56,7 @@ fn is_default(way: &RouteSpec) -> bool {
 }
 
 /// The name of the link, if it is not the NIC.
-fn elsewhere(
+fn other_link(
     plan: &Plan,
     executor: &mut Executor,
     leaves: Result<Option<u32>, StepError>,

@@ -31,7 +31,7 @@ impl BlockedSignals {
     }
 
     /// One that has come, if one has.
-    pub fn come(&self) -> Option<Signal> {
+    pub fn received(&self) -> Option<Signal> {
         let read = self.waiting.read_signal().ok().flatten()?;
         Signal::try_from(read.ssi_signo.cast_signed()).ok()
     }
@@ -42,7 +42,7 @@ impl BlockedSignals {
     }
 
     /// Ends us by `signal`, as it would have.
-    pub fn obey(self, signal: Signal) {
+    pub fn die_of(self, signal: Signal) {
         let _ = sys::default_action(signal);
         // Blocked until self is dropped, right behind.
         let _ = raise(signal);

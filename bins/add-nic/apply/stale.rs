@@ -2,34 +2,34 @@
 //! and the kernel takes its time to end one that nothing keeps.
 
 use common::cidr::Cidr;
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map::{self, MapEntry};
 
 use crate::model::nic::OtherEnd;
-use crate::model::record::{Inside, Record};
+use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::wanted::Wanted;
 use crate::read::container::has_lost_its_network;
-use crate::read::owner::{Whose, whose};
+use crate::read::owner::{NetnsOwner, describe_owner};
 
 /// Whether `record` is in the way of a NIC that is wanted in the network `inside`, and nobody can enter its own network
 /// any more.
-pub fn is_over(record: &Record, wanted: &Wanted, inside: &Inside) -> bool {
+pub fn is_over(record: &NicRecord, wanted: &Wanted, inside: &ContainerNetns) -> bool {
     is_in_the_way(record, wanted, inside) && has_lost_its_network(record)
 }
 
 /// Refuses an address that such a network has, and says who keeps it.
 pub fn refuse(
-    records: &[Record],
+    records: &[NicRecord],
     wanted: &Wanted,
-    inside: &Inside,
-    find: &FindOptions,
+    inside: &ContainerNetns,
+    find: FindConfig,
 ) -> Result<(), Failure> {
     for record in records.iter().filter(|record| is_in_the_way(record, wanted, inside)) {
         let (Some(address), Some(spot)) = (shared(record, wanted), spot(&record.inside)) else { continue };
         // Who runs there has it by right, and is named by his plan.
         if spot.tenant().is_none() {
-            let Whose { name, hint } = whose(&spot, find);
+            let NetnsOwner { name, hint } = describe_owner(&spot, find);
             let what = format_args!("already in use by {} ({name})", record.plan.nic.mac);
             return Err(Failure { hint, ..Failure::trouble(address.address(), what) });
         }
@@ -39,8 +39,9 @@ pub fn refuse(
 
 /// Of the same container, which was started again since; or it has an address that is wanted, or a cable to the same
 /// network. Everything else need not be looked at.
-fn is_in_the_way(record: &Record, wanted: &Wanted, inside: &Inside) -> bool {
-    let name = |inside: &Inside| inside.container.as_ref().map(|owner| (owner.engine, owner.name.clone()));
+fn is_in_the_way(record: &NicRecord, wanted: &Wanted, inside: &ContainerNetns) -> bool {
+    let name =
+        |inside: &ContainerNetns| inside.container.as_ref().map(|owner| (owner.engine, owner.name.clone()));
     let is_same_container = name(inside).is_some() && name(&record.inside) == name(inside);
     let nic = &record.plan.nic;
     let is_same_network = |cidr: &Cidr| nic.addresses.iter().any(|has| has.network() == cidr.network());
@@ -52,13 +53,13 @@ fn is_in_the_way(record: &Record, wanted: &Wanted, inside: &Inside) -> bool {
 }
 
 /// An address that both have.
-fn shared<'a>(record: &Record, wanted: &'a Wanted) -> Option<&'a Cidr> {
+fn shared<'a>(record: &NicRecord, wanted: &'a Wanted) -> Option<&'a Cidr> {
     let has = |cidr: &&Cidr| record.plan.nic.addresses.iter().any(|has| has.address() == cidr.address());
     wanted.addresses.iter().find(has)
 }
 
 /// The ways to a network that a record names.
-fn spot(inside: &Inside) -> Option<MapEntry> {
+fn spot(inside: &ContainerNetns) -> Option<MapEntry> {
     let is_it = |spot: &MapEntry| spot.identity.inode == inside.netns_inode;
     let spots = map::walk(|visit| Ok(is_it(visit.entry).then(|| visit.entry.clone())));
     spots.ok()?.seen.into_iter().next()

@@ -3,20 +3,20 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-use crate::model::sysctl::{Key, Reading, Sysctl, is_same};
+use crate::model::sysctl::{SysctlChange, SysctlKey, SysctlReading, is_same};
 use crate::read::sysctl::{file, read};
 
 /// Puts back what was before, if it is still what we made it.
-pub fn reset(sysctl: &Sysctl) -> io::Result<()> {
+pub fn reset(sysctl: &SysctlChange) -> io::Result<()> {
     let Some(before) = &sysctl.before else { return Ok(()) };
     match read(&sysctl.key) {
-        Reading::Is(now) if is_same(&now, &sysctl.value) => {}
+        SysctlReading::Is(now) if is_same(&now, &sysctl.value) => {}
         _ => return Ok(()),
     }
     put(&sysctl.key, before)?;
     for (key, value) in &sysctl.along {
         // A link that is gone has no settings.
-        if matches!(read(key), Reading::Is(now) if !is_same(&now, value)) {
+        if matches!(read(key), SysctlReading::Is(now) if !is_same(&now, value)) {
             put(key, value)?;
         }
     }
@@ -24,7 +24,7 @@ pub fn reset(sysctl: &Sysctl) -> io::Result<()> {
 }
 
 /// Makes it so, unless it is so.
-pub fn write(key: &Key, value: &str) -> io::Result<()> {
+pub fn write(key: &SysctlKey, value: &str) -> io::Result<()> {
     match read(key).value() {
         Some(now) if is_same(now, value) => Ok(()),
         _ => put(key, value),
@@ -32,6 +32,6 @@ pub fn write(key: &Key, value: &str) -> io::Result<()> {
 }
 
 /// The kernel takes a value from one write(2), and from its beginning (proc_sysctl.c).
-fn put(key: &Key, value: &str) -> io::Result<()> {
+fn put(key: &SysctlKey, value: &str) -> io::Result<()> {
     OpenOptions::new().write(true).open(file(key))?.write_all(format!("{value}\n").as_bytes())
 }

@@ -2,10 +2,10 @@
 
 use common::netlink::{Link, PortVlan};
 
-use crate::model::change::{AccessPort, NewBridge, Veth};
-use crate::model::snapshot::{Side, Snapshot};
+use crate::model::change::{AccessPort, BridgeSpec, Veth};
+use crate::model::snapshot::{NetnsState, Snapshot};
 
-pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<String> {
+pub(super) fn bridge_differs(bridge: &BridgeSpec, outside: &NetnsState) -> Option<String> {
     match outside.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
         Some(link) if link.mac == Some(bridge.mac) => None,
         Some(_) => Some(format!("{} was replaced by another bridge", bridge.name)),
@@ -13,7 +13,7 @@ pub(super) fn bridge_differs(bridge: &NewBridge, outside: &Side) -> Option<Strin
     }
 }
 
-pub(super) fn access_port_differs(port: &AccessPort, outside: &Side) -> Option<String> {
+pub(super) fn access_port_differs(port: &AccessPort, outside: &NetnsState) -> Option<String> {
     let index = outside.link(port.link.as_str())?.index;
     let vlans: Vec<&PortVlan> = outside.port_vlans.iter().filter(|vlan| vlan.index == index).collect();
     let is_as_made = matches!(vlans[..], [only] if only.id == port.vlan && only.is_pvid && only.is_untagged);
@@ -48,7 +48,7 @@ pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
     })
 }
 
-fn other_end<'a>(end: &Link, side: &'a Side) -> Option<&'a Link> {
+fn other_end<'a>(end: &Link, side: &'a NetnsState) -> Option<&'a Link> {
     let index = end.other_end()?;
     side.links.iter().find(|link| link.index == index && link.is_veth())
 }

@@ -9,17 +9,17 @@ mod rules;
 mod stacked;
 mod sysctl;
 
-use crate::model::change::Step;
+use crate::model::change::PlanStep;
 use crate::model::nic::OtherEnd;
-use crate::model::record::Record;
-use crate::model::snapshot::{Side, Snapshot};
+use crate::model::record::NicRecord;
+use crate::model::snapshot::{NetnsState, Snapshot};
 
 /// Whether the NIC is there at all, by what no container can forge.
 ///
 /// Of a cable between two containers each can rename its end, give it another address or make another link that looks the
 /// same, but only in its own network, where it can delete the real one just as well: so either end tells it, and what
 /// is deleted for a forged one is the forger's.
-pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> bool {
+pub fn is_there(record: &NicRecord, outside: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
         OtherEnd::Phys(_) => {
@@ -34,7 +34,7 @@ pub fn is_there(record: &Record, outside: &Side, inside: &Side, peer: &Side) -> 
 }
 
 /// A line for each thing that differs.
-pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
+pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
         return vec!["incomplete: add-nic was killed".to_owned()];
     }
@@ -54,40 +54,45 @@ pub fn drift(record: &Record, snapshot: &Snapshot) -> Vec<String> {
 
 impl Snapshot {
     /// Whether a step is done.
-    pub fn has(&self, step: &Step) -> bool {
+    pub fn has(&self, step: &PlanStep) -> bool {
         differs(step, self).is_none()
     }
 }
 
-fn differs(step: &Step, snapshot: &Snapshot) -> Option<String> {
+fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
     match step {
-        Step::AddVeth(veth) => link::veth_differs(veth, snapshot),
-        Step::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
-        Step::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
-        Step::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
-        Step::AddStackedLink(upper) => stacked::differs(upper, snapshot.side(upper.place)),
-        Step::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
-        Step::SetUp { place, link } => {
+        PlanStep::AddVeth(veth) => link::veth_differs(veth, snapshot),
+        PlanStep::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
+        PlanStep::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
+        PlanStep::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
+        PlanStep::AddStackedLink(upper) => stacked::differs(upper, snapshot.side(upper.place)),
+        PlanStep::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
+        PlanStep::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
             found.filter(|found| !found.is_set_up()).map(|_| format!("{link} is down"))
         }
-        Step::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
-        Step::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
+        PlanStep::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
+        PlanStep::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
         // What the host has is given back, and not kept from it meanwhile.
-        Step::GiveNicBack(_) => None,
-        Step::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
-        Step::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
-        Step::AddRules(rules) => rules::differ(rules, &snapshot.filters),
-        Step::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),
+        PlanStep::GiveNicBack(_) => None,
+        PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
+        PlanStep::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
+        PlanStep::AddRules(rules) => rules::differ(rules, &snapshot.filters),
+        PlanStep::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),
         // For people, or seen by what it is for.
-        Step::SetAlias { .. } | Step::SetHairpin { .. } | Step::AllowIpv6 { .. } | Step::AddTable => None,
-        Step::DelBridge(_)
-        | Step::DelVeth(_)
-        | Step::DelStackedLink(_)
-        | Step::DelLink { .. }
-        | Step::DelAddress(_) => None,
-        Step::DelRule(_) | Step::ResetSysctl(_) | Step::DelTable | Step::DelRules(_) | Step::DelAccept(_) => {
-            None
-        }
+        PlanStep::SetAlias { .. }
+        | PlanStep::SetHairpin { .. }
+        | PlanStep::AllowIpv6 { .. }
+        | PlanStep::AddTable => None,
+        PlanStep::DelBridge(_)
+        | PlanStep::DelVeth(_)
+        | PlanStep::DelStackedLink(_)
+        | PlanStep::DelLink { .. }
+        | PlanStep::DelAddress(_) => None,
+        PlanStep::DelRule(_)
+        | PlanStep::ResetSysctl(_)
+        | PlanStep::DelTable
+        | PlanStep::DelRules(_)
+        | PlanStep::DelAccept(_) => None,
     }
 }

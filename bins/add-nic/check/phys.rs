@@ -1,9 +1,9 @@
 //! A NIC that was moved in, and is no longer as we left it.
 
-use crate::model::change::Moved;
-use crate::model::snapshot::Side;
+use crate::model::change::MovedNic;
+use crate::model::snapshot::NetnsState;
 
-pub(super) fn differs(moved: &Moved, inside: &Side) -> Option<String> {
+pub(super) fn differs(moved: &MovedNic, inside: &NetnsState) -> Option<String> {
     let name = &moved.inside_name;
     let Some(link) = inside.links.iter().find(|link| moved.looks_like(link)) else {
         return Some(format!("{name} is gone"));

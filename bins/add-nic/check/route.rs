@@ -3,18 +3,18 @@
 use common::netlink::Route;
 
 use crate::model::change::{MAIN, RouteSpec};
-use crate::model::snapshot::Side;
+use crate::model::snapshot::NetnsState;
 use crate::plan::routes::effective;
 
-pub(super) fn is_gone(way: &RouteSpec, side: &Side) -> Option<String> {
+pub(super) fn is_gone(way: &RouteSpec, side: &NetnsState) -> Option<String> {
     (!routed(side, way)).then(|| format!("{} is gone", name_of(way)))
 }
 
-pub(super) fn is_back(way: &RouteSpec, side: &Side) -> Option<String> {
+pub(super) fn is_back(way: &RouteSpec, side: &NetnsState) -> Option<String> {
     routed(side, way).then(|| format!("{}, which was removed, is back", name_of(way)))
 }
 
-fn routed(side: &Side, way: &RouteSpec) -> bool {
+fn routed(side: &NetnsState, way: &RouteSpec) -> bool {
     let index = side.link(way.link.as_str()).map(|link| link.index);
     side.routes.iter().any(|route: &Route| {
         route.table == way.table

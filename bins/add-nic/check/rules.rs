@@ -1,10 +1,10 @@
 //! Rules of packet filters that are no longer as we made them: whoever reloads his own may flush all others.
 
-use crate::model::change::Step;
-use crate::model::filter::{Accept, FilterState, Rules};
-use crate::model::record::Record;
+use crate::model::change::PlanStep;
+use crate::model::filter::{AcceptRule, FilterState, NicRules};
+use crate::model::record::NicRecord;
 
-pub(super) fn differ(rules: &Rules, filters: &FilterState) -> Option<String> {
+pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> {
     let comment = rules.comment();
     let of = |chain: &str| {
         let is_ours = |rule: &&common::netlink::ChainRule| {
@@ -17,8 +17,8 @@ pub(super) fn differ(rules: &Rules, filters: &FilterState) -> Option<String> {
     gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
 }
 
-pub(super) fn accept_differs(accept: &Accept, filters: &FilterState) -> Option<String> {
-    let Accept { program, chain, .. } = accept;
+pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Option<String> {
+    let AcceptRule { program, chain, .. } = accept;
     let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program));
     match table.map(|table| &table.listing) {
         Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
@@ -28,17 +28,18 @@ pub(super) fn accept_differs(accept: &Accept, filters: &FilterState) -> Option<S
 }
 
 /// Filters that drop its packets by now, and did not when it was made.
-pub(super) fn unguarded(record: &Record, filters: &FilterState) -> Vec<String> {
+pub(super) fn unguarded(record: &NicRecord, filters: &FilterState) -> Vec<String> {
     let wanted = &record.wanted.firewall;
     if wanted.is_empty() {
         return vec![];
     }
     let has_rule = |program: &str| {
-        let of_it = |step: &Step| matches!(step, Step::AddAccept(accept) if accept.program == program);
+        let of_it =
+            |step: &PlanStep| matches!(step, PlanStep::AddAccept(accept) if accept.program == program);
         record.plan.steps.iter().any(|(step, _)| of_it(step))
     };
     let drops = filters.tables.iter().filter(|table| {
-        table.listing.as_ref().is_ok_and(crate::model::filter::Listing::drops_the_rest)
+        table.listing.as_ref().is_ok_and(crate::model::filter::IptablesListing::drops_the_rest)
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address().is_ipv6() == table.six)
     });
     let programs = drops.filter_map(|table| table.program.as_deref());

@@ -1,9 +1,9 @@
 //! Links on other links that are no longer as we made them.
 
 use crate::model::change::StackedLink;
-use crate::model::snapshot::Side;
+use crate::model::snapshot::NetnsState;
 
-pub(super) fn differs(upper: &StackedLink, side: &Side) -> Option<String> {
+pub(super) fn differs(upper: &StackedLink, side: &NetnsState) -> Option<String> {
     let name = &upper.name;
     let Some(link) = side.links.iter().find(|link| upper.matches(link)) else {
         return Some(format!("{name} is gone"));

@@ -1,10 +1,10 @@
 //! Settings that are no longer as we made them.
 
-use crate::model::sysctl::{Settings, Sysctl, is_same};
+use crate::model::sysctl::{SysctlChange, SysctlValues, is_same};
 
-pub(super) fn differs(sysctl: &Sysctl, settings: &Settings) -> Option<String> {
-    let Sysctl { key, value, .. } = sysctl;
-    match settings.of(sysctl.place, key)?.value() {
+pub(super) fn differs(sysctl: &SysctlChange, settings: &SysctlValues) -> Option<String> {
+    let SysctlChange { key, value, .. } = sysctl;
+    match settings.get(sysctl.place, key)?.value() {
         Some(now) if is_same(now, value) => None,
         Some(now) => Some(format!("{key} is {now}, not {value}")),
         None => Some(format!("{key} is gone")),

@@ -1,4 +1,4 @@
-//! Plugs a NIC in: look, plan, ask, apply, report.
+//! Adds a NIC: read, plan, check for duplicates, apply, report.
 
 use std::io;
 use std::time::Instant;
@@ -7,83 +7,85 @@ use common::failure::{Failure, Status};
 use common::packet;
 use jiff::Timestamp;
 
-use crate::apply::cleanup::{Swept, living, ours, sweep_from};
+use crate::apply::cleanup::{Cleanup, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
-use crate::journal::{self, Journal};
+use crate::journal::{Journal, LockedJournal};
 use crate::model::plan::Plan;
-use crate::model::record::{Record, Watched};
-use crate::model::request::{AddMode, AddOptions, AddRequest, Dad, Form};
+use crate::model::record::{NicRecord, WatchEntryId};
+use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
 use crate::model::snapshot::Snapshot;
-use crate::model::view::View;
+use crate::model::view::NicView;
 use crate::model::wanted::Wanted;
-use crate::plan::input::Random;
+use crate::plan::input::RandomBytes;
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
-use crate::read::endpoints::Ends;
+use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::{check, preflight};
 
-/// Does it, unless it is done already.
+/// Adds the NIC, unless it exists already; or shows what would be done.
 pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let AddRequest { target, wanted, options, mode, form } = request;
-    let (ends, mut sockets) = Ends::open(pin(&target, &options.search)?, &wanted, &options.search)?;
+    let (ends, mut sockets) = Endpoints::open(pin(&target, &options.search)?, &wanted, &options.search)?;
     match mode {
-        AddMode::Preflight { typed } => return warn(&wanted, &ends, &mut sockets, &typed, form),
-        AddMode::DryRun => return show(&wanted, &ends, &mut sockets, &options, form),
+        AddMode::Preflight { typed } => return run_preflight(&wanted, &ends, &mut sockets, &typed, form),
+        AddMode::DryRun => return dry_run(&wanted, &ends, &mut sockets, &options, form),
         AddMode::Add => {}
     }
-    ask_at_length(&wanted, &ends, &mut sockets, &options)?;
-    let order = Order { wanted, ends, watched: None };
-    let (record, outcome, mut executor) = plug(order, sockets, Journal::open()?, &options)?;
-    report::nic(View::near(&record), outcome, began.elapsed(), form)?;
+    let journal = Journal::default();
+    check_duplicates_fully(&wanted, &ends, &mut sockets, &options, &journal)?;
+    let task = AddTask { wanted, ends, watched: None };
+    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options)?;
+    report::nic(NicView::from_first(&record), outcome, began.elapsed(), form)?;
     if let Outcome::Added(_) = outcome {
         ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
 }
 
-/// What is to be plugged in, where, and on whose behalf.
+/// A NIC to add, and the networks it connects.
 #[derive(Debug)]
-pub struct Order {
+pub struct AddTask {
     pub wanted: Wanted,
-    pub ends: Ends,
-    pub watched: Option<Watched>,
+    pub ends: Endpoints,
+    /// The entry of a watch's file that it is added for.
+    pub watched: Option<WatchEntryId>,
 }
 
-/// Plugs it in, unless it is there already. `sockets` are in all networks, and are given back. Who waits for the journal
-/// has it when this returns: the next one may go on while we talk.
-pub fn plug(
-    Order { wanted, ends, watched }: Order,
+/// Adds it, unless it exists already. `sockets` are in all networks, and are returned in the executor. The journal's lock is
+/// released when this returns: another add-nic may continue while this one announces and reports.
+pub fn add_nic(
+    AddTask { wanted, ends, watched }: AddTask,
     mut sockets: Sockets,
-    journal: Journal,
+    journal: LockedJournal<'_>,
     options: &AddOptions,
-) -> Result<(Record, Outcome, Executor), Failure> {
-    let is_over = |record: &Record| stale::is_over(record, &wanted, &ends.inside);
-    let mut snapshot = Snapshot::take(&mut sockets)?;
+) -> Result<(NicRecord, Outcome, Executor), Failure> {
+    let is_over = |record: &NicRecord| stale::is_over(record, &wanted, &ends.inside);
+    let mut snapshot = Snapshot::read(&mut sockets)?;
     let records = ours(journal.records()?, sockets.home.identity());
-    let Swept { living: mut records, has_changed } =
-        sweep_from(records, &snapshot.outside, &journal, is_over);
+    let Cleanup { alive: mut records, has_changed } =
+        clean_up_known(records, &snapshot.outside, &journal, is_over);
     if has_changed {
-        snapshot = Snapshot::take(&mut sockets)?;
+        snapshot = Snapshot::read(&mut sockets)?;
     }
-    snapshot.look_closer(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
+    snapshot.read_details(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
     if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
         return Ok((records.swap_remove(at), Outcome::Unchanged, Executor::new(sockets)));
     }
-    stale::refuse(&records, &wanted, &ends.inside, &options.search.find)?;
-    let random = made_up()?;
+    stale::refuse(&records, &wanted, &ends.inside, options.search.find)?;
+    let random = random_bytes()?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     let (plan, id) = (Plan::make(&input)?, input.id());
     filter::rehearse(&plan)?;
-    preflight::look(&mut snapshot, &plan.nic, &wanted, &sockets)?;
+    preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     preflight::warnings(&plan.nic, &input).iter().for_each(Warning::say);
     if options.dad.is_some() {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, &options.search.find)?;
+        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, options.search.find)?;
     }
-    let mut record = Record {
+    let mut record = NicRecord {
         id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
@@ -97,46 +99,49 @@ pub fn plug(
     };
     let mut executor = Executor::new(sockets);
     let waits = match options.dad {
-        Some(Dad::Full) => probe::full(self::random()?).to_vec(),
-        Some(Dad::Quick) if record.plan.nic.other_end.parent().is_some() => probe::QUICK_ON_A_PARENT.to_vec(),
-        Some(Dad::Quick) => probe::QUICK.to_vec(),
+        Some(DuplicateCheck::Full) => probe::full(self::random()?).to_vec(),
+        Some(DuplicateCheck::Quick) if record.plan.nic.other_end.parent().is_some() => {
+            probe::QUICK_ON_A_PARENT.to_vec()
+        }
+        Some(DuplicateCheck::Quick) => probe::QUICK.to_vec(),
         None => vec![],
     };
     let policy =
-        ConflictPolicy { ask: Some((&waits, &options.search.find)), announce: options.announcements > 0 };
+        ConflictPolicy { ask: Some((&waits, options.search.find)), announce: options.announcements > 0 };
     let reachable = apply::add(&mut record, &records, &journal, &mut executor, &policy)?;
     Ok((record, Outcome::Added(reachable), executor))
 }
 
-/// Asks who has the addresses for as long as the RFCs have it, if that is wanted. Nothing is made yet, and nobody else is
-/// kept waiting: a signal ends us, and that is all.
-pub fn ask_at_length(
+/// With `--dad=full`, checks the addresses for as long as the RFCs say. Nothing is changed yet and no lock is held: a signal
+/// simply ends the process, and others do not wait.
+pub fn check_duplicates_fully(
     wanted: &Wanted,
-    ends: &Ends,
+    ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
+    journal: &Journal,
 ) -> Result<(), Failure> {
-    if options.dad != Some(Dad::Full) {
+    if options.dad != Some(DuplicateCheck::Full) {
         return Ok(());
     }
-    match foresee(wanted, ends, sockets, options)? {
+    match plan_only(wanted, ends, sockets, options, journal)? {
         Some((plan, snapshot)) => {
-            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), &options.search.find)
+            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), options.search.find)
         }
         None => Ok(()),
     }
 }
 
-/// Which of `records` the same call made before, if that is all there still.
+/// The record of the NIC that the same command added before, if that NIC is unchanged.
 fn same_call(
-    records: &[Record],
+    records: &[NicRecord],
     wanted: &Wanted,
-    ends: &Ends,
+    ends: &Endpoints,
     snapshot: &Snapshot,
 ) -> Result<Option<usize>, Failure> {
     let Some(at) = records.iter().position(|record| ends.have(record, wanted)) else { return Ok(None) };
     let record = &records[at];
-    match check::drift(record, snapshot).first() {
+    match check::differences(record, snapshot).first() {
         None => Ok(Some(at)),
         Some(difference) => {
             let (who, nic) = (&record.inside.name, &record.plan.nic.name);
@@ -149,77 +154,83 @@ fn same_call(
     }
 }
 
-/// The commands that would do it.
-fn show(
+/// Prints the commands that would do it.
+fn dry_run(
     wanted: &Wanted,
-    ends: &Ends,
+    ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
-    form: Form,
+    form: OutputForm,
 ) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = foresee(wanted, ends, sockets, options)? else {
+    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::default())? else {
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
     let steps = plan.steps.iter().map(|(step, _)| step);
-    // What is shared and there would be an error of the command.
+    // A command for something shared that exists already would fail.
     let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
     report::commands(missing, &ends.files(), form.is_json())?;
     Ok(Status::Yes)
 }
 
-/// What would be done if it were done now, and what that is made from; `None` if it is done already. Waits for nobody.
-fn foresee(
+/// The plan as it would be now, and the snapshot that it is made from; `None` if the NIC exists already. Takes no lock.
+fn plan_only(
     wanted: &Wanted,
-    ends: &Ends,
+    ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
+    journal: &Journal,
 ) -> Result<Option<(Plan, Snapshot)>, Failure> {
-    let (living, snapshot) = look(wanted, ends, sockets)?;
-    if same_call(&living, wanted, ends, &snapshot)?.is_some() {
+    let (alive, snapshot) = read_state(wanted, ends, sockets, journal)?;
+    if same_call(&alive, wanted, ends, &snapshot)?.is_some() {
         return Ok(None);
     }
-    stale::refuse(&living, wanted, &ends.inside, &options.search.find)?;
-    let input = ends.plan_input(wanted, &snapshot, &living, made_up()?);
+    stale::refuse(&alive, wanted, &ends.inside, options.search.find)?;
+    let input = ends.plan_input(wanted, &snapshot, &alive, random_bytes()?);
     let plan = Plan::make(&input)?;
     Ok(Some((plan, snapshot)))
 }
 
-/// What would be said about it.
-fn warn(
+/// Prints the warnings about it.
+fn run_preflight(
     wanted: &Wanted,
-    ends: &Ends,
+    ends: &Endpoints,
     sockets: &mut Sockets,
     typed: &[String],
-    form: Form,
+    form: OutputForm,
 ) -> Result<Status, Failure> {
-    let (living, mut snapshot) = look(wanted, ends, sockets)?;
-    let random = made_up()?;
-    let nic = match ends.same(&living, wanted).next() {
+    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::default())?;
+    let random = random_bytes()?;
+    let nic = match ends.same(&alive, wanted).next() {
         Some(record) => record.plan.nic.clone(),
-        None => Plan::make(&ends.plan_input(wanted, &snapshot, &living, random))?.nic,
+        None => Plan::make(&ends.plan_input(wanted, &snapshot, &alive, random))?.nic,
     };
-    preflight::look(&mut snapshot, &nic, wanted, sockets)?;
-    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &living, random));
+    preflight::read_needed(&mut snapshot, &nic, wanted, sockets)?;
+    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random));
     report::warnings(&warnings, typed, form.is_json())?;
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }
 
-/// The NICs of ours that live, and all that a plan is made from. Waits for nobody.
-fn look(wanted: &Wanted, ends: &Ends, sockets: &mut Sockets) -> Result<(Vec<Record>, Snapshot), Failure> {
-    let records = ours(journal::look()?, sockets.home.identity());
-    let mut snapshot = Snapshot::take(sockets)?;
-    snapshot.look_closer(Some(wanted), ends.same(&records, wanted), sockets)?;
-    let mut living = living(records, &snapshot.outside);
-    living.retain(|record| !stale::is_over(record, wanted, &ends.inside));
-    Ok((living, snapshot))
+/// The NICs that exist, and the state that a plan is made from. Takes no lock.
+fn read_state(
+    wanted: &Wanted,
+    ends: &Endpoints,
+    sockets: &mut Sockets,
+    journal: &Journal,
+) -> Result<(Vec<NicRecord>, Snapshot), Failure> {
+    let records = ours(journal.records()?, sockets.home.identity());
+    let mut snapshot = Snapshot::read(sockets)?;
+    snapshot.read_details(Some(wanted), ends.same(&records, wanted), sockets)?;
+    let mut alive = alive(records, &snapshot.outside);
+    alive.retain(|record| !stale::is_over(record, wanted, &ends.inside));
+    Ok((alive, snapshot))
 }
 
-/// What is made up for a NIC.
-fn made_up() -> Result<Random, Failure> {
+/// Random bytes for a new NIC.
+fn random_bytes() -> Result<RandomBytes, Failure> {
     let bytes: [u8; 24] = random()?;
     let from = |first: usize| std::array::from_fn(|at| bytes[first + at]);
-    Ok(Random { nic: from(0), port: from(6), bridge: from(12), id: from(18) })
+    Ok(RandomBytes { nic: from(0), port: from(6), bridge: from(12), id: from(18) })
 }
 
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {

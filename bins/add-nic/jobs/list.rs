@@ -3,22 +3,24 @@
 use common::failure::{Failure, Status};
 
 use crate::apply::cleanup::ours;
-use crate::check::drift;
-use crate::model::record::{Inside, Record};
+use crate::check::differences;
+use crate::journal::Journal;
+use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::ListRequest;
 use crate::model::snapshot::Snapshot;
-use crate::model::view::View;
+use crate::model::view::NicView;
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
-use crate::{journal, report};
+use crate::report;
 
 /// All of ours, or those of one container.
 pub fn list(request: &ListRequest) -> Result<Status, Failure> {
     let inside = one_of(request)?;
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records)?;
-    let seen = |view: &View<'_>| inside.as_ref().is_none_or(|inside| view.here.container.is_same_as(inside));
-    let views = |(record, differs)| View::all(record).filter(seen).map(move |view| (view, differs));
+    let seen =
+        |view: &NicView<'_>| inside.as_ref().is_none_or(|inside| view.here.container.is_same_as(inside));
+    let views = |(record, differs)| NicView::all(record).filter(seen).map(move |view| (view, differs));
     let rows: Vec<_> =
         drift.iter().map(|(record, differs)| (*record, &differs[..])).flat_map(views).collect();
     report::list(&rows, request.form.is_json())?;
@@ -31,42 +33,43 @@ pub fn check(request: &ListRequest) -> Result<Status, Failure> {
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records)?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
-    let rows: Vec<_> =
-        differing.map(|(record, differs)| (View::from(record, inside.as_ref()), &differs[..])).collect();
+    let rows: Vec<_> = differing
+        .map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]))
+        .collect();
     report::drift(&rows, request.form.is_json())?;
     Ok(if rows.is_empty() { Status::Yes } else { Status::No })
 }
 
-fn one_of(request: &ListRequest) -> Result<Option<Inside>, Failure> {
+fn one_of(request: &ListRequest) -> Result<Option<ContainerNetns>, Failure> {
     let target = request.target.as_ref();
     Ok(target.map(|target| pin(target, &request.search)).transpose()?.map(|pinned| pinned.inside))
 }
 
-fn records(inside: Option<&Inside>) -> Result<Vec<Record>, Failure> {
+fn records(inside: Option<&ContainerNetns>) -> Result<Vec<NicRecord>, Failure> {
     let home = common::netns::Home::current()?.identity();
-    let is_wanted = |record: &Record| inside.is_none_or(|inside| record.is_about(inside));
-    Ok(ours(journal::look()?, home).into_iter().filter(is_wanted).collect())
+    let is_wanted = |record: &NicRecord| inside.is_none_or(|inside| record.is_about(inside));
+    Ok(ours(Journal::default().records()?, home).into_iter().filter(is_wanted).collect())
 }
 
 /// Each with what differs. Containers with several NICs are looked at once.
-fn with_drift(records: &[Record]) -> Result<Vec<(&Record, Vec<String>)>, Failure> {
-    let mut seen: Vec<(&Record, Snapshot)> = Vec::new();
+fn with_drift(records: &[NicRecord]) -> Result<Vec<(&NicRecord, Vec<String>)>, Failure> {
+    let mut seen: Vec<(&NicRecord, Snapshot)> = Vec::new();
     let mut rows = Vec::new();
     for record in records {
         let known = seen.iter().position(|(other, _)| record.is_between(&other.inside, other.peer.as_ref()));
         let at = match known {
             Some(at) => at,
             None => {
-                let mut sockets = Sockets::of_record(record)?;
-                let mut snapshot = Snapshot::take(&mut sockets)?;
+                let mut sockets = Sockets::for_record(record)?;
+                let mut snapshot = Snapshot::read(&mut sockets)?;
                 let same =
                     records.iter().filter(|other| other.is_between(&record.inside, record.peer.as_ref()));
-                snapshot.look_closer(None, same, &sockets)?;
+                snapshot.read_details(None, same, &sockets)?;
                 seen.push((record, snapshot));
                 seen.len() - 1
             }
         };
-        rows.push((record, drift(record, &seen[at].1)));
+        rows.push((record, differences(record, &seen[at].1)));
     }
     Ok(rows)
 }

@@ -5,17 +5,17 @@ use std::time::Instant;
 use common::failure::{self, Failure, Status, say};
 
 use crate::apply;
-use crate::apply::cleanup::{ours, sweep};
+use crate::apply::cleanup::{clean_up, ours};
 use crate::apply::executor::Executor;
-use crate::journal::{self, Journal};
-use crate::model::change::Step;
+use crate::journal::{Journal, LockedJournal};
+use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
-use crate::model::record::{Inside, Record};
+use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::RemoveRequest;
 use crate::model::snapshot::Snapshot;
-use crate::model::view::View;
-use crate::model::wanted::Which;
+use crate::model::view::NicView;
+use crate::model::wanted::NicSelector;
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
@@ -30,9 +30,10 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         Err(failure) => return Err(failure),
     };
     let mut sockets = Sockets::open(Some(netns), None)?;
-    // Nothing is made, not even the directory, in order to find nothing in it.
-    if request.dry_run || journal::look()?.is_empty() {
-        let records = ours(journal::look()?, sockets.home.identity());
+    let journal = Journal::default();
+    // Nothing is created, not even the directory, in order to find nothing in it.
+    if request.dry_run || journal.records()?.is_empty() {
+        let records = ours(journal.records()?, sockets.home.identity());
         let (mut chosen, others) = choose(&records, which, &inside);
         if chosen.is_empty() {
             return remove_foreign(request, &inside, sockets);
@@ -43,8 +44,8 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         }
         return Ok(Status::Yes);
     }
-    let journal = Journal::open()?;
-    let mut records = sweep(&journal, &mut sockets, |_| false)?;
+    let journal = journal.lock()?;
+    let mut records = clean_up(&journal, &mut sockets, |_| false)?;
     if choose(&records, which, &inside).0.is_empty() {
         return remove_foreign(request, &inside, sockets);
     }
@@ -54,12 +55,17 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         let mut record = records.remove(at);
         if record.peer.is_some() {
             // Of a cable between two, this container may have either end.
-            let mut executor = Executor::new(Sockets::of_record(&record)?);
+            let mut executor = Executor::new(Sockets::for_record(&record)?);
             take_out(&mut record, &mut records, &journal, &mut executor)?;
         } else {
             take_out(&mut record, &mut records, &journal, &mut executor)?;
         }
-        report::nic(View::from(&record, Some(&inside)), Outcome::Removed, began.elapsed(), request.form)?;
+        report::nic(
+            NicView::seen_from(&record, Some(&inside)),
+            Outcome::Removed,
+            began.elapsed(),
+            request.form,
+        )?;
         if let Some(watched) = &record.watched {
             let file = watched.file.display();
             say(TOOL, format_args!("{file} lists this NIC: a running watch adds it again at the next event"));
@@ -70,36 +76,37 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
 
 /// Takes out one NIC; `others` are all other ones of ours.
 pub fn take_out(
-    record: &mut Record,
-    others: &mut [Record],
-    journal: &Journal,
+    record: &mut NicRecord,
+    others: &mut [NicRecord],
+    journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<(), Failure> {
-    apply::hand_over(record, others, journal)?;
+    apply::hand_over_routes(record, others, journal)?;
     // From now on it is the next call's to finish, if we are killed.
     record.is_whole = false;
     journal.write(record)?;
-    let others: Vec<&Record> = others.iter().collect();
+    let others: Vec<&NicRecord> = others.iter().collect();
     apply::undo(record, &others, journal, executor)
 }
 
-fn is_chosen(record: &Record, which: Option<&Which>, inside: &Inside) -> bool {
-    View::all(record)
-        .any(|view| view.here.container.is_same_as(inside) && which.is_none_or(|which| view.is(which)))
+fn is_chosen(record: &NicRecord, which: Option<&NicSelector>, inside: &ContainerNetns) -> bool {
+    NicView::all(record)
+        .any(|view| view.here.container.is_same_as(inside) && which.is_none_or(|which| view.matches(which)))
 }
 
 fn choose<'a>(
-    records: &'a [Record],
-    which: Option<&Which>,
-    inside: &Inside,
-) -> (Vec<&'a Record>, Vec<&'a Record>) {
+    records: &'a [NicRecord],
+    which: Option<&NicSelector>,
+    inside: &ContainerNetns,
+) -> (Vec<&'a NicRecord>, Vec<&'a NicRecord>) {
     records.iter().partition(|record| is_chosen(record, which, inside))
 }
 
 /// A container that is gone took its end with it; what else came with that is swept.
 fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Status, Failure> {
-    if !request.dry_run && !journal::look()?.is_empty() {
-        sweep(&Journal::open()?, &mut Sockets::open(None, None)?, |_| false)?;
+    let journal = Journal::default();
+    if !request.dry_run && !journal.records()?.is_empty() {
+        clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
     if let Some(why) = &failure.message {
         say(TOOL, format_args!("{why}; nothing to remove"));
@@ -108,11 +115,15 @@ fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Stat
 }
 
 /// None of ours: nothing at all, or somebody else's.
-fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets) -> Result<Status, Failure> {
-    let side = Snapshot::take(&mut sockets)?.inside;
+fn remove_foreign(
+    request: &RemoveRequest,
+    inside: &ContainerNetns,
+    mut sockets: Sockets,
+) -> Result<Status, Failure> {
+    let side = Snapshot::read(&mut sockets)?.inside;
     let found = match &request.which {
-        Some(Which::Name(name)) => side.link(name.as_str()),
-        Some(Which::Address(address)) => {
+        Some(NicSelector::Name(name)) => side.link(name.as_str()),
+        Some(NicSelector::Address(address)) => {
             side.holder(*address).and_then(|held| side.links.iter().find(|link| link.index == held.index))
         }
         None => None,
@@ -131,7 +142,7 @@ fn remove_foreign(request: &RemoveRequest, inside: &Inside, mut sockets: Sockets
         )
         .hint(common::hint!("add-nic --rm --force {} {}", inside.name, name)));
     }
-    let step = Step::DelLink { place: Netns::Container, link: name };
+    let step = PlanStep::DelLink { place: Netns::Container, link: name };
     if request.dry_run {
         report::commands([&step].into_iter(), &inside.files(None), request.form.is_json())?;
         return Ok(Status::Yes);

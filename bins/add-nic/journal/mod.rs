@@ -4,8 +4,9 @@
 //! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
 //! NIC is whole was left by one that was killed. Why it is there: docs/decisions/journal-in-run.md.
 
-mod memo;
+mod cache;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -20,7 +21,8 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-use crate::model::record::Record;
+use crate::model::record::NicRecord;
+use cache::{FileStamp, RecordCache};
 
 /// Of all tools that must undo something.
 const TOOLBOX: &str = "/run/netns-toolbox";
@@ -36,13 +38,31 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Most are shorter.
 const USUAL_BYTES: usize = 16 << 10;
 
-/// The directory, locked against every other add-nic until it is dropped.
+/// The records of all NICs, and those of them that were read before.
+#[derive(Debug, Default)]
+pub struct Journal {
+    cache: RefCell<RecordCache>,
+}
+
+/// The journal, locked against every other add-nic until it is dropped.
 #[derive(Debug)]
-pub struct Journal(OwnedFd);
+pub struct LockedJournal<'a> {
+    directory: OwnedFd,
+    cache: &'a RefCell<RecordCache>,
+}
 
 impl Journal {
-    /// Makes the directory if need be, and waits until nobody else has it.
-    pub fn open() -> Result<Self, Failure> {
+    /// All records. Waits for no lock and creates nothing.
+    pub fn records(&self) -> Result<Vec<NicRecord>, Failure> {
+        let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
+        match directory(Some(&toolbox), OURS, false)? {
+            Some(ours) => records(&ours, &mut self.cache.borrow_mut()),
+            None => Ok(vec![]),
+        }
+    }
+
+    /// Creates the directory if it does not exist, and waits for the lock.
+    pub fn lock(&self) -> Result<LockedJournal<'_>, Failure> {
         let toolbox = directory(None, TOOLBOX, true)?;
         let ours = match toolbox {
             Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
@@ -50,57 +70,50 @@ impl Journal {
         };
         let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "disappeared"))?;
         lock(&ours)?;
-        // Programs that we start have it, and so the lock, until they end, even if we are killed meanwhile: what one of them
-        // is still about to do is done before the next add-nic looks.
+        // Programs that we start inherit it, and so the lock, until they end, even if we are killed in the meantime: the next
+        // add-nic reads the state only after they are done.
         fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
             .map_err(|errno| failed("keep the lock of", &path(""), errno))?;
-        Ok(Journal(ours))
+        Ok(LockedJournal { directory: ours, cache: &self.cache })
     }
+}
 
+impl LockedJournal<'_> {
     /// All records.
-    pub fn records(&self) -> Result<Vec<Record>, Failure> {
-        records(&self.0)
+    pub fn records(&self) -> Result<Vec<NicRecord>, Failure> {
+        records(&self.directory, &mut self.cache.borrow_mut())
     }
 
     /// Writes a record: from then on it is there whole, or as it was before.
     #[expect(clippy::disallowed_methods, reason = "a file of state")]
-    pub fn write(&self, record: &Record) -> Result<(), Failure> {
+    pub fn write(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         let trouble = |errno: Errno| failed("write", &path(&file), errno);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.0, NEW, flags, Mode::from_bits_retain(0o600)).map_err(trouble)?;
+        let fd = openat(&self.directory, NEW, flags, Mode::from_bits_retain(0o600)).map_err(trouble)?;
         let written = serde_json::to_vec(record)
             .map_err(io::Error::from)
             .and_then(|bytes| File::from(fd).write_all(&bytes));
         let done = written
             .map_err(|error| Failure::trouble(path(&file).display(), format_args!("write: {error}")))
-            .and_then(|()| renameat(&self.0, NEW, &self.0, file.as_str()).map_err(trouble));
+            .and_then(|()| renameat(&self.directory, NEW, &self.directory, file.as_str()).map_err(trouble));
         if done.is_err() {
-            let _ = unlinkat(&self.0, NEW, UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&self.directory, NEW, UnlinkatFlags::NoRemoveDir);
         }
         done
     }
 
     /// Forgets a record: the last thing that is done about a NIC.
-    pub fn remove(&self, record: &Record) -> Result<(), Failure> {
+    pub fn remove(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
-        match unlinkat(&self.0, file.as_str(), UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(failed("remove", &path(&file), errno)),
         }
     }
 }
 
-/// All records, without waiting for anybody and without making anything.
-pub fn look() -> Result<Vec<Record>, Failure> {
-    let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
-    match directory(Some(&toolbox), OURS, false)? {
-        Some(ours) => records(&ours),
-        None => Ok(vec![]),
-    }
-}
-
-fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
+fn records(directory: &OwnedFd, cache: &mut RecordCache) -> Result<Vec<NicRecord>, Failure> {
     let trouble = |errno| failed("read the directory", &path(""), errno);
     let mut names = Vec::new();
     for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
@@ -112,17 +125,17 @@ fn records(directory: &OwnedFd) -> Result<Vec<Record>, Failure> {
             entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
         );
     }
-    memo::forget_all_but(&names);
+    cache.retain(&names);
     let mut records = Vec::new();
     for name in names {
-        records.extend(read(directory, &name)?);
+        records.extend(read(directory, &name, cache)?);
     }
-    records.sort_by(|a: &Record, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
+    records.sort_by(|a: &NicRecord, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
     Ok(records)
 }
 
-fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
-    if let Some(record) = memo::recall(directory, name) {
+fn read(directory: &OwnedFd, name: &str, cache: &mut RecordCache) -> Result<Option<NicRecord>, Failure> {
+    if let Some(record) = cache.get(directory, name) {
         return Ok(Some(record));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -134,14 +147,16 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<Record>, Failure> {
     };
     // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    let stamp = fstat(&fd).map(memo::Stamp::of).ok();
+    let stamp = fstat(&fd).map(FileStamp::from_stat);
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
     read.map_err(|error| Failure::trouble(path(name).display(), error))?;
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+    let record: NicRecord = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::trouble(path(name).display(), format_args!("not a record of add-nic: {error}"))
             .hint(common::hint!("check the NIC that it names, then rm {}", path(name).display()))
     })?;
-    memo::keep(name, stamp, &record);
+    if let Ok(stamp) = stamp {
+        cache.insert(name, stamp, &record);
+    }
     Ok(Some(record))
 }
 

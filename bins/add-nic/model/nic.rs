@@ -22,27 +22,27 @@ pub struct Nic {
 #[serde(rename_all = "kebab-case")]
 pub enum OtherEnd {
     /// To the host, as the end of a cable.
-    Host(Port),
+    Host(VethPort),
     /// Into a bridge, whose port it is.
-    Bridge { bridge: IfName, port: Port, vlan: Option<u16> },
+    Bridge { bridge: IfName, port: VethPort, vlan: Option<u16> },
     /// Into another container.
-    Peer(Port),
+    Peer(VethPort),
     /// Nowhere: the NIC stands on a link of the host.
-    On(Parent),
+    On(ParentLink),
     /// Nowhere: the NIC is the host's own, moved in. This is its name there.
     Phys(IfName),
 }
 
 /// The link that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parent {
+pub struct ParentLink {
     pub name: IfName,
     pub on: StackedKind,
     /// Whether it is not that link itself but its VLAN.
     pub vlan: Option<u16>,
 }
 
-impl Parent {
+impl ParentLink {
     /// The link below, as the host calls it.
     pub fn link(&self) -> Option<IfName> {
         match self.vlan {
@@ -54,7 +54,7 @@ impl Parent {
 
 /// The other end of a veth pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Port {
+pub struct VethPort {
     pub name: IfName,
     pub mac: Mac,
     /// Its own, or what the bridge that it is plugged into has because of us.
@@ -74,7 +74,7 @@ impl OtherEnd {
     }
 
     /// The other end of the cable, and where that is.
-    pub fn far(&self) -> Option<(Netns, &Port)> {
+    pub fn far(&self) -> Option<(Netns, &VethPort)> {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Netns::Host, port)),
             OtherEnd::Peer(port) => Some((Netns::Peer, port)),
@@ -83,7 +83,7 @@ impl OtherEnd {
     }
 
     /// The link that is here because of it.
-    pub fn port(&self) -> Option<&Port> {
+    pub fn port(&self) -> Option<&VethPort> {
         self.far().filter(|(place, _)| *place == Netns::Host).map(|(_, port)| port)
     }
 
@@ -109,7 +109,7 @@ impl OtherEnd {
     }
 
     /// The link of the host that it stands on.
-    pub fn parent(&self) -> Option<&Parent> {
+    pub fn parent(&self) -> Option<&ParentLink> {
         match self {
             OtherEnd::On(parent) => Some(parent),
             _ => None,
@@ -120,7 +120,7 @@ impl OtherEnd {
     pub fn vlan(&self) -> Option<u16> {
         match self {
             OtherEnd::Bridge { vlan, .. } => *vlan,
-            OtherEnd::On(Parent { on: StackedKind::Vlan(id), .. }) => Some(*id),
+            OtherEnd::On(ParentLink { on: StackedKind::Vlan(id), .. }) => Some(*id),
             OtherEnd::On(parent) => parent.vlan,
             OtherEnd::Host(_) | OtherEnd::Peer(_) | OtherEnd::Phys(_) => None,
         }

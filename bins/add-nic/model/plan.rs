@@ -3,7 +3,7 @@
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::change::{Moved, StackedKind, StackedLink, Step, Undo};
+use crate::model::change::{MovedNic, PlanStep, StackedKind, StackedLink, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 
@@ -11,22 +11,22 @@ use crate::model::nic::{Nic, OtherEnd};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub nic: Nic,
-    pub steps: Vec<(Step, Undo)>,
+    pub steps: Vec<(PlanStep, Undo)>,
 }
 
 impl Plan {
     /// The NIC's link, if it stands on one of the host's.
     pub fn stacked_link(&self) -> Option<&StackedLink> {
         self.steps.iter().find_map(|(step, _)| match step {
-            Step::AddStackedLink(upper) if upper.place == Netns::Container => Some(upper),
+            PlanStep::AddStackedLink(upper) if upper.place == Netns::Container => Some(upper),
             _ => None,
         })
     }
 
     /// The host's NIC that is moved in.
-    pub fn moved(&self) -> Option<&Moved> {
+    pub fn moved(&self) -> Option<&MovedNic> {
         self.steps.iter().find_map(|(step, _)| match step {
-            Step::TakeNic(moved) => Some(moved),
+            PlanStep::TakeNic(moved) => Some(moved),
             _ => None,
         })
     }
@@ -48,7 +48,9 @@ impl Plan {
     /// Remembers the index of that link, which is made now.
     pub fn remember_index(&mut self, index: u32) {
         for (step, undoing) in &mut self.steps {
-            if let (Step::AddStackedLink(upper), Undo::By(Step::DelStackedLink(same))) = (step, undoing) {
+            if let (PlanStep::AddStackedLink(upper), Undo::By(PlanStep::DelStackedLink(same))) =
+                (step, undoing)
+            {
                 (upper.index, same.index) = (Some(index), Some(index));
             }
         }
@@ -56,12 +58,12 @@ impl Plan {
 
     /// Whether others may have done a step of it already: what is about the bridge or the VLAN's link below, and settings of a
     /// whole namespace.
-    pub fn is_shared(&self, step: &Step) -> bool {
+    pub fn is_shared(&self, step: &PlanStep) -> bool {
         match step {
-            Step::AddBridge(_) => true,
-            Step::AddStackedLink(upper) => upper.place == Netns::Host,
-            Step::SetSysctl(sysctl) => sysctl.before.is_some(),
-            Step::AddAddress(held) => {
+            PlanStep::AddBridge(_) => true,
+            PlanStep::AddStackedLink(upper) => upper.place == Netns::Host,
+            PlanStep::SetSysctl(sysctl) => sysctl.before.is_some(),
+            PlanStep::AddAddress(held) => {
                 held.place == Netns::Host && Some(&held.link) == self.nic.other_end.bridge()
             }
             _ => false,
@@ -69,9 +71,9 @@ impl Plan {
     }
 
     /// The steps that undo it, last first; without those that one of `others` still needs.
-    pub fn undoing<'a>(&'a self, others: &'a [&'a Plan]) -> impl Iterator<Item = &'a Step> {
+    pub fn undoing<'a>(&'a self, others: &'a [&'a Plan]) -> impl Iterator<Item = &'a PlanStep> {
         let needed =
-            |step: &Step| others.iter().any(|plan| plan.steps.iter().any(|(other, _)| other == step));
+            |step: &PlanStep| others.iter().any(|plan| plan.steps.iter().any(|(other, _)| other == step));
         self.steps.iter().rev().filter_map(move |(step, undoing)| match undoing {
             Undo::WithItsLink => None,
             Undo::By(undo) => Some(undo),

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::plan::Plan;
-use crate::model::shell::Files;
+use crate::model::shell::NetnsFiles;
 use crate::model::wanted::Wanted;
 
 /// A NIC: what was asked for, what was planned, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct NicRecord {
     /// Its name in the journal.
     pub id: String,
     pub made_by: String,
@@ -21,19 +21,19 @@ pub struct Record {
     pub is_whole: bool,
     /// The inode of the namespace that add-nic ran in.
     pub outside_inode: u64,
-    pub inside: Inside,
+    pub inside: ContainerNetns,
     /// The other container, where there is one.
-    pub peer: Option<Inside>,
+    pub peer: Option<ContainerNetns>,
     pub wanted: Wanted,
     pub plan: Plan,
     /// What keeps it plugged in; nothing if it was made by hand.
     #[serde(default)]
-    pub watched: Option<Watched>,
+    pub watched: Option<WatchEntryId>,
 }
 
 /// An entry of a watch's file: together with what is wanted, this tells it from all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct WatchEntryId {
     /// The file, from the root on.
     pub file: PathBuf,
     /// The container, as the file calls it.
@@ -42,7 +42,7 @@ pub struct Watched {
 
 /// The container's network, and ways to find it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inside {
+pub struct ContainerNetns {
     /// How people call it.
     pub name: String,
     /// A file of it, for commands.
@@ -54,14 +54,14 @@ pub struct Inside {
     pub process: Option<RecordedProcess>,
 }
 
-impl Record {
+impl NicRecord {
     /// Files of its namespaces, for commands.
-    pub fn files(&self) -> Files<'_> {
+    pub fn files(&self) -> NetnsFiles<'_> {
         self.inside.files(self.peer.as_ref())
     }
 
     /// Whether these are the networks that it was made in.
-    pub fn is_between(&self, inside: &Inside, peer: Option<&Inside>) -> bool {
+    pub fn is_between(&self, inside: &ContainerNetns, peer: Option<&ContainerNetns>) -> bool {
         let same_peer = match (&self.peer, peer) {
             (Some(peer), Some(other)) => peer.is_same_as(other),
             (None, None) => true,
@@ -71,19 +71,19 @@ impl Record {
     }
 
     /// Whether one of its ends is in that network.
-    pub fn is_about(&self, inside: &Inside) -> bool {
+    pub fn is_about(&self, inside: &ContainerNetns) -> bool {
         self.inside.is_same_as(inside) || self.peer.as_ref().is_some_and(|peer| peer.is_same_as(inside))
     }
 }
 
-impl Inside {
+impl ContainerNetns {
     /// Its file and that of the other container, for commands.
-    pub fn files<'a>(&'a self, peer: Option<&'a Inside>) -> Files<'a> {
-        Files { inside: &self.file, peer: peer.map(|peer| peer.file.as_str()) }
+    pub fn files<'a>(&'a self, peer: Option<&'a ContainerNetns>) -> NetnsFiles<'a> {
+        NetnsFiles { inside: &self.file, peer: peer.map(|peer| peer.file.as_str()) }
     }
 
     /// Whether both are the same namespace.
-    pub fn is_same_as(&self, other: &Inside) -> bool {
+    pub fn is_same_as(&self, other: &ContainerNetns) -> bool {
         let handles_differ =
             matches!((&self.netns_handle, &other.netns_handle), (Some(a), Some(b)) if a != b);
         self.netns_inode == other.netns_inode && !handles_differ

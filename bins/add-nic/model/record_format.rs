@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::record::Record;
+use crate::model::record::NicRecord;
 
 /// A record with every kind of step, rule and undoing in it.
 const RECORD: &str = include_str!("record.json");
@@ -27,11 +27,11 @@ fn other_ends() -> Vec<(Value, Value)> {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "what a file of state has in it")]
 fn a_record_is_read_and_written_as_it_was() {
-    let record: Record = serde_json::from_str(RECORD).unwrap();
+    let record: NicRecord = serde_json::from_str(RECORD).unwrap();
     assert_eq!(serde_json::to_string_pretty(&record).unwrap() + "\n", RECORD);
     // The journal has it in one line.
     let compact = serde_json::to_vec(&record).unwrap();
-    assert_eq!(serde_json::from_slice::<Record>(&compact).unwrap(), record);
+    assert_eq!(serde_json::from_slice::<NicRecord>(&compact).unwrap(), record);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn each_place_of_the_other_end_is_read_and_written_as_it_was() {
             text["wanted"]["other_end"] = wanted.clone();
             text["wanted"]["other_addresses"] = other_addresses;
             text["plan"]["nic"]["other_end"] = planned.clone();
-            let record: Record = serde_json::from_value(text.clone()).unwrap();
+            let record: NicRecord = serde_json::from_value(text.clone()).unwrap();
             assert_eq!(serde_json::to_value(&record).unwrap(), text);
         }
     }
@@ -89,5 +89,5 @@ fn the_record_has_every_kind_of_step_in_it() {
 fn a_record_from_before_there_were_watches_is_read() {
     let mut text: Value = serde_json::from_str(RECORD).unwrap();
     text.as_object_mut().unwrap().remove("watched");
-    assert_eq!(serde_json::from_value::<Record>(text).unwrap().watched, None);
+    assert_eq!(serde_json::from_value::<NicRecord>(text).unwrap().watched, None);
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::target::Target;
 
-use crate::model::wanted::{Wanted, Which};
+use crate::model::wanted::{NicSelector, Wanted};
 
 /// What to do, one thing of many.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct AddRequest {
     pub wanted: Wanted,
     pub options: AddOptions,
     pub mode: AddMode,
-    pub form: Form,
+    pub form: OutputForm,
 }
 
 /// Whether it is done.
@@ -44,26 +44,26 @@ pub enum AddMode {
 }
 
 /// How a NIC is plugged in, whatever it is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct AddOptions {
-    pub search: Search,
+    pub search: SearchOptions,
     /// How duplicates are looked for; `None` for not at all.
-    pub dad: Option<Dad>,
+    pub dad: Option<DuplicateCheck>,
     /// How often it is said whose the addresses are.
     pub announcements: u8,
 }
 
 /// How duplicates of an address are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dad {
+pub enum DuplicateCheck {
     Quick,
     Full,
 }
 
 /// How a container's network is looked for, and which it may be.
-#[derive(Debug, Clone)]
-pub struct Search {
-    pub find: FindOptions,
+#[derive(Debug, Clone, Copy)]
+pub struct SearchOptions {
+    pub find: FindConfig,
     /// Whether it may be that of the host itself.
     pub host: bool,
 }
@@ -72,12 +72,12 @@ pub struct Search {
 #[derive(Debug)]
 pub struct RemoveRequest {
     pub target: Target,
-    pub which: Option<Which>,
-    pub search: Search,
+    pub which: Option<NicSelector>,
+    pub search: SearchOptions,
     pub dry_run: bool,
     /// Also one that we did not make.
     pub force: bool,
-    pub form: Form,
+    pub form: OutputForm,
 }
 
 /// NICs to be looked at.
@@ -85,32 +85,32 @@ pub struct RemoveRequest {
 pub struct ListRequest {
     /// Those of this container; all if `None`.
     pub target: Option<Target>,
-    pub search: Search,
-    pub form: Form,
+    pub search: SearchOptions,
+    pub form: OutputForm,
 }
 
 /// A file to be watched.
 #[derive(Debug)]
 pub struct WatchRequest {
     pub file: PathBuf,
-    pub find: FindOptions,
+    pub find: FindConfig,
     pub once: bool,
     pub dry_run: bool,
-    pub form: Form,
+    pub form: OutputForm,
 }
 
 /// How it is to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputForm {
     Text,
     Json,
     /// Of many, one a line.
     JsonLine,
 }
 
-impl Form {
+impl OutputForm {
     /// Whether it is for programs.
     pub fn is_json(self) -> bool {
-        self != Form::Text
+        self != OutputForm::Text
     }
 }

@@ -6,13 +6,13 @@ use crate::model::netns::Netns;
 
 /// Files of the namespaces, through which commands reach them.
 #[derive(Debug, Clone, Copy)]
-pub struct Files<'a> {
+pub struct NetnsFiles<'a> {
     pub inside: &'a str,
     /// Where there is none, no step is about it.
     pub peer: Option<&'a str>,
 }
 
-impl Files<'_> {
+impl NetnsFiles<'_> {
     /// The command, run in that place.
     pub fn at(&self, place: Netns, command: String) -> String {
         match place {

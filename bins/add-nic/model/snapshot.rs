@@ -7,11 +7,11 @@ use common::target::Mac;
 
 use crate::model::filter::FilterState;
 use crate::model::netns::Netns;
-use crate::model::sysctl::Settings;
+use crate::model::sysctl::SysctlValues;
 
 /// One side of the cable.
 #[derive(Debug, Clone, Default)]
-pub struct Side {
+pub struct NetnsState {
     pub links: Vec<Link>,
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
@@ -25,21 +25,21 @@ pub struct Side {
 /// Both sides.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    pub outside: Side,
-    pub inside: Side,
+    pub outside: NetnsState,
+    pub inside: NetnsState,
     /// The other container, where there is one.
-    pub peer: Side,
+    pub peer: NetnsState,
     /// Whether both are the same namespace.
     pub is_one: bool,
     /// Those that somebody asked for.
-    pub settings: Settings,
+    pub settings: SysctlValues,
     /// The packet filters, if somebody asked for them.
     pub filters: FilterState,
     /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
     pub switches: Vec<(String, String)>,
 }
 
-impl Side {
+impl NetnsState {
     /// The link of that name.
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name.to_str() == Some(name))
@@ -69,7 +69,7 @@ impl Side {
 
 impl Snapshot {
     /// What is in that place.
-    pub fn side(&self, place: Netns) -> &Side {
+    pub fn side(&self, place: Netns) -> &NetnsState {
         match place {
             Netns::Host => &self.outside,
             Netns::Container => &self.inside,
@@ -78,7 +78,7 @@ impl Snapshot {
     }
 
     /// The same, to be filled in.
-    pub fn side_mut(&mut self, place: Netns) -> &mut Side {
+    pub fn side_mut(&mut self, place: Netns) -> &mut NetnsState {
         match place {
             Netns::Host => &mut self.outside,
             Netns::Container => &mut self.inside,

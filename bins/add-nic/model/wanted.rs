@@ -7,12 +7,12 @@ use common::target::{IfName, Mac, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::model::filter::WantedRules;
-use crate::model::nic::Parent;
-use crate::model::sysctl::Setting;
+use crate::model::nic::ParentLink;
+use crate::model::sysctl::SysctlSetting;
 
 /// Which NIC of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum NicSelector {
     /// By its name, inside or outside.
     Name(IfName),
     /// By its address.
@@ -45,7 +45,7 @@ pub struct Wanted {
     /// Whether replies leave by it that come from its addresses, by routes of its own.
     pub sbr: bool,
     /// Settings of the container's network.
-    pub sysctls: Vec<Setting>,
+    pub sysctls: Vec<SysctlSetting>,
     /// What packet filters are to do for it.
     pub firewall: WantedRules,
 }
@@ -57,11 +57,11 @@ pub enum WantedEnd {
     /// To the host.
     Host,
     /// Into this bridge.
-    Bridge(Bridge),
+    Bridge(WantedBridge),
     /// Into this container, as a TARGET means it.
     Peer(String),
     /// Nowhere: it stands on this link of the host.
-    On(Parent),
+    On(ParentLink),
     /// Nowhere: it is this NIC of the host's, moved in.
     Phys(IfName),
 }
@@ -80,7 +80,7 @@ pub enum OtherAddresses {
 
 /// A bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bridge {
+pub struct WantedBridge {
     /// Its name.
     pub name: IfName,
     /// Whether it is made if there is none.

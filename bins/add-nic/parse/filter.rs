@@ -4,15 +4,15 @@ use common::failure::Failure;
 use common::output::quotable;
 
 use crate::cli::Cli;
-use crate::model::filter::{Published, WantedRules};
+use crate::model::filter::{PublishedPort, WantedRules};
 
 impl WantedRules {
     /// What was asked for.
-    pub fn of(cli: &Cli) -> Result<Self, Failure> {
-        let mut publish: Vec<Published> = Vec::new();
+    pub fn from_cli(cli: &Cli) -> Result<Self, Failure> {
+        let mut publish: Vec<PublishedPort> = Vec::new();
         for word in &cli.publish {
             let about = || format!("--publish {}", quotable(word));
-            let published: Published = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+            let published: PublishedPort = word.parse().map_err(|error| Failure::trouble(about(), error))?;
             if publish.iter().any(|other| other.clashes(&published)) {
                 return Err(Failure::trouble(about(), "the same host port is published twice"));
             }

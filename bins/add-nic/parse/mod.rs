@@ -15,9 +15,9 @@ use common::target::Target;
 use crate::cli::Cli;
 use crate::model::change::StackedKind;
 use crate::model::filter::WantedRules;
-use crate::model::nic::Parent;
+use crate::model::nic::ParentLink;
 use crate::model::request::Job;
-use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd, Which};
+use crate::model::wanted::{NicSelector, OtherAddresses, Wanted, WantedBridge, WantedEnd};
 use words::{address, other_addresses, parent, route, settings};
 
 impl Job {
@@ -25,7 +25,7 @@ impl Job {
     ///
     /// # Errors
     /// What makes no sense, and why.
-    pub fn of(cli: &Cli, typed: impl FnOnce() -> Vec<String>) -> Result<Self, Failure> {
+    pub fn from_cli(cli: &Cli, typed: impl FnOnce() -> Vec<String>) -> Result<Self, Failure> {
         if let Some(file) = &cli.watch {
             return Ok(Job::Watch(request::watch(file, cli)));
         }
@@ -45,11 +45,11 @@ impl Job {
             None => Err(Failure::trouble("TARGET", "missing").hint("add-nic --help")),
             Some(target) if cli.rm => {
                 at_most(1)?;
-                let which = rest.first().map(|word| Which::of(word)).transpose()?;
+                let which = rest.first().map(|word| NicSelector::from_word(word)).transpose()?;
                 Ok(Job::Remove(request::remove(target, which, cli)))
             }
             Some(target) => {
-                let wanted = Wanted::of(cli, rest, &target)?;
+                let wanted = Wanted::from_cli(cli, rest, &target)?;
                 Ok(Job::Add(Box::new(request::add(target, wanted, cli, typed))))
             }
         }
@@ -70,18 +70,20 @@ fn target(word: &str) -> Result<Target, Failure> {
     word.parse().map_err(|error| Failure::trouble(quotable(word), error))
 }
 
-impl Which {
-    fn of(word: &str) -> Result<Self, Failure> {
+impl NicSelector {
+    fn from_word(word: &str) -> Result<Self, Failure> {
         let address = word.split_once('/').map_or(word, |(address, _)| address);
         match address.parse() {
-            Ok(address) => Ok(Which::Address(address)),
-            Err(_) => word.parse().map(Which::Name).map_err(|error| Failure::trouble(quotable(word), error)),
+            Ok(address) => Ok(NicSelector::Address(address)),
+            Err(_) => {
+                word.parse().map(NicSelector::Name).map_err(|error| Failure::trouble(quotable(word), error))
+            }
         }
     }
 }
 
 impl WantedEnd {
-    fn of(cli: &Cli) -> Result<Self, Failure> {
+    fn from_cli(cli: &Cli) -> Result<Self, Failure> {
         if let Some(peer) = cli.peer.as_ref().filter(|_| cli.vlan.is_none()) {
             return target(peer).map(|peer| WantedEnd::Peer(peer.to_string()));
         }
@@ -92,13 +94,13 @@ impl WantedEnd {
         }
         match (cli.phys.clone(), cli.vlan) {
             (Some(name), Some(id)) => {
-                return Ok(WantedEnd::On(Parent { name, on: StackedKind::Vlan(id), vlan: None }));
+                return Ok(WantedEnd::On(ParentLink { name, on: StackedKind::Vlan(id), vlan: None }));
             }
             (Some(name), None) => return Ok(WantedEnd::Phys(name)),
             (None, _) => {}
         }
         Ok(match cli.bridge.clone() {
-            Some(name) => WantedEnd::Bridge(Bridge { name, create: cli.create, vlan: cli.vlan }),
+            Some(name) => WantedEnd::Bridge(WantedBridge { name, create: cli.create, vlan: cli.vlan }),
             None if cli.vlan.is_some() => {
                 return Err(Failure::trouble("--vlan", "not possible on a veth pair without a bridge")
                     .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
@@ -109,7 +111,7 @@ impl WantedEnd {
 }
 
 impl Wanted {
-    fn of(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
+    fn from_cli(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
             return Err(
                 Failure::trouble("ADDR", "missing").hint(common::hint!("add-nic {} 10.1.0.2/24", target))
@@ -121,7 +123,7 @@ impl Wanted {
                 return Err(Failure::trouble(cidr.address(), "given twice"));
             }
         }
-        let other_end = WantedEnd::of(cli)?;
+        let other_end = WantedEnd::from_cli(cli)?;
         let other_addresses = match other_end {
             _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
                 return Err(Failure::trouble(
@@ -145,9 +147,9 @@ impl Wanted {
             metric: cli.metric,
             sbr: cli.sbr,
             sysctls: settings(&cli.sysctl)?,
-            firewall: WantedRules::of(cli)?,
+            firewall: WantedRules::from_cli(cli)?,
             addresses,
         };
-        wanted.makes_sense().map(|()| wanted)
+        wanted.validate().map(|()| wanted)
     }
 }

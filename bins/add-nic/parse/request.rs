@@ -6,9 +6,10 @@ use common::target::Target;
 
 use crate::cli::{self, Cli};
 use crate::model::request::{
-    AddMode, AddOptions, AddRequest, Dad, Form, ListRequest, RemoveRequest, Search, WatchRequest,
+    AddMode, AddOptions, AddRequest, DuplicateCheck, ListRequest, OutputForm, RemoveRequest, SearchOptions,
+    WatchRequest,
 };
-use crate::model::wanted::{Wanted, Which};
+use crate::model::wanted::{NicSelector, Wanted};
 
 pub(super) fn add(
     target: Target,
@@ -22,15 +23,15 @@ pub(super) fn add(
         (false, false) => AddMode::Add,
     };
     let dad = (!cli.no_dad).then_some(match cli.dad {
-        cli::DadOption::Quick => Dad::Quick,
-        cli::DadOption::Full => Dad::Full,
+        cli::DadOption::Quick => DuplicateCheck::Quick,
+        cli::DadOption::Full => DuplicateCheck::Full,
     });
     let announcements = if cli.no_announce { 0 } else { cli.announce };
     let options = AddOptions { search: search(cli), dad, announcements };
     AddRequest { target, wanted, options, mode, form: form(cli) }
 }
 
-pub(super) fn remove(target: Target, which: Option<Which>, cli: &Cli) -> RemoveRequest {
+pub(super) fn remove(target: Target, which: Option<NicSelector>, cli: &Cli) -> RemoveRequest {
     RemoveRequest {
         target,
         which,
@@ -48,21 +49,21 @@ pub(super) fn list(target: Option<Target>, cli: &Cli) -> ListRequest {
 pub(super) fn watch(file: &Path, cli: &Cli) -> WatchRequest {
     WatchRequest {
         file: file.to_owned(),
-        find: cli.find.clone(),
+        find: cli.find.config(),
         once: cli.once,
         dry_run: cli.dry_run,
         form: form(cli),
     }
 }
 
-fn search(cli: &Cli) -> Search {
-    Search { find: cli.find.clone(), host: cli.host }
+fn search(cli: &Cli) -> SearchOptions {
+    SearchOptions { find: cli.find.config(), host: cli.host }
 }
 
-fn form(cli: &Cli) -> Form {
+fn form(cli: &Cli) -> OutputForm {
     match cli.json {
-        true if cli.watch.is_some() => Form::JsonLine,
-        true => Form::Json,
-        false => Form::Text,
+        true if cli.watch.is_some() => OutputForm::JsonLine,
+        true => OutputForm::Json,
+        false => OutputForm::Text,
     }
 }

@@ -10,7 +10,7 @@ use crate::model::wanted::{OtherAddresses, Wanted, WantedEnd};
 
 impl Wanted {
     /// What contradicts itself, and why.
-    pub(super) fn makes_sense(&self) -> Result<(), Failure> {
+    pub(super) fn validate(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
             return Err(Failure::trouble(mac, "multicast or zero MAC address"));
         }
@@ -22,21 +22,21 @@ impl Wanted {
                 format_args!("not possible: {} uses the MAC address of {}", parent.on, parent.name),
             ));
         }
-        self.mtu_makes_sense()?;
+        self.validate_mtu()?;
         if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
             return Err(Failure::trouble("--metric", "needs --gateway or --route")
                 .hint("--gateway IP or --route CIDR"));
         }
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
         for router in next {
-            self.is_on_the_link(router)?;
+            self.validate_router(router)?;
         }
         for family in [true, false] {
             if let Some(second) = self.gateways.iter().filter(|gateway| gateway.is_ipv4() == family).nth(1) {
                 return Err(Failure::trouble(second, "second gateway of the same address family"));
             }
         }
-        self.routes_make_sense()?;
+        self.validate_routes()?;
         match (self.other_end.bridge(), &self.other_name) {
             (Some(bridge), Some(name)) if bridge == name => {
                 Err(Failure::trouble(name, "already the name of the bridge"))
@@ -45,7 +45,7 @@ impl Wanted {
         }
     }
 
-    fn routes_make_sense(&self) -> Result<(), Failure> {
+    fn validate_routes(&self) -> Result<(), Failure> {
         for (at, route) in self.routes.iter().enumerate() {
             let refuse = |why: &str| Err(Failure::trouble(route.to, why));
             if route.to.prefix_len() == 0 {
@@ -67,7 +67,7 @@ impl Wanted {
         Ok(())
     }
 
-    fn mtu_makes_sense(&self) -> Result<(), Failure> {
+    fn validate_mtu(&self) -> Result<(), Failure> {
         let Some(mtu) = self.mtu_bytes else { return Ok(()) };
         // RFC 791, RFC 8200; veth.c has ETH_MAX_MTU.
         let least = if self.addresses.iter().any(|cidr| cidr.address().is_ipv6()) { 1280 } else { 68 };
@@ -81,7 +81,7 @@ impl Wanted {
     }
 
     /// A router must be reached without a router.
-    fn is_on_the_link(&self, router: IpAddr) -> Result<(), Failure> {
+    fn validate_router(&self, router: IpAddr) -> Result<(), Failure> {
         if self.addresses.iter().any(|cidr| cidr.address() == router) {
             return Err(Failure::trouble(router, "the NIC's own address cannot be the router"));
         }

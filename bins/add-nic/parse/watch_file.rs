@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use common::cidr::Cidr;
-use common::cli::parse_from;
+use common::cli::parse_words;
 use common::failure::{Failure, Status};
 use common::output::quotable;
 use common::target::{IfName, Target};
@@ -16,44 +16,44 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::{Cli, NOT_OF_A_NIC};
-use crate::model::record::Watched;
+use crate::model::record::WatchEntryId;
 use crate::model::request::{AddOptions, AddRequest, Job};
 use crate::model::wanted::Wanted;
 use crate::tool::TOOL;
 
 /// A NIC that is to be kept plugged in.
 #[derive(Debug)]
-pub struct Entry {
+pub struct WatchEntry {
     /// Where it begins in the file.
     pub line: usize,
     pub target: Target,
     pub wanted: Wanted,
     /// How it is written into the journal.
-    pub watched: Watched,
+    pub watched: WatchEntryId,
     /// Whatever else it says.
     pub options: AddOptions,
 }
 
 /// What it is called in messages: `/etc/nics.toml:3: nginx`.
-impl Display for Entry {
+impl Display for WatchEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}: {}", self.watched.file.display(), self.line, self.target)
     }
 }
 
 /// A file's text, and for how long engines are waited for, which no entry says.
-struct Source<'a> {
+struct WatchText<'a> {
     file: &'a Path,
     text: &'a str,
     engine_timeout: Duration,
 }
 
 /// All entries of `text`, or the first thing in it that makes no sense.
-pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<Entry>, Failure> {
-    let source = Source { file, text, engine_timeout };
+pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<WatchEntry>, Failure> {
+    let source = WatchText { file, text, engine_timeout };
     let table = DeTable::parse(text)
         .map_err(|error| source.wrong(error.span().unwrap_or_default(), error.message().trim_end()))?;
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<WatchEntry> = Vec::new();
     for (key, value) in table.get_ref() {
         if key.get_ref() != "nic" {
             return Err(source
@@ -79,7 +79,7 @@ pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<
     Ok(entries)
 }
 
-impl Source<'_> {
+impl WatchText<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
         self.text[..span.start.min(self.text.len())].matches('\n').count() + 1
     }
@@ -88,7 +88,7 @@ impl Source<'_> {
         Failure::trouble(format_args!("{}:{}", self.file.display(), self.line(&span)), what)
     }
 
-    fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<Entry, Failure> {
+    fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<WatchEntry, Failure> {
         let Some(table) = value.get_ref().as_table() else {
             return Err(self.wrong(value.span(), "not a table").hint("start each NIC with [[nic]]"));
         };
@@ -98,15 +98,14 @@ impl Source<'_> {
             failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
         };
         let words = self.words(table, container)?;
-        let cli: Cli =
-            parse_from(words.into_iter().map(Into::into)).map_err(first_paragraph).map_err(in_entry)?;
-        let Job::Add(request) = Job::of(&cli, Vec::new).map_err(in_entry)? else {
+        let cli: Cli = parse_words(words).map_err(in_entry)?;
+        let Job::Add(request) = Job::from_cli(&cli, Vec::new).map_err(in_entry)? else {
             return Err(in_entry(Failure::said(Status::Trouble, "adds no NIC")));
         };
         let AddRequest { target, wanted, mut options, .. } = *request;
         options.search.find.engine_timeout = self.engine_timeout;
-        let watched = Watched { file: self.file.to_owned(), target: target.to_string() };
-        Ok(Entry { line, target, wanted, watched, options })
+        let watched = WatchEntryId { file: self.file.to_owned(), target: target.to_string() };
+        Ok(WatchEntry { line, target, wanted, watched, options })
     }
 
     /// The command line that a table stands for.
@@ -185,15 +184,9 @@ fn refuse(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Without the usage of the command line, which nobody has typed here.
-fn first_paragraph(failure: Failure) -> Failure {
-    let message = failure.message.as_ref().and_then(|message| message.split("\n\n").next());
-    Failure { hint: failure.hint.clone(), ..Failure::in_lines(failure.status, message.unwrap_or_default()) }
-}
-
-impl Entry {
+impl WatchEntry {
     /// What the other one wants too, and only one can have.
-    fn shares(&self, other: &Entry) -> Option<String> {
+    fn shares(&self, other: &WatchEntry) -> Option<String> {
         let (ours, theirs) = (&self.wanted, &other.wanted);
         let is_one_container = self.target == other.target;
         let is_one_bridge =

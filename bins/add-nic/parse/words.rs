@@ -8,8 +8,8 @@ use common::failure::{Failure, Status};
 use common::output::quotable;
 
 use crate::model::change::{IpvlanMode, MacvlanMode, StackedKind};
-use crate::model::nic::Parent;
-use crate::model::sysctl::Setting;
+use crate::model::nic::ParentLink;
+use crate::model::sysctl::SysctlSetting;
 use crate::model::wanted::{OtherAddresses, WantedRoute};
 
 /// An ADDR of the container's.
@@ -49,7 +49,7 @@ pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
 }
 
 /// `PARENT[:MODE]`
-pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Parent, Failure> {
+pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<ParentLink, Failure> {
     let about = || format!("{option} {}", quotable(word));
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
     let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
@@ -58,7 +58,7 @@ pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<Par
         _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(StackedKind::Ipvlan),
     };
     let on = on.map_err(|error| Failure::trouble(about(), format_args!("mode {error}")))?;
-    let parent = Parent { name, on, vlan };
+    let parent = ParentLink { name, on, vlan };
     match parent.link() {
         Some(_) => Ok(parent),
         None => {
@@ -119,11 +119,11 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
 }
 
 /// What --sysctl says.
-pub fn settings(words: &[String]) -> Result<Vec<Setting>, Failure> {
-    let mut settings: Vec<Setting> = Vec::new();
+pub fn settings(words: &[String]) -> Result<Vec<SysctlSetting>, Failure> {
+    let mut settings: Vec<SysctlSetting> = Vec::new();
     for word in words {
         let about = || format!("--sysctl {}", quotable(word));
-        let setting: Setting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        let setting: SysctlSetting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
         if settings.iter().any(|other| other.key == setting.key) {
             return Err(Failure::trouble(about(), "key given twice"));
         }

@@ -17,22 +17,22 @@ pub fn other_addresses(input: &PlanInput<'_>, bridge: Option<&BridgePlan>) -> Re
     match &input.wanted.other_addresses {
         OtherAddresses::None => Ok(vec![]),
         OtherAddresses::These(these) => {
-            these.iter().filter_map(|address| this(*address, input, bridge).transpose()).collect()
+            these.iter().filter_map(|address| requested(*address, input, bridge).transpose()).collect()
         }
         // A bridge that is there has what its owner wants; both ends in one namespace need no address to be reached.
         OtherAddresses::Fitting if bridge.is_some_and(|bridge| bridge.index.is_some()) => Ok(vec![]),
-        OtherAddresses::Fitting if input.snapshot.is_one && input.other_place() == Netns::Host => Ok(vec![]),
-        OtherAddresses::Fitting => fitting(input),
+        OtherAddresses::Fitting if input.snapshot.is_one && input.other_netns() == Netns::Host => Ok(vec![]),
+        OtherAddresses::Fitting => automatic(input),
     }
 }
 
 /// An address that was asked for; `None` if the bridge has it already.
-fn this(
+fn requested(
     address: IpAddr,
     input: &PlanInput<'_>,
     bridge: Option<&BridgePlan>,
 ) -> Result<Option<Cidr>, Failure> {
-    let held = input.snapshot.side(input.other_place()).holder(address);
+    let held = input.snapshot.side(input.other_netns()).holder(address);
     if let (Some(held), Some(index)) = (held, bridge.and_then(|bridge| bridge.index))
         && held.index == index
     {
@@ -47,8 +47,8 @@ fn this(
 }
 
 /// For each network the gateway, if there is one in it, or the first free address.
-fn fitting(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
-    let (option, other) = (input.option_of_addresses(), input.who_is(input.other_place()));
+fn automatic(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
+    let (option, other) = (input.option_of_addresses(), input.name_of(input.other_netns()));
     let mut chosen: Vec<Cidr> = Vec::new();
     for cidr in &input.wanted.addresses {
         if chosen.iter().any(|other| other.network() == cidr.network()) {

@@ -6,12 +6,12 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::{IfName, Mac};
 
-use crate::model::change::{AddressSpec, Step};
+use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
 use crate::plan::input::PlanInput;
 
 /// An address; one that is alone in its network has the other end's as its peer, which makes a route to that.
-pub(super) fn held(
+pub(super) fn address_spec(
     place: Netns,
     link: &IfName,
     cidr: Cidr,
@@ -31,14 +31,14 @@ pub(super) fn allow_ipv6(
     link: &IfName,
     addresses: &[Cidr],
     input: &PlanInput<'_>,
-) -> Result<Option<Step>, Failure> {
+) -> Result<Option<PlanStep>, Failure> {
     let Some(six) = addresses.iter().find(|cidr| cidr.address().is_ipv6()) else { return Ok(None) };
-    let (side, whose) = (input.snapshot.side(place), input.who_is(place));
+    let (side, whose) = (input.snapshot.side(place), input.name_of(place));
     match side.allows_ipv6 {
         Some(true) => Ok(None),
         // A bridge that is there has what its owner wants, and the kernel will say so.
         Some(false) if side.link(link.as_str()).is_some() => Ok(None),
-        Some(false) => Ok(Some(Step::AllowIpv6 { place, link: link.clone() })),
+        Some(false) => Ok(Some(PlanStep::AllowIpv6 { place, link: link.clone() })),
         None => Err(Failure::trouble(
             six,
             format_args!("the kernel has no IPv6, or /proc/sys of {whose} is hidden"),
@@ -50,10 +50,10 @@ pub(super) fn allow_ipv6(
 /// the same one then, but asks for a second or two whether somebody has it. Until it knows, nobody finds out the link-layer
 /// address of a neighbour for packets that others sent: whoever is routed over the link waits as long (ndisc_send_ns in
 /// net/ipv6/ndisc.c).
-pub(super) fn link_local(place: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<Step> {
+pub(super) fn link_local(place: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<PlanStep> {
     addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
     let cidr = Cidr::new(eui64(mac).into(), 64)?;
-    Some(Step::AddAddress(AddressSpec { place, link: link.clone(), cidr, peer: None, given: None }))
+    Some(PlanStep::AddAddress(AddressSpec { place, link: link.clone(), cidr, peer: None, given: None }))
 }
 
 /// RFC 4291, appendix A: the bit of local administration the other way round, and ff:fe in the middle.

@@ -4,9 +4,9 @@ use common::failure::Failure;
 use common::netlink::Link;
 use common::target::IfName;
 
-use crate::model::change::{NewBridge, Step, Undo};
+use crate::model::change::{BridgeSpec, PlanStep, Undo};
 use crate::model::netns::Netns;
-use crate::model::wanted::{Bridge, WantedEnd};
+use crate::model::wanted::{WantedBridge, WantedEnd};
 use crate::plan::input::PlanInput;
 
 /// The bridge that the NIC is plugged into, and what is to be done about it.
@@ -19,7 +19,7 @@ pub struct BridgePlan {
     pub index: Option<u32>,
     /// Where VLANs are kept apart, the one that each new port is in.
     pub(super) default_vlan: Option<u16>,
-    pub(super) steps: Vec<(Step, Undo)>,
+    pub(super) steps: Vec<(PlanStep, Undo)>,
 }
 
 /// In a new bridge (br_vlan_init in net/bridge/br_vlan.c).
@@ -41,7 +41,7 @@ fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
 
 impl PlanInput<'_> {
     pub(super) fn bridge(&self) -> Result<Option<BridgePlan>, Failure> {
-        let WantedEnd::Bridge(Bridge { name, create, vlan }) = &self.wanted.other_end else {
+        let WantedEnd::Bridge(WantedBridge { name, create, vlan }) = &self.wanted.other_end else {
             return Ok(None);
         };
         let found = self.snapshot.outside.link(name.as_str());
@@ -62,12 +62,12 @@ impl PlanInput<'_> {
 
     /// A bridge that is there. If one of ours made it, it is this NIC's too now, and goes with the last of them.
     fn existing(&self, name: &IfName, link: &Link) -> BridgePlan {
-        let shared = |step: &Step| match step {
-            Step::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
-            Step::AddAddress(held) => held.place == Netns::Host && held.link == *name,
+        let shared = |step: &PlanStep| match step {
+            PlanStep::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
+            PlanStep::AddAddress(held) => held.place == Netns::Host && held.link == *name,
             _ => false,
         };
-        let mut steps: Vec<(Step, Undo)> = Vec::new();
+        let mut steps: Vec<(PlanStep, Undo)> = Vec::new();
         for (step, undoing) in self.records.iter().flat_map(|record| &record.plan.steps) {
             let is_new = steps.iter().all(|(known, _)| known != step);
             if is_new && shared(step) {
@@ -85,13 +85,14 @@ impl PlanInput<'_> {
 
     fn new_bridge(&self, name: &IfName) -> BridgePlan {
         let vlan_filtering = self.wanted.other_end.vlan_of_port().is_some();
-        let bridge = NewBridge {
+        let bridge = BridgeSpec {
             name: name.clone(),
             mac: self.bridge_mac(),
             mtu_bytes: self.wanted.mtu_bytes,
             vlan_filtering,
         };
-        let steps = vec![(Step::AddBridge(bridge.clone()), Undo::WhenUnused(Step::DelBridge(bridge)))];
+        let steps =
+            vec![(PlanStep::AddBridge(bridge.clone()), Undo::WhenUnused(PlanStep::DelBridge(bridge)))];
         BridgePlan {
             name: name.clone(),
             mtu_bytes: self.wanted.mtu_bytes,

@@ -4,14 +4,14 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::IfName;
 
-use super::addressing::{allow_ipv6, held, link_local};
-use crate::model::change::{AccessPort, End, Step, Undo, Veth};
+use super::addressing::{address_spec, allow_ipv6, link_local};
+use crate::model::change::{AccessPort, PlanStep, Undo, Veth, VethEndSpec};
 use crate::model::netns::Netns;
-use crate::model::nic::{Nic, OtherEnd, Port};
+use crate::model::nic::{Nic, OtherEnd, VethPort};
 use crate::model::plan::Plan;
 use crate::plan::addresses::other_addresses;
 use crate::plan::bridge::BridgePlan;
-use crate::plan::conflicts::refuse_taken;
+use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
 use crate::plan::names;
 
@@ -22,9 +22,9 @@ const USUAL_MTU: u32 = 1500;
 pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let other_name = input.other_name()?;
     let bridge = input.bridge()?;
-    refuse_taken(input)?;
-    let other_place = input.other_place();
-    let port = Port {
+    refuse_conflicts(input)?;
+    let other_place = input.other_netns();
+    let port = VethPort {
         name: other_name,
         mac: if other_place == Netns::Host { input.port_mac() } else { input.peer_mac() },
         addresses: other_addresses(input, bridge.as_ref())?,
@@ -60,10 +60,14 @@ fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
 }
 
 /// The pair, its addresses, and both ends up.
-fn pair(nic: &Nic, default_vlan: Option<u16>, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+fn pair(
+    nic: &Nic,
+    default_vlan: Option<u16>,
+    input: &PlanInput<'_>,
+) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let Some((place, other)) = nic.other_end.far() else { return Ok(vec![]) };
     let bridge = nic.other_end.bridge();
-    let end = |name: &IfName, mac| End { name: name.clone(), mac };
+    let end = |name: &IfName, mac| VethEndSpec { name: name.clone(), mac };
     let veth = Veth {
         inside: end(&nic.name, nic.mac),
         other: end(&other.name, other.mac),
@@ -71,17 +75,21 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, input: &PlanInput<'_>) -> Result<V
         mtu_bytes: Some(nic.mtu_bytes).filter(|mtu| *mtu != USUAL_MTU),
         bridge: bridge.cloned(),
     };
-    let mut steps = vec![(Step::AddVeth(veth.clone()), Undo::By(Step::DelVeth(veth)))];
+    let mut steps = vec![(PlanStep::AddVeth(veth.clone()), Undo::By(PlanStep::DelVeth(veth)))];
     let with_its_link = |step| (step, Undo::WithItsLink);
     // One container is not told another's name.
     if place == Netns::Host {
-        let alias = names::alias(input.who(), &nic.name);
-        steps.push(with_its_link(Step::SetAlias { link: other.name.clone(), alias }));
+        let alias = names::alias(input.container_name(), &nic.name);
+        steps.push(with_its_link(PlanStep::SetAlias { link: other.name.clone(), alias }));
     }
     // Before it is up: it never was in the other one.
     if let Some(vlan) = nic.other_end.vlan() {
         let not_in = default_vlan.filter(|default| *default != 0 && *default != vlan);
-        steps.push(with_its_link(Step::SetAccessPort(AccessPort { link: other.name.clone(), vlan, not_in })));
+        steps.push(with_its_link(PlanStep::SetAccessPort(AccessPort {
+            link: other.name.clone(),
+            vlan,
+            not_in,
+        })));
     }
     // What is given to a bridge that was there before is taken from it again; all else goes with its link.
     let (outer, by_the_last) = match bridge {
@@ -98,20 +106,25 @@ fn pair(nic: &Nic, default_vlan: Option<u16>, input: &PlanInput<'_>) -> Result<V
     // Up before it is addressed: an IPv6 peer's route is tried once, and fails on a link that is down
     // (__ipv6_ifa_notify in net/ipv6/addrconf.c).
     for (place, link) in [(place, &other.name), (Netns::Container, &nic.name)] {
-        steps.push(with_its_link(Step::SetUp { place, link: link.clone() }));
+        steps.push(with_its_link(PlanStep::SetUp { place, link: link.clone() }));
     }
     for cidr in &other.addresses {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
-        let held = held(place, outer, *cidr, peer);
+        let held = address_spec(place, outer, *cidr, peer);
         let undoing = match by_the_last {
-            true => Undo::WhenUnused(Step::DelAddress(held.clone())),
+            true => Undo::WhenUnused(PlanStep::DelAddress(held.clone())),
             false => Undo::WithItsLink,
         };
-        steps.push((Step::AddAddress(held), undoing));
+        steps.push((PlanStep::AddAddress(held), undoing));
     }
     for cidr in &nic.addresses {
         let peer = other.addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);
-        steps.push(with_its_link(Step::AddAddress(held(Netns::Container, &nic.name, *cidr, peer))));
+        steps.push(with_its_link(PlanStep::AddAddress(address_spec(
+            Netns::Container,
+            &nic.name,
+            *cidr,
+            peer,
+        ))));
     }
     Ok(steps)
 }

@@ -9,55 +9,55 @@ use common::target::IfName;
 
 use crate::model::netns::Netns;
 use crate::model::nic::OtherEnd;
-use crate::model::record::Record;
-use crate::model::snapshot::Side;
+use crate::model::record::NicRecord;
+use crate::model::snapshot::NetnsState;
 use crate::model::wanted::{OtherAddresses, WantedEnd};
 use crate::plan::input::PlanInput;
 
 /// Refuses an address that somebody has, and one that would not be reached because its network is reached elsewhere.
-pub fn refuse_taken(input: &PlanInput<'_>) -> Result<(), Failure> {
+pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
     for cidr in &input.wanted.addresses {
-        refuse_held(cidr.address(), input)?;
+        refuse_used(cidr.address(), input)?;
         if !input.snapshot.is_one {
-            refuse_elsewhere(Netns::Container, *cidr, input)?;
+            refuse_other_link(Netns::Container, *cidr, input)?;
         }
         match &input.wanted.other_end {
             // With no address there the other end does not reach it anyway.
             _ if matches!(input.wanted.other_addresses, OtherAddresses::None) => {}
-            WantedEnd::Peer(_) => refuse_elsewhere(Netns::Peer, *cidr, input)?,
+            WantedEnd::Peer(_) => refuse_other_link(Netns::Peer, *cidr, input)?,
             WantedEnd::Host if input.snapshot.is_one => {}
             // The host does not reach it through its parent, whatever networks are there.
             WantedEnd::On(_) | WantedEnd::Phys(_) => {}
-            WantedEnd::Host | WantedEnd::Bridge(_) => refuse_elsewhere_here(*cidr, input)?,
+            WantedEnd::Host | WantedEnd::Bridge(_) => refuse_other_host_link(*cidr, input)?,
         }
     }
     Ok(())
 }
 
-fn refuse_elsewhere(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
-    match way_elsewhere(input.snapshot.side(place), cidr, |_| true) {
+fn refuse_other_link(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
+    match competing_route(input.snapshot.side(place), cidr, |_| true) {
         None => Ok(()),
         Some(other) => Err(Failure::trouble(
             other.network,
-            format_args!("already on {} in {}: replies would leave there", other.link, input.who_is(place)),
+            format_args!("already on {} in {}: replies would leave there", other.link, input.name_of(place)),
         )),
     }
 }
 
 /// On a bridge it is the bridge that reaches it.
-fn refuse_elsewhere_here(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
+fn refuse_other_host_link(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let own_bridge = input.wanted.other_end.bridge().map(IfName::as_str);
     let is_elsewhere = |link: &Link| own_bridge.is_none() || link.name.to_str() != own_bridge;
-    match way_elsewhere(&input.snapshot.outside, cidr, is_elsewhere) {
+    match competing_route(&input.snapshot.outside, cidr, is_elsewhere) {
         Some(other) => Err(on_another_cable(&other, input)),
         None => Ok(()),
     }
 }
 
 /// Between two containers the host has no part: neither its own addresses nor those of its other NICs matter there.
-fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
+fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let is_between = input.wanted.other_end.peer().is_some();
-    let recorded = |record: &&Record| {
+    let recorded = |record: &&NicRecord| {
         !is_between
             && record.peer.is_none()
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
@@ -67,10 +67,10 @@ fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
         return Err(Failure::trouble(address, format_args!("already the address of {nic} in {who}"))
             .hint(common::hint!("add-nic --rm {} {}", who, nic)));
     }
-    for place in [Netns::Container, input.other_place()] {
+    for place in [Netns::Container, input.other_netns()] {
         let side = input.snapshot.side(place);
         if let Some(held) = side.holder(address) {
-            let (link, who) = (side.name_of(held.index), input.who_is(place));
+            let (link, who) = (side.name_of(held.index), input.name_of(place));
             return Err(match place {
                 Netns::Host => {
                     Failure::trouble(address, format_args!("already the address of {link} on the host"))
@@ -83,7 +83,7 @@ fn refuse_held(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
 }
 
 /// A network that is reached through another link, and takes the packets of ours.
-struct Elsewhere {
+struct CompetingRoute {
     network: Cidr,
     index: u32,
     link: String,
@@ -91,7 +91,7 @@ struct Elsewhere {
 }
 
 /// Of two routes the longer prefix wins, and of two equal ones the first: then the second link is never used.
-fn way_elsewhere(side: &Side, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Option<Elsewhere> {
+fn competing_route(side: &NetnsState, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Option<CompetingRoute> {
     let takes = |network: Cidr| network.prefix_len() >= cidr.prefix_len() && network.contains(cidr.address());
     let counts =
         |index: u32| side.links.iter().any(|link| link.index == index && !link.is_loopback() && counts(link));
@@ -107,10 +107,10 @@ fn way_elsewhere(side: &Side, cidr: Cidr, counts: impl Fn(&Link) -> bool) -> Opt
         .filter_map(|route| Some((route.destination, route.index?, route.gateway)));
     let (network, index, through) =
         of_address.chain(of_route).find(|(network, index, _)| takes(*network) && counts(*index))?;
-    Some(Elsewhere { network, index, link: side.name_of(index), through })
+    Some(CompetingRoute { network, index, link: side.name_of(index), through })
 }
 
-fn on_another_cable(other: &Elsewhere, input: &PlanInput<'_>) -> Failure {
+fn on_another_cable(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
     let outside = &input.snapshot.outside;
     let link = outside.links.iter().find(|link| link.index == other.index);
     let ours = input.records.iter().find(|record| {
@@ -146,6 +146,6 @@ pub fn is_taken(address: IpAddr, input: &PlanInput<'_>) -> bool {
     let is_between = input.wanted.other_end.peer().is_some();
     input.wanted.addresses.iter().any(|cidr| cidr.address() == address)
         || input.snapshot.inside.holder(address).is_some()
-        || input.snapshot.side(input.other_place()).holder(address).is_some()
+        || input.snapshot.side(input.other_netns()).holder(address).is_some()
         || !is_between && recorded.any(|cidr| cidr.address() == address)
 }

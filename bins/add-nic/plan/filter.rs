@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use common::cidr::Cidr;
 use common::failure::Failure;
 
-use super::site::{Site, site};
+use super::filter_point::{FilterPoint, filter_point};
 use super::{refuse, sysctl};
-use crate::model::change::{Step, Undo};
-use crate::model::filter::{Accept, AddressEnd, Client, Hook, Passing, Published, Rule, Rules, WantedRules};
+use crate::model::change::{PlanStep, Undo};
+use crate::model::filter::{
+    AcceptRule, AddressEnd, AllowedTraffic, FilterRule, Hook, NicRules, PortClient, PublishedPort,
+    WantedRules,
+};
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
-use crate::model::snapshot::Side;
-use crate::model::sysctl::{Key, Reading};
+use crate::model::snapshot::NetnsState;
+use crate::model::sysctl::{SysctlKey, SysctlReading};
 use crate::model::wanted::Wanted;
 use crate::plan::input::PlanInput;
 
@@ -20,32 +23,32 @@ use crate::plan::input::PlanInput;
 const FROM_A_ROUTER: u8 = 9;
 
 /// The steps that do it; none if nothing is asked for.
-pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let wanted = &input.wanted.firewall;
     if wanted.is_empty() {
         return Ok(vec![]);
     }
-    let site = site(nic, input)?;
-    refuse::unfit(&site)?;
-    let mut steps = site.settings()?;
-    steps.extend(site.hairpin());
-    let rules = Rules { id: input.id(), nic: site.words(), rules: site.rules() };
+    let filter_point = filter_point(nic, input)?;
+    refuse::unfit(&filter_point)?;
+    let mut steps = filter_point.settings()?;
+    steps.extend(filter_point.hairpin());
+    let rules = NicRules { id: input.id(), nic: filter_point.words(), rules: filter_point.rules() };
     if !rules.rules.is_empty() {
-        steps.push((Step::AddTable, Undo::WhenUnused(Step::DelTable)));
-        steps.push((Step::AddRules(rules.clone()), Undo::By(Step::DelRules(rules))));
+        steps.push((PlanStep::AddTable, Undo::WhenUnused(PlanStep::DelTable)));
+        steps.push((PlanStep::AddRules(rules.clone()), Undo::By(PlanStep::DelRules(rules))));
     }
-    for accept in site.accepts()? {
-        steps.push((Step::AddAccept(accept.clone()), Undo::By(Step::DelAccept(accept))));
+    for accept in filter_point.accepts()? {
+        steps.push((PlanStep::AddAccept(accept.clone()), Undo::By(PlanStep::DelAccept(accept))));
     }
     Ok(steps)
 }
 
-fn forwarding(six: bool) -> Key {
-    Key::of_network(if six { "ipv6/conf/all/forwarding" } else { "ipv4/ip_forward" })
+fn forwarding(six: bool) -> SysctlKey {
+    SysctlKey::of_network(if six { "ipv6/conf/all/forwarding" } else { "ipv4/ip_forward" })
 }
 
 /// The links that have an IPv6 default route which a router advertised.
-fn advertised(outside: &Side) -> impl Iterator<Item = &str> {
+fn advertised(outside: &NetnsState) -> impl Iterator<Item = &str> {
     let routes = outside.routes.iter().filter(|route| {
         route.destination.prefix_len() == 0
             && route.destination.address().is_ipv6()
@@ -55,16 +58,16 @@ fn advertised(outside: &Side) -> impl Iterator<Item = &str> {
     indices.filter_map(|index| outside.links.iter().find(|link| link.index == index)?.name.to_str())
 }
 
-fn accept_ra(link: &str) -> Key {
-    Key::of_link("ipv6", link, "accept_ra")
+fn accept_ra(link: &str) -> SysctlKey {
+    SysctlKey::of_link("ipv6", link, "accept_ra")
 }
 
-fn route_localnet(link: &str) -> Key {
-    Key::of_link("ipv4", link, "route_localnet")
+fn route_localnet(link: &str) -> SysctlKey {
+    SysctlKey::of_link("ipv4", link, "route_localnet")
 }
 
 /// The settings of the host that [`steps`] must know.
-pub fn needed_settings(wanted: &Wanted, outside: &Side) -> Vec<Key> {
+pub fn needed_settings(wanted: &Wanted, outside: &NetnsState) -> Vec<SysctlKey> {
     let WantedRules { nat, publish, .. } = &wanted.firewall;
     let has = |six: bool| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6() == six);
     let mut keys = Vec::new();
@@ -75,21 +78,20 @@ pub fn needed_settings(wanted: &Wanted, outside: &Side) -> Vec<Key> {
         keys.push(forwarding(true));
         keys.extend(advertised(outside).map(accept_ra));
     }
-    if publish.iter().any(Published::is_local) {
+    if publish.iter().any(PublishedPort::is_local) {
         keys.extend(wanted.other_end.bridge().map(|bridge| route_localnet(bridge.as_str())));
     }
     keys
 }
 
-impl Site<'_> {
-    /// For people, with nothing in it that nft would not take.
+impl FilterPoint<'_> {
+    /// For people, and without any character that nft would take for something else.
     fn words(&self) -> String {
-        let plain = |c: &char| c.is_ascii_alphanumeric() || "_./:-".contains(*c);
-        format!(
-            "{} of {}",
-            self.nic.name,
-            self.input.who().chars().filter(plain).take(60).collect::<String>()
-        )
+        let plain = |text: &str| {
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || "_./:-".contains(*c);
+            text.chars().filter(is_plain).take(60).collect::<String>()
+        };
+        format!("{} of {}", plain(self.nic.name.as_str()), plain(self.input.container_name()))
     }
 
     fn wanted(&self) -> &WantedRules {
@@ -112,7 +114,7 @@ impl Site<'_> {
         })
     }
 
-    fn settings(&self) -> Result<Vec<(Step, Undo)>, Failure> {
+    fn settings(&self) -> Result<Vec<(PlanStep, Undo)>, Failure> {
         let WantedRules { nat, publish, .. } = self.wanted();
         let on = |key, value| sysctl::changed((Netns::Host, key), value, self.input);
         let mut steps = Vec::new();
@@ -124,21 +126,21 @@ impl Site<'_> {
             // A router believes no other router, unless it is told to: the host would lose its own default route
             // (rt6_purge_dflt_routers in net/ipv6/route.c).
             for link in advertised(&self.input.snapshot.outside).filter(|_| forwards.is_some()) {
-                let reading = self.input.snapshot.settings.of(Netns::Host, &accept_ra(link));
-                if reading.and_then(Reading::value) == Some("1") {
+                let reading = self.input.snapshot.settings.get(Netns::Host, &accept_ra(link));
+                if reading.and_then(SysctlReading::value) == Some("1") {
                     steps.extend(on(accept_ra(link), "2")?);
                 }
             }
             steps.extend(forwards);
         }
-        if publish.iter().any(Published::is_local) {
+        if publish.iter().any(PublishedPort::is_local) {
             steps.extend(self.route_localnet()?);
         }
         Ok(steps)
     }
 
     /// What comes from 127.0.0.1 may leave through that link, and what answers it may come in.
-    fn route_localnet(&self) -> Result<Option<(Step, Undo)>, Failure> {
+    fn route_localnet(&self) -> Result<Option<(PlanStep, Undo)>, Failure> {
         let key = route_localnet(self.link.as_str());
         match self.input.snapshot.outside.link(self.link.as_str()) {
             Some(_) => sysctl::changed((Netns::Host, key), "1", self.input),
@@ -148,37 +150,37 @@ impl Site<'_> {
 
     /// With bridge netfilter on, what the NIC sends to its own published port is turned around within the bridge
     /// (br_nf_pre_routing_finish in net/bridge/br_netfilter_hooks.c).
-    fn hairpin(&self) -> Option<(Step, Undo)> {
+    fn hairpin(&self) -> Option<(PlanStep, Undo)> {
         let port = self.nic.other_end.bridge().and(self.nic.other_end.port())?;
-        let step = Step::SetHairpin { link: port.name.clone() };
+        let step = PlanStep::SetHairpin { link: port.name.clone() };
         (!self.wanted().publish.is_empty()).then_some((step, Undo::WithItsLink))
     }
 
-    fn rules(&self) -> Vec<Rule> {
+    fn rules(&self) -> Vec<FilterRule> {
         let WantedRules { nat, publish, .. } = self.wanted();
         let mut rules = Vec::new();
         if *nat {
             let networks = self.networks(false).into_iter().chain(self.networks(true));
-            rules.extend(networks.map(|network| Rule::Masquerade { network, link: self.link.clone() }));
+            rules.extend(networks.map(|network| FilterRule::Masquerade { network, link: self.link.clone() }));
         }
         let Some((to, network)) = self.published_address() else { return rules };
         for published in publish {
-            let leads = |hook| Rule::Forward { to, published: published.clone(), hook };
+            let leads = |hook| FilterRule::Forward { to, published: published.clone(), hook };
             if published.address.is_none_or(|address| !address.is_loopback()) {
                 rules.push(leads(Hook::Prerouting));
             }
             rules.push(leads(Hook::Output));
             for from in self.clients(network) {
                 let answerable =
-                    Rule::Answerable { to, port: published.port, protocol: published.protocol, from };
+                    FilterRule::Answerable { to, port: published.port, protocol: published.protocol, from };
                 if !rules.contains(&answerable) {
                     rules.push(answerable);
                 }
             }
         }
-        if publish.iter().any(Published::is_local) {
+        if publish.iter().any(PublishedPort::is_local) {
             for end in [AddressEnd::Destination, AddressEnd::Source] {
-                rules.push(Rule::GuardLoopback { link: self.link.clone(), end });
+                rules.push(FilterRule::GuardLoopback { link: self.link.clone(), end });
             }
         }
         rules
@@ -186,17 +188,17 @@ impl Site<'_> {
 
     /// Whom the container could not answer by way of the host. With a gateway here, or with --sbr, its answers go there, and
     /// so it may see who comes.
-    fn clients(&self, network: Cidr) -> Vec<Client> {
+    fn clients(&self, network: Cidr) -> Vec<PortClient> {
         let wanted = self.input.wanted;
         if wanted.sbr || wanted.gateways.iter().any(IpAddr::is_ipv4) {
-            vec![Client::Host, Client::Network(network)]
+            vec![PortClient::Host, PortClient::Network(network)]
         } else {
-            vec![Client::Anybody]
+            vec![PortClient::Anybody]
         }
     }
 
     /// A rule in each chain that could drop what is asked for.
-    fn accepts(&self) -> Result<Vec<Accept>, Failure> {
+    fn accepts(&self) -> Result<Vec<AcceptRule>, Failure> {
         let mut accepts = Vec::new();
         for table in &self.input.snapshot.filters.tables {
             let passing = self.passing(table.six);
@@ -214,8 +216,8 @@ impl Site<'_> {
                 )
                 .hint("install the package iptables")
             })?;
-            let (Some(chain), Some(program)) = (listing.gate(), &table.program) else { continue };
-            accepts.extend(passing.into_iter().enumerate().map(|(number, what)| Accept {
+            let (Some(chain), Some(program)) = (listing.chain_for_accept(), &table.program) else { continue };
+            accepts.extend(passing.into_iter().enumerate().map(|(number, what)| AcceptRule {
                 program: program.clone(),
                 chain: chain.to_owned(),
                 id: self.input.id(),
@@ -226,22 +228,22 @@ impl Site<'_> {
         Ok(accepts)
     }
 
-    fn passing(&self, six: bool) -> Vec<Passing> {
+    fn passing(&self, six: bool) -> Vec<AllowedTraffic> {
         let WantedRules { nat, forward, publish } = self.wanted();
         let link = || self.link.clone();
         let mut passing = Vec::new();
         for network in self.networks(six).into_iter().filter(|_| *nat) {
-            passing.push(Passing::Out { link: link(), network });
-            passing.push(Passing::Back { link: link(), network });
+            passing.push(AllowedTraffic::Out { link: link(), network });
+            passing.push(AllowedTraffic::Back { link: link(), network });
         }
         if *forward && !self.networks(six).is_empty() {
-            passing.push(Passing::Across { bridge: link() });
+            passing.push(AllowedTraffic::Across { bridge: link() });
         }
         let Some((to, _)) = self.published_address().filter(|_| !six) else { return passing };
-        for Published { port, protocol, .. } in publish {
+        for PublishedPort { port, protocol, .. } in publish {
             let (port, protocol) = (*port, *protocol);
-            passing.push(Passing::Published { link: link(), to, port, protocol });
-            passing.push(Passing::Answers { link: link(), from: to, port, protocol });
+            passing.push(AllowedTraffic::Published { link: link(), to, port, protocol });
+            passing.push(AllowedTraffic::Answers { link: link(), from: to, port, protocol });
         }
         passing
     }

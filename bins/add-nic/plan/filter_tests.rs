@@ -2,17 +2,17 @@
 
 use common::netlink::{Address, AddressAttributes, Chain, TableFamily};
 
-use crate::model::filter::{FilterState, Kind, Listing, Table};
+use crate::model::filter::{FilterState, IptablesKind, IptablesListing, IptablesTable};
 use crate::model::netns::Netns;
 use crate::model::snapshot::Snapshot;
-use crate::model::sysctl::{Key, Reading};
-use crate::model::wanted::{Bridge, Wanted, WantedEnd};
+use crate::model::sysctl::{SysctlKey, SysctlReading};
+use crate::model::wanted::{Wanted, WantedBridge, WantedEnd};
 use crate::plan::tests::{commands, plan, record, snapshot, undone, wanted};
 
 /// A host that does not forward, with nft, and with iptables of the given kinds and words.
-fn host(tables: &[(Kind, &str)]) -> Snapshot {
-    let listing = |text: &str| Ok(Listing(text.to_owned()));
-    let table = |(kind, text): &(Kind, &str)| Table {
+fn host(tables: &[(IptablesKind, &str)]) -> Snapshot {
+    let listing = |text: &str| Ok(IptablesListing(text.to_owned()));
+    let table = |(kind, text): &(IptablesKind, &str)| IptablesTable {
         kind: *kind,
         six: false,
         program: Some(kind.name(false).to_owned()),
@@ -27,7 +27,8 @@ fn host(tables: &[(Kind, &str)]) -> Snapshot {
     let mut snapshot = Snapshot { filters, ..snapshot() };
     for (key, value) in [("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0")] {
         let settings = std::mem::take(&mut snapshot.settings);
-        snapshot.settings = settings.with(Netns::Host, Key::of_network(key), Reading::Is(value.to_owned()));
+        snapshot.settings =
+            settings.with(Netns::Host, SysctlKey::of_network(key), SysctlReading::Is(value.to_owned()));
     }
     snapshot
 }
@@ -57,7 +58,7 @@ fn about_filters(wanted: &Wanted, snapshot: &Snapshot) -> Vec<String> {
 #[test]
 fn nat_forwards_masquerades_and_passes_what_would_drop() {
     let docker = "-P FORWARD DROP\n-N DOCKER-USER\n-A FORWARD -j DOCKER-USER";
-    let snapshot = host(&[(Kind::Nft, docker), (Kind::Legacy, "-P FORWARD ACCEPT")]);
+    let snapshot = host(&[(IptablesKind::Nft, docker), (IptablesKind::Legacy, "-P FORWARD ACCEPT")]);
     assert_eq!(
         about_filters(&nat("10.1.0.2/24"), &snapshot),
         [
@@ -147,13 +148,13 @@ fn what_is_missing_is_said_before_anything_is_touched() {
     snapshot.filters.chains = None;
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
     assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
-    let mut snapshot = host(&[(Kind::Legacy, "")]);
+    let mut snapshot = host(&[(IptablesKind::Legacy, "")]);
     snapshot.filters.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
     let why = "--nat: cannot add a rule to iptables-legacy: iptables-legacy is not installed";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
     let mut snapshot = host(&[]);
-    let fixed = Reading::Fixed("0".to_owned(), "Read-only file system".to_owned());
-    snapshot.settings = snapshot.settings.with(Netns::Host, Key::of_network("ipv4/ip_forward"), fixed);
+    let fixed = SysctlReading::Fixed("0".to_owned(), "Read-only file system".to_owned());
+    snapshot.settings = snapshot.settings.with(Netns::Host, SysctlKey::of_network("ipv4/ip_forward"), fixed);
     let why = "net/ipv4/ip_forward: cannot be written in the network of the host: Read-only file system";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
 }
@@ -172,8 +173,9 @@ fn a_name_that_a_rule_would_take_for_many_is_refused() {
 fn forward_alone_needs_no_rules_of_our_own() {
     let mut wanted = wanted(&["10.1.0.2/24"]);
     wanted.firewall.forward = true;
-    wanted.other_end = WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
-    let mut snapshot = host(&[(Kind::Legacy, "-P FORWARD DROP")]);
+    wanted.other_end =
+        WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
+    let mut snapshot = host(&[(IptablesKind::Legacy, "-P FORWARD DROP")]);
     snapshot.filters.chains = None;
     assert_eq!(
         about_filters(&wanted, &snapshot),

@@ -4,7 +4,7 @@ use common::failure::Failure;
 use common::target::{IfName, Mac};
 
 use crate::model::netns::Netns;
-use crate::model::record::{Inside, Record};
+use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::{Wanted, WantedEnd};
 use crate::plan::names;
@@ -15,16 +15,16 @@ pub struct PlanInput<'a> {
     pub wanted: &'a Wanted,
     pub snapshot: &'a Snapshot,
     /// All NICs of ours that there are.
-    pub records: &'a [Record],
-    pub inside: &'a Inside,
+    pub records: &'a [NicRecord],
+    pub inside: &'a ContainerNetns,
     /// The other container, where there is one.
-    pub peer: Option<&'a Inside>,
-    pub random: Random,
+    pub peer: Option<&'a ContainerNetns>,
+    pub random: RandomBytes,
 }
 
 /// Bytes that nobody can guess, for what is made up for a NIC.
 #[derive(Debug, Clone, Copy)]
-pub struct Random {
+pub struct RandomBytes {
     /// For its link-layer address.
     pub nic: [u8; 6],
     /// For that of its other end.
@@ -37,7 +37,7 @@ pub struct Random {
 
 impl PlanInput<'_> {
     /// How people call the container.
-    pub fn who(&self) -> &str {
+    pub fn container_name(&self) -> &str {
         &self.inside.name
     }
 
@@ -47,16 +47,16 @@ impl PlanInput<'_> {
     }
 
     /// How people call who is in that place.
-    pub fn who_is(&self, place: Netns) -> &str {
+    pub fn name_of(&self, place: Netns) -> &str {
         match place {
             Netns::Host => "the host",
-            Netns::Container => self.who(),
+            Netns::Container => self.container_name(),
             Netns::Peer => self.peer.map_or("the other container", |peer| &peer.name),
         }
     }
 
     /// Where the other end of a cable is.
-    pub fn other_place(&self) -> Netns {
+    pub fn other_netns(&self) -> Netns {
         match self.wanted.other_end {
             WantedEnd::Peer(_) => Netns::Peer,
             WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::On(_) | WantedEnd::Phys(_) => Netns::Host,
@@ -65,12 +65,12 @@ impl PlanInput<'_> {
 
     /// The option that says which addresses that has.
     pub fn option_of_addresses(&self) -> &'static str {
-        if self.other_place() == Netns::Peer { "--peer-addr" } else { "--host-addr" }
+        if self.other_netns() == Netns::Peer { "--peer-addr" } else { "--host-addr" }
     }
 
     /// The last of its words: of `pod:default/shop/frontend` it is `frontend`, of `/run/netns/blue` `blue`.
     fn stem(&self) -> String {
-        let last = self.who().rsplit(['/', ':']).next().unwrap_or_default();
+        let last = self.container_name().rsplit(['/', ':']).next().unwrap_or_default();
         let is_number = last.chars().all(|c| c.is_ascii_digit());
         if is_number { format!("pid{last}") } else { last.to_owned() }
     }
@@ -86,7 +86,7 @@ impl PlanInput<'_> {
                     format_args!(
                         "already the MAC address of {} in {}",
                         link.name.to_string_lossy(),
-                        self.who()
+                        self.container_name()
                     ),
                 ))
             }
@@ -116,7 +116,7 @@ impl PlanInput<'_> {
 
     /// That name, or the next free one.
     fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
-        let (side, who) = (self.snapshot.side(place), self.who_is(place));
+        let (side, who) = (self.snapshot.side(place), self.name_of(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
                 Err(Failure::trouble(name, format_args!("name already in use in {who}")))
@@ -129,7 +129,7 @@ impl PlanInput<'_> {
 
     /// The name of the other end.
     pub(super) fn other_name(&self) -> Result<IfName, Failure> {
-        match self.other_place() {
+        match self.other_netns() {
             Netns::Host => self.host_name(),
             place => self.free_name(place, self.wanted.other_name.as_ref()),
         }
@@ -145,7 +145,8 @@ impl PlanInput<'_> {
         let Some(name) = &self.wanted.other_name else {
             let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
             return free.ok_or_else(|| {
-                Failure::trouble(self.who(), "no free name for the host's end").hint("--host-name IF")
+                Failure::trouble(self.container_name(), "no free name for the host's end")
+                    .hint("--host-name IF")
             });
         };
         match is_taken(name.as_str()) {

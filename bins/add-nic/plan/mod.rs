@@ -6,6 +6,7 @@ pub mod bridge;
 mod cable;
 mod conflicts;
 pub mod filter;
+mod filter_point;
 #[cfg(test)]
 mod filter_tests;
 pub mod input;
@@ -14,7 +15,6 @@ mod phys;
 mod refuse;
 pub mod routes;
 mod sbr;
-mod site;
 mod stacked;
 pub mod sysctl;
 pub mod sysctl_forwarding;
@@ -23,7 +23,7 @@ mod tests;
 
 use common::failure::Failure;
 
-use crate::model::change::Step;
+use crate::model::change::PlanStep;
 use crate::model::plan::Plan;
 use crate::model::wanted::WantedEnd;
 use input::PlanInput;
@@ -40,7 +40,8 @@ impl Plan {
             WantedEnd::On(parent) => stacked::stacked(name, parent, input)?,
         };
         // Before anything can come in.
-        let up = steps.iter().position(|(step, _)| matches!(step, Step::SetUp { .. })).unwrap_or(steps.len());
+        let up =
+            steps.iter().position(|(step, _)| matches!(step, PlanStep::SetUp { .. })).unwrap_or(steps.len());
         steps.splice(up..up, sysctl::asked_for(&nic, input)?);
         steps.extend(routes(&nic, input)?);
         steps.extend(sbr(&nic, input)?);

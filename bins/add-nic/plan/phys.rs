@@ -5,14 +5,14 @@ use common::failure::Failure;
 use common::netlink::{Address, Link, Route};
 use common::target::IfName;
 
-use super::addressing::{allow_ipv6, held};
-use crate::model::change::{AddressSpec, Moved, NicIdentity, Step, Undo};
+use super::addressing::{address_spec, allow_ipv6};
+use crate::model::change::{AddressSpec, MovedNic, NicIdentity, PlanStep, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 use crate::model::plan::Plan;
-use crate::plan::conflicts::refuse_taken;
+use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
-use crate::plan::routes::as_way;
+use crate::plan::routes::restorable;
 
 /// rtnetlink(7), rtm_protocol: made by the kernel, or by it on a router's word. It makes them again.
 const BY_KERNEL: [u8; 2] = [2, 9];
@@ -20,7 +20,7 @@ const BY_KERNEL: [u8; 2] = [2, 9];
 /// The NIC, taken from the host and given back.
 pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let link = input.movable(wanted)?;
-    refuse_taken(input)?;
+    refuse_conflicts(input)?;
     let mac = link.mac.ok_or_else(|| Failure::trouble(wanted, "has no Ethernet address"))?;
     let nic = Nic {
         name,
@@ -29,9 +29,9 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
         mtu_bytes: input.wanted.mtu_bytes.unwrap_or(link.mtu_bytes),
         other_end: OtherEnd::Phys(wanted.clone()),
     };
-    let moved = Moved {
+    let moved = MovedNic {
         name: wanted.clone(),
-        told_by: told_by(link, wanted)?,
+        told_by: identity_of(link, wanted)?,
         mac,
         mtu_bytes: link.mtu_bytes,
         is_up: link.is_set_up(),
@@ -43,27 +43,27 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
     // Undone from the end: it comes back, is addressed, and then has its routes.
     let mut steps = Vec::new();
     for route in input.routes_of(link, wanted)? {
-        steps.push((Step::DelRoute(route.clone()), Undo::By(Step::AddRoute(route))));
+        steps.push((PlanStep::DelRoute(route.clone()), Undo::By(PlanStep::AddRoute(route))));
     }
     let addresses = input.addresses_of(link, wanted)?;
     steps.extend(
         addresses
             .into_iter()
             .rev()
-            .map(|held| (Step::DelAddress(held.clone()), Undo::By(Step::AddAddress(held)))),
+            .map(|held| (PlanStep::DelAddress(held.clone()), Undo::By(PlanStep::AddAddress(held)))),
     );
-    steps.push((Step::TakeNic(moved.clone()), Undo::By(Step::GiveNicBack(moved))));
+    steps.push((PlanStep::TakeNic(moved.clone()), Undo::By(PlanStep::GiveNicBack(moved))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(Step::SetUp { place: Netns::Container, link: nic.name.clone() }));
+    steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = held(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(Step::AddAddress(held)));
+        let held = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(PlanStep::AddAddress(held)));
     }
     Ok(Plan { nic, steps })
 }
 
-fn told_by(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
+fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
     match (link.permanent_mac, link.mac, &link.kind) {
         (Some(mac), _, None) => Ok(NicIdentity::PermanentMac(mac)),
         (None, Some(mac), None) => Ok(NicIdentity::Hardware(mac)),
@@ -133,7 +133,7 @@ impl PlanInput<'_> {
         // Through a router that is reached by another of them: that one must be there first, and so go last.
         let mut ways: Vec<_> = routes
             .map(|route| {
-                as_way(Netns::Host, name, route).ok_or_else(|| {
+                restorable(Netns::Host, name, route).ok_or_else(|| {
                     Failure::trouble(
                         format_args!("the host's route to {}", route.destination),
                         format_args!("uses {name} and cannot be restored exactly"),

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use common::failure::Failure;
 
-use super::site::Site;
-use crate::model::filter::{FilterState, Published};
+use super::filter_point::FilterPoint;
+use crate::model::filter::{FilterState, PublishedPort};
 
 /// What there is not, or is somebody else's.
-pub fn unfit(site: &Site<'_>) -> Result<(), Failure> {
-    let wanted = &site.input.wanted.firewall;
+pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
+    let wanted = &filter_point.input.wanted.firewall;
     if wanted.nat || !wanted.publish.is_empty() {
-        no_nftables(&site.input.snapshot.filters, wanted.option())?;
-        unreachable(site)?;
+        no_nftables(&filter_point.input.snapshot.filters, wanted.option())?;
+        unreachable(filter_point)?;
     }
-    wanted.publish.iter().try_for_each(|published| unpublishable(published, site))
+    wanted.publish.iter().try_for_each(|published| unpublishable(published, filter_point))
 }
 
 fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
@@ -29,11 +29,16 @@ fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
 }
 
 /// The host must be in each of its networks: it is the way out of there, and in.
-fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
-    let option = site.input.wanted.firewall.option();
-    let bridge = site.nic.other_end.bridge().and_then(|name| site.input.snapshot.outside.link(name.as_str()));
-    let there = bridge.into_iter().flat_map(|link| site.input.snapshot.outside.addresses_of(link.index));
-    let hosts: Vec<IpAddr> = site
+fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
+    let option = filter_point.input.wanted.firewall.option();
+    let bridge = filter_point
+        .nic
+        .other_end
+        .bridge()
+        .and_then(|name| filter_point.input.snapshot.outside.link(name.as_str()));
+    let there =
+        bridge.into_iter().flat_map(|link| filter_point.input.snapshot.outside.addresses_of(link.index));
+    let hosts: Vec<IpAddr> = filter_point
         .nic
         .other_end
         .host_addresses()
@@ -44,7 +49,7 @@ fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
     let is_across = |cidr: &common::cidr::Cidr, host: &IpAddr| {
         cidr.contains(*host) || (cidr.is_host() && cidr.address().is_ipv4() == host.is_ipv4())
     };
-    match site.nic.addresses.iter().find(|cidr| !hosts.iter().any(|host| is_across(cidr, host))) {
+    match filter_point.nic.addresses.iter().find(|cidr| !hosts.iter().any(|host| is_across(cidr, host))) {
         None => Ok(()),
         Some(cidr) => Err(Failure::trouble(
             option,
@@ -55,20 +60,25 @@ fn unreachable(site: &Site<'_>) -> Result<(), Failure> {
 }
 
 /// A port that somebody has, or an address that leads to none.
-fn unpublishable(published: &Published, site: &Site<'_>) -> Result<(), Failure> {
+fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let about = || format!("--publish {published}");
-    if !site.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
+    if !filter_point.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
         return Err(Failure::trouble(about(), "needs an IPv4 address on the NIC"));
     }
-    let snapshot = site.input.snapshot;
+    let snapshot = filter_point.input.snapshot;
     if let Some(address) = published.address
         && !address.is_loopback()
         && snapshot.outside.holder(address.into()).is_none()
-        && !site.nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == IpAddr::V4(address))
+        && !filter_point
+            .nic
+            .other_end
+            .host_addresses()
+            .iter()
+            .any(|cidr| cidr.address() == IpAddr::V4(address))
     {
         return Err(Failure::trouble(about(), format_args!("{address} is not an address of the host")));
     }
-    let taken = site
+    let taken = filter_point
         .input
         .records
         .iter()

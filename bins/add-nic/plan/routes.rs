@@ -7,7 +7,7 @@ use common::failure::Failure;
 use common::netlink::{Route, usual_scope};
 use common::target::IfName;
 
-use crate::model::change::{BY_HAND, MAIN, RouteSpec, Step, Undo};
+use crate::model::change::{BY_HAND, MAIN, PlanStep, RouteSpec, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
 use crate::model::plan::Plan;
@@ -17,7 +17,7 @@ use crate::plan::input::PlanInput;
 const USUAL_METRIC_OF_IPV6: u32 = 1024;
 
 /// The steps that make them.
-pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let metric = input.wanted.metric.unwrap_or(0);
     let way = |to, via| RouteSpec {
         place: Netns::Container,
@@ -37,12 +37,12 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Fai
     for gateway in gateways {
         let everywhere = Cidr::everywhere(*gateway);
         for old in rivals(everywhere, input) {
-            let old = same_again(old, input)?;
-            steps.push((Step::DelRoute(old.clone()), Undo::By(Step::AddRoute(old))));
+            let old = restorable_default(old, input)?;
+            steps.push((PlanStep::DelRoute(old.clone()), Undo::By(PlanStep::AddRoute(old))));
         }
         // Not with its link: the old one can come back only when this one is gone.
         let new = way(everywhere, Some(*gateway));
-        steps.push((Step::AddRoute(new.clone()), Undo::By(Step::DelRoute(new))));
+        steps.push((PlanStep::AddRoute(new.clone()), Undo::By(PlanStep::DelRoute(new))));
     }
     for route in &input.wanted.routes {
         if let Some(old) = rivals(route.to, input).next() {
@@ -50,11 +50,11 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Fai
                 old.index.map_or("another link".to_owned(), |index| input.snapshot.inside.name_of(index));
             return Err(Failure::trouble(
                 format_args!("--route {}", route.to),
-                format_args!("{} already has this route, on {link}", input.who()),
+                format_args!("{} already has this route, on {link}", input.container_name()),
             )
             .hint("--metric N allows both"));
         }
-        steps.push((Step::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
+        steps.push((PlanStep::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
     }
     Ok(steps)
 }
@@ -79,14 +79,14 @@ pub fn effective(to: Cidr, metric: u32) -> u32 {
 }
 
 /// What makes the same route again.
-fn same_again(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> {
+fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> {
     let inside = &input.snapshot.inside;
     let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
-    match link.and_then(|link| as_way(Netns::Container, &link, old)) {
+    match link.and_then(|link| restorable(Netns::Container, &link, old)) {
         Some(way) => Ok(way),
         None => Err(Failure::trouble(
-            format_args!("the default route of {}", input.who()),
+            format_args!("the default route of {}", input.container_name()),
             "cannot be restored exactly",
         )
         .hint("--metric N keeps it; the route with the lowest metric is used")),
@@ -94,7 +94,7 @@ fn same_again(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> 
 }
 
 /// A route as it can be made again, if that makes the same one.
-pub fn as_way(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
+pub fn restorable(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
     old.is_plain.then(|| RouteSpec {
         place,
         table: old.table,
@@ -111,12 +111,13 @@ pub fn as_way(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
 
 /// Lets `above` put back what `gone` would have, where what `above` displaced is a route of `gone`'s: two NICs took the
 /// default route one after the other, and the first is about to go. Returns whether that changed anything.
-pub fn hand_over(gone: &Plan, above: &mut Plan) -> bool {
-    let is_route_of_gone = |step: &Step| matches!(step, Step::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == Step::AddRoute(way.clone())));
+pub fn hand_over_routes(gone: &Plan, above: &mut Plan) -> bool {
+    let is_route_of_gone = |step: &PlanStep| matches!(step, PlanStep::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == PlanStep::AddRoute(way.clone())));
     let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };
-    let (Step::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
+    let (PlanStep::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
     let same_place = |way: &RouteSpec| way.to == displaced.to;
-    let older = gone.steps.iter().filter(|(step, _)| matches!(step, Step::DelRoute(way) if same_place(way)));
+    let older =
+        gone.steps.iter().filter(|(step, _)| matches!(step, PlanStep::DelRoute(way) if same_place(way)));
     above.steps.splice(at..at, older.cloned());
     true
 }

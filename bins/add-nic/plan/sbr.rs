@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::failure::Failure;
 
-use crate::model::change::{BY_HAND, RouteSpec, SourceRule, Step, Undo};
+use crate::model::change::{BY_HAND, PlanStep, RouteSpec, SourceRule, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
-use crate::model::snapshot::Side;
+use crate::model::snapshot::NetnsState;
 use crate::plan::input::PlanInput;
 
 /// Far from the numbers that people and other programs choose by themselves, whenever they do.
@@ -22,7 +22,7 @@ const MAIN_PRIORITY: u32 = 32_766;
 /// that they come from, before any other rule is asked. A reply comes from the address that was asked; with that, strict
 /// reverse path filters look there too, and let in who would be answered by this NIC (fib_validate_source in
 /// net/ipv4/fib_frontend.c).
-pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     if !input.wanted.sbr {
         return Ok(vec![]);
     }
@@ -45,9 +45,9 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failur
         ways.push((Cidr::everywhere(router), Some(router)));
     }
     ways.extend(input.wanted.routes.iter().map(|route| (route.to, route.via)));
-    let mut steps: Vec<(Step, Undo)> = Vec::new();
+    let mut steps: Vec<(PlanStep, Undo)> = Vec::new();
     for (to, via) in ways {
-        let is_new = |(step, _): &(Step, _)| !matches!(step, Step::AddRoute(known) if known.to == to);
+        let is_new = |(step, _): &(PlanStep, _)| !matches!(step, PlanStep::AddRoute(known) if known.to == to);
         if steps.iter().all(is_new) {
             let way = RouteSpec {
                 place: Netns::Container,
@@ -61,12 +61,12 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failur
                 scope: None,
                 on_link: false,
             };
-            steps.push((Step::AddRoute(way), Undo::WithItsLink));
+            steps.push((PlanStep::AddRoute(way), Undo::WithItsLink));
         }
     }
     for cidr in &nic.addresses {
         let rule = SourceRule { place: Netns::Container, source: cidr.address(), table, priority };
-        steps.push((Step::AddRule(rule.clone()), Undo::By(Step::DelRule(rule))));
+        steps.push((PlanStep::AddRule(rule.clone()), Undo::By(PlanStep::DelRule(rule))));
     }
     Ok(steps)
 }
@@ -98,7 +98,7 @@ fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
 }
 
 /// The first that no route and no rule is about.
-fn free_table(side: &Side) -> u32 {
+fn free_table(side: &NetnsState) -> u32 {
     let is_used = |table: &u32| {
         side.routes.iter().any(|route| route.table == *table)
             || side.rules.iter().any(|rule| rule.table == *table)
@@ -108,7 +108,7 @@ fn free_table(side: &Side) -> u32 {
 
 /// One before all others, as the kernel chooses it too; behind them where there is no room. The rule that asks for our own
 /// addresses has 0 and always comes first.
-fn free_priority(side: &Side) -> u32 {
+fn free_priority(side: &NetnsState) -> u32 {
     let used = |priority: u32| side.rules.iter().any(|rule| rule.priority == priority);
     let least = side.rules.iter().map(|rule| rule.priority).filter(|priority| *priority > 0).min();
     match least.unwrap_or(MAIN_PRIORITY) {

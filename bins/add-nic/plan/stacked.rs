@@ -4,18 +4,18 @@ use common::failure::Failure;
 use common::netlink::Link;
 use common::target::{IfName, Mac};
 
-use super::addressing::{allow_ipv6, held};
-use crate::model::change::{StackedKind, StackedLink, Step, Undo};
+use super::addressing::{address_spec, allow_ipv6};
+use crate::model::change::{PlanStep, StackedKind, StackedLink, Undo};
 use crate::model::netns::Netns;
-use crate::model::nic::{Nic, OtherEnd, Parent};
+use crate::model::nic::{Nic, OtherEnd, ParentLink};
 use crate::model::plan::Plan;
-use crate::plan::conflicts::refuse_taken;
+use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
 
 /// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
-pub(super) fn stacked(name: IfName, parent: &Parent, input: &PlanInput<'_>) -> Result<Plan, Failure> {
-    let Below { link: below, mac, mtu_bytes, mut steps } = input.below(parent)?;
-    refuse_taken(input)?;
+pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) -> Result<Plan, Failure> {
+    let LinkBelow { link: below, mac, mtu_bytes, mut steps } = input.below(parent)?;
+    refuse_conflicts(input)?;
     let own_mac = match parent.on {
         on if on.has_parents_mac() => None,
         StackedKind::Vlan(_) => input.wanted.mac,
@@ -45,19 +45,19 @@ pub(super) fn stacked(name: IfName, parent: &Parent, input: &PlanInput<'_>) -> R
         on: parent.on,
         passing_name: if taken_outside { input.passing_name() } else { None },
     };
-    steps.push((Step::AddStackedLink(upper.clone()), Undo::By(Step::DelStackedLink(upper))));
+    steps.push((PlanStep::AddStackedLink(upper.clone()), Undo::By(PlanStep::DelStackedLink(upper))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(Step::SetUp { place: Netns::Container, link: nic.name.clone() }));
+    steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = held(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(Step::AddAddress(held)));
+        let held = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(PlanStep::AddAddress(held)));
     }
     Ok(Plan { nic, steps })
 }
 
 /// A VLAN's link on the host, up.
-fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undo)> {
+fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
     let upper = StackedLink {
         place: Netns::Host,
         name: name.clone(),
@@ -69,12 +69,12 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(Step, Undo)> {
         passing_name: None,
     };
     vec![
-        (Step::AddStackedLink(upper.clone()), Undo::WhenUnused(Step::DelStackedLink(upper))),
-        (Step::SetUp { place: Netns::Host, link: name.clone() }, Undo::WithItsLink),
+        (PlanStep::AddStackedLink(upper.clone()), Undo::WhenUnused(PlanStep::DelStackedLink(upper))),
+        (PlanStep::SetUp { place: Netns::Host, link: name.clone() }, Undo::WithItsLink),
     ]
 }
 
-fn no_ethernet(parent: &Parent) -> Failure {
+fn no_ethernet(parent: &ParentLink) -> Failure {
     Failure::trouble(
         &parent.name,
         format_args!("has no Ethernet address and cannot carry a {}", parent.on.kind()),
@@ -82,20 +82,20 @@ fn no_ethernet(parent: &Parent) -> Failure {
 }
 
 /// The link right below the NIC.
-struct Below {
+struct LinkBelow {
     link: IfName,
     mac: Option<Mac>,
     mtu_bytes: u32,
     /// What makes it, where it is a VLAN's.
-    steps: Vec<(Step, Undo)>,
+    steps: Vec<(PlanStep, Undo)>,
 }
 
 impl PlanInput<'_> {
-    fn below(&self, parent: &Parent) -> Result<Below, Failure> {
+    fn below(&self, parent: &ParentLink) -> Result<LinkBelow, Failure> {
         let found = self.parent(parent)?;
         let (mac, mtu_bytes) = (found.mac, found.mtu_bytes);
         let Some(id) = parent.vlan else {
-            return Ok(Below { link: parent.name.clone(), mac, mtu_bytes, steps: vec![] });
+            return Ok(LinkBelow { link: parent.name.clone(), mac, mtu_bytes, steps: vec![] });
         };
         let outside = &self.snapshot.outside;
         let name = parent.link().ok_or_else(|| no_ethernet(parent))?;
@@ -106,7 +106,7 @@ impl PlanInput<'_> {
                 .hint(common::hint!("ip link set {} up", name))),
             (Some(link), _) => {
                 let steps = self.made_for_another(&name);
-                Ok(Below { link: name, mac: link.mac, mtu_bytes: link.mtu_bytes, steps })
+                Ok(LinkBelow { link: name, mac: link.mac, mtu_bytes: link.mtu_bytes, steps })
             }
             (None, Some(other)) => {
                 let other = other.name.to_string_lossy();
@@ -118,20 +118,20 @@ impl PlanInput<'_> {
             }
             (None, None) => {
                 let steps = vlan_link(&name, &parent.name, id);
-                Ok(Below { link: name, mac, mtu_bytes, steps })
+                Ok(LinkBelow { link: name, mac, mtu_bytes, steps })
             }
         }
     }
 
     /// The steps that made a VLAN's link for another NIC of ours: it is this one's too now, and goes with the last of them.
-    fn made_for_another(&self, name: &IfName) -> Vec<(Step, Undo)> {
+    fn made_for_another(&self, name: &IfName) -> Vec<(PlanStep, Undo)> {
         let steps = self.records.iter().map(|record| &record.plan.steps);
-        let made = |(step, _): &&(Step, Undo)| matches!(step, Step::AddStackedLink(upper) if upper.place == Netns::Host && upper.name == *name);
+        let made = |(step, _): &&(PlanStep, Undo)| matches!(step, PlanStep::AddStackedLink(upper) if upper.place == Netns::Host && upper.name == *name);
         steps.into_iter().find_map(|steps| steps.iter().find(made)).cloned().into_iter().collect()
     }
 
     /// The link that was named, which must be able to carry one.
-    fn parent(&self, parent: &Parent) -> Result<&Link, Failure> {
+    fn parent(&self, parent: &ParentLink) -> Result<&Link, Failure> {
         let (name, kind, outside) = (&parent.name, parent.on.kind(), &self.snapshot.outside);
         let Some(link) = outside.link(name.as_str()) else {
             return Err(Failure::trouble(name, "no such interface on the host").hint("ip -br link"));
@@ -154,10 +154,10 @@ impl PlanInput<'_> {
 
     /// All ipvlans of one parent have one mode, the last one that was asked for (ipvlan_link_new in
     /// drivers/net/ipvlan/ipvlan_main.c): the others' would change.
-    fn refuse_other_mode(&self, parent: &Parent) -> Result<(), Failure> {
+    fn refuse_other_mode(&self, parent: &ParentLink) -> Result<(), Failure> {
         let others =
             self.records.iter().filter_map(|record| Some((record, record.plan.nic.other_end.parent()?)));
-        let differs = |other: &Parent| matches!((other.on, parent.on), (StackedKind::Ipvlan(theirs), StackedKind::Ipvlan(ours)) if theirs != ours);
+        let differs = |other: &ParentLink| matches!((other.on, parent.on), (StackedKind::Ipvlan(theirs), StackedKind::Ipvlan(ours)) if theirs != ours);
         match others.into_iter().find(|(_, other)| other.link() == parent.link() && differs(other)) {
             None => Ok(()),
             Some((record, other)) => {

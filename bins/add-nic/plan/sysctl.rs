@@ -2,22 +2,22 @@
 
 use common::failure::Failure;
 
-use crate::model::change::{Step, Undo};
+use crate::model::change::{PlanStep, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
-use crate::model::sysctl::{Key, Reading, Sysctl, is_same};
+use crate::model::sysctl::{SysctlChange, SysctlKey, SysctlReading, is_same};
 use crate::model::wanted::Wanted;
 use crate::plan::input::PlanInput;
 use crate::plan::sysctl_forwarding;
 
 /// The keys that [`asked_for`] must know.
-pub fn needed(wanted: &Wanted) -> Vec<Key> {
+pub fn needed(wanted: &Wanted) -> Vec<SysctlKey> {
     let keys = wanted.sysctls.iter().map(|setting| setting.key.about("default"));
     keys.flat_map(|key| [key.of_new_links(), key]).collect()
 }
 
 /// The steps that set what `--sysctl` asks for, in the container.
-pub fn asked_for(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, Failure> {
+pub fn asked_for(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let mut steps = Vec::new();
     for setting in &input.wanted.sysctls {
         let key = setting.key.about(nic.name.as_str());
@@ -31,56 +31,60 @@ pub fn asked_for(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(Step, Undo)>, 
 }
 
 /// A setting of the NIC itself, which is yet to be: what new links start with shows that there is one.
-fn of_the_nic(key: Key, value: &str, input: &PlanInput<'_>) -> Result<(Step, Undo), Failure> {
-    match input.snapshot.settings.of(Netns::Container, &key.of_new_links()) {
-        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, Netns::Container, input)),
-        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, Netns::Container, input)),
+fn of_the_nic(key: SysctlKey, value: &str, input: &PlanInput<'_>) -> Result<(PlanStep, Undo), Failure> {
+    match input.snapshot.settings.get(Netns::Container, &key.of_new_links()) {
+        Some(SysctlReading::Fixed(_, why)) => {
+            Err(refused(&key, "cannot be written", why, Netns::Container, input))
+        }
+        Some(SysctlReading::Unreadable(why)) => {
+            Err(refused(&key, "cannot be read", why, Netns::Container, input))
+        }
         _ => Ok(of_new_link((Netns::Container, key), value, input)),
     }
 }
 
 /// The step that changes a setting of a link which is yet to be.
-pub fn of_new_link((place, key): (Netns, Key), value: &str, input: &PlanInput<'_>) -> (Step, Undo) {
-    (Step::SetSysctl(sysctl((place, key), value, None, input)), Undo::WithItsLink)
+pub fn of_new_link((place, key): (Netns, SysctlKey), value: &str, input: &PlanInput<'_>) -> (PlanStep, Undo) {
+    (PlanStep::SetSysctl(sysctl((place, key), value, None, input)), Undo::WithItsLink)
 }
 
 /// The step that changes a setting which is there already; none if it is so. What another NIC of ours has changed is this
 /// one's too, and goes back with the last of them.
 pub fn changed(
-    (place, key): (Netns, Key),
+    (place, key): (Netns, SysctlKey),
     value: &str,
     input: &PlanInput<'_>,
-) -> Result<Option<(Step, Undo)>, Failure> {
+) -> Result<Option<(PlanStep, Undo)>, Failure> {
     if let Some((ours, whose)) = same_of_another((place, &key), input) {
-        let (Step::SetSysctl(sysctl), _) = ours else { return Ok(None) };
+        let (PlanStep::SetSysctl(sysctl), _) = ours else { return Ok(None) };
         if is_same(&sysctl.value, value) {
             return Ok(Some(ours.clone()));
         }
         return Err(Failure::trouble(&key, format_args!("already set to {} for {whose}", sysctl.value))
             .hint(common::hint!("add-nic --rm {}", whose)));
     }
-    match input.snapshot.settings.of(place, &key) {
-        Some(Reading::Is(now) | Reading::Fixed(now, _)) if is_same(now, value) => Ok(None),
-        Some(Reading::Is(now)) => {
+    match input.snapshot.settings.get(place, &key) {
+        Some(SysctlReading::Is(now) | SysctlReading::Fixed(now, _)) if is_same(now, value) => Ok(None),
+        Some(SysctlReading::Is(now)) => {
             let side = input.snapshot.side(place);
             let along = sysctl_forwarding::along(&key, now, place, side, &input.snapshot.settings);
-            let changed = Sysctl { along, ..sysctl((place, key), value, Some(now.clone()), input) };
-            Ok(Some((Step::SetSysctl(changed.clone()), Undo::WhenUnused(Step::ResetSysctl(changed)))))
+            let changed = SysctlChange { along, ..sysctl((place, key), value, Some(now.clone()), input) };
+            Ok(Some((PlanStep::SetSysctl(changed.clone()), Undo::WhenUnused(PlanStep::ResetSysctl(changed)))))
         }
-        Some(Reading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
-        Some(Reading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
+        Some(SysctlReading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
+        Some(SysctlReading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
         None => Err(refused(&key, "cannot be read", "not read", place, input)),
     }
 }
 
 /// The step of another NIC of ours that changed it, and whose that is.
 fn same_of_another<'a>(
-    (place, key): (Netns, &Key),
+    (place, key): (Netns, &SysctlKey),
     input: &'a PlanInput<'_>,
-) -> Option<(&'a (Step, Undo), String)> {
+) -> Option<(&'a (PlanStep, Undo), String)> {
     let inode = inode(place, input);
-    let is_it = |step: &&(Step, Undo)| {
-        matches!(&step.0, Step::SetSysctl(other)
+    let is_it = |step: &&(PlanStep, Undo)| {
+        matches!(&step.0, PlanStep::SetSysctl(other)
             if other.place == place && other.netns_inode == inode && other.key == *key)
     };
     input.records.iter().find_map(|record| {
@@ -97,10 +101,22 @@ fn inode(place: Netns, input: &PlanInput<'_>) -> Option<u64> {
     }
 }
 
-fn sysctl((place, key): (Netns, Key), value: &str, before: Option<String>, input: &PlanInput<'_>) -> Sysctl {
-    Sysctl { place, netns_inode: inode(place, input), key, value: value.to_owned(), before, along: vec![] }
+fn sysctl(
+    (place, key): (Netns, SysctlKey),
+    value: &str,
+    before: Option<String>,
+    input: &PlanInput<'_>,
+) -> SysctlChange {
+    SysctlChange {
+        place,
+        netns_inode: inode(place, input),
+        key,
+        value: value.to_owned(),
+        before,
+        along: vec![],
+    }
 }
 
-fn refused(key: &Key, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
-    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", input.who_is(place)))
+fn refused(key: &SysctlKey, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
+    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", input.name_of(place)))
 }

@@ -3,14 +3,14 @@
 use common::cidr::Cidr;
 use common::netlink::{Address, AddressAttributes, Link, OperState, Route, Rule};
 
-use crate::model::change::{Step, Undo};
+use crate::model::change::{PlanStep, Undo};
 use crate::model::filter::WantedRules;
 use crate::model::plan::Plan;
-use crate::model::record::{Inside, Record};
-use crate::model::shell::Files;
-use crate::model::snapshot::{Side, Snapshot};
-use crate::model::wanted::{Bridge, OtherAddresses, Wanted, WantedEnd};
-use crate::plan::input::{PlanInput, Random};
+use crate::model::record::{ContainerNetns, NicRecord};
+use crate::model::shell::NetnsFiles;
+use crate::model::snapshot::{NetnsState, Snapshot};
+use crate::model::wanted::{OtherAddresses, Wanted, WantedBridge, WantedEnd};
+use crate::plan::input::{PlanInput, RandomBytes};
 use crate::plan::routes;
 
 fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
@@ -38,8 +38,8 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
 /// netdevice(7)
 const IFF_UP: u32 = 1;
 
-fn side(links: Vec<Link>) -> Side {
-    Side { links, allows_ipv6: Some(true), ..Side::default() }
+fn side(links: Vec<Link>) -> NetnsState {
+    NetnsState { links, allows_ipv6: Some(true), ..NetnsState::default() }
 }
 
 pub(crate) fn snapshot() -> Snapshot {
@@ -47,12 +47,12 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), ..Snapshot::default() }
 }
 
-fn peer() -> Inside {
-    Inside { name: "db".to_owned(), file: "/run/netns/db".to_owned(), netns_inode: 2, ..inside() }
+fn peer() -> ContainerNetns {
+    ContainerNetns { name: "db".to_owned(), file: "/run/netns/db".to_owned(), netns_inode: 2, ..inside() }
 }
 
-fn inside() -> Inside {
-    Inside {
+fn inside() -> ContainerNetns {
+    ContainerNetns {
         name: "nginx".to_owned(),
         file: "/proc/7/ns/net".to_owned(),
         netns_inode: 1,
@@ -63,7 +63,7 @@ fn inside() -> Inside {
 }
 
 /// Of the container's namespace.
-const FILES: Files<'static> = Files { inside: "/proc/7/ns/net", peer: Some("/run/netns/db") };
+const FILES: NetnsFiles<'static> = NetnsFiles { inside: "/proc/7/ns/net", peer: Some("/run/netns/db") };
 
 pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
     Wanted {
@@ -83,8 +83,8 @@ pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
     }
 }
 
-pub(crate) fn record(wanted: Wanted, plan: Plan) -> Record {
-    Record {
+pub(crate) fn record(wanted: Wanted, plan: Plan) -> NicRecord {
+    NicRecord {
         id: "1".to_owned(),
         made_by: "add-nic".to_owned(),
         since: jiff::Timestamp::UNIX_EPOCH,
@@ -114,9 +114,9 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
     }
 }
 
-pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[Record]) -> Result<Plan, String> {
+pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[NicRecord]) -> Result<Plan, String> {
     let from = |first: u8| std::array::from_fn(|at| first + at as u8);
-    let random = Random { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
+    let random = RandomBytes { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
     let input = PlanInput { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
     Plan::make(&input).map_err(|failure| failure.message.unwrap().to_string())
 }
@@ -125,7 +125,7 @@ pub(crate) fn commands(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|(step, _)| step.as_command(&FILES)).collect()
 }
 
-pub(crate) fn undone(plan: &Plan, others: &[&Record]) -> Vec<String> {
+pub(crate) fn undone(plan: &Plan, others: &[&NicRecord]) -> Vec<String> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
     plan.undoing(&others).map(|step| step.as_command(&FILES)).collect()
 }
@@ -189,7 +189,7 @@ fn a_default_route_that_would_win_makes_room_unless_a_metric_was_asked_for() {
     wanted.gateways = vec!["fd00:1::1".parse().unwrap()];
     let displaced = |wanted: &Wanted| {
         let plan = plan(wanted, &snapshot, &[]).unwrap();
-        plan.steps.iter().any(|(step, _)| matches!(step, Step::DelRoute(way) if way.metric == 256))
+        plan.steps.iter().any(|(step, _)| matches!(step, PlanStep::DelRoute(way) if way.metric == 256))
     };
     assert!(displaced(&wanted));
     wanted.metric = Some(1024);
@@ -222,21 +222,21 @@ fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
     // A second NIC takes it from the first; when that goes, the second puts back what the first would have.
     let mut upper = lower.clone();
     let below = lower.steps.iter().map(|(step, _)| step.clone()).find_map(|step| match step {
-        Step::AddRoute(way) => Some(way),
+        PlanStep::AddRoute(way) => Some(way),
         _ => None,
     });
     let below = below.unwrap();
-    upper.steps = vec![(Step::DelRoute(below.clone()), Undo::By(Step::AddRoute(below)))];
-    assert!(routes::hand_over(&lower, &mut upper));
+    upper.steps = vec![(PlanStep::DelRoute(below.clone()), Undo::By(PlanStep::AddRoute(below)))];
+    assert!(routes::hand_over_routes(&lower, &mut upper));
     assert_eq!(undone(&upper, &[]), [back[1]]);
-    assert!(!routes::hand_over(&lower, &mut upper));
+    assert!(!routes::hand_over_routes(&lower, &mut upper));
 }
 
 #[test]
 fn a_bridge_that_we_made_is_undone_by_the_last() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
     on_bridge.other_end =
-        WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
+        WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let first = plan(&on_bridge, &snapshot(), &[]).unwrap();
     assert_eq!(commands(&first)[0], "ip link add br1 address 0e:0e:0f:10:11:12 up type bridge");
     let first = record(on_bridge.clone(), first);
@@ -266,7 +266,7 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
 fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
     let mut on_bridge = wanted(&["10.1.0.2/24"]);
     on_bridge.other_end =
-        WantedEnd::Bridge(Bridge { name: "br1".parse().unwrap(), create: true, vlan: None });
+        WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let first = record(on_bridge.clone(), plan(&on_bridge, &snapshot(), &[]).unwrap());
     let mut later = snapshot();
     later.outside.links.push(link(5, "br1", Some("bridge")));

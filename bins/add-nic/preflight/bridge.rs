@@ -5,7 +5,7 @@ use common::netlink::{Link, OperState};
 
 use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Kind, Warning};
+use crate::preflight::warning::{Warning, WarningKind};
 
 pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let outside = &input.snapshot.outside;
@@ -34,7 +34,7 @@ fn spanning_tree(bridge: &Link) -> Option<Warning> {
     let name = name(bridge);
     bridge.spanning_tree.then(|| {
         Warning::new(
-            Kind::SpanningTree,
+            WarningKind::SpanningTree,
             &name,
             "runs the spanning tree protocol: a new port forwards only after 30 s by default",
             hint!("ip link set {} type bridge stp_state 0", name),
@@ -52,7 +52,7 @@ fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
         true => hint!("--mtu {}", mtu),
         false => hint!("ip link set {} mtu {}", port_name, nic.mtu_bytes),
     };
-    Warning::new(Kind::MtuMismatch, name(bridge), what, fix)
+    Warning::new(WarningKind::MtuMismatch, name(bridge), what, fix)
 }
 
 /// A link that leads nowhere.
@@ -67,7 +67,7 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
             false => ("is down", hint!("ip link set {} up", name)),
         };
         let what = format_args!("{what}: nothing is reachable through it");
-        Warning::new(Kind::NoCarrier, format_args!("{name}{about}"), what, fix)
+        Warning::new(WarningKind::NoCarrier, format_args!("{name}{about}"), what, fix)
     })
 }
 
@@ -81,7 +81,7 @@ fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let of_ours = of_ours.map(|record| format!("{} of {}", record.plan.nic.name, record.inside.name));
     let whose = of_host.chain(of_ours).next()?;
     Some(Warning::new(
-        Kind::DuplicateMac,
+        WarningKind::DuplicateMac,
         nic.mac,
         format_args!("already the MAC address of {whose}: only one of the two will receive replies"),
         "omit --mac to get a random MAC address",

@@ -4,21 +4,25 @@ use common::hint;
 use common::netlink::TableFamily;
 use common::target::IfName;
 
-use crate::model::filter::Listing;
+use crate::model::filter::IptablesListing;
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
-use crate::model::sysctl::{Key, Reading, Settings};
+use crate::model::sysctl::{SysctlKey, SysctlReading, SysctlValues};
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Kind, Warning};
+use crate::preflight::warning::{Warning, WarningKind};
 
 /// Whether what passes through bridges is given to iptables.
-pub fn bridge_netfilter(six: bool) -> Key {
-    Key::of_network(if six { "bridge/bridge-nf-call-ip6tables" } else { "bridge/bridge-nf-call-iptables" })
+pub fn bridge_netfilter(six: bool) -> SysctlKey {
+    SysctlKey::of_network(if six {
+        "bridge/bridge-nf-call-ip6tables"
+    } else {
+        "bridge/bridge-nf-call-iptables"
+    })
 }
 
 /// Whether bridge netfilter gives packets of that family to iptables.
-pub fn is_on(six: bool, settings: &Settings) -> bool {
-    settings.of(Netns::Host, &bridge_netfilter(six)).and_then(Reading::value) == Some("1")
+pub fn is_on(six: bool, settings: &SysctlValues) -> bool {
+    settings.get(Netns::Host, &bridge_netfilter(six)).and_then(SysctlReading::value) == Some("1")
 }
 
 pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
@@ -35,7 +39,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
         warnings.extend(dropping.map(|table| {
             let program = table.kind.name(table.six);
             Warning::new(
-                Kind::ForwardDrop,
+                WarningKind::ForwardDrop,
                 bridge,
                 format_args!(
                     "bridge netfilter is on and {program}'s FORWARD policy is DROP: the NIC reaches the host, but not the containers on the bridge"
@@ -53,7 +57,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 _ => "inet",
             };
             Warning::new(
-                Kind::ForwardDrop,
+                WarningKind::ForwardDrop,
                 format_args!("the nftables chain {} {}", chain.table, chain.name),
                 "drops what its rules do not accept, and add-nic does not change it",
                 hint!(
@@ -67,7 +71,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
         }));
         if filters.has_table("firewalld") {
             warnings.push(Warning::new(
-                Kind::ForwardDrop,
+                WarningKind::ForwardDrop,
                 "firewalld",
                 format_args!("rejects forwarded traffic of interfaces without a zone, such as {link}"),
                 hint!("firewall-cmd --zone=trusted --add-interface={}", link),
@@ -77,7 +81,7 @@ pub fn drops(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     warnings
 }
 
-impl Listing {
+impl IptablesListing {
     /// Whether a rule lets through what goes from one port of that bridge to another, as Docker's does for its own.
     fn passes(&self, bridge: &IfName) -> bool {
         let (from, to) = (format!(" -i {bridge} "), format!(" -o {bridge} "));

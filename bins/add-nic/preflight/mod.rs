@@ -20,7 +20,12 @@ use crate::read::sockets::Sockets;
 use warning::Warning;
 
 /// Looks at what the snapshot does not have yet: a few settings, and of packet filters only those that a bridge's packets meet.
-pub fn look(snapshot: &mut Snapshot, nic: &Nic, wanted: &Wanted, sockets: &Sockets) -> Result<(), Failure> {
+pub fn read_needed(
+    snapshot: &mut Snapshot,
+    nic: &Nic,
+    wanted: &Wanted,
+    sockets: &Sockets,
+) -> Result<(), Failure> {
     if let inside @ [_, ..] = &reverse_path::needed(nic, &snapshot.inside)[..] {
         snapshot.settings.read(Netns::Container, inside.to_vec(), sockets)?;
     }
@@ -34,7 +39,7 @@ pub fn look(snapshot: &mut Snapshot, nic: &Nic, wanted: &Wanted, sockets: &Socke
     };
     let families = [meets(false), meets(true)];
     if families != [false; 2] && snapshot.filters.chains.is_none() {
-        snapshot.filters = FilterState::look(FilterQuery { families, ..FilterQuery::default() })?;
+        snapshot.filters = FilterState::read(FilterQuery { families, ..FilterQuery::default() })?;
     }
     Ok(())
 }

@@ -7,14 +7,14 @@ use common::hint;
 use common::netlink::Route;
 
 use crate::model::nic::Nic;
-use crate::model::snapshot::Side;
+use crate::model::snapshot::NetnsState;
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Kind, Warning};
+use crate::preflight::warning::{Warning, WarningKind};
 
 /// One for each network of the NIC and each side, of which the longest is named.
 pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let snapshot = input.snapshot;
-    let mut sides = vec![(&snapshot.inside, input.who())];
+    let mut sides = vec![(&snapshot.inside, input.container_name())];
     if !snapshot.is_one && !nic.other_end.host_addresses().is_empty() {
         sides.push((&snapshot.outside, "the host"));
     }
@@ -30,12 +30,12 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
                 (network, &nic.name.to_string())
             };
             warnings.push(Warning::new(
-                Kind::Overlap,
+                WarningKind::Overlap,
                 network,
                 format_args!("overlaps with {other}, which {whose} reaches through {link}: traffic to {lost} will use {through} only"),
                 free_network(input).map_or_else(
                     || hint!("ip route get {}", other.address()),
-                    |free| hint!("add-nic {} {}", input.who(), free),
+                    |free| hint!("add-nic {} {}", input.container_name(), free),
                 ),
             ));
         }
@@ -43,7 +43,7 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     warnings
 }
 
-fn overlapping(network: Cidr, side: &Side) -> Option<&Route> {
+fn overlapping(network: Cidr, side: &NetnsState) -> Option<&Route> {
     let counts = |route: &&Route| {
         // Halves of everything are a default route in disguise.
         route.is_ordinary()

@@ -7,29 +7,29 @@ use common::target::IfName;
 
 use crate::model::netns::Netns;
 use crate::model::nic::Nic;
-use crate::model::snapshot::Side;
-use crate::model::sysctl::{Key, Reading};
+use crate::model::snapshot::NetnsState;
+use crate::model::sysctl::{SysctlKey, SysctlReading};
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Kind, Warning};
+use crate::preflight::warning::{Warning, WarningKind};
 
-fn rp_filter(link: &str) -> Key {
-    Key::of_link("ipv4", link, "rp_filter")
+fn rp_filter(link: &str) -> SysctlKey {
+    SysctlKey::of_link("ipv4", link, "rp_filter")
 }
 
 /// The IPv4 default route that there is, which of several is the one of the least metric.
-fn default_route(inside: &Side) -> Option<&Route> {
+fn default_route(inside: &NetnsState) -> Option<&Route> {
     let all = inside.routes.iter().filter(|route| {
         route.is_ordinary() && route.destination.prefix_len() == 0 && route.destination.address().is_ipv4()
     });
     all.min_by_key(|route| route.metric)
 }
 
-fn link_of<'a>(route: &Route, inside: &'a Side) -> Option<&'a str> {
+fn link_of<'a>(route: &Route, inside: &'a NetnsState) -> Option<&'a str> {
     inside.links.iter().find(|link| Some(link.index) == route.index)?.name.to_str()
 }
 
 /// What [`strict`] must know.
-pub fn needed(nic: &Nic, inside: &Side) -> Vec<Key> {
+pub fn needed(nic: &Nic, inside: &NetnsState) -> Vec<SysctlKey> {
     if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
         return vec![];
     }
@@ -53,13 +53,13 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, input) {
         return None;
     }
-    let (what, who) = ("rp_filter is strict", input.who());
+    let (what, who) = ("rp_filter is strict", input.container_name());
     let fix = match takes_it {
         true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
         false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
-        Kind::StrictRpFilter,
+        WarningKind::StrictRpFilter,
         format_args!("{link} in {who}"),
         format_args!("{what}: packets from other networks are dropped, because replies leave by {way_back}"),
         fix,
@@ -69,8 +69,8 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
 /// The greater of the two counts: that of all links, and the link's own, which a new one has from `default`.
 fn is_strict(link: &str, nic: &IfName, input: &PlanInput<'_>) -> bool {
     let value = |link: &str| {
-        let reading = input.snapshot.settings.of(Netns::Container, &rp_filter(link));
-        reading.and_then(Reading::value).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
+        let reading = input.snapshot.settings.get(Netns::Container, &rp_filter(link));
+        reading.and_then(SysctlReading::value).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
     };
     let asked =
         input.wanted.sysctls.iter().find(|setting| setting.key.about(nic.as_str()) == rp_filter(link));

@@ -5,7 +5,7 @@ use common::hint;
 
 use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
-use crate::preflight::warning::{Kind, Warning};
+use crate::preflight::warning::{Warning, WarningKind};
 
 pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     no_default_route(nic, input).into_iter().chain(narrow_way(nic, input)).collect()
@@ -22,9 +22,13 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let mut hosts = nic.other_end.host_addresses().iter().map(Cidr::address).chain(there);
     let gateway = hosts.find(|host| nic.addresses.iter().any(|cidr| cidr.contains(*host)))?;
     Some(Warning::new(
-        Kind::NoDefaultRoute,
+        WarningKind::NoDefaultRoute,
         "--nat",
-        format_args!("{} has no route through {} and will send no traffic there", input.who(), nic.name),
+        format_args!(
+            "{} has no route through {} and will send no traffic there",
+            input.container_name(),
+            nic.name
+        ),
         hint!("--gateway {}", gateway),
     ))
 }
@@ -46,7 +50,7 @@ fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     (link.mtu_bytes < nic.mtu_bytes).then(|| {
         let name = link.name.to_string_lossy();
         Warning::new(
-            Kind::MtuMismatch,
+            WarningKind::MtuMismatch,
             through_host,
             format_args!(
                 "the host's outgoing interface {name} has MTU {}, the NIC {}",

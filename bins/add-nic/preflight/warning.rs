@@ -13,7 +13,7 @@ use crate::tool::TOOL;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// Which kind of trouble.
-    pub kind: Kind,
+    pub kind: WarningKind,
     /// What it is about, and what will be.
     pub message: String,
     /// What helps.
@@ -67,7 +67,7 @@ impl From<Option<Hint>> for Fix {
 /// Kinds of trouble; programs tell them by these words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum WarningKind {
     ForwardDrop,
     StrictRpFilter,
     Overlap,
@@ -79,7 +79,12 @@ pub enum Kind {
 }
 
 impl Warning {
-    pub(super) fn new(kind: Kind, about: impl Display, what: impl Display, fix: impl Into<Fix>) -> Self {
+    pub(super) fn new(
+        kind: WarningKind,
+        about: impl Display,
+        what: impl Display,
+        fix: impl Into<Fix>,
+    ) -> Self {
         Warning { kind, message: format!("{about}: {what}"), fix: fix.into() }
     }
 

@@ -10,24 +10,24 @@ use common::process::Process;
 use common::target::Target;
 use nix::unistd::Pid;
 
-use crate::model::record::{Inside, Record};
-use crate::model::request::Search;
+use crate::model::record::{ContainerNetns, NicRecord};
+use crate::model::request::SearchOptions;
 use crate::tool::TOOL;
 
 /// A network namespace held open, and what is remembered of it.
 #[derive(Debug)]
 pub struct Pinned {
     pub netns: Namespace,
-    pub inside: Inside,
+    pub inside: ContainerNetns,
 }
 
 /// The network namespace of what `target` means.
-pub fn pin(target: &Target, search: &Search) -> Result<Pinned, Failure> {
+pub fn pin(target: &Target, search: &SearchOptions) -> Result<Pinned, Failure> {
     hold(target, search.find.find_to_act(TOOL, target)?, search)
 }
 
 /// The network namespace of what was `found`.
-pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Failure> {
+pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<Pinned, Failure> {
     if let Some(container) =
         found.container.as_ref().filter(|container| container.state == ContainerState::Paused)
     {
@@ -44,7 +44,7 @@ pub fn hold(target: &Target, found: Found, search: &Search) -> Result<Pinned, Fa
         return Err(Failure::trouble(target, "uses the host's own network")
             .hint("--host, to add a NIC to the host itself"));
     }
-    let inside = Inside {
+    let inside = ContainerNetns {
         name: container.as_ref().map_or_else(|| target.to_string(), name_of),
         file,
         netns_inode: netns.identity().inode,
@@ -77,7 +77,7 @@ fn file_of(target: &Target, process: Option<RecordedProcess>) -> String {
 }
 
 /// The same namespace again, if it still lives.
-pub fn reopen(inside: &Inside) -> Option<Namespace> {
+pub fn reopen(inside: &ContainerNetns) -> Option<Namespace> {
     let file = || {
         Namespace::open(inside.file.as_ref(), NamespaceKind::Net).ok().filter(|netns| is_it(netns, inside))
     };
@@ -88,23 +88,23 @@ pub fn reopen(inside: &Inside) -> Option<Namespace> {
 }
 
 /// Whether nobody can enter one of a NIC's networks any more: it goes with that, soon.
-pub fn has_lost_its_network(record: &Record) -> bool {
+pub fn has_lost_its_network(record: &NicRecord) -> bool {
     let mut containers = std::iter::once(&record.inside).chain(&record.peer);
     containers.any(|container| reopen(container).is_none())
 }
 
 /// Whether the container has ended since it was found. Its network lives on for as long as we hold it, and would go with us.
-pub fn has_ended(inside: &Inside) -> bool {
+pub fn has_ended(inside: &ContainerNetns) -> bool {
     let is_container = inside.container.is_some();
     through_process(inside).is_none() && (is_container || reopen(inside).is_none())
 }
 
-fn through_process(inside: &Inside) -> Option<Namespace> {
+fn through_process(inside: &ContainerNetns) -> Option<Namespace> {
     let process = Process::open(Pid::from_raw(inside.process?.pid)).ok()?;
     process.namespace(NamespaceKind::Net).ok().filter(|netns| is_it(netns, inside))
 }
 
-fn is_it(netns: &Namespace, inside: &Inside) -> bool {
+fn is_it(netns: &Namespace, inside: &ContainerNetns) -> bool {
     let same_handle = match (&inside.netns_handle, netns.handle()) {
         (Some(before), Some(now)) => *before == now.to_string(),
         _ => true,

@@ -3,45 +3,45 @@
 use common::failure::Failure;
 use common::target::Target;
 
-use crate::model::record::{Inside, Record};
-use crate::model::request::Search;
-use crate::model::shell::Files;
+use crate::model::record::{ContainerNetns, NicRecord};
+use crate::model::request::SearchOptions;
+use crate::model::shell::NetnsFiles;
 use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
-use crate::plan::input::{PlanInput, Random};
+use crate::plan::input::{PlanInput, RandomBytes};
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
 
 /// Whose networks are plugged together.
 #[derive(Debug)]
-pub struct Ends {
-    pub inside: Inside,
-    pub peer: Option<Inside>,
+pub struct Endpoints {
+    pub inside: ContainerNetns,
+    pub peer: Option<ContainerNetns>,
 }
 
-impl Ends {
+impl Endpoints {
     /// The container's, and that of the other one if there is one; held, and a socket in each.
     pub fn open(
         Pinned { netns, inside }: Pinned,
         wanted: &Wanted,
-        search: &Search,
+        search: &SearchOptions,
     ) -> Result<(Self, Sockets), Failure> {
         let other = wanted.other_end.peer().map(|peer| pin_peer(&peer, &inside, search)).transpose()?;
         let (peer_netns, peer) = other.map(|Pinned { netns, inside }| (netns, inside)).unzip();
-        Ok((Ends { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
+        Ok((Endpoints { inside, peer }, Sockets::open(Some(netns), peer_netns)?))
     }
 
     /// Whether `record` is of the NIC that is wanted between them.
-    pub fn have(&self, record: &Record, wanted: &Wanted) -> bool {
+    pub fn have(&self, record: &NicRecord, wanted: &Wanted) -> bool {
         record.is_between(&self.inside, self.peer.as_ref()) && record.wanted == *wanted
     }
 
     /// What the same call made before.
     pub fn same<'a>(
         &self,
-        records: &'a [Record],
+        records: &'a [NicRecord],
         wanted: &Wanted,
-    ) -> impl Iterator<Item = &'a Record> + Clone {
+    ) -> impl Iterator<Item = &'a NicRecord> + Clone {
         records.iter().filter(|record| self.have(record, wanted))
     }
 
@@ -50,20 +50,20 @@ impl Ends {
         &'a self,
         wanted: &'a Wanted,
         snapshot: &'a Snapshot,
-        records: &'a [Record],
-        random: Random,
+        records: &'a [NicRecord],
+        random: RandomBytes,
     ) -> PlanInput<'a> {
         PlanInput { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
     }
 
     /// Files of them, for commands.
-    pub fn files(&self) -> Files<'_> {
+    pub fn files(&self) -> NetnsFiles<'_> {
         self.inside.files(self.peer.as_ref())
     }
 }
 
 /// The other container, which must be another one.
-fn pin_peer(peer: &Target, inside: &Inside, search: &Search) -> Result<Pinned, Failure> {
+fn pin_peer(peer: &Target, inside: &ContainerNetns, search: &SearchOptions) -> Result<Pinned, Failure> {
     let pinned = pin(peer, search)?;
     if pinned.inside.is_same_as(inside) {
         return Err(Failure::trouble(

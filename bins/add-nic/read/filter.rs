@@ -5,16 +5,18 @@ use std::fs;
 use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
 
-use crate::model::filter::{FORWARD, FilterQuery, FilterState, Kind, Listing, TABLE, Table};
-use crate::model::record::Record;
+use crate::model::filter::{
+    FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, TABLE,
+};
+use crate::model::record::NicRecord;
 use crate::model::wanted::Wanted;
 use crate::read::ports::listeners;
 use crate::read::program;
 
 /// What there is that `wanted` needs, and what became of what `records` have; nothing where neither is about filters.
-pub fn look<'a>(
+pub fn read<'a>(
     wanted: Option<&Wanted>,
-    records: impl Iterator<Item = &'a Record>,
+    records: impl Iterator<Item = &'a NicRecord>,
 ) -> Result<FilterState, Failure> {
     let wants = wanted.filter(|wanted| !wanted.firewall.is_empty());
     let mut asked = FilterQuery {
@@ -28,10 +30,10 @@ pub fn look<'a>(
             asked.families[usize::from(cidr.address().is_ipv6())] = true;
         }
     }
-    if asked.families == [false; 2] { Ok(FilterState::default()) } else { FilterState::look(asked) }
+    if asked.families == [false; 2] { Ok(FilterState::default()) } else { FilterState::read(asked) }
 }
 
-impl Kind {
+impl IptablesKind {
     /// The program as it is installed here. The plain name may be either kind's, and before iptables 1.8 there was one.
     fn program(self, six: bool) -> Option<String> {
         if program::find(self.name(six)).is_some() {
@@ -39,14 +41,14 @@ impl Kind {
         }
         let plain = if six { "ip6tables" } else { "iptables" };
         let version = program::run(&program::find(plain)?, &["-V"], None).ok()?;
-        let kind = if version.contains("(nf_tables)") { Kind::Nft } else { Kind::Legacy };
+        let kind = if version.contains("(nf_tables)") { IptablesKind::Nft } else { IptablesKind::Legacy };
         (kind == self).then(|| plain.to_owned())
     }
 }
 
 impl FilterState {
     /// Looks, in the network namespace of this process.
-    pub fn look(asked: FilterQuery) -> Result<FilterState, Failure> {
+    pub fn read(asked: FilterQuery) -> Result<FilterState, Failure> {
         let mut netfilter = Netfilter::open()?;
         let chains = netfilter.as_mut().map_or(Ok(None), Netfilter::chains)?;
         let has_ours = chains.iter().flatten().any(|chain| chain.table == TABLE);
@@ -68,31 +70,32 @@ impl FilterState {
     }
 
     /// iptables-nft's, unless it lets everything through.
-    fn nft_table(&self, six: bool, all_rules: bool) -> Option<Table> {
+    fn nft_table(&self, six: bool, all_rules: bool) -> Option<IptablesTable> {
         let family = if six { TableFamily::Ip6 } else { TableFamily::Ip };
         let is_it =
             |chain: &&Chain| chain.family == family && chain.table == "filter" && chain.name == FORWARD;
         let forward = self.chains.iter().flatten().find(is_it)?;
-        (forward.drops || (all_rules && forward.uses > 0)).then(|| Table::read(Kind::Nft, six))
+        (forward.drops || (all_rules && forward.uses > 0))
+            .then(|| IptablesTable::read(IptablesKind::Nft, six))
     }
 }
 
-impl Table {
-    fn read(kind: Kind, six: bool) -> Table {
+impl IptablesTable {
+    fn read(kind: IptablesKind, six: bool) -> IptablesTable {
         let program = kind.program(six);
         let listing = match program.as_deref().and_then(program::find) {
-            Some(file) => {
-                program::run(&file, &["-w", "5", "-S"], None).map(Listing).map_err(|error| error.to_string())
-            }
+            Some(file) => program::run(&file, &["-w", "5", "-S"], None)
+                .map(IptablesListing)
+                .map_err(|error| error.to_string()),
             None => Err(format!("{} is not installed", kind.name(six))),
         };
-        Table { kind, six, program, listing }
+        IptablesTable { kind, six, program, listing }
     }
 }
 
 /// The kernel makes a table of the old kind when somebody first asks for it: so nobody asks for one that is not there.
-fn legacy_table(six: bool) -> Option<Table> {
+fn legacy_table(six: bool) -> Option<IptablesTable> {
     let names = if six { "/proc/self/net/ip6_tables_names" } else { "/proc/self/net/ip_tables_names" };
     let names = fs::read_to_string(names).ok()?;
-    names.lines().any(|name| name == "filter").then(|| Table::read(Kind::Legacy, six))
+    names.lines().any(|name| name == "filter").then(|| IptablesTable::read(IptablesKind::Legacy, six))
 }

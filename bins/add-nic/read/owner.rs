@@ -1,6 +1,6 @@
 //! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::find::{Purpose, find, owner};
 use common::hint::Hint;
 use common::map::MapEntry;
@@ -9,14 +9,14 @@ use common::target::{LinkName, Target};
 
 /// What it is called, and what helps against one that nobody runs in any more.
 #[derive(Debug)]
-pub struct Whose {
+pub struct NetnsOwner {
     pub name: String,
     pub hint: Option<Hint>,
 }
 
 /// Whose the network at `spot` is.
-pub fn whose(spot: &MapEntry, options: &FindOptions) -> Whose {
-    let plain = |name| Whose { name, hint: None };
+pub fn describe_owner(spot: &MapEntry, options: FindConfig) -> NetnsOwner {
+    let plain = |name| NetnsOwner { name, hint: None };
     if let Some(process) = spot.tenant() {
         return plain(match owner(&process, None, options.engine_timeout) {
             Ok(known) => known.container.full_name(),
@@ -30,11 +30,11 @@ pub fn whose(spot: &MapEntry, options: &FindOptions) -> Whose {
     let Some(owner) = owner_of(&link) else { return plain(name) };
     let had = &owner.name;
     match runs(&owner, options) {
-        true => Whose {
+        true => NetnsOwner {
             name: format!("{name}, from before {had} was restarted"),
             hint: Some(Hint::say("netns-link --refresh")),
         },
-        false => Whose {
+        false => NetnsOwner {
             name: format!("{name}, of {had}, which no longer exists"),
             hint: common::hint!("netns-link --rm {}", link),
         },
@@ -48,7 +48,7 @@ fn owner_of(link: &LinkName) -> Option<RecordedContainer> {
 }
 
 /// Whether the container runs, or another one that has its name now: then a link can be led there.
-fn runs(owner: &RecordedContainer, options: &FindOptions) -> bool {
+fn runs(owner: &RecordedContainer, options: FindConfig) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
     targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())

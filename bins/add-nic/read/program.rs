@@ -130,7 +130,8 @@ fn listen(child: &mut Child, name: &str) -> Result<[String; 2], ProgramError> {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io(io::ErrorKind::BrokenPipe.into()));
     };
-    let mut pipes = [Pipe::new(stdout.into()).map_err(io)?, Pipe::new(stderr.into()).map_err(io)?];
+    let mut pipes =
+        [OutputPipe::new(stdout.into()).map_err(io)?, OutputPipe::new(stderr.into()).map_err(io)?];
     let until = Instant::now() + PATIENCE;
     loop {
         let ended = wait(&pidfd, &pipes, until).map_err(|errno| io(errno.into()))?;
@@ -150,7 +151,7 @@ fn listen(child: &mut Child, name: &str) -> Result<[String; 2], ProgramError> {
 }
 
 /// Until there is something to read, or it has ended, which is the answer, or the time is over.
-fn wait(pidfd: &OwnedFd, pipes: &[Pipe; 2], until: Instant) -> nix::Result<bool> {
+fn wait(pidfd: &OwnedFd, pipes: &[OutputPipe; 2], until: Instant) -> nix::Result<bool> {
     let mut waiting = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     waiting.extend(pipes.iter().filter_map(|pipe| Some(PollFd::new(pipe.waits_for()?, PollFlags::POLLIN))));
     let left = until.saturating_duration_since(Instant::now());
@@ -163,16 +164,16 @@ fn wait(pidfd: &OwnedFd, pipes: &[Pipe; 2], until: Instant) -> nix::Result<bool>
 }
 
 /// What it writes to.
-struct Pipe {
+struct OutputPipe {
     file: fs::File,
     bytes: Vec<u8>,
     is_open: bool,
 }
 
-impl Pipe {
+impl OutputPipe {
     fn new(fd: OwnedFd) -> io::Result<Self> {
         fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Pipe { file: fd.into(), bytes: Vec::new(), is_open: true })
+        Ok(OutputPipe { file: fd.into(), bytes: Vec::new(), is_open: true })
     }
 
     fn waits_for(&self) -> Option<BorrowedFd<'_>> {

@@ -9,22 +9,22 @@ use common::namespace::Namespace;
 use common::netlink::{Link, NetlinkError, Socket};
 use common::target::IfName;
 
-use crate::model::change::{Step, ipv6_switch};
+use crate::model::change::{PlanStep, ipv6_switch};
 use crate::model::netns::Netns;
-use crate::model::record::Record;
-use crate::model::snapshot::{Side, Snapshot};
-use crate::model::sysctl::Key;
+use crate::model::record::NicRecord;
+use crate::model::snapshot::{NetnsState, Snapshot};
+use crate::model::sysctl::SysctlKey;
 use crate::model::wanted::{Wanted, WantedEnd};
 use crate::plan::filter::needed_settings;
 use crate::plan::{sysctl, sysctl_forwarding};
 use crate::read::filter;
 use crate::read::sockets::Sockets;
 
-impl Side {
-    fn of(socket: &mut Socket) -> Result<Self, NetlinkError> {
+impl NetnsState {
+    fn read(socket: &mut Socket) -> Result<Self, NetlinkError> {
         let links = socket.links()?;
         let keeps_apart = |link: &Link| link.vlan_filtering.is_some_and(|vlans| vlans.is_on);
-        Ok(Side {
+        Ok(NetnsState {
             port_vlans: if links.iter().any(keeps_apart) { socket.port_vlans()? } else { vec![] },
             links,
             addresses: socket.addresses()?,
@@ -35,19 +35,19 @@ impl Side {
     }
 
     /// Only its links; nothing of a namespace that is gone.
-    pub fn links_of(socket: Option<&mut Socket>) -> Result<Self, NetlinkError> {
+    pub fn read_links(socket: Option<&mut Socket>) -> Result<Self, NetlinkError> {
         let links = socket.map_or(Ok(vec![]), Socket::links)?;
-        Ok(Side { links, ..Side::default() })
+        Ok(NetnsState { links, ..NetnsState::default() })
     }
 }
 
 impl Snapshot {
     /// Looks at what few NICs are about: whether there may be IPv6, the settings and the packet filters that `wanted` changes, and `records` have
     /// changed.
-    pub fn look_closer<'a>(
+    pub fn read_details<'a>(
         &mut self,
         wanted: Option<&Wanted>,
-        records: impl Iterator<Item = &'a Record> + Clone,
+        records: impl Iterator<Item = &'a NicRecord> + Clone,
         sockets: &Sockets,
     ) -> Result<(), Failure> {
         if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
@@ -59,9 +59,9 @@ impl Snapshot {
                 self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
             }
         }
-        let mut keys: [Vec<Key>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
+        let mut keys: [Vec<SysctlKey>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
         for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
-            if let Step::SetSysctl(changed) = step {
+            if let PlanStep::SetSysctl(changed) = step {
                 keys[usize::from(changed.place == Netns::Container)].push(changed.key.clone());
             }
         }
@@ -75,15 +75,15 @@ impl Snapshot {
                 self.settings.read(place, keys, sockets)?;
             }
         }
-        self.filters = filter::look(wanted, records)?;
+        self.filters = filter::read(wanted, records)?;
         Ok(())
     }
 
     /// What is now.
-    pub fn take(sockets: &mut Sockets) -> Result<Self, Failure> {
-        let outside = Side::of(&mut sockets.outside)?;
+    pub fn read(sockets: &mut Sockets) -> Result<Self, Failure> {
+        let outside = NetnsState::read(&mut sockets.outside)?;
         let within = |within: &mut Option<(Socket, Namespace)>| {
-            within.as_mut().map_or_else(|| Ok(Side::default()), |(socket, _)| Side::of(socket))
+            within.as_mut().map_or_else(|| Ok(NetnsState::default()), |(socket, _)| NetnsState::read(socket))
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
         let home = sockets.home.identity();

@@ -6,7 +6,7 @@ use common::netlink::Socket;
 use common::netns::Home;
 
 use crate::model::netns::Netns;
-use crate::model::record::Record;
+use crate::model::record::NicRecord;
 use crate::read::container::reopen;
 
 /// A socket in each namespace, and the way into the other one.
@@ -35,12 +35,12 @@ impl Sockets {
     }
 
     /// Those of a record; none where the namespace is gone.
-    pub fn of_record(record: &Record) -> Result<Self, Failure> {
+    pub fn for_record(record: &NicRecord) -> Result<Self, Failure> {
         Sockets::open(reopen(&record.inside), record.peer.as_ref().and_then(reopen))
     }
 
     /// The one of that place; none of a namespace that is gone.
-    pub fn of(&mut self, place: Netns) -> Option<&mut Socket> {
+    pub fn socket(&mut self, place: Netns) -> Option<&mut Socket> {
         match place {
             Netns::Host => Some(&mut self.outside),
             Netns::Container => self.inside.as_mut().map(|(socket, _)| socket),

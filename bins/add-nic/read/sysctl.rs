@@ -6,35 +6,35 @@ use std::io::{self, Read};
 use common::failure::Failure;
 
 use crate::model::netns::Netns;
-use crate::model::sysctl::{Key, Reading, Settings};
+use crate::model::sysctl::{SysctlKey, SysctlReading, SysctlValues};
 use crate::read::sockets::Sockets;
 
 /// No setting of a network is near this long.
 const MOST_BYTES: u64 = 64 << 10;
 
-impl Settings {
+impl SysctlValues {
     /// Reads them.
-    pub fn read(&mut self, place: Netns, keys: Vec<Key>, sockets: &Sockets) -> Result<(), Failure> {
+    pub fn read(&mut self, place: Netns, keys: Vec<SysctlKey>, sockets: &Sockets) -> Result<(), Failure> {
         let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
         let found = sockets.within(place, read)?.into_iter().flatten();
-        self.know(place, found);
+        self.insert(place, found);
         Ok(())
     }
 }
 
 /// Its file.
-pub fn file(key: &Key) -> String {
+pub fn file(key: &SysctlKey) -> String {
     format!("/proc/sys/{key}")
 }
 
 /// What `key` is.
-pub fn read(key: &Key) -> Reading {
+pub fn read(key: &SysctlKey) -> SysctlReading {
     let open = |writable| OpenOptions::new().read(true).write(writable).open(file(key)).and_then(text);
     match open(true) {
-        Ok(value) => Reading::Is(value),
+        Ok(value) => SysctlReading::Is(value),
         Err(why) => match open(false) {
-            Ok(value) => Reading::Fixed(value, why.to_string()),
-            Err(why) => Reading::Unreadable(why.to_string()),
+            Ok(value) => SysctlReading::Fixed(value, why.to_string()),
+            Err(why) => SysctlReading::Unreadable(why.to_string()),
         },
     }
 }

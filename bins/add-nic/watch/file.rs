@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
-use crate::parse::watch_file::{Entry, entries};
+use crate::parse::watch_file::{WatchEntry, entries};
 use crate::watch::trust::refuse_others;
 
 /// Nobody has written such a file by hand.
@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// The file, and an ear for whoever writes it.
 #[derive(Debug)]
-pub struct File {
+pub struct WatchFile {
     /// From the root on.
     path: PathBuf,
     /// What stood in it when it was read last, sense or not.
@@ -31,7 +31,7 @@ pub struct File {
     engine_timeout: Duration,
 }
 
-impl File {
+impl WatchFile {
     /// The file at `path`, which is not read yet.
     pub fn at(path: &Path, engine_timeout: Duration) -> Result<Self, Failure> {
         let trouble = |error: io::Error| Failure::trouble(path.display(), error);
@@ -47,7 +47,7 @@ impl File {
                 failure
             }
         })?;
-        Ok(File { path: directory.join(name), text: String::new(), inotify, engine_timeout })
+        Ok(WatchFile { path: directory.join(name), text: String::new(), inotify, engine_timeout })
     }
 
     /// Its absolute path.
@@ -56,16 +56,16 @@ impl File {
     }
 
     /// What it says now.
-    pub fn read(&mut self) -> Result<Vec<Entry>, Failure> {
+    pub fn read(&mut self) -> Result<Vec<WatchEntry>, Failure> {
         // Before it is read: what is written in between is news.
-        self.listen()?;
+        self.watch_directories()?;
         self.text = text(&self.path)?;
         entries(&self.path, &self.text, self.engine_timeout)
     }
 
     /// What it says now, if somebody has written it since and it does not say the same.
-    pub fn news(&mut self) -> Option<Result<Vec<Entry>, Failure>> {
-        if !self.heard() {
+    pub fn read_if_changed(&mut self) -> Option<Result<Vec<WatchEntry>, Failure>> {
+        if !self.was_written() {
             return None;
         }
         match text(&self.path) {
@@ -76,7 +76,7 @@ impl File {
 
     /// Its directory tells of a version that is moved into its place, as most editors do. A symbolic link may also lead to
     /// a file that is written elsewhere.
-    fn listen(&self) -> Result<(), Failure> {
+    fn watch_directories(&self) -> Result<(), Failure> {
         let elsewhere = fs::canonicalize(&self.path).ok();
         for file in std::iter::once(&self.path).chain(&elsewhere) {
             let directory = file.parent().unwrap_or(file);
@@ -95,7 +95,7 @@ impl File {
     }
 
     /// Whether there is news that may be about it. What it was is forgotten.
-    fn heard(&self) -> bool {
+    fn was_written(&self) -> bool {
         let is_link = self.path.is_symlink();
         let mut heard = false;
         loop {
@@ -112,7 +112,7 @@ impl File {
     }
 }
 
-impl AsFd for File {
+impl AsFd for WatchFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }

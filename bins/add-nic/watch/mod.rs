@@ -3,8 +3,8 @@
 //! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
 
 mod file;
+mod retry;
 mod signals;
-mod trouble;
 mod trust;
 mod watched_nics;
 
@@ -15,10 +15,10 @@ use common::events::ContainerWatch;
 use common::failure::{Failure, Status};
 
 use crate::jobs::add;
-use crate::model::request::{AddMode, AddRequest, Form, WatchRequest};
-use crate::parse::watch_file::Entry;
-use file::File;
-use signals::{Asked, Signals};
+use crate::model::request::{AddMode, AddRequest, OutputForm, WatchRequest};
+use crate::parse::watch_file::WatchEntry;
+use file::WatchFile;
+use signals::{SignalRequest, WatchSignals};
 use watched_nics::WatchedNics;
 
 /// When all is well nothing but news wakes us; poll(2) wants a number.
@@ -26,35 +26,35 @@ const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps the NICs that the file describes plugged in, until a signal ends it; or plugs them in once.
 pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
-    let mut file = File::at(&request.file, request.find.engine_timeout)?;
+    let mut file = WatchFile::at(&request.file, request.find.engine_timeout)?;
     let entries = file.read()?;
     if request.dry_run {
         return dry_run(entries, request.form);
     }
-    let signals = Signals::hear()?;
-    let mut kept = WatchedNics::new(file.path(), entries, &signals, request);
+    let signals = WatchSignals::block()?;
+    let mut nics = WatchedNics::new(file.path(), entries, &signals, request);
     if request.once {
-        kept.look()?;
-        return Ok(if kept.is_all_there() { Status::Yes } else { Status::No });
+        nics.update()?;
+        return Ok(if nics.is_complete() { Status::Yes } else { Status::No });
     }
     let mut containers = ContainerWatch::new(None, request.find.engine_timeout)?;
     loop {
-        kept.look()?;
-        let until = kept.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
+        nics.update()?;
+        let until = nics.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let changed = containers.wait_also(left, &[signals.as_fd(), file.as_fd()])?;
-            let read = match signals.come() {
-                Some(Asked::End) => return Ok(Status::Yes),
-                Some(Asked::Read) => Some(file.read()),
-                None => file.news(),
+            let read = match signals.received() {
+                Some(SignalRequest::End) => return Ok(Status::Yes),
+                Some(SignalRequest::Read) => Some(file.read()),
+                None => file.read_if_changed(),
             };
             let is_news = changed || read.is_some();
             if let Some(read) = read {
-                kept.replace(read);
+                nics.replace(read);
             }
             if is_news {
-                kept.stir();
+                nics.retry_soon();
             }
             // Who else writes into the file's directory is nobody's concern.
             if is_news || Instant::now() >= until {
@@ -65,8 +65,8 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
 }
 
 /// The commands that would plug in what is not there, container by container.
-fn dry_run(entries: Vec<Entry>, form: Form) -> Result<Status, Failure> {
-    for Entry { target, wanted, options, .. } in entries {
+fn dry_run(entries: Vec<WatchEntry>, form: OutputForm) -> Result<Status, Failure> {
+    for WatchEntry { target, wanted, options, .. } in entries {
         let request = AddRequest { target, wanted, options, mode: AddMode::DryRun, form };
         add::add(request, Instant::now())?;
     }

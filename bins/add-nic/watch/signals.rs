@@ -12,36 +12,36 @@ const ENDS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
 /// From when this is made on they end nobody.
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct WatchSignals(SignalFd);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// SIGTERM, SIGINT: the end.
     End,
     /// SIGHUP: a look at the file.
     Read,
 }
 
-impl Signals {
-    pub fn hear() -> Result<Self, Failure> {
+impl WatchSignals {
+    pub fn block() -> Result<Self, Failure> {
         let trouble = |errno: Errno| Failure::trouble("signals", errno);
         let mut all = SigSet::from_iter(ENDS);
         all.add(Signal::SIGHUP);
         all.thread_block().map_err(trouble)?;
         ENDS.into_iter().try_for_each(sys::exit_on).map_err(trouble)?;
         SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-            .map(Signals)
+            .map(WatchSignals)
             .map_err(trouble)
     }
 
     /// What those that have come ask for.
-    pub fn come(&self) -> Option<Asked> {
+    pub fn received(&self) -> Option<SignalRequest> {
         let mut asked = None;
         while let Ok(Some(signal)) = self.0.read_signal() {
             match Signal::try_from(signal.ssi_signo.cast_signed()) {
-                Ok(Signal::SIGHUP) => asked = asked.or(Some(Asked::Read)),
-                _ => asked = Some(Asked::End),
+                Ok(Signal::SIGHUP) => asked = asked.or(Some(SignalRequest::Read)),
+                _ => asked = Some(SignalRequest::End),
             }
         }
         asked
@@ -50,7 +50,7 @@ impl Signals {
     /// Waits for somebody who may take for ever, between two changes: then, and if they have come before, those that ask for
     /// the end have it at once.
     #[expect(clippy::unused_self, reason = "without it nothing is blocked")]
-    pub fn waiting<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub fn interruptible<T>(&self, what: impl FnOnce() -> T) -> T {
         let ends = SigSet::from_iter(ENDS);
         let _ = ends.thread_unblock();
         let done = what();
@@ -59,7 +59,7 @@ impl Signals {
     }
 }
 
-impl AsFd for Signals {
+impl AsFd for WatchSignals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -1,4 +1,4 @@
-//! One look at everything that a watch keeps: takes out what is out of date, and plugs in what is not there.
+//! One pass over everything that a watch keeps: removes outdated NICs, and adds missing ones.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,63 +12,70 @@ use common::find::{FindError, Found, Purpose, find};
 use common::netlink::Socket;
 use common::netns::Home;
 
-use crate::apply::cleanup::{lives, ours, sweep};
+use crate::apply::cleanup::{clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::ready;
-use crate::jobs::add::{Order, ask_at_length, plug};
+use crate::jobs::add::{AddTask, add_nic, check_duplicates_fully};
 use crate::jobs::remove::take_out;
-use crate::journal::{self, Journal};
-use crate::model::record::Record;
-use crate::model::request::{Form, WatchRequest};
-use crate::model::snapshot::Side;
-use crate::model::view::View;
-use crate::parse::watch_file::Entry;
+use crate::journal::Journal;
+use crate::model::record::NicRecord;
+use crate::model::request::{OutputForm, WatchRequest};
+use crate::model::snapshot::NetnsState;
+use crate::model::view::NicView;
+use crate::parse::watch_file::WatchEntry;
 use crate::read::container::{has_lost_its_network, hold};
-use crate::read::endpoints::Ends;
+use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
-use crate::watch::signals::Signals;
-use crate::watch::trouble::Trouble;
+use crate::watch::retry::RetryState;
+use crate::watch::signals::WatchSignals;
 
-/// How many containers are found before it is their turn: engines take their time to answer, and what they say grows old.
-const FEW: usize = 4;
+/// How many containers are found ahead: engines are slow to answer, and an old answer may be outdated.
+const FOUND_AHEAD: usize = 4;
 
-/// What is to be there, and what stands in the way of it.
+/// The NICs that a file describes, each with what keeps it from being added.
 pub struct WatchedNics<'a> {
     file: PathBuf,
-    entries: Vec<(Entry, Trouble)>,
-    /// Of no entry.
-    trouble: Trouble,
-    signals: &'a Signals,
+    entries: Vec<(WatchEntry, RetryState)>,
+    /// For failures that belong to no entry.
+    retry: RetryState,
+    session: WatchSession<'a>,
+}
+
+/// What stays the same for as long as the watch runs.
+struct WatchSession<'a> {
+    journal: Journal,
+    signals: &'a WatchSignals,
     request: &'a WatchRequest,
 }
 
-/// What is there: our NICs, and the links of the host.
-struct Seen {
-    records: Vec<Record>,
-    outside: Side,
+/// The state before a pass: our NICs, and the links of the host.
+struct CurrentNics {
+    records: Vec<NicRecord>,
+    outside: NetnsState,
 }
 
 impl<'a> WatchedNics<'a> {
-    pub fn new(file: &Path, entries: Vec<Entry>, signals: &'a Signals, request: &'a WatchRequest) -> Self {
-        let mut kept = WatchedNics {
-            file: file.to_owned(),
-            entries: vec![],
-            trouble: Trouble::default(),
-            signals,
-            request,
-        };
-        kept.set(entries);
-        kept
+    pub fn new(
+        file: &Path,
+        entries: Vec<WatchEntry>,
+        signals: &'a WatchSignals,
+        request: &'a WatchRequest,
+    ) -> Self {
+        let session = WatchSession { journal: Journal::default(), signals, request };
+        let (file, retry) = (file.to_owned(), RetryState::default());
+        let mut nics = WatchedNics { file, entries: vec![], retry, session };
+        nics.set(entries);
+        nics
     }
 
-    fn set(&mut self, entries: Vec<Entry>) {
-        self.entries = entries.into_iter().map(|entry| (entry, Trouble::default())).collect();
+    fn set(&mut self, entries: Vec<WatchEntry>) {
+        self.entries = entries.into_iter().map(|entry| (entry, RetryState::default())).collect();
     }
 
-    /// The file was read again.
-    pub fn replace(&mut self, read: Result<Vec<Entry>, Failure>) {
+    /// Takes a new version of the file; with an error in it, the previous one stays in effect.
+    pub fn replace(&mut self, read: Result<Vec<WatchEntry>, Failure>) {
         match read {
             Ok(entries) => self.set(entries),
             Err(failure) => {
@@ -78,55 +85,59 @@ impl<'a> WatchedNics<'a> {
         }
     }
 
-    /// Something has changed, somewhere.
-    pub fn stir(&mut self) {
-        self.troubles().for_each(Trouble::stir);
+    /// Something has changed, somewhere: whatever failed may work now.
+    pub fn retry_soon(&mut self) {
+        self.retries().for_each(RetryState::retry_soon);
     }
 
-    /// When to look again though there is no news.
+    /// When the next pass is due without any event.
     pub fn next(&mut self) -> Option<Instant> {
-        self.troubles().filter_map(|trouble| trouble.next()).min()
+        self.retries().filter_map(|retry| retry.next()).min()
     }
 
-    /// Whether the last look left nothing to be desired.
-    pub fn is_all_there(&mut self) -> bool {
-        self.troubles().all(|trouble| trouble.is_none())
+    /// Whether the last pass found or added all NICs.
+    pub fn is_complete(&mut self) -> bool {
+        self.retries().all(|retry| retry.is_clear())
     }
 
-    fn troubles(&mut self) -> impl Iterator<Item = &mut Trouble> {
-        self.entries.iter_mut().map(|(_, trouble)| trouble).chain(std::iter::once(&mut self.trouble))
+    fn retries(&mut self) -> impl Iterator<Item = &mut RetryState> {
+        self.entries.iter_mut().map(|(_, retry)| retry).chain(std::iter::once(&mut self.retry))
     }
 
-    /// Looks at everything. What cannot be done is said, and keeps nothing else from being done.
-    pub fn look(&mut self) -> Result<(), Failure> {
-        let seen = match self.tidy() {
-            Ok(seen) => seen,
+    /// One pass. What fails is reported, and does not affect other entries.
+    ///
+    /// # Errors
+    /// Only when nobody reads standard output any more.
+    pub fn update(&mut self) -> Result<(), Failure> {
+        let current = match self.remove_outdated() {
+            Ok(current) => current,
             Err(failure) if failure.message.is_none() => return Err(failure),
             Err(failure) => {
-                self.trouble.had(self.file.display(), failure);
+                self.retry.failed(self.file.display(), failure);
                 return Ok(());
             }
         };
-        self.trouble.is_over();
-        let WatchedNics { entries, signals, request, .. } = self;
-        // First those that nobody has plugged in yet: they are why we were woken.
-        let (there, not_there): (Vec<_>, Vec<_>) = entries.iter_mut().partition(|(entry, _)| seen.has(entry));
-        let ordered: Vec<&mut (Entry, Trouble)> = not_there.into_iter().chain(there).collect();
+        self.retry.succeeded();
+        let WatchedNics { entries, session, .. } = self;
+        // Missing NICs first: they are the reason for the pass.
+        let (present, missing): (Vec<_>, Vec<_>) =
+            entries.iter_mut().partition(|(entry, _)| current.has(entry));
+        let ordered: Vec<&mut (WatchEntry, RetryState)> = missing.into_iter().chain(present).collect();
         let targets = ordered.iter().map(|(entry, _)| entry.target.clone()).collect();
-        let timeout = request.find.engine_timeout;
-        ahead(
+        let timeout = session.request.find.engine_timeout;
+        find_ahead(
             targets,
             move |target| find(&target, Purpose::Act, timeout),
             |found| {
-                for ((entry, trouble), found) in ordered.into_iter().zip(found) {
-                    match keep(entry, trouble, found, &seen, signals, request.form) {
-                        Ok(true) => trouble.is_over(),
+                for ((entry, retry), found) in ordered.into_iter().zip(found) {
+                    match session.ensure(entry, retry, found, &current) {
+                        Ok(true) => retry.succeeded(),
                         Ok(false) => {}
                         Err(failure) if failure.message.is_none() => return Err(failure),
                         Err(failure) if failure.status == Status::No => {
-                            trouble.waits(entry, failure, request)
+                            retry.waits_for(entry, failure, session.request)
                         }
-                        Err(failure) => trouble.had(entry, failure),
+                        Err(failure) => retry.failed(entry, failure),
                     }
                 }
                 Ok(())
@@ -134,87 +145,116 @@ impl<'a> WatchedNics<'a> {
         )
     }
 
-    /// Takes out the NICs of entries that are no longer in the file, and what is left of those whose container has ended.
-    fn tidy(&self) -> Result<Seen, Failure> {
-        let seen = Seen::now()?;
+    /// Removes the NICs of entries that are no longer in the file, and what remains of those whose container has exited.
+    fn remove_outdated(&self) -> Result<CurrentNics, Failure> {
+        let current = CurrentNics::read(&self.session.journal)?;
         let is_ours =
-            |record: &Record| record.watched.as_ref().is_some_and(|watched| watched.file == self.file);
-        let is_over = |record: &Record| is_ours(record) && has_lost_its_network(record);
+            |record: &NicRecord| record.watched.as_ref().is_some_and(|watched| watched.file == self.file);
+        let is_over = |record: &NicRecord| is_ours(record) && has_lost_its_network(record);
         let is_unwanted =
-            |record: &Record| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
-        let is_tidy =
-            |record: &Record| lives(record, &seen.outside) && !is_over(record) && !is_unwanted(record);
-        if seen.records.iter().all(is_tidy) {
-            return Ok(seen);
+            |record: &NicRecord| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
+        let is_current = |record: &NicRecord| {
+            is_alive(record, &current.outside) && !is_over(record) && !is_unwanted(record)
+        };
+        if current.records.iter().all(is_current) {
+            return Ok(current);
         }
-        remove(is_over, is_unwanted, self.signals, self.request.form)?;
-        Seen::now()
+        self.session.remove(is_over, is_unwanted)?;
+        CurrentNics::read(&self.session.journal)
     }
 }
 
-impl Seen {
-    fn now() -> Result<Self, Failure> {
-        let records = ours(journal::look()?, Home::current()?.identity());
-        Ok(Seen { records, outside: Side::links_of(Some(&mut Socket::open()?))? })
+impl CurrentNics {
+    fn read(journal: &Journal) -> Result<Self, Failure> {
+        let records = ours(journal.records()?, Home::current()?.identity());
+        Ok(CurrentNics { records, outside: NetnsState::read_links(Some(&mut Socket::open()?))? })
     }
 
-    fn has(&self, entry: &Entry) -> bool {
+    fn has(&self, entry: &WatchEntry) -> bool {
         self.records.iter().any(|record| entry.made(record))
     }
 }
 
-impl Entry {
-    /// Whether the NIC was plugged in for this entry.
-    fn made(&self, record: &Record) -> bool {
+impl WatchEntry {
+    /// Whether the NIC was added for this entry.
+    fn made(&self, record: &NicRecord) -> bool {
         record.watched.as_ref() == Some(&self.watched) && record.wanted == self.wanted
     }
 }
 
-/// Sees to it that one NIC is there, if its container runs; whether it is. `Ok(false)`: not yet, after what went wrong.
-fn keep(
-    entry: &Entry,
-    trouble: &Trouble,
-    found: Result<Found, FindError>,
-    seen: &Seen,
-    signals: &Signals,
-    form: Form,
-) -> Result<bool, Failure> {
-    let found = found.map_err(not_there)?;
-    // Docker answers nobody who asks for a container that it is just starting.
-    let began = Instant::now();
-    let search = &entry.options.search;
-    let pinned = hold(&entry.target, found, search)?;
-    let (ends, mut sockets) = Ends::open(pinned, &entry.wanted, search)?;
-    let is_it = |record: &Record| ends.have(record, &entry.wanted) && lives(record, &seen.outside);
-    if seen.records.iter().any(is_it) {
-        return Ok(true);
+impl WatchSession<'_> {
+    /// Adds the NIC of one entry if it is missing and its container is running. `Ok(false)`: not yet, after a failure.
+    fn ensure(
+        &self,
+        entry: &WatchEntry,
+        retry: &RetryState,
+        found: Result<Found, FindError>,
+        current: &CurrentNics,
+    ) -> Result<bool, Failure> {
+        let found = found.map_err(not_found)?;
+        // From here on: Docker gives no answer about a container while it is starting it.
+        let began = Instant::now();
+        let search = &entry.options.search;
+        let pinned = hold(&entry.target, found, search)?;
+        let (ends, mut sockets) = Endpoints::open(pinned, &entry.wanted, search)?;
+        let is_present =
+            |record: &NicRecord| ends.have(record, &entry.wanted) && is_alive(record, &current.outside);
+        if current.records.iter().any(is_present) {
+            return Ok(true);
+        }
+        if !retry.is_due() {
+            return Ok(false);
+        }
+        // The NIC from before the container was restarted, where a link keeps that network.
+        let is_stale = |record: &NicRecord| entry.made(record) && !ends.have(record, &entry.wanted);
+        if current.records.iter().any(is_stale) {
+            self.remove(|_| false, is_stale)?;
+        }
+        let check =
+            || check_duplicates_fully(&entry.wanted, &ends, &mut sockets, &entry.options, &self.journal);
+        self.signals.interruptible(check)?;
+        let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
+        let journal = self.signals.interruptible(|| self.journal.lock())?;
+        let (record, outcome, executor) = add_nic(task, sockets, journal, &entry.options)?;
+        if let Outcome::Added(_) = outcome {
+            self.show(&record, outcome, began)?;
+            announce_again(record, executor, entry.options.announcements.saturating_sub(1));
+        }
+        Ok(true)
     }
-    if !trouble.is_due() {
-        return Ok(false);
+
+    /// Cleans up what is over, and removes the NICs that are not wanted any more.
+    fn remove(
+        &self,
+        is_over: impl Fn(&NicRecord) -> bool,
+        is_unwanted: impl Fn(&NicRecord) -> bool,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        let journal = self.signals.interruptible(|| self.journal.lock())?;
+        let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, is_over)?;
+        while let Some(at) = records.iter().rposition(&is_unwanted) {
+            let mut record = records.remove(at);
+            let mut executor = Executor::new(Sockets::for_record(&record)?);
+            take_out(&mut record, &mut records, &journal, &mut executor)?;
+            self.show(&record, Outcome::Removed, began)?;
+        }
+        Ok(())
     }
-    // What the container had before it was started anew, where a link keeps that network.
-    let is_left = |record: &Record| entry.made(record) && !ends.have(record, &entry.wanted);
-    if seen.records.iter().any(is_left) {
-        remove(|_| false, is_left, signals, form)?;
+
+    fn show(&self, record: &NicRecord, outcome: Outcome, began: Instant) -> Result<(), Failure> {
+        let form: OutputForm = self.request.form;
+        report::nic(NicView::from_first(record), outcome, began.elapsed(), form)?;
+        Ok(io::stdout().flush()?)
     }
-    signals.waiting(|| ask_at_length(&entry.wanted, &ends, &mut sockets, &entry.options))?;
-    let order = Order { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
-    let journal = signals.waiting(Journal::open)?;
-    let (record, outcome, executor) = plug(order, sockets, journal, &entry.options)?;
-    if let Outcome::Added(_) = outcome {
-        tell(&record, outcome, began, form)?;
-        announce_again(record, executor, entry.options.announcements.saturating_sub(1));
-    }
-    Ok(true)
 }
 
 /// Has `answer` work on the questions, in their order, while `take` works on the answers; a few are kept waiting.
-fn ahead<Q: Send, A: Send, T>(
+fn find_ahead<Q: Send, A: Send, T>(
     questions: Vec<Q>,
     answer: impl Fn(Q) -> A + Send,
     take: impl FnOnce(mpsc::IntoIter<A>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let (sender, answers) = mpsc::sync_channel(FEW);
+    let (sender, answers) = mpsc::sync_channel(FOUND_AHEAD);
     let work = move || questions.into_iter().map(answer).try_for_each(|answer| sender.send(answer));
     thread::scope(|scope| {
         thread::Builder::new().spawn_scoped(scope, work)?;
@@ -222,8 +262,8 @@ fn ahead<Q: Send, A: Send, T>(
     })
 }
 
-/// Nobody else is to wait for that, least of all the next NIC.
-fn announce_again(record: Record, mut executor: Executor, times: u8) {
+/// In a thread of its own: the next NIC does not wait for it.
+fn announce_again(record: NicRecord, mut executor: Executor, times: u8) {
     if times > 0 {
         thread::spawn(move || {
             if let Err(failure) = ready::announce_again(&record.plan.nic, &mut executor, times) {
@@ -233,8 +273,8 @@ fn announce_again(record: Record, mut executor: Executor, times: u8) {
     }
 }
 
-/// Engines may come later, and containers with them: that is said by their events.
-fn not_there(error: FindError) -> Failure {
+/// An engine that is not running may be started later; its events report that.
+fn not_found(error: FindError) -> Failure {
     let no_engine = matches!(
         error,
         FindError::NoEngine
@@ -248,28 +288,4 @@ fn not_there(error: FindError) -> Failure {
     );
     let failure = Failure::from(error);
     if no_engine { Failure { status: Status::No, ..failure } } else { failure }
-}
-
-/// Sweeps what is over, and takes out what is not wanted any more.
-fn remove(
-    is_over: impl Fn(&Record) -> bool,
-    is_unwanted: impl Fn(&Record) -> bool,
-    signals: &Signals,
-    form: Form,
-) -> Result<(), Failure> {
-    let began = Instant::now();
-    let journal = signals.waiting(Journal::open)?;
-    let mut records = sweep(&journal, &mut Sockets::open(None, None)?, is_over)?;
-    while let Some(at) = records.iter().rposition(&is_unwanted) {
-        let mut record = records.remove(at);
-        let mut executor = Executor::new(Sockets::of_record(&record)?);
-        take_out(&mut record, &mut records, &journal, &mut executor)?;
-        tell(&record, Outcome::Removed, began, form)?;
-    }
-    Ok(())
-}
-
-fn tell(record: &Record, outcome: Outcome, began: Instant, form: Form) -> Result<(), Failure> {
-    report::nic(View::near(record), outcome, began.elapsed(), form)?;
-    Ok(io::stdout().flush()?)
 }

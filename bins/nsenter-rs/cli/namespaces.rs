@@ -1,6 +1,5 @@
 //! Which namespaces to enter.
 
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -92,15 +91,6 @@ pub enum Given {
     File(PathBuf),
     /// `:NSID`, and the whole handle likewise.
     Handle(NamespaceHandle),
-}
-
-impl fmt::Display for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Given::File(path) => path.display().fmt(f),
-            Given::Handle(handle) => write!(f, ":{handle}"),
-        }
-    }
 }
 
 impl Given {

@@ -2,7 +2,7 @@
 //! go in.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use common::failure::{Failure, Status};
@@ -38,75 +38,28 @@ pub enum Forked {
     Child(Inside),
 }
 
-/// What lies between a run and its parent.
-struct Pipes {
-    stdout: (OwnedFd, OwnedFd),
-    stderr: (OwnedFd, OwnedFd),
-    failure: (OwnedFd, OwnedFd),
-}
-
-impl Pipes {
-    fn open() -> nix::Result<Self> {
-        let pipe = |flags| pipe2(OFlag::O_CLOEXEC | flags);
-        // Nobody waits at the last one, neither to say something nor to hear it.
-        Ok(Pipes {
-            stdout: pipe(OFlag::empty())?,
-            stderr: pipe(OFlag::empty())?,
-            failure: pipe(OFlag::O_NONBLOCK)?,
-        })
-    }
-
-    /// In the child: standard streams are those of the run, and signals are as `mask` has them.
-    fn settle(&self, nothing: &File, mask: &SigSet) -> nix::Result<()> {
-        // A group of its own, so that signals reach all that PROGRAM starts.
-        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-        dup2_stdin(nothing)?;
-        dup2_stdout(&self.stdout.1)?;
-        dup2_stderr(&self.stderr.1)?;
-        mask.thread_set_mask()
-    }
-
-    /// In the parent.
-    fn watched(self, child: Pid) -> (Child, [OwnedFd; 2]) {
-        (Child { pid: child, failure: self.failure.0 }, [self.stdout.0, self.stderr.0])
-    }
-}
-
-/// Forks.
+/// Forks. In the child standard streams are those of the run, and signals are as `mask` has them.
 pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
-    let pipes = Pipes::open()?;
+    let pipe = |flags| pipe2(OFlag::O_CLOEXEC | flags);
+    let (stdout, stderr) = (pipe(OFlag::empty())?, pipe(OFlag::empty())?);
+    // Nobody waits at this one, neither to say something nor to hear it.
+    let failure = pipe(OFlag::O_NONBLOCK)?;
     match sys::fork_single_threaded()? {
-        ForkResult::Parent { child } => {
+        ForkResult::Parent { child: pid } => {
             // In both, for either may be first.
-            let _ = setpgid(child, child);
-            let (child, output) = pipes.watched(child);
-            Ok(Forked::Parent(child, output))
+            let _ = setpgid(pid, pid);
+            Ok(Forked::Parent(Child { pid, failure: failure.0 }, [stdout.0, stderr.0]))
         }
         ForkResult::Child => {
-            pipes.settle(nothing, mask)?;
-            Ok(Forked::Child(Inside { failure: pipes.failure.1 }))
+            // A group of its own, so that signals reach all that PROGRAM starts.
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            dup2_stdin(nothing)?;
+            dup2_stdout(&stdout.1)?;
+            dup2_stderr(&stderr.1)?;
+            mask.thread_set_mask()?;
+            Ok(Forked::Child(Inside { failure: failure.1 }))
         }
     }
-}
-
-/// Runs `enter` in a child that borrows our memory until PROGRAM has taken its place, or it has failed. We hear
-/// nothing else meanwhile.
-pub fn borrow(
-    nothing: &File,
-    mask: &SigSet,
-    enter: impl Fn() -> Result<ExitCode, Failure>,
-) -> nix::Result<(Child, [OwnedFd; 2])> {
-    let pipes = Pipes::open()?;
-    let child = sys::vfork_single_threaded(|| match pipes.settle(nothing, mask) {
-        Ok(()) => number(said_to(pipes.failure.1.as_fd(), &enter)),
-        Err(_) => OWN_FAILURE,
-    })?;
-    Ok(pipes.watched(child))
-}
-
-/// The number in it, which it tells nobody.
-fn number(status: ExitCode) -> u8 {
-    (0..=u8::MAX).find(|number| ExitCode::from(*number) == status).unwrap_or(OWN_FAILURE)
 }
 
 impl Child {
@@ -135,21 +88,18 @@ impl Child {
 }
 
 impl Inside {
-    /// Runs `enter`, which comes back if PROGRAM did not take its place: then what it says is the child's status.
+    /// Runs `enter`, which comes back if PROGRAM did not take its place: then what it says is the child's status. Why it
+    /// could not go in is said through the pipe.
     pub fn run(self, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
-        said_to(self.failure.as_fd(), enter)
+        enter().unwrap_or_else(|why| {
+            let words =
+                [why.message.map(|message| message.to_string()), why.hint.map(|hint| hint.to_string())]
+                    .map(Option::unwrap_or_default)
+                    .join("\0");
+            let end = words.len().min(MOST_BYTES);
+            // The parent is all there is to tell.
+            let _ = nix::unistd::write(&self.failure, &words.as_bytes()[..end]);
+            ExitCode::from(OWN_FAILURE)
+        })
     }
-}
-
-/// Runs `enter`, and says through the pipe why it could not go in.
-fn said_to(failure: BorrowedFd<'_>, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
-    enter().unwrap_or_else(|why| {
-        let words = [why.message.map(|message| message.to_string()), why.hint.map(|hint| hint.to_string())]
-            .map(Option::unwrap_or_default)
-            .join("\0");
-        let end = words.len().min(MOST_BYTES);
-        // The parent is all there is to tell.
-        let _ = nix::unistd::write(failure, &words.as_bytes()[..end]);
-        ExitCode::from(OWN_FAILURE)
-    })
 }

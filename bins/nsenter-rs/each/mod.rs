@@ -11,7 +11,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use common::each::{self, Chosen, NamespaceSet, Pattern};
+use common::each::NamespaceSet;
 use common::failure::Failure;
 use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
 use common::process::Process;
@@ -19,36 +19,34 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
-use crate::cli::Cli;
 use crate::enter::source::Source;
 use crate::run::ended::die_of;
 use crate::run::parent_death::ParentDeathSignal;
 use crate::status::OWN_FAILURE;
 use crate::tool::TOOL;
-use crate::wanted::Wanted;
+use crate::wanted::{EachWanted, Wanted};
 use report::Report;
-use watch::{Enter, Outcome, Watch};
+use watch::{Outcome, Watch};
 
 /// Runs PROGRAM in every container that fits: `enter` is what a single run does with its target. The status is the
 /// highest.
 pub fn run(
-    cli: &Cli,
+    each: &EachWanted,
     wanted: &Wanted,
-    pattern: &Pattern,
     enter: impl Fn(Source, &ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let word = cli.each.each.as_deref().unwrap_or_default();
-    let what = (TOOL, word, "shares all requested namespaces with");
-    let (runs, all_were_asked) = each::find(what, pattern, &cli.find, |container, process| {
+    let EachWanted { pattern, word, jobs } = each;
+    let what = (TOOL, word.as_str(), "shares all requested namespaces with");
+    let (runs, all_were_asked) = common::each::find(what, pattern, &wanted.find, |container, process| {
         let has_a_place = wanted.differs_by_namespaces_alone() && pattern.fits(container);
         place(process, wanted).filter(|_| has_a_place)
     })?;
     let parent = ParentDeathSignal::of_this_process()?;
-    let (jobs, report) = (usize::from(cli.each.jobs), Report::new(cli.running.json));
-    let go_in = |run: &Chosen| enter(Source::around(run.known.hold()?, wanted)?, &parent);
-    let borrowing: Option<Enter<'_>> = if wanted.is_light() { Some(&go_in) } else { None };
-    match Watch::new(runs, jobs, report, borrowing)?.over()? {
-        Outcome::Child(run, inside) => Ok(inside.run(|| go_in(&run))),
+    let report = Report::new(wanted.json);
+    match Watch::new(runs, *jobs, report)?.over()? {
+        Outcome::Child(run, inside) => {
+            Ok(inside.run(|| enter(Source::around(run.known.hold()?, wanted)?, &parent)))
+        }
         Outcome::Over(worst) if all_were_asked => Ok(ExitCode::from(worst)),
         Outcome::Over(worst) => Ok(ExitCode::from(worst.max(OWN_FAILURE))),
         Outcome::Signalled(signal) => Ok(die_of(signal as i32)),

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::each::Chosen;
@@ -28,11 +27,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Signals that come closer together are one: timeout(1) sends its own to the process and to the group.
 const TOGETHER: Duration = Duration::from_millis(300);
 
-/// How a run goes in without a copy of our memory.
-pub type Enter<'a> = &'a dyn Fn(&Chosen) -> Result<ExitCode, Failure>;
-
 /// All runs.
-pub struct Watch<'a> {
+pub struct Watch {
     waiting: VecDeque<Chosen>,
     active: Vec<Active>,
     jobs: usize,
@@ -42,8 +38,6 @@ pub struct Watch<'a> {
     worst: u8,
     ending: Option<Ending>,
     chunk: Vec<u8>,
-    /// Where that may borrow our memory.
-    enter: Option<Enter<'a>>,
 }
 
 /// Why no more runs are begun.
@@ -86,13 +80,8 @@ enum Place {
     Pipe { active: usize, nth: usize },
 }
 
-impl<'a> Watch<'a> {
-    pub fn new(
-        runs: Vec<Chosen>,
-        jobs: usize,
-        report: Report,
-        enter: Option<Enter<'a>>,
-    ) -> Result<Self, Failure> {
+impl Watch {
+    pub fn new(runs: Vec<Chosen>, jobs: usize, report: Report) -> Result<Self, Failure> {
         let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
         Ok(Watch {
             waiting: runs.into(),
@@ -104,7 +93,6 @@ impl<'a> Watch<'a> {
             worst: 0,
             ending: None,
             chunk: vec![0; CHUNK],
-            enter,
         })
     }
 
@@ -132,12 +120,7 @@ impl<'a> Watch<'a> {
     fn begin(&mut self) -> Result<Option<(Chosen, Inside)>, Failure> {
         while self.ending.is_none() && self.active.len() < self.jobs {
             let Some(run) = self.waiting.pop_front() else { break };
-            let forked = match self.enter {
-                Some(enter) => child::borrow(&self.nothing, &self.signals.before, || enter(&run))
-                    .map(|(child, output)| Forked::Parent(child, output)),
-                None => child::fork(&self.nothing, &self.signals.before),
-            };
-            match forked {
+            match child::fork(&self.nothing, &self.signals.before) {
                 Ok(Forked::Parent(child, output)) => self.active.push(Active::new(run, child, output)),
                 Ok(Forked::Child(inside)) => return Ok(Some((run, inside))),
                 // No more at a time than the limits of this process, or of the machine, allow.

@@ -29,7 +29,6 @@ use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 
-use crate::cli::Id;
 use crate::enter::capabilities;
 use crate::enter::seccomp::Filter;
 use crate::enter::source::Source;
@@ -40,6 +39,7 @@ use crate::identity::label::Label;
 use crate::judge::refused;
 use crate::judge::rules::Capability;
 use crate::plan::Plan;
+use crate::wanted::RequestedId;
 
 /// What has to be opened or done before anything is entered.
 #[derive(Debug)]
@@ -119,8 +119,8 @@ impl Outside {
             None => None,
         };
         let id = |id, own: Option<u32>, followed: fn((u32, u32)) -> u32| match id {
-            Some(Id::Number(number)) => Ok(Some(number)),
-            Some(Id::Follow) => owner(source.process()?).map(|owner| Some(followed(owner))),
+            Some(RequestedId::Number(number)) => Ok(Some(number)),
+            Some(RequestedId::Follow) => owner(source.process()?).map(|owner| Some(followed(owner))),
             None => Ok::<_, Failure>(own),
         };
         let own = theirs.as_ref();

@@ -13,22 +13,21 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SockType;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use crate::cli::Given;
-use crate::wanted::{From, Other, Wanted};
+use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom, Wanted};
 
 /// Those that were named, opened.
 pub fn given(wanted: &Wanted) -> Result<BTreeMap<NamespaceKind, Namespace>, Failure> {
     let given = wanted.namespaces.iter().filter_map(|(&kind, from)| match from {
-        From::Named(Other::Given(given)) => Some((kind, given)),
+        TakenFrom::Named(OtherNamespace::Named(given)) => Some((kind, given)),
         _ => None,
     });
     given.map(|(kind, given)| Ok((kind, open(given, kind)?))).collect()
 }
 
-pub fn open(given: &Given, kind: NamespaceKind) -> Result<Namespace, Failure> {
+pub fn open(given: &NamespaceRef, kind: NamespaceKind) -> Result<Namespace, Failure> {
     match given {
-        Given::File(path) => Ok(Namespace::open(path, kind)?),
-        Given::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
+        NamespaceRef::File(path) => Ok(Namespace::open(path, kind)?),
+        NamespaceRef::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
             NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Trouble, error)
                 .hint("use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"),
             error => error.into(),

@@ -10,11 +10,11 @@ use nix::sys::stat::stat;
 use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::cli::Id;
 use crate::enter::source::Source;
 use crate::identity::fence::INITIAL_USER_NAMESPACE;
 use crate::plan::Tracer;
 use crate::plan::exposure::{Dumpability, Exposure, Observer, Relation, Standing};
+use crate::wanted::RequestedId;
 use crate::wanted::Wanted;
 
 /// How the program will stand to the target, when it is in the namespaces of `wanted`.
@@ -120,9 +120,9 @@ fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
         Err(errno) => Err(Failure::trouble("capabilities", errno)),
     };
     match wanted.uid {
-        Some(Id::Number(0)) if enters_user => Ok(CapabilitySet::all()),
+        Some(RequestedId::Number(0)) if enters_user => Ok(CapabilitySet::all()),
         _ if wanted.keep_caps && enters_user => Ok(CapabilitySet::all()),
-        Some(Id::Number(0)) => own(),
+        Some(RequestedId::Number(0)) => own(),
         Some(_) => Ok(CapabilitySet::empty()),
         None if enters_user && !wanted.preserve_credentials => Ok(CapabilitySet::all()),
         None => own(),

@@ -15,7 +15,7 @@ use crate::enter::source::Source;
 use crate::identity::environment::{for_program_of_host, of_caller};
 use crate::judge::refused;
 use crate::plan::Plan;
-use crate::wanted::From;
+use crate::wanted::TakenFrom;
 
 /// What comes from the host or from the target's `/proc` beside namespaces: it is opened before those are joined, for
 /// inside both may be out of reach.
@@ -31,22 +31,22 @@ impl Opened {
     pub fn open(plan: &Plan, source: &Source) -> Result<Self, Failure> {
         Ok(Opened {
             root: plan.root.as_ref().map(|from| directory(from, "root", source)).transpose()?,
-            own_root: if plan.own_root { Some(directory(&From::Target, "root", source)?) } else { None },
+            own_root: if plan.own_root { Some(directory(&TakenFrom::Target, "root", source)?) } else { None },
             wd: plan.wd.as_ref().map(|from| directory(from, "cwd", source)).transpose()?,
             environment: environment(plan, source)?,
         })
     }
 }
 
-fn directory(from: &From, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
+fn directory(from: &TakenFrom, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
     // O_PATH asks nobody: a file system in user space (FUSE) would have to answer for the directory to be read.
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
-        From::Target => {
+        TakenFrom::Target => {
             let process = source.process()?;
             process.open_file(link, flags).map_err(|error| refused::reading(process, error))
         }
-        From::Named(path) => open(path, flags),
+        TakenFrom::Named(path) => open(path, flags),
     }
 }
 
@@ -75,7 +75,7 @@ fn program_is_targets(plan: &Plan, source: &Source) -> Result<bool, Failure> {
     let mounts = source.process()?.namespace_identity(NamespaceKind::Mnt)?;
     let is_other = mounts != namespace::own_identity(NamespaceKind::Mnt)?;
     let takes_them = match &plan.root {
-        Some(from) => *from == From::Target,
+        Some(from) => *from == TakenFrom::Target,
         None => plan.joins(NamespaceKind::Mnt) && source.identity(NamespaceKind::Mnt)? == mounts,
     };
     Ok(is_other && takes_them && plan.host_tools.is_none())

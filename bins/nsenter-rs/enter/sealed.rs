@@ -16,7 +16,7 @@
 //! whole machine with all capabilities, which needs no file of ours to write to the host's; and for a host's program in
 //! another network, or beside who may not look, it costs nothing.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -46,17 +46,17 @@ pub enum Copy {
     SameFile,
 }
 
-/// Starts us again from such a copy; returns when we run from one, or none can be had.
+/// Starts us again from such a copy, with the same `words`; returns when we run from one, or none can be had.
 ///
 /// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
-pub fn run_from(copy: Copy) {
+pub fn run_from(copy: Copy, words: &[OsString]) {
     let why_not = match File::open(OURSELVES) {
         Ok(ourselves) if is_sealed(&ourselves) => {
             // What ps(1) shows is taken from the file that was run.
             let _ = CString::new(TOOL).map(|name| prctl::set_name(&name));
             return;
         }
-        Ok(ourselves) => exec_copy_of(&ourselves, copy),
+        Ok(ourselves) => exec_copy_of(&ourselves, copy, words),
         Err(error) => error,
     };
     let what = format_args!("{OURSELVES}: {why_not}");
@@ -91,16 +91,16 @@ fn all_seals() -> SealFlag {
 }
 
 /// Comes back only with the reason why it did not work.
-fn exec_copy_of(ourselves: &File, copy: Copy) -> io::Error {
+fn exec_copy_of(ourselves: &File, copy: Copy, words: &[OsString]) -> io::Error {
     if copy == Copy::SameFile
         && let Ok(mount) = read_only()
     {
-        return exec(&mount);
+        return exec(&mount, words);
     }
-    match in_memory(ourselves).map(|copy| exec(&copy)) {
+    match in_memory(ourselves).map(|copy| exec(&copy, words)) {
         // vm.memfd_noexec=2 forbids executable memfds.
         Err(error) | Ok(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            read_only().map_or(error, |mount| exec(&mount))
+            read_only().map_or(error, |mount| exec(&mount, words))
         }
         Err(error) | Ok(error) => error,
     }
@@ -122,8 +122,8 @@ fn read_only() -> nix::Result<OwnedFd> {
 }
 
 /// exec through std, which leaves the environment as it is, down to entries that are none.
-fn exec(copy: &OwnedFd) -> io::Error {
-    let mut words = std::env::args_os();
+fn exec(copy: &OwnedFd, words: &[OsString]) -> io::Error {
+    let mut words = words.iter();
     let mut command = Command::new(format!("{OPEN}/{}", copy.as_raw_fd()));
     if let Some(name) = words.next() {
         command.arg0(name);

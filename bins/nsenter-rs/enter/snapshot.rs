@@ -21,7 +21,7 @@ use crate::plan::exposure::Dumpability;
 use crate::plan::way::Footing;
 use crate::plan::{Plan, Snapshot};
 use crate::unreadable::Unmade;
-use crate::wanted::{From, Wanted};
+use crate::wanted::{TakenFrom, Wanted};
 
 /// What `wanted` is planned from; with it comes what will make the program undumpable, where that can be made already.
 ///
@@ -101,7 +101,7 @@ fn fence(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence,
 fn has_other_root(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<bool, Failure> {
     let mounts = [&snapshot.ours, &snapshot.theirs].map(|of| of.get(&NamespaceKind::Mnt));
     let is_ours = mounts[0].is_some() && mounts[0] == mounts[1];
-    if !is_ours || wanted.namespaces.get(&NamespaceKind::Mnt) != Some(&From::Target) {
+    if !is_ours || wanted.namespaces.get(&NamespaceKind::Mnt) != Some(&TakenFrom::Target) {
         return Ok(false);
     }
     let process = source.process()?;
@@ -169,8 +169,8 @@ fn shield_for(source: &Source, wanted: &Wanted, draft: &Plan) -> Result<Option<S
 
 fn working_directory(source: &Source, draft: &Plan) -> Option<PathBuf> {
     match (&draft.wdns, &draft.wd) {
-        (_, Some(From::Named(directory))) => std::path::absolute(directory).ok(),
-        (_, Some(From::Target)) => {
+        (_, Some(TakenFrom::Named(directory))) => std::path::absolute(directory).ok(),
+        (_, Some(TakenFrom::Target)) => {
             std::fs::read_link(format!("/proc/{}/cwd", source.process().ok()?.pid())).ok()
         }
         (Some(directory), None) => std::path::absolute(directory).ok(),
@@ -180,8 +180,10 @@ fn working_directory(source: &Source, draft: &Plan) -> Option<PathBuf> {
 
 /// The labels that the program is to have.
 fn labels(source: &Source, wanted: &Wanted, fenced: bool) -> Result<Vec<Label>, Failure> {
-    let asked =
-        [(Module::AppArmor, wanted.confine || fenced), (Module::SELinux, wanted.follow_context || fenced)];
+    let asked = [
+        (Module::AppArmor, wanted.confine || fenced),
+        (Module::SELinux, wanted.follow_context || wanted.confine || fenced),
+    ];
     let obeyed = asked.into_iter().filter(|(module, asked)| *asked && module.is_on());
     let labels = obeyed.map(|(module, _)| Label::of(source.process()?, module));
     labels.filter_map(Result::transpose).collect()

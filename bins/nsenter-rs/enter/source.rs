@@ -10,13 +10,12 @@ use common::process::Process;
 use common::target::Target;
 use common::view::Resolver;
 
-use crate::cli::Cli;
 use crate::enter::elsewhere;
 use crate::enter::sealed;
 use crate::enter::view;
 use crate::judge::refused;
 use crate::tool::TOOL;
-use crate::wanted::{From, Other, Wanted};
+use crate::wanted::{OtherNamespace, TakenFrom, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
@@ -29,10 +28,10 @@ pub struct Source {
 
 impl Source {
     /// Opens the files and finds the target.
-    pub fn open(cli: &Cli, wanted: &Wanted) -> Result<Self, Failure> {
-        let mut source = Source { target: cli.target.clone(), ..Source::files(wanted)? };
-        if let Some(target) = &cli.target {
-            source.find(target, cli, wanted)?;
+    pub fn open(wanted: &Wanted) -> Result<Self, Failure> {
+        let mut source = Source { target: wanted.target.clone(), ..Source::files(wanted)? };
+        if let Some(target) = &wanted.target {
+            source.find(target, wanted)?;
         }
         source.with_what_the_target_leads_to(wanted)
     }
@@ -49,7 +48,9 @@ impl Source {
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {
         // The user namespace comes last, because it may be the one that owns the others.
-        if let Some(From::Named(Other::Socket(number))) = wanted.namespaces.get(&NamespaceKind::Net) {
+        if let Some(TakenFrom::Named(OtherNamespace::Socket(number))) =
+            wanted.namespaces.get(&NamespaceKind::Net)
+        {
             let netns = elsewhere::of_socket(*number, self.process()?)?;
             self.namespaces.insert(NamespaceKind::Net, netns);
         }
@@ -66,11 +67,13 @@ impl Source {
     /// The user namespace of --user-parent, where that was asked for.
     fn user_namespace_above(&self, wanted: &Wanted) -> Result<Option<Namespace>, Failure> {
         match wanted.namespaces.get(&NamespaceKind::User) {
-            Some(From::Named(Other::ParentOf(From::Named(given)))) => {
+            Some(TakenFrom::Named(OtherNamespace::ParentOf(TakenFrom::Named(given)))) => {
                 elsewhere::owner(&elsewhere::open(given, NamespaceKind::User)?)
             }
-            Some(From::Named(Other::ParentOf(From::Target))) => self.owner(NamespaceKind::User),
-            Some(From::Named(Other::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
+            Some(TakenFrom::Named(OtherNamespace::ParentOf(TakenFrom::Target))) => {
+                self.owner(NamespaceKind::User)
+            }
+            Some(TakenFrom::Named(OtherNamespace::Owner)) => self.owner(self.kind_with_the_owner(wanted)?),
             _ => return Ok(None),
         }
         .map(Some)
@@ -90,9 +93,9 @@ impl Source {
         Ok(first)
     }
 
-    fn find(&mut self, target: &Target, cli: &Cli, wanted: &Wanted) -> Result<(), Failure> {
+    fn find(&mut self, target: &Target, wanted: &Wanted) -> Result<(), Failure> {
         // In the copy it would be said for the second time.
-        let mut find = cli.find.clone();
+        let mut find = wanted.find.clone();
         find.verbose = find.verbose && !sealed::is_our_copy();
         let found = find.find_to_act(TOOL, target)?;
         if found.process().is_some() {

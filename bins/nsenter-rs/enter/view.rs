@@ -8,16 +8,15 @@ use common::process::Process;
 use common::target::{LinkName, Target};
 use common::view::{PrivateMounts, Resolver, TargetView};
 
-use crate::cli::Given;
 use crate::tool::TOOL;
-use crate::wanted::{From, Other};
+use crate::wanted::{NamespaceRef, OtherNamespace, TakenFrom};
 
 /// The target's resolver: from its process or, where it has none, from what the administrator wrote for the name
 /// of the network namespace.
 pub fn resolver(
     process: Option<&Process>,
     target: Option<&Target>,
-    net: Option<&From<Other>>,
+    net: Option<&TakenFrom<OtherNamespace>>,
 ) -> Result<Resolver, Failure> {
     let mut resolver = match (process, named(target, net)) {
         (Some(process), _) => Resolver::of_process(process)?,
@@ -33,10 +32,10 @@ pub fn resolver(
 }
 
 /// The name under which `ip netns` knows the network namespace.
-fn named(target: Option<&Target>, net: Option<&From<Other>>) -> Option<LinkName> {
+fn named(target: Option<&Target>, net: Option<&TakenFrom<OtherNamespace>>) -> Option<LinkName> {
     let of_file = |path: &Path| path.strip_prefix(netns::DIRECTORY).ok()?.to_str()?.parse().ok();
     match (target, net) {
-        (_, Some(From::Named(Other::Given(Given::File(path))))) => of_file(path),
+        (_, Some(TakenFrom::Named(OtherNamespace::Named(NamespaceRef::File(path))))) => of_file(path),
         (Some(Target::NamedNetns(name)), _) => Some(name.clone()),
         (Some(Target::NetnsFile(path)), _) => of_file(path),
         (Some(Target::Container { engine: None, within: None, name }), _) => name.as_str().parse().ok(),
@@ -64,22 +63,17 @@ pub fn enter(view: TargetView, resolver: Option<&Resolver>) -> Result<Option<Pri
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::Cli;
+    use common::namespace::NamespaceKind;
 
-    fn cli(line: &str) -> Cli {
-        Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap()
-    }
+    use crate::wanted::Wanted;
 
     #[test]
     fn the_name_of_a_network_namespace_is_known_in_each_of_its_spellings() {
         let name = |line| {
-            let cli = cli(line);
-            let given = cli.namespaces.net.iter().flatten().last().cloned();
-            let net = given.map(|given| From::Named(Other::Given(given)));
-            named(cli.target.as_ref(), net.as_ref()).map(|name| name.to_string())
+            let wanted = Wanted::by(line).unwrap();
+            named(wanted.target.as_ref(), wanted.namespaces.get(&NamespaceKind::Net))
+                .map(|name| name.to_string())
         };
         for line in [
             "-t netns:blue",

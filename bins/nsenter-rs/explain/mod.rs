@@ -11,7 +11,6 @@ use common::namespace::{self, Namespace, NamespaceError, NamespaceKind};
 use common::process::Process;
 use rustix::thread::CapabilitySet;
 
-use crate::cli::Cli;
 use crate::enter::lookup::{self, Lookup};
 use crate::enter::snapshot;
 use crate::enter::source::Source;
@@ -34,13 +33,13 @@ struct Seen {
 }
 
 /// Explains on standard output what `wanted` takes. The exit status says whether it would be let in.
-pub fn explain(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<ExitCode, Failure> {
-    let explanation = look(cli, wanted, source)?;
-    report::show(&explanation, cli.running.json)?;
+pub fn explain(wanted: &Wanted, source: &Source) -> Result<ExitCode, Failure> {
+    let explanation = look(wanted, source)?;
+    report::show(&explanation, wanted.json)?;
     Ok(ExitCode::from(u8::from(!explanation.permitted)))
 }
 
-fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
+fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
     let process = source.process().ok();
     let seen = see(process)?;
     let namespaces: Vec<&Namespace> = NamespaceKind::ALL
@@ -61,7 +60,7 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
         row(kind, theirs.copied(), wanted, &facts)
     });
     let mut explanation = Explanation {
-        target: cli.target.as_ref().map(ToString::to_string),
+        target: wanted.target.as_ref().map(ToString::to_string),
         pid: process.map(|process| process.pid().as_raw()),
         permitted: false,
         namespaces: rows.into(),
@@ -77,7 +76,7 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
         .into_iter()
         .collect();
     // Whoever may not look gets no further where namespaces are to be looked at: there is nothing to plan with.
-    let joined = match plan(cli, wanted, source, &facts, &mut checks, &mut explanation) {
+    let joined = match plan(wanted, source, &facts, &mut checks, &mut explanation) {
         Err(_) if needs_process && seen.bar.is_some() => Vec::new(),
         joined => joined?,
     };
@@ -92,7 +91,6 @@ fn look(cli: &Cli, wanted: &Wanted, source: &Source) -> Result<Explanation, Fail
 /// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
 /// that would be joined.
 fn plan(
-    cli: &Cli,
     wanted: &Wanted,
     source: &Source,
     facts: &Facts,
@@ -100,7 +98,7 @@ fn plan(
     explanation: &mut Explanation,
 ) -> Result<Vec<NamespaceKind>, Failure> {
     let plan = Plan::make(wanted, &snapshot::take(source, wanted)?.0);
-    if let Some(note) = habits::note(cli, wanted, &plan) {
+    if let Some(note) = habits::note(wanted, &plan) {
         failure::say(TOOL, note);
     }
     checks.extend(rules::judge(&plan, facts));
@@ -140,7 +138,7 @@ fn plan(
         checks.push(Check::new(Rule::Ahead { what, failure }, facts));
     }
     checks.extend(fence.map(|rule| Check::new(rule, facts)));
-    let (name, elsewhere) = (name.into_owned(), plan.changes_root() && plan.host_tools.is_none());
+    let (name, elsewhere) = (name.into_owned(), plan.looks_up_elsewhere());
     let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
     let pid = source.process().ok().map(Process::pid);

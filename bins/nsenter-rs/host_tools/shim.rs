@@ -24,36 +24,34 @@ use crate::status::{CANNOT_RUN, not_run_on_host};
 use crate::tool::TOOL;
 
 /// Runs the program whose name we have, if we were executed through a kit.
-pub fn program_behind_our_name() -> Option<ExitCode> {
-    let mut arguments = std::env::args_os();
-    let zeroth = arguments.next();
+pub fn program_behind_our_name(words: &[OsString]) -> Option<ExitCode> {
     let executed_as = Path::new(sys::executed_as()?);
-    let (name, base) = of_kit(executed_as).or_else(|| as_shell(executed_as, zeroth.as_deref()))?;
+    let (name, base) =
+        of_kit(executed_as).or_else(|| as_shell(executed_as, words.first().map(OsString::as_os_str)))?;
     // Wherever else a binary lies, there is no such file beside its directory.
     let contents = std::fs::read(base.join(CONTENTS)).ok()?;
     let contents: Contents = serde_json::from_slice(&contents).ok()?;
-    let zeroth = zeroth.unwrap_or(name.to_owned());
-    let arguments: Vec<OsString> = arguments.collect();
+    let arguments = words.get(1..).unwrap_or_default();
     let run = || {
         let base = std::path::absolute(base)?;
         let root = Root::open(&base.join("host"))?;
         let path = std::env::join_paths(&contents.path).unwrap_or_default();
         let mut program = Program::find(&root, name, &path)?;
         if program.before.is_empty() {
-            program.zeroth = zeroth;
+            program.zeroth = words.first().map_or(name.to_owned(), OsString::clone);
         }
         if contents.fenced
-            && let Some(lacks) = needs::lacks(&program, &arguments, ProgramPower::ours())
+            && let Some(lacks) = needs::lacks(&program, arguments, ProgramPower::ours())
         {
             let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
-            report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, &arguments)));
+            report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, arguments)));
             return Ok(None);
         }
-        if privileges::suits_nobody(&program, &arguments) {
+        if privileges::suits_nobody(&program, arguments) {
             privileges::suit();
         }
         let environment = std::env::vars_os().collect();
-        Ok(Some(Execution::of_child(&root, program, &arguments, environment, &base, &contents)?.run()))
+        Ok(Some(Execution::of_child(&root, program, arguments, environment, &base, &contents)?.run()))
     };
     match run() {
         Ok(None) => Some(ExitCode::from(CANNOT_RUN)),

@@ -12,12 +12,11 @@ use common::namespace::{NamespaceId, NamespaceKind};
 use common::view::TargetView;
 use nix::unistd::Pid;
 
-use crate::cli::Id;
 use crate::identity::cgroup::Group;
 use crate::identity::confine::Confinement;
 use crate::identity::fence::Fence;
 use crate::identity::label::Label;
-use crate::wanted::{From, Wanted};
+use crate::wanted::{RequestedId, TakenFrom, Wanted};
 use exposure::Exposure;
 use way::{Footing, Way};
 
@@ -94,13 +93,13 @@ pub struct Plan {
     pub dumpable: Option<String>,
     pub join: Join,
     /// chroot(2) to this.
-    pub root: Option<From>,
+    pub root: Option<TakenFrom>,
     /// chroot(2) to the target's root, if it turns out to be another one than that of the mount namespace.
     pub own_root: bool,
     /// The working directory becomes the root, where joining does not see to that.
     pub to_root: bool,
     /// Working directory, opened before the namespaces are joined.
-    pub wd: Option<From>,
+    pub wd: Option<TakenFrom>,
     /// Working directory, looked up inside.
     pub wdns: Option<PathBuf>,
     /// What the program sees as the target does, in a mount namespace of its own.
@@ -112,8 +111,8 @@ pub struct Plan {
     /// How the host's tools are taken along, where the root changes.
     pub host_tools: Option<Way>,
     /// Drop supplementary groups, and set these.
-    pub gid: Option<Id>,
-    pub uid: Option<Id>,
+    pub gid: Option<RequestedId>,
+    pub uid: Option<RequestedId>,
     /// Let a program that is not root's have the capabilities of the user namespace.
     pub keep_caps: bool,
     /// Go to these control groups; the program alone, and not its parent.
@@ -160,19 +159,19 @@ impl Plan {
             kinds.retain(|kind| *kind != NamespaceKind::User);
         }
         let from_target =
-            snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == From::Target);
+            snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == TakenFrom::Target);
         // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
         let becomes_root =
             kinds.contains(&NamespaceKind::User) && !wanted.preserve_credentials && !wanted.confine;
         let keep_caps = wanted.keep_caps && kinds.contains(&NamespaceKind::User);
-        let default = becomes_root.then_some(Id::Number(0));
+        let default = becomes_root.then_some(RequestedId::Number(0));
         let joins_mounts = kinds.contains(&NamespaceKind::Mnt);
         let changes_root = joins_mounts || wanted.root.is_some();
         // A root of the target is one of its mount namespace; a directory of the host is not.
-        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(From::Named(_)));
+        let root_is_foreign = !joins_mounts || matches!(wanted.root, Some(TakenFrom::Named(_)));
         let comes_near = changes_root || kinds.contains(&NamespaceKind::Pid);
-        let mounts_of_target =
-            kinds.contains(&NamespaceKind::Mnt) && wanted.namespaces[&NamespaceKind::Mnt] == From::Target;
+        let mounts_of_target = kinds.contains(&NamespaceKind::Mnt)
+            && wanted.namespaces[&NamespaceKind::Mnt] == TakenFrom::Target;
         let takes_tools = wanted.host_tools && changes_root;
         let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
         Plan {
@@ -222,6 +221,11 @@ impl Plan {
         self.joins(NamespaceKind::Mnt) || self.root.is_some()
     }
 
+    /// Whether the program is looked up there, and not on the host.
+    pub fn looks_up_elsewhere(&self) -> bool {
+        self.changes_root() && self.host_tools.is_none()
+    }
+
     /// Whether processes of the target might see the program, or it reads what they have written.
     pub fn comes_near_target(&self) -> bool {
         self.joins(NamespaceKind::Pid) || self.changes_root()
@@ -241,7 +245,7 @@ impl Plan {
     /// Whether the working directory must lie below the root: it does not where somebody has named a directory
     /// of the host that is to be taken along.
     pub fn keeps_to_root(&self) -> bool {
-        self.changes_root() && !matches!(self.wd, Some(From::Named(_)))
+        self.changes_root() && !matches!(self.wd, Some(TakenFrom::Named(_)))
     }
 
     /// Whether a namespace of that kind is joined.
@@ -262,11 +266,9 @@ impl Join {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use clap::Parser;
     use common::namespace::Namespace;
 
     use super::*;
-    use crate::cli::Cli;
 
     /// A world in which the `other` kinds differ from ours. Identities are only compared, so any two
     /// different ones will do.
@@ -281,8 +283,7 @@ pub(crate) mod tests {
     }
 
     fn plan(line: &str, other: &[NamespaceKind]) -> Plan {
-        let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-        Plan::make(&Wanted::new(&cli).unwrap(), &world(other))
+        Plan::make(&Wanted::by(line).unwrap(), &world(other))
     }
 
     #[test]
@@ -337,9 +338,8 @@ pub(crate) mod tests {
         assert_eq!(plan("-t 1 -m", &[NamespaceKind::Mnt]).host_tools, None);
         let may = Footing { may_mount: true, has_mount_setattr: true };
         let way = |line: &str| {
-            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
             let snapshot = Snapshot { footing: may, ..world(&[NamespaceKind::Mnt]) };
-            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).host_tools
+            Plan::make(&Wanted::by(line).unwrap(), &snapshot).host_tools
         };
         for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
             assert_eq!(way(line), Some(Way::Graft), "{line}");
@@ -360,12 +360,11 @@ pub(crate) mod tests {
     #[test]
     fn where_the_target_could_look_into_us_or_nobody_knows_we_run_from_a_copy() {
         let sealed = |line: &str, reaches_us| {
-            let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
             let snapshot = Snapshot {
                 reaches_us,
                 ..world(&[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Net])
             };
-            Plan::make(&Wanted::new(&cli).unwrap(), &snapshot).sealed
+            Plan::make(&Wanted::by(line).unwrap(), &snapshot).sealed
         };
         for line in ["-t 1 -a", "-t 1 -p", "-t 1 -m", "-r=/x", "-t 1 -n -p -H", "-t 1 -a -H"] {
             assert!(sealed(line, true), "{line}");
@@ -374,9 +373,8 @@ pub(crate) mod tests {
         assert!(!sealed("-t 1 -a -H", false));
         assert!(!sealed("-t 1 -a", false));
         // A program of the container may look itself, and show it to others.
-        let cli = Cli::try_parse_from(["nsenter-rs", "-t", "1", "-m"]).unwrap();
         let weak = Snapshot { is_all_powerful: false, ..world(&[NamespaceKind::Mnt]) };
-        assert!(Plan::make(&Wanted::new(&cli).unwrap(), &weak).sealed);
+        assert!(Plan::make(&Wanted::by("-t 1 -m").unwrap(), &weak).sealed);
     }
 
     #[test]
@@ -407,18 +405,21 @@ pub(crate) mod tests {
             let plan = plan(line, &[NamespaceKind::User]);
             (plan.uid, plan.gid)
         };
-        let root = Some(Id::Number(0));
+        let root = Some(RequestedId::Number(0));
         assert_eq!(ids("-t 1 -U"), (root, root));
-        assert_eq!(ids("-t 1 -U -S 7"), (Some(Id::Number(7)), root));
+        assert_eq!(ids("-t 1 -U -S 7"), (Some(RequestedId::Number(7)), root));
         assert_eq!(ids("-t 1 -U --preserve-credentials"), (None, None));
-        assert_eq!(ids("-t 1 -U -S follow -G follow"), (Some(Id::Follow), Some(Id::Follow)));
+        assert_eq!(
+            ids("-t 1 -U -S follow -G follow"),
+            (Some(RequestedId::Follow), Some(RequestedId::Follow))
+        );
     }
 
     #[test]
     fn who_is_confined_becomes_the_target_and_not_root() {
         let confined = plan("-t 1 -a --confine", &[NamespaceKind::User, NamespaceKind::Mnt]);
         assert_eq!((confined.uid, confined.gid), (None, None));
-        assert_eq!(plan("-t 1 -a --confine -S 7", &[NamespaceKind::User]).uid, Some(Id::Number(7)));
+        assert_eq!(plan("-t 1 -a --confine -S 7", &[NamespaceKind::User]).uid, Some(RequestedId::Number(7)));
     }
 
     #[test]

@@ -22,12 +22,13 @@ use crate::run::reap::{self, Report, Reported};
 use crate::run::script;
 use crate::run::streams::Streams;
 use crate::run::supervise::{self, Beside};
-use crate::status::{FROM_THE_ROOT, not_run, not_run_on_host};
+use crate::status::{not_run, not_run_on_host};
+use crate::wanted::Wanted;
 
-/// Runs `program`, or the user's shell when there is none, and gives its exit status. A `parent` is what ties us to
-/// a parent of our own.
-pub fn program(
-    program: &[OsString],
+/// Runs the program of `wanted`, or the user's shell when there is none, and gives its exit status. A `parent` is what
+/// ties us to a parent of our own.
+pub fn run(
+    wanted: &Wanted,
     plan: &Plan,
     mut inside: Inside,
     parent: Option<&ParentDeathSignal>,
@@ -58,7 +59,7 @@ pub fn program(
                 ready.become_somebody();
             }
             tied(parent)?;
-            Ok(exec(program, plan, inside))
+            Ok(exec(wanted, plan, inside))
         };
         if !plan.reaps {
             return become_it(&mut inside, parent);
@@ -91,16 +92,16 @@ pub fn program(
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(program: &[OsString], plan: &Plan, inside: &mut Inside) -> ExitCode {
+fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Inside) -> ExitCode {
     if let Some(ready) = inside.ready.take() {
         let name = ready.name().to_owned();
-        return typed_not_run_on_host(&name, &ready.run(), plan);
+        return not_run_of_host(wanted, plan, &name, &ready.run());
     }
-    let (name, error) = match program.split_first() {
+    let (name, error) = match wanted.program.split_first() {
         Some((name, arguments)) => (name.clone(), found(name, arguments, inside)),
         None => shell(plan, inside),
     };
-    let hint = habits::hint(&error, plan);
+    let hint = habits::hint(&error, plan, &wanted.command_line);
     not_run(Path::new(&name), &error, hint)
 }
 
@@ -120,9 +121,8 @@ fn found(name: &OsStr, arguments: &[OsString], inside: &Inside) -> io::Error {
 }
 
 /// Says that a program of the host which was typed cannot be run, with what helps.
-pub fn typed_not_run_on_host(name: &Path, error: &io::Error, plan: &Plan) -> ExitCode {
-    let hint = habits::hint(error, plan).filter(|hint| *hint != FROM_THE_ROOT);
-    not_run_on_host(name, error, hint)
+pub fn not_run_of_host(wanted: &Wanted, plan: &Plan, name: &Path, error: &io::Error) -> ExitCode {
+    not_run_on_host(name, error, habits::hint(error, plan, &wanted.command_line))
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.

@@ -9,13 +9,12 @@ use common::namespace::NamespaceKind;
 use common::view;
 use nix::unistd::Pid;
 
-use crate::cli::Id;
 use crate::identity::cgroup::Group;
 use crate::identity::label::Label;
 use crate::plan::way::Way;
 use crate::plan::{Join, Plan};
 use crate::wanted::capability::names;
-use crate::wanted::{From, Other, Wanted};
+use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
 
 /// One line of the plan. A new one is an entry here, a line of its [`Display`](std::fmt::Display), and its place in
 /// [`Plan::steps`].
@@ -84,12 +83,12 @@ pub enum Step {
     Bound,
     /// The IDs are the target's, of which --setuid and --setgid may be others.
     Confine {
-        uid: Option<Id>,
-        gid: Option<Id>,
+        uid: Option<RequestedId>,
+        gid: Option<RequestedId>,
     },
     /// setgroups(2) to none, and setgid(2).
-    SetGid(Id),
-    SetUid(Id),
+    SetGid(RequestedId),
+    SetUid(RequestedId),
     /// What is permitted stays so behind exec.
     KeepCapabilities,
     /// The other capability sets, a session keyring, limits, and no_new_privs.
@@ -112,25 +111,27 @@ impl Plan {
     /// The order is that of `apply::enter` and `run::program`: what they learn to do is one more step here, at
     /// the same place.
     pub fn steps(&self, wanted: &Wanted, target: &str, pid: Option<Pid>, file: Option<&Path>) -> Vec<Step> {
-        let of = |from: &From, link: &str| match (from, pid) {
-            (From::Named(path), _) => path.clone(),
-            (From::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
-            (From::Target, None) => PathBuf::from(target),
+        let of = |from: &TakenFrom, link: &str| match (from, pid) {
+            (TakenFrom::Named(path), _) => path.clone(),
+            (TakenFrom::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
+            (TakenFrom::Target, None) => PathBuf::from(target),
         };
         let root = self.root.as_ref().map(|from| of(from, "root"));
-        let own_root = self.own_root.then(|| of(&From::Target, "root"));
+        let own_root = self.own_root.then(|| of(&TakenFrom::Target, "root"));
         let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
-        let environment = self.environment.then(|| of(&From::Target, "environ"));
+        let environment = self.environment.then(|| of(&TakenFrom::Target, "environ"));
         let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
         let mut steps: Vec<Step> = files
             .filter_map(|(_, from)| match from {
-                From::Named(Other::Given(given)) => Some(Step::Open(given.to_string().into())),
+                TakenFrom::Named(OtherNamespace::Named(given)) => Some(Step::Open(given.to_string().into())),
                 _ => None,
             })
             .chain(pid.map(Step::Hold))
             .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(Step::Open))
             .chain(
-                self.view.resolver.then(|| Step::Open(of(&From::Target, "root/etc/resolv.conf, and hosts"))),
+                self.view
+                    .resolver
+                    .then(|| Step::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
             )
             .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
             .collect();
@@ -148,8 +149,8 @@ impl Plan {
         });
         steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
-            From::Target => of(&From::Target, &format!("ns/{kind}")).display().to_string(),
-            From::Named(other) => other.to_string(),
+            TakenFrom::Target => of(&TakenFrom::Target, &format!("ns/{kind}")).display().to_string(),
+            TakenFrom::Named(other) => other.to_string(),
         }));
 
         steps.extend(root.map(Step::ChangeRoot));
@@ -232,17 +233,13 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::Cli;
     use crate::plan::tests::world;
 
     fn steps(line: &str, other: &[NamespaceKind]) -> Vec<String> {
-        let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-        let wanted = Wanted::new(&cli).unwrap();
+        let wanted = Wanted::by(line).unwrap();
         let plan = Plan::make(&wanted, &world(other));
-        let pid = cli.target.map(|_| Pid::from_raw(7));
+        let pid = wanted.target.as_ref().map(|_| Pid::from_raw(7));
         plan.steps(&wanted, "7", pid, None).iter().map(Step::to_string).collect()
     }
 

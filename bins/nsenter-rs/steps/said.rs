@@ -5,7 +5,7 @@ use std::fmt;
 use common::namespace::NamespaceKind;
 
 use super::Step;
-use crate::cli::Id;
+use crate::wanted::RequestedId;
 
 /// As in linux/sched.h.
 fn flag(kind: NamespaceKind) -> String {
@@ -17,9 +17,9 @@ fn flag(kind: NamespaceKind) -> String {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = |id: &Id, of: &str| match id {
-            Id::Number(number) => number.to_string(),
-            Id::Follow => format!("{of} of the target"),
+        let id = |id: &RequestedId, of: &str| match id {
+            RequestedId::Number(number) => number.to_string(),
+            RequestedId::Follow => format!("{of} of the target"),
         };
         match self {
             Step::Seal => f.write_str("exec a sealed copy of nsenter-rs in memory"),
@@ -76,7 +76,7 @@ impl fmt::Display for Step {
             Step::OomScore => f.write_str("set oom_score_adj to the target's"),
             Step::Bound => f.write_str("limit the capability bounding set to the target's"),
             Step::Confine { uid, gid } => {
-                let id = |own: &Option<Id>, of| {
+                let id = |own: &Option<RequestedId>, of| {
                     own.as_ref().map_or(format!("{of} of the target"), |own| id(own, of))
                 };
                 let groups = if gid.is_some() { "none" } else { "those of the target" };

@@ -1,6 +1,7 @@
 //! What the words of the command line mean together, every contradiction refused.
 
 pub mod capability;
+mod command_line;
 mod origin;
 mod view;
 pub mod words;
@@ -10,27 +11,35 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use common::cli::FindOptions;
 use common::each::Pattern;
 use common::failure::Failure;
 use common::hint;
 use common::namespace::NamespaceKind;
 use common::output::quotable;
+use common::target::Target;
 use common::view::TargetView;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::{Cli, Id};
-use origin::{above, from, origin};
+use origin::{above, of_directory, of_namespace};
 
-pub use origin::{From, Other};
+pub use command_line::CommandLine;
+pub use origin::{NamespaceRef, OtherNamespace, TakenFrom};
 
 /// What was asked for, every contradiction refused.
 #[derive(Debug)]
 pub struct Wanted {
+    pub target: Option<Target>,
+    /// How TARGET, or the containers of a pattern, are found.
+    pub find: FindOptions,
+    /// As it was typed, for hints.
+    pub command_line: CommandLine,
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
     pub all: bool,
-    pub namespaces: BTreeMap<NamespaceKind, From<Other>>,
-    pub root: Option<From>,
-    pub wd: Option<From>,
+    pub namespaces: BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>>,
+    pub root: Option<TakenFrom>,
+    pub wd: Option<TakenFrom>,
     pub wdns: Option<PathBuf>,
     pub view: TargetView,
     pub environment: bool,
@@ -50,8 +59,10 @@ pub struct Wanted {
     pub judges_all: bool,
     /// Only say what would be done.
     pub explains: bool,
-    pub uid: Option<Id>,
-    pub gid: Option<Id>,
+    /// Print that, or what came of each run, as JSON.
+    pub json: bool,
+    pub uid: Option<RequestedId>,
+    pub gid: Option<RequestedId>,
     pub preserve_credentials: bool,
     pub keep_caps: bool,
     /// Run in the target's control groups.
@@ -71,7 +82,34 @@ pub struct Wanted {
     pub kept_descriptors: Vec<RawFd>,
     pub program: Vec<OsString>,
     /// Not in one TARGET, but in each of the containers that this fits.
-    pub each: Option<Pattern>,
+    pub each: Option<EachWanted>,
+}
+
+/// Which containers are meant by `--each`, and how many of them are entered at a time.
+#[derive(Debug)]
+pub struct EachWanted {
+    pub pattern: Pattern,
+    /// As it was typed.
+    pub word: String,
+    pub jobs: usize,
+}
+
+/// A user or group ID, or the target's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestedId {
+    /// This number, in the user namespace that is entered.
+    Number(u32),
+    /// Whatever owns the target's process.
+    Follow,
+}
+
+impl From<Id> for RequestedId {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Number(number) => RequestedId::Number(number),
+            Id::Follow => RequestedId::Follow,
+        }
+    }
 }
 
 impl Wanted {
@@ -79,7 +117,7 @@ impl Wanted {
     ///
     /// # Errors
     /// When something is to come from a target, and there is none.
-    pub fn new(cli: &Cli) -> Result<Self, Failure> {
+    pub fn new(cli: &Cli, command_line: &CommandLine) -> Result<Self, Failure> {
         let options = [
             (NamespaceKind::Mnt, &cli.namespaces.mount),
             (NamespaceKind::Uts, &cli.namespaces.uts),
@@ -91,17 +129,20 @@ impl Wanted {
             (NamespaceKind::Time, &cli.namespaces.time),
         ];
         let view = view::wanted(cli)?;
-        let all =
-            NamespaceKind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, From::Target));
-        let named = options.into_iter().filter_map(|(kind, given)| Some((kind, origin(given.as_deref()?))));
-        let mut namespaces: BTreeMap<NamespaceKind, From<Other>> =
+        let all = NamespaceKind::ALL
+            .into_iter()
+            .filter(|_| cli.namespaces.all)
+            .map(|kind| (kind, TakenFrom::Target));
+        let named =
+            options.into_iter().filter_map(|(kind, given)| Some((kind, of_namespace(given.as_deref()?))));
+        let mut namespaces: BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>> =
             all.chain(view::implied(view)).chain(named).collect();
         if let Some(socket) = cli.namespaces.net_socket {
-            namespaces.insert(NamespaceKind::Net, From::Named(Other::Socket(socket)));
+            namespaces.insert(NamespaceKind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
         }
         if cli.namespaces.user_parent {
             let user = above(namespaces.get(&NamespaceKind::User), namespaces.is_empty());
-            namespaces.insert(NamespaceKind::User, From::Named(user));
+            namespaces.insert(NamespaceKind::User, TakenFrom::Named(user));
         }
         // Elsewhere the container's capabilities would count for more than they do in the container.
         let has_target = cli.target.is_some() || cli.each.each.is_some();
@@ -110,13 +151,16 @@ impl Wanted {
             && (namespaces.contains_key(&NamespaceKind::Mnt) || cli.place.root.is_some())
             && !namespaces.contains_key(&NamespaceKind::User);
         if user_for_bounds {
-            namespaces.insert(NamespaceKind::User, From::Target);
+            namespaces.insert(NamespaceKind::User, TakenFrom::Target);
         }
         let wanted = Wanted {
+            target: cli.target.clone(),
+            find: cli.find.clone(),
+            command_line: command_line.clone(),
             all: cli.namespaces.all,
             namespaces,
-            root: cli.place.root.as_ref().map(from),
-            wd: cli.place.wd.as_ref().map(from),
+            root: cli.place.root.as_ref().map(of_directory),
+            wd: cli.place.wd.as_ref().map(of_directory),
             wdns: cli.place.wdns.clone(),
             view,
             environment: cli.place.env,
@@ -128,12 +172,13 @@ impl Wanted {
             user_for_bounds,
             judges_all: cli.find.verbose || cli.running.explain,
             explains: cli.running.explain,
-            uid: cli.identity.setuid,
-            gid: cli.identity.setgid,
+            json: cli.running.json,
+            uid: cli.identity.setuid.map(RequestedId::from),
+            gid: cli.identity.setgid.map(RequestedId::from),
             preserve_credentials: cli.identity.preserve_credentials,
             keep_caps: cli.identity.keep_caps,
             join_cgroup: cli.identity.join_cgroup || cli.identity.confine,
-            follow_context: cli.identity.follow_context || cli.identity.confine,
+            follow_context: cli.identity.follow_context,
             confine: cli.identity.confine,
             may_fork: !cli.running.no_fork,
             own_root: !cli.place.no_root,
@@ -141,13 +186,13 @@ impl Wanted {
             pty: cli.running.pty,
             kept_descriptors: cli.running.keep_fd.clone(),
             program: cli.program.clone(),
-            each: cli.each.each.as_deref().map(pattern).transpose()?,
+            each: cli.each.each.as_deref().map(|word| EachWanted::new(word, cli.each.jobs)).transpose()?,
         };
         if wanted.host_tools && wanted.confine {
             let what = "cannot be used with --confine: the program is confined already, except for its user";
             return Err(Failure::trouble("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
         }
-        if let (true, Some(From::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
+        if let (true, Some(TakenFrom::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
             let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
             let hint = hint!(
                 "-W DIR (a directory of the container), or --trust-target (the container may use {})",
@@ -180,7 +225,8 @@ impl Wanted {
 
     /// Whether a network namespace without a process can serve as the target.
     pub fn needs_only_net(&self) -> bool {
-        let simply_net = |kind, from: &From<Other>| kind == NamespaceKind::Net && *from == From::Target;
+        let simply_net =
+            |kind, from: &TakenFrom<OtherNamespace>| kind == NamespaceKind::Net && *from == TakenFrom::Target;
         let mut namespaces = self.namespaces.iter();
         let needs_process =
             namespaces.any(|(&kind, from)| from.of_target().is_some() && !simply_net(kind, from));
@@ -190,8 +236,8 @@ impl Wanted {
     /// Whether the program finds the target's files, and is one of them. A root directory is what counts then.
     pub fn files_of_target(&self) -> bool {
         match (&self.root, self.namespaces.get(&NamespaceKind::Mnt)) {
-            (Some(root), _) => *root == From::Target,
-            (None, mounts) => mounts == Some(&From::Target),
+            (Some(root), _) => *root == TakenFrom::Target,
+            (None, mounts) => mounts == Some(&TakenFrom::Target),
         }
     }
 
@@ -203,13 +249,13 @@ impl Wanted {
     }
 
     fn follows(&self) -> bool {
-        self.uid == Some(Id::Follow) || self.gid == Some(Id::Follow)
+        self.uid == Some(RequestedId::Follow) || self.gid == Some(RequestedId::Follow)
     }
 
     /// The first thing that only a target can give.
     fn needs_target(&self) -> Option<&'static str> {
         let other = || self.taken_from_process().find_map(|(taken, what)| taken.then_some(what));
-        self.namespaces.values().find_map(From::of_target).or_else(other)
+        self.namespaces.values().find_map(TakenFrom::of_target).or_else(other)
     }
 
     /// Whether something is taken from the target's process through its `/proc/PID`.
@@ -231,7 +277,7 @@ impl Wanted {
 
     /// The part of that which only who may look into the process can read.
     fn read_from_process(&self) -> [(bool, &'static str); 4] {
-        let of_target = |from: &Option<From>| *from == Some(From::Target);
+        let of_target = |from: &Option<TakenFrom>| *from == Some(TakenFrom::Target);
         [
             (of_target(&self.root), "--root"),
             (of_target(&self.wd), "--wd"),
@@ -242,32 +288,36 @@ impl Wanted {
 
     /// Whether the program would find the same with two targets that share all the namespaces that were asked for.
     pub fn differs_by_namespaces_alone(&self) -> bool {
-        let plain = |from: &From<Other>| matches!(from, From::Target | From::Named(Other::Given(_)));
+        let plain = |from: &TakenFrom<OtherNamespace>| {
+            matches!(from, TakenFrom::Target | TakenFrom::Named(OtherNamespace::Named(_)))
+        };
         let others = self.view.resolver || self.taken_from_process().any(|(taken, _)| taken);
         !others && self.namespaces.values().all(plain)
     }
 
-    /// Whether a child that borrows our memory can do it: it joins what is no matter of memory, and changes nothing of
-    /// what is ours, such as the environment. setns(2) into a time namespace refuses such a child.
-    pub fn is_light(&self) -> bool {
-        let kinds = [NamespaceKind::Net, NamespaceKind::Uts, NamespaceKind::Ipc, NamespaceKind::Cgroup];
-        let is_simple =
-            |(kind, from): (&NamespaceKind, &From<Other>)| kinds.contains(kind) && *from == From::Target;
-        self.namespaces.iter().all(is_simple)
-            && !self.taken_from_process().any(|(taken, _)| taken)
-            && self.view == TargetView::default()
-            && (self.root.is_none() && self.wd.is_none() && self.wdns.is_none())
-            && (self.uid.is_none() && self.gid.is_none())
-    }
-
     /// The namespaces that come from the target.
     pub fn kinds_of_target(&self) -> impl Iterator<Item = NamespaceKind> {
-        self.namespaces.iter().filter(|(_, from)| **from == From::Target).map(|(kind, _)| *kind)
+        self.namespaces.iter().filter(|(_, from)| **from == TakenFrom::Target).map(|(kind, _)| *kind)
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, Failure> {
-    text.parse().map_err(|error| Failure::trouble(format_args!("--each {}", quotable(text)), error))
+impl EachWanted {
+    fn new(word: &str, jobs: u16) -> Result<Self, Failure> {
+        let pattern = word.parse();
+        let pattern =
+            pattern.map_err(|error| Failure::trouble(format_args!("--each {}", quotable(word)), error))?;
+        Ok(EachWanted { pattern, word: word.to_owned(), jobs: jobs.into() })
+    }
+}
+
+#[cfg(test)]
+impl Wanted {
+    /// What is wanted by the words of `line`, which come after the tool's name.
+    pub fn by(line: &str) -> Result<Self, Failure> {
+        let command_line = CommandLine::from(format!("nsenter-rs {line}").split(' ').map(OsString::from));
+        let cli = <Cli as clap::Parser>::try_parse_from(command_line.words()).unwrap();
+        Wanted::new(&cli, &command_line)
+    }
 }
 
 #[cfg(test)]
@@ -275,24 +325,13 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Given;
 
     fn wanted(line: &str) -> Result<Wanted, Failure> {
-        Wanted::new(&Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap())
+        Wanted::by(line)
     }
 
-    fn file(path: &str) -> From<Other> {
-        From::Named(Other::Given(Given::File(path.into())))
-    }
-
-    #[test]
-    fn only_what_changes_nothing_of_ours_borrows_our_memory() {
-        for line in ["-n", "-nui", "-C"] {
-            assert!(wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
-        }
-        for line in ["-m", "-p", "-U", "-T", "-a", "-n -e", "-n -S 1", "-n -w", "-n --dns", "-n -c"] {
-            assert!(!wanted(&format!("--each x {line} true")).unwrap().is_light(), "{line}");
-        }
+    fn file(path: &str) -> TakenFrom<OtherNamespace> {
+        TakenFrom::Named(OtherNamespace::Named(NamespaceRef::File(path.into())))
     }
 
     #[test]
@@ -306,7 +345,7 @@ mod tests {
     fn a_socket_wins_over_a_file() {
         for line in ["-t 1 -N 3 -n", "-t 1 -n=/x -N 3", "-t 1 -a -N 7 -N 3"] {
             let net = &wanted(line).unwrap().namespaces[&NamespaceKind::Net];
-            assert_eq!(*net, From::Named(Other::Socket(3)), "{line}");
+            assert_eq!(*net, TakenFrom::Named(OtherNamespace::Socket(3)), "{line}");
         }
         assert!(wanted("-N 3").is_err());
         assert!(!wanted("-t 1 -N 3").unwrap().needs_only_net());
@@ -315,23 +354,24 @@ mod tests {
     #[test]
     fn the_user_namespace_above_is_that_of_user_or_the_owner_of_the_others() {
         let above = |line| match wanted(line).unwrap().namespaces.remove(&NamespaceKind::User) {
-            Some(From::Named(other)) => other,
+            Some(TakenFrom::Named(other)) => other,
             other => panic!("{line}: {other:?}"),
         };
         for line in ["-t 1 --user-parent", "-t 1 -U --user-parent", "-t 1 --user-parent -a -U"] {
-            assert_eq!(above(line), Other::ParentOf(From::Target), "{line}");
+            assert_eq!(above(line), OtherNamespace::ParentOf(TakenFrom::Target), "{line}");
         }
-        let user = From::Named(Given::File("/x".into()));
-        assert_eq!(above("-t 1 -n --user=/x --user-parent"), Other::ParentOf(user));
+        let user = TakenFrom::Named(NamespaceRef::File("/x".into()));
+        assert_eq!(above("-t 1 -n --user=/x --user-parent"), OtherNamespace::ParentOf(user));
         for line in ["-t 1 -n --user-parent", "--user-parent -n=/x", "-t 1 -N 3 --user-parent"] {
-            assert_eq!(above(line), Other::Owner, "{line}");
+            assert_eq!(above(line), OtherNamespace::Owner, "{line}");
         }
     }
 
     #[test]
     fn an_id_or_a_handle_is_no_file() {
         let net = |line| wanted(line).unwrap().namespaces[&NamespaceKind::Net].clone();
-        let handle = |text: &str| From::Named(Other::Given(Given::Handle(text.parse().unwrap())));
+        let handle =
+            |text: &str| TakenFrom::Named(OtherNamespace::Named(NamespaceRef::Handle(text.parse().unwrap())));
         assert_eq!(net("-n=:42"), handle("42"));
         assert_eq!(
             net("--net=:02000000000000000000004003000000"),
@@ -347,8 +387,8 @@ mod tests {
     #[test]
     fn the_last_of_an_option_counts_but_there_is_one_target() {
         let wanted = wanted("-t 1 -aa -S 1 -S 2 -G follow -G 3 -r -r=/x -w=/y -w -FF -e -e").unwrap();
-        assert_eq!((wanted.uid, wanted.gid), (Some(Id::Number(2)), Some(Id::Number(3))));
-        assert_eq!((wanted.root, wanted.wd), (Some(From::Named("/x".into())), Some(From::Target)));
+        assert_eq!((wanted.uid, wanted.gid), (Some(RequestedId::Number(2)), Some(RequestedId::Number(3))));
+        assert_eq!((wanted.root, wanted.wd), (Some(TakenFrom::Named("/x".into())), Some(TakenFrom::Target)));
         for line in ["-t 1 -t 2 -n", "-t 1 --target=1 -n"] {
             assert!(Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).is_err(), "{line}");
         }

@@ -4,7 +4,7 @@ use common::failure::Failure;
 use common::namespace::NamespaceKind;
 use common::view::TargetView;
 
-use super::origin::{From, Other};
+use super::origin::{OtherNamespace, TakenFrom};
 use crate::cli::Cli;
 
 /// What the options ask for.
@@ -48,9 +48,9 @@ fn first<const N: usize>(options: [(bool, &'static str); N]) -> Option<&'static 
 }
 
 /// The namespaces that are of no use without the view, nor the view without them.
-pub fn implied(view: TargetView) -> impl Iterator<Item = (NamespaceKind, From<Other>)> {
+pub fn implied(view: TargetView) -> impl Iterator<Item = (NamespaceKind, TakenFrom<OtherNamespace>)> {
     let kinds = [(view.resolver || view.sysfs, NamespaceKind::Net), (view.procfs, NamespaceKind::Pid)];
-    kinds.into_iter().filter_map(|(implied, kind)| implied.then_some((kind, From::Target)))
+    kinds.into_iter().filter_map(|(implied, kind)| implied.then_some((kind, TakenFrom::Target)))
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use common::netlink::{Link, NetlinkError, NewBridge, NewVeth, PortVlan, VethEnd}
 use nix::errno::Errno;
 
 use super::{Executor, StepError};
-use crate::model::change::{self, AccessPort, Veth};
+use crate::model::change::{AccessPort, BridgeSpec, Veth};
 use crate::model::netns::Netns;
 use crate::plan::bridge::NO_VLAN_FILTERING;
 use crate::read::sockets::Sockets;
 
 impl Executor {
-    pub(super) fn add_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
-        let change::NewBridge { name, mac, mtu_bytes, vlan_filtering } = bridge;
+    pub(super) fn add_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
+        let BridgeSpec { name, mac, mtu_bytes, vlan_filtering } = bridge;
         let order = NewBridge { name, mac: *mac, mtu_bytes: *mtu_bytes, vlan_filtering: *vlan_filtering };
         self.sockets.outside.add_bridge(&order).map_err(|error| match error {
             NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
@@ -40,7 +40,7 @@ impl Executor {
     }
 
     /// Only the one we made, and not as long as anything is plugged into it.
-    pub(super) fn delete_bridge(&mut self, bridge: &change::NewBridge) -> Result<(), StepError> {
+    pub(super) fn delete_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
         let links = self.sockets.outside.links()?;
         let ours = |link: &&Link| {
             link.is_bridge()
@@ -86,7 +86,7 @@ impl Executor {
         let inside = (Netns::Container, &veth.inside);
         let ends = std::iter::once((veth.other_place, &veth.other));
         for (place, end) in ends.chain((veth.other_place == Netns::Peer).then_some(inside)) {
-            let Some(socket) = self.sockets.of(place) else { continue };
+            let Some(socket) = self.sockets.socket(place) else { continue };
             let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
             let found = match socket.link_named(&end.name)?.filter(ours) {
                 Some(link) => Some(link),

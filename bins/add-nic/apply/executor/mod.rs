@@ -17,7 +17,7 @@ use common::output::one_line;
 use common::target::IfName;
 
 use crate::apply::filter;
-use crate::model::change::Step;
+use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::read::sockets::Sockets;
 pub use error::StepError;
@@ -36,53 +36,53 @@ impl Executor {
     }
 
     /// Does the step.
-    pub fn act(&mut self, step: &Step) -> Result<(), StepError> {
+    pub fn act(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match step {
-            Step::AddBridge(bridge) => self.add_bridge(bridge),
-            Step::DelBridge(bridge) => self.delete_bridge(bridge),
-            Step::AddVeth(veth) => self.add_veth(veth),
-            Step::DelVeth(veth) => self.delete_veth(veth),
-            Step::AddStackedLink(upper) => self.add_stacked_link(upper),
-            Step::DelStackedLink(upper) => self.delete_stacked_link(upper),
-            Step::SetAccessPort(port) => self.set_access_port(port),
-            Step::TakeNic(moved) => self.take_nic(moved),
-            Step::GiveNicBack(moved) => self.give_nic_back(moved),
-            Step::DelLink { place, link } => {
+            PlanStep::AddBridge(bridge) => self.add_bridge(bridge),
+            PlanStep::DelBridge(bridge) => self.delete_bridge(bridge),
+            PlanStep::AddVeth(veth) => self.add_veth(veth),
+            PlanStep::DelVeth(veth) => self.delete_veth(veth),
+            PlanStep::AddStackedLink(upper) => self.add_stacked_link(upper),
+            PlanStep::DelStackedLink(upper) => self.delete_stacked_link(upper),
+            PlanStep::SetAccessPort(port) => self.set_access_port(port),
+            PlanStep::TakeNic(moved) => self.take_nic(moved),
+            PlanStep::GiveNicBack(moved) => self.give_nic_back(moved),
+            PlanStep::DelLink { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.delete_link(index)?)
             }
-            Step::SetAlias { link, alias } => {
+            PlanStep::SetAlias { link, alias } => {
                 let index = self.index(Netns::Host, link)?;
                 Ok(self.socket(Netns::Host)?.set_link_alias(index, alias)?)
             }
-            Step::SetHairpin { link } => {
+            PlanStep::SetHairpin { link } => {
                 let index = self.index(Netns::Host, link)?;
                 Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
             }
-            Step::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
-            Step::AddAddress(held) => self.add_address(held),
-            Step::DelAddress(held) => self.delete_address(held),
-            Step::SetUp { place, link } => {
+            PlanStep::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
+            PlanStep::AddAddress(held) => self.add_address(held),
+            PlanStep::DelAddress(held) => self.delete_address(held),
+            PlanStep::SetUp { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.set_link_up(index, true)?)
             }
-            Step::AddRoute(way) => self.add_route(way),
-            Step::DelRoute(way) => self.delete_route(way),
-            Step::AddRule(rule) => self.add_rule(rule),
-            Step::DelRule(rule) => self.delete_rule(rule),
-            Step::SetSysctl(sysctl) => self.set_sysctl(sysctl),
-            Step::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
-            Step::AddTable => Ok(filter::add_table()?),
-            Step::DelTable => Ok(filter::delete_table()?),
-            Step::AddRules(rules) => Ok(filter::add_rules(rules)?),
-            Step::DelRules(rules) => Ok(filter::delete_rules(rules)?),
-            Step::AddAccept(accept) => Ok(accept.add()?),
-            Step::DelAccept(accept) => Ok(accept.delete()?),
+            PlanStep::AddRoute(way) => self.add_route(way),
+            PlanStep::DelRoute(way) => self.delete_route(way),
+            PlanStep::AddRule(rule) => self.add_rule(rule),
+            PlanStep::DelRule(rule) => self.delete_rule(rule),
+            PlanStep::SetSysctl(sysctl) => self.set_sysctl(sysctl),
+            PlanStep::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            PlanStep::AddTable => Ok(filter::add_table()?),
+            PlanStep::DelTable => Ok(filter::delete_table()?),
+            PlanStep::AddRules(rules) => Ok(filter::add_rules(rules)?),
+            PlanStep::DelRules(rules) => Ok(filter::delete_rules(rules)?),
+            PlanStep::AddAccept(accept) => Ok(accept.add()?),
+            PlanStep::DelAccept(accept) => Ok(accept.delete()?),
         }
     }
 
     /// Does a step that others may have done already.
-    pub fn act_unless_done(&mut self, step: &Step) -> Result<(), StepError> {
+    pub fn act_unless_done(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_there() => Ok(()),
             other => other,
@@ -90,7 +90,7 @@ impl Executor {
     }
 
     /// Does a step that undoes one: what is gone, and what somebody else has in its place now, is as it should be.
-    pub fn act_as_undoing(&mut self, step: &Step) -> Result<(), StepError> {
+    pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_gone() || error.is_there() => Ok(()),
             other => other,
@@ -99,7 +99,7 @@ impl Executor {
 
     fn socket(&mut self, place: Netns) -> Result<&mut Socket, StepError> {
         // A namespace that is gone has no links.
-        self.sockets.of(place).ok_or_else(|| StepError::gone("link"))
+        self.sockets.socket(place).ok_or_else(|| StepError::gone("link"))
     }
 
     /// The index of a link; one that we made keeps it, whatever it is called by now.
@@ -114,7 +114,7 @@ impl Executor {
     }
 
     /// A link as it is now; `None` if it is gone.
-    pub fn look(&mut self, place: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
+    pub fn link(&mut self, place: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
         let index = self.index(place, name)?;
         Ok(self.socket(place)?.link(index)?)
     }
@@ -129,12 +129,12 @@ impl Executor {
     }
 
     /// The index of the link through which that side would send to `address`.
-    pub fn way_to(&mut self, place: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
+    pub fn route_to(&mut self, place: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
         Ok(self.socket(place)?.way_to(address)?)
     }
 
     /// The same for packets from `source`.
-    pub fn way_from(
+    pub fn route_from(
         &mut self,
         place: Netns,
         source: IpAddr,

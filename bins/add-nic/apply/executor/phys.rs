@@ -6,11 +6,11 @@ use common::netlink::{Link, NetlinkError};
 use nix::errno::Errno;
 
 use super::{Executor, StepError};
-use crate::model::change::Moved;
+use crate::model::change::MovedNic;
 use crate::model::netns::Netns;
 
 impl Executor {
-    pub(super) fn take_nic(&mut self, moved: &Moved) -> Result<(), StepError> {
+    pub(super) fn take_nic(&mut self, moved: &MovedNic) -> Result<(), StepError> {
         let Some((_, namespace)) = &self.sockets.inside else { return Err(StepError::gone("link")) };
         let outside = &mut self.sockets.outside;
         let found = outside.link_named(&moved.name)?.filter(|link| moved.matches(link));
@@ -36,7 +36,7 @@ impl Executor {
     }
 
     /// From the container, or from where the kernel has left it; as far as it is there already, all is made as it was.
-    pub(super) fn give_nic_back(&mut self, moved: &Moved) -> Result<(), StepError> {
+    pub(super) fn give_nic_back(&mut self, moved: &MovedNic) -> Result<(), StepError> {
         let here = self.sockets.outside.links()?;
         let back = match here.into_iter().find(|link| moved.matches(link)) {
             Some(link) => Some(link),
@@ -56,7 +56,7 @@ impl Executor {
     }
 
     /// Moves it here. A link that was passed off as it has come down and without addresses, and goes at once.
-    fn fetch(&mut self, moved: &Moved) -> Result<Option<Link>, StepError> {
+    fn fetch(&mut self, moved: &MovedNic) -> Result<Option<Link>, StepError> {
         let Some((inside, _)) = &mut self.sockets.inside else { return Ok(None) };
         let seeming: Vec<Link> = inside.links()?.into_iter().filter(|link| moved.looks_like(link)).collect();
         for link in seeming {
@@ -75,7 +75,7 @@ impl Executor {
         Ok(None)
     }
 
-    fn restore(&mut self, link: &Link, moved: &Moved) -> Result<(), StepError> {
+    fn restore(&mut self, link: &Link, moved: &MovedNic) -> Result<(), StepError> {
         let outside = &mut self.sockets.outside;
         let index = link.index;
         if link.name.to_str() != Some(moved.name.as_str()) {
@@ -99,7 +99,7 @@ impl Executor {
     }
 }
 
-fn name_taken(error: NetlinkError, moved: &Moved) -> StepError {
+fn name_taken(error: NetlinkError, moved: &MovedNic) -> StepError {
     match error {
         NetlinkError::Refused { errno: Errno::EEXIST, .. } => StepError::InWords {
             words: format!("the host has another interface named {}: rename it first", moved.name),

@@ -9,7 +9,7 @@ use super::{Executor, StepError};
 use crate::apply::sysctl;
 use crate::model::change::ipv6_switch;
 use crate::model::netns::Netns;
-use crate::model::sysctl::Sysctl;
+use crate::model::sysctl::SysctlChange;
 use crate::read::sockets::enter;
 
 impl Executor {
@@ -19,12 +19,12 @@ impl Executor {
         self.there(place, write)?.map_err(|source| StepError::Sysctl { file: file.clone(), source })
     }
 
-    pub(super) fn set_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), StepError> {
+    pub(super) fn set_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
         let done = self.there(sysctl.place, || sysctl::write(&sysctl.key, &sysctl.value))?;
         done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
     }
 
-    pub(super) fn reset_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), StepError> {
+    pub(super) fn reset_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
         let done = self.there(sysctl.place, || sysctl::reset(sysctl))?;
         done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
     }

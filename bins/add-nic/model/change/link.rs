@@ -4,11 +4,11 @@ use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use crate::model::netns::Netns;
-use crate::model::shell::{Files, quoted};
+use crate::model::shell::{NetnsFiles, quoted};
 
 /// A bridge that we make. Its address tells it from one of the same name that somebody made since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewBridge {
+pub struct BridgeSpec {
     pub name: IfName,
     pub mac: Mac,
     pub mtu_bytes: Option<u32>,
@@ -37,8 +37,8 @@ impl AccessPort {
 /// Where both ends are containers' it is their addresses, in the namespace of each: see [`crate::check::is_there`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {
-    pub inside: End,
-    pub other: End,
+    pub inside: VethEndSpec,
+    pub other: VethEndSpec,
     pub other_place: Netns,
     pub mtu_bytes: Option<u32>,
     /// The bridge that the other end is a port of.
@@ -47,7 +47,7 @@ pub struct Veth {
 
 /// One end of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
+pub struct VethEndSpec {
     pub name: IfName,
     pub mac: Mac,
 }
@@ -57,16 +57,16 @@ pub fn ipv6_switch(link: &str) -> String {
     format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6")
 }
 
-impl NewBridge {
+impl BridgeSpec {
     pub(super) fn as_command(&self) -> String {
-        let NewBridge { name, mac, mtu_bytes, vlan_filtering } = self;
+        let BridgeSpec { name, mac, mtu_bytes, vlan_filtering } = self;
         let filtering = if *vlan_filtering { " vlan_filtering 1" } else { "" };
         format!("ip link add {name} address {mac}{} up type bridge{filtering}", mtu(*mtu_bytes))
     }
 }
 
 impl Veth {
-    pub(super) fn as_command(&self, files: &Files<'_>) -> String {
+    pub(super) fn as_command(&self, files: &NetnsFiles<'_>) -> String {
         let mtu = mtu(self.mtu_bytes);
         let master = self.bridge.as_ref().map_or(String::new(), |bridge| format!(" master {bridge}"));
         let (here, there) = (&self.other, &self.inside);

@@ -11,14 +11,14 @@ mod stacked;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::filter::{Accept, FAMILY, Rules, TABLE};
+use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
 use crate::model::netns::Netns;
-use crate::model::shell::{Files, quoted};
-use crate::model::sysctl::Sysctl;
+use crate::model::shell::{NetnsFiles, quoted};
+use crate::model::sysctl::SysctlChange;
 
 pub use address::AddressSpec;
-pub use link::{AccessPort, End, NewBridge, Veth, ipv6_switch};
-pub use phys::{Moved, NicIdentity};
+pub use link::{AccessPort, BridgeSpec, Veth, VethEndSpec, ipv6_switch};
+pub use phys::{MovedNic, NicIdentity};
 pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
 pub use stacked::{IpvlanMode, MacvlanMode, StackedKind, StackedLink};
@@ -26,11 +26,11 @@ pub use stacked::{IpvlanMode, MacvlanMode, StackedKind, StackedLink};
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum PlanStep {
     /// Make a bridge, and set it up.
-    AddBridge(NewBridge),
+    AddBridge(BridgeSpec),
     /// Delete that bridge, if nothing is plugged into it.
-    DelBridge(NewBridge),
+    DelBridge(BridgeSpec),
     /// Make a veth pair, each end in its place.
     AddVeth(Veth),
     /// Delete that pair.
@@ -44,9 +44,9 @@ pub enum Step {
     /// Put a bridge's port into one VLAN.
     SetAccessPort(AccessPort),
     /// Move a NIC of the host's in.
-    TakeNic(Moved),
+    TakeNic(MovedNic),
     /// Give it back as it was.
-    GiveNicBack(Moved),
+    GiveNicBack(MovedNic),
     /// Delete a link that is another's work.
     DelLink { place: Netns, link: IfName },
     /// Write on the host's end whose it is, for people.
@@ -70,21 +70,21 @@ pub enum Step {
     /// Delete one.
     DelRule(SourceRule),
     /// Change a setting.
-    SetSysctl(Sysctl),
+    SetSysctl(SysctlChange),
     /// Put it back, if it is still what we made it.
-    ResetSysctl(Sysctl),
+    ResetSysctl(SysctlChange),
     /// Make our table of rules, unless it is there.
     AddTable,
     /// Delete it.
     DelTable,
     /// Add a NIC's rules to it.
-    AddRules(Rules),
+    AddRules(NicRules),
     /// Delete them.
-    DelRules(Rules),
+    DelRules(NicRules),
     /// Let packets through a chain of somebody else's.
-    AddAccept(Accept),
+    AddAccept(AcceptRule),
     /// Do so no longer.
-    DelAccept(Accept),
+    DelAccept(AcceptRule),
 }
 
 /// How a step is undone.
@@ -94,48 +94,48 @@ pub enum Undo {
     /// It goes with its link, which another step of the same plan has made.
     WithItsLink,
     /// By this step.
-    By(Step),
+    By(PlanStep),
     /// By this step, when nobody else's plan has it any more.
     #[serde(rename = "by-the-last")]
-    WhenUnused(Step),
+    WhenUnused(PlanStep),
 }
 
-impl Step {
+impl PlanStep {
     /// The command that does the same.
-    pub fn as_command(&self, files: &Files<'_>) -> String {
+    pub fn as_command(&self, files: &NetnsFiles<'_>) -> String {
         match self {
-            Step::AddBridge(bridge) => bridge.as_command(),
-            Step::DelBridge(bridge) => format!("ip link del {}", bridge.name),
-            Step::AddVeth(veth) => veth.as_command(files),
-            Step::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
-            Step::AddStackedLink(upper) => upper.adding(files),
-            Step::DelStackedLink(upper) => upper.deleting(files),
-            Step::SetAccessPort(port) => port.as_command(),
-            Step::TakeNic(moved) => moved.taking(files),
-            Step::GiveNicBack(moved) => moved.giving_back(files),
-            Step::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
-            Step::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
-            Step::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),
-            Step::AllowIpv6 { place, link } => {
+            PlanStep::AddBridge(bridge) => bridge.as_command(),
+            PlanStep::DelBridge(bridge) => format!("ip link del {}", bridge.name),
+            PlanStep::AddVeth(veth) => veth.as_command(files),
+            PlanStep::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
+            PlanStep::AddStackedLink(upper) => upper.adding(files),
+            PlanStep::DelStackedLink(upper) => upper.deleting(files),
+            PlanStep::SetAccessPort(port) => port.as_command(),
+            PlanStep::TakeNic(moved) => moved.taking(files),
+            PlanStep::GiveNicBack(moved) => moved.giving_back(files),
+            PlanStep::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
+            PlanStep::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
+            PlanStep::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),
+            PlanStep::AllowIpv6 { place, link } => {
                 // A dot in a link's name is a slash for sysctl(8).
                 let key = format!("net/ipv6/conf/{link}/disable_ipv6");
                 files.at(*place, format!("sysctl -q -w {key}=0"))
             }
-            Step::AddAddress(held) => files.at(held.place, held.adding()),
-            Step::DelAddress(held) => files.at(held.place, held.deleting()),
-            Step::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
-            Step::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
-            Step::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
-            Step::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
-            Step::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
-            Step::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
-            Step::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
-            Step::AddTable => format!("nft add table {FAMILY} {TABLE}"),
-            Step::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
-            Step::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),
-            Step::DelRules(rules) => format!("nft {}", quoted(&rules.deleting())),
-            Step::AddAccept(accept) => accept.as_command("-I"),
-            Step::DelAccept(accept) => accept.as_command("-D"),
+            PlanStep::AddAddress(held) => files.at(held.place, held.adding()),
+            PlanStep::DelAddress(held) => files.at(held.place, held.deleting()),
+            PlanStep::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
+            PlanStep::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
+            PlanStep::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            PlanStep::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
+            PlanStep::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
+            PlanStep::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
+            PlanStep::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
+            PlanStep::AddTable => format!("nft add table {FAMILY} {TABLE}"),
+            PlanStep::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
+            PlanStep::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),
+            PlanStep::DelRules(rules) => format!("nft {}", quoted(&rules.deleting(|_| true))),
+            PlanStep::AddAccept(accept) => accept.as_command("-I"),
+            PlanStep::DelAccept(accept) => accept.as_command("-D"),
         }
     }
 }

@@ -5,11 +5,11 @@ use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use crate::model::netns::Netns;
-use crate::model::shell::{Files, quoted};
+use crate::model::shell::{NetnsFiles, quoted};
 
 /// The NIC: what it was on the host, and what it is in the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moved {
+pub struct MovedNic {
     /// Its name on the host.
     pub name: IfName,
     pub told_by: NicIdentity,
@@ -37,7 +37,7 @@ pub enum NicIdentity {
     OtherEnd { mac: Mac, index: Option<u32>, netnsid: Option<i32> },
 }
 
-impl Moved {
+impl MovedNic {
     /// Whether a link in the container looks like it.
     pub fn looks_like(&self, link: &Link) -> bool {
         match self.told_by {
@@ -67,7 +67,7 @@ impl Moved {
         matches!(self.told_by, NicIdentity::OtherEnd { .. })
     }
 
-    pub(super) fn taking(&self, files: &Files<'_>) -> String {
+    pub(super) fn taking(&self, files: &NetnsFiles<'_>) -> String {
         let (name, inside_name) = (&self.name, &self.inside_name);
         let mut commands = vec![
             format!("ip link set {name} down"),
@@ -82,7 +82,7 @@ impl Moved {
     }
 
     /// The shell that runs it is where the NIC goes.
-    pub(super) fn giving_back(&self, files: &Files<'_>) -> String {
+    pub(super) fn giving_back(&self, files: &NetnsFiles<'_>) -> String {
         let (name, inside_name) = (&self.name, &self.inside_name);
         let mut commands = vec![
             files.at(Netns::Container, format!("ip link set {inside_name} down")),

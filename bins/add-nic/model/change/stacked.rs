@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::link::mtu;
 use crate::model::netns::Netns;
-use crate::model::shell::{Files, quoted};
+use crate::model::shell::{NetnsFiles, quoted};
 
 /// A link on another one, which is the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ impl StackedLink {
         same && link.kind.as_deref() == Some(self.on.kind()) && link.vlan == vlan
     }
 
-    pub(super) fn adding(&self, files: &Files<'_>) -> String {
+    pub(super) fn adding(&self, files: &NetnsFiles<'_>) -> String {
         let StackedLink { name, parent, on, .. } = self;
         let address = self.mac.map_or(String::new(), |mac| format!(" address {mac}"));
         let mtu = mtu(self.mtu_bytes);
@@ -185,7 +185,7 @@ impl StackedLink {
         }
     }
 
-    pub(super) fn deleting(&self, files: &Files<'_>) -> String {
+    pub(super) fn deleting(&self, files: &NetnsFiles<'_>) -> String {
         files.at(self.place, format!("ip link del {}", self.name))
     }
 }

@@ -11,20 +11,20 @@ use super::publish::Protocol;
 
 /// One such rule, which comes before all others of its chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accept {
+pub struct AcceptRule {
     /// The program that the chain belongs to: `iptables-nft`, `ip6tables-legacy`, or one that only has the plain name.
     pub program: String,
     pub chain: String,
     /// The NIC's record, and which of its rules in that chain this is.
     pub id: String,
     pub number: usize,
-    pub what: Passing,
+    pub what: AllowedTraffic,
 }
 
 /// What is let through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Passing {
+pub enum AllowedTraffic {
     /// From one port of a bridge to another.
     Across { bridge: IfName },
     /// Out to elsewhere.
@@ -40,7 +40,7 @@ pub enum Passing {
 /// How long it may wait for another one that changes rules.
 const WAIT: [&str; 2] = ["-w", "5"];
 
-impl Accept {
+impl AcceptRule {
     /// The words for the program: `order` is `-I`, `-C` or `-D`.
     pub fn words(&self, order: &str) -> Vec<String> {
         let mut words: Vec<String> = WAIT.iter().map(|&word| word.to_owned()).collect();
@@ -61,21 +61,21 @@ impl Accept {
     }
 }
 
-impl Passing {
+impl AllowedTraffic {
     fn words(&self) -> Vec<String> {
         let text = match self {
-            Passing::Across { bridge } => format!("-i {bridge} -o {bridge}"),
-            Passing::Out { link, network } => format!("-s {network} -i {link} ! -o {link}"),
-            Passing::Back { link, network } => {
+            AllowedTraffic::Across { bridge } => format!("-i {bridge} -o {bridge}"),
+            AllowedTraffic::Out { link, network } => format!("-s {network} -i {link} ! -o {link}"),
+            AllowedTraffic::Back { link, network } => {
                 format!("-d {network} ! -i {link} -o {link} -m conntrack --ctstate RELATED,ESTABLISHED")
             }
-            Passing::Published { link, to, port, protocol } => {
+            AllowedTraffic::Published { link, to, port, protocol } => {
                 let protocol = protocol.name();
                 format!(
                     "-d {to}/32 -o {link} -p {protocol} -m {protocol} --dport {port} -m conntrack --ctstate DNAT"
                 )
             }
-            Passing::Answers { link, from, port, protocol } => {
+            AllowedTraffic::Answers { link, from, port, protocol } => {
                 let protocol = protocol.name();
                 format!(
                     "-s {from}/32 -i {link} -p {protocol} -m {protocol} --sport {port} -m conntrack --ctstate ESTABLISHED"

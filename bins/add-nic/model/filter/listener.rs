@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::publish::{Protocol, Published};
+use super::publish::{Protocol, PublishedPort};
 
 /// A socket that waits for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Listener {
 
 impl Listener {
     /// Whether what is published would be taken from it.
-    pub fn clashes(&self, published: &Published) -> bool {
+    pub fn clashes(&self, published: &PublishedPort) -> bool {
         let own = match self.address {
             IpAddr::V4(address) => Some(address),
             // One on :: hears IPv4 too, unless it was told otherwise, which nobody outside can see.

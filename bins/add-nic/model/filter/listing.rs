@@ -2,7 +2,7 @@
 
 /// One table, as `iptables -S` prints it: a line for each policy, chain and rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing(pub String);
+pub struct IptablesListing(pub String);
 
 /// Docker leaves this chain to its users, asks it before its own rules, and never empties it.
 const OF_USERS: &str = "DOCKER-USER";
@@ -12,9 +12,9 @@ pub const FORWARD: &str = "FORWARD";
 const HARMLESS: [&str; 9] =
     ["ACCEPT", "RETURN", "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CHECKSUM", "CLASSIFY"];
 
-impl Listing {
+impl IptablesListing {
     /// The chain in which a rule must let packets through, if there is one that could drop them.
-    pub fn gate(&self) -> Option<&'static str> {
+    pub fn chain_for_accept(&self) -> Option<&'static str> {
         if self.targets().any(|target| target == OF_USERS) {
             return Some(OF_USERS);
         }
@@ -51,43 +51,57 @@ impl Listing {
 mod tests {
     use super::*;
 
-    fn gate(lines: &[&str]) -> Option<&'static str> {
-        Listing(lines.join("\n")).gate()
+    fn chain_for_accept(lines: &[&str]) -> Option<&'static str> {
+        IptablesListing(lines.join("\n")).chain_for_accept()
     }
 
     #[test]
     fn a_chain_that_lets_all_through_needs_no_rule() {
-        assert_eq!(gate(&["-P INPUT DROP", "-P FORWARD ACCEPT", "-N OTHER", "-A INPUT -j REJECT"]), None);
         assert_eq!(
-            gate(&["-P FORWARD ACCEPT", "-A FORWARD -i a -j ACCEPT", "-A FORWARD -j LOG", "-A FORWARD -o b"]),
+            chain_for_accept(&["-P INPUT DROP", "-P FORWARD ACCEPT", "-N OTHER", "-A INPUT -j REJECT"]),
             None
         );
-        assert_eq!(gate(&[]), None);
+        assert_eq!(
+            chain_for_accept(&[
+                "-P FORWARD ACCEPT",
+                "-A FORWARD -i a -j ACCEPT",
+                "-A FORWARD -j LOG",
+                "-A FORWARD -o b"
+            ]),
+            None
+        );
+        assert_eq!(chain_for_accept(&[]), None);
     }
 
     #[test]
     fn one_that_drops_or_asks_another_does() {
-        assert_eq!(gate(&["-P FORWARD DROP"]), Some("FORWARD"));
+        assert_eq!(chain_for_accept(&["-P FORWARD DROP"]), Some("FORWARD"));
         assert_eq!(
-            gate(&["-P FORWARD ACCEPT", "-A FORWARD -j REJECT --reject-with icmp-port-unreachable"]),
+            chain_for_accept(&[
+                "-P FORWARD ACCEPT",
+                "-A FORWARD -j REJECT --reject-with icmp-port-unreachable"
+            ]),
             Some("FORWARD")
         );
-        assert_eq!(gate(&["-P FORWARD ACCEPT", "-A FORWARD -j ufw-before-forward"]), Some("FORWARD"));
-        assert_eq!(gate(&["-P FORWARD ACCEPT", "-A FORWARD -g X"]), Some("FORWARD"));
+        assert_eq!(
+            chain_for_accept(&["-P FORWARD ACCEPT", "-A FORWARD -j ufw-before-forward"]),
+            Some("FORWARD")
+        );
+        assert_eq!(chain_for_accept(&["-P FORWARD ACCEPT", "-A FORWARD -g X"]), Some("FORWARD"));
     }
 
     #[test]
     fn dockers_chain_for_users_is_the_one_where_it_is_asked() {
         assert_eq!(
-            gate(&["-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"]),
+            chain_for_accept(&["-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"]),
             Some("DOCKER-USER")
         );
-        assert_eq!(gate(&["-P FORWARD DROP", "-N DOCKER-USER"]), Some("FORWARD"));
+        assert_eq!(chain_for_accept(&["-P FORWARD DROP", "-N DOCKER-USER"]), Some("FORWARD"));
     }
 
     #[test]
     fn our_rules_are_told_by_their_comment() {
-        let listing = Listing("-A FORWARD -i a -m comment --comment \"netns-toolbox:1:0\" -j ACCEPT\n-A FORWARD -m comment --comment netns-toolbox:1:1 -j ACCEPT\n-A FORWARD -m comment --comment \"netns-toolbox:1:22\" -j ACCEPT".to_owned());
+        let listing = IptablesListing("-A FORWARD -i a -m comment --comment \"netns-toolbox:1:0\" -j ACCEPT\n-A FORWARD -m comment --comment netns-toolbox:1:1 -j ACCEPT\n-A FORWARD -m comment --comment \"netns-toolbox:1:22\" -j ACCEPT".to_owned());
         assert!(listing.has("FORWARD", "netns-toolbox:1:0") && listing.has("FORWARD", "netns-toolbox:1:1"));
         assert!(!listing.has("FORWARD", "netns-toolbox:1:2") && !listing.has("INPUT", "netns-toolbox:1:0"));
     }

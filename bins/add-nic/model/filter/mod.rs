@@ -9,11 +9,11 @@ mod state;
 mod term;
 mod wanted;
 
-pub use accept::{Accept, Passing};
+pub use accept::{AcceptRule, AllowedTraffic};
 pub use listener::Listener;
-pub use listing::{FORWARD, Listing};
-pub use publish::{Protocol, Published};
-pub use rules::{Client, FAMILY, Hook, Rule, Rules, TABLE};
-pub use state::{FilterQuery, FilterState, Kind, Table};
+pub use listing::{FORWARD, IptablesListing};
+pub use publish::{Protocol, PublishedPort};
+pub use rules::{FAMILY, FilterRule, Hook, NicRules, PortClient, TABLE};
+pub use state::{FilterQuery, FilterState, IptablesKind, IptablesTable};
 pub use term::AddressEnd;
 pub use wanted::WantedRules;

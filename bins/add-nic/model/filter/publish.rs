@@ -27,7 +27,7 @@ impl Protocol {
 /// A port of the host, and where it leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Published {
+pub struct PublishedPort {
     /// The only one of the host's addresses at which it is reached.
     pub address: Option<Ipv4Addr>,
     pub host_port: u16,
@@ -52,7 +52,7 @@ pub enum PublishError {
     Protocol(String),
 }
 
-impl FromStr for Published {
+impl FromStr for PublishedPort {
     type Err = PublishError;
 
     fn from_str(word: &str) -> Result<Self, PublishError> {
@@ -75,11 +75,11 @@ impl FromStr for Published {
             Some((_, found)) => found.filter(|ip| !ip.is_unspecified()),
             None => None,
         };
-        Ok(Published { address, host_port: number(host_port)?, port: number(port)?, protocol })
+        Ok(PublishedPort { address, host_port: number(host_port)?, port: number(port)?, protocol })
     }
 }
 
-impl fmt::Display for Published {
+impl fmt::Display for PublishedPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(address) = self.address {
             write!(f, "{address}:")?;
@@ -88,7 +88,7 @@ impl fmt::Display for Published {
     }
 }
 
-impl TryFrom<String> for Published {
+impl TryFrom<String> for PublishedPort {
     type Error = PublishError;
 
     fn try_from(text: String) -> Result<Self, PublishError> {
@@ -96,20 +96,20 @@ impl TryFrom<String> for Published {
     }
 }
 
-impl From<Published> for String {
-    fn from(published: Published) -> String {
+impl From<PublishedPort> for String {
+    fn from(published: PublishedPort) -> String {
         published.to_string()
     }
 }
 
-impl Published {
+impl PublishedPort {
     /// Whether it is reached at 127.0.0.1 too.
     pub fn is_local(&self) -> bool {
         self.address.is_none_or(|address| address.is_loopback())
     }
 
     /// Whether a connection could be meant for either.
-    pub fn clashes(&self, other: &Published) -> bool {
+    pub fn clashes(&self, other: &PublishedPort) -> bool {
         self.protocol == other.protocol
             && self.host_port == other.host_port
             && (self.address.is_none() || other.address.is_none() || self.address == other.address)
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn shown(word: &str) -> Result<String, PublishError> {
-        word.parse().map(|published: Published| published.to_string())
+        word.parse().map(|published: PublishedPort| published.to_string())
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn two_clash_where_one_connection_could_be_meant_for_both() {
         let clash =
-            |one: &str, other: &str| one.parse::<Published>().unwrap().clashes(&other.parse().unwrap());
+            |one: &str, other: &str| one.parse::<PublishedPort>().unwrap().clashes(&other.parse().unwrap());
         assert!(clash("80:1", "192.0.2.1:80:2"));
         assert!(clash("80:1", "80:1"));
         assert!(!clash("80:1", "80:1/udp"));

@@ -1,18 +1,16 @@
-//! Rules of our own table, as data: shown as nft(8) writes them, and given to nft as JSON (libnftables-json(5)), in which
-//! no name can be taken for anything else.
+//! Rules of our own table, as data and in the language of nft(8): `--dry-run` shows the text that nft is given.
 //!
-//! Each NIC has chains of its own, named after its record: so it takes out exactly its own, and nobody has to look up
-//! rules by number.
+//! Names in it are safe: `plan::filter` lets only plain characters into a rule. Each NIC has chains of its own, named after
+//! its record: so exactly its own are deleted, and no rule is looked up by number.
 
 use std::net::Ipv4Addr;
 
 use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::publish::{Protocol, Published};
-use super::term::{AddressEnd, Term};
+use super::publish::{Protocol, PublishedPort};
+use super::term::{AddressEnd, RuleTerm};
 
 /// Of family `inet`, which has NAT since Linux 5.2.
 pub const TABLE: &str = "netns-toolbox";
@@ -20,24 +18,24 @@ pub const FAMILY: &str = "inet";
 
 /// All rules of one NIC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rules {
+pub struct NicRules {
     /// The NIC's record; a comment on each rule.
     pub id: String,
     /// For people.
     pub nic: String,
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FilterRule>,
 }
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub enum FilterRule {
     /// What leaves this network through another link than its own has the host's address.
     Masquerade { network: Cidr, link: IfName },
     /// What comes to a port of the host, from outside or from the host itself, goes on to the container.
-    Forward { to: Ipv4Addr, published: Published, hook: Hook },
+    Forward { to: Ipv4Addr, published: PublishedPort, hook: Hook },
     /// Of that, what the container could not answer otherwise has the host's address.
-    Answerable { to: Ipv4Addr, port: u16, protocol: Protocol, from: Client },
+    Answerable { to: Ipv4Addr, port: u16, protocol: Protocol, from: PortClient },
     /// With route_localnet the container could talk to what listens on 127.0.0.1 alone, and speak as 127.0.0.1.
     GuardLoopback { link: IfName, end: AddressEnd },
 }
@@ -57,7 +55,7 @@ pub enum Hook {
 /// Who comes to a published port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Client {
+pub enum PortClient {
     Anybody,
     /// The host itself: 127.0.0.1 is not to be answered, and its other addresses lead elsewhere in the container.
     Host,
@@ -87,9 +85,9 @@ impl Hook {
     }
 }
 
-impl Rules {
+impl NicRules {
     fn hooks(&self) -> Vec<Hook> {
-        let mut hooks: Vec<Hook> = self.rules.iter().map(Rule::hook).collect();
+        let mut hooks: Vec<Hook> = self.rules.iter().map(FilterRule::hook).collect();
         hooks.sort();
         hooks.dedup();
         hooks
@@ -110,7 +108,7 @@ impl Rules {
         format!("{} {}", self.id, self.nic)
     }
 
-    /// The command that adds them, all or none.
+    /// What adds them, all or none.
     pub fn adding(&self) -> String {
         let mut words = Vec::new();
         for hook in self.hooks() {
@@ -121,7 +119,7 @@ impl Rules {
             ));
         }
         for rule in &self.rules {
-            let terms: Vec<String> = rule.terms().iter().map(Term::text).collect();
+            let terms: Vec<String> = rule.terms().iter().map(RuleTerm::text).collect();
             let (chain, comment) = (self.chain(rule.hook()), self.comment());
             words
                 .push(format!("add rule {FAMILY} {TABLE} {chain} {} comment \"{comment}\"", terms.join(" ")));
@@ -129,92 +127,67 @@ impl Rules {
         words.join("; ")
     }
 
-    /// The command that deletes them.
-    pub fn deleting(&self) -> String {
-        let gone = |(chain, _): (String, _)| {
+    /// What deletes those of their chains that exist; empty if none does.
+    pub fn deleting(&self, exists: impl Fn(&str) -> bool) -> String {
+        let chains = self.chains().into_iter().map(|(chain, _)| chain).filter(|chain| exists(chain));
+        let delete = |chain: String| {
             format!("flush chain {FAMILY} {TABLE} {chain}; delete chain {FAMILY} {TABLE} {chain}")
         };
-        self.chains().into_iter().map(gone).collect::<Vec<_>>().join("; ")
-    }
-
-    /// The same as `adding`, for nft to read.
-    pub fn adding_as_json(&self) -> Vec<Value> {
-        let mut orders = Vec::new();
-        for hook in self.hooks() {
-            let (kind, at, priority) = hook.place();
-            orders.push(json!({"add": {"chain": {
-                "family": FAMILY, "table": TABLE, "name": self.chain(hook),
-                "type": kind, "hook": at, "prio": priority, "policy": "accept",
-            }}}));
-        }
-        for rule in &self.rules {
-            let terms: Vec<Value> = rule.terms().iter().map(Term::json).collect();
-            orders.push(json!({"add": {"rule": {
-                "family": FAMILY, "table": TABLE, "chain": self.chain(rule.hook()),
-                "comment": self.comment(), "expr": terms,
-            }}}));
-        }
-        orders
-    }
-
-    /// The same as `deleting` of those chains that are there.
-    pub fn deleting_as_json(&self, is_there: impl Fn(&str) -> bool) -> Vec<Value> {
-        let chains = self.chains().into_iter().map(|(chain, _)| chain).filter(|chain| is_there(chain));
-        let orders = chains.flat_map(|chain| {
-            let chain = json!({"chain": {"family": FAMILY, "table": TABLE, "name": chain}});
-            [json!({"flush": chain}), json!({"delete": chain})]
-        });
-        orders.collect()
+        chains.map(delete).collect::<Vec<_>>().join("; ")
     }
 }
 
-impl Rule {
+impl FilterRule {
     fn hook(&self) -> Hook {
         match self {
-            Rule::Masquerade { .. } | Rule::Answerable { .. } => Hook::Postrouting,
-            Rule::Forward { hook, .. } => *hook,
-            Rule::GuardLoopback { .. } => Hook::Raw,
+            FilterRule::Masquerade { .. } | FilterRule::Answerable { .. } => Hook::Postrouting,
+            FilterRule::Forward { hook, .. } => *hook,
+            FilterRule::GuardLoopback { .. } => Hook::Raw,
         }
     }
 
-    fn terms(&self) -> Vec<Term> {
+    fn terms(&self) -> Vec<RuleTerm> {
         use AddressEnd::{Destination, Source};
-        let through = |key, is, name: &IfName| Term::Link { key, is, name: name.clone() };
+        let through = |key, is, name: &IfName| RuleTerm::Link { key, is, name: name.clone() };
         match self {
-            Rule::Masquerade { network, link } => vec![
+            FilterRule::Masquerade { network, link } => vec![
                 through("oifname", false, link),
-                Term::Address { end: Source, is: true, network: *network },
-                Term::Address { end: Destination, is: false, network: *network },
-                Term::NotMulticast { six: network.address().is_ipv6() },
-                Term::Masquerade,
+                RuleTerm::Address { end: Source, is: true, network: *network },
+                RuleTerm::Address { end: Destination, is: false, network: *network },
+                RuleTerm::NotMulticast { six: network.address().is_ipv6() },
+                RuleTerm::Masquerade,
             ],
-            Rule::Forward { to, published, .. } => {
+            FilterRule::Forward { to, published, .. } => {
                 let mut terms = match published.address {
                     Some(ip) => {
-                        vec![Term::Address { end: Destination, is: true, network: Cidr::host(ip.into()) }]
+                        vec![RuleTerm::Address { end: Destination, is: true, network: Cidr::host(ip.into()) }]
                     }
-                    None => vec![Term::Ipv4, Term::OfTheHost(Destination)],
+                    None => vec![RuleTerm::Ipv4, RuleTerm::OfTheHost(Destination)],
                 };
-                terms.push(Term::Port(published.protocol, published.host_port));
-                terms.push(Term::ForwardTo(*to, published.port));
+                terms.push(RuleTerm::Port(published.protocol, published.host_port));
+                terms.push(RuleTerm::ForwardTo(*to, published.port));
                 terms
             }
-            Rule::Answerable { to, port, protocol, from } => {
-                let mut terms = vec![Term::Forwarded];
+            FilterRule::Answerable { to, port, protocol, from } => {
+                let mut terms = vec![RuleTerm::Forwarded];
                 match from {
-                    Client::Anybody => {}
-                    Client::Host => terms.push(Term::OfTheHost(Source)),
-                    Client::Network(network) => {
-                        terms.push(Term::Address { end: Source, is: true, network: *network });
+                    PortClient::Anybody => {}
+                    PortClient::Host => terms.push(RuleTerm::OfTheHost(Source)),
+                    PortClient::Network(network) => {
+                        terms.push(RuleTerm::Address { end: Source, is: true, network: *network });
                     }
                 }
-                terms.push(Term::Address { end: Destination, is: true, network: Cidr::host((*to).into()) });
-                terms.push(Term::Port(*protocol, *port));
-                terms.push(Term::Masquerade);
+                terms.push(RuleTerm::Address {
+                    end: Destination,
+                    is: true,
+                    network: Cidr::host((*to).into()),
+                });
+                terms.push(RuleTerm::Port(*protocol, *port));
+                terms.push(RuleTerm::Masquerade);
                 terms
             }
-            Rule::GuardLoopback { link, end } => {
-                vec![through("iifname", true, link), Term::Loopback(*end), Term::Drop]
+            FilterRule::GuardLoopback { link, end } => {
+                vec![through("iifname", true, link), RuleTerm::Loopback(*end), RuleTerm::Drop]
             }
         }
     }

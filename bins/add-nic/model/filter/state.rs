@@ -3,7 +3,7 @@
 use common::netlink::{Chain, ChainRule, TableFamily};
 
 use super::listener::Listener;
-use super::listing::{FORWARD, Listing};
+use super::listing::{FORWARD, IptablesListing};
 use super::rules::TABLE;
 
 /// What is to be looked at.
@@ -25,7 +25,7 @@ pub struct FilterState {
     /// The rules of our own table.
     pub rules: Vec<ChainRule>,
     /// The tables `filter` of iptables that have anything in them.
-    pub tables: Vec<Table>,
+    pub tables: Vec<IptablesTable>,
     pub listeners: Vec<Listener>,
     /// Whether there is the program that changes nf_tables.
     pub has_nft: bool,
@@ -33,7 +33,7 @@ pub struct FilterState {
 
 /// Which iptables it is: both can be in use at once, and then a packet has to pass both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum IptablesKind {
     /// Rules kept in nf_tables.
     Nft,
     /// Rules of the kernel's old kind.
@@ -42,24 +42,24 @@ pub enum Kind {
 
 /// A table `filter` of iptables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
-    pub kind: Kind,
+pub struct IptablesTable {
+    pub kind: IptablesKind,
     /// Whether it is IPv6's.
     pub six: bool,
     /// The program that owns it; `None` if it is not installed.
     pub program: Option<String>,
     /// What that says.
-    pub listing: Result<Listing, String>,
+    pub listing: Result<IptablesListing, String>,
 }
 
-impl Kind {
+impl IptablesKind {
     /// The program's name where it has one for each kind.
     pub fn name(self, six: bool) -> &'static str {
         match (self, six) {
-            (Kind::Nft, false) => "iptables-nft",
-            (Kind::Nft, true) => "ip6tables-nft",
-            (Kind::Legacy, false) => "iptables-legacy",
-            (Kind::Legacy, true) => "ip6tables-legacy",
+            (IptablesKind::Nft, false) => "iptables-nft",
+            (IptablesKind::Nft, true) => "ip6tables-nft",
+            (IptablesKind::Legacy, false) => "iptables-legacy",
+            (IptablesKind::Legacy, true) => "ip6tables-legacy",
         }
     }
 }

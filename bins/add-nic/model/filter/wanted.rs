@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::publish::Published;
+use super::publish::PublishedPort;
 
 /// What packet filters are to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ pub struct WantedRules {
     /// Let those on its bridge talk to each other.
     pub forward: bool,
     /// Ports of the host that lead to it.
-    pub publish: Vec<Published>,
+    pub publish: Vec<PublishedPort>,
 }
 
 impl WantedRules {

@@ -2,25 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::Key;
+use super::key::SysctlKey;
 use crate::model::netns::Netns;
 use crate::model::shell::quoted;
 
 /// One setting that is changed, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sysctl {
+pub struct SysctlChange {
     pub place: Netns,
     /// The inode number of the container's namespace, if it is a setting there: the same in another is another one.
     pub netns_inode: Option<u64>,
-    pub key: Key,
+    pub key: SysctlKey,
     pub value: String,
     /// `None` for one that comes and goes with the NIC.
     pub before: Option<String>,
     /// Others, which the kernel changes with this one when it is put back, as they were.
-    pub along: Vec<(Key, String)>,
+    pub along: Vec<(SysctlKey, String)>,
 }
 
-impl Sysctl {
+impl SysctlChange {
     /// The command that sets it.
     pub fn setting(&self) -> String {
         format!("sysctl -q -w {}", pair(&self.key, &self.value))
@@ -34,6 +34,6 @@ impl Sysctl {
     }
 }
 
-fn pair(key: &Key, value: &str) -> String {
+fn pair(key: &SysctlKey, value: &str) -> String {
     format!("{}={}", quoted(&key.to_string()), quoted(value))
 }

@@ -11,7 +11,7 @@ const THE_NIC: &str = "IF";
 /// The name of a setting: its path below `/proc/sys`, which begins with `net/` and leads nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Key(String);
+pub struct SysctlKey(String);
 
 /// Why a word is none, or not one to set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum SettingError {
     Control,
 }
 
-impl FromStr for Key {
+impl FromStr for SysctlKey {
     type Err = SettingError;
 
     /// As sysctl(8): if a dot comes first, dots part the name and a slash is a dot in it; otherwise the other way round.
@@ -52,11 +52,11 @@ impl FromStr for Key {
         if parts.any(is_odd) || path.len() > 255 {
             return Err(SettingError::NoName);
         }
-        Ok(Key(path))
+        Ok(SysctlKey(path))
     }
 }
 
-impl TryFrom<String> for Key {
+impl TryFrom<String> for SysctlKey {
     type Error = SettingError;
 
     fn try_from(path: String) -> Result<Self, SettingError> {
@@ -64,34 +64,34 @@ impl TryFrom<String> for Key {
     }
 }
 
-impl From<Key> for String {
-    fn from(key: Key) -> String {
+impl From<SysctlKey> for String {
+    fn from(key: SysctlKey) -> String {
         key.0
     }
 }
 
 /// With slashes, which sysctl(8) takes too, and which leave a dot in a link's name alone.
-impl fmt::Display for Key {
+impl fmt::Display for SysctlKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Key {
-    /// That setting of one link: `Key::of_link("ipv4", &link, "rp_filter")`.
+impl SysctlKey {
+    /// That setting of one link: `SysctlKey::of_link("ipv4", &link, "rp_filter")`.
     pub fn of_link(family: &str, link: &str, setting: &str) -> Self {
-        Key(format!("net/{family}/conf/{link}/{setting}"))
+        SysctlKey(format!("net/{family}/conf/{link}/{setting}"))
     }
 
     /// A setting of the whole namespace.
     pub fn of_network(setting: &str) -> Self {
-        Key(format!("net/{setting}"))
+        SysctlKey(format!("net/{setting}"))
     }
 
     /// With the NIC's name for `IF`.
     pub fn about(&self, nic: &str) -> Self {
         let parts = self.0.split('/').map(|part| if part == THE_NIC { nic } else { part });
-        Key(parts.collect::<Vec<_>>().join("/"))
+        SysctlKey(parts.collect::<Vec<_>>().join("/"))
     }
 
     /// The link that it is a setting of, and goes with: net/ipv4/conf/LINK/rp_filter, net/ipv6/neigh/LINK/….
@@ -105,18 +105,18 @@ impl Key {
     pub fn of_new_links(&self) -> Self {
         let whose = self.link();
         let parts = self.0.split('/').map(|part| if Some(part) == whose { "default" } else { part });
-        Key(parts.collect::<Vec<_>>().join("/"))
+        SysctlKey(parts.collect::<Vec<_>>().join("/"))
     }
 }
 
 /// KEY=VALUE, as it is asked for: the key may have `IF` in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
-    pub key: Key,
+pub struct SysctlSetting {
+    pub key: SysctlKey,
     pub value: String,
 }
 
-impl FromStr for Setting {
+impl FromStr for SysctlSetting {
     type Err = SettingError;
 
     fn from_str(word: &str) -> Result<Self, SettingError> {
@@ -124,7 +124,7 @@ impl FromStr for Setting {
         if value.contains(char::is_control) {
             return Err(SettingError::Control);
         }
-        Ok(Setting { key: key.trim().parse()?, value: value.trim().to_owned() })
+        Ok(SysctlSetting { key: key.trim().parse()?, value: value.trim().to_owned() })
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn key(word: &str) -> Result<String, SettingError> {
-        word.parse::<Key>().map(|key| key.to_string())
+        word.parse::<SysctlKey>().map(|key| key.to_string())
     }
 
     #[test]
@@ -165,14 +165,14 @@ mod tests {
 
     #[test]
     fn if_is_the_nic_and_its_settings_go_with_it() {
-        let setting: Setting = "net.ipv6.conf.IF.accept_ra = 0".parse().unwrap();
+        let setting: SysctlSetting = "net.ipv6.conf.IF.accept_ra = 0".parse().unwrap();
         let key = setting.key.about("eth0.5");
         assert_eq!(
             (key.to_string().as_str(), setting.value.as_str()),
             ("net/ipv6/conf/eth0.5/accept_ra", "0")
         );
         assert_eq!(key.link(), Some("eth0.5"));
-        let link = |word: &str| word.parse::<Key>().unwrap().link().map(str::to_owned);
+        let link = |word: &str| word.parse::<SysctlKey>().unwrap().link().map(str::to_owned);
         assert_eq!(link("net.ipv4.neigh.eth1.gc_stale_time").as_deref(), Some("eth1"));
         for whole in ["net.ipv4.conf.all.rp_filter", "net.ipv4.ip_forward", "net.ipv4.conf.default.rp_filter"]
         {
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn what_is_no_setting_says_why() {
-        assert_eq!("net.ipv4.ip_forward".parse::<Setting>(), Err(SettingError::NoValue));
-        assert_eq!("net.ipv4.x=a\nb".parse::<Setting>(), Err(SettingError::Control));
-        assert_eq!("kernel.panic=1".parse::<Setting>(), Err(SettingError::NotOfANetwork));
+        assert_eq!("net.ipv4.ip_forward".parse::<SysctlSetting>(), Err(SettingError::NoValue));
+        assert_eq!("net.ipv4.x=a\nb".parse::<SysctlSetting>(), Err(SettingError::Control));
+        assert_eq!("kernel.panic=1".parse::<SysctlSetting>(), Err(SettingError::NotOfANetwork));
     }
 }

@@ -4,6 +4,6 @@ mod change;
 mod key;
 mod settings;
 
-pub use change::Sysctl;
-pub use key::{Key, Setting};
-pub use settings::{Reading, Settings, is_same};
+pub use change::SysctlChange;
+pub use key::{SysctlKey, SysctlSetting};
+pub use settings::{SysctlReading, SysctlValues, is_same};

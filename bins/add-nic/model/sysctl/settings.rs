@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::key::Key;
+use super::key::SysctlKey;
 use crate::model::netns::Netns;
 
 /// What a setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum SysctlReading {
     /// This, and it can be changed.
     Is(String),
     /// This, and it can not; the kernel's reason.
@@ -16,33 +16,33 @@ pub enum Reading {
     Unreadable(String),
 }
 
-impl Reading {
+impl SysctlReading {
     /// Its value.
     pub fn value(&self) -> Option<&str> {
         match self {
-            Reading::Is(value) | Reading::Fixed(value, _) => Some(value),
-            Reading::Unreadable(_) => None,
+            SysctlReading::Is(value) | SysctlReading::Fixed(value, _) => Some(value),
+            SysctlReading::Unreadable(_) => None,
         }
     }
 }
 
 /// The settings that a plan or a comparison asks for, as they are.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(BTreeMap<(Netns, Key), Reading>);
+pub struct SysctlValues(BTreeMap<(Netns, SysctlKey), SysctlReading>);
 
-impl Settings {
+impl SysctlValues {
     /// Takes note of what was found there.
-    pub fn know(&mut self, place: Netns, found: impl Iterator<Item = (Key, Reading)>) {
+    pub fn insert(&mut self, place: Netns, found: impl Iterator<Item = (SysctlKey, SysctlReading)>) {
         self.0.extend(found.map(|(key, reading)| ((place, key), reading)));
     }
 
     /// What it is; `None` if it was not read.
-    pub fn of(&self, place: Netns, key: &Key) -> Option<&Reading> {
+    pub fn get(&self, place: Netns, key: &SysctlKey) -> Option<&SysctlReading> {
         self.0.get(&(place, key.clone()))
     }
 
     #[cfg(test)]
-    pub fn with(mut self, place: Netns, key: Key, reading: Reading) -> Self {
+    pub fn with(mut self, place: Netns, key: SysctlKey, reading: SysctlReading) -> Self {
         self.0.insert((place, key), reading);
         self
     }

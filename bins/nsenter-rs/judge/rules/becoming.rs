@@ -6,8 +6,8 @@ use common::view::TargetView;
 use super::ids::Map;
 use super::rule::{Capability, Facts, Needed, Reason, Rule};
 use super::users::{Actor, Over};
-use crate::cli::Id;
 use crate::plan::Plan;
+use crate::wanted::RequestedId;
 
 /// What has to be so for the root and the IDs of `plan`, when `inside` is who we are by then.
 pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
@@ -29,9 +29,9 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
     let joins_user = plan.join.kinds().contains(&NamespaceKind::User);
     // Inside another user namespace the number of whoever is followed can only be seen from there.
     let follow = |id: fn((u32, u32)) -> u32| ids.of_target.filter(|_| !joins_user).map(id);
-    let number = |id: Option<Id>, of_target: fn((u32, u32)) -> u32| match id? {
-        Id::Number(number) => Some(number),
-        Id::Follow => follow(of_target),
+    let number = |id: Option<RequestedId>, of_target: fn((u32, u32)) -> u32| match id? {
+        RequestedId::Number(number) => Some(number),
+        RequestedId::Follow => follow(of_target),
     };
     // So can those of the target that confines.
     let confined = plan.confinement.as_ref().filter(|_| !joins_user).map(|confinement| &confinement.ids);
@@ -85,19 +85,16 @@ fn view(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use rustix::thread::CapabilitySet;
 
     use super::super::rule::{Check, Met, world};
     use super::*;
-    use crate::cli::Cli;
     use crate::plan::Snapshot;
     use crate::wanted::Wanted;
 
     /// The rules for `line`, in a world where nothing is to be joined.
     fn checks(line: &str, facts: &Facts) -> Vec<Check> {
-        let cli = Cli::try_parse_from(format!("nsenter-rs {line}").split(' ')).unwrap();
-        let plan = Plan::make(&Wanted::new(&cli).unwrap(), &Snapshot::default());
+        let plan = Plan::make(&Wanted::by(line).unwrap(), &Snapshot::default());
         Check::all(rules(&plan, facts, &facts.us), facts)
     }
 

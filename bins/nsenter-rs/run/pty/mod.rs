@@ -21,11 +21,11 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use self::operator::Operator;
 use self::relay::Relay;
-use crate::cli::Id;
 use crate::enter::source::Source;
 use crate::plan::{Join, Plan};
 use crate::run::child;
 use crate::run::parent_death::ParentDeathSignal;
+use crate::wanted::RequestedId;
 
 /// Both ends, opened from the host's devpts before anything is entered.
 #[derive(Debug)]
@@ -102,9 +102,11 @@ fn user(plan: &Plan, source: &Source) -> Option<u32> {
     let joins_targets = matches!(&plan.join, Join::AtOnce(kinds) if kinds.contains(&NamespaceKind::User));
     let Some(uid) = plan.uid else { return plan.confinement.as_ref().map(|confinement| confinement.ids.uid) };
     match uid {
-        Id::Follow => Some(fstat(source.process().ok()?.directory()).ok()?.st_uid),
-        Id::Number(user) if joins_targets => outside(&source.process().ok()?.read("uid_map").ok()?, user),
-        Id::Number(user) => (!plan.joins(NamespaceKind::User)).then_some(user),
+        RequestedId::Follow => Some(fstat(source.process().ok()?.directory()).ok()?.st_uid),
+        RequestedId::Number(user) if joins_targets => {
+            outside(&source.process().ok()?.read("uid_map").ok()?, user)
+        }
+        RequestedId::Number(user) => (!plan.joins(NamespaceKind::User)).then_some(user),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What keeps a NIC from being plugged in: said once for as long as it lasts, and tried again ever more seldom.
+//! When a failed entry is tried again, and which of its failures have been reported: each once, as long as it lasts.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -9,69 +9,69 @@ use common::failure::{self, Failure, FailureText, say};
 use crate::model::request::WatchRequest;
 use crate::tool::TOOL;
 
-/// An engine that never stops talking has us try once in so long.
+/// Also with an engine that reports events all the time.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// What has failed for an hour can wait for another minute.
+/// The interval grows up to this.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What went wrong since it last went well.
+/// What has failed since the last success.
 #[derive(Debug, Default)]
-pub struct Trouble {
-    said: HashSet<String>,
-    /// What is waited for, which is no trouble.
+pub struct RetryState {
+    reported: HashSet<String>,
+    /// What is waited for, which is not a failure.
     waits: Option<FailureText>,
     last: Option<Instant>,
     pause: Duration,
 }
 
-impl Trouble {
-    /// When to try again; `None` when nothing has gone wrong.
+impl RetryState {
+    /// When to try again; `None` after a success.
     pub fn next(&self) -> Option<Instant> {
         self.last.map(|last| last + self.pause)
     }
 
-    /// Whether it is time to try.
+    /// Whether it is time to try again.
     pub fn is_due(&self) -> bool {
         self.next().is_none_or(|next| next <= Instant::now())
     }
 
-    /// Whether nothing has gone wrong, and nothing is waited for.
-    pub fn is_none(&self) -> bool {
+    /// Whether nothing has failed, and nothing is waited for.
+    pub fn is_clear(&self) -> bool {
         self.last.is_none() && self.waits.is_none()
     }
 
-    /// Something has changed, and maybe what was in the way.
-    pub fn stir(&mut self) {
+    /// Something has changed, and the next attempt may succeed.
+    pub fn retry_soon(&mut self) {
         self.pause = SHORTEST;
     }
 
-    /// It went well.
-    pub fn is_over(&mut self) {
-        *self = Trouble::default();
+    /// An attempt succeeded.
+    pub fn succeeded(&mut self) {
+        *self = RetryState::default();
     }
 
-    /// There is nothing to do yet, and somebody will say when there is.
-    pub fn waits(&mut self, about: impl Display, failure: Failure, request: &WatchRequest) {
-        // Who does not stay is not told by what comes.
+    /// There is nothing to do yet; an event will say when there is.
+    pub fn waits_for(&mut self, about: impl Display, failure: Failure, request: &WatchRequest) {
+        // With --once there is no later event.
         if (request.find.verbose || request.once) && self.waits != failure.message {
             say(TOOL, format_args!("{about}: {}", failure.message.as_deref().unwrap_or_default()));
         }
-        *self = Trouble { waits: failure.message, ..Trouble::default() };
+        *self = RetryState { waits: failure.message, ..RetryState::default() };
     }
 
-    /// It went wrong.
-    pub fn had(&mut self, about: impl Display, failure: Failure) {
+    /// An attempt failed.
+    pub fn failed(&mut self, about: impl Display, failure: Failure) {
         self.last = Some(Instant::now());
         self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
         let Failure { message: Some(message), .. } = &failure else { return };
-        if self.said.insert(gist(message)) {
+        if self.reported.insert(without_macs(message)) {
             failure::report(TOOL, &failure.within(about));
         }
     }
 }
 
-/// What a message is about, without the link-layer addresses that are made up anew for each try.
-fn gist(message: &str) -> String {
+/// A message without MAC addresses: random ones differ with each attempt.
+fn without_macs(message: &str) -> String {
     let is_mac = |word: &str| word.len() == 17 && word.bytes().filter(|byte| *byte == b':').count() == 5;
     message.split(' ').filter(|word| !is_mac(word)).collect::<Vec<_>>().join(" ")
 }
@@ -81,27 +81,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_in_a_made_up_address_alone_is_the_same() {
-        let said = |mac| gist(&format!("ip link add web-eth0 address {mac} type veth: no buffer space"));
+    fn messages_that_differ_only_in_a_random_address_are_the_same() {
+        let said =
+            |mac| without_macs(&format!("ip link add web-eth0 address {mac} type veth: no buffer space"));
         assert_eq!(said("02:00:00:00:00:01"), said("fe:12:34:56:78:9a"));
-        assert_ne!(said("02:00:00:00:00:01"), gist("ip link add web-eth0: no buffer space"));
+        assert_ne!(said("02:00:00:00:00:01"), without_macs("ip link add web-eth0: no buffer space"));
     }
 
     #[test]
-    fn it_is_tried_again_ever_more_seldom_and_soon_when_something_has_changed() {
-        let mut trouble = Trouble::default();
+    fn the_interval_grows_and_a_change_resets_it() {
+        let mut trouble = RetryState::default();
         assert!(trouble.is_due() && trouble.next().is_none());
         let pauses: Vec<u64> = (0..8)
             .map(|_| {
-                trouble.had("web", Failure::said(failure::Status::Trouble, "no"));
+                trouble.failed("web", Failure::said(failure::Status::Trouble, "no"));
                 trouble.pause.as_secs()
             })
             .collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert!(!trouble.is_due());
-        trouble.stir();
+        trouble.retry_soon();
         assert!(trouble.next().unwrap() <= Instant::now() + SHORTEST);
-        trouble.is_over();
+        trouble.succeeded();
         assert!(trouble.is_due());
     }
 }

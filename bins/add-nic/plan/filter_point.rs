@@ -8,14 +8,14 @@ use crate::plan::input::PlanInput;
 
 /// A NIC, and the link of the host through which all of its packets go.
 #[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
+pub struct FilterPoint<'a> {
     pub nic: &'a Nic,
     pub input: &'a PlanInput<'a>,
     pub link: &'a IfName,
 }
 
 /// The link of the host through which all of the NIC's packets go.
-pub fn site<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Site<'a>, Failure> {
+pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<FilterPoint<'a>, Failure> {
     let option = input.wanted.firewall.option();
     if input.snapshot.is_one {
         return Err(Failure::trouble(
@@ -29,7 +29,7 @@ pub fn site<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Site<'a>, Fail
     };
     let link = nic.other_end.bridge().unwrap_or(&port.name);
     refuse_odd(link, option)?;
-    Ok(Site { nic, input, link })
+    Ok(FilterPoint { nic, input, link })
 }
 
 /// iptables takes a plus at the end, and nft a star, for any ending.
