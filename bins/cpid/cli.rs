@@ -19,27 +19,27 @@ pub struct Cli {
 
     /// Print a table of all running containers
     ///
-    /// NAME, ENGINE, ID, PID, STATE, NETNS (the inode of the network namespace), SHARES-WITH (what else is in
-    /// that namespace; "host" for the host's own), IMAGE and STARTED.
+    /// NAME, ENGINE, ID, PID, STATE, NETNS (the inode of the network namespace), SHARES-WITH (the other containers
+    /// in that namespace; "host" for the host's own), IMAGE and STARTED.
     #[arg(short, long, conflicts_with_all = ["targets", "of", "inode"])]
     pub list: bool,
 
-    /// With --list: those that do not run, too
+    /// With --list: include stopped containers
     #[arg(short, long, requires = "list")]
     pub all: bool,
 
     /// Print which container the process PID belongs to
     ///
-    /// As a TARGET, such as docker:nginx. The process may be any of the container's, not only its first. Exit
-    /// status 1: it is in none.
+    /// As a TARGET, such as docker:nginx. PID may be any process of the container, not only the first one. Exit
+    /// status 1: it is in no container.
     #[arg(long, value_name = "PID", conflicts_with_all = ["targets", "inode"], value_parser = process)]
     #[arg(value_hint = ValueHint::Other)]
     pub of: Option<Target>,
 
-    /// Print PID:INODE, which no later process will have
+    /// Print PID:INODE, which is never reused
     ///
     /// INODE is that of the process's pidfd (Linux 6.9). Every tool here, and nsenter(1) and kill(1) of
-    /// util-linux 2.42, refuse PID:INODE when the PID is another process's by then.
+    /// util-linux 2.42, refuse PID:INODE when another process has the PID.
     #[arg(long)]
     pub inode: bool,
 
@@ -49,14 +49,14 @@ pub struct Cli {
 
     /// End each PID with a NUL byte, not a line feed
     ///
-    /// As xargs(1) takes it with -0. So does what --of prints.
+    /// As xargs(1) expects it with -0. Applies to what --of prints, too.
     #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 
-    /// Wait this long for every TARGET to run: 500ms, 30s, 5m
+    /// Wait up to TIME for every TARGET to run: 500ms, 30s
     ///
-    /// For a container that does not run, or is not there, or whose engine is not there, yet. It sleeps until
-    /// something changes. What does not run by then is an error, as without --wait.
+    /// For a container that does not run yet or does not exist yet, or whose engine does not run yet. Sleeps until
+    /// something changes. A TARGET that does not run in time is an error, as without --wait.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "of"], value_parser = duration)]
     pub wait: Option<Duration>,
 
@@ -68,7 +68,7 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
-/// `--of` takes what can be a process.
+/// `--of` takes a process only.
 fn process(word: &str) -> Result<Target, String> {
     match word.parse() {
         Ok(target @ Target::Process { .. }) => Ok(target),

@@ -3,10 +3,12 @@
 
 mod cli;
 mod report;
+mod request;
 mod tool;
 mod wait;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cli::Cli;
 use common::cli::parse;
@@ -14,29 +16,32 @@ use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, owner};
 use common::target::Target;
 use report::Report;
+use request::{Job, Request};
 use tool::TOOL;
-use wait::Patience;
+use wait::Waiter;
 
 fn main() -> ExitCode {
     failure::exit(TOOL, run())
 }
 
 fn run() -> Result<Status, Failure> {
-    let wanted: Cli = parse()?;
-    match &wanted.of {
-        Some(process) => of(process, &wanted),
-        None if wanted.list => all(&wanted),
-        None => these(&wanted),
+    let cli: Cli = parse()?;
+    let request = Request::of(cli);
+    match &request.job {
+        Job::Find { targets, wait } => find_each(targets, *wait, &request),
+        Job::List { all } => print_all(*all, &request),
+        Job::RecordedContainer(process) => print_owner(process, &request),
     }
 }
 
-/// What is found, in the order asked for, and of each of the others why not. The status is the worst of them.
-fn these(wanted: &Cli) -> Result<Status, Failure> {
-    let mut report = Report::new(wanted);
+/// Prints what is found, in the order asked for, and says of each of the others why not. The status is the worst of them.
+fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> Result<Status, Failure> {
+    let mut report = Report::new(request.format);
     let mut status = Status::Yes;
-    let mut patience = wanted.wait.map(|limit| Patience::new(limit, wanted)).transpose()?;
-    for target in &wanted.targets {
-        match find(target, wanted, patience.as_mut()).and_then(|found| report.found(target, found)) {
+    let new = |limit| Waiter::new(limit, request.engine, request.find.engine_timeout);
+    let mut waiter = wait.map(new).transpose()?;
+    for target in targets {
+        match find(target, request, waiter.as_mut()).and_then(|found| report.found(target, found)) {
             Err(failure) if failure.message.is_none() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
@@ -49,36 +54,29 @@ fn these(wanted: &Cli) -> Result<Status, Failure> {
     Ok(status)
 }
 
-/// A bare name means a container of `--engine`, where one was given.
-fn find(target: &Target, wanted: &Cli, patience: Option<&mut Patience>) -> Result<Found, Failure> {
-    let target = match target {
-        Target::Container { engine: None, within, name } => {
-            &Target::Container { engine: wanted.engine, within: within.clone(), name: name.clone() }
-        }
-        target => target,
-    };
-    let look = || wanted.find.find(TOOL, target);
-    match patience {
-        Some(patience) => patience.find(look),
+fn find(target: &Target, request: &Request, waiter: Option<&mut Waiter>) -> Result<Found, Failure> {
+    let look = || request.find.find(TOOL, target);
+    match waiter {
+        Some(waiter) => waiter.find(look),
         None => Ok(look()?),
     }
 }
 
-fn all(wanted: &Cli) -> Result<Status, Failure> {
-    let listing = list(wanted.engine, wanted.find.engine_timeout)?;
-    if wanted.find.verbose {
+fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
+    let listing = list(request.engine, request.find.engine_timeout)?;
+    if request.find.verbose {
         listing.api_errors.iter().for_each(|why| failure::say(TOOL, why));
     }
     let status = if listing.errors.is_empty() { Status::Yes } else { Status::Trouble };
     failure::report_all(TOOL, listing.errors.into_iter().map(Failure::from));
-    let shown = listing.containers.into_iter().filter(|known| wanted.all || known.container.pid.is_some());
-    report::list(&shown.collect::<Vec<_>>(), wanted.json)?;
+    let shown = listing.containers.into_iter().filter(|known| with_stopped || known.container.pid.is_some());
+    report::list(&shown.collect::<Vec<_>>(), request.format.json)?;
     Ok(status)
 }
 
-fn of(process: &Target, wanted: &Cli) -> Result<Status, Failure> {
-    let found = wanted.find.find(TOOL, process)?;
+fn print_owner(process: &Target, request: &Request) -> Result<Status, Failure> {
+    let found = request.find.find(TOOL, process)?;
     let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
-    report::owner(&owner(process, wanted.engine, wanted.find.engine_timeout)?, wanted)?;
+    report::owner(&owner(process, request.engine, request.find.engine_timeout)?, request.format)?;
     Ok(Status::Yes)
 }

@@ -13,7 +13,7 @@ use common::target::Target;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::Cli;
+use crate::request::PidFormat;
 use crate::tool::TOOL;
 
 /// One object of the JSON that is printed for TARGETs.
@@ -32,20 +32,20 @@ enum Row {
 
 /// What is printed for TARGETs: PIDs as they are found, or one array of JSON at the end.
 #[derive(Debug)]
-pub struct Report<'a> {
-    wanted: &'a Cli,
+pub struct Report {
+    format: PidFormat,
     rows: Vec<Row>,
 }
 
-impl<'a> Report<'a> {
-    pub fn new(wanted: &'a Cli) -> Self {
-        Report { wanted, rows: Vec::new() }
+impl Report {
+    pub fn new(format: PidFormat) -> Self {
+        Report { format, rows: Vec::new() }
     }
 
     /// Prints, or keeps, what `target` turned out to be.
     pub fn found(&mut self, target: &Target, found: Found) -> Result<(), Failure> {
         let process = found.process().ok_or_else(|| FindError::NoProcess(target.clone()))?;
-        if self.wanted.json {
+        if self.format.json {
             let (pid, facts) = (process.pid().as_raw(), ProcessInodes::of(process));
             self.rows.push(match found.container {
                 Some(container) => Row::Container(Box::new(VerifiedContainer { container, process: facts })),
@@ -53,17 +53,16 @@ impl<'a> Report<'a> {
             });
             return Ok(());
         }
-        let pid = match self.wanted.inode {
+        let pid = match self.format.inode {
             true => exact(process)?,
             false => process.pid().to_string(),
         };
-        let end = if self.wanted.null { '\0' } else { '\n' };
-        Ok(write!(io::stdout(), "{pid}{end}")?)
+        Ok(write!(io::stdout(), "{pid}{}", self.format.end)?)
     }
 
     /// Prints what was kept.
     pub fn end(self) -> Result<(), Failure> {
-        if self.wanted.json { json(&self.rows) } else { Ok(()) }
+        if self.format.json { json(&self.rows) } else { Ok(()) }
     }
 }
 
@@ -74,16 +73,15 @@ fn exact(process: &Process) -> Result<String, ProcessError> {
 }
 
 /// The container that a process belongs to, as a TARGET.
-pub fn owner(known: &VerifiedContainer, wanted: &Cli) -> Result<(), Failure> {
-    if wanted.json {
+pub fn owner(known: &VerifiedContainer, format: PidFormat) -> Result<(), Failure> {
+    if format.json {
         return json(&[known]);
     }
-    let end = if wanted.null { '\0' } else { '\n' };
     let target = known.container.target();
     if let Some(user) = known.container.stranger() {
         say(TOOL, format_args!("{target} is a container of user {user}"));
     }
-    Ok(write!(io::stdout(), "{}{end}", one_line(&target))?)
+    Ok(write!(io::stdout(), "{}{}", one_line(&target), format.end)?)
 }
 
 /// All containers: a table, or JSON.
@@ -95,7 +93,7 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
     Ok(common::json::pretty(&mut io::stdout(), &rows)?)
 }
 
-/// What a narrow terminal can do without, the widest first; `--json` has both.
+/// Columns that a narrow terminal leaves out, the widest first; `--json` has both.
 const SPARED: [usize; 2] = [7, 8];
 
 fn table(containers: &[VerifiedContainer]) -> Table {
@@ -103,14 +101,14 @@ fn table(containers: &[VerifiedContainer]) -> Table {
     let header =
         ["NAME", "ENGINE", "ID", "PID", "STATE", "NETNS", "SHARES-WITH", "IMAGE", "STARTED", "OWNER"];
     let owner = |known: &VerifiedContainer| known.container.proof.claimed_by;
-    // Where all are root's, as on most hosts, there is nothing to tell.
+    // Where all belong to root, as on most hosts, the column says nothing.
     let shown = if containers.iter().all(|known| owner(known).is_root()) { 9 } else { 10 };
     let mut table = output::table(header.into_iter().take(shown), &[3, 5], 6);
     for known in containers {
         let Container { engine, name, pid, state, image, started_at, .. } = &known.container;
         let or_dash = |text: Option<String>| text.map_or("-".to_owned(), |text| one_line(&text).into_owned());
-        let whose = owner(known);
-        let whose = if whose.is_root() { "root".to_owned() } else { format!("user {whose}") };
+        let user = owner(known);
+        let user = if user.is_root() { "root".to_owned() } else { format!("user {user}") };
         let row = [
             one_line(name).into_owned(),
             engine.to_string(),
@@ -121,7 +119,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
             or_dash(shares_with(known, containers)),
             or_dash(image.clone()),
             or_dash(started_at.map(|at| common::engine::ago(now.duration_since(at)))),
-            whose,
+            user,
         ];
         table.add_row(row.into_iter().take(shown));
     }
@@ -129,7 +127,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
     table
 }
 
-/// Who else is in the same network namespace: `host`, or the names of other containers.
+/// What else is in the same network namespace: `host`, or the names of other containers.
 fn shares_with(known: &VerifiedContainer, containers: &[VerifiedContainer]) -> Option<String> {
     let netns = known.process.netns_inode?;
     let host =

@@ -1,4 +1,4 @@
-//! `--wait`: asleep until a container runs, or until it is too late.
+//! `--wait`: sleeps until a container runs, or until the time is over.
 
 use std::time::{Duration, Instant};
 
@@ -6,26 +6,24 @@ use common::engine::EngineError;
 use common::events::ContainerWatch;
 use common::failure::Failure;
 use common::find::{FindError, Found};
+use common::target::EngineName;
 
-use crate::cli::Cli;
-
-/// An engine that was too slow to answer is asked again this much later, whether or not there are news:
-/// its slowness may have been all that there was to wait for.
+/// An engine that was too slow to answer is asked again this much later, without an event: none says that it is faster.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// How much longer there is to wait, for all TARGETs together, and the ear for what happens meanwhile.
-pub struct Patience {
+/// Waits for all TARGETs together until one deadline, woken by what changes.
+pub struct Waiter {
     until: Instant,
     watch: ContainerWatch,
 }
 
-impl Patience {
-    /// It listens from now on: what changes after the first look is not missed.
-    pub fn new(limit: Duration, wanted: &Cli) -> Result<Self, Failure> {
+impl Waiter {
+    /// Begins to watch: what changes after the first look is not missed.
+    pub fn new(limit: Duration, engine: Option<EngineName>, timeout: Duration) -> Result<Self, Failure> {
         let now = Instant::now();
-        // What overflows is longer than anybody lives.
+        // What overflows is longer than any wait.
         let until = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
-        Ok(Patience { until, watch: ContainerWatch::new(wanted.engine, wanted.find.engine_timeout)? })
+        Ok(Waiter { until, watch: ContainerWatch::new(engine, timeout)? })
     }
 
     /// What `look` finds, as soon as it finds something. After the deadline it looks once more, and that counts.

@@ -9,7 +9,7 @@ use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
 
-use crate::links::{Link, beneath};
+use crate::links::{NetnsLink, beneath};
 use crate::plan::Plan;
 use crate::tool::TOOL;
 
@@ -46,7 +46,7 @@ impl Wanted {
     }
 }
 
-/// The registry, locked; whoever keeps a lock of it from us for long is named.
+/// The registry, locked. A process that holds its lock for long is named.
 fn open() -> Result<Registry, Failure> {
     let registry = Registry::open()?;
     if let Some(holder) = &registry.held_by {
@@ -56,16 +56,16 @@ fn open() -> Result<Registry, Failure> {
     Ok(registry)
 }
 
-/// Links `wanted` at `name`; with `force` in the place of a link of ours. Returns what it came to.
+/// Links `wanted` at `name`; with `force` in the place of a link that netns-link made. Returns what was done.
 pub fn link(name: &LinkName, wanted: &Wanted, force: bool) -> Result<Plan, Failure> {
     let registry = open()?;
-    let (entry, record) = stands(&registry, name)?;
+    let (entry, record) = entry_at(&registry, name)?;
     let plan = Plan::make(name, wanted.netns.identity(), (entry, record.as_ref()), force)?;
     carry_out(&registry, name, plan, wanted)
 }
 
-/// Links `wanted` in the place of `link`, if that is as it was when it was looked at; whether it was.
-pub fn relink(link: &Link, wanted: &Wanted) -> Result<bool, Failure> {
+/// Links `wanted` in the place of `link`, if that is as it was when it was read; whether it was.
+pub fn relink(link: &NetnsLink, wanted: &Wanted) -> Result<bool, Failure> {
     let registry = open()?;
     if !is_as_before(&registry, link)? {
         return Ok(false);
@@ -83,14 +83,14 @@ fn carry_out(registry: &Registry, name: &LinkName, plan: Plan, wanted: &Wanted) 
     Ok(plan)
 }
 
-/// Removes the link at `name`; with `force` also one that is not ours. Returns whether there was one.
+/// Removes the link at `name`; with `force` also one that netns-link did not make. Returns whether there was one.
 pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     // Nothing is made, not even the directory, in order to find nothing in it.
     if netns::entry(name)? == LinkEntry::Free {
         return Ok(false);
     }
     let registry = open()?;
-    let (entry, record) = stands(&registry, name)?;
+    let (entry, record) = entry_at(&registry, name)?;
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
     let removable = !matches!(entry, LinkEntry::Free | LinkEntry::Foreign);
     if !force && removable && record.is_none() {
@@ -100,14 +100,14 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     Ok(registry.unbind(name)?)
 }
 
-/// Removes `link`, which is ours, if it is as it was when it was looked at; whether it was.
-pub fn unlink_exactly(link: &Link) -> Result<bool, Failure> {
+/// Removes `link`, which netns-link made, if it is as it was when it was read; whether it was.
+pub fn unlink_exactly(link: &NetnsLink) -> Result<bool, Failure> {
     let registry = open()?;
     Ok(is_as_before(&registry, link)? && registry.unbind(&link.name)?)
 }
 
-/// What stands at `name` while nobody else can change it, and the record if it is ours.
-fn stands(registry: &Registry, name: &LinkName) -> Result<(LinkEntry, Option<LinkRecord>), Failure> {
+/// What is at `name` while no other program can change it, and its record if netns-link made it.
+fn entry_at(registry: &Registry, name: &LinkName) -> Result<(LinkEntry, Option<LinkRecord>), Failure> {
     let entry = registry.entry(name)?;
     let record = match entry {
         LinkEntry::Bound(_) | LinkEntry::Empty => beneath()?.record(name, entry),
@@ -116,12 +116,12 @@ fn stands(registry: &Registry, name: &LinkName) -> Result<(LinkEntry, Option<Lin
     Ok((entry, record))
 }
 
-fn is_as_before(registry: &Registry, link: &Link) -> Result<bool, Failure> {
-    let (entry, record) = stands(registry, &link.name)?;
+fn is_as_before(registry: &Registry, link: &NetnsLink) -> Result<bool, Failure> {
+    let (entry, record) = entry_at(registry, &link.name)?;
     Ok(entry == link.entry && record.is_some() && record == link.record)
 }
 
-/// A network namespace that nobody is in, bound at `name`.
+/// Makes an empty network namespace, bound at `name`.
 pub fn make(name: &LinkName) -> Result<(), Failure> {
     let netns = netns::create()?;
     match link(name, &Wanted { netns, container: None, process: None }, false)? {

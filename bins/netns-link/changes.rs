@@ -7,9 +7,9 @@ use common::namespace::NamespaceId;
 use common::netns::LinkEntry;
 use common::target::LinkName;
 
-use crate::links::Link;
+use crate::links::NetnsLink;
 use crate::plan::{default_name, one_of_each};
-use crate::state::State;
+use crate::state::LinkState;
 
 /// One thing to change.
 #[derive(Debug)]
@@ -17,18 +17,18 @@ pub enum Change<'a> {
     /// The container has no link yet.
     Link(&'a VerifiedContainer),
     /// The link's container runs in another namespace now.
-    Relink(&'a Link, &'a VerifiedContainer),
+    Relink(&'a NetnsLink, &'a VerifiedContainer),
     /// The link's container is gone.
-    Unlink(&'a Link),
+    Unlink(&'a NetnsLink),
 }
 
 /// What is to be changed so that every network namespace of a running container has one link, and none of a
 /// container that is gone is left. `host` gets no link; `complete` says whether every engine could be asked.
 ///
 /// Only links that were made for a container are removed or replaced, whatever name the user chose for them,
-/// and only when they lie. What was made for a process or for its own sake, or by others, stays.
+/// and only when they are stale. What was made for a process, as an empty namespace, or by other programs, stays.
 pub fn changes<'a>(
-    links: &'a [Link],
+    links: &'a [NetnsLink],
     containers: &'a [VerifiedContainer],
     host: Option<NamespaceId>,
     complete: bool,
@@ -52,35 +52,37 @@ pub fn changes<'a>(
     changes
 }
 
-/// What is to be done about a link that lies.
-fn stale<'a>(link: &'a Link, host: Option<NamespaceId>, complete: bool) -> Option<Change<'a>> {
+/// What to do about a link, if it is stale.
+fn stale<'a>(link: &'a NetnsLink, host: Option<NamespaceId>, complete: bool) -> Option<Change<'a>> {
     if !link.is_for_a_container() {
         return None;
     }
     let running = link.container.as_ref().filter(|known| known.container.pid.is_some());
     match (link.state, running) {
-        (State::Restarted | State::Dangling, Some(known)) => match known.process.netns_inode {
+        (LinkState::Restarted | LinkState::Dangling, Some(known)) => match known.process.netns_inode {
             Some(netns) if Some(netns) == host.map(|host| host.inode) => Some(Change::Unlink(link)),
             Some(_) => Some(Change::Relink(link, known)),
             None => None,
         },
         // A process that has ended is proof, whatever its engine can say just now. Without one the engine's
         // word counts, and that it is silent is none.
-        (State::Pinned | State::Dangling, None) if is_gone(link, complete) => Some(Change::Unlink(link)),
+        (LinkState::Pinned | LinkState::Dangling, None) if is_gone(link, complete) => {
+            Some(Change::Unlink(link))
+        }
         _ => None,
     }
 }
 
-fn is_gone(link: &Link, complete: bool) -> bool {
+fn is_gone(link: &NetnsLink, complete: bool) -> bool {
     let has_process = link.record.as_ref().is_some_and(|record| record.process.is_some());
     if has_process { link.process_is_gone } else { complete }
 }
 
-fn is_about(change: &Change<'_>, link: &Link) -> bool {
+fn is_about(change: &Change<'_>, link: &NetnsLink) -> bool {
     matches!(change, Change::Unlink(gone) if gone.name == link.name)
 }
 
-fn bound(link: &Link) -> Option<u64> {
+fn bound(link: &NetnsLink) -> Option<u64> {
     match link.entry {
         LinkEntry::Bound(namespace) => Some(namespace.inode),
         _ => None,
@@ -126,7 +128,12 @@ mod tests {
     }
 
     /// A link at the container's name, judged as given.
-    fn link(known: &VerifiedContainer, entry: LinkEntry, state: State, process_is_gone: bool) -> Link {
+    fn link(
+        known: &VerifiedContainer,
+        entry: LinkEntry,
+        state: LinkState,
+        process_is_gone: bool,
+    ) -> NetnsLink {
         let name = &known.container.name;
         let record = LinkRecord {
             made_by: "netns-link".to_owned(),
@@ -136,7 +143,7 @@ mod tests {
             container: Some(RecordedContainer::of(&known.container)),
             process: Some(RecordedProcess { pid: 7, start_time_ticks: 1 }),
         };
-        Link {
+        NetnsLink {
             name: name.parse().unwrap(),
             entry,
             leads_to: None,
@@ -147,7 +154,7 @@ mod tests {
         }
     }
 
-    fn says(links: &[Link], containers: &[VerifiedContainer], complete: bool) -> Vec<String> {
+    fn says(links: &[NetnsLink], containers: &[VerifiedContainer], complete: bool) -> Vec<String> {
         let host = identity(NamespaceKind::Uts);
         let say = |change: Change<'_>| match change {
             Change::Link(known) => format!("+{}", known.container.name),
@@ -174,40 +181,40 @@ mod tests {
     fn who_joins_a_network_that_has_a_name_gets_none() {
         let netns = home().inode;
         let containers = [container("a", Some(netns)), container("web", Some(netns))];
-        let links = [link(&containers[1], LinkEntry::Bound(home()), State::Live, false)];
+        let links = [link(&containers[1], LinkEntry::Bound(home()), LinkState::Live, false)];
         assert!(says(&links, &containers, true).is_empty());
     }
 
     #[test]
     fn a_network_that_outlives_its_owner_is_named_after_who_is_left() {
         let containers = [container("owner", None), container("side", Some(home().inode))];
-        let links = [link(&containers[0], LinkEntry::Bound(home()), State::Pinned, true)];
+        let links = [link(&containers[0], LinkEntry::Bound(home()), LinkState::Pinned, true)];
         assert_eq!(says(&links, &containers, true), ["-owner", "+side"]);
     }
 
     #[test]
     fn a_restarted_container_keeps_its_name_unless_it_is_in_the_hosts_network_now() {
         let anew = [container("web", Some(5))];
-        let links = [link(&anew[0], LinkEntry::Bound(home()), State::Restarted, true)];
+        let links = [link(&anew[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
         assert_eq!(says(&links, &anew, true), ["~web"]);
         let hosty = [container("web", Some(identity(NamespaceKind::Uts).inode))];
-        let links = [link(&hosty[0], LinkEntry::Bound(home()), State::Restarted, true)];
+        let links = [link(&hosty[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
         assert_eq!(says(&links, &hosty, true), ["-web"]);
     }
 
     #[test]
     fn only_a_process_that_has_ended_takes_its_link_with_it() {
         let stopped = [container("web", None)];
-        let alive = [link(&stopped[0], LinkEntry::Bound(home()), State::Pinned, false)];
+        let alive = [link(&stopped[0], LinkEntry::Bound(home()), LinkState::Pinned, false)];
         assert!(says(&alive, &stopped, true).is_empty());
-        let ended = [link(&stopped[0], LinkEntry::Bound(home()), State::Pinned, true)];
+        let ended = [link(&stopped[0], LinkEntry::Bound(home()), LinkState::Pinned, true)];
         assert_eq!(says(&ended, &[], false), ["-web"]);
     }
 
     #[test]
     fn without_a_process_to_look_at_a_silent_engine_is_no_proof() {
         let stopped = container("web", None);
-        let mut unsure = link(&stopped, LinkEntry::Bound(home()), State::Pinned, false);
+        let mut unsure = link(&stopped, LinkEntry::Bound(home()), LinkState::Pinned, false);
         unsure.record.as_mut().unwrap().process = None;
         let links = [unsure];
         assert!(says(&links, &[], false).is_empty());
@@ -217,9 +224,9 @@ mod tests {
     #[test]
     fn what_was_made_for_no_container_is_left_alone() {
         let gone = container("web", None);
-        let mut process = link(&gone, LinkEntry::Bound(home()), State::Pinned, true);
+        let mut process = link(&gone, LinkEntry::Bound(home()), LinkState::Pinned, true);
         process.record.as_mut().unwrap().container = None;
-        let mut theirs = link(&gone, LinkEntry::Empty, State::NotANamespace, true);
+        let mut theirs = link(&gone, LinkEntry::Empty, LinkState::NotANamespace, true);
         theirs.record = None;
         assert!(says(&[process, theirs], &[], true).is_empty());
     }
@@ -228,7 +235,7 @@ mod tests {
     fn what_a_killed_watch_left_half_way_is_completed_or_removed() {
         let [runs, gone] = [container("runs", Some(5)), container("gone", None)];
         let links =
-            [&runs, &gone].map(|known| link(known, LinkEntry::Empty, State::Dangling, known == &gone));
+            [&runs, &gone].map(|known| link(known, LinkEntry::Empty, LinkState::Dangling, known == &gone));
         assert_eq!(says(&links, &[runs, gone], true), ["-gone", "~runs"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at all links: what stands there, whose it is, and what has become of it.
+//! Reads all links: what is at each name, what it was made for, and its state.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,92 +12,92 @@ use common::process::{Process, ProcessError};
 use common::target::LinkName;
 use nix::unistd::Pid;
 
-use crate::state::{Owner, State, judge};
+use crate::state::{LinkState, OwnerStatus, judge};
 
 /// One link.
 #[derive(Debug)]
-pub struct Link {
+pub struct NetnsLink {
     pub name: LinkName,
     pub entry: LinkEntry,
     /// Where a symbolic link leads.
     pub leads_to: Option<PathBuf>,
-    /// `None` for a link that is not ours.
+    /// `None` for a link that netns-link did not make.
     pub record: Option<LinkRecord>,
-    pub state: State,
+    pub state: LinkState,
     /// Whether the process that the record names has ended for sure.
     pub process_is_gone: bool,
-    /// The container it is for, as it is now.
+    /// The container that it was made for, as it is now.
     pub container: Option<VerifiedContainer>,
 }
 
-impl Link {
+impl NetnsLink {
     pub fn is_ours(&self) -> bool {
         self.record.is_some()
     }
 
-    /// Whether it was made for a container, and not for a process or for its own sake.
+    /// Whether it was made for a container, and not for a process or as an empty namespace.
     pub fn is_for_a_container(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.container.is_some())
     }
 }
 
-/// All links, and why some may be judged wrongly.
+/// All links, and why the state of some may be wrong.
 #[derive(Debug)]
-pub struct Links {
-    pub links: Vec<Link>,
+pub struct NetnsLinks {
+    pub links: Vec<NetnsLink>,
     /// Engines that could not be asked.
-    pub troubles: Vec<FindError>,
+    pub errors: Vec<FindError>,
 }
 
-/// What stands at a name, and whose it is.
-struct Seen {
+/// What is at a name, and its record.
+struct NamedEntry {
     name: LinkName,
     entry: LinkEntry,
     record: Option<LinkRecord>,
 }
 
-/// Looks at all links. Engines are asked only when a link is a container's.
-pub fn look(timeout: Duration) -> Result<Links, Failure> {
-    let seen = see()?;
-    let mut records = seen.iter().flat_map(|seen| &seen.record);
-    let (containers, troubles) = match records.any(|record| record.container.is_some()) {
-        true => everybody(timeout),
+/// Reads all links. Engines are asked only when a link is a container's.
+pub fn read_all(timeout: Duration) -> Result<NetnsLinks, Failure> {
+    let entries = entries()?;
+    let mut records = entries.iter().flat_map(|entry| &entry.record);
+    let (containers, errors) = match records.any(|record| record.container.is_some()) {
+        true => all_containers(timeout),
         false => (Vec::new(), Vec::new()),
     };
-    Ok(Links { links: seen.into_iter().map(|seen| link(seen, &containers)).collect(), troubles })
+    Ok(NetnsLinks { links: entries.into_iter().map(|entry| link(entry, &containers)).collect(), errors })
 }
 
-/// Looks at all links on a host where these are all containers.
-pub fn among(containers: &[VerifiedContainer]) -> Result<Vec<Link>, Failure> {
-    Ok(see()?.into_iter().map(|seen| link(seen, containers)).collect())
+/// Reads all links on a host where these are all containers.
+pub fn read_among(containers: &[VerifiedContainer]) -> Result<Vec<NetnsLink>, Failure> {
+    Ok(entries()?.into_iter().map(|entry| link(entry, containers)).collect())
 }
 
-fn see() -> Result<Vec<Seen>, Failure> {
+fn entries() -> Result<Vec<NamedEntry>, Failure> {
     let beneath = beneath()?;
     let mut all = Vec::new();
     for name in netns::names()? {
         let entry = netns::entry(&name)?;
         // Removed since the directory was read.
         if entry != LinkEntry::Free {
-            all.push(Seen { record: beneath.record(&name, entry), name, entry });
+            all.push(NamedEntry { record: beneath.record(&name, entry), name, entry });
         }
     }
     Ok(all)
 }
 
-fn link(Seen { name, entry, record }: Seen, containers: &[VerifiedContainer]) -> Link {
+fn link(NamedEntry { name, entry, record }: NamedEntry, containers: &[VerifiedContainer]) -> NetnsLink {
     let file = netns::path(&name);
     let leads_to = fs::read_link(&file).ok();
     let leads_nowhere = leads_to.is_some() && !file.exists();
     let container = record.as_ref().and_then(|record| owner(record, containers));
     let recorded = record.as_ref().and_then(|record| record.process);
     let (process, process_is_gone) = recorded.map_or((None, false), netns_of);
-    let state = judge(entry, leads_nowhere, record.as_ref(), Owner { container, process });
-    Link { name, entry, leads_to, state, process_is_gone, container: container.cloned(), record }
+    let state = judge(entry, leads_nowhere, record.as_ref(), OwnerStatus { container, process });
+    NetnsLink { name, entry, leads_to, state, process_is_gone, container: container.cloned(), record }
 }
 
 /// All containers, and why some may be missing.
-pub fn everybody(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
+pub fn all_containers(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
     match list(None, timeout) {
         Ok(listing) => (listing.containers, listing.errors),
         Err(error) => (Vec::new(), vec![error]),

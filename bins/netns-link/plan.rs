@@ -1,4 +1,4 @@
-//! Decides what to do about one name, from what stands there, without touching anything.
+//! Decides what to do about one name, from what is there, without touching anything.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -17,17 +17,17 @@ use common::target::LinkName;
 pub enum Plan {
     /// Bind the namespace there.
     Link,
-    /// Remove what is there, which is ours, and bind the namespace.
+    /// Remove what is there, which netns-link made, and bind the namespace.
     Relink,
     /// It is there already.
     Nothing,
 }
 
 impl Plan {
-    /// The plan for linking `namespace` at `name`, where `entry` stands now and `record` tells of it.
+    /// The plan for linking `namespace` at `name`, where `entry` is now, with `record`.
     ///
     /// # Errors
-    /// When that is anything else: what it is, and how to have the name all the same.
+    /// When the name is taken: by what, and how to get it anyway.
     pub fn make(
         name: &LinkName,
         namespace: NamespaceId,
@@ -41,7 +41,7 @@ impl Plan {
         match entry {
             LinkEntry::Free => Ok(Plan::Link),
             LinkEntry::Bound(linked) if linked == namespace => Ok(Plan::Nothing),
-            // Its mount is lost, or whoever made it was killed half-way.
+            // Its mount is lost, or the call that made it was killed half-way.
             LinkEntry::Empty if ours => Ok(Plan::Relink),
             LinkEntry::Bound(_) if ours && force => Ok(Plan::Relink),
             LinkEntry::Bound(_) if ours => taken(
@@ -68,8 +68,8 @@ impl Plan {
 /// The name to link a container under when the user gave none: its own; in a pod, the pod's before it.
 ///
 /// # Errors
-/// A process or a namespace has no name of its own, and one made of a PID would lie as soon as that is
-/// somebody else's.
+/// A process or a namespace has no name of its own, and one made of a PID would be wrong as soon as another process has
+/// that PID.
 pub fn default_name(target: &impl Display, container: Option<&Container>) -> Result<LinkName, Failure> {
     let hint = || hint!("netns-link {} --as NAME", target);
     let Some(container) = container else {
@@ -83,9 +83,8 @@ pub fn default_name(target: &impl Display, container: Option<&Container>) -> Res
     name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
 }
 
-/// Of the running containers one for each network namespace, and none that is in the network `host`, nor one of another
-/// user than root: whose names would then be all over `/run/netns`. A pod's namespace is its sandbox's, whichever of its
-/// containers comes first.
+/// Of the running containers one for each network namespace, without those in the network `host` and those of ordinary
+/// users, whose names would fill `/run/netns`. For a pod's namespace it is the sandbox, whichever container comes first.
 pub fn one_of_each(containers: &[VerifiedContainer], host: Option<NamespaceId>) -> Vec<&VerifiedContainer> {
     let mut taken: HashSet<u64> = host.map(|host| host.inode).into_iter().collect();
     let is_meant =
@@ -121,30 +120,37 @@ mod tests {
         entry: impl FnOnce(NamespaceId, NamespaceId) -> LinkEntry,
         ours: bool,
         force: bool,
-    ) -> Result<Plan, String> {
+    ) -> Result<Plan, Failure> {
         // Any two different identities will do.
         let [wanted, other] =
             [NamespaceKind::Net, NamespaceKind::Uts].map(|kind| Namespace::current(kind).unwrap().identity());
         let record = ours.then(record);
         Plan::make(&"web".parse().unwrap(), wanted, (entry(wanted, other), record.as_ref()), force)
-            .map_err(|failure| failure.message.unwrap().to_string())
+    }
+
+    fn made(entry: impl FnOnce(NamespaceId, NamespaceId) -> LinkEntry, ours: bool, force: bool) -> Plan {
+        plan(entry, ours, force).unwrap()
+    }
+
+    fn refusal(plan: Result<Plan, Failure>) -> String {
+        plan.unwrap_err().message.unwrap().to_string()
     }
 
     #[test]
     fn a_free_name_is_linked() {
-        assert_eq!(plan(|_, _| LinkEntry::Free, false, false), Ok(Plan::Link));
+        assert_eq!(made(|_, _| LinkEntry::Free, false, false), Plan::Link);
     }
 
     #[test]
     fn the_same_call_again_changes_nothing() {
-        assert_eq!(plan(|wanted, _| LinkEntry::Bound(wanted), true, true), Ok(Plan::Nothing));
-        assert_eq!(plan(|wanted, _| LinkEntry::Bound(wanted), false, false), Ok(Plan::Nothing));
+        assert_eq!(made(|wanted, _| LinkEntry::Bound(wanted), true, true), Plan::Nothing);
+        assert_eq!(made(|wanted, _| LinkEntry::Bound(wanted), false, false), Plan::Nothing);
     }
 
     #[test]
     fn a_name_that_is_taken_is_left_alone() {
-        let taken = |entry| plan(|_, _| entry, false, true).unwrap_err();
-        let other = plan(|_, other| LinkEntry::Bound(other), false, true).unwrap_err();
+        let taken = |entry| refusal(plan(|_, _| entry, false, true));
+        let other = refusal(plan(|_, other| LinkEntry::Bound(other), false, true));
         assert_eq!(other, "/run/netns/web: is another network namespace");
         assert_eq!(taken(LinkEntry::Symlink), "/run/netns/web: is a symbolic link");
         assert_eq!(taken(LinkEntry::Foreign), "/run/netns/web: is not a namespace link");
@@ -154,12 +160,12 @@ mod tests {
     #[test]
     fn a_link_of_ours_is_replaced_only_by_force() {
         assert!(plan(|_, other| LinkEntry::Bound(other), true, false).is_err());
-        assert_eq!(plan(|_, other| LinkEntry::Bound(other), true, true), Ok(Plan::Relink));
+        assert_eq!(made(|_, other| LinkEntry::Bound(other), true, true), Plan::Relink);
     }
 
     #[test]
     fn what_a_killed_call_left_behind_is_completed() {
-        assert_eq!(plan(|_, _| LinkEntry::Empty, true, false), Ok(Plan::Relink));
+        assert_eq!(made(|_, _| LinkEntry::Empty, true, false), Plan::Relink);
     }
 
     fn running(name: &str, netns_inode: u64, is_sandbox: Option<bool>) -> VerifiedContainer {

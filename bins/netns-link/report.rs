@@ -10,8 +10,8 @@ use common::target::{EngineName, LinkName};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::links::Link;
-use crate::state::State;
+use crate::links::NetnsLink;
+use crate::state::LinkState;
 
 /// The path of a link that is there now, or was until now.
 pub fn path(name: &LinkName) -> Result<(), Failure> {
@@ -67,7 +67,7 @@ pub fn change(
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     name: &'a str,
-    state: State,
+    state: LinkState,
     netns_inode: Option<u64>,
     engine: Option<EngineName>,
     container: Option<&'a str>,
@@ -77,11 +77,11 @@ struct Row<'a> {
     leads_to: Option<String>,
 }
 
-impl<'a> From<&'a Link> for Row<'a> {
-    fn from(link: &'a Link) -> Self {
+impl<'a> From<&'a NetnsLink> for Row<'a> {
+    fn from(link: &'a NetnsLink) -> Self {
         let record = link.record.as_ref();
         let owner = record.and_then(|record| record.container.as_ref());
-        let alive = matches!(link.state, State::Live | State::Restarted);
+        let alive = matches!(link.state, LinkState::Live | LinkState::Restarted);
         let first = link.container.as_ref().and_then(|known| known.container.pid).map(|pid| pid.as_raw());
         let recorded = record.and_then(|record| record.process).map(|process| process.pid);
         Row {
@@ -105,7 +105,7 @@ impl<'a> From<&'a Link> for Row<'a> {
 const SPARED: [usize; 4] = [7, 6, 3, 2];
 
 /// The links as a table, or as JSON.
-pub fn list<'a>(links: impl Iterator<Item = &'a Link>, json: bool) -> Result<(), Failure> {
+pub fn list<'a>(links: impl Iterator<Item = &'a NetnsLink>, json: bool) -> Result<(), Failure> {
     let rows: Vec<Row<'_>> = links.map(Row::from).collect();
     if json {
         return Ok(common::json::pretty(&mut io::stdout(), &rows)?);

@@ -1,4 +1,4 @@
-//! What has become of a link: judged from what stands at its name, its record, and who runs now. Pure.
+//! The state of a link: judged from what is at its name, its record, and what runs now. Pure.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use common::namespace::NamespaceId;
 use common::netns::{LinkEntry, LinkRecord};
 use serde::Serialize;
 
-/// What has become of a link.
+/// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum LinkState {
     /// Its container, or its process, runs in the namespace.
     Live,
-    /// A namespace for its own sake, as `ip netns add` and `--new` make them.
+    /// A namespace without a container or process, as `ip netns add` and `--new` make them.
     Named,
     /// Its container runs in another namespace now.
     Restarted,
@@ -25,59 +25,64 @@ pub enum State {
     NotANamespace,
 }
 
-impl State {
-    /// Whether the name means what it says.
+impl LinkState {
+    /// Whether the link is as it should be.
     pub fn is_good(self) -> bool {
-        matches!(self, State::Live | State::Named)
+        matches!(self, LinkState::Live | LinkState::Named)
     }
 
     /// As it is shown.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Live => "live",
-            State::Named => "named",
-            State::Restarted => "restarted",
-            State::Pinned => "pinned",
-            State::Dangling => "dangling",
-            State::NotANamespace => "not-a-namespace",
+            LinkState::Live => "live",
+            LinkState::Named => "named",
+            LinkState::Restarted => "restarted",
+            LinkState::Pinned => "pinned",
+            LinkState::Dangling => "dangling",
+            LinkState::NotANamespace => "not-a-namespace",
         }
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for LinkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// What the host knows of the owner that a record names.
+/// What the host knows now of the container and the process that a record names.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Owner<'a> {
+pub struct OwnerStatus<'a> {
     /// The container of that ID or, when that is gone, the one that has its name now.
     pub container: Option<&'a VerifiedContainer>,
     /// The network namespace of the process that the record names, while that lives.
     pub process: Option<NamespaceId>,
 }
 
-/// What has become of the link at which `entry` stands, of which `record` tells and `owner` is known.
-pub fn judge(entry: LinkEntry, leads_nowhere: bool, record: Option<&LinkRecord>, owner: Owner<'_>) -> State {
+/// The state of the link that is `entry`, with `record`, while `owner` is known.
+pub fn judge(
+    entry: LinkEntry,
+    leads_nowhere: bool,
+    record: Option<&LinkRecord>,
+    owner: OwnerStatus<'_>,
+) -> LinkState {
     let bound = match entry {
         LinkEntry::Bound(identity) => identity,
-        LinkEntry::Symlink if leads_nowhere => return State::Dangling,
-        LinkEntry::Symlink => return State::Named,
-        LinkEntry::Empty if record.is_some() => return State::Dangling,
-        LinkEntry::Empty | LinkEntry::Foreign | LinkEntry::Free => return State::NotANamespace,
+        LinkEntry::Symlink if leads_nowhere => return LinkState::Dangling,
+        LinkEntry::Symlink => return LinkState::Named,
+        LinkEntry::Empty if record.is_some() => return LinkState::Dangling,
+        LinkEntry::Empty | LinkEntry::Foreign | LinkEntry::Free => return LinkState::NotANamespace,
     };
-    let Some(record) = record else { return State::Named };
+    let Some(record) = record else { return LinkState::Named };
     // The process is asked first: that needs no engine, which may be hung just now.
     if owner.process == Some(bound) {
-        return State::Live;
+        return LinkState::Live;
     }
     match (owner.container.and_then(|known| known.process.netns_inode), &record.container, record.process) {
-        (Some(now), _, _) if now == bound.inode => State::Live,
-        (Some(_), _, _) => State::Restarted,
-        (None, None, None) => State::Named,
-        (None, _, _) => State::Pinned,
+        (Some(now), _, _) if now == bound.inode => LinkState::Live,
+        (Some(_), _, _) => LinkState::Restarted,
+        (None, None, None) => LinkState::Named,
+        (None, _, _) => LinkState::Pinned,
     }
 }
 
@@ -130,42 +135,45 @@ pub(crate) mod tests {
         VerifiedContainer { container, process: ProcessInodes { pidfd_inode: None, netns_inode } }
     }
 
-    fn bound(owner: Owner<'_>) -> State {
+    fn bound(owner: OwnerStatus<'_>) -> LinkState {
         judge(LinkEntry::Bound(identity(NamespaceKind::Net)), false, Some(&record(true)), owner)
     }
 
     #[test]
     fn a_link_whose_process_is_in_its_namespace_is_live_whatever_engines_say() {
-        let owner = Owner { process: Some(identity(NamespaceKind::Net)), container: None };
-        assert_eq!(bound(owner), State::Live);
+        let owner = OwnerStatus { process: Some(identity(NamespaceKind::Net)), container: None };
+        assert_eq!(bound(owner), LinkState::Live);
     }
 
     #[test]
     fn a_container_in_the_namespace_makes_it_live_and_one_in_another_restarted() {
         let (same, other, stopped) =
             (known(Some(identity(NamespaceKind::Net).inode)), known(Some(1)), known(None));
-        assert_eq!(bound(Owner { container: Some(&same), process: None }), State::Live);
-        assert_eq!(bound(Owner { container: Some(&other), process: None }), State::Restarted);
-        assert_eq!(bound(Owner { container: Some(&stopped), process: None }), State::Pinned);
+        assert_eq!(bound(OwnerStatus { container: Some(&same), process: None }), LinkState::Live);
+        assert_eq!(bound(OwnerStatus { container: Some(&other), process: None }), LinkState::Restarted);
+        assert_eq!(bound(OwnerStatus { container: Some(&stopped), process: None }), LinkState::Pinned);
     }
 
     #[test]
     fn a_link_whose_container_is_gone_is_pinned() {
-        assert_eq!(bound(Owner::default()), State::Pinned);
+        assert_eq!(bound(OwnerStatus::default()), LinkState::Pinned);
     }
 
     #[test]
-    fn a_namespace_for_its_own_sake_is_named() {
+    fn a_namespace_without_a_container_is_named() {
         let entry = LinkEntry::Bound(identity(NamespaceKind::Net));
-        assert_eq!(judge(entry, false, Some(&record(false)), Owner::default()), State::Named);
-        assert_eq!(judge(entry, false, None, Owner::default()), State::Named);
+        assert_eq!(judge(entry, false, Some(&record(false)), OwnerStatus::default()), LinkState::Named);
+        assert_eq!(judge(entry, false, None, OwnerStatus::default()), LinkState::Named);
     }
 
     #[test]
     fn a_file_without_a_namespace_is_dangling_if_it_was_ours() {
-        assert_eq!(judge(LinkEntry::Empty, false, Some(&record(true)), Owner::default()), State::Dangling);
-        assert_eq!(judge(LinkEntry::Empty, false, None, Owner::default()), State::NotANamespace);
-        assert_eq!(judge(LinkEntry::Symlink, true, None, Owner::default()), State::Dangling);
-        assert_eq!(judge(LinkEntry::Foreign, false, None, Owner::default()), State::NotANamespace);
+        assert_eq!(
+            judge(LinkEntry::Empty, false, Some(&record(true)), OwnerStatus::default()),
+            LinkState::Dangling
+        );
+        assert_eq!(judge(LinkEntry::Empty, false, None, OwnerStatus::default()), LinkState::NotANamespace);
+        assert_eq!(judge(LinkEntry::Symlink, true, None, OwnerStatus::default()), LinkState::Dangling);
+        assert_eq!(judge(LinkEntry::Foreign, false, None, OwnerStatus::default()), LinkState::NotANamespace);
     }
 }

@@ -1,7 +1,7 @@
-//! `--watch`: asleep until containers come or go, and then looks at all of them and all links.
+//! `--watch`: sleeps until containers start or stop, and then reads all of them and all links.
 //!
-//! There is nothing to remember from one look to the next: a watch that was killed, or an engine that was
-//! restarted, is made up for by the next look.
+//! Nothing is remembered from one round to the next: what a watch that was killed, or an engine that was restarted, has
+//! missed, the next round does.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -16,36 +16,36 @@ use common::target::LinkName;
 
 use crate::apply::{self, Wanted};
 use crate::changes::{Change, changes};
-use crate::cli::Cli;
 use crate::links;
 use crate::plan::{Plan, default_name, refuse_host};
 use crate::report::{Changed, change};
+use crate::request::Request;
 use crate::tool::TOOL;
 
-/// Nobody may have told of a container whose engine was killed with it.
+/// No event may come of a container whose engine was killed at the same time.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
-/// An engine that was too slow to answer is asked again this much later: that it is faster is no news to wait for.
+/// An engine that was too slow to answer is asked again this much later: no event says that it is faster now.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Keeps links and containers alike until a signal ends us: between two changes, never within one.
-pub fn watch(cli: &Cli) -> Result<Status, Failure> {
+/// Makes and removes links as containers start and stop, until a signal ends it: between two changes, never within one.
+pub fn watch(request: &Request) -> Result<Status, Failure> {
     let host = host_network()?;
-    let mut watch = ContainerWatch::new(None, cli.find.engine_timeout)?;
-    let mut told = HashSet::new();
+    let mut watch = ContainerWatch::new(None, request.find.engine_timeout)?;
+    let mut said = HashSet::new();
     loop {
-        let (containers, troubles) = links::everybody(cli.find.engine_timeout);
-        let complete = troubles.is_empty();
-        let slow = troubles.iter().any(is_slow);
-        let links = links::among(&containers)?;
-        let mut complaints: Vec<Failure> = troubles.into_iter().map(Failure::from).collect();
+        let (containers, errors) = links::all_containers(request.find.engine_timeout);
+        let complete = errors.is_empty();
+        let slow = errors.iter().any(is_slow);
+        let links = links::read_among(&containers)?;
+        let mut complaints: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
         for change in changes(&links, &containers, Some(host), complete) {
-            match make(&change, host, cli) {
+            match make(&change, host, request) {
                 Err(failure) if failure.message.is_none() => return Err(failure),
                 Err(failure) => complaints.push(failure),
                 Ok(()) => {}
             }
         }
-        complain(&mut told, &complaints);
+        complain(&mut said, &complaints);
         watch.wait(if slow { SLOW } else { AT_LEAST_EVERY })?;
     }
 }
@@ -54,30 +54,30 @@ fn is_slow(trouble: &FindError) -> bool {
     matches!(trouble, FindError::Engine(EngineError::Slow { .. }))
 }
 
-/// Says what is wrong, once for as long as it stays wrong.
-fn complain(told: &mut HashSet<Option<FailureText>>, complaints: &[Failure]) {
+/// Says what is wrong: once, as long as it stays wrong.
+fn complain(said: &mut HashSet<Option<FailureText>>, complaints: &[Failure]) {
     for failure in complaints {
-        if !told.contains(&failure.message) {
+        if !said.contains(&failure.message) {
             failure::report(TOOL, failure);
         }
     }
-    *told = complaints.iter().map(|failure| failure.message.clone()).collect();
+    *said = complaints.iter().map(|failure| failure.message.clone()).collect();
 }
 
-fn make(change_: &Change<'_>, host: NamespaceId, cli: &Cli) -> Result<(), Failure> {
-    match *change_ {
+fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Result<(), Failure> {
+    match *wanted_change {
         Change::Link(known) => {
             let name = default_name(&known.container.target(), Some(&known.container))?;
             let Some(wanted) = pin(known, host, &name)? else { return Ok(()) };
             match apply::link(&name, &wanted, false)? {
                 Plan::Nothing => Ok(()),
-                Plan::Link | Plan::Relink => tell(&name, &wanted, Changed::Linked, cli),
+                Plan::Link | Plan::Relink => print_change(&name, &wanted, Changed::Linked, request),
             }
         }
         Change::Relink(link, known) => {
             let Some(wanted) = pin(known, host, &link.name)? else { return Ok(()) };
             if apply::relink(link, &wanted)? {
-                tell(&link.name, &wanted, Changed::Relinked, cli)
+                print_change(&link.name, &wanted, Changed::Relinked, request)
             } else {
                 Ok(())
             }
@@ -88,12 +88,12 @@ fn make(change_: &Change<'_>, host: NamespaceId, cli: &Cli) -> Result<(), Failur
             }
             let owner = link.record.as_ref().and_then(|record| record.container.as_ref());
             let container = owner.map(|owner| (owner.engine, owner.name.as_str()));
-            change(&link.name, Changed::Unlinked, container, None, cli.json)
+            change(&link.name, Changed::Unlinked, container, None, request.json)
         }
     }
 }
 
-/// Holds the container's network; `None` when the container ended meanwhile, which will be heard of.
+/// Holds the container's network; `None` when the container has ended: an event of that will come.
 fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<Option<Wanted>, Failure> {
     let wanted = hold(known.container.clone()).map_err(Failure::from).and_then(Wanted::of);
     match wanted {
@@ -104,10 +104,10 @@ fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<
     }
 }
 
-fn tell(name: &LinkName, wanted: &Wanted, what: Changed, cli: &Cli) -> Result<(), Failure> {
+fn print_change(name: &LinkName, wanted: &Wanted, what: Changed, request: &Request) -> Result<(), Failure> {
     let full_name = wanted.container.as_ref().map(|container| (container.engine, container.full_name()));
     let container = full_name.as_ref().map(|(engine, name)| (*engine, name.as_str()));
-    change(name, what, container, Some(wanted.netns.identity()), cli.json)?;
+    change(name, what, container, Some(wanted.netns.identity()), request.json)?;
     io::stdout().flush()?;
     Ok(())
 }

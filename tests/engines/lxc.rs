@@ -182,7 +182,7 @@ impl Sleeper {
     }
 
     fn pidfd(&self) -> OwnedFd {
-        common::sys::pidfd_open(Pid::from_raw(self.pid())).unwrap()
+        common::process::open_pidfd(Pid::from_raw(self.pid())).unwrap()
     }
 }
 

@@ -47,8 +47,25 @@ const HOUSES: [House; 6] = [
         private: &[("cli", &["parse", "main"])],
         in_circles: &[],
     },
-    House { root: "bins/cpid", layers: &[], private: &[], in_circles: &[] },
-    House { root: "bins/netns-link", layers: &[], private: &[], in_circles: &[] },
+    House {
+        root: "bins/cpid",
+        layers: &[&["tool", "cli"], &["request"], &["wait", "report"], &["main"]],
+        private: &[("cli", &["request", "main"])],
+        in_circles: &[],
+    },
+    House {
+        root: "bins/netns-link",
+        layers: &[
+            &["tool", "cli", "state"],
+            &["request", "links"],
+            &["plan"],
+            &["changes", "apply", "report"],
+            &["jobs", "watch"],
+            &["main"],
+        ],
+        private: &[("cli", &["request", "main"])],
+        in_circles: &[],
+    },
     House { root: "bins/netns-ping", layers: &[], private: &[], in_circles: known::NETNS_PING },
     House {
         root: "bins/nsenter-rs",

@@ -37,7 +37,7 @@ const STILL_TWICE: &str = include_str!("still_twice.txt");
 const LONGEST: usize = 450;
 
 /// Files that are longer. One that has become shorter goes from the list, and none comes.
-const STILL_TOO_LONG: [&str; 1] = ["common/src/sys.rs"];
+const STILL_TOO_LONG: [&str; 0] = [];
 
 #[test]
 fn no_two_types_have_one_name() {

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::output::one_line;
-use common::sys;
+use common::process::open_pidfd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -126,7 +126,7 @@ fn in_memory(text: &str) -> io::Result<OwnedFd> {
 fn listen(child: &mut Child, name: &str) -> Result<[String; 2], ProgramError> {
     let io = |source: io::Error| ProgramError::Io { program: name.to_owned(), source };
     let pid = Pid::from_raw(child.id().cast_signed());
-    let pidfd = sys::pidfd_open(pid).map_err(|errno| io(errno.into()))?;
+    let pidfd = open_pidfd(pid).map_err(|errno| io(errno.into()))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io(io::ErrorKind::BrokenPipe.into()));
     };

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use common::cidr::Cidr;
 use common::netlink::{Address, Link, Route};
-use nix::libc;
 
 /// A container's addresses and gateway.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +17,8 @@ pub struct Network {
 impl Network {
     /// What of these counts: addresses on links that are up, that others can reach.
     pub fn of(links: &[Link], addresses: &[Address], routes: &[Route]) -> Self {
-        let loopback = libc::IFF_LOOPBACK.cast_unsigned();
         let counts = |index: u32| {
-            links.iter().any(|link| link.index == index && link.is_set_up() && link.flags & loopback == 0)
+            links.iter().any(|link| link.index == index && link.is_set_up() && !link.is_loopback())
         };
         let own = addresses.iter().filter(|own| counts(own.index) && !is_link_local(own.address));
         let own = own.filter_map(|own| Some((Cidr::new(own.address, own.prefix_len)?, own.index)));

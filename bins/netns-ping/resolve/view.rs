@@ -126,8 +126,7 @@ impl Sight {
         if let Some((_, index)) = &self.origin.link {
             return Ok(*index);
         }
-        let loopback = nix::libc::IFF_LOOPBACK.cast_unsigned();
-        let mut candidates = self.links.iter().filter(|link| link.is_set_up() && link.flags & loopback == 0);
+        let mut candidates = self.links.iter().filter(|link| link.is_set_up() && !link.is_loopback());
         match (candidates.next(), candidates.next()) {
             (Some(link), None) => Ok(link.index),
             (Some(link), _) => {

@@ -13,7 +13,7 @@ type Identity = (Option<(u64, u64)>, Option<u64>);
 
 fn identity(fd: &OwnedFd) -> Identity {
     let inode = fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-    (inode, common::sys::mount_id(fd.as_fd()).ok())
+    (inode, common::mountinfo::mount_id(fd.as_fd()).ok())
 }
 
 /// Whether the directory is another place than our root.

@@ -26,9 +26,12 @@ use std::process::Command;
 
 use common::failure;
 use common::sys::{self, MountAttributes};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::memory::executable_file;
 use crate::tool::TOOL;
@@ -116,7 +119,8 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
 
 /// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
 fn read_only() -> nix::Result<OwnedFd> {
-    let mount = sys::open_tree_clone(OURSELVES)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = open_tree(CWD, OURSELVES, flags).map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
     sys::mount_setattr(mount.as_fd(), &MountAttributes { set: RDONLY, ..MountAttributes::default() })?;
     Ok(mount)
 }

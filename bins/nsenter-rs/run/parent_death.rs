@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use common::failure::Failure;
-use common::sys;
+use common::process::open_pidfd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, raise};
@@ -19,7 +19,7 @@ pub struct ParentDeathSignal {
 impl ParentDeathSignal {
     /// For children of this process.
     pub fn of_this_process() -> Result<Self, Failure> {
-        let parent = sys::pidfd_open(Pid::this());
+        let parent = open_pidfd(Pid::this());
         Ok(ParentDeathSignal { parent: parent.map_err(|errno| Failure::trouble("fork", errno.desc()))? })
     }
 

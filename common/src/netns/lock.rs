@@ -21,6 +21,7 @@ use nix::unistd::{ForkResult, geteuid};
 
 use super::holder::LockHolder;
 use super::{NetnsError, failed};
+use crate::process::open_pidfd;
 use crate::sys;
 
 /// What is ours until the next boot; add-nic keeps its journal there too.
@@ -129,7 +130,7 @@ fn wait_in_line(directory: &OwnedFd, patience: Duration) {
             sys::exit_at_once();
         }
         Ok(ForkResult::Parent { child }) => {
-            if let Ok(pidfd) = sys::pidfd_open(child) {
+            if let Ok(pidfd) = open_pidfd(child) {
                 await_end(pidfd.as_fd(), patience);
             }
             let _ = kill(child, Signal::SIGKILL);

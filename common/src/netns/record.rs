@@ -6,15 +6,16 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use jiff::Timestamp;
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::Uid;
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
 use super::{DIRECTORY, LinkEntry, is_trusted};
 use crate::engine::Container;
-use crate::sys;
 use crate::target::{EngineName, LinkName};
 
 /// No record that we wrote is near this long.
@@ -93,11 +94,12 @@ impl RecordDir {
     /// # Errors
     /// What open_tree(2) says, other than EPERM, and ENOENT for a directory that is not there.
     pub fn open() -> nix::Result<Self> {
-        match sys::open_tree_clone(DIRECTORY) {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        match open_tree(CWD, DIRECTORY, flags) {
             Ok(directory) => Ok(RecordDir { directory: Some(directory) }),
             // Linux before 5.2 cannot.
-            Err(Errno::EPERM | Errno::ENOENT | Errno::ENOSYS) => Ok(RecordDir { directory: None }),
-            Err(errno) => Err(errno),
+            Err(Errno::PERM | Errno::NOENT | Errno::NOSYS) => Ok(RecordDir { directory: None }),
+            Err(errno) => Err(nix::errno::Errno::from_raw(errno.raw_os_error())),
         }
     }
 

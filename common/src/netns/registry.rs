@@ -17,6 +17,7 @@ use super::lock;
 use super::{
     DIRECTORY, LinkEntry, LinkRecord, NetnsError, entry_in, failed, is_trusted, open_directory, path,
 };
+use crate::mountinfo::{Mount, mounts};
 use crate::namespace::Namespace;
 use crate::target::LinkName;
 
@@ -205,21 +206,20 @@ fn uncover(below: &OwnedFd) {
 
 /// Whether the directory is a mount on a mount of itself.
 fn is_stacked() -> Option<bool> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let at = |line: &&str| line.split(' ').nth(4) == Some(DIRECTORY);
-    let ids = |line: &str| Some((line.split(' ').next()?.to_owned(), line.split(' ').nth(1)?.to_owned()));
-    let here: Vec<(String, String)> = mounts.lines().filter(at).filter_map(ids).collect();
-    Some(here.iter().any(|(_, below)| here.iter().any(|(id, _)| id == below)))
+    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    let here: Vec<Mount<'_>> =
+        mounts(&mountinfo).filter(|mount| mount.path() == Path::new(DIRECTORY)).collect();
+    Some(here.iter().any(|upper| here.iter().any(|lower| lower.id == upper.parent)))
 }
 
-/// Whether the mount that `file` is on has peers, as proc_pid_mountinfo(5) tells.
+/// Whether the mount that `file` is on is shared.
 fn is_shared(file: &OwnedFd) -> Option<bool> {
+    // The number is here on kernels too whose statx(2) does not tell it (before Linux 5.8).
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mount = mounts.lines().find(|line| line.split(' ').next() == Some(id))?;
-    let mut tags = mount.split(' ').skip(6).take_while(|field| *field != "-");
-    Some(tags.any(|tag| tag.starts_with("shared:")))
+    let id: u64 = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
+    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    let mount = mounts(&mountinfo).find(|mount| mount.id == id)?;
+    Some(mount.is_shared())
 }
 
 /// Signals that ask us to end are kept for later.

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::ProcessCGroups;
 use procfs::process::{Stat, Status};
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::failure::Failure;
 use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKind};
@@ -93,13 +94,24 @@ impl From<ProcessError> for Failure {
     }
 }
 
+/// A descriptor that refers to the process `pid` for as long as it is held, and to no other after that; close-on-exec.
+///
+/// # Errors
+/// What [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html) says; ENOSYS before Linux 5.3.
+pub fn open_pidfd(pid: Pid) -> nix::Result<OwnedFd> {
+    let is_positive = pid.as_raw() > 0;
+    let pid =
+        is_positive.then(|| rustix::process::Pid::from_raw(pid.as_raw())).flatten().ok_or(Errno::EINVAL)?;
+    pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+}
+
 impl Process {
     /// Takes hold of the process that has `pid` now.
     ///
     /// # Errors
     /// [`ProcessError::Gone`] when there is none; `NoPidfd` below Linux 5.3.
     pub fn open(pid: Pid) -> Result<Self, ProcessError> {
-        let pidfd = sys::pidfd_open(pid).map_err(|errno| match errno {
+        let pidfd = open_pidfd(pid).map_err(|errno| match errno {
             // A thread that leads no group is EINVAL; the kernel gives pidfds to whole processes only.
             Errno::ESRCH | Errno::EINVAL => ProcessError::Gone(pid),
             Errno::ENOSYS => ProcessError::NoPidfd(pid),

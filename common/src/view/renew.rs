@@ -16,9 +16,8 @@ use rustix::mount::{
 };
 
 use super::ViewError;
-use crate::mountinfo::mounts;
+use crate::mountinfo::{mount_id, mounts};
 use crate::namespace::NamespaceKind;
-use crate::sys;
 
 /// A file system that shows every namespace something else.
 #[derive(Debug)]
@@ -107,7 +106,7 @@ fn attributes(place: &str) -> rustix::io::Result<MountAttrFlags> {
 fn below(place: &'static str) -> Result<Vec<PathBuf>, ViewError> {
     let io = |source| ViewError::Io { what: place.to_owned(), source };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let top = open(place, flags, Mode::empty()).and_then(|directory| sys::mount_id(directory.as_fd()));
+    let top = open(place, flags, Mode::empty()).and_then(|directory| mount_id(directory.as_fd()));
     // Files of /proc have no length: without room they would be read in many small pieces.
     let mut mountinfo = Vec::with_capacity(32 << 10);
     let read = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut mountinfo));

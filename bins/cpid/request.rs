@@ -1,0 +1,61 @@
+//! What a command line asks for.
+
+use std::time::Duration;
+
+use common::cli::FindOptions;
+use common::target::{EngineName, Target};
+
+use crate::cli::Cli;
+
+/// What to print.
+#[derive(Debug)]
+pub enum Job {
+    /// The PID of each target; wait this long until they run.
+    Find { targets: Vec<Target>, wait: Option<Duration> },
+    /// A table of containers: those that run, or all.
+    List { all: bool },
+    /// The container that a process belongs to.
+    RecordedContainer(Target),
+}
+
+/// The command line, checked.
+#[derive(Debug)]
+pub struct Request {
+    pub job: Job,
+    pub format: PidFormat,
+    /// The only engine to ask.
+    pub engine: Option<EngineName>,
+    pub find: FindOptions,
+}
+
+/// How PIDs and containers are printed.
+#[derive(Debug, Clone, Copy)]
+pub struct PidFormat {
+    pub json: bool,
+    /// Whether a PID is printed with the inode number of its pidfd.
+    pub inode: bool,
+    /// What ends each word: a line feed, or NUL.
+    pub end: char,
+}
+
+impl Request {
+    pub fn of(cli: Cli) -> Self {
+        let job = match cli.of {
+            Some(process) => Job::RecordedContainer(process),
+            None if cli.list => Job::List { all: cli.all },
+            None => {
+                // A bare name means a container of `--engine`, if that was given.
+                let of_engine = |target| match target {
+                    Target::Container { engine: None, within, name } => {
+                        Target::Container { engine: cli.engine, within, name }
+                    }
+                    target => target,
+                };
+                Job::Find { targets: cli.targets.into_iter().map(of_engine).collect(), wait: cli.wait }
+            }
+        };
+        let end = if cli.null { '\0' } else { '\n' };
+        let format = PidFormat { json: cli.json, inode: cli.inode, end };
+        Request { job, format, engine: cli.engine, find: cli.find }
+    }
+}

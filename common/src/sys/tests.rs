@@ -1,0 +1,189 @@
+//! Each call does to this process, or to a child of it, what it says.
+
+use std::fs::File;
+use std::os::fd::{AsFd, IntoRawFd};
+use std::process::Command;
+
+use nix::sys::signal::SigmaskHow;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Uid, geteuid};
+
+use super::*;
+
+fn own(kind: &str) -> File {
+    File::open(format!("/proc/self/ns/{kind}")).unwrap()
+}
+
+/// How a child ends that does this.
+fn child(what: impl FnOnce()) -> WaitStatus {
+    // SAFETY: the child makes system calls, takes no lock, and ends.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        ForkResult::Child => {
+            what();
+            // SAFETY: the call touches no memory, and does not return.
+            unsafe { libc::_exit(7) }
+        }
+        ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+    }
+}
+
+#[test]
+fn a_namespace_says_its_type_its_owner_and_whose_that_is() {
+    assert_eq!(namespace_type(own("net").as_fd()), Ok(nix::sched::CloneFlags::CLONE_NEWNET));
+    assert_eq!(namespace_type(File::open("/proc").unwrap().as_fd()), Err(Errno::ENOTTY));
+    // EPERM: it is owned by one that is outside of ours.
+    match namespace_owner(own("net").as_fd()) {
+        Ok(owner) => {
+            assert_eq!(namespace_type(owner.as_fd()), Ok(nix::sched::CloneFlags::CLONE_NEWUSER));
+            assert!(namespace_owner_uid(owner.as_fd()).is_ok());
+        }
+        Err(errno) => assert_eq!(errno, Errno::EPERM),
+    }
+    // There is none above, or it is hidden; another kind has none at all.
+    assert!(matches!(namespace_parent(own("user").as_fd()), Ok(_) | Err(Errno::EPERM)));
+    assert_eq!(namespace_parent(own("net").as_fd()).err(), Some(Errno::EINVAL));
+    assert_eq!(namespace_owner_uid(own("net").as_fd()), Err(Errno::EINVAL));
+    assert!(namespace_owner_uid(own("user").as_fd()).map(Uid::from_raw).is_ok());
+}
+
+#[test]
+fn a_handle_of_a_namespace_opens_it_again_where_the_kernel_has_handles() {
+    match namespace_handle(own("net").as_fd()) {
+        Ok(id) => match open_namespace_by_handle(id) {
+            Ok(same) => {
+                let inode = |stat: nix::Result<nix::sys::stat::FileStat>| stat.unwrap().st_ino;
+                assert_eq!(inode(nix::sys::stat::fstat(&same)), inode(nix::sys::stat::fstat(own("net"))));
+            }
+            Err(errno) => assert_eq!(errno, Errno::ESTALE),
+        },
+        Err(errno) => assert_eq!(errno, Errno::EOPNOTSUPP),
+    }
+    assert!(open_namespace_by_handle([0xff; 16]).is_err());
+}
+
+#[test]
+fn a_socket_tells_its_network_namespace_to_whoever_administers_that() {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None).unwrap();
+    match socket_namespace(socket.as_fd()) {
+        Ok(netns) => assert_eq!(namespace_type(netns.as_fd()), Ok(nix::sched::CloneFlags::CLONE_NEWNET)),
+        Err(errno) => assert_eq!(errno, Errno::EPERM),
+    }
+}
+
+#[test]
+fn signal_0_asks_a_pidfd_whether_its_process_is_there() {
+    let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&sleeper);
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    assert_eq!(pidfd_send_signal(pidfd.as_fd(), 0), Ok(()));
+    assert_eq!(pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL), Ok(()));
+    sleeper.wait().unwrap();
+    assert_eq!(pidfd_send_signal(pidfd.as_fd(), 0), Err(Errno::ESRCH));
+}
+
+#[test]
+fn a_signal_ends_the_process_as_it_was_told() {
+    let killed =
+        |signal| move |status| matches!(status, WaitStatus::Signaled(_, found, _) if found == signal);
+    let raised = child(|| {
+        let _ = default_action(Signal::SIGTERM);
+        let _ = raise(libc::SIGTERM);
+    });
+    assert!(killed(Signal::SIGTERM)(raised), "{raised:?}");
+    let by_number = child(|| {
+        let _ = default_action_of(libc::SIGUSR1);
+        let _ = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        let _ = raise(libc::SIGUSR1);
+        let _ = unblock(libc::SIGUSR1);
+    });
+    assert!(killed(Signal::SIGUSR1)(by_number), "{by_number:?}");
+    let quiet = child(|| {
+        let _ = exit_on(Signal::SIGTERM);
+        let _ = raise(libc::SIGTERM);
+    });
+    assert!(matches!(quiet, WaitStatus::Exited(_, 0)), "{quiet:?}");
+    assert_eq!(exit_on(Signal::SIGKILL), Err(Errno::EINVAL));
+    assert_eq!(unblock(1000), Err(Errno::EINVAL));
+}
+
+#[test]
+fn descriptors_are_closed_on_exec_or_at_once() {
+    let number = own("net").into_raw_fd();
+    let ended = child(|| {
+        // What is asserted in a child is its exit status.
+        let as_made = is_close_on_exec(number) == Ok(true);
+        let first = u32::try_from(number).unwrap_or(u32::MAX);
+        let on_exec =
+            matches!(close_range_on_exec(first, first), Ok(()) | Err(Errno::ENOSYS | Errno::EINVAL));
+        let at_once = close_range(first, first).is_ok() && is_close_on_exec(number) == Err(Errno::EBADF);
+        if as_made && on_exec && at_once {
+            exit_at_once();
+        }
+    });
+    assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{ended:?}");
+    let first = u32::try_from(number).unwrap();
+    close_range(first, first).unwrap();
+}
+
+#[test]
+fn a_netlink_socket_has_the_options_that_the_kernel_has() {
+    let route = SockProtocol::NetlinkRoute;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, route).unwrap();
+    assert_eq!(netlink_switch_on(socket.as_fd(), libc::NETLINK_EXT_ACK), Ok(()));
+    assert_eq!(netlink_switch_on(socket.as_fd(), 1000), Err(Errno::ENOPROTOOPT));
+}
+
+#[test]
+fn a_packet_socket_is_bound_to_a_link_that_exists() {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    match socket(AddressFamily::Packet, SockType::Datagram, flags, None) {
+        Ok(socket) => {
+            assert_eq!(packet_bind(socket.as_fd(), 1, 0), Ok(()));
+            assert_eq!(packet_bind(socket.as_fd(), u32::MAX >> 1, 0), Err(Errno::ENODEV));
+        }
+        Err(errno) => assert!(errno == Errno::EPERM && !geteuid().is_root(), "{errno}"),
+    }
+}
+
+#[test]
+fn a_descriptor_comes_through_a_socket() {
+    use nix::sys::socket::{ControlMessage, sendmsg, socketpair};
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let sent = own("net");
+    let (words, beside) = ([std::io::IoSlice::new(b"x")], [sent.as_raw_fd()]);
+    let beside = [ControlMessage::ScmRights(&beside)];
+    sendmsg::<()>(theirs.as_raw_fd(), &words, &beside, MsgFlags::empty(), None).unwrap();
+    let mut bytes = [0; 8];
+    let (length, descriptors) = receive(ours.as_fd(), &mut [IoSliceMut::new(&mut bytes)]).unwrap();
+    assert_eq!((length, descriptors.len()), (1, 1));
+    assert_eq!(is_close_on_exec(descriptors[0].as_raw_fd()), Ok(true));
+}
+
+#[test]
+fn the_kernel_says_as_what_this_program_was_executed() {
+    let name = executed_as().unwrap();
+    assert_eq!(std::path::Path::new(name).file_name(), std::env::current_exe().unwrap().file_name());
+}
+
+#[test]
+fn attributes_of_a_mount_that_do_not_exist_are_refused() {
+    let nothing = mount_setattr(own("net").as_fd(), &MountAttributes::default());
+    assert_eq!(has_mount_setattr(), nothing != Err(Errno::ENOSYS));
+    let unknown = MountAttributes { set: 1 << 40, ..MountAttributes::default() };
+    let refused = mount_setattr(own("net").as_fd(), &unknown);
+    assert!(matches!(refused, Err(Errno::EINVAL | Errno::EPERM | Errno::ENOSYS)), "{refused:?}");
+}
+
+#[test]
+fn a_new_session_keyring_is_joined_where_the_kernel_has_keys() {
+    let joined = child(|| {
+        if matches!(new_session_keyring(), Ok(()) | Err(Errno::ENOSYS | Errno::EPERM | Errno::EDQUOT)) {
+            exit_at_once();
+        }
+    });
+    assert!(matches!(joined, WaitStatus::Exited(_, 0)), "{joined:?}");
+}
