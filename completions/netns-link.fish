@@ -4,16 +4,6 @@ complete -c netns-link -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-link -s a -l all -d 'Link every running container; with --rm, remove all'
 complete -c netns-link -l rm -d 'Remove links, by their names or their containers\''
 complete -c netns-link -s l -l list -d 'Print a table of all links and their states'
-<<<<<<< HEAD
-complete -c netns-link -l check -d 'Print stale links; exit with 1 if there are any'
-complete -c netns-link -l prune -d 'Remove stale links of ours'
-complete -c netns-link -l refresh -d 'Update stale links of ours whose container runs'
-complete -c netns-link -s w -l watch -d 'Stay, link containers as they start and unlink them as they stop'
-complete -c netns-link -l host -d 'Link even the network of the host itself'
-complete -c netns-link -s f -l force -d 'Replace links of ours; remove those of others'
-complete -c netns-link -l json -d 'With --list, --check or --watch: JSON'
-complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
-=======
 complete -c netns-link -l check -d 'List stale links; exit status 1 if there are any'
 complete -c netns-link -l prune -d 'Remove stale links made by netns-link'
 complete -c netns-link -l refresh -d 'Update stale links to their restarted containers'
@@ -21,7 +11,6 @@ complete -c netns-link -s w -l watch -d 'Link containers as they start, unlink a
 complete -c netns-link -l host -d 'Allow a link to the host\'s own network'
 complete -c netns-link -s f -l force -d 'Replace links made by netns-link; --rm: others\' too'
 complete -c netns-link -l json -d 'With --list, --check or --watch: print JSON'
-complete -c netns-link -s v -l verbose -d 'Say on stderr what was found, and how'
->>>>>>> integ
+complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'

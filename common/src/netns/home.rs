@@ -12,12 +12,12 @@ use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKi
 /// The network namespace that we belong to, and always come back to.
 ///
 /// ```no_run
-/// use common::namespace::{Kind, Namespace};
+/// use common::namespace::{Namespace, NamespaceKind};
 /// use common::netlink::Socket;
 /// use common::netns::Home;
 ///
 /// let home = Home::current()?;
-/// let blue = Namespace::open("/run/netns/blue".as_ref(), Kind::Net)?;
+/// let blue = Namespace::open("/run/netns/blue".as_ref(), NamespaceKind::Net)?;
 /// // The socket is blue's for life; the thread is back home.
 /// let mut socket = home.inside(&blue, Socket::open)??;
 /// println!("{} has {} links", blue, socket.links()?.len());

@@ -30,13 +30,13 @@ const LARGEST: usize = 8 << 20;
 /// process and not to the number, so everything read below it is of this process or fails with ESRCH.
 ///
 /// ```
-/// use common::namespace::Kind;
+/// use common::namespace::NamespaceKind;
 /// use common::process::Process;
 /// use nix::unistd::getpid;
 ///
 /// let process = Process::open(getpid())?;
 /// assert!(process.is_alive() && process.start_time_ticks()? > 0);
-/// assert_eq!(process.namespace(Kind::Net)?.identity(), process.namespace_identity(Kind::Net)?);
+/// assert_eq!(process.namespace(NamespaceKind::Net)?.identity(), process.namespace_identity(NamespaceKind::Net)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
