@@ -64,7 +64,7 @@ fn what_people_read_is_plain_english() {
     for (texts, least) in texts.iter().zip([5, 10, 300]) {
         assert!(texts.len() >= least, "only {} texts: are they still found?", texts.len());
     }
-    let found: Vec<String> = texts.iter().flatten().flat_map(|text| unplain(text)).collect();
+    let found: Vec<String> = texts.iter().flatten().flat_map(unplain).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
