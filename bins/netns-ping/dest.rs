@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(why("10.1.0.0/33"), "'33' is not a prefix length: 0 to 32");
         assert!(why("10.1.0.9-5").starts_with("a range must go from one address to a higher one"));
         assert!(why("10.1.0.9-::1").starts_with("a range must go"));
-        assert!(why("dokcer:db").starts_with("'dokcer:' is no kind of TARGET"));
+        assert!(why("dokcer:db").starts_with("'dokcer:' is not a kind of TARGET"));
         assert_eq!(why(""), "the DEST is empty (was it the output of a command that failed?)");
     }
 

@@ -204,10 +204,10 @@ pub enum TargetError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// `engine:` is none that we know.
-    #[error("'{}:' is no kind of TARGET; there are {}", quotable(.0), kinds())]
+    #[error("'{}:' is not a kind of TARGET; there are {}", quotable(.0), kinds())]
     Kind(String),
     /// No engine has this name.
-    #[error("'{}' is no engine; there are {}", .0, engines())]
+    #[error("'{}' is not an engine; there are {}", .0, engines())]
     Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]

@@ -59,7 +59,7 @@ pub enum PathMtu {
 pub enum IcmpError {
     /// Neither kind of socket is permitted.
     #[error(
-        "permission denied: it takes CAP_NET_RAW over the user namespace that owns the network, or a group in its net.ipv4.ping_group_range"
+        "permission denied: requires CAP_NET_RAW over the user namespace that owns the network, or a group in its net.ipv4.ping_group_range"
     )]
     NotPermitted,
     /// Packets cannot be bound to that link.

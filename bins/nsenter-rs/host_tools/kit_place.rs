@@ -21,23 +21,23 @@ const OF_THE_KERNEL: [(&str, &str, u64); 5] = [
 ];
 /// A directory to mount on, and the path below which the mount is found.
 #[derive(Debug)]
-pub struct Place {
+pub struct KitPlace {
     pub directory: OwnedFd,
     pub path: PathBuf,
 }
 
-impl Place {
+impl KitPlace {
     /// Looks for one in our root.
     pub fn find() -> Option<Self> {
         let of_the_kernel = OF_THE_KERNEL.iter().find_map(|&(top, path, magic)| {
             let magic_of = |fd: OwnedFd| fs::fstatfs(fd).ok().map(|stat| stat.f_type as u64);
-            (magic_of(open(top)?) == Some(magic)).then(|| Place::at(path)).flatten()
+            (magic_of(open(top)?) == Some(magic)).then(|| KitPlace::at(path)).flatten()
         });
         of_the_kernel.or_else(empty_and_lasting)
     }
 
     fn at(path: impl AsRef<Path>) -> Option<Self> {
-        Some(Place { directory: open(path.as_ref())?, path: path.as_ref().to_owned() })
+        Some(KitPlace { directory: open(path.as_ref())?, path: path.as_ref().to_owned() })
     }
 }
 
@@ -48,7 +48,7 @@ fn open(path: impl AsRef<Path>) -> Option<OwnedFd> {
 }
 
 /// An empty directory in the root that can neither be renamed nor removed, because that is mounted read-only.
-fn empty_and_lasting() -> Option<Place> {
+fn empty_and_lasting() -> Option<KitPlace> {
     let read_only =
         |path: &Path| fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY));
     let is_empty = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
@@ -56,5 +56,5 @@ fn empty_and_lasting() -> Option<Place> {
     let entries = std::fs::read_dir(root).ok().filter(|_| read_only(root))?;
     let mut names: Vec<_> = entries.flatten().map(|entry| root.join(entry.file_name())).collect();
     names.sort();
-    names.into_iter().filter(|path| read_only(path) && is_empty(path)).find_map(Place::at)
+    names.into_iter().filter(|path| read_only(path) && is_empty(path)).find_map(KitPlace::at)
 }

@@ -15,7 +15,7 @@ pub struct Footing {
 
 /// How the host's tools are taken along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum HostToolsMode {
     /// A read-only copy of the host's tree in a private copy of the target's mounts. Children find the host's
     /// programs too.
     Graft,
@@ -34,14 +34,14 @@ pub enum Why {
     OldKernel,
 }
 
-impl Way {
+impl HostToolsMode {
     /// Picks one. `root_is_foreign`: the root is not a directory of the mount namespace that is joined.
     pub fn choose(footing: Footing, root_is_foreign: bool) -> Self {
         match footing {
-            _ if root_is_foreign => Way::Hold(Why::ForeignRoot),
-            Footing { may_mount: false, .. } => Way::Hold(Why::NoCapability),
-            Footing { has_mount_setattr: false, .. } => Way::Hold(Why::OldKernel),
-            _ => Way::Graft,
+            _ if root_is_foreign => HostToolsMode::Hold(Why::ForeignRoot),
+            Footing { may_mount: false, .. } => HostToolsMode::Hold(Why::NoCapability),
+            Footing { has_mount_setattr: false, .. } => HostToolsMode::Hold(Why::OldKernel),
+            _ => HostToolsMode::Graft,
         }
     }
 }
@@ -71,11 +71,13 @@ impl fmt::Display for Why {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for HostToolsMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Way::Graft => f.write_str("the host's tree, read-only, in a private copy of the target's mounts"),
-            Way::Hold(why) => {
+            HostToolsMode::Graft => {
+                f.write_str("the host's tree, read-only, in a private copy of the target's mounts")
+            }
+            HostToolsMode::Hold(why) => {
                 write!(
                     f,
                     "the host's root as an open directory; programs that it starts are the target's, because {why}"
@@ -92,19 +94,19 @@ mod tests {
     #[test]
     fn the_tree_is_grafted_wherever_that_can_be_done() {
         let root = Footing { may_mount: true, has_mount_setattr: true };
-        assert_eq!(Way::choose(root, false), Way::Graft);
-        assert_eq!(Way::choose(root, true), Way::Hold(Why::ForeignRoot));
+        assert_eq!(HostToolsMode::choose(root, false), HostToolsMode::Graft);
+        assert_eq!(HostToolsMode::choose(root, true), HostToolsMode::Hold(Why::ForeignRoot));
         let user = Footing { may_mount: false, ..root };
-        assert_eq!(Way::choose(user, false), Way::Hold(Why::NoCapability));
+        assert_eq!(HostToolsMode::choose(user, false), HostToolsMode::Hold(Why::NoCapability));
         let old = Footing { has_mount_setattr: false, ..root };
-        assert_eq!(Way::choose(old, false), Way::Hold(Why::OldKernel));
+        assert_eq!(HostToolsMode::choose(old, false), HostToolsMode::Hold(Why::OldKernel));
     }
 
     #[test]
     fn each_says_why() {
         for why in [Why::ForeignRoot, Why::NoCapability, Why::OldKernel] {
-            assert!(Way::Hold(why).to_string().contains("because"));
+            assert!(HostToolsMode::Hold(why).to_string().contains("because"));
         }
-        assert!(Way::Graft.to_string().contains("read-only"));
+        assert!(HostToolsMode::Graft.to_string().contains("read-only"));
     }
 }
