@@ -7,7 +7,7 @@ use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map;
 use common::netlink::{Link, PortState};
-use common::packet::{Claim, Segment, Standing};
+use common::packet::neighbour::{Claim, ClaimKind, Segment};
 
 use crate::apply::executor::Executor;
 use crate::model::netns::Netns;
@@ -85,12 +85,12 @@ pub fn refuse_duplicates_late(
 }
 
 fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
-    let Claim { address, mac, standing } = claim;
+    let Claim { address, mac, kind, .. } = claim;
     let whose = owner(claim, find);
     let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
-    let does = match standing {
-        Standing::Has => "already in use by",
-        Standing::Wants => "requested at the same time by",
+    let does = match kind {
+        ClaimKind::Has => "already in use by",
+        ClaimKind::Wants => "requested at the same time by",
     };
     let hint = whose.and_then(|whose| whose.hint).or_else(|| {
         common::hint!("cpid --of $(cpid mac:{}) shows the owner; --no-dad skips this check", mac)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Failure, say};
 use common::netlink::{Link, OperState, PortState};
-use common::packet::Segment;
+use common::packet::neighbour::Segment;
 use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
