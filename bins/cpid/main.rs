@@ -42,7 +42,7 @@ fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> R
     let mut waiter = wait.map(new).transpose()?;
     for target in targets {
         match find(target, request, waiter.as_mut()).and_then(|found| report.found(target, found)) {
-            Err(failure) if failure.message.is_none() => return Err(failure),
+            Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
                 status = status.max(failure.status);

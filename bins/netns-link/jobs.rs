@@ -20,7 +20,7 @@ fn each<T>(
     let mut status = Status::Yes;
     for thing in things {
         match act(thing) {
-            Err(failure) if failure.message.is_none() => return Err(failure),
+            Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
                 status = status.max(failure.status);

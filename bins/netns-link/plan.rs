@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn refusal(plan: Result<Plan, Failure>) -> String {
-        plan.unwrap_err().message.unwrap().to_string()
+        plan.unwrap_err().to_string()
     }
 
     #[test]

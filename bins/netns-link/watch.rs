@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::engine::EngineError;
 use common::events::ContainerWatch;
-use common::failure::{self, Failure, FailureText, Status};
+use common::failure::{self, Failure, Status};
 use common::find::{FindError, VerifiedContainer, hold, host_network};
 use common::namespace::NamespaceId;
 use common::target::LinkName;
@@ -40,7 +40,7 @@ pub fn watch(request: &Request) -> Result<Status, Failure> {
         let mut complaints: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
         for change in changes(&links, &containers, Some(host), complete) {
             match make(&change, host, request) {
-                Err(failure) if failure.message.is_none() => return Err(failure),
+                Err(failure) if failure.is_already_said() => return Err(failure),
                 Err(failure) => complaints.push(failure),
                 Ok(()) => {}
             }
@@ -55,13 +55,13 @@ fn is_slow(trouble: &FindError) -> bool {
 }
 
 /// Says what is wrong: once, as long as it stays wrong.
-fn complain(said: &mut HashSet<Option<FailureText>>, complaints: &[Failure]) {
+fn complain(said: &mut HashSet<String>, complaints: &[Failure]) {
     for failure in complaints {
-        if !said.contains(&failure.message) {
+        if !said.contains(failure.text()) {
             failure::report(TOOL, failure);
         }
     }
-    *said = complaints.iter().map(|failure| failure.message.clone()).collect();
+    *said = complaints.iter().map(|failure| failure.text().to_owned()).collect();
 }
 
 fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Result<(), Failure> {

@@ -197,7 +197,7 @@ mod tests {
     fn said(value: &str) -> String {
         let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
         assert_eq!(failure.status, Status::Trouble);
-        failure.message.unwrap().to_string()
+        failure.text().to_owned()
     }
 
     #[test]
@@ -215,6 +215,6 @@ mod tests {
     #[test]
     fn an_option_that_does_not_exist_is_not_offered_as_a_value() {
         let failure = parse_from::<Cli>(["tool", "-x"].map(OsString::from)).unwrap_err();
-        assert!(!failure.message.unwrap().contains("tip"));
+        assert!(!failure.text().contains("tip"));
     }
 }

@@ -1,9 +1,10 @@
 //! What went wrong, what it was about, and what the user can do; and the exit status that says it.
 
+use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::ops::Deref;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::hint::{Hint, IntoHint};
 use crate::output::{harmless, one_line};
@@ -25,29 +26,18 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// What went wrong, as lines: one, and those that were added below it. A line feed in a name makes none.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FailureText(String);
-
-impl FailureText {
-    /// One line; line feeds in it are spelled out.
-    fn line(text: impl Display) -> FailureText {
-        FailureText(text.to_string().replace('\n', "\\n"))
-    }
+/// What there is to say of a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    /// One line, and those that were added below it. A line feed in a name makes none.
+    Now(String),
+    /// All of it has been said, or nobody listens any more.
+    Already,
 }
 
-impl Deref for FailureText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Display for FailureText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
+/// One line; line feeds in it are spelled out.
+fn line(text: impl Display) -> String {
+    text.to_string().replace('\n', "\\n")
 }
 
 /// Why a tool cannot go on, ready to be shown: *about: what*, and a hint with the command to run next.
@@ -61,20 +51,54 @@ impl Display for FailureText {
 /// // A name acts as one word, whatever it is.
 /// assert_eq!(failure.hint.as_deref(), Some("docker start 'web; reboot'"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// What the tool's exit status becomes.
     pub status: Status,
-    /// What it was about, and what went wrong; `None` ends the tool in silence.
-    pub message: Option<FailureText>,
     /// The exact command, or the one fact, that helps.
     pub hint: Option<Hint>,
+    /// What it was about, and what went wrong.
+    said: Said,
+    /// The error that it was made from.
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// Two failures are the same if they say the same.
+impl PartialEq for Failure {
+    fn eq(&self, other: &Self) -> bool {
+        (self.status, &self.said, &self.hint) == (other.status, &other.said, &other.hint)
+    }
+}
+
+impl Eq for Failure {}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
+    }
 }
 
 impl Failure {
     /// What `message` says, which has all its parts already: an error of some room.
     pub fn said(status: Status, message: impl Display) -> Self {
-        Failure { status, message: Some(FailureText::line(message)), hint: None }
+        Failure { status, hint: None, said: Said::Now(line(message)), source: None }
+    }
+
+    /// What `error` says. It stays the failure's source.
+    pub fn from_error(status: Status, error: impl Error + Send + Sync + 'static) -> Self {
+        Failure::said(status, &error).caused_by(error)
+    }
+
+    /// The same, made from `error`.
+    #[must_use]
+    pub fn caused_by(self, error: impl Error + Send + Sync + 'static) -> Self {
+        Failure { source: Some(Arc::new(error)), ..self }
     }
 
     /// An honest negative: exit status 1.
@@ -90,8 +114,8 @@ impl Failure {
     /// The same with lines below it, each of them one.
     #[must_use]
     pub fn and_lines(mut self, lines: impl IntoIterator<Item = impl Display>) -> Self {
-        if let Some(FailureText(text)) = &mut self.message {
-            lines.into_iter().for_each(|line| *text += &format!("\n{}", FailureText::line(line)));
+        if let Said::Now(text) = &mut self.said {
+            lines.into_iter().for_each(|added| *text += &format!("\n{}", line(added)));
         }
         self
     }
@@ -105,15 +129,34 @@ impl Failure {
     /// The same, said of `about`.
     #[must_use]
     pub fn within(mut self, about: impl Display) -> Self {
-        if let Some(FailureText(text)) = &mut self.message {
-            *text = format!("{}: {text}", FailureText::line(about));
+        if let Said::Now(text) = &mut self.said {
+            *text = format!("{}: {text}", line(about));
         }
         self
     }
 
-    /// Ends the tool in silence: all has been said.
-    pub fn silent(status: Status) -> Self {
-        Failure { status, message: None, hint: None }
+    /// Ends the tool with this status and no message: all of it has been said.
+    pub fn already_said(status: Status) -> Self {
+        Failure { status, hint: None, said: Said::Already, source: None }
+    }
+
+    /// Whether nothing is left to be said, so that the tool ends at once.
+    pub fn is_already_said(&self) -> bool {
+        self.said == Said::Already
+    }
+
+    /// What it was about, and what went wrong: a line, and those below it; empty where all has been said.
+    pub fn text(&self) -> &str {
+        match &self.said {
+            Said::Now(text) => text,
+            Said::Already => "",
+        }
+    }
+
+    /// The same with another exit status.
+    #[must_use]
+    pub fn with_status(self, status: Status) -> Self {
+        Failure { status, ..self }
     }
 
     /// The same with a line `hint:` below it: a literal, or what [`hint!`](crate::hint!) makes of one.
@@ -124,7 +167,7 @@ impl Failure {
 
     /// Nobody reads our output any more, as in `cpid a b c | head -1`: that is success.
     fn closed_pipe() -> Self {
-        Failure::silent(Status::Yes)
+        Failure::already_said(Status::Yes)
     }
 }
 
@@ -133,7 +176,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::closed_pipe(),
-            _ => Failure::trouble("standard output", error),
+            _ => Failure::trouble("standard output", &error).caused_by(error),
         }
     }
 }
@@ -146,8 +189,8 @@ pub fn say(tool: &str, message: impl Display) {
 
 /// Shows a failure as `tool: about: what` and, where there is one, a line `hint: …`.
 pub fn report(tool: &str, failure: &Failure) {
-    if let Some(message) = &failure.message {
-        let _ = writeln!(io::stderr(), "{tool}: {}", harmless(message));
+    if !failure.is_already_said() {
+        let _ = writeln!(io::stderr(), "{tool}: {}", harmless(failure.text()));
     }
     if let Some(hint) = &failure.hint {
         let _ = writeln!(io::stderr(), "hint: {}", one_line(hint));
@@ -182,7 +225,16 @@ mod tests {
     #[test]
     fn a_line_feed_in_a_name_makes_no_line() {
         let failure = Failure::no("evil\nNAME", "is gone").and_lines(["a\nb"]).within("x\ny");
-        assert_eq!(&**failure.message.as_ref().unwrap(), "x\\ny: evil\\nNAME: is gone\na\\nb");
-        assert_eq!(Failure::in_lines(Status::Trouble, "a\nb").message.unwrap().lines().count(), 2);
+        assert_eq!(failure.text(), "x\\ny: evil\\nNAME: is gone\na\\nb");
+        assert_eq!(Failure::in_lines(Status::Trouble, "a\nb").text().lines().count(), 2);
+    }
+
+    #[test]
+    fn the_error_that_a_failure_was_made_from_is_its_source() {
+        let failure = Failure::from_error(Status::Trouble, io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(failure.source().unwrap().to_string(), failure.to_string());
+        let unread = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(unread.is_already_said() && unread.status == Status::Yes);
+        assert!(Failure::already_said(Status::No).and_lines(["a"]).within("b").text().is_empty());
     }
 }

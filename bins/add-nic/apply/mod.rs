@@ -81,7 +81,7 @@ pub fn add(
             let failure = Failure::trouble(&record.plan.nic.name, "interrupted; rolled back");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
             signals.die_of(signal);
-            Err(Failure::silent(common::failure::Status::Trouble))
+            Err(Failure::already_said(common::failure::Status::Trouble))
         }
     }
 }
@@ -126,8 +126,8 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecor
     match undone {
         Ok(()) => failure,
         Err(second) => {
-            let why = second.message;
-            failure.and_lines(why.map(|why| format!("{TOOL}: rolling back: {why}"))).hint(common::hint!(
+            let why = (!second.is_already_said()).then(|| format!("{TOOL}: rolling back: {second}"));
+            failure.and_lines(why).hint(common::hint!(
                 "add-nic --rm {} {}",
                 record.inside.name,
                 record.plan.nic.name

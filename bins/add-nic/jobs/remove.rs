@@ -108,8 +108,8 @@ fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Stat
     if !request.dry_run && !journal.records()?.is_empty() {
         clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_| false)?;
     }
-    if let Some(why) = &failure.message {
-        say(TOOL, format_args!("{why}; nothing to remove"));
+    if !failure.is_already_said() {
+        say(TOOL, format_args!("{failure}; nothing to remove"));
     }
     Ok(Status::Yes)
 }

@@ -118,7 +118,7 @@ pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[NicRecord]) 
     let from = |first: u8| std::array::from_fn(|at| first + at as u8);
     let random = RandomBytes { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
     let input = PlanInput { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
-    Plan::make(&input).map_err(|failure| failure.message.unwrap().to_string())
+    Plan::make(&input).map_err(|failure| failure.text().to_owned())
 }
 
 pub(crate) fn commands(plan: &Plan) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use common::failure::{self, Failure, FailureText, say};
+use common::failure::{self, Failure, say};
 
 use crate::model::request::WatchRequest;
 use crate::tool::TOOL;
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct RetryState {
     reported: HashSet<String>,
     /// What is waited for, which is not a failure.
-    waits: Option<FailureText>,
+    waits: Option<String>,
     last: Option<Instant>,
     pause: Duration,
 }
@@ -53,18 +53,17 @@ impl RetryState {
     /// There is nothing to do yet; an event will say when there is.
     pub fn waits_for(&mut self, about: impl Display, failure: Failure, request: &WatchRequest) {
         // With --once there is no later event.
-        if (request.find.verbose || request.once) && self.waits != failure.message {
-            say(TOOL, format_args!("{about}: {}", failure.message.as_deref().unwrap_or_default()));
+        if (request.find.verbose || request.once) && self.waits.as_deref() != Some(failure.text()) {
+            say(TOOL, format_args!("{about}: {}", failure.text()));
         }
-        *self = RetryState { waits: failure.message, ..RetryState::default() };
+        *self = RetryState { waits: Some(failure.text().to_owned()), ..RetryState::default() };
     }
 
     /// An attempt failed.
     pub fn failed(&mut self, about: impl Display, failure: Failure) {
         self.last = Some(Instant::now());
         self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
-        let Failure { message: Some(message), .. } = &failure else { return };
-        if self.reported.insert(without_macs(message)) {
+        if !failure.is_already_said() && self.reported.insert(without_macs(failure.text())) {
             failure::report(TOOL, &failure.within(about));
         }
     }

@@ -111,7 +111,7 @@ impl<'a> WatchedNics<'a> {
     pub fn update(&mut self) -> Result<(), Failure> {
         let current = match self.remove_outdated() {
             Ok(current) => current,
-            Err(failure) if failure.message.is_none() => return Err(failure),
+            Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 self.retry.failed(self.file.display(), failure);
                 return Ok(());
@@ -133,7 +133,7 @@ impl<'a> WatchedNics<'a> {
                     match session.ensure(entry, retry, found, &current) {
                         Ok(true) => retry.succeeded(),
                         Ok(false) => {}
-                        Err(failure) if failure.message.is_none() => return Err(failure),
+                        Err(failure) if failure.is_already_said() => return Err(failure),
                         Err(failure) if failure.status == Status::No => {
                             retry.waits_for(entry, failure, session.request)
                         }
@@ -287,5 +287,5 @@ fn not_found(error: FindError) -> Failure {
             )
     );
     let failure = Failure::from(error);
-    if no_engine { Failure { status: Status::No, ..failure } } else { failure }
+    if no_engine { failure.with_status(Status::No) } else { failure }
 }

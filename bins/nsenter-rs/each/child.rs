@@ -92,10 +92,7 @@ impl Inside {
     /// could not go in is said through the pipe.
     pub fn run(self, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
         enter().unwrap_or_else(|why| {
-            let words =
-                [why.message.map(|message| message.to_string()), why.hint.map(|hint| hint.to_string())]
-                    .map(Option::unwrap_or_default)
-                    .join("\0");
+            let words = [why.text(), why.hint.as_deref().unwrap_or_default()].join("\0");
             let end = words.len().min(MOST_BYTES);
             // The parent is all there is to tell.
             let _ = nix::unistd::write(&self.failure, &words.as_bytes()[..end]);

@@ -158,7 +158,7 @@ impl Report {
                     End::Exited(_) | End::Failed(_) => None,
                 },
                 error: match end {
-                    End::Failed(failure) => failure.message.as_deref(),
+                    End::Failed(failure) => Some(failure.text()),
                     End::Stopped => Some(STOPPED),
                     End::Exited(_) | End::Killed(_) => None,
                 },
@@ -171,7 +171,7 @@ impl Report {
             End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
             End::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
             End::Failed(failure) => {
-                let why = failure.message.as_deref().unwrap_or("failed");
+                let why = failure.text();
                 let name = one_line(&run.name);
                 self.stderr.add(format!("{TOOL}: {name}: {}\n", harmless(why)).as_bytes());
                 if let Some(hint) = failure.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(hint)) {

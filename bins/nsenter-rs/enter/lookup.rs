@@ -103,9 +103,7 @@ fn on_the_host(wanted: &Wanted) -> Lookup {
         Err(NotOpened::Program(_, error)) => {
             Lookup::Missing(format!("it exists, but cannot be run: {error}"))
         }
-        Err(NotOpened::Failed(failure)) => {
-            Lookup::Missing(failure.message.map(|message| message.to_string()).unwrap_or_default())
-        }
+        Err(NotOpened::Failed(failure)) => Lookup::Missing(failure.text().to_owned()),
     }
 }
 

@@ -117,8 +117,8 @@ fn plan(
     });
     let missing = match refused {
         Some(refused) => {
-            explanation.hint = refused.hint;
-            Some(refused.message.as_ref().map(ToString::to_string))
+            explanation.hint.clone_from(&refused.hint);
+            Some(Some(refused.text().to_owned()))
         }
         None => missing,
     };
@@ -155,7 +155,7 @@ fn plan(
 /// What a program of the host in another root is held by.
 fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
     let unfenced = match way {
-        _ if plan.fence.is_none() => refused::unfenced().message.map(|message| message.to_string()),
+        _ if plan.fence.is_none() => Some(refused::unfenced().text().to_owned()),
         Way::Hold(why) => Some(why.to_string()),
         Way::Graft => None,
     };

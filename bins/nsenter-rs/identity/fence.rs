@@ -95,9 +95,9 @@ impl Fence {
     ) -> Result<(), Failure> {
         for &(kind, theirs) in &self.namespaces {
             if joined(kind)? != theirs {
+                let among = among(kind);
                 let what = format_args!(
-                    "code of the container would be root among {} that the container does not have",
-                    among(kind)
+                    "code of the container would be root among {among} that the container does not have"
                 );
                 return Err(Failure::trouble("--host-tools", what).hint("-a without -F, or --trust-target"));
             }

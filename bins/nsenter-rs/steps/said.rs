@@ -97,7 +97,7 @@ impl fmt::Display for Step {
             }
             Step::SetGid(gid) => write!(f, "setgroups(none), setresgid({})", id(gid, "the group")),
             Step::SetUid(uid) => write!(f, "setresuid({})", id(uid, "the user")),
-            Step::Exec { words, file: Some(file) } if *file != *words[0] => {
+            Step::Exec { words, file: Some(file) } if *file.as_os_str() != *words[0] => {
                 write!(f, "exec {}, which is {}", words.join(" "), file.display())
             }
             Step::Exec { words, .. } => write!(f, "exec {}", words.join(" ")),

@@ -83,7 +83,7 @@ mod tests {
     fn where_the_containers_files_are_found_anyway_it_is_refused() {
         for given in ["-a", "-m", "-m=/x", "-r", "-r=/x"] {
             let failure = wanted(&cli(&format!("-t 1 {given} --dns"))).unwrap_err();
-            let message = failure.message.unwrap();
+            let message = failure.text();
             assert!(message.contains(&format!("cannot be used with {}", &given[..2])), "{message}");
             assert_eq!(failure.hint.unwrap().starts_with("use -n "), given == "-a");
         }

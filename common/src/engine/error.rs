@@ -156,7 +156,7 @@ fn whose(user: Uid) -> String {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
-        match &error {
+        let failure = match &error {
             EngineError::Absent { engine: EngineName::Docker, .. }
             | EngineError::Stale { engine: EngineName::Docker, .. }
             | EngineError::Dead { engine: EngineName::Docker, .. } => failure.hint(
@@ -176,6 +176,7 @@ impl From<EngineError> for Failure {
                 failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
             }
             _ => failure,
-        }
+        };
+        failure.caused_by(error)
     }
 }

@@ -21,9 +21,10 @@ pub enum EventsError {
 impl From<EventsError> for Failure {
     fn from(error: EventsError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
-        match error {
+        let failure = match &error {
             EventsError::Limit { limit } => failure.hint(crate::hint!("sysctl {}", limit)),
             EventsError::Kernel(_) => failure,
-        }
+        };
+        failure.caused_by(error)
     }
 }

@@ -128,7 +128,7 @@ impl From<FindError> for Failure {
                 let failure = Failure::said(Status::Trouble, message);
                 match alone(&target, &hit, engine) {
                     Some(word) => failure.hint(hint!("{}, if that container is meant", word)),
-                    None => Failure { hint: Failure::from(*trouble).hint, ..failure },
+                    None => failure.hint(Failure::from(*trouble).hint),
                 }
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {

@@ -125,9 +125,7 @@ impl From<NetworkError> for Failure {
         let failure = Failure::said(Status::Trouble, &error).and_lines(rows(&error));
         match error {
             NetworkError::Map(error) => error.into(),
-            NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => {
-                Failure { status: Status::No, ..failure }
-            }
+            NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => failure.with_status(Status::No),
             NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
             NetworkError::NotAlone { candidates, unseen, .. }
                 if candidates.len() == 1 && unseen.is_about_permission() =>
@@ -220,7 +218,7 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(
-            &*failure.message.unwrap(),
+            failure.text(),
             "ip:10.0.0.2: means 2 network namespaces:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  net:[8]  netns:blue"
         );
         assert_eq!(failure.hint.unwrap(), "say which: pid:812 or netns:blue");
@@ -235,7 +233,7 @@ mod tests {
             unseen: Unseen { processes: 1, ..Unseen::default() },
         };
         let failure = Failure::from(error);
-        assert!(failure.message.unwrap().starts_with(
+        assert!(failure.text().starts_with(
             "ip:10.0.0.2: may not mean this one alone:\n  net:[7]  pid:812 (nginx) container 3f2a3f2a3f2a\n  not looked at: 1 process"
         ));
         assert_eq!(failure.hint.unwrap(), AS_ROOT);
@@ -247,7 +245,7 @@ mod tests {
         assert_eq!(Failure::from(nobody(Unseen::default())).status, crate::failure::Status::No);
         let unsure = Failure::from(nobody(Unseen { processes: 3, ..Unseen::default() }));
         assert_eq!(unsure.status, crate::failure::Status::Trouble);
-        assert!(unsure.message.unwrap().contains("not looked at: 3 processes"));
+        assert!(unsure.text().contains("not looked at: 3 processes"));
     }
 
     #[test]

@@ -55,12 +55,11 @@ pub enum MapError {
 
 impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
-        let message = error.to_string();
         match error {
-            MapError::NoLink(_) => Failure::said(Status::No, message),
+            MapError::NoLink(_) => Failure::from_error(Status::No, error),
             MapError::Namespace(error) => error.into(),
             MapError::Netlink(error) => error.into(),
-            _ => Failure::said(Status::Trouble, message),
+            _ => Failure::from_error(Status::Trouble, error),
         }
     }
 }

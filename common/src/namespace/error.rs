@@ -73,7 +73,7 @@ pub enum NamespaceError {
 
 impl From<NamespaceError> for Failure {
     fn from(error: NamespaceError) -> Self {
-        match &error {
+        let failure = match &error {
             NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
             NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
             NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
@@ -83,6 +83,7 @@ impl From<NamespaceError> for Failure {
                 Failure::said(Status::Trouble, &error).hint("run it as root")
             }
             _ => Failure::said(Status::Trouble, &error),
-        }
+        };
+        failure.caused_by(error)
     }
 }

@@ -62,13 +62,14 @@ pub enum NetnsError {
 impl From<NetnsError> for Failure {
     fn from(error: NetnsError) -> Self {
         let failure = Failure::said(Status::Trouble, &error);
-        match &error {
+        let failure = match &error {
             NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
             NetnsError::Taken { name, .. } => {
                 failure.hint(crate::hint!("--as OTHERNAME, or: netns-link --rm {}", name))
             }
             NetnsError::Held { holder, .. } => failure.hint(holder.hint()),
             _ => failure,
-        }
+        };
+        failure.caused_by(error)
     }
 }

@@ -82,7 +82,7 @@ pub enum ProcessError {
 
 impl From<ProcessError> for Failure {
     fn from(error: ProcessError) -> Self {
-        match &error {
+        let failure = match &error {
             ProcessError::Gone(pid) | ProcessError::Reused { pid, .. } => {
                 Failure::no(format_args!("PID {pid}"), &error)
             }
@@ -90,7 +90,8 @@ impl From<ProcessError> for Failure {
                 Failure::trouble(format_args!("PID {pid}"), &error)
             }
             ProcessError::Proc { pid, .. } => Failure::trouble(format_args!("PID {pid}"), &error),
-        }
+        };
+        failure.caused_by(error)
     }
 }
 

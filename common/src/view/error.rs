@@ -70,9 +70,12 @@ pub enum ViewError {
 
 impl From<ViewError> for Failure {
     fn from(error: ViewError) -> Self {
+        let error = match error {
+            ViewError::Process(error) => return error.into(),
+            error => error,
+        };
         let failure = Failure::said(Status::Trouble, &error);
-        match error {
-            ViewError::Process(error) => error.into(),
+        let failure = match &error {
             ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
             ViewError::NoPlace(file) => failure.hint(crate::hint!("ls -l {}; touch {}", file, file)),
             ViewError::NoConfiguration(name) => failure
@@ -82,8 +85,9 @@ impl From<ViewError> for Failure {
             }
             ViewError::Covered { place, .. } => failure.hint(crate::hint!("findmnt -R {}", place)),
             ViewError::Chroot => failure.hint("run it outside of the chroot"),
-            ViewError::NoFile { .. } | ViewError::Io { .. } => failure,
-        }
+            ViewError::NoFile { .. } | ViewError::Io { .. } | ViewError::Process(_) => failure,
+        };
+        failure.caused_by(error)
     }
 }
 

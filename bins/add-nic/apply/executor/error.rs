@@ -38,7 +38,7 @@ pub enum StepError {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// The container's network could not be entered.
-    #[error("{}", .0.message.as_deref().unwrap_or_default())]
+    #[error(transparent)]
     Entering(Box<Failure>),
 }
 

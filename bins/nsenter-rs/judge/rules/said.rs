@@ -42,9 +42,7 @@ impl Rule {
             Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
             Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
             Rule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
-            Rule::Ahead { failure: Some(failure), .. } => {
-                (Met::No, failure.message.as_ref().map(ToString::to_string).unwrap_or_default())
-            }
+            Rule::Ahead { failure: Some(failure), .. } => (Met::No, failure.text().to_owned()),
             Rule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
         }
     }
