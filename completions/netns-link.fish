@@ -11,6 +11,6 @@ complete -c netns-link -s w -l watch -d 'Link containers as they start, unlink a
 complete -c netns-link -l host -d 'Allow a link to the host\'s own network'
 complete -c netns-link -s f -l force -d 'Replace links made by netns-link; --rm: others\' too'
 complete -c netns-link -l json -d 'With --list, --check or --watch: print JSON'
-complete -c netns-link -s v -l verbose -d 'Say on stderr what was found, and how'
+complete -c netns-link -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-link -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-link -s V -l version -d 'Print version'

@@ -23,6 +23,6 @@ complete -c netns-ping -l arp -d 'Ask for MAC addresses: ARP, neighbour discover
 complete -c netns-ping -l dad -d 'Duplicate address detection: is an address in use?'
 complete -c netns-ping -l announce -d 'Announce an address: gratuitous ARP'
 complete -c netns-ping -l json -d 'Print a line of JSON for each event'
-complete -c netns-ping -s v -l verbose -d 'Say on stderr what was found, and how'
+complete -c netns-ping -s v -l verbose -d 'Report on stderr what was found, and how'
 complete -c netns-ping -s h -l help -d 'Print this help; the manual says more'
 complete -c netns-ping -s V -l version -d 'Print version'

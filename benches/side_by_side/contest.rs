@@ -201,30 +201,6 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
-        name: "flood",
-        work: "100,000 pings over a veth pair, none lost",
-        ours: "netns-ping PID 198.18.250.2 -f -q -c 100000",
-        peers: &["nsenter -t PID -n ping -f -q -c 100000 198.18.250.2"],
-        floor: Some("flood PID 198.18.250.2 100000"),
-        targets: &[times(1.0 / 0.95, "flood")],
-        every: 10,
-        before: CABLE,
-        after: NO_CABLE,
-        proof: "grep -o '100000 packets transmitted, 100000 received'",
-        ..PLAIN
-    },
-    Row {
-        name: "flood-rings",
-        work: "the same, beside packet rings",
-        ours: "netns-ping PID 198.18.250.2 -f -q -c 100000",
-        floor: Some("flood_rings PID 198.18.250.2 100000"),
-        every: 10,
-        before: CABLE,
-        after: NO_CABLE,
-        proof: "grep -o '100000 packets transmitted, 100000 received'",
-        ..PLAIN
-    },
-    Row {
         name: "sweep",
         work: "who is there, of a /24 with 20 neighbours",
         ours: "netns-ping PID 198.18.251.0/24",

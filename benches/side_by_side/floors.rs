@@ -9,12 +9,8 @@ use std::{
 
 use crate::{program, trouble::Trouble};
 
-const SOURCES: &[(&str, &str)] = &[
-    ("inspect", include_str!("../floors/inspect.c")),
-    ("enter_net", include_str!("../floors/enter_net.c")),
-    ("flood", include_str!("../floors/flood.c")),
-    ("flood_rings", include_str!("../floors/flood_rings.c")),
-];
+const SOURCES: &[(&str, &str)] =
+    &[("inspect", include_str!("../floors/inspect.c")), ("enter_net", include_str!("../floors/enter_net.c"))];
 
 /// A directory for what the bench makes; dropping it removes it.
 pub(crate) struct Workshop(PathBuf);

@@ -1,4 +1,4 @@
-//! Shows what happened, for people and as JSON.
+//! Prints results, for people and as JSON.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::model::shell::NetnsFiles;
 use crate::model::view::NicView;
 use crate::preflight::warning::{self, Warning};
 
-/// Whether anything had to be done.
+/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Added(Reachability),
@@ -38,7 +38,7 @@ impl Outcome {
     }
 }
 
-/// A NIC, as JSON has it.
+/// A NIC in JSON.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     container: &'a str,
@@ -204,7 +204,7 @@ pub fn commands<'a>(
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", one_line(&line.command))?))
 }
 
-/// What will not work, and what helps.
+/// Problems and fixes.
 pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -229,7 +229,7 @@ pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result
     Ok(())
 }
 
-/// All NICs as a table, or as JSON; each with what differs.
+/// All NICs as a table, or as JSON; each with its differences.
 pub fn list(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -267,15 +267,15 @@ fn or_dash(words: String) -> String {
     if words.is_empty() { "-".to_owned() } else { words }
 }
 
-/// One line for each thing that differs.
+/// One line for each difference.
 pub fn drift(rows: &[(NicView<'_>, &[String])], as_json: bool) -> Result<(), Failure> {
     if as_json {
         return list(rows, true);
     }
     for (view, differs) in rows {
         for line in *differs {
-            let (who, nic) = (one_line(&view.here.container.name), view.here.name);
-            writeln!(io::stdout(), "{who}: {nic}: {}", one_line(line))?;
+            let (container, nic) = (one_line(&view.here.container.name), view.here.name);
+            writeln!(io::stdout(), "{container}: {nic}: {}", one_line(line))?;
         }
     }
     Ok(())

@@ -88,7 +88,7 @@ pub struct Cli {
     /// path is ignored. want: packets are fragmented here if the path's MTU is smaller. dont: packets may be
     /// fragmented anywhere.
     #[arg(short = 'M', long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
-    pub pmtudisc: Option<PathMtu>,
+    pub pmtudisc: Option<PmtudiscArg>,
 
     /// IPv4 only
     #[arg(short = '4', long)]
@@ -157,7 +157,7 @@ pub struct Cli {
 
 /// What is done about packets that are larger than the path's MTU: ping(8), -M.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PathMtu {
+pub enum PmtudiscArg {
     /// IP_PMTUDISC_DO
     Do,
     /// IP_PMTUDISC_WANT

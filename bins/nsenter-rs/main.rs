@@ -28,9 +28,9 @@ use cli::Cli;
 use common::cli::parse_from;
 use common::failure::{self, Failure};
 use enter::apply;
-use enter::sealed::{self, Copy};
+use enter::sealed::{self, SealedCopy};
 use enter::snapshot;
-use enter::source::Source;
+use enter::source::EntrySource;
 use host_tools::{HostTools, Keep, NotOpened, Trust};
 use identity::fence::Fence;
 use nix::fcntl::OFlag;
@@ -68,12 +68,16 @@ fn enter_and_run(cli: &Cli, typed: &CommandLine) -> Result<ExitCode, Failure> {
             }
             each::run(each, &wanted, |source, parent| enter(source, &wanted, Some(parent)))
         }
-        None => enter(Source::open(&wanted)?, &wanted, None),
+        None => enter(EntrySource::open(&wanted)?, &wanted, None),
     }
 }
 
 /// The way in, the same for one TARGET and for each of many.
-fn enter(source: Source, wanted: &Wanted, parent: Option<&ParentDeathSignal>) -> Result<ExitCode, Failure> {
+fn enter(
+    source: EntrySource,
+    wanted: &Wanted,
+    parent: Option<&ParentDeathSignal>,
+) -> Result<ExitCode, Failure> {
     if wanted.explains {
         return explain::explain(wanted, &source);
     }
@@ -103,13 +107,13 @@ fn enter(source: Source, wanted: &Wanted, parent: Option<&ParentDeathSignal>) ->
 
 /// Starts us again from a copy that nobody can write to; goes on where we are one.
 fn seal(takes_tools: bool, wanted: &Wanted) {
-    let copy = if takes_tools { Copy::SameFile } else { Copy::InMemory };
+    let copy = if takes_tools { SealedCopy::SameFile } else { SealedCopy::InMemory };
     sealed::run_from(copy, wanted.command_line.words());
 }
 
 /// What is taken along of the host, where the program is to be the host's in another root.
-fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<HostTools>, NotOpened> {
-    let Some(way) = plan.host_tools else { return Ok(None) };
+fn host_tools(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<Option<HostTools>, NotOpened> {
+    let Some(mode) = plan.host_tools else { return Ok(None) };
     let trust = Trust::of(wanted);
     // Where there is no process, nobody can tell what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
@@ -118,7 +122,7 @@ fn host_tools(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<Option<Ho
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || source.process().ok()?.open_file("root", flags).ok();
     let target = if trust == Trust::Programs { root() } else { None };
-    let host_tools = HostTools::open(way, &wanted.program, trust, target, Keep::Kept)?;
+    let host_tools = HostTools::open(mode, &wanted.program, trust, target, Keep::Kept)?;
     let called = wanted.target.as_ref().map(ToString::to_string);
     let power = plan.fence.as_ref().map(Fence::power);
     let refused = power.and_then(|power| host_tools.refused(power, called.as_deref()));

@@ -6,7 +6,7 @@ use common::output::one_line;
 use common::view::Resolver;
 
 use crate::enter::apply::opens_host;
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::habits;
 use crate::identity::label::Module;
 use crate::plan::{Plan, Tracer};
@@ -21,7 +21,7 @@ const TRUSTED: &str = "--trust-target: the container's files decide what the pro
 const PRIVILEGED: &str = "the container is privileged (CAP_SYS_ADMIN): its root can take over the program and the host, with or without -H";
 
 /// Says it.
-pub fn say(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<(), Failure> {
+pub fn say(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<(), Failure> {
     if let Some(note) = habits::note(wanted, plan) {
         tell(TOOL, note);
     }
@@ -62,8 +62,8 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &Source) -> Result<(), Failure>
     for note in source.resolver().into_iter().flat_map(Resolver::notes) {
         tell(TOOL, note);
     }
-    if let Some(way) = plan.host_tools {
-        tell(TOOL, format_args!("--host-tools: {way}"));
+    if let Some(mode) = plan.host_tools {
+        tell(TOOL, format_args!("--host-tools: {mode}"));
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ fn tracers(all: &[Tracer]) {
 }
 
 /// What the namespaces of the plan can be named by, besides a file.
-fn names(plan: &Plan, source: &Source) -> Result<(), Failure> {
+fn names(plan: &Plan, source: &EntrySource) -> Result<(), Failure> {
     for &kind in plan.join.kinds() {
         if let Some(handle) = source.handle(kind)? {
             let inode = source.identity(kind)?.inode;

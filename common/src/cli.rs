@@ -31,13 +31,12 @@ TARGET:
 pub struct FindOptions {
     /// Wait for an engine this long
     ///
-    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that needs longer is an error,
-    /// and not an answer.
+    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that does not answer in time is an error.
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
     #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
 
-    /// Say on stderr what was found, and how
+    /// Report on stderr what was found, and how
     #[arg(short, long)]
     pub verbose: bool,
 
@@ -113,7 +112,7 @@ impl FindConfig {
             );
         }
         if let (true, Some(container)) = (self.verbose, &found.container) {
-            say(tool, format_args!("{target} is {container}, says its {}", container.source));
+            say(tool, format_args!("{target} is {container}, according to its {}", container.source));
         }
         // Nobody who types an address expects to land where he is already.
         let by_wire = matches!(target, Target::Ip(_) | Target::Mac(_) | Target::Veth(_));

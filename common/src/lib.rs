@@ -17,6 +17,7 @@
 //! | [`process`] | a process, held by its pidfd: [`Process`](process::Process) |
 //! | [`netlink`] | links, addresses, routes, rules and nftables: [`Socket`](netlink::Socket) |
 //! | [`packet`] | probes and their replies: ARP, neighbour discovery, ICMP |
+//! | [`probe`] | probes under way: the loop that sends, waits and listens, and what was sent |
 //! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
 //! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
 //! | [`events`] | waits until containers may have changed |
@@ -58,6 +59,8 @@ pub mod netns;
 pub mod output;
 #[forbid(unsafe_code)]
 pub mod packet;
+#[forbid(unsafe_code)]
+pub mod probe;
 #[forbid(unsafe_code)]
 pub mod process;
 pub mod sys;

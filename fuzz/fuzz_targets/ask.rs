@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use common::packet::ask::read;
+use common::packet::neighbour::read;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|frame: &[u8]| {

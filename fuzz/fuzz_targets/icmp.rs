@@ -3,12 +3,13 @@
 
 #![no_main]
 
-use common::packet::icmp::{Family, answer, quoted, says};
+use common::packet::IpFamily;
+use common::packet::icmp::{answer, describe, quoted};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, bool, &[u8])| {
     let (is_v4, with_header, bytes) = input;
-    let family = if is_v4 { Family::V4 } else { Family::V6 };
+    let family = if is_v4 { IpFamily::V4 } else { IpFamily::V6 };
     if let Ok(found) = answer(family, with_header, bytes) {
         assert!(found.payload.len() + 8 <= bytes.len());
     }
@@ -16,6 +17,6 @@ fuzz_target!(|input: (bool, bool, &[u8])| {
         assert_eq!(bytes[6..8], sequence.to_be_bytes());
     }
     if let [kind, code, a, b, c, d, ..] = bytes {
-        assert!(!says(family, *kind, *code, u32::from_be_bytes([*a, *b, *c, *d])).is_empty());
+        assert!(!describe(family, *kind, *code, u32::from_be_bytes([*a, *b, *c, *d])).is_empty());
     }
 });

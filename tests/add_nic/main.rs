@@ -105,9 +105,19 @@ impl std::fmt::Debug for Everything {
 }
 
 /// The shell's word for it; the lab itself has the PID 1. What the kernel does by itself, some time after a link was
-/// made, is left out: link-local addresses, and whether there is a carrier, which routes show too. Rules of filters are the host's alone.
+/// made, is left out: link-local addresses, and whether there is a carrier, which routes show too. Firewall rules are the
+/// host's alone.
+///
+/// The kernel adds the local route of an IPv6 address only later, in a work queue, so that is waited for, at most 5 s.
 const LOOK: &str = r#"
-LOOK='{ printf "link\naddress\nroute show table all\nrule\n" | ip -o -batch -
+LOOK='settled() {
+    routes=$(ip -6 route show table local)
+    for address in $(ip -6 -o address show up scope global | sed "/tentative/d; /dadfailed/d; s/.*inet6 \([^ /]*\).*/\1/"); do
+        case $routes in *"local $address dev "*) ;; *) return 1 ;; esac
+    done
+}
+for time in $(seq 50); do ! settled || break; sleep 0.1; done
+{ printf "link\naddress\nroute show table all\nrule\n" | ip -o -batch -
 printf "route show table all\nrule\n" | ip -6 -o -batch -
 } | sed "s/ state [A-Z]*//; s/,LOWER_UP//; s/NO-CARRIER,//; /fe80:/d; /ff00::/d; /anycast/d; s/ tentative//; s/ linkdown//; s/ dead//; s/valid_lft.*//"
 grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward

@@ -156,7 +156,7 @@ fn damaged_state_is_one_clear_error_that_names_the_file() {
         ("init.pid", vec![b'1'; 9 << 20], "init.pid: is longer than 8388608 bytes"),
         (record, b"{\"id\":\"web\",\"init_process_p".to_vec(), "state.json: EOF while parsing"),
         (record, b"{\"init_process_pid\":\"1\"}".to_vec(), "state.json: invalid type"),
-        (record, b"{\"init_process_pid\":-1}".to_vec(), "state.json: has no PID that makes sense"),
+        (record, b"{\"init_process_pid\":-1}".to_vec(), "state.json: has no valid PID"),
         (record, vec![b'['; 9 << 20], "state.json: is longer than 8388608 bytes"),
     ];
     for (file, content, message) in cases {

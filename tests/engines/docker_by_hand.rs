@@ -193,11 +193,11 @@ fn a_socket_that_nobody_listens_on_leaves_the_disk() {
     let host = Host::new();
     host.directory("run");
     drop(UnixListener::bind(host.path("run/docker.sock")).unwrap());
-    host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nobody listens on");
+    host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nothing listens on");
     host.docker_runs(&id('a'), "web", pid, ticks);
     let found = host.cpid(&["-v", "docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
-    found.stderr_has("nobody listens on").stderr_has("says its state on disk");
-    host.cpid(&["-lv"]).run().ok().stderr_has("nobody listens on");
+    found.stderr_has("nothing listens on").stderr_has("according to its state on disk");
+    host.cpid(&["-lv"]).run().ok().stderr_has("nothing listens on");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn damaged_state_is_one_clear_error_that_names_the_file() {
         ("{\"pid\": 1", "EOF while parsing"),
         ("[1]", "invalid"),
         ("{\"pid\": 4294967297}", "invalid value"),
-        ("{\"pid\": -7}", "has no PID that makes sense"),
+        ("{\"pid\": -7}", "has no valid PID"),
     ] {
         host.write("/run/crun/web/status", content);
         let ran =

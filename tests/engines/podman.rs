@@ -106,7 +106,12 @@ fn every_state_is_told_without_a_daemon() {
     podman.ok("init @ready");
     for name in ["web", "frozen", "twice", "ready"] {
         let pid = podman.pid(name);
-        podman.cpid(name).run().ok().stdout_is(&format!("{pid}\n")).stderr_has("says its state on disk");
+        podman
+            .cpid(name)
+            .run()
+            .ok()
+            .stdout_is(&format!("{pid}\n"))
+            .stderr_has("according to its state on disk");
     }
     podman.cpid("made").run().fails_with(1).stderr_has("-made is not running (created)");
     podman.cpid("stopped").run().fails_with(1).stderr_has("-stopped is not running (exited)");
@@ -153,7 +158,7 @@ fn the_api_and_the_disk_tell_the_same_as_far_as_the_disk_goes() {
         .run()
         .ok();
     let pid = podman.pid("web");
-    podman.cpid("web").run().ok().stdout_is(&format!("{pid}\n")).stderr_has("says its API");
+    podman.cpid("web").run().ok().stdout_is(&format!("{pid}\n")).stderr_has("according to its API");
     podman.cpid("nope").run().fails_with(1).stderr_has("no such container");
     let mut by_api = podman.listed();
     assert_eq!(source(&mut by_api), ["api"; 4]);

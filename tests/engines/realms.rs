@@ -167,7 +167,7 @@ fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
     scene.sudo_cpid(&["web"]).ok().stdout_is(&scene.users_pid());
 }
 
-/// A socket that nobody listens on any more.
+/// A socket that nothing listens on any more.
 fn left_behind(socket: &Path) {
     drop(UnixListener::bind(socket).unwrap());
 }
@@ -183,7 +183,7 @@ fn a_socket_that_a_stopped_docker_has_left_behind_hides_nothing() {
         scene.host.cpid(&["web"]).run().ok().stdout_is(&format!("{roots}\n")).stderr_is("");
         scene.sudo_cpid(&["uweb"]).ok().stdout_is(&scene.users_pid()).stderr_is("");
         scene.sudo_cpid(&["nope"]).fails_with(1).stderr_has("nope: no such container");
-        scene.host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nobody listens on");
+        scene.host.cpid(&["docker:web"]).run().fails_with(2).stderr_has("nothing listens on");
     };
     nothing_is_hidden();
     // As Docker leaves it when it has nothing to do, too.
@@ -232,7 +232,7 @@ fn the_way_out_of_a_doubt_is_a_word_that_works() {
     let _theirs = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
     let _silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("");
-    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that container is meant\n");
+    said.stderr_has("docker could not be asked").stderr_has("hint: use podman:web for that container\n");
     scene.sudo_cpid(&["podman:web"]).ok().stdout_is(&scene.users_pid());
 }
 
@@ -243,7 +243,7 @@ fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble()
     let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     let said = scene.host.cpid(&["web"]).run().fails_with(2).stdout_is("");
-    said.stderr_has("docker could not be asked").stderr_has("hint: podman:web, if that container is meant\n");
+    said.stderr_has("docker could not be asked").stderr_has("hint: use podman:web for that container\n");
     // A whole ID is nobody else's, and a named engine is that one.
     for certain in ["podman:web", &id('a')] {
         scene.host.cpid(&[certain]).run().ok().stdout_is(&format!("{roots}\n"));

@@ -5,7 +5,6 @@
 
 mod checker;
 mod imports;
-mod known;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -66,7 +65,20 @@ const HOUSES: [House; 6] = [
         private: &[("cli", &["request", "main"])],
         in_circles: &[],
     },
-    House { root: "bins/netns-ping", layers: &[], private: &[], in_circles: known::NETNS_PING },
+    House {
+        root: "bins/netns-ping",
+        layers: &[
+            &["tool", "cli", "request"],
+            &["parse"],
+            &["network"],
+            &["resolve"],
+            &["report"],
+            &["echo", "scan", "arp", "matrix"],
+            &["main"],
+        ],
+        private: &[("cli", &["parse", "main"])],
+        in_circles: &[],
+    },
     House {
         root: "bins/nsenter-rs",
         layers: &[
@@ -99,6 +111,7 @@ const HOUSES: [House; 6] = [
             &["process"],
             &["netlink"],
             &["packet", "view"],
+            &["probe"],
             &["engine"],
             &["events", "netns"],
             &["map"],
@@ -108,7 +121,7 @@ const HOUSES: [House; 6] = [
             &["lib"],
         ],
         private: &[],
-        in_circles: known::COMMON,
+        in_circles: &[],
     },
 ];
 

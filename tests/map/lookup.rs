@@ -165,8 +165,8 @@ fn the_peer_of_a_point_to_point_link_is_not_its_owner() {
 fn what_is_no_veth_or_no_link_has_no_far_end() {
     let lab = need!(Lab::new());
     let _web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
-    cpid(&lab, "veth:br0").fails_with(2).stderr_is("cpid: veth:br0: is no veth, but bridge\n");
-    cpid(&lab, "veth:nope").fails_with(1).stderr_is("cpid: veth:nope: no link has this name here\n");
+    cpid(&lab, "veth:br0").fails_with(2).stderr_is("cpid: veth:br0: is not a veth, but bridge\n");
+    cpid(&lab, "veth:nope").fails_with(1).stderr_is("cpid: veth:nope: no interface has this name here\n");
 }
 
 #[test]

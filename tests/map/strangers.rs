@@ -81,7 +81,7 @@ fn a_users_network_that_alone_has_the_address_is_marked_and_nothing_acts_on_it()
             let refused = refused.stdout_is("").stderr_has("only networks of other users have this address");
             refused
                 .stderr_has(" of user 1000\n")
-                .stderr_has(&format!("hint: pid:{pid}, if that network is meant\n"));
+                .stderr_has(&format!("hint: use pid:{pid} for that network\n"));
         }
     }
     assert_eq!(lab.shell("ip -o link | wc -l; ls /run/netns 2>/dev/null || :").run().ok().text(), "1");

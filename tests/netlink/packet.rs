@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::netns::Home;
-use common::packet::{Claim, Segment, Standing};
+use common::packet::neighbour::{Claim, ClaimKind, Segment};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::{HERE, Scene, THERE};
@@ -62,7 +62,10 @@ fn who_has_an_address_says_so_and_nobody_else_does() {
     ] {
         let began = Instant::now();
         let claim = here(&scene, || segment.who_has(&addresses(asked), &[LIMIT, LIMIT], None)).unwrap();
-        assert_eq!(claim, Some(Claim { address: has.parse().unwrap(), mac: THERE, standing: Standing::Has }));
+        assert_eq!(
+            claim,
+            Some(Claim { address: has.parse().unwrap(), mac: THERE, sender: THERE, kind: ClaimKind::Has })
+        );
         assert!(began.elapsed() < LIMIT, "it went on waiting when all was said");
     }
     let nobodys = addresses("10.1.0.7 fd00:1::7");
@@ -88,7 +91,10 @@ fn who_probes_for_the_same_address_at_the_same_time_is_heard() {
             }
             listening.join().unwrap()
         });
-        assert_eq!(heard, Some(Claim { address: asked[0], mac: THERE, standing: Standing::Wants }));
+        assert_eq!(
+            heard,
+            Some(Claim { address: asked[0], mac: THERE, sender: THERE, kind: ClaimKind::Wants })
+        );
     }
 }
 

@@ -94,7 +94,7 @@ fn a_tool_of_ours_that_was_stopped_is_named_after_a_while() {
     holder.wait_for("locked\n");
     let ran = netns_link(&lab, &[&web.pid.to_string(), "--as", "second"]).fails_with(2).stdout_is("");
     ran.stderr_has("/run/netns-toolbox/netns.lock: PID ")
-        .stderr_has("has had this lock for 10s\nhint: ps -o ");
+        .stderr_has("has held this lock for 10s\nhint: ps -o ");
     // Naive twin: whoever waits for that lock alone waits as long as the other has it.
     let naive = lab.command("flock").args(["/run/netns-toolbox/netns.lock", "true"]).start();
     assert!(!naive.has_ended_within(Duration::from_millis(100)));

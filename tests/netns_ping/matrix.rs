@@ -189,7 +189,7 @@ fn those_that_share_a_network_are_one_and_the_hosts_is_one_too() {
 fn a_pattern_that_fits_nobody_is_said() {
     let scene = need!(Scene::new(&["web"]));
     let ran = scene.matrix(&["db-*"]).fails_with(1);
-    ran.stderr_is("netns-ping: db-*: no running container fits\nhint: cpid --list\n");
+    ran.stderr_is("netns-ping: db-*: no running container matches\nhint: cpid --list\n");
     scene
         .matrix(&["{a,b}"])
         .fails_with(2)

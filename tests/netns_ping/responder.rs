@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use common::sys::{Message, packet_bind, send_many};
+use common::sys::{packet_bind, send_many};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 use crate::Cable;
@@ -88,7 +88,7 @@ fn blind(is_v6: bool) {
         let sum = sum(&message);
         message[2..4].copy_from_slice(&sum.to_be_bytes());
         // The queue of a link may be full, and neighbours have to be asked for first.
-        let _ = send_many(fd.as_fd(), to, [Message { data: &message, is_stamped: false }]);
+        let _ = send_many(fd.as_fd(), to, [message.as_slice()]);
     }
 }
 

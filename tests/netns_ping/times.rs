@@ -57,15 +57,12 @@ fn a_flood_has_the_round_trips_of_single_packets() {
     assert_eq!(replies.len(), 5000);
     let shortest = replies.iter().map(|reply| reply["rtt_us"].as_f64().unwrap()).fold(f64::MAX, f64::min);
     assert!(shortest > 0.5, "{shortest} µs");
-    // Of those that nobody sees the kernel stamps a few: they take no longer, and none takes no time at all.
+    // Those that are not shown take no longer. The summary cuts what is below a microsecond.
     for options in ["-f -q", "-i0 -q", "-f"] {
         let ran = cable.ping(&format!("198.18.0.2 {options} -c 20000")).ok();
         let trips = ran.stdout.split_once("rtt min/avg/max/mdev = ").unwrap().1.split_once(" ms").unwrap().0;
         let trips: Vec<f64> = trips.split('/').map(|time| time.parse::<f64>().unwrap() * 1000.0).collect();
         let [min, avg, max, _] = trips[..] else { panic!("{ran}") };
-        assert!(
-            min >= 1.0 && min <= shortest * 3.0 + 5.0 && min <= avg && avg <= max,
-            "{shortest} µs: {ran}"
-        );
+        assert!(min <= shortest * 3.0 + 5.0 && min <= avg && avg <= max, "{shortest} µs: {ran}");
     }
 }

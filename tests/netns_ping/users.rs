@@ -126,7 +126,7 @@ fn a_matrix_is_made_with_the_kernels_own_sockets_where_no_others_are_permitted()
     let scene = need!(matrix::Scene::new(&["db", "web"]));
     let words = "--engine-timeout 30s --matrix";
     let ran = without(&scene.lab, "net_raw", words).fails_with(2);
-    ran.stderr_has("permission denied: it takes CAP_NET_RAW ").stderr_has("hint: run it as root\n");
+    ran.stderr_has("permission denied: requires CAP_NET_RAW ").stderr_has("hint: run it as root\n");
     for container in &scene.containers {
         let allow = "echo 0 0 >/proc/sys/net/ipv4/ping_group_range";
         scene.lab.shell(&format!("nsenter -t {} -n sh -c '{allow}'", container.pid)).run().ok();

@@ -257,13 +257,15 @@ fn pods_are_entered_through_their_sandboxes_and_bare_names_mean_containers() {
 fn a_pattern_that_fits_nobody_is_said() {
     let mut fleet = need!(Fleet::new(&["web", "old"]));
     let ran = fleet.nsenter(&["--each", "nope-*", "-n", "echo", "ran"]).run().fails_with(1).stdout_is("");
-    ran.stderr_is("nsenter-rs: nope-*: no running container fits\nhint: cpid --list\n");
+    ran.stderr_is("nsenter-rs: nope-*: no running container matches\nhint: cpid --list\n");
     // What the shell makes of a pattern that is not in quotes.
     let ran = fleet.nsenter(&["--each", "nope-1", "-n", "echo", "ran"]).run().fails_with(1).stdout_is("");
-    ran.stderr_has("nope-1: no running container fits\n").stderr_has("hint: ").stderr_has("in quotes");
+    ran.stderr_has("nope-1: no running container matches\n")
+        .stderr_has("hint: ")
+        .stderr_has("quote a PATTERN");
     fleet.containers[1].stop();
     let ran = fleet.nsenter(&["--each", "o*", "-n", "echo", "ran"]).run().fails_with(1).stdout_is("");
-    ran.stderr_has("o*: no running container fits, only 1 that does not run\nhint: cpid --list --all\n");
+    ran.stderr_has("o*: no running container matches, only 1 that is not running\nhint: cpid --list --all\n");
 }
 
 #[test]

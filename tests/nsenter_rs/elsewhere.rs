@@ -158,8 +158,9 @@ fn an_id_is_enough_where_the_kernel_takes_it() {
         web.stop();
         enter().fails_with(1).stdout_is("").stderr_has(&format!(":{id}: no such namespace"));
     } else {
-        let entered = entered.fails_with(1).stdout_is("").stderr_has(&format!(":{id}: this kernel opens no"));
-        entered.stderr_has("(Linux 6.19 does)\nhint: use the whole handle instead: nsenter-rs -v ");
+        let entered =
+            entered.fails_with(1).stdout_is("").stderr_has(&format!(":{id}: this kernel cannot open a"));
+        entered.stderr_has("(needs Linux 6.19)\nhint: use the whole handle instead: nsenter-rs -v ");
     }
 }
 
@@ -212,8 +213,9 @@ fn a_handle_opens_nothing_for_who_could_not_enter() {
     let (_, handle) = need!(names(&lab, &web));
     let net = format!("--net=:{handle}");
     let ran = as_user(&lab, &["/run/nsenter-rs", &net, "echo", "ran"]).run().fails_with(1);
-    ran.stdout_is("")
-        .stderr_has(&format!(":{handle}: no such namespace, or none that we may enter: CAP_SYS_ADMIN"));
+    ran.stdout_is("").stderr_has(&format!(
+        ":{handle}: no such namespace, or the caller may not enter it: that requires CAP_SYS_ADMIN"
+    ));
 }
 
 /// A process in a user namespace inside of the one that owns its network, which no process is in: so bwrap leaves

@@ -1,5 +1,5 @@
-//! Every call that changes something first finishes what others could not: NICs left half made or half removed by one
-//! that was killed, and what is left of those whose container has ended.
+//! Every call that changes something first cleans up: NICs that were left incomplete by a call that was killed, and what
+//! remains of NICs whose container has exited.
 
 use common::failure;
 use common::namespace::NamespaceId;
@@ -20,13 +20,13 @@ pub fn ours(records: Vec<NicRecord>, home: NamespaceId) -> Vec<NicRecord> {
     records.into_iter().filter(|record| record.outside_inode == home.inode).collect()
 }
 
-/// Those that are whole and there.
+/// Those that are complete and exist.
 pub fn alive(records: Vec<NicRecord>, outside: &NetnsState) -> Vec<NicRecord> {
     records.into_iter().filter(|record| is_alive(record, outside)).collect()
 }
 
-/// Whether a NIC is whole and there. Where the host has no end of it, its containers' networks are asked; one that cannot
-/// be asked may well have it still.
+/// Whether a NIC is complete and exists. If the host has no end of it, its containers' networks are read; one that cannot be
+/// read may still have it.
 pub fn is_alive(record: &NicRecord, outside: &NetnsState) -> bool {
     if !record.is_whole {
         return false;
@@ -45,7 +45,7 @@ pub fn is_alive(record: &NicRecord, outside: &NetnsState) -> bool {
     links_within().map_or(true, |[inside, peer]| is_there(record, outside, &inside, &peer))
 }
 
-/// Undoes what is dead, and gives back what lives. Of what is there, `is_over` may say that it is dead too.
+/// Undoes incomplete and lost NICs, and returns the others. `is_over` may declare existing ones lost too.
 pub fn clean_up(
     journal: &LockedJournal<'_>,
     sockets: &mut Sockets,
@@ -59,7 +59,7 @@ pub fn clean_up(
     Ok(clean_up_known(records, &outside, journal, is_over).alive)
 }
 
-/// What a sweep comes to.
+/// The result of a clean-up.
 #[derive(Debug)]
 pub struct Cleanup {
     pub alive: Vec<NicRecord>,
@@ -67,7 +67,7 @@ pub struct Cleanup {
     pub has_changed: bool,
 }
 
-/// The same where all of ours are known, and what the host has.
+/// The same with records and links that were read already.
 pub fn clean_up_known(
     records: Vec<NicRecord>,
     outside: &NetnsState,
@@ -77,8 +77,7 @@ pub fn clean_up_known(
     let (mut alive, mut dead): (Vec<_>, Vec<_>) =
         records.into_iter().partition(|record| is_alive(record, outside) && !is_over(record));
     let has_changed = !dead.is_empty();
-    // The last first, as when they are removed. Those that are yet to be swept need what they share as little as this
-    // one, and whoever is last undoes it.
+    // Last first, as when they are removed. What several of them share is undone with the last one.
     while let Some(record) = dead.pop() {
         let undone = apply::hand_over_routes(&record, &mut alive, journal).and_then(|()| {
             let others: Vec<&NicRecord> = alive.iter().chain(&dead).collect();

@@ -11,18 +11,18 @@ use crate::read::program::{self, ProgramError};
 /// Why a rule could not be added or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// The program said no.
+    /// The program failed.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// It is not where programs are.
+    /// It is not installed.
     #[error("{0}: not installed")]
     Missing(String),
-    /// The kernel did not say what there is.
+    /// The kernel's rules could not be read.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
 }
 
-/// Has nft and the kernel look at the plan's rules before anything is touched: what one of them lacks is known then.
+/// Has nft and the kernel check the plan's rules before anything is changed: missing features are found then.
 pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         if let PlanStep::AddRules(rules) = step {

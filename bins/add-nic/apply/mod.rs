@@ -1,4 +1,4 @@
-//! Does what the plan says: journal, act, and on trouble undo.
+//! Executes the plan: record it in the journal, act, and on an error undo.
 
 pub mod cleanup;
 pub mod executor;
@@ -28,7 +28,7 @@ use executor::Executor;
 use ready::{LinkStatus, Reachability};
 use signals::BlockedSignals;
 
-/// Why it came to nothing.
+/// Why it is rolled back.
 #[derive(Debug)]
 enum Stop {
     Failed(Failure),
@@ -41,16 +41,16 @@ impl From<Failure> for Stop {
     }
 }
 
-/// How it behaves towards others on its segment.
+/// What is done about other hosts on the segment.
 #[derive(Debug, Clone, Copy)]
 pub struct ConflictPolicy<'a> {
-    /// How often it asks who has its addresses, and waits for an answer; and how it finds out who answers.
+    /// The waits of duplicate address detection, one per probe, and how the owner of an address is found.
     pub ask: Option<(&'a [Duration], FindConfig)>,
     pub announce: bool,
 }
 
-/// Makes the NIC that `record` plans: when this returns it is there and works, or nothing is. `others` are all other
-/// NICs of ours.
+/// Adds the NIC that `record` plans: when this returns, it works, or nothing of it is left. `others` are all other NICs of
+/// ours.
 pub fn add(
     record: &mut NicRecord,
     others: &[NicRecord],
@@ -98,9 +98,9 @@ fn carry_out(
     let mut works = None;
     for (step, _) in &plan.steps {
         check_signals()?;
-        // As long as it has no address nobody is hurt.
-        if let (Some((waits, find)), PlanStep::AddAddress(held)) = (asking, step)
-            && held.place == Netns::Container
+        // Without an address it cannot cause a conflict.
+        if let (Some((waits, find)), PlanStep::AddAddress(spec)) = (asking, step)
+            && spec.place == Netns::Container
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, executor)?);
@@ -121,7 +121,7 @@ fn carry_out(
     check_signals().map(|()| reachable)
 }
 
-/// What went wrong, and, if that is so, that not even undoing went well.
+/// The failure, and the failure of rolling back, if that failed too.
 fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecord) -> Failure {
     match undone {
         Ok(()) => failure,
@@ -136,10 +136,10 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecor
     }
 }
 
-/// Undoes all that `record` plans, whatever of it was done, and forgets it. What is gone already, or is no longer what
-/// we made of it, stays as it is.
+/// Undoes all that `record` plans, as far as it was done, and deletes the record. What is gone already, or was changed
+/// since, is left alone.
 ///
-/// A step that fails does not keep the others from being undone; the record stays then, for the next call.
+/// After a step that fails, the others are undone all the same; then the record is kept for the next call.
 pub fn undo(
     record: &NicRecord,
     others: &[&NicRecord],
@@ -159,7 +159,7 @@ pub fn undo(
     }
 }
 
-/// Before a NIC goes: those that came after it in the same container put back in its place what it would have.
+/// Before a NIC is removed: later NICs in the same container take over the routes that it would restore.
 pub fn hand_over_routes(
     gone: &NicRecord,
     others: &mut [NicRecord],

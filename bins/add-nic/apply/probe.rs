@@ -1,4 +1,4 @@
-//! Asks everybody on the segment whether somebody has the addresses already, before anything is made.
+//! Duplicate address detection: asks all hosts on the segment whether they use the addresses, before anything is changed.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use common::cli::FindConfig;
 use common::failure::Failure;
 use common::map;
 use common::netlink::{Link, PortState};
-use common::packet::{Claim, Segment, Standing};
+use common::packet::neighbour::{Claim, ClaimKind, Segment};
 
 use crate::apply::executor::Executor;
 use crate::model::netns::Netns;
@@ -17,10 +17,10 @@ use crate::model::snapshot::NetnsState;
 use crate::read::owner::{NetnsOwner, describe_owner};
 use crate::read::sockets::enter;
 
-/// Who is on this host answers within tens of microseconds, and who is behind one switch within one or two of these.
+/// Containers on this host answer within tens of microseconds, hosts behind one switch within one or two milliseconds.
 pub const QUICK: [Duration; 1] = [Duration::from_millis(5)];
 
-/// The same where links stand on one parent: the kernel hands what is for all of them on from a thread of its own
+/// The same for links on one parent: the kernel hands what is for all of them on from a thread of its own
 /// (macvlan_process_broadcast, ipvlan_process_multicast), which a busy machine keeps waiting.
 pub const QUICK_ON_A_PARENT: [Duration; 1] = [Duration::from_millis(20)];
 
@@ -31,7 +31,7 @@ pub fn full(random: [u8; 2]) -> [Duration; 3] {
     [first, second, Duration::from_secs(2)]
 }
 
-/// Refuses an address that somebody on the segment says is his.
+/// Refuses an address that another host on the segment claims.
 pub fn refuse_duplicates(
     plan: &Plan,
     outside: &NetnsState,
@@ -46,11 +46,11 @@ pub fn refuse_duplicates(
     }
 }
 
-/// The segment that the NIC will be on, and its link here; `None` if nobody is on it who can be asked from here.
+/// The segment that the NIC will be on, and its link here; `None` if no host on it can be asked from here.
 fn segment(nic: &Nic, outside: &NetnsState) -> Option<(Segment, String)> {
     // Of a VLAN that it only switches, a bridge hears nothing itself.
     let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
-    // A bridge that is yet to be made has nobody on it.
+    // A new bridge has no other hosts on it.
     let link = outside.link(bridge.as_str())?;
     let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
     let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
@@ -60,8 +60,8 @@ fn segment(nic: &Nic, outside: &NetnsState) -> Option<(Segment, String)> {
     Some((Segment { index: link.index, mac: link.mac? }, link.name.to_string_lossy().into_owned()))
 }
 
-/// The same, asked once the NIC is up, by whoever is on its segment: of those who stand on the same parent the host reaches
-/// none. Over when `stop` can be read.
+/// The same once the NIC is up, from a link on its segment: the host reaches none of the NICs on the same parent. Ends when
+/// `stop` is readable.
 pub fn refuse_duplicates_late(
     plan: &Plan,
     executor: &mut Executor,
@@ -85,12 +85,12 @@ pub fn refuse_duplicates_late(
 }
 
 fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
-    let Claim { address, mac, standing } = claim;
+    let Claim { address, mac, kind, .. } = claim;
     let whose = owner(claim, find);
     let name = whose.as_ref().map_or(String::new(), |whose| format!(" ({})", whose.name));
-    let does = match standing {
-        Standing::Has => "already in use by",
-        Standing::Wants => "requested at the same time by",
+    let does = match kind {
+        ClaimKind::Has => "already in use by",
+        ClaimKind::Wants => "requested at the same time by",
     };
     let hint = whose.and_then(|whose| whose.hint).or_else(|| {
         common::hint!("cpid --of $(cpid mac:{}) shows the owner; --no-dad skips this check", mac)
@@ -98,7 +98,7 @@ fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
     Failure::trouble(address, format_args!("{does} {mac}{name} on {link}")).hint(hint)
 }
 
-/// Who has this link-layer address, if he is on this host.
+/// The owner of this MAC address, if it is on this host.
 fn owner(claim: &Claim, find: FindConfig) -> Option<NetnsOwner> {
     let owners = map::owners_of_mac(claim.mac).ok()?;
     Some(describe_owner(&owners.owners.first()?.entry, find))

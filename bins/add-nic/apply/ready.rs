@@ -1,11 +1,11 @@
-//! From "made" to "works": both ends carry packets, the bridge forwards, and neighbours know whose the addresses are now.
+//! Waits until the NIC works: both ends have a carrier, the bridge forwards, and the addresses are announced.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, say};
 use common::netlink::{Link, OperState, PortState};
-use common::packet::Segment;
+use common::packet::neighbour::Segment;
 use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
@@ -17,7 +17,7 @@ use crate::model::plan::Plan;
 use crate::read::sockets::enter;
 use crate::tool::TOOL;
 
-/// Kernels before 6.9 look after links once a second; the rest is for machines that are busy with something else.
+/// Kernels before 6.9 process link events once a second; the rest is a margin for busy machines.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Gigabit Ethernet takes two to three seconds.
 const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
@@ -31,13 +31,13 @@ const LO: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachability {
     Now,
-    /// When the bridge has learned of others, or somebody has plugged a cable in or given the other end an address.
+    /// Once the bridge forwards, the link has a carrier, or the other end has an address.
     Later,
 }
 
-/// Waits until the NIC works, and says on its segment whose the addresses are now.
+/// Waits until the NIC works, and announces its addresses.
 ///
-/// `known` is what keeps it from working, if that is known already.
+/// `known` is the status of its links, if that is known already.
 pub fn finish(
     plan: &Plan,
     executor: &mut Executor,
@@ -47,13 +47,13 @@ pub fn finish(
     let nic = &plan.nic;
     let works = known.map_or_else(|| wait_for_links(plan, executor), Ok)?;
     for (step, _) in &plan.steps {
-        if let PlanStep::AddAddress(held) = step {
-            wait_for_address(held, executor)?;
+        if let PlanStep::AddAddress(spec) = step {
+            wait_for_address(spec, executor)?;
         }
     }
     if let LinkStatus::NoCarrier(link) = works {
-        let who = if *link == nic.name { "it" } else { nic.name.as_str() };
-        say(TOOL, format_args!("{link} has no carrier: {who} will not work until it has"));
+        let subject = if *link == nic.name { "it" } else { nic.name.as_str() };
+        say(TOOL, format_args!("{link} has no carrier: {subject} will not work until it has"));
     } else {
         // Without one, routes through it may not count yet.
         route_check::verify(plan, executor)?;
@@ -64,7 +64,7 @@ pub fn finish(
     Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachability::Now } else { Reachability::Later })
 }
 
-/// Whether nobody at the other end of its cable has an address to reach it from.
+/// Whether the other end of its veth pair has no address to reach it from.
 fn is_alone(nic: &Nic) -> bool {
     match &nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Peer(port) => port.addresses.is_empty(),
@@ -72,8 +72,8 @@ fn is_alone(nic: &Nic) -> bool {
     }
 }
 
-/// Tells the segment again, `times` more, for neighbours who missed it. The NIC is there and works meanwhile: a signal ends
-/// us, and nothing else.
+/// Announces the addresses `times` more, for neighbours that missed it. The NIC works already: a signal only ends the
+/// process.
 pub fn announce_again(nic: &Nic, executor: &mut Executor, times: u8) -> Result<(), Failure> {
     // ANNOUNCE_INTERVAL in RFC 5227, 1.1; RETRANS_TIMER in RFC 4861, 7.2.6 and 10.
     let is_ipv4 = nic.addresses.iter().any(|cidr| cidr.address().is_ipv4());
@@ -89,7 +89,7 @@ pub fn announce_again(nic: &Nic, executor: &mut Executor, times: u8) -> Result<(
 }
 
 fn send_announcement(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> {
-    // On a cable of its own there is nobody else who could remember anything.
+    // On a plain veth pair there are no neighbours with a stale cache.
     if !nic.other_end.has_neighbours() {
         return Ok(());
     }
@@ -101,18 +101,18 @@ fn send_announcement(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> 
     Ok(enter(&executor.sockets.home, namespace, || segment.announce(addresses))??)
 }
 
-/// What keeps the NIC from working yet, and is not waited for.
+/// Whether the NIC's links work, or why not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkStatus<'a> {
-    /// Nothing does.
+    /// They work.
     Ready,
-    /// The bridge first learns of others; the preflight has said so.
+    /// The bridge does not forward yet (spanning tree protocol); the preflight has warned.
     BridgeLearning,
-    /// Nothing is plugged into this link.
+    /// This link has no carrier.
     NoCarrier(&'a IfName),
 }
 
-/// Waits until all links of the NIC carry packets, unless somebody else has to do something for that.
+/// Waits until all links of the NIC have a carrier, unless that depends on something outside.
 pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<LinkStatus<'a>, Failure> {
     let nic = &plan.nic;
     if bridge_learns(plan, executor)? {
@@ -121,10 +121,10 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
     if let Some(parent) = without_carrier(plan, executor)? {
         return Ok(LinkStatus::NoCarrier(parent));
     }
-    // Hardware agrees with its switch how fast both are, and need not have any.
+    // Hardware negotiates its speed first, and may have no cable.
     let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
     let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
-    // Until the kernel has seen that a bridge has a port that forwards, it drops what the host itself sends.
+    // Until a port of the bridge forwards, the kernel drops the host's own packets.
     let bridge = nic.other_end.bridge().map(|bridge| (Netns::Host, bridge));
     for (place, name) in other.into_iter().chain(bridge).chain([(Netns::Container, &nic.name)]) {
         if !wait_for_carrier(plan, (place, name), is_hardware, executor)? {
@@ -140,13 +140,13 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
     Ok(LinkStatus::Ready)
 }
 
-/// Whether the bridge waits, many seconds long, to learn of others before it forwards.
+/// Whether the bridge delays forwarding because of the spanning tree protocol.
 fn bridge_learns(plan: &Plan, executor: &mut Executor) -> Result<bool, Failure> {
     let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
     Ok(executor.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
-/// The link below, if nothing is plugged into that.
+/// The parent, if it has no carrier.
 fn without_carrier<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Option<&'a IfName>, Failure> {
     let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
     let link = executor.sockets.outside.link_named(&parent.name)?;
@@ -183,21 +183,21 @@ fn wait_for_carrier(
     }
 }
 
-/// The kernel gives an IPv6 address its routes, the one to itself among them, only later, in a work queue, even if nobody
-/// is to be asked whose it is (addrconf_dad_start in net/ipv6/addrconf.c).
-fn wait_for_address(held: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
-    let address = held.cidr.address();
+/// The kernel adds the routes of an IPv6 address, also the local one, only later in a work queue, even without duplicate
+/// address detection (addrconf_dad_start in net/ipv6/addrconf.c).
+fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
+    let address = spec.cidr.address();
     let trouble = |error: StepError| Failure::trouble(address, error);
-    let link = executor.index(held.place, &held.link).map_err(trouble)?;
+    let link = executor.index(spec.place, &spec.link).map_err(trouble)?;
     // What is for the host itself goes through lo; what is for the other end, through the link.
-    let wanted = std::iter::once((address, LO)).chain(held.peer.map(|peer| (peer, link)));
+    let wanted = std::iter::once((address, LO)).chain(spec.peer.map(|peer| (peer, link)));
     let until = Instant::now() + PATIENCE;
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
-        while executor.route_to(held.place, to).map_err(trouble)? != Some(through) {
+        while executor.route_to(spec.place, to).map_err(trouble)? != Some(through) {
             if Instant::now() > until {
                 return Err(Failure::trouble(
                     to,
-                    format_args!("no route through {} after {} s", held.link, PATIENCE.as_secs()),
+                    format_args!("no route through {} after {} s", spec.link, PATIENCE.as_secs()),
                 ));
             }
             sleep(BETWEEN);

@@ -1,5 +1,4 @@
-//! Whether packets to far away take the routes that were made for them: the kernel is asked, which knows of all tables and
-//! rules that there are besides ours.
+//! Whether traffic uses the new routes: the kernel is asked, which knows all tables and rules.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +10,7 @@ use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::tool::TOOL;
 
-/// Of the networks for documentation (RFC 5737, RFC 3849), which nobody has a route to.
+/// An address of the documentation networks (RFC 5737, RFC 3849), which no specific route covers.
 fn far_away(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
@@ -19,12 +18,12 @@ fn far_away(like: IpAddr) -> IpAddr {
     }
 }
 
-/// Says where a default route comes second, which may be what was wanted; that replies go another way was not.
+/// Reports a default route that does not take precedence, which may be intended. Replies through another link are an error.
 pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         match step {
-            PlanStep::AddRoute(way) if is_default(way) => {
-                let to = far_away(way.to.address());
+            PlanStep::AddRoute(spec) if is_default(spec) => {
+                let to = far_away(spec.to.address());
                 let leaves = executor.route_to(Netns::Container, to);
                 if let Some(other) = other_link(plan, executor, leaves)? {
                     let nic = &plan.nic.name;
@@ -51,8 +50,8 @@ pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_default(way: &RouteSpec) -> bool {
-    way.table == MAIN && way.place == Netns::Container && way.to.prefix_len() == 0
+fn is_default(spec: &RouteSpec) -> bool {
+    spec.table == MAIN && spec.place == Netns::Container && spec.to.prefix_len() == 0
 }
 
 /// The name of the link, if it is not the NIC.

@@ -1,6 +1,6 @@
-//! Signals that ask us to end: kept until the network is whole again, as it was or as asked.
+//! Signals that end the process: deferred until the change is complete or rolled back.
 //!
-//! Those that were blocked before are for somebody else to hear: a watch, between two changes.
+//! Those that were blocked before are not touched: a watch handles them between two changes.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 const ENDS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
-/// While this lives, they end nobody.
+/// While this exists, they do not end the process.
 #[derive(Debug)]
 pub struct BlockedSignals {
     before: SigSet,
@@ -30,21 +30,21 @@ impl BlockedSignals {
         Ok(BlockedSignals { before, waiting })
     }
 
-    /// One that has come, if one has.
+    /// A pending signal.
     pub fn received(&self) -> Option<Signal> {
         let read = self.waiting.read_signal().ok().flatten()?;
         Signal::try_from(read.ssi_signo.cast_signed()).ok()
     }
 
-    /// Can be read when one has come.
+    /// Readable when a signal is pending.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.waiting.as_fd()
     }
 
-    /// Ends us by `signal`, as it would have.
+    /// Ends the process by `signal`, as it would have.
     pub fn die_of(self, signal: Signal) {
         let _ = sys::default_action(signal);
-        // Blocked until self is dropped, right behind.
+        // Still blocked; delivered when self is dropped.
         let _ = raise(signal);
     }
 }

@@ -1,5 +1,5 @@
-//! NICs in networks that their containers have left. While something keeps such a network, it answers for its addresses;
-//! and the kernel takes its time to end one that nothing keeps.
+//! NICs in stale networks, which their containers have left. While something keeps such a network, it answers for its
+//! addresses; and the kernel deletes an unused one only after a while.
 
 use common::cidr::Cidr;
 use common::cli::FindConfig;
@@ -12,13 +12,13 @@ use crate::model::wanted::Wanted;
 use crate::read::container::has_lost_its_network;
 use crate::read::owner::{NetnsOwner, describe_owner};
 
-/// Whether `record` is in the way of a NIC that is wanted in the network `inside`, and nobody can enter its own network
-/// any more.
+/// Whether `record` conflicts with a NIC that is wanted in the network `inside`, and its own network cannot be entered any
+/// more.
 pub fn is_over(record: &NicRecord, wanted: &Wanted, inside: &ContainerNetns) -> bool {
     is_in_the_way(record, wanted, inside) && has_lost_its_network(record)
 }
 
-/// Refuses an address that such a network has, and says who keeps it.
+/// Refuses an address that such a network has, and names what keeps the network.
 pub fn refuse(
     records: &[NicRecord],
     wanted: &Wanted,
@@ -27,7 +27,7 @@ pub fn refuse(
 ) -> Result<(), Failure> {
     for record in records.iter().filter(|record| is_in_the_way(record, wanted, inside)) {
         let (Some(address), Some(spot)) = (shared(record, wanted), spot(&record.inside)) else { continue };
-        // Who runs there has it by right, and is named by his plan.
+        // An address of a running container is reported by the plan.
         if spot.tenant().is_none() {
             let NetnsOwner { name, hint } = describe_owner(&spot, find);
             let what = format_args!("already in use by {} ({name})", record.plan.nic.mac);
@@ -37,8 +37,8 @@ pub fn refuse(
     Ok(())
 }
 
-/// Of the same container, which was started again since; or it has an address that is wanted, or a cable to the same
-/// network. Everything else need not be looked at.
+/// It is of the same container, which was restarted since; or it has a wanted address, or a veth pair with the same
+/// network.
 fn is_in_the_way(record: &NicRecord, wanted: &Wanted, inside: &ContainerNetns) -> bool {
     let name =
         |inside: &ContainerNetns| inside.container.as_ref().map(|owner| (owner.engine, owner.name.clone()));
@@ -58,7 +58,7 @@ fn shared<'a>(record: &NicRecord, wanted: &'a Wanted) -> Option<&'a Cidr> {
     wanted.addresses.iter().find(has)
 }
 
-/// The ways to a network that a record names.
+/// The map's entry for a network of a record.
 fn spot(inside: &ContainerNetns) -> Option<MapEntry> {
     let is_it = |spot: &MapEntry| spot.identity.inode == inside.netns_inode;
     let spots = map::walk(|visit| Ok(is_it(visit.entry).then(|| visit.entry.clone())));

@@ -1,4 +1,4 @@
-//! Settings below `/proc/sys/net`: written in the network namespace that the thread is in, for they are that one's.
+//! Settings under `/proc/sys/net`: those of the network namespace that the thread is in.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use crate::model::sysctl::{SysctlChange, SysctlKey, SysctlReading, is_same};
 use crate::read::sysctl::{file, read};
 
-/// Puts back what was before, if it is still what we made it.
+/// Restores the previous value, if the value is still ours.
 pub fn reset(sysctl: &SysctlChange) -> io::Result<()> {
     let Some(before) = &sysctl.before else { return Ok(()) };
     match read(&sysctl.key) {
@@ -23,7 +23,7 @@ pub fn reset(sysctl: &SysctlChange) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes it so, unless it is so.
+/// Sets it, unless it has the value already.
 pub fn write(key: &SysctlKey, value: &str) -> io::Result<()> {
     match read(key).value() {
         Some(now) if is_same(now, value) => Ok(()),

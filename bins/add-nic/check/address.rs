@@ -1,19 +1,19 @@
-//! Addresses that are no longer where we put them.
+//! Missing addresses.
 
 use crate::model::change::AddressSpec;
 use crate::model::snapshot::NetnsState;
 
-pub(super) fn differs(held: &AddressSpec, side: &NetnsState) -> Option<String> {
-    (!has(side, held)).then(|| format!("{} is not on {}", held.cidr, held.link))
+pub(super) fn differs(spec: &AddressSpec, side: &NetnsState) -> Option<String> {
+    (!has(side, spec)).then(|| format!("{} is not on {}", spec.cidr, spec.link))
 }
 
-fn has(side: &NetnsState, held: &AddressSpec) -> bool {
-    let Some(link) = side.link(held.link.as_str()) else { return false };
+fn has(side: &NetnsState, spec: &AddressSpec) -> bool {
+    let Some(link) = side.link(spec.link.as_str()) else { return false };
     side.addresses_of(link.index).any(|address| {
-        address.address == held.cidr.address()
-            && match held.peer {
+        address.address == spec.cidr.address()
+            && match spec.peer {
                 Some(peer) => address.peer == Some(peer),
-                None => address.prefix_len == held.cidr.prefix_len(),
+                None => address.prefix_len == spec.cidr.prefix_len(),
             }
     })
 }

@@ -1,4 +1,4 @@
-//! Links that are no longer as we made them.
+//! Changes to links.
 
 use common::netlink::{Link, PortVlan};
 

@@ -1,4 +1,4 @@
-//! What is no longer as we made it. Pure. A file for each thing that is compared.
+//! Differences from the state in which a NIC was added. Pure. A file for each kind of object.
 
 mod address;
 mod link;
@@ -14,11 +14,11 @@ use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
 
-/// Whether the NIC is there at all, by what no container can forge.
+/// Whether the NIC exists, by what no container can forge.
 ///
-/// Of a cable between two containers each can rename its end, give it another address or make another link that looks the
-/// same, but only in its own network, where it can delete the real one just as well: so either end tells it, and what
-/// is deleted for a forged one is the forger's.
+/// Each container of a veth pair between two can rename its end, change its address or create a look-alike, but only in its
+/// own network, where it could delete the real one too. So either end identifies the pair, and a look-alike that is
+/// deleted belongs to the container that created it.
 pub fn is_there(record: &NicRecord, outside: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
     match &record.plan.nic.other_end {
         OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
@@ -28,12 +28,12 @@ pub fn is_there(record: &NicRecord, outside: &NetnsState, inside: &NetnsState, p
         OtherEnd::On(_) => record
             .plan
             .stacked_link()
-            .is_some_and(|upper| inside.links.iter().any(|link| upper.matches(link))),
+            .is_some_and(|stacked| inside.links.iter().any(|link| stacked.matches(link))),
         OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
     }
 }
 
-/// A line for each thing that differs.
+/// A line for each difference.
 pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
         return vec!["incomplete: add-nic was killed".to_owned()];
@@ -41,7 +41,7 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if !is_there(record, &snapshot.outside, &snapshot.inside, &snapshot.peer) {
         return vec!["no longer exists".to_owned()];
     }
-    // Every network has at least lo. A network that nobody can open any more takes its links with it a moment later.
+    // Every network has at least lo. One that cannot be opened any more is about to be deleted with its links.
     if snapshot.inside.links.is_empty() {
         return vec!["about to disappear: its container exited".to_owned()];
     }
@@ -65,15 +65,15 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         PlanStep::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
         PlanStep::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
         PlanStep::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
-        PlanStep::AddStackedLink(upper) => stacked::differs(upper, snapshot.side(upper.place)),
-        PlanStep::AddAddress(held) => address::differs(held, snapshot.side(held.place)),
+        PlanStep::AddStackedLink(stacked) => stacked::differs(stacked, snapshot.side(stacked.place)),
+        PlanStep::AddAddress(spec) => address::differs(spec, snapshot.side(spec.place)),
         PlanStep::SetUp { place, link } => {
             let found = snapshot.side(*place).link(link.as_str());
             found.filter(|found| !found.is_set_up()).map(|_| format!("{link} is down"))
         }
-        PlanStep::AddRoute(way) => route::is_gone(way, snapshot.side(way.place)),
-        PlanStep::DelRoute(way) => route::is_back(way, snapshot.side(way.place)),
-        // What the host has is given back, and not kept from it meanwhile.
+        PlanStep::AddRoute(spec) => route::is_gone(spec, snapshot.side(spec.place)),
+        PlanStep::DelRoute(spec) => route::is_back(spec, snapshot.side(spec.place)),
+        // Undoes another step.
         PlanStep::GiveNicBack(_) => None,
         PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
         PlanStep::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),

@@ -1,4 +1,4 @@
-//! A NIC that was moved in, and is no longer as we left it.
+//! Changes to a host interface that was moved in.
 
 use crate::model::change::MovedNic;
 use crate::model::snapshot::NetnsState;

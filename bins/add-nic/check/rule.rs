@@ -1,4 +1,4 @@
-//! Rules of policy routing that are no longer as we left them.
+//! Missing policy routing rules.
 
 use common::cidr::Cidr;
 use common::netlink::Rule;

@@ -1,4 +1,4 @@
-//! Rules of packet filters that are no longer as we made them: whoever reloads his own may flush all others.
+//! Missing firewall rules: a program that reloads its own rules may flush all others.
 
 use crate::model::change::PlanStep;
 use crate::model::filter::{AcceptRule, FilterState, NicRules};
@@ -27,7 +27,7 @@ pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Opti
     }
 }
 
-/// Filters that drop its packets by now, and did not when it was made.
+/// Chains that drop its packets now, and did not when it was added.
 pub(super) fn unguarded(record: &NicRecord, filters: &FilterState) -> Vec<String> {
     let wanted = &record.wanted.firewall;
     if wanted.is_empty() {

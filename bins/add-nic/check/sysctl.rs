@@ -1,4 +1,4 @@
-//! Settings that are no longer as we made them.
+//! Changed settings.
 
 use crate::model::sysctl::{SysctlChange, SysctlValues, is_same};
 

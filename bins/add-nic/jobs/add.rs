@@ -144,12 +144,12 @@ fn same_call(
     match check::differences(record, snapshot).first() {
         None => Ok(Some(at)),
         Some(difference) => {
-            let (who, nic) = (&record.inside.name, &record.plan.nic.name);
+            let (container, nic) = (&record.inside.name, &record.plan.nic.name);
             Err(Failure::trouble(
-                format_args!("{nic} of {who}"),
+                format_args!("{nic} of {container}"),
                 format_args!("exists, but was changed: {difference}"),
             )
-            .hint(common::hint!("add-nic --rm {} {}, then repeat this command", who, nic)))
+            .hint(common::hint!("add-nic --rm {} {}, then repeat this command", container, nic)))
         }
     }
 }

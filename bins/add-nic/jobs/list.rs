@@ -1,4 +1,4 @@
-//! `--list` and `--check`: what we made, and what has become of it. Changes nothing, and waits for nobody.
+//! `--list` and `--check`: the NICs that add-nic created, and how they differ by now. Changes nothing, and takes no lock.
 
 use common::failure::{Failure, Status};
 

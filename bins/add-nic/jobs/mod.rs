@@ -1,4 +1,4 @@
-//! What a call can ask for: to add a NIC, to remove one, and to list or check what there is.
+//! The jobs: add a NIC, remove one, list and check.
 
 pub mod add;
 pub mod list;

@@ -1,4 +1,4 @@
-//! Takes a NIC out, and with it all that came with it.
+//! Removes a NIC, and everything that was configured for it.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
 
-/// Removes one NIC of ours, or all of them. What is gone is no error.
+/// Removes one NIC of ours, or all of a container. A NIC that does not exist is no error.
 pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure> {
     let which = request.which.as_ref();
     let Pinned { netns, inside } = match pin(&request.target, &request.search) {
@@ -50,11 +50,11 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         return remove_foreign(request, &inside, sockets);
     }
     let mut executor = Executor::new(sockets);
-    // The last first: so each finds the network as it left it.
+    // Last first: each finds the network as it was when it was added.
     while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
         let mut record = records.remove(at);
         if record.peer.is_some() {
-            // Of a cable between two, this container may have either end.
+            // Of a veth pair between two containers, this container may have either end.
             let mut executor = Executor::new(Sockets::for_record(&record)?);
             take_out(&mut record, &mut records, &journal, &mut executor)?;
         } else {
@@ -74,7 +74,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
     Ok(Status::Yes)
 }
 
-/// Takes out one NIC; `others` are all other ones of ours.
+/// Removes one NIC; `others` are all other NICs of ours.
 pub fn take_out(
     record: &mut NicRecord,
     others: &mut [NicRecord],
@@ -82,7 +82,7 @@ pub fn take_out(
     executor: &mut Executor,
 ) -> Result<(), Failure> {
     apply::hand_over_routes(record, others, journal)?;
-    // From now on it is the next call's to finish, if we are killed.
+    // If we are killed from now on, the next call completes the removal.
     record.is_whole = false;
     journal.write(record)?;
     let others: Vec<&NicRecord> = others.iter().collect();
@@ -102,7 +102,7 @@ fn choose<'a>(
     records.iter().partition(|record| is_chosen(record, which, inside))
 }
 
-/// A container that is gone took its end with it; what else came with that is swept.
+/// The NIC was deleted with its container; what remains on the host is cleaned up.
 fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Status, Failure> {
     let journal = Journal::default();
     if !request.dry_run && !journal.records()?.is_empty() {
@@ -114,7 +114,7 @@ fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Stat
     Ok(Status::Yes)
 }
 
-/// None of ours: nothing at all, or somebody else's.
+/// No NIC of ours: either there is nothing to remove, or add-nic did not create it.
 fn remove_foreign(
     request: &RemoveRequest,
     inside: &ContainerNetns,

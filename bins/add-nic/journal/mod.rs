@@ -1,8 +1,8 @@
-//! What undoing needs, kept from before the first change until after the last is undone: one file per NIC under
-//! `/run/netns-toolbox`, which is gone at boot as the kernel's own state is.
+//! What is needed to undo, kept from before the first change until the last one is undone: one file per NIC under
+//! `/run/netns-toolbox`, which is lost at boot, as the kernel's state is.
 //!
-//! Only one add-nic at a time changes anything: the directory is locked meanwhile. So a file that does not say that its
-//! NIC is whole was left by one that was killed. Why it is there: docs/decisions/journal-in-run.md.
+//! Only one add-nic changes anything at a time, and locks the directory. So a record of an incomplete NIC was left by one
+//! that was killed. Why it is there: docs/decisions/journal-in-run.md.
 
 mod cache;
 
@@ -24,14 +24,14 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use crate::model::record::NicRecord;
 use cache::{FileStamp, RecordCache};
 
-/// Of all tools that must undo something.
+/// For all tools that record what to undo.
 const TOOLBOX: &str = "/run/netns-toolbox";
 /// Of this one.
 const OURS: &str = "nics";
-/// Where a record is written before it has its name: one file, for only one writes at a time. Killed meanwhile, it has
-/// changed nothing yet, and the next one writes over what is left.
+/// A record is written here before it gets its name. One file is enough, because only one add-nic writes at a time. If that
+/// one is killed, nothing has changed yet, and the next one overwrites the file.
 const NEW: &str = ".new";
-/// No other add-nic, and none of the programs that it starts, is at work so long without being stuck.
+/// An add-nic, or a program that it starts, that takes longer is stuck.
 const LONGEST: Duration = Duration::from_secs(60);
 /// No plan is near this long.
 const MOST_BYTES: u64 = 1 << 20;
@@ -84,7 +84,7 @@ impl LockedJournal<'_> {
         records(&self.directory, &mut self.cache.borrow_mut())
     }
 
-    /// Writes a record: from then on it is there whole, or as it was before.
+    /// Writes a record atomically: it is complete, or as before.
     #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub fn write(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
@@ -103,7 +103,7 @@ impl LockedJournal<'_> {
         done
     }
 
-    /// Forgets a record: the last thing that is done about a NIC.
+    /// Deletes a record: the last step of a removal.
     pub fn remove(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
         match unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir) {
@@ -141,7 +141,7 @@ fn read(directory: &OwnedFd, name: &str, cache: &mut RecordCache) -> Result<Opti
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let fd = match openat(directory, name, flags, Mode::empty()) {
         Ok(fd) => fd,
-        // Removed meanwhile.
+        // Removed in between.
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(failed("read", &path(name), errno)),
     };
@@ -187,11 +187,11 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
         Err(errno) => return Err(failed("open the directory", &file, errno)),
     };
     let stat = fstat(&fd).map_err(|errno| failed("read the mode of", &file, errno))?;
-    // Whoever else can write there could have us undo what was never done.
+    // Another user that can write there could make us undo what was never done.
     if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
         return Err(Failure::trouble(file.display(), "can be written by another user"));
     }
-    // Whoever can open it can hold its lock for ever.
+    // A process that can open it can hold its lock for ever.
     if make && stat.st_mode & 0o077 != 0 {
         fchmod(&fd, mode).map_err(|errno| failed("set the mode of", &file, errno))?;
     }
@@ -208,7 +208,7 @@ fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
     if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
 }
 
-/// Waits until nobody else has the directory locked; closed, it is free again.
+/// Waits for the lock of the directory, which is released when it is closed.
 fn lock(directory: &OwnedFd) -> Result<(), Failure> {
     let file = path("");
     let waited = netns::wait_for(directory, LONGEST);

@@ -1,5 +1,5 @@
-//! What the other rooms talk about, as data: what is wanted, what there is, what will be changed, and the record of it. It
-//! touches nothing and imports nothing of the tool. What serde writes of it is the journal's format.
+//! The data that all other folders use: requests, state, steps, plans and records. It does no I/O and imports nothing of the
+//! tool. What serde writes of it is the journal's format.
 
 pub mod change;
 pub mod filter;

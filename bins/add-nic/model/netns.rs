@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// In which namespace.
+/// One of the namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Netns {
-    /// In the one that add-nic runs in.
+    /// The one that add-nic runs in.
     #[serde(rename = "outside")]
     Host,
-    /// In the container's.
+    /// The container's.
     #[serde(rename = "inside")]
     Container,
-    /// In that of the container at the other end of the cable.
+    /// The other container's, at the other end of a veth pair.
     Peer,
 }

@@ -1,4 +1,4 @@
-//! A NIC as it will be, and where its other end goes.
+//! A NIC as it is planned, and where its other end is.
 
 use common::cidr::Cidr;
 use common::target::{IfName, Mac};
@@ -17,33 +17,33 @@ pub struct Nic {
     pub other_end: OtherEnd,
 }
 
-/// Where the other end goes. Whoever wants to know something that not every kind has asks here.
+/// Where the other end is. Its methods say what not every kind has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OtherEnd {
-    /// To the host, as the end of a cable.
+    /// On the host, as the end of a veth pair.
     Host(VethPort),
-    /// Into a bridge, whose port it is.
+    /// A port of a bridge.
     Bridge { bridge: IfName, port: VethPort, vlan: Option<u16> },
-    /// Into another container.
+    /// In another container.
     Peer(VethPort),
-    /// Nowhere: the NIC stands on a link of the host.
+    /// None: the NIC is stacked on a link of the host.
     On(ParentLink),
-    /// Nowhere: the NIC is the host's own, moved in. This is its name there.
+    /// None: the NIC is a host interface, moved in. This is its name on the host.
     Phys(IfName),
 }
 
-/// The link that it stands on.
+/// The link that it is stacked on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParentLink {
     pub name: IfName,
     pub on: StackedKind,
-    /// Whether it is not that link itself but its VLAN.
+    /// If set, the parent is this VLAN of the link.
     pub vlan: Option<u16>,
 }
 
 impl ParentLink {
-    /// The link below, as the host calls it.
+    /// The name of the link below on the host.
     pub fn link(&self) -> Option<IfName> {
         match self.vlan {
             None => Some(self.name.clone()),
@@ -57,7 +57,7 @@ impl ParentLink {
 pub struct VethPort {
     pub name: IfName,
     pub mac: Mac,
-    /// Its own, or what the bridge that it is plugged into has because of us.
+    /// Its own, or those that we added to the bridge.
     pub addresses: Vec<Cidr>,
 }
 
@@ -73,7 +73,7 @@ impl OtherEnd {
         }
     }
 
-    /// The other end of the cable, and where that is.
+    /// The other end of the veth pair, and where that is.
     pub fn far(&self) -> Option<(Netns, &VethPort)> {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Netns::Host, port)),
@@ -82,12 +82,12 @@ impl OtherEnd {
         }
     }
 
-    /// The link that is here because of it.
+    /// Its end on the host.
     pub fn port(&self) -> Option<&VethPort> {
         self.far().filter(|(place, _)| *place == Netns::Host).map(|(_, port)| port)
     }
 
-    /// What the host calls the link that is here because of it, or that was here before.
+    /// The name of its link on the host, or of the interface that was moved.
     pub fn host_name(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Phys(name) => Some(name),
@@ -95,12 +95,12 @@ impl OtherEnd {
         }
     }
 
-    /// What the host has because of it.
+    /// The addresses that the host has because of it.
     pub fn host_addresses(&self) -> &[Cidr] {
         self.port().map_or(&[], |port| &port.addresses)
     }
 
-    /// The bridge that it is plugged into.
+    /// The bridge that it is attached to.
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             OtherEnd::Bridge { bridge, .. } => Some(bridge),
@@ -108,7 +108,7 @@ impl OtherEnd {
         }
     }
 
-    /// The link of the host that it stands on.
+    /// The link of the host that it is stacked on.
     pub fn parent(&self) -> Option<&ParentLink> {
         match self {
             OtherEnd::On(parent) => Some(parent),
@@ -126,7 +126,7 @@ impl OtherEnd {
         }
     }
 
-    /// Whether there may be others who ask, and remember, whose an address is.
+    /// Whether there may be other hosts on its segment, which resolve and cache its addresses.
     pub fn has_neighbours(&self) -> bool {
         match self {
             OtherEnd::Host(_) | OtherEnd::Peer(_) => false,

@@ -1,4 +1,4 @@
-//! A plan: what will be done, step by step, and what comes of it.
+//! A plan: the steps that will be done, and the NIC that results.
 
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::model::change::{MovedNic, PlanStep, StackedKind, StackedLink, Undo};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 
-/// What will be done, step by step, and what comes of it.
+/// The steps that will be done, and the NIC that results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub nic: Nic,
@@ -15,15 +15,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The NIC's link, if it stands on one of the host's.
+    /// The NIC's link, if it is stacked on a link of the host.
     pub fn stacked_link(&self) -> Option<&StackedLink> {
         self.steps.iter().find_map(|(step, _)| match step {
-            PlanStep::AddStackedLink(upper) if upper.place == Netns::Container => Some(upper),
+            PlanStep::AddStackedLink(stacked) if stacked.place == Netns::Container => Some(stacked),
             _ => None,
         })
     }
 
-    /// The host's NIC that is moved in.
+    /// The host interface that is moved in.
     pub fn moved(&self) -> Option<&MovedNic> {
         self.steps.iter().find_map(|(step, _)| match step {
             PlanStep::TakeNic(moved) => Some(moved),
@@ -31,8 +31,8 @@ impl Plan {
         })
     }
 
-    /// The link that asks who has the NIC's addresses, where that can only be done once the NIC is up: the host is not on its
-    /// segment. An ipvlan asks through its parent, which hands it only what is for an address that it has already.
+    /// The link that checks for duplicates, where that is possible only once the NIC is up because the host is not on its
+    /// segment. For an ipvlan it is the parent, which passes it only packets for addresses that it has already.
     pub fn late_asker(&self) -> Option<(Netns, IfName)> {
         let other_end = &self.nic.other_end;
         match other_end {
@@ -45,32 +45,32 @@ impl Plan {
         .filter(|_| other_end.has_neighbours())
     }
 
-    /// Remembers the index of that link, which is made now.
+    /// Records the index of that link, now that it was created.
     pub fn remember_index(&mut self, index: u32) {
         for (step, undoing) in &mut self.steps {
-            if let (PlanStep::AddStackedLink(upper), Undo::By(PlanStep::DelStackedLink(same))) =
+            if let (PlanStep::AddStackedLink(stacked), Undo::By(PlanStep::DelStackedLink(same))) =
                 (step, undoing)
             {
-                (upper.index, same.index) = (Some(index), Some(index));
+                (stacked.index, same.index) = (Some(index), Some(index));
             }
         }
     }
 
-    /// Whether others may have done a step of it already: what is about the bridge or the VLAN's link below, and settings of a
-    /// whole namespace.
+    /// Whether another NIC's plan may have done this step already: those about the bridge or the VLAN interface below, and
+    /// settings of a whole namespace.
     pub fn is_shared(&self, step: &PlanStep) -> bool {
         match step {
             PlanStep::AddBridge(_) => true,
-            PlanStep::AddStackedLink(upper) => upper.place == Netns::Host,
+            PlanStep::AddStackedLink(stacked) => stacked.place == Netns::Host,
             PlanStep::SetSysctl(sysctl) => sysctl.before.is_some(),
-            PlanStep::AddAddress(held) => {
-                held.place == Netns::Host && Some(&held.link) == self.nic.other_end.bridge()
+            PlanStep::AddAddress(spec) => {
+                spec.place == Netns::Host && Some(&spec.link) == self.nic.other_end.bridge()
             }
             _ => false,
         }
     }
 
-    /// The steps that undo it, last first; without those that one of `others` still needs.
+    /// The steps that undo it, last first, without those that a plan in `others` still needs.
     pub fn undoing<'a>(&'a self, others: &'a [&'a Plan]) -> impl Iterator<Item = &'a PlanStep> {
         let needed =
             |step: &PlanStep| others.iter().any(|plan| plan.steps.iter().any(|(other, _)| other == step));

@@ -1,4 +1,4 @@
-//! A NIC as the journal has it, and the networks that it is in.
+//! A NIC as the journal records it, and the networks that it connects.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::model::plan::Plan;
 use crate::model::shell::NetnsFiles;
 use crate::model::wanted::Wanted;
 
-/// A NIC: what was asked for, what was planned, and for whom.
+/// A NIC: what was requested, what was planned, and in which networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NicRecord {
     /// Its name in the journal.
@@ -26,29 +26,29 @@ pub struct NicRecord {
     pub peer: Option<ContainerNetns>,
     pub wanted: Wanted,
     pub plan: Plan,
-    /// What keeps it plugged in; nothing if it was made by hand.
+    /// The entry of the watch that added it; `None` if it was added by hand.
     #[serde(default)]
     pub watched: Option<WatchEntryId>,
 }
 
-/// An entry of a watch's file: together with what is wanted, this tells it from all others.
+/// An entry of a watch's file: together with what is wanted, this identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchEntryId {
-    /// The file, from the root on.
+    /// The file's absolute path.
     pub file: PathBuf,
-    /// The container, as the file calls it.
+    /// The container's name in the file.
     pub target: String,
 }
 
 /// The container's network, and ways to find it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerNetns {
-    /// How people call it.
+    /// Its name for people.
     pub name: String,
     /// A file of it, for commands.
     pub file: String,
     pub netns_inode: u64,
-    /// What no later namespace has (Linux 6.18).
+    /// Never reused for another namespace (Linux 6.18).
     pub netns_handle: Option<String>,
     pub container: Option<RecordedContainer>,
     pub process: Option<RecordedProcess>,

@@ -1,4 +1,4 @@
-//! What a call asks for: which job it is, and all that its options say about it. Of this nothing is written down.
+//! The request: which job it is, and all that its options say about it. None of this is recorded.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use common::target::Target;
 
 use crate::model::wanted::{NicSelector, Wanted};
 
-/// What to do, one thing of many.
+/// One of the tool's jobs.
 #[derive(Debug)]
 pub enum Job {
-    /// Plug a NIC in.
+    /// Add a NIC.
     Add(Box<AddRequest>),
-    /// Take one out, or all of ours.
+    /// Remove a NIC, or all of a container.
     Remove(RemoveRequest),
-    /// Show all of ours, or those of one container.
+    /// List all NICs, or those of one container.
     List(ListRequest),
-    /// Show what is not as we made it.
+    /// List differences from the state in which they were added.
     Check(ListRequest),
-    /// Keep those plugged in that a file describes.
+    /// Keep the NICs in place that a file describes.
     Watch(WatchRequest),
 }
 
-/// A NIC to be plugged in.
+/// A NIC to be added.
 #[derive(Debug)]
 pub struct AddRequest {
     pub target: Target,
@@ -32,55 +32,55 @@ pub struct AddRequest {
     pub form: OutputForm,
 }
 
-/// Whether it is done.
+/// Whether it is done, or only shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddMode {
-    /// It is.
+    /// It is done.
     Add,
-    /// The commands are shown that would do it.
+    /// The commands are printed.
     DryRun,
-    /// What would not work is shown; these are the words that were typed, with which it is asked for.
+    /// Problems are printed; `typed` is the command line, for the fixes.
     Preflight { typed: Vec<String> },
 }
 
-/// How a NIC is plugged in, whatever it is to be.
+/// How a NIC is added, whatever kind it is.
 #[derive(Debug, Clone, Copy)]
 pub struct AddOptions {
     pub search: SearchOptions,
-    /// How duplicates are looked for; `None` for not at all.
+    /// `None` to skip it.
     pub dad: Option<DuplicateCheck>,
-    /// How often it is said whose the addresses are.
+    /// How often its addresses are announced.
     pub announcements: u8,
 }
 
-/// How duplicates of an address are looked for.
+/// Duplicate address detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DuplicateCheck {
     Quick,
     Full,
 }
 
-/// How a container's network is looked for, and which it may be.
+/// How a container is found, and whether it may use the host's network.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchOptions {
     pub find: FindConfig,
-    /// Whether it may be that of the host itself.
+    /// Whether it may use the host's own network.
     pub host: bool,
 }
 
-/// A NIC to be taken out, or all of a container's.
+/// A NIC to be removed, or all of a container.
 #[derive(Debug)]
 pub struct RemoveRequest {
     pub target: Target,
     pub which: Option<NicSelector>,
     pub search: SearchOptions,
     pub dry_run: bool,
-    /// Also one that we did not make.
+    /// Also one that add-nic did not create.
     pub force: bool,
     pub form: OutputForm,
 }
 
-/// NICs to be looked at.
+/// NICs to be listed.
 #[derive(Debug)]
 pub struct ListRequest {
     /// Those of this container; all if `None`.
@@ -99,12 +99,12 @@ pub struct WatchRequest {
     pub form: OutputForm,
 }
 
-/// How it is to be shown.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputForm {
     Text,
     Json,
-    /// Of many, one a line.
+    /// One object per line.
     JsonLine,
 }
 

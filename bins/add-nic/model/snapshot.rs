@@ -1,4 +1,4 @@
-//! What both sides are: all that a plan is made from.
+//! The state of both sides: all that a plan is made from.
 
 use std::net::IpAddr;
 
@@ -9,20 +9,20 @@ use crate::model::filter::FilterState;
 use crate::model::netns::Netns;
 use crate::model::sysctl::SysctlValues;
 
-/// One side of the cable.
+/// The state of one network namespace.
 #[derive(Debug, Clone, Default)]
 pub struct NetnsState {
     pub links: Vec<Link>,
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
-    /// Of the ports of bridges that keep VLANs apart.
+    /// Of the ports of bridges with VLAN filtering.
     pub port_vlans: Vec<PortVlan>,
     pub rules: Vec<Rule>,
-    /// Whether new links may have IPv6 addresses; `None` where the kernel has no IPv6, and if nobody has asked.
+    /// Whether new links may have IPv6 addresses; `None` if the kernel has no IPv6, or if it was not read.
     pub allows_ipv6: Option<bool>,
 }
 
-/// Both sides.
+/// The state that was read before planning.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub outside: NetnsState,
@@ -31,11 +31,11 @@ pub struct Snapshot {
     pub peer: NetnsState,
     /// Whether both are the same namespace.
     pub is_one: bool,
-    /// Those that somebody asked for.
+    /// Those that were read.
     pub settings: SysctlValues,
-    /// The packet filters, if somebody asked for them.
+    /// The packet filters, if they were read.
     pub filters: FilterState,
-    /// Of a NIC of the host's that is to move, the switches under /proc/sys/net that a new link would not have so.
+    /// For a host interface that is to move: its settings under /proc/sys/net that differ from those of a new link.
     pub switches: Vec<(String, String)>,
 }
 
@@ -56,7 +56,7 @@ impl NetnsState {
         name.map_or_else(|| format!("link {index}"), |link| link.name.to_string_lossy().into_owned())
     }
 
-    /// Who has that address.
+    /// The assignment of that address.
     pub fn holder(&self, address: IpAddr) -> Option<&Address> {
         self.addresses.iter().find(|held| held.address == address)
     }
@@ -68,7 +68,7 @@ impl NetnsState {
 }
 
 impl Snapshot {
-    /// What is in that place.
+    /// The state of that namespace.
     pub fn side(&self, place: Netns) -> &NetnsState {
         match place {
             Netns::Host => &self.outside,

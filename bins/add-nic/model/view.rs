@@ -1,4 +1,4 @@
-//! A NIC as one of its containers sees it: a cable between two has two views.
+//! A NIC as one of its containers sees it: a veth pair between two containers has two views.
 
 use common::cidr::Cidr;
 use common::target::{IfName, Mac};
@@ -26,7 +26,7 @@ pub struct NicEnd<'a> {
 }
 
 impl<'a> NicView<'a> {
-    /// From the container that it was asked for.
+    /// From the container that it was requested for.
     pub fn from_first(record: &'a NicRecord) -> Self {
         let nic = &record.plan.nic;
         let (name, mac, addresses) = (&nic.name, nic.mac, &nic.addresses);
@@ -66,7 +66,7 @@ impl<'a> NicView<'a> {
         }
     }
 
-    /// Whether it is the view of the container that the NIC was asked for: default routes are that one's.
+    /// Whether it is the view of the container that the NIC was requested for, which has the default routes.
     pub fn is_first(&self) -> bool {
         std::ptr::eq(self.here.container, &raw const self.record.inside)
     }

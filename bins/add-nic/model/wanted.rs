@@ -1,4 +1,4 @@
-//! What is wanted of a NIC, as it is asked for.
+//! A NIC as it is requested.
 
 use std::net::IpAddr;
 
@@ -19,58 +19,58 @@ pub enum NicSelector {
     Address(IpAddr),
 }
 
-/// A NIC as it is asked for. The same call again is told by this.
+/// A NIC as it is requested. Identifies the same command when it is run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// Its addresses.
     pub addresses: Vec<Cidr>,
     /// Where its other end goes.
     pub other_end: WantedEnd,
-    /// What the other end has.
+    /// The addresses of the other end.
     pub other_addresses: OtherAddresses,
     /// Its name in the container.
     pub name: Option<IfName>,
-    /// The other end's.
+    /// The name of the other end.
     pub other_name: Option<IfName>,
     /// Its link-layer address.
     pub mac: Option<Mac>,
-    /// The greatest packet that it carries.
+    /// Its MTU.
     pub mtu_bytes: Option<u32>,
     /// Default routes.
     pub gateways: Vec<IpAddr>,
     /// Other routes.
     pub routes: Vec<WantedRoute>,
-    /// Of these routes.
+    /// The metric of these routes.
     pub metric: Option<u32>,
-    /// Whether replies leave by it that come from its addresses, by routes of its own.
+    /// Source-based routing: whether packets from its addresses use routes of its own.
     pub sbr: bool,
     /// Settings of the container's network.
     pub sysctls: Vec<SysctlSetting>,
-    /// What packet filters are to do for it.
+    /// Firewall rules for it.
     pub firewall: WantedRules,
 }
 
-/// Where the other end goes.
+/// Where the other end is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WantedEnd {
-    /// To the host.
+    /// On the host.
     Host,
-    /// Into this bridge.
+    /// A port of this bridge.
     Bridge(WantedBridge),
-    /// Into this container, as a TARGET means it.
+    /// In this container, as a TARGET.
     Peer(String),
-    /// Nowhere: it stands on this link of the host.
+    /// None: it is stacked on this link of the host.
     On(ParentLink),
-    /// Nowhere: it is this NIC of the host's, moved in.
+    /// None: it is this host interface, moved into the container.
     Phys(IfName),
 }
 
-/// What addresses the other end has: the host on a cable or on a bridge, or the other container.
+/// The addresses of the other end: of the host, on a veth pair or a bridge, or of the other container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OtherAddresses {
-    /// As fits: on a cable, and on a bridge that is made, the first free ones.
+    /// Chosen: the first free ones, on a veth pair and on a new bridge.
     Fitting,
     /// None.
     None,
@@ -83,7 +83,7 @@ pub enum OtherAddresses {
 pub struct WantedBridge {
     /// Its name.
     pub name: IfName,
-    /// Whether it is made if there is none.
+    /// Whether it is created if it does not exist.
     pub create: bool,
     /// The VLAN that the port is in.
     pub vlan: Option<u16>,
@@ -92,9 +92,9 @@ pub struct WantedBridge {
 /// A route through the NIC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedRoute {
-    /// Where it leads.
+    /// The destination.
     pub to: Cidr,
-    /// The router that is next; on the link itself if `None`.
+    /// The next hop; `None` for an on-link route.
     pub via: Option<IpAddr>,
 }
 
@@ -107,7 +107,7 @@ impl WantedEnd {
         }
     }
 
-    /// The bridge that it is plugged into.
+    /// The bridge that the other end is attached to.
     pub fn bridge(&self) -> Option<&IfName> {
         match self {
             WantedEnd::Bridge(bridge) => Some(&bridge.name),

@@ -1,5 +1,4 @@
-//! What is wanted, as the command line says it. Contradictions, and addresses that nobody can have, are refused here, before
-//! anything is looked at.
+//! From the command line to typed requests. Contradictions and unusable addresses are refused here, before anything is read.
 
 mod filter;
 mod request;
@@ -21,10 +20,10 @@ use crate::model::wanted::{NicSelector, OtherAddresses, Wanted, WantedBridge, Wa
 use words::{address, other_addresses, parent, route, settings};
 
 impl Job {
-    /// What was asked for; `typed` are the words that said so, behind the tool's name.
+    /// The job that was requested; `typed` is the command line, without the tool's name.
     ///
     /// # Errors
-    /// What makes no sense, and why.
+    /// Invalid options, and why.
     pub fn from_cli(cli: &Cli, typed: impl FnOnce() -> Vec<String>) -> Result<Self, Failure> {
         if let Some(file) = &cli.watch {
             return Ok(Job::Watch(request::watch(file, cli)));
@@ -56,7 +55,7 @@ impl Job {
     }
 }
 
-/// Says so if the words stand the other way round.
+/// Adds a hint if TARGET and ADDR are in the wrong order.
 fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
     match (word.parse::<Cidr>(), rest) {
         (Ok(address), [target, ..]) => {

@@ -1,4 +1,4 @@
-//! From options to requests: below this nobody knows how a command line looks.
+//! From options to requests: no code below uses the command line.
 
 use std::path::Path;
 

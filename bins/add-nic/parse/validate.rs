@@ -1,4 +1,4 @@
-//! What the words mean together: contradictions are refused.
+//! Validates a request as a whole: contradictions are refused.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::words::refuse_unusable;
 use crate::model::wanted::{OtherAddresses, Wanted, WantedEnd};
 
 impl Wanted {
-    /// What contradicts itself, and why.
+    /// Refuses contradictions.
     pub(super) fn validate(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
             return Err(Failure::trouble(mac, "multicast or zero MAC address"));
@@ -58,7 +58,7 @@ impl Wanted {
             if self.routes[..at].iter().any(|other| other.to == route.to) {
                 return refuse("given twice");
             }
-            // The kernel makes that one with the address. For IPv6 it has a metric that no other has.
+            // The kernel adds that route with the address; for IPv6 with a metric of its own.
             let is_own = |cidr: &Cidr| cidr.address().is_ipv4() && cidr.network() == route.to;
             if self.metric.unwrap_or(0) == 0 && self.addresses.iter().any(is_own) {
                 return refuse("the NIC's own network needs no route");

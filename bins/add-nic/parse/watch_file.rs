@@ -1,5 +1,5 @@
-//! From the text of a watch's file to the NICs that are wanted. Each entry is turned into the words of a command line,
-//! which are read as everybody's are: there is no second grammar. Pure.
+//! From the text of a watch's file to typed requests. The values of an entry are parsed as options of the command line, so
+//! that there is one grammar only. Pure.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -21,16 +21,16 @@ use crate::model::request::{AddOptions, AddRequest, Job};
 use crate::model::wanted::Wanted;
 use crate::tool::TOOL;
 
-/// A NIC that is to be kept plugged in.
+/// A NIC that a watch keeps in place.
 #[derive(Debug)]
 pub struct WatchEntry {
-    /// Where it begins in the file.
+    /// Its line in the file.
     pub line: usize,
     pub target: Target,
     pub wanted: Wanted,
-    /// How it is written into the journal.
+    /// How the journal identifies it.
     pub watched: WatchEntryId,
-    /// Whatever else it says.
+    /// How it is added.
     pub options: AddOptions,
 }
 
@@ -41,14 +41,14 @@ impl Display for WatchEntry {
     }
 }
 
-/// A file's text, and for how long engines are waited for, which no entry says.
+/// A file's text, and the engine timeout, which no entry sets.
 struct WatchText<'a> {
     file: &'a Path,
     text: &'a str,
     engine_timeout: Duration,
 }
 
-/// All entries of `text`, or the first thing in it that makes no sense.
+/// All entries of `text`, or its first error.
 pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<WatchEntry>, Failure> {
     let source = WatchText { file, text, engine_timeout };
     let table = DeTable::parse(text)
@@ -108,7 +108,7 @@ impl WatchText<'_> {
         Ok(WatchEntry { line, target, wanted, watched, options })
     }
 
-    /// The command line that a table stands for.
+    /// The options and arguments that a table stands for.
     fn words(&self, table: &DeTable<'_>, container: &str) -> Result<Vec<String>, Failure> {
         let mut options = vec![TOOL.to_owned()];
         let mut words = vec!["--".to_owned(), container.to_owned()];
@@ -123,7 +123,9 @@ impl WatchText<'_> {
                 "container" => {}
                 "addresses" => words.extend(values.into_iter().flatten()),
                 name => {
-                    refuse(name).map_err(wrong)?;
+                    if let Some(why) = objection(name) {
+                        return Err(wrong(why));
+                    }
                     options.extend(values.into_iter().map(|value| match value {
                         Some(value) => format!("--{name}={value}"),
                         None => format!("--{name}"),
@@ -150,7 +152,7 @@ impl WatchText<'_> {
     }
 }
 
-/// What stands behind a key, as words; `None` for one that needs no word, `true`. Nothing at all is `false`.
+/// The values of a key as words; `None` for `true`, which needs no word. `false` has no value.
 fn values(value: &Spanned<DeValue<'_>>) -> Option<Vec<Option<String>>> {
     Some(match value.get_ref() {
         DeValue::Array(array) => {
@@ -173,19 +175,17 @@ fn word(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Refuses a key that is not an option, or not one that a NIC can have.
-fn refuse(name: &str) -> Result<(), &'static str> {
+/// What is wrong with a key, if anything: it is no option, or not one that describes a NIC.
+fn objection(name: &str) -> Option<&'static str> {
     if NOT_OF_A_NIC.iter().any(|id| id.replace('_', "-") == name) {
-        return Err("is not allowed in a watch file");
+        return Some("is not allowed in a watch file");
     }
-    match Cli::command().get_arguments().any(|argument| argument.get_long() == Some(name)) {
-        true => Ok(()),
-        false => Err("is not an option of add-nic"),
-    }
+    let is_option = Cli::command().get_arguments().any(|argument| argument.get_long() == Some(name));
+    (!is_option).then_some("is not an option of add-nic")
 }
 
 impl WatchEntry {
-    /// What the other one wants too, and only one can have.
+    /// What both entries use, although only one can.
     fn shares(&self, other: &WatchEntry) -> Option<String> {
         let (ours, theirs) = (&self.wanted, &other.wanted);
         let is_one_container = self.target == other.target;

@@ -1,4 +1,4 @@
-//! What single words mean. Addresses that nobody can have are refused here.
+//! Parses single arguments. Unusable addresses are refused here.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ pub fn address(word: &str) -> Result<Cidr, Failure> {
     Ok(cidr)
 }
 
-/// What no host can have as its address.
+/// Refuses addresses that no host can have.
 pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
     let Some(cidr) = cidr else { return Ok(()) };
     let address = cidr.address();

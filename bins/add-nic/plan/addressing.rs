@@ -10,7 +10,7 @@ use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
 use crate::plan::input::PlanInput;
 
-/// An address; one that is alone in its network has the other end's as its peer, which makes a route to that.
+/// An address. A /32 or /128 gets the other end's address as its peer, which creates a route to it.
 pub(super) fn address_spec(
     place: Netns,
     link: &IfName,
@@ -46,10 +46,9 @@ pub(super) fn allow_ipv6(
     }
 }
 
-/// The link-local address of a new link that has others of IPv6; it is to be given before the link is up. The kernel gives it
-/// the same one then, but asks for a second or two whether somebody has it. Until it knows, nobody finds out the link-layer
-/// address of a neighbour for packets that others sent: whoever is routed over the link waits as long (ndisc_send_ns in
-/// net/ipv6/ndisc.c).
+/// The link-local address of a new link that has other IPv6 addresses, to be added before the link is up. The kernel would add
+/// the same one, but with one or two seconds of duplicate address detection. Until that ends, it cannot resolve neighbours for
+/// forwarded packets: traffic that is routed over the link would wait as long (ndisc_send_ns in net/ipv6/ndisc.c).
 pub(super) fn link_local(place: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<PlanStep> {
     addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
     let cidr = Cidr::new(eui64(mac).into(), 64)?;

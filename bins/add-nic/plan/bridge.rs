@@ -1,4 +1,4 @@
-//! The bridge that the other end is plugged into: there already, or made.
+//! The bridge that the other end is attached to: existing or new.
 
 use common::failure::Failure;
 use common::netlink::Link;
@@ -9,15 +9,15 @@ use crate::model::netns::Netns;
 use crate::model::wanted::{WantedBridge, WantedEnd};
 use crate::plan::input::PlanInput;
 
-/// The bridge that the NIC is plugged into, and what is to be done about it.
+/// The bridge that the NIC is attached to, and the steps it needs.
 #[derive(Debug)]
 pub struct BridgePlan {
     pub name: IfName,
-    /// Its own, when it is there already.
+    /// Its MTU, if it exists already.
     pub mtu_bytes: Option<u32>,
-    /// Its index, when it is there already.
+    /// Its index, if it exists already.
     pub index: Option<u32>,
-    /// Where VLANs are kept apart, the one that each new port is in.
+    /// With VLAN filtering, the VLAN that each new port is in.
     pub(super) default_vlan: Option<u16>,
     pub(super) steps: Vec<(PlanStep, Undo)>,
 }
@@ -25,11 +25,11 @@ pub struct BridgePlan {
 /// In a new bridge (br_vlan_init in net/bridge/br_vlan.c).
 const USUAL_VLAN: u16 = 1;
 
-/// What a kernel says that has no VLANs in its bridges.
+/// For kernels without VLAN filtering.
 pub const NO_VLAN_FILTERING: &str =
     "the kernel's bridges have no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)";
 
-/// The one that each new port is in, of a bridge that keeps them apart.
+/// The VLAN that each new port of a bridge with VLAN filtering is in.
 fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
     match link.vlan_filtering {
         Some(vlans) if vlans.is_on => Ok(vlans.default_vlan),
@@ -60,11 +60,11 @@ impl PlanInput<'_> {
         }
     }
 
-    /// A bridge that is there. If one of ours made it, it is this NIC's too now, and goes with the last of them.
+    /// An existing bridge. If another NIC of ours created it, this NIC shares it, and it is deleted with the last of them.
     fn existing(&self, name: &IfName, link: &Link) -> BridgePlan {
         let shared = |step: &PlanStep| match step {
             PlanStep::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
-            PlanStep::AddAddress(held) => held.place == Netns::Host && held.link == *name,
+            PlanStep::AddAddress(spec) => spec.place == Netns::Host && spec.link == *name,
             _ => false,
         };
         let mut steps: Vec<(PlanStep, Undo)> = Vec::new();

@@ -15,10 +15,10 @@ use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
 use crate::plan::names;
 
-/// The kernel's for a veth and a bridge that nobody says anything about (ETH_DATA_LEN).
+/// The kernel's default for a veth or a bridge (ETH_DATA_LEN).
 const USUAL_MTU: u32 = 1500;
 
-/// The NIC, its cable, and the bridge where there is one.
+/// The NIC, its other end, and the bridge if there is one.
 pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let other_name = input.other_name()?;
     let bridge = input.bridge()?;
@@ -82,7 +82,7 @@ fn pair(
         let alias = names::alias(input.container_name(), &nic.name);
         steps.push(with_its_link(PlanStep::SetAlias { link: other.name.clone(), alias }));
     }
-    // Before it is up: it never was in the other one.
+    // Before it is up: it was never active in the default VLAN.
     if let Some(vlan) = nic.other_end.vlan() {
         let not_in = default_vlan.filter(|default| *default != 0 && *default != vlan);
         steps.push(with_its_link(PlanStep::SetAccessPort(AccessPort {
@@ -91,7 +91,7 @@ fn pair(
             not_in,
         })));
     }
-    // What is given to a bridge that was there before is taken from it again; all else goes with its link.
+    // An address on a bridge that existed before is removed again; others are deleted with their link.
     let (outer, by_the_last) = match bridge {
         Some(bridge) => (bridge, input.snapshot.outside.link(bridge.as_str()).is_some()),
         None => (&other.name, false),
@@ -110,12 +110,12 @@ fn pair(
     }
     for cidr in &other.addresses {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
-        let held = address_spec(place, outer, *cidr, peer);
+        let spec = address_spec(place, outer, *cidr, peer);
         let undoing = match by_the_last {
-            true => Undo::WhenUnused(PlanStep::DelAddress(held.clone())),
+            true => Undo::WhenUnused(PlanStep::DelAddress(spec.clone())),
             false => Undo::WithItsLink,
         };
-        steps.push((PlanStep::AddAddress(held), undoing));
+        steps.push((PlanStep::AddAddress(spec), undoing));
     }
     for cidr in &nic.addresses {
         let peer = other.addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);

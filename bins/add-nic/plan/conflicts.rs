@@ -1,4 +1,4 @@
-//! Addresses that the NIC cannot have: somebody has them, or they would not be reached. Pure.
+//! Addresses that the NIC cannot have: they are in use, or would be unreachable. Pure.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::model::snapshot::NetnsState;
 use crate::model::wanted::{OtherAddresses, WantedEnd};
 use crate::plan::input::PlanInput;
 
-/// Refuses an address that somebody has, and one that would not be reached because its network is reached elsewhere.
+/// Refuses an address that is in use, or that is unreachable because another link has its network.
 pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
     for cidr in &input.wanted.addresses {
         refuse_used(cidr.address(), input)?;
@@ -54,7 +54,7 @@ fn refuse_other_host_link(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failu
     }
 }
 
-/// Between two containers the host has no part: neither its own addresses nor those of its other NICs matter there.
+/// Between two containers, addresses of the host and of its other NICs do not matter.
 fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let is_between = input.wanted.other_end.peer().is_some();
     let recorded = |record: &&NicRecord| {
@@ -63,26 +63,26 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
             && record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
     };
     if let Some(record) = input.records.iter().find(recorded) {
-        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {who}"))
-            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+        let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {container}"))
+            .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     for place in [Netns::Container, input.other_netns()] {
         let side = input.snapshot.side(place);
         if let Some(held) = side.holder(address) {
-            let (link, who) = (side.name_of(held.index), input.name_of(place));
+            let (link, container) = (side.name_of(held.index), input.name_of(place));
             return Err(match place {
                 Netns::Host => {
                     Failure::trouble(address, format_args!("already the address of {link} on the host"))
                 }
-                _ => Failure::trouble(address, format_args!("already the address of {link} in {who}")),
+                _ => Failure::trouble(address, format_args!("already the address of {link} in {container}")),
             });
         }
     }
     Ok(())
 }
 
-/// A network that is reached through another link, and takes the packets of ours.
+/// A route through another link that takes precedence for our addresses.
 struct CompetingRoute {
     network: Cidr,
     index: u32,

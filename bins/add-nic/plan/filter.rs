@@ -1,4 +1,4 @@
-//! Which rules and settings let a NIC do what is asked for. Pure.
+//! The firewall rules and settings that a NIC needs for --nat, --publish and --forward. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -106,7 +106,7 @@ impl FilterPoint<'_> {
         networks
     }
 
-    /// Where published ports lead: its first IPv4 address.
+    /// The address that published ports are forwarded to: its first IPv4 address.
     fn published_address(&self) -> Option<(Ipv4Addr, Cidr)> {
         self.nic.addresses.iter().find_map(|cidr| match cidr.address() {
             IpAddr::V4(address) => Some((address, cidr.network())),
@@ -186,8 +186,8 @@ impl FilterPoint<'_> {
         rules
     }
 
-    /// Whom the container could not answer by way of the host. With a gateway here, or with --sbr, its answers go there, and
-    /// so it may see who comes.
+    /// The clients that the container could not answer through the host. With a gateway here, or with --sbr, its replies come
+    /// back through the host, so it may see the client's address.
     fn clients(&self, network: Cidr) -> Vec<PortClient> {
         let wanted = self.input.wanted;
         if wanted.sbr || wanted.gateways.iter().any(IpAddr::is_ipv4) {

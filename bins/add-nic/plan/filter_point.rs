@@ -1,4 +1,4 @@
-//! Where a NIC's packets pass through the host, if they do: that is where filters can do anything about them. Pure.
+//! The link where a NIC's traffic passes through the host, if it does: only there can firewall rules see it. Pure.
 
 use common::failure::Failure;
 use common::target::IfName;
@@ -6,7 +6,7 @@ use common::target::IfName;
 use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
 
-/// A NIC, and the link of the host through which all of its packets go.
+/// A NIC, and the link of the host that all of its traffic passes.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterPoint<'a> {
     pub nic: &'a Nic,
@@ -14,7 +14,7 @@ pub struct FilterPoint<'a> {
     pub link: &'a IfName,
 }
 
-/// The link of the host through which all of the NIC's packets go.
+/// The link of the host that all of the NIC's traffic passes.
 pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<FilterPoint<'a>, Failure> {
     let option = input.wanted.firewall.option();
     if input.snapshot.is_one {
@@ -32,7 +32,7 @@ pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Filter
     Ok(FilterPoint { nic, input, link })
 }
 
-/// iptables takes a plus at the end, and nft a star, for any ending.
+/// For iptables a plus at the end, and for nft a star, is a wildcard.
 fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@~".contains(c);
     match link.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) && link.as_str().chars().all(plain) {

@@ -2,7 +2,7 @@
 
 use common::netlink::{Address, AddressAttributes, Chain, TableFamily};
 
-use crate::model::filter::{FilterState, IptablesKind, IptablesListing, IptablesTable};
+use crate::model::filter::{FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError};
 use crate::model::netns::Netns;
 use crate::model::snapshot::Snapshot;
 use crate::model::sysctl::{SysctlKey, SysctlReading};
@@ -149,7 +149,7 @@ fn what_is_missing_is_said_before_anything_is_touched() {
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), "--nat: the kernel has no nf_tables");
     assert_eq!(refused(&published(&["1:2"]), &snapshot), "--publish: the kernel has no nf_tables");
     let mut snapshot = host(&[(IptablesKind::Legacy, "")]);
-    snapshot.filters.tables[0].listing = Err("iptables-legacy is not installed".to_owned());
+    snapshot.filters.tables[0].listing = Err(ListingError::NotInstalled("iptables-legacy"));
     let why = "--nat: cannot add a rule to iptables-legacy: iptables-legacy is not installed";
     assert_eq!(refused(&nat("10.1.0.2/24"), &snapshot), why);
     let mut snapshot = host(&[]);

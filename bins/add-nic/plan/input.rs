@@ -1,4 +1,4 @@
-//! What a plan is made from: what is wanted, what there is, and names and link-layer addresses for what will be.
+//! What a plan is made from: what is wanted, the current state, and names and MAC addresses for new links.
 
 use common::failure::Failure;
 use common::target::{IfName, Mac};
@@ -22,7 +22,7 @@ pub struct PlanInput<'a> {
     pub random: RandomBytes,
 }
 
-/// Bytes that nobody can guess, for what is made up for a NIC.
+/// Unpredictable bytes, for addresses and names of a new NIC.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomBytes {
     /// For its link-layer address.
@@ -36,7 +36,7 @@ pub struct RandomBytes {
 }
 
 impl PlanInput<'_> {
-    /// How people call the container.
+    /// The container's name, for messages.
     pub fn container_name(&self) -> &str {
         &self.inside.name
     }
@@ -46,7 +46,7 @@ impl PlanInput<'_> {
         self.random.id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// How people call who is in that place.
+    /// The name of that namespace, for messages.
     pub fn name_of(&self, place: Netns) -> &str {
         match place {
             Netns::Host => "the host",
@@ -55,7 +55,7 @@ impl PlanInput<'_> {
         }
     }
 
-    /// Where the other end of a cable is.
+    /// The namespace of the other end.
     pub fn other_netns(&self) -> Netns {
         match self.wanted.other_end {
             WantedEnd::Peer(_) => Netns::Peer,
@@ -63,7 +63,7 @@ impl PlanInput<'_> {
         }
     }
 
-    /// The option that says which addresses that has.
+    /// The option for the addresses of the other end.
     pub fn option_of_addresses(&self) -> &'static str {
         if self.other_netns() == Netns::Peer { "--peer-addr" } else { "--host-addr" }
     }
@@ -103,8 +103,8 @@ impl PlanInput<'_> {
         Mac::local(self.random.bridge)
     }
 
-    /// Higher than any other: a bridge takes the least of its ports' addresses for its own, unless somebody gave it one,
-    /// and then all who knew the host by the one before would not reach it for a while.
+    /// Higher than others: a bridge without an address of its own takes the lowest of its ports', and when that changes,
+    /// neighbours that cached the previous one do not reach the host for a while.
     pub(super) fn port_mac(&self) -> Mac {
         let [_, b, c, d, e, f] = self.random.port;
         Mac([0xfe, b, c, d, e, f])
@@ -116,14 +116,14 @@ impl PlanInput<'_> {
 
     /// That name, or the next free one.
     fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
-        let (side, who) = (self.snapshot.side(place), self.name_of(place));
+        let (side, owner) = (self.snapshot.side(place), self.name_of(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
-                Err(Failure::trouble(name, format_args!("name already in use in {who}")))
+                Err(Failure::trouble(name, format_args!("name already in use in {owner}")))
             }
             Some(name) => Ok(name.clone()),
             None => names::next_free(|name| side.link(name).is_some())
-                .ok_or_else(|| Failure::trouble(who, "no free name from eth0 to eth9999")),
+                .ok_or_else(|| Failure::trouble(owner, "no free name from eth0 to eth9999")),
         }
     }
 

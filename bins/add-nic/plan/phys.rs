@@ -1,4 +1,4 @@
-//! A NIC of the host's that is moved in: what it has there is remembered, and must be such that it can be put back.
+//! A host interface that is moved into the container: its state is recorded, and must be restorable.
 
 use common::cidr::Cidr;
 use common::failure::Failure;
@@ -50,15 +50,15 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
         addresses
             .into_iter()
             .rev()
-            .map(|held| (PlanStep::DelAddress(held.clone()), Undo::By(PlanStep::AddAddress(held)))),
+            .map(|spec| (PlanStep::DelAddress(spec.clone()), Undo::By(PlanStep::AddAddress(spec)))),
     );
     steps.push((PlanStep::TakeNic(moved.clone()), Undo::By(PlanStep::GiveNicBack(moved))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
     steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(PlanStep::AddAddress(held)));
+        let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(PlanStep::AddAddress(spec)));
     }
     Ok(Plan { nic, steps })
 }
@@ -81,7 +81,7 @@ fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
 }
 
 impl PlanInput<'_> {
-    /// A NIC that the host can do without, and that the kernel lets go.
+    /// An interface that the host can spare, and that the kernel allows to be moved.
     fn movable(&self, name: &IfName) -> Result<&Link, Failure> {
         let outside = &self.snapshot.outside;
         let refuse = |why: String| Err(Failure::trouble(name, why));
@@ -125,12 +125,12 @@ impl PlanInput<'_> {
         Ok(link)
     }
 
-    /// Those that somebody made, as they can be made again.
+    /// The routes that can be restored, without the kernel's own.
     fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::model::change::RouteSpec>, Failure> {
         let made = |route: &&Route| route.is_unicast() && !BY_KERNEL.contains(&route.protocol);
         let here = |route: &&Route| route.index == Some(link.index) || route.index.is_none();
         let routes = self.snapshot.outside.routes.iter().filter(made).filter(here);
-        // Through a router that is reached by another of them: that one must be there first, and so go last.
+        // A route to a next hop must exist before the routes through it, and so is deleted last.
         let mut ways: Vec<_> = routes
             .map(|route| {
                 restorable(Netns::Host, name, route).ok_or_else(|| {
@@ -145,7 +145,7 @@ impl PlanInput<'_> {
         Ok(ways)
     }
 
-    /// Those that somebody gave it, as they can be given again.
+    /// Its addresses that can be restored, without the kernel's own.
     fn addresses_of(&self, link: &Link, name: &IfName) -> Result<Vec<AddressSpec>, Failure> {
         let kernels_own = |address: &&Address| !address.is_kernels;
         self.snapshot

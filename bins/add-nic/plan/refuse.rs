@@ -1,4 +1,4 @@
-//! What cannot be asked of packet filters here, found before anything is touched. Pure.
+//! What firewall rules cannot do here, found before anything is changed. Pure.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use common::failure::Failure;
 use super::filter_point::FilterPoint;
 use crate::model::filter::{FilterState, PublishedPort};
 
-/// What there is not, or is somebody else's.
+/// Refuses what is missing, or in use.
 pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let wanted = &filter_point.input.wanted.firewall;
     if wanted.nat || !wanted.publish.is_empty() {
@@ -28,7 +28,7 @@ fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The host must be in each of its networks: it is the way out of there, and in.
+/// The host must have an address in each of its networks, to forward from and to it.
 fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let option = filter_point.input.wanted.firewall.option();
     let bridge = filter_point
@@ -59,7 +59,7 @@ fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A port that somebody has, or an address that leads to none.
+/// Refuses a port that is in use, or an address that the host does not have.
 fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let about = || format!("--publish {published}");
     if !filter_point.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
@@ -84,9 +84,9 @@ fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> R
         .iter()
         .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
     if let Some(record) = taken {
-        let (who, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {who}"))
-            .hint(common::hint!("add-nic --rm {} {}", who, nic)));
+        let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {container}"))
+            .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! The routes of the new NIC, and what becomes of the default route that there is. Pure.
+//! The routes of the new NIC, and the default route that they replace. Pure.
 
 use std::net::IpAddr;
 
@@ -59,8 +59,8 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>,
     Ok(steps)
 }
 
-/// Routes of the same destination that the new one cannot be beside: of one metric there can be only one. Without a metric
-/// that somebody asked for, the new one is to be used, and of several the least wins.
+/// Routes with the same destination that the new one replaces. There can be only one with a given metric; and without
+/// --metric the new one must be the one that is used, which is the one with the lowest metric.
 fn rivals<'a>(to: Cidr, input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a Route> {
     let wanted = input.wanted.metric;
     let metric = effective(to, wanted.unwrap_or(0));
@@ -78,7 +78,7 @@ pub fn effective(to: Cidr, metric: u32) -> u32 {
     }
 }
 
-/// What makes the same route again.
+/// The current default route, as it can be restored.
 fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, Failure> {
     let inside = &input.snapshot.inside;
     let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
@@ -93,7 +93,7 @@ fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, F
     }
 }
 
-/// A route as it can be made again, if that makes the same one.
+/// A route as it can be restored, if that gives exactly the same one.
 pub fn restorable(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
     old.is_plain.then(|| RouteSpec {
         place,
@@ -109,8 +109,8 @@ pub fn restorable(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec>
     })
 }
 
-/// Lets `above` put back what `gone` would have, where what `above` displaced is a route of `gone`'s: two NICs took the
-/// default route one after the other, and the first is about to go. Returns whether that changed anything.
+/// Two NICs replaced the default route one after the other, and the first, `gone`, is about to be removed: lets the second,
+/// `above`, restore what `gone` would have restored. Returns whether that changed anything.
 pub fn hand_over_routes(gone: &Plan, above: &mut Plan) -> bool {
     let is_route_of_gone = |step: &PlanStep| matches!(step, PlanStep::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == PlanStep::AddRoute(way.clone())));
     let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };

@@ -1,4 +1,4 @@
-//! `--sbr`: a table and rules of the NIC's own, so that replies leave by the NIC that they answer. Pure.
+//! `--sbr`: a routing table and rules for the NIC, so that replies leave through the NIC that received the request. Pure.
 
 use std::net::IpAddr;
 
@@ -11,17 +11,16 @@ use crate::model::nic::Nic;
 use crate::model::snapshot::NetnsState;
 use crate::plan::input::PlanInput;
 
-/// Far from the numbers that people and other programs choose by themselves, whenever they do.
+/// Far from the numbers that people and other programs usually choose.
 const FIRST_TABLE: u32 = 10_000;
-/// The rule that asks the main table has this one, and who comes behind it is hardly ever asked.
+/// The priority of the rule for the main table; rules after it are hardly ever evaluated.
 const MAIN_PRIORITY: u32 = 32_766;
 
 /// The steps that make them; none if that is not wanted.
 ///
-/// The table holds what the main one would hold if the NIC were the only one. The rules send packets there by the address
-/// that they come from, before any other rule is asked. A reply comes from the address that was asked; with that, strict
-/// reverse path filters look there too, and let in who would be answered by this NIC (fib_validate_source in
-/// net/ipv4/fib_frontend.c).
+/// The table has the routes that the main table would have if the NIC were the only one. The rules select it by source
+/// address, before any other rule. A reply's source is the address of the request. Strict reverse path filters then use
+/// this table too, and accept clients that are answered through this NIC (fib_validate_source in net/ipv4/fib_frontend.c).
 pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     if !input.wanted.sbr {
         return Ok(vec![]);
@@ -71,7 +70,7 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
     Ok(steps)
 }
 
-/// Who passes on what is for elsewhere, one for each family: the gateway, or who is at the other end.
+/// The routers, one for each address family: the gateway, or the other end.
 fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
     let outside = &input.snapshot.outside;
     let bridge = nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
@@ -97,7 +96,7 @@ fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
     Ok(routers)
 }
 
-/// The first that no route and no rule is about.
+/// The first number that no route and no rule uses.
 fn free_table(side: &NetnsState) -> u32 {
     let is_used = |table: &u32| {
         side.routes.iter().any(|route| route.table == *table)

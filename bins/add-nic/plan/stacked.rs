@@ -1,4 +1,4 @@
-//! A NIC that stands on a link of the host: macvlan, ipvlan, VLAN.
+//! A NIC that is stacked on a link of the host: macvlan, ipvlan, VLAN.
 
 use common::failure::Failure;
 use common::netlink::Link;
@@ -12,7 +12,7 @@ use crate::model::plan::Plan;
 use crate::plan::conflicts::refuse_conflicts;
 use crate::plan::input::PlanInput;
 
-/// The NIC, its addresses, and up; and, where it is in a VLAN of its parent's, that one's link.
+/// Creates the NIC, with its addresses, and up; and the VLAN interface below, if needed.
 pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let LinkBelow { link: below, mac, mtu_bytes, mut steps } = input.below(parent)?;
     refuse_conflicts(input)?;
@@ -35,7 +35,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
         ));
     }
     let taken_outside = input.snapshot.outside.link(nic.name.as_str()).is_some() && !input.snapshot.is_one;
-    let upper = StackedLink {
+    let stacked = StackedLink {
         place: Netns::Container,
         name: nic.name.clone(),
         index: None,
@@ -45,20 +45,20 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
         on: parent.on,
         passing_name: if taken_outside { input.passing_name() } else { None },
     };
-    steps.push((PlanStep::AddStackedLink(upper.clone()), Undo::By(PlanStep::DelStackedLink(upper))));
+    steps.push((PlanStep::AddStackedLink(stacked.clone()), Undo::By(PlanStep::DelStackedLink(stacked))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
     steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
-        let held = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
-        steps.push(with_its_link(PlanStep::AddAddress(held)));
+        let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
+        steps.push(with_its_link(PlanStep::AddAddress(spec)));
     }
     Ok(Plan { nic, steps })
 }
 
 /// A VLAN's link on the host, up.
 fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
-    let upper = StackedLink {
+    let stacked = StackedLink {
         place: Netns::Host,
         name: name.clone(),
         index: None,
@@ -69,7 +69,7 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
         passing_name: None,
     };
     vec![
-        (PlanStep::AddStackedLink(upper.clone()), Undo::WhenUnused(PlanStep::DelStackedLink(upper))),
+        (PlanStep::AddStackedLink(stacked.clone()), Undo::WhenUnused(PlanStep::DelStackedLink(stacked))),
         (PlanStep::SetUp { place: Netns::Host, link: name.clone() }, Undo::WithItsLink),
     ]
 }
@@ -126,7 +126,7 @@ impl PlanInput<'_> {
     /// The steps that made a VLAN's link for another NIC of ours: it is this one's too now, and goes with the last of them.
     fn made_for_another(&self, name: &IfName) -> Vec<(PlanStep, Undo)> {
         let steps = self.records.iter().map(|record| &record.plan.steps);
-        let made = |(step, _): &&(PlanStep, Undo)| matches!(step, PlanStep::AddStackedLink(upper) if upper.place == Netns::Host && upper.name == *name);
+        let made = |(step, _): &&(PlanStep, Undo)| matches!(step, PlanStep::AddStackedLink(stacked) if stacked.place == Netns::Host && stacked.name == *name);
         steps.into_iter().find_map(|steps| steps.iter().find(made)).cloned().into_iter().collect()
     }
 
@@ -174,7 +174,7 @@ impl PlanInput<'_> {
         }
     }
 
-    /// A name that the host has not, for a moment.
+    /// A name that the host does not use, for a moment.
     fn passing_name(&self) -> Option<IfName> {
         let [a, b, c, d, ..] = self.random.id;
         format!("nic{a:02x}{b:02x}{c:02x}{d:02x}").parse().ok()

@@ -1,4 +1,4 @@
-//! Troubles of the bridge that the NIC is plugged into and of those on it, or of the link that it stands on.
+//! Problems of the bridge and its ports, or of the parent link.
 
 use common::hint;
 use common::netlink::{Link, OperState};
@@ -55,7 +55,7 @@ fn other_mtu(port: &Link, bridge: &Link, nic: &Nic) -> Warning {
     Warning::new(WarningKind::MtuMismatch, name(bridge), what, fix)
 }
 
-/// A link that leads nowhere.
+/// A link without carrier.
 fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
     let is_dead =
         matches!(link.operstate, OperState::Down | OperState::LowerLayerDown | OperState::NotPresent);
@@ -71,7 +71,7 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
     })
 }
 
-/// A bridge sends to whom it heard last under that address.
+/// A bridge sends to the port that used the address last.
 fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     input.wanted.mac?;
     let links = input.snapshot.outside.links.iter();

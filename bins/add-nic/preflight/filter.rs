@@ -1,4 +1,4 @@
-//! Filters that drop what the NIC sends or gets, and that nobody has asked to let it through.
+//! Firewall chains that drop the NIC's traffic.
 
 use common::hint;
 use common::netlink::TableFamily;

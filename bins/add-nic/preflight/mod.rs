@@ -1,5 +1,5 @@
-//! `--preflight`, and what is said before every add: what will not work as somebody may expect, and the command that helps.
-//! A look only; it stops nothing.
+//! `--preflight`, and the warnings before each add: what will not work as expected, and the command that fixes it. It
+//! changes and stops nothing.
 
 mod bridge;
 mod filter;
@@ -19,7 +19,7 @@ use crate::plan::input::PlanInput;
 use crate::read::sockets::Sockets;
 use warning::Warning;
 
-/// Looks at what the snapshot does not have yet: a few settings, and of packet filters only those that a bridge's packets meet.
+/// Reads what the snapshot does not have yet: a few settings, and the packet filters that bridged packets pass.
 pub fn read_needed(
     snapshot: &mut Snapshot,
     nic: &Nic,

@@ -1,4 +1,4 @@
-//! Networks that overlap with the NIC's without being the same: part of one of the two is reached no longer.
+//! Networks that overlap with the NIC's without being the same: part of one of them becomes unreachable.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -45,7 +45,7 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
 
 fn overlapping(network: Cidr, side: &NetnsState) -> Option<&Route> {
     let counts = |route: &&Route| {
-        // Halves of everything are a default route in disguise.
+        // Two /1 routes act as a default route.
         route.is_ordinary()
             && route.destination.prefix_len() > 1
             && clash(route.destination, network)

@@ -1,5 +1,5 @@
-//! Strict reverse path filtering in the container: what comes in by a link through which its answers would not leave is
-//! dropped (rp_filter in the kernel's ip-sysctl.rst).
+//! Strict reverse path filtering in the container: packets are dropped if the reply would leave through another link
+//! (rp_filter in the kernel's ip-sysctl.rst).
 
 use common::hint;
 use common::netlink::Route;
@@ -44,7 +44,7 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let old_link = link_of(old, inside)?;
     let has_gateway = input.wanted.gateways.iter().any(std::net::IpAddr::is_ipv4);
     let takes_it = has_gateway && input.wanted.metric.unwrap_or(0) <= old.metric;
-    // Its own rules say that its answers leave by it.
+    // With its own rules, its replies leave through it.
     if input.wanted.sbr && !takes_it {
         return None;
     }
@@ -53,14 +53,14 @@ pub fn strict(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     if !nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) || !is_strict(link, &nic.name, input) {
         return None;
     }
-    let (what, who) = ("rp_filter is strict", input.container_name());
+    let (what, container) = ("rp_filter is strict", input.container_name());
     let fix = match takes_it {
         true => hint!("nsenter --net={} sysctl -w net/ipv4/conf/{}/rp_filter=2", input.inside.file, link),
         false => hint!("--sysctl net.ipv4.conf.IF.rp_filter=2"),
     };
     Some(Warning::new(
         WarningKind::StrictRpFilter,
-        format_args!("{link} in {who}"),
+        format_args!("{link} in {container}"),
         format_args!("{what}: packets from other networks are dropped, because replies leave by {way_back}"),
         fix,
     ))

@@ -1,4 +1,4 @@
-//! Ways out that are not there, or are narrower than the NIC.
+//! Missing default routes, and outgoing interfaces with a smaller MTU than the NIC.
 
 use common::cidr::Cidr;
 use common::hint;
@@ -11,7 +11,7 @@ pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     no_default_route(nic, input).into_iter().chain(narrow_way(nic, input)).collect()
 }
 
-/// `--nat` leads out what the container sends here: nothing, if it knows no way through here.
+/// `--nat` has no effect if the container has no route through the NIC.
 fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     if !input.wanted.firewall.nat || !input.wanted.gateways.is_empty() || !input.wanted.routes.is_empty() {
         return None;
@@ -33,7 +33,7 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     ))
 }
 
-/// The host's own way out carries less than the NIC: each sender has to find that out first.
+/// The host's outgoing interface has a smaller MTU than the NIC: each connection needs path MTU discovery.
 fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let outside = &input.snapshot.outside;
     let through_host = input.wanted.gateways.iter().find(|gateway| {

@@ -12,9 +12,9 @@ use crate::tool::TOOL;
 /// What will not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// Which kind of trouble.
+    /// The kind of problem.
     pub kind: WarningKind,
-    /// What it is about, and what will be.
+    /// What it is about, and the consequence.
     pub message: String,
     /// What helps.
     pub fix: Fix,
@@ -27,7 +27,7 @@ pub enum Fix {
     Option(Hint),
     /// A command.
     Command(Hint),
-    /// Some name in it cannot be pasted.
+    /// None: a name in it cannot be pasted safely.
     Unsayable,
 }
 
@@ -64,7 +64,7 @@ impl From<Option<Hint>> for Fix {
     }
 }
 
-/// Kinds of trouble; programs tell them by these words.
+/// Kinds of problems, by the words that programs use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningKind {

@@ -76,7 +76,7 @@ fn file_of(target: &Target, process: Option<RecordedProcess>) -> String {
     }
 }
 
-/// The same namespace again, if it still lives.
+/// The same namespace again, if it still exists.
 pub fn reopen(inside: &ContainerNetns) -> Option<Namespace> {
     let file = || {
         Namespace::open(inside.file.as_ref(), NamespaceKind::Net).ok().filter(|netns| is_it(netns, inside))
@@ -87,13 +87,13 @@ pub fn reopen(inside: &ContainerNetns) -> Option<Namespace> {
     })
 }
 
-/// Whether nobody can enter one of a NIC's networks any more: it goes with that, soon.
+/// Whether one of a NIC's networks cannot be entered any more: the NIC is deleted with it, soon.
 pub fn has_lost_its_network(record: &NicRecord) -> bool {
     let mut containers = std::iter::once(&record.inside).chain(&record.peer);
     containers.any(|container| reopen(container).is_none())
 }
 
-/// Whether the container has ended since it was found. Its network lives on for as long as we hold it, and would go with us.
+/// Whether the container has exited since it was found. Its network exists as long as we hold it, and would be deleted then.
 pub fn has_ended(inside: &ContainerNetns) -> bool {
     let is_container = inside.container.is_some();
     through_process(inside).is_none() && (is_container || reopen(inside).is_none())

@@ -1,4 +1,4 @@
-//! The networks that a NIC is between, while it is plugged in.
+//! The networks that a NIC connects, while it is added.
 
 use common::failure::Failure;
 use common::target::Target;
@@ -12,7 +12,7 @@ use crate::plan::input::{PlanInput, RandomBytes};
 use crate::read::container::{Pinned, pin};
 use crate::read::sockets::Sockets;
 
-/// Whose networks are plugged together.
+/// The networks that are connected.
 #[derive(Debug)]
 pub struct Endpoints {
     pub inside: ContainerNetns,
@@ -62,7 +62,7 @@ impl Endpoints {
     }
 }
 
-/// The other container, which must be another one.
+/// The other container, which must be in another network.
 fn pin_peer(peer: &Target, inside: &ContainerNetns, search: &SearchOptions) -> Result<Pinned, Failure> {
     let pinned = pin(peer, search)?;
     if pinned.inside.is_same_as(inside) {

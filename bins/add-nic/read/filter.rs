@@ -1,4 +1,4 @@
-//! What the host's packet filters have that a NIC would meet. It is only looked at here.
+//! Reads the state of the host's packet filters.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
 
 use crate::model::filter::{
-    FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, TABLE,
+    FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, TABLE,
 };
 use crate::model::record::NicRecord;
 use crate::model::wanted::Wanted;
@@ -86,14 +86,14 @@ impl IptablesTable {
         let listing = match program.as_deref().and_then(program::find) {
             Some(file) => program::run(&file, &["-w", "5", "-S"], None)
                 .map(IptablesListing)
-                .map_err(|error| error.to_string()),
-            None => Err(format!("{} is not installed", kind.name(six))),
+                .map_err(|error| ListingError::Failed(error.to_string())),
+            None => Err(ListingError::NotInstalled(kind.name(six))),
         };
         IptablesTable { kind, six, program, listing }
     }
 }
 
-/// The kernel makes a table of the old kind when somebody first asks for it: so nobody asks for one that is not there.
+/// The kernel creates a legacy table when it is first queried: so one that does not exist is not queried.
 fn legacy_table(six: bool) -> Option<IptablesTable> {
     let names = if six { "/proc/self/net/ip6_tables_names" } else { "/proc/self/net/ip_tables_names" };
     let names = fs::read_to_string(names).ok()?;

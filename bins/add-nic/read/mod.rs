@@ -1,4 +1,4 @@
-//! What there is: the container and its network, both sides of the NIC, settings and packet filters. Nothing is changed here.
+//! Reads the current state: the container and its network, both sides of the NIC, settings and packet filters.
 
 pub mod container;
 pub mod endpoints;

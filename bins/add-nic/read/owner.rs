@@ -1,4 +1,4 @@
-//! Whose a network is, for messages: a container's, a process's, or a link's, which keeps what a container has left.
+//! The owner of a network, for messages: a container, a process, or a link that keeps a stale network.
 
 use common::cli::FindConfig;
 use common::find::{Purpose, find, owner};
@@ -7,14 +7,14 @@ use common::map::MapEntry;
 use common::netns::{self, RecordDir, RecordedContainer};
 use common::target::{LinkName, Target};
 
-/// What it is called, and what helps against one that nobody runs in any more.
+/// Its description, and a hint if the network is stale.
 #[derive(Debug)]
 pub struct NetnsOwner {
     pub name: String,
     pub hint: Option<Hint>,
 }
 
-/// Whose the network at `spot` is.
+/// Describes the owner of the network at `entry`.
 pub fn describe_owner(spot: &MapEntry, options: FindConfig) -> NetnsOwner {
     let plain = |name| NetnsOwner { name, hint: None };
     if let Some(process) = spot.tenant() {
@@ -41,13 +41,13 @@ pub fn describe_owner(spot: &MapEntry, options: FindConfig) -> NetnsOwner {
     }
 }
 
-/// The container that a link was made for.
+/// The container that a link was created for.
 fn owner_of(link: &LinkName) -> Option<RecordedContainer> {
     let entry = netns::entry(link).ok()?;
     RecordDir::open().ok()?.record(link, entry)?.container
 }
 
-/// Whether the container runs, or another one that has its name now: then a link can be led there.
+/// Whether the container runs, or another one with its name: then --refresh can repair the link.
 fn runs(owner: &RecordedContainer, options: FindConfig) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });

@@ -1,5 +1,4 @@
-//! Which ports of the host somebody listens on: /proc/net/tcp, tcp6, udp, udp6 (proc_net_tcp.rst in the kernel's
-//! documentation).
+//! Which ports of the host have listeners: /proc/net/tcp, tcp6, udp, udp6 (proc_net_tcp.rst in the kernel's documentation).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::filter::{Listener, Protocol};
 
-/// A million connections have as much to say.
+/// Enough for a million connections.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// TCP_LISTEN, and of UDP what is connected to nobody (TCP_CLOSE), in net/tcp_states.h.
+/// TCP_LISTEN, and TCP_CLOSE for unconnected UDP sockets, in net/tcp_states.h.
 const LISTENS: u8 = 0x0a;
 const UNCONNECTED: u8 = 0x07;
 

@@ -1,5 +1,5 @@
-//! The host's programs that packet filters belong to: found where only root can put one, run in a clean environment, and
-//! for no longer, and with no longer an answer, than makes sense.
+//! Runs the host's firewall programs: searched where only root can install one, with a clean environment, a time limit and an
+//! output limit.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -32,7 +32,7 @@ const DIRECTORIES: [&str; 7] = [
 /// iptables itself waits five seconds for others; rules by the thousand take one or two.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A hundred thousand rules have as much to say.
+/// Enough for a hundred thousand rules.
 const MOST_BYTES: usize = 16 << 20;
 
 /// Why a program did not do it.
@@ -43,7 +43,7 @@ pub enum ProgramError {
     Io {
         /// Its name.
         program: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// It was still running.
@@ -52,18 +52,18 @@ pub enum ProgramError {
         /// Its name.
         program: String,
     },
-    /// It did not stop talking.
+    /// Its output was too long.
     #[error("{program}: printed more than {} MiB", MOST_BYTES >> 20)]
     TooMuch {
         /// Its name.
         program: String,
     },
-    /// It said no.
+    /// It failed.
     #[error("{program}: {said}")]
     Failed {
         /// Its name.
         program: String,
-        /// Its words, or its status if it had none.
+        /// Its error output, or its status if there was none.
         said: String,
         /// Its exit status, if it had one.
         code: Option<i32>,
@@ -78,7 +78,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(is_one)
 }
 
-/// Runs it to its end, and gives what it wrote. Terminals interrupt us and not it: what it has begun, it ends.
+/// Runs it to its end, and returns its output. It is in a process group of its own: Ctrl-C does not interrupt it.
 pub fn run(program: &Path, words: &[&str], input: Option<&str>) -> Result<String, ProgramError> {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let io = |source: io::Error| ProgramError::Io { program: name.clone(), source };
@@ -122,7 +122,7 @@ fn in_memory(text: &str) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// All that it says until it ends; what a child of its own may hold open after that is not waited for.
+/// Its output until it exits; pipes that its own children still hold open are not waited for.
 fn listen(child: &mut Child, name: &str) -> Result<[String; 2], ProgramError> {
     let io = |source: io::Error| ProgramError::Io { program: name.to_owned(), source };
     let pid = Pid::from_raw(child.id().cast_signed());

@@ -1,4 +1,4 @@
-//! What both sides are before anything is changed: all that a plan is made from.
+//! Reads the state of both sides, before anything is changed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -42,8 +42,8 @@ impl NetnsState {
 }
 
 impl Snapshot {
-    /// Looks at what few NICs are about: whether there may be IPv6, the settings and the packet filters that `wanted` changes, and `records` have
-    /// changed.
+    /// Reads what only some NICs need: whether IPv6 is allowed, and the settings and packet filters that `wanted` changes and
+    /// `records` have changed.
     pub fn read_details<'a>(
         &mut self,
         wanted: Option<&Wanted>,
@@ -53,7 +53,7 @@ impl Snapshot {
         if let Some(WantedEnd::Phys(nic)) = wanted.map(|wanted| &wanted.other_end) {
             self.switches = switches_of(nic);
         }
-        // Of hundreds of namespaces each has a file of that name, and the kernel looks at all of them to find one.
+        // Only then: with hundreds of namespaces, the kernel is slow to find the file of one.
         if wanted.is_some_and(|wanted| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6())) {
             for place in [Netns::Host, Netns::Container, Netns::Peer] {
                 self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
@@ -79,7 +79,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// What is now.
+    /// Reads the current state.
     pub fn read(sockets: &mut Sockets) -> Result<Self, Failure> {
         let outside = NetnsState::read(&mut sockets.outside)?;
         let within = |within: &mut Option<(Socket, Namespace)>| {
@@ -113,7 +113,7 @@ fn switches_of(link: &IfName) -> Vec<(String, String)> {
     switches
 }
 
-/// /proc/sys/net is that of the namespace which the reader is in.
+/// /proc/sys/net shows the namespace of the reader.
 fn allows_ipv6() -> Option<bool> {
     let switch = |link| fs::read_to_string(ipv6_switch(link)).ok().map(|text| text.trim() == "0");
     // A new link takes over what `default` says, whatever `all` says (addrconf.c, ipv6_add_dev).

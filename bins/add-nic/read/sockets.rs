@@ -1,4 +1,4 @@
-//! A socket in each namespace, and the way into those that are not ours.
+//! A netlink socket in each namespace, and how to enter the other namespaces.
 
 use common::failure::Failure;
 use common::namespace::Namespace;
@@ -9,7 +9,7 @@ use crate::model::netns::Netns;
 use crate::model::record::NicRecord;
 use crate::read::container::reopen;
 
-/// A socket in each namespace, and the way into the other one.
+/// A netlink socket in each namespace.
 #[derive(Debug)]
 pub struct Sockets {
     pub home: Home,

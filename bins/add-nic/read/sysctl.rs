@@ -1,4 +1,4 @@
-//! Settings below `/proc/sys/net`: read in the network namespace that the thread is in, for they are that one's.
+//! Settings under `/proc/sys/net`: those of the network namespace that the thread is in.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};

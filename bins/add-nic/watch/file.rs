@@ -1,4 +1,4 @@
-//! The file that says which NICs there are to be, and the news of it. A version that makes no sense changes nothing.
+//! The file of a watch, and changes to it. A version with an error changes nothing.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -16,15 +16,15 @@ use nix::unistd::geteuid;
 use crate::parse::watch_file::{WatchEntry, entries};
 use crate::watch::trust::refuse_others;
 
-/// Nobody has written such a file by hand.
+/// More than anybody writes by hand.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The file, and an ear for whoever writes it.
+/// The file, and the inotify watches that report changes to it.
 #[derive(Debug)]
 pub struct WatchFile {
-    /// From the root on.
+    /// Absolute.
     path: PathBuf,
-    /// What stood in it when it was read last, sense or not.
+    /// Its text when it was read last, valid or not.
     text: String,
     inotify: Inotify,
     /// For how long its entries wait for an engine.
@@ -55,15 +55,15 @@ impl WatchFile {
         &self.path
     }
 
-    /// What it says now.
+    /// Its entries.
     pub fn read(&mut self) -> Result<Vec<WatchEntry>, Failure> {
-        // Before it is read: what is written in between is news.
+        // Before it is read: a change in between is noticed.
         self.watch_directories()?;
         self.text = text(&self.path)?;
         entries(&self.path, &self.text, self.engine_timeout)
     }
 
-    /// What it says now, if somebody has written it since and it does not say the same.
+    /// Its entries, if it was written since and its text differs.
     pub fn read_if_changed(&mut self) -> Option<Result<Vec<WatchEntry>, Failure>> {
         if !self.was_written() {
             return None;
@@ -74,13 +74,13 @@ impl WatchFile {
         }
     }
 
-    /// Its directory tells of a version that is moved into its place, as most editors do. A symbolic link may also lead to
-    /// a file that is written elsewhere.
+    /// The directory reports a version that is moved into its place, as most editors do. The file behind a symbolic link may
+    /// be in another directory.
     fn watch_directories(&self) -> Result<(), Failure> {
         let elsewhere = fs::canonicalize(&self.path).ok();
         for file in std::iter::once(&self.path).chain(&elsewhere) {
             let directory = file.parent().unwrap_or(file);
-            // Not when it is made, or written to: then half of it may be there.
+            // Not while it is created or written: it may be incomplete then.
             let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
             self.inotify.add_watch(directory, whole).map_err(|errno| {
                 let failure = Failure::trouble(directory.display(), io::Error::from(errno));
@@ -94,13 +94,13 @@ impl WatchFile {
         Ok(())
     }
 
-    /// Whether there is news that may be about it. What it was is forgotten.
+    /// Whether there are events that may be about it. Consumes all events.
     fn was_written(&self) -> bool {
         let is_link = self.path.is_symlink();
         let mut heard = false;
         loop {
             match self.inotify.read_events() {
-                // Of the links on the way to a file each can have been replaced.
+                // Any symbolic link in its path may have been replaced.
                 Ok(events) => {
                     heard |=
                         is_link || events.iter().any(|event| event.name.as_deref() == self.path.file_name());
@@ -118,7 +118,7 @@ impl AsFd for WatchFile {
     }
 }
 
-/// What stands in a file that only root or we can write or replace: it says what root does to the network.
+/// The text of a file that only root or the caller can write or replace: it decides what root does to the network.
 fn text(path: &Path) -> Result<String, Failure> {
     let trouble = |error: io::Error| Failure::trouble(path.display(), error);
     let file =

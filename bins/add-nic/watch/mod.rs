@@ -1,6 +1,6 @@
-//! `--watch`: asleep until containers come or go, or its file is written, and then looks at each NIC that is to be there.
+//! `--watch`: sleeps until containers start or stop or its file changes, and then adds missing NICs and removes outdated ones.
 //!
-//! All that there is to remember is in the journal: what a watch that was killed has missed, the next one makes up for.
+//! All state is in the journal: after a watch was killed, the next one catches up.
 
 mod file;
 mod retry;
@@ -21,10 +21,10 @@ use file::WatchFile;
 use signals::{SignalRequest, WatchSignals};
 use watched_nics::WatchedNics;
 
-/// When all is well nothing but news wakes us; poll(2) wants a number.
+/// Without failures only an event wakes us; poll(2) needs a number.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Keeps the NICs that the file describes plugged in, until a signal ends it; or plugs them in once.
+/// Keeps the NICs in place that the file describes, until a signal ends it; or adds them once.
 pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
     let mut file = WatchFile::at(&request.file, request.find.engine_timeout)?;
     let entries = file.read()?;
@@ -56,7 +56,7 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
             if is_news {
                 nics.retry_soon();
             }
-            // Who else writes into the file's directory is nobody's concern.
+            // Other files in the same directory cause events too.
             if is_news || Instant::now() >= until {
                 break;
             }
@@ -64,7 +64,7 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
     }
 }
 
-/// The commands that would plug in what is not there, container by container.
+/// Prints the commands that would add the missing NICs.
 fn dry_run(entries: Vec<WatchEntry>, form: OutputForm) -> Result<Status, Failure> {
     for WatchEntry { target, wanted, options, .. } in entries {
         let request = AddRequest { target, wanted, options, mode: AddMode::DryRun, form };

@@ -1,4 +1,4 @@
-//! Signals that a watch is sent: heard between two changes, and never within one.
+//! Signals to a watch: handled between two changes, never during one.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -10,7 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 const ENDS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
-/// From when this is made on they end nobody.
+/// While this exists, they do not end the process.
 #[derive(Debug)]
 pub struct WatchSignals(SignalFd);
 
@@ -35,7 +35,7 @@ impl WatchSignals {
             .map_err(trouble)
     }
 
-    /// What those that have come ask for.
+    /// What the pending signals ask for.
     pub fn received(&self) -> Option<SignalRequest> {
         let mut asked = None;
         while let Ok(Some(signal)) = self.0.read_signal() {
@@ -47,8 +47,8 @@ impl WatchSignals {
         asked
     }
 
-    /// Waits for somebody who may take for ever, between two changes: then, and if they have come before, those that ask for
-    /// the end have it at once.
+    /// Runs something that may wait for ever, between two changes: a signal to end, also one that is pending, ends the
+    /// process at once.
     #[expect(clippy::unused_self, reason = "without it nothing is blocked")]
     pub fn interruptible<T>(&self, what: impl FnOnce() -> T) -> T {
         let ends = SigSet::from_iter(ENDS);

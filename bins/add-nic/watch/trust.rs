@@ -1,8 +1,8 @@
-//! Whether only root, or we, can say what is found at a path: sshd_config(5) has such a check, "StrictModes".
+//! Whether only root or the caller can decide what is found at a path, as "StrictModes" in sshd_config(5) checks.
 //!
-//! Whoever can write a directory can put another file, or a link, in the place of what is in it. So each directory on the
-//! way is looked at, from `/` on, and those that links lead through. Under a sticky bit, as of `/tmp`, nobody but the owner
-//! of an entry replaces it (inode(7)): there the entry's owner counts.
+//! A user that can write to a directory can replace the files in it. So each directory of the path is checked, from `/` on,
+//! also those behind symbolic links. In a directory with the sticky bit, as `/tmp`, only the owner of an entry can replace
+//! it (inode(7)): there the entry's owner counts.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -24,7 +24,7 @@ const OTHERS_WRITE: u32 = 0o022;
 const TYPE: u32 = 0o170_000;
 const LINK: u32 = 0o120_000;
 
-/// Refuses a path on which somebody else can replace something. It is absolute.
+/// Refuses an absolute path of which another user can replace a part.
 pub fn refuse_others(path: &Path) -> Result<(), Failure> {
     let trouble = |at: &Path, errno: Errno| Failure::trouble(at.display(), io::Error::from(errno));
     let mut ahead: VecDeque<OsString> = names(path).collect();
@@ -75,14 +75,14 @@ fn open(at: impl std::os::fd::AsFd, name: &OsStr) -> nix::Result<(OwnedFd, FileS
     Ok((fd, stat))
 }
 
-/// Whether others can replace `inside`, which has `entry`, in the directory `place`.
+/// Refuses if other users can replace `inside`, whose status is `entry`, in the directory `place`.
 fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) -> Result<(), Failure> {
     let is_closed = directory.st_mode & OTHERS_WRITE == 0;
     let is_ours = directory.st_mode & STICKY != 0 && is_trusted(entry.st_uid);
     if is_trusted(directory.st_uid) && (is_closed || is_ours) {
         return Ok(());
     }
-    // The directory is as it should be: nobody is to be told to close /tmp.
+    // The directory is as it should be: no hint to change the mode of /tmp.
     if is_trusted(directory.st_uid) && directory.st_mode & STICKY != 0 {
         let what = format!("belongs to user {}, so its contents are not trusted", entry.st_uid);
         return Err(Failure::trouble(inside.display(), what).hint("use a file in /etc that belongs to root"));
@@ -95,7 +95,7 @@ fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) ->
     )))
 }
 
-/// Root, or we. In a user namespace root of the host is one of those that its map leaves out, and all of these look alike.
+/// Root, or the caller. In a user namespace, the host's root may be unmapped, and all unmapped users look the same.
 pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == geteuid().as_raw() || (is_overflow(uid) && !has_all_users())
 }

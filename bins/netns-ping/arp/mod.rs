@@ -1,78 +1,85 @@
-//! ARP and neighbour discovery: who has an address, whether anybody has, and that we have.
+//! ARP and neighbour discovery: asks who has an address, looks for duplicates, announces.
 
 mod announce;
-mod ask;
 mod duplicate;
 mod report;
 mod tally;
-
-pub use report::{micros, remarks};
+mod target;
+mod task;
 
 use std::net::IpAddr;
 
 use common::failure::{Failure, Status};
 use common::netlink::RouteLookup;
 
-use crate::cli::Cli;
-use crate::dest::Dest;
-use crate::destination::{Destination, Known};
-use crate::holder::Holders;
-use crate::inside::Inside;
-use crate::neighbourhood::{Neighbourhood, Scene};
-use crate::resolve::{self, Sight};
-use crate::wanted::{Arp, From};
+use crate::network::holders::MacHolders;
+use crate::network::neighbours::{ContainerLinks, NeighbourLink};
+use crate::network::netns::TargetNetns;
+use crate::request::dest::Dest;
+use crate::request::{ArpMode, ArpRequest};
+use crate::resolve::destination::{AddressSource, Destination};
+use crate::resolve::{self, ContainerRoutes};
+use report::Report;
 
 /// Asks the neighbours, or tells them.
-pub fn arp(arp: Arp, from: &From, cli: &Cli) -> Result<Status, Failure> {
-    let inside = Inside::find(&from.target, cli)?;
-    let holders = Holders::new(inside.netns.identity(), cli.find.engine_timeout);
+pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
+    let endpoints = &request.endpoints;
+    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
+    let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
     if !inside.is_open_to_us() {
         holders.look();
     }
-    let (found, sight) = resolve::all(&from.dests, &inside, cli)?;
-    let to =
-        from.dests.iter().zip(found).map(|(dest, found)| found.or_else(|why| insisted(dest, why, &sight)));
+    let (resolved, net) = resolve::all(endpoints, &inside)?;
+    let resolved = endpoints.dests.iter().zip(resolved);
+    let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why, &net)));
     let to = to.collect::<Result<Vec<Destination>, Failure>>()?;
-    let scene = Scene::take(&inside)?;
-    match arp {
-        Arp::WhoHas => {
-            let asked = to.iter().map(|to| Ok((to.clone(), on_link(to, &scene, &sight)?)));
-            ask::ask(asked.collect::<Result<_, Failure>>()?, &inside, &holders, cli)
+    let links = ContainerLinks::take(&inside)?;
+    match &request.mode {
+        ArpMode::Ask(config) => {
+            let asked = to.iter().map(|to| Ok((to.clone(), on_link(to, &links, &net)?)));
+            let asked = asked.collect::<Result<_, Failure>>()?;
+            task::ask(asked, &inside, *config, Report::new(&inside.name, &holders, request))
         }
-        Arp::Duplicate => {
+        ArpMode::Duplicate { waits } => {
             let asked = to.iter().map(|to| {
-                let hood = match scene.own(to.address) {
-                    Some(index) => scene.neighbourhood(index, to.address, None)?,
-                    None => on_link(to, &scene, &sight)?,
+                let via = match links.own(to.address) {
+                    Some(index) => links.neighbour_link(index, to.address, None)?,
+                    None => on_link(to, &links, &net)?,
                 };
-                Ok((to.clone(), hood))
+                Ok((to.clone(), via))
             });
-            duplicate::look(asked.collect::<Result<_, Failure>>()?, &inside, &holders, cli)
+            duplicate::look(asked.collect::<Result<_, Failure>>()?, waits, &inside, &holders, request)
         }
-        Arp::Announce => announce::announce(&to, &scene, &inside, cli),
+        ArpMode::Announce { times, interval } => {
+            announce::announce(&to, (*times, *interval), &links, &inside, request)
+        }
     }
 }
 
-/// With `-I` and a link an address needs no route: wrong ones may be what somebody is after.
-fn insisted(dest: &Dest, why: Failure, sight: &Sight) -> Result<Destination, Failure> {
-    let (Dest::Address(address, _), Some((link, index))) = (dest, &sight.origin.link) else {
+/// With `-I` and a link an address needs no route: wrong routes may be what the user looks for.
+fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destination, Failure> {
+    let (Dest::Address(address, _), Some((link, index))) = (dest, &net.origin.link) else {
         return Err(why);
     };
     let way =
         RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
-    Ok(Destination { name: word.clone(), word, address: *address, known: Known::Typed, way, link })
+    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, way, link })
 }
 
-/// Where the neighbours of `to` are. Nobody is asked in vain: ARP ends at the first router.
-fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourhood, Failure> {
+/// The link of `to`. An address that cannot answer is refused: ARP ends at the first router.
+fn on_link(
+    to: &Destination,
+    links: &ContainerLinks,
+    net: &ContainerRoutes,
+) -> Result<NeighbourLink, Failure> {
     let (address, way) = (to.address, &to.way);
-    if let Some((_, index)) = &sight.origin.link {
-        return scene.neighbourhood(*index, address, source(to, sight));
+    if let Some((_, index)) = &net.origin.link {
+        return links.neighbour_link(*index, address, source(to, net));
     }
     if way.is_local {
-        return Err(Failure::trouble(address, format_args!("is an address of {} itself", scene.name)).hint(
-            common::hint!("netns-ping --dad {} {} checks whether another host has it", scene.target, address),
+        return Err(Failure::trouble(address, format_args!("is an address of {} itself", links.name)).hint(
+            common::hint!("netns-ping --dad {} {} checks whether another host has it", links.target, address),
         ));
     }
     if let Some(router) = way.gateway {
@@ -80,7 +87,7 @@ fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourho
             format_args!("is behind the router {router} on {}, and only hosts on the link answer", to.link);
         return Err(Failure::trouble(address, what).hint(common::hint!(
             "netns-ping --arp {} {}",
-            scene.target,
+            links.target,
             router
         )));
     }
@@ -91,11 +98,11 @@ fn on_link(to: &Destination, scene: &Scene, sight: &Sight) -> Result<Neighbourho
         ));
     }
     let index = way.index.ok_or_else(|| Failure::trouble(address, "no interface leads there"))?;
-    scene.neighbourhood(index, address, source(to, sight))
+    links.neighbour_link(index, address, source(to, net))
 }
 
-fn source(to: &Destination, sight: &Sight) -> Option<IpAddr> {
-    let wanted = sight.origin.address.filter(|wanted| wanted.is_ipv4() == to.address.is_ipv4());
+fn source(to: &Destination, net: &ContainerRoutes) -> Option<IpAddr> {
+    let wanted = net.origin.address.filter(|wanted| wanted.is_ipv4() == to.address.is_ipv4());
     // With -I the kernel names an address even where the link has none.
-    wanted.or(to.way.source.filter(|_| sight.origin.link.is_none()))
+    wanted.or(to.way.source.filter(|_| net.origin.link.is_none()))
 }

@@ -1,12 +1,12 @@
-//! Who has answered for one address, and how fast. Pure, and bounded however many say that they have it.
+//! Which MACs have answered for one address, and how fast. Pure, and bounded however many there are.
 
 use std::time::Duration;
 
-use common::packet::ask::Answer;
+use common::packet::neighbour::Claim;
 
-use crate::echo::statistics::RoundTrips;
+use crate::report::RoundTrips;
 
-/// Nobody reads a longer list; those beyond it are counted.
+/// A longer list is not read; MACs beyond it are counted.
 const MOST: usize = 16;
 
 /// What came of the questions for one address.
@@ -18,9 +18,9 @@ pub struct Tally {
     pub answered: u64,
     /// All answers.
     pub received: u64,
-    /// Who has answered, in the order of their first answers: no two with the same MAC.
-    pub claims: Vec<Answer>,
-    /// Answers of others than those.
+    /// What they said, in the order of the first answers: no two with the same MAC.
+    pub claims: Vec<Claim>,
+    /// Answers with other MACs.
     pub more: u64,
     /// How long they took.
     pub round_trips: RoundTrips,
@@ -30,12 +30,12 @@ pub struct Tally {
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Is {
+pub enum ArpReplyKind {
     /// The first to the last question.
     First,
-    /// Another one, of somebody who has answered before.
+    /// Another one, with a MAC that has answered before.
     Again,
-    /// Of somebody else than the first: two have the address.
+    /// With another MAC than the first: two have the address.
     Another,
 }
 
@@ -47,28 +47,28 @@ impl Tally {
     }
 
     /// An answer has come.
-    pub fn heard(&mut self, answer: &Answer, round_trip: Option<Duration>) -> Is {
+    pub fn heard(&mut self, claim: &Claim, round_trip: Option<Duration>) -> ArpReplyKind {
         self.received += 1;
         let is_first = std::mem::take(&mut self.is_outstanding);
         self.answered += u64::from(is_first);
-        let known = self.claims.iter().position(|claim| claim.mac == answer.mac);
-        // Who answers again may have been asked by somebody else.
+        let known = self.claims.iter().position(|known| known.mac == claim.mac);
+        // A second answer may be to another host's question.
         if let (Some(took), true) = (round_trip, is_first || known != Some(0)) {
             self.round_trips.add(took);
         }
         match known {
-            None if self.claims.len() < MOST => self.claims.push(*answer),
+            None if self.claims.len() < MOST => self.claims.push(*claim),
             None => self.more += 1,
             Some(_) => {}
         }
         match known {
-            _ if self.claims[0].mac != answer.mac => Is::Another,
-            _ if is_first => Is::First,
-            _ => Is::Again,
+            _ if self.claims[0].mac != claim.mac => ArpReplyKind::Another,
+            _ if is_first => ArpReplyKind::First,
+            _ => ArpReplyKind::Again,
         }
     }
 
-    /// Whether more than one says that it is his.
+    /// Whether more than one MAC has it.
     pub fn is_duplicate(&self) -> bool {
         self.claims.len() > 1
     }
@@ -76,23 +76,24 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use common::packet::neighbour::ClaimKind;
     use common::target::Mac;
 
     use super::*;
 
-    fn answer(number: u16) -> Answer {
+    fn answer(number: u16) -> Claim {
         let [a, b] = number.to_be_bytes();
         let mac = Mac([2, 0, 0, 0, a, b]);
-        Answer { address: [10, 1, 0, 7].into(), mac, sender: mac }
+        Claim { address: [10, 1, 0, 7].into(), mac, sender: mac, kind: ClaimKind::Has }
     }
 
     #[test]
     fn the_second_to_answer_is_another() {
         let mut tally = Tally::default();
         assert!(!tally.sent());
-        assert_eq!(tally.heard(&answer(1), None), Is::First);
-        assert_eq!(tally.heard(&answer(1), None), Is::Again);
-        assert_eq!(tally.heard(&answer(2), None), Is::Another);
+        assert_eq!(tally.heard(&answer(1), None), ArpReplyKind::First);
+        assert_eq!(tally.heard(&answer(1), None), ArpReplyKind::Again);
+        assert_eq!(tally.heard(&answer(2), None), ArpReplyKind::Another);
         assert!(!tally.sent() && tally.is_duplicate());
         assert!(tally.sent(), "the second question has no answer");
         assert_eq!((tally.sent, tally.answered, tally.received), (3, 1, 3));

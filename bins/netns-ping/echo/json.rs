@@ -2,18 +2,19 @@
 
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use common::failure::Failure;
-use common::packet::icmp::{Family, says};
+use common::packet::IpFamily;
+use common::packet::icmp::describe;
 use serde::Serialize;
 
-use super::course::Course;
-use super::happened::{Answered, Happened, garbled_in_words};
+use super::event::{EchoAnswer, EchoEvent, garbled_in_words};
+use super::session::EchoSession;
 use super::verdict::Verdict;
-use crate::event::{Event, Kind, Stamp};
+use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::micros;
 
-/// What each kind of event has beside what all have.
+/// What each kind of event has in addition to what all have.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum What {
@@ -41,11 +42,11 @@ enum What {
         icmp_code: Option<u8>,
         mtu_bytes: Option<u32>,
     },
-    Summary(Box<Summary>),
+    Summary(Box<EchoSummary>),
 }
 
 #[derive(Debug, Serialize)]
-struct Summary {
+struct EchoSummary {
     transmitted: u64,
     received: u64,
     duplicates: u64,
@@ -63,26 +64,26 @@ struct Summary {
 }
 
 /// Prints what happened.
-pub fn happened(what: &Happened, from: &str, course: &Course) -> Result<(), Failure> {
-    let family = Family::of(course.to.address);
+pub fn event(what: &EchoEvent, from: &str, session: &EchoSession) -> Result<(), Failure> {
+    let family = IpFamily::of(session.to.address);
     let (kind, what) = match what {
-        Happened::Sent { seq } => (Kind::Sent, What::Packet { seq: *seq }),
-        Happened::Lost { seq } => (Kind::Lost, What::Packet { seq: *seq }),
-        Happened::Outstanding { .. } => return Ok(()),
-        Happened::Answered(answered) => {
-            let kind = if answered.is_duplicate { Kind::Duplicate } else { Kind::Reply };
+        EchoEvent::Sent { seq } => (EventKind::Sent, What::Packet { seq: *seq }),
+        EchoEvent::Lost { seq } => (EventKind::Lost, What::Packet { seq: *seq }),
+        EchoEvent::Outstanding { .. } => return Ok(()),
+        EchoEvent::Answered(answered) => {
+            let kind = if answered.is_duplicate { EventKind::Duplicate } else { EventKind::Reply };
             (kind, answer(answered))
         }
-        Happened::Refused { seq, what } => {
-            let says = says(family, what.kind, what.code, what.info);
-            let mtu_bytes = is_about_mtu(family, what.kind, what.code).then_some(what.info);
-            let (icmp_type, icmp_code) = (Some(what.kind), Some(what.code));
+        EchoEvent::Refused { seq, error } => {
+            let says = describe(family, error.kind, error.code, error.info);
+            let mtu_bytes = is_about_mtu(family, error.kind, error.code).then_some(error.info);
+            let (icmp_type, icmp_code) = (Some(error.kind), Some(error.code));
             (
-                Kind::Error,
-                What::Refused { seq: Some(*seq), by: what.by, says, icmp_type, icmp_code, mtu_bytes },
+                EventKind::Error,
+                What::Refused { seq: Some(*seq), by: error.by, says, icmp_type, icmp_code, mtu_bytes },
             )
         }
-        Happened::NotSent { seq, errno, mtu_bytes } => {
+        EchoEvent::NotSent { seq, errno, mtu_bytes } => {
             let says = errno.desc().to_owned();
             let what = What::Refused {
                 seq: Some(*seq),
@@ -92,9 +93,9 @@ pub fn happened(what: &Happened, from: &str, course: &Course) -> Result<(), Fail
                 icmp_code: None,
                 mtu_bytes: *mtu_bytes,
             };
-            (Kind::Error, what)
+            (EventKind::Error, what)
         }
-        Happened::Garbled { from, seq } => {
+        EchoEvent::Garbled { from, seq } => {
             let says = garbled_in_words(*seq).to_owned();
             let what = What::Refused {
                 seq: *seq,
@@ -104,63 +105,59 @@ pub fn happened(what: &Happened, from: &str, course: &Course) -> Result<(), Fail
                 icmp_code: None,
                 mtu_bytes: None,
             };
-            (Kind::Error, what)
+            (EventKind::Error, what)
         }
     };
-    print(kind, what, from, course)
+    print(kind, what, from, session)
 }
 
-fn is_about_mtu(family: Family, kind: u8, code: u8) -> bool {
+fn is_about_mtu(family: IpFamily, kind: u8, code: u8) -> bool {
     match family {
-        Family::V4 => (kind, code) == (3, 4),
-        Family::V6 => kind == 2,
+        IpFamily::V4 => (kind, code) == (3, 4),
+        IpFamily::V6 => kind == 2,
     }
 }
 
-fn answer(answered: &Answered) -> What {
+fn answer(answered: &EchoAnswer) -> What {
     What::Answer {
         seq: answered.seq,
         by: answered.from,
         bytes: answered.bytes,
         ttl: answered.ttl,
-        rtt_us: us(answered.took.round_trip),
-        arp_us: answered.took.arp.map(us),
-        queue_us: answered.took.queue.map(us),
+        rtt_us: micros(answered.took.round_trip),
+        arp_us: answered.took.arp.map(micros),
+        queue_us: answered.took.queue.map(micros),
         late: answered.is_late,
         differs: answered.differs.is_some(),
     }
 }
 
 /// Prints how it was all in all.
-pub fn summary(from: &str, course: &Course, verdict: Option<&Verdict>) -> Result<(), Failure> {
-    let statistics = &course.statistics;
+pub fn summary(from: &str, session: &EchoSession, verdict: Option<&Verdict>) -> Result<(), Failure> {
+    let statistics = &session.statistics;
     let trips = Some(&statistics.round_trips).filter(|trips| !trips.is_empty());
-    let summary = Summary {
+    let summary = EchoSummary {
         transmitted: statistics.transmitted,
         received: statistics.received,
         duplicates: statistics.duplicates,
         corrupted: statistics.corrupted,
         errors: statistics.errors,
         strays: statistics.strays,
-        kernel_dropped: course.dropped(),
+        kernel_dropped: session.dropped(),
         loss_ratio: statistics.loss_ratio(),
-        time_us: us(course.lasted()),
-        rtt_min_us: trips.map(|trips| us(trips.min())),
-        rtt_avg_us: trips.map(|trips| us(trips.avg())),
-        rtt_max_us: trips.map(|trips| us(trips.max())),
-        rtt_mdev_us: trips.map(|trips| us(trips.mdev())),
+        time_us: micros(session.lasted()),
+        rtt_min_us: trips.map(|trips| micros(trips.min())),
+        rtt_avg_us: trips.map(|trips| micros(trips.avg())),
+        rtt_max_us: trips.map(|trips| micros(trips.max())),
+        rtt_mdev_us: trips.map(|trips| micros(trips.mdev())),
         silence: verdict.map(|verdict| verdict.what.clone()),
     };
-    print(Kind::Summary, What::Summary(Box::new(summary)), from, course)
+    print(EventKind::Summary, What::Summary(Box::new(summary)), from, session)
 }
 
-fn print(event: Kind, what: What, from: &str, course: &Course) -> Result<(), Failure> {
-    let to = &course.to;
-    Event { event, stamp: Stamp::now(), from, dest: &to.word, address: Some(to.address), what }.print()?;
+fn print(event: EventKind, what: What, from: &str, session: &EchoSession) -> Result<(), Failure> {
+    let to = &session.to;
+    Event { event, stamp: EventTime::now(), from, dest: &to.word, address: Some(to.address), what }
+        .print()?;
     Ok(io::stdout().flush()?)
-}
-
-/// Microseconds, to the nanosecond.
-fn us(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1000.0
 }

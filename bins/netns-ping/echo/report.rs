@@ -3,46 +3,45 @@
 use common::failure::{self, Failure};
 use common::output::one_line;
 
-use super::course::Course;
 use super::json;
-use super::lines::{self, Lines};
-use super::manner::{Manner, Show};
+use super::lines::{self, PingLines};
+use super::session::EchoSession;
 use super::verdict::Verdict;
-use crate::TOOL;
+use crate::request::EchoConfig;
 use crate::resolve::Origin;
+use crate::tool::TOOL;
 
 /// What is shown, and how.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The container's name.
     from: &'a str,
-    show: Show,
-    lines: Lines,
+    config: &'a EchoConfig,
+    lines: PingLines,
 }
 
 impl<'a> Report<'a> {
-    pub fn new(from: &'a str, show: Show) -> Self {
-        Report { from, show, lines: Lines::new(show) }
+    pub fn new(from: &'a str, config: &'a EchoConfig) -> Self {
+        Report { from, config, lines: PingLines::new(config.show) }
     }
 
-    /// Who is pinged.
-    pub fn begins(&self, courses: &[Course], manner: &Manner, origin: &Origin) -> Result<(), Failure> {
-        if self.show.json {
+    /// The first line of each.
+    pub fn begins(&self, sessions: &[EchoSession], origin: &Origin) -> Result<(), Failure> {
+        if self.config.show.json {
             return Ok(());
         }
-        courses.iter().try_for_each(|course| self.lines.begins(&course.to, manner.payload_bytes, origin))
+        let bytes = self.config.payload_bytes;
+        sessions.iter().try_for_each(|session| self.lines.begins(&session.to, bytes, origin))
     }
 
-    /// All that has happened to a course since.
-    pub fn news(&mut self, course: &mut Course) -> Result<(), Failure> {
-        let news = course.news();
-        for happened in &news {
-            match self.show.json {
-                true => json::happened(happened, self.from, course)?,
-                false => self.lines.happened(happened, course)?,
+    /// All that has happened in a session since.
+    pub fn events(&mut self, session: &mut EchoSession) -> Result<(), Failure> {
+        for event in &session.take_events() {
+            match self.config.show.json {
+                true => json::event(event, self.from, session)?,
+                false => self.lines.event(event, session)?,
             }
         }
-        course.give_back(news);
         Ok(())
     }
 
@@ -52,25 +51,25 @@ impl<'a> Report<'a> {
     }
 
     /// How it was all in all; and where nothing came back, how far it got.
-    pub fn summary(&mut self, course: &Course, verdict: Option<Verdict>) -> Result<(), Failure> {
-        if self.show.json {
-            json::summary(self.from, course, verdict.as_ref())?;
+    pub fn summary(&mut self, session: &EchoSession, verdict: Option<Verdict>) -> Result<(), Failure> {
+        if self.config.show.json {
+            json::summary(self.from, session, verdict.as_ref())?;
         } else {
             self.lines.catch_up()?;
-            lines::summary(course)?;
+            lines::summary(session, self.config)?;
         }
-        if course.dropped() > 0 {
+        if session.dropped() > 0 {
             failure::say(
                 TOOL,
                 format_args!(
                     "{}: the kernel dropped {} answers that came faster than they could be read",
-                    one_line(&course.to.name),
-                    course.dropped()
+                    one_line(&session.to.name),
+                    session.dropped()
                 ),
             );
         }
         if let Some(Verdict { what, next }) = verdict {
-            let mut failure = Failure::no(one_line(&course.to.name), what);
+            let mut failure = Failure::no(one_line(&session.to.name), what);
             failure.hint = next;
             failure::report(TOOL, &failure);
         }

@@ -6,14 +6,15 @@ use common::hint;
 use common::hint::Hint;
 use common::netlink::{Link, Neighbour, OperState};
 use common::output::one_line;
-use common::packet::icmp::{Family, says};
+use common::packet::IpFamily;
+use common::packet::icmp::describe;
 use common::target::Name;
 use nix::errno::Errno;
 
-use super::course::Course;
-use crate::destination::{Destination, NUD_VALID};
-use crate::inside::Inside;
-use crate::resolve::Sight;
+use super::session::EchoSession;
+use crate::network::netns::TargetNetns;
+use crate::resolve::ContainerRoutes;
+use crate::resolve::destination::{Destination, NUD_VALID};
 
 /// How far it got, and the next command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Verdict {
 
 /// How a link is.
 #[derive(Debug, Clone, Copy)]
-struct Carrier {
+struct CarrierState {
     /// IFF_*, netdevice(7).
     flags: u32,
     operstate: OperState,
@@ -34,8 +35,8 @@ struct Carrier {
 
 /// What the kernel knows of the way by now.
 #[derive(Debug, Default)]
-struct Known {
-    link: Option<Carrier>,
+struct PathState {
+    link: Option<CarrierState>,
     neighbour: Option<Neighbour>,
 }
 
@@ -46,33 +47,34 @@ const IFF_UP: u32 = 1;
 const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// Looks how far packets to this destination got; `None` if answers have come.
-pub fn of(course: &Course, sight: &Sight, inside: &Inside) -> Option<Verdict> {
-    if course.statistics.received > 0 || course.statistics.transmitted == 0 {
+pub fn of(session: &EchoSession, net: &ContainerRoutes, inside: &TargetNetns) -> Option<Verdict> {
+    if session.statistics.received > 0 || session.statistics.transmitted == 0 {
         return None;
     }
-    let to = &course.to;
+    let to = &session.to;
     let index = to.way.index;
-    let link = sight.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
-    let link = link.map(|Link { flags, operstate, .. }| Carrier { flags, operstate });
-    let neighbour = index.and_then(|index| sight.neighbour(index, to.next_hop()).ok().flatten());
-    let said = Said {
-        complaint: course.complaint.map(|what| (what.by, in_words(course))),
-        not_sent: course.not_sent,
+    let link = net.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
+    let link = link.map(|Link { flags, operstate, .. }| CarrierState { flags, operstate });
+    let neighbour = index.and_then(|index| net.neighbour(index, to.next_hop()).ok().flatten());
+    let said = SendErrors {
+        icmp_error: session.icmp_error.map(|error| (error.by, in_words(session))),
+        not_sent: session.not_sent,
     };
-    Some(judge(to, &Known { link, neighbour }, &said, &inside.target.to_string()))
+    Some(judge(to, &PathState { link, neighbour }, &said, &inside.target.to_string()))
 }
 
 /// What was said of the packets.
 #[derive(Debug, Default)]
-struct Said {
-    complaint: Option<(Option<IpAddr>, String)>,
+struct SendErrors {
+    icmp_error: Option<(Option<IpAddr>, String)>,
     not_sent: Option<Errno>,
 }
 
 /// In small letters, but for what is written in capitals only: `frag needed and DF set`.
-fn in_words(course: &Course) -> String {
-    let words =
-        course.complaint.map(|what| says(Family::of(course.to.address), what.kind, what.code, what.info));
+fn in_words(session: &EchoSession) -> String {
+    let words = session
+        .icmp_error
+        .map(|error| describe(IpFamily::of(session.to.address), error.kind, error.code, error.info));
     let words = words.unwrap_or_default();
     let is_acronym = |word: &str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase());
     let words =
@@ -80,7 +82,7 @@ fn in_words(course: &Course) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict {
+fn judge(to: &Destination, known: &PathState, said: &SendErrors, target: &str) -> Verdict {
     let link = one_line(&to.link).into_owned();
     // The container names its links as it likes.
     let pasted = to.link.parse::<Name>().ok();
@@ -121,8 +123,8 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     let arp = if to.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
     let is_router = to.way.gateway.is_some();
     let role = if is_router { format!("the router {hop}") } else { hop.to_string() };
-    // Who says so first: of our own kernel it is only what follows from a silent neighbour.
-    let from_afar = said.complaint.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
+    // An error of another host comes first: one of our own kernel only follows from a silent neighbour.
+    let from_afar = said.icmp_error.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
     if let Some((Some(by), words)) = from_afar {
         let what = format!("no answer: {by} reports: {words}");
         return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
@@ -131,7 +133,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
         let what = format!("no answer: {role} does not answer {arp} on {link}");
         return Verdict { what, next: hint!("netns-ping --arp {} {}", target, hop) };
     }
-    if let Some((_, words)) = &said.complaint {
+    if let Some((_, words)) = &said.icmp_error {
         let what = format!("no answer: the kernel reports: {words}");
         return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
     }
@@ -159,7 +161,7 @@ fn judge(to: &Destination, known: &Known, said: &Said, target: &str) -> Verdict 
     Verdict { what, next }
 }
 
-fn trouble_with(link: &Carrier) -> Option<&'static str> {
+fn trouble_with(link: &CarrierState) -> Option<&'static str> {
     match link.operstate {
         _ if link.flags & IFF_UP == 0 => Some("is down"),
         // The state comes up to a second later than the flag (net/core/link_watch.c).
@@ -174,7 +176,7 @@ mod tests {
     use common::netlink::RouteLookup;
 
     use super::*;
-    use crate::destination::Known as KnownBy;
+    use crate::resolve::destination::AddressSource;
 
     fn to(gateway: Option<&str>) -> Destination {
         let word = "10.1.0.9".to_owned();
@@ -189,14 +191,14 @@ mod tests {
             name: word.clone(),
             address: word.parse().unwrap(),
             word,
-            known: KnownBy::Typed,
+            known: AddressSource::Typed,
             way,
             link: "eth0".to_owned(),
         }
     }
 
-    fn link(flags: u32) -> Option<Carrier> {
-        Some(Carrier { flags, operstate: OperState::Up })
+    fn link(flags: u32) -> Option<CarrierState> {
+        Some(CarrierState { flags, operstate: OperState::Up })
     }
 
     fn neighbour(state: u16) -> Option<Neighbour> {
@@ -204,42 +206,42 @@ mod tests {
         Some(Neighbour { index: 2, address: "10.1.0.9".parse().unwrap(), mac, state })
     }
 
-    fn said(to: &Destination, known: &Known, said: &Said) -> (String, String) {
+    fn said(to: &Destination, known: &PathState, said: &SendErrors) -> (String, String) {
         let Verdict { what, next } = judge(to, known, said, "nginx");
         (what, next.unwrap().to_string())
     }
 
     #[test]
     fn a_silent_neighbour_is_told_from_a_silent_host() {
-        let silent = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
+        let silent = PathState { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(0x20) };
         let expected = ("no answer: 10.1.0.9 does not answer ARP on eth0", "netns-ping --arp nginx 10.1.0.9");
         let ours = Some(("10.1.0.2".parse().ok(), "destination host unreachable".to_owned()));
-        for complaint in [None, ours] {
-            let (what, next) = said(&to(None), &silent, &Said { complaint, not_sent: None });
+        for icmp_error in [None, ours] {
+            let (what, next) = said(&to(None), &silent, &SendErrors { icmp_error, not_sent: None });
             assert_eq!((what.as_str(), next.as_str()), expected);
         }
-        let known = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
-        let (what, _) = said(&to(None), &known, &Said::default());
+        let known = PathState { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let (what, _) = said(&to(None), &known, &SendErrors::default());
         assert_eq!(
             what,
             "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but not pings: a firewall there?"
         );
-        let (what, next) = said(&to(Some("10.1.0.1")), &known, &Said::default());
+        let (what, next) = said(&to(Some("10.1.0.1")), &known, &SendErrors::default());
         assert!(what.contains("the router 10.1.0.1 (02:00:00:00:00:09) answers ARP on eth0"), "{what}");
         assert_eq!(next, "netns-ping nginx 10.1.0.1");
     }
 
     #[test]
     fn who_complains_is_quoted_and_a_link_without_carrier_comes_first() {
-        let known = Known { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
-        let complaint = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
-        let (what, _) = said(&to(Some("10.1.0.1")), &known, &Said { complaint, not_sent: None });
+        let known = PathState { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
+        let icmp_error = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
+        let (what, _) = said(&to(Some("10.1.0.1")), &known, &SendErrors { icmp_error, not_sent: None });
         assert_eq!(what, "no answer: 10.1.0.1 reports: destination host unreachable");
-        let cut = Known { link: link(IFF_UP), neighbour: None };
-        let (what, next) = said(&to(None), &cut, &Said::default());
+        let cut = PathState { link: link(IFF_UP), neighbour: None };
+        let (what, next) = said(&to(None), &cut, &SendErrors::default());
         assert_eq!(what, "no answer: eth0 has no carrier: its other end is down");
         assert_eq!(next, "nsenter-rs -t nginx -n ip link show eth0");
-        let (what, _) = said(&to(None), &cut, &Said { complaint: None, not_sent: Some(Errno::EPERM) });
+        let (what, _) = said(&to(None), &cut, &SendErrors { icmp_error: None, not_sent: Some(Errno::EPERM) });
         assert!(what.starts_with("nothing was sent: Operation not permitted"), "{what}");
     }
 }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::netlink::{Address, Link, Route};
 
+use crate::request::Families;
+
 /// A container's addresses and gateway.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
@@ -29,10 +31,10 @@ impl Network {
         Network { own: own.collect(), gateway }
     }
 
-    /// Leaves out what is of a family that is not `wanted`: IPv4, or not.
-    pub fn keep(&mut self, wanted: impl Fn(bool) -> bool) {
-        self.own.retain(|(own, _)| wanted(own.address().is_ipv4()));
-        self.gateway = self.gateway.filter(|(gateway, _)| wanted(gateway.is_ipv4()));
+    /// Leaves out what is of another family.
+    pub fn keep(&mut self, families: Families) {
+        self.own.retain(|(own, _)| families.has(own.address()));
+        self.gateway = self.gateway.filter(|(gateway, _)| families.has(*gateway));
     }
 
     /// The address of `other` on a network that both are on, IPv4 first: with our link and its own.

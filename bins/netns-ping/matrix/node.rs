@@ -7,11 +7,13 @@ use common::each::Chosen;
 use common::failure::Failure;
 use common::namespace::NamespaceKind;
 use common::netlink::{NetlinkError, Socket};
-use common::packet::icmp::{EchoSocket, Family, IcmpError, Options, TOKEN_BYTES};
+use common::packet::IpFamily;
+use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
 use common::target::Target;
 
 use super::network::Network;
-use crate::inside::Inside;
+use crate::network::netns::TargetNetns;
+use crate::request::Families;
 
 /// One network, however many containers share it.
 #[derive(Debug)]
@@ -22,29 +24,29 @@ pub struct Node {
     pub also: Vec<String>,
     pub network: Network,
     /// A socket of each family that it has addresses of.
-    pub sockets: Vec<(Family, EchoSocket)>,
+    pub sockets: Vec<(IpFamily, EchoSocket)>,
     netlink: Socket,
-    /// Whom it knew before we asked.
+    /// The neighbours that it knew before we asked.
     known: HashSet<(u32, IpAddr)>,
 }
 
 /// Holds the network of a container.
-pub fn hold(chosen: &Chosen) -> Result<Inside, Failure> {
+pub fn hold(chosen: &Chosen) -> Result<TargetNetns, Failure> {
     let process = chosen.known.hold()?;
     let netns = process.namespace(NamespaceKind::Net)?;
     let pid = process.pid().as_raw().unsigned_abs();
     // For hints; an engine can give a container a name that is none, or no name.
     let target = chosen.known.container.target().parse().unwrap_or(Target::Process { pid, inode: None });
-    Ok(Inside::holding(chosen.name.clone(), target, process, netns))
+    Ok(TargetNetns::holding(chosen.name.clone(), target, process, netns))
 }
 
 impl Node {
-    /// Opens all that is needed in the network of `chosen`, for those families that are `wanted`: IPv4, or not.
+    /// Opens all that is needed in the network of `chosen`, for the wanted families.
     pub fn open(
         chosen: Chosen,
-        inside: &Inside,
+        inside: &TargetNetns,
         (ident, token): (u16, [u8; TOKEN_BYTES]),
-        wanted: impl Fn(bool) -> bool,
+        families: Families,
     ) -> Result<Self, Failure> {
         let mut netlink = inside.open(Socket::open)?;
         let read = |netlink: &mut Socket| -> Result<_, NetlinkError> {
@@ -52,14 +54,15 @@ impl Node {
             Ok((network, netlink.neighbours()?))
         };
         let (mut network, neighbours) = read(&mut netlink)?;
-        network.keep(wanted);
+        network.keep(families);
         let known = neighbours.into_iter().map(|known| (known.index, known.address)).collect();
-        let has = |is_ipv4: bool| network.own.iter().any(|(own, _)| own.address().is_ipv4() == is_ipv4);
+        let has =
+            |family: &IpFamily| network.own.iter().any(|(own, _)| IpFamily::of(own.address()) == *family);
         let mut payload = [0; PAYLOAD_BYTES];
         payload[..TOKEN_BYTES].copy_from_slice(&token);
         let mut sockets = Vec::new();
-        for family in [Family::V4, Family::V6].into_iter().filter(|family| has(*family == Family::V4)) {
-            let options = Options { batch: 8, ..Options::default() };
+        for family in [IpFamily::V4, IpFamily::V6].into_iter().filter(has) {
+            let options = EchoOptions { batch: 8, ..EchoOptions::default() };
             let opened =
                 inside.open(|| Ok::<_, Failure>(EchoSocket::open(family, ident, &payload, &options)))?;
             sockets.push((family, opened.map_err(|error| not_opened(inside, &error))?));
@@ -70,8 +73,8 @@ impl Node {
 
     /// Has its kernel forget a neighbour that it has learned of by our asking.
     ///
-    /// The host has one table of neighbours for all containers together, and refuses everybody a new one when it is full:
-    /// at 1,024 where nobody has raised it (net.ipv4.neigh.default.gc_thresh3). Fifty containers that all reach each other
+    /// The host has one table of neighbours for all containers together, and refuses new ones when it is full:
+    /// at 1,024 by default (net.ipv4.neigh.default.gc_thresh3). Fifty containers that all reach each other
     /// have 2,450; nothing that looks for faults may bring those about.
     pub fn forget(&mut self, index: u32, address: IpAddr) {
         if !self.known.contains(&(index, address)) {
@@ -89,7 +92,7 @@ impl Node {
 /// As long as ping(8)'s, for what is filtered by length.
 const PAYLOAD_BYTES: usize = 56;
 
-fn not_opened(inside: &Inside, error: &IcmpError) -> Failure {
+fn not_opened(inside: &TargetNetns, error: &EchoSocketError) -> Failure {
     let failure = Failure::trouble(&inside.name, error);
-    if matches!(error, IcmpError::NotPermitted) { failure.hint("run it as root") } else { failure }
+    if matches!(error, EchoSocketError::NotPermitted) { failure.hint("run it as root") } else { failure }
 }

@@ -8,17 +8,17 @@ use common::output::one_line;
 use serde::Serialize;
 
 use super::node::Node;
-use super::run::{Outcome, Probe, To};
+use super::pair::{Pair, PairEnd, PairOutcome};
 use super::table::{Cell, table};
-use crate::arp::micros;
-use crate::cli::Cli;
-use crate::event::{Event, Kind, Stamp};
+use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::micros;
+use crate::request::MatrixRequest;
 
-/// Nobody reads a longer list; `--json` has all.
+/// A longer list is not read; `--json` has all.
 const MOST_LOST: usize = 40;
 
 #[derive(Serialize)]
-struct Said {
+struct PairEvent {
     to: &'static str,
     rtt_us: Option<f64>,
     /// Why nothing was sent.
@@ -28,7 +28,7 @@ struct Said {
 
 /// All in all.
 #[derive(Debug, Serialize)]
-struct Summary {
+struct MatrixSummary {
     containers: usize,
     networks: usize,
     pairs: usize,
@@ -42,54 +42,62 @@ struct Summary {
 }
 
 /// What a ping was for, by its name.
-fn name_of<'a>(nodes: &'a [Node], probe: &Probe) -> &'a str {
-    match probe.to {
-        To::Node(to, _) => &nodes[to].name,
-        To::Gateway => "gateway",
+fn name_of<'a>(nodes: &'a [Node], pair: &Pair) -> &'a str {
+    match pair.to {
+        PairEnd::Node(to, _) => &nodes[to].name,
+        PairEnd::Gateway => "gateway",
     }
 }
 
 /// Programs hear of each as it is done.
-pub fn done(nodes: &[Node], probe: &Probe) -> Result<(), Failure> {
-    let (event, rtt_us, says) = match &probe.outcome {
-        Some(Outcome::Reached(took)) => (Kind::Reply, Some(micros(*took)), None),
-        Some(Outcome::NotSent(errno)) => (Kind::Error, None, Some(io::Error::from(*errno).to_string())),
-        Some(Outcome::Lost) | None => (Kind::Lost, None, None),
+pub fn done(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
+    let (event, rtt_us, says) = match &pair.outcome {
+        Some(PairOutcome::Reached(took)) => (EventKind::Reply, Some(micros(*took)), None),
+        Some(PairOutcome::NotSent(errno)) => {
+            (EventKind::Error, None, Some(io::Error::from(*errno).to_string()))
+        }
+        Some(PairOutcome::Lost) | None => (EventKind::Lost, None, None),
     };
-    let to = if probe.to == To::Gateway { "gateway" } else { "container" };
-    let (from, dest) = (nodes[probe.from].name.as_str(), name_of(nodes, probe));
-    let what = Said { to, rtt_us, says };
-    Event { event, stamp: Stamp::now(), from, dest, address: Some(probe.address), what }.print()
+    let to = if pair.to == PairEnd::Gateway { "gateway" } else { "container" };
+    let (from, dest) = (nodes[pair.from].name.as_str(), name_of(nodes, pair));
+    let what = PairEvent { to, rtt_us, says };
+    Event { event, stamp: EventTime::now(), from, dest, address: Some(pair.address), what }.print()
 }
 
-fn cell(probe: Option<&Probe>) -> Cell {
-    match probe.map(|probe| &probe.outcome) {
+fn cell(pair: Option<&Pair>) -> Cell {
+    match pair.map(|pair| &pair.outcome) {
         None => Cell::Nothing,
         Some(None) => Cell::Unknown,
-        Some(Some(Outcome::Reached(took))) => Cell::Reached(*took),
+        Some(Some(PairOutcome::Reached(took))) => Cell::Reached(*took),
         Some(Some(_)) => Cell::Lost,
     }
 }
 
 /// Shows all of it.
-pub fn end(nodes: &[Node], probes: &[Probe], strays: u64, took: Duration, cli: &Cli) -> Result<(), Failure> {
-    let summary = Summary::of(nodes, probes, strays, took);
-    if cli.json {
-        let stamp = Stamp::now();
-        let event = Kind::Summary;
+pub fn end(
+    nodes: &[Node],
+    pings: &[Pair],
+    strays: u64,
+    took: Duration,
+    request: &MatrixRequest,
+) -> Result<(), Failure> {
+    let summary = MatrixSummary::of(nodes, pings, strays, took);
+    if request.json {
+        let stamp = EventTime::now();
+        let event = EventKind::Summary;
         return Event { event, stamp, from: "*", dest: "*", address: None, what: summary }.print();
     }
     let mut out = io::stdout();
-    if !cli.quiet {
-        write!(out, "{}", shown(nodes, probes))?;
-        let lost: Vec<&Probe> = probes.iter().filter(|probe| is_lost(probe)).collect();
-        for probe in lost.iter().take(MOST_LOST) {
-            let (from, to) = (one_line(&nodes[probe.from].name), one_line(name_of(nodes, probe)));
-            let why = match &probe.outcome {
-                Some(Outcome::NotSent(errno)) => format!("not sent: {}", io::Error::from(*errno)),
+    if !request.quiet {
+        write!(out, "{}", shown(nodes, pings))?;
+        let lost: Vec<&Pair> = pings.iter().filter(|pair| pair.is_lost()).collect();
+        for pair in lost.iter().take(MOST_LOST) {
+            let (from, to) = (one_line(&nodes[pair.from].name), one_line(name_of(nodes, pair)));
+            let why = match &pair.outcome {
+                Some(PairOutcome::NotSent(errno)) => format!("not sent: {}", io::Error::from(*errno)),
                 _ => "lost".to_owned(),
             };
-            writeln!(out, "{from} -> {to} {}: {why}", probe.address)?;
+            writeln!(out, "{from} -> {to} {}: {why}", pair.address)?;
         }
         if lost.len() > MOST_LOST {
             writeln!(out, "and {} more: see --json", lost.len() - MOST_LOST)?;
@@ -98,19 +106,15 @@ pub fn end(nodes: &[Node], probes: &[Probe], strays: u64, took: Duration, cli: &
     Ok(writeln!(out, "{summary}")?)
 }
 
-pub fn is_lost(probe: &Probe) -> bool {
-    matches!(probe.outcome, Some(Outcome::Lost | Outcome::NotSent(_)))
-}
-
-fn shown(nodes: &[Node], probes: &[Probe]) -> String {
+fn shown(nodes: &[Node], pings: &[Pair]) -> String {
     let find = |from: usize, to: Option<usize>| {
-        probes.iter().find(|probe| {
-            let is_it = match (probe.to, to) {
-                (To::Gateway, None) => true,
-                (To::Node(node, _), Some(to)) => node == to,
+        pings.iter().find(|pair| {
+            let is_it = match (pair.to, to) {
+                (PairEnd::Gateway, None) => true,
+                (PairEnd::Node(node, _), Some(to)) => node == to,
                 _ => false,
             };
-            probe.from == from && is_it
+            pair.from == from && is_it
         })
     };
     let names: Vec<String> = nodes.iter().map(Node::label).collect();
@@ -124,16 +128,16 @@ fn shown(nodes: &[Node], probes: &[Probe]) -> String {
     table(&names, &gateways, &cells)
 }
 
-impl Summary {
-    fn of(nodes: &[Node], probes: &[Probe], strays: u64, took: Duration) -> Self {
-        let (gateways, pairs): (Vec<_>, Vec<_>) = probes.iter().partition(|probe| probe.to == To::Gateway);
-        let reached = |probe: &&&Probe| matches!(probe.outcome, Some(Outcome::Reached(_)));
-        Summary {
+impl MatrixSummary {
+    fn of(nodes: &[Node], pings: &[Pair], strays: u64, took: Duration) -> Self {
+        let (gateways, pairs): (Vec<_>, Vec<_>) = pings.iter().partition(|pair| pair.to == PairEnd::Gateway);
+        let reached = |pair: &&&Pair| matches!(pair.outcome, Some(PairOutcome::Reached(_)));
+        MatrixSummary {
             containers: nodes.iter().map(|node| 1 + node.also.len()).sum(),
             networks: nodes.len(),
             pairs: pairs.len(),
             reached: pairs.iter().filter(reached).count(),
-            lost: probes.iter().filter(|probe| is_lost(probe)).count(),
+            lost: pings.iter().filter(|pair| pair.is_lost()).count(),
             without_network_in_common: nodes.len() * nodes.len().saturating_sub(1) - pairs.len(),
             gateways: gateways.len(),
             gateways_reached: gateways.iter().filter(reached).count(),
@@ -143,9 +147,9 @@ impl Summary {
     }
 }
 
-impl std::fmt::Display for Summary {
+impl std::fmt::Display for MatrixSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Summary { containers, pairs, reached, gateways, gateways_reached, took_us, .. } = self;
+        let MatrixSummary { containers, pairs, reached, gateways, gateways_reached, took_us, .. } = self;
         write!(f, "{containers} containers: {reached} of {pairs} pairs reached, ")?;
         write!(f, "{gateways_reached} of {gateways} gateways, {:.3} s", *took_us as f64 / 1e6)
     }

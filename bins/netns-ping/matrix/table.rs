@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::output::one_line;
 
-use crate::echo::statistics::Ms;
+use crate::report::Ms;
 
 /// What stands in one place of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Cell {
     Lost,
     /// Both have no network in common, or there is no gateway.
     Nothing,
-    /// It was not asked for: somebody ended it before.
+    /// It was not asked for, because the matrix was stopped.
     Unknown,
     Itself,
 }

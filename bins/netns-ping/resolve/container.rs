@@ -2,18 +2,18 @@
 
 use std::net::IpAddr;
 
+use common::cli::FindConfig;
 use common::failure::Failure;
 use common::namespace::Namespace;
 use common::netlink::{NetlinkError, Socket};
 use common::netns::Home;
 use common::target::Target;
 
-use crate::TOOL;
-use crate::cli::Cli;
+use crate::tool::TOOL;
 
 /// Another container.
 #[derive(Debug)]
-pub struct Other {
+pub struct OtherContainer {
     /// Its name, or the TARGET.
     pub name: String,
     /// The TARGET that means it.
@@ -21,15 +21,15 @@ pub struct Other {
     netns: Namespace,
 }
 
-impl Other {
+impl OtherContainer {
     /// Finds it, and holds its network.
-    pub fn find(target: &Target, cli: &Cli) -> Result<Self, Failure> {
-        let found = cli.find.find(TOOL, target)?;
+    pub fn find(target: &Target, find: FindConfig) -> Result<Self, Failure> {
+        let found = find.find(TOOL, target)?;
         let (name, target) = match &found.container {
             Some(container) => (container.name.clone(), container.target()),
             None => (target.to_string(), target.to_string()),
         };
-        Ok(Other { name, target, netns: found.into_netns()? })
+        Ok(OtherContainer { name, target, netns: found.into_netns()? })
     }
 
     /// All that others could reach it by: on links that are up, in the order of these.

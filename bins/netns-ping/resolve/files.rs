@@ -12,14 +12,14 @@ const MOST_ATTEMPTS: u32 = 5;
 const MOST_DOMAINS: usize = 32;
 
 /// A name server's address, and of a link-local one the name of its link.
-pub type Server = (IpAddr, Option<String>);
+pub type Nameserver = (IpAddr, Option<String>);
 
 /// resolv.conf, as far as it is about us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvConf {
     /// At least one: without any it is the host itself.
-    pub servers: Vec<Server>,
-    /// What is put behind short names, in this order.
+    pub servers: Vec<Nameserver>,
+    /// What is appended to short names, in this order.
     pub search: Vec<String>,
     /// With so many points in it a name is first tried as it is.
     pub ndots: usize,
@@ -86,7 +86,7 @@ impl ResolvConf {
     }
 }
 
-fn server(word: &str) -> Option<Server> {
+fn server(word: &str) -> Option<Nameserver> {
     match word.split_once('%') {
         Some((address, link)) => Some((address.parse().ok()?, Some(link.to_owned()))),
         None => Some((word.parse().ok()?, None)),

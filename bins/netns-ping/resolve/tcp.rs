@@ -20,7 +20,7 @@ pub fn exchange(to: SocketAddr, question: &[u8], until: Instant) -> io::Result<V
     Ok(answer)
 }
 
-/// As read_exact, but for who sends a byte now and then: he has all in all until then.
+/// As read_exact, but with one deadline for all of it, also where a server sends a byte now and then.
 fn fill(stream: &mut TcpStream, mut room: &mut [u8], until: Instant) -> io::Result<()> {
     while !room.is_empty() {
         stream.set_read_timeout(Some(left(until)?))?;

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueHint};
 /// User and group IDs, capabilities, control groups.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "User, capabilities and limits")]
-pub struct Identity {
+pub struct IdentityOptions {
     /// User ID in the container; 'follow': TARGET's user
     #[arg(short = 'S', long, value_name = "UID", value_hint = ValueHint::Other)]
     pub setuid: Option<Id>,

@@ -14,9 +14,9 @@ use common::cli::{FindOptions, TARGETS};
 use common::target::Target;
 
 pub use each::Each;
-pub use identity::{Id, Identity};
+pub use identity::{Id, IdentityOptions};
 pub use namespaces::{Given, Namespaces};
-pub use place::Place;
+pub use place::PlaceOptions;
 pub use running::Running;
 pub use view::InsideView;
 
@@ -45,13 +45,13 @@ pub struct Cli {
     pub namespaces: Namespaces,
 
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceOptions,
 
     #[command(flatten)]
     pub inside: InsideView,
 
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: IdentityOptions,
 
     #[command(flatten)]
     pub running: Running,

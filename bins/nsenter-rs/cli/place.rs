@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 /// Where the program starts, and with what around it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files and environment")]
-pub struct Place {
+pub struct PlaceOptions {
     /// Root directory: TARGET's, or DIR on the host
     #[arg(short, long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     #[arg(value_hint = ValueHint::DirPath)]

@@ -8,8 +8,8 @@ use nix::poll::PollFlags;
 use nix::unistd::read;
 
 use super::child::Child;
-use super::lines::{Line, Lines};
-use super::report::Stream;
+use super::lines::{Line, LineSplitter};
+use super::report::OutputStream;
 use crate::run::ended::ChildEnd;
 
 /// What is still read of a pipe when PROGRAM has ended: as much as the largest one holds (pipe(7)). More can only
@@ -20,7 +20,7 @@ const LEFT_BEHIND: usize = 1 << 20;
 pub struct Active {
     pub run: Chosen,
     pub child: Child,
-    pub pipes: [Option<Pipe>; 2],
+    pub pipes: [Option<RunPipe>; 2],
     /// How the child has ended.
     pub end: Option<ChildEnd>,
     /// Whether it has stopped, and was killed for that.
@@ -29,16 +29,16 @@ pub struct Active {
 }
 
 /// One of its streams, until it ends.
-pub struct Pipe {
-    pub stream: Stream,
+pub struct RunPipe {
+    pub stream: OutputStream,
     pub fd: OwnedFd,
-    lines: Lines,
+    lines: LineSplitter,
 }
 
 impl Active {
     pub fn new(run: Chosen, child: Child, [stdout, stderr]: [OwnedFd; 2]) -> Self {
-        let pipe = |stream, fd| Some(Pipe { stream, fd, lines: Lines::default() });
-        let pipes = [pipe(Stream::Stdout, stdout), pipe(Stream::Stderr, stderr)];
+        let pipe = |stream, fd| Some(RunPipe { stream, fd, lines: LineSplitter::default() });
+        let pipes = [pipe(OutputStream::Stdout, stdout), pipe(OutputStream::Stderr, stderr)];
         Active { run, child, pipes, end: None, stopped: false, left_behind: LEFT_BEHIND }
     }
 
@@ -49,12 +49,12 @@ impl Active {
 
     /// Reads once, where poll(2) has `seen` something. What it did not see of a run that has ended will not come any
     /// more: others may hold its pipe, but they are not waited for.
-    pub fn hear(
+    pub fn read_pipe(
         &mut self,
         nth: usize,
         seen: PollFlags,
         chunk: &mut [u8],
-        mut line: impl FnMut(&Chosen, Stream, Line<'_>),
+        mut line: impl FnMut(&Chosen, OutputStream, Line<'_>),
     ) {
         let Some(pipe) = &mut self.pipes[nth] else { return };
         let length = match seen.is_empty() {

@@ -27,7 +27,7 @@ pub struct Child {
 
 /// What the child has of its parent.
 #[derive(Debug)]
-pub struct Inside {
+pub struct ChildSide {
     failure: OwnedFd,
 }
 
@@ -35,7 +35,7 @@ pub struct Inside {
 pub enum Forked {
     /// With the child's stdout and stderr.
     Parent(Child, [OwnedFd; 2]),
-    Child(Inside),
+    Child(ChildSide),
 }
 
 /// Forks. In the child standard streams are those of the run, and signals are as `mask` has them.
@@ -57,7 +57,7 @@ pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
             dup2_stdout(&stdout.1)?;
             dup2_stderr(&stderr.1)?;
             mask.thread_set_mask()?;
-            Ok(Forked::Child(Inside { failure: failure.1 }))
+            Ok(Forked::Child(ChildSide { failure: failure.1 }))
         }
     }
 }
@@ -87,7 +87,7 @@ impl Child {
     }
 }
 
-impl Inside {
+impl ChildSide {
     /// Runs `enter`, which comes back if PROGRAM did not take its place: then what it says is the child's status. Why it
     /// could not go in is said through the pipe.
     pub fn run(self, enter: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {

@@ -5,7 +5,7 @@ pub const MOST_BYTES: usize = 256 << 10;
 
 /// The lines of one stream.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineSplitter {
     /// What came behind the last line feed.
     begun: Vec<u8>,
 }
@@ -19,7 +19,7 @@ pub struct Line<'a> {
     pub goes_on: bool,
 }
 
-impl Lines {
+impl LineSplitter {
     /// Hands out every line that `bytes` complete.
     pub fn take(&mut self, mut bytes: &[u8], mut line: impl FnMut(Line<'_>)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
@@ -71,7 +71,7 @@ mod tests {
 
     /// The lines of these chunks, and whether each goes on.
     fn cut(chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
-        let (mut lines, mut cut) = (Lines::default(), Vec::new());
+        let (mut lines, mut cut) = (LineSplitter::default(), Vec::new());
         let mut keep = |line: Line<'_>| cut.push((line.text.to_vec(), line.goes_on));
         chunks.iter().for_each(|chunk| lines.take(chunk, &mut keep));
         lines.end(&mut keep);

@@ -19,21 +19,21 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::run::ended::die_of;
 use crate::run::parent_death::ParentDeathSignal;
 use crate::status::OWN_FAILURE;
 use crate::tool::TOOL;
 use crate::wanted::{EachWanted, Wanted};
 use report::Report;
-use watch::{Outcome, Watch};
+use watch::{ActiveRuns, Outcome};
 
 /// Runs PROGRAM in every container that fits: `enter` is what a single run does with its target. The status is the
 /// highest.
 pub fn run(
     each: &EachWanted,
     wanted: &Wanted,
-    enter: impl Fn(Source, &ParentDeathSignal) -> Result<ExitCode, Failure>,
+    enter: impl Fn(EntrySource, &ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let EachWanted { pattern, word, jobs } = each;
     let what = (TOOL, word.as_str(), "shares all requested namespaces with");
@@ -43,9 +43,9 @@ pub fn run(
     })?;
     let parent = ParentDeathSignal::of_this_process()?;
     let report = Report::new(wanted.json);
-    match Watch::new(runs, *jobs, report)?.over()? {
+    match ActiveRuns::new(runs, *jobs, report)?.over()? {
         Outcome::Child(run, inside) => {
-            Ok(inside.run(|| enter(Source::around(run.known.hold()?, wanted)?, &parent)))
+            Ok(inside.run(|| enter(EntrySource::for_process(run.known.hold()?, wanted)?, &parent)))
         }
         Outcome::Over(worst) if all_were_asked => Ok(ExitCode::from(worst)),
         Outcome::Over(worst) => Ok(ExitCode::from(worst.max(OWN_FAILURE))),

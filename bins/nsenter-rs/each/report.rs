@@ -17,7 +17,7 @@ use crate::tool::TOOL;
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stream {
+pub enum OutputStream {
     Stdout,
     Stderr,
 }
@@ -27,7 +27,7 @@ const STOPPED: &str = "stopped (SIGSTOP or the like), and was killed";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum RunEnd {
     /// PROGRAM ended by itself, or could not be started (126, 127).
     Exited(u8),
     Killed(i32),
@@ -37,22 +37,22 @@ pub enum End {
     Failed(Failure),
 }
 
-impl End {
+impl RunEnd {
     pub fn of(end: ChildEnd, failure: Option<Failure>) -> Self {
         match (failure, end) {
-            (Some(failure), _) => End::Failed(failure),
-            (None, ChildEnd::Killed(signal)) => End::Killed(signal),
-            (None, ChildEnd::Exited(status)) => End::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
+            (Some(failure), _) => RunEnd::Failed(failure),
+            (None, ChildEnd::Killed(signal)) => RunEnd::Killed(signal),
+            (None, ChildEnd::Exited(status)) => RunEnd::Exited(u8::try_from(status).unwrap_or(u8::MAX)),
         }
     }
 
     /// As a shell shows it.
     pub fn status(&self) -> u8 {
         match self {
-            End::Exited(status) => *status,
-            End::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
-            End::Stopped => End::Killed(Signal::SIGKILL as i32).status(),
-            End::Failed(_) => OWN_FAILURE,
+            RunEnd::Exited(status) => *status,
+            RunEnd::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
+            RunEnd::Stopped => RunEnd::Killed(Signal::SIGKILL as i32).status(),
+            RunEnd::Failed(_) => OWN_FAILURE,
         }
     }
 }
@@ -61,7 +61,7 @@ impl End {
 #[derive(Serialize)]
 struct LineObject<'a> {
     container: &'a str,
-    stream: Stream,
+    stream: OutputStream,
     line: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     goes_on: bool,
@@ -96,10 +96,10 @@ impl Report {
     }
 
     /// Whether lines of `stream` can be taken now.
-    pub fn has_room(&self, stream: Stream) -> bool {
+    pub fn has_room(&self, stream: OutputStream) -> bool {
         match self.sink(stream) {
-            Stream::Stdout => !self.stdout.is_full(),
-            Stream::Stderr => !self.stderr.is_full(),
+            OutputStream::Stdout => !self.stdout.is_full(),
+            OutputStream::Stderr => !self.stderr.is_full(),
         }
     }
 
@@ -120,15 +120,15 @@ impl Report {
     }
 
     /// One line of a run.
-    pub fn line(&mut self, run: &Chosen, stream: Stream, line: Line<'_>) {
+    pub fn line(&mut self, run: &Chosen, stream: OutputStream, line: Line<'_>) {
         if self.as_json {
             let text = String::from_utf8_lossy(line.text);
             let object = LineObject { container: &run.name, stream, line: &text, goes_on: line.goes_on };
             return self.object(&object);
         }
         let sink = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
+            OutputStream::Stdout => &mut self.stdout,
+            OutputStream::Stderr => &mut self.stderr,
         };
         sink.add(one_line(&run.name).as_bytes());
         sink.add(b": ");
@@ -142,7 +142,7 @@ impl Report {
 
     /// How a run ended: in JSON always, to people only where it is neither as it should be nor `as_asked` nor said
     /// already, as shells and we do of a program that cannot be run.
-    pub fn end(&mut self, run: &Chosen, end: &End, as_asked: bool) {
+    pub fn end(&mut self, run: &Chosen, end: &RunEnd, as_asked: bool) {
         if self.as_json {
             let container = &run.known.container;
             return self.object(&EndObject {
@@ -151,26 +151,26 @@ impl Report {
                 id: &container.id,
                 pid: container.pid.map(|pid| pid.as_raw()),
                 also: &run.also,
-                exit_status: if let End::Exited(status) = end { Some(*status) } else { None },
+                exit_status: if let RunEnd::Exited(status) = end { Some(*status) } else { None },
                 signal: match end {
-                    End::Killed(signal) => Some(*signal),
-                    End::Stopped => Some(Signal::SIGKILL as i32),
-                    End::Exited(_) | End::Failed(_) => None,
+                    RunEnd::Killed(signal) => Some(*signal),
+                    RunEnd::Stopped => Some(Signal::SIGKILL as i32),
+                    RunEnd::Exited(_) | RunEnd::Failed(_) => None,
                 },
                 error: match end {
-                    End::Failed(failure) => Some(failure.text()),
-                    End::Stopped => Some(STOPPED),
-                    End::Exited(_) | End::Killed(_) => None,
+                    RunEnd::Failed(failure) => Some(failure.text()),
+                    RunEnd::Stopped => Some(STOPPED),
+                    RunEnd::Exited(_) | RunEnd::Killed(_) => None,
                 },
             });
         }
         match end {
-            End::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
-            End::Killed(_) if as_asked => {}
-            End::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
-            End::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
-            End::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
-            End::Failed(failure) => {
+            RunEnd::Exited(0 | CANNOT_RUN | NOT_FOUND) => {}
+            RunEnd::Killed(_) if as_asked => {}
+            RunEnd::Exited(status) => self.say(&format!("{}: exit status {status}", run.name)),
+            RunEnd::Killed(signal) => self.say(&format!("{}: killed by {}", run.name, name_of(*signal))),
+            RunEnd::Stopped => self.say(&format!("{}: {STOPPED}", run.name)),
+            RunEnd::Failed(failure) => {
                 let why = failure.text();
                 let name = one_line(&run.name);
                 self.stderr.add(format!("{TOOL}: {name}: {}\n", harmless(why)).as_bytes());
@@ -194,8 +194,8 @@ impl Report {
     }
 
     /// Where lines of `stream` end up.
-    fn sink(&self, stream: Stream) -> Stream {
-        if self.as_json { Stream::Stdout } else { stream }
+    fn sink(&self, stream: OutputStream) -> OutputStream {
+        if self.as_json { OutputStream::Stdout } else { stream }
     }
 }
 
@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn a_status_is_what_a_shell_shows() {
-        assert_eq!(End::Exited(22).status(), 22);
-        assert_eq!(End::Killed(9).status(), 137);
-        assert_eq!(End::Stopped.status(), 137);
-        assert_eq!(End::Failed(Failure::no("web", "is gone")).status(), 1);
+        assert_eq!(RunEnd::Exited(22).status(), 22);
+        assert_eq!(RunEnd::Killed(9).status(), 137);
+        assert_eq!(RunEnd::Stopped.status(), 137);
+        assert_eq!(RunEnd::Failed(Failure::no("web", "is gone")).status(), 1);
     }
 
     #[test]

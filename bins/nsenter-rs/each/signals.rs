@@ -14,13 +14,13 @@ const PASSED_ON: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Signals, as something to be polled.
 #[derive(Debug)]
-pub struct Signals {
+pub struct RunSignals {
     pub fd: SignalFd,
     /// The mask that we were started with, for the children.
     pub before: SigSet,
 }
 
-impl Signals {
+impl RunSignals {
     /// From now on they arrive here and nowhere else.
     pub fn catch() -> Result<Self, Failure> {
         let trouble = |errno: nix::Error| Failure::trouble("signals", errno.desc());
@@ -33,7 +33,7 @@ impl Signals {
         let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
         let fd = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(trouble)?;
-        Ok(Signals { fd, before })
+        Ok(RunSignals { fd, before })
     }
 
     /// The next one that has arrived.

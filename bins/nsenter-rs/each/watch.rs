@@ -14,9 +14,9 @@ use nix::sys::signal::Signal;
 use rustix::process::{WaitOptions, wait};
 
 use super::active::Active;
-use super::child::{self, Forked, Inside};
-use super::report::{End, Report};
-use super::signals::Signals;
+use super::child::{self, ChildSide, Forked};
+use super::report::{Report, RunEnd};
+use super::signals::RunSignals;
 use crate::run::child::asks_to_end;
 use crate::run::ended::ChildEnd;
 
@@ -28,12 +28,12 @@ const GRACE: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(300);
 
 /// All runs.
-pub struct Watch {
+pub struct ActiveRuns {
     waiting: VecDeque<Chosen>,
     active: Vec<Active>,
     jobs: usize,
     report: Report,
-    signals: Signals,
+    signals: RunSignals,
     nothing: File,
     worst: u8,
     ending: Option<Ending>,
@@ -68,27 +68,27 @@ pub enum Outcome {
     Signalled(Signal),
     Unwritable(Errno),
     /// We are the child that is to run this.
-    Child(Box<Chosen>, Inside),
+    Child(Box<Chosen>, ChildSide),
 }
 
 /// What poll(2) can tell of.
 #[derive(Clone, Copy)]
-enum Place {
+enum Polled {
     Signals,
     Stdout,
     Stderr,
     Pipe { active: usize, nth: usize },
 }
 
-impl Watch {
+impl ActiveRuns {
     pub fn new(runs: Vec<Chosen>, jobs: usize, report: Report) -> Result<Self, Failure> {
         let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
-        Ok(Watch {
+        Ok(ActiveRuns {
             waiting: runs.into(),
             active: Vec::new(),
             jobs,
             report,
-            signals: Signals::catch()?,
+            signals: RunSignals::catch()?,
             nothing,
             worst: 0,
             ending: None,
@@ -117,7 +117,7 @@ impl Watch {
     }
 
     /// Begins as many as there may be. In the child of one, gives that one.
-    fn begin(&mut self) -> Result<Option<(Chosen, Inside)>, Failure> {
+    fn begin(&mut self) -> Result<Option<(Chosen, ChildSide)>, Failure> {
         while self.ending.is_none() && self.active.len() < self.jobs {
             let Some(run) = self.waiting.pop_front() else { break };
             match child::fork(&self.nothing, &self.signals.before) {
@@ -140,44 +140,44 @@ impl Watch {
     fn round(&mut self) -> nix::Result<()> {
         for (place, seen) in self.wait()? {
             match place {
-                Place::Pipe { active, nth } => self.hear(active, nth, seen),
-                Place::Stderr => self.report.write_stderr(seen),
-                Place::Stdout => {
+                Polled::Pipe { active, nth } => self.read_pipe(active, nth, seen),
+                Polled::Stderr => self.report.write_stderr(seen),
+                Polled::Stdout => {
                     if let Err(why) = self.report.stdout.write(seen) {
                         self.nobody_reads(why);
                     }
                 }
-                Place::Signals if seen.is_empty() => {}
-                Place::Signals => self.obey()?,
+                Polled::Signals if seen.is_empty() => {}
+                Polled::Signals => self.take_signals()?,
             }
         }
-        self.lose_patience();
-        self.bury();
+        self.kill_if_due();
+        self.reap();
         Ok(())
     }
 
     /// What can be done now. Signals come last: that a run has ended must be known before the poll(2) that finds
     /// nothing left in its pipes.
-    fn wait(&mut self) -> nix::Result<Vec<(Place, PollFlags)>> {
+    fn wait(&mut self) -> nix::Result<Vec<(Polled, PollFlags)>> {
         let (mut places, mut fds) = (Vec::new(), Vec::new());
         let mut somebody_has_ended = false;
         for (at, active) in self.active.iter().enumerate() {
             for (nth, pipe) in active.pipes.iter().enumerate() {
                 if let Some(pipe) = pipe.as_ref().filter(|pipe| self.report.has_room(pipe.stream)) {
-                    places.push(Place::Pipe { active: at, nth });
+                    places.push(Polled::Pipe { active: at, nth });
                     fds.push(PollFd::new(pipe.fd.as_fd(), PollFlags::POLLIN));
                     somebody_has_ended |= active.end.is_some();
                 }
             }
         }
         let (stdout, stderr) = (self.report.stdout.waits(), self.report.stderr.waits());
-        for (place, fd) in [(Place::Stdout, stdout), (Place::Stderr, stderr)] {
+        for (place, fd) in [(Polled::Stdout, stdout), (Polled::Stderr, stderr)] {
             places.extend(fd.as_ref().map(|_| place));
             fds.extend(fd);
         }
-        places.push(Place::Signals);
+        places.push(Polled::Signals);
         fds.push(PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN));
-        let timeout = if somebody_has_ended { PollTimeout::ZERO } else { self.patience() };
+        let timeout = if somebody_has_ended { PollTimeout::ZERO } else { self.timeout() };
         match poll(&mut fds, timeout) {
             Ok(_) => {}
             // Nothing was looked at.
@@ -189,18 +189,18 @@ impl Watch {
     }
 
     /// Reads what a run has said, unless what was said before is still to be written.
-    fn hear(&mut self, active: usize, nth: usize, seen: PollFlags) {
+    fn read_pipe(&mut self, active: usize, nth: usize, seen: PollFlags) {
         let report = &mut self.report;
         let has_room =
             self.active[active].pipes[nth].as_ref().is_some_and(|pipe| report.has_room(pipe.stream));
         if has_room {
             self.active[active]
-                .hear(nth, seen, &mut self.chunk, |run, stream, line| report.line(run, stream, line));
+                .read_pipe(nth, seen, &mut self.chunk, |run, stream, line| report.line(run, stream, line));
         }
     }
 
     /// Does what the signals that have arrived ask for.
-    fn obey(&mut self) -> nix::Result<()> {
+    fn take_signals(&mut self) -> nix::Result<()> {
         while let Some(signal) = self.signals.next()? {
             match (signal, &self.ending) {
                 (Signal::SIGCHLD, _) => self.see_who_has_ended(),
@@ -240,17 +240,17 @@ impl Watch {
     }
 
     /// Lets go of runs that have ended, when all that they said has been read.
-    fn bury(&mut self) {
+    fn reap(&mut self) {
         let (over, active) = self.active.drain(..).partition(Active::is_over);
         self.active = active;
         for Active { run, child, end, stopped, .. } in over {
             let Some(end) = end else { continue };
-            let end = match End::of(end, child.failure()) {
-                End::Killed(signal) if stopped && signal == Signal::SIGKILL as i32 => End::Stopped,
+            let end = match RunEnd::of(end, child.failure()) {
+                RunEnd::Killed(signal) if stopped && signal == Signal::SIGKILL as i32 => RunEnd::Stopped,
                 end => end,
             };
             self.worst = self.worst.max(end.status());
-            let as_asked = matches!((&end, &self.ending), (End::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
+            let as_asked = matches!((&end, &self.ending), (RunEnd::Killed(by), Some(Ending::Signalled(signal, _))) if *by == *signal as i32);
             self.report.end(&run, &end, as_asked);
         }
     }
@@ -265,7 +265,7 @@ impl Watch {
         self.ending = Some(Ending::Unwritable { why, kill_at: Some(Instant::now() + GRACE) });
     }
 
-    fn patience(&self) -> PollTimeout {
+    fn timeout(&self) -> PollTimeout {
         match self.kill_at() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now());
@@ -275,7 +275,7 @@ impl Watch {
         }
     }
 
-    fn lose_patience(&mut self) {
+    fn kill_if_due(&mut self) {
         if self.kill_at().is_some_and(|at| at <= Instant::now()) {
             self.kill();
         }

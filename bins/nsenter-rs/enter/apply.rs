@@ -17,7 +17,7 @@ use crate::enter::hardening;
 use crate::enter::opened::{Opened, open};
 use crate::enter::place::is_not_our_root;
 use crate::enter::shield::Shield;
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::enter::view;
 use crate::host_tools::{HostTools, Ready, Settled};
 use crate::judge::refused;
@@ -28,7 +28,7 @@ use crate::tool::TOOL;
 
 /// What the program will be started with, once we are where the plan wants us.
 #[derive(Debug)]
-pub struct Inside {
+pub struct Entered {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
     pub credentials: Credentials,
@@ -43,10 +43,10 @@ pub struct Inside {
 /// Joins the namespaces and changes root and working directory.
 pub fn enter(
     plan: &Plan,
-    mut source: Source,
+    mut source: EntrySource,
     host_tools: Option<HostTools>,
     shield: Option<Shield>,
-) -> Result<Inside, Failure> {
+) -> Result<Entered, Failure> {
     let Opened { root, own_root, wd, environment } = Opened::open(plan, &source)?;
     let outside = Outside::prepare(plan, &source)?;
     hardening::before_joining(plan)?;
@@ -77,7 +77,7 @@ pub fn enter(
     hardening::after_joining(plan)?;
     let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
     let mounts = mounts(plan, &source, shield)?;
-    Ok(Inside {
+    Ok(Entered {
         environment,
         credentials: outside.inside(plan, &source)?,
         host_tools,
@@ -87,7 +87,11 @@ pub fn enter(
 }
 
 /// The mounts that only the program sees, with all in them that does not take a child.
-fn mounts(plan: &Plan, source: &Source, shield: Option<Shield>) -> Result<Option<PrivateMounts>, Failure> {
+fn mounts(
+    plan: &Plan,
+    source: &EntrySource,
+    shield: Option<Shield>,
+) -> Result<Option<PrivateMounts>, Failure> {
     let mounts = view::enter(plan.view, source.resolver())?;
     let Some(shield) = shield.filter(|_| plan.shielded) else { return Ok(mounts) };
     let private = mounts.map_or_else(|| PrivateMounts::unshare().map_err(|error| error.to_string()), Ok);
@@ -114,7 +118,7 @@ pub fn opens_host(exposure: &Exposure) {
     say(TOOL, format_args!("{exposure}; {OPENS_THE_HOST}"));
 }
 
-impl Inside {
+impl Entered {
     /// The environment that the program is to have.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
         self.environment.clone().unwrap_or_else(|| std::env::vars_os().collect())
@@ -135,12 +139,12 @@ impl Inside {
     }
 
     /// What only a process of the PID namespace can do: the first thing in the child.
-    pub fn look_around(&self) -> Result<(), Failure> {
+    pub fn show_procfs(&self) -> Result<(), Failure> {
         Ok(self.needs_procfs.as_ref().map_or(Ok(()), PrivateMounts::show_procfs)?)
     }
 }
 
-fn at_once(kinds: &[NamespaceKind], source: &mut Source) -> Result<(), Failure> {
+fn at_once(kinds: &[NamespaceKind], source: &mut EntrySource) -> Result<(), Failure> {
     let flags = kinds.iter().fold(CloneFlags::empty(), |flags, kind| flags | kind.flag());
     match setns(source.process()?.as_fd(), flags) {
         Ok(()) => Ok(()),
@@ -158,7 +162,7 @@ fn at_once(kinds: &[NamespaceKind], source: &mut Source) -> Result<(), Failure> 
 
 /// Two passes, as in util-linux: who is privileged outside must enter the user namespace last, or it loses
 /// its power over the others; who is not must enter it first, to gain any.
-fn one_by_one(kinds: &[NamespaceKind], source: &mut Source) -> Result<(), Failure> {
+fn one_by_one(kinds: &[NamespaceKind], source: &mut EntrySource) -> Result<(), Failure> {
     let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
     let (user, others): (Vec<_>, Vec<_>) =
         namespaces.iter().partition(|namespace| namespace.kind() == NamespaceKind::User);

@@ -31,9 +31,9 @@ use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 
 use crate::enter::capabilities;
 use crate::enter::seccomp::Filter;
-use crate::enter::source::Source;
-use crate::identity::cgroup::{self, Door};
-use crate::identity::confine::{Confinement, Ids};
+use crate::enter::source::EntrySource;
+use crate::identity::cgroup::{self, OpenedGroup};
+use crate::identity::confine::{Confinement, UserIds};
 use crate::identity::fence::Fence;
 use crate::identity::label::Label;
 use crate::judge::refused;
@@ -44,7 +44,7 @@ use crate::wanted::RequestedId;
 /// What has to be opened or done before anything is entered.
 #[derive(Debug)]
 pub struct Outside {
-    cgroups: Vec<Door>,
+    cgroups: Vec<OpenedGroup>,
     proc: Option<OwnedFd>,
 }
 
@@ -70,7 +70,7 @@ enum Groups {
 }
 
 impl Outside {
-    pub fn prepare(plan: &Plan, source: &Source) -> Result<Self, Failure> {
+    pub fn prepare(plan: &Plan, source: &EntrySource) -> Result<Self, Failure> {
         let cgroups = if plan.cgroups.is_empty() {
             Vec::new()
         } else {
@@ -112,9 +112,9 @@ impl Outside {
     }
 
     /// What is left to find out inside.
-    pub fn inside(self, plan: &Plan, source: &Source) -> Result<Credentials, Failure> {
+    pub fn inside(self, plan: &Plan, source: &EntrySource) -> Result<Credentials, Failure> {
         let theirs = match &plan.confinement {
-            Some(_) if plan.joins(NamespaceKind::User) => Some(Ids::of(source.process()?)?),
+            Some(_) if plan.joins(NamespaceKind::User) => Some(UserIds::of(source.process()?)?),
             Some(confinement) => Some(confinement.ids.clone()),
             None => None,
         };
@@ -163,7 +163,7 @@ impl Credentials {
         if self.keep_caps || self.confinement.is_some() {
             capabilities::outlive_setuid()?;
         }
-        self.become_somebody()?;
+        self.set_ids()?;
         if self.keep_caps && self.fence.is_none() {
             capabilities::keep()?;
         }
@@ -173,7 +173,7 @@ impl Credentials {
             confine(confinement)?;
         }
         match &self.fence {
-            Some((fence, filter)) => put_up(fence, filter),
+            Some((fence, filter)) => apply_fence(fence, filter),
             None => Ok(()),
         }
     }
@@ -196,7 +196,7 @@ impl Credentials {
     }
 
     /// Takes on the user and groups.
-    fn become_somebody(&self) -> Result<(), Failure> {
+    fn set_ids(&self) -> Result<(), Failure> {
         let refused = |what: String, capability| {
             move |errno| match errno {
                 Errno::EINVAL => {
@@ -243,12 +243,12 @@ fn confine(confinement: &Confinement) -> Result<(), Failure> {
 }
 
 /// What holds a program of the host among a container's files.
-fn put_up(fence: &Fence, filter: &Filter) -> Result<(), Failure> {
+fn apply_fence(fence: &Fence, filter: &Filter) -> Result<(), Failure> {
     capabilities::hold_to(fence.capabilities)?;
     leave_keyring()?;
     fence.limits.lower()?;
     no_new_privs()?;
-    filter.put_on()
+    filter.install()
 }
 
 /// Keys of our session are no business of the container's.

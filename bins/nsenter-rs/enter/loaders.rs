@@ -7,14 +7,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::host_tools::{Elf, Program, Root};
+use crate::host_tools::{Elf, Program, Root, loaders};
 use crate::unreadable::Unmade;
 
-/// Where programs name their loader: on Debian and Fedora, Alpine, and for 32 bits on both.
-const DIRECTORIES: [&str; 4] = ["/lib64", "/lib", "/lib32", "/libx32"];
-/// How loaders are called there: of glibc `ld-linux-x86-64.so.2`, `ld-linux.so.2`, `ld-linux-aarch64.so.1`, `ld64.so.2`,
-/// `ld.so.1`; of musl `ld-musl-x86_64.so.1`.
-const NAMES: [&[u8]; 4] = [b"ld-linux", b"ld-musl-", b"ld64.so.", b"ld.so."];
 /// More words than people type.
 const MOST_WORDS: usize = 100;
 /// Of what a program consists that is no loader: as much is copied into memory for each run.
@@ -31,12 +26,7 @@ pub fn places(
     path: &OsStr,
 ) -> Result<BTreeSet<PathBuf>, Unmade> {
     let root = Root::open(Path::new("/")).map_err(Unmade::Copy)?;
-    let mut places = BTreeSet::new();
-    for directory in DIRECTORIES {
-        let names = root.names(Path::new(directory)).into_iter();
-        let loaders = names.filter(|name| is_loader(name.as_bytes()));
-        places.extend(loaders.filter_map(|name| root.canonical(&Path::new(directory).join(name)).ok()));
-    }
+    let mut places: BTreeSet<PathBuf> = loaders(&root).collect();
     places.retain(|place| root.executable(place).is_ok());
     if let Some(program) = program {
         places.extend(started_through(&root, program.as_os_str(), path)?);
@@ -47,10 +37,6 @@ pub fn places(
         places.extend(found.ok().flatten());
     }
     Ok(places)
-}
-
-fn is_loader(name: &[u8]) -> bool {
-    NAMES.iter().any(|start| name.starts_with(start))
 }
 
 /// What words of a shell's line consist of, where they are plain.
@@ -102,16 +88,6 @@ mod tests {
     use super::*;
 
     const PATH: &str = "/usr/bin:/bin";
-
-    #[test]
-    fn loaders_are_known_by_their_names() {
-        for name in ["ld-linux-x86-64.so.2", "ld-linux.so.2", "ld-musl-x86_64.so.1", "ld64.so.2", "ld.so.1"] {
-            assert!(is_loader(name.as_bytes()), "{name}");
-        }
-        for name in ["libc.so.6", "ld", "cpp", "ldscripts"] {
-            assert!(!is_loader(name.as_bytes()), "{name}");
-        }
-    }
 
     #[test]
     fn the_shells_loader_is_among_them_whether_it_is_named_or_not() {

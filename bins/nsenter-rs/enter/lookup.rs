@@ -24,7 +24,7 @@ const MISSING: &str = "no such program";
 
 /// The tree in which names are looked up.
 #[derive(Debug)]
-pub enum Tree {
+pub enum LookupRoot {
     Host,
     Below(OwnedFd),
     /// A mount namespace that no process is in: what is its root is seen from inside only.
@@ -33,7 +33,7 @@ pub enum Tree {
 
 /// Where a name without a slash in front begins.
 #[derive(Debug)]
-pub enum Directory {
+pub enum StartDirectory {
     /// Ours.
     Ours,
     /// This one of the tree.
@@ -44,17 +44,17 @@ pub enum Directory {
 
 /// What there will be.
 #[derive(Debug)]
-pub struct Inside {
-    pub tree: Tree,
-    pub directory: Directory,
+pub struct ProgramSurroundings {
+    pub tree: LookupRoot,
+    pub directory: StartDirectory,
     pub environment: Option<Vec<(OsString, OsString)>>,
 }
 
-impl Inside {
+impl ProgramSurroundings {
     /// For a program of the host that starts in `directory`, ours if there is none.
     pub fn on_the_host(directory: Option<PathBuf>, environment: Option<Vec<(OsString, OsString)>>) -> Self {
-        let directory = directory.map_or(Directory::Ours, Directory::Inside);
-        Inside { tree: Tree::Host, directory, environment }
+        let directory = directory.map_or(StartDirectory::Ours, StartDirectory::Inside);
+        ProgramSurroundings { tree: LookupRoot::Host, directory, environment }
     }
 }
 
@@ -69,7 +69,7 @@ pub enum Lookup {
 }
 
 /// The $PATH that programs are looked up by.
-pub fn path(inside: &Inside) -> OsString {
+pub fn path(inside: &ProgramSurroundings) -> OsString {
     let path = match &inside.environment {
         Some(theirs) => theirs.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()),
         None => env::var_os("PATH"),
@@ -78,7 +78,7 @@ pub fn path(inside: &Inside) -> OsString {
 }
 
 /// Where `wanted` finds its program, or the user's shell.
-pub fn look_up(wanted: &Wanted, plan: &Plan, inside: &Inside) -> Lookup {
+pub fn look_up(wanted: &Wanted, plan: &Plan, inside: &ProgramSurroundings) -> Lookup {
     if plan.host_tools.is_some() {
         return on_the_host(wanted);
     }
@@ -108,7 +108,7 @@ fn on_the_host(wanted: &Wanted) -> Lookup {
 }
 
 /// As execvp(3) does: what is there and cannot be run does not end the search.
-fn find(name: &OsStr, path: &OsStr, inside: &Inside) -> Lookup {
+fn find(name: &OsStr, path: &OsStr, inside: &ProgramSurroundings) -> Lookup {
     let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
         vec![PathBuf::from(name)]
     } else {
@@ -127,19 +127,19 @@ fn find(name: &OsStr, path: &OsStr, inside: &Inside) -> Lookup {
 }
 
 /// ENOSYS where that cannot be known.
-fn can_run(file: &Path, inside: &Inside) -> Result<(), Errno> {
+fn can_run(file: &Path, inside: &ProgramSurroundings) -> Result<(), Errno> {
     let opened = match (&inside.tree, &inside.directory) {
-        (Tree::Unseen, _) => return Err(Errno::ENOSYS),
-        (_, Directory::Opened(directory)) if file.is_relative() => {
+        (LookupRoot::Unseen, _) => return Err(Errno::ENOSYS),
+        (_, StartDirectory::Opened(directory)) if file.is_relative() => {
             nix::fcntl::openat(directory, file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?
         }
-        (Tree::Below(root), Directory::Inside(directory)) => {
+        (LookupRoot::Below(root), StartDirectory::Inside(directory)) => {
             open_below(root, &directory.join(file), OFlag::O_PATH)?
         }
-        (Tree::Below(root), _) => open_below(root, file, OFlag::O_PATH)?,
-        (Tree::Host, directory) => {
+        (LookupRoot::Below(root), _) => open_below(root, file, OFlag::O_PATH)?,
+        (LookupRoot::Host, directory) => {
             let file = match directory {
-                Directory::Inside(directory) => directory.join(file),
+                StartDirectory::Inside(directory) => directory.join(file),
                 _ => file.to_owned(),
             };
             let stat = nix::sys::stat::stat(&file)?;
@@ -176,12 +176,12 @@ mod tests {
     #[test]
     fn a_program_is_found_as_exec_finds_it() {
         let root = || nix::fcntl::open("/", OFlag::O_PATH, Mode::empty()).unwrap();
-        let inside = |tree, directory: &str| Inside {
+        let inside = |tree, directory: &str| ProgramSurroundings {
             tree,
-            directory: Directory::Inside(directory.into()),
+            directory: StartDirectory::Inside(directory.into()),
             environment: None,
         };
-        for inside in [inside(Tree::Host, "/"), inside(Tree::Below(root()), "/")] {
+        for inside in [inside(LookupRoot::Host, "/"), inside(LookupRoot::Below(root()), "/")] {
             let found = |name: &str, path: &str| {
                 find(OsStr::new(name), OsStr::new(path), &inside).file().map(Path::to_owned)
             };
@@ -193,7 +193,7 @@ mod tests {
             assert!(matches!(why("/etc/passwd"), Lookup::Missing(why) if why.contains("cannot be run")));
             assert!(matches!(why("/etc"), Lookup::Missing(_)));
         }
-        let elsewhere = inside(Tree::Below(root()), "/etc");
+        let elsewhere = inside(LookupRoot::Below(root()), "/etc");
         assert!(matches!(find(OsStr::new("bin/sh"), OsStr::new(""), &elsewhere), Lookup::Missing(_)));
         assert!(matches!(find(OsStr::new("../bin/sh"), OsStr::new(""), &elsewhere), Lookup::Found(_)));
     }

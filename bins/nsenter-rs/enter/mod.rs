@@ -8,7 +8,7 @@ mod elsewhere;
 mod hardening;
 mod loaders;
 pub mod lookup;
-mod neighbours;
+pub mod neighbours;
 pub mod opened;
 pub mod place;
 pub mod sealed;

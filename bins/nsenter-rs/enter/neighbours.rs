@@ -1,5 +1,6 @@
-//! The processes beside the program, and what they could do to it: beside a container's first process there may be more powerful ones, of a container that
-//! shares the namespace (`--pid container:NAME`, a pod's debugger) or of `docker exec --privileged`.
+//! The processes beside the program, and what they could do to it. Beside a container's first process there may be more
+//! powerful ones, of a container that shares the PID namespace (`--pid container:NAME`, a pod's debugger) or of `docker
+//! exec --privileged`.
 
 use std::fs;
 
@@ -10,21 +11,21 @@ use nix::sys::stat::stat;
 use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::identity::fence::INITIAL_USER_NAMESPACE;
 use crate::plan::Tracer;
-use crate::plan::exposure::{Dumpability, Exposure, Observer, Relation, Standing};
+use crate::plan::exposure::{Dumpability, Exposure, Observer, ProgramPosition, Relation};
 use crate::wanted::RequestedId;
 use crate::wanted::Wanted;
 
 /// How the program will stand to the target, when it is in the namespaces of `wanted`.
-pub fn standing(source: &Source, wanted: &Wanted) -> Result<Standing, Failure> {
-    beside(source, source.process()?, wanted)
+pub fn target_position(source: &EntrySource, wanted: &Wanted) -> Result<ProgramPosition, Failure> {
+    position(source, source.process()?, wanted)
 }
 
 /// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
 /// cannot, even where its first process does not wait for it.
-pub fn tracers(source: &Source) -> Result<Vec<Tracer>, Failure> {
+pub fn tracers(source: &EntrySource) -> Result<Vec<Tracer>, Failure> {
     let pids = source.process()?.namespace_identity(NamespaceKind::Pid)?;
     if namespace::own_identity(NamespaceKind::Pid)? == pids {
         return Ok(Vec::new());
@@ -36,15 +37,19 @@ pub fn tracers(source: &Source) -> Result<Vec<Tracer>, Failure> {
         (may && lives && user.inode == INITIAL_USER_NAMESPACE)
             .then(|| Tracer { pid: process.pid(), name: status.name })
     };
-    Ok(processes_in(pids).filter_map(|process| traces(&process)).collect())
+    Ok(processes_in(NamespaceKind::Pid, pids).filter_map(|process| traces(&process)).collect())
 }
 
 /// Whether anybody who is in the target's PID namespace now could take hold of the program.
-pub fn exposure(source: &Source, wanted: &Wanted, dumpability: &Dumpability) -> Result<Exposure, Failure> {
+pub fn exposure(
+    source: &EntrySource,
+    wanted: &Wanted,
+    dumpability: &Dumpability,
+) -> Result<Exposure, Failure> {
     let target = source.process()?;
     let all_dumpable = all_dumpable();
-    let exposure_to = |standing: &Standing| Exposure::of(standing, dumpability, all_dumpable);
-    let exposure = exposure_to(&standing(source, wanted)?);
+    let exposure_to = |position: &ProgramPosition| Exposure::of(position, dumpability, all_dumpable);
+    let exposure = exposure_to(&target_position(source, wanted)?);
     let pids = target.namespace_identity(NamespaceKind::Pid)?;
     // In our own PID namespace are all of the host's processes, who are no danger to it.
     if !wanted.judges_all
@@ -54,45 +59,50 @@ pub fn exposure(source: &Source, wanted: &Wanted, dumpability: &Dumpability) -> 
         return Ok(exposure);
     }
     // One that has ended meanwhile can do nothing.
-    let others = processes_in(pids).filter(lives);
-    let others = others.filter_map(|process| beside(source, &process, wanted).ok());
-    Ok(others.map(|standing| exposure_to(&standing)).find(|of| !of.is_safe()).unwrap_or(exposure))
+    let others = processes_in(NamespaceKind::Pid, pids).filter(lives);
+    let others = others.filter_map(|process| position(source, &process, wanted).ok());
+    Ok(others.map(|position| exposure_to(&position)).find(|of| !of.is_safe()).unwrap_or(exposure))
 }
 
-fn beside(source: &Source, process: &Process, wanted: &Wanted) -> Result<Standing, Failure> {
+fn position(source: &EntrySource, process: &Process, wanted: &Wanted) -> Result<ProgramPosition, Failure> {
     let set = CapabilitySet::from_bits_retain;
     let status = process.status()?;
     let bounding = set(status.capbnd.unwrap_or(u64::MAX));
     let confined = || Ok::<_, Failure>(set(source.process()?.status()?.capbnd.unwrap_or(u64::MAX)));
-    Ok(Standing {
+    Ok(ProgramPosition {
         observer: Observer { pid: process.pid(), name: status.name },
         observer_is_initial: process.namespace_identity(NamespaceKind::User)?.inode == INITIAL_USER_NAMESPACE,
-        seen: lies(source, process, NamespaceKind::Pid, wanted)? != Relation::Below,
-        user: lies(source, process, NamespaceKind::User, wanted)?,
+        seen: relation_of(source, process, NamespaceKind::Pid, wanted)? != Relation::Below,
+        user: relation_of(source, process, NamespaceKind::User, wanted)?,
         bounding,
         permitted: if wanted.confine { confined()? } else { permitted(wanted)? },
-        initial: programs(source, NamespaceKind::User, wanted)?.inode == INITIAL_USER_NAMESPACE,
+        initial: program_namespace(source, NamespaceKind::User, wanted)?.inode == INITIAL_USER_NAMESPACE,
     })
 }
 
 /// How the process's namespace lies to the one that the program will be in.
-fn lies(
-    source: &Source,
+fn relation_of(
+    source: &EntrySource,
     process: &Process,
     kind: NamespaceKind,
     wanted: &Wanted,
 ) -> Result<Relation, Failure> {
     let theirs = process.namespace(kind)?;
-    let programs = programs(source, kind, wanted)?;
-    if theirs.identity() == programs {
+    let program_namespace = program_namespace(source, kind, wanted)?;
+    if theirs.identity() == program_namespace {
         return Ok(Relation::Same);
     }
-    let below = theirs.is_below(programs).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
+    let below =
+        theirs.is_below(program_namespace).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
     Ok(if below { Relation::Below } else { Relation::Elsewhere })
 }
 
 /// The namespace that the program will be in.
-fn programs(source: &Source, kind: NamespaceKind, wanted: &Wanted) -> Result<NamespaceId, Failure> {
+fn program_namespace(
+    source: &EntrySource,
+    kind: NamespaceKind,
+    wanted: &Wanted,
+) -> Result<NamespaceId, Failure> {
     match wanted.namespaces.contains_key(&kind) {
         true => source.identity(kind),
         false => Ok(namespace::own_identity(kind)?),
@@ -129,16 +139,15 @@ fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
     }
 }
 
-/// The processes that are in the PID namespace now. One that we may not look at is none: it would not be a container's.
-fn processes_in(namespace: NamespaceId) -> impl Iterator<Item = Process> {
+/// The processes that are in this namespace now. One that we may not look at is none: it would not be a container's.
+pub fn processes_in(kind: NamespaceKind, namespace: NamespaceId) -> impl Iterator<Item = Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // To look first is to open few: a host has thousands of processes.
     let looks_right = move |pid: &i32| {
-        stat(format!("/proc/{pid}/ns/pid").as_str()).is_ok_and(|stat| NamespaceId::from(&stat) == namespace)
+        stat(format!("/proc/{pid}/ns/{kind}").as_str())
+            .is_ok_and(|stat| NamespaceId::from(&stat) == namespace)
     };
     let opened = pids.filter(looks_right).filter_map(|pid| Process::open(Pid::from_raw(pid)).ok());
-    opened.filter(move |process| {
-        process.namespace_identity(NamespaceKind::Pid).is_ok_and(|identity| identity == namespace)
-    })
+    opened.filter(move |process| process.namespace_identity(kind).is_ok_and(|identity| identity == namespace))
 }

@@ -11,7 +11,7 @@ use common::process::Process;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::identity::environment::{for_program_of_host, of_caller};
 use crate::judge::refused;
 use crate::plan::Plan;
@@ -28,7 +28,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub fn open(plan: &Plan, source: &Source) -> Result<Self, Failure> {
+    pub fn open(plan: &Plan, source: &EntrySource) -> Result<Self, Failure> {
         Ok(Opened {
             root: plan.root.as_ref().map(|from| directory(from, "root", source)).transpose()?,
             own_root: if plan.own_root { Some(directory(&TakenFrom::Target, "root", source)?) } else { None },
@@ -38,7 +38,7 @@ impl Opened {
     }
 }
 
-fn directory(from: &TakenFrom, link: &'static str, source: &Source) -> Result<OwnedFd, Failure> {
+fn directory(from: &TakenFrom, link: &'static str, source: &EntrySource) -> Result<OwnedFd, Failure> {
     // O_PATH asks nobody: a file system in user space (FUSE) would have to answer for the directory to be read.
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     match from {
@@ -56,7 +56,7 @@ pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
 }
 
 /// What the program gets of the target's environment, where that was asked for.
-pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+pub fn environment(plan: &Plan, source: &EntrySource) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
     if !plan.environment {
         let ours = || of_caller(std::env::vars_os(), &plan.variables);
         return Ok(plan.fence.as_ref().map(|_| ours()));
@@ -71,7 +71,7 @@ pub fn environment(plan: &Plan, source: &Source) -> Result<Option<Vec<(OsString,
 
 /// Whether the program comes from the target's own files. Where its mounts are ours, so are the files that it has,
 /// and whoever owns the process decides nothing about them; nor does it about a root that somebody has named.
-fn program_is_targets(plan: &Plan, source: &Source) -> Result<bool, Failure> {
+fn program_is_targets(plan: &Plan, source: &EntrySource) -> Result<bool, Failure> {
     let mounts = source.process()?.namespace_identity(NamespaceKind::Mnt)?;
     let is_other = mounts != namespace::own_identity(NamespaceKind::Mnt)?;
     let takes_them = match &plan.root {

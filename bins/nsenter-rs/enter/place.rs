@@ -9,9 +9,9 @@ pub const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag
 
 /// What tells one place from all others. The same directory may be mounted twice, with other mounts below it, so its
 /// inode alone does not.
-type Identity = (Option<(u64, u64)>, Option<u64>);
+type DirectoryId = (Option<(u64, u64)>, Option<u64>);
 
-fn identity(fd: &OwnedFd) -> Identity {
+fn identity(fd: &OwnedFd) -> DirectoryId {
     let inode = fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
     (inode, common::mountinfo::mount_id(fd.as_fd()).ok())
 }

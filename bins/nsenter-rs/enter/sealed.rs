@@ -42,7 +42,7 @@ const OPEN: &str = "/proc/self/fd";
 
 /// What we are run from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copy {
+pub enum SealedCopy {
     /// A file in memory.
     InMemory,
     /// The same file, read-only: the kit of host tools knows by it that it has a copy of ours.
@@ -52,7 +52,7 @@ pub enum Copy {
 /// Starts us again from such a copy, with the same `words`; returns when we run from one, or none can be had.
 ///
 /// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
-pub fn run_from(copy: Copy, words: &[OsString]) {
+pub fn run_from(copy: SealedCopy, words: &[OsString]) {
     let why_not = match File::open(OURSELVES) {
         Ok(ourselves) if is_sealed(&ourselves) => {
             // What ps(1) shows is taken from the file that was run.
@@ -94,8 +94,8 @@ fn all_seals() -> SealFlag {
 }
 
 /// Comes back only with the reason why it did not work.
-fn exec_copy_of(ourselves: &File, copy: Copy, words: &[OsString]) -> io::Error {
-    if copy == Copy::SameFile
+fn exec_copy_of(ourselves: &File, copy: SealedCopy, words: &[OsString]) -> io::Error {
+    if copy == SealedCopy::SameFile
         && let Ok(mount) = read_only()
     {
         return exec(&mount, words);

@@ -20,11 +20,11 @@ use crate::unreadable::{Unmade, Unreadable};
 #[derive(Debug)]
 pub struct Shield {
     places: BTreeSet<PathBuf>,
-    prepared: Prepared,
+    prepared: ShieldParts,
 }
 
 #[derive(Debug)]
-enum Prepared {
+enum ShieldParts {
     /// All of it.
     Copies(Vec<OwnedFd>),
     /// What is missing takes a mount namespace that we have power over.
@@ -49,13 +49,13 @@ impl Shield {
         let places = places(program, arguments, path)?;
         let copies = nobody().and_then(|nobody| copies(&mut Unreadable::of(nobody), &places));
         let prepared = match copies {
-            Ok(copies) => Prepared::Copies(copies),
+            Ok(copies) => ShieldParts::Copies(copies),
             // Whoever has no power over these mounts may get some with the user namespace, or over a copy of them.
             Err(Unmade::NotPermitted) if user.is_some() => {
-                Prepared::Nobody(user.map_or_else(nobody, nobody_within)?)
+                ShieldParts::Nobody(user.map_or_else(nobody, nobody_within)?)
             }
             // Linux 6.3 to 6.14 can copy where the tmpfs is attached.
-            Err(Unmade::NotPermitted | Unmade::NotCopied) => Prepared::Nobody(nobody()?),
+            Err(Unmade::NotPermitted | Unmade::NotCopied) => ShieldParts::Nobody(nobody()?),
             Err(error) => return Err(error),
         };
         Ok(Shield { places, prepared })
@@ -99,8 +99,8 @@ impl Shield {
     /// What the kernel says, and then some may lie there.
     pub fn lay(self, mounts: &PrivateMounts) -> Result<(), Unmade> {
         let copies = match self.prepared {
-            Prepared::Copies(copies) => copies,
-            Prepared::Nobody(nobody) => {
+            ShieldParts::Copies(copies) => copies,
+            ShieldParts::Nobody(nobody) => {
                 Unreadable::attached(nobody, mounts, |unreadable| copies(unreadable, &self.places))?
             }
         };

@@ -6,19 +6,19 @@ use common::failure::Failure;
 use common::namespace::{self, NamespaceError, NamespaceKind};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::enter::lookup::{self, Directory, Inside, Lookup};
-use crate::enter::neighbours::{exposure, standing, tracers};
+use crate::enter::lookup::{self, Lookup, ProgramSurroundings, StartDirectory};
+use crate::enter::neighbours::{exposure, target_position, tracers};
 use crate::enter::opened;
 use crate::enter::place::{DIRECTORY, is_not_our_root};
 use crate::enter::shield::Shield;
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::identity::cgroup::Group;
 use crate::identity::confine::Confinement;
 use crate::identity::fence::Fence;
 use crate::identity::label::{Label, Module};
 use crate::judge::refused;
 use crate::plan::exposure::Dumpability;
-use crate::plan::way::Footing;
+use crate::plan::host_tools_mode::Footing;
 use crate::plan::{Plan, Snapshot};
 use crate::unreadable::Unmade;
 use crate::wanted::{TakenFrom, Wanted};
@@ -27,7 +27,7 @@ use crate::wanted::{TakenFrom, Wanted};
 ///
 /// # Errors
 /// Where something of the target cannot be read, or would not hold the program where it will be.
-pub fn take(source: &Source, wanted: &Wanted) -> Result<(Snapshot, Option<Shield>), Failure> {
+pub fn take(source: &EntrySource, wanted: &Wanted) -> Result<(Snapshot, Option<Shield>), Failure> {
     let mut snapshot = Snapshot { has_process: source.process().is_ok(), ..Snapshot::default() };
     if wanted.host_tools {
         snapshot.footing = footing()?;
@@ -62,7 +62,8 @@ pub fn take(source: &Source, wanted: &Wanted) -> Result<(Snapshot, Option<Shield
     snapshot.exposure = exposure(source, wanted, &dumpability).ok();
     let reach = exposure(source, wanted, &Dumpability::UndumpableHere);
     snapshot.reaches_us = !reach.is_ok_and(|reach| reach.is_safe());
-    snapshot.is_all_powerful = standing(source, wanted).is_ok_and(|standing| standing.is_all_powerful());
+    snapshot.is_all_powerful =
+        target_position(source, wanted).is_ok_and(|position| position.is_all_powerful());
     if let Dumpability::Dumpable(why) = dumpability {
         snapshot.dumpable = Some(why);
     }
@@ -70,7 +71,7 @@ pub fn take(source: &Source, wanted: &Wanted) -> Result<(Snapshot, Option<Shield
 }
 
 /// What confines the target, where that would hold the program too.
-fn confinement(source: &Source, snapshot: &Snapshot) -> Result<Confinement, Failure> {
+fn confinement(source: &EntrySource, snapshot: &Snapshot) -> Result<Confinement, Failure> {
     let confinement = Confinement::of(source.process()?)?;
     confinement.must_hold_in(match snapshot.theirs.get(&NamespaceKind::User) {
         Some(joined) => *joined,
@@ -80,7 +81,7 @@ fn confinement(source: &Source, snapshot: &Snapshot) -> Result<Confinement, Fail
 }
 
 /// What holds a program of the host in the target's root.
-fn fence(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence, Failure> {
+fn fence(source: &EntrySource, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence, Failure> {
     let fence = Fence::around(source.process()?, wanted.added_capabilities)?;
     let ours = namespace::own_identity(NamespaceKind::User)?;
     let theirs = snapshot.theirs.get(&NamespaceKind::User).copied().unwrap_or(ours);
@@ -98,7 +99,7 @@ fn fence(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<Fence,
 }
 
 /// Whether -m means another root in the mount namespace that is ours already.
-fn has_other_root(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Result<bool, Failure> {
+fn has_other_root(source: &EntrySource, wanted: &Wanted, snapshot: &Snapshot) -> Result<bool, Failure> {
     let mounts = [&snapshot.ours, &snapshot.theirs].map(|of| of.get(&NamespaceKind::Mnt));
     let is_ours = mounts[0].is_some() && mounts[0] == mounts[1];
     if !is_ours || wanted.namespaces.get(&NamespaceKind::Mnt) != Some(&TakenFrom::Target) {
@@ -111,7 +112,7 @@ fn has_other_root(source: &Source, wanted: &Wanted, snapshot: &Snapshot) -> Resu
 
 /// What becomes of the program by `draft`, which needs not know it yet, and what makes it undumpable.
 fn dumpability(
-    source: &Source,
+    source: &EntrySource,
     wanted: &Wanted,
     draft: &Plan,
     fenced: bool,
@@ -135,14 +136,14 @@ fn dumpability(
 }
 
 /// None where it is only to be foreseen.
-fn shield_for(source: &Source, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
-    let inside = Inside::on_the_host(
+fn shield_for(source: &EntrySource, wanted: &Wanted, draft: &Plan) -> Result<Option<Shield>, Unmade> {
+    let inside = ProgramSurroundings::on_the_host(
         working_directory(source, draft),
         opened::environment(draft, source).ok().flatten(),
     );
     let program = match lookup::look_up(wanted, draft, &inside) {
         Lookup::Found(file) => match &inside.directory {
-            Directory::Inside(directory) => std::path::absolute(directory.join(file)).ok(),
+            StartDirectory::Inside(directory) => std::path::absolute(directory.join(file)).ok(),
             _ => std::path::absolute(file).ok(),
         },
         // Nothing will run, or nobody can tell.
@@ -167,7 +168,7 @@ fn shield_for(source: &Source, wanted: &Wanted, draft: &Plan) -> Result<Option<S
     Shield::prepare(program.as_deref(), arguments, &path, user).map(Some)
 }
 
-fn working_directory(source: &Source, draft: &Plan) -> Option<PathBuf> {
+fn working_directory(source: &EntrySource, draft: &Plan) -> Option<PathBuf> {
     match (&draft.wdns, &draft.wd) {
         (_, Some(TakenFrom::Named(directory))) => std::path::absolute(directory).ok(),
         (_, Some(TakenFrom::Target)) => {
@@ -179,7 +180,7 @@ fn working_directory(source: &Source, draft: &Plan) -> Option<PathBuf> {
 }
 
 /// The labels that the program is to have.
-fn labels(source: &Source, wanted: &Wanted, fenced: bool) -> Result<Vec<Label>, Failure> {
+fn labels(source: &EntrySource, wanted: &Wanted, fenced: bool) -> Result<Vec<Label>, Failure> {
     let asked = [
         (Module::AppArmor, wanted.confine || fenced),
         (Module::SELinux, wanted.follow_context || wanted.confine || fenced),

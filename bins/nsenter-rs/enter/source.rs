@@ -19,17 +19,17 @@ use crate::wanted::{OtherNamespace, TakenFrom, Wanted};
 
 /// The target and the namespace files, pinned.
 #[derive(Debug)]
-pub struct Source {
+pub struct EntrySource {
     target: Option<Target>,
     process: Option<Process>,
     namespaces: BTreeMap<NamespaceKind, Namespace>,
     resolver: Option<Resolver>,
 }
 
-impl Source {
+impl EntrySource {
     /// Opens the files and finds the target.
     pub fn open(wanted: &Wanted) -> Result<Self, Failure> {
-        let mut source = Source { target: wanted.target.clone(), ..Source::files(wanted)? };
+        let mut source = EntrySource { target: wanted.target.clone(), ..EntrySource::files(wanted)? };
         if let Some(target) = &wanted.target {
             source.find(target, wanted)?;
         }
@@ -37,13 +37,14 @@ impl Source {
     }
 
     /// The same where the target is held already.
-    pub fn around(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
-        Source { process: Some(process), ..Source::files(wanted)? }.with_what_the_target_leads_to(wanted)
+    pub fn for_process(process: Process, wanted: &Wanted) -> Result<Self, Failure> {
+        EntrySource { process: Some(process), ..EntrySource::files(wanted)? }
+            .with_what_the_target_leads_to(wanted)
     }
 
     fn files(wanted: &Wanted) -> Result<Self, Failure> {
         let namespaces = elsewhere::given(wanted)?;
-        Ok(Source { target: None, process: None, namespaces, resolver: None })
+        Ok(EntrySource { target: None, process: None, namespaces, resolver: None })
     }
 
     fn with_what_the_target_leads_to(mut self, wanted: &Wanted) -> Result<Self, Failure> {

@@ -3,7 +3,7 @@
 use common::namespace::NamespaceKind;
 use serde::Serialize;
 
-use crate::judge::rules::{Check, Facts, Met};
+use crate::judge::rules::{Check, EntryFacts, Met};
 
 /// Everything there is to say; what `--json` prints.
 #[derive(Debug, Serialize)]
@@ -12,7 +12,7 @@ pub struct Explanation {
     pub pid: Option<i32>,
     pub permitted: bool,
     pub namespaces: Vec<Row>,
-    pub rules: Vec<Line>,
+    pub rules: Vec<RuleLine>,
     pub steps: Vec<String>,
     pub exposure: Option<Exposed>,
     pub hint: Option<common::hint::Hint>,
@@ -22,7 +22,7 @@ pub struct Explanation {
 #[derive(Debug, Serialize)]
 pub struct Row {
     pub kind: NamespaceKind,
-    pub state: State,
+    pub state: NamespaceState,
     pub ours_inode: Option<u64>,
     pub target_inode: Option<u64>,
     /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
@@ -36,7 +36,7 @@ pub struct Row {
 /// How a namespace of the target stands to ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum NamespaceState {
     Different,
     Same,
     NotAsked,
@@ -48,7 +48,7 @@ pub enum State {
 
 /// One rule.
 #[derive(Debug, Serialize)]
-pub struct Line {
+pub struct RuleLine {
     /// `None`: it cannot be told.
     pub met: Option<bool>,
     pub rule: String,
@@ -62,25 +62,25 @@ pub struct Exposed {
     pub why: String,
 }
 
-impl Line {
-    pub fn of(check: &Check, facts: &Facts) -> Self {
+impl RuleLine {
+    pub fn of(check: &Check, facts: &EntryFacts) -> Self {
         let met = match check.met {
             Met::Yes => Some(true),
             Met::No => Some(false),
             Met::Unknown => None,
         };
-        Line { met, rule: check.asks(facts), why: check.why.clone() }
+        RuleLine { met, rule: check.asks(facts), why: check.why.clone() }
     }
 }
 
-impl State {
+impl NamespaceState {
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Different => "different",
-            State::Same => "same",
-            State::NotAsked => "not asked",
-            State::Unknown => "unknown",
-            State::Unsupported => "unsupported",
+            NamespaceState::Different => "different",
+            NamespaceState::Same => "same",
+            NamespaceState::NotAsked => "not asked",
+            NamespaceState::Unknown => "unknown",
+            NamespaceState::Unsupported => "unsupported",
         }
     }
 }

@@ -13,33 +13,33 @@ use rustix::thread::CapabilitySet;
 
 use crate::enter::lookup::{self, Lookup};
 use crate::enter::snapshot;
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::habits;
 use crate::host_tools::{self, HostTools, Keep, NotOpened, Trust};
 use crate::judge::facts;
 use crate::judge::refused;
-use crate::judge::rules::{self, Bar, Check, Facts, Met, Over, Rule};
+use crate::judge::rules::{self, Bar, Check, EntryFacts, EntryRule, Met, Over};
 use crate::plan::Plan;
-use crate::plan::way::Way;
+use crate::plan::host_tools_mode::HostToolsMode;
 use crate::tool::TOOL;
 use crate::wanted::Wanted;
 
-use explanation::{Explanation, Exposed, Line, Row, State};
+use explanation::{Explanation, Exposed, NamespaceState, Row, RuleLine};
 
 /// The target's namespaces as far as they can be opened, and what bars us from the rest.
-struct Seen {
+struct VisibleNamespaces {
     namespaces: Vec<(NamespaceKind, Namespace)>,
     bar: Option<Bar>,
 }
 
 /// Explains on standard output what `wanted` takes. The exit status says whether it would be let in.
-pub fn explain(wanted: &Wanted, source: &Source) -> Result<ExitCode, Failure> {
+pub fn explain(wanted: &Wanted, source: &EntrySource) -> Result<ExitCode, Failure> {
     let explanation = look(wanted, source)?;
     report::show(&explanation, wanted.json)?;
     Ok(ExitCode::from(u8::from(!explanation.permitted)))
 }
 
-fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
+fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
     let process = source.process().ok();
     let seen = see(process)?;
     let namespaces: Vec<&Namespace> = NamespaceKind::ALL
@@ -54,7 +54,7 @@ fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
     let is_another =
         users.is_some_and(|user| namespace::own_identity(NamespaceKind::User).ok() != Some(user.identity()));
     let joins_user = is_another && wanted.namespaces.contains_key(&NamespaceKind::User);
-    let facts = Facts::gather(&namespaces, process, joins_user);
+    let facts = EntryFacts::gather(&namespaces, process, joins_user);
     let rows = NamespaceKind::ALL.map(|kind| {
         let theirs = namespaces.iter().find(|namespace| namespace.kind() == kind);
         row(kind, theirs.copied(), wanted, &facts)
@@ -72,7 +72,7 @@ fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
     let needs_process = wanted.looks_at_target();
     let pid = process.filter(|_| needs_process).map(|process| process.pid());
     let mut checks: Vec<Check> = pid
-        .map(|pid| Check::new(Rule::Look { pid: pid.as_raw(), bar: seen.bar.clone() }, &facts))
+        .map(|pid| Check::new(EntryRule::Look { pid: pid.as_raw(), bar: seen.bar.clone() }, &facts))
         .into_iter()
         .collect();
     // Whoever may not look gets no further where namespaces are to be looked at: there is nothing to plan with.
@@ -84,7 +84,7 @@ fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
     explanation.permitted = failing.is_none();
     let of_program = explanation.hint.take();
     explanation.hint = failing.and_then(|check| refused::hint(check, &joined, &facts).or(of_program));
-    explanation.rules = checks.iter().map(|check| Line::of(check, &facts)).collect();
+    explanation.rules = checks.iter().map(|check| RuleLine::of(check, &facts)).collect();
     Ok(explanation)
 }
 
@@ -92,8 +92,8 @@ fn look(wanted: &Wanted, source: &Source) -> Result<Explanation, Failure> {
 /// that would be joined.
 fn plan(
     wanted: &Wanted,
-    source: &Source,
-    facts: &Facts,
+    source: &EntrySource,
+    facts: &EntryFacts,
     checks: &mut Vec<Check>,
     explanation: &mut Explanation,
 ) -> Result<Vec<NamespaceKind>, Failure> {
@@ -122,24 +122,24 @@ fn plan(
         }
         None => missing,
     };
-    let fence = plan.host_tools.map(|way| fenced(way, &plan, wanted));
+    let fence = plan.host_tools.map(|mode| fenced(mode, &plan, wanted));
     let may_go = matches!(
         fence,
-        Some(Rule::HostFenced { trusted: true, .. } | Rule::HostFenced { unfenced: None, .. })
+        Some(EntryRule::HostFenced { trusted: true, .. } | EntryRule::HostFenced { unfenced: None, .. })
     );
     // What goes in is made before anything is entered, attached nowhere, and so it can be tried.
-    if let (Some(way), true, Some(None)) = (plan.host_tools, may_go, &missing) {
-        let failure = match HostTools::open(way, &wanted.program, Trust::of(wanted), None, Keep::Tried) {
+    if let (Some(mode), true, Some(None)) = (plan.host_tools, may_go, &missing) {
+        let failure = match HostTools::open(mode, &wanted.program, Trust::of(wanted), None, Keep::Tried) {
             Err(NotOpened::Failed(failure)) => Some(failure),
             // Of the program there is another rule.
             Ok(_) | Err(NotOpened::Program(..)) => None,
         };
         let what = "the host's programs can be made available";
-        checks.push(Check::new(Rule::Ahead { what, failure }, facts));
+        checks.push(Check::new(EntryRule::Ahead { what, failure }, facts));
     }
     checks.extend(fence.map(|rule| Check::new(rule, facts)));
     let (name, elsewhere) = (name.into_owned(), plan.looks_up_elsewhere());
-    let program = missing.map(|missing| Rule::Program { name, elsewhere, missing });
+    let program = missing.map(|missing| EntryRule::Program { name, elsewhere, missing });
     checks.extend(program.map(|rule| Check::new(rule, facts)));
     let pid = source.process().ok().map(Process::pid);
     let target = explanation.target.as_deref().unwrap_or_default();
@@ -153,18 +153,18 @@ fn plan(
 }
 
 /// What a program of the host in another root is held by.
-fn fenced(way: Way, plan: &Plan, wanted: &Wanted) -> Rule {
-    let unfenced = match way {
+fn fenced(mode: HostToolsMode, plan: &Plan, wanted: &Wanted) -> EntryRule {
+    let unfenced = match mode {
         _ if plan.fence.is_none() => Some(refused::unfenced().text().to_owned()),
-        Way::Hold(why) => Some(why.to_string()),
-        Way::Graft => None,
+        HostToolsMode::Hold(why) => Some(why.to_string()),
+        HostToolsMode::Graft => None,
     };
-    Rule::HostFenced { trusted: wanted.trust_target, unfenced }
+    EntryRule::HostFenced { trusted: wanted.trust_target, unfenced }
 }
 
 /// Opens all of the process's namespaces that we may look at.
-fn see(process: Option<&Process>) -> Result<Seen, Failure> {
-    let mut seen = Seen { namespaces: Vec::new(), bar: None };
+fn see(process: Option<&Process>) -> Result<VisibleNamespaces, Failure> {
+    let mut seen = VisibleNamespaces { namespaces: Vec::new(), bar: None };
     let Some(process) = process else { return Ok(seen) };
     for kind in NamespaceKind::ALL {
         match process.namespace(kind) {
@@ -181,14 +181,14 @@ fn see(process: Option<&Process>) -> Result<Seen, Failure> {
     Ok(seen)
 }
 
-fn row(kind: NamespaceKind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &Facts) -> Row {
+fn row(kind: NamespaceKind, theirs: Option<&Namespace>, wanted: &Wanted, facts: &EntryFacts) -> Row {
     let ours = namespace::own_identity(kind);
     let state = match (&ours, theirs) {
-        (Err(NamespaceError::Unknown { .. }), _) => State::Unsupported,
-        _ if !wanted.namespaces.contains_key(&kind) => State::NotAsked,
-        (Ok(ours), Some(theirs)) if *ours == theirs.identity() => State::Same,
-        (_, Some(_)) => State::Different,
-        (_, None) => State::Unknown,
+        (Err(NamespaceError::Unknown { .. }), _) => NamespaceState::Unsupported,
+        _ if !wanted.namespaces.contains_key(&kind) => NamespaceState::NotAsked,
+        (Ok(ours), Some(theirs)) if *ours == theirs.identity() => NamespaceState::Same,
+        (_, Some(_)) => NamespaceState::Different,
+        (_, None) => NamespaceState::Unknown,
     };
     let owner = theirs.and_then(|theirs| theirs.owner().ok());
     let owner_uid = theirs.and_then(|theirs| match (kind, &owner) {

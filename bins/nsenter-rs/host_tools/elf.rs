@@ -39,7 +39,7 @@ struct Layout {
     little: bool,
 }
 
-struct Segment {
+struct ElfSegment {
     kind: u64,
     offset: u64,
     address: u64,
@@ -84,7 +84,7 @@ impl Elf {
 }
 
 impl Layout {
-    fn segments(&self, file: &File, header: &[u8]) -> io::Result<Vec<Segment>> {
+    fn segments(&self, file: &File, header: &[u8]) -> io::Result<Vec<ElfSegment>> {
         let (at, size, count) = if self.wide { (32, 54, 56) } else { (28, 42, 44) };
         let (table, size) = (self.word(header, at), self.number(header, size, 2));
         let count = self.number(header, count, 2).min(MOST_SEGMENTS);
@@ -93,7 +93,7 @@ impl Layout {
             return Err(nonsense());
         }
         let headers = bytes_at(file, table, size * count)?;
-        let segment = |entry: &[u8]| Segment {
+        let segment = |entry: &[u8]| ElfSegment {
             kind: self.number(entry, 0, 4),
             offset: self.word(entry, offset),
             address: self.word(entry, address),
@@ -121,8 +121,8 @@ impl Layout {
 }
 
 /// Where in the file that lies which the program has at `address`.
-fn offset_of(segments: &[Segment], address: u64) -> Option<u64> {
-    let holds = |segment: &&Segment| {
+fn offset_of(segments: &[ElfSegment], address: u64) -> Option<u64> {
+    let holds = |segment: &&ElfSegment| {
         segment.kind == PT_LOAD
             && address.checked_sub(segment.address).is_some_and(|inside| inside < segment.size)
     };

@@ -16,7 +16,7 @@ use super::hold::Held;
 use super::loader::{Loader, command_line};
 use super::program::{Program, directories};
 use super::root::{Root, below};
-use super::surroundings::{Environment, View, leave_behind};
+use super::surroundings::{Environment, HostPaths, leave_behind};
 use crate::memory::executable_file;
 
 /// What a child could run only so that the container may look into it.
@@ -25,13 +25,13 @@ const DUMPABLE: &str = "this program cannot be protected from the container: it 
 /// Everything that execve(2) wants.
 #[derive(Debug)]
 pub struct Execution {
-    file: File,
+    file: ExecutedFile,
     words: Vec<OsString>,
     environment: Environment,
 }
 
 #[derive(Debug)]
-enum File {
+enum ExecutedFile {
     At(PathBuf),
     Open(OwnedFd),
 }
@@ -50,7 +50,7 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| grafted.tree().join(below(file));
         let libraries = grafted.contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        View { root, tree: &tree, libraries, kit: Some(&grafted.base) }.for_all(&mut environment);
+        HostPaths { root, tree: &tree, libraries, kit: Some(&grafted.base) }.for_all(&mut environment);
         leave_behind(&mut environment);
         environment.insert("HOST_ROOT".into(), grafted.tree().into_os_string());
         if grafted.contents.for_children {
@@ -64,7 +64,7 @@ impl Execution {
         if grafted.alone {
             let tree = |file: &Path| grafted.tree().join(below(file));
             let named = grafted.base.join("alone/bin").join(&program.name);
-            let file = File::At(if named.exists() { named } else { grafted.base.join(ALONE) });
+            let file = ExecutedFile::At(if named.exists() { named } else { grafted.base.join(ALONE) });
             return Ok(Execution {
                 file,
                 words: command_line(None, &program, arguments, &tree),
@@ -88,7 +88,7 @@ impl Execution {
     ) -> io::Result<Self> {
         let tree = |file: &Path| base.join("host").join(below(file));
         let libraries = contents.loader.as_ref().map(Loader::directories).unwrap_or_default();
-        let view = View { root, tree: &tree, libraries, kit: Some(base) };
+        let view = HostPaths { root, tree: &tree, libraries, kit: Some(base) };
         view.for_program(&program, &mut environment);
         program.before.splice(0..0, view.options(&program));
         let Some(interpreter) = &program.elf.interpreter else {
@@ -99,7 +99,7 @@ impl Execution {
                 None if contents.fenced => return Err(io::Error::other(DUMPABLE)),
                 None => tree(&program.file),
             };
-            return Ok(Execution { file: File::At(file), words, environment });
+            return Ok(Execution { file: ExecutedFile::At(file), words, environment });
         };
         let of_kit = contents.loader.as_ref();
         let canonical = root.canonical(interpreter);
@@ -109,17 +109,17 @@ impl Execution {
                 Some(loader) => {
                     let named = base.join(NAMES).join(&program.name);
                     let plain = base.join(LOADER);
-                    (File::At(if named.exists() { named } else { plain }), loader.clone())
+                    (ExecutedFile::At(if named.exists() { named } else { plain }), loader.clone())
                 }
                 None => match other {
                     Some(number) => {
                         let file = base.join("loader").join(number.to_string());
-                        (File::At(file), contents.others[number].clone())
+                        (ExecutedFile::At(file), contents.others[number].clone())
                     }
                     None if contents.fenced => return Err(io::Error::other(DUMPABLE)),
                     None => {
                         let (loader, copy) = Loader::read(root, interpreter, &contents.libraries)?;
-                        (File::Open(in_memory(&program, &copy)?), loader)
+                        (ExecutedFile::Open(in_memory(&program, &copy)?), loader)
                     }
                 },
             };
@@ -148,7 +148,7 @@ impl Execution {
         let libraries = loader.as_ref().map(|(loader, _)| loader.directories()).unwrap_or_default();
         // Relative paths are no use to anybody: glibc for one asserts that there is a working directory.
         if let Some(host_root) = &held.tree {
-            let view = View { root, tree: &tree, libraries, kit: None };
+            let view = HostPaths { root, tree: &tree, libraries, kit: None };
             view.for_all(&mut environment);
             view.for_program(&program, &mut environment);
             program.before.splice(0..0, view.options(&program));
@@ -157,9 +157,9 @@ impl Execution {
         leave_behind(&mut environment);
         let Some((loader, copy)) = loader else {
             let words = command_line(None, &program, arguments, &tree);
-            return Ok(Execution { file: File::At(tree(&program.file)), words, environment });
+            return Ok(Execution { file: ExecutedFile::At(tree(&program.file)), words, environment });
         };
-        let file = File::Open(in_memory(&program, &copy)?);
+        let file = ExecutedFile::Open(in_memory(&program, &copy)?);
         let loader = loader.words(root, &program, &tree, None);
         let words = command_line(Some(loader), &program, arguments, &tree);
         Ok(Execution { file, words, environment })
@@ -184,10 +184,10 @@ impl Execution {
         // Rust programs start with SIGPIPE ignored, which every program we run would inherit.
         sys::default_action(Signal::SIGPIPE)?;
         match self.file {
-            File::At(path) => {
+            ExecutedFile::At(path) => {
                 Ok(nix::unistd::execve(&c_string(path.into_os_string())?, &words, &environment)?)
             }
-            File::Open(file) => {
+            ExecutedFile::Open(file) => {
                 let fd = file.as_fd();
                 Ok(nix::unistd::execveat(fd, c"", &words, &environment, AtFlags::AT_EMPTY_PATH)?)
             }

@@ -17,7 +17,7 @@ use rustix::mount::{
     fsopen, move_mount,
 };
 
-use super::place::Place;
+use super::kit_place::KitPlace;
 use super::tree::{RDONLY, private};
 
 /// Where [`super::c_library`] has its paths.
@@ -68,10 +68,10 @@ impl Fixed {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn place(&self) -> Result<Place, Errno> {
+    pub fn place(&self) -> Result<KitPlace, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::openat(&self.above, "kit", flags, Mode::empty())?;
-        Ok(Place { directory, path: Path::new(ABOVE).join("kit") })
+        Ok(KitPlace { directory, path: Path::new(ABOVE).join("kit") })
     }
 
     /// Has all paths lead to the kit at `base`, and `/bin/sh` to `program`, which is nsenter-rs.

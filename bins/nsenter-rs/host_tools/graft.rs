@@ -17,13 +17,13 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use super::fixed::{self, Fixed};
 use super::furnish::{ALONE, Contents, NAMES, UNREADABLE};
 use super::kit::{Keep, Kit};
+use super::kit_place::KitPlace;
 use super::loader;
 use super::own_loaders;
 use super::parts::Parts;
-use super::place::Place;
 use super::program::{Program, directories};
 use super::root::{Root, below};
-use super::tree::{self, NODEV, NOEXEC, NOSUID, RDONLY, Tree};
+use super::tree::{self, HostTree, NODEV, NOEXEC, NOSUID, RDONLY};
 use super::trust::Trust;
 use crate::unreadable::{Unmade, Unreadable};
 
@@ -31,13 +31,13 @@ use crate::unreadable::{Unmade, Unreadable};
 #[derive(Debug)]
 pub struct Graft {
     kit: Kit,
-    tree: Tree,
+    tree: HostTree,
     /// A static program that has no copy in the kit.
     alone: Option<OwnedFd>,
     /// Copies that are mounted over files of a kit that cannot be mapped itself, by their path in it.
     copies: Vec<(PathBuf, OwnedFd)>,
     /// Copies of the container's own loaders, where its programs may be run.
-    own_loaders: Vec<own_loaders::Copy>,
+    own_loaders: Vec<own_loaders::LoaderCopy>,
     /// Whether nothing of the container's mounts is to be executed.
     no_exec: bool,
     /// What is mounted over the root, where it cannot be made there.
@@ -81,7 +81,7 @@ impl Graft {
             let kit =
                 Kit::open(root, &path, &libraries, interpreter.as_deref(), None, keep).map_err(failed)?;
             let needed = path.iter().chain(&libraries).chain([&program.file]).cloned().collect::<Vec<_>>();
-            let tree = Tree::copy(&needed).map_err(failed)?;
+            let tree = HostTree::copy(&needed).map_err(failed)?;
             let (copies, own_loaders) = (Vec::new(), Vec::new());
             return Ok(Graft { kit, tree, alone: None, copies, own_loaders, no_exec: false, spare });
         }
@@ -128,7 +128,7 @@ impl Graft {
         own_loaders::lay(&self.own_loaders)?;
         let has_children = self.for_children();
         let fixed = Fixed::mount(self.spare)?;
-        let place = Place::find().map_or_else(|| fixed.place(), Ok)?;
+        let place = KitPlace::find().map_or_else(|| fixed.place(), Ok)?;
         attach(&self.kit.mount, &place.directory, Path::new(""))?;
         let kit = &self.kit.mount;
         for (point, mount) in &self.tree.mounts {

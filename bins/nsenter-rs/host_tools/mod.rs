@@ -9,12 +9,13 @@ mod furnish;
 mod graft;
 mod hold;
 mod kit;
+mod kit_place;
 mod loader;
+mod loaders;
 mod needs;
 mod overlay;
 mod own_loaders;
 mod parts;
-mod place;
 mod privileges;
 mod program;
 mod root;
@@ -38,13 +39,14 @@ use surroundings::Environment;
 
 pub use elf::Elf;
 pub use kit::Keep;
+pub use loaders::loaders;
 pub use program::Program;
 pub use root::Root;
 pub use trust::Trust;
 
 use crate::identity::passwd::users_shell;
 use crate::identity::power::ProgramPower;
-use crate::plan::way::Way;
+use crate::plan::host_tools_mode::HostToolsMode;
 use crate::tool::TOOL;
 
 /// Where execvp(3) looks when nobody says where.
@@ -60,11 +62,11 @@ pub struct HostTools {
     root: Root,
     program: Program,
     arguments: Vec<OsString>,
-    prepared: Prepared,
+    prepared: PreparedTools,
 }
 
 #[derive(Debug)]
-enum Prepared {
+enum PreparedTools {
     Graft(Box<Graft>),
     Hold(Hold),
 }
@@ -75,7 +77,7 @@ pub struct Settled {
     root: Root,
     program: Program,
     arguments: Vec<OsString>,
-    site: Site,
+    site: ToolsSite,
 }
 
 /// The same with all decided, so that nothing of the host need be open any more.
@@ -88,7 +90,7 @@ pub struct Ready {
 }
 
 #[derive(Debug)]
-enum Site {
+enum ToolsSite {
     Grafted(Grafted),
     Hold(Hold),
 }
@@ -109,7 +111,7 @@ impl HostTools {
     /// # Errors
     /// When there is none, or the host's tree cannot be taken along.
     pub fn open(
-        way: Way,
+        mode: HostToolsMode,
         words: &[OsString],
         trust: Trust,
         target: Option<OwnedFd>,
@@ -118,18 +120,18 @@ impl HostTools {
         let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
         let path = path(trust);
         let (root, program, arguments) = find(words, &path)?;
-        let prepared = match way {
-            Way::Graft => {
+        let prepared = match mode {
+            HostToolsMode::Graft => {
                 let target = target.map(Root::from);
                 let graft = Graft::open(&root, &program, &path, trust, target.as_ref(), keep)
                     .map_err(NotOpened::Failed)?;
                 if !graft.for_children() && keep == Keep::Kept {
                     say(TOOL, NOT_STATIC);
                 }
-                Prepared::Graft(Box::new(graft))
+                PreparedTools::Graft(Box::new(graft))
             }
-            Way::Hold(why) if trust != Trust::All => return Err(NotOpened::Failed(why.refused())),
-            Way::Hold(_) => Prepared::Hold(Hold::open(&root).map_err(failed)?),
+            HostToolsMode::Hold(why) if trust != Trust::All => return Err(NotOpened::Failed(why.refused())),
+            HostToolsMode::Hold(_) => PreparedTools::Hold(Hold::open(&root).map_err(failed)?),
         };
         Ok(HostTools { root, program, arguments, prepared })
     }
@@ -148,12 +150,12 @@ impl HostTools {
     pub fn settle(self, top: Option<&OwnedFd>) -> Result<Settled, Failure> {
         let HostTools { root, program, arguments, prepared } = self;
         let site = match prepared {
-            Prepared::Graft(graft) => Site::Grafted(
+            PreparedTools::Graft(graft) => ToolsSite::Grafted(
                 graft
                     .attach(top)
                     .map_err(|error| Failure::trouble("--host-tools: the host's tree", error))?,
             ),
-            Prepared::Hold(hold) => Site::Hold(hold),
+            PreparedTools::Hold(hold) => ToolsSite::Hold(hold),
         };
         Ok(Settled { root, program, arguments, site })
     }
@@ -167,8 +169,10 @@ impl Settled {
         let name = PathBuf::from(&program.zeroth);
         let suits_nobody = privileges::suits_nobody(&program, &arguments);
         let execution = match site {
-            Site::Grafted(grafted) => Execution::grafted(&root, program, &arguments, environment, &grafted),
-            Site::Hold(hold) => {
+            ToolsSite::Grafted(grafted) => {
+                Execution::grafted(&root, program, &arguments, environment, &grafted)
+            }
+            ToolsSite::Hold(hold) => {
                 hold.settle().and_then(|held| Execution::held(&root, program, &arguments, environment, &held))
             }
         };
@@ -183,7 +187,7 @@ impl Ready {
     }
 
     /// Becomes whom the program has to be started as.
-    pub fn become_somebody(&self) {
+    pub fn set_user(&self) {
         if self.suits_nobody {
             privileges::suit();
         }

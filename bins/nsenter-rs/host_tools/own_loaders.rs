@@ -1,37 +1,28 @@
 //! With `--exec-target`, the container's own loaders: unreadable copies of them are mounted over them where the program
 //! runs, so that the container's programs are not dumpable there either.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::{MoveMountFlags, move_mount};
 
 use super::furnish::UNREADABLE;
+use super::loaders::loaders;
 use super::root::Root;
 use crate::unreadable::Unreadable;
 
-/// Where programs name their loader, and how those are called, of glibc and of musl.
-const DIRECTORIES: [&str; 4] = ["/lib64", "/lib", "/lib32", "/libx32"];
-const NAMES: [&[u8]; 4] = [b"ld-linux", b"ld-musl-", b"ld64.so.", b"ld.so."];
 /// Larger than any loader, and fewer than anybody has: they are the container's files.
 const LARGEST: i64 = 16 << 20;
 const MOST: usize = 8;
 
 /// A copy, and where it belongs in the container's root.
-pub type Copy = (PathBuf, OwnedFd);
+pub type LoaderCopy = (PathBuf, OwnedFd);
 
 /// Copies of the loaders below `root`, made before that is entered. What cannot be read or copied is left out: of what the
 /// container has it may keep from itself what it likes.
-pub fn copies(root: &Root, unreadable: &mut Unreadable) -> Vec<Copy> {
-    let is_loader = |name: &OsStr| NAMES.iter().any(|start| name.as_bytes().starts_with(start));
-    let named = DIRECTORIES.iter().map(Path::new).flat_map(|directory| {
-        let names = root.names(directory).into_iter().filter(|name| is_loader(name));
-        names.map(|name| directory.join(name)).collect::<Vec<_>>()
-    });
-    let mut files: Vec<PathBuf> = named.filter_map(|file| root.canonical(&file).ok()).collect();
+pub fn copies(root: &Root, unreadable: &mut Unreadable) -> Vec<LoaderCopy> {
+    let mut files: Vec<PathBuf> = loaders(root).collect();
     files.sort();
     files.dedup();
     files.truncate(MOST);
@@ -46,7 +37,7 @@ fn copy(root: &Root, path: &Path, unreadable: &mut Unreadable) -> Option<OwnedFd
 }
 
 /// Mounts them, once we are inside and the mounts are our own.
-pub fn lay(copies: &[Copy]) -> rustix::io::Result<()> {
+pub fn lay(copies: &[LoaderCopy]) -> rustix::io::Result<()> {
     for (path, copy) in copies {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let no_links = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;

@@ -69,7 +69,7 @@ const OPTIONS: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// The host's tree as the program will see it.
-pub struct View<'a> {
+pub struct HostPaths<'a> {
     pub root: &'a Root,
     /// Where a canonical path of the host is to be found.
     pub tree: &'a dyn Fn(&Path) -> PathBuf,
@@ -79,7 +79,7 @@ pub struct View<'a> {
     pub kit: Option<&'a Path>,
 }
 
-impl View<'_> {
+impl HostPaths<'_> {
     /// What holds for all programs, and is inherited by their children. What the user has set stays.
     pub fn for_all(&self, environment: &mut Environment) {
         for (name, candidates) in DATA {

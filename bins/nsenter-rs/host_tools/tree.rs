@@ -5,14 +5,14 @@
 //! network file systems, on which a server that does not answer would stop us too.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use common::failure::Failure;
+use common::mountinfo;
 use common::sys::{self, MountAttributes};
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -21,6 +21,8 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use super::overlay::overlays;
 use super::parts::{LEFT_BEHIND, Parts};
 use crate::unreadable::Unreadable;
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// File systems whose mounts are taken along wherever they are: those on disks of this machine.
 const ON_DISK: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "erofs"];
@@ -34,14 +36,14 @@ pub fn private(set: u64) -> MountAttributes<'static> {
 
 /// The copy: mounts that are attached nowhere yet.
 #[derive(Debug)]
-pub struct Tree {
+pub struct HostTree {
     /// Each with its mount point in the host's root; `/` is the first.
     pub mounts: Vec<(PathBuf, OwnedFd)>,
     /// What stays behind, where there is anything: directories to be covered.
     pub covers: Vec<PathBuf>,
 }
 
-impl Tree {
+impl HostTree {
     /// Copies the host's root, and of the mounts below it those that have to be there: `needed` are files that
     /// must be.
     ///
@@ -55,9 +57,7 @@ impl Tree {
         };
         let mut mounts = vec![(PathBuf::from("/"), root)];
         if !whole {
-            // Without room it would be read in many small pieces.
-            let mut table = Vec::with_capacity(64 << 10);
-            File::open("/proc/self/mountinfo")?.read_to_end(&mut table)?;
+            let table = mountinfo()?;
             // One that went away, or that we may not look into, is not worth failing for.
             let more = chosen(&points(&table), needed).into_iter();
             mounts.extend(
@@ -67,7 +67,7 @@ impl Tree {
         for (_, mount) in &mounts {
             sys::mount_setattr(mount.as_fd(), &private(RDONLY | NOSUID | NODEV))?;
         }
-        Ok(Tree { mounts, covers: covers(needed) })
+        Ok(HostTree { mounts, covers: covers(needed) })
     }
 }
 
@@ -75,10 +75,8 @@ impl Tree {
 ///
 /// # Errors
 /// Where that cannot be had, with the directory and the type of its file system.
-pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<Tree, Failure> {
-    let unread = |error: io::Error| Failure::trouble("/proc/self/mountinfo", error);
-    let mut table = Vec::with_capacity(64 << 10);
-    File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut table)).map_err(unread)?;
+pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<HostTree, Failure> {
+    let table = mountinfo().map_err(|error| Failure::trouble(MOUNTINFO, error))?;
     let points = points(&table);
     let below =
         |point: &PathBuf| parts.directories.iter().any(|part| point.starts_with(part) && point != part);
@@ -97,7 +95,7 @@ pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<Tree, Failure>
     }
     // Outer ones first.
     mounts.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(Tree { mounts, covers: Vec::new() })
+    Ok(HostTree { mounts, covers: Vec::new() })
 }
 
 fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Error) -> Failure {
@@ -123,37 +121,16 @@ fn copy(point: &Path, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
     open_tree(CWD, point, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | flags)
 }
 
-/// Mount points and types of file system from a mountinfo, proc_pid_mountinfo(5).
+fn mountinfo() -> io::Result<Vec<u8>> {
+    // Without room it would be read in many small pieces.
+    let mut table = Vec::with_capacity(64 << 10);
+    File::open(MOUNTINFO)?.read_to_end(&mut table)?;
+    Ok(table)
+}
+
+/// Mount points and types of file system.
 fn points(table: &[u8]) -> Vec<(PathBuf, &[u8])> {
-    table.split(|byte| *byte == b'\n').filter_map(point).collect()
-}
-
-fn point(line: &[u8]) -> Option<(PathBuf, &[u8])> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let point = unescaped(fields.nth(4)?);
-    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some((point, kind))
-}
-
-/// Blanks and the like are written as `\040`.
-fn unescaped(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, behind)) = rest.split_first() {
-        let octal = behind.get(..3).filter(|_| *first == b'\\');
-        let digits = octal.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
+    mountinfo::mounts(table).map(|mount| (mount.path(), mount.file_system)).collect()
 }
 
 /// The mount points below `/` to take along, outer ones first.

@@ -15,7 +15,7 @@ use crate::identity::limits::Limits;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
     /// Seen from our user namespace.
-    pub ids: Ids,
+    pub ids: UserIds,
     pub bounding: CapabilitySet,
     pub permitted: CapabilitySet,
     pub inheritable: CapabilitySet,
@@ -32,17 +32,17 @@ pub struct Confinement {
 /// Who somebody is. The real IDs, for those are whom the container was started as; a program that was made setuid
 /// has other effective ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ids {
+pub struct UserIds {
     pub uid: u32,
     pub gid: u32,
     pub groups: Vec<u32>,
 }
 
-impl Ids {
+impl UserIds {
     /// As the user namespace that we are in counts: so the kernel writes a `/proc/PID/status` that is opened there.
     pub fn of(process: &Process) -> Result<Self, ProcessError> {
         let status = process.status()?;
-        Ok(Ids { uid: status.ruid, gid: status.rgid, groups: status.groups })
+        Ok(UserIds { uid: status.ruid, gid: status.rgid, groups: status.groups })
     }
 }
 
@@ -54,7 +54,7 @@ impl Confinement {
         let set = CapabilitySet::from_bits_retain;
         let untold = |what| Failure::trouble(process, format_args!("this kernel does not show its {what}"));
         Ok(Confinement {
-            ids: Ids { uid: status.ruid, gid: status.rgid, groups: status.groups },
+            ids: UserIds { uid: status.ruid, gid: status.rgid, groups: status.groups },
             bounding: set(status.capbnd.ok_or_else(|| untold("bounding set"))?),
             permitted: set(status.capprm),
             inheritable: set(status.capinh),

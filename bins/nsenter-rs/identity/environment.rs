@@ -10,11 +10,11 @@ use std::ffi::{OsStr, OsString};
 const OURS: [&str; 5] = ["HOME", "LOGNAME", "PATH", "SHELL", "USER"];
 
 /// A variable that may pass, and what its value may be.
-type Entry = (&'static str, fn(&[u8]) -> bool);
+type AllowedVariable = (&'static str, fn(&[u8]) -> bool);
 
 /// The categories are those of locale(7). Others that begin with `LC_` are nobody's but an administrator's own, whose
 /// start-up files may read them.
-const ALLOWED: [Entry; 21] = [
+const ALLOWED: [AllowedVariable; 21] = [
     ("COLORTERM", is_word),
     ("COLUMNS", is_number),
     ("LANG", is_word),
@@ -47,7 +47,7 @@ const MAX_LENGTH: usize = 64;
 /// the names of locales, zones and terminals.
 pub fn allowed(name: &OsStr, value: &OsStr) -> bool {
     let value = value.as_encoded_bytes();
-    let fits = |&(of, fits): &Entry| name == of && fits(value);
+    let fits = |&(of, fits): &AllowedVariable| name == of && fits(value);
     value.len() <= MAX_LENGTH && ALLOWED.iter().any(|entry| fits(entry))
 }
 

@@ -10,9 +10,11 @@ use nix::sys::stat::{FileStat, fstat, fstatat};
 use nix::unistd::{getegid, geteuid, getgroups, getresgid, getresuid};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::judge::rules::{Actor, Bar, Facts, Ids, Made, Map, Over, Them, UNSEEN, UserNs, Users, why_barred};
+use crate::judge::rules::{
+    Actor, Bar, CallerIds, EntryFacts, Made, Map, Over, Them, UNSEEN, UserNs, Users, why_barred,
+};
 
-impl Facts {
+impl EntryFacts {
     /// The facts about joining some of `namespaces`, `joins_user` telling whether a user namespace is among those;
     /// `process` is the one that they are of.
     ///
@@ -29,7 +31,7 @@ impl Facts {
         let mine = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).ok();
         let euid = geteuid().as_raw();
         let maps_us = mine("uid_map").is_none_or(|text| Map::parse(&text).has(euid));
-        Facts {
+        EntryFacts {
             us: Actor {
                 user: users.ours,
                 euid: maps_us.then_some(euid),
@@ -80,7 +82,7 @@ fn pid_is_below(theirs: &Namespace) -> Option<bool> {
     if theirs.identity() == ours { Some(true) } else { theirs.is_below(ours).ok() }
 }
 
-fn ids(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> Ids {
+fn ids(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -> CallerIds {
     let user = namespaces.iter().find(|namespace| namespace.kind() == NamespaceKind::User);
     let is_its = |process: &&Process| {
         let of_process = process.namespace_identity(NamespaceKind::User).ok();
@@ -96,7 +98,7 @@ fn ids(namespaces: &[&Namespace], process: Option<&Process>, joins_user: bool) -
     let uids = getresuid().map_or([euid; 2], |ids| [ids.real, ids.saved]);
     let gids = getresgid().map_or([egid; 2], |ids| [ids.real, ids.saved]);
     let owner = |process: &Process| fstat(process.directory()).map(|stat| (stat.st_uid, stat.st_gid)).ok();
-    Ids {
+    CallerIds {
         uids: uids.map(|uid| uid.as_raw()),
         gids: gids.map(|gid| gid.as_raw()),
         has_groups: getgroups().map_or(true, |groups| !groups.is_empty()),

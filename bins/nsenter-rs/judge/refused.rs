@@ -12,7 +12,8 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::judge::facts;
 use crate::judge::rules::{
-    self, Bar, Capability, Check, Facts, Met, Needed, OF_THE_MACHINE, Over, Power, Reason, Rule, UNSEEN,
+    self, Bar, Capability, Check, EntryFacts, EntryRule, Met, Needed, OF_THE_MACHINE, Over, Power, Reason,
+    UNSEEN,
 };
 use crate::plan::Join;
 use crate::status::FROM_THE_ROOT;
@@ -27,7 +28,7 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
         .iter()
         .chain(of_target.as_ref().filter(|_| !kinds.contains(&NamespaceKind::User)))
         .collect();
-    let facts = Facts::gather(&seen, process, kinds.contains(&NamespaceKind::User));
+    let facts = EntryFacts::gather(&seen, process, kinds.contains(&NamespaceKind::User));
     if errno == Errno::EPERM && facts.users.ours == UNSEEN {
         let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
         return Failure::trouble(names, what).hint("run it as root");
@@ -42,28 +43,30 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
 }
 
 /// `it takes CAP_SYS_ADMIN over user:[4026531837] (the caller's), which owns net; the caller lacks it (uid 1000)`.
-fn takes(check: &Check, facts: &Facts) -> String {
+fn takes(check: &Check, facts: &EntryFacts) -> String {
     let asks = check.asks(facts);
     match &check.rule {
-        Rule::Capability(_) => format!("requires {asks}; {}", check.why),
+        EntryRule::Capability(_) => format!("requires {asks}; {}", check.why),
         _ => format!("requires that {asks}; {}", check.why),
     }
 }
 
 /// What somebody can do about a rule that fails, when `kinds` were to be joined.
-pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &Facts) -> Option<Hint> {
+pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<Hint> {
     match &check.rule {
-        Rule::Capability(_) if !kinds.contains(&NamespaceKind::User) && user_would_help(kinds, facts) => {
+        EntryRule::Capability(_)
+            if !kinds.contains(&NamespaceKind::User) && user_would_help(kinds, facts) =>
+        {
             hint!("enter its user namespace too: -U")
         }
-        Rule::Capability(needed) => without(needed, facts),
-        Rule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
-        Rule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
-        Rule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
-        Rule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
-        Rule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
-        Rule::Mapped { .. } => hint!("use --preserve-credentials, or a mapped ID with -S and -G"),
-        Rule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
+        EntryRule::Capability(needed) => without(needed, facts),
+        EntryRule::Below => hint!("leave out -p, or run it in that PID namespace or above it"),
+        EntryRule::Look { bar: Some(Bar::Hidden), .. } => hint!("run it as root"),
+        EntryRule::Look { bar: Some(bar), .. } => looking_hint(bar, facts),
+        EntryRule::HostFenced { .. } => hint!("-t NAME, or --trust-target"),
+        EntryRule::Program { elsewhere: true, .. } => Some(Hint::say(FROM_THE_ROOT)),
+        EntryRule::Mapped { .. } => hint!("use --preserve-credentials, or a mapped ID with -S and -G"),
+        EntryRule::Ahead { failure, .. } => failure.as_ref()?.hint.clone(),
         _ => None,
     }
 }
@@ -74,14 +77,14 @@ pub fn unfenced() -> Failure {
     Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 
-fn user_would_help(kinds: &[NamespaceKind], facts: &Facts) -> bool {
+fn user_would_help(kinds: &[NamespaceKind], facts: &EntryFacts) -> bool {
     let is_another =
         facts.over.get(&NamespaceKind::User).is_some_and(|user| *user != Over::Known(facts.users.ours));
     let with_user = Join::AtOnce(kinds.iter().copied().chain([NamespaceKind::User]).collect());
     is_another && rules::judge_joining(&with_user, facts).iter().all(|check| check.met != Met::No)
 }
 
-fn without(needed: &Needed, facts: &Facts) -> Option<Hint> {
+fn without(needed: &Needed, facts: &EntryFacts) -> Option<Hint> {
     let is_root = facts.us.euid == Some(0);
     let ours = facts.users.ours;
     match needed.power {
@@ -101,11 +104,11 @@ fn without(needed: &Needed, facts: &Facts) -> Option<Hint> {
     }
 }
 
-fn outside(facts: &Facts) -> Option<Hint> {
+fn outside(facts: &EntryFacts) -> Option<Hint> {
     hint!("run it outside of user:[{}], the caller's user namespace", facts.users.ours.0)
 }
 
-fn looking_hint(bar: &Bar, facts: &Facts) -> Option<Hint> {
+fn looking_hint(bar: &Bar, facts: &EntryFacts) -> Option<Hint> {
     match (bar, facts.us.euid == Some(0)) {
         (Bar::SecurityModule, _) => hint!("see dmesg or the audit log"),
         (Bar::Outside, _) => outside(facts),
@@ -169,7 +172,7 @@ pub fn reading(process: &Process, error: ProcessError) -> Failure {
 
 /// The rule that keeps us from `/proc/PID`.
 fn barred(process: &Process) -> Failure {
-    let facts = Facts::gather(&[], Some(process), false);
+    let facts = EntryFacts::gather(&[], Some(process), false);
     let bar = facts::bar(process);
     let what = match bar {
         Bar::SecurityModule => format!("permission denied: the caller has CAP_SYS_PTRACE, but {bar}"),
@@ -186,7 +189,7 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     if errno != Errno::EPERM {
         return Failure::trouble(what, errno.desc());
     }
-    let facts = Facts::gather(&[], None, false);
+    let facts = EntryFacts::gather(&[], None, false);
     let over = Over::Known(facts.users.ours);
     let power = facts.users.power(&facts.us, capability.set(), over);
     if power.is_enough() {
@@ -195,7 +198,7 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     }
     let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
-    let check = Check::new(Rule::Capability(needed), &facts);
+    let check = Check::new(EntryRule::Capability(needed), &facts);
     Failure::trouble(what, format_args!("permission denied: {}", takes(&check, &facts))).hint(hint)
 }
 
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
     use crate::judge::rules::{Made, UserNs, world};
 
-    fn hint_for(kinds: &[NamespaceKind], facts: &Facts) -> Option<Hint> {
+    fn hint_for(kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<Hint> {
         let checks = rules::judge_joining(&Join::AtOnce(kinds.to_vec()), facts);
         hint(checks.iter().find(|check| check.met == Met::No)?, kinds, facts)
     }

@@ -14,7 +14,7 @@ use rustix::thread::CapabilitySet;
 
 /// Where the program will be, as it is seen from a process beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct ProgramPosition {
     /// Who looks at it.
     pub observer: Observer,
     /// Whether it will have a PID in the observer's PID namespace.
@@ -44,7 +44,7 @@ impl fmt::Display for Observer {
     }
 }
 
-impl Standing {
+impl ProgramPosition {
     /// Whether the program will be able to write to every file of the machine: it can make the host's disk a device of
     /// the container's, mount it, and is asked for no permission.
     pub fn is_all_powerful(&self) -> bool {
@@ -97,7 +97,7 @@ pub enum Exposure {
 
 impl Exposure {
     /// What follows from where the program will be, and how it is started. `all_dumpable` is whether fs.suid_dumpable is 1.
-    pub fn of(standing: &Standing, dumpability: &Dumpability, all_dumpable: bool) -> Self {
+    pub fn of(standing: &ProgramPosition, dumpability: &Dumpability, all_dumpable: bool) -> Self {
         let traces = standing.bounding.contains(CapabilitySet::SYS_PTRACE);
         let traceable = || Exposure::Traceable(standing.observer.clone());
         match dumpability {
@@ -154,21 +154,29 @@ mod tests {
 
     const DOCKERS: CapabilitySet = CapabilitySet::from_bits_retain(0xa804_25fb);
 
-    fn beside(bounding: CapabilitySet) -> Standing {
+    fn beside(bounding: CapabilitySet) -> ProgramPosition {
         let observer = Observer { pid: Pid::from_raw(7), name: "evil\nsh".into() };
         let permitted = CapabilitySet::all();
         let (user, observer_is_initial) = (Relation::Same, true);
-        Standing { observer, seen: true, user, observer_is_initial, bounding, permitted, initial: true }
+        ProgramPosition {
+            observer,
+            seen: true,
+            user,
+            observer_is_initial,
+            bounding,
+            permitted,
+            initial: true,
+        }
     }
 
-    fn of(standing: &Standing) -> Exposure {
+    fn of(standing: &ProgramPosition) -> Exposure {
         Exposure::of(standing, &Dumpability::Undumpable, false)
     }
 
     #[test]
     fn whoever_cannot_trace_is_kept_from_a_program_whatever_that_can_do() {
         for permitted in [CapabilitySet::all(), DOCKERS, CapabilitySet::empty()] {
-            assert_eq!(of(&Standing { permitted, ..beside(DOCKERS) }), Exposure::Undumpable);
+            assert_eq!(of(&ProgramPosition { permitted, ..beside(DOCKERS) }), Exposure::Undumpable);
         }
         assert!(Exposure::Undumpable.to_string().contains("command line"));
     }
@@ -179,9 +187,9 @@ mod tests {
         let told = of(&privileged).to_string();
         assert!(told.starts_with("PID 7 (evil") && !told.contains('\n'), "{told}");
         assert!(!of(&privileged).is_safe());
-        assert_eq!(of(&Standing { seen: false, ..privileged.clone() }), Exposure::Unseen);
+        assert_eq!(of(&ProgramPosition { seen: false, ..privileged.clone() }), Exposure::Unseen);
         for user in [Relation::Below, Relation::Same, Relation::Elsewhere] {
-            let own = Standing { user, observer_is_initial: false, ..privileged.clone() };
+            let own = ProgramPosition { user, observer_is_initial: false, ..privileged.clone() };
             assert_eq!(of(&own), Exposure::Undumpable, "{user:?}");
         }
     }
@@ -207,7 +215,7 @@ mod tests {
     fn only_root_of_the_machine_itself_can_do_all() {
         let program = beside(DOCKERS);
         assert!(program.is_all_powerful());
-        assert!(!Standing { initial: false, ..program.clone() }.is_all_powerful());
-        assert!(!Standing { permitted: DOCKERS, ..program }.is_all_powerful());
+        assert!(!ProgramPosition { initial: false, ..program.clone() }.is_all_powerful());
+        assert!(!ProgramPosition { permitted: DOCKERS, ..program }.is_all_powerful());
     }
 }

@@ -1,7 +1,7 @@
 //! Decides how to get in: from what was asked and which namespaces differ, without touching anything.
 
 pub mod exposure;
-pub mod way;
+pub mod host_tools_mode;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use crate::identity::fence::Fence;
 use crate::identity::label::Label;
 use crate::wanted::{RequestedId, TakenFrom, Wanted};
 use exposure::Exposure;
-use way::{Footing, Way};
+use host_tools_mode::{Footing, HostToolsMode};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
 /// kernel does not have is in neither.
@@ -109,7 +109,7 @@ pub struct Plan {
     /// What a program of the host gets of that whatever it says.
     pub variables: Vec<OsString>,
     /// How the host's tools are taken along, where the root changes.
-    pub host_tools: Option<Way>,
+    pub host_tools: Option<HostToolsMode>,
     /// Drop supplementary groups, and set these.
     pub gid: Option<RequestedId>,
     pub uid: Option<RequestedId>,
@@ -173,7 +173,7 @@ impl Plan {
         let mounts_of_target = kinds.contains(&NamespaceKind::Mnt)
             && wanted.namespaces[&NamespaceKind::Mnt] == TakenFrom::Target;
         let takes_tools = wanted.host_tools && changes_root;
-        let host_tools = takes_tools.then(|| Way::choose(snapshot.footing, root_is_foreign));
+        let host_tools = takes_tools.then(|| HostToolsMode::choose(snapshot.footing, root_is_foreign));
         Plan {
             // A host's program in another root starts nothing that the container has, and so not us.
             sealed: comes_near
@@ -342,10 +342,10 @@ pub(crate) mod tests {
             Plan::make(&Wanted::by(line).unwrap(), &snapshot).host_tools
         };
         for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
-            assert_eq!(way(line), Some(Way::Graft), "{line}");
+            assert_eq!(way(line), Some(HostToolsMode::Graft), "{line}");
         }
         for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
-            assert!(matches!(way(line), Some(Way::Hold(_))), "{line}");
+            assert!(matches!(way(line), Some(HostToolsMode::Hold(_))), "{line}");
         }
     }
 

@@ -11,17 +11,17 @@ use std::process::{Command, ExitCode};
 use common::failure::Failure;
 use nix::errno::Errno;
 
-use crate::enter::apply::Inside;
+use crate::enter::apply::Entered;
 use crate::enter::lookup::DEFAULT_PATH;
 use crate::habits;
 use crate::identity::passwd::users_shell;
 use crate::plan::Plan;
 use crate::run::parent_death::ParentDeathSignal;
 use crate::run::pty::Pty;
-use crate::run::reap::{self, Report, Reported};
+use crate::run::reap::{self, EndPipe, EndReader};
 use crate::run::script;
 use crate::run::streams::Streams;
-use crate::run::supervise::{self, Beside};
+use crate::run::supervise::{self, ShadowTasks};
 use crate::status::{not_run, not_run_on_host};
 use crate::wanted::Wanted;
 
@@ -30,7 +30,7 @@ use crate::wanted::Wanted;
 pub fn run(
     wanted: &Wanted,
     plan: &Plan,
-    mut inside: Inside,
+    mut inside: Entered,
     parent: Option<&ParentDeathSignal>,
     pty: Option<Pty>,
 ) -> Result<ExitCode, Failure> {
@@ -42,21 +42,21 @@ pub fn run(
     // With a terminal of its own the program has nothing of the host open.
     let held = plan.fence.is_some() && pty.is_none();
     let streams = if held { Streams::of_ours()? } else { Streams::default() };
-    let report = if plan.reaps && pty.is_none() { Some(Report::open()?) } else { None };
+    let report = if plan.reaps && pty.is_none() { Some(EndPipe::open()?) } else { None };
     let lowered = plan.is_lowered_before();
     if lowered {
         inside.lower()?;
     }
-    let mut start = |parent: Option<&ParentDeathSignal>, report: Option<Report>| {
-        inside.look_around()?;
+    let mut start = |parent: Option<&ParentDeathSignal>, report: Option<EndPipe>| {
+        inside.show_procfs()?;
         if lowered {
             inside.credentials.go_in()?
         } else {
             inside.take_on()?
         }
-        let become_it = |inside: &mut Inside, parent: Option<&ParentDeathSignal>| {
+        let become_it = |inside: &mut Entered, parent: Option<&ParentDeathSignal>| {
             if let Some(ready) = &inside.ready {
-                ready.become_somebody();
+                ready.set_user();
             }
             tied(parent)?;
             Ok(exec(wanted, plan, inside))
@@ -78,8 +78,8 @@ pub fn run(
         let ends = Cell::new((streams, report));
         let beside = || {
             let (streams, report) = ends.take();
-            let reported = report.map_or_else(Reported::none, Report::heard_here);
-            Beside { carrier: streams.carrier(), reported }
+            let reported = report.map_or_else(EndReader::none, EndPipe::heard_here);
+            ShadowTasks { carrier: streams.carrier(), reported }
         };
         return supervise::child(alone, beside, |parent| {
             let (streams, report) = ends.take();
@@ -92,7 +92,7 @@ pub fn run(
 }
 
 /// Becomes the program; what comes back is why not.
-fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Inside) -> ExitCode {
+fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Entered) -> ExitCode {
     if let Some(ready) = inside.ready.take() {
         let name = ready.name().to_owned();
         return not_run_of_host(wanted, plan, &name, &ready.run());
@@ -106,7 +106,7 @@ fn exec(wanted: &Wanted, plan: &Plan, inside: &mut Inside) -> ExitCode {
 }
 
 /// Becomes the program, or the shell that runs it; what comes back is why not.
-fn found(name: &OsStr, arguments: &[OsString], inside: &Inside) -> io::Error {
+fn found(name: &OsStr, arguments: &[OsString], inside: &Entered) -> io::Error {
     let error = command(name, inside).args(arguments).exec();
     if error.raw_os_error() != Some(Errno::ENOEXEC as i32) {
         return error;
@@ -126,7 +126,7 @@ pub fn not_run_of_host(wanted: &Wanted, plan: &Plan, name: &Path, error: &io::Er
 }
 
 /// The user's shell, as a login shell; where we went there may be no such shell, but there is always sh.
-fn shell(plan: &Plan, inside: &Inside) -> (OsString, io::Error) {
+fn shell(plan: &Plan, inside: &Entered) -> (OsString, io::Error) {
     let shell = users_shell(inside.environment.as_deref(), plan.changes_root());
     let error = login(&shell, inside).exec();
     if error.kind() != io::ErrorKind::NotFound || shell == "/bin/sh" {
@@ -135,7 +135,7 @@ fn shell(plan: &Plan, inside: &Inside) -> (OsString, io::Error) {
     (OsString::from("/bin/sh"), login(OsStr::new("/bin/sh"), inside).exec())
 }
 
-fn login(shell: &OsStr, inside: &Inside) -> Command {
+fn login(shell: &OsStr, inside: &Entered) -> Command {
     let name = Path::new(shell).file_name().unwrap_or(shell);
     let mut command = command(shell, inside);
     command.arg0(OsString::from_vec([b"-", name.as_bytes()].concat()));
@@ -144,7 +144,7 @@ fn login(shell: &OsStr, inside: &Inside) -> Command {
 
 // exec through std and not through nix: std takes back that Rust programs start with SIGPIPE ignored, which
 // every program we run would inherit.
-fn command(name: &OsStr, inside: &Inside) -> Command {
+fn command(name: &OsStr, inside: &Entered) -> Command {
     let mut command = Command::new(name);
     if let Some(theirs) = &inside.environment {
         command.env_clear().envs(theirs.iter().map(|(name, value)| (name, value)));

@@ -28,35 +28,35 @@ use crate::run::parent_death::ParentDeathSignal;
 
 /// How the program ended, told to our own parent where there is still somebody left to wait for.
 #[derive(Debug)]
-pub struct Report {
+pub struct EndPipe {
     hear: OwnedFd,
     tell: OwnedFd,
 }
 
 /// The end of it that our parent has.
 #[derive(Debug)]
-pub struct Reported(Option<OwnedFd>);
+pub struct EndReader(Option<OwnedFd>);
 
-impl Report {
+impl EndPipe {
     /// For one program.
     ///
     /// # Errors
     /// What pipe(2) says.
     pub fn open() -> Result<Self, Failure> {
         let pipe = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::trouble("pipe", errno.desc()));
-        pipe.map(|(hear, tell)| Report { hear, tell })
+        pipe.map(|(hear, tell)| EndPipe { hear, tell })
     }
 
     /// In the parent, once the child is there.
-    pub fn heard_here(self) -> Reported {
-        Reported(Some(self.hear))
+    pub fn heard_here(self) -> EndReader {
+        EndReader(Some(self.hear))
     }
 }
 
-impl Reported {
+impl EndReader {
     /// Of a program that nobody waits for inside.
     pub fn none() -> Self {
-        Reported(None)
+        EndReader(None)
     }
 
     /// What poll(2) is to wait for.
@@ -86,7 +86,7 @@ impl Reported {
 pub fn parent_of(
     alone: bool,
     kills: bool,
-    report: Option<Report>,
+    report: Option<EndPipe>,
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let trouble = |errno: Errno| Failure::trouble("PR_SET_CHILD_SUBREAPER", errno.desc());

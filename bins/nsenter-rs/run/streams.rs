@@ -28,22 +28,22 @@ const HARMLESS: [u64; 5] = [3, 5, 7, 8, 9];
 /// Pipes in the place of files.
 #[derive(Debug, Default)]
 pub struct Streams {
-    input: Option<Pipe>,
-    output: Option<Pipe>,
-    error: Option<Pipe>,
+    input: Option<StreamPipe>,
+    output: Option<StreamPipe>,
+    error: Option<StreamPipe>,
     /// Both are the same file, in which what is written to them keeps its order.
     error_is_output: bool,
 }
 
 #[derive(Debug)]
-struct Pipe {
+struct StreamPipe {
     ours: OwnedFd,
     theirs: OwnedFd,
 }
 
 /// What copies, in the parent.
 #[derive(Debug, Default)]
-pub struct Carrier {
+pub struct StreamCarrier {
     input: Option<Input>,
     outputs: Vec<Output>,
 }
@@ -66,7 +66,7 @@ struct Output {
 }
 
 /// What becomes of one of the three.
-enum Fate {
+enum StreamFate {
     Stays,
     Pipe(FileStat),
 }
@@ -77,9 +77,9 @@ impl Streams {
     /// # Errors
     /// For a directory or a device of the host, which nobody can copy.
     pub fn of_ours() -> Result<Self, Failure> {
-        let pipe = |fate: &Fate| match fate {
-            Fate::Stays => Ok(None),
-            Fate::Pipe(_) => pipe2(OFlag::O_CLOEXEC)
+        let pipe = |fate: &StreamFate| match fate {
+            StreamFate::Stays => Ok(None),
+            StreamFate::Pipe(_) => pipe2(OFlag::O_CLOEXEC)
                 .map(|(read, write)| Some((read, write)))
                 .map_err(|errno| Failure::trouble("pipe", errno.desc())),
         };
@@ -89,14 +89,16 @@ impl Streams {
             fate(stderr(), "standard error")?,
         ];
         let same = match (&output, &error) {
-            (Fate::Pipe(one), Fate::Pipe(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+            (StreamFate::Pipe(one), StreamFate::Pipe(other)) => {
+                (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+            }
             _ => false,
         };
-        let error = if same { Fate::Stays } else { error };
+        let error = if same { StreamFate::Stays } else { error };
         Ok(Streams {
-            input: pipe(&input)?.map(|(theirs, ours)| Pipe { ours, theirs }),
-            output: pipe(&output)?.map(|(ours, theirs)| Pipe { ours, theirs }),
-            error: pipe(&error)?.map(|(ours, theirs)| Pipe { ours, theirs }),
+            input: pipe(&input)?.map(|(theirs, ours)| StreamPipe { ours, theirs }),
+            output: pipe(&output)?.map(|(ours, theirs)| StreamPipe { ours, theirs }),
+            error: pipe(&error)?.map(|(ours, theirs)| StreamPipe { ours, theirs }),
             error_is_output: same,
         })
     }
@@ -112,7 +114,8 @@ impl Streams {
     /// What dup2(2) says.
     pub fn take(&self) -> Result<(), Failure> {
         let error = if self.error_is_output { &self.output } else { &self.error };
-        let theirs = |pipe: &Pipe| pipe.theirs.try_clone().map_err(|error| Failure::trouble("pipe", error));
+        let theirs =
+            |pipe: &StreamPipe| pipe.theirs.try_clone().map_err(|error| Failure::trouble("pipe", error));
         let failed = |errno: rustix::io::Errno| Failure::trouble("pipe", errno);
         if let Some(pipe) = error {
             rustix::stdio::dup2_stderr(theirs(pipe)?).map_err(failed)?;
@@ -127,14 +130,14 @@ impl Streams {
     }
 
     /// In the parent.
-    pub fn carrier(self) -> Carrier {
-        let output = |pipe: Pipe, name, is_error| Output { pipe: pipe.ours, name, is_error };
+    pub fn carrier(self) -> StreamCarrier {
+        let output = |pipe: StreamPipe, name, is_error| Output { pipe: pipe.ours, name, is_error };
         let outputs = [
             self.output.map(|pipe| output(pipe, "standard output", false)),
             self.error.map(|pipe| output(pipe, "standard error", true)),
         ];
         let outputs: Vec<_> = outputs.into_iter().flatten().collect();
-        let input = self.input.map(|Pipe { ours, theirs }| Input {
+        let input = self.input.map(|StreamPipe { ours, theirs }| Input {
             pipe: Some(ours),
             theirs,
             bytes: Vec::new(),
@@ -146,28 +149,28 @@ impl Streams {
         for pipe in ours {
             let _ = fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
         }
-        Carrier { input, outputs }
+        StreamCarrier { input, outputs }
     }
 }
 
-fn fate(stream: BorrowedFd<'_>, name: &'static str) -> Result<Fate, Failure> {
+fn fate(stream: BorrowedFd<'_>, name: &'static str) -> Result<StreamFate, Failure> {
     // What is closed is nothing to copy.
-    let Ok(stat) = fstat(stream) else { return Ok(Fate::Stays) };
+    let Ok(stat) = fstat(stream) else { return Ok(StreamFate::Stays) };
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     let refused = |what| {
         let what = format_args!("is {what} of the host, and code of the container could use it");
         Err(Failure::trouble(name, what).hint("a file, a pipe or /dev/null; or --trust-target"))
     };
     match stat.st_mode & S_IFMT {
-        S_IFREG | S_IFBLK => Ok(Fate::Pipe(stat)),
+        S_IFREG | S_IFBLK => Ok(StreamFate::Pipe(stat)),
         S_IFDIR => refused("a directory"),
-        S_IFCHR if device.0 == 1 && HARMLESS.contains(&device.1) => Ok(Fate::Stays),
+        S_IFCHR if device.0 == 1 && HARMLESS.contains(&device.1) => Ok(StreamFate::Stays),
         S_IFCHR if !rustix::termios::isatty(stream) => refused("a device"),
-        _ => Ok(Fate::Stays),
+        _ => Ok(StreamFate::Stays),
     }
 }
 
-impl Carrier {
+impl StreamCarrier {
     /// What poll(2) is to wait for.
     pub fn awaited(&self) -> Vec<PollFd<'_>> {
         let outputs = self.outputs.iter().map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN));

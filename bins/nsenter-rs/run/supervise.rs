@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 use super::child::{asks_to_end, fork};
 use super::ended::{ChildChange, change_of};
 use super::parent_death::ParentDeathSignal;
-use super::reap::Reported;
-use super::streams::Carrier;
+use super::reap::EndReader;
+use super::streams::StreamCarrier;
 
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
@@ -23,7 +23,7 @@ use super::streams::Carrier;
 /// process group: then they are not for us to pass on, or the child would have each twice.
 pub fn child(
     alone: bool,
-    beside: impl FnOnce() -> Beside,
+    beside: impl FnOnce() -> ShadowTasks,
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     fork(&[], start, |child, watched| shadow(child, watched, alone, beside()))
@@ -31,13 +31,13 @@ pub fn child(
 
 /// What a shadow does beside passing signals on.
 #[derive(Debug)]
-pub struct Beside {
-    pub carrier: Carrier,
-    pub reported: Reported,
+pub struct ShadowTasks {
+    pub carrier: StreamCarrier,
+    pub reported: EndReader,
 }
 
-fn shadow(child: Pid, watched: &SigSet, passes_on: bool, beside: Beside) -> nix::Result<ExitCode> {
-    let Beside { mut carrier, mut reported } = beside;
+fn shadow(child: Pid, watched: &SigSet, passes_on: bool, beside: ShadowTasks) -> nix::Result<ExitCode> {
+    let ShadowTasks { mut carrier, mut reported } = beside;
     let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     loop {
         let mut awaited = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];

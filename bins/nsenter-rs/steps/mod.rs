@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::identity::cgroup::Group;
 use crate::identity::label::Label;
-use crate::plan::way::Way;
+use crate::plan::host_tools_mode::HostToolsMode;
 use crate::plan::{Join, Plan};
 use crate::wanted::capability::names;
 use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
@@ -19,7 +19,7 @@ use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
 /// One line of the plan. A new one is an entry here, a line of its [`Display`](std::fmt::Display), and its place in
 /// [`Plan::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum EntryStep {
     /// Start anew from a copy of ourselves that nobody can write to; what follows is done there.
     Seal,
     /// The target's process, by pidfd.
@@ -53,7 +53,7 @@ pub enum Step {
     /// To a directory that was opened before.
     ChangeDirectory(PathBuf),
     /// The host's tree is laid where the program finds it.
-    HostTools(Way),
+    HostTools(HostToolsMode),
     /// Something of the inside view.
     View(view::ViewStep),
     /// Copies of the host's loaders, and of programs without one.
@@ -110,7 +110,13 @@ impl Plan {
     ///
     /// The order is that of `apply::enter` and `run::program`: what they learn to do is one more step here, at
     /// the same place.
-    pub fn steps(&self, wanted: &Wanted, target: &str, pid: Option<Pid>, file: Option<&Path>) -> Vec<Step> {
+    pub fn steps(
+        &self,
+        wanted: &Wanted,
+        target: &str,
+        pid: Option<Pid>,
+        file: Option<&Path>,
+    ) -> Vec<EntryStep> {
         let of = |from: &TakenFrom, link: &str| match (from, pid) {
             (TakenFrom::Named(path), _) => path.clone(),
             (TakenFrom::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
@@ -121,55 +127,57 @@ impl Plan {
         let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
         let environment = self.environment.then(|| of(&TakenFrom::Target, "environ"));
         let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
-        let mut steps: Vec<Step> = files
+        let mut steps: Vec<EntryStep> = files
             .filter_map(|(_, from)| match from {
-                TakenFrom::Named(OtherNamespace::Named(given)) => Some(Step::Open(given.to_string().into())),
+                TakenFrom::Named(OtherNamespace::Named(given)) => {
+                    Some(EntryStep::Open(given.to_string().into()))
+                }
                 _ => None,
             })
-            .chain(pid.map(Step::Hold))
-            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(Step::Open))
+            .chain(pid.map(EntryStep::Hold))
+            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(EntryStep::Open))
             .chain(
                 self.view
                     .resolver
-                    .then(|| Step::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
+                    .then(|| EntryStep::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
             )
-            .chain(self.cgroups.iter().map(|group| Step::Open(group.to_string().into())))
+            .chain(self.cgroups.iter().map(|group| EntryStep::Open(group.to_string().into())))
             .collect();
 
         if self.sealed {
-            steps.insert(0, Step::Seal);
+            steps.insert(0, EntryStep::Seal);
         }
-        steps.extend(self.shielded.then_some(Step::MakeUnreadable));
-        steps.extend(self.pty.then_some(Step::OpenTerminal));
+        steps.extend(self.shielded.then_some(EntryStep::MakeUnreadable));
+        steps.extend(self.pty.then_some(EntryStep::OpenTerminal));
         let confined = self.confinement.is_some();
-        steps.extend(confined.then_some(Step::RaiseLimits));
+        steps.extend(confined.then_some(EntryStep::RaiseLimits));
         steps.extend(match self.gid {
-            Some(_) => Some(Step::DropGroups),
-            None => confined.then_some(Step::TakeGroups),
+            Some(_) => Some(EntryStep::DropGroups),
+            None => confined.then_some(EntryStep::TakeGroups),
         });
-        steps.extend(self.comes_near_target().then(|| Step::Guard(self.kept_descriptors.clone())));
+        steps.extend(self.comes_near_target().then(|| EntryStep::Guard(self.kept_descriptors.clone())));
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
             TakenFrom::Target => of(&TakenFrom::Target, &format!("ns/{kind}")).display().to_string(),
             TakenFrom::Named(other) => other.to_string(),
         }));
 
-        steps.extend(root.map(Step::ChangeRoot));
-        steps.extend(own_root.map(Step::ChangeRootIfOther));
-        steps.extend(self.to_root.then(|| Step::ChangeDirectoryInside("/".into())));
-        steps.extend(self.wdns.clone().map(Step::ChangeDirectoryInside));
-        steps.extend(wd.map(Step::ChangeDirectory));
+        steps.extend(root.map(EntryStep::ChangeRoot));
+        steps.extend(own_root.map(EntryStep::ChangeRootIfOther));
+        steps.extend(self.to_root.then(|| EntryStep::ChangeDirectoryInside("/".into())));
+        steps.extend(self.wdns.clone().map(EntryStep::ChangeDirectoryInside));
+        steps.extend(wd.map(EntryStep::ChangeDirectory));
 
-        steps.extend(self.host_tools.map(Step::HostTools));
+        steps.extend(self.host_tools.map(EntryStep::HostTools));
         let (in_child, before) =
             self.view.steps().partition::<Vec<_>, _>(|step| *step == view::ViewStep::Procfs);
-        steps.extend(before.into_iter().map(Step::View));
-        steps.extend((self.fence.is_some() && !self.pty).then_some(Step::Carry));
+        steps.extend(before.into_iter().map(EntryStep::View));
+        steps.extend((self.fence.is_some() && !self.pty).then_some(EntryStep::Carry));
         if self.shielded {
             let private = (self.view == view::TargetView::default())
-                .then_some(Step::View(view::ViewStep::PrivateMounts));
-            steps.extend(private.into_iter().chain([Step::LayUnreadable]));
+                .then_some(EntryStep::View(view::ViewStep::PrivateMounts));
+            steps.extend(private.into_iter().chain([EntryStep::LayUnreadable]));
         }
-        let fork = self.fork.then_some(Step::Fork { kill_child: self.kill_child });
+        let fork = self.fork.then_some(EntryStep::Fork { kill_child: self.kill_child });
         if self.is_lowered_before() {
             // All but the control groups, which are for the child alone.
             steps.extend(self.becoming());
@@ -177,54 +185,57 @@ impl Plan {
             steps.extend(self.groups());
         } else {
             steps.extend(fork);
-            steps.extend(in_child.into_iter().map(Step::View));
+            steps.extend(in_child.into_iter().map(EntryStep::View));
             steps.extend(self.groups().chain(self.becoming()));
         }
-        steps.extend(self.reaps.then_some(Step::Reap));
+        steps.extend(self.reaps.then_some(EntryStep::Reap));
         let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         steps.push(match (wanted.program.is_empty(), file) {
-            (true, Some(shell)) => Step::ExecShell(shell.to_owned()),
-            (true, None) => Step::ExecShell(PathBuf::from("/bin/sh")),
-            (false, file) => Step::Exec { words, file: file.map(Path::to_owned) },
+            (true, Some(shell)) => EntryStep::ExecShell(shell.to_owned()),
+            (true, None) => EntryStep::ExecShell(PathBuf::from("/bin/sh")),
+            (false, file) => EntryStep::Exec { words, file: file.map(Path::to_owned) },
         });
         steps
     }
 
     /// As `Credentials::go_in`.
-    fn groups(&self) -> impl Iterator<Item = Step> {
-        self.cgroups.iter().cloned().map(Step::JoinGroup)
+    fn groups(&self) -> impl Iterator<Item = EntryStep> {
+        self.cgroups.iter().cloned().map(EntryStep::JoinGroup)
     }
 
     /// As `Credentials::lower`.
-    fn becoming(&self) -> Vec<Step> {
+    fn becoming(&self) -> Vec<EntryStep> {
         let confine = self.confinement.as_ref();
-        let mut steps: Vec<Step> = self.labels.iter().cloned().map(Step::Label).collect();
+        let mut steps: Vec<EntryStep> = self.labels.iter().cloned().map(EntryStep::Label).collect();
         if confine.is_some() {
-            steps.extend([Step::OomScore, Step::Bound, Step::Confine { uid: self.uid, gid: self.gid }]);
+            steps.extend([
+                EntryStep::OomScore,
+                EntryStep::Bound,
+                EntryStep::Confine { uid: self.uid, gid: self.gid },
+            ]);
         } else {
-            steps.extend(self.gid.map(Step::SetGid));
-            steps.extend(self.uid.map(Step::SetUid));
+            steps.extend(self.gid.map(EntryStep::SetGid));
+            steps.extend(self.uid.map(EntryStep::SetUid));
         }
-        steps.extend(self.keep_caps.then_some(Step::KeepCapabilities));
-        steps.extend(confine.map(|confine| Step::Limit { no_new_privs: confine.no_new_privs }));
-        steps.extend(
-            self.fence.as_ref().map(|fence| Step::Fence {
-                capabilities: names(fence.capabilities),
-                filtered: fence.filtered,
-            }),
-        );
+        steps.extend(self.keep_caps.then_some(EntryStep::KeepCapabilities));
+        steps.extend(confine.map(|confine| EntryStep::Limit { no_new_privs: confine.no_new_privs }));
+        steps.extend(self.fence.as_ref().map(|fence| EntryStep::Fence {
+            capabilities: names(fence.capabilities),
+            filtered: fence.filtered,
+        }));
         steps
     }
 
-    fn joining(&self, file: impl Fn(NamespaceKind) -> String) -> Vec<Step> {
+    fn joining(&self, file: impl Fn(NamespaceKind) -> String) -> Vec<EntryStep> {
         match &self.join {
             Join::Nothing => Vec::new(),
-            Join::AtOnce(kinds) => vec![Step::JoinAll(kinds.clone())],
+            Join::AtOnce(kinds) => vec![EntryStep::JoinAll(kinds.clone())],
             Join::OneByOne(kinds) => {
                 let with_user = kinds.contains(&NamespaceKind::User);
                 // Kind::User is the last of all, here and in apply.
                 let again = |kind| with_user && kind != NamespaceKind::User;
-                let join = |&kind: &NamespaceKind| Step::Join { kind, file: file(kind), again: again(kind) };
+                let join =
+                    |&kind: &NamespaceKind| EntryStep::Join { kind, file: file(kind), again: again(kind) };
                 kinds.iter().map(join).collect()
             }
         }
@@ -240,7 +251,7 @@ mod tests {
         let wanted = Wanted::by(line).unwrap();
         let plan = Plan::make(&wanted, &world(other));
         let pid = wanted.target.as_ref().map(|_| Pid::from_raw(7));
-        plan.steps(&wanted, "7", pid, None).iter().map(Step::to_string).collect()
+        plan.steps(&wanted, "7", pid, None).iter().map(EntryStep::to_string).collect()
     }
 
     #[test]

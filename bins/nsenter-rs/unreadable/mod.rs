@@ -48,7 +48,6 @@ impl Unreadable {
     ///
     /// # Errors
     /// `NoUserNamespace`, and what the kernel says.
-    #[allow(dead_code, reason = "for host tools")]
     pub fn prepare() -> Result<Self, Unmade> {
         Ok(Unreadable::of(nobody::nobody()?))
     }

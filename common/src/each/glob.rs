@@ -28,7 +28,7 @@ pub enum GlobError {
     #[error("{0:?} cannot be in a container's name, nor in a pattern for one")]
     Character(char),
     /// A class that does not end.
-    #[error("a [ has no ] behind it")]
+    #[error("a [ has no closing ]")]
     Unclosed,
     /// A range from a greater character to a lesser one.
     #[error("[{0}-{1}] runs backwards")]

@@ -45,7 +45,7 @@ pub fn find(
     if options.verbose && left_out > 0 {
         failure::say(
             tool,
-            format_args!("{word}: also fits {left_out} containers of other users, which are left out"),
+            format_args!("{word}: also matches {left_out} containers of other users, which are left out"),
         );
     }
     let (running, stopped): (Vec<_>, Vec<_>) =
@@ -84,12 +84,14 @@ fn without_needless(
 pub fn nobody(pattern: &str, stopped: usize) -> Failure {
     let about = quotable(pattern);
     match stopped {
-        0 if is_plain(pattern) => Failure::no(about, "no running container fits")
-            .hint("cpid --list; and a PATTERN with * goes in quotes, or the shell may put file names there"),
-        0 => Failure::no(about, "no running container fits").hint("cpid --list"),
-        1 => Failure::no(about, "no running container fits, only 1 that does not run").hint(ALL),
-        more => Failure::no(about, format_args!("no running container fits, only {more} that do not run"))
-            .hint(ALL),
+        0 if is_plain(pattern) => Failure::no(about, "no running container matches")
+            .hint("cpid --list; quote a PATTERN with *, so that the shell does not expand it"),
+        0 => Failure::no(about, "no running container matches").hint("cpid --list"),
+        1 => Failure::no(about, "no running container matches, only 1 that is not running").hint(ALL),
+        more => {
+            Failure::no(about, format_args!("no running container matches, only {more} that are not running"))
+                .hint(ALL)
+        }
     }
 }
 

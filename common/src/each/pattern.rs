@@ -40,7 +40,7 @@ pub enum PatternError {
     #[error("it cannot begin with '-'")]
     Dash,
     /// A kind of TARGET that is none of containers.
-    #[error("'{}:' names no containers; docker: and the other engines do, and pod:", quotable(.0))]
+    #[error("'{}:' does not name containers; use docker: or another engine, or pod:", quotable(.0))]
     Kind(String),
     /// Too many parts for a pod.
     #[error("pods are pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]

@@ -224,7 +224,7 @@ impl AsyncRead for Limited {
         let read = (buf.filled().len() - before) as u64;
         match self.left.checked_sub(read) {
             Some(left) => self.left = left,
-            None => return Poll::Ready(Err(io::Error::other("its answer is longer than any honest one"))),
+            None => return Poll::Ready(Err(io::Error::other("its answer is too long"))),
         }
         polled
     }

@@ -29,15 +29,15 @@ pub enum EngineError {
         socket: PathBuf,
     },
     /// There is a socket, but nobody listens.
-    #[error("{engine} is not running: nobody listens on {}", socket.display())]
+    #[error("{engine} is not running: nothing listens on {}", socket.display())]
     Dead {
         /// Which engine.
         engine: EngineName,
         /// Where we looked.
         socket: PathBuf,
     },
-    /// There is a socket that nobody listens on any more, and nothing of that engine runs.
-    #[error("{engine} is not running: nobody listens on {}", socket.display())]
+    /// There is a socket that nothing listens on any more, and nothing of that engine runs.
+    #[error("{engine} is not running: nothing listens on {}", socket.display())]
     Stale {
         /// Which engine.
         engine: EngineName,
@@ -101,7 +101,7 @@ pub enum EngineError {
         message: String,
     },
     /// What it answered is not what its API documents.
-    #[error("{engine}: {} gave an answer that makes no sense: {}", socket.display(), one_line(what))]
+    #[error("{engine}: {} gave an invalid answer: {}", socket.display(), one_line(what))]
     Nonsense {
         /// Which engine.
         engine: EngineName,

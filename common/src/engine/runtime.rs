@@ -134,7 +134,7 @@ fn file(directory: &StatePath) -> Result<Option<RuntimeFile>, EngineError> {
         found.pid = found.pid.filter(|pid| *pid != 0);
         found.start_time_ticks = found.start_time_ticks.filter(|ticks| *ticks != 0);
         return match found.pid {
-            Some(..0) => Err(state::wrong(&path, "has no PID that makes sense")),
+            Some(..0) => Err(state::wrong(&path, "has no valid PID")),
             _ => Ok(Some(found)),
         };
     }

@@ -57,7 +57,7 @@ pub enum FindError {
     #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
     NotTheirs(Box<Container>),
     /// No engine of this host knows the process.
-    #[error("PID {0}: is in no container")]
+    #[error("PID {0}: is not in a container")]
     InNone(Pid),
     /// There is no engine of that kind to ask.
     #[error("no container engine is on this host")]
@@ -90,7 +90,7 @@ pub enum FindError {
     Netns(#[from] NetnsError),
     /// The word is a link's, made for a container that does not run in there any more.
     #[error(
-        "{link}: is no container, but a link to the network that {} had, and has no longer",
+        "{link}: is not a container, but a stale link to a network that {} no longer has",
         one_line(owner)
     )]
     Orphan {
@@ -127,7 +127,7 @@ impl From<FindError> for Failure {
             FindError::CannotTell { target, hit, engine, trouble } => {
                 let failure = Failure::said(Status::Trouble, message);
                 match alone(&target, &hit, engine) {
-                    Some(word) => failure.hint(hint!("{}, if that container is meant", word)),
+                    Some(word) => failure.hint(hint!("use {} for that container", word)),
                     None => failure.hint(Failure::from(*trouble).hint),
                 }
             }

@@ -138,7 +138,7 @@ impl From<NetworkError> for Failure {
             }
             NetworkError::OfStrangers { candidates, .. } => {
                 let few = some_of(candidates);
-                failure.hint(few.and_then(|few| crate::hint!("{}, if that network is meant", few)))
+                failure.hint(few.and_then(|few| crate::hint!("use {} for that network", few)))
             }
             _ => failure,
         }
@@ -152,7 +152,7 @@ fn some_of(candidates: Vec<Candidate>) -> Option<Hint> {
 
 fn nobody(target: &Target) -> &'static str {
     match target {
-        Target::Veth(_) => "its far end is in no network namespace that a process or a mount leads to",
+        Target::Veth(_) => "its peer is in no network namespace that a process or a mount refers to",
         _ => "no network namespace of this host has this address",
     }
 }

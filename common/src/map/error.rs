@@ -35,10 +35,10 @@ pub enum MapError {
         why: &'static str,
     },
     /// No link has this name here.
-    #[error("veth:{0}: no link has this name here")]
+    #[error("veth:{0}: no interface has this name here")]
     NoLink(LinkName),
     /// A link that has no far end.
-    #[error("veth:{name}: is no veth, but {kind}")]
+    #[error("veth:{name}: is not a veth, but {kind}")]
     NoVeth {
         /// Its name.
         name: LinkName,

@@ -10,11 +10,11 @@ use crate::target::Mac;
 pub(super) fn nobodys_ip(address: IpAddr) -> Option<&'static str> {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     if address.is_loopback() {
-        Some("is a loopback address, and every network namespace has those")
+        Some("is a loopback address, which every network namespace has")
     } else if address.is_unspecified() {
-        Some("stands for any address, and is nobody's")
+        Some("is the unspecified address, which no host has")
     } else if address.is_multicast() || is_broadcast {
-        Some("is a multicast or broadcast address, and nobody's own")
+        Some("is a multicast or broadcast address, which no single host has")
     } else {
         None
     }
@@ -24,9 +24,9 @@ pub(super) fn nobodys_ip(address: IpAddr) -> Option<&'static str> {
 pub(super) fn nobodys_mac(mac: Mac) -> Option<&'static str> {
     let group = 1; // IEEE 802: the lowest bit of the first byte
     if mac.0 == [0; 6] {
-        Some("is what loopback has, in every network namespace")
+        Some("is the address of loopback in every network namespace")
     } else if mac.0[0] & group != 0 {
-        Some("is a multicast or broadcast address, and nobody's own")
+        Some("is a multicast or broadcast address, which no single host has")
     } else {
         None
     }

@@ -18,13 +18,13 @@ pub enum NamespaceError {
         pid: Pid,
     },
     /// The kernel has no such kind.
-    #[error("this kernel has no {kind} namespaces (Linux {} has)", kind.since())]
+    #[error("this kernel has no {kind} namespaces (needs Linux {})", kind.since())]
     Unknown {
         /// Which kind.
         kind: NamespaceKind,
     },
     /// The ptrace(2) access rules, or the file's mode, forbid it.
-    #[error("{file}: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process")]
+    #[error("{file}: permission denied: requires CAP_SYS_PTRACE over the user namespace of that process")]
     NotPermitted {
         /// What we tried to open.
         file: PathBuf,
@@ -45,14 +45,14 @@ pub enum NamespaceError {
     },
     /// The kernel has no namespace of this handle for us, and does not say whether it has one for others.
     #[error(
-        "{file}: no such namespace, or none that we may enter: CAP_SYS_ADMIN over its owner is what it takes"
+        "{file}: no such namespace, or the caller may not enter it: that requires CAP_SYS_ADMIN over its owner"
     )]
     NoSuch {
         /// The handle, as it was typed.
         file: PathBuf,
     },
     /// The kernel does not open namespaces by such a handle.
-    #[error("{file}: this kernel opens no namespace by {what} (Linux {since} does)")]
+    #[error("{file}: this kernel cannot open a namespace by {what} (needs Linux {since})")]
     NoHandles {
         /// The handle, as it was typed.
         file: PathBuf,

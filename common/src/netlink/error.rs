@@ -29,7 +29,7 @@ pub enum NetlinkError {
         why: Option<String>,
     },
     /// What came is no answer that the protocol knows.
-    #[error("{question}: the kernel's answer makes no sense: {source}")]
+    #[error("{question}: invalid answer of the kernel: {source}")]
     Malformed {
         /// What was asked.
         question: &'static str,

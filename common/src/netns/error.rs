@@ -30,7 +30,7 @@ pub enum NetnsError {
     #[error("{}: is not a namespace link", path(.0).display())]
     Foreign(LinkName),
     /// Making or removing names takes CAP_SYS_ADMIN over the user namespace that owns our mount namespace.
-    #[error("{}: permission denied: {action} takes CAP_SYS_ADMIN over the user namespace of this mount namespace", file.display())]
+    #[error("{}: permission denied: {action} requires CAP_SYS_ADMIN over the user namespace of this mount namespace", file.display())]
     NotPermitted {
         /// What we tried to do.
         action: &'static str,
@@ -38,7 +38,7 @@ pub enum NetnsError {
         file: PathBuf,
     },
     /// Another tool of ours has the lock, and does not let go.
-    #[error("{}: {holder} has had this lock for {time:?}", file.display())]
+    #[error("{}: {holder} has held this lock for {time:?}", file.display())]
     Held {
         /// The lock.
         file: PathBuf,

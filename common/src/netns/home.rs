@@ -12,12 +12,12 @@ use crate::namespace::{self, Namespace, NamespaceError, NamespaceId, NamespaceKi
 /// The network namespace that we belong to, and always come back to.
 ///
 /// ```no_run
-/// use common::namespace::{Kind, Namespace};
+/// use common::namespace::{Namespace, NamespaceKind};
 /// use common::netlink::Socket;
 /// use common::netns::Home;
 ///
 /// let home = Home::current()?;
-/// let blue = Namespace::open("/run/netns/blue".as_ref(), Kind::Net)?;
+/// let blue = Namespace::open("/run/netns/blue".as_ref(), NamespaceKind::Net)?;
 /// // The socket is blue's for life; the thread is back home.
 /// let mut socket = home.inside(&blue, Socket::open)??;
 /// println!("{} has {} links", blue, socket.links()?.len());
@@ -86,7 +86,7 @@ impl Drop for ReturnGuard<'_> {
         let back = self.0.enter().is_ok()
             && namespace::own_identity(NamespaceKind::Net).is_ok_and(|here| here == self.0.identity());
         if !back {
-            say("netns-toolbox", format_args!("cannot come back to {}: giving up", self.0));
+            say("netns-toolbox", format_args!("cannot return to {}: giving up", self.0));
             std::process::abort();
         }
     }

@@ -30,13 +30,13 @@ const LARGEST: usize = 8 << 20;
 /// process and not to the number, so everything read below it is of this process or fails with ESRCH.
 ///
 /// ```
-/// use common::namespace::Kind;
+/// use common::namespace::NamespaceKind;
 /// use common::process::Process;
 /// use nix::unistd::getpid;
 ///
 /// let process = Process::open(getpid())?;
 /// assert!(process.is_alive() && process.start_time_ticks()? > 0);
-/// assert_eq!(process.namespace(Kind::Net)?.identity(), process.namespace_identity(Kind::Net)?);
+/// assert_eq!(process.namespace(NamespaceKind::Net)?.identity(), process.namespace_identity(NamespaceKind::Net)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -63,10 +63,10 @@ pub enum ProcessError {
         found: u64,
     },
     /// The kernel gives pidfds no inode numbers of their own.
-    #[error("this kernel has no pidfs inodes (Linux 6.9 has)")]
+    #[error("this kernel has no pidfs inodes (needs Linux 6.9)")]
     NoPidfs(Pid),
     /// The kernel has no pidfds.
-    #[error("this kernel has no pidfd_open (Linux 5.3 has)")]
+    #[error("this kernel has no pidfd_open (needs Linux 5.3)")]
     NoPidfd(Pid),
     /// Something under `/proc/PID` could not be read.
     #[error("/proc/{pid}/{file}: {source}")]

@@ -1,4 +1,4 @@
-//! Many datagrams in one system call, with what the kernel says beside them.
+//! Many datagrams in one system call, with what the kernel tells along with them.
 
 use std::ffi::c_int;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,13 +7,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::Result;
 use nix::errno::Errno;
 
-/// Room for what the kernel says beside a datagram: three time stamps, an error with who sent it, and two numbers
+/// Room for what the kernel tells along with a datagram: three time stamps, an error with its sender, and two numbers
 /// take half of it.
 const CONTROL_BYTES: usize = 320;
 /// How many datagrams one call takes at most.
 pub const BATCH: usize = 64;
 
-/// Room for one datagram.
+/// Room for one datagram, and for what the kernel tells along with it.
 #[derive(Debug, Clone)]
 pub struct RecvBuffer {
     data: Box<[u8]>,
@@ -64,13 +64,13 @@ impl RecvBuffer {
         self.flags & libc::MSG_TRUNC != 0
     }
 
-    /// Who sent it; of what is in the error queue, to whom we did.
+    /// Its source; of what is in the error queue, the destination of our packet.
     pub fn from(&self) -> Option<IpAddr> {
         address_in(&self.from.0)
     }
 
-    /// What the kernel says beside it: level, type, and the value in its own layout. See cmsg(3).
-    pub fn beside(&self) -> impl Iterator<Item = (c_int, c_int, &[u8])> {
+    /// What the kernel tells along with it: level, type, and the value in its own layout. See cmsg(3).
+    pub fn ancillary(&self) -> impl Iterator<Item = (c_int, c_int, &[u8])> {
         const HEADER: usize = size_of::<libc::cmsghdr>();
         let mut rest = self.control.0.get(..self.control_bytes).unwrap_or_default();
         std::iter::from_fn(move || {
@@ -101,7 +101,7 @@ impl From<SocketAddr> for SocketAddress {
     }
 }
 
-/// The address that a struct sockaddr_in or sockaddr_in6 holds, as it stands behind a struct sock_extended_err.
+/// The address that a struct sockaddr_in or sockaddr_in6 holds, as it follows a struct sock_extended_err.
 pub fn address_in(sockaddr: &[u8]) -> Option<IpAddr> {
     match c_int::from(u16::from_ne_bytes(sockaddr.get(..2)?.try_into().ok()?)) {
         libc::AF_INET => Some(Ipv4Addr::from(<[u8; 4]>::try_from(sockaddr.get(4..8)?).ok()?).into()),
@@ -110,76 +110,43 @@ pub fn address_in(sockaddr: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// Receives as many datagrams as have come, and as there are rooms; without waiting. How many.
+/// Receives as many datagrams as have come, and as there are buffers for, without waiting. How many.
 ///
 /// EAGAIN if none has. [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html); with MSG_ERRQUEUE it
 /// reads what went wrong, and time stamps of what was sent.
-pub fn receive_many(socket: BorrowedFd<'_>, rooms: &mut [RecvBuffer], flags: c_int) -> Result<usize> {
+pub fn receive_many(socket: BorrowedFd<'_>, buffers: &mut [RecvBuffer], flags: c_int) -> Result<usize> {
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-    let count = rooms.len().min(BATCH);
-    for ((room, part), header) in rooms.iter_mut().zip(&mut parts).zip(&mut headers) {
-        part.iov_base = room.data.as_mut_ptr().cast();
-        part.iov_len = room.data.len();
-        if room.wants_sender {
-            header.msg_hdr.msg_name = room.from.0.as_mut_ptr().cast();
+    let count = buffers.len().min(BATCH);
+    for ((buffer, part), header) in buffers.iter_mut().zip(&mut parts).zip(&mut headers) {
+        part.iov_base = buffer.data.as_mut_ptr().cast();
+        part.iov_len = buffer.data.len();
+        if buffer.wants_sender {
+            header.msg_hdr.msg_name = buffer.from.0.as_mut_ptr().cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
         }
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_control = room.control.0.as_mut_ptr().cast();
+        header.msg_hdr.msg_control = buffer.control.0.as_mut_ptr().cast();
         header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
     }
-    // SAFETY: the first `count` headers point to buffers of the lengths that they say, each in a room of its own;
-    // rooms and parts outlive the call.
+    // SAFETY: the first `count` headers point to buffers of the lengths that they say, each in a buffer of its own;
+    // buffers and parts outlive the call.
     let received = unsafe {
         let flags = flags | libc::MSG_DONTWAIT;
         libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as _, flags as _, std::ptr::null_mut())
     };
     let received = usize::try_from(Errno::result(received)?).unwrap_or(0).min(count);
-    for (room, header) in rooms.iter_mut().zip(&headers).take(received) {
-        room.bytes = (header.msg_len as usize).min(room.data.len());
+    for (buffer, header) in buffers.iter_mut().zip(&headers).take(received) {
+        buffer.bytes = (header.msg_len as usize).min(buffer.data.len());
         // musl counts in 32 bits.
         let control_bytes: usize = header.msg_hdr.msg_controllen as _;
-        room.control_bytes = control_bytes.min(CONTROL_BYTES);
-        room.flags = header.msg_hdr.msg_flags;
+        buffer.control_bytes = control_bytes.min(CONTROL_BYTES);
+        buffer.flags = header.msg_hdr.msg_flags;
     }
     Ok(received)
-}
-
-/// A datagram to be sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Message<'a> {
-    /// What is in it.
-    pub data: &'a [u8],
-    /// Whether the kernel is to say when it is given to the link's queue, and when to the link.
-    pub is_stamped: bool,
-}
-
-impl<'a> From<&'a [u8]> for Message<'a> {
-    fn from(data: &'a [u8]) -> Self {
-        Message { data, is_stamped: false }
-    }
-}
-
-/// What stands beside a datagram that is to be stamped: Linux 4.6, Documentation/networking/timestamping.rst.
-#[repr(C, align(8))]
-struct Stamp {
-    header: libc::cmsghdr,
-    stages: u32,
-}
-
-impl Stamp {
-    fn new() -> Self {
-        // SAFETY: all zeroes is a value of this struct: it has no pointers.
-        let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-        header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<u32>()) as _;
-        header.cmsg_level = libc::SOL_SOCKET;
-        header.cmsg_type = libc::SO_TIMESTAMPING;
-        Stamp { header, stages: libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE }
-    }
 }
 
 /// Sends these datagrams to `to`, or where the socket is bound to; at most [`BATCH`]. How many were: of the others the next
@@ -190,32 +157,27 @@ impl Stamp {
 pub fn send_many<'a>(
     socket: BorrowedFd<'_>,
     to: impl Into<Option<SocketAddr>>,
-    messages: impl IntoIterator<Item = Message<'a>>,
+    datagrams: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<usize> {
     let to = to.into().map(|to| (length_of(to), SocketAddress::from(to)));
-    let stamp = Stamp::new();
     // SAFETY: all zeroes is a value of these structs: null pointers with a length of zero.
     let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
     let mut count: libc::c_uint = 0;
-    for ((message, part), header) in messages.into_iter().zip(&mut parts).zip(&mut headers) {
-        part.iov_base = message.data.as_ptr().cast_mut().cast();
-        part.iov_len = message.data.len();
+    for ((datagram, part), header) in datagrams.into_iter().zip(&mut parts).zip(&mut headers) {
+        part.iov_base = datagram.as_ptr().cast_mut().cast();
+        part.iov_len = datagram.len();
         if let Some((length, to)) = &to {
             header.msg_hdr.msg_name = to.0.as_ptr().cast_mut().cast();
             header.msg_hdr.msg_namelen = *length;
-        }
-        if message.is_stamped {
-            header.msg_hdr.msg_control = std::ptr::from_ref(&stamp).cast_mut().cast();
-            header.msg_hdr.msg_controllen = size_of::<Stamp>() as _;
         }
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
         count += 1;
     }
-    // SAFETY: the first `count` headers point to datagrams, an address and a control message of the lengths that they
-    // say, which outlive the call; the kernel only reads them.
+    // SAFETY: the first `count` headers point to datagrams and an address of the lengths that they say, which outlive the
+    // call; the kernel only reads them.
     let sent = unsafe {
         libc::syscall(libc::SYS_sendmmsg, socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
     };

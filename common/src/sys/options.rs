@@ -24,7 +24,6 @@ pub struct SocketOption(c_int, c_int);
 )]
 impl SocketOption {
     pub const TIMESTAMPING: Self = SocketOption(libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
-    pub const TIMESTAMPNS: Self = SocketOption(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     pub const RCVBUF: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUF);
     pub const RCVBUFFORCE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE);
     pub const BROADCAST: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BROADCAST);

@@ -169,10 +169,12 @@ pub enum TargetError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// `engine:` is none that we know.
-    #[error("'{}:' is no kind of TARGET; there are {KINDS}", quotable(.0))]
+    #[error("'{}:' is not a kind of TARGET; there are {KINDS}", quotable(.0))]
     Kind(String),
     /// No engine has this name.
-    #[error("'{0}' is no engine; there are docker, podman, containerd, nerdctl, crio, oci, lxc and machine")]
+    #[error(
+        "'{0}' is not an engine; there are docker, podman, containerd, nerdctl, crio, oci, lxc and machine"
+    )]
     Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]

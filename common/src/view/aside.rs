@@ -104,7 +104,7 @@ fn end(child: Pid) {
 pub(super) fn in_io(errno: Errno) -> io::Error {
     match errno {
         Errno::ETIMEDOUT => {
-            let what = format!("is not answered for by its file system within {}s", PATIENCE.as_secs());
+            let what = format!("its file system did not answer within {}s", PATIENCE.as_secs());
             io::Error::other(what)
         }
         errno => errno.into(),

@@ -19,7 +19,7 @@ pub enum ViewError {
     Process(#[from] ProcessError),
     /// ptrace(2)'s access rules keep us from the target's root.
     #[error(
-        "PID {0}: its files: permission denied: it takes CAP_SYS_PTRACE over the user namespace of that process"
+        "PID {0}: its files: permission denied: requires CAP_SYS_PTRACE over the user namespace of that process"
     )]
     OutOfReach(Pid),
     /// What stands where the target's file should be is nothing to read.
@@ -31,13 +31,13 @@ pub enum ViewError {
         what: &'static str,
     },
     /// The host has nothing that the target's file could be mounted on.
-    #[error("{0}: the host has none, so there is nothing that the target's could be mounted on")]
+    #[error("{0}: the host has none, so the target's cannot be mounted in its place")]
     NoPlace(&'static str),
     /// A namespace without a process has only the files that an administrator gives it.
     #[error("/etc/netns/{0}: has neither resolv.conf nor hosts, and no process to take them from is known")]
     NoConfiguration(LinkName),
     /// A capability is missing.
-    #[error("{what}: permission denied: it takes CAP_SYS_ADMIN over {over}")]
+    #[error("{what}: permission denied: requires CAP_SYS_ADMIN over {over}")]
     NotPermitted {
         /// What was to be mounted or unshared.
         what: &'static str,
@@ -46,8 +46,7 @@ pub enum ViewError {
     },
     /// The kernel's rule against seeing more of `/proc` or `/sys` than one was shown.
     #[error(
-        "{place}: permission denied: something is mounted over a part of it, and in a user namespace the kernel \
-         mounts {file_system} only where all of another one is seen"
+        "{place}: permission denied: something is mounted over a part of it, and in a user namespace the kernel mounts {file_system} only if another one is completely visible"
     )]
     Covered {
         /// What was to be mounted.
@@ -111,7 +110,7 @@ fn owner(kind: NamespaceKind) -> String {
         Ok(user) if kind == NamespaceKind::User => user.to_string(),
         Ok(namespace) => match namespace.owner() {
             Ok(owner) => format!("{owner}, which owns {namespace}"),
-            Err(_) => format!("the user namespace that owns {namespace}, which is not below ours"),
+            Err(_) => format!("the user namespace that owns {namespace}, which is not below the caller's"),
         },
         Err(_) => format!("the user namespace that owns this {kind} namespace"),
     }

@@ -35,7 +35,7 @@ const OF_THE_KERNEL: [FsType; 6] = [
 
 const NOT_REGULAR: &str = "is not a regular file";
 const CIRCLE: &str = "is a link in a circle, or one through a link of procfs";
-const NO_OPENAT2: &str = "this kernel has no openat2 (Linux 5.6 has)";
+const NO_OPENAT2: &str = "this kernel has no openat2 (needs Linux 5.6)";
 const MOVED: &str = "is being moved about all the time";
 const KERNELS: &str = "is a file of the kernel's";
 const TOO_LARGE: &str = "is larger than 8 MiB";

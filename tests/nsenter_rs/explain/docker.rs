@@ -56,7 +56,7 @@ fn in_a_container_it_is_the_capability_or_the_filter_that_is_missing() {
 
     let plain = from_a_container(&world, &net, &[], &[]).fails_with(1).stdout_is("");
     plain
-        .stderr_has("it takes CAP_SYS_ADMIN over user:[")
+        .stderr_has("requires CAP_SYS_ADMIN over user:[")
         .stderr_has("as in a container: run it on the host");
     from_a_container(&world, &net, &[], &["--explain"])
         .fails_with(1)

@@ -242,12 +242,9 @@ fn a_file_system_of_the_containers_that_does_not_answer_keeps_nobody() {
     server.wait_for("asked\n");
     naive.signal(nix::sys::signal::Signal::SIGKILL);
     let ran = scene.enter(&["--dns", "true"]).run().fails_with(1);
-    ran.stderr_has("/root/etc/resolv.conf: is not answered for by its file system within 5s\n");
+    ran.stderr_has("/root/etc/resolv.conf: its file system did not answer within 5s\n");
     let mut ping = scene.lab.tool("netns-ping");
-    ping.args([&scene.pid, "api", "-c1"])
-        .run()
-        .fails_with(2)
-        .stderr_has("is not answered for by its file system");
+    ping.args([&scene.pid, "api", "-c1"]).run().fails_with(2).stderr_has("its file system did not answer");
     // Its end is that of all that wait for it.
     drop(server);
 }

@@ -16,11 +16,11 @@ pub enum StepError {
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// The kernel refused, and this is what that means.
-    #[error("{words}")]
-    InWords {
+    #[error("{text}")]
+    Explained {
         /// Why, for people.
-        words: String,
-        /// Its own word for it.
+        text: String,
+        /// The kernel's error number.
         errno: Errno,
     },
     /// There is no such link.
@@ -31,7 +31,7 @@ pub enum StepError {
     Sysctl {
         /// Its file.
         file: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A rule could not be added or deleted.
@@ -43,26 +43,26 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// What is said of a link in a namespace that is gone.
+    /// For an object in a namespace that no longer exists.
     pub(super) fn gone(question: &'static str) -> Self {
         NetlinkError::Refused { question, errno: Errno::ENODEV, why: None }.into()
     }
 
     fn errno(&self) -> Option<Errno> {
         match self {
-            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::InWords { errno, .. } => {
+            StepError::Netlink(NetlinkError::Refused { errno, .. }) | StepError::Explained { errno, .. } => {
                 Some(*errno)
             }
             _ => None,
         }
     }
 
-    /// Whether it says that what was to be made is there.
+    /// Whether it means that what was to be created exists.
     pub(super) fn is_there(&self) -> bool {
         self.errno() == Some(Errno::EEXIST)
     }
 
-    /// Whether it says that what was to go, or what was to be given back to somebody, is gone.
+    /// Whether it means that what was to be deleted or restored is gone.
     pub(super) fn is_gone(&self) -> bool {
         let gone = [
             Errno::ENODEV,

@@ -17,7 +17,7 @@ impl Executor {
             NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
                 if *vlan_filtering =>
             {
-                StepError::InWords { words: NO_VLAN_FILTERING.to_owned(), errno }
+                StepError::Explained { text: NO_VLAN_FILTERING.to_owned(), errno }
             }
             error => error.into(),
         })?;
@@ -39,7 +39,7 @@ impl Executor {
         }
     }
 
-    /// Only the one we made, and not as long as anything is plugged into it.
+    /// Only the one that we created, and only if it has no ports.
     pub(super) fn delete_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
         let links = self.sockets.outside.links()?;
         let ours = |link: &&Link| {
@@ -71,7 +71,7 @@ impl Executor {
         let there = VethEnd { name: &veth.inside.name, mac: veth.inside.mac };
         let order = NewVeth::between(here, there, namespace);
         socket.add_veth(&NewVeth { mtu_bytes: veth.mtu_bytes, master, ..order })?;
-        // The index inside is what the other end says, not what the container calls by that name.
+        // The index inside comes from the other end, not from a name that the container can change.
         let made = socket.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
         let made = made.ok_or_else(|| StepError::NoLink(here.name.clone()))?;
         let other = made.other_end().ok_or_else(|| StepError::NoLink(there.name.clone()))?;
@@ -80,8 +80,8 @@ impl Executor {
         Ok(())
     }
 
-    /// By its address: somebody may have renamed it, or made another of that name. Where the other end is a container's,
-    /// which may have given it another address, or be gone, the end inside serves as well.
+    /// By its MAC address: it may have been renamed, or another link may have its name. If the other end is in a container,
+    /// which may have changed its address or exited, the end in the first container identifies it too.
     pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
         let inside = (Netns::Container, &veth.inside);
         let ends = std::iter::once((veth.other_place, &veth.other));

@@ -1,4 +1,4 @@
-//! Acting on one step, through a socket in each namespace. A file for each thing that is changed.
+//! Executes steps, through a socket in each namespace. A file for each kind of object that is changed.
 
 mod address;
 mod error;
@@ -22,7 +22,7 @@ use crate::model::netns::Netns;
 use crate::read::sockets::Sockets;
 pub use error::StepError;
 
-/// The sockets, and the indices of the links that we made: a name inside is the container's to change.
+/// The sockets, and the indices of the links that we created: the container can rename its own.
 #[derive(Debug)]
 pub struct Executor {
     pub sockets: Sockets,
@@ -42,8 +42,8 @@ impl Executor {
             PlanStep::DelBridge(bridge) => self.delete_bridge(bridge),
             PlanStep::AddVeth(veth) => self.add_veth(veth),
             PlanStep::DelVeth(veth) => self.delete_veth(veth),
-            PlanStep::AddStackedLink(upper) => self.add_stacked_link(upper),
-            PlanStep::DelStackedLink(upper) => self.delete_stacked_link(upper),
+            PlanStep::AddStackedLink(stacked) => self.add_stacked_link(stacked),
+            PlanStep::DelStackedLink(stacked) => self.delete_stacked_link(stacked),
             PlanStep::SetAccessPort(port) => self.set_access_port(port),
             PlanStep::TakeNic(moved) => self.take_nic(moved),
             PlanStep::GiveNicBack(moved) => self.give_nic_back(moved),
@@ -60,14 +60,14 @@ impl Executor {
                 Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
             }
             PlanStep::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
-            PlanStep::AddAddress(held) => self.add_address(held),
-            PlanStep::DelAddress(held) => self.delete_address(held),
+            PlanStep::AddAddress(spec) => self.add_address(spec),
+            PlanStep::DelAddress(spec) => self.delete_address(spec),
             PlanStep::SetUp { place, link } => {
                 let index = self.index(*place, link)?;
                 Ok(self.socket(*place)?.set_link_up(index, true)?)
             }
-            PlanStep::AddRoute(way) => self.add_route(way),
-            PlanStep::DelRoute(way) => self.delete_route(way),
+            PlanStep::AddRoute(spec) => self.add_route(spec),
+            PlanStep::DelRoute(spec) => self.delete_route(spec),
             PlanStep::AddRule(rule) => self.add_rule(rule),
             PlanStep::DelRule(rule) => self.delete_rule(rule),
             PlanStep::SetSysctl(sysctl) => self.set_sysctl(sysctl),
@@ -89,7 +89,7 @@ impl Executor {
         }
     }
 
-    /// Does a step that undoes one: what is gone, and what somebody else has in its place now, is as it should be.
+    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error.
     pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match self.act(step) {
             Err(error) if error.is_gone() || error.is_there() => Ok(()),

@@ -16,8 +16,8 @@ impl Executor {
         let found = outside.link_named(&moved.name)?.filter(|link| moved.matches(link));
         let found = found.ok_or_else(|| StepError::NoLink(moved.name.clone()))?;
         outside.move_link(found.index, namespace, &moved.inside_name).map_err(|error| match error {
-            NetlinkError::Refused { errno: Errno::EINVAL, .. } => StepError::InWords {
-                words: format!("the kernel does not allow {} to be moved", moved.name),
+            NetlinkError::Refused { errno: Errno::EINVAL, .. } => StepError::Explained {
+                text: format!("the kernel does not allow {} to be moved", moved.name),
                 errno: Errno::EINVAL,
             },
             error => error.into(),
@@ -45,8 +45,8 @@ impl Executor {
         match back {
             Some(link) => self.restore(&link, moved),
             None if moved.ends_with_its_namespace() => Ok(()),
-            None => Err(StepError::InWords {
-                words: format!(
+            None => Err(StepError::Explained {
+                text: format!(
                     "{} is neither in the container nor on the host: the kernel has not returned it yet, or returned it to the initial network namespace",
                     moved.name
                 ),
@@ -101,8 +101,8 @@ impl Executor {
 
 fn name_taken(error: NetlinkError, moved: &MovedNic) -> StepError {
     match error {
-        NetlinkError::Refused { errno: Errno::EEXIST, .. } => StepError::InWords {
-            words: format!("the host has another interface named {}: rename it first", moved.name),
+        NetlinkError::Refused { errno: Errno::EEXIST, .. } => StepError::Explained {
+            text: format!("the host has another interface named {}: rename it first", moved.name),
             errno: Errno::EBUSY,
         },
         error => error.into(),

@@ -6,27 +6,27 @@ use super::{Executor, StepError};
 use crate::model::change::RouteSpec;
 
 impl Executor {
-    pub(super) fn add_route(&mut self, way: &RouteSpec) -> Result<(), StepError> {
-        let route = self.route(way)?;
-        Ok(self.socket(way.place)?.add_route(&route)?)
+    pub(super) fn add_route(&mut self, spec: &RouteSpec) -> Result<(), StepError> {
+        let route = self.route(spec)?;
+        Ok(self.socket(spec.place)?.add_route(&route)?)
     }
 
-    pub(super) fn delete_route(&mut self, way: &RouteSpec) -> Result<(), StepError> {
-        let route = self.route(way)?;
-        Ok(self.socket(way.place)?.delete_route(&route)?)
+    pub(super) fn delete_route(&mut self, spec: &RouteSpec) -> Result<(), StepError> {
+        let route = self.route(spec)?;
+        Ok(self.socket(spec.place)?.delete_route(&route)?)
     }
 
-    fn route(&mut self, way: &RouteSpec) -> Result<NewRoute, StepError> {
+    fn route(&mut self, spec: &RouteSpec) -> Result<NewRoute, StepError> {
         Ok(NewRoute {
-            destination: way.to,
-            gateway: way.via,
-            index: self.index(way.place, &way.link)?,
-            source: way.source,
-            metric: way.metric,
-            table: way.table,
-            protocol: way.protocol,
-            scope: way.scope,
-            on_link: way.on_link,
+            destination: spec.to,
+            gateway: spec.via,
+            index: self.index(spec.place, &spec.link)?,
+            source: spec.source,
+            metric: spec.metric,
+            table: spec.table,
+            protocol: spec.protocol,
+            scope: spec.scope,
+            on_link: spec.on_link,
         })
     }
 }

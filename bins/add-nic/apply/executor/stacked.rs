@@ -10,57 +10,57 @@ use crate::model::change::{MacvlanMode, StackedKind, StackedLink};
 use crate::model::netns::Netns;
 
 impl Executor {
-    pub(super) fn add_stacked_link(&mut self, upper: &StackedLink) -> Result<(), StepError> {
-        let parent = self.index(Netns::Host, &upper.parent)?;
-        let namespace = match (upper.place, &self.sockets.inside) {
+    pub(super) fn add_stacked_link(&mut self, stacked: &StackedLink) -> Result<(), StepError> {
+        let parent = self.index(Netns::Host, &stacked.parent)?;
+        let namespace = match (stacked.place, &self.sockets.inside) {
             (Netns::Host, _) => None,
             (_, Some((_, namespace))) => Some(namespace.as_fd()),
             (_, None) => return Err(StepError::gone("link")),
         };
         let order = NewUpper {
-            name: &upper.name,
-            mac: upper.mac,
-            mtu_bytes: upper.mtu_bytes,
+            name: &stacked.name,
+            mac: stacked.mac,
+            mtu_bytes: stacked.mtu_bytes,
             parent,
             namespace,
-            kind: upper.on.kernels(),
+            kind: stacked.on.kernels(),
         };
         let outside = &mut self.sockets.outside;
-        let added = match (outside.add_upper(&order), &upper.passing_name) {
+        let added = match (outside.add_upper(&order), &stacked.passing_name) {
             (Err(NetlinkError::Refused { errno: Errno::EEXIST, .. }), Some(passing)) => {
                 outside.add_upper(&NewUpper { name: passing, ..order })
             }
             (other, _) => other,
         };
-        added.map_err(|error| in_words(error, upper))?;
-        let socket = self.socket(upper.place)?;
-        let made = socket.links()?.into_iter().find(|link| upper.matches(link));
-        let made = made.ok_or_else(|| StepError::NoLink(upper.name.clone()))?;
-        if made.name.to_str() != Some(upper.name.as_str()) {
-            socket.set_link_name(made.index, &upper.name)?;
+        added.map_err(|error| explained(error, stacked))?;
+        let socket = self.socket(stacked.place)?;
+        let made = socket.links()?.into_iter().find(|link| stacked.matches(link));
+        let made = made.ok_or_else(|| StepError::NoLink(stacked.name.clone()))?;
+        if made.name.to_str() != Some(stacked.name.as_str()) {
+            socket.set_link_name(made.index, &stacked.name)?;
         }
-        self.known.insert((upper.place, upper.name.clone()), made.index);
+        self.known.insert((stacked.place, stacked.name.clone()), made.index);
         Ok(())
     }
 
-    /// One on the host stays for as long as somebody there has a link on it.
-    pub(super) fn delete_stacked_link(&mut self, upper: &StackedLink) -> Result<(), StepError> {
-        let socket = self.socket(upper.place)?;
+    /// One on the host is kept while another link is stacked on it.
+    pub(super) fn delete_stacked_link(&mut self, stacked: &StackedLink) -> Result<(), StepError> {
+        let socket = self.socket(stacked.place)?;
         let links = socket.links()?;
-        let Some(found) = links.iter().find(|link| upper.matches(link)) else { return Ok(()) };
+        let Some(found) = links.iter().find(|link| stacked.matches(link)) else { return Ok(()) };
         let stands_on_it = |link: &Link| link.link == Some(found.index) && link.link_netnsid.is_none();
-        if upper.place == Netns::Host && links.iter().any(stands_on_it) {
+        if stacked.place == Netns::Host && links.iter().any(stands_on_it) {
             return Ok(());
         }
         Ok(socket.delete_link(found.index)?)
     }
 }
 
-/// What the kernel means by its number, where that is all it says.
-fn in_words(error: NetlinkError, upper: &StackedLink) -> StepError {
+/// Explains an errno, where the kernel says nothing more.
+fn explained(error: NetlinkError, stacked: &StackedLink) -> StepError {
     let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
-    let (parent, kind) = (&upper.parent, upper.on.kind());
-    let words = match (errno, upper.on) {
+    let (parent, kind) = (&stacked.parent, stacked.on.kind());
+    let text = match (errno, stacked.on) {
         (Errno::EOPNOTSUPP, on) => {
             let option = match on {
                 StackedKind::Macvlan(_) => "CONFIG_MACVLAN",
@@ -79,9 +79,9 @@ fn in_words(error: NetlinkError, upper: &StackedLink) -> StepError {
             format!("{parent} has a macvlan in mode passthru, or cannot carry one")
         }
         (Errno::EEXIST, StackedKind::Vlan(id)) => {
-            format!("{} already exists, or {parent} has VLAN {id} in another namespace", upper.name)
+            format!("{} already exists, or {parent} has VLAN {id} in another namespace", stacked.name)
         }
         _ => return error.into(),
     };
-    StepError::InWords { words, errno: *errno }
+    StepError::Explained { text, errno: *errno }
 }

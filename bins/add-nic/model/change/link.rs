@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::netns::Netns;
 use crate::model::shell::{NetnsFiles, quoted};
 
-/// A bridge that we make. Its address tells it from one of the same name that somebody made since.
+/// A bridge that we create. Its MAC address distinguishes it from a later one of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeSpec {
     pub name: IfName,
@@ -16,12 +16,12 @@ pub struct BridgeSpec {
     pub vlan_filtering: bool,
 }
 
-/// A bridge's port that is in one VLAN only, and knows nothing of it.
+/// A bridge's port that is in one VLAN only, untagged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessPort {
     pub link: IfName,
     pub vlan: u16,
-    /// The one that it is in because it is a port.
+    /// The default VLAN of the bridge, which it is removed from.
     pub not_in: Option<u16>,
 }
 
@@ -33,8 +33,8 @@ impl AccessPort {
     }
 }
 
-/// A veth pair. The address of the end outside, which is random and no container can change, tells it from every other.
-/// Where both ends are containers' it is their addresses, in the namespace of each: see [`crate::check::is_there`].
+/// A veth pair. It is identified by the MAC address of the end on the host, which is random and which no container can
+/// change. Between two containers it is the address of each end, in the namespace of each: see [`crate::check::is_there`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {
     pub inside: VethEndSpec,

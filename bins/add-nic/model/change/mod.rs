@@ -1,5 +1,5 @@
-//! One change of the network, as data: acted on, undone, shown as the command that does the same, compared with what is,
-//! and kept in the journal. A file for each thing that is changed.
+//! A step of a plan as data: executed, undone, shown as the command that does the same, compared with the current state, and
+//! recorded in the journal. A file for each kind of object that is changed.
 
 mod address;
 mod link;
@@ -23,15 +23,15 @@ pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
 pub use stacked::{IpvlanMode, MacvlanMode, StackedKind, StackedLink};
 
-/// One change.
+/// One change, as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanStep {
     /// Make a bridge, and set it up.
     AddBridge(BridgeSpec),
-    /// Delete that bridge, if nothing is plugged into it.
+    /// Delete that bridge, if it has no ports.
     DelBridge(BridgeSpec),
-    /// Make a veth pair, each end in its place.
+    /// Create a veth pair, each end in its namespace.
     AddVeth(Veth),
     /// Delete that pair.
     DelVeth(Veth),
@@ -43,15 +43,15 @@ pub enum PlanStep {
     DelStackedLink(StackedLink),
     /// Put a bridge's port into one VLAN.
     SetAccessPort(AccessPort),
-    /// Move a NIC of the host's in.
+    /// Move a host interface into the container.
     TakeNic(MovedNic),
-    /// Give it back as it was.
+    /// Move it back and restore it.
     GiveNicBack(MovedNic),
-    /// Delete a link that is another's work.
+    /// Delete a link that add-nic did not create.
     DelLink { place: Netns, link: IfName },
-    /// Write on the host's end whose it is, for people.
+    /// Set the alias of the host's end, for people.
     SetAlias { link: IfName, alias: String },
-    /// Let a bridge send back through this port what came in there.
+    /// Enable hairpin mode: the bridge may send a packet back through the port it came from.
     SetHairpin { link: IfName },
     /// Let a link have IPv6 addresses.
     AllowIpv6 { place: Netns, link: IfName },
@@ -81,9 +81,9 @@ pub enum PlanStep {
     AddRules(NicRules),
     /// Delete them.
     DelRules(NicRules),
-    /// Let packets through a chain of somebody else's.
+    /// Accept packets in a chain that is not ours.
     AddAccept(AcceptRule),
-    /// Do so no longer.
+    /// Delete that rule.
     DelAccept(AcceptRule),
 }
 
@@ -91,11 +91,11 @@ pub enum PlanStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
-    /// It goes with its link, which another step of the same plan has made.
+    /// It is deleted with its link, which another step of the same plan creates.
     WithItsLink,
     /// By this step.
     By(PlanStep),
-    /// By this step, when nobody else's plan has it any more.
+    /// By this step, once no other plan needs it.
     #[serde(rename = "by-the-last")]
     WhenUnused(PlanStep),
 }
@@ -108,8 +108,8 @@ impl PlanStep {
             PlanStep::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             PlanStep::AddVeth(veth) => veth.as_command(files),
             PlanStep::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
-            PlanStep::AddStackedLink(upper) => upper.adding(files),
-            PlanStep::DelStackedLink(upper) => upper.deleting(files),
+            PlanStep::AddStackedLink(stacked) => stacked.adding(files),
+            PlanStep::DelStackedLink(stacked) => stacked.deleting(files),
             PlanStep::SetAccessPort(port) => port.as_command(),
             PlanStep::TakeNic(moved) => moved.taking(files),
             PlanStep::GiveNicBack(moved) => moved.giving_back(files),
@@ -121,11 +121,11 @@ impl PlanStep {
                 let key = format!("net/ipv6/conf/{link}/disable_ipv6");
                 files.at(*place, format!("sysctl -q -w {key}=0"))
             }
-            PlanStep::AddAddress(held) => files.at(held.place, held.adding()),
-            PlanStep::DelAddress(held) => files.at(held.place, held.deleting()),
+            PlanStep::AddAddress(spec) => files.at(spec.place, spec.adding()),
+            PlanStep::DelAddress(spec) => files.at(spec.place, spec.deleting()),
             PlanStep::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
-            PlanStep::AddRoute(way) => files.at(way.place, format!("ip route add {}", way.words())),
-            PlanStep::DelRoute(way) => files.at(way.place, format!("ip route del {}", way.words())),
+            PlanStep::AddRoute(spec) => files.at(spec.place, format!("ip route add {}", spec.words())),
+            PlanStep::DelRoute(spec) => files.at(spec.place, format!("ip route del {}", spec.words())),
             PlanStep::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
             PlanStep::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
             PlanStep::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),

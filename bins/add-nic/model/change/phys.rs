@@ -1,4 +1,4 @@
-//! A NIC of the host's that is moved into the container, and given back as it was.
+//! A host interface that is moved into the container, and moved back and restored.
 
 use common::netlink::Link;
 use common::target::{IfName, Mac};
@@ -24,16 +24,16 @@ pub struct MovedNic {
     pub inside_mtu_bytes: Option<u32>,
 }
 
-/// What tells it from a link that the container could pass off as it, and that would then get the host's addresses.
+/// What distinguishes it from a look-alike that the container could create to receive the host's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NicIdentity {
-    /// The address that the hardware was made with: no container can make a link that has one.
+    /// The permanent MAC address of hardware: no container can create a link that has one.
     PermanentMac(Mac),
-    /// Hardware on a kernel that does not say it (before 5.6): nobody but the host makes links that have no kind.
+    /// Hardware, on a kernel that does not report it (before 5.6): no container can create a link without a kind.
     Hardware(Mac),
-    /// A veth end. Anybody can make one with its address; but where its other end is, as the host's namespace counts, only
-    /// the kernel says.
+    /// A veth end. A container can create one with its address, but only the kernel says where the other end is, in the
+    /// numbering of the host's namespace.
     OtherEnd { mac: Mac, index: Option<u32>, netnsid: Option<i32> },
 }
 
@@ -62,7 +62,7 @@ impl MovedNic {
             }
     }
 
-    /// Whether it ends with its namespace: the kernel brings only hardware back.
+    /// Whether it is deleted with its namespace: the kernel returns only hardware.
     pub fn ends_with_its_namespace(&self) -> bool {
         matches!(self.told_by, NicIdentity::OtherEnd { .. })
     }
@@ -81,7 +81,7 @@ impl MovedNic {
         commands.join(" && ")
     }
 
-    /// The shell that runs it is where the NIC goes.
+    /// It is moved to the namespace of the shell that runs this.
     pub(super) fn giving_back(&self, files: &NetnsFiles<'_>) -> String {
         let (name, inside_name) = (&self.name, &self.inside_name);
         let mut commands = vec![

@@ -18,7 +18,7 @@ pub struct RouteSpec {
     pub via: Option<IpAddr>,
     pub link: IfName,
     pub source: Option<IpAddr>,
-    /// 0 is what the kernel takes when nobody says anything: IPv4 0, IPv6 1024.
+    /// 0 is the kernel's default: 0 for IPv4, 1024 for IPv6.
     pub metric: u32,
     /// rtnetlink(7), rtm_protocol: 3 is what was made at boot, or by hand.
     pub protocol: u8,

@@ -1,4 +1,4 @@
-//! Links that stand on a link of the host: macvlan, ipvlan, VLAN.
+//! Links that are stacked on a link of the host: macvlan, ipvlan, VLAN.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::model::shell::{NetnsFiles, quoted};
 pub struct StackedLink {
     pub place: Netns,
     pub name: IfName,
-    /// Its index, known when it is made: whatever it is called then, it keeps that.
+    /// Its index, known once it was created: a new name does not change it.
     pub index: Option<u32>,
     /// Its own; of a kind that has the parent's, none.
     pub mac: Option<Mac>,
@@ -28,7 +28,7 @@ pub struct StackedLink {
     pub passing_name: Option<IfName>,
 }
 
-/// What it is to its parent.
+/// Its kind, and how it uses its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StackedKind {
@@ -37,7 +37,7 @@ pub enum StackedKind {
     Vlan(u16),
 }
 
-/// Who of a macvlan's siblings hears whom: ip-link(8).
+/// How macvlans of one parent reach each other: ip-link(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MacvlanMode {
@@ -131,7 +131,7 @@ impl StackedKind {
         matches!(self, StackedKind::Ipvlan(_) | StackedKind::Macvlan(MacvlanMode::Passthru))
     }
 
-    /// Whether neighbours find it by asking: in the other modes the parent routes, and answers for nobody.
+    /// Whether neighbours can resolve it: in the other modes the parent routes, and nothing answers ARP.
     pub fn answers_arp(self) -> bool {
         !matches!(self, StackedKind::Ipvlan(IpvlanMode::L3 | IpvlanMode::L3s))
     }
@@ -149,8 +149,8 @@ impl fmt::Display for StackedKind {
 }
 
 impl StackedLink {
-    /// Whether a link is this one. As long as its index is not known its name tells it, in the one namespace that it can be
-    /// in; who makes another one there that looks the same has that one deleted.
+    /// Whether a link is this one. As long as its index is not known, its name identifies it, in the only namespace that it
+    /// can be in; a look-alike that the container creates there is deleted instead.
     pub fn matches(&self, link: &Link) -> bool {
         let same = match (self.index, self.mac) {
             (Some(index), _) => link.index == index,

@@ -1,5 +1,5 @@
-//! A rule that lets packets through a chain of iptables' that would drop them. That chain is somebody else's: only the
-//! program that owns it touches it. A rule of nft's own in there, and `iptables -S` and iptables-save fail from then on.
+//! A rule that accepts packets in an iptables chain that would drop them. The chain is not ours: only the program that owns
+//! it changes it. With a native nft rule in it, `iptables -S` and iptables-save would fail.
 
 use std::net::Ipv4Addr;
 

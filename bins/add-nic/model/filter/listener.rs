@@ -17,7 +17,7 @@ impl Listener {
     pub fn clashes(&self, published: &PublishedPort) -> bool {
         let own = match self.address {
             IpAddr::V4(address) => Some(address),
-            // One on :: hears IPv4 too, unless it was told otherwise, which nobody outside can see.
+            // A socket on :: receives IPv4 too, unless IPV6_V6ONLY is set, which other processes cannot see.
             IpAddr::V6(address) if address.is_unspecified() => Some(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(address) => address.to_ipv4_mapped(),
         };

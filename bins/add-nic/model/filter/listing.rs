@@ -1,19 +1,19 @@
-//! What `iptables -S` says of the table `filter`: through which chain packets must be let. Pure.
+//! The table `filter` as `iptables -S` prints it: which chain needs an accept rule. Pure.
 
 /// One table, as `iptables -S` prints it: a line for each policy, chain and rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IptablesListing(pub String);
 
-/// Docker leaves this chain to its users, asks it before its own rules, and never empties it.
+/// Docker leaves this chain to its users, evaluates it before its own rules, and never flushes it.
 const OF_USERS: &str = "DOCKER-USER";
 pub const FORWARD: &str = "FORWARD";
 
-/// Targets after which a packet has not been dropped; a chain of somebody's is none of them.
+/// Targets that do not drop a packet. A user-defined chain may.
 const HARMLESS: [&str; 9] =
     ["ACCEPT", "RETURN", "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CHECKSUM", "CLASSIFY"];
 
 impl IptablesListing {
-    /// The chain in which a rule must let packets through, if there is one that could drop them.
+    /// The chain that needs an accept rule, if there is one that could drop packets.
     pub fn chain_for_accept(&self) -> Option<&'static str> {
         if self.targets().any(|target| target == OF_USERS) {
             return Some(OF_USERS);
@@ -28,7 +28,7 @@ impl IptablesListing {
         policy.is_some_and(|policy| policy.split(' ').next() != Some("ACCEPT"))
     }
 
-    /// Where the rules of FORWARD lead.
+    /// The targets of the rules in FORWARD.
     fn targets(&self) -> impl Iterator<Item = &str> {
         let rules = self.0.lines().filter(|line| line.starts_with("-A FORWARD "));
         rules.filter_map(|rule| {

@@ -14,6 +14,6 @@ pub use listener::Listener;
 pub use listing::{FORWARD, IptablesListing};
 pub use publish::{Protocol, PublishedPort};
 pub use rules::{FAMILY, FilterRule, Hook, NicRules, PortClient, TABLE};
-pub use state::{FilterQuery, FilterState, IptablesKind, IptablesTable};
+pub use state::{FilterQuery, FilterState, IptablesKind, IptablesTable, ListingError};
 pub use term::AddressEnd;
 pub use wanted::WantedRules;

@@ -30,13 +30,13 @@ pub struct NicRules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FilterRule {
-    /// What leaves this network through another link than its own has the host's address.
+    /// Packets that leave this network through another link get the host's address as source.
     Masquerade { network: Cidr, link: IfName },
-    /// What comes to a port of the host, from outside or from the host itself, goes on to the container.
+    /// Connections to a port of the host, from outside or from the host itself, are forwarded to the container.
     Forward { to: Ipv4Addr, published: PublishedPort, hook: Hook },
-    /// Of that, what the container could not answer otherwise has the host's address.
+    /// Forwarded connections that the container could not answer otherwise get the host's address as source.
     Answerable { to: Ipv4Addr, port: u16, protocol: Protocol, from: PortClient },
-    /// With route_localnet the container could talk to what listens on 127.0.0.1 alone, and speak as 127.0.0.1.
+    /// With route_localnet, the container could connect to services on 127.0.0.1, and send packets from 127.0.0.1.
     GuardLoopback { link: IfName, end: AddressEnd },
 }
 
@@ -52,14 +52,14 @@ pub enum Hook {
     Postrouting,
 }
 
-/// Who comes to a published port.
+/// The clients of a published port whose source address is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PortClient {
     Anybody,
-    /// The host itself: 127.0.0.1 is not to be answered, and its other addresses lead elsewhere in the container.
+    /// The host itself: 127.0.0.1 cannot be answered, and its other addresses may use another route in the container.
     Host,
-    /// Those of the container's own network, itself among them, who would be answered past the host.
+    /// Those in the container's own network, including itself: replies to them would bypass the host.
     Network(Cidr),
 }
 

@@ -1,4 +1,4 @@
-//! What the host's packet filters have that a NIC would meet.
+//! The state of the host's packet filters, as far as a NIC's traffic passes them.
 
 use common::netlink::{Chain, ChainRule, TableFamily};
 
@@ -13,7 +13,7 @@ pub struct FilterQuery {
     pub families: [bool; 2],
     /// The rules of iptables also where it lets through what none of them decides about.
     pub rules: bool,
-    /// Who listens on which port.
+    /// Which ports have listeners.
     pub listeners: bool,
 }
 
@@ -48,8 +48,19 @@ pub struct IptablesTable {
     pub six: bool,
     /// The program that owns it; `None` if it is not installed.
     pub program: Option<String>,
-    /// What that says.
-    pub listing: Result<IptablesListing, String>,
+    /// What that prints.
+    pub listing: Result<IptablesListing, ListingError>,
+}
+
+/// Why a table could not be listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListingError {
+    /// The program that owns it does not exist here.
+    #[error("{0} is not installed")]
+    NotInstalled(&'static str),
+    /// The program failed; in its words.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl IptablesKind {

@@ -36,7 +36,7 @@ const AF_VSOCK: u64 = 40;
 #[derive(Clone)]
 pub struct Filter(Vec<BpfProgram>);
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type FilterRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 impl Filter {
     /// For a program that has these capabilities; with none, what holds of a program in a container without a filter.
@@ -70,15 +70,15 @@ impl Filter {
     }
 
     /// Puts it on this process for good, and no_new_privs, without which it takes CAP_SYS_ADMIN.
-    pub fn put_on(&self) -> Result<(), Failure> {
+    pub fn install(&self) -> Result<(), Failure> {
         self.0.iter().try_for_each(|filter| apply_filter(filter).map_err(trouble))
     }
 }
 
 /// What may be called, and with which arguments where not with any.
-fn allowed(capabilities: CapabilitySet) -> Result<Rules, seccompiler::BackendError> {
+fn allowed(capabilities: CapabilitySet) -> Result<FilterRules, seccompiler::BackendError> {
     let plain = [table::ALWAYS, table::OF_MACHINE, table::NEWER].into_iter().flatten();
-    let mut rules: Rules = plain.map(|call| (*call, Vec::new())).collect();
+    let mut rules: FilterRules = plain.map(|call| (*call, Vec::new())).collect();
     let any = |test: &[SeccompCondition]| SeccompRule::new(test.to_vec());
     let first = |test, value| SeccompCondition::new(0, SeccompCmpArgLen::Dword, test, value);
     let families = [

@@ -19,20 +19,20 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use group::own_groups;
-use mounts::Mount;
+use mounts::HierarchyMount;
 
 pub use group::Group;
 
 /// A control group that a process can go to.
 #[derive(Debug)]
-pub struct Door {
+pub struct OpenedGroup {
     group: Group,
     /// Its `cgroup.procs`. The kernel judges whoever opened it, and not who writes (Linux 5.16).
     procs: File,
 }
 
 /// Opens the target's control groups, of which `groups` is what was seen of them.
-pub fn open_all(groups: &[Group], process: &Process) -> Result<Vec<Door>, Failure> {
+pub fn open_all(groups: &[Group], process: &Process) -> Result<Vec<OpenedGroup>, Failure> {
     if groups.is_empty() {
         return Ok(Vec::new());
     }
@@ -44,7 +44,7 @@ pub fn open_all(groups: &[Group], process: &Process) -> Result<Vec<Door>, Failur
     doors
 }
 
-fn open_from_here(process: &Process) -> Result<Vec<Door>, Failure> {
+fn open_from_here(process: &Process) -> Result<Vec<OpenedGroup>, Failure> {
     let groups = Group::foreign(process)?;
     let mounts = mounts::all()?;
     let doors = groups.iter().map(|group| open(group.clone(), &mounts)).collect::<Result<_, _>>()?;
@@ -57,7 +57,7 @@ fn open_from_here(process: &Process) -> Result<Vec<Door>, Failure> {
 }
 
 /// Opens a group, in whichever of the mounts shows it.
-fn open(group: Group, mounts: &[Mount]) -> Result<Door, Failure> {
+fn open(group: Group, mounts: &[HierarchyMount]) -> Result<OpenedGroup, Failure> {
     let its = || mounts.iter().filter(|mount| mount.is_of(&group));
     // Of several mounts on one directory the last covers the others.
     let places = its().rev().filter_map(|mount| Some((mount, mount.place_of(&group)?)));
@@ -71,7 +71,7 @@ fn open(group: Group, mounts: &[Mount]) -> Result<Door, Failure> {
                     failure.hint("unpause the container first: docker unpause NAME, or podman unpause NAME")
                 );
             }
-            Ok((_, procs)) => return Ok(Door { group, procs: procs.into() }),
+            Ok((_, procs)) => return Ok(OpenedGroup { group, procs: procs.into() }),
             Err(Errno::ESTALE) => {}
             Err(errno) => why = why.or(Some(errno)),
         }
@@ -118,7 +118,7 @@ fn go_home(home: &Namespace) -> Result<(), Failure> {
     home.enter().map_err(|errno| Failure::trouble("the caller's cgroup namespace", errno.desc()))
 }
 
-impl Door {
+impl OpenedGroup {
     /// Moves the calling process.
     pub fn go_in(&self) -> Result<(), Failure> {
         let refused = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {

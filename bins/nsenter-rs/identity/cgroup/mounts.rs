@@ -15,7 +15,7 @@ use super::group::{Group, read};
 
 /// A mount of a hierarchy.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mount {
+pub struct HierarchyMount {
     id: u64,
     root: PathBuf,
     point: PathBuf,
@@ -24,11 +24,11 @@ pub struct Mount {
 }
 
 /// All mounts of hierarchies here.
-pub fn all() -> Result<Vec<Mount>, Failure> {
+pub fn all() -> Result<Vec<HierarchyMount>, Failure> {
     Ok(mounts(&read("/proc/thread-self/mountinfo")?))
 }
 
-impl Mount {
+impl HierarchyMount {
     /// Whether it is a mount of the group's hierarchy.
     pub fn is_of(&self, group: &Group) -> bool {
         match &self.options {
@@ -76,14 +76,14 @@ pub fn is_frozen(directory: &OwnedFd) -> bool {
 }
 
 /// The hierarchies that are mounted.
-fn mounts(mountinfo: &[u8]) -> Vec<Mount> {
+fn mounts(mountinfo: &[u8]) -> Vec<HierarchyMount> {
     let hierarchy = |mount: mountinfo::Mount<'_>| {
         let options = match mount.file_system {
             b"cgroup" => Some(String::from_utf8_lossy(mount.super_options).into_owned()),
             b"cgroup2" => None,
             _ => return None,
         };
-        Some(Mount { id: mount.id, root: mount.root(), point: mount.path(), options })
+        Some(HierarchyMount { id: mount.id, root: mount.root(), point: mount.path(), options })
     };
     mountinfo::mounts(mountinfo).filter_map(hierarchy).collect()
 }

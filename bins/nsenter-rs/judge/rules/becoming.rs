@@ -4,22 +4,22 @@ use common::namespace::NamespaceKind;
 use common::view::TargetView;
 
 use super::ids::Map;
-use super::rule::{Capability, Facts, Needed, Reason, Rule};
+use super::rule::{Capability, EntryFacts, EntryRule, Needed, Reason};
 use super::users::{Actor, Over};
 use crate::plan::Plan;
 use crate::wanted::RequestedId;
 
 /// What has to be so for the root and the IDs of `plan`, when `inside` is who we are by then.
-pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
+pub fn rules(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> {
     let here = Over::Known(inside.user);
     let ids = &facts.ids;
     let needs = |capability: Capability| {
         let power = facts.users.power(inside, capability.set(), here);
-        Rule::Capability(Needed { capability, over: here, power, reasons: vec![Reason::ProgramInside] })
+        EntryRule::Capability(Needed { capability, over: here, power, reasons: vec![Reason::ProgramInside] })
     };
     let mapped = |what, id, map: &Option<Map>| {
         let mapped = map.as_ref().is_none_or(|map| map.has(id));
-        Rule::Mapped { what, id, user: here, mapped }
+        EntryRule::Mapped { what, id, user: here, mapped }
     };
     let mut rules = view(plan, facts, inside);
     // A mount namespace asks for the same before it is joined, so that the target's own root takes no more.
@@ -51,7 +51,7 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
     if let Some(gid) = number(plan.gid, |(_, gid)| gid) {
         rules.push(mapped("group ID", gid, &ids.gid_map));
         if ids.has_groups && ids.setgroups_denied {
-            rules.push(Rule::GroupsStay(here));
+            rules.push(EntryRule::GroupsStay(here));
         }
         if !ids.gids.contains(&gid) || (ids.has_groups && !ids.setgroups_denied) {
             rules.push(needs(Capability::SetGid));
@@ -68,10 +68,10 @@ pub fn rules(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
 
 /// What the inside view asks for: a mount namespace of the program's own, and file systems that the kernel lets only
 /// the owner of what they show mount (proc_init_fs_context, sysfs_init_fs_context).
-fn view(plan: &Plan, facts: &Facts, inside: &Actor) -> Vec<Rule> {
+fn view(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> {
     let needs = |over, reason| {
         let power = facts.users.power(inside, Capability::SysAdmin.set(), over);
-        Rule::Capability(Needed { capability: Capability::SysAdmin, over, power, reasons: vec![reason] })
+        EntryRule::Capability(Needed { capability: Capability::SysAdmin, over, power, reasons: vec![reason] })
     };
     let owner = |kind| facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
     let any = plan.view != TargetView::default();
@@ -93,17 +93,17 @@ mod tests {
     use crate::wanted::Wanted;
 
     /// The rules for `line`, in a world where nothing is to be joined.
-    fn checks(line: &str, facts: &Facts) -> Vec<Check> {
+    fn checks(line: &str, facts: &EntryFacts) -> Vec<Check> {
         let plan = Plan::make(&Wanted::by(line).unwrap(), &Snapshot::default());
         Check::all(rules(&plan, facts, &facts.us), facts)
     }
 
-    fn asked(line: &str, facts: &Facts) -> Vec<String> {
+    fn asked(line: &str, facts: &EntryFacts) -> Vec<String> {
         checks(line, facts).iter().map(|check| check.asks(facts)).collect()
     }
 
     /// Those that are not met.
-    fn refused(line: &str, facts: &Facts) -> Vec<String> {
+    fn refused(line: &str, facts: &EntryFacts) -> Vec<String> {
         let failing = checks(line, facts).into_iter().filter(|check| check.met == Met::No);
         failing.map(|check| check.asks(facts)).collect()
     }

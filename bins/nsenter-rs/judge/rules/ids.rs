@@ -2,7 +2,7 @@
 
 /// Who we are, and what numbers there are where the program will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ids {
+pub struct CallerIds {
     /// Those that setuid(2) and setgid(2) give to anybody: the real and the saved one.
     pub uids: [u32; 2],
     pub gids: [u32; 2],
@@ -35,12 +35,12 @@ impl Map {
     }
 }
 
-impl Ids {
+impl CallerIds {
     /// An ordinary user who is in no group but his own, and all numbers.
     #[cfg(test)]
     pub fn of(id: u32) -> Self {
         let map = || Some(Map::parse("0 0 4294967295"));
-        Ids {
+        CallerIds {
             uids: [id; 2],
             gids: [id; 2],
             has_groups: false,

@@ -2,7 +2,7 @@
 
 use common::namespace::NamespaceKind;
 
-use super::rule::{Capability, Facts, Met, Needed, Reason, Rule};
+use super::rule::{Capability, EntryFacts, EntryRule, Met, Needed, Reason};
 use super::users::{Actor, Over};
 use crate::plan::Join;
 
@@ -38,7 +38,7 @@ fn asked_for(kind: NamespaceKind) -> &'static [Ask] {
 }
 
 /// What has to be so for `join`, and who we are after it.
-pub fn rules(join: &Join, facts: &Facts) -> (Vec<Rule>, Actor) {
+pub fn rules(join: &Join, facts: &EntryFacts) -> (Vec<EntryRule>, Actor) {
     match join {
         Join::Nothing => (Vec::new(), facts.us),
         // The kernel asks about the user namespace that the whole call leads to, of who we were before.
@@ -53,7 +53,7 @@ pub fn rules(join: &Join, facts: &Facts) -> (Vec<Rule>, Actor) {
 }
 
 /// What can be joined before the user namespace is; then that one; then the rest from inside it.
-fn one_by_one(kinds: &[NamespaceKind], facts: &Facts) -> (Vec<Rule>, Actor) {
+fn one_by_one(kinds: &[NamespaceKind], facts: &EntryFacts) -> (Vec<EntryRule>, Actor) {
     let here = Over::Known(facts.us.user);
     let (mut rules, mut left) = (Vec::new(), Vec::new());
     for &kind in kinds.iter().filter(|kind| **kind != NamespaceKind::User) {
@@ -74,26 +74,26 @@ fn one_by_one(kinds: &[NamespaceKind], facts: &Facts) -> (Vec<Rule>, Actor) {
 }
 
 /// The user namespace that is joined, and who we are in it.
-fn inside(kinds: &[NamespaceKind], facts: &Facts) -> Option<(Over, Actor)> {
+fn inside(kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<(Over, Actor)> {
     let joined = *facts.over.get(&NamespaceKind::User).filter(|_| kinds.contains(&NamespaceKind::User))?;
     let (Over::Known(user) | Over::Outside(Some(user))) = joined else { return Some((joined, facts.us)) };
     Some((joined, Actor::inside(user, &facts.us)))
 }
 
 /// The rules for one kind: `actor` asks, and will be in the user namespace `there`.
-fn of(kind: NamespaceKind, facts: &Facts, actor: &Actor, there: Over) -> Vec<Rule> {
+fn of(kind: NamespaceKind, facts: &EntryFacts, actor: &Actor, there: Over) -> Vec<EntryRule> {
     let owner = facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
     let needed = |capability: Capability, over, reason| {
         // Who is inside has all there, also where the kernel would not tell us the way to it from outside.
         let power = facts.users.power(actor, capability.set(), over);
-        Rule::Capability(Needed { capability, over, power, reasons: vec![reason] })
+        EntryRule::Capability(Needed { capability, over, power, reasons: vec![reason] })
     };
     let rule = |ask: &Ask| match *ask {
         Ask::OverOwner(capability) => needed(capability, owner, Reason::Owns(kind)),
         Ask::OverIt(capability) => needed(capability, owner, Reason::Joined),
         Ask::OverOurs(capability) => needed(capability, there, Reason::ProgramInside),
-        Ask::Below => Rule::Below,
-        Ask::OneThread => Rule::OneThread(facts.threads),
+        Ask::Below => EntryRule::Below,
+        Ask::OneThread => EntryRule::OneThread(facts.threads),
     };
     asked_for(kind).iter().map(rule).collect()
 }
@@ -106,7 +106,7 @@ mod tests {
     use super::super::users::{Power, UserNs};
     use super::*;
 
-    fn refused(join: &Join, facts: &Facts) -> Vec<String> {
+    fn refused(join: &Join, facts: &EntryFacts) -> Vec<String> {
         let failing =
             Check::all(rules(join, facts).0, facts).into_iter().filter(|check| check.met == Met::No);
         failing.map(|check: Check| check.asks(facts)).collect()

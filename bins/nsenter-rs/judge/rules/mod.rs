@@ -1,4 +1,4 @@
-//! What the kernel asks of whoever enters: data, judged over [`Facts`] without touching anything.
+//! What the kernel asks of whoever enters: data, judged over [`EntryFacts`] without touching anything.
 //!
 //! Sources: setns(2), capabilities(7), user_namespaces(7), pid_namespaces(7), ptrace(2); where those are short, the
 //! `install` of each kind of namespace in the kernel.
@@ -13,24 +13,24 @@ mod users;
 
 use crate::plan::{Join, Plan};
 
-pub use ids::{Ids, Map};
+pub use ids::{CallerIds, Map};
 pub use looking::{Bar, Them, why_barred};
 #[cfg(test)]
 pub use rule::world;
-pub use rule::{Capability, Check, Facts, Met, Needed, Reason, Rule};
+pub use rule::{Capability, Check, EntryFacts, EntryRule, Met, Needed, Reason};
 pub use users::{Actor, Made, OF_THE_MACHINE, Over, Power, UNSEEN, UserNs, Users};
 
 /// Everything that has to be so for `plan` to succeed, in the order in which it is asked.
-pub fn judge(plan: &Plan, facts: &Facts) -> Vec<Check> {
+pub fn judge(plan: &Plan, facts: &EntryFacts) -> Vec<Check> {
     let (mut rules, inside) = joining::rules(&plan.join, facts);
     rules.extend(becoming::rules(plan, facts, &inside));
     if facts.filtered {
-        rules.push(Rule::NoFilter);
+        rules.push(EntryRule::NoFilter);
     }
     Check::all(rules, facts)
 }
 
 /// The same for joining alone.
-pub fn judge_joining(join: &Join, facts: &Facts) -> Vec<Check> {
+pub fn judge_joining(join: &Join, facts: &EntryFacts) -> Vec<Check> {
     Check::all(joining::rules(join, facts).0, facts)
 }

@@ -6,7 +6,7 @@ use common::failure::Failure;
 use common::namespace::NamespaceKind;
 use rustix::thread::CapabilitySet;
 
-use super::ids::Ids;
+use super::ids::CallerIds;
 use super::looking::Bar;
 use super::users::{Actor, Over, Power, Users};
 #[cfg(test)]
@@ -14,7 +14,7 @@ use super::users::{Made, UserNs};
 
 /// The world as the rules see it: who we are, what is to be joined, and the user namespaces around that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct EntryFacts {
     pub us: Actor,
     pub users: Users,
     /// The user namespace that capabilities are needed over for each kind: the one that owns it; for a user
@@ -25,12 +25,12 @@ pub struct Facts {
     pub threads: u64,
     /// Whether a seccomp(2) filter is on us, which may refuse whatever it likes.
     pub filtered: bool,
-    pub ids: Ids,
+    pub ids: CallerIds,
 }
 
 /// One thing that has to be so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
+pub enum EntryRule {
     Capability(Needed),
     /// A PID namespace that is joined is ours or below it.
     Below,
@@ -104,7 +104,7 @@ pub enum Capability {
 /// A rule, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    pub rule: Rule,
+    pub rule: EntryRule,
     pub met: Met,
     /// Why it holds, or does not.
     pub why: String,
@@ -120,8 +120,8 @@ pub enum Met {
 
 impl Check {
     /// Judges the rules; what is asked about one capability over one user namespace is one rule with several reasons.
-    pub fn all(rules: Vec<Rule>, facts: &Facts) -> Vec<Self> {
-        let mut merged: Vec<Rule> = Vec::new();
+    pub fn all(rules: Vec<EntryRule>, facts: &EntryFacts) -> Vec<Self> {
+        let mut merged: Vec<EntryRule> = Vec::new();
         for rule in rules {
             if !merged.iter_mut().any(|earlier| earlier.takes_in(&rule)) {
                 merged.push(rule);
@@ -130,22 +130,22 @@ impl Check {
         merged.into_iter().map(|rule| Check::new(rule, facts)).collect()
     }
 
-    pub fn new(rule: Rule, facts: &Facts) -> Self {
+    pub fn new(rule: EntryRule, facts: &EntryFacts) -> Self {
         let (met, why) = rule.verdict(facts);
         Check { rule, met, why }
     }
 
     /// The rule in words: what has to be so.
-    pub fn asks(&self, facts: &Facts) -> String {
+    pub fn asks(&self, facts: &EntryFacts) -> String {
         self.rule.asks(facts)
     }
 }
 
-impl Rule {
+impl EntryRule {
     /// Adds the reasons of `other` where that is the same rule; whether it is.
-    fn takes_in(&mut self, other: &Rule) -> bool {
+    fn takes_in(&mut self, other: &EntryRule) -> bool {
         match (self, other) {
-            (Rule::Capability(this), Rule::Capability(other)) => {
+            (EntryRule::Capability(this), EntryRule::Capability(other)) => {
                 // Of two that are unknown, each may be another one; but then they differ in their reasons only.
                 let same =
                     (this.capability, this.over, this.power) == (other.capability, other.over, other.power);
@@ -176,18 +176,18 @@ impl Capability {
 /// A world for the tests of the rules: ours is user:[1], of uid 0, and below it are user:[10] of uid 1000 and in
 /// that one user:[11]. The namespaces to be joined belong to `owner`.
 #[cfg(test)]
-pub fn world(euid: u32, effective: CapabilitySet, owner: u64) -> Facts {
+pub fn world(euid: u32, effective: CapabilitySet, owner: u64) -> EntryFacts {
     let made = |inside, by| Made { inside: UserNs(inside), by };
     let users =
         Users { ours: UserNs(1), below: [(UserNs(10), made(1, 1000)), (UserNs(11), made(10, 1000))].into() };
     let known = |user| if user == 0 { Over::Outside(None) } else { Over::Known(UserNs(user)) };
-    Facts {
+    EntryFacts {
         us: Actor { user: UserNs(1), euid: Some(euid), effective },
         over: NamespaceKind::ALL.map(|kind| (kind, known(owner))).into(),
         users,
         pid_is_below: Some(true),
         threads: 1,
         filtered: false,
-        ids: Ids::of(euid),
+        ids: CallerIds::of(euid),
     }
 }

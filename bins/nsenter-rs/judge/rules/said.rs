@@ -6,29 +6,29 @@ use common::namespace::NamespaceKind;
 use common::output::one_line;
 
 use super::looking::Bar;
-use super::rule::{Capability, Facts, Met, Needed, Reason, Rule};
+use super::rule::{Capability, EntryFacts, EntryRule, Met, Needed, Reason};
 use super::users::Power;
 
-impl Rule {
-    pub(super) fn verdict(&self, facts: &Facts) -> (Met, String) {
+impl EntryRule {
+    pub(super) fn verdict(&self, facts: &EntryFacts) -> (Met, String) {
         let is = |met: bool, yes: &str, no: &str| match met {
             true => (Met::Yes, yes.to_owned()),
             false => (Met::No, no.to_owned()),
         };
         match self {
-            Rule::Capability(needed) => {
+            EntryRule::Capability(needed) => {
                 let met = if needed.power.is_enough() { Met::Yes } else { Met::No };
                 (met, needed.why(facts))
             }
-            Rule::Below => is(
+            EntryRule::Below => is(
                 facts.pid_is_below != Some(false),
                 "it was",
                 "it was not: a process cannot enter a PID namespace above its own",
             ),
-            Rule::OneThread(threads) => is(*threads == 1, "yes", "it has more"),
-            Rule::GroupsStay(_) => (Met::Yes, "they are kept".to_owned()),
-            Rule::Mapped { mapped, .. } => is(*mapped, "yes", "it is not mapped"),
-            Rule::Look { bar, .. } => match bar {
+            EntryRule::OneThread(threads) => is(*threads == 1, "yes", "it has more"),
+            EntryRule::GroupsStay(_) => (Met::Yes, "they are kept".to_owned()),
+            EntryRule::Mapped { mapped, .. } => is(*mapped, "yes", "it is not mapped"),
+            EntryRule::Look { bar, .. } => match bar {
                 None => (Met::Yes, "yes".to_owned()),
                 Some(bar @ (Bar::SecurityModule | Bar::Outside)) => (Met::No, bar.to_string()),
                 Some(bar) => {
@@ -36,44 +36,46 @@ impl Rule {
                     (Met::No, format!("{bar}; {lifted}"))
                 }
             },
-            Rule::Program { missing: None, .. } => (Met::Yes, "it exists".to_owned()),
-            Rule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
-            Rule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
-            Rule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
-            Rule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
-            Rule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
-            Rule::Ahead { failure: Some(failure), .. } => (Met::No, failure.text().to_owned()),
-            Rule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
+            EntryRule::Program { missing: None, .. } => (Met::Yes, "it exists".to_owned()),
+            EntryRule::Program { missing: Some(why), .. } => (Met::No, why.clone()),
+            EntryRule::HostFenced { trusted: true, .. } => (Met::Yes, "--trust-target".to_owned()),
+            EntryRule::HostFenced { unfenced: Some(why), .. } => (Met::No, why.clone()),
+            EntryRule::HostFenced { unfenced: None, .. } => (Met::Yes, "it does not".to_owned()),
+            EntryRule::Ahead { failure: None, .. } => (Met::Yes, "yes".to_owned()),
+            EntryRule::Ahead { failure: Some(failure), .. } => (Met::No, failure.text().to_owned()),
+            EntryRule::NoFilter => (Met::Unknown, "cannot be known without trying".to_owned()),
         }
     }
 
-    pub(super) fn asks(&self, facts: &Facts) -> String {
+    pub(super) fn asks(&self, facts: &EntryFacts) -> String {
         match self {
-            Rule::Capability(needed) => needed.describe(facts),
-            Rule::Below => "its PID namespace was created inside the caller's".to_owned(),
-            Rule::OneThread(_) => "nsenter-rs has one thread".to_owned(),
-            Rule::GroupsStay(user) => {
+            EntryRule::Capability(needed) => needed.describe(facts),
+            EntryRule::Below => "its PID namespace was created inside the caller's".to_owned(),
+            EntryRule::OneThread(_) => "nsenter-rs has one thread".to_owned(),
+            EntryRule::GroupsStay(user) => {
                 let user = facts.users.describe(*user);
                 format!("the supplementary groups can be dropped, or setgroups(2) is denied in {user}")
             }
-            Rule::Mapped { what, id, user, .. } => {
+            EntryRule::Mapped { what, id, user, .. } => {
                 format!("{what} {id} is mapped in {}", facts.users.describe(*user))
             }
-            Rule::Look { pid, .. } => format!("ptrace(2) allows reading /proc/{pid}"),
-            Rule::Program { name, elsewhere, .. } => {
+            EntryRule::Look { pid, .. } => format!("ptrace(2) allows reading /proc/{pid}"),
+            EntryRule::Program { name, elsewhere, .. } => {
                 let place = if *elsewhere { "in the program's root directory" } else { "on the host" };
                 format!("{} {place}", one_line(name))
             }
-            Rule::HostFenced { .. } => "the program gets no more capabilities than the container".to_owned(),
-            Rule::Ahead { what, .. } => (*what).to_owned(),
-            Rule::NoFilter => "the caller's seccomp filter allows it".to_owned(),
+            EntryRule::HostFenced { .. } => {
+                "the program gets no more capabilities than the container".to_owned()
+            }
+            EntryRule::Ahead { what, .. } => (*what).to_owned(),
+            EntryRule::NoFilter => "the caller's seccomp filter allows it".to_owned(),
         }
     }
 }
 
 impl Needed {
     /// The capability, over what, and why that.
-    pub fn describe(&self, facts: &Facts) -> String {
+    pub fn describe(&self, facts: &EntryFacts) -> String {
         let owned: Vec<&str> = self.owned().map(NamespaceKind::as_str).collect();
         let owns = (!owned.is_empty()).then(|| format!("owns {}", owned.join(", ")));
         let says = |reason, words: &str| self.reasons.contains(&reason).then(|| words.to_owned());
@@ -94,7 +96,7 @@ impl Needed {
         })
     }
 
-    fn why(&self, facts: &Facts) -> String {
+    fn why(&self, facts: &EntryFacts) -> String {
         let who =
             facts.us.euid.map_or("no uid in this user namespace".to_owned(), |euid| format!("uid {euid}"));
         match self.power {

@@ -21,7 +21,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use self::operator::Operator;
 use self::relay::Relay;
-use crate::enter::source::Source;
+use crate::enter::source::EntrySource;
 use crate::plan::{Join, Plan};
 use crate::run::child;
 use crate::run::parent_death::ParentDeathSignal;
@@ -67,7 +67,7 @@ impl Pty {
 
     /// Makes it the terminal of whoever the program will be, who can then open it again, as `echo >/dev/stderr` does.
     /// It has to be done out here: inside a user namespace its owner is nobody. Where it cannot be, it stays ours.
-    pub fn give(&self, plan: &Plan, source: &Source) {
+    pub fn give(&self, plan: &Plan, source: &EntrySource) {
         if let Some(user) = user(plan, source) {
             let _ = fchown(&self.slave, Some(Uid::from_raw(user)), None);
         }
@@ -98,7 +98,7 @@ fn by_name(master: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 }
 
 /// The user that the program will be, as we count users.
-fn user(plan: &Plan, source: &Source) -> Option<u32> {
+fn user(plan: &Plan, source: &EntrySource) -> Option<u32> {
     let joins_targets = matches!(&plan.join, Join::AtOnce(kinds) if kinds.contains(&NamespaceKind::User));
     let Some(uid) = plan.uid else { return plan.confinement.as_ref().map(|confinement| confinement.ids.uid) };
     match uid {

@@ -91,7 +91,7 @@ impl Monitor {
                 other => Err(self.nonsense(format_args!("state number {other}"))),
             },
             Err(MonitorError::Nobody) => Ok(None),
-            Err(MonitorError::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(MonitorError::HungUp) => Err(self.nonsense("it closed the connection without an answer")),
             Err(MonitorError::Known(error)) => Err(error),
         }
     }
@@ -118,7 +118,7 @@ impl Monitor {
                 _ => Err(self.nonsense(format_args!("PID {}", answer.value.cast_signed()))),
             },
             Err(MonitorError::Nobody) => Ok(None),
-            Err(MonitorError::HungUp) => Err(self.nonsense("it hung up without an answer")),
+            Err(MonitorError::HungUp) => Err(self.nonsense("it closed the connection without an answer")),
             Err(MonitorError::Known(error)) => Err(error),
         }
     }
@@ -131,8 +131,10 @@ impl Monitor {
             Some(pid @ 1..) => Pid::from_raw(pid),
             // -1: it has ended.
             Some(..0) => return Ok(None),
-            Some(0) => return Err(self.nonsense("its first process is in a PID namespace outside of ours")),
-            None => return Err(self.nonsense("what it sent is no pidfd")),
+            Some(0) => {
+                return Err(self.nonsense("its first process is in a PID namespace outside of the caller's"));
+            }
+            None => return Err(self.nonsense("it did not send a pidfd")),
         };
         let pidfd_inode = process::pidfs_inode(pidfd.as_fd());
         let start_time_ticks = match pidfd_inode {

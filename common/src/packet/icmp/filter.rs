@@ -1,28 +1,30 @@
-//! What the kernel lets through to us: answers to our own requests, and nothing else that is under way on the host.
+//! What the kernel lets through to a raw socket: answers to our own requests only.
 
 use std::os::fd::BorrowedFd;
 
 use nix::Result;
+use pnet_packet::icmp::IcmpTypes;
+use pnet_packet::icmpv6::Icmpv6Types;
 
-use super::super::bpf::*;
-use super::Family;
+use crate::packet::IpFamily;
+use crate::packet::bpf::*;
 use crate::sys::{self, SocketOption};
 
-const ECHO_REPLY_V4: u32 = 0;
-const ECHO_REPLY_V6: u32 = 129;
+const ECHO_REPLY_V4: u32 = IcmpTypes::EchoReply.0 as u32;
+const ECHO_REPLY_V6: u32 = Icmpv6Types::EchoReply.0 as u32;
 
-/// Of a raw socket, which the kernel would else give a copy of every ICMP packet of the network.
+/// Filters a raw socket, which otherwise gets a copy of every ICMP packet of the network.
 ///
-/// A short packet ends the program as if nothing were to pass: loads behind the end return 0 (bpf(4)).
-pub(super) fn attach(socket: BorrowedFd<'_>, family: Family, ident: u16) -> Result<()> {
+/// A short packet ends the program as if nothing were to pass: loads beyond the end return 0 (bpf(4)).
+pub(super) fn attach(socket: BorrowedFd<'_>, family: IpFamily, ident: u16) -> Result<()> {
     sys::attach_filter(socket, &program(family, ident))?;
     match family {
-        Family::V4 => {
+        IpFamily::V4 => {
             // linux/icmp.h: a bit for each type that is not wanted.
             let unwanted = !(1_u32 << ECHO_REPLY_V4);
             sys::set_option(socket, SocketOption::ICMP_FILTER, &unwanted.to_ne_bytes())
         }
-        Family::V6 => {
+        IpFamily::V6 => {
             let mut unwanted = [0xff_u8; 32];
             // As the kernel's ICMPV6 filter has them: words of 32 bits, and 129 is bit 1 of the fifth.
             let (word, bit) = (ECHO_REPLY_V6 / 32, ECHO_REPLY_V6 % 32);
@@ -33,11 +35,11 @@ pub(super) fn attach(socket: BorrowedFd<'_>, family: Family, ident: u16) -> Resu
     }
 }
 
-fn program(family: Family, ident: u16) -> Vec<Instruction> {
+fn program(family: IpFamily, ident: u16) -> Vec<Instruction> {
     let ident = u32::from(ident);
     match family {
         // The IP header comes first, and may have options.
-        Family::V4 => vec![
+        IpFamily::V4 => vec![
             (HEADER_LENGTH, 0, 0, 0),
             (LOAD_BYTE_BEHIND, 0, 0, 0),
             (IF_EQUAL, 0, 3, ECHO_REPLY_V4),
@@ -46,7 +48,7 @@ fn program(family: Family, ident: u16) -> Vec<Instruction> {
             (RETURN, 0, 0, ALL),
             (RETURN, 0, 0, NOTHING),
         ],
-        Family::V6 => vec![
+        IpFamily::V6 => vec![
             (LOAD_BYTE, 0, 0, 0),
             (IF_EQUAL, 0, 3, ECHO_REPLY_V6),
             (LOAD_HALF, 0, 0, 4),

@@ -1,7 +1,6 @@
 //! The socket: raw where that is permitted, otherwise one of the kernel's own for ping. It belongs to the network
 //! namespace that it was opened in.
 
-use std::ffi::c_int;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -10,54 +9,63 @@ use std::{fmt, mem};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use super::beside::Beside;
-use super::echo::{self, Answer, HEADER_BYTES, Oddity, answer, quoted};
-use super::options::{IcmpError, Options, io};
-use super::stamped::Stamped;
-use super::told::Told;
-use super::{Family, filter, since_1970};
-use crate::sys::{self, BATCH, Message, RecvBuffer, SocketOption};
+use super::echo::{self, EchoReply, HEADER_BYTES, InvalidReply, answer, quoted};
+use super::error::{EchoSocketError, io};
+use super::event::TxEvent;
+use super::filter;
+use super::options::EchoOptions;
+use crate::packet::IpFamily;
+use crate::packet::ancillary::Ancillary;
+use crate::packet::stamp_log::StampLog;
+use crate::sys::{self, BATCH, RecvBuffer, SocketOption};
 
 /// The longest IPv4 header, and as much more of a packet as tells that it is longer than it should be.
 const AROUND_BYTES: usize = 60 + 64;
 /// What is in the error queue is the beginning of a packet, or nothing.
 const QUOTED_BYTES: usize = 128;
 /// So much of it is read at once.
-const TOLD: usize = 16;
-/// And so much before somebody looks at the clock again.
-const MOST_TOLD: usize = 4096;
+const EVENTS: usize = 16;
+/// And so much before the caller looks at the clock again.
+const MOST_EVENTS: usize = 4096;
+
+/// Time stamps of received packets, and of sent ones, by their number alone, where each may have waited.
+const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_TX_SCHED
+    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_SOFTWARE
+    | libc::SOF_TIMESTAMPING_OPT_ID
+    | libc::SOF_TIMESTAMPING_OPT_TSONLY;
 
 /// A socket for echo requests of one family and size, and for what comes back.
 pub struct EchoSocket {
     fd: OwnedFd,
-    family: Family,
+    family: IpFamily,
     is_raw: bool,
     ident: u16,
     requests: Vec<Vec<u8>>,
-    rooms: Vec<RecvBuffer>,
+    buffers: Vec<RecvBuffer>,
     /// For what is in the error queue.
-    told_rooms: Vec<RecvBuffer>,
-    /// What was told before anybody asked.
-    early: Vec<Told>,
-    stamped: Stamped,
-    stamps_received: bool,
+    event_buffers: Vec<RecvBuffer>,
+    /// Events that were read before the caller asked for them.
+    early: Vec<TxEvent>,
+    sent: StampLog<u16>,
 }
 
 /// A packet that has come.
 #[derive(Debug)]
-pub struct Heard<'a> {
-    /// From whom.
+pub struct ReceivedEcho<'a> {
+    /// Its source address.
     pub from: IpAddr,
-    /// Through how many routers it could still have gone.
+    /// Its TTL when it came.
     pub ttl: Option<u8>,
-    /// When the kernel had it, by the clock that people have; of some only, if [`Stamps::Some`](super::Stamps::Some) are wanted.
+    /// When the kernel received it, by CLOCK_REALTIME.
     pub at: Option<Duration>,
     /// Whether it was too long to be read as a whole.
     pub is_cut: bool,
     /// How long it is, from the ICMP header on.
     pub bytes: usize,
     /// What it answers.
-    pub answer: Result<Answer<'a>, Oddity>,
+    pub answer: Result<EchoReply<'a>, InvalidReply>,
 }
 
 impl EchoSocket {
@@ -66,58 +74,45 @@ impl EchoSocket {
     /// not raw has one from the kernel instead.
     ///
     /// # Errors
-    /// [`IcmpError`].
-    pub fn open(family: Family, ident: u16, payload: &[u8], options: &Options) -> Result<Self, IcmpError> {
+    /// [`EchoSocketError`].
+    pub fn open(
+        family: IpFamily,
+        ident: u16,
+        payload: &[u8],
+        options: &EchoOptions,
+    ) -> Result<Self, EchoSocketError> {
         let (fd, is_raw) = opened(family)?;
         let batch = options.batch.clamp(1, BATCH);
         let bytes = AROUND_BYTES + HEADER_BYTES + payload.len();
-        let has_header = is_raw && family == Family::V4;
-        let room = if has_header { RecvBuffer::without_sender(bytes) } else { RecvBuffer::new(bytes) };
+        let has_header = is_raw && family == IpFamily::V4;
+        let buffer = if has_header { RecvBuffer::without_sender(bytes) } else { RecvBuffer::new(bytes) };
         let mut socket = EchoSocket {
             fd,
             family,
             is_raw,
             ident,
             requests: vec![echo::request(family, ident, 0, payload); batch],
-            rooms: vec![room; batch],
-            told_rooms: vec![RecvBuffer::new(QUOTED_BYTES); TOLD],
+            buffers: vec![buffer; batch],
+            event_buffers: vec![RecvBuffer::new(QUOTED_BYTES); EVENTS],
             early: Vec::new(),
-            stamped: Stamped::new(options.stamps),
-            stamps_received: false,
+            sent: StampLog::new(),
         };
         if is_raw {
             filter::attach(socket.fd.as_fd(), family, ident).map_err(io("attach a filter"))?;
         }
         options.set(socket.fd.as_fd(), family)?;
-        socket
-            .stamp_received(true)
-            .and_then(|()| socket.count_stamps())
-            .map_err(io("ask for time stamps"))?;
-        // What came before the filter was there is nobody's business.
-        while sys::receive_many(socket.fd.as_fd(), &mut socket.rooms, 0).is_ok() {}
+        socket.count_stamps().map_err(io("ask for time stamps"))?;
+        // What came before the filter was there is not for us.
+        while sys::receive_many(socket.fd.as_fd(), &mut socket.buffers, 0).is_ok() {}
         Ok(socket)
     }
 
-    /// Has the kernel stamp what comes, or not.
-    fn stamp_received(&mut self, on: bool) -> nix::Result<()> {
-        if self.stamps_received != on {
-            // SO_TIMESTAMPING would have a message of its own beside each packet, and a flood pays for that.
-            let value = c_int::from(on).to_ne_bytes();
-            sys::set_option(self.fd.as_fd(), SocketOption::TIMESTAMPNS, &value)?;
-            self.stamps_received = on;
-        }
-        Ok(())
-    }
-
-    /// Has the kernel count those packets that it is asked to stamp, from 0 on.
+    /// Has the kernel stamp packets, and count those that are sent from 0 on.
     fn count_stamps(&self) -> nix::Result<()> {
         let set =
             |flags: u32| sys::set_option(self.fd.as_fd(), SocketOption::TIMESTAMPING, &flags.to_ne_bytes());
         set(0)?;
-        // Of what has left they are told whether or not what comes is stamped just then.
-        set(libc::SOF_TIMESTAMPING_OPT_ID
-            | libc::SOF_TIMESTAMPING_OPT_TSONLY
-            | libc::SOF_TIMESTAMPING_SOFTWARE)
+        set(STAMPS)
     }
 
     /// Whether it is a raw one.
@@ -136,15 +131,13 @@ impl EchoSocket {
         for (sequence, request) in (0..).map(|n| first.wrapping_add(n)).zip(&mut self.requests[..count]) {
             echo::renumber(request, self.family, sequence);
         }
-        // Whatever comes of that, packets are sent.
-        let _ = self.stamp_received(self.stamped.wants(0) || self.stamped.wants(count.saturating_sub(1)));
         // An error of a packet before is said once, of whatever call comes next: then the second try tells the truth.
         let sent = self.send_once(to, count).or_else(|_| {
             self.count_anew();
             self.send_once(to, count)
         });
         let went = sent.unwrap_or(0);
-        (0..went).for_each(|nth| self.stamped.sent(first.wrapping_add(nth as u16)));
+        (0..went).for_each(|nth| self.sent.sent(first.wrapping_add(nth as u16)));
         if went < count {
             self.count_anew();
         }
@@ -152,88 +145,89 @@ impl EchoSocket {
     }
 
     fn send_once(&self, to: SocketAddr, count: usize) -> nix::Result<usize> {
-        let messages = self.requests[..count].iter().enumerate();
-        let messages = messages.map(|(nth, data)| Message { data, is_stamped: self.stamped.wants(nth) });
-        sys::send_many(self.fd.as_fd(), to, messages)
+        sys::send_many(self.fd.as_fd(), to, self.requests[..count].iter().map(Vec::as_slice))
     }
 
-    /// Has the kernel count stamped packets anew: whether it has counted one that it did not send, it does not say. What it
-    /// has told so far is read before, while its numbers mean these packets.
+    /// Has the kernel count anew: whether it has counted a packet that it did not send, it does not say. What it has told so
+    /// far is read before, while its numbers mean these packets.
     fn count_anew(&mut self) {
         let mut early = Vec::new();
-        self.told(|told| early.push(told));
+        self.events(|event| early.push(event));
         self.early = early;
         let _ = self.count_stamps();
-        self.stamped.count_anew();
+        self.sent.restart();
     }
 
     /// Hands over the packets that have come, as many as a batch has at most. How many.
     ///
     /// # Errors
     /// What recvmsg(2) says, other than that there is nothing.
-    pub fn receive(&mut self, mut each: impl FnMut(&Heard<'_>)) -> nix::Result<usize> {
-        let called = self.stamped.is_some().then(since_1970);
-        let mut receive = || sys::receive_many(self.fd.as_fd(), &mut self.rooms, 0);
+    pub fn receive(&mut self, mut each: impl FnMut(&ReceivedEcho<'_>)) -> nix::Result<usize> {
+        let mut receive = || sys::receive_many(self.fd.as_fd(), &mut self.buffers, 0);
         let count = match receive() {
             Ok(count) => count,
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
             // What an ICMP error said is said here too, once.
             Err(_) => match receive() {
                 Ok(count) => count,
-                Err(errno) if errno == Errno::EAGAIN || errno == Errno::EINTR || is_said(errno) => {
+                Err(errno) if errno == Errno::EAGAIN || errno == Errno::EINTR || is_of_icmp(errno) => {
                     return Ok(0);
                 }
                 Err(errno) => return Err(errno),
             },
         };
-        for room in &self.rooms[..count] {
-            let has_header = self.is_raw && self.family == Family::V4;
-            let from = if has_header { echo::sender(room.data()) } else { room.from() };
+        for buffer in &self.buffers[..count] {
+            let has_header = self.is_raw && self.family == IpFamily::V4;
+            let from = if has_header { echo::sender(buffer.data()) } else { buffer.from() };
             let Some(from) = from else { continue };
-            let Beside { at, ttl, .. } = Beside::of(room);
-            // A moment passes before the kernel stamps what comes; it then gives what has no stamp the time of our call.
-            let at = at.filter(|at| called.is_none_or(|called| *at <= called));
-            let answer = answer(self.family, self.is_raw, room.data()).and_then(|answer| {
+            let Ancillary { at, ttl, .. } = Ancillary::of(buffer);
+            let answer = answer(self.family, self.is_raw, buffer.data()).and_then(|answer| {
                 let is_ours = !self.is_raw || answer.ident == self.ident;
-                if is_ours { answer.proven(&self.requests[0][HEADER_BYTES..]) } else { Err(Oddity::NoReply) }
+                if is_ours {
+                    answer.proven(&self.requests[0][HEADER_BYTES..])
+                } else {
+                    Err(InvalidReply::NoReply)
+                }
             });
             let bytes = answer.map_or(0, |answer| HEADER_BYTES + answer.payload.len());
-            each(&Heard { from, ttl, at, is_cut: room.is_cut(), bytes, answer });
+            each(&ReceivedEcho { from, ttl, at, is_cut: buffer.is_cut(), bytes, answer });
         }
         Ok(count)
     }
 
-    /// Hands over all that the kernel has to tell of packets that we sent, or the first thousands of it.
-    pub fn told(&mut self, mut each: impl FnMut(Told)) {
+    /// Hands over what the kernel has to tell of packets that were sent: all of it, or the first thousands.
+    pub fn events(&mut self, mut each: impl FnMut(TxEvent)) {
         mem::take(&mut self.early).into_iter().for_each(&mut each);
-        for _ in 0..MOST_TOLD / TOLD {
-            match sys::receive_many(self.fd.as_fd(), &mut self.told_rooms, libc::MSG_ERRQUEUE) {
-                Ok(count) => self.told_rooms[..count].iter().for_each(|room| each(self.read_told(room))),
+        for _ in 0..MOST_EVENTS / EVENTS {
+            match sys::receive_many(self.fd.as_fd(), &mut self.event_buffers, libc::MSG_ERRQUEUE) {
+                Ok(count) => {
+                    self.event_buffers[..count].iter().for_each(|buffer| each(self.read_event(buffer)));
+                }
                 Err(Errno::EINTR) => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn read_told(&self, room: &RecvBuffer) -> Told {
-        let beside = Beside::of(room);
-        let Some(error) = beside.error else { return Told::Foreign };
-        if let Some((packet, stage)) = error.stamp() {
-            return match (self.stamped.sequence(packet), beside.at) {
-                (Some(sequence), Some(at)) => Told::Stamp { sequence, stage, at },
-                _ => Told::Foreign,
+    fn read_event(&self, buffer: &RecvBuffer) -> TxEvent {
+        let ancillary = Ancillary::of(buffer);
+        let Some(error) = ancillary.error else { return TxEvent::Foreign };
+        if let Some((number, stage)) = error.stamp() {
+            return match (self.sent.packet(number), ancillary.at) {
+                (Some(sequence), Some(at)) => TxEvent::Stamp { sequence, stage, at },
+                _ => TxEvent::Foreign,
             };
         }
-        let Some(what) = error.complaint() else { return Told::Foreign };
-        if what.by.is_none() {
-            return Told::Complaint { sequence: None, to: None, what };
+        let Some(error) = error.icmp_error() else { return TxEvent::Foreign };
+        if error.by.is_none() {
+            return TxEvent::Error { sequence: None, to: None, error };
         }
-        match quoted(self.family, room.data(), &self.requests[0][HEADER_BYTES..]) {
+        match quoted(self.family, buffer.data(), &self.requests[0][HEADER_BYTES..]) {
             Some((ident, sequence)) if !self.is_raw || ident == self.ident => {
                 // recvmsg(2) gives the destination of the packet that is quoted: ip(7), IP_RECVERR.
-                Told::Complaint { sequence: Some(sequence), to: room.from(), what }
+                TxEvent::Error { sequence: Some(sequence), to: buffer.from(), error }
             }
-            _ => Told::Foreign,
+            _ => TxEvent::Foreign,
         }
     }
 
@@ -253,7 +247,7 @@ impl EchoSocket {
 }
 
 /// Whether an ICMP error may have said so: ip(7), and icmp_err_convert in the kernel's net/ipv4/icmp.c.
-fn is_said(errno: Errno) -> bool {
+fn is_of_icmp(errno: Errno) -> bool {
     use Errno::{
         EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT,
         EOPNOTSUPP, EPROTO,
@@ -286,18 +280,10 @@ impl fmt::Debug for EchoSocket {
     }
 }
 
-/// An address as a destination or source of packets; link-local ones take the index of their link.
-pub(super) fn with_scope(address: IpAddr, scope: u32) -> SocketAddr {
-    match address {
-        IpAddr::V4(address) => SocketAddr::from((address, 0)),
-        IpAddr::V6(address) => std::net::SocketAddrV6::new(address, 0, 0, scope).into(),
-    }
-}
-
-fn opened(family: Family) -> Result<(OwnedFd, bool), IcmpError> {
+fn opened(family: IpFamily) -> Result<(OwnedFd, bool), EchoSocketError> {
     let (domain, protocol) = match family {
-        Family::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
-        Family::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        IpFamily::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
+        IpFamily::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
     };
     let open = |kind| socket(domain, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, protocol);
     match open(SockType::Raw) {
@@ -307,7 +293,7 @@ fn opened(family: Family) -> Result<(OwnedFd, bool), IcmpError> {
     }
     match open(SockType::Datagram) {
         Ok(fd) => Ok((fd, false)),
-        Err(Errno::EPERM | Errno::EACCES) => Err(IcmpError::NotPermitted),
+        Err(Errno::EPERM | Errno::EACCES) => Err(EchoSocketError::NotPermitted),
         Err(errno) => Err(io("open one for ping")(errno)),
     }
 }

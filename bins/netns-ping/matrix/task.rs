@@ -1,0 +1,229 @@
+//! Every container pings every other one, with so many requests under way at once.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use common::failure::Failure;
+use common::packet::IpFamily;
+use common::packet::icmp::TxEvent;
+use common::probe::{ProbeState, ProbeTask, Probes, SendTime};
+use nix::errno::Errno;
+
+use super::node::Node;
+use super::pair::{Pair, PairEnd, PairOutcome};
+
+/// Each has two entries in the host's table of neighbours.
+const MOST_OPEN: usize = 128;
+/// A ping without an answer for so long makes room for the next one; its answer still counts.
+const OPEN: Duration = Duration::from_millis(50);
+
+/// All of it, while it goes on; `each` hears of pings as they are done.
+pub struct MatrixTask<'a, Each> {
+    nodes: &'a mut [Node],
+    pairs: &'a mut [Pair],
+    tries: u32,
+    timeout: Duration,
+    each: Each,
+    waiting: VecDeque<usize>,
+    probes: Probes<PairProbe>,
+    /// How many of these are under way, and how many of them open: their neighbours are known, or asked for.
+    under_way: usize,
+    open: usize,
+    /// Up to this one none is open.
+    closed: u64,
+    pub strays: u64,
+}
+
+/// A request that was sent.
+#[derive(Debug, Clone, Copy)]
+struct PairProbe {
+    pair: usize,
+    is_open: bool,
+}
+
+impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each> {
+    pub fn new(
+        nodes: &'a mut [Node],
+        pairs: &'a mut [Pair],
+        (tries, timeout): (u32, Duration),
+        each: Each,
+    ) -> Self {
+        let (waiting, probes) = ((0..pairs.len()).collect(), Probes::default());
+        let (under_way, open, closed, strays) = (0, 0, 0, 0);
+        MatrixTask { nodes, pairs, tries, timeout, each, waiting, probes, under_way, open, closed, strays }
+    }
+
+    /// Sends as many as may be under way.
+    fn send(&mut self) -> Result<(), Failure> {
+        while self.open < MOST_OPEN
+            && let Some(at) = self.waiting.pop_front()
+        {
+            let pair = &mut self.pairs[at];
+            let family = IpFamily::of(pair.address);
+            let sockets = &mut self.nodes[pair.from].sockets;
+            let Some((_, socket)) = sockets.iter_mut().find(|(of, _)| *of == family) else { continue };
+            pair.tries += 1;
+            let (to, sequence) = (socket_address(pair.address, pair.index), self.probes.next_sequence());
+            let (sent, when) = SendTime::of(|| socket.send(to, sequence, 1));
+            match sent {
+                Ok(_) => {
+                    self.probes.add(1, when, PairProbe { pair: at, is_open: true });
+                    (self.under_way, self.open) = (self.under_way + 1, self.open + 1);
+                }
+                Err(Errno::EAGAIN | Errno::ENOBUFS) if pair.tries <= self.tries.saturating_mul(10) => {
+                    self.waiting.push_front(at);
+                    break;
+                }
+                Err(errno) => {
+                    pair.outcome = Some(PairOutcome::NotSent(errno));
+                    (self.each)(self.nodes, &self.pairs[at])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that have timed out are sent again, or are lost.
+    fn give_up(&mut self, now: Instant) -> Result<(), Failure> {
+        while let Some(nth) = self.probes.overdue(now, self.timeout) {
+            let Some(PairProbe { pair, is_open }) = self.probes.get(nth).map(|probe| probe.what) else {
+                continue;
+            };
+            self.under_way -= 1;
+            self.open -= usize::from(is_open);
+            if self.pairs[pair].tries < self.tries {
+                self.waiting.push_back(pair);
+            } else {
+                self.over(pair, PairOutcome::Lost)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes those that have had no answer for a while, if others wait: a matrix without any answer is to end, too.
+    fn make_room(&mut self, now: Instant) {
+        while !self.waiting.is_empty() && self.closed < self.probes.count() {
+            if let Some(probe) = self.probes.get(self.closed + 1)
+                && probe.state == ProbeState::Open
+            {
+                if now.saturating_duration_since(probe.sent_at()) < OPEN {
+                    return;
+                }
+                probe.what.is_open = false;
+                let pair = probe.what.pair;
+                self.open -= 1;
+                self.forget(pair);
+            }
+            self.closed += 1;
+        }
+    }
+
+    /// When the next one that is open is closed.
+    fn closes_at(&mut self) -> Option<Instant> {
+        while self.closed < self.probes.count() {
+            match self.probes.get(self.closed + 1) {
+                Some(probe) if probe.state == ProbeState::Open => return Some(probe.sent_at() + OPEN),
+                _ => self.closed += 1,
+            }
+        }
+        None
+    }
+
+    fn receive_from(&mut self, node: usize, socket: usize) -> Result<(), Failure> {
+        let (_, socket) = &mut self.nodes[node].sockets[socket];
+        let mut answers = Vec::new();
+        // What went wrong with one packet does not matter to the others, and that one is lost.
+        let _ = socket.receive(|received| match &received.answer {
+            Ok(answer) => answers.push((received.from, answer.sequence, received.at)),
+            Err(_) => self.strays += 1,
+        });
+        // Now, and not before: what is answered has its stamps by then.
+        socket.events(|event| {
+            if let TxEvent::Stamp { sequence, stage, at } = event {
+                self.probes.stamp(sequence, stage, at);
+            }
+        });
+        let now = Instant::now();
+        for (from, sequence, at) in answers {
+            let is_it = |pair: &Pair| pair.from == node && pair.address == from;
+            let probe = self
+                .probes
+                .find(sequence)
+                .map(|(_, probe)| probe)
+                .filter(|probe| probe.state == ProbeState::Open && is_it(&self.pairs[probe.what.pair]));
+            let Some(probe) = probe else {
+                self.strays += 1;
+                continue;
+            };
+            probe.state = ProbeState::Answered;
+            let (took, PairProbe { pair, is_open }) = (probe.timing(at, now, false), probe.what);
+            self.under_way -= 1;
+            self.open -= usize::from(is_open);
+            self.over(pair, PairOutcome::Reached(took.round_trip))?;
+        }
+        Ok(())
+    }
+
+    /// Notes it, and has both ends forget each other.
+    fn over(&mut self, at: usize, outcome: PairOutcome) -> Result<(), Failure> {
+        self.pairs[at].outcome = Some(outcome);
+        self.forget(at);
+        (self.each)(self.nodes, &self.pairs[at])
+    }
+
+    fn forget(&mut self, at: usize) {
+        let Pair { from, to, address, index, .. } = self.pairs[at];
+        self.nodes[from].forget(index, address);
+        if let PairEnd::Node(to, theirs) = to
+            && let Some((ours, ..)) = self.nodes[to].network.neighbour(&self.nodes[from].network)
+        {
+            self.nodes[to].forget(theirs, ours);
+        }
+    }
+
+    /// Each socket: of which node, and which of that node's.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.flat_map(|(node, of_node)| (0..of_node.sockets.len()).map(move |socket| (node, socket)))
+    }
+}
+
+impl<Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> ProbeTask for MatrixTask<'_, Each> {
+    fn advance(&mut self) -> Result<Option<Instant>, Failure> {
+        let now = Instant::now();
+        self.give_up(now)?;
+        self.make_room(now);
+        self.send()?;
+        if self.waiting.is_empty() && self.under_way == 0 {
+            return Ok(None);
+        }
+        let closes = if self.waiting.is_empty() { None } else { self.closes_at() };
+        let lost = self.probes.oldest_open().map(|sent| sent + self.timeout);
+        Ok(Some([closes, lost].into_iter().flatten().min().unwrap_or(now + self.timeout)))
+    }
+
+    fn receive(&mut self, ready: &[usize]) -> Result<(), Failure> {
+        let places: Vec<_> = self.places().collect();
+        for at in ready {
+            let (node, socket) = places[*at];
+            self.receive_from(node, socket)?;
+        }
+        Ok(())
+    }
+
+    fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.nodes.iter().flat_map(|node| &node.sockets).map(|(_, socket)| socket.as_fd()).collect()
+    }
+
+    fn status(&self) {}
+}
+
+/// A link-local router is one on each link.
+fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, 0, 0, index).into(),
+        address => (address, 0).into(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What each job's options mean together, with the defaults.
+
+use std::time::Duration;
+
+use common::failure::Failure;
+use common::packet::icmp::PathMtu;
+
+use crate::cli::{Cli, PmtudiscArg};
+use crate::request::{ArpMode, AskConfig, EchoConfig, Families, MatrixRequest, ScanConfig, ShowOptions};
+
+/// `-4` and `-6`.
+pub fn families(cli: &Cli) -> Families {
+    Families { v4: !cli.ipv6, v6: !cli.ipv4 }
+}
+
+/// ICMP echo; the defaults are those of ping(8).
+///
+/// # Errors
+/// What makes no sense.
+pub fn echo_config(cli: &Cli) -> Result<EchoConfig, Failure> {
+    const INTERVAL: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    const PAYLOAD_BYTES: u16 = 56;
+    if cli.rate.is_some() {
+        return Err(Failure::trouble("--rate", "is for scans; for packets to one DEST use --interval"));
+    }
+    // ping(8): 0 waits for ever.
+    let timeout =
+        cli.timeout.map_or(TIMEOUT, |timeout| if timeout.is_zero() { Duration::MAX } else { timeout });
+    Ok(EchoConfig {
+        interval: cli.interval.unwrap_or(if cli.flood { Duration::ZERO } else { INTERVAL }),
+        count: cli.count,
+        deadline: cli.deadline(),
+        timeout,
+        payload_bytes: cli.size.unwrap_or(PAYLOAD_BYTES),
+        ttl: cli.ttl,
+        path_mtu: cli.pmtudisc.map(|how| match how {
+            PmtudiscArg::Do => PathMtu::Do,
+            PmtudiscArg::Want => PathMtu::Want,
+            PmtudiscArg::Probe => PathMtu::Probe,
+            PmtudiscArg::Dont => PathMtu::Dont,
+        }),
+        show: ShowOptions {
+            quiet: cli.quiet,
+            numeric: cli.numeric,
+            flood: cli.flood,
+            outstanding: cli.outstanding,
+            time_of_day: cli.time_of_day,
+            json: cli.json,
+        },
+    })
+}
+
+/// `--arp`, `--dad`, `--announce`.
+pub fn arp_mode(cli: &Cli) -> Option<ArpMode> {
+    /// Neighbours answer within milliseconds; one that sleeps may need longer to wake up.
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    /// As often as RFC 4861 has it at most, MAX_NEIGHBOR_ADVERTISEMENT, for what is lost on the way.
+    const TIMES: u64 = 3;
+    /// Neighbours that run Linux take no second word of an address within a second (arp_process, `locktime`): later ones
+    /// are only for a neighbour that missed the first.
+    const APART: Duration = Duration::from_millis(100);
+    match cli {
+        Cli { arp: true, .. } => Some(ArpMode::Ask(AskConfig {
+            count: cli.count,
+            interval: cli.interval.unwrap_or(Duration::from_secs(1)),
+            timeout: cli.timeout().unwrap_or(TIMEOUT),
+            deadline: cli.deadline(),
+        })),
+        Cli { dad: true, .. } => Some(ArpMode::Duplicate { waits: probe_waits(cli) }),
+        Cli { announce: true, .. } => Some(ArpMode::Announce {
+            times: cli.count.unwrap_or(TIMES),
+            interval: cli.interval.unwrap_or(APART),
+        }),
+        _ => None,
+    }
+}
+
+fn probe_waits(cli: &Cli) -> Vec<Duration> {
+    /// RFC 5227's PROBE_NUM.
+    const PROBES: u32 = 3;
+    /// It takes a quarter of an hour, whatever was asked for.
+    const MOST_PROBES: u32 = 10_000;
+    /// After each probe, where no time is given: a host on this machine answers within tens of microseconds, one behind a
+    /// few switches within a millisecond. RFC 5227 waits for 3 to 7 seconds in all, for what may be waking up: that is
+    /// `-w 6`.
+    const QUICK: Duration = Duration::from_millis(100);
+    let probes =
+        cli.count.map_or(PROBES, |count| u32::try_from(count).unwrap_or(MOST_PROBES).min(MOST_PROBES));
+    let each = match (cli.deadline(), cli.timeout()) {
+        (Some(deadline), _) => deadline / probes,
+        (None, Some(timeout)) => timeout,
+        (None, None) => QUICK,
+    };
+    vec![each; probes as usize]
+}
+
+/// As arp-scan(1) has it: what is lost once seldom is twice.
+const TRIES: u32 = 2;
+
+/// How a scan asks on-link, and beyond.
+pub fn scan_configs(cli: &Cli) -> (ScanConfig, ScanConfig) {
+    let config = |rate, timeout, least_silence| ScanConfig {
+        rate: cli.rate.unwrap_or(rate),
+        tries: tries(cli),
+        timeout: cli.timeout().unwrap_or(timeout),
+        least_silence,
+    };
+    (
+        config(10_000, Duration::from_millis(500), Duration::from_millis(20)),
+        config(500, Duration::from_secs(1), Duration::from_millis(200)),
+    )
+}
+
+/// A matrix of the containers that `pattern` fits.
+pub fn matrix(pattern: Option<String>, cli: &Cli) -> MatrixRequest {
+    /// An answer from this host takes less than a millisecond; a neighbour that is asked for by ARP first, and again, a
+    /// second.
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    MatrixRequest {
+        pattern,
+        families: families(cli),
+        tries: tries(cli),
+        timeout: cli.timeout().unwrap_or(TIMEOUT) / tries(cli),
+        deadline: cli.deadline(),
+        json: cli.json,
+        quiet: cli.quiet,
+        find: cli.find.clone(),
+    }
+}
+
+fn tries(cli: &Cli) -> u32 {
+    cli.count.map_or(TRIES, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}

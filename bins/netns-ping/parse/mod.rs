@@ -1,0 +1,113 @@
+//! From the command line to a typed request. Contradictions are refused here, before anything is looked at.
+
+mod config;
+
+use std::net::IpAddr;
+
+use common::failure::Failure;
+use common::output::quotable;
+use common::target::{Target, TargetError};
+
+use crate::cli::Cli;
+use crate::request::dest::{Dest, DestError};
+use crate::request::{ArpRequest, EchoRequest, Job, ProbeEndpoints, ScanRequest};
+use config::{arp_mode, echo_config, families, matrix, scan_configs};
+
+impl Job {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// What makes no sense, and why.
+    pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        if let Some(pattern) = &cli.matrix {
+            return match cli.words.first() {
+                Some(word) => Err(Failure::trouble(quotable(word), "is one argument too many for --matrix")),
+                None => {
+                    refuse(
+                        "--matrix",
+                        cli,
+                        &[("--interface", cli.interface.is_some()), ("--rate", cli.rate.is_some())],
+                    )?;
+                    Ok(Job::Matrix(matrix(pattern.clone(), cli)))
+                }
+            };
+        }
+        let endpoints = endpoints(cli)?;
+        let many = endpoints.dests.iter().find(|dest| dest.is_many());
+        if let Some(many) = many.filter(|_| cli.dad || cli.announce) {
+            return Err(Failure::trouble(
+                many,
+                "means many addresses, but only single addresses can be used here",
+            ));
+        }
+        let (json, quiet) = (cli.json, cli.quiet);
+        match (many, arp_mode(cli)) {
+            (Some(_), _) => {
+                refuse("a scan", cli, &[("--interval", cli.interval.is_some())])?;
+                let ((on_link, beyond), is_arp_only) = (scan_configs(cli), cli.arp);
+                Ok(Job::Scan(ScanRequest { endpoints, on_link, beyond, is_arp_only, json, quiet }))
+            }
+            (None, Some(mode)) => {
+                refuse("ARP", cli, &[("--rate", cli.rate.is_some())])?;
+                Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet }))
+            }
+            (None, None) => Ok(Job::Echo(EchoRequest { endpoints, config: echo_config(cli)? })),
+        }
+    }
+}
+
+/// Refuses options of ICMP echo to single DESTs, and `others` that this job does not read: a user who gives one expects an
+/// effect.
+fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> {
+    let of_echo = [
+        ("--size", cli.size.is_some()),
+        ("--ttl", cli.ttl.is_some()),
+        ("--pmtudisc", cli.pmtudisc.is_some()),
+        ("--flood", cli.flood),
+        ("--outstanding", cli.outstanding),
+        ("--time-of-day", cli.time_of_day),
+    ];
+    match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Failure::trouble(option, format_args!("cannot be used with {job}"))),
+        None => Ok(()),
+    }
+}
+
+fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
+    let Some((target, dests)) = cli.words.split_first() else {
+        return Err(Failure::trouble("TARGET", "is missing").hint("netns-ping --help"));
+    };
+    // A container could be called so; then its kind goes in front.
+    if target.parse::<IpAddr>().is_ok() {
+        let what = "is an address, but the first argument is the container to ping from";
+        let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
+        let container = container.map_or("TARGET", String::as_str);
+        return Err(Failure::trouble(target, what).hint(common::hint!(
+            "netns-ping {} {}",
+            container,
+            target
+        )));
+    }
+    let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
+    if dests.is_empty() {
+        return Err(
+            Failure::trouble("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
+        );
+    }
+    Ok(ProbeEndpoints {
+        target,
+        dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()?,
+        source: cli.interface.clone(),
+        families: families(cli),
+        deadline: cli.deadline(),
+        find: cli.find.config(),
+    })
+}
+
+fn dest(word: &str) -> Result<Dest, Failure> {
+    word.parse().map_err(|error| {
+        let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
+        let failure = Failure::trouble(quotable(word), error);
+        if is_kind { failure.hint("use a name without a port or a scheme, or docker:NAME") } else { failure }
+    })
+}

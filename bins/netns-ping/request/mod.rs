@@ -1,0 +1,16 @@
+//! What a call asks for, as typed data: which job it is, and what its options say about it.
+
+mod arp;
+pub mod dest;
+mod echo;
+mod endpoints;
+mod job;
+mod matrix;
+mod scan;
+
+pub use arp::{ArpMode, ArpRequest, AskConfig};
+pub use echo::{EchoConfig, EchoRequest, ShowOptions};
+pub use endpoints::{Families, ProbeEndpoints};
+pub use job::Job;
+pub use matrix::MatrixRequest;
+pub use scan::{ScanConfig, ScanRequest};

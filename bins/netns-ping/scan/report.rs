@@ -1,0 +1,171 @@
+//! Which addresses answered, for people as a table, and as JSON.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::failure::{Failure, say};
+use common::output::table;
+use serde::Serialize;
+
+use super::address_set::Block;
+use super::results::{NewReply, ReplyKind, ScanReply, ScanResults, ScanTotals};
+use crate::network::holders::{MacHolder, MacHolders, in_words};
+use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::{Ms, micros, remarks};
+use crate::request::ScanRequest;
+use crate::tool::TOOL;
+
+/// Where it goes.
+#[derive(Debug)]
+pub struct Report<'a> {
+    from: &'a str,
+    /// What was typed for which addresses.
+    dests: Vec<(Block, String)>,
+    holders: &'a MacHolders,
+    json: bool,
+    quiet: bool,
+}
+
+/// An answer, in JSON.
+#[derive(Serialize)]
+struct ReplyEvent {
+    mac: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender_mac: Option<String>,
+    rtt_us: f64,
+    holders: Vec<MacHolder>,
+}
+
+/// The end, in JSON.
+#[derive(Serialize)]
+struct ScanSummary {
+    asked: u64,
+    not_asked: u64,
+    stopped: bool,
+    answered: usize,
+    duplicates: usize,
+    packets_sent: u64,
+    took_us: u64,
+    strays: u64,
+    malformed: u64,
+    kernel_dropped: u64,
+    errors: u64,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(
+        from: &'a str,
+        dests: Vec<(Block, String)>,
+        holders: &'a MacHolders,
+        request: &ScanRequest,
+    ) -> Self {
+        Report { from, dests, holders, json: request.json, quiet: request.quiet }
+    }
+
+    fn holders(&self, address: IpAddr, reply: &ScanReply) -> Vec<MacHolder> {
+        match &reply.claim {
+            Some(claim) => self.holders.of(claim),
+            None => self.holders.of_address(address),
+        }
+    }
+
+    fn event(&self, event: EventKind, address: Option<IpAddr>, what: impl Serialize) -> Result<(), Failure> {
+        let meant = |block: &Block| address.is_none_or(|address| block.contains(address));
+        let dest = self.dests.iter().find(|(block, _)| meant(block)).map_or("", |(_, dest)| dest.as_str());
+        Event { event, stamp: EventTime::now(), from: self.from, dest, address, what }.print()
+    }
+
+    /// Programs are told at once.
+    pub fn reply(&self, NewReply { address, reply, kind }: &NewReply) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let event = if *kind == ReplyKind::New { EventKind::Reply } else { EventKind::Duplicate };
+        let mac = reply.claim.map(|claim| claim.mac.to_string());
+        let other = reply.claim.filter(|claim| claim.sender != claim.mac);
+        let sender_mac = other.map(|claim| claim.sender.to_string());
+        let holders = self.holders(*address, reply);
+        let what = ReplyEvent { mac, sender_mac, rtt_us: micros(reply.took), holders };
+        self.event(event, Some(*address), what)
+    }
+
+    pub fn end(&self, totals: &ScanTotals, results: &ScanResults, took: Duration) -> Result<(), Failure> {
+        let answered = results.addresses.len();
+        if self.json {
+            let summary = ScanSummary {
+                asked: totals.asked - totals.not_asked,
+                not_asked: totals.not_asked,
+                stopped: totals.is_stopped,
+                answered,
+                duplicates: results.duplicates(),
+                packets_sent: totals.packets_sent,
+                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                strays: results.strays,
+                malformed: results.invalid.values().sum(),
+                kernel_dropped: totals.dropped,
+                errors: results.errors.values().sum::<u64>() + results.more_errors,
+            };
+            return self.event(EventKind::Summary, None, summary);
+        }
+        let mut out = io::stdout();
+        if !self.quiet && answered > 0 {
+            writeln!(out, "{}\n", self.table(results))?;
+        }
+        let packets = totals.packets_sent;
+        write!(
+            out,
+            "{answered} of {} answered, {packets} packets, {:.3} s",
+            totals.asked,
+            took.as_secs_f64()
+        )?;
+        match results.duplicates() {
+            0 => {}
+            duplicates => write!(out, "; {duplicates} by more than one host")?,
+        }
+        match (totals.is_stopped, totals.not_asked) {
+            (false, _) => {}
+            (true, 0) => write!(out, "; stopped before all had time to answer")?,
+            (true, not_asked) => write!(out, "; stopped: {not_asked} were not asked")?,
+        }
+        writeln!(out)?;
+        self.remarks(totals, results);
+        Ok(())
+    }
+
+    fn table(&self, results: &ScanResults) -> String {
+        let mut table = table(["ADDRESS", "MAC", "RTT", "WHO"], &[2], 3);
+        for (address, replies) in &results.addresses {
+            for reply in replies {
+                let mac = reply.claim.map_or_else(|| "-".to_owned(), |claim| claim.mac.to_string());
+                let took = format!("{} ms", Ms(reply.took));
+                let mut who = in_words(&self.holders(*address, reply));
+                if let Some(claim) = reply.claim.filter(|claim| claim.sender != claim.mac) {
+                    let gap = if who.is_empty() { "" } else { "  " };
+                    who = format!("{who}{gap}sent by {}", claim.sender);
+                }
+                table.add_row([address.to_string(), mac, took, who]);
+            }
+        }
+        table.trim_fmt()
+    }
+
+    fn remarks(&self, totals: &ScanTotals, results: &ScanResults) {
+        for (words, count) in &results.errors {
+            say(TOOL, format_args!("{words} ({count} times)"));
+        }
+        if results.more_errors > 0 {
+            say(TOOL, format_args!("and {} other errors", results.more_errors));
+        }
+        if results.more_replies > 0 {
+            let more = results.more_replies;
+            say(
+                TOOL,
+                format_args!(
+                    "{more} more answers for addresses that several hosts already have were ignored"
+                ),
+            );
+        }
+        remarks(&results.invalid, results.strays, totals.dropped);
+    }
+}

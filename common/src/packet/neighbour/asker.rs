@@ -1,0 +1,47 @@
+//! The sender of questions on a link, and the questions.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{arp, nd};
+use crate::target::Mac;
+
+/// The sender of questions: a link's MAC, and an address of the link. Without an address the question tells no neighbour
+/// anything, as in duplicate address detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// The source of our frames.
+    pub mac: Mac,
+    /// Our own address of that family, if there is one.
+    pub address: Option<IpAddr>,
+}
+
+impl Asker {
+    /// The frame that asks who has `address`: an ARP request (RFC 826), a neighbour solicitation (RFC 4861). Without an
+    /// address of our own, or for that one, it is a probe of duplicate address detection (RFC 5227, RFC 4862).
+    pub fn question(&self, address: IpAddr) -> Vec<u8> {
+        match (address, self.address) {
+            (IpAddr::V4(address), Some(IpAddr::V4(own))) if own != address => {
+                arp::request(self.mac, own, address)
+            }
+            (IpAddr::V4(address), _) => arp::probe(self.mac, address),
+            (IpAddr::V6(address), Some(IpAddr::V6(own))) if own != address => {
+                nd::solicitation(self.mac, own, address)
+            }
+            (IpAddr::V6(address), _) => nd::probe(self.mac, address),
+        }
+    }
+
+    /// The frame that asks all IPv6 nodes of the link to answer an echo request to `own`.
+    pub fn to_all_nodes(&self, own: Ipv6Addr, ident: u16) -> Vec<u8> {
+        nd::echo_to_all_nodes(self.mac, own, ident)
+    }
+}
+
+/// The frame that tells all neighbours that `mac` has `address` now: RFC 5227's ARP announcement, RFC 4861's unsolicited
+/// neighbour advertisement.
+pub(super) fn announcement(mac: Mac, address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => arp::announcement(mac, address),
+        IpAddr::V6(address) => nd::announcement(mac, address),
+    }
+}
