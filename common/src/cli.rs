@@ -123,12 +123,24 @@ impl FindConfig {
     }
 }
 
+/// Why a word is no duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DurationError {
+    /// No number, or no unit that there is.
+    #[error("is not a number with a unit: 300ms, 2s, 1m")]
+    Unit,
+    /// Less than nothing.
+    #[error("a duration cannot be negative")]
+    Negative,
+}
+
 /// A duration as people write it: `300ms`, `2s`, `1m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text
-        .parse::<jiff::SignedDuration>()
-        .map_err(|_| "is not a number with a unit: 300ms, 2s, 1m".to_owned())?;
-    Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
+///
+/// # Errors
+/// [`DurationError`].
+pub fn duration(text: &str) -> Result<Duration, DurationError> {
+    let parsed = text.parse::<jiff::SignedDuration>().map_err(|_| DurationError::Unit)?;
+    Duration::try_from(parsed).map_err(|_| DurationError::Negative)
 }
 
 /// What the user said, or why it makes no sense, as a failure like all others: with the tool's name in front,
@@ -186,6 +198,7 @@ fn rendered(mut error: clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::EngineName;
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -206,8 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn every_engine_is_in_the_help_and_in_the_table_of_targets() {
+        let table = include_str!("target/mod.rs").lines().find(|line| line.contains("that engine only"));
+        for engine in EngineName::ALL {
+            let form =
+                if engine.is_partitioned() { format!("{engine}:[NS/]X") } else { format!("{engine}:X") };
+            let is_in = |text: &str| text.split([' ', '\n', '`']).any(|word| word == form);
+            assert!(is_in(TARGETS), "{form} is not in TARGETS");
+            assert!(table.is_some_and(is_in), "{form} is not in the table of common::target");
+        }
+    }
+
+    #[test]
     fn a_duration_without_a_unit_is_told_what_one_looks_like() {
-        assert_eq!(duration("5"), Err("is not a number with a unit: 300ms, 2s, 1m".to_owned()));
+        assert_eq!(duration("5"), Err(DurationError::Unit));
+        assert_eq!(duration("-5s"), Err(DurationError::Negative));
         assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
     }
 

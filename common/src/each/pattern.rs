@@ -101,7 +101,9 @@ impl Pattern {
     pub fn engines(&self) -> Vec<Option<EngineName>> {
         match self {
             Pattern::Container { engine, .. } => vec![*engine],
-            Pattern::Pod { .. } => vec![Some(EngineName::Containerd), Some(EngineName::Crio)],
+            Pattern::Pod { .. } => {
+                EngineName::ALL.into_iter().filter(|engine| engine.knows_pods()).map(Some).collect()
+            }
         }
     }
 

@@ -7,8 +7,9 @@ use nix::unistd::{Pid, Uid, geteuid};
 use serde::{Serialize, Serializer};
 
 use super::state;
+use crate::hint::Hint;
 use crate::output::one_line;
-use crate::target::EngineName;
+use crate::target::{EngineName, Name};
 
 /// A container as its engine describes it: the same object in every tool's JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -169,6 +170,26 @@ impl Container {
             why.push_str(&format!(", {}", ago(now.duration_since(finished_at))));
         }
         why
+    }
+
+    /// The command that starts it again; `None` where its engine has none. Kubernetes starts a container again by itself, and
+    /// what an OCI runtime was called for by hand is started by hand.
+    pub fn start_hint(&self) -> Option<Hint> {
+        // Root's command would start something of root's.
+        if self.stranger().is_some() {
+            return None;
+        }
+        let name = self.name.parse::<Name>();
+        let word = name.as_ref().map_or(self.short_id(), Name::as_str);
+        match self.engine {
+            EngineName::Docker | EngineName::Podman | EngineName::Nerdctl => {
+                crate::hint!("{} start {}", self.engine, word)
+            }
+            // lxc(1) is another program, of LXD.
+            EngineName::Lxc => crate::hint!("lxc-start {}", word),
+            EngineName::Machine => crate::hint!("machinectl start {}", word),
+            EngineName::Containerd | EngineName::Crio | EngineName::Oci => None,
+        }
     }
 
     /// The name, and in which pod: other pods have containers of the same name. `prod/web/app`, or `prod/web`

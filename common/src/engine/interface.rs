@@ -58,11 +58,11 @@ pub enum ContainerQuery<'a> {
 }
 
 impl ContainerQuery<'_> {
-    /// Whether containers of `engine` can be what was asked for at all: only two of them know of pods.
+    /// Whether containers of `engine` can be what was asked for at all: not all engines know of pods.
     pub fn concerns(&self, engine: EngineName) -> bool {
         match self {
             ContainerQuery::Name { .. } => true,
-            ContainerQuery::Pod { .. } => matches!(engine, EngineName::Containerd | EngineName::Crio),
+            ContainerQuery::Pod { .. } => engine.knows_pods(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
 use crate::process::ProcessError;
-use crate::target::{LinkName, Name, Target};
+use crate::target::{LinkName, Target};
 
 /// Why a TARGET leads nowhere.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl From<FindError> for Failure {
                 no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
             FindError::NotRunning(container) => match container.state {
-                ContainerState::Created | ContainerState::Exited => no(message).hint(start_hint(&container)),
+                ContainerState::Created | ContainerState::Exited => no(message).hint(container.start_hint()),
                 _ => no(message),
             },
             FindError::Ambiguous { target, hits } => Failure::said(Status::Trouble, message)
@@ -158,25 +158,6 @@ fn each_alone(target: &Target, hits: &[Container]) -> Option<Hint> {
             hint::any_of(&words)
         }
         _ => Some(Hint::say("give more of the ID")),
-    }
-}
-
-/// A hint is there to be pasted into a shell: a name that is none stays out of it.
-///
-/// Kubernetes starts a container again by itself, and what was made by hand is for hands to start.
-fn start_hint(container: &Container) -> Option<Hint> {
-    let by_hand = matches!(container.engine, EngineName::Containerd | EngineName::Crio | EngineName::Oci);
-    // Root's command would start something of root's.
-    if by_hand || container.stranger().is_some() {
-        return None;
-    }
-    let name = container.name.parse::<Name>();
-    let word = name.as_ref().map_or(container.short_id(), Name::as_str);
-    match container.engine {
-        // lxc(1) is another program, of LXD.
-        EngineName::Lxc => hint!("lxc-start {}", word),
-        EngineName::Machine => hint!("machinectl start {}", word),
-        engine => hint!("{} start {}", engine, word),
     }
 }
 

@@ -86,59 +86,94 @@ pub enum Target {
     Veth(LinkName),
 }
 
-/// The engines that a TARGET can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
+/// The engines, [`EngineName::ALL`] and the words for them, from one table.
+macro_rules! engines {
+    ($($(#[$doc:meta])* $engine:ident = $word:literal,)*) => {
+        /// The engines that a TARGET can name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum EngineName {
+            $($(#[$doc])* $engine,)*
+        }
+
+        impl EngineName {
+            /// All of them, in the order in which they are asked.
+            pub const ALL: [EngineName; [$($word),*].len()] = [$(EngineName::$engine),*];
+
+            /// The prefix that names it in a TARGET.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(EngineName::$engine => $word,)*
+                }
+            }
+        }
+    };
+}
+
+engines! {
     /// Docker (moby).
-    Docker,
+    Docker = "docker",
     /// Podman, rootful or rootless.
-    Podman,
-    /// containerd, whoever drives it.
-    Containerd,
+    Podman = "podman",
+    /// containerd, whatever drives it.
+    Containerd = "containerd",
     /// nerdctl's names over containerd.
-    Nerdctl,
+    Nerdctl = "nerdctl",
     /// CRI-O.
-    Crio,
-    /// runc, crun or youki, driven by hand or by something we do not know.
-    Oci,
+    Crio = "crio",
+    /// runc, crun or youki, driven by hand or by something that we do not know.
+    Oci = "oci",
     /// LXC.
-    Lxc,
+    Lxc = "lxc",
     /// systemd-nspawn.
-    Machine,
+    Machine = "machine",
 }
 
 impl EngineName {
-    /// All of them, in the order in which they are asked.
-    pub const ALL: [EngineName; 8] = [
-        EngineName::Docker,
-        EngineName::Podman,
-        EngineName::Containerd,
-        EngineName::Nerdctl,
-        EngineName::Crio,
-        EngineName::Oci,
-        EngineName::Lxc,
-        EngineName::Machine,
-    ];
-
-    /// The prefix that names it in a TARGET.
-    pub const fn as_str(self) -> &'static str {
+    /// Whether its containers live in named partitions, as containerd's namespaces are.
+    pub const fn is_partitioned(self) -> bool {
         match self {
-            EngineName::Docker => "docker",
-            EngineName::Podman => "podman",
-            EngineName::Containerd => "containerd",
-            EngineName::Nerdctl => "nerdctl",
-            EngineName::Crio => "crio",
-            EngineName::Oci => "oci",
-            EngineName::Lxc => "lxc",
-            EngineName::Machine => "machine",
+            EngineName::Containerd | EngineName::Nerdctl => true,
+            EngineName::Docker
+            | EngineName::Podman
+            | EngineName::Crio
+            | EngineName::Oci
+            | EngineName::Lxc
+            | EngineName::Machine => false,
         }
     }
 
-    /// Whether its containers live in named partitions, as containerd's namespaces are.
-    const fn is_partitioned(self) -> bool {
-        matches!(self, EngineName::Containerd | EngineName::Nerdctl)
+    /// Whether it runs Kubernetes pods, and knows their names.
+    pub const fn knows_pods(self) -> bool {
+        match self {
+            EngineName::Containerd | EngineName::Crio => true,
+            EngineName::Docker
+            | EngineName::Podman
+            | EngineName::Nerdctl
+            | EngineName::Oci
+            | EngineName::Lxc
+            | EngineName::Machine => false,
+        }
     }
+}
+
+/// Words as a sentence lists them: `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).to_owned(),
+        [words @ .., last] => format!("{} and {last}", words.join(", ")),
+    }
+}
+
+/// The engines, as a sentence lists them.
+fn engines() -> String {
+    listed(&EngineName::ALL.map(EngineName::as_str))
+}
+
+/// All that a TARGET can begin with, before its colon.
+fn kinds() -> String {
+    listed(&[&EngineName::ALL.map(EngineName::as_str)[..], &OTHER_KINDS].concat())
 }
 
 impl FromStr for EngineName {
@@ -169,12 +204,10 @@ pub enum TargetError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// `engine:` is none that we know.
-    #[error("'{}:' is not a kind of TARGET; there are {KINDS}", quotable(.0))]
+    #[error("'{}:' is not a kind of TARGET; there are {}", quotable(.0), kinds())]
     Kind(String),
     /// No engine has this name.
-    #[error(
-        "'{0}' is not an engine; there are docker, podman, containerd, nerdctl, crio, oci, lxc and machine"
-    )]
+    #[error("'{}' is not an engine; there are {}", .0, engines())]
     Engine(String),
     /// Digits that no kernel uses as a PID.
     #[error("'{}' is not a PID (1 to {PID_MAX_LIMIT})", quotable(.0))]
@@ -193,8 +226,8 @@ pub enum TargetError {
     Mac(String),
 }
 
-const KINDS: &str =
-    "docker, podman, containerd, nerdctl, crio, oci, lxc, machine, pod, pid, netns, ip, mac and veth";
+/// What a TARGET can begin with that is no engine.
+const OTHER_KINDS: [&str; 6] = ["pod", "pid", "netns", "ip", "mac", "veth"];
 
 impl FromStr for Target {
     type Err = TargetError;
