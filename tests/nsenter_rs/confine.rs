@@ -113,7 +113,7 @@ fn without_the_targets_user_namespace_it_is_refused() {
         let ran = enter(&lab, &target, &[words, &["echo", "ran"]].concat()).run();
         ran.fails_with(1)
             .stdout_is("")
-            .stderr_has("own user namespace")
+            .stderr_has("it has no effect outside of TARGET's user namespace")
             .stderr_has("hint: enter that too: -U, or -a");
     }
     enter(&lab, &target, &["-a", "echo", "ran"]).run().ok().stdout_is("ran\n");

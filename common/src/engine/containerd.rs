@@ -32,7 +32,7 @@ const DRIVERS: [&str; 2] = ["io.containerd.runtime.v2.task", "io.containerd.runt
 /// `cmd/containerd-shim-runc-v2/process/utils.go`); and where Docker has them do it.
 const RUNTIME_ROOTS: [&str; 2] = ["containerd/runc", "docker/runtime-runc"];
 
-/// The containerd of one realm.
+/// The containerd of one user.
 pub(super) struct Containerd {
     dirs: EngineDirs,
 }

@@ -14,7 +14,7 @@ const ENGINE: EngineName = EngineName::Crio;
 /// Where the storage library keeps containers, below `/run` and below `/var/lib`.
 const CONTAINERS: &str = "containers/storage/overlay-containers";
 
-/// The CRI-O of one realm.
+/// The CRI-O of one user.
 pub(super) struct Crio {
     dirs: EngineDirs,
 }

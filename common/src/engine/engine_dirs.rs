@@ -21,7 +21,7 @@ pub(super) struct EngineDirs {
 }
 
 impl EngineDirs {
-    /// The system's realm, and beside it ours if we are an ordinary user.
+    /// The system's directories, and ours too if we are an ordinary user.
     pub(super) fn ours() -> Vec<EngineDirs> {
         let own = Some(geteuid()).filter(|uid| !uid.is_root());
         std::iter::once(EngineDirs::system()).chain(own.and_then(EngineDirs::of_user)).collect()

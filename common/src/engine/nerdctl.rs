@@ -14,7 +14,7 @@ use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
 
-/// nerdctl's containers in one realm.
+/// nerdctl's containers of one user.
 pub(super) struct Nerdctl {
     dirs: EngineDirs,
     names: NerdctlNames,

@@ -10,7 +10,7 @@ const ENGINE: EngineName = EngineName::Oci;
 /// The runtimes that keep their state in `/run/NAME`, or `$XDG_RUNTIME_DIR/NAME` for an ordinary user.
 const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 
-/// The runtimes of one realm.
+/// The runtimes of one user.
 pub(super) struct Oci {
     dirs: EngineDirs,
 }

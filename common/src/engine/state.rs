@@ -1,7 +1,7 @@
 //! Reading what engines keep on disk, in bounded time and memory (all together: [`budget`]): the files are other programs', may be half
 //! written, and in a rootless engine's directory they are whatever that user likes.
 //!
-//! A file speaks for a realm only if it belongs to the realm's user. That is looked at here, on what was opened: a
+//! A file speaks for a user's engines only if it belongs to that user. That is checked here, on what was opened: a
 //! [`StatePath`] knows whose it has to be, and nothing else can be read.
 
 use std::ffi::{OsStr, OsString};
@@ -29,7 +29,7 @@ const MOST_ENTRIES: usize = 100_000;
 /// What a stat shows of a file whose owner has no number in our user namespace (user_namespaces(7)).
 const UNMAPPED: u32 = 65534;
 
-/// A file or directory in a realm, and whose it has to be to speak for that realm.
+/// A file or directory of an engine, and the user that it must belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatePath {
     path: PathBuf,
@@ -47,7 +47,7 @@ impl StatePath {
         self.at(self.path.join(below))
     }
 
-    /// Another place, which speaks for the same realm: where its configuration says.
+    /// Another path that must belong to the same user: where its configuration says.
     pub(super) fn at(&self, path: impl Into<PathBuf>) -> Self {
         StatePath { path: path.into(), owner: self.owner }
     }
@@ -67,7 +67,7 @@ impl StatePath {
         self.path.is_dir()
     }
 
-    /// Someone else's file is no word of the realm's: a link of that user's may lead there, or whoever owns it may
+    /// Another user's file says nothing about this engine: a link of that user's may lead there, or whoever owns it may
     /// write into it.
     fn belongs_to(&self, found: u32) -> Result<(), EngineError> {
         let found = Uid::from_raw(found);
@@ -205,7 +205,7 @@ pub(super) fn has_file(file: &StatePath) -> Result<bool, EngineError> {
     Ok(looked_at(file)?.is_some_and(|meta| meta.is_file()))
 }
 
-/// When a state file was last written; `None` when it is not there, or says nothing for the realm.
+/// When a state file was last written; `None` when it is not there, or does not belong to the right user.
 pub(super) fn written(file: &StatePath) -> Option<SystemTime> {
     looked_at(file).ok()??.modified().ok()
 }

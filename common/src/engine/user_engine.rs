@@ -1,4 +1,4 @@
-//! An engine in another user's realm: whatever is said there is that user's word, and nobody else's. A socket or a
+//! An engine of another user: whatever is said there is that user's word, and nobody else's. A socket or a
 //! configuration of the user's can lead to something of root's, which would then speak with root's voice.
 
 use std::os::fd::OwnedFd;

@@ -1,12 +1,12 @@
-//! Asks engines, and says how certain their answer is. A realm is all engines of one user. Root's realm is asked by
-//! itself, and what it says stands; another user's word counts only where root's realm has certainly no such container.
+//! Asks engines, and says how certain their answer is. Root's engines are asked by
+//! themselves, and what they say stands; another user's word counts only where they certainly have no such container.
 //! So no user can replace, hide, or make ambiguous what root's engines say.
 
 use nix::unistd::geteuid;
 
 use crate::engine::{Container, ContainerQuery, Engine, EngineError, EngineName};
 
-/// What the engines of a realm said, all together.
+/// What the engines of one user said, all together.
 #[derive(Debug, Default)]
 pub(super) struct EngineAnswers {
     /// Every container of one owner once: Docker's are containerd's too, and Podman's are runc's.
@@ -21,10 +21,10 @@ pub(super) struct EngineAnswers {
     pub api_errors: Vec<(EngineName, EngineError)>,
 }
 
-/// How the question for one container ends in a realm.
+/// How the question for one container ends with the engines of one user.
 #[derive(Debug)]
 pub(super) enum Certainty {
-    /// Found, and no other engine of the realm could have it.
+    /// Found, and no other of these engines could have it.
     Found(Container),
     /// Several have it.
     Several(Vec<Container>),
@@ -65,7 +65,7 @@ impl EngineAnswers {
     }
 
     /// Takes out what is another user's word, as of a machine that a user has registered with root's machined, or of a
-    /// user's socket that the environment names. For an ordinary user all that answers is one realm.
+    /// user's socket that the environment names. For an ordinary user all that answers is one.
     pub(super) fn take_words_of_others(&mut self) -> Vec<Container> {
         let (others, hits) = std::mem::take(&mut self.hits).into_iter().partition(is_others);
         self.hits = hits;
@@ -100,7 +100,7 @@ impl EngineAnswers {
         }
     }
 
-    /// Why the "no" of this realm is not certain enough for another user's word to count: an engine that could not be
+    /// Why the "no" of these engines is not certain enough for another user's word to count: an engine that could not be
     /// asked, or a daemon that did not answer although it is there, so that its state may lie where nobody has looked.
     /// Podman has no daemon: that its socket is slow says no more than that it has none.
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {

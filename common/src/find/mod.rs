@@ -80,7 +80,7 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
     }
 }
 
-/// Asks root's realm first, and the engines of others only where it has no such container.
+/// Asks root's engines first, and those of others only where root's have no such container.
 fn find_container(
     engine: Option<EngineName>,
     target: &Target,
@@ -98,7 +98,7 @@ fn find_container(
     }
 }
 
-/// In the realms of other users, when root's `answers` have no such container, but for the `words` of others in them.
+/// With the engines of other users, when root's `answers` have no such container, but for the `words` of others in them.
 fn find_among_others(
     engine: Option<EngineName>,
     target: &Target,

@@ -7,7 +7,7 @@ use super::super::state::{self, StatePath};
 use super::super::{Container, EngineError, EngineName};
 use crate::target::Name;
 
-/// nerdctl's names in one realm.
+/// nerdctl's names for one user.
 pub(in super::super) struct NerdctlNames {
     pub(super) data: StatePath,
 }
