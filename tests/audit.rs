@@ -173,7 +173,7 @@ fn the_compiler_refuses_unsafe_code_everywhere_but_in_sys() {
         let is_forbidden = at > 0 && lines[at - 1] == "#[forbid(unsafe_code)]";
         assert!(is_forbidden != (*line == "pub mod sys;"), "{line}");
     }
-    for tool in ["add-nic", "cpid", "netns-link", "netns-ping", "nsenter-rs"] {
+    for tool in support::tools::names() {
         let main = read(&format!("bins/{tool}/main.rs"));
         assert!(main.lines().any(|line| line == "#![forbid(unsafe_code)]"), "{tool}");
     }

@@ -15,69 +15,44 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
+use support::tools;
 
-#[path = "../bins/add-nic/cli.rs"]
-#[allow(dead_code, reason = "only clap reads what was parsed")]
-mod add_nic;
-#[path = "../bins/cpid/cli.rs"]
-#[allow(dead_code, reason = "only clap reads what was parsed")]
-mod cpid;
-#[path = "../bins/netns-link/cli.rs"]
-#[allow(dead_code, reason = "only clap reads what was parsed")]
-mod netns_link;
-#[path = "../bins/netns-ping/cli.rs"]
-#[allow(dead_code, reason = "only clap reads what was parsed")]
-mod netns_ping;
-#[path = "../bins/nsenter-rs/cli/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only clap reads what was parsed")]
-mod nsenter_rs;
-
+/// A tool: what its manual and its help are made from.
 struct Tool {
     name: &'static str,
-    binary: &'static str,
     /// Of the manual: 1 for whoever may run it, 8 for root.
     section: char,
     help_lines: usize,
     command: fn() -> clap::Command,
 }
 
-const TOOLS: [Tool; 5] = [
-    Tool {
-        name: "cpid",
-        binary: env!("CARGO_BIN_EXE_cpid"),
-        section: '1',
-        help_lines: 45,
-        command: cpid::Cli::command,
-    },
-    Tool {
-        name: "nsenter-rs",
-        binary: env!("CARGO_BIN_EXE_nsenter-rs"),
-        section: '1',
-        help_lines: 66,
-        command: nsenter_rs::Cli::command,
-    },
-    Tool {
-        name: "netns-link",
-        binary: env!("CARGO_BIN_EXE_netns-link"),
-        section: '8',
-        help_lines: 45,
-        command: netns_link::Cli::command,
-    },
-    Tool {
-        name: "add-nic",
-        binary: env!("CARGO_BIN_EXE_add-nic"),
-        section: '8',
-        help_lines: 66,
-        command: add_nic::Cli::command,
-    },
-    Tool {
-        name: "netns-ping",
-        binary: env!("CARGO_BIN_EXE_netns-ping"),
-        section: '1',
-        help_lines: 66,
-        command: netns_ping::Cli::command,
-    },
-];
+/// One line for each tool: a module, its `cli.rs`, its name, the section of its manual, and how many lines its help may have.
+macro_rules! tools {
+    ($($module:ident $path:literal $name:literal $section:literal $help_lines:literal;)*) => {
+        $(
+            #[path = $path]
+            #[allow(dead_code, unused_imports, reason = "only clap reads what was parsed")]
+            mod $module;
+        )*
+
+        const TOOLS: &[Tool] = &[
+            $(Tool {
+                name: $name,
+                section: $section,
+                help_lines: $help_lines,
+                command: $module::Cli::command,
+            },)*
+        ];
+    };
+}
+
+tools! {
+    cpid "../bins/cpid/cli.rs" "cpid" '1' 45;
+    nsenter_rs "../bins/nsenter-rs/cli/mod.rs" "nsenter-rs" '1' 66;
+    netns_link "../bins/netns-link/cli.rs" "netns-link" '8' 45;
+    add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 66;
+    netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 66;
+}
 
 /// What every manual has, in this order, as man-pages(7) asks for; one may have others in between.
 const SECTIONS: [&str; 11] = [
@@ -115,18 +90,14 @@ fn manuals_and_completions_are_current() {
 
 #[test]
 fn every_tool_is_documented() {
-    let manifest = read("Cargo.toml");
-    let tools: BTreeSet<&str> = manifest
-        .split("[[bin]]")
-        .skip(1)
-        .map(|entry| entry.split('"').nth(1).unwrap()) // name = "…"
-        .collect();
-    assert_eq!(tools, TOOLS.iter().map(|tool| tool.name).collect());
+    let documented: BTreeSet<&str> = TOOLS.iter().map(|tool| tool.name).collect();
+    let tools: BTreeSet<&str> = tools::names().into_iter().collect();
+    assert_eq!(documented, tools, "the lines of `tools!` here are not the [[bin]]s of Cargo.toml");
 }
 
 #[test]
 fn every_manual_has_its_sections_in_order() {
-    for tool in &TOOLS {
+    for tool in TOOLS {
         let manual = manual(tool);
         let sections = manual.lines().filter_map(|line| line.strip_prefix(".SH "));
         let sections = sections.map(|section| section.trim_matches('"'));
@@ -139,7 +110,7 @@ fn every_manual_has_its_sections_in_order() {
 
 #[test]
 fn help_fits_a_screen_and_ends_with_three_examples() {
-    for tool in &TOOLS {
+    for tool in TOOLS {
         let help = help(tool, "--help");
         assert_eq!(help, self::help(tool, "-h"));
         let lines: Vec<&str> = help.lines().collect();
@@ -161,7 +132,7 @@ fn the_readme_has_the_same_grammar_and_every_tool() {
     for line in grammar().lines() {
         assert!(readme.lines().any(|of_readme| of_readme == line), "README.md lacks: {line}");
     }
-    for tool in &TOOLS {
+    for tool in TOOLS {
         assert!(readme.contains(&format!("`{}`", tool.name)), "README.md lacks {}", tool.name);
     }
 }
@@ -172,7 +143,7 @@ fn every_help_has_the_same_grammar() {
     let rows = grammar();
     let rows = rows.lines().skip(2).map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows: Vec<String> = rows.map(|row| in_words(&row.replace('`', "").replace(" | ", " "))).collect();
-    for tool in &TOOLS {
+    for tool in TOOLS {
         let help = help(tool, "--help");
         let table = help.split("TARGET:\n").nth(1).unwrap().split("\n\n").next().unwrap();
         assert_eq!(in_words(table), rows.join(" "), "{} --help", tool.name);
@@ -181,7 +152,7 @@ fn every_help_has_the_same_grammar() {
 
 #[test]
 fn a_cli_uses_only_what_manuals_can_be_made_with() {
-    for tool in &TOOLS {
+    for tool in TOOLS {
         for file in cli_of(tool) {
             for line in read(&file).lines().filter(|line| line.starts_with("use ")) {
                 let of = line.split([' ', ':', ';']).nth(1).unwrap();
@@ -306,7 +277,7 @@ fn roff(markdown: &str) -> String {
 
 /// What the built tool prints where no terminal says how wide it is.
 fn help(tool: &Tool, option: &str) -> String {
-    let ran = Command::new(tool.binary)
+    let ran = Command::new(tools::tool(tool.name))
         .arg(option)
         .env("COLUMNS", "80")
         .stdin(Stdio::null())

@@ -126,6 +126,14 @@ const HOUSES: [House; 6] = [
 ];
 
 #[test]
+fn every_tool_has_its_layers() {
+    let roots: BTreeSet<String> = HOUSES.iter().map(|house| house.root.to_owned()).collect();
+    let tools = support::tools::names().into_iter().map(|tool| format!("bins/{tool}"));
+    let expected: BTreeSet<String> = tools.chain(["common/src".to_owned()]).collect();
+    assert_eq!(roots, expected, "the houses here are not the [[bin]]s of Cargo.toml and the library");
+}
+
+#[test]
 fn no_layer_imports_a_higher_one() {
     for house in HOUSES.iter().filter(|house| !house.layers.is_empty()) {
         let climbing = climbing(&house.imports(), house.layers, house.private);
