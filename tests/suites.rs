@@ -24,7 +24,9 @@ exec sh "$FAKE/$suite"
 
 /// What the test runner says of a test that passes.
 const PASSES: &str = r#"
+echo "    Finished dev profile"
 echo "     Running tests/x.rs (target/debug/deps/x)"
+echo "running 1 test"
 echo "test good ... ok"
 echo "test result: ok. 1 passed; 0 failed; 0 ignored"
 "#;
@@ -38,8 +40,9 @@ fn fails(tests: &[&str]) -> String {
         listed += &format!("echo '    {test}'\n");
     }
     format!(
-        "echo '     Running tests/x.rs (target/debug/deps/x)'\n{at_once}echo failures:\n{said}echo failures:\n{listed}\
+        "echo '    Finished dev profile'\necho 'running {} tests'\n{at_once}echo failures:\n{said}echo failures:\n{listed}\
          echo 'test result: FAILED. 0 passed; {} failed; 0 ignored'\nexit 101\n",
+        tests.len(),
         tests.len()
     )
 }
@@ -125,7 +128,7 @@ fn what_does_not_compile_is_red() {
 #[test]
 fn a_test_program_that_a_signal_ends_is_red_although_the_tests_of_another_could_run_again() {
     let killed = format!(
-        "({}); echo '     Running unittests y.rs (target/debug/deps/y)'; echo 'test fine ... ok'\n\
+        "({}); echo 'running 1 test'; echo 'test fine ... ok'\n\
          echo '  process did not exit successfully: `y` (signal: 6, SIGABRT: process abort signal)'; exit 101",
         fails(&["one"])
     );
@@ -137,7 +140,7 @@ fn a_test_program_that_a_signal_ends_is_red_although_the_tests_of_another_could_
 
 #[test]
 fn a_suite_that_hangs_is_red_and_names_the_test() {
-    let hangs = "echo '     Running tests/x.rs (x)'\necho 'test over has been running for over 60 seconds'\n\
+    let hangs = "echo 'running 2 tests'\necho 'test over has been running for over 60 seconds'\n\
                  echo 'test hangs has been running for over 60 seconds'\necho 'test over ... ok'\nsleep 1000";
     let (ran, ..) = suites(&[("slow", hangs)]);
     ran.fails_with(1).stdout_has("   slow: not over after 1 s; running longest: hangs \n");

@@ -233,7 +233,7 @@ fn a_pidfd_of_something_dead_is_a_container_that_does_not_run() {
 fn a_descriptor_that_is_no_pidfd_is_nonsense() {
     let host = need!(Host::new());
     let _monitor = host.running(|_| Say::descriptor(File::open("/dev/null").unwrap().into()));
-    host.cpid().fails_with(2).stderr_has("no pidfd");
+    host.cpid().fails_with(2).stderr_has("it did not send a pidfd");
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn garbage_is_one_clear_error() {
     let host = need!(Host::new());
     type Garbage = (fn() -> Say, &'static str);
     let all: [Garbage; 6] = [
-        (|| Say::Bytes(message(0, i32::MAX, 2), vec![]), "makes no sense"),
-        (|| Say::Bytes(message(0, -1, 2), vec![]), "makes no sense"),
+        (|| Say::Bytes(message(0, i32::MAX, 2), vec![]), "gave an invalid answer"),
+        (|| Say::Bytes(message(0, -1, 2), vec![]), "gave an invalid answer"),
         (|| Say::value(99), "state number 99"),
-        (|| Say::value(-1), "makes no sense"),
+        (|| Say::value(-1), "gave an invalid answer"),
         (|| Say::Bytes(vec![0; 7], vec![]), "hung up"),
         (|| Say::HangUp, "hung up"),
     ];
@@ -262,7 +262,7 @@ fn a_pid_that_cannot_be_is_refused() {
             GET_INIT_PID => Say::value(pid),
             _ => Say::HangUp,
         });
-        host.cpid().fails_with(2).stdout_is("").stderr_has("makes no sense");
+        host.cpid().fails_with(2).stdout_is("").stderr_has("gave an invalid answer");
     }
 }
 

@@ -25,7 +25,14 @@ impl fmt::Display for Missing {
 
 /// Gives the value of a `Result<T, Missing>`, or records the test as skipped and returns from it.
 ///
+/// ```
+/// use netns_toolbox_test_support::{lab::Lab, need};
+///
+/// fn a_test() {
 ///     let lab = need!(Lab::new());
+///     # let _ = lab;
+/// }
+/// ```
 #[macro_export]
 macro_rules! need {
     ($wanted:expr) => {
