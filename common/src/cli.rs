@@ -147,7 +147,7 @@ pub fn duration(text: &str) -> Result<Duration, DurationError> {
 /// and nothing of what was typed able to drive a terminal. `--help` and `--version` end the process.
 ///
 /// # Errors
-/// Trouble, with the usage below it.
+/// A failure with status 2, with the usage below it.
 pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
     parse_from(std::env::args_os())
 }
@@ -164,16 +164,16 @@ pub fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) ->
 /// As [`parse_from`], for words that stand in a file: what is wrong with them, without the usage of the command line.
 ///
 /// # Errors
-/// Trouble.
+/// A failure with status 2.
 pub fn parse_words<Cli: Parser>(arguments: impl IntoIterator<Item = String>) -> Result<Cli, Failure> {
     Cli::try_parse_from(arguments).map_err(|error| {
         let text = rendered(error);
-        Failure::in_lines(Status::Trouble, text.split("\n\n").next().unwrap_or(&text))
+        Failure::in_lines(Status::Failed, text.split("\n\n").next().unwrap_or(&text))
     })
 }
 
 fn usage(error: clap::Error) -> Failure {
-    Failure::in_lines(Status::Trouble, &rendered(error))
+    Failure::in_lines(Status::Failed, &rendered(error))
 }
 
 /// What clap says, with nothing of what was typed able to drive a terminal.
@@ -208,7 +208,7 @@ mod tests {
 
     fn said(value: &str) -> String {
         let failure = parse_from::<Cli>(["tool", "--number", value].map(OsString::from)).unwrap_err();
-        assert_eq!(failure.status, Status::Trouble);
+        assert_eq!(failure.status, Status::Failed);
         failure.text().to_owned()
     }
 

@@ -72,5 +72,5 @@ fn not_ours(to: &Destination, links: &ContainerLinks) -> Failure {
         .map(|own| own.address.to_string())
         .collect();
     let has = if own.is_empty() { "none of that family".to_owned() } else { own.join(", ") };
-    Failure::trouble(to.address, format_args!("is not an address of {}, which has {has}", links.name))
+    Failure::failed(to.address, format_args!("is not an address of {}, which has {has}", links.name))
 }

@@ -222,5 +222,5 @@ pub fn not_sent(to: &Destination, via: &NeighbourLink, errno: Errno) -> Failure 
         Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
         errno => format!("cannot be requested: {}", io::Error::from(errno)),
     };
-    Failure::trouble(format_args!("{} on {}", to.address, via.link), what)
+    Failure::failed(format_args!("{} on {}", to.address, via.link), what)
 }

@@ -174,7 +174,7 @@ impl ProbeTask for ArpTask<'_> {
             let mut received = Vec::new();
             let (_, socket) = &mut self.sockets[*at];
             let read = socket.receive(|one| received.push(one));
-            read.map_err(|errno| Failure::trouble("socket", errno))?;
+            read.map_err(|errno| Failure::failed("socket", errno))?;
             // Now, and not before: what is answered has left by then.
             socket.sent_at(|number, at| {
                 if let Some(target) = self.targets.get_mut(number as usize) {

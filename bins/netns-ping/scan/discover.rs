@@ -43,7 +43,7 @@ pub fn candidates(
         for source in &own {
             match socket.send(&[(NO_ADDRESS, via.asker.to_all_nodes(*source, ident))]) {
                 Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
-                Err(errno) => return Err(Failure::trouble(&via.link, errno.desc())),
+                Err(errno) => return Err(Failure::failed(&via.link, errno.desc())),
             }
         }
         let began = Instant::now();

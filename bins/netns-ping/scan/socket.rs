@@ -152,7 +152,7 @@ fn not_asked(via: &NeighbourLink, errno: Errno) -> Failure {
         Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
         errno => format!("cannot send requests there: {}", std::io::Error::from(errno)),
     };
-    Failure::trouble(&via.link, what)
+    Failure::failed(&via.link, what)
 }
 
 impl AsFd for ScanSocket {

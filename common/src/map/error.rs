@@ -59,7 +59,7 @@ impl From<MapError> for Failure {
             MapError::NoLink(_) => Failure::from_error(Status::No, error),
             MapError::Namespace(error) => error.into(),
             MapError::Netlink(error) => error.into(),
-            _ => Failure::from_error(Status::Trouble, error),
+            _ => Failure::from_error(Status::Failed, error),
         }
     }
 }
