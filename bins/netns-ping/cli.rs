@@ -50,7 +50,7 @@ pub struct Cli {
 
     /// Bytes of data in a packet, default 56
     ///
-    /// The first 8 bytes are random and must come back in the reply. With less than 8, all are random; with 0 only
+    /// The first 8 bytes are random and must come back in the reply. With fewer than 8, all are random; with 0 only
     /// the sequence numbers are compared.
     #[arg(short, long, value_name = "BYTES", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65507))]

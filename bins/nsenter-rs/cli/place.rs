@@ -67,8 +67,8 @@ pub struct PlaceOptions {
     /// only if its value is a plain word without a slash: other variables can make it run code of the container.
     /// HOME, LOGNAME, PATH, SHELL and USER stay the caller's. --env-var adds others.
     ///
-    /// PROGRAM is the host's without --mount, --all or --root, with --host-tools, and if TARGET's mounts are the
-    /// caller's.
+    /// PROGRAM is the host's in three cases: none of --mount, --all and --root is given; --host-tools is given;
+    /// TARGET's mounts are the caller's.
     #[arg(short, long)]
     pub env: bool,
 
