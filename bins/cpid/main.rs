@@ -30,7 +30,7 @@ fn run() -> Result<Status, Failure> {
     match &request.job {
         Job::Find { targets, wait } => find_each(targets, *wait, &request),
         Job::List { all } => print_all(*all, &request),
-        Job::RecordedContainer(process) => print_owner(process, &request),
+        Job::OwnerOf(process) => print_owner(process, &request),
     }
 }
 
@@ -67,7 +67,7 @@ fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
     if request.find.verbose {
         listing.api_errors.iter().for_each(|why| failure::say(TOOL, why));
     }
-    let status = if listing.errors.is_empty() { Status::Yes } else { Status::Trouble };
+    let status = if listing.errors.is_empty() { Status::Yes } else { Status::Failed };
     failure::report_all(TOOL, listing.errors.into_iter().map(Failure::from));
     let shown = listing.containers.into_iter().filter(|known| with_stopped || known.container.pid.is_some());
     report::list(&shown.collect::<Vec<_>>(), request.format.json)?;

@@ -94,7 +94,7 @@ pub fn unlink(name: &LinkName, force: bool) -> Result<bool, Failure> {
     // What cannot be removed by force either is refused by unbind, without the advice to use force.
     let removable = !matches!(entry, LinkEntry::Free | LinkEntry::Foreign);
     if !force && removable && record.is_none() {
-        return Err(Failure::trouble(netns::path(name).display(), "was not made by netns-link")
+        return Err(Failure::failed(netns::path(name).display(), "was not made by netns-link")
             .hint(common::hint!("netns-link --rm --force {}", name)));
     }
     Ok(registry.unbind(name)?)

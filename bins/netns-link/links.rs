@@ -136,5 +136,5 @@ fn netns_of(recorded: RecordedProcess) -> (Option<NamespaceId>, bool) {
 
 /// Where the records can be read.
 pub fn beneath() -> Result<RecordDir, Failure> {
-    RecordDir::open().map_err(|errno| Failure::trouble(netns::DIRECTORY, errno.desc()))
+    RecordDir::open().map_err(|errno| Failure::failed(netns::DIRECTORY, errno.desc()))
 }

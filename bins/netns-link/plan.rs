@@ -36,7 +36,7 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let ours = record.is_some();
         let taken = |what: &str, hint: Option<Hint>| {
-            Err(Failure::trouble(common::netns::path(name).display(), what).hint(hint))
+            Err(Failure::failed(common::netns::path(name).display(), what).hint(hint))
         };
         match entry {
             LinkEntry::Free => Ok(Plan::Link),
@@ -73,14 +73,14 @@ impl Plan {
 pub fn default_name(target: &impl Display, container: Option<&Container>) -> Result<LinkName, Failure> {
     let hint = || hint!("netns-link {} --as NAME", target);
     let Some(container) = container else {
-        return Err(Failure::trouble(target, "has no name to link it under").hint(hint()));
+        return Err(Failure::failed(target, "has no name to link it under").hint(hint()));
     };
     let name = match &container.pod {
         Some(pod) if pod.is_sandbox => pod.name.clone(),
         Some(pod) => format!("{}-{}", pod.name, container.name),
         None => container.name.clone(),
     };
-    name.parse().map_err(|error| Failure::trouble(format_args!("{container}: its name"), error).hint(hint()))
+    name.parse().map_err(|error| Failure::failed(format_args!("{container}: its name"), error).hint(hint()))
 }
 
 /// Of the running containers one for each network namespace, without those in the network `host` and those of ordinary
@@ -97,7 +97,7 @@ pub fn one_of_each(containers: &[VerifiedContainer], host: Option<NamespaceId>) 
 
 /// Why `what` in the network `host` is not linked: `ip netns exec NAME` and `ip -n NAME` would change the host.
 pub fn refuse_host(what: &impl Display) -> Failure {
-    Failure::trouble(what, "is in the network of the host itself")
+    Failure::failed(what, "is in the network of the host itself")
         .hint("--host, if a name for the host's own network is what you want")
 }
 

@@ -82,5 +82,5 @@ fn usage<T>(message: &str) -> Result<T, Failure> {
 }
 
 fn wrong(message: &str) -> Failure {
-    Failure::in_lines(Status::Trouble, message)
+    Failure::in_lines(Status::Failed, message)
 }

@@ -46,7 +46,7 @@ pub fn refuse(wanted: &Wanted) -> Result<(), Failure> {
             )
         }),
     };
-    Err(Failure::trouble(format_args!("-t {target}"), what).hint(hint))
+    Err(Failure::failed(format_args!("-t {target}"), what).hint(hint))
 }
 
 /// The line for a user that may not know that PROGRAM sees the host. Of a PID nothing more is said than that

@@ -32,7 +32,7 @@ pub fn not_run_on_host(name: &Path, error: &io::Error, hint: Option<Hint>) -> Ex
 fn not_run_or(missing: &str, name: &Path, error: &io::Error, hint: Option<Hint>) -> ExitCode {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let why = if is_missing { missing.to_owned() } else { error.to_string() };
-    let failure = Failure::trouble(name.display(), why);
+    let failure = Failure::failed(name.display(), why);
     report(TOOL, &failure.hint(hint));
     ExitCode::from(if is_missing { NOT_FOUND } else { CANNOT_RUN })
 }

@@ -17,7 +17,7 @@ pub enum Status {
     /// 1: the honest negative: no such container, no reply, drift found.
     No = 1,
     /// 2: bad usage, or it could not be done or found out.
-    Trouble = 2,
+    Failed = 2,
 }
 
 impl From<Status> for ExitCode {
@@ -107,8 +107,8 @@ impl Failure {
     }
 
     /// Something that could not be done or found out: exit status 2.
-    pub fn trouble(about: impl Display, what: impl Display) -> Self {
-        Failure::said(Status::Trouble, format_args!("{about}: {what}"))
+    pub fn failed(about: impl Display, what: impl Display) -> Self {
+        Failure::said(Status::Failed, format_args!("{about}: {what}"))
     }
 
     /// The same with lines below it, each of them one.
@@ -176,7 +176,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::closed_pipe(),
-            _ => Failure::trouble("standard output", &error).caused_by(error),
+            _ => Failure::failed("standard output", &error).caused_by(error),
         }
     }
 }
@@ -226,12 +226,12 @@ mod tests {
     fn a_line_feed_in_a_name_makes_no_line() {
         let failure = Failure::no("evil\nNAME", "is gone").and_lines(["a\nb"]).within("x\ny");
         assert_eq!(failure.text(), "x\\ny: evil\\nNAME: is gone\na\\nb");
-        assert_eq!(Failure::in_lines(Status::Trouble, "a\nb").text().lines().count(), 2);
+        assert_eq!(Failure::in_lines(Status::Failed, "a\nb").text().lines().count(), 2);
     }
 
     #[test]
     fn the_error_that_a_failure_was_made_from_is_its_source() {
-        let failure = Failure::from_error(Status::Trouble, io::Error::from(io::ErrorKind::NotFound));
+        let failure = Failure::from_error(Status::Failed, io::Error::from(io::ErrorKind::NotFound));
         assert_eq!(failure.source().unwrap().to_string(), failure.to_string());
         let unread = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(unread.is_already_said() && unread.status == Status::Yes);

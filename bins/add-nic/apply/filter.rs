@@ -27,7 +27,7 @@ pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     for (step, _) in &plan.steps {
         if let PlanStep::AddRules(rules) = step {
             rehearse_rules(rules).map_err(|error| {
-                Failure::trouble(error, "the firewall rules were rejected, nothing was changed")
+                Failure::failed(error, "the firewall rules were rejected, nothing was changed")
                     .hint("NAT in tables of the family inet needs Linux 5.2 and nft 0.9.2")
             })?;
         }

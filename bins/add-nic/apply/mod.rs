@@ -62,8 +62,7 @@ pub fn add(
     journal.write(record)?;
     let done = carry_out(record, executor, policy, &signals).and_then(|reachable| {
         let name = record.plan.nic.name.clone();
-        let index =
-            executor.index(Netns::Container, &name).map_err(|error| Failure::trouble(&name, error))?;
+        let index = executor.index(Netns::Container, &name).map_err(|error| Failure::failed(&name, error))?;
         record.plan.remember_index(index);
         record.is_whole = true;
         journal.write(record)?;
@@ -78,10 +77,10 @@ pub fn add(
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
         Stop::Signalled(signal) => {
-            let failure = Failure::trouble(&record.plan.nic.name, "interrupted; rolled back");
+            let failure = Failure::failed(&record.plan.nic.name, "interrupted; rolled back");
             common::failure::report(TOOL, &with_undoing(failure, undone, record));
             signals.die_of(signal);
-            Err(Failure::already_said(common::failure::Status::Trouble))
+            Err(Failure::already_said(common::failure::Status::Failed))
         }
     }
 }
@@ -110,7 +109,7 @@ fn carry_out(
             }
         }
         let done = if plan.is_shared(step) { executor.act_unless_done(step) } else { executor.act(step) };
-        done.map_err(|error| Failure::trouble(step.as_command(&record.files()), error))?;
+        done.map_err(|error| Failure::failed(step.as_command(&record.files()), error))?;
     }
     check_signals()?;
     let reachable = ready::finish(plan, executor, policy.announce, works)?;
@@ -150,7 +149,7 @@ pub fn undo(
     let mut first = None;
     for step in record.plan.undoing(&others) {
         if let Err(error) = executor.act_as_undoing(step) {
-            first.get_or_insert(Failure::trouble(step.as_command(&record.files()), error));
+            first.get_or_insert(Failure::failed(step.as_command(&record.files()), error));
         }
     }
     match first {

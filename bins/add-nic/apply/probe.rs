@@ -73,7 +73,7 @@ pub fn refuse_duplicates_late(
     let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
     let below = nic.other_end.parent().and_then(ParentLink::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
-    let index = executor.index(place, &asker).map_err(|error| Failure::trouble(&asker, error))?;
+    let index = executor.index(place, &asker).map_err(|error| Failure::failed(&asker, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
     let ask = || segment.who_has(&addresses, waits, Some(stop));
@@ -95,7 +95,7 @@ fn refused(claim: &Claim, link: &str, find: FindConfig) -> Failure {
     let hint = whose.and_then(|whose| whose.hint).or_else(|| {
         common::hint!("cpid --of $(cpid mac:{}) shows the owner; --no-dad skips this check", mac)
     });
-    Failure::trouble(address, format_args!("{does} {mac}{name} on {link}")).hint(hint)
+    Failure::failed(address, format_args!("{does} {mac}{name} on {link}")).hint(hint)
 }
 
 /// The owner of this MAC address, if it is on this host.

@@ -93,7 +93,7 @@ fn send_announcement(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> 
     if !nic.other_end.has_neighbours() {
         return Ok(());
     }
-    let trouble = |error: StepError| Failure::trouble(&nic.name, error);
+    let trouble = |error: StepError| Failure::failed(&nic.name, error);
     let index = executor.index(Netns::Container, &nic.name).map_err(trouble)?;
     let Some((_, namespace)) = &executor.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
@@ -130,7 +130,7 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
         if !wait_for_carrier(plan, (place, name), is_hardware, executor)? {
             return match is_hardware {
                 true => Ok(LinkStatus::NoCarrier(name)),
-                false => Err(Failure::trouble(
+                false => Err(Failure::failed(
                     name,
                     format_args!("did not come up within {} s", PATIENCE.as_secs()),
                 )),
@@ -165,8 +165,8 @@ fn wait_for_carrier(
     let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
     let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Netns::Host && name != bridge);
     loop {
-        let Some(link) = executor.link(place, name).map_err(|error| Failure::trouble(name, error))? else {
-            return Err(Failure::trouble(name, "disappeared: the container exited or deleted it"));
+        let Some(link) = executor.link(place, name).map_err(|error| Failure::failed(name, error))? else {
+            return Err(Failure::failed(name, "disappeared: the container exited or deleted it"));
         };
         // A veth end is up when its other end is.
         let forwards = !is_port || link.port_state == Some(PortState::Forwarding);
@@ -187,7 +187,7 @@ fn wait_for_carrier(
 /// address detection (addrconf_dad_start in net/ipv6/addrconf.c).
 fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
     let address = spec.cidr.address();
-    let trouble = |error: StepError| Failure::trouble(address, error);
+    let trouble = |error: StepError| Failure::failed(address, error);
     let link = executor.index(spec.place, &spec.link).map_err(trouble)?;
     // What is for the host itself goes through lo; what is for the other end, through the link.
     let wanted = std::iter::once((address, LO)).chain(spec.peer.map(|peer| (peer, link)));
@@ -195,7 +195,7 @@ fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), F
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
         while executor.route_to(spec.place, to).map_err(trouble)? != Some(through) {
             if Instant::now() > until {
-                return Err(Failure::trouble(
+                return Err(Failure::failed(
                     to,
                     format_args!("no route through {} after {} s", spec.link, PATIENCE.as_secs()),
                 ));

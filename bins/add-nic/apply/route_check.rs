@@ -38,7 +38,7 @@ pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
             PlanStep::AddRule(SourceRule { source, .. }) => {
                 let leaves = executor.route_from(Netns::Container, *source, far_away(*source));
                 if let Some(other) = other_link(plan, executor, leaves)? {
-                    return Err(Failure::trouble(
+                    return Err(Failure::failed(
                         source,
                         format_args!("replies from this address would leave by {other}"),
                     ));
@@ -60,7 +60,7 @@ fn other_link(
     executor: &mut Executor,
     leaves: Result<Option<u32>, StepError>,
 ) -> Result<Option<String>, Failure> {
-    let trouble = |error: StepError| Failure::trouble(&plan.nic.name, error);
+    let trouble = |error: StepError| Failure::failed(&plan.nic.name, error);
     let leaves = leaves.map_err(trouble)?;
     if leaves == Some(executor.index(Netns::Container, &plan.nic.name).map_err(trouble)?) {
         return Ok(None);

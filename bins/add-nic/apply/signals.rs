@@ -21,7 +21,7 @@ pub struct BlockedSignals {
 impl BlockedSignals {
     /// From now on.
     pub fn new() -> Result<Self, Failure> {
-        let trouble = |errno| Failure::trouble("signals", errno);
+        let trouble = |errno| Failure::failed("signals", errno);
         let before = SigSet::thread_get_mask().map_err(trouble)?;
         let ours = SigSet::from_iter(ENDS.into_iter().filter(|signal| !before.contains(*signal)));
         let waiting =

@@ -31,7 +31,7 @@ pub fn refuse(
         if spot.tenant().is_none() {
             let NetnsOwner { name, hint } = describe_owner(&spot, find);
             let what = format_args!("already in use by {} ({name})", record.plan.nic.mac);
-            return Err(Failure::trouble(address.address(), what).hint(hint));
+            return Err(Failure::failed(address.address(), what).hint(hint));
         }
     }
     Ok(())

@@ -145,7 +145,7 @@ fn same_call(
         None => Ok(Some(at)),
         Some(difference) => {
             let (container, nic) = (&record.inside.name, &record.plan.nic.name);
-            Err(Failure::trouble(
+            Err(Failure::failed(
                 format_args!("{nic} of {container}"),
                 format_args!("exists, but was changed: {difference}"),
             )
@@ -234,5 +234,5 @@ fn random_bytes() -> Result<RandomBytes, Failure> {
 }
 
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
-    packet::random().map_err(|errno| Failure::trouble("random numbers", io::Error::from(errno)))
+    packet::random().map_err(|errno| Failure::failed("random numbers", io::Error::from(errno)))
 }

@@ -136,7 +136,7 @@ fn remove_foreign(
         return Ok(Status::Yes);
     };
     if !request.force {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             &name,
             format_args!("exists in {}, but was not created by add-nic", inside.name),
         )
@@ -148,5 +148,5 @@ fn remove_foreign(
         return Ok(Status::Yes);
     }
     let done = Executor::new(sockets).act(&step);
-    done.map(|()| Status::Yes).map_err(|error| Failure::trouble(step.as_command(&inside.files(None)), error))
+    done.map(|()| Status::Yes).map_err(|error| Failure::failed(step.as_command(&inside.files(None)), error))
 }

@@ -68,7 +68,7 @@ impl Journal {
             Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
             None => None,
         };
-        let ours = ours.ok_or_else(|| Failure::trouble(TOOLBOX, "disappeared"))?;
+        let ours = ours.ok_or_else(|| Failure::failed(TOOLBOX, "disappeared"))?;
         lock(&ours)?;
         // Programs that we start inherit it, and so the lock, until they end, even if we are killed in the meantime: the next
         // add-nic reads the state only after they are done.
@@ -95,7 +95,7 @@ impl LockedJournal<'_> {
             .map_err(io::Error::from)
             .and_then(|bytes| File::from(fd).write_all(&bytes));
         let done = written
-            .map_err(|error| Failure::trouble(path(&file).display(), format_args!("write: {error}")))
+            .map_err(|error| Failure::failed(path(&file).display(), format_args!("write: {error}")))
             .and_then(|()| renameat(&self.directory, NEW, &self.directory, file.as_str()).map_err(trouble));
         if done.is_err() {
             let _ = unlinkat(&self.directory, NEW, UnlinkatFlags::NoRemoveDir);
@@ -149,9 +149,9 @@ fn read(directory: &OwnedFd, name: &str, cache: &mut RecordCache) -> Result<Opti
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     let stamp = fstat(&fd).map(FileStamp::from_stat);
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::trouble(path(name).display(), error))?;
+    read.map_err(|error| Failure::failed(path(name).display(), error))?;
     let record: NicRecord = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::trouble(path(name).display(), format_args!("not a record of add-nic: {error}"))
+        Failure::failed(path(name).display(), format_args!("not a record of add-nic: {error}"))
             .hint(common::hint!("check the NIC that it names, then rm {}", path(name).display()))
     })?;
     if let Ok(stamp) = stamp {
@@ -182,14 +182,14 @@ fn directory(within: Option<&OwnedFd>, name: &str, make: bool) -> Result<Option<
         Ok(fd) => fd,
         Err(Errno::ENOENT) if !make => return Ok(None),
         Err(Errno::ENOTDIR | Errno::ELOOP) => {
-            return Err(Failure::trouble(file.display(), "not a directory"));
+            return Err(Failure::failed(file.display(), "not a directory"));
         }
         Err(errno) => return Err(failed("open the directory", &file, errno)),
     };
     let stat = fstat(&fd).map_err(|errno| failed("read the mode of", &file, errno))?;
     // Another user that can write there could make us undo what was never done.
     if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
-        return Err(Failure::trouble(file.display(), "can be written by another user"));
+        return Err(Failure::failed(file.display(), "can be written by another user"));
     }
     // A process that can open it can hold its lock for ever.
     if make && stat.st_mode & 0o077 != 0 {
@@ -204,7 +204,7 @@ fn path(file: &str) -> PathBuf {
 }
 
 fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
-    let failure = Failure::trouble(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
+    let failure = Failure::failed(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
     if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
 }
 
@@ -216,7 +216,7 @@ fn lock(directory: &OwnedFd) -> Result<(), Failure> {
         None => Ok(()),
         Some(holder) => {
             let what = format_args!("{holder} has held this lock for {LONGEST:?}");
-            Err(Failure::trouble(file.display(), what).hint(holder.hint()))
+            Err(Failure::failed(file.display(), what).hint(holder.hint()))
         }
     }
 }

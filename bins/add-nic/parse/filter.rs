@@ -12,9 +12,9 @@ impl WantedRules {
         let mut publish: Vec<PublishedPort> = Vec::new();
         for word in &cli.publish {
             let about = || format!("--publish {}", quotable(word));
-            let published: PublishedPort = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+            let published: PublishedPort = word.parse().map_err(|error| Failure::failed(about(), error))?;
             if publish.iter().any(|other| other.clashes(&published)) {
-                return Err(Failure::trouble(about(), "the same host port is published twice"));
+                return Err(Failure::failed(about(), "the same host port is published twice"));
             }
             publish.push(published);
         }

@@ -35,13 +35,13 @@ impl Job {
             None => (None, &[][..]),
         };
         let at_most = |most: usize| match rest.get(most) {
-            Some(word) => Err(Failure::trouble(quotable(word), "unexpected argument")),
+            Some(word) => Err(Failure::failed(quotable(word), "unexpected argument")),
             None => Ok(()),
         };
         match target {
             target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
             target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
-            None => Err(Failure::trouble("TARGET", "missing").hint("add-nic --help")),
+            None => Err(Failure::failed("TARGET", "missing").hint("add-nic --help")),
             Some(target) if cli.rm => {
                 at_most(1)?;
                 let which = rest.first().map(|word| NicSelector::from_word(word)).transpose()?;
@@ -66,7 +66,7 @@ fn in_order(failure: Failure, word: &str, rest: &[String]) -> Failure {
 }
 
 fn target(word: &str) -> Result<Target, Failure> {
-    word.parse().map_err(|error| Failure::trouble(quotable(word), error))
+    word.parse().map_err(|error| Failure::failed(quotable(word), error))
 }
 
 impl NicSelector {
@@ -75,7 +75,7 @@ impl NicSelector {
         match address.parse() {
             Ok(address) => Ok(NicSelector::Address(address)),
             Err(_) => {
-                word.parse().map(NicSelector::Name).map_err(|error| Failure::trouble(quotable(word), error))
+                word.parse().map(NicSelector::Name).map_err(|error| Failure::failed(quotable(word), error))
             }
         }
     }
@@ -101,7 +101,7 @@ impl WantedEnd {
         Ok(match cli.bridge.clone() {
             Some(name) => WantedEnd::Bridge(WantedBridge { name, create: cli.create, vlan: cli.vlan }),
             None if cli.vlan.is_some() => {
-                return Err(Failure::trouble("--vlan", "not possible on a veth pair without a bridge")
+                return Err(Failure::failed("--vlan", "not possible on a veth pair without a bridge")
                     .hint("--bridge BR, --phys IF, --macvlan PARENT or --ipvlan PARENT"));
             }
             None => WantedEnd::Host,
@@ -113,19 +113,19 @@ impl Wanted {
     fn from_cli(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
             return Err(
-                Failure::trouble("ADDR", "missing").hint(common::hint!("add-nic {} 10.1.0.2/24", target))
+                Failure::failed("ADDR", "missing").hint(common::hint!("add-nic {} 10.1.0.2/24", target))
             );
         }
         let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
         for (at, cidr) in addresses.iter().enumerate() {
             if addresses[..at].iter().any(|other| other.address() == cidr.address()) {
-                return Err(Failure::trouble(cidr.address(), "given twice"));
+                return Err(Failure::failed(cidr.address(), "given twice"));
             }
         }
         let other_end = WantedEnd::from_cli(cli)?;
         let other_addresses = match other_end {
             _ if other_end.vlan_of_port().is_some() && !cli.host_addr.is_empty() => {
-                return Err(Failure::trouble(
+                return Err(Failure::failed(
                     "--host-addr",
                     "not possible with --vlan on a bridge: the bridge itself is not in that VLAN",
                 ));

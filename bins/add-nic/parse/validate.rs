@@ -12,19 +12,19 @@ impl Wanted {
     /// Refuses contradictions.
     pub(super) fn validate(&self) -> Result<(), Failure> {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
-            return Err(Failure::trouble(mac, "multicast or zero MAC address"));
+            return Err(Failure::failed(mac, "multicast or zero MAC address"));
         }
         if let (Some(mac), WantedEnd::On(parent)) = (self.mac, &self.other_end)
             && parent.on.has_parents_mac()
         {
-            return Err(Failure::trouble(
+            return Err(Failure::failed(
                 format_args!("--mac {mac}"),
                 format_args!("not possible: {} uses the MAC address of {}", parent.on, parent.name),
             ));
         }
         self.validate_mtu()?;
         if self.metric.is_some() && self.gateways.is_empty() && self.routes.is_empty() {
-            return Err(Failure::trouble("--metric", "needs --gateway or --route")
+            return Err(Failure::failed("--metric", "needs --gateway or --route")
                 .hint("--gateway IP or --route CIDR"));
         }
         let next = self.gateways.iter().copied().chain(self.routes.iter().filter_map(|route| route.via));
@@ -33,13 +33,13 @@ impl Wanted {
         }
         for family in [true, false] {
             if let Some(second) = self.gateways.iter().filter(|gateway| gateway.is_ipv4() == family).nth(1) {
-                return Err(Failure::trouble(second, "second gateway of the same address family"));
+                return Err(Failure::failed(second, "second gateway of the same address family"));
             }
         }
         self.validate_routes()?;
         match (self.other_end.bridge(), &self.other_name) {
             (Some(bridge), Some(name)) if bridge == name => {
-                Err(Failure::trouble(name, "already the name of the bridge"))
+                Err(Failure::failed(name, "already the name of the bridge"))
             }
             _ => Ok(()),
         }
@@ -47,7 +47,7 @@ impl Wanted {
 
     fn validate_routes(&self) -> Result<(), Failure> {
         for (at, route) in self.routes.iter().enumerate() {
-            let refuse = |why: &str| Err(Failure::trouble(route.to, why));
+            let refuse = |why: &str| Err(Failure::failed(route.to, why));
             if route.to.prefix_len() == 0 {
                 return refuse("--route does not take a default route")
                     .map_err(|failure| failure.hint("--gateway IP"));
@@ -72,10 +72,7 @@ impl Wanted {
         // RFC 791, RFC 8200; veth.c has ETH_MAX_MTU.
         let least = if self.addresses.iter().any(|cidr| cidr.address().is_ipv6()) { 1280 } else { 68 };
         if !(least..=65535).contains(&mtu) {
-            return Err(Failure::trouble(
-                format_args!("MTU {mtu}"),
-                format_args!("must be {least} to 65535"),
-            ));
+            return Err(Failure::failed(format_args!("MTU {mtu}"), format_args!("must be {least} to 65535")));
         }
         Ok(())
     }
@@ -83,7 +80,7 @@ impl Wanted {
     /// A router must be reached without a router.
     fn validate_router(&self, router: IpAddr) -> Result<(), Failure> {
         if self.addresses.iter().any(|cidr| cidr.address() == router) {
-            return Err(Failure::trouble(router, "the NIC's own address cannot be the router"));
+            return Err(Failure::failed(router, "the NIC's own address cannot be the router"));
         }
         let is_other_end =
             matches!(&self.other_addresses, OtherAddresses::These(these) if these.contains(&router));
@@ -91,7 +88,7 @@ impl Wanted {
             None if !is_other_end => {
                 let networks: Vec<String> =
                     self.addresses.iter().map(|cidr| cidr.network().to_string()).collect();
-                Err(Failure::trouble(
+                Err(Failure::failed(
                     router,
                     format_args!("not in {}, the NIC's network", networks.join(", ")),
                 ))

@@ -70,7 +70,7 @@ pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<
             for other in &entries {
                 if let Some(what) = entry.shares(other) {
                     let why = format_args!("{what}: already used by the entry in line {}", other.line);
-                    return Err(Failure::trouble(&entry, why));
+                    return Err(Failure::failed(&entry, why));
                 }
             }
             entries.push(entry);
@@ -85,7 +85,7 @@ impl WatchText<'_> {
     }
 
     fn wrong(&self, span: Range<usize>, what: impl Display) -> Failure {
-        Failure::trouble(format_args!("{}:{}", self.file.display(), self.line(&span)), what)
+        Failure::failed(format_args!("{}:{}", self.file.display(), self.line(&span)), what)
     }
 
     fn entry(&self, value: &Spanned<DeValue<'_>>) -> Result<WatchEntry, Failure> {
@@ -100,7 +100,7 @@ impl WatchText<'_> {
         let words = self.words(table, container)?;
         let cli: Cli = parse_words(words).map_err(in_entry)?;
         let Job::Add(request) = Job::from_cli(&cli, Vec::new).map_err(in_entry)? else {
-            return Err(in_entry(Failure::said(Status::Trouble, "adds no NIC")));
+            return Err(in_entry(Failure::said(Status::Failed, "adds no NIC")));
         };
         let AddRequest { target, wanted, mut options, .. } = *request;
         options.search.find.engine_timeout = self.engine_timeout;

@@ -15,12 +15,12 @@ use crate::model::wanted::{OtherAddresses, WantedRoute};
 /// An ADDR of the container's.
 pub fn address(word: &str) -> Result<Cidr, Failure> {
     let cidr: Cidr = word.parse().map_err(|error| match word.contains('/') {
-        true => Failure::trouble(quotable(word), error),
-        false => Failure::said(Status::Trouble, error),
+        true => Failure::failed(quotable(word), error),
+        false => Failure::said(Status::Failed, error),
     })?;
     refuse_unusable(Some(cidr))?;
     if cidr.prefix_len() == 0 {
-        return Err(Failure::trouble(cidr, "prefix length 0 is not allowed"));
+        return Err(Failure::failed(cidr, "prefix length 0 is not allowed"));
     }
     Ok(cidr)
 }
@@ -29,7 +29,7 @@ pub fn address(word: &str) -> Result<Cidr, Failure> {
 pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
     let Some(cidr) = cidr else { return Ok(()) };
     let address = cidr.address();
-    let refuse = |why: &dyn Display| Err(Failure::trouble(cidr, why));
+    let refuse = |why: &dyn Display| Err(Failure::failed(cidr, why));
     match address {
         _ if address.is_unspecified() => refuse(&"the unspecified address"),
         _ if address.is_multicast() => refuse(&"multicast address"),
@@ -52,21 +52,19 @@ pub fn refuse_unusable(cidr: Option<Cidr>) -> Result<(), Failure> {
 pub fn parent(option: &'static str, word: &str, vlan: Option<u16>) -> Result<ParentLink, Failure> {
     let about = || format!("{option} {}", quotable(word));
     let (name, mode) = word.split_once(':').map_or((word, None), |(name, mode)| (name, Some(mode)));
-    let name = name.parse().map_err(|error| Failure::trouble(about(), error))?;
+    let name = name.parse().map_err(|error| Failure::failed(about(), error))?;
     let on = match option {
         "--macvlan" => mode.map_or(Ok(MacvlanMode::Bridge), str::parse).map(StackedKind::Macvlan),
         _ => mode.map_or(Ok(IpvlanMode::L2), str::parse).map(StackedKind::Ipvlan),
     };
-    let on = on.map_err(|error| Failure::trouble(about(), format_args!("mode {error}")))?;
+    let on = on.map_err(|error| Failure::failed(about(), format_args!("mode {error}")))?;
     let parent = ParentLink { name, on, vlan };
     match parent.link() {
         Some(_) => Ok(parent),
-        None => {
-            Err(Failure::trouble(about(), "PARENT.ID would be longer than 15 bytes").hint(common::hint!(
-                "create the VLAN interface under a shorter name and use {} with it",
-                common::hint::Hint::say(option)
-            )))
-        }
+        None => Err(Failure::failed(about(), "PARENT.ID would be longer than 15 bytes").hint(common::hint!(
+            "create the VLAN interface under a shorter name and use {} with it",
+            common::hint::Hint::say(option)
+        ))),
     }
 }
 
@@ -80,13 +78,13 @@ pub fn other_addresses(
         [] => Ok(OtherAddresses::Fitting),
         [none] if none == "none" => Ok(OtherAddresses::None),
         words if words.iter().any(|word| word == "none") => {
-            Err(Failure::trouble(format_args!("{option} none"), "cannot be combined with an address"))
+            Err(Failure::failed(format_args!("{option} none"), "cannot be combined with an address"))
         }
         words => {
             let these = words.iter().map(|word| other_address(option, word, addresses));
             let these: Vec<IpAddr> = these.collect::<Result<_, _>>()?;
             match these.iter().enumerate().find(|(at, address)| these[..*at].contains(address)) {
-                Some((_, twice)) => Err(Failure::trouble(twice, "given twice")),
+                Some((_, twice)) => Err(Failure::failed(twice, "given twice")),
                 None => Ok(OtherAddresses::These(these)),
             }
         }
@@ -97,9 +95,9 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
     let about = || format!("{option} {}", quotable(word));
     let plain = word.split_once('/').map_or(word, |(address, _)| address);
     let address: IpAddr =
-        plain.parse().map_err(|_| Failure::trouble(about(), "neither an IP address nor 'none'"))?;
+        plain.parse().map_err(|_| Failure::failed(about(), "neither an IP address nor 'none'"))?;
     if addresses.iter().any(|cidr| cidr.address() == address) {
-        return Err(Failure::trouble(about(), "the container's own address"));
+        return Err(Failure::failed(about(), "the container's own address"));
     }
     let network = addresses.iter().find(|cidr| cidr.contains(address));
     let across =
@@ -107,10 +105,10 @@ fn other_address(option: &str, word: &str, addresses: &[Cidr]) -> Result<IpAddr,
     let Some(whole) =
         network.and_then(|cidr| cidr.with_address(address)).or_else(|| across.map(|_| Cidr::host(address)))
     else {
-        return Err(Failure::trouble(about(), "not in a network of the NIC"));
+        return Err(Failure::failed(about(), "not in a network of the NIC"));
     };
     if plain != word && whole.to_string() != word {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             about(),
             format_args!("prefix length differs from the NIC's: use {whole}"),
         ));
@@ -123,9 +121,9 @@ pub fn settings(words: &[String]) -> Result<Vec<SysctlSetting>, Failure> {
     let mut settings: Vec<SysctlSetting> = Vec::new();
     for word in words {
         let about = || format!("--sysctl {}", quotable(word));
-        let setting: SysctlSetting = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        let setting: SysctlSetting = word.parse().map_err(|error| Failure::failed(about(), error))?;
         if settings.iter().any(|other| other.key == setting.key) {
-            return Err(Failure::trouble(about(), "key given twice"));
+            return Err(Failure::failed(about(), "key given twice"));
         }
         settings.push(setting);
     }
@@ -136,12 +134,12 @@ pub fn settings(words: &[String]) -> Result<Vec<SysctlSetting>, Failure> {
 pub fn route(word: &str) -> Result<WantedRoute, Failure> {
     let about = || format!("--route {}", quotable(word));
     let (to, via) = word.split_once('@').map_or((word, None), |(to, via)| (to, Some(via)));
-    let to: Cidr = to.parse().map_err(|error| Failure::trouble(about(), error))?;
+    let to: Cidr = to.parse().map_err(|error| Failure::failed(about(), error))?;
     if !to.is_network() {
-        return Err(Failure::trouble(about(), format_args!("has host bits set"))
+        return Err(Failure::failed(about(), format_args!("has host bits set"))
             .hint(common::hint!("--route {}", to.network())));
     }
     let via = via.map(str::parse).transpose();
-    let via = via.map_err(|_| Failure::trouble(about(), "the part after '@' is not an IP address"))?;
+    let via = via.map_err(|_| Failure::failed(about(), "the part after '@' is not an IP address"))?;
     Ok(WantedRoute { to, via })
 }

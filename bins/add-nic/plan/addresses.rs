@@ -40,7 +40,7 @@ fn requested(
     }
     if held.is_some() || is_taken(address, input) {
         let option = input.option_of_addresses();
-        return Err(Failure::trouble(format_args!("{option} {address}"), "already in use"));
+        return Err(Failure::failed(format_args!("{option} {address}"), "already in use"));
     }
     let network = input.wanted.addresses.iter().find(|cidr| cidr.contains(address));
     Ok(network.map_or(Some(Cidr::host(address)), |cidr| cidr.with_address(address)))
@@ -58,7 +58,7 @@ fn automatic(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
         let routers = routers.chain(input.wanted.routes.iter().filter_map(|route| route.via));
         let router = routers.into_iter().find(|router| cidr.contains(*router));
         if let Some(router) = router.filter(|router| is_taken(*router, input)) {
-            return Err(Failure::trouble(
+            return Err(Failure::failed(
                 router,
                 format_args!("already in use: it cannot be the address of {other} here"),
             ));
@@ -67,7 +67,7 @@ fn automatic(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
         match router.or_else(free) {
             Some(address) => chosen.extend(cidr.with_address(address)),
             None if cidr.is_host() => {
-                return Err(Failure::trouble(
+                return Err(Failure::failed(
                     cidr,
                     format_args!("a network of one address has none left for {other}"),
                 )
@@ -78,7 +78,7 @@ fn automatic(input: &PlanInput<'_>) -> Result<Vec<Cidr>, Failure> {
                 )));
             }
             None => {
-                return Err(Failure::trouble(
+                return Err(Failure::failed(
                     cidr.network(),
                     format_args!("no free address left for {other}"),
                 )

@@ -39,7 +39,7 @@ pub(super) fn allow_ipv6(
         // A bridge that is there has what its owner wants, and the kernel will say so.
         Some(false) if side.link(link.as_str()).is_some() => Ok(None),
         Some(false) => Ok(Some(PlanStep::AllowIpv6 { place, link: link.clone() })),
-        None => Err(Failure::trouble(
+        None => Err(Failure::failed(
             six,
             format_args!("the kernel has no IPv6, or /proc/sys of {whose} is hidden"),
         )),

@@ -33,9 +33,9 @@ pub const NO_VLAN_FILTERING: &str =
 fn default_vlan(name: &IfName, link: &Link) -> Result<u16, Failure> {
     match link.vlan_filtering {
         Some(vlans) if vlans.is_on => Ok(vlans.default_vlan),
-        Some(_) => Err(Failure::trouble(name, "VLAN filtering is off")
+        Some(_) => Err(Failure::failed(name, "VLAN filtering is off")
             .hint(common::hint!("ip link set {} type bridge vlan_filtering 1", name))),
-        None => Err(Failure::trouble(name, NO_VLAN_FILTERING)),
+        None => Err(Failure::failed(name, NO_VLAN_FILTERING)),
     }
 }
 
@@ -46,17 +46,16 @@ impl PlanInput<'_> {
         };
         let found = self.snapshot.outside.link(name.as_str());
         match found {
-            Some(link) if !link.is_bridge() => Err(Failure::trouble(name, "not a bridge")),
+            Some(link) if !link.is_bridge() => Err(Failure::failed(name, "not a bridge")),
             Some(link) if !link.is_set_up() => {
-                Err(Failure::trouble(name, "interface is down")
-                    .hint(common::hint!("ip link set {} up", name)))
+                Err(Failure::failed(name, "interface is down").hint(common::hint!("ip link set {} up", name)))
             }
             Some(link) => {
                 let default_vlan = vlan.map(|_| default_vlan(name, link)).transpose()?;
                 Ok(Some(BridgePlan { default_vlan, ..self.existing(name, link) }))
             }
             None if *create => Ok(Some(self.new_bridge(name))),
-            None => Err(Failure::trouble(name, "no such bridge").hint("--create")),
+            None => Err(Failure::failed(name, "no such bridge").hint("--create")),
         }
     }
 

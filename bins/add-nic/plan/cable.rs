@@ -51,7 +51,7 @@ pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure
 
 fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
     match (nic.other_end.bridge(), bridge) {
-        (Some(name), Some(most)) if nic.mtu_bytes > most => Err(Failure::trouble(
+        (Some(name), Some(most)) if nic.mtu_bytes > most => Err(Failure::failed(
             format_args!("MTU {}", nic.mtu_bytes),
             format_args!("larger than the MTU of {name}, {most}"),
         )),

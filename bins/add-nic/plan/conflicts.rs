@@ -37,7 +37,7 @@ pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
 fn refuse_other_link(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
     match competing_route(input.snapshot.side(place), cidr, |_| true) {
         None => Ok(()),
-        Some(other) => Err(Failure::trouble(
+        Some(other) => Err(Failure::failed(
             other.network,
             format_args!("already on {} in {}: replies would leave there", other.link, input.name_of(place)),
         )),
@@ -64,7 +64,7 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     };
     if let Some(record) = input.records.iter().find(recorded) {
         let (container, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(address, format_args!("already the address of {nic} in {container}"))
+        return Err(Failure::failed(address, format_args!("already the address of {nic} in {container}"))
             .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     for place in [Netns::Container, input.other_netns()] {
@@ -73,9 +73,9 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
             let (link, container) = (side.name_of(held.index), input.name_of(place));
             return Err(match place {
                 Netns::Host => {
-                    Failure::trouble(address, format_args!("already the address of {link} on the host"))
+                    Failure::failed(address, format_args!("already the address of {link} on the host"))
                 }
-                _ => Failure::trouble(address, format_args!("already the address of {link} in {container}")),
+                _ => Failure::failed(address, format_args!("already the address of {link} in {container}")),
             });
         }
     }
@@ -122,18 +122,18 @@ fn on_another_cable(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
     });
     let is_bridge = link.is_some_and(Link::is_bridge);
     match (ours, other.through) {
-        (Some(record), _) => Failure::trouble(
+        (Some(record), _) => Failure::failed(
             other.network,
             format_args!("already on the veth pair of {}, {}", record.inside.name, other.link),
         )
         .hint("--bridge NAME --create for both"),
-        (None, Some(router)) => Failure::trouble(
+        (None, Some(router)) => Failure::failed(
             other.network,
             format_args!("already routed through {router} on the host's {}", other.link),
         ),
         (None, None) => {
             let failure =
-                Failure::trouble(other.network, format_args!("already on the host's {}", other.link));
+                Failure::failed(other.network, format_args!("already on the host's {}", other.link));
             if is_bridge { failure.hint(common::hint!("--bridge {}", other.link)) } else { failure }
         }
     }

@@ -206,7 +206,7 @@ impl FilterPoint<'_> {
                 continue;
             }
             let listing = table.listing.as_ref().map_err(|why| {
-                Failure::trouble(
+                Failure::failed(
                     format_args!(
                         "{}: cannot add a rule to {}",
                         self.wanted().option(),

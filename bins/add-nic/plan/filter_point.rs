@@ -18,13 +18,13 @@ pub struct FilterPoint<'a> {
 pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<FilterPoint<'a>, Failure> {
     let option = input.wanted.firewall.option();
     if input.snapshot.is_one {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             option,
             "both ends are in the host's network: nothing is forwarded between them",
         ));
     }
     let Some(port) = nic.other_end.port() else {
-        return Err(Failure::trouble(option, "its traffic does not pass through the host")
+        return Err(Failure::failed(option, "its traffic does not pass through the host")
             .hint("use a veth pair to the host (the default) or --bridge BR"));
     };
     let link = nic.other_end.bridge().unwrap_or(&port.name);
@@ -37,7 +37,7 @@ fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@~".contains(c);
     match link.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) && link.as_str().chars().all(plain) {
         true => Ok(()),
-        false => Err(Failure::trouble(option, format_args!("{link} cannot be named in a firewall rule"))
+        false => Err(Failure::failed(option, format_args!("{link} cannot be named in a firewall rule"))
             .hint("use a --host-name, or a bridge name, of letters and digits")),
     }
 }

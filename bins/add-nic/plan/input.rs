@@ -81,7 +81,7 @@ impl PlanInput<'_> {
         let links = &self.snapshot.inside.links;
         match links.iter().find(|link| link.mac == Some(mac)) {
             Some(link) if matches!(self.wanted.other_end, WantedEnd::Peer(_) | WantedEnd::On(_)) => {
-                Err(Failure::trouble(
+                Err(Failure::failed(
                     mac,
                     format_args!(
                         "already the MAC address of {} in {}",
@@ -119,11 +119,11 @@ impl PlanInput<'_> {
         let (side, owner) = (self.snapshot.side(place), self.name_of(place));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
-                Err(Failure::trouble(name, format_args!("name already in use in {owner}")))
+                Err(Failure::failed(name, format_args!("name already in use in {owner}")))
             }
             Some(name) => Ok(name.clone()),
             None => names::next_free(|name| side.link(name).is_some())
-                .ok_or_else(|| Failure::trouble(owner, "no free name from eth0 to eth9999")),
+                .ok_or_else(|| Failure::failed(owner, "no free name from eth0 to eth9999")),
         }
     }
 
@@ -145,12 +145,12 @@ impl PlanInput<'_> {
         let Some(name) = &self.wanted.other_name else {
             let free = names::of_host_end(&self.stem(), &inside_name, is_taken);
             return free.ok_or_else(|| {
-                Failure::trouble(self.container_name(), "no free name for the host's end")
+                Failure::failed(self.container_name(), "no free name for the host's end")
                     .hint("--host-name IF")
             });
         };
         match is_taken(name.as_str()) {
-            true => Err(Failure::trouble(name, "name already in use on the host")),
+            true => Err(Failure::failed(name, "name already in use on the host")),
             false => Ok(name.clone()),
         }
     }

@@ -21,7 +21,7 @@ const BY_KERNEL: [u8; 2] = [2, 9];
 pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let link = input.movable(wanted)?;
     refuse_conflicts(input)?;
-    let mac = link.mac.ok_or_else(|| Failure::trouble(wanted, "has no Ethernet address"))?;
+    let mac = link.mac.ok_or_else(|| Failure::failed(wanted, "has no Ethernet address"))?;
     let nic = Nic {
         name,
         mac: input.wanted.mac.unwrap_or(mac),
@@ -70,7 +70,7 @@ fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
         (_, Some(mac), Some(_)) if link.is_veth() => {
             Ok(NicIdentity::OtherEnd { mac, index: link.link, netnsid: link.link_netnsid })
         }
-        (_, _, kind) => Err(Failure::trouble(
+        (_, _, kind) => Err(Failure::failed(
             name,
             format_args!(
                 "a {} cannot be moved: the container could replace it with a look-alike",
@@ -84,9 +84,9 @@ impl PlanInput<'_> {
     /// An interface that the host can spare, and that the kernel allows to be moved.
     fn movable(&self, name: &IfName) -> Result<&Link, Failure> {
         let outside = &self.snapshot.outside;
-        let refuse = |why: String| Err(Failure::trouble(name, why));
+        let refuse = |why: String| Err(Failure::failed(name, why));
         let Some(link) = outside.link(name.as_str()) else {
-            return Err(Failure::trouble(name, "no such interface on the host").hint("ip -br link"));
+            return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
         };
         if self.snapshot.is_one {
             return refuse("already in that network".to_owned());
@@ -119,7 +119,7 @@ impl PlanInput<'_> {
             .iter()
             .any(|route| route.is_default() && route.is_unicast() && route.index == Some(link.index))
         {
-            return Err(Failure::trouble(name, "has the host's default route: the host would be cut off")
+            return Err(Failure::failed(name, "has the host's default route: the host would be cut off")
                 .hint(common::hint!("--macvlan {}", name)));
         }
         Ok(link)
@@ -134,7 +134,7 @@ impl PlanInput<'_> {
         let mut ways: Vec<_> = routes
             .map(|route| {
                 restorable(Netns::Host, name, route).ok_or_else(|| {
-                    Failure::trouble(
+                    Failure::failed(
                         format_args!("the host's route to {}", route.destination),
                         format_args!("uses {name} and cannot be restored exactly"),
                     )
@@ -168,7 +168,7 @@ fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
             peer: address.peer,
             given: Some(address.given.clone()),
         }),
-        None => Err(Failure::trouble(
+        None => Err(Failure::failed(
             format_args!("{} of the host's {name}", address.address),
             "has a lifetime or flags that cannot be restored: a DHCP client or a router manages it",
         )

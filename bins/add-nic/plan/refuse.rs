@@ -19,11 +19,11 @@ pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
 
 fn no_nftables(filters: &FilterState, option: &str) -> Result<(), Failure> {
     if filters.chains.is_none() {
-        return Err(Failure::trouble(option, "the kernel has no nf_tables")
+        return Err(Failure::failed(option, "the kernel has no nf_tables")
             .hint("modprobe nf_tables (CONFIG_NF_TABLES)"));
     }
     if !filters.has_nft {
-        return Err(Failure::trouble(option, "nft is not installed").hint("install the package nftables"));
+        return Err(Failure::failed(option, "nft is not installed").hint("install the package nftables"));
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     };
     match filter_point.nic.addresses.iter().find(|cidr| !hosts.iter().any(|host| is_across(cidr, host))) {
         None => Ok(()),
-        Some(cidr) => Err(Failure::trouble(
+        Some(cidr) => Err(Failure::failed(
             option,
             format_args!("the host has no address in {} and cannot forward for it", cidr.network()),
         )
@@ -63,7 +63,7 @@ fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
 fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let about = || format!("--publish {published}");
     if !filter_point.nic.addresses.iter().any(|cidr| cidr.address().is_ipv4()) {
-        return Err(Failure::trouble(about(), "needs an IPv4 address on the NIC"));
+        return Err(Failure::failed(about(), "needs an IPv4 address on the NIC"));
     }
     let snapshot = filter_point.input.snapshot;
     if let Some(address) = published.address
@@ -76,7 +76,7 @@ fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> R
             .iter()
             .any(|cidr| cidr.address() == IpAddr::V4(address))
     {
-        return Err(Failure::trouble(about(), format_args!("{address} is not an address of the host")));
+        return Err(Failure::failed(about(), format_args!("{address} is not an address of the host")));
     }
     let taken = filter_point
         .input
@@ -85,12 +85,12 @@ fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> R
         .find(|record| record.wanted.firewall.publish.iter().any(|other| other.clashes(published)));
     if let Some(record) = taken {
         let (container, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::trouble(about(), format_args!("already forwarded to {nic} of {container}"))
+        return Err(Failure::failed(about(), format_args!("already forwarded to {nic} of {container}"))
             .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     match snapshot.filters.listeners.iter().find(|listener| listener.clashes(published)) {
         None => Ok(()),
-        Some(listener) => Err(Failure::trouble(
+        Some(listener) => Err(Failure::failed(
             about(),
             format_args!("a program on the host listens on {} port {}", listener.address, listener.port),
         )

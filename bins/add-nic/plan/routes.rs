@@ -48,7 +48,7 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>,
         if let Some(old) = rivals(route.to, input).next() {
             let link =
                 old.index.map_or("another link".to_owned(), |index| input.snapshot.inside.name_of(index));
-            return Err(Failure::trouble(
+            return Err(Failure::failed(
                 format_args!("--route {}", route.to),
                 format_args!("{} already has this route, on {link}", input.container_name()),
             )
@@ -85,7 +85,7 @@ fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, F
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
     match link.and_then(|link| restorable(Netns::Container, &link, old)) {
         Some(way) => Ok(way),
-        None => Err(Failure::trouble(
+        None => Err(Failure::failed(
             format_args!("the default route of {}", input.container_name()),
             "cannot be restored exactly",
         )

@@ -27,10 +27,7 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
     }
     let inside = &input.snapshot.inside;
     if inside.rules.is_empty() {
-        return Err(Failure::trouble(
-            "--sbr",
-            "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES)",
-        ));
+        return Err(Failure::failed("--sbr", "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES)"));
     }
     let (table, priority) = (free_table(inside), free_priority(inside));
     // On-link ones first: a router must be reached before anything is through it.
@@ -89,7 +86,7 @@ fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
         };
         let router = candidates.iter().find(reaches).ok_or_else(|| {
             let why = format!("the other end has no address in {} to use as the router", cidr.network());
-            Failure::trouble("--sbr", why).hint("--gateway IP")
+            Failure::failed("--sbr", why).hint("--gateway IP")
         })?;
         routers.push(*router);
     }

@@ -29,7 +29,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
         other_end: OtherEnd::On(parent.clone()),
     };
     if nic.mtu_bytes > mtu_bytes {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             format_args!("MTU {}", nic.mtu_bytes),
             format_args!("larger than the MTU of {below}, {mtu_bytes}"),
         ));
@@ -75,7 +75,7 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
 }
 
 fn no_ethernet(parent: &ParentLink) -> Failure {
-    Failure::trouble(
+    Failure::failed(
         &parent.name,
         format_args!("has no Ethernet address and cannot carry a {}", parent.on.kind()),
     )
@@ -102,7 +102,7 @@ impl PlanInput<'_> {
         let is_it = |link: &&Link| link.vlan == Some(id) && link.link == Some(found.index);
         let there = outside.link(name.as_str());
         match (there.filter(is_it), outside.links.iter().find(is_it)) {
-            (Some(link), _) if !link.is_set_up() => Err(Failure::trouble(name.clone(), "interface is down")
+            (Some(link), _) if !link.is_set_up() => Err(Failure::failed(name.clone(), "interface is down")
                 .hint(common::hint!("ip link set {} up", name))),
             (Some(link), _) => {
                 let steps = self.made_for_another(&name);
@@ -110,11 +110,11 @@ impl PlanInput<'_> {
             }
             (None, Some(other)) => {
                 let other = other.name.to_string_lossy();
-                Err(Failure::trouble(&parent.name, format_args!("VLAN {id} already exists as {other}"))
+                Err(Failure::failed(&parent.name, format_args!("VLAN {id} already exists as {other}"))
                     .hint(common::hint!("--{} {}, without --vlan", parent.on.kind(), other)))
             }
             (None, None) if there.is_some() => {
-                Err(Failure::trouble(name, format_args!("exists, but is not VLAN {id} of {}", parent.name)))
+                Err(Failure::failed(name, format_args!("exists, but is not VLAN {id} of {}", parent.name)))
             }
             (None, None) => {
                 let steps = vlan_link(&name, &parent.name, id);
@@ -134,18 +134,18 @@ impl PlanInput<'_> {
     fn parent(&self, parent: &ParentLink) -> Result<&Link, Failure> {
         let (name, kind, outside) = (&parent.name, parent.on.kind(), &self.snapshot.outside);
         let Some(link) = outside.link(name.as_str()) else {
-            return Err(Failure::trouble(name, "no such interface on the host").hint("ip -br link"));
+            return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
         };
         if link.is_loopback() {
-            return Err(Failure::trouble(name, format_args!("a loopback interface cannot carry a {kind}")));
+            return Err(Failure::failed(name, format_args!("a loopback interface cannot carry a {kind}")));
         }
         if let Some(master) = link.master.map(|index| outside.name_of(index)) {
-            return Err(Failure::trouble(name, format_args!("a port of {master} cannot carry a {kind}"))
+            return Err(Failure::failed(name, format_args!("a port of {master} cannot carry a {kind}"))
                 .hint(common::hint!("--{} {}", kind, master)));
         }
         if !link.is_set_up() {
             return Err(
-                Failure::trouble(name, "interface is down").hint(common::hint!("ip link set {} up", name))
+                Failure::failed(name, "interface is down").hint(common::hint!("ip link set {} up", name))
             );
         }
         self.refuse_other_mode(parent)?;
@@ -162,7 +162,7 @@ impl PlanInput<'_> {
             None => Ok(()),
             Some((record, other)) => {
                 let mode = other.on.mode().unwrap_or_default();
-                Err(Failure::trouble(
+                Err(Failure::failed(
                     &parent.name,
                     format_args!(
                         "already has ipvlans in mode {mode}, of {} among others: all must use the same mode",

@@ -60,7 +60,7 @@ pub fn changed(
         if is_same(&sysctl.value, value) {
             return Ok(Some(ours.clone()));
         }
-        return Err(Failure::trouble(&key, format_args!("already set to {} for {whose}", sysctl.value))
+        return Err(Failure::failed(&key, format_args!("already set to {} for {whose}", sysctl.value))
             .hint(common::hint!("add-nic --rm {}", whose)));
     }
     match input.snapshot.settings.get(place, &key) {
@@ -118,5 +118,5 @@ fn sysctl(
 }
 
 fn refused(key: &SysctlKey, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
-    Failure::trouble(key, format_args!("{what} in the network of {}: {why}", input.name_of(place)))
+    Failure::failed(key, format_args!("{what} in the network of {}: {why}", input.name_of(place)))
 }

@@ -41,7 +41,7 @@ pub fn hold(target: &Target, found: Found, search: &SearchOptions) -> Result<Pin
     let file = file_of(target, process);
     let netns = found.into_netns()?;
     if !search.host && netns.identity() == host_network()? {
-        return Err(Failure::trouble(target, "uses the host's own network")
+        return Err(Failure::failed(target, "uses the host's own network")
             .hint("--host, to add a NIC to the host itself"));
     }
     let inside = ContainerNetns {

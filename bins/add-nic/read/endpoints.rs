@@ -66,7 +66,7 @@ impl Endpoints {
 fn pin_peer(peer: &Target, inside: &ContainerNetns, search: &SearchOptions) -> Result<Pinned, Failure> {
     let pinned = pin(peer, search)?;
     if pinned.inside.is_same_as(inside) {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             format_args!("--peer {peer}"),
             format_args!("in the same network namespace as {}", inside.name),
         ));

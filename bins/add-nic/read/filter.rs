@@ -64,7 +64,7 @@ impl FilterState {
         }
         if asked.listeners {
             filters.listeners =
-                listeners().map_err(|error| Failure::trouble("the host's listening sockets", error))?;
+                listeners().map_err(|error| Failure::failed("the host's listening sockets", error))?;
         }
         Ok(filters)
     }

@@ -70,11 +70,11 @@ impl Sockets {
 /// Does `what` in the container's network.
 pub fn enter<T>(home: &Home, namespace: &Namespace, what: impl FnOnce() -> T) -> Result<T, Failure> {
     home.inside(namespace, what).map_err(|errno| match errno {
-        nix::errno::Errno::EPERM => Failure::trouble(
+        nix::errno::Errno::EPERM => Failure::failed(
             namespace,
             "permission denied: needs CAP_SYS_ADMIN in the user namespace that owns it and in our own",
         )
         .hint("run it as root"),
-        errno => Failure::trouble(namespace, format_args!("cannot be entered: {errno}")),
+        errno => Failure::failed(namespace, format_args!("cannot be entered: {errno}")),
     })
 }

@@ -34,13 +34,13 @@ pub struct WatchFile {
 impl WatchFile {
     /// The file at `path`, which is not read yet.
     pub fn at(path: &Path, engine_timeout: Duration) -> Result<Self, Failure> {
-        let trouble = |error: io::Error| Failure::trouble(path.display(), error);
+        let trouble = |error: io::Error| Failure::failed(path.display(), error);
         refuse_others(&std::path::absolute(path).map_err(trouble)?)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(trouble)?;
-        let name = path.file_name().ok_or_else(|| Failure::trouble(path.display(), "not a file"))?;
+        let name = path.file_name().ok_or_else(|| Failure::failed(path.display(), "not a file"))?;
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|errno| {
-            let failure = Failure::trouble("inotify", io::Error::from(errno));
+            let failure = Failure::failed("inotify", io::Error::from(errno));
             if errno == Errno::EMFILE {
                 failure.hint("sysctl fs.inotify.max_user_instances")
             } else {
@@ -83,7 +83,7 @@ impl WatchFile {
             // Not while it is created or written: it may be incomplete then.
             let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
             self.inotify.add_watch(directory, whole).map_err(|errno| {
-                let failure = Failure::trouble(directory.display(), io::Error::from(errno));
+                let failure = Failure::failed(directory.display(), io::Error::from(errno));
                 if errno == Errno::ENOSPC {
                     failure.hint("sysctl fs.inotify.max_user_watches")
                 } else {
@@ -120,15 +120,15 @@ impl AsFd for WatchFile {
 
 /// The text of a file that only root or the caller can write or replace: it decides what root does to the network.
 fn text(path: &Path) -> Result<String, Failure> {
-    let trouble = |error: io::Error| Failure::trouble(path.display(), error);
+    let trouble = |error: io::Error| Failure::failed(path.display(), error);
     let file =
         OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(trouble)?;
     let metadata = file.metadata().map_err(trouble)?;
     if !metadata.is_file() {
-        return Err(Failure::trouble(path.display(), "not a file"));
+        return Err(Failure::failed(path.display(), "not a file"));
     }
     if (metadata.uid() != 0 && metadata.uid() != geteuid().as_raw()) || metadata.mode() & 0o022 != 0 {
-        return Err(Failure::trouble(path.display(), "can be written by another user").hint(common::hint!(
+        return Err(Failure::failed(path.display(), "can be written by another user").hint(common::hint!(
             "chown root {}; chmod go-w {}",
             path.display(),
             path.display()
@@ -138,7 +138,7 @@ fn text(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;
     match length as u64 > MOST_BYTES {
-        true => Err(Failure::trouble(path.display(), "larger than 1 MiB")),
+        true => Err(Failure::failed(path.display(), "larger than 1 MiB")),
         false => Ok(text),
     }
 }

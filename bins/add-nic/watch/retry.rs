@@ -93,7 +93,7 @@ mod tests {
         assert!(trouble.is_due() && trouble.next().is_none());
         let pauses: Vec<u64> = (0..8)
             .map(|_| {
-                trouble.failed("web", Failure::said(failure::Status::Trouble, "no"));
+                trouble.failed("web", Failure::said(failure::Status::Failed, "no"));
                 trouble.pause.as_secs()
             })
             .collect();

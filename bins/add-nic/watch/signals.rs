@@ -25,7 +25,7 @@ pub enum SignalRequest {
 
 impl WatchSignals {
     pub fn block() -> Result<Self, Failure> {
-        let trouble = |errno: Errno| Failure::trouble("signals", errno);
+        let trouble = |errno: Errno| Failure::failed("signals", errno);
         let mut all = SigSet::from_iter(ENDS);
         all.add(Signal::SIGHUP);
         all.thread_block().map_err(trouble)?;

@@ -26,7 +26,7 @@ const LINK: u32 = 0o120_000;
 
 /// Refuses an absolute path of which another user can replace a part.
 pub fn refuse_others(path: &Path) -> Result<(), Failure> {
-    let trouble = |at: &Path, errno: Errno| Failure::trouble(at.display(), io::Error::from(errno));
+    let trouble = |at: &Path, errno: Errno| Failure::failed(at.display(), io::Error::from(errno));
     let mut ahead: VecDeque<OsString> = names(path).collect();
     let mut here = vec![open(AT_FDCWD, OsStr::new("/")).map_err(|errno| trouble(Path::new("/"), errno))?];
     let mut place = PathBuf::from("/");
@@ -85,10 +85,10 @@ fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) ->
     // The directory is as it should be: no hint to change the mode of /tmp.
     if is_trusted(directory.st_uid) && directory.st_mode & STICKY != 0 {
         let what = format!("belongs to user {}, so its contents are not trusted", entry.st_uid);
-        return Err(Failure::trouble(inside.display(), what).hint("use a file in /etc that belongs to root"));
+        return Err(Failure::failed(inside.display(), what).hint("use a file in /etc that belongs to root"));
     }
     let what = "can be written by another user, so its contents are not trusted";
-    Err(Failure::trouble(place.display(), what).hint(common::hint!(
+    Err(Failure::failed(place.display(), what).hint(common::hint!(
         "chown root {}; chmod go-w {}; or use a file in /etc",
         place.display(),
         place.display()

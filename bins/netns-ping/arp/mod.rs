@@ -78,26 +78,26 @@ fn on_link(
         return links.neighbour_link(*index, address, source(to, net));
     }
     if way.is_local {
-        return Err(Failure::trouble(address, format_args!("is an address of {} itself", links.name)).hint(
+        return Err(Failure::failed(address, format_args!("is an address of {} itself", links.name)).hint(
             common::hint!("netns-ping --dad {} {} checks whether another host has it", links.target, address),
         ));
     }
     if let Some(router) = way.gateway {
         let what =
             format_args!("is behind the router {router} on {}, and only hosts on the link answer", to.link);
-        return Err(Failure::trouble(address, what).hint(common::hint!(
+        return Err(Failure::failed(address, what).hint(common::hint!(
             "netns-ping --arp {} {}",
             links.target,
             router
         )));
     }
     if address.is_multicast() || address == IpAddr::from([255; 4]) {
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             address,
             "is a multicast or broadcast address, which no single host has",
         ));
     }
-    let index = way.index.ok_or_else(|| Failure::trouble(address, "no interface leads there"))?;
+    let index = way.index.ok_or_else(|| Failure::failed(address, "no interface leads there"))?;
     links.neighbour_link(index, address, source(to, net))
 }
 

@@ -88,7 +88,7 @@ impl<'a> Report<'a> {
                 AddressSource::Typed => String::new(),
                 _ => format!(" ({})", one_line(&to.name)),
             };
-            let own = via.asker.address.map_or_else(|| "nobody".to_owned(), |own| own.to_string());
+            let own = via.sender.address.map_or_else(|| "nobody".to_owned(), |own| own.to_string());
             self.line(format_args!("ARPING {}{which} from {own} {}", to.address, via.link))?;
         }
         Ok(())
@@ -222,5 +222,5 @@ pub fn not_sent(to: &Destination, via: &NeighbourLink, errno: Errno) -> Failure 
         Errno::ENXIO | Errno::ENODEV => "the interface no longer exists".to_owned(),
         errno => format!("cannot be requested: {}", io::Error::from(errno)),
     };
-    Failure::trouble(format_args!("{} on {}", to.address, via.link), what)
+    Failure::failed(format_args!("{} on {}", to.address, via.link), what)
 }

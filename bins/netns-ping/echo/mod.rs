@@ -69,11 +69,11 @@ fn session(
     config: &EchoConfig,
 ) -> Result<EchoSession, Failure> {
     let [a, b, nonce @ ..] =
-        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::failed("random numbers", errno))?;
     let payload = payload(usize::from(config.payload_bytes), nonce);
     if let Some(source) = net.origin.address.filter(|source| source.is_ipv4() != to.address.is_ipv4()) {
         let what = format_args!("is not of the same address family as {source}, the address of -I");
-        return Err(Failure::trouble(to.address, what));
+        return Err(Failure::failed(to.address, what));
     }
     let options = EchoOptions {
         ttl: config.ttl,
@@ -91,7 +91,7 @@ fn session(
 
 fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {
     match error {
-        EchoSocketError::NotPermitted => Failure::trouble(
+        EchoSocketError::NotPermitted => Failure::failed(
             &inside.netns,
             format_args!(
                 "permission denied: requires CAP_NET_RAW over {}, which owns it, or a group in its net.ipv4.ping_group_range",
@@ -99,7 +99,7 @@ fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {
             ),
         )
         .hint("run it as root"),
-        error => Failure::said(Status::Trouble, error),
+        error => Failure::said(Status::Failed, error),
     }
 }
 

@@ -55,7 +55,7 @@ impl ProbeTask for EchoTask<'_, '_> {
     fn receive(&mut self, ready: &[usize]) -> Result<(), Failure> {
         for at in ready {
             let session = &mut self.sessions[*at];
-            session.receive().map_err(|errno| Failure::trouble(&session.to.name, errno.desc()))?;
+            session.receive().map_err(|errno| Failure::failed(&session.to.name, errno.desc()))?;
             self.report.events(session)?;
         }
         Ok(())

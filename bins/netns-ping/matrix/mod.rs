@@ -30,7 +30,7 @@ use task::MatrixTask;
 pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let began = Instant::now();
     let word = request.pattern.as_deref().unwrap_or("*");
-    let pattern: Pattern = word.parse().map_err(|error| Failure::trouble(quotable(word), error))?;
+    let pattern: Pattern = word.parse().map_err(|error| Failure::failed(quotable(word), error))?;
     let what = (TOOL, word, "shares its network namespace with");
     let (chosen, all_were_asked) = each::find(what, &pattern, &request.find, |_, process| {
         Some(vec![process.namespace_identity(NamespaceKind::Net).ok()?])
@@ -50,7 +50,7 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
         }
     }
     let [a, b, token @ ..] =
-        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::trouble("random numbers", errno))?;
+        random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::failed("random numbers", errno))?;
     let ours = (u16::from_ne_bytes([a, b]), token);
     let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ours, request.families));
     let mut nodes = opened.collect::<Result<Vec<Node>, Failure>>()?;
@@ -63,7 +63,7 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let strays = task.strays;
     report::end(&nodes, &pairs, strays, began.elapsed(), request)?;
     Ok(match (pairs.iter().any(Pair::is_lost), is_whole && all_were_asked) {
-        (_, false) => Status::Trouble,
+        (_, false) => Status::Failed,
         (true, true) => Status::No,
         (false, true) => Status::Yes,
     })

@@ -93,6 +93,6 @@ impl Node {
 const PAYLOAD_BYTES: usize = 56;
 
 fn not_opened(inside: &TargetNetns, error: &EchoSocketError) -> Failure {
-    let failure = Failure::trouble(&inside.name, error);
+    let failure = Failure::failed(&inside.name, error);
     if matches!(error, EchoSocketError::NotPermitted) { failure.hint("run it as root") } else { failure }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use common::failure::Failure;
 use common::netlink::{Address, Link, Socket};
 use common::output::one_line;
-use common::packet::neighbour::Asker;
+use common::packet::neighbour::ProbeSender;
 use nix::libc;
 
 use crate::network::netns::TargetNetns;
@@ -22,7 +22,7 @@ pub struct NeighbourLink {
     /// The link's name.
     pub link: String,
     /// The sender of questions there.
-    pub asker: Asker,
+    pub sender: ProbeSender,
 }
 
 /// The links and addresses of the container, as they were.
@@ -69,8 +69,8 @@ impl ContainerLinks {
         source: Option<IpAddr>,
     ) -> Result<NeighbourLink, Failure> {
         let link = self.links.iter().find(|link| link.index == index);
-        let link = link
-            .ok_or_else(|| Failure::trouble(address, format_args!("interface {index} no longer exists")))?;
+        let link =
+            link.ok_or_else(|| Failure::failed(address, format_args!("interface {index} no longer exists")))?;
         let name = one_line(&link.name.to_string_lossy()).into_owned();
         let about = format!("{address} on {name}");
         let has = |flag: libc::c_int| link.flags & flag.cast_unsigned() != 0;
@@ -79,19 +79,19 @@ impl ContainerLinks {
                 link.kind.as_deref().unwrap_or(if has(libc::IFF_LOOPBACK) { "loopback" } else { "link" });
             let what = format_args!("there are no MAC addresses: this kind of interface ({kind}) has no ARP");
             let hint = common::hint!("netns-ping {} {}", self.target, address);
-            return Err(Failure::trouble(about, what).hint(hint));
+            return Err(Failure::failed(about, what).hint(hint));
         };
         if !link.is_set_up() {
             let hint = common::hint!("nsenter-rs -t {} -n ip link set {} up", self.target, name);
-            return Err(Failure::trouble(about, "the interface is down").hint(hint));
+            return Err(Failure::failed(about, "the interface is down").hint(hint));
         }
         if !has(IFF_LOWER_UP) {
             let hint = "the other end of the veth pair is down: ping from there with netns-ping veth:NAME";
             let hint = if link.is_veth() { hint } else { "ip link shows the interface below it" };
-            return Err(Failure::trouble(about, "the interface has no carrier").hint(hint));
+            return Err(Failure::failed(about, "the interface has no carrier").hint(hint));
         }
         let address = source.or_else(|| self.address_on(index, address));
-        Ok(NeighbourLink { index, link: name, asker: Asker { mac, address } })
+        Ok(NeighbourLink { index, link: name, sender: ProbeSender { mac, address } })
     }
 
     /// Of the link's addresses one of the same family: of the same network if there is one, of IPv6 else the link-local

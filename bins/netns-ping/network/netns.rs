@@ -124,7 +124,7 @@ impl TargetNetns {
             let what = format_args!(
                 "permission denied: ARP and neighbour discovery require CAP_NET_RAW over {owner}, which owns it"
             );
-            Failure::trouble(&self.netns, what).hint("run it as root")
+            Failure::failed(&self.netns, what).hint("run it as root")
         })
     }
 
@@ -136,7 +136,7 @@ impl TargetNetns {
 
 fn not_entered(name: &str, netns: &Namespace, errno: Errno) -> Failure {
     let why = errno.desc();
-    Failure::trouble(name, format_args!("{netns} cannot be entered: {why}"))
+    Failure::failed(name, format_args!("{netns} cannot be entered: {why}"))
 }
 
 fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
@@ -144,6 +144,6 @@ fn not_permitted(netns: &Namespace, owner: &Namespace) -> Failure {
     let what = format_args!(
         "permission denied: requires CAP_SYS_ADMIN over {owner}, which owns it, and over the caller's; the caller lacks it (uid {uid})"
     );
-    let failure = Failure::trouble(netns, what);
+    let failure = Failure::failed(netns, what);
     if uid.is_root() { failure.hint("run it on the host") } else { failure.hint("run it as root") }
 }

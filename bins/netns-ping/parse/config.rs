@@ -22,7 +22,7 @@ pub fn echo_config(cli: &Cli) -> Result<EchoConfig, Failure> {
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PAYLOAD_BYTES: u16 = 56;
     if cli.rate.is_some() {
-        return Err(Failure::trouble("--rate", "is for scans; for packets to one DEST use --interval"));
+        return Err(Failure::failed("--rate", "is for scans; for packets to one DEST use --interval"));
     }
     // ping(8): 0 waits for ever.
     let timeout =

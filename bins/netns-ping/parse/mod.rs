@@ -21,7 +21,7 @@ impl Job {
     pub fn of(cli: &Cli) -> Result<Self, Failure> {
         if let Some(pattern) = &cli.matrix {
             return match cli.words.first() {
-                Some(word) => Err(Failure::trouble(quotable(word), "is one argument too many for --matrix")),
+                Some(word) => Err(Failure::failed(quotable(word), "is one argument too many for --matrix")),
                 None => {
                     refuse(
                         "--matrix",
@@ -35,7 +35,7 @@ impl Job {
         let endpoints = endpoints(cli)?;
         let many = endpoints.dests.iter().find(|dest| dest.is_many());
         if let Some(many) = many.filter(|_| cli.dad || cli.announce) {
-            return Err(Failure::trouble(
+            return Err(Failure::failed(
                 many,
                 "means many addresses, but only single addresses can be used here",
             ));
@@ -68,30 +68,26 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ("--time-of-day", cli.time_of_day),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(Failure::trouble(option, format_args!("cannot be used with {job}"))),
+        Some((option, _)) => Err(Failure::failed(option, format_args!("cannot be used with {job}"))),
         None => Ok(()),
     }
 }
 
 fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
     let Some((target, dests)) = cli.words.split_first() else {
-        return Err(Failure::trouble("TARGET", "is missing").hint("netns-ping --help"));
+        return Err(Failure::failed("TARGET", "is missing").hint("netns-ping --help"));
     };
     // A container could be called so; then its kind goes in front.
     if target.parse::<IpAddr>().is_ok() {
         let what = "is an address, but the first argument is the container to ping from";
         let container = dests.first().filter(|word| word.parse::<Target>().is_ok());
         let container = container.map_or("TARGET", String::as_str);
-        return Err(Failure::trouble(target, what).hint(common::hint!(
-            "netns-ping {} {}",
-            container,
-            target
-        )));
+        return Err(Failure::failed(target, what).hint(common::hint!("netns-ping {} {}", container, target)));
     }
-    let target: Target = target.parse().map_err(|error| Failure::trouble(quotable(target), error))?;
+    let target: Target = target.parse().map_err(|error| Failure::failed(quotable(target), error))?;
     if dests.is_empty() {
         return Err(
-            Failure::trouble("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
+            Failure::failed("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
         );
     }
     Ok(ProbeEndpoints {
@@ -107,7 +103,7 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
 fn dest(word: &str) -> Result<Dest, Failure> {
     word.parse().map_err(|error| {
         let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
-        let failure = Failure::trouble(quotable(word), error);
+        let failure = Failure::failed(quotable(word), error);
         if is_kind { failure.hint("use a name without a port or a scheme, or docker:NAME") } else { failure }
     })
 }

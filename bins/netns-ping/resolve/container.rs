@@ -44,7 +44,7 @@ impl OtherContainer {
         let entered = Home::current()?.inside(&self.netns, read);
         let entered = entered.map_err(|errno| {
             let why = errno.desc();
-            Failure::trouble(&self.name, format_args!("{} cannot be entered: {why}", self.netns))
+            Failure::failed(&self.name, format_args!("{} cannot be entered: {why}", self.netns))
         })?;
         Ok(entered?)
     }

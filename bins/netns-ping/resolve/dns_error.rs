@@ -103,7 +103,7 @@ fn of_io(error: &io::Error) -> String {
 impl LookupError {
     /// What it means for the DEST `word`.
     pub fn about(self, word: &str) -> Failure {
-        let failure = Failure::said(Status::Trouble, format_args!("{word}: {self}"));
+        let failure = Failure::said(Status::Failed, format_args!("{word}: {self}"));
         match self {
             // Engines give containers names without points, and some of them tell their servers.
             LookupError::NotFound { exists: false, .. } if !word.contains('.') => {

@@ -80,8 +80,7 @@ impl DestResolver<'_> {
             (Dest::Name(host), _, Some(names)) => {
                 let names = names.as_ref().map_err(Clone::clone)?;
                 let (addresses, known) = names.addresses(host.as_str(), net, inside, endpoints)?;
-                let address =
-                    net.best(&addresses).ok_or_else(|| Failure::trouble(&word, "has no address"))?;
+                let address = net.best(&addresses).ok_or_else(|| Failure::failed(&word, "has no address"))?;
                 if endpoints.find.verbose {
                     let by = match &known {
                         AddressSource::Server(server) => format!("its name server {server}"),
@@ -91,10 +90,9 @@ impl DestResolver<'_> {
                 }
                 net.destination(word, name, address, None, known)
             }
-            _ => Err(Failure::trouble(
-                word,
-                "means many addresses, but only single addresses can be used here",
-            )),
+            _ => {
+                Err(Failure::failed(word, "means many addresses, but only single addresses can be used here"))
+            }
         }
     }
 }
@@ -102,7 +100,7 @@ impl DestResolver<'_> {
 fn of_family(address: IpAddr, families: Families) -> Result<(), Failure> {
     match address {
         _ if families.has(address) => Ok(()),
-        IpAddr::V6(_) => Err(Failure::trouble(address, "is an IPv6 address, but -4 was given")),
-        IpAddr::V4(_) => Err(Failure::trouble(address, "is an IPv4 address, but -6 was given")),
+        IpAddr::V6(_) => Err(Failure::failed(address, "is an IPv6 address, but -4 was given")),
+        IpAddr::V4(_) => Err(Failure::failed(address, "is an IPv4 address, but -6 was given")),
     }
 }

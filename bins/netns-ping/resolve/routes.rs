@@ -129,12 +129,12 @@ impl ContainerRoutes {
         match (candidates.next(), candidates.next()) {
             (Some(link), None) => Ok(link.index),
             (Some(link), _) => {
-                let failure = Failure::trouble(address, "is link-local, and several interfaces are up");
+                let failure = Failure::failed(address, "is link-local, and several interfaces are up");
                 // A hint is there to be pasted, and the container names its links as it likes.
                 let link = link.name.to_str().and_then(|name| name.parse::<Name>().ok());
                 Err(link.map_or(failure.clone(), |link| failure.hint(common::hint!("{}%{}", address, link))))
             }
-            (None, _) => Err(Failure::trouble(address, "is link-local, and no interface is up")),
+            (None, _) => Err(Failure::failed(address, "is link-local, and no interface is up")),
         }
     }
 
@@ -151,7 +151,7 @@ impl ContainerRoutes {
                 format!("no route from inside: {}", self.routes_in_words(address.is_ipv4()))
             }
             Errno::EINVAL => {
-                return Failure::trouble(
+                return Failure::failed(
                     about,
                     format_args!("cannot be reached from the address of -I: {error}"),
                 );
@@ -159,7 +159,7 @@ impl ContainerRoutes {
             _ => return error.into(),
         };
         let family = if address.is_ipv4() { "" } else { " -6" };
-        Failure::said(Status::Trouble, format_args!("{about}: {why}")).hint(common::hint!(
+        Failure::said(Status::Failed, format_args!("{about}: {why}")).hint(common::hint!(
             "nsenter-rs -t {} -n ip{} route",
             self.target,
             Hint::say(family)
@@ -214,7 +214,7 @@ impl ContainerRoutes {
             }
             None => format!("{} has no default route", self.name),
         };
-        Err(Failure::trouble("gateway", why).hint(common::hint!("nsenter-rs -t {} -n ip route", self.target)))
+        Err(Failure::failed("gateway", why).hint(common::hint!("nsenter-rs -t {} -n ip route", self.target)))
     }
 
     /// The address of another container that is nearest: on a network of ours rather than beyond a router.
@@ -234,12 +234,12 @@ impl ContainerRoutes {
         }
         let about = &other.target;
         if addresses.is_empty() {
-            return Err(Failure::trouble(about, "has no address that can be reached from outside"));
+            return Err(Failure::failed(about, "has no address that can be reached from outside"));
         }
         let has: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let ipv4 = addresses.iter().any(IpAddr::is_ipv4);
         let why = format!("no route from inside to its {}: {}", has.join(", "), self.routes_in_words(ipv4));
-        Err(Failure::trouble(about, why).hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target)))
+        Err(Failure::failed(about, why).hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target)))
     }
 
     /// Of a name's addresses the one that programs would take: see [`rank`].
@@ -276,12 +276,12 @@ fn origin(word: &str, links: &[Link], socket: &mut Socket, name: &str) -> Result
     let about = || format!("-I {}", common::output::quotable(word));
     let (address, link) = word.split_once('%').map_or((word, None), |(address, link)| (address, Some(link)));
     let Ok(address) = address.parse::<IpAddr>() else {
-        let link: IfName = word.parse().map_err(|error| Failure::trouble(about(), error))?;
+        let link: IfName = word.parse().map_err(|error| Failure::failed(about(), error))?;
         let index = index(&link, links, name)?;
         return Ok(Origin { link: Some((link, index)), address: None });
     };
     let link: Option<IfName> =
-        link.map(str::parse).transpose().map_err(|error| Failure::trouble(about(), error))?;
+        link.map(str::parse).transpose().map_err(|error| Failure::failed(about(), error))?;
     let link = link.map(|link| index(&link, links, name).map(|index| (link, index))).transpose()?;
     let is_ours = |index: u32| link.as_ref().is_none_or(|(_, of)| *of == index);
     let addresses = socket.addresses()?;
@@ -292,7 +292,7 @@ fn origin(word: &str, links: &[Link], socket: &mut Socket, name: &str) -> Result
             .map(|ours| ours.address.to_string())
             .collect();
         let has = if ours.is_empty() { "none of that family".to_owned() } else { ours.join(", ") };
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             about(),
             format_args!("{name} does not have this address; it has {has}"),
         ));
@@ -305,7 +305,7 @@ fn index(link: &IfName, links: &[Link], name: &str) -> Result<u32, Failure> {
     found.map(|link| link.index).ok_or_else(|| {
         let names: Vec<_> =
             links.iter().map(|link| one_line(&link.name.to_string_lossy()).into_owned()).collect();
-        Failure::trouble(
+        Failure::failed(
             link,
             format_args!("{name} does not have this interface; it has {}", names.join(", ")),
         )

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use common::failure::{Failure, Status, report_all};
 use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
-use common::packet::neighbour::{AskSocket, Listen};
+use common::packet::neighbour::{Listen, NeighbourSocket};
 use common::packet::{IpFamily, TxStage, random};
 use common::probe::{self, Ended, ProbeSignals};
 
@@ -77,7 +77,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let ended = probe::run(&mut run, &signals, deadline)?;
     let (has_answers, broken) = run.end(ended == Ended::Stopped, began.elapsed())?;
     let status = match (broken.is_empty() && is_whole, has_answers) {
-        (false, _) => Status::Trouble,
+        (false, _) => Status::Failed,
         (true, true) => Status::Yes,
         (true, false) => Status::No,
     };
@@ -86,7 +86,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
 }
 
 fn only_own(links: &ContainerLinks) -> Failure {
-    Failure::trouble("DEST", format_args!("has only addresses of {} itself", links.name))
+    Failure::failed("DEST", format_args!("has only addresses of {} itself", links.name))
 }
 
 /// All that it takes to open a socket for each part.
@@ -134,9 +134,14 @@ impl Opener<'_> {
         Ok(tasks)
     }
 
-    fn ask_socket(&self, via: &NeighbourLink, family: IpFamily, ident: u16) -> Result<AskSocket, Failure> {
-        let listen = Listen::Answers { mac: via.asker.mac, ident, stage: TxStage::Scheduled };
-        self.inside.open_to_ask(|| AskSocket::open(via.index, family, listen))
+    fn ask_socket(
+        &self,
+        via: &NeighbourLink,
+        family: IpFamily,
+        ident: u16,
+    ) -> Result<NeighbourSocket, Failure> {
+        let listen = Listen::Answers { mac: via.sender.mac, ident, stage: TxStage::Scheduled };
+        self.inside.open_to_ask(|| NeighbourSocket::open(via.index, family, listen))
     }
 
     fn echo_socket(&self, family: IpFamily, ident: u16) -> Result<EchoSocket, Failure> {
@@ -150,12 +155,12 @@ impl Opener<'_> {
         };
         let token = random::<TOKEN_BYTES>().map_err(not_random)?;
         let open = || Ok::<_, Failure>(EchoSocket::open(family, ident, &token, &options));
-        self.inside.open(open)?.map_err(|error| Failure::trouble(&self.inside.name, error))
+        self.inside.open(open)?.map_err(|error| Failure::failed(&self.inside.name, error))
     }
 }
 
 fn not_random(errno: nix::errno::Errno) -> Failure {
-    Failure::trouble("random numbers", errno)
+    Failure::failed("random numbers", errno)
 }
 
 /// What goes the same way goes together.

@@ -76,7 +76,7 @@ pub fn groups(
             "has {} addresses, which would take {hours:.0} hours; the largest network is a /8",
             block.len()
         );
-        return Err(Failure::trouble(dest, what));
+        return Err(Failure::failed(dest, what));
     }
     let mut groups = ScanGroups::default();
     let link = net.origin.link.as_ref().map(|(_, index)| *index);
@@ -121,7 +121,7 @@ fn group(
                 None => "is on an interface without ARP".to_owned(),
             };
             let (target, name) = (&links.target, name(&part));
-            Err(Failure::trouble(&name, what).hint(common::hint!(
+            Err(Failure::failed(&name, what).hint(common::hint!(
                 "leave out --arp: netns-ping {} {}",
                 target,
                 name
@@ -133,7 +133,7 @@ fn group(
 
 fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Result<ScanGroup, Failure> {
     let Dest::Network(cidr) = dest else {
-        return Err(Failure::trouble(dest, "has too many addresses to ask one by one")
+        return Err(Failure::failed(dest, "has too many addresses to ask one by one")
             .hint("use a network that is on-link, such as fd00::/64: its nodes are asked all at once"));
     };
     let address = cidr.network().address();
@@ -147,7 +147,7 @@ fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Resu
         }
     };
     let beyond = || {
-        Failure::trouble(dest, "has too many addresses to ask one by one, and is behind a router")
+        Failure::failed(dest, "has too many addresses to ask one by one, and is behind a router")
             .hint("the largest network behind a router is a /112")
     };
     let index = link.ok_or_else(beyond)?;

@@ -112,7 +112,7 @@ impl ScanTask {
                         let stuck = self.config.timeout.max(QUEUE_STUCK);
                         if self.full_since.get_or_insert(now).elapsed() > stuck {
                             let what = "nothing can be sent: the queue of the interface stays full";
-                            self.broken = Some(Failure::trouble(self.socket.name(), what));
+                            self.broken = Some(Failure::failed(self.socket.name(), what));
                         }
                         return Some(now + QUEUE_FULL);
                     }

@@ -83,7 +83,7 @@ impl Child {
         let length = nix::unistd::read(self.failure.as_fd(), &mut words).ok().filter(|length| *length > 0)?;
         let text = String::from_utf8_lossy(&words[..length]).into_owned();
         let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-        Some(Failure::in_lines(Status::Trouble, message).hint(Hint::relayed(hint)))
+        Some(Failure::in_lines(Status::Failed, message).hint(Hint::relayed(hint)))
     }
 }
 

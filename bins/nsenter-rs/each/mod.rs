@@ -51,7 +51,7 @@ pub fn run(
         Outcome::Over(worst) => Ok(ExitCode::from(worst.max(OWN_FAILURE))),
         Outcome::Signalled(signal) => Ok(die_of(signal as i32)),
         Outcome::Unwritable(Errno::EPIPE) => Ok(ExitCode::SUCCESS),
-        Outcome::Unwritable(why) => Err(Failure::trouble("standard output", why.desc())),
+        Outcome::Unwritable(why) => Err(Failure::failed("standard output", why.desc())),
     }
 }
 

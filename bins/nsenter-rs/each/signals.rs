@@ -23,7 +23,7 @@ pub struct RunSignals {
 impl RunSignals {
     /// From now on they arrive here and nowhere else.
     pub fn catch() -> Result<Self, Failure> {
-        let trouble = |errno: nix::Error| Failure::trouble("signals", errno.desc());
+        let trouble = |errno: nix::Error| Failure::failed("signals", errno.desc());
         let ignored = ignored()?;
         let watched =
             ENDS.into_iter().chain(PASSED_ON).filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);

@@ -82,7 +82,7 @@ enum Polled {
 
 impl ActiveRuns {
     pub fn new(runs: Vec<Chosen>, jobs: usize, report: Report) -> Result<Self, Failure> {
-        let nothing = File::open("/dev/null").map_err(|error| Failure::trouble("/dev/null", error))?;
+        let nothing = File::open("/dev/null").map_err(|error| Failure::failed("/dev/null", error))?;
         Ok(ActiveRuns {
             waiting: runs.into(),
             active: Vec::new(),
@@ -111,7 +111,7 @@ impl ActiveRuns {
                 Some(Ending::Unwritable { why, .. }) if self.active.is_empty() => {
                     return Ok(Outcome::Unwritable(*why));
                 }
-                _ => self.round().map_err(|errno| Failure::trouble("poll", errno.desc()))?,
+                _ => self.round().map_err(|errno| Failure::failed("poll", errno.desc()))?,
             }
         }
     }
@@ -130,7 +130,7 @@ impl ActiveRuns {
                     self.jobs = self.active.len();
                     self.waiting.push_front(run);
                 }
-                Err(errno) => return Err(Failure::trouble("fork", errno.desc())),
+                Err(errno) => return Err(Failure::failed("fork", errno.desc())),
             }
         }
         Ok(None)

@@ -66,13 +66,13 @@ pub fn enter(
         changed.map_err(|errno| refused::inside("--root", Capability::SysChroot, errno))?;
     }
     if plan.to_root {
-        chdir("/").map_err(|errno| Failure::trouble("/", errno.desc()))?;
+        chdir("/").map_err(|errno| Failure::failed("/", errno.desc()))?;
     }
     if let Some(path) = &plan.wdns {
-        chdir(path).map_err(|errno| Failure::trouble(path.display(), errno.desc()))?;
+        chdir(path).map_err(|errno| Failure::failed(path.display(), errno.desc()))?;
     }
     if let Some(wd) = &wd {
-        fchdir(wd).map_err(|errno| Failure::trouble("--wd", errno.desc()))?;
+        fchdir(wd).map_err(|errno| Failure::failed("--wd", errno.desc()))?;
     }
     hardening::after_joining(plan)?;
     let host_tools = host_tools.map(|host_tools| host_tools.settle(top.as_ref())).transpose()?;
@@ -106,7 +106,7 @@ fn mounts(
             opens_host(&Exposure::Dumpable(why));
             Ok(None)
         }
-        Err(why) => Err(Failure::trouble("the host's loaders", why)),
+        Err(why) => Err(Failure::failed("the host's loaders", why)),
     }
 }
 

@@ -77,7 +77,7 @@ fn singles(bits: u64) -> impl Iterator<Item = CapabilitySet> {
 }
 
 fn trouble(what: &str, errno: Errno) -> Failure {
-    Failure::trouble(what, nix(errno).desc())
+    Failure::failed(what, nix(errno).desc())
 }
 
 fn nix(errno: Errno) -> nix::errno::Errno {

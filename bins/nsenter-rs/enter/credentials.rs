@@ -187,7 +187,7 @@ impl Credentials {
         }
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let own = openat(proc, "thread-self", directory, Mode::empty());
-        let own = own.map_err(|errno| Failure::trouble("/proc/thread-self", errno.desc()))?;
+        let own = own.map_err(|errno| Failure::failed("/proc/thread-self", errno.desc()))?;
         self.labels.iter().try_for_each(|label| label.take_on_exec(own.as_fd()))?;
         match score {
             Some(score) => take_oom_score(own, score),
@@ -200,7 +200,7 @@ impl Credentials {
         let refused = |what: String, capability| {
             move |errno| match errno {
                 Errno::EINVAL => {
-                    Failure::trouble(what, format_args!("is not mapped in {}", self.outside.user_namespace()))
+                    Failure::failed(what, format_args!("is not mapped in {}", self.outside.user_namespace()))
                 }
                 errno => refused::inside(&what, capability, errno),
             }
@@ -255,12 +255,12 @@ fn apply_fence(fence: &Fence, filter: &Filter) -> Result<(), Failure> {
 fn leave_keyring() -> Result<(), Failure> {
     match sys::new_session_keyring() {
         Ok(()) | Err(Errno::ENOSYS) => Ok(()),
-        Err(errno) => Err(Failure::trouble("session keyring", errno.desc())),
+        Err(errno) => Err(Failure::failed("session keyring", errno.desc())),
     }
 }
 
 fn no_new_privs() -> Result<(), Failure> {
-    prctl::set_no_new_privs().map_err(|errno| Failure::trouble("no_new_privs", errno.desc()))
+    prctl::set_no_new_privs().map_err(|errno| Failure::failed("no_new_privs", errno.desc()))
 }
 
 /// A lower score than ours takes CAP_SYS_RESOURCE outside of all user namespaces. Who has it not keeps the higher
@@ -269,7 +269,7 @@ fn take_oom_score(own: impl AsFd, score: &str) -> Result<(), Failure> {
     let file = openat(own, "oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
     match file.and_then(|file| nix::unistd::write(file, score.as_bytes())) {
         Ok(_) | Err(Errno::EACCES | Errno::EPERM) => Ok(()),
-        Err(errno) => Err(Failure::trouble("oom_score_adj", errno.desc())),
+        Err(errno) => Err(Failure::failed("oom_score_adj", errno.desc())),
     }
 }
 
@@ -280,15 +280,15 @@ fn own_proc() -> Result<OwnedFd, Failure> {
     let is_proc = |fd: &OwnedFd| fstatfs(fd).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC);
     match proc {
         Ok(proc) if is_proc(&proc) => Ok(proc),
-        Ok(_) => Err(Failure::trouble("/proc", "is not a proc file system")),
-        Err(errno) => Err(Failure::trouble("/proc", errno.desc())),
+        Ok(_) => Err(Failure::failed("/proc", "is not a proc file system")),
+        Err(errno) => Err(Failure::failed("/proc", errno.desc())),
     }
 }
 
 /// User and group of the process, as the user namespace that we are in by now counts: so `/proc/PID` shows
 /// its owner.
 fn owner(process: &Process) -> Result<(u32, u32), Failure> {
-    let stat = fstat(process.directory()).map_err(|errno| Failure::trouble(process, errno.desc()))?;
+    let stat = fstat(process.directory()).map_err(|errno| Failure::failed(process, errno.desc()))?;
     Ok((stat.st_uid, stat.st_gid))
 }
 

@@ -21,7 +21,7 @@ const FEW: u32 = 1024;
 pub fn are_open(kept: &[RawFd]) -> Result<(), Failure> {
     // One of ours has that number where our caller had none.
     match kept.iter().find(|fd| sys::is_close_on_exec(**fd) != Ok(false)) {
-        Some(fd) => Err(Failure::trouble(format_args!("--keep-fd={fd}"), "is not an open descriptor")),
+        Some(fd) => Err(Failure::failed(format_args!("--keep-fd={fd}"), "is not an open descriptor")),
         None => Ok(()),
     }
 }
@@ -41,7 +41,7 @@ pub fn close_inherited(kept: &[RawFd]) -> Result<(), Failure> {
         // Without /proc they cannot be told apart; at least the program gets none of them.
         None => gaps(kept).into_iter().try_for_each(|(first, last)| {
             sys::close_range_on_exec(first, last)
-                .map_err(|errno| Failure::trouble("descriptors of the caller", why_not(errno)))
+                .map_err(|errno| Failure::failed("descriptors of the caller", why_not(errno)))
         }),
     }
 }

@@ -28,7 +28,7 @@ pub fn open(given: &NamespaceRef, kind: NamespaceKind) -> Result<Namespace, Fail
     match given {
         NamespaceRef::File(path) => Ok(Namespace::open(path, kind)?),
         NamespaceRef::Handle(handle) => Namespace::by_handle(*handle, kind).map_err(|error| match error {
-            NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Trouble, error)
+            NamespaceError::NoHandles { since: "6.19", .. } => Failure::said(Status::Failed, error)
                 .hint("use the whole handle instead: nsenter-rs -v prints that of each namespace it enters"),
             error => error.into(),
         }),
@@ -41,22 +41,23 @@ pub fn of_socket(number: RawFd, process: &Process) -> Result<Namespace, Failure>
     let socket = descriptor(process, number, &about)?;
     // Not fstat(2), which may have to ask a file system that the target plays.
     if getsockopt(&socket, SockType) == Err(Errno::ENOTSOCK) {
-        return Err(Failure::trouble(about, "is not a socket")
-            .hint(common::hint!("ls -l /proc/{}/fd", process.pid())));
+        return Err(
+            Failure::failed(about, "is not a socket").hint(common::hint!("ls -l /proc/{}/fd", process.pid()))
+        );
     }
     Namespace::of_socket(socket.as_fd()).map_err(|errno| match errno {
         Errno::EPERM => {
             let what =
                 "permission denied: requires CAP_NET_ADMIN over the user namespace that owns its network";
-            Failure::trouble(about, what).hint("run it as root")
+            Failure::failed(about, what).hint("run it as root")
         }
-        errno => Failure::trouble(about, errno.desc()),
+        errno => Failure::failed(about, errno.desc()),
     })
 }
 
 /// A descriptor of the target's, as our own.
 fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, Failure> {
-    let trouble = |what: &dyn Display| Failure::trouble(about, what);
+    let trouble = |what: &dyn Display| Failure::failed(about, what);
     pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map_err(|errno| {
         match Errno::from_raw(errno.raw_os_error()) {
             Errno::EBADF => trouble(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid())),
@@ -77,11 +78,11 @@ fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, 
 /// The user namespace that owns this one; to the kernel the owner of a user namespace is its parent.
 pub fn owner(namespace: &Namespace) -> Result<Namespace, Failure> {
     namespace.owner().map_err(|errno| match errno {
-        Errno::EPERM => Failure::trouble(
+        Errno::EPERM => Failure::failed(
             namespace,
             "it has no parent, or none that is the caller's user namespace or below it",
         ),
-        Errno::ENOTTY => Failure::trouble(namespace, "this kernel does not show its owner (needs Linux 4.9)"),
-        errno => Failure::trouble(namespace, errno.desc()),
+        Errno::ENOTTY => Failure::failed(namespace, "this kernel does not show its owner (needs Linux 4.9)"),
+        errno => Failure::failed(namespace, errno.desc()),
     })
 }

@@ -14,7 +14,7 @@ pub fn before_joining(plan: &Plan) -> Result<(), Failure> {
     }
     // Until the program starts, which makes it dumpable again, /proc/PID of this process is root's alone, and takes
     // CAP_SYS_PTRACE over the user namespace that we come from: ptrace(2), "Ptrace access mode checking".
-    prctl::set_dumpable(false).map_err(|errno| Failure::trouble("PR_SET_DUMPABLE", errno.desc()))?;
+    prctl::set_dumpable(false).map_err(|errno| Failure::failed("PR_SET_DUMPABLE", errno.desc()))?;
     descriptors::close_inherited(&plan.kept_descriptors)
 }
 
@@ -30,10 +30,10 @@ pub fn after_joining(plan: &Plan) -> Result<(), Failure> {
         Ok(path) if path.as_bytes().starts_with(b"/") => Ok(()),
         // It was removed, and leads nowhere.
         Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Failure::trouble("working directory", errno)),
+        Err(errno) => Err(Failure::failed("working directory", errno)),
         Ok(_) => {
             let option = if plan.wd.is_some() { "--wd" } else { "--wdns" };
-            Err(Failure::trouble(option, "the directory is outside of the program's root")
+            Err(Failure::failed(option, "the directory is outside of the program's root")
                 .hint("if a directory of the host is to be taken along, name it: -w=DIR"))
         }
     }

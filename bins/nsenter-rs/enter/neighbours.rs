@@ -92,8 +92,7 @@ fn relation_of(
     if theirs.identity() == program_namespace {
         return Ok(Relation::Same);
     }
-    let below =
-        theirs.is_below(program_namespace).map_err(|errno| Failure::trouble(&theirs, errno.desc()))?;
+    let below = theirs.is_below(program_namespace).map_err(|errno| Failure::failed(&theirs, errno.desc()))?;
     Ok(if below { Relation::Below } else { Relation::Elsewhere })
 }
 
@@ -127,7 +126,7 @@ fn permitted(wanted: &Wanted) -> Result<CapabilitySet, Failure> {
     // Root of a container that can do little stays so when it becomes root once more.
     let own = || match capabilities(None) {
         Ok(sets) => Ok(sets.permitted),
-        Err(errno) => Err(Failure::trouble("capabilities", errno)),
+        Err(errno) => Err(Failure::failed("capabilities", errno)),
     };
     match wanted.uid {
         Some(RequestedId::Number(0)) if enters_user => Ok(CapabilitySet::all()),

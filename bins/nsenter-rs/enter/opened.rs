@@ -52,7 +52,7 @@ fn directory(from: &TakenFrom, link: &'static str, source: &EntrySource) -> Resu
 
 pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Failure> {
     nix::fcntl::open(path, flags, Mode::empty())
-        .map_err(|errno| Failure::trouble(path.display(), errno.desc()))
+        .map_err(|errno| Failure::failed(path.display(), errno.desc()))
 }
 
 /// What the program gets of the target's environment, where that was asked for.

@@ -192,7 +192,7 @@ fn labels(source: &EntrySource, wanted: &Wanted, fenced: bool) -> Result<Vec<Lab
 
 /// Whether we could take the host's mounts along.
 fn footing() -> Result<Footing, Failure> {
-    let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?;
+    let ours = capabilities(None).map_err(|errno| Failure::failed("capabilities", errno))?;
     Ok(Footing {
         may_mount: ours.effective.contains(CapabilitySet::SYS_ADMIN),
         has_mount_setattr: common::sys::has_mount_setattr(),

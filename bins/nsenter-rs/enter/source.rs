@@ -114,7 +114,7 @@ impl EntrySource {
     pub fn process(&self) -> Result<&Process, Failure> {
         self.process.as_ref().ok_or_else(|| match &self.target {
             Some(target) => FindError::NoProcess(target.clone()).into(),
-            None => Failure::trouble("TARGET", "is missing"),
+            None => Failure::failed("TARGET", "is missing"),
         })
     }
 

@@ -24,7 +24,7 @@ pub fn resolver(
         (None, None) => {
             let what =
                 "the network namespace has neither a process here nor a name, so there are no files to use";
-            return Err(Failure::trouble("--dns", what).hint("-t NAME, or -t PID"));
+            return Err(Failure::failed("--dns", what).hint("-t NAME, or -t PID"));
         }
     };
     resolver.prepare()?;

@@ -50,7 +50,7 @@ pub fn look(plan: &Plan, source: &EntrySource) -> (ProgramSurroundings, Vec<Entr
     let wd = opened.as_mut().ok().and_then(|opened| opened.wd.take());
     if let (Some(wd), LookupRoot::Below(root)) = (wd.as_ref().filter(|_| plan.keeps_to_root()), &tree) {
         let outside = "the directory is outside of the program's root";
-        let lies = if place::is_below(wd, root) { Ok(()) } else { Err(Failure::trouble("--wd", outside)) };
+        let lies = if place::is_below(wd, root) { Ok(()) } else { Err(Failure::failed("--wd", outside)) };
         rule("the working directory is below the root", lies);
     }
     let directory = match (&plan.wdns, wd) {
@@ -104,6 +104,6 @@ fn exists_inside(tree: &LookupRoot, path: &Path, plan: &Plan) -> Option<Result<(
     match found {
         // A link of /proc, or a kernel without openat2(2).
         Err(Errno::ELOOP | Errno::ENOSYS) => None,
-        found => Some(found.map_err(|errno| Failure::trouble(path.display(), errno.desc()))),
+        found => Some(found.map_err(|errno| Failure::failed(path.display(), errno.desc()))),
     }
 }

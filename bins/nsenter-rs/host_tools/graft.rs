@@ -68,7 +68,7 @@ impl Graft {
         target: Option<&Root>,
         keep: Keep,
     ) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::trouble("--host-tools", error);
+        let failed = |error: io::Error| Failure::failed("--host-tools", error);
         let spare = fixed::spare().map_err(|errno| failed(errno.into()))?;
         let shells = || Program::find(root, "/bin/sh".as_ref(), "".as_ref()).ok()?.elf.interpreter;
         let interpreter = program.elf.interpreter.clone().or_else(shells);
@@ -182,7 +182,7 @@ fn stays_undumpable() -> Result<(), Failure> {
         Ok(value) if value.trim_ascii() == b"1" => {
             let what =
                 "fs.suid_dumpable is 1, so processes of the container could read and trace the program";
-            Err(Failure::trouble("--host-tools", what).hint("sysctl fs.suid_dumpable=2, or --trust-target"))
+            Err(Failure::failed("--host-tools", what).hint("sysctl fs.suid_dumpable=2, or --trust-target"))
         }
         _ => Ok(()),
     }
@@ -192,10 +192,10 @@ fn stays_undumpable() -> Result<(), Failure> {
 fn are_readable(root: &Root, program: &Program) -> Result<(), Failure> {
     let is_static = program.elf.interpreter.is_none();
     for file in program.files().iter().filter(|file| !is_static || **file != program.file) {
-        let stat = root.stat(file).map_err(|error| Failure::trouble(file.display(), error))?;
+        let stat = root.stat(file).map_err(|error| Failure::failed(file.display(), error))?;
         if stat.st_mode & 4 == 0 {
             let what = "not every user may read it, and the program may read only what every user may read";
-            return Err(Failure::trouble(file.display(), what).hint("chmod o+r, or --trust-target"));
+            return Err(Failure::failed(file.display(), what).hint("chmod o+r, or --trust-target"));
         }
     }
     Ok(())
@@ -206,7 +206,7 @@ fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedF
     let copy = |path: PathBuf| {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = fs::openat(&kit.mount, &path, flags, Mode::empty());
-        let file = file.map_err(|errno| Failure::trouble("--host-tools", errno))?;
+        let file = file.map_err(|errno| Failure::failed("--host-tools", errno))?;
         Ok((path, unreadable.copy(&mut file.into(), UNREADABLE).map_err(not_fenced)?))
     };
     kit.contents.executables().into_iter().map(copy).collect()
@@ -218,7 +218,7 @@ fn not_fenced(error: Unmade) -> Failure {
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
     let way = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
-    Failure::trouble("--host-tools", what).hint(match error {
+    Failure::failed("--host-tools", what).hint(match error {
         Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),
         Unmade::NotPermitted => hint!("run it as root; {}", way),
         _ => Some(way),

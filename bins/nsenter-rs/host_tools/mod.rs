@@ -117,7 +117,7 @@ impl HostTools {
         target: Option<OwnedFd>,
         keep: Keep,
     ) -> Result<Self, NotOpened> {
-        let failed = |error: io::Error| NotOpened::Failed(Failure::trouble("--host-tools", error));
+        let failed = |error: io::Error| NotOpened::Failed(Failure::failed("--host-tools", error));
         let path = path(trust);
         let (root, program, arguments) = find(words, &path)?;
         let prepared = match mode {
@@ -151,9 +151,7 @@ impl HostTools {
         let HostTools { root, program, arguments, prepared } = self;
         let site = match prepared {
             PreparedTools::Graft(graft) => ToolsSite::Grafted(
-                graft
-                    .attach(top)
-                    .map_err(|error| Failure::trouble("--host-tools: the host's tree", error))?,
+                graft.attach(top).map_err(|error| Failure::failed("--host-tools: the host's tree", error))?,
             ),
             PreparedTools::Hold(hold) => ToolsSite::Hold(hold),
         };
@@ -228,14 +226,14 @@ fn refused(
     target: Option<&str>,
 ) -> Option<Failure> {
     let lacks = needs::lacks(program, arguments, power)?;
-    let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
+    let failure = Failure::failed(quotable(&program.zeroth.to_string_lossy()), lacks.what());
     Some(failure.hint(lacks.hint(target, &program.zeroth, arguments)))
 }
 
 /// The program that the words begin with, or the user's shell, on the host.
 fn find(words: &[OsString], path: &OsStr) -> Result<(Root, Program, Vec<OsString>), NotOpened> {
     let root = Root::open(Path::new("/"))
-        .map_err(|error| NotOpened::Failed(Failure::trouble("--host-tools", error)))?;
+        .map_err(|error| NotOpened::Failed(Failure::failed("--host-tools", error)))?;
     let (program, arguments) = match words.split_first() {
         Some((name, arguments)) => {
             let found = Program::find(&root, name, path);

@@ -43,7 +43,7 @@ pub fn program_behind_our_name(words: &[OsString]) -> Option<ExitCode> {
         if contents.fenced
             && let Some(lacks) = needs::lacks(&program, arguments, ProgramPower::ours())
         {
-            let failure = Failure::trouble(quotable(&program.zeroth.to_string_lossy()), lacks.what());
+            let failure = Failure::failed(quotable(&program.zeroth.to_string_lossy()), lacks.what());
             report(TOOL, &failure.hint(lacks.hint(None, &program.zeroth, arguments)));
             return Ok(None);
         }

@@ -76,7 +76,7 @@ impl HostTree {
 /// # Errors
 /// Where that cannot be had, with the directory and the type of its file system.
 pub fn of_parts(parts: &Parts, unreadable: &Unreadable) -> Result<HostTree, Failure> {
-    let table = mountinfo().map_err(|error| Failure::trouble(MOUNTINFO, error))?;
+    let table = mountinfo().map_err(|error| Failure::failed(MOUNTINFO, error))?;
     let points = points(&table);
     let below =
         |point: &PathBuf| parts.directories.iter().any(|part| point.starts_with(part) && point != part);
@@ -107,7 +107,7 @@ fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Erro
         directory.display(),
         String::from_utf8_lossy(kind)
     );
-    Failure::trouble("--host-tools", what)
+    Failure::failed("--host-tools", what)
         .hint("use -n instead of -a (the program stays on the host), or --trust-target")
 }
 

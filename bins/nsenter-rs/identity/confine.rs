@@ -52,7 +52,7 @@ impl Confinement {
         let status = process.status()?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let set = CapabilitySet::from_bits_retain;
-        let untold = |what| Failure::trouble(process, format_args!("this kernel does not show its {what}"));
+        let untold = |what| Failure::failed(process, format_args!("this kernel does not show its {what}"));
         Ok(Confinement {
             ids: UserIds { uid: status.ruid, gid: status.rgid, groups: status.groups },
             bounding: set(status.capbnd.ok_or_else(|| untold("bounding set"))?),
@@ -76,7 +76,7 @@ impl Confinement {
         if self.user_namespace == user_namespace {
             return Ok(());
         }
-        let failure = Failure::trouble("--confine", "it has no effect outside of TARGET's user namespace");
+        let failure = Failure::failed("--confine", "it has no effect outside of TARGET's user namespace");
         Err(failure.hint("enter that too: -U, or -a"))
     }
 }

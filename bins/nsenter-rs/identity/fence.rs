@@ -45,7 +45,7 @@ impl Fence {
     /// When that cannot be read.
     pub fn around(process: &Process, wanted: CapabilitySet) -> Result<Self, Failure> {
         let status = process.status()?;
-        let untold = |what| Failure::trouble(process, format_args!("this kernel does not show its {what}"));
+        let untold = |what| Failure::failed(process, format_args!("this kernel does not show its {what}"));
         let bounding = status.capbnd.ok_or_else(|| untold("bounding set"))?;
         let bounding = CapabilitySet::from_bits_retain(bounding);
         let namespaces = HELD_BY.map(|kind| Ok((kind, process.namespace_identity(kind)?)));
@@ -71,13 +71,13 @@ impl Fence {
     pub fn must_hold_in(&self, user_namespace: NamespaceId, enters: bool) -> Result<(), Failure> {
         if self.user_namespace != user_namespace {
             let what = "the program would be in another user namespace than TARGET, where the container's capabilities reach further";
-            return Err(Failure::trouble("--host-tools", what)
+            return Err(Failure::failed("--host-tools", what)
                 .hint("leave out --user=FILE and --user-parent, or --trust-target"));
         }
-        let ours = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?.permitted;
+        let ours = capabilities(None).map_err(|errno| Failure::failed("capabilities", errno))?.permitted;
         match self.added - ours {
             lacking if enters || lacking.is_empty() => Ok(()),
-            lacking => Err(Failure::trouble(
+            lacking => Err(Failure::failed(
                 format_args!("--cap-add {}", names(lacking)),
                 "the caller does not have it",
             )),
@@ -99,7 +99,7 @@ impl Fence {
                 let what = format_args!(
                     "code of the container would be root among {among} that the container does not have"
                 );
-                return Err(Failure::trouble("--host-tools", what).hint("-a without -F, or --trust-target"));
+                return Err(Failure::failed("--host-tools", what).hint("-a without -F, or --trust-target"));
             }
         }
         Ok(())

@@ -48,7 +48,7 @@ impl Label {
             }
             Module::SELinux => process.read("attr/current"),
         };
-        let text = String::from_utf8(read?).map_err(|error| Failure::trouble(module, error))?;
+        let text = String::from_utf8(read?).map_err(|error| Failure::failed(module, error))?;
         Ok(Label::parse(module, &text))
     }
 
@@ -77,7 +77,7 @@ impl Label {
     /// Has the calling thread's next execve(2) take it on. `own` is `/proc/thread-self` of a /proc that no
     /// container could have forged.
     pub fn take_on_exec(&self, own: impl AsFd) -> Result<(), Failure> {
-        let refused = |error: std::io::Error| Failure::trouble(self, error);
+        let refused = |error: std::io::Error| Failure::failed(self, error);
         let open = |file| openat(&own, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
         let file = match self.module {
             Module::AppArmor => open("attr/apparmor/exec").or_else(|_| open("attr/exec")),

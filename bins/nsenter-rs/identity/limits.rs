@@ -66,7 +66,7 @@ impl Limits {
     /// Lowers ours to where these could be raised: what nobody can take from the container, nobody has beside it either.
     pub fn lower(&self) -> Result<(), Failure> {
         for (name, resource, (_, maximum)) in self.each() {
-            let trouble = |errno: Errno| Failure::trouble(name, errno.desc());
+            let trouble = |errno: Errno| Failure::failed(name, errno.desc());
             let (now, ours) = getrlimit(resource).map_err(trouble)?;
             if maximum < ours {
                 setrlimit(resource, now.min(maximum), maximum).map_err(trouble)?;
@@ -78,7 +78,7 @@ impl Limits {
     /// Takes them on, as far as our own hard limits allow.
     pub fn take(&self) -> Result<(), Failure> {
         for (name, resource, (wanted, maximum)) in self.each() {
-            let trouble = |errno: Errno| Failure::trouble(name, errno.desc());
+            let trouble = |errno: Errno| Failure::failed(name, errno.desc());
             let (_, ours) = getrlimit(resource).map_err(trouble)?;
             let maximum = maximum.min(ours);
             setrlimit(resource, wanted.min(maximum), maximum).map_err(trouble)?;

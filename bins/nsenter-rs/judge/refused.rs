@@ -31,14 +31,14 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let facts = EntryFacts::gather(&seen, process, kinds.contains(&NamespaceKind::User));
     if errno == Errno::EPERM && facts.users.ours == UNSEEN {
         let what = "permission denied: requires CAP_SYS_ADMIN over the user namespace that owns it, and over the caller's";
-        return Failure::trouble(names, what).hint("run it as root");
+        return Failure::failed(names, what).hint("run it as root");
     }
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
     let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
     let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
     let what = failing.iter().map(|check| takes(check, &facts)).collect::<Vec<_>>().join("; ");
     let denied = if errno == Errno::EPERM { "permission denied" } else { errno.desc() };
-    let failure = Failure::trouble(names, format_args!("{denied}: {what}"));
+    let failure = Failure::failed(names, format_args!("{denied}: {what}"));
     failure.hint(hint(first, &kinds, &facts))
 }
 
@@ -74,7 +74,7 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
 /// Why the host's tools are not taken to where nobody can tell how much power they may have there.
 pub fn unfenced() -> Failure {
     let what = "there is no process whose capabilities could be read, so the program might have more power than the container";
-    Failure::trouble("--host-tools", what).hint("-t NAME, or --trust-target")
+    Failure::failed("--host-tools", what).hint("-t NAME, or --trust-target")
 }
 
 fn user_would_help(kinds: &[NamespaceKind], facts: &EntryFacts) -> bool {
@@ -124,10 +124,10 @@ fn looking_hint(bar: &Bar, facts: &EntryFacts) -> Option<Hint> {
 fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Failure {
     match errno {
         Errno::EPERM | Errno::ENOSYS if is_filtered() => {
-            Failure::trouble(names, "permission denied: a seccomp filter forbids setns(2)")
+            Failure::failed(names, "permission denied: a seccomp filter forbids setns(2)")
                 .hint("nsenter-rs itself runs in a container or sandbox: run it on the host")
         }
-        Errno::EPERM => Failure::trouble(
+        Errno::EPERM => Failure::failed(
             names,
             "permission denied, although the caller has the capabilities that setns(2) requires",
         )
@@ -135,13 +135,13 @@ fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Fa
             "see dmesg or the audit log: a security module (SELinux, AppArmor, Landlock) may have refused it",
         ),
         Errno::EINVAL if kinds.contains(&NamespaceKind::User) || kinds.contains(&NamespaceKind::Mnt) => {
-            Failure::trouble(
+            Failure::failed(
                 names,
                 "invalid argument: another process shares the root and working directory of nsenter-rs",
             )
             .hint("start it from a shell: its parent process used clone(2) with CLONE_FS")
         }
-        errno => Failure::trouble(names, errno.desc()),
+        errno => Failure::failed(names, errno.desc()),
     }
 }
 
@@ -180,26 +180,26 @@ fn barred(process: &Process) -> Failure {
             "permission denied: requires CAP_SYS_PTRACE over the user namespace of that process, because {bar}"
         ),
     };
-    Failure::trouble(process, what).hint(looking_hint(&bar, &facts))
+    Failure::failed(process, what).hint(looking_hint(&bar, &facts))
 }
 
 /// Why chroot(2), setuid(2) or setgid(2) said no: `capability` was asked for over the user namespace that we are
 /// in by now.
 pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     if errno != Errno::EPERM {
-        return Failure::trouble(what, errno.desc());
+        return Failure::failed(what, errno.desc());
     }
     let facts = EntryFacts::gather(&[], None, false);
     let over = Over::Known(facts.users.ours);
     let power = facts.users.power(&facts.us, capability.set(), over);
     if power.is_enough() {
-        return Failure::trouble(what, "permission denied, although the caller has the capability")
+        return Failure::failed(what, "permission denied, although the caller has the capability")
             .hint("see dmesg or the audit log: a seccomp filter or a security module refused it");
     }
     let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
     let check = Check::new(EntryRule::Capability(needed), &facts);
-    Failure::trouble(what, format_args!("permission denied: {}", takes(&check, &facts))).hint(hint)
+    Failure::failed(what, format_args!("permission denied: {}", takes(&check, &facts))).hint(hint)
 }
 
 #[cfg(test)]

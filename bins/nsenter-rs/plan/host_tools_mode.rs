@@ -57,7 +57,7 @@ impl Why {
             }
             Why::OldKernel => "use -n instead of -a (the program stays on the host), or --trust-target",
         };
-        Failure::trouble("--host-tools", what).hint(hint)
+        Failure::failed("--host-tools", what).hint(hint)
     }
 }
 

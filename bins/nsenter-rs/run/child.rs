@@ -38,7 +38,7 @@ pub fn fork(
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
     shadow: impl FnOnce(Pid, &SigSet) -> nix::Result<ExitCode>,
 ) -> Result<ExitCode, Failure> {
-    let trouble = |errno: Errno| Failure::trouble("fork", errno.desc());
+    let trouble = |errno: Errno| Failure::failed("fork", errno.desc());
     let parent = ParentDeathSignal::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
     sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
@@ -59,12 +59,12 @@ pub fn fork(
 fn not_forked(errno: Errno) -> Failure {
     match errno {
         // pid_namespaces(7): so the kernel says it.
-        Errno::ENOMEM => Failure::trouble(
+        Errno::ENOMEM => Failure::failed(
             "fork",
             "the PID namespace has ended: its first process has exited (or there is no memory)",
         ),
-        Errno::EAGAIN => Failure::trouble("fork", "the limit on the number of processes is reached")
+        Errno::EAGAIN => Failure::failed("fork", "the limit on the number of processes is reached")
             .hint("ulimit -u, and pids.max of the caller's control group"),
-        errno => Failure::trouble("fork", errno.desc()),
+        errno => Failure::failed("fork", errno.desc()),
     }
 }

@@ -20,13 +20,13 @@ impl ParentDeathSignal {
     /// For children of this process.
     pub fn of_this_process() -> Result<Self, Failure> {
         let parent = open_pidfd(Pid::this());
-        Ok(ParentDeathSignal { parent: parent.map_err(|errno| Failure::trouble("fork", errno.desc()))? })
+        Ok(ParentDeathSignal { parent: parent.map_err(|errno| Failure::failed("fork", errno.desc()))? })
     }
 
     /// Ends this process when the parent has died, or dies later. setuid(2) and the like take this back, so
     /// it comes behind them.
     pub fn arm(&self) -> Result<(), Failure> {
-        self.tie().map_err(|errno| Failure::trouble("parent", errno.desc()))
+        self.tie().map_err(|errno| Failure::failed("parent", errno.desc()))
     }
 
     fn tie(&self) -> nix::Result<()> {

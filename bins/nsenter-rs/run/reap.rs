@@ -43,7 +43,7 @@ impl EndPipe {
     /// # Errors
     /// What pipe(2) says.
     pub fn open() -> Result<Self, Failure> {
-        let pipe = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::trouble("pipe", errno.desc()));
+        let pipe = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::failed("pipe", errno.desc()));
         pipe.map(|(hear, tell)| EndPipe { hear, tell })
     }
 
@@ -89,7 +89,7 @@ pub fn parent_of(
     report: Option<EndPipe>,
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let trouble = |errno: Errno| Failure::trouble("PR_SET_CHILD_SUBREAPER", errno.desc());
+    let trouble = |errno: Errno| Failure::failed("PR_SET_CHILD_SUBREAPER", errno.desc());
     prctl::set_child_subreaper(true).map_err(trouble)?;
     child::fork(&[], start, |child, watched| {
         let waiting = Waiting { child, alone, kills, end: None };

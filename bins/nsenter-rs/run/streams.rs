@@ -81,7 +81,7 @@ impl Streams {
             StreamFate::Stays => Ok(None),
             StreamFate::Pipe(_) => pipe2(OFlag::O_CLOEXEC)
                 .map(|(read, write)| Some((read, write)))
-                .map_err(|errno| Failure::trouble("pipe", errno.desc())),
+                .map_err(|errno| Failure::failed("pipe", errno.desc())),
         };
         let [input, output, error] = [
             fate(stdin(), "standard input")?,
@@ -115,8 +115,8 @@ impl Streams {
     pub fn take(&self) -> Result<(), Failure> {
         let error = if self.error_is_output { &self.output } else { &self.error };
         let theirs =
-            |pipe: &StreamPipe| pipe.theirs.try_clone().map_err(|error| Failure::trouble("pipe", error));
-        let failed = |errno: rustix::io::Errno| Failure::trouble("pipe", errno);
+            |pipe: &StreamPipe| pipe.theirs.try_clone().map_err(|error| Failure::failed("pipe", error));
+        let failed = |errno: rustix::io::Errno| Failure::failed("pipe", errno);
         if let Some(pipe) = error {
             rustix::stdio::dup2_stderr(theirs(pipe)?).map_err(failed)?;
         }
@@ -159,7 +159,7 @@ fn fate(stream: BorrowedFd<'_>, name: &'static str) -> Result<StreamFate, Failur
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     let refused = |what| {
         let what = format_args!("is {what} of the host, and code of the container could use it");
-        Err(Failure::trouble(name, what).hint("a file, a pipe or /dev/null; or --trust-target"))
+        Err(Failure::failed(name, what).hint("a file, a pipe or /dev/null; or --trust-target"))
     };
     match stat.st_mode & S_IFMT {
         S_IFREG | S_IFBLK => Ok(StreamFate::Pipe(stat)),

@@ -59,7 +59,7 @@ impl Unmade {
 
 impl From<Unmade> for Failure {
     fn from(error: Unmade) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Failed, &error);
         match error {
             Unmade::NoUserNamespace(_) => failure.hint("sysctl user.max_user_namespaces"),
             Unmade::NotPermitted => failure.hint("run it as root"),

@@ -15,7 +15,7 @@ pub fn names(set: CapabilitySet) -> String {
 /// # Errors
 /// Says what is none.
 pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
-    let permitted = capabilities(None).map_err(|errno| Failure::trouble("capabilities", errno))?.permitted;
+    let permitted = capabilities(None).map_err(|errno| Failure::failed("capabilities", errno))?.permitted;
     let one = |word: &str| {
         let upper = word.to_ascii_uppercase();
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -28,7 +28,7 @@ pub fn parse(words: &[String]) -> Result<CapabilitySet, Failure> {
     words.try_fold(CapabilitySet::empty(), |all, word| {
         let word = word.trim();
         let found = one(word).ok_or_else(|| {
-            Failure::trouble(format_args!("--cap-add {}", quotable(word)), "no such capability")
+            Failure::failed(format_args!("--cap-add {}", quotable(word)), "no such capability")
                 .hint("capabilities(7) has the names: NET_ADMIN, SYS_PTRACE, …")
         });
         Ok(all | found?)

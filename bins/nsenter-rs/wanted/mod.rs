@@ -190,7 +190,7 @@ impl Wanted {
         };
         if wanted.host_tools && wanted.confine {
             let what = "cannot be used with --confine: the program is confined already, except for its user";
-            return Err(Failure::trouble("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
+            return Err(Failure::failed("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
         }
         if let (true, Some(TakenFrom::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
             let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
@@ -198,19 +198,19 @@ impl Wanted {
                 "-W DIR (a directory of the container), or --trust-target (the container may use {})",
                 directory.display()
             );
-            return Err(Failure::trouble("--host-tools", what).hint(hint));
+            return Err(Failure::failed("--host-tools", what).hint(hint));
         }
         if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
             let what = "has no effect without --env or --host-tools: the program gets the caller's whole environment";
-            return Err(Failure::trouble("--env-var", what));
+            return Err(Failure::failed("--env-var", what));
         }
         match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
             (false, false, Some(what)) => {
-                Err(Failure::trouble(what, "no TARGET was given").hint("-t NAME or -t PID, before PROGRAM"))
+                Err(Failure::failed(what, "no TARGET was given").hint("-t NAME or -t PID, before PROGRAM"))
             }
             (_, true, None) => {
                 let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
-                Err(Failure::trouble("--each", "no namespace was requested")
+                Err(Failure::failed("--each", "no namespace was requested")
                     .hint(common::hint!("-n or -a, before {}", program)))
             }
             _ => Ok(wanted),
@@ -305,7 +305,7 @@ impl EachWanted {
     fn new(word: &str, jobs: u16) -> Result<Self, Failure> {
         let pattern = word.parse();
         let pattern =
-            pattern.map_err(|error| Failure::trouble(format_args!("--each {}", quotable(word)), error))?;
+            pattern.map_err(|error| Failure::failed(format_args!("--each {}", quotable(word)), error))?;
         Ok(EachWanted { pattern, word: word.to_owned(), jobs: jobs.into() })
     }
 }

@@ -30,11 +30,11 @@ pub fn wanted(cli: &Cli) -> Result<TargetView, Failure> {
             "{}: then a program of the host gets the inside view",
             common::hint::Hint::say(instead)
         );
-        return Err(Failure::trouble(option, what).hint(hint));
+        return Err(Failure::failed(option, what).hint(hint));
     }
     if view.procfs && cli.running.no_fork {
         let option = if asked.proc { "--proc" } else { option };
-        return Err(Failure::trouble(
+        return Err(Failure::failed(
             option,
             "cannot be used with --no-fork: only a child is in the PID namespace",
         ));

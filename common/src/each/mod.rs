@@ -55,7 +55,7 @@ pub fn find(
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
         let nobody = nobody(word, stopped);
         // Those of an engine that could not be asked may be there.
-        return Err(if all_were_asked { nobody } else { nobody.with_status(Status::Trouble) });
+        return Err(if all_were_asked { nobody } else { nobody.with_status(Status::Failed) });
     }
     for one in chosen.iter().filter(|one| options.verbose && !one.also.is_empty()) {
         failure::say(tool, format_args!("{}: {what} {}", one.name, one.also.join(", ")));

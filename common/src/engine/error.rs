@@ -155,7 +155,7 @@ fn whose(user: Uid) -> String {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
             EngineError::Absent { engine: EngineName::Docker, .. }
             | EngineError::Stale { engine: EngineName::Docker, .. }

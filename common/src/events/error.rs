@@ -20,7 +20,7 @@ pub enum EventsError {
 
 impl From<EventsError> for Failure {
     fn from(error: EventsError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
             EventsError::Limit { limit } => failure.hint(crate::hint!("sysctl {}", limit)),
             EventsError::Kernel(_) => failure,

@@ -70,7 +70,7 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// Nobody, or nobody for sure, has that address or far end.
+    /// Nobody, or nobody for sure, has that address or other end.
     #[error(transparent)]
     Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.
@@ -121,18 +121,18 @@ impl From<FindError> for Failure {
                 ContainerState::Created | ContainerState::Exited => no(message).hint(container.start_hint()),
                 _ => no(message),
             },
-            FindError::Ambiguous { target, hits } => Failure::said(Status::Trouble, message)
-                .and_lines(rows(&hits))
-                .hint(each_alone(&target, &hits)),
+            FindError::Ambiguous { target, hits } => {
+                Failure::said(Status::Failed, message).and_lines(rows(&hits)).hint(each_alone(&target, &hits))
+            }
             FindError::CannotTell { target, hit, engine, trouble } => {
-                let failure = Failure::said(Status::Trouble, message);
+                let failure = Failure::said(Status::Failed, message);
                 match alone(&target, &hit, engine) {
                     Some(word) => failure.hint(hint!("use {} for that container", word)),
                     None => failure.hint(Failure::from(*trouble).hint),
                 }
             }
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
-                Failure::said(Status::Trouble, message)
+                Failure::said(Status::Failed, message)
             }
             FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),

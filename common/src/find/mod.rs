@@ -254,6 +254,6 @@ mod tests {
         let target = "machine:web".parse().unwrap();
         let error = nobody(target, EngineAnswers::default(), EngineAnswers::default());
         assert!(matches!(&error, FindError::NoEngine));
-        assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Trouble);
+        assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Failed);
     }
 }

@@ -122,7 +122,7 @@ const AS_ROOT: &str = "run it as root, who can look at all of them";
 
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error).and_lines(rows(&error));
+        let failure = Failure::said(Status::Failed, &error).and_lines(rows(&error));
         match error {
             NetworkError::Map(error) => error.into(),
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => failure.with_status(Status::No),
@@ -244,7 +244,7 @@ mod tests {
         let nobody = |unseen| NetworkError::NoOwner { target: "ip:10.0.0.2".parse().unwrap(), unseen };
         assert_eq!(Failure::from(nobody(Unseen::default())).status, crate::failure::Status::No);
         let unsure = Failure::from(nobody(Unseen { processes: 3, ..Unseen::default() }));
-        assert_eq!(unsure.status, crate::failure::Status::Trouble);
+        assert_eq!(unsure.status, crate::failure::Status::Failed);
         assert!(unsure.text().contains("not looked at: 3 processes"));
     }
 

@@ -75,14 +75,14 @@ impl From<NamespaceError> for Failure {
     fn from(error: NamespaceError) -> Self {
         let failure = match &error {
             NamespaceError::Gone { pid } => Failure::no(format_args!("PID {pid}"), &error),
-            NamespaceError::Unknown { kind } => Failure::trouble(format_args!("{kind} namespace"), &error),
-            NamespaceError::NotPermitted { .. } => Failure::said(Status::Trouble, &error)
+            NamespaceError::Unknown { kind } => Failure::failed(format_args!("{kind} namespace"), &error),
+            NamespaceError::NotPermitted { .. } => Failure::said(Status::Failed, &error)
                 .hint("run it as root, or as the user that owns the process"),
             NamespaceError::NoSuch { .. } => Failure::said(Status::No, &error),
             NamespaceError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Failure::said(Status::Trouble, &error).hint("run it as root")
+                Failure::said(Status::Failed, &error).hint("run it as root")
             }
-            _ => Failure::said(Status::Trouble, &error),
+            _ => Failure::said(Status::Failed, &error),
         };
         failure.caused_by(error)
     }

@@ -54,6 +54,6 @@ pub enum NetlinkError {
 
 impl From<NetlinkError> for Failure {
     fn from(error: NetlinkError) -> Self {
-        Failure::from_error(Status::Trouble, error)
+        Failure::from_error(Status::Failed, error)
     }
 }

@@ -61,7 +61,7 @@ pub enum NetnsError {
 
 impl From<NetnsError> for Failure {
     fn from(error: NetnsError) -> Self {
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
             NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
             NetnsError::Taken { name, .. } => {

@@ -62,7 +62,7 @@ pub fn run(
         let sockets = task.sockets();
         let ready = if until > now {
             let ready = wait_for(once(signals.as_fd()).chain(sockets), until);
-            let ready = ready.map_err(|errno| Failure::trouble("poll", errno.desc()))?;
+            let ready = ready.map_err(|errno| Failure::failed("poll", errno.desc()))?;
             ready.into_iter().filter_map(|at| at.checked_sub(1)).collect()
         } else {
             Vec::from_iter(0..sockets.len())

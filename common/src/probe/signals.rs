@@ -29,7 +29,7 @@ impl ProbeSignals {
     /// # Errors
     /// What signalfd(2) says.
     pub fn block() -> Result<Self, Failure> {
-        let trouble = |errno| Failure::trouble("signals", errno);
+        let trouble = |errno| Failure::failed("signals", errno);
         let kept = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let waiting = SignalFd::with_flags(&kept, flags).map_err(trouble)?;

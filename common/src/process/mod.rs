@@ -87,9 +87,9 @@ impl From<ProcessError> for Failure {
                 Failure::no(format_args!("PID {pid}"), &error)
             }
             ProcessError::NoPidfs(pid) | ProcessError::NoPidfd(pid) => {
-                Failure::trouble(format_args!("PID {pid}"), &error)
+                Failure::failed(format_args!("PID {pid}"), &error)
             }
-            ProcessError::Proc { pid, .. } => Failure::trouble(format_args!("PID {pid}"), &error),
+            ProcessError::Proc { pid, .. } => Failure::failed(format_args!("PID {pid}"), &error),
         };
         failure.caused_by(error)
     }

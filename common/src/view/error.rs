@@ -73,7 +73,7 @@ impl From<ViewError> for Failure {
             ViewError::Process(error) => return error.into(),
             error => error,
         };
-        let failure = Failure::said(Status::Trouble, &error);
+        let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
             ViewError::OutOfReach(_) => failure.hint("run it as root, or as the user that owns the process"),
             ViewError::NoPlace(file) => failure.hint(crate::hint!("ls -l {}; touch {}", file, file)),

@@ -101,7 +101,7 @@ fn allowed(capabilities: CapabilitySet) -> Result<FilterRules, seccompiler::Back
 }
 
 fn trouble(error: impl fmt::Display) -> Failure {
-    Failure::trouble("seccomp filter", error)
+    Failure::failed("seccomp filter", error)
 }
 
 impl fmt::Debug for Filter {

@@ -56,5 +56,5 @@ pub fn groups(file: &[u8]) -> impl Iterator<Item = Group> {
 }
 
 pub fn read(file: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| Failure::trouble(file, error))
+    std::fs::read(file).map_err(|error| Failure::failed(file, error))
 }

@@ -52,7 +52,7 @@ fn open_from_here(process: &Process) -> Result<Vec<OpenedGroup>, Failure> {
     if Group::foreign(process)? == groups {
         Ok(doors)
     } else {
-        Err(Failure::trouble(process, "moved to another control group meanwhile"))
+        Err(Failure::failed(process, "moved to another control group meanwhile"))
     }
 }
 
@@ -66,7 +66,7 @@ fn open(group: Group, mounts: &[HierarchyMount]) -> Result<OpenedGroup, Failure>
         match mount.open(&place) {
             Ok((directory, _)) if mounts::is_frozen(&directory) => {
                 let failure =
-                    Failure::trouble(group, "is frozen, as in a paused container: the program would not run");
+                    Failure::failed(group, "is frozen, as in a paused container: the program would not run");
                 return Err(
                     failure.hint("unpause the container first: docker unpause NAME, or podman unpause NAME")
                 );
@@ -77,14 +77,14 @@ fn open(group: Group, mounts: &[HierarchyMount]) -> Result<OpenedGroup, Failure>
         }
     }
     Err(match why {
-        Some(Errno::ENOENT) => Failure::trouble(group, "it has been removed"),
-        Some(errno) => Failure::trouble(group, errno.desc()),
+        Some(Errno::ENOENT) => Failure::failed(group, "it has been removed"),
+        Some(errno) => Failure::failed(group, errno.desc()),
         None if its().next().is_some() => {
-            Failure::trouble(group, "no mount of its hierarchy here contains it")
+            Failure::failed(group, "no mount of its hierarchy here contains it")
         }
         None => {
             let command = mount_command(&group);
-            Failure::trouble(group, "its hierarchy is not mounted here").hint(command)
+            Failure::failed(group, "its hierarchy is not mounted here").hint(command)
         }
     })
 }
@@ -115,7 +115,7 @@ fn look_from_outside() -> Result<Option<Namespace>, Failure> {
 }
 
 fn go_home(home: &Namespace) -> Result<(), Failure> {
-    home.enter().map_err(|errno| Failure::trouble("the caller's cgroup namespace", errno.desc()))
+    home.enter().map_err(|errno| Failure::failed("the caller's cgroup namespace", errno.desc()))
 }
 
 impl OpenedGroup {
@@ -137,6 +137,6 @@ impl OpenedGroup {
             None => error.to_string(),
         };
         // 0 stands for whoever writes, in whichever PID namespace that is.
-        (&self.procs).write_all(b"0").map_err(|error| Failure::trouble(&self.group, refused(error)))
+        (&self.procs).write_all(b"0").map_err(|error| Failure::failed(&self.group, refused(error)))
     }
 }

@@ -62,7 +62,7 @@ impl Pty {
             operator.copy_size(&master);
             Ok(Pty { master, slave, operator })
         };
-        open().map_err(|errno| Failure::trouble("--pty: /dev/ptmx", errno))
+        open().map_err(|errno| Failure::failed("--pty: /dev/ptmx", errno))
     }
 
     /// Makes it the terminal of whoever the program will be, who can then open it again, as `echo >/dev/stderr` does.
@@ -79,9 +79,9 @@ impl Pty {
         start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
     ) -> Result<ExitCode, Failure> {
         let Pty { master, slave, operator } = self;
-        let theirs = slave.try_clone().map_err(|error| Failure::trouble("--pty", error))?;
+        let theirs = slave.try_clone().map_err(|error| Failure::failed("--pty", error))?;
         let start = |parent: &ParentDeathSignal| {
-            take(&theirs).map_err(|errno| Failure::trouble("--pty", errno))?;
+            take(&theirs).map_err(|errno| Failure::failed("--pty", errno))?;
             start(parent)
         };
         child::fork(&[Signal::SIGTSTP, Signal::SIGCONT], start, |child, watched| {

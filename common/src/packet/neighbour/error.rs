@@ -25,7 +25,7 @@ impl PacketError {
 
 impl From<PacketError> for Failure {
     fn from(error: PacketError) -> Self {
-        Failure::said(Status::Trouble, &error)
+        Failure::said(Status::Failed, &error)
     }
 }
 
