@@ -143,22 +143,23 @@ fn the_readme_has_the_same_grammar_and_every_tool() {
 #[test]
 fn every_tool_has_a_suite_a_place_in_the_picture_a_line_in_the_changelog_and_a_unit_for_its_watch() {
     let (changelog, architecture) = (read("CHANGELOG.md"), read("docs/architecture.md"));
+    let is_file = |file: &str| Path::new(&root(file)).is_file();
+    let mut missing = Vec::new();
     for tool in TOOLS {
         let name = tool.name;
-        assert!(
-            changelog.contains(&format!("- `{name}")),
-            "CHANGELOG.md lacks a line that begins with {name}"
-        );
-        assert!(
-            architecture.contains(&format!("  bins/{name} ")),
-            "docs/architecture.md does not draw {name}"
-        );
+        if !changelog.contains(&format!("- `{name}")) {
+            missing.push(format!("CHANGELOG.md: a line that begins with {name}"));
+        }
+        if !architecture.contains(&format!("  bins/{name} ")) {
+            missing.push(format!("docs/architecture.md: bins/{name} in the picture"));
+        }
         let suite = format!("tests/{}/main.rs", name.replace('-', "_"));
-        assert!(Path::new(&root(&suite)).is_file(), "{name} has no {suite}");
-        let watches = (tool.command)().get_arguments().any(|argument| argument.get_long() == Some("watch"));
         let unit = format!("contrib/{name}-watch.service");
-        assert_eq!(Path::new(&root(&unit)).is_file(), watches, "{name} --watch and {unit}");
+        let watches = (tool.command)().get_arguments().any(|argument| argument.get_long() == Some("watch"));
+        let files = [Some(suite), watches.then_some(unit)];
+        missing.extend(files.into_iter().flatten().filter(|file| !is_file(file)));
     }
+    assert!(missing.is_empty(), "not there: {missing:#?}");
 }
 
 #[test]
@@ -169,7 +170,9 @@ fn every_help_has_the_same_grammar() {
     let rows: Vec<String> = rows.map(|row| in_words(&row.replace('`', "").replace(" | ", " "))).collect();
     for tool in TOOLS {
         let help = help(tool, "--help");
-        let table = help.split("TARGET:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let table =
+            help.split("TARGET:\n").nth(1).unwrap_or_else(|| panic!("{} --help lacks TARGETS", tool.name));
+        let table = table.split("\n\n").next().unwrap();
         assert_eq!(in_words(table), rows.join(" "), "{} --help", tool.name);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
+use support::tools::PATIENT;
 use support::tools::tool;
 use support::world::{DockerContainer, World};
 
@@ -35,13 +36,19 @@ fn a_second_nic_works_and_goes_again() {
     let web = world.docker_container("web", &[]);
     let routes = || web.command("ip").arg("route").run().ok().stdout;
     let before = routes();
-    let said = world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok();
+    let said = world.tool("add-nic").arg(PATIENT).args([&web.name, "198.19.1.2/24"]).run().ok();
     said.stdout_has(": eth1 198.19.1.2/24, host end ").stdout_has(" 198.19.1.1/24, reachable after ");
     pings(&web, "198.19.1.1");
     assert_ne!(routes(), before);
-    world.tool("add-nic").args([&web.name, "198.19.1.2/24"]).run().ok().stdout_has(", unchanged");
-    world.tool("add-nic").args(["--check", &web.name]).run().ok();
-    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world
+        .tool("add-nic")
+        .arg(PATIENT)
+        .args([&web.name, "198.19.1.2/24"])
+        .run()
+        .ok()
+        .stdout_has(", unchanged");
+    world.tool("add-nic").arg(PATIENT).args(["--check", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--rm", &web.name]).run().ok();
     assert_eq!(routes(), before);
 }
 
@@ -53,8 +60,12 @@ fn an_address_that_docker_gave_to_somebody_is_refused_with_his_name() {
     let (_, address) = of_docker0(&world, 1);
     let prefix_len = address.split('/').nth(1).unwrap();
     let taken = format!("{}/{prefix_len}", other.inspect("{{.NetworkSettings.IPAddress}}"));
-    let refused =
-        world.tool("add-nic").args([&alone.name, &taken, "--bridge", "docker0"]).run().fails_with(2);
+    let refused = world
+        .tool("add-nic")
+        .arg(PATIENT)
+        .args([&alone.name, &taken, "--bridge", "docker0"])
+        .run()
+        .fails_with(2);
     let mac = other.inspect("{{.NetworkSettings.MacAddress}}");
     refused.stderr_has(&format!("already in use by {mac} ({}) on docker0", other.name));
 }
@@ -64,11 +75,11 @@ fn a_container_that_was_restarted_gets_its_nic_again() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
     let words = [&web.name, "198.19.2.2/24", "--bridge", "br-again", "--create"];
-    world.tool("add-nic").args(words).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(words).run().ok();
     web.restart();
-    world.tool("add-nic").args(words).run().ok().stdout_has("reachable after");
+    world.tool("add-nic").arg(PATIENT).args(words).run().ok().stdout_has("reachable after");
     pings(&web, "198.19.2.1");
-    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--rm", &web.name]).run().ok();
     world.command("ip").args(["link", "show", "br-again"]).run().fails_with(1);
 }
 
@@ -76,7 +87,7 @@ fn a_container_that_was_restarted_gets_its_nic_again() {
 fn a_container_in_the_hosts_network_is_refused() {
     let world = need!(docker());
     let hosty = world.docker_container("hosty", &["--network", "host"]);
-    let refused = world.tool("add-nic").args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
+    let refused = world.tool("add-nic").arg(PATIENT).args([&hosty.name, "198.19.3.2/24"]).run().fails_with(2);
     refused.stderr_has("uses the host's own network").stderr_has("hint: --host");
 }
 
@@ -85,10 +96,10 @@ fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() 
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
     let words = [&web.name, "198.19.4.2/24", "--bridge", "br-pinned", "--create"];
-    world.tool("netns-link").arg(&web.name).run().ok();
-    world.tool("add-nic").args(words).run().ok();
+    world.tool("netns-link").arg(PATIENT).arg(&web.name).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(words).run().ok();
     web.restart();
-    let refused = world.tool("add-nic").args(words).run().fails_with(2);
+    let refused = world.tool("add-nic").arg(PATIENT).args(words).run().fails_with(2);
     refused
         .stderr_has(&format!(
             "(the network namespace that /run/netns/{0} keeps, from before {0} was restarted)",
@@ -96,18 +107,18 @@ fn the_network_that_a_container_had_before_is_refused_by_the_name_of_its_link() 
         ))
         .stderr_has("hint: netns-link --refresh");
     // The one link, because other tests have links of their own.
-    world.tool("netns-link").args(["--force", &web.name]).run().ok();
-    world.tool("add-nic").args(words).run().ok();
+    world.tool("netns-link").arg(PATIENT).args(["--force", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(words).run().ok();
     pings(&web, "198.19.4.1");
-    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
-    world.tool("netns-link").args(["--rm", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--rm", &web.name]).run().ok();
+    world.tool("netns-link").arg(PATIENT).args(["--rm", &web.name]).run().ok();
 }
 
 #[test]
 fn a_container_that_is_stopped_or_paused_is_one_clear_error_and_nothing_is_left() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
-    let add = || world.tool("add-nic").args([&web.name, "198.19.5.2/24"]).run();
+    let add = || world.tool("add-nic").arg(PATIENT).args([&web.name, "198.19.5.2/24"]).run();
     world.command("docker").args(["pause", &web.name]).run().ok();
     add()
         .fails_with(1)
@@ -185,7 +196,7 @@ fn containers_on_a_bridge_reach_each_other_past_dockers_rules_with_forward() {
     let before = rules(&world);
     assert!(before.contains(&"-P FORWARD DROP".to_owned()), "{before:?}");
     let plug = |container: &DockerContainer<'_>, words: &[&str]| {
-        world.tool("add-nic").arg(&container.name).args(words).run().ok()
+        world.tool("add-nic").arg(PATIENT).arg(&container.name).args(words).run().ok()
     };
     plug(&a, &["198.19.11.2/24", "--bridge", "br-forward", "--create"]);
     let warned = plug(&b, &["198.19.11.3/24", "--bridge", "br-forward"]);
@@ -193,12 +204,12 @@ fn containers_on_a_bridge_reach_each_other_past_dockers_rules_with_forward() {
         warned.stderr_has("--forward");
         a.command("ping").args(["-c1", "-W1", "-q", "198.19.11.3"]).run().fails_with(1);
     }
-    world.tool("add-nic").args(["--rm", &b.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--rm", &b.name]).run().ok();
     plug(&b, &["198.19.11.3/24", "--bridge", "br-forward", "--forward"]);
     pings(&a, "198.19.11.3");
     pings(&b, "198.19.11.2");
     for container in [&b, &a] {
-        world.tool("add-nic").args(["--rm", &container.name]).run().ok();
+        world.tool("add-nic").arg(PATIENT).args(["--rm", &container.name]).run().ok();
     }
     assert_eq!(rules(&world), before);
 }
@@ -223,7 +234,7 @@ fn a_second_nic_of_a_container_serves_a_port_of_the_host_and_leads_out() {
         .run()
         .ok();
     let words = ["198.19.12.2/24", "--gateway", "198.19.12.1", "--nat", "--publish", "18080:80"];
-    world.tool("add-nic").arg(&web.name).args(words).run().ok();
+    world.tool("add-nic").arg(PATIENT).arg(&web.name).args(words).run().ok();
     pings(&web, "203.0.113.9");
     web.command("sh")
         .args(["-c", "mkdir -p /www; echo hello >/www/index.html; httpd -p 80 -h /www"])
@@ -237,9 +248,9 @@ fn a_second_nic_of_a_container_serves_a_port_of_the_host_and_leads_out() {
     curl(&world, "http://203.0.113.1:18080/", &["ip", "netns", "exec", &outside]);
     curl(&world, "http://127.0.0.1:18080/", &[]);
     curl(&world, "http://198.19.12.2/", &[]);
-    world.tool("add-nic").args(["--check", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--check", &web.name]).run().ok();
     world.command("sh").args(["-c", "iptables -S && iptables-save"]).run().ok();
-    world.tool("add-nic").args(["--rm", &web.name]).run().ok();
+    world.tool("add-nic").arg(PATIENT).args(["--rm", &web.name]).run().ok();
     assert_eq!(rules(&world), before);
     world.command("ip").args(["netns", "del", &outside]).run().ok();
 }

@@ -3,6 +3,7 @@
 use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need};
+use support::tools;
 use support::until::until;
 use support::world::World;
 
@@ -11,7 +12,7 @@ fn docker() -> Result<World, Missing> {
 }
 
 fn cpid(world: &World, targets: &[&str]) -> Ran {
-    world.tool("cpid").args(targets).run()
+    world.tool("cpid").args(tools::patience(targets)).args(targets).run()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use support::run::{Ran, Run, Running};
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
+use support::tools::PATIENT;
 use support::world::World;
 
 fn docker() -> Result<World, Missing> {
@@ -13,7 +14,7 @@ fn docker() -> Result<World, Missing> {
 }
 
 fn of(world: &World, pid: &str) -> Ran {
-    world.tool("cpid").args(["--of", pid]).run()
+    world.tool("cpid").args([PATIENT, "--of", pid]).run()
 }
 
 /// An ordinary user's process in a control group that the user has called so, in a directory that was given to the user

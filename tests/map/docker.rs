@@ -2,6 +2,7 @@
 
 use support::run::Run;
 use support::skip::need;
+use support::tools::PATIENT;
 use support::world::World;
 
 #[test]
@@ -13,7 +14,7 @@ fn the_address_and_mac_that_docker_inspect_shows_lead_to_the_pid_that_it_shows()
         let address = container.inspect("{{.NetworkSettings.IPAddress}}");
         let mac = container.inspect("{{.NetworkSettings.MacAddress}}");
         for target in [format!("ip:{address}"), format!("mac:{mac}")] {
-            world.tool("cpid").arg(&target).run().ok().stdout_is(&pid).stderr_is("");
+            world.tool("cpid").arg(PATIENT).arg(&target).run().ok().stdout_is(&pid).stderr_is("");
         }
     }
 }
@@ -34,7 +35,7 @@ fn the_host_end_of_a_containers_veth_leads_to_that_container() {
         let near = links.as_array().unwrap().iter().find(|link| link["ifindex"] == index).unwrap();
         let target = format!("veth:{}", near["ifname"].as_str().unwrap());
         let pid = format!("{}\n", container.pid());
-        world.tool("cpid").arg(&target).run().ok().stdout_is(&pid).stderr_is("");
+        world.tool("cpid").arg(PATIENT).arg(&target).run().ok().stdout_is(&pid).stderr_is("");
     }
 }
 
@@ -44,5 +45,11 @@ fn who_joins_a_containers_network_is_found_by_its_owner() {
     let web = world.docker_container("owner", &[]);
     let _side = world.docker_container("side", &["--network", &format!("container:{}", web.name)]);
     let address = web.inspect("{{.NetworkSettings.IPAddress}}");
-    world.tool("cpid").arg(format!("ip:{address}")).run().ok().stdout_is(&format!("{}\n", web.pid()));
+    world
+        .tool("cpid")
+        .arg(PATIENT)
+        .arg(format!("ip:{address}"))
+        .run()
+        .ok()
+        .stdout_is(&format!("{}\n", web.pid()));
 }

@@ -22,7 +22,7 @@ fn on_bridge(lab: &Lab, name: &str, options: Options, address: &str) -> Containe
 }
 
 fn cpid(lab: &Lab, target: &str) -> Ran {
-    lab.tool("cpid").arg(target).run()
+    lab.tool("cpid").args([support::tools::PATIENT, target]).run()
 }
 
 /// What `ip -j -d link` says in the container of its `eth0`.

@@ -20,11 +20,12 @@ mod words;
 
 use support::lab::Lab;
 use support::run::{Ran, Run};
+use support::tools;
 
 /// Runs netns-link in the lab.
 #[track_caller]
 fn netns_link(lab: &Lab, arguments: &[&str]) -> Ran {
-    lab.tool("netns-link").args(arguments).run()
+    lab.tool("netns-link").args(tools::patience(arguments)).args(arguments).run()
 }
 
 /// All that netns-link could change: the lab's mounts, and every file below `/run`.

@@ -13,6 +13,7 @@ use support::fake_engine::{Answer, FakeEngine, Script};
 use support::lab::Lab;
 use support::run::{Ran, Run, Running};
 use support::skip::{Missing, need, program};
+use support::tools;
 
 /// `nobody`, whom every host has.
 const USER: u32 = 65534;
@@ -61,7 +62,8 @@ impl Scene {
     }
 
     fn sudo(&self, arguments: &[&str]) -> Ran {
-        self.lab.tool("netns-link").env("SUDO_UID", USER.to_string()).args(arguments).run()
+        let mut link = self.lab.tool("netns-link");
+        link.env("SUDO_UID", USER.to_string()).args(tools::patience(arguments)).args(arguments).run()
     }
 
     fn linked(&self, name: &str) -> String {

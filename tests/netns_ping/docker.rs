@@ -6,6 +6,7 @@ use crate::{events, of_kind};
 use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need};
+use support::tools::PATIENT;
 use support::world::World;
 
 fn docker() -> Result<World, Missing> {
@@ -32,7 +33,7 @@ impl Drop for Network<'_> {
 
 #[track_caller]
 fn ping(world: &World, words: &[&str]) -> Ran {
-    world.tool("netns-ping").args(words).run()
+    world.tool("netns-ping").arg(PATIENT).args(words).run()
 }
 
 #[test]

@@ -42,6 +42,15 @@ fn directory() -> PathBuf {
     }
 }
 
+/// Time for an engine that answers, on a machine that is busy with other things too: the default of 300 ms is too short there.
+pub const PATIENT: &str = "--engine-timeout=10s";
+
+/// [`PATIENT`], if `arguments` do not say how long: a test that is about an engine which never answers does.
+pub fn patience(arguments: &[&str]) -> Option<&'static str> {
+    let is_given = arguments.iter().any(|argument| argument.starts_with("--engine-timeout"));
+    (!is_given).then_some(PATIENT)
+}
+
 /// The full path of the tool called `name` as it is shipped: a static binary, which runs where there are no libraries.
 /// Built when the first test asks for it.
 pub fn static_tool(name: &str) -> Result<PathBuf, Missing> {
