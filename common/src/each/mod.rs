@@ -21,11 +21,11 @@ use crate::process::Process;
 /// Where those that do not run are to be seen.
 const ALL: &str = "cpid --list --all";
 
-/// Who is meant by `word`, which is the pattern as it was typed: each place once, and whether every engine could be asked.
-/// What goes wrong beside is said, and with `-v` who shares `what` with whom.
+/// The containers that match `word`, the pattern as it was typed: each set of namespaces once, and whether every engine could
+/// be asked. Errors meanwhile are printed, and with `-v` also which containers share `what`.
 ///
 /// # Errors
-/// When none of the pattern's engines is on this host, and when nobody fits.
+/// When none of the pattern's engines is on this host, and when no container matches.
 pub fn find(
     (tool, word, what): (&str, &str, &str),
     pattern: &Pattern,
@@ -152,7 +152,7 @@ mod tests {
         let (web, theirs) = (container("web"), Container { proof, ..container("web-x") });
         assert_eq!(fitting("web*", &[&web, &theirs], true), (vec!["web".to_owned()], 1));
         assert_eq!(fitting("web-*", &[&web, &theirs], true), (vec!["web-x of user 4242".to_owned()], 0));
-        // One of root's may fit that nobody has told of.
+        // A container of root that was not listed may match.
         assert_eq!(fitting("web-*", &[&web, &theirs], false), (vec![], 1));
     }
 

@@ -13,15 +13,15 @@ use crate::netns;
 use crate::output::one_line;
 use crate::target::Target;
 
-/// Why nobody, or nobody for sure, is found on the wire.
+/// Why no owner of an address or veth, or no certain one, was found.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// Nobody, among all that could be asked.
+    /// None of the namespaces that could be asked has it.
     #[error("{target}: {}", nobody(target))]
     NoOwner {
         /// What was asked for.
         target: Target,
-        /// Who could not be asked: as long as this is not empty, the answer is not certain.
+        /// What could not be asked: if this is not empty, the answer is not certain.
         unseen: Unseen,
     },
     /// More than one; or one, and others that could not be asked may be it too.
@@ -33,7 +33,7 @@ pub enum NetworkError {
         candidates: Vec<Candidate>,
         /// How many more it can mean.
         more: usize,
-        /// Who could not be asked.
+        /// What could not be asked.
         unseen: Unseen,
     },
     /// Only networks of other users have it, and it is to be acted upon.
@@ -43,7 +43,7 @@ pub enum NetworkError {
     OfStrangers {
         /// What was asked for.
         target: Target,
-        /// Who has it.
+        /// The namespaces that have it.
         candidates: Vec<Candidate>,
         /// How many more have it.
         more: usize,

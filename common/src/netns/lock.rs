@@ -1,5 +1,5 @@
-//! Who may make and remove names: one of our tools at a time, by a lock that only root can hold; and iproute2 not
-//! meanwhile, by the lock that it takes too, as long as nobody makes that a trap.
+//! Locks for making and removing names: one of our tools at a time, by a lock that only root can hold; and not iproute2 at
+//! the same time, by the lock that it takes too, unless another process keeps that one for too long.
 //!
 //! The lock of iproute2 is flock(2) on a directory that everybody can read, so everybody can hold it, for ever. It is
 //! waited for a moment.
@@ -84,7 +84,7 @@ pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<LockHol
         before = Some((holder, taken));
         wait_in_line(file, longest);
     }
-    // Where it cannot be written to, nobody but us has it.
+    // If it cannot be written to, no other process has it.
     let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
     Ok(None)
 }
@@ -101,7 +101,7 @@ fn is_ours(file: &OwnedFd) -> nix::Result<bool> {
     }
 }
 
-/// Takes iproute2's lock, if its holder lets go of it soon; otherwise who that is.
+/// Takes iproute2's lock, if its holder releases it soon; otherwise returns the holder.
 ///
 /// # Errors
 /// What flock(2) says, other than that somebody has it.
