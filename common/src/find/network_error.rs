@@ -17,7 +17,7 @@ use crate::target::Target;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// None of the namespaces that could be asked has it.
-    #[error("{target}: {}", nobody(target))]
+    #[error("{target}: {}", no_owner(target))]
     NoOwner {
         /// What was asked for.
         target: Target,
@@ -150,7 +150,7 @@ fn some_of(candidates: Vec<Candidate>) -> Option<Hint> {
     crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets))
 }
 
-fn nobody(target: &Target) -> &'static str {
+fn no_owner(target: &Target) -> &'static str {
     match target {
         Target::Veth(_) => "its peer is in no network namespace that a process or a mount refers to",
         _ => "no network namespace of this host has this address",
