@@ -112,7 +112,7 @@ pub fn new_session_keyring() -> Result<()> {
 ///
 /// Linux 5.11, [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html); ENOSYS or EINVAL before.
 pub fn close_range_on_exec(first: u32, last: u32) -> Result<()> {
-    // SAFETY: the call takes three integers; no descriptor is closed while somebody in this process owns it.
+    // SAFETY: the call takes three integers; no descriptor is closed that this process still owns.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
     Errno::result(done).map(drop)
 }

@@ -30,7 +30,7 @@ pub enum Pattern {
     },
 }
 
-/// Why a word is no pattern.
+/// Why a word is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Nothing at all: what `$(cpid nope)` leaves behind.

@@ -173,7 +173,7 @@ fn state_called(status: &str) -> ContainerState {
     }
 }
 
-/// A time as the API writes it. Docker's word for one that has not come is year 1, Podman's too.
+/// A time as the API writes it. Docker and Podman write year 1 for a time that has not come.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
 }

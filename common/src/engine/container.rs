@@ -71,7 +71,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Nothing beside `user`'s word.
+    /// Nothing beside `user`'s claim.
     pub const fn word_of(user: Uid) -> Self {
         Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None }
     }

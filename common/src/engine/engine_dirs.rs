@@ -50,7 +50,7 @@ impl EngineDirs {
 
     /// `None` for a user who has no home.
     fn of_user(owner: Uid) -> Option<EngineDirs> {
-        // Under sudo, HOME and the XDG variables are root's or anybody's.
+        // Under sudo, HOME and the XDG variables are root's or those of any user.
         let own = |name| env::var_os(name).filter(|_| owner == geteuid()).map(PathBuf::from);
         let home = own("HOME").or_else(|| Some(User::from_uid(owner).ok()??.dir))?;
         let below_home = |name, path| own(name).unwrap_or_else(|| rooted(home.join(path)));

@@ -93,7 +93,7 @@ impl ContainerWatch {
         Ok(new)
     }
 
-    /// Until somebody says something, or one of `others` does; whether somebody did.
+    /// Waits until an event comes, or one of `others` is ready; returns whether an event came.
     fn sleep(&mut self, until: Instant, others: &[BorrowedFd<'_>]) -> Result<bool, EventsError> {
         let ContainerWatch { directories, streams, stirred } = self;
         let events = streams.iter().filter_map(|stream| stream.events.as_ref());

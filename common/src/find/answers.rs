@@ -100,7 +100,7 @@ impl EngineAnswers {
         }
     }
 
-    /// Why the "no" of these engines is not certain enough for another user's word to count: an engine that could not be
+    /// Why the "no" of these engines is not certain enough for another user's claim to count: an engine that could not be
     /// asked, or a daemon that did not answer although it is there, so that its state may be in another directory.
     /// Podman has no daemon: that its socket is slow says no more than that it has none.
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {

@@ -1,4 +1,4 @@
-//! Why a TARGET leads nowhere, and what the user can do about it.
+//! Why a TARGET was not found, and what the user can do about it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,7 +25,7 @@ pub enum FindError {
     NotFound {
         /// What was asked for.
         target: Target,
-        /// Who was asked.
+        /// The engines that were asked.
         asked: Vec<EngineName>,
         /// Which engines of other users could not be.
         unasked: Vec<EngineError>,
@@ -37,7 +37,7 @@ pub enum FindError {
     CannotTell {
         /// What was asked for.
         target: Target,
-        /// Who has it.
+        /// The container that was found.
         hit: Box<Container>,
         /// Which may have it, too.
         engine: EngineName,

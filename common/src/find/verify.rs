@@ -22,7 +22,7 @@ pub(super) enum VerifyError {
 }
 
 impl VerifyError {
-    /// What this doubt about `container` means to whoever asked for it.
+    /// What this doubt about `container` means to the caller.
     pub(super) fn about(self, container: Container) -> FindError {
         match self {
             // A state file may be older than the container's end; an API is not.
@@ -84,7 +84,7 @@ fn belongs_to(process: &Process, user: Uid) -> Result<bool, VerifyError> {
     let mut current = match process.namespace(NamespaceKind::User) {
         Ok(namespace) => namespace,
         Err(NamespaceError::Gone { .. }) => return Err(VerifyError::Gone),
-        // Whoever may not look cannot be sure, and needs not to be of what they say themselves.
+        // A caller without permission cannot be sure, and need not be of its own claims.
         Err(_) => return Ok(user == geteuid()),
     };
     let Ok(ours) = namespace::own_identity(NamespaceKind::User) else { return Ok(false) };

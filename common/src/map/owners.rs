@@ -26,7 +26,7 @@ pub struct OwnerNetns {
     pub process: Option<Process>,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
-    /// Whose it is, where that is another user than root and us: such a user gives it the addresses of anybody.
+    /// Whose it is, where that is another user than root and us: such a user can give it any address.
     pub stranger: Option<Uid>,
 }
 

@@ -75,7 +75,7 @@ pub struct Link {
     pub vlan_filtering: Option<VlanFiltering>,
     /// Of a VLAN's link, the VLAN.
     pub vlan: Option<u16>,
-    /// What somebody wrote about it, `ip link set alias`; in a container that is the container's to forge.
+    /// Its alias, `ip link set alias`; a container can forge those of its own links.
     pub alias: Option<String>,
     /// Its group, 0 by default.
     pub group: u32,

@@ -27,7 +27,7 @@ const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
 
 const RTNH_F_ONLINK: u32 = 4;
-/// The route is a copy that was made for one destination, not one that anybody configured.
+/// The route is a copy that was made for one destination, not a configured one.
 const RTM_F_CLONED: u32 = 0x200;
 /// RT_TABLE_MAIN
 pub(super) const MAIN: u32 = 254;
@@ -144,7 +144,7 @@ impl Route {
         self.table == MAIN && self.is_unicast()
     }
 
-    /// Whether it leads to somebody: it neither refuses nor is for us.
+    /// Whether packets go to another host: it neither refuses them nor delivers them here.
     pub fn is_unicast(&self) -> bool {
         self.kind == UNICAST
     }

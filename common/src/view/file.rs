@@ -1,4 +1,4 @@
-//! Reading a small file that somebody else's root directory should have. The target may have put anything there:
+//! Reads a small file below the target's root directory. The target may have put anything there:
 //! a FIFO, a device, a link to the host's files, a file without end.
 
 use std::fs::OpenOptions;

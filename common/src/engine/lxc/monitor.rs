@@ -44,7 +44,7 @@ const MESSAGE: usize = 8 + WORD;
 pub(super) struct Monitor {
     /// The abstract socket's name, without the NUL before it.
     name: Vec<u8>,
-    /// Who may speak for the container, beside root.
+    /// The user that may speak for the container, beside root.
     owner: Uid,
     timeout: Duration,
     until: Instant,
@@ -60,7 +60,7 @@ struct MonitorReply {
     status: i32,
     value: usize,
     descriptors: Vec<OwnedFd>,
-    /// Who listens.
+    /// The user that listens.
     peer: Uid,
 }
 
