@@ -18,7 +18,7 @@ pub struct ArpRequest {
 /// Which of the jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArpMode {
-    /// Ask again and again who has it.
+    /// Ask repeatedly which host has it.
     Ask(AskConfig),
     /// Ask whether it is taken, and listen that long after each probe.
     Duplicate { waits: Vec<Duration> },

@@ -101,12 +101,12 @@ impl ScanTask {
             if self.broken.is_some() {
                 return None;
             }
-            let leave = self.rate.leave(now);
-            if leave == 0 {
+            let allowance = self.rate.allowance(now);
+            if allowance == 0 {
                 return Some(self.rate.next());
             }
             let at = since(self.epoch, realtime_now());
-            match self.schedule.next(leave.min(BURST as usize), at, self.gap()) {
+            match self.schedule.next(allowance.min(BURST as usize), at, self.gap()) {
                 NextQuestions::Ask(numbers) => match self.send(&numbers) {
                     Ok(0) => {
                         let stuck = self.config.timeout.max(QUEUE_STUCK);
