@@ -1,5 +1,5 @@
-//! One command in many containers: who fits, once a place, so many at a time, each through the same way in as a
-//! single TARGET.
+//! One command in many containers: which containers match, each set of namespaces once, N at a time. Each is entered as a
+//! single TARGET is.
 
 mod active;
 mod child;
