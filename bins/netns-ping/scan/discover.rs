@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use super::results::ScanResults;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 
-/// These questions are for no address of the scan.
+/// These probes are for no address of the scan.
 const NO_ADDRESS: u32 = u32::MAX;
 /// After each request, if nothing answers; answers come within milliseconds.
 const TIMEOUT: Duration = Duration::from_millis(100);
