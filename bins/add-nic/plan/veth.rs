@@ -92,13 +92,13 @@ fn pair(
         })));
     }
     // An address on a bridge that existed before is removed again; others are deleted with their link.
-    let (outer, by_the_last) = match bridge {
+    let (outer, outlives_the_nic) = match bridge {
         Some(bridge) => (bridge, input.snapshot.host.link(bridge.as_str()).is_some()),
         None => (&other.name, false),
     };
     steps.extend(allow_ipv6(netns, outer, &other.addresses, input)?.map(with_its_link));
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    if !by_the_last {
+    if !outlives_the_nic {
         let mac = if bridge.is_some() { input.bridge_mac() } else { other.mac };
         steps.extend(link_local(netns, outer, mac, &other.addresses).map(with_its_link));
     }
@@ -108,23 +108,30 @@ fn pair(
     for (netns, link) in [(netns, &other.name), (Netns::Container, &nic.name)] {
         steps.push(with_its_link(PlanStep::SetUp { netns, link: link.clone() }));
     }
-    for cidr in &other.addresses {
+    steps.extend(address_steps(nic, (netns, outer), other, outlives_the_nic));
+    Ok(steps)
+}
+
+/// The addresses of both ends: those of the other one are set on `outer`, which is a bridge if there is one.
+fn address_steps(
+    nic: &Nic,
+    (netns, outer): (Netns, &IfName),
+    other: &VethPort,
+    outlives_the_nic: bool,
+) -> Vec<(PlanStep, Undo)> {
+    let of_other = other.addresses.iter().map(|cidr| {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
         let spec = address_spec(netns, outer, *cidr, peer);
-        let undoing = match by_the_last {
+        let undoing = match outlives_the_nic {
             true => Undo::WhenUnused(PlanStep::DelAddress(spec.clone())),
             false => Undo::WithItsLink,
         };
-        steps.push((PlanStep::AddAddress(spec), undoing));
-    }
-    for cidr in &nic.addresses {
+        (PlanStep::AddAddress(spec), undoing)
+    });
+    let of_nic = nic.addresses.iter().map(|cidr| {
         let peer = other.addresses.iter().filter(|cidr| cidr.is_host()).map(Cidr::address);
-        steps.push(with_its_link(PlanStep::AddAddress(address_spec(
-            Netns::Container,
-            &nic.name,
-            *cidr,
-            peer,
-        ))));
-    }
-    Ok(steps)
+        let spec = address_spec(Netns::Container, &nic.name, *cidr, peer);
+        (PlanStep::AddAddress(spec), Undo::WithItsLink)
+    });
+    of_other.chain(of_nic).collect()
 }
