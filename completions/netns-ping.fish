@@ -1,7 +1,7 @@
 complete -c netns-ping -s c -l count -d 'Stop after N packets to each DEST' -r -f
 complete -c netns-ping -s i -l interval -d 'Seconds between packets, default 1' -r -f
-complete -c netns-ping -s w -l deadline -d 'Stop after this time, however many have answered' -r -f
-complete -c netns-ping -s W -l timeout -d 'Wait this long for an answer' -r -f
+complete -c netns-ping -s w -l deadline -d 'Stop after this time, whatever replies came' -r -f
+complete -c netns-ping -s W -l timeout -d 'Wait this long for a reply' -r -f
 complete -c netns-ping -s s -l size -d 'Bytes of data in a packet, default 56' -r -f
 complete -c netns-ping -s t -l ttl -d 'Time to live: at most N routers' -r -f
 complete -c netns-ping -s I -l interface -d 'Send from this interface or address' -r -f
@@ -14,10 +14,10 @@ complete -c netns-ping -l matrix -d 'Ping between all, or all matching, containe
 complete -c netns-ping -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-ping -s q -l quiet -d 'Print only the first line and the summary'
 complete -c netns-ping -s n -l numeric -d 'Print addresses without names'
-complete -c netns-ping -s f -l flood -d 'Flood: send at each answer, at least 100 a second'
+complete -c netns-ping -s f -l flood -d 'Flood: a packet per reply, at least 100 a second'
 complete -c netns-ping -s 4 -l ipv4 -d 'IPv4 only'
 complete -c netns-ping -s 6 -l ipv6 -d 'IPv6 only'
-complete -c netns-ping -s O -l outstanding -d 'Report an outstanding answer before the next packet'
+complete -c netns-ping -s O -l outstanding -d 'Report a missing reply before the next packet'
 complete -c netns-ping -s D -l time-of-day -d 'Print the time of day before each line'
 complete -c netns-ping -l arp -d 'Ask for MAC addresses: ARP, neighbour discovery'
 complete -c netns-ping -l dad -d 'Duplicate address detection: is an address in use?'

@@ -21,8 +21,8 @@ pub struct Cli {
 
     /// Address of the host's end, or none
     ///
-    /// Default: the --gateway, or the first free address of each network of the NIC: 10.1.0.1 for 10.1.0.2/24. A /32 has no other
-    /// address: for it A can be any address, and each end gets a route to the other. With --bridge, the bridge gets the address.
+    /// Default: the --gateway, or the first free address of each network of the NIC: 10.1.0.1 for 10.1.0.2/24. A /32
+    /// network has no second address: give any with --host-addr; each end gets a route to the other. With --bridge, the bridge gets the address.
     /// May be given once for each network.
     #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub host_addr: Vec<String>,
@@ -86,7 +86,7 @@ pub struct Cli {
     /// Put the NIC into a VLAN, 1 to 4094
     ///
     /// With --bridge, the port is an access port of the VLAN: its traffic is untagged. The bridge must have VLAN filtering enabled,
-    /// which --create does, and is not in the VLAN itself. With --phys IF, the NIC is the VLAN interface IF.ID, and IF stays on
+    /// which --create does. The bridge itself is not in the VLAN. With --phys IF, the NIC is the VLAN interface IF.ID, and IF stays on
     /// the host. With --macvlan and --ipvlan, the parent is PARENT.ID: it is created if it does not exist, and deleted with the
     /// last NIC on it.
     #[arg(long, value_name = "ID", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
@@ -220,8 +220,8 @@ pub struct Cli {
     /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it changes. A
     /// signal ends the watch; the NICs stay. With --dry-run FILE is only checked, and missing NICs are shown.
     ///
-    /// FILE decides what root does. So only root and the caller may be able to write it and every directory of its path, also
-    /// of symbolic links. In a directory with the sticky bit, such as /tmp, root or the caller must own the next part of the path.
+    /// add-nic runs as root what FILE says. So FILE, each directory of its path and each symbolic link's target must be writable
+    /// only by root and the caller. In a directory with the sticky bit, such as /tmp, root or the caller must own the next part of the path.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
     pub watch: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! What a user of cpid may say. Uses only clap, std and `common`, so that manuals are made from it.
+//! The command line of cpid. Uses only clap, std and `common`, so that manuals are made from it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use common::target::{EngineName, Target};
 #[command(override_usage = "cpid [OPTIONS] TARGET... | --list [-a] | --of PID")]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
-    /// Whose PIDs to print
+    /// The containers whose PIDs to print
     #[arg(value_name = "TARGET", required_unless_present_any = ["list", "of"], hide = true)]
     #[arg(value_hint = ValueHint::Other)]
     pub targets: Vec<Target>,

@@ -30,7 +30,7 @@ fn run() -> Result<Status, Failure> {
     match &request.job {
         Job::Find { targets, wait } => find_each(targets, *wait, &request),
         Job::List { all } => print_all(*all, &request),
-        Job::RecordedContainer(process) => print_owner(process, &request),
+        Job::OwnerOf(process) => print_owner(process, &request),
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Job {
     /// A table of containers: those that run, or all.
     List { all: bool },
     /// The container that a process belongs to.
-    RecordedContainer(Target),
+    OwnerOf(Target),
 }
 
 /// The command line, checked.
@@ -41,7 +41,7 @@ pub struct PidFormat {
 impl Request {
     pub fn of(cli: Cli) -> Self {
         let job = match cli.of {
-            Some(process) => Job::RecordedContainer(process),
+            Some(process) => Job::OwnerOf(process),
             None if cli.list => Job::List { all: cli.all },
             None => {
                 // A bare name means a container of `--engine`, if that was given.

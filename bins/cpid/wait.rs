@@ -55,7 +55,7 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::Exited(_)
         | FindError::Orphan { .. }
         | FindError::NoEngine => true,
-        error => match trouble(error) {
+        error => match engine_error(error) {
             Some(EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
             Some(error) if error.is_absence() => true,
             _ => is_slow(error),
@@ -64,13 +64,13 @@ fn may_pass(error: &FindError) -> bool {
 }
 
 fn is_slow(error: &FindError) -> bool {
-    matches!(trouble(error), Some(EngineError::Slow { .. }))
+    matches!(engine_error(error), Some(EngineError::Slow { .. }))
 }
 
 /// Why an engine could not be asked.
-fn trouble(error: &FindError) -> Option<&EngineError> {
+fn engine_error(error: &FindError) -> Option<&EngineError> {
     match error {
-        FindError::Engine(trouble) => Some(trouble),
+        FindError::Engine(cause) => Some(cause),
         FindError::CannotTell { trouble, .. } => Some(trouble),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! What a user of netns-link may say. Uses only clap, std and `common`, so that manuals are made from it.
+//! The command line of netns-link. Uses only clap, std and `common`, so that manuals are made from it.
 
 use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS};
@@ -37,8 +37,8 @@ pub struct Cli {
 
     /// Remove links, by their names or their containers'
     ///
-    /// A link that does not exist is no error. The namespace exists as long as a process is in it. A name of both
-    /// a link and a container means the link. A link that netns-link did not make is removed only with --force. A
+    /// A link that does not exist is no error. Removing a link does not end a namespace that a process still uses.
+    /// If NAME is both a link and a container, the link is meant. A link that netns-link did not make is removed only with --force. A
     /// symbolic link is removed, never followed.
     #[arg(long, conflicts_with_all = ["link_name", "new"])]
     pub rm: bool,
@@ -66,9 +66,9 @@ pub struct Cli {
 
     /// Link containers as they start, unlink as they stop
     ///
-    /// Keeps running. Begins with what --all does. Prints one line for each change: `+ web` for a new link, `- web` for a removed
-    /// link, `~ web` for a link to the new network of a restarted container. Removes and replaces only stale links
-    /// that were made for a container. A signal ends it; the links stay.
+    /// Keeps running. Begins with what --all does. Prints one line for each change: `+ web` for a new link, `- web`
+    /// for a removed link, `~ web` for a link to the new network of a restarted container. Removes and replaces only
+    /// stale links that were made for a container. A signal ends it; the links stay.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm", "list", "check", "prune", "refresh", "force", "host"])]
     pub watch: bool,
 

@@ -22,7 +22,7 @@ use crate::report::{Changed, change};
 use crate::request::Request;
 use crate::tool::TOOL;
 
-/// No event may come of a container whose engine was killed at the same time.
+/// A container whose engine was killed at the same moment may send no event.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 /// An engine that was too slow to answer is asked again this much later: no event says that it is faster now.
 const SLOW: Duration = Duration::from_secs(1);

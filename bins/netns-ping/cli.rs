@@ -19,8 +19,8 @@ pub struct Cli {
 
     /// Stop after N packets to each DEST
     ///
-    /// In a scan and in a matrix: how often an address that has not answered is asked, default 2. With --dad: how
-    /// many probes are sent, with --announce: how many announcements, default 3.
+    /// In a scan or a matrix: probes to an address that does not reply (default 2). With --dad: probes, with
+    /// --announce: announcements (default 3).
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -31,27 +31,27 @@ pub struct Cli {
     #[arg(short, long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub interval: Option<Duration>,
 
-    /// Stop after this time, however many have answered
+    /// Stop after this time, whatever replies came
     ///
-    /// With --count it also ends when N answers have come, not when N packets are sent. The lookup of a name takes
-    /// no longer than this either, and never longer than 10 seconds.
+    /// With --count N it stops after N replies, not after N packets. The lookup of a name takes no longer than this
+    /// either, and never longer than 10 seconds.
     #[arg(short = 'w', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub deadline: Option<Duration>,
 
-    /// Wait this long for an answer
+    /// Wait this long for a reply
     ///
     /// Default: 10 seconds; with --arp and in a matrix 1 second; in a scan half a second on-link and 1 second
     /// through a router; with --dad 100ms after each probe.
     ///
-    /// After the last packet, this time is waited for only if no answer has come at all: otherwise twice the
-    /// longest round trip.
+    /// After the last packet it waits this long only if no reply came at all; otherwise twice the longest round
+    /// trip, and at least --interval and 100 ms.
     #[arg(short = 'W', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub timeout: Option<Duration>,
 
     /// Bytes of data in a packet, default 56
     ///
-    /// The first 8 are random, and an answer must contain them. With fewer, all are random; with 0, every answer
-    /// with the right numbers counts.
+    /// The first 8 bytes are random and must come back in the reply. With fewer than 8, all are random; with 0 only
+    /// the sequence numbers are compared.
     #[arg(short, long, value_name = "BYTES", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65507))]
     pub size: Option<u16>,
@@ -75,9 +75,9 @@ pub struct Cli {
     #[arg(short, long)]
     pub numeric: bool,
 
-    /// Flood: send at each answer, at least 100 a second
+    /// Flood: a packet per reply, at least 100 a second
     ///
-    /// Prints a dot for each packet that is sent, and a backspace for each answer. With --interval, sends at that
+    /// Prints a dot for each packet that is sent, and a backspace for each reply. With --interval, sends at that
     /// interval.
     #[arg(short, long)]
     pub flood: bool,
@@ -98,7 +98,7 @@ pub struct Cli {
     #[arg(short = '6', long, conflicts_with = "ipv4")]
     pub ipv6: bool,
 
-    /// Report an outstanding answer before the next packet
+    /// Report a missing reply before the next packet
     #[arg(short = 'O', long)]
     pub outstanding: bool,
 
@@ -133,8 +133,8 @@ pub struct Cli {
 
     /// Scan: packets a second [10000, 500 if routed]
     ///
-    /// 10000 on-link, 500 through a router. Packets are sent in bursts of one millisecond. What was missed while
-    /// the processor was busy is made up for within 20 milliseconds.
+    /// 10000 on-link, 500 through a router. Packets are sent in bursts of one millisecond. After a
+    /// delay it sends faster for at most 20 milliseconds' worth of packets.
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
@@ -172,12 +172,12 @@ pub enum PmtudiscArg {
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 impl Cli {
-    /// When it ends, whatever has come; 0 is never, as ping(8) has it.
+    /// When it ends, whatever replies came; 0 is never, as in ping(8).
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline.filter(|deadline| !deadline.is_zero())
     }
 
-    /// How long an answer is waited for where nobody waits for ever: 0 is as if nothing was said.
+    /// How long a reply is waited for in jobs that end by themselves; 0 means the default.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout.filter(|timeout| !timeout.is_zero())
     }

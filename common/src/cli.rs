@@ -31,7 +31,8 @@ TARGET:
 pub struct FindOptions {
     /// Wait for an engine this long
     ///
-    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. An engine that does not answer in time is an error.
+    /// From connecting to the last byte of its answer: 300ms, 2s, 1m. If an engine does not answer in time, its state
+    /// on disk is read. If it has none that can be read, that is an error.
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
     #[arg(value_hint = ValueHint::Other, hide_short_help = true)]
     pub engine_timeout: Duration,
@@ -114,7 +115,7 @@ impl FindConfig {
         if let (true, Some(container)) = (self.verbose, &found.container) {
             say(tool, format_args!("{target} is {container}, according to its {}", container.source));
         }
-        // Nobody who types an address expects to land where he is already.
+        // A user who types an address does not expect the network of the caller itself.
         let by_wire = matches!(target, Target::Ip(_) | Target::Mac(_) | Target::Veth(_));
         if by_wire && found.is_own_network() {
             say(tool, format_args!("{target} is in the network namespace of this host itself"));
@@ -123,13 +124,13 @@ impl FindConfig {
     }
 }
 
-/// Why a word is no duration.
+/// Why a word is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// No number, or no unit that there is.
+    /// No number, or an unknown unit.
     #[error("is not a number with a unit: 300ms, 2s, 1m")]
     Unit,
-    /// Less than nothing.
+    /// Less than zero.
     #[error("a duration cannot be negative")]
     Negative,
 }
@@ -161,7 +162,7 @@ pub fn parse_from<Cli: Parser>(arguments: impl IntoIterator<Item = OsString>) ->
         .map_err(|error| if error.use_stderr() { usage(error) } else { error.exit() })
 }
 
-/// As [`parse_from`], for words that stand in a file: what is wrong with them, without the usage of the command line.
+/// As [`parse_from`], for the words of a file: what is wrong with them, without the usage of the command line.
 ///
 /// # Errors
 /// A failure with status 2.

@@ -56,7 +56,7 @@ fn an_ipv6_address_leads_to_its_container_too() {
 }
 
 #[test]
-fn far_ends_with_the_same_index_as_the_near_one_are_told_apart() {
+fn other_ends_with_the_same_index_as_the_near_one_are_told_apart() {
     let lab = need!(Lab::new());
     let [web, db] = ["web", "db"].map(|name| lab.container(name, Options::default()));
     for (container, near, index) in [(&web, "veth-web", 77), (&db, "veth-db", 78)] {
@@ -162,7 +162,7 @@ fn the_peer_of_a_point_to_point_link_is_not_its_owner() {
 }
 
 #[test]
-fn what_is_no_veth_or_no_link_has_no_far_end() {
+fn what_is_no_veth_or_no_link_has_no_other_end() {
     let lab = need!(Lab::new());
     let _web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
     cpid(&lab, "veth:br0").fails_with(2).stderr_is("cpid: veth:br0: is not a veth, but bridge\n");
@@ -170,7 +170,7 @@ fn what_is_no_veth_or_no_link_has_no_far_end() {
 }
 
 #[test]
-fn a_pair_within_the_host_has_its_far_end_there() {
+fn a_pair_within_the_host_has_its_other_end_there() {
     let lab = need!(Lab::new());
     lab.shell("ip link add left type veth peer name right").run().ok();
     cpid(&lab, "veth:left")

@@ -1,4 +1,4 @@
-//! `ip:`, `mac:` and `veth:`: who owns an address, or the far end of a veth, on a host with many networks.
+//! `ip:`, `mac:` and `veth:`: who owns an address, or the other end of a veth, on a host with many networks.
 //!
 //! Observers: `ip -j -d link`, `ip -j address`, `lsns -J`, and `docker inspect`.
 

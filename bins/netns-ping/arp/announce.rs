@@ -35,7 +35,7 @@ pub fn announce(
     for one in to {
         let index = links.own(one.address).ok_or_else(|| not_ours(one, links))?;
         let via = links.neighbour_link(index, one.address, None)?;
-        segments.push((one, Segment { index, mac: via.asker.mac }, via.link));
+        segments.push((one, Segment { index, mac: via.sender.mac }, via.link));
     }
     for time in 0..times {
         if time > 0 {

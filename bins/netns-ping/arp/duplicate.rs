@@ -33,7 +33,7 @@ pub fn look(
 ) -> Result<Status, Failure> {
     let mut status = Status::Yes;
     for (to, via) in &all {
-        let segment = Segment { index: via.index, mac: via.asker.mac };
+        let segment = Segment { index: via.index, mac: via.sender.mac };
         let claim = inside.open_to_ask(|| segment.who_has(&[to.address], waits, None))?;
         if claim.is_some() {
             status = Status::No;

@@ -88,7 +88,7 @@ impl<'a> Report<'a> {
                 AddressSource::Typed => String::new(),
                 _ => format!(" ({})", one_line(&to.name)),
             };
-            let own = via.asker.address.map_or_else(|| "nobody".to_owned(), |own| own.to_string());
+            let own = via.sender.address.map_or_else(|| "nobody".to_owned(), |own| own.to_string());
             self.line(format_args!("ARPING {}{which} from {own} {}", to.address, via.link))?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use common::failure::{Failure, Status};
-use common::packet::neighbour::{AskSocket, Listen, ReceivedClaim};
+use common::packet::neighbour::{Listen, NeighbourSocket, ReceivedClaim};
 use common::packet::{IpFamily, TxStage, realtime_now};
 use common::probe::{self, ProbeSignals, ProbeTask};
 use nix::errno::Errno;
@@ -21,7 +21,7 @@ use crate::resolve::destination::Destination;
 const LEAST_SILENCE: Duration = Duration::from_millis(10);
 
 /// A socket on one link, for one family.
-type LinkSocket = ((u32, IpFamily), AskSocket);
+type LinkSocket = ((u32, IpFamily), NeighbourSocket);
 
 /// All probes, until their replies have come.
 struct ArpTask<'a> {
@@ -62,8 +62,8 @@ impl<'a> ArpTask<'a> {
         for (to, via) in all {
             let key = (via.index, IpFamily::of(to.address));
             if !sockets.iter().any(|(known, _)| *known == key) {
-                let listen = Listen::Answers { mac: via.asker.mac, ident: 0, stage: TxStage::Sent };
-                let socket = inside.open_to_ask(|| AskSocket::open(key.0, key.1, listen))?;
+                let listen = Listen::Answers { mac: via.sender.mac, ident: 0, stage: TxStage::Sent };
+                let socket = inside.open_to_ask(|| NeighbourSocket::open(key.0, key.1, listen))?;
                 sockets.push((key, socket));
             }
             targets.push(ArpTarget { to, via, tally: Tally::default(), left_at: Duration::ZERO });
@@ -80,7 +80,7 @@ impl<'a> ArpTask<'a> {
             let ArpTarget { to, via, tally, left_at } = target;
             let key = (via.index, IpFamily::of(to.address));
             let Some((_, socket)) = self.sockets.iter_mut().find(|(of, _)| *of == key) else { continue };
-            let request = via.asker.question(to.address);
+            let request = via.sender.request(to.address);
             *left_at = realtime_now();
             match socket.send(&[(number, request)]) {
                 // The link's queue is full: it counts as one that was lost on the way.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use common::failure::Failure;
 use common::netlink::{Address, Link, Socket};
 use common::output::one_line;
-use common::packet::neighbour::Asker;
+use common::packet::neighbour::ProbeSender;
 use nix::libc;
 
 use crate::network::netns::TargetNetns;
@@ -22,7 +22,7 @@ pub struct NeighbourLink {
     /// The link's name.
     pub link: String,
     /// The sender of probes there.
-    pub asker: Asker,
+    pub sender: ProbeSender,
 }
 
 /// The links and addresses of the container, as they were.
@@ -91,7 +91,7 @@ impl ContainerLinks {
             return Err(Failure::failed(about, "the interface has no carrier").hint(hint));
         }
         let address = source.or_else(|| self.address_on(index, address));
-        Ok(NeighbourLink { index, link: name, asker: Asker { mac, address } })
+        Ok(NeighbourLink { index, link: name, sender: ProbeSender { mac, address } })
     }
 
     /// Of the link's addresses one of the same family: of the same network if there is one, of IPv6 else the link-local

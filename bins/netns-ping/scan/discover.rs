@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::cidr::Cidr;
 use common::failure::Failure;
-use common::packet::neighbour::AskSocket;
+use common::packet::neighbour::NeighbourSocket;
 use common::packet::wait_for;
 use nix::errno::Errno;
 
@@ -31,7 +31,7 @@ const MOST: usize = 1 << 16;
 
 /// Which addresses may be in the network, for each to be asked for.
 pub fn candidates(
-    socket: &mut AskSocket,
+    socket: &mut NeighbourSocket,
     (via, network): (&NeighbourLink, &Cidr),
     (links, ident, tries): (&ContainerLinks, u16, u32),
     results: &mut ScanResults,
@@ -41,7 +41,7 @@ pub fn candidates(
         links.addresses.iter().filter(|own| own.index == via.index).filter_map(ipv6).collect();
     for _ in 0..tries {
         for source in &own {
-            match socket.send(&[(NO_ADDRESS, via.asker.to_all_nodes(*source, ident))]) {
+            match socket.send(&[(NO_ADDRESS, via.sender.to_all_nodes(*source, ident))]) {
                 Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
                 Err(errno) => return Err(Failure::failed(&via.link, errno.desc())),
             }

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use common::failure::{Failure, Status, report_all};
 use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
-use common::packet::neighbour::{AskSocket, Listen};
+use common::packet::neighbour::{Listen, NeighbourSocket};
 use common::packet::{IpFamily, TxStage, random};
 use common::probe::{self, Ended, ProbeSignals};
 
@@ -134,9 +134,14 @@ impl Opener<'_> {
         Ok(tasks)
     }
 
-    fn ask_socket(&self, via: &NeighbourLink, family: IpFamily, ident: u16) -> Result<AskSocket, Failure> {
-        let listen = Listen::Answers { mac: via.asker.mac, ident, stage: TxStage::Scheduled };
-        self.inside.open_to_ask(|| AskSocket::open(via.index, family, listen))
+    fn ask_socket(
+        &self,
+        via: &NeighbourLink,
+        family: IpFamily,
+        ident: u16,
+    ) -> Result<NeighbourSocket, Failure> {
+        let listen = Listen::Answers { mac: via.sender.mac, ident, stage: TxStage::Scheduled };
+        self.inside.open_to_ask(|| NeighbourSocket::open(via.index, family, listen))
     }
 
     fn echo_socket(&self, family: IpFamily, ident: u16) -> Result<EchoSocket, Failure> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::failure::Failure;
 use common::packet::IpFamily;
 use common::packet::icmp::{EchoSocket, IcmpError, TxEvent, describe};
-use common::packet::neighbour::{AskSocket, Claim};
+use common::packet::neighbour::{Claim, NeighbourSocket};
 use nix::errno::Errno;
 
 use super::results::ScanResults;
@@ -17,7 +17,7 @@ use crate::network::neighbours::NeighbourLink;
 #[derive(Debug)]
 pub enum ScanSocket {
     /// Neighbours, on a link.
-    Ask(AskSocket, NeighbourLink),
+    Ask(NeighbourSocket, NeighbourLink),
     /// Hosts beyond, each by an echo request; and the number of the address that was asked for last.
     Echo(EchoSocket, u32),
 }
@@ -43,7 +43,7 @@ impl ScanSocket {
             ScanSocket::Ask(socket, via) => {
                 let requests: Vec<_> = addresses
                     .iter()
-                    .map(|(number, address)| (*number, via.asker.question(*address)))
+                    .map(|(number, address)| (*number, via.sender.request(*address)))
                     .collect();
                 match socket.send(&requests) {
                     Ok(count) => Ok(count),

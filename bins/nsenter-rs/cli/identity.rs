@@ -57,9 +57,9 @@ pub struct IdentityOptions {
 
     /// Same user, capabilities and limits as TARGET
     ///
-    /// With -a, PROGRAM runs as the container's engine would run it, but without the seccomp filter: with TARGET's
+    /// With -a, PROGRAM runs as the container's engine would run it, without the seccomp filter. It gets TARGET's
     /// user and groups (--setuid and --setgid take precedence), capability sets, no_new_privs, AppArmor and SELinux
-    /// label, control groups, resource limits and OOM score, in a new session keyring, and with -m or -r with
+    /// label, control groups, resource limits and OOM score, and a new session keyring. With -m or -r it also gets
     /// TARGET's environment. See CONFINEMENT.
     #[arg(long, conflicts_with_all = ["preserve_credentials", "keep_caps"])]
     pub confine: bool,

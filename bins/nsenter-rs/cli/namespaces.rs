@@ -73,8 +73,13 @@ pub struct Namespaces {
 
     /// Parent user namespace
     ///
-    /// With --user (or --all): the parent of that user namespace. With other namespaces: the user namespace that
-    /// owns them, even if no process is in it. With neither: the parent of TARGET's user namespace.
+    /// Which one depends on the other options.
+    ///
+    /// With --user or --all: the parent of that user namespace.
+    ///
+    /// With other namespaces only: the user namespace that owns them, even if no process is in it.
+    ///
+    /// With none: the parent of TARGET's user namespace.
     #[arg(long, hide_short_help = true)]
     pub user_parent: bool,
 

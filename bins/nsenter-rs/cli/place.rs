@@ -61,10 +61,14 @@ pub struct PlaceOptions {
     /// TARGET's environment instead of the caller's
     ///
     /// As it was when the process started: later changes cannot be seen from outside. A program of the container
-    /// gets all of it. A program of the host (without --mount, --all or --root; with --host-tools; or if TARGET's
-    /// mounts are the caller's) gets only LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ,
-    /// each only if its value is a plain word without a slash, because other variables can make it run code of the
-    /// container. HOME, LOGNAME, PATH, SHELL and USER stay the caller's. --env-var adds others.
+    /// gets all of it.
+    ///
+    /// A program of the host gets only LANG, LANGUAGE, LC_*, TERM, COLORTERM, COLUMNS, LINES, NO_COLOR and TZ, each
+    /// only if its value is a plain word without a slash: other variables can make it run code of the container.
+    /// HOME, LOGNAME, PATH, SHELL and USER stay the caller's. --env-var adds others.
+    ///
+    /// PROGRAM is the host's in three cases: none of --mount, --all and --root is given; --host-tools is given;
+    /// TARGET's mounts are the caller's.
     #[arg(short, long)]
     pub env: bool,
 

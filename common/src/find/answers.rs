@@ -81,8 +81,8 @@ impl EngineAnswers {
         }
     }
 
-    /// How certain the answer to `asked` is. An ordinary user is told of few engines whether they have it: what root
-    /// alone may read is no trouble for a hit of theirs.
+    /// How certain the answer to `asked` is. An ordinary user cannot read the state of most engines: that
+    /// is no doubt about a container of their own.
     pub(super) fn certainty(&mut self, asked: &ContainerQuery<'_>) -> Certainty {
         let mut hits = std::mem::take(&mut self.hits);
         match (hits.pop(), hits.is_empty()) {

@@ -70,7 +70,7 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// Nobody, or nobody for sure, has that address or far end.
+    /// Nobody, or nobody for sure, has that address or other end.
     #[error(transparent)]
     Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.

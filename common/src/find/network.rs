@@ -6,13 +6,13 @@ use crate::engine::caller_of_sudo;
 use crate::map::{self, OwnerNetns, Owners};
 use crate::target::Target;
 
-/// The owner of the address, or of the far end, that `target` names; TARGETs of other kinds have none. To act upon, a
+/// The owner of the address, or of the other end, that `target` names; TARGETs of other kinds have none. To act upon, a
 /// network of a stranger has to be named: with the address of a container that has just stopped it is not that container.
 pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<NetworkError>> {
     let owners = match target {
         Target::Ip(address) => map::owners_of_ip(*address),
         Target::Mac(mac) => map::owners_of_mac(*mac),
-        Target::Veth(name) => map::far_end(name),
+        Target::Veth(name) => map::owners_of_peer(name),
         _ => Ok(Owners::default()),
     };
     let Owners { mut owners, more, unseen } = owners.map_err(NetworkError::from)?;

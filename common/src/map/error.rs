@@ -37,7 +37,7 @@ pub enum MapError {
     /// No link has this name here.
     #[error("veth:{0}: no interface has this name here")]
     NoLink(LinkName),
-    /// A link that has no far end.
+    /// A link that has no other end.
     #[error("veth:{name}: is not a veth, but {kind}")]
     NoVeth {
         /// Its name.

@@ -47,9 +47,9 @@ pub(super) fn link_with_mac(links: &[Link], mac: Mac) -> Option<&Link> {
     links.iter().find(|link| link.mac == Some(mac))
 }
 
-/// Where a veth's far end is, as far as its own namespace knows.
+/// Where the other end of a veth is, as far as its own namespace knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FarEnd {
+pub(super) enum PeerNetns {
     /// In the same namespace.
     Here,
     /// In the namespace with this number, as the veth's own namespace numbers it.
@@ -58,14 +58,14 @@ pub(super) enum FarEnd {
     Somewhere,
 }
 
-/// Where the far end of the veth `near` is, `links` being those of its namespace. `None` if it is no veth.
-pub(super) fn far_end(links: &[Link], near: &Link) -> Option<FarEnd> {
+/// Where the other end of the veth `near` is, `links` being those of its namespace. `None` if it is no veth.
+pub(super) fn peer_netns(links: &[Link], near: &Link) -> Option<PeerNetns> {
     near.other_end()?;
     let is_here = || links.iter().any(|link| link.index != near.index && are_a_pair(near, link));
     Some(match near.link_netnsid {
-        Some(nsid) if nsid >= 0 => FarEnd::Numbered(nsid),
-        None if is_here() => FarEnd::Here,
-        _ => FarEnd::Somewhere,
+        Some(nsid) if nsid >= 0 => PeerNetns::Numbered(nsid),
+        None if is_here() => PeerNetns::Here,
+        _ => PeerNetns::Somewhere,
     })
 }
 
@@ -114,16 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn a_far_end_in_another_namespace_has_that_ones_number() {
+    fn another_netns_has_its_number() {
         let near = veth(7, None, Some(3));
-        assert_eq!(far_end(&[], &near), Some(FarEnd::Numbered(3)));
-        assert_eq!(far_end(&[], &veth(7, Some(2), Some(0))), Some(FarEnd::Numbered(0)));
+        assert_eq!(peer_netns(&[], &near), Some(PeerNetns::Numbered(3)));
+        assert_eq!(peer_netns(&[], &veth(7, Some(2), Some(0))), Some(PeerNetns::Numbered(0)));
     }
 
     #[test]
-    fn a_far_end_in_the_same_namespace_needs_no_number() {
+    fn the_same_netns_needs_no_number() {
         let pair = [veth(3, Some(4), None), veth(4, Some(3), None)];
-        assert_eq!(far_end(&pair, &pair[0]), Some(FarEnd::Here));
+        assert_eq!(peer_netns(&pair, &pair[0]), Some(PeerNetns::Here));
     }
 
     #[test]
@@ -134,18 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn a_far_end_without_a_number_is_somewhere() {
+    fn a_netns_without_a_number_is_somewhere() {
         let stranger = veth(4, Some(9), None);
-        assert_eq!(far_end(&[stranger], &veth(3, Some(4), None)), Some(FarEnd::Somewhere));
-        assert_eq!(far_end(&[], &veth(3, Some(4), Some(-1))), Some(FarEnd::Somewhere));
+        assert_eq!(peer_netns(&[stranger], &veth(3, Some(4), None)), Some(PeerNetns::Somewhere));
+        assert_eq!(peer_netns(&[], &veth(3, Some(4), Some(-1))), Some(PeerNetns::Somewhere));
         let alone = veth(3, None, None);
-        assert_eq!(far_end(std::slice::from_ref(&alone), &alone), Some(FarEnd::Somewhere));
+        assert_eq!(peer_netns(std::slice::from_ref(&alone), &alone), Some(PeerNetns::Somewhere));
     }
 
     #[test]
-    fn what_is_no_veth_has_no_far_end() {
+    fn what_is_no_veth_has_no_peer() {
         let vlan = Link { kind: Some("vlan".to_owned()), ..veth(3, Some(2), None) };
-        assert_eq!(far_end(&[], &vlan), None);
+        assert_eq!(peer_netns(&[], &vlan), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! All network namespaces of the host, and which of them owns an address or the far end of a veth.
+//! All network namespaces of the host, and which of them owns an address or the other end of a veth.
 //!
 //! A namespace is on the map if a process that we may look at is in it, or if its file is mounted where we can see
 //! it (`/run/netns`, `/run/docker/netns`). One that only a descriptor, a socket or a single thread holds is not.
@@ -18,6 +18,6 @@ mod walk;
 
 pub use entry::MapEntry;
 pub use error::MapError;
-pub use owners::{OwnerNetns, Owners, far_end, owners_of_ip, owners_of_mac};
+pub use owners::{OwnerNetns, Owners, owners_of_ip, owners_of_mac, owners_of_peer};
 pub use unseen::Unseen;
 pub use walk::{Visit, Walk, walk};

@@ -1,11 +1,11 @@
-//! Who owns an address, or the far end of a veth: looks everywhere, and pins what it finds.
+//! Who owns an address, or the other end of a veth: looks everywhere, and pins what it finds.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use nix::unistd::Uid;
 
-use super::matching::{self, FarEnd};
+use super::matching::{self, PeerNetns};
 use super::walk::{Visit, stranger, walk};
 use super::{MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
@@ -144,22 +144,22 @@ fn owners_where(
 ///
 /// # Errors
 /// `NoLink` and `NoVeth`; others when we cannot even look at our own network.
-pub fn far_end(name: &LinkName) -> Result<Owners, MapError> {
+pub fn owners_of_peer(name: &LinkName) -> Result<Owners, MapError> {
     let mut socket = Socket::open()?;
     let links = socket.links()?;
     let near = matching::link_named(&links, name.as_str()).ok_or_else(|| MapError::NoLink(name.clone()))?;
-    let Some(far) = matching::far_end(&links, near) else {
+    let Some(far) = matching::peer_netns(&links, near) else {
         let kind = near.kind.clone().unwrap_or_else(|| "hardware or loopback".to_owned());
         return Err(MapError::NoVeth { name: name.clone(), kind });
     };
     match far {
-        FarEnd::Here => owners_where(|visit| Ok(visit.is_own)),
-        FarEnd::Numbered(nsid) => numbered(&mut socket, nsid),
-        FarEnd::Somewhere => owners_where(|visit| Ok(!visit.is_own && has_far_end(visit, near)?)),
+        PeerNetns::Here => owners_where(|visit| Ok(visit.is_own)),
+        PeerNetns::Numbered(nsid) => numbered(&mut socket, nsid),
+        PeerNetns::Somewhere => owners_where(|visit| Ok(!visit.is_own && has_peer(visit, near)?)),
     }
 }
 
-fn has_far_end(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
+fn has_peer(visit: &mut Visit<'_>, near: &Link) -> Result<bool, NetlinkError> {
     Ok(visit.socket.links()?.iter().any(|link| matching::are_a_pair(near, link)))
 }
 

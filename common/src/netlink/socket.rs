@@ -46,7 +46,7 @@ const TRIES: u32 = 10;
 const MOST_ENTRIES: usize = 1 << 20;
 
 /// The kernel answers before send(2) returns: whoever still waits after this waits for nothing.
-const PATIENCE_SECONDS: i64 = 5;
+const TIMEOUT_SECONDS: i64 = 5;
 
 /// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever
 /// the thread is later: the two belong together for the socket's life.
@@ -90,7 +90,7 @@ impl Socket {
         let failed = |action| move |errno: Errno| NetlinkError::Socket { action, source: errno.into() };
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .map_err(failed("open a socket"))?;
-        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))
+        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(TIMEOUT_SECONDS, 0))
             .map_err(failed("set a time limit"))?;
         // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended
         // acknowledgements and errors without our question behind them since 4.12 and 4.3, strict checks since 4.20.

@@ -29,11 +29,11 @@ const TOOLBOX: &str = "/run/netns-toolbox";
 const FILE: &str = "netns.lock";
 
 /// So long iproute2's lock is waited for, once in the life of a process: `ip netns add` has it for a millisecond.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
 /// So long one tool of ours may have our lock before another gives up: it has it for milliseconds, and for the time of
-/// [`PATIENCE`]. One that was stopped has it for ever.
+/// [`TIMEOUT`]. One that was stopped has it for ever.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Waits until no other tool of ours is at work.
@@ -110,7 +110,7 @@ pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<LockHolder
         return Ok(None);
     }
     if !GIVEN_UP.load(Ordering::Relaxed) {
-        wait_in_line(directory, PATIENCE);
+        wait_in_line(directory, TIMEOUT);
         if is_ours(directory)? {
             return Ok(None);
         }
@@ -121,7 +121,7 @@ pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<LockHolder
 
 /// Waits in the kernel's queue, so that many others do not overtake us: a child does, for a lock belongs to the open file
 /// and not to the process, and the child can be ended when time is up.
-fn wait_in_line(directory: &OwnedFd, patience: Duration) {
+fn wait_in_line(directory: &OwnedFd, timeout: Duration) {
     match sys::fork_single_threaded() {
         Ok(ForkResult::Child) => {
             // Nor does it wait on, perhaps for ever, when we are killed.
@@ -131,14 +131,14 @@ fn wait_in_line(directory: &OwnedFd, patience: Duration) {
         }
         Ok(ForkResult::Parent { child }) => {
             if let Ok(pidfd) = open_pidfd(child) {
-                await_end(pidfd.as_fd(), patience);
+                await_end(pidfd.as_fd(), timeout);
             }
             let _ = kill(child, Signal::SIGKILL);
             let _ = waitpid(child, None);
         }
         // A process with threads asks again and again.
         Err(_) => {
-            let until = Instant::now() + patience;
+            let until = Instant::now() + timeout;
             while Instant::now() < until && flock(directory, FlockArg::LockExclusiveNonblock).is_err() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -146,8 +146,8 @@ fn wait_in_line(directory: &OwnedFd, patience: Duration) {
     }
 }
 
-fn await_end(pidfd: std::os::fd::BorrowedFd<'_>, patience: Duration) {
-    let until = Instant::now() + patience;
+fn await_end(pidfd: std::os::fd::BorrowedFd<'_>, timeout: Duration) {
+    let until = Instant::now() + timeout;
     loop {
         let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
         let left = left.unwrap_or(PollTimeout::ZERO);

@@ -82,7 +82,7 @@ pub enum Target {
     Ip(IpAddr),
     /// The namespace that owns the link with this address.
     Mac(Mac),
-    /// The namespace at the far end of this veth.
+    /// The namespace at the other end of this veth.
     Veth(LinkName),
 }
 

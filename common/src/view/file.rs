@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
 use super::ViewError;
-use super::aside::{aside, in_io};
+use super::in_child::{in_child, io_error};
 
 /// Lists of hosts that block advertisements have some megabytes.
 const LIMIT: u64 = 8 << 20;
@@ -72,9 +72,9 @@ impl ConfinedDir {
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
         let read = match self.links {
             LinkPolicy::Followed => self.read_here(path),
-            LinkPolicy::StayInside => match aside(self.fd.as_fd(), || said(self.read_here(path))) {
+            LinkPolicy::StayInside => match in_child(self.fd.as_fd(), || said(self.read_here(path))) {
                 Ok(said) => heard(said),
-                Err(errno) => Err(ReadRefusal::Io(in_io(errno))),
+                Err(errno) => Err(ReadRefusal::Io(io_error(errno))),
             },
         };
         read.map_err(|trouble| match trouble {

@@ -6,9 +6,9 @@
 //! for a sysfs is of the network namespace that mounts it; and a procfs is of the PID namespace of whoever
 //! mounts it, so the child that is in it must do that.
 
-mod aside;
 mod error;
 mod file;
+mod in_child;
 mod mounts;
 mod renew;
 mod resolver;

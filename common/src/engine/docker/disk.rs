@@ -30,7 +30,7 @@ pub(in super::super) struct DockerDisk {
     config: StatePath,
     data: StatePath,
     /// Once they were asked for.
-    places: OnceCell<DockerDirs>,
+    dirs: OnceCell<DockerDirs>,
 }
 
 /// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
@@ -42,11 +42,11 @@ struct DaemonConfig {
     exec_root: Option<PathBuf>,
 }
 
-/// Where a daemon's things are.
+/// The directories of one daemon.
 struct DockerDirs {
     /// One directory for each container, named after its ID.
     containers: StatePath,
-    /// Where bundles are: containerd's, Docker's own one or the system's.
+    /// Bundles: containerd's, Docker's own one or the system's.
     bundles: [StatePath; 2],
     /// What the runtimes that Docker uses keep, such as `runtime-runc`: one directory for each container.
     runtimes: Vec<StatePath>,
@@ -91,18 +91,18 @@ impl DockerDisk {
             run: dirs.run.clone(),
             config: dirs.config.join("docker/daemon.json"),
             data: dirs.data.join("docker"),
-            places: OnceCell::new(),
+            dirs: OnceCell::new(),
         }
     }
 
-    fn places(&self) -> Result<&DockerDirs, EngineError> {
-        match self.places.get() {
-            Some(places) => Ok(places),
-            None => self.look_up_places().map(|places| self.places.get_or_init(|| places)),
+    fn dirs(&self) -> Result<&DockerDirs, EngineError> {
+        match self.dirs.get() {
+            Some(dirs) => Ok(dirs),
+            None => self.read_dirs().map(|dirs| self.dirs.get_or_init(|| dirs)),
         }
     }
 
-    fn look_up_places(&self) -> Result<DockerDirs, EngineError> {
+    fn read_dirs(&self) -> Result<DockerDirs, EngineError> {
         let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
         let elsewhere = |path: PathBuf| self.config.at(rooted(path));
         let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), elsewhere);
@@ -123,24 +123,24 @@ impl DockerDisk {
         by_id: impl Fn(&str) -> bool,
         by_content: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Vec<Container>>, EngineError> {
-        let places = self.places()?;
+        let dirs = self.dirs()?;
         let (mut found, mut bytes) = (Vec::new(), Vec::new());
-        for name in state::names(&places.containers)? {
+        for name in state::names(&dirs.containers)? {
             let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
-            let file = places.config(id);
+            let file = dirs.config(id);
             if !state::read_into(&mut bytes, &file)? {
                 continue;
             }
             if by_id(id) || by_content(&bytes) {
-                found.push(self.container(places, id, &file, &bytes)?);
+                found.push(self.container(dirs, id, &file, &bytes)?);
             }
         }
-        Ok((!found.is_empty() || places.containers.is_dir()).then_some(found))
+        Ok((!found.is_empty() || dirs.containers.is_dir()).then_some(found))
     }
 
     fn container(
         &self,
-        places: &DockerDirs,
+        dirs: &DockerDirs,
         id: &str,
         file: &StatePath,
         bytes: &[u8],
@@ -150,7 +150,7 @@ impl DockerDisk {
         if config.id != id {
             return Err(state::wrong(file, "is another container's"));
         }
-        let init = if config.state.running { places.first_process(id)? } else { None };
+        let init = if config.state.running { dirs.first_process(id)? } else { None };
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
@@ -180,7 +180,7 @@ impl DiskState for DockerDisk {
         let name = name.as_str();
         if state::is_id(name) {
             let found = self.as_inspected(name)?.into_iter().collect::<Vec<_>>();
-            return Ok((!found.is_empty() || self.places()?.containers.is_dir()).then_some(found));
+            return Ok((!found.is_empty() || self.dirs()?.containers.is_dir()).then_some(found));
         }
         // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
         let needle = format!("\"/{name}\"");
@@ -196,18 +196,18 @@ impl DiskState for DockerDisk {
         if !state::is_id(id) {
             return Ok(None);
         }
-        let places = self.places()?;
-        let file = places.config(id);
+        let dirs = self.dirs()?;
+        let file = dirs.config(id);
         let Some(bytes) = state::read(&file)? else { return Ok(None) };
-        self.container(places, id, &file, &bytes).map(Some)
+        self.container(dirs, id, &file, &bytes).map(Some)
     }
 
     /// A daemon that was killed leaves them running, and so does one with `live-restore`. Those of the data root that
     /// we know are found there.
     fn may_run_alone(&self) -> bool {
-        let Ok(places) = self.places() else { return true };
-        let unknown = |id: &OsString| !places.containers.join(id).exists();
-        places.bundles.iter().any(|bundles| state::names(bundles).map_or(true, |ids| ids.iter().any(unknown)))
+        let Ok(dirs) = self.dirs() else { return true };
+        let unknown = |id: &OsString| !dirs.containers.join(id).exists();
+        dirs.bundles.iter().any(|bundles| state::names(bundles).map_or(true, |ids| ids.iter().any(unknown)))
     }
 
     /// The daemon is always there, if it is anywhere.

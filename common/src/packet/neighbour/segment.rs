@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::asker::announcement;
 use super::error::failed;
 use super::packet_socket::{NOTHING, PacketSocket};
-use super::socket::{AskSocket, Listen};
-use super::{Asker, Claim, PacketError};
+use super::sender::announcement;
+use super::socket::{Listen, NeighbourSocket};
+use super::{Claim, PacketError, ProbeSender};
 use crate::packet::{IpFamily, wait_for};
 use crate::target::Mac;
 
@@ -23,12 +23,12 @@ pub struct Segment {
     pub mac: Mac,
 }
 
-/// A socket, and the questions that are sent through it.
-type Questions = (AskSocket, Vec<(u32, Vec<u8>)>);
+/// A socket, and the requests that are sent through it.
+type Requests = (NeighbourSocket, Vec<(u32, Vec<u8>)>);
 
 impl Segment {
-    /// Who claims any of `addresses`. Asks once for each of `waits`, and listens that long after each question. Ends as soon
-    /// as one is claimed, or `stop` can be read. The questions change no neighbour table.
+    /// The first claim of any of `addresses`. Sends one request for each of `waits`, and listens that long after it. Ends as soon
+    /// as one is claimed, or `stop` can be read. The requests change no neighbour table.
     ///
     /// # Errors
     /// [`PacketError`]: EPERM without CAP_NET_RAW over the user namespace of the network.
@@ -41,17 +41,17 @@ impl Segment {
         let mut sockets = Vec::new();
         for family in [IpFamily::V4, IpFamily::V6] {
             let of_family = addresses.iter().filter(|address| IpFamily::of(**address) == family);
-            let asker = Asker { mac: self.mac, address: None };
-            let questions: Vec<_> = of_family.map(|address| (0, asker.question(*address))).collect();
-            if !questions.is_empty() {
-                sockets.push((AskSocket::open(self.index, family, Listen::Claims)?, questions));
+            let sender = ProbeSender { mac: self.mac, address: None };
+            let requests: Vec<_> = of_family.map(|address| (0, sender.request(*address))).collect();
+            if !requests.is_empty() {
+                sockets.push((NeighbourSocket::open(self.index, family, Listen::Claims)?, requests));
             }
         }
         // Our own frames can come back to us.
         let counts = |claim: &Claim| claim.mac != self.mac && addresses.contains(&claim.address);
         for wait in waits {
-            for (socket, questions) in &mut sockets {
-                socket.send_all(questions)?;
+            for (socket, requests) in &mut sockets {
+                socket.send_all(requests)?;
             }
             let until = Instant::now() + *wait;
             loop {
@@ -84,7 +84,7 @@ impl Segment {
 }
 
 /// The first claim that counts of all that have come.
-fn claimed(sockets: &mut [Questions], counts: impl Fn(&Claim) -> bool) -> Result<Option<Claim>, Errno> {
+fn claimed(sockets: &mut [Requests], counts: impl Fn(&Claim) -> bool) -> Result<Option<Claim>, Errno> {
     let mut claimed = None;
     for (socket, _) in sockets {
         socket.receive(|received| claimed = claimed.or(received.claim.ok().filter(&counts)))?;

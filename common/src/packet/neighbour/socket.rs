@@ -1,4 +1,4 @@
-//! The socket that questions go out through, and answers come in by.
+//! The socket that sends requests and receives the answers.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -34,27 +34,27 @@ const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
 /// What a socket hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listen {
-    /// Answers to our own questions: ARP replies to `mac`, neighbour advertisements, echo replies to `ident`. The kernel says
-    /// when these came, and when questions reached the `stage`.
+    /// Answers to our own requests: ARP replies to `mac`, neighbour advertisements, echo replies to `ident`. The kernel says
+    /// when these came, and when requests reached the `stage`.
     Answers {
         /// The source of our frames.
         mac: Mac,
         /// The identifier of our echo requests.
         ident: u16,
-        /// Which time stamp of a question is wanted.
+        /// Which time stamp of a request is wanted.
         stage: TxStage,
     },
     /// All that claims an address, without time stamps.
     Claims,
 }
 
-/// A packet socket for questions of one family on one link.
-pub struct AskSocket {
+/// A packet socket for requests of one address family on one link.
+pub struct NeighbourSocket {
     socket: PacketSocket,
     listen: Listen,
     buffers: Vec<RecvBuffer>,
     /// What was asked, by the caller's own numbers.
-    questions: StampLog<u32>,
+    requests: StampLog<u32>,
     /// Answers that the kernel has thrown away because we did not read them in time.
     dropped: u64,
 }
@@ -68,7 +68,7 @@ pub struct ReceivedClaim {
     pub at: Option<Duration>,
 }
 
-impl AskSocket {
+impl NeighbourSocket {
     /// Opens it on the link of that index, in the network that this thread is in. The filter is there before anything can
     /// come.
     ///
@@ -89,36 +89,36 @@ impl AskSocket {
             let number = |option, number: c_int| sys::set_option(fd, option, &number.to_ne_bytes());
             let _ = number(SocketOption::RCVBUFFORCE, BUFFER_BYTES)
                 .or_else(|_| number(SocketOption::RCVBUF, BUFFER_BYTES));
-            count_questions(fd, stage).map_err(failed("ask for time stamps"))
+            count_requests(fd, stage).map_err(failed("ask for time stamps"))
         })?;
         let buffers = vec![RecvBuffer::without_sender(FRAME_BYTES); BATCH];
-        Ok(AskSocket { socket, listen, buffers, questions: StampLog::new(), dropped: 0 })
+        Ok(NeighbourSocket { socket, listen, buffers, requests: StampLog::new(), dropped: 0 })
     }
 
-    /// Sends questions, each with the number that [`AskSocket::sent_at`] names it by: as many as a batch has, and the kernel
+    /// Sends requests, each with the number that [`NeighbourSocket::sent_at`] names it by: as many as a batch has, and the kernel
     /// takes. How many.
     ///
     /// # Errors
     /// What sendmmsg(2) says, if none was sent: ENETDOWN, and ENOBUFS or EAGAIN where the link's queue is full.
-    pub fn send(&mut self, questions: &[(u32, Vec<u8>)]) -> nix::Result<usize> {
-        let frames = questions.iter().map(|(_, frame)| frame.as_slice());
+    pub fn send(&mut self, requests: &[(u32, Vec<u8>)]) -> nix::Result<usize> {
+        let frames = requests.iter().map(|(_, frame)| frame.as_slice());
         let sent = sys::send_many(self.socket.as_fd(), None, frames);
         let count = sent.unwrap_or(0);
-        questions[..count].iter().for_each(|(question, _)| self.questions.sent(*question));
-        if count < questions.len().min(BATCH)
+        requests[..count].iter().for_each(|(request, _)| self.requests.sent(*request));
+        if count < requests.len().min(BATCH)
             && let Listen::Answers { stage, .. } = self.listen
         {
             // Whether the kernel has counted one that it did not send, it does not say.
             self.sent_at(|_, _| ());
-            let _ = count_questions(self.socket.as_fd(), stage);
-            self.questions.restart();
+            let _ = count_requests(self.socket.as_fd(), stage);
+            self.requests.restart();
         }
         sent
     }
 
     /// Sends all of them.
-    pub(super) fn send_all(&mut self, questions: &[(u32, Vec<u8>)]) -> Result<(), PacketError> {
-        let mut rest = questions;
+    pub(super) fn send_all(&mut self, requests: &[(u32, Vec<u8>)]) -> Result<(), PacketError> {
+        let mut rest = requests;
         while !rest.is_empty() {
             rest = &rest[self.send(rest).map_err(failed("send"))?..];
         }
@@ -151,7 +151,7 @@ impl AskSocket {
         Ok(())
     }
 
-    /// Hands over when questions left, by their numbers; of one that is handed over twice the later time counts.
+    /// Hands over when requests left, by their numbers; of one that is handed over twice the later time counts.
     pub fn sent_at(&mut self, mut each: impl FnMut(u32, Duration)) {
         while let Ok(count @ 1..) =
             sys::receive_many(self.socket.as_fd(), &mut self.buffers, libc::MSG_ERRQUEUE)
@@ -159,8 +159,8 @@ impl AskSocket {
             for buffer in &self.buffers[..count] {
                 let Ancillary { at, error, .. } = Ancillary::of(buffer);
                 let number = error.and_then(|error| error.stamp()).map(|(number, _)| number);
-                if let (Some(at), Some(question)) = (at, number.and_then(|it| self.questions.packet(it))) {
-                    each(question, at);
+                if let (Some(at), Some(request)) = (at, number.and_then(|it| self.requests.packet(it))) {
+                    each(request, at);
                 }
             }
         }
@@ -178,8 +178,8 @@ impl AskSocket {
     }
 }
 
-/// Has the kernel stamp questions, and count them from 0 on.
-fn count_questions(socket: BorrowedFd<'_>, stage: TxStage) -> nix::Result<()> {
+/// Has the kernel stamp requests, and count them from 0 on.
+fn count_requests(socket: BorrowedFd<'_>, stage: TxStage) -> nix::Result<()> {
     let stages = match stage {
         TxStage::Scheduled => libc::SOF_TIMESTAMPING_TX_SCHED,
         // Not every driver says so: then there is the stage before.
@@ -190,14 +190,14 @@ fn count_questions(socket: BorrowedFd<'_>, stage: TxStage) -> nix::Result<()> {
     set(STAMPS | stages)
 }
 
-impl AsFd for AskSocket {
+impl AsFd for NeighbourSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl fmt::Debug for AskSocket {
+impl fmt::Debug for NeighbourSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AskSocket({:?})", self.socket)
+        write!(f, "NeighbourSocket({:?})", self.socket)
     }
 }

@@ -1,10 +1,10 @@
-//! Questions as the RFCs write them, answers to them, and hostile ones: nothing makes the reading panic.
+//! Requests as the RFCs write them, answers to them, and hostile ones: nothing makes the reading panic.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use proptest::prelude::*;
 
-use super::asker::announcement;
+use super::sender::announcement;
 use super::*;
 use crate::target::Mac;
 
@@ -15,8 +15,8 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn asker(own: &str) -> Asker {
-    Asker { mac: OURS, address: Some(ip(own)) }
+fn sender(own: &str) -> ProbeSender {
+    ProbeSender { mac: OURS, address: Some(ip(own)) }
 }
 
 /// An ARP reply of theirs, to us.
@@ -48,12 +48,12 @@ fn changed(mut frame: Vec<u8>, at: usize, to: u8) -> Vec<u8> {
 
 #[test]
 fn who_asks_says_where_the_answer_is_to_go_and_who_has_no_address_asks_as_nobody() {
-    let frame = asker("10.1.0.1").question(ip("10.1.0.7"));
+    let frame = sender("10.1.0.1").request(ip("10.1.0.7"));
     assert_eq!(&frame[22..42], [2, 0, 0, 0, 0, 1, 10, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 1, 0, 7]);
-    let nobody = Asker { mac: OURS, address: None };
-    assert_eq!(&nobody.question(ip("10.1.0.7"))[28..32], [0; 4]);
-    assert_eq!(&asker("10.1.0.7").question(ip("10.1.0.7"))[28..32], [0; 4], "whether anybody else has it");
-    let frame = asker("2001:db8::1").question(ip("2001:db8::0102:0304"));
+    let nobody = ProbeSender { mac: OURS, address: None };
+    assert_eq!(&nobody.request(ip("10.1.0.7"))[28..32], [0; 4]);
+    assert_eq!(&sender("10.1.0.7").request(ip("10.1.0.7"))[28..32], [0; 4], "whether anybody else has it");
+    let frame = sender("2001:db8::1").request(ip("2001:db8::0102:0304"));
     assert_eq!(&frame[..6], [0x33, 0x33, 0xff, 2, 3, 4]);
     assert_eq!(&frame[22..38], "2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
     assert_eq!(&frame[78..], [1, 1, 2, 0, 0, 0, 0, 1]);
@@ -108,9 +108,9 @@ fn what_is_no_answer_is_told_why() {
     assert_eq!(read(&short), Err(InvalidFrame::Length));
 }
 
-/// The question of duplicate address detection.
+/// The request of duplicate address detection.
 fn probe(mac: Mac, address: IpAddr) -> Vec<u8> {
-    Asker { mac, address: None }.question(address)
+    ProbeSender { mac, address: None }.request(address)
 }
 
 #[test]
@@ -138,8 +138,8 @@ fn who_asks_for_another_claims_his_own() {
     let mut arp = probe(THEIRS, [10, 1, 0, 2].into());
     arp[28..32].copy_from_slice(&[10, 1, 0, 7]);
     let own: IpAddr = "2001:db8::7".parse().unwrap();
-    let asker = Asker { mac: THEIRS, address: Some(own) };
-    let solicitation = asker.question("2001:db8::2".parse().unwrap());
+    let sender = ProbeSender { mac: THEIRS, address: Some(own) };
+    let solicitation = sender.request("2001:db8::2".parse().unwrap());
     for (frame, address) in [(arp, [10, 1, 0, 7].into()), (solicitation, own)] {
         assert_eq!(read(&frame), Ok(Claim { address, mac: THEIRS, sender: THEIRS, kind: ClaimKind::Has }));
     }

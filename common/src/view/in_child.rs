@@ -1,4 +1,4 @@
-//! Reading in a child, for as long as that takes and no longer: on a FUSE file system a look-up, an open and a read each wait
+//! Reads in a child process that is killed if it takes too long: on a FUSE file system a look-up, an open and a read each wait
 //! until a process of the container answers, and no flag and no signal ends that (fuse(4) waits uninterruptibly once its
 //! server has taken the request). Which file system it is cannot be asked either: statfs(2) waits too, and an overlay
 //! does not say what is below it. So it does not matter what it is.
@@ -18,26 +18,26 @@ use nix::unistd::{ForkResult, Pid, close, pipe2, read};
 use crate::sys;
 
 /// A file system of this machine takes microseconds, and a busy one of a network less than this.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `work` brings, done in a child that is given up after [`PATIENCE`] and has only `needed` open. A child that even SIGKILL
-/// does not end holds no output of ours that others read to its end, and ends with the file system.
+/// The result of `work`, done in a child that is killed after [`TIMEOUT`] and has only `needed` open. A child that even
+/// SIGKILL does not end holds no output of ours that others read to its end, and ends with the file system.
 ///
 /// # Errors
-/// ETIMEDOUT; what pipe(2) and fork(2) say; EPIPE when the child ended without a word.
-pub(super) fn aside(needed: BorrowedFd<'_>, work: impl FnOnce() -> Vec<u8>) -> nix::Result<Vec<u8>> {
+/// ETIMEDOUT; what pipe(2) and fork(2) say; EPIPE when the child ended without a result.
+pub(super) fn in_child(needed: BorrowedFd<'_>, work: impl FnOnce() -> Vec<u8>) -> nix::Result<Vec<u8>> {
     let (from, to) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::fork_single_threaded() {
         Ok(ForkResult::Child) => {
             close_all_but([needed.as_raw_fd(), to.as_raw_fd()]);
-            say(to, &work());
+            send(to, &work());
             sys::exit_at_once()
         }
         Ok(ForkResult::Parent { child }) => {
             drop(to);
-            let heard = hear(&from, Instant::now() + PATIENCE);
+            let received = receive(&from, Instant::now() + TIMEOUT);
             end(child);
-            heard.and_then(|bytes| with_length(bytes).ok_or(Errno::EPIPE))
+            received.and_then(|bytes| with_length(bytes).ok_or(Errno::EPIPE))
         }
         // With threads, as in our own tests, a child could be stuck at a lock that one of them held.
         Err(Errno::EDEADLK) => Ok(work()),
@@ -55,7 +55,7 @@ fn close_all_but(needed: [RawFd; 2]) {
 }
 
 /// The length comes first, so that what was cut short is told from what is whole.
-fn say(to: OwnedFd, bytes: &[u8]) {
+fn send(to: OwnedFd, bytes: &[u8]) {
     let mut to = File::from(to);
     // The parent that does not listen any more has given us up.
     let _ = to.write_all(&(bytes.len() as u64).to_ne_bytes()).and_then(|()| to.write_all(bytes));
@@ -68,7 +68,7 @@ fn with_length(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     (rest.len() as u64 == u64::from_ne_bytes(length)).then_some(rest)
 }
 
-fn hear(from: &OwnedFd, until: Instant) -> nix::Result<Vec<u8>> {
+fn receive(from: &OwnedFd, until: Instant) -> nix::Result<Vec<u8>> {
     let (mut bytes, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
     loop {
         let left = until.saturating_duration_since(Instant::now());
@@ -100,11 +100,11 @@ fn end(child: Pid) {
     }
 }
 
-/// What [`aside`] failed with, as an error of reading.
-pub(super) fn in_io(errno: Errno) -> io::Error {
+/// What [`in_child`] failed with, as an error of reading.
+pub(super) fn io_error(errno: Errno) -> io::Error {
     match errno {
         Errno::ETIMEDOUT => {
-            let what = format!("its file system did not answer within {}s", PATIENCE.as_secs());
+            let what = format!("its file system did not answer within {}s", TIMEOUT.as_secs());
             io::Error::other(what)
         }
         errno => errno.into(),

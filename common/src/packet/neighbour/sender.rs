@@ -1,24 +1,24 @@
-//! The sender of questions on a link, and the questions.
+//! What sends requests on a link, and the requests.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{arp, nd};
 use crate::target::Mac;
 
-/// The sender of questions: a link's MAC, and an address of the link. Without an address the question tells no neighbour
-/// anything, as in duplicate address detection.
+/// The source of requests: a link's MAC, and an address of the link. Without an address no neighbour learns anything from
+/// the request, as in duplicate address detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asker {
+pub struct ProbeSender {
     /// The source of our frames.
     pub mac: Mac,
     /// Our own address of that family, if there is one.
     pub address: Option<IpAddr>,
 }
 
-impl Asker {
+impl ProbeSender {
     /// The frame that asks who has `address`: an ARP request (RFC 826), a neighbour solicitation (RFC 4861). Without an
     /// address of our own, or for that one, it is a probe of duplicate address detection (RFC 5227, RFC 4862).
-    pub fn question(&self, address: IpAddr) -> Vec<u8> {
+    pub fn request(&self, address: IpAddr) -> Vec<u8> {
         match (address, self.address) {
             (IpAddr::V4(address), Some(IpAddr::V4(own))) if own != address => {
                 arp::request(self.mac, own, address)
