@@ -133,7 +133,31 @@ fn the_readme_has_the_same_grammar_and_every_tool() {
         assert!(readme.lines().any(|of_readme| of_readme == line), "README.md lacks: {line}");
     }
     for tool in TOOLS {
-        assert!(readme.contains(&format!("`{}`", tool.name)), "README.md lacks {}", tool.name);
+        let name = tool.name;
+        for part in [format!("| `{name}` |"), format!("man/{name}.{}`", tool.section)] {
+            assert!(readme.contains(&part), "README.md lacks: {part}");
+        }
+    }
+}
+
+#[test]
+fn every_tool_has_a_suite_a_place_in_the_picture_a_line_in_the_changelog_and_a_unit_for_its_watch() {
+    let (changelog, architecture) = (read("CHANGELOG.md"), read("docs/architecture.md"));
+    for tool in TOOLS {
+        let name = tool.name;
+        assert!(
+            changelog.contains(&format!("- `{name}")),
+            "CHANGELOG.md lacks a line that begins with {name}"
+        );
+        assert!(
+            architecture.contains(&format!("  bins/{name} ")),
+            "docs/architecture.md does not draw {name}"
+        );
+        let suite = format!("tests/{}/main.rs", name.replace('-', "_"));
+        assert!(Path::new(&root(&suite)).is_file(), "{name} has no {suite}");
+        let watches = (tool.command)().get_arguments().any(|argument| argument.get_long() == Some("watch"));
+        let unit = format!("contrib/{name}-watch.service");
+        assert_eq!(Path::new(&root(&unit)).is_file(), watches, "{name} --watch and {unit}");
     }
 }
 

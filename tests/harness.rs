@@ -1,10 +1,12 @@
-//! The tests of what other tests run commands, skip and fake engines with.
+//! The tests of what other tests use to run commands, to skip and to fake engines; and the rules for tests.
+
+#![cfg(test)]
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -77,6 +79,21 @@ fn no_test_waits_without_a_deadline() {
         }
     }
     assert!(busy.is_empty(), "these wait by themselves: {busy:?}");
+}
+
+/// Clippy lets only test code unwrap, and knows it by that line.
+#[test]
+fn every_test_program_says_what_it_tests_and_is_test_code() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let entries = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path());
+    let program = |path: PathBuf| if path.is_dir() { path.join("main.rs") } else { path };
+    let programs = entries.map(program).filter(|path| path.extension().is_some() && path.exists());
+    let wrong = programs.filter(|path| {
+        let text = fs::read_to_string(path).unwrap();
+        !text.starts_with("//! ") || !text.lines().any(|line| line == "#![cfg(test)]")
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "without a first line `//! …`, or without `#![cfg(test)]`: {wrong:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! The tests of the lab that the other tests stand on.
+//! The tests of the lab that the other tests use.
 //!
 //! Observers: `/proc/*/ns` and `/proc/*/mountinfo`, `lsns -J`, `ip -j`, and the kernel's answer to a TCP packet.
+
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -3,14 +3,13 @@
 //!
 //! Messages are all string literals of two words or more in `bins` and `common/src` outside of unit tests.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy knows tests by their attribute, which the functions they share have not"
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use support::tools;
 
 /// A phrase that is never right, and what to say instead. A program, a link and a container is "it".
 const PLAIN: [(&str, &str); 28] = [
@@ -42,14 +41,6 @@ const PLAIN: [(&str, &str); 28] = [
     ("as it likes", "freely"),
     ("makes no sense", "is invalid"),
     ("behind its letter", "after its letter"),
-];
-
-const TOOLS: [(&str, &str); 5] = [
-    ("add-nic", env!("CARGO_BIN_EXE_add-nic")),
-    ("cpid", env!("CARGO_BIN_EXE_cpid")),
-    ("netns-link", env!("CARGO_BIN_EXE_netns-link")),
-    ("netns-ping", env!("CARGO_BIN_EXE_netns-ping")),
-    ("nsenter-rs", env!("CARGO_BIN_EXE_nsenter-rs")),
 ];
 
 /// A text that people read, and where it is.
@@ -99,11 +90,11 @@ fn unplain(text: &Text) -> Vec<String> {
 }
 
 fn helps() -> Vec<Text> {
-    let help = |(tool, binary): &(&str, &str), option: &str| {
-        let ran = Command::new(binary).arg(option).output().unwrap();
+    let help = |tool: &str, option: &str| {
+        let ran = Command::new(tools::tool(tool)).arg(option).output().unwrap();
         Text { place: format!("{tool} {option}"), text: String::from_utf8(ran.stdout).unwrap() }
     };
-    TOOLS.iter().flat_map(|tool| [help(tool, "-h"), help(tool, "--help")]).collect()
+    tools::names().into_iter().flat_map(|tool| [help(tool, "-h"), help(tool, "--help")]).collect()
 }
 
 /// A line each, so that the message says which.

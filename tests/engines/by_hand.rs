@@ -4,22 +4,37 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use support::run::{Run, Running};
 use support::scratch::Scratch;
 use support::tools;
+use support::until::as_busy;
 
-pub(crate) struct Host(Scratch);
+/// How long an engine has on a host where each that is asked answers: longer than a busy machine needs.
+const PATIENT: Duration = Duration::from_secs(10);
+/// And where one never answers, on an idle machine: each call waits that long.
+const IMPATIENT: Duration = Duration::from_millis(300);
+
+pub(crate) struct Host {
+    root: Scratch,
+    engine_timeout: Duration,
+}
 
 impl Host {
     pub(crate) fn new() -> Host {
-        Host(Scratch::new())
+        Host { root: Scratch::new(), engine_timeout: PATIENT }
+    }
+
+    /// One that has an engine which never answers: the others still have time to answer if the machine is busy.
+    pub(crate) fn with_silent_engine() -> Host {
+        Host { engine_timeout: as_busy(IMPATIENT).min(PATIENT / 4), ..Host::new() }
     }
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.0.path(path.trim_start_matches('/'))
+        self.root.path(path.trim_start_matches('/'))
     }
 
     /// Writes a file, and makes the directories above it.
@@ -39,10 +54,14 @@ impl Host {
         symlink(to, self.path(from)).unwrap();
     }
 
-    /// `cpid ARGS` for which this is the host.
+    /// `cpid ARGS` for which this is the host. What is not about the time limit does not depend on it: ARGS can have another.
     pub(crate) fn cpid(&self, args: &[&str]) -> Command {
         let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
-        cpid.env("NETNS_TOOLBOX_ROOT", self.0.as_ref()).args(args);
+        cpid.env("NETNS_TOOLBOX_ROOT", self.root.as_ref());
+        if !args.contains(&"--engine-timeout") {
+            cpid.arg(format!("--engine-timeout={}ms", self.engine_timeout.as_millis()));
+        }
+        cpid.args(args);
         cpid
     }
 

@@ -173,7 +173,7 @@ fn a_socket_that_gives_no_answer_leaves_the_disk() {
         Answer::bytes("\u{1b}]0;owned\u{7}\r\n\r\n"),
     ];
     for answer in answers {
-        let host = Host::new();
+        let host = Host::with_silent_engine();
         host.directory("run");
         let shown = format!("{answer:?}").chars().take(120).collect::<String>();
         let _engine = Script::new().otherwise(answer).listen(host.path("run/docker.sock"));

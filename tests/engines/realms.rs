@@ -31,6 +31,15 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Scene, Missing> {
+        Scene::on(Host::new())
+    }
+
+    /// One that has an engine which never answers.
+    fn with_silent_engine() -> Result<Scene, Missing> {
+        Scene::on(Host::with_silent_engine())
+    }
+
+    fn on(host: Host) -> Result<Scene, Missing> {
         let why = || Missing::Fixable("two users are needed: run the tests as root".into());
         geteuid().is_root().then_some(()).ok_or_else(why)?;
         program("setpriv", "util-linux")?;
@@ -41,7 +50,6 @@ impl Scene {
         if !users.says("ready\n") {
             return Err(Missing::Fixable(format!("no user namespace for a user: {}", users.so_far().stderr)));
         }
-        let host = Host::new();
         for directory in ["run/podman", &format!("run/user/{USER}/podman")] {
             host.directory(directory);
         }
@@ -143,7 +151,7 @@ fn a_users_container_of_the_same_name_does_not_make_roots_ambiguous() {
 
 #[test]
 fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
-    let scene = need!(Scene::new());
+    let scene = need!(Scene::with_silent_engine());
     let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     for target in ["web", "docker:web", &id('b')] {
@@ -201,7 +209,7 @@ fn a_socket_that_a_stopped_docker_has_left_behind_hides_nothing() {
 
 #[test]
 fn a_podman_that_nobody_uses_is_in_nobodys_way() {
-    let scene = need!(Scene::new());
+    let scene = need!(Scene::with_silent_engine());
     let (_process, roots, _) = process();
     let _docker = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
     let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "uweb", scene.users.pid()));
@@ -228,7 +236,7 @@ fn a_podman_that_nobody_uses_is_in_nobodys_way() {
 
 #[test]
 fn the_way_out_of_a_doubt_is_a_word_that_works() {
-    let scene = need!(Scene::new());
+    let scene = need!(Scene::with_silent_engine());
     let _theirs = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
     let _silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("");
@@ -238,7 +246,7 @@ fn the_way_out_of_a_doubt_is_a_word_that_works() {
 
 #[test]
 fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble() {
-    let scene = need!(Scene::new());
+    let scene = need!(Scene::with_silent_engine());
     let (_process, roots, _) = process();
     let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
@@ -254,7 +262,7 @@ fn one_hit_of_roots_is_not_certain_while_another_engine_of_roots_is_in_trouble()
 
 #[test]
 fn users_engines_that_are_silent_drip_or_talk_nonsense_change_nothing_of_roots() {
-    let scene = need!(Scene::new());
+    let scene = need!(Scene::with_silent_engine());
     let (_process, roots, _) = process();
     let roots_engine = scene.roots_engine(PODMAN, knows(&id('a'), "web", roots));
     let drip = Answer::json(200, "{}").a_byte_every(Duration::from_millis(50));

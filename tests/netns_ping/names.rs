@@ -6,7 +6,7 @@ use crate::{Cable, cable, of_kind};
 use support::fake_docker;
 use support::name_server;
 use support::run::{Run, Running};
-use support::skip::need;
+use support::skip::{need, program};
 
 /// A name server on 127.0.0.1 in the network of `web`, which knows `api` as db's address.
 fn server(cable: &Cable, resolv_conf: &str) -> Running {
@@ -39,6 +39,7 @@ fn a_name_is_looked_up_as_the_container_does() {
 
 #[test]
 fn an_answer_that_does_not_fit_into_a_datagram_is_asked_for_by_tcp() {
+    need!(program("nft", "nftables"));
     let cable = need!(cable());
     let server = server(&cable, "nameserver 127.0.0.1\n");
     cable.ping("long -c1").ok().stdout_has("PING long (198.18.0.2) 56(84) bytes of data.\n");
@@ -145,6 +146,7 @@ fn where_no_route_leads_nothing_is_sent() {
 /// As bad a resolv.conf as a container can have: glibc would ask for 450 seconds, and for each domain again.
 #[test]
 fn servers_that_never_answer_are_given_up_in_time() {
+    need!(program("nft", "nftables"));
     let cable = need!(cable());
     let mute = "nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; \
                 nft add rule inet t in udp dport 53 drop";

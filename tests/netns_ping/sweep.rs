@@ -1,6 +1,7 @@
 //! Sweeps: who is there, of many addresses.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,6 +14,7 @@ use support::lab::Lab;
 use support::run::Run;
 use support::skip::{need, program};
 use support::tools;
+use support::until::as_busy;
 
 /// `web` and `db` on one cable; `db` has the addresses that a line of shell gives it, which sees them as `$n`.
 fn cable(lab: &Lab, prefix_len: u8, numbers: &str) -> (Container, Container) {
@@ -248,7 +250,9 @@ fn hostile_answers_are_counted_and_passed_over() {
     let (web, db) = cable(&lab, 24, "0.10");
     let liar = db.command(&python).args(["-c", LIAR]).start();
     liar.wait_for("listening");
-    let ran = ping_from(&lab, &web, "--json 198.18.0.60-70").ok();
+    // The liar needs its time for thousands of answers before it comes to the next request.
+    let scan = format!("-W {} 198.18.0.60-70", as_busy(Duration::from_secs(1)).as_secs_f64());
+    let ran = ping_from(&lab, &web, &format!("--json {scan}")).ok();
     let mut events = events(&ran);
     let summary = events.pop().unwrap();
     let of = |address: &str| events.iter().filter(|event| event["address"] == address).collect::<Vec<_>>();
@@ -266,7 +270,7 @@ fn hostile_answers_are_counted_and_passed_over() {
     let strays = summary["strays"].as_u64().unwrap();
     assert!(strays == 50 || strays == 100, "{ran}");
     assert!(summary["malformed"].as_u64().unwrap() >= 3, "{ran}");
-    let ran = ping_from(&lab, &web, "198.18.0.60-70").ok();
+    let ran = ping_from(&lab, &web, &scan).ok();
     ran.stderr_has(" more answers for addresses that several hosts already have were ignored\n")
         .stderr_has("0 answers for addresses that were not requested were ignored\n")
         .stdout_has("; 1 by more than one host\n");

@@ -3,6 +3,7 @@
 use crate::responder::LATE;
 use crate::{cable, of_kind, responder};
 use support::skip::need;
+use support::until::until;
 
 #[test]
 fn a_neighbour_that_is_slow_to_say_its_address_does_not_make_the_first_packet_slow() {
@@ -58,11 +59,16 @@ fn a_flood_has_the_round_trips_of_single_packets() {
     let shortest = replies.iter().map(|reply| reply["rtt_us"].as_f64().unwrap()).fold(f64::MAX, f64::min);
     assert!(shortest > 0.5, "{shortest} µs");
     // Those that are not shown take no longer. The summary cuts what is below a microsecond.
-    for options in ["-f -q", "-i0 -q", "-f"] {
+    // A busy machine may have no moment for the shortest: it is measured again.
+    let is_as_short = |options: &str| {
         let ran = cable.ping(&format!("198.18.0.2 {options} -c 20000")).ok();
         let trips = ran.stdout.split_once("rtt min/avg/max/mdev = ").unwrap().1.split_once(" ms").unwrap().0;
         let trips: Vec<f64> = trips.split('/').map(|time| time.parse::<f64>().unwrap() * 1000.0).collect();
         let [min, avg, max, _] = trips[..] else { panic!("{ran}") };
-        assert!(min <= shortest * 3.0 + 5.0 && min <= avg && avg <= max, "{shortest} µs: {ran}");
+        assert!(min <= avg && avg <= max, "{ran}");
+        min <= shortest * 3.0 + 5.0
+    };
+    for options in ["-f -q", "-i0 -q", "-f"] {
+        until(&format!("{options} has round trips of {shortest} µs"), || is_as_short(options));
     }
 }

@@ -64,7 +64,12 @@ impl Host {
     pub fn cpid_with(&self, variable: &str, arguments: &[&str]) -> Command {
         let mut command = self.lab.command("env");
         command.arg(format!("NETNS_TOOLBOX_ROOT={ROOT}")).arg(variable);
-        command.arg(Path::new(crate::tools::tool("cpid"))).args(arguments);
+        command.arg(Path::new(crate::tools::tool("cpid")));
+        // What is not about the time limit does not depend on it.
+        if !arguments.contains(&"--engine-timeout") {
+            command.arg("--engine-timeout=10s");
+        }
+        command.args(arguments);
         command
     }
 
