@@ -97,7 +97,7 @@ fn of_pods(text: &str) -> Result<Pattern, PatternError> {
 }
 
 impl Pattern {
-    /// Who has to be asked: one engine, all (`None`), or those that know of pods.
+    /// The engines to ask: one, all (`None`), or those that know pods.
     pub fn engines(&self) -> Vec<Option<EngineName>> {
         match self {
             Pattern::Container { engine, .. } => vec![*engine],

@@ -71,7 +71,7 @@ impl Api {
     }
 
     /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
-    /// refuses a process with more than one thread. Tells whose word the answer is, too.
+    /// refuses a process with more than one thread. Also returns the user that makes the claims.
     fn ask<T>(
         &self,
         question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,

@@ -17,10 +17,10 @@ use crate::output::one_line;
 use crate::process::ProcessError;
 use crate::target::{LinkName, Target};
 
-/// Why a TARGET leads nowhere.
+/// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// Nobody has such a container.
+    /// No engine has such a container.
     #[error("{target}: no such container (asked: {})", names(asked))]
     NotFound {
         /// What was asked for.
@@ -70,7 +70,7 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// Nobody, or nobody for sure, has that address or other end.
+    /// No namespace, or none for certain, has that address or other end.
     #[error(transparent)]
     Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.

@@ -43,7 +43,7 @@ fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Ver
     let name: Name = id.parse().ok()?;
     let asked = ContainerQuery::Name { within: None, name: &name };
     let mut answers = ask(&engines(engine, timeout), |engine| engine.find(&asked));
-    answers.take_words_of_others();
+    answers.take_claims_of_others();
     let hit = answers.hits.into_iter().find(|container| container.id == id)?;
     verified(hit, |_, _| ()).ok()
 }

@@ -1,6 +1,6 @@
-//! Whom to believe: what an engine says of a PID counts only when the kernel agrees. Engines are asked, and
-//! files are read, before the process is held; in between the PID may have become somebody else's. And an
-//! ordinary user's engine says whatever that user likes.
+//! Verifies claims: what an engine says about a PID counts only if the kernel agrees. Engines are asked, and files are
+//! read, before the process is held; in between another process may get the PID. And an ordinary user's engine can
+//! claim anything.
 
 use nix::unistd::{Pid, Uid, geteuid};
 
@@ -13,9 +13,9 @@ use crate::process::{Process, ProcessError};
 /// Why a process is not the container's.
 #[derive(Debug)]
 pub(super) enum VerifyError {
-    /// It has ended, and the PID may be another one's by now.
+    /// It has ended, and another process may have its PID now.
     Gone,
-    /// It is there, but not in a user namespace of the user who claims it.
+    /// It exists, but not in a user namespace of the user that claims it.
     NotTheirs,
     /// We could not find out.
     Process(ProcessError),

@@ -66,7 +66,7 @@ impl Namespace {
     pub fn open(path: &Path, kind: NamespaceKind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
-            // The files themselves may be read by all: elsewhere it is a directory that nobody may look into.
+            // The files themselves may be read by all: elsewhere it is a directory without read permission.
             errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
             errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
         })?;

@@ -138,7 +138,7 @@ impl Mac {
         Mac([(first & 0xfc) | 0x02, b, c, d, e, f])
     }
 
-    /// Whether a NIC can have it: not a group's address, and not nobody's.
+    /// Whether a NIC can have it: not a group's address, and not zero.
     pub fn is_unicast(&self) -> bool {
         self.0[0] & 1 == 0 && self.0 != [0; 6]
     }
