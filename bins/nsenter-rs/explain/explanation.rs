@@ -27,7 +27,7 @@ pub struct Row {
     pub target_inode: Option<u64>,
     /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
     pub owner_inode: Option<u64>,
-    /// The user who owns that user namespace; of a user namespace its own owner.
+    /// The user that owns that user namespace; of a user namespace its own owner.
     pub owner_uid: Option<u32>,
     /// Whether we have CAP_SYS_ADMIN over the owner, or over the user namespace itself.
     pub cap_sys_admin: Option<bool>,

@@ -15,7 +15,7 @@ use rustix::thread::CapabilitySet;
 /// Where the program will be, as it is seen from a process beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramPosition {
-    /// Who looks at it.
+    /// The process that looks at it.
     pub observer: Observer,
     /// Whether it will have a PID in the observer's PID namespace.
     pub seen: bool,
@@ -53,7 +53,7 @@ impl ProgramPosition {
     }
 }
 
-/// How one user namespace lies to another.
+/// The relation of one user namespace to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// They are the same.
@@ -67,10 +67,10 @@ pub enum Relation {
 /// What the program is to those beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dumpability {
-    /// A host's program, started through files that nobody can read.
+    /// A host's program, started through files that no process can read.
     Undumpable,
-    /// Undumpable as whoever runs a file that can be read: CAP_SYS_PTRACE over the user namespace that it was started in
-    /// lets in.
+    /// Undumpable, but through a file that can be read: CAP_SYS_PTRACE over the user namespace that it was started in is
+    /// enough to trace it.
     UndumpableHere,
     /// A host's program that could not be made undumpable, and why.
     Dumpable(String),
@@ -83,7 +83,7 @@ pub enum Dumpability {
 pub enum Exposure {
     /// No `/proc` in the target's PID namespace shows it.
     Unseen,
-    /// It is there to be seen, and the kernel lets nobody there look into it.
+    /// It can be seen there, and the kernel lets no process there trace it.
     Undumpable,
     /// This one can have CAP_SYS_PTRACE over the user namespace that counts.
     Traceable(Observer),

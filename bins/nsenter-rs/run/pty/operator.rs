@@ -23,10 +23,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Whoever is at our standard input and output.
+    /// The user at our standard input and output.
     pub fn here() -> Self {
         let window = [stdin(), stdout(), stderr()].into_iter().find(|fd| isatty(fd));
-        // Opened anew, since O_NONBLOCK on what we share with our caller would be our caller's too.
+        // Opened again, since O_NONBLOCK on what we share with our caller would be our caller's too.
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let again = || nix::fcntl::open("/proc/self/fd/1", flags, Mode::empty()).ok();
         Operator {
