@@ -72,7 +72,7 @@ fn enter_and_run(cli: &Cli, typed: &CommandLine) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The way in, the same for one TARGET and for each of many.
+/// Enters, in the same way for one TARGET and for each of many.
 fn enter(
     source: EntrySource,
     wanted: &Wanted,

@@ -7,7 +7,7 @@ use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
 use crate::preflight::warning::{Warning, WarningKind};
 
-pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let host = &input.snapshot.host;
     let mut warnings: Vec<Warning> = duplicate_mac(nic, input).into_iter().collect();
     let parent = nic.other_end.parent().and_then(|parent| host.link(parent.name.as_str()));

@@ -7,8 +7,8 @@ use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
 use crate::preflight::warning::{Warning, WarningKind};
 
-pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
-    no_default_route(nic, input).into_iter().chain(narrow_way(nic, input)).collect()
+pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    no_default_route(nic, input).into_iter().chain(narrow_link(nic, input)).collect()
 }
 
 /// `--nat` has no effect if the container has no route through the NIC.
@@ -34,7 +34,7 @@ fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
 }
 
 /// The host's outgoing interface has a smaller MTU than the NIC: each connection needs path MTU discovery.
-fn narrow_way(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
+fn narrow_link(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     let host = &input.snapshot.host;
     let through_host = input.wanted.gateways.iter().find(|gateway| {
         nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == **gateway)

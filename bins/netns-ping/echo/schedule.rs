@@ -95,12 +95,12 @@ impl SendSchedule {
     /// When the last packet is not waited for any more: after twice the longest round trip, if there was any.
     fn end(&self, config: &EchoConfig, so_far: &Statistics) -> Instant {
         let last = self.last_sent.unwrap_or(self.began);
-        let patience = match so_far.round_trips.is_empty() {
+        let timeout = match so_far.round_trips.is_empty() {
             true => config.timeout,
             false => (so_far.round_trips.max() * 2).max(config.interval).max(LEAST_TIMEOUT),
         };
         // A time limit without end.
-        last.checked_add(patience).unwrap_or(last + FAR)
+        last.checked_add(timeout).unwrap_or(last + FAR)
     }
 
     /// From the first packet to the last one.

@@ -33,7 +33,7 @@ pub enum RunEnd {
     Killed(i32),
     /// It had stopped, as by SIGSTOP, and was killed.
     Stopped,
-    /// There was no way in.
+    /// The container could not be entered.
     Failed(Failure),
 }
 

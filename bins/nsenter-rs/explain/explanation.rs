@@ -1,4 +1,4 @@
-//! What there is to say about a way in; `--json` prints it.
+//! What `--explain` reports; `--json` prints it.
 
 use common::namespace::NamespaceKind;
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub struct RuleLine {
     pub why: String,
 }
 
-/// Whether processes of the target could take hold of the program.
+/// Whether processes of the target could trace the program.
 #[derive(Debug, Serialize)]
 pub struct Exposed {
     pub safe: bool,

@@ -217,11 +217,11 @@ fn not_fenced(error: Unmade) -> Failure {
     let what = format_args!(
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
-    let way = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
+    let instead = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
     Failure::failed("--host-tools", what).hint(match error {
-        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),
-        Unmade::NotPermitted => hint!("run it as root; {}", way),
-        _ => Some(way),
+        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
+        Unmade::NotPermitted => hint!("run it as root; {}", instead),
+        _ => Some(instead),
     })
 }
 

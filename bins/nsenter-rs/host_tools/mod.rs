@@ -56,7 +56,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const NOT_STATIC: &str =
     "--host-tools: this nsenter-rs is not a static binary: programs that PROGRAM starts are the container's";
 
-/// A program of the host and all that it needs, taken hold of before any namespace is entered.
+/// A program of the host and all that it needs, opened before any namespace is entered.
 #[derive(Debug)]
 pub struct HostTools {
     root: Root,

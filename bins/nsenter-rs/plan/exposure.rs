@@ -1,6 +1,6 @@
-//! Whether the processes beside the target could take hold of the program that we run: of its memory, its root,
-//! its descriptors and its binary, through the `/proc/PID` they have of it. That is how a container got at its
-//! host in CVE-2019-5736 and CVE-2024-21626.
+//! Whether the processes beside the target could trace the program that we run, or open its memory, its root, its
+//! descriptors and its binary through the `/proc/PID` that they see of it. That is how a container reached its host in
+//! CVE-2019-5736 and CVE-2024-21626.
 //!
 //! What guards the program is ptrace(2), "Ptrace access mode checking". Its rule about capabilities proves nothing here:
 //! programs give theirs up, as ping does, and then a container with as many opens them. So host programs are made

@@ -41,7 +41,7 @@ pub struct Snapshot {
     pub fence: Option<Fence>,
     /// Whether mounts can be copied.
     pub mount_powers: MountPowers,
-    /// Whether the target's processes could take hold of the program; `None` where that cannot be known.
+    /// Whether the target's processes could trace the program; `None` where that cannot be known.
     pub exposure: Option<Exposure>,
     /// Processes that could read and trace the program although it is not dumpable.
     pub tracers: Vec<Tracer>,
@@ -87,7 +87,7 @@ pub struct Plan {
     /// Make the host's program and its children undumpable: it gets the host's files, and the container's processes to
     /// look at it, for which its `/proc/PID/root` would lead to the host.
     pub shielded: bool,
-    /// Whether the target's processes could take hold of the program; `None` where that cannot be known.
+    /// Whether the target's processes could trace the program; `None` where that cannot be known.
     pub exposure: Option<Exposure>,
     /// Why it could not be made undumpable, where it should be.
     pub dumpable: Option<String>,
@@ -232,7 +232,7 @@ impl Plan {
     }
 
     /// Whether we take on the program's power before there is a child of ours in the target's PID namespace: a container
-    /// with CAP_SYS_PTRACE takes hold of it the moment that it is there, whatever it is. In a user namespace of its
+    /// with CAP_SYS_PTRACE can trace it as soon as it exists, whatever it is. In a user namespace of its
     /// own the container has none over us, and we none over what is outside.
     pub fn is_lowered_before(&self) -> bool {
         self.fence.is_some()
@@ -337,15 +337,15 @@ pub(crate) mod tests {
         assert_eq!(plan("-t 1 -H -a", &[NamespaceKind::Net]).host_tools, None);
         assert_eq!(plan("-t 1 -m", &[NamespaceKind::Mnt]).host_tools, None);
         let may = MountPowers { may_mount: true, has_mount_setattr: true };
-        let way = |line: &str| {
+        let mode = |line: &str| {
             let snapshot = Snapshot { mount_powers: may, ..world(&[NamespaceKind::Mnt]) };
             Plan::make(&Wanted::by(line).unwrap(), &snapshot).host_tools
         };
         for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
-            assert_eq!(way(line), Some(HostToolsMode::Graft), "{line}");
+            assert_eq!(mode(line), Some(HostToolsMode::Graft), "{line}");
         }
         for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
-            assert!(matches!(way(line), Some(HostToolsMode::Hold(_))), "{line}");
+            assert!(matches!(mode(line), Some(HostToolsMode::Hold(_))), "{line}");
         }
     }
 

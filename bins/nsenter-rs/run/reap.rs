@@ -139,7 +139,7 @@ impl Waiting {
             }
             let is_last = self.reap()?;
             let Some(end) = self.end else { continue };
-            // Whether we tell by our own end, or go on behind our parent's. Not by returning: on the way descriptors would
+            // Whether we tell by our own end, or go on after our parent's. Not by returning: on the way descriptors would
             // be dropped that are closed.
             if is_last || !lingers {
                 end.end()
