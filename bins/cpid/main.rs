@@ -34,7 +34,7 @@ fn run() -> Result<Status, Failure> {
     }
 }
 
-/// Prints what is found, in the order asked for, and says of each of the others why not. The status is the worst of them.
+/// Prints what is found, in the order of the arguments, and reports why each of the others was not. The status is the worst.
 fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> Result<Status, Failure> {
     let mut report = Report::new(request.format);
     let mut status = Status::Yes;

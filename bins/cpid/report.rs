@@ -93,7 +93,7 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
     Ok(common::json::pretty(&mut io::stdout(), &rows)?)
 }
 
-/// Columns that a narrow terminal leaves out, the widest first; `--json` has both.
+/// The columns that a narrow terminal omits, the widest first; `--json` has both.
 const SPARED: [usize; 2] = [7, 8];
 
 fn table(containers: &[VerifiedContainer]) -> Table {
@@ -127,7 +127,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
     table
 }
 
-/// What else is in the same network namespace: `host`, or the names of other containers.
+/// What else uses the same network namespace: `host`, or the names of other containers.
 fn shares_with(known: &VerifiedContainer, containers: &[VerifiedContainer]) -> Option<String> {
     let netns = known.process.netns_inode?;
     let host =

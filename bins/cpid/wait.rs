@@ -8,7 +8,7 @@ use common::failure::Failure;
 use common::find::{FindError, Found};
 use common::target::EngineName;
 
-/// An engine that was too slow to answer is asked again this much later, without an event: none says that it is faster.
+/// An engine that was too slow to answer is asked again this much later, without an event: no event reports that it is faster.
 const SLOW: Duration = Duration::from_millis(250);
 
 /// Waits for all TARGETs together until one deadline, woken by what changes.

@@ -13,7 +13,7 @@ use crate::links::{NetnsLink, beneath};
 use crate::plan::Plan;
 use crate::tool::TOOL;
 
-/// What there is to link, pinned.
+/// A namespace to link, held open.
 #[derive(Debug)]
 pub struct Wanted {
     pub netns: Namespace,

@@ -90,7 +90,7 @@ fn bound(link: &NetnsLink) -> Option<u64> {
 }
 
 /// Whether the namespace that `known` is in has the name of any container that shares it: one link is enough,
-/// and stays the one it is when others come to share the namespace.
+/// and it keeps its name when other containers join the namespace.
 fn is_named(
     known: &VerifiedContainer,
     containers: &[VerifiedContainer],

@@ -1,4 +1,4 @@
-//! What is done once for each kind of request, from finding to telling.
+//! One function for each kind of request, from finding to reporting.
 
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, hold, host_network};
@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::state::LinkState;
 use crate::tool::TOOL;
 
-/// Does one thing after the other, says what went wrong with each, and ends with the worst.
+/// Does one thing after the other, reports each failure, and returns the worst status.
 fn each<T>(
     things: impl IntoIterator<Item = T>,
     mut act: impl FnMut(T) -> Result<(), Failure>,

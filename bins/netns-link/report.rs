@@ -101,7 +101,7 @@ impl<'a> From<&'a NetnsLink> for Row<'a> {
     }
 }
 
-/// What a narrow terminal can do without, one after the other; `--json` has all.
+/// The columns that a narrow terminal omits, in this order; `--json` has all.
 const SPARED: [usize; 4] = [7, 6, 3, 2];
 
 /// The links as a table, or as JSON.

@@ -1,7 +1,7 @@
 //! `--watch`: sleeps until containers start or stop, and then reads all of them and all links.
 //!
-//! Nothing is remembered from one round to the next: what a watch that was killed, or an engine that was restarted, has
-//! missed, the next round does.
+//! Nothing is kept from one round to the next: what was missed when the watch was killed or an engine restarted, the next
+//! round does.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -37,31 +37,31 @@ pub fn watch(request: &Request) -> Result<Status, Failure> {
         let complete = errors.is_empty();
         let slow = errors.iter().any(is_slow);
         let links = links::read_among(&containers)?;
-        let mut complaints: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
+        let mut failures: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
         for change in changes(&links, &containers, Some(host), complete) {
             match make(&change, host, request) {
                 Err(failure) if failure.is_already_said() => return Err(failure),
-                Err(failure) => complaints.push(failure),
+                Err(failure) => failures.push(failure),
                 Ok(()) => {}
             }
         }
-        complain(&mut said, &complaints);
+        report_new(&mut said, &failures);
         watch.wait(if slow { SLOW } else { AT_LEAST_EVERY })?;
     }
 }
 
-fn is_slow(trouble: &FindError) -> bool {
-    matches!(trouble, FindError::Engine(EngineError::Slow { .. }))
+fn is_slow(error: &FindError) -> bool {
+    matches!(error, FindError::Engine(EngineError::Slow { .. }))
 }
 
-/// Says what is wrong: once, as long as it stays wrong.
-fn complain(said: &mut HashSet<String>, complaints: &[Failure]) {
-    for failure in complaints {
+/// Reports each failure once, as long as it persists.
+fn report_new(said: &mut HashSet<String>, failures: &[Failure]) {
+    for failure in failures {
         if !said.contains(failure.text()) {
             failure::report(TOOL, failure);
         }
     }
-    *said = complaints.iter().map(|failure| failure.text().to_owned()).collect();
+    *said = failures.iter().map(|failure| failure.text().to_owned()).collect();
 }
 
 fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Result<(), Failure> {
@@ -93,7 +93,7 @@ fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Res
     }
 }
 
-/// Holds the container's network; `None` when the container has ended: an event of that will come.
+/// Holds the container's network; `None` when the container has ended: its event will come.
 fn pin(known: &VerifiedContainer, host: NamespaceId, name: &LinkName) -> Result<Option<Wanted>, Failure> {
     let wanted = hold(known.container.clone()).map_err(Failure::from).and_then(Wanted::of);
     match wanted {

@@ -1,3 +1,3 @@
-//! What this tool is called, where it speaks.
+//! The tool's name, for messages.
 
 pub const TOOL: &str = "netns-ping";

@@ -72,7 +72,7 @@ fn enter_and_run(cli: &Cli, typed: &CommandLine) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The way in, the same for one TARGET and for each of many.
+/// Enters, in the same way for one TARGET and for each of many.
 fn enter(
     source: EntrySource,
     wanted: &Wanted,
@@ -105,7 +105,7 @@ fn enter(
     run::program::run(wanted, &plan, inside, parent, pty)
 }
 
-/// Starts us again from a copy that nobody can write to; goes on where we are one.
+/// Starts us again from a copy that no process can write to; goes on if we are that copy.
 fn seal(takes_tools: bool, wanted: &Wanted) {
     let copy = if takes_tools { SealedCopy::SameFile } else { SealedCopy::InMemory };
     sealed::run_from(copy, wanted.command_line.words());
@@ -115,7 +115,7 @@ fn seal(takes_tools: bool, wanted: &Wanted) {
 fn host_tools(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<Option<HostTools>, NotOpened> {
     let Some(mode) = plan.host_tools else { return Ok(None) };
     let trust = Trust::of(wanted);
-    // Where there is no process, nobody can tell what the container may do.
+    // Without a process it cannot be known what the container may do.
     if trust != Trust::All && plan.fence.is_none() {
         return Err(NotOpened::Failed(judge::refused::unfenced()));
     }

@@ -34,7 +34,7 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<(), Fai
     }
     if let Some(fence) = &plan.fence {
         fence.openings().for_each(|line| tell(TOOL, line));
-        if fence.holds_nothing() {
+        if fence.is_ineffective() {
             tell(TOOL, PRIVILEGED);
         } else {
             tracers(&plan.tracers);
@@ -68,7 +68,7 @@ pub fn say(plan: &Plan, wanted: &Wanted, source: &EntrySource) -> Result<(), Fai
     Ok(())
 }
 
-/// Who could take hold of the program although it cannot be read: `docker exec --privileged`, or a tool of the operator's.
+/// Processes that could trace the program although it cannot be read: `docker exec --privileged`, or an operator's tool.
 fn tracers(all: &[Tracer]) {
     let name = |tracer: &Tracer| format!("{} ({})", tracer.pid, one_line(&tracer.name));
     let named = all.iter().take(MOST_NAMED).map(name);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::quotable;
 
-/// Why a word is no address with a prefix length.
+/// Why a word is not an address with a prefix length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// What stands before the `/` is no address.
@@ -102,7 +102,7 @@ impl Cidr {
         address.is_ipv4() == self.address.is_ipv4() && (bits(address) ^ bits(self.address)) & self.mask() == 0
     }
 
-    /// The IPv4 address that means everybody in the network; a network of one or two has none (RFC 3021).
+    /// The IPv4 address that means every host in the network; a network of one or two has none (RFC 3021).
     pub fn broadcast(&self) -> Option<Ipv4Addr> {
         match self.last() {
             IpAddr::V4(last) if self.prefix_len <= 30 => Some(last),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::hint::{Hint, IntoHint};
 use crate::output::{harmless, one_line};
 
-/// The exit status of every tool but nsenter-rs, whose status belongs to the command it runs.
+/// The exit status of every tool but nsenter-rs, which has the status of the command that it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// 0: yes, or done.
@@ -31,7 +31,7 @@ impl From<Status> for ExitCode {
 enum Said {
     /// One line, and those that were added below it. A line feed in a name makes none.
     Now(String),
-    /// All of it has been said, or nobody listens any more.
+    /// All of it has been printed, or the reader has closed the pipe.
     Already,
 }
 
@@ -85,7 +85,7 @@ impl Error for Failure {
 }
 
 impl Failure {
-    /// What `message` says, which has all its parts already: an error of some room.
+    /// The text of `message`, which has all its parts already: an error enum of `common`.
     pub fn said(status: Status, message: impl Display) -> Self {
         Failure { status, hint: None, said: Said::Now(line(message)), source: None }
     }
@@ -135,7 +135,7 @@ impl Failure {
         self
     }
 
-    /// Ends the tool with this status and no message: all of it has been said.
+    /// Ends the tool with this status and no message: all of it has been printed.
     pub fn already_said(status: Status) -> Self {
         Failure { status, hint: None, said: Said::Already, source: None }
     }
@@ -145,7 +145,7 @@ impl Failure {
         self.said == Said::Already
     }
 
-    /// What it was about, and what went wrong: a line, and those below it; empty where all has been said.
+    /// What it was about, and what went wrong: a line, and those below it; empty if all has been printed.
     pub fn text(&self) -> &str {
         match &self.said {
             Said::Now(text) => text,
@@ -165,7 +165,7 @@ impl Failure {
         Failure { hint: hint.into_hint(), ..self }
     }
 
-    /// Nobody reads our output any more, as in `cpid a b c | head -1`: that is success.
+    /// The reader has closed the pipe, as in `cpid a b c | head -1`: that is success.
     fn closed_pipe() -> Self {
         Failure::already_said(Status::Yes)
     }
@@ -181,9 +181,9 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Says on stderr what `tool` has to say: one line, with nothing in it that a terminal would obey.
+/// Prints a message of `tool` on stderr: one line, with control characters escaped.
 pub fn say(tool: &str, message: impl Display) {
-    // When stderr is closed there is nobody left to tell.
+    // When stderr is closed, the message cannot be shown anywhere.
     let _ = writeln!(io::stderr(), "{tool}: {}", one_line(&message.to_string()));
 }
 

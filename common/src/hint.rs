@@ -1,4 +1,5 @@
-//! Hints: what the user can do next, which people paste into a root shell. No word of somebody else acts there.
+//! Hints: what the user can do next, which people paste into a root shell. Names that come from others are quoted, so
+//! that they cannot act there.
 
 use std::fmt::Display;
 use std::ops::Deref;

@@ -32,7 +32,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What somebody typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
+/// What was typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
 pub fn quotable(text: &str) -> String {
     const LENGTH: usize = 80;
     match text.char_indices().nth(LENGTH) {

@@ -51,7 +51,7 @@ pub fn receive(socket: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<(u
     let mut descriptors = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(received) = control {
-            // SAFETY: the kernel has just given us these descriptors, and nobody else has them.
+            // SAFETY: the kernel has just given us these descriptors, and nothing else has them.
             descriptors.extend(received.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
@@ -65,7 +65,7 @@ pub fn executed_as() -> Option<&'static OsStr> {
     // SAFETY: getauxval reads what the kernel has left for us.
     let address = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const std::ffi::c_char;
     // SAFETY: where it is not null, the kernel has put a NUL-terminated string there, at the top of the stack,
-    // and nobody writes to it while the process lives.
+    // and nothing writes to it while the process lives.
     (!address.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(address) }.to_bytes()))
 }
 
@@ -108,16 +108,16 @@ pub fn new_session_keyring() -> Result<()> {
     Errno::result(joined).map(drop)
 }
 
-/// Has exec(2) close every descriptor from `first` to `last`, whoever opened it.
+/// Has exec(2) close every descriptor from `first` to `last`, whatever opened it.
 ///
 /// Linux 5.11, [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html); ENOSYS or EINVAL before.
 pub fn close_range_on_exec(first: u32, last: u32) -> Result<()> {
-    // SAFETY: the call takes three integers; no descriptor is closed while somebody in this process owns it.
+    // SAFETY: the call takes three integers; no descriptor is closed that this process still owns.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
     Errno::result(done).map(drop)
 }
 
-/// Closes every descriptor from `first` to `last`, whoever owns it: for a process that uses and drops none of them
+/// Closes every descriptor from `first` to `last`, whatever owns it: for a process that uses and drops none of them
 /// any more.
 ///
 /// Linux 5.9, [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html); ENOSYS before.
@@ -127,7 +127,7 @@ pub fn close_range(first: u32, last: u32) -> Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Whether exec(2) closes the descriptor with this number, whoever opened it; EBADF when there is none.
+/// Whether exec(2) closes the descriptor with this number, whatever opened it; EBADF when there is none.
 ///
 /// F_GETFD of [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
 pub fn is_close_on_exec(fd: RawFd) -> Result<bool> {

@@ -21,19 +21,19 @@ pub fn ours(records: Vec<NicRecord>, home: NamespaceId) -> Vec<NicRecord> {
 }
 
 /// Those that are complete and exist.
-pub fn alive(records: Vec<NicRecord>, outside: &NetnsState) -> Vec<NicRecord> {
-    records.into_iter().filter(|record| is_alive(record, outside)).collect()
+pub fn alive(records: Vec<NicRecord>, host: &NetnsState) -> Vec<NicRecord> {
+    records.into_iter().filter(|record| is_alive(record, host)).collect()
 }
 
 /// Whether a NIC is complete and exists. If the host has no end of it, its containers' networks are read; one that cannot be
 /// read may still have it.
-pub fn is_alive(record: &NicRecord, outside: &NetnsState) -> bool {
+pub fn is_alive(record: &NicRecord, host: &NetnsState) -> bool {
     if !record.is_whole {
         return false;
     }
     let nothing = NetnsState::default();
     if record.plan.nic.other_end.port().is_some() {
-        return is_there(record, outside, &nothing, &nothing);
+        return is_there(record, host, &nothing, &nothing);
     }
     let links_within = || -> Result<[NetnsState; 2], Failure> {
         let mut sockets = Sockets::for_record(record)?;
@@ -42,7 +42,7 @@ pub fn is_alive(record: &NicRecord, outside: &NetnsState) -> bool {
             NetnsState::read_links(sockets.socket(Netns::Peer))?,
         ])
     };
-    links_within().map_or(true, |[inside, peer]| is_there(record, outside, &inside, &peer))
+    links_within().map_or(true, |[inside, peer]| is_there(record, host, &inside, &peer))
 }
 
 /// Undoes incomplete and lost NICs, and returns the others. `is_over` may declare existing ones lost too.
@@ -55,8 +55,8 @@ pub fn clean_up(
     if records.is_empty() {
         return Ok(records);
     }
-    let outside = NetnsState::read_links(Some(&mut sockets.outside))?;
-    Ok(clean_up_known(records, &outside, journal, is_over).alive)
+    let host = NetnsState::read_links(Some(&mut sockets.host))?;
+    Ok(clean_up_known(records, &host, journal, is_over).alive)
 }
 
 /// The result of a clean-up.
@@ -70,12 +70,12 @@ pub struct Cleanup {
 /// The same with records and links that were read already.
 pub fn clean_up_known(
     records: Vec<NicRecord>,
-    outside: &NetnsState,
+    host: &NetnsState,
     journal: &LockedJournal<'_>,
     is_over: impl Fn(&NicRecord) -> bool,
 ) -> Cleanup {
     let (mut alive, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| is_alive(record, outside) && !is_over(record));
+        records.into_iter().partition(|record| is_alive(record, host) && !is_over(record));
     let has_changed = !dead.is_empty();
     // Last first, as when they are removed. What several of them share is undone with the last one.
     while let Some(record) = dead.pop() {

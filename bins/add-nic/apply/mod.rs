@@ -99,7 +99,7 @@ fn carry_out(
         check_signals()?;
         // Without an address it cannot cause a conflict.
         if let (Some((waits, find)), PlanStep::AddAddress(spec)) = (asking, step)
-            && spec.place == Netns::Container
+            && spec.netns == Netns::Container
         {
             asking = None;
             works = Some(ready::wait_for_links(plan, executor)?);

@@ -34,11 +34,11 @@ pub fn full(random: [u8; 2]) -> [Duration; 3] {
 /// Refuses an address that another host on the segment claims.
 pub fn refuse_duplicates(
     plan: &Plan,
-    outside: &NetnsState,
+    host: &NetnsState,
     waits: &[Duration],
     find: FindConfig,
 ) -> Result<(), Failure> {
-    let Some((segment, link)) = segment(&plan.nic, outside) else { return Ok(()) };
+    let Some((segment, link)) = segment(&plan.nic, host) else { return Ok(()) };
     let addresses: Vec<_> = plan.nic.addresses.iter().map(|cidr| cidr.address()).collect();
     match segment.who_has(&addresses, waits, None)? {
         None => Ok(()),
@@ -47,13 +47,13 @@ pub fn refuse_duplicates(
 }
 
 /// The segment that the NIC will be on, and its link here; `None` if no host on it can be asked from here.
-fn segment(nic: &Nic, outside: &NetnsState) -> Option<(Segment, String)> {
+fn segment(nic: &Nic, host: &NetnsState) -> Option<(Segment, String)> {
     // Of a VLAN that it only switches, a bridge hears nothing itself.
     let bridge = nic.other_end.bridge().filter(|_| nic.other_end.vlan().is_none())?;
     // A new bridge has no other hosts on it.
-    let link = outside.link(bridge.as_str())?;
+    let link = host.link(bridge.as_str())?;
     let carries = |port: &Link| matches!(port.port_state, None | Some(PortState::Forwarding));
-    let mut ports = outside.links.iter().filter(|port| port.master == Some(link.index));
+    let mut ports = host.links.iter().filter(|port| port.master == Some(link.index));
     if link.is_bridge() && !ports.any(carries) {
         return None;
     }
@@ -70,14 +70,14 @@ pub fn refuse_duplicates_late(
     find: FindConfig,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let Some((place, asker)) = plan.late_asker() else { return Ok(()) };
+    let Some((netns, asker)) = plan.late_asker() else { return Ok(()) };
     let below = nic.other_end.parent().and_then(ParentLink::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
-    let index = executor.index(place, &asker).map_err(|error| Failure::failed(&asker, error))?;
+    let index = executor.index(netns, &asker).map_err(|error| Failure::failed(&asker, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
     let ask = || segment.who_has(&addresses, waits, Some(stop));
-    let claim = match (place, &executor.sockets.inside) {
+    let claim = match (netns, &executor.sockets.inside) {
         (Netns::Container, Some((_, namespace))) => enter(&executor.sockets.home, namespace, ask)??,
         _ => ask()?,
     };

@@ -18,9 +18,9 @@ use crate::read::sockets::enter;
 use crate::tool::TOOL;
 
 /// Kernels before 6.9 process link events once a second; the rest is a margin for busy machines.
-const PATIENCE: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(4);
 /// Gigabit Ethernet takes two to three seconds.
-const PATIENCE_WITH_HARDWARE: Duration = Duration::from_secs(5);
+const TIMEOUT_WITH_HARDWARE: Duration = Duration::from_secs(5);
 /// Between two looks; each is some 20 µs of the kernel's time.
 const BETWEEN: Duration = Duration::from_micros(200);
 
@@ -123,17 +123,16 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
     }
     // Hardware negotiates its speed first, and may have no cable.
     let is_hardware = matches!(nic.other_end, OtherEnd::Phys(_));
-    let other = nic.other_end.far().map(|(place, port)| (place, &port.name));
+    let other = nic.other_end.other_port().map(|(netns, port)| (netns, &port.name));
     // Until a port of the bridge forwards, the kernel drops the host's own packets.
     let bridge = nic.other_end.bridge().map(|bridge| (Netns::Host, bridge));
-    for (place, name) in other.into_iter().chain(bridge).chain([(Netns::Container, &nic.name)]) {
-        if !wait_for_carrier(plan, (place, name), is_hardware, executor)? {
+    for (netns, name) in other.into_iter().chain(bridge).chain([(Netns::Container, &nic.name)]) {
+        if !wait_for_carrier(plan, (netns, name), is_hardware, executor)? {
             return match is_hardware {
                 true => Ok(LinkStatus::NoCarrier(name)),
-                false => Err(Failure::failed(
-                    name,
-                    format_args!("did not come up within {} s", PATIENCE.as_secs()),
-                )),
+                false => {
+                    Err(Failure::failed(name, format_args!("did not come up within {} s", TIMEOUT.as_secs())))
+                }
             };
         }
     }
@@ -143,13 +142,13 @@ pub fn wait_for_links<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Lin
 /// Whether the bridge delays forwarding because of the spanning tree protocol.
 fn bridge_learns(plan: &Plan, executor: &mut Executor) -> Result<bool, Failure> {
     let Some(bridge) = plan.nic.other_end.bridge() else { return Ok(false) };
-    Ok(executor.sockets.outside.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
+    Ok(executor.sockets.host.link_named(bridge)?.is_some_and(|link| link.spanning_tree))
 }
 
 /// The parent, if it has no carrier.
 fn without_carrier<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Option<&'a IfName>, Failure> {
     let Some(parent) = plan.nic.other_end.parent() else { return Ok(None) };
-    let link = executor.sockets.outside.link_named(&parent.name)?;
+    let link = executor.sockets.host.link_named(&parent.name)?;
     let down = |link: &Link| matches!(link.operstate, OperState::Down | OperState::LowerLayerDown);
     Ok(Some(&parent.name).filter(|_| link.as_ref().is_some_and(down)))
 }
@@ -158,14 +157,14 @@ fn without_carrier<'a>(plan: &'a Plan, executor: &mut Executor) -> Result<Option
 /// counts as down until then, and has no IPv6 (rtnl_getlink and linkwatch_sync_dev, since Linux 6.9).
 fn wait_for_carrier(
     plan: &Plan,
-    (place, name): (Netns, &IfName),
+    (netns, name): (Netns, &IfName),
     is_hardware: bool,
     executor: &mut Executor,
 ) -> Result<bool, Failure> {
-    let until = Instant::now() + if is_hardware { PATIENCE_WITH_HARDWARE } else { PATIENCE };
-    let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| place == Netns::Host && name != bridge);
+    let until = Instant::now() + if is_hardware { TIMEOUT_WITH_HARDWARE } else { TIMEOUT };
+    let is_port = plan.nic.other_end.bridge().is_some_and(|bridge| netns == Netns::Host && name != bridge);
     loop {
-        let Some(link) = executor.link(place, name).map_err(|error| Failure::failed(name, error))? else {
+        let Some(link) = executor.link(netns, name).map_err(|error| Failure::failed(name, error))? else {
             return Err(Failure::failed(name, "disappeared: the container exited or deleted it"));
         };
         // A veth end is up when its other end is.
@@ -188,16 +187,16 @@ fn wait_for_carrier(
 fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
     let address = spec.cidr.address();
     let trouble = |error: StepError| Failure::failed(address, error);
-    let link = executor.index(spec.place, &spec.link).map_err(trouble)?;
+    let link = executor.index(spec.netns, &spec.link).map_err(trouble)?;
     // What is for the host itself goes through lo; what is for the other end, through the link.
     let wanted = std::iter::once((address, LO)).chain(spec.peer.map(|peer| (peer, link)));
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
-        while executor.route_to(spec.place, to).map_err(trouble)? != Some(through) {
+        while executor.route_to(spec.netns, to).map_err(trouble)? != Some(through) {
             if Instant::now() > until {
                 return Err(Failure::failed(
                     to,
-                    format_args!("no route through {} after {} s", spec.link, PATIENCE.as_secs()),
+                    format_args!("no route through {} after {} s", spec.link, TIMEOUT.as_secs()),
                 ));
             }
             sleep(BETWEEN);

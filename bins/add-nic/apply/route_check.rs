@@ -51,7 +51,7 @@ pub fn verify(plan: &Plan, executor: &mut Executor) -> Result<(), Failure> {
 }
 
 fn is_default(spec: &RouteSpec) -> bool {
-    spec.table == MAIN && spec.place == Netns::Container && spec.to.prefix_len() == 0
+    spec.table == MAIN && spec.netns == Netns::Container && spec.to.prefix_len() == 0
 }
 
 /// The name of the link, if it is not the NIC.

@@ -5,23 +5,23 @@ use common::netlink::{Link, PortVlan};
 use crate::model::change::{AccessPort, BridgeSpec, Veth};
 use crate::model::snapshot::{NetnsState, Snapshot};
 
-pub(super) fn bridge_differs(bridge: &BridgeSpec, outside: &NetnsState) -> Option<String> {
-    match outside.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
+pub(super) fn bridge_differs(bridge: &BridgeSpec, host: &NetnsState) -> Option<String> {
+    match host.link(bridge.name.as_str()).filter(|link| link.is_bridge()) {
         Some(link) if link.mac == Some(bridge.mac) => None,
         Some(_) => Some(format!("{} was replaced by another bridge", bridge.name)),
         None => Some(format!("the bridge {} is gone", bridge.name)),
     }
 }
 
-pub(super) fn access_port_differs(port: &AccessPort, outside: &NetnsState) -> Option<String> {
-    let index = outside.link(port.link.as_str())?.index;
-    let vlans: Vec<&PortVlan> = outside.port_vlans.iter().filter(|vlan| vlan.index == index).collect();
+pub(super) fn access_port_differs(port: &AccessPort, host: &NetnsState) -> Option<String> {
+    let index = host.link(port.link.as_str())?.index;
+    let vlans: Vec<&PortVlan> = host.port_vlans.iter().filter(|vlan| vlan.index == index).collect();
     let is_as_made = matches!(vlans[..], [only] if only.id == port.vlan && only.is_pvid && only.is_untagged);
     (!is_as_made).then(|| format!("{} is not only in VLAN {}", port.link, port.vlan))
 }
 
 pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
-    let (inner, outer) = (&snapshot.inside, snapshot.side(veth.other_place));
+    let (inner, outer) = (&snapshot.inside, snapshot.side(veth.other_netns));
     let other = outer.veth(veth.other.mac).or_else(|| other_end(inner.veth(veth.inside.mac)?, outer))?;
     let Some(inside) = other_end(other, inner) else {
         return Some(format!("{} was moved to another namespace", veth.inside.name));

@@ -19,9 +19,9 @@ use crate::model::snapshot::{NetnsState, Snapshot};
 /// Each container of a veth pair between two can rename its end, change its address or create a look-alike, but only in its
 /// own network, where it could delete the real one too. So either end identifies the pair, and a look-alike that is
 /// deleted belongs to the container that created it.
-pub fn is_there(record: &NicRecord, outside: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
+pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
     match &record.plan.nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => outside.veth(port.mac).is_some(),
+        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => host.veth(port.mac).is_some(),
         OtherEnd::Phys(_) => {
             record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.looks_like(link)))
         }
@@ -38,7 +38,7 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if !record.is_whole {
         return vec!["incomplete: add-nic was killed".to_owned()];
     }
-    if !is_there(record, &snapshot.outside, &snapshot.inside, &snapshot.peer) {
+    if !is_there(record, &snapshot.host, &snapshot.inside, &snapshot.peer) {
         return vec!["no longer exists".to_owned()];
     }
     // Every network has at least lo. One that cannot be opened any more is about to be deleted with its links.
@@ -62,20 +62,20 @@ impl Snapshot {
 fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
     match step {
         PlanStep::AddVeth(veth) => link::veth_differs(veth, snapshot),
-        PlanStep::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.outside),
-        PlanStep::SetAccessPort(port) => link::access_port_differs(port, &snapshot.outside),
+        PlanStep::AddBridge(bridge) => link::bridge_differs(bridge, &snapshot.host),
+        PlanStep::SetAccessPort(port) => link::access_port_differs(port, &snapshot.host),
         PlanStep::TakeNic(moved) => phys::differs(moved, &snapshot.inside),
-        PlanStep::AddStackedLink(stacked) => stacked::differs(stacked, snapshot.side(stacked.place)),
-        PlanStep::AddAddress(spec) => address::differs(spec, snapshot.side(spec.place)),
-        PlanStep::SetUp { place, link } => {
-            let found = snapshot.side(*place).link(link.as_str());
+        PlanStep::AddStackedLink(stacked) => stacked::differs(stacked, snapshot.side(stacked.netns)),
+        PlanStep::AddAddress(spec) => address::differs(spec, snapshot.side(spec.netns)),
+        PlanStep::SetUp { netns, link } => {
+            let found = snapshot.side(*netns).link(link.as_str());
             found.filter(|found| !found.is_set_up()).map(|_| format!("{link} is down"))
         }
-        PlanStep::AddRoute(spec) => route::is_gone(spec, snapshot.side(spec.place)),
-        PlanStep::DelRoute(spec) => route::is_back(spec, snapshot.side(spec.place)),
+        PlanStep::AddRoute(spec) => route::is_gone(spec, snapshot.side(spec.netns)),
+        PlanStep::DelRoute(spec) => route::is_back(spec, snapshot.side(spec.netns)),
         // Undoes another step.
         PlanStep::GiveNicBack(_) => None,
-        PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.place)),
+        PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.netns)),
         PlanStep::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
         PlanStep::AddRules(rules) => rules::differ(rules, &snapshot.filters),
         PlanStep::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),

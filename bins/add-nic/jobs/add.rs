@@ -66,7 +66,7 @@ pub fn add_nic(
     let mut snapshot = Snapshot::read(&mut sockets)?;
     let records = ours(journal.records()?, sockets.home.identity());
     let Cleanup { alive: mut records, has_changed } =
-        clean_up_known(records, &snapshot.outside, &journal, is_over);
+        clean_up_known(records, &snapshot.host, &journal, is_over);
     if has_changed {
         snapshot = Snapshot::read(&mut sockets)?;
     }
@@ -83,7 +83,7 @@ pub fn add_nic(
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     preflight::warnings(&plan.nic, &input).iter().for_each(Warning::say);
     if options.dad.is_some() {
-        probe::refuse_duplicates(&plan, &snapshot.outside, &probe::QUICK, options.search.find)?;
+        probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }
     let mut record = NicRecord {
         id,
@@ -126,7 +126,7 @@ pub fn check_duplicates_fully(
     }
     match plan_only(wanted, ends, sockets, options, journal)? {
         Some((plan, snapshot)) => {
-            probe::refuse_duplicates(&plan, &snapshot.outside, &probe::full(random()?), options.search.find)
+            probe::refuse_duplicates(&plan, &snapshot.host, &probe::full(random()?), options.search.find)
         }
         None => Ok(()),
     }
@@ -221,7 +221,7 @@ fn read_state(
     let records = ours(journal.records()?, sockets.home.identity());
     let mut snapshot = Snapshot::read(sockets)?;
     snapshot.read_details(Some(wanted), ends.same(&records, wanted), sockets)?;
-    let mut alive = alive(records, &snapshot.outside);
+    let mut alive = alive(records, &snapshot.host);
     alive.retain(|record| !stale::is_over(record, wanted, &ends.inside));
     Ok((alive, snapshot))
 }

@@ -142,7 +142,7 @@ fn remove_foreign(
         )
         .hint(common::hint!("add-nic --rm --force {} {}", inside.name, name)));
     }
-    let step = PlanStep::DelLink { place: Netns::Container, link: name };
+    let step = PlanStep::DelLink { netns: Netns::Container, link: name };
     if request.dry_run {
         report::commands([&step].into_iter(), &inside.files(None), request.form.is_json())?;
         return Ok(Status::Yes);

@@ -73,8 +73,8 @@ impl OtherEnd {
         }
     }
 
-    /// The other end of the veth pair, and where that is.
-    pub fn far(&self) -> Option<(Netns, &VethPort)> {
+    /// The other end of the veth pair, and its netns.
+    pub fn other_port(&self) -> Option<(Netns, &VethPort)> {
         match self {
             OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => Some((Netns::Host, port)),
             OtherEnd::Peer(port) => Some((Netns::Peer, port)),
@@ -84,7 +84,7 @@ impl OtherEnd {
 
     /// Its end on the host.
     pub fn port(&self) -> Option<&VethPort> {
-        self.far().filter(|(place, _)| *place == Netns::Host).map(|(_, port)| port)
+        self.other_port().filter(|(netns, _)| *netns == Netns::Host).map(|(_, port)| port)
     }
 
     /// The name of its link on the host, or of the interface that was moved.

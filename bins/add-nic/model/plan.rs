@@ -18,7 +18,7 @@ impl Plan {
     /// The NIC's link, if it is stacked on a link of the host.
     pub fn stacked_link(&self) -> Option<&StackedLink> {
         self.steps.iter().find_map(|(step, _)| match step {
-            PlanStep::AddStackedLink(stacked) if stacked.place == Netns::Container => Some(stacked),
+            PlanStep::AddStackedLink(stacked) if stacked.netns == Netns::Container => Some(stacked),
             _ => None,
         })
     }
@@ -61,10 +61,10 @@ impl Plan {
     pub fn is_shared(&self, step: &PlanStep) -> bool {
         match step {
             PlanStep::AddBridge(_) => true,
-            PlanStep::AddStackedLink(stacked) => stacked.place == Netns::Host,
+            PlanStep::AddStackedLink(stacked) => stacked.netns == Netns::Host,
             PlanStep::SetSysctl(sysctl) => sysctl.before.is_some(),
             PlanStep::AddAddress(spec) => {
-                spec.place == Netns::Host && Some(&spec.link) == self.nic.other_end.bridge()
+                spec.netns == Netns::Host && Some(&spec.link) == self.nic.other_end.bridge()
             }
             _ => false,
         }

@@ -13,9 +13,9 @@ pub struct NetnsFiles<'a> {
 }
 
 impl NetnsFiles<'_> {
-    /// The command, run in that place.
-    pub fn at(&self, place: Netns, command: String) -> String {
-        match place {
+    /// The command, run in that netns.
+    pub fn at(&self, netns: Netns, command: String) -> String {
+        match netns {
             Netns::Host => command,
             Netns::Container => format!("nsenter --net={} {command}", quoted(self.inside)),
             Netns::Peer => format!("nsenter --net={} {command}", quoted(self.peer.unwrap_or_default())),

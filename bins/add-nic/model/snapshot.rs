@@ -25,7 +25,7 @@ pub struct NetnsState {
 /// The state that was read before planning.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    pub outside: NetnsState,
+    pub host: NetnsState,
     pub inside: NetnsState,
     /// The other container, where there is one.
     pub peer: NetnsState,
@@ -69,18 +69,18 @@ impl NetnsState {
 
 impl Snapshot {
     /// The state of that namespace.
-    pub fn side(&self, place: Netns) -> &NetnsState {
-        match place {
-            Netns::Host => &self.outside,
+    pub fn side(&self, netns: Netns) -> &NetnsState {
+        match netns {
+            Netns::Host => &self.host,
             Netns::Container => &self.inside,
             Netns::Peer => &self.peer,
         }
     }
 
     /// The same, to be filled in.
-    pub fn side_mut(&mut self, place: Netns) -> &mut NetnsState {
-        match place {
-            Netns::Host => &mut self.outside,
+    pub fn side_mut(&mut self, netns: Netns) -> &mut NetnsState {
+        match netns {
+            Netns::Host => &mut self.host,
             Netns::Container => &mut self.inside,
             Netns::Peer => &mut self.peer,
         }

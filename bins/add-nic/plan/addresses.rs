@@ -12,7 +12,7 @@ use crate::plan::bridge::BridgePlan;
 use crate::plan::conflicts::is_taken;
 use crate::plan::input::PlanInput;
 
-/// What the other end gets: the host on the cable or on the bridge, or the other container.
+/// What the other end gets: the host on the veth or on the bridge, or the other container.
 pub fn other_addresses(input: &PlanInput<'_>, bridge: Option<&BridgePlan>) -> Result<Vec<Cidr>, Failure> {
     match &input.wanted.other_addresses {
         OtherAddresses::None => Ok(vec![]),

@@ -12,7 +12,7 @@ use crate::plan::input::PlanInput;
 
 /// An address. A /32 or /128 gets the other end's address as its peer, which creates a route to it.
 pub(super) fn address_spec(
-    place: Netns,
+    netns: Netns,
     link: &IfName,
     cidr: Cidr,
     mut others: impl Iterator<Item = IpAddr>,
@@ -21,24 +21,24 @@ pub(super) fn address_spec(
         true => others.find(|other| other.is_ipv4() == cidr.address().is_ipv4()),
         false => None,
     };
-    AddressSpec { place, link: link.clone(), cidr, peer, given: None }
+    AddressSpec { netns, link: link.clone(), cidr, peer, given: None }
 }
 
 /// The step that lets a new link have IPv6 addresses, where new links may not: engines switch it off in containers
 /// whose own network has none.
 pub(super) fn allow_ipv6(
-    place: Netns,
+    netns: Netns,
     link: &IfName,
     addresses: &[Cidr],
     input: &PlanInput<'_>,
 ) -> Result<Option<PlanStep>, Failure> {
     let Some(six) = addresses.iter().find(|cidr| cidr.address().is_ipv6()) else { return Ok(None) };
-    let (side, whose) = (input.snapshot.side(place), input.name_of(place));
+    let (side, whose) = (input.snapshot.side(netns), input.name_of(netns));
     match side.allows_ipv6 {
         Some(true) => Ok(None),
         // A bridge that is there has what its owner wants, and the kernel will say so.
         Some(false) if side.link(link.as_str()).is_some() => Ok(None),
-        Some(false) => Ok(Some(PlanStep::AllowIpv6 { place, link: link.clone() })),
+        Some(false) => Ok(Some(PlanStep::AllowIpv6 { netns, link: link.clone() })),
         None => Err(Failure::failed(
             six,
             format_args!("the kernel has no IPv6, or /proc/sys of {whose} is hidden"),
@@ -49,10 +49,10 @@ pub(super) fn allow_ipv6(
 /// The link-local address of a new link that has other IPv6 addresses, to be added before the link is up. The kernel would add
 /// the same one, but with one or two seconds of duplicate address detection. Until that ends, it cannot resolve neighbours for
 /// forwarded packets: traffic that is routed over the link would wait as long (ndisc_send_ns in net/ipv6/ndisc.c).
-pub(super) fn link_local(place: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<PlanStep> {
+pub(super) fn link_local(netns: Netns, link: &IfName, mac: Mac, addresses: &[Cidr]) -> Option<PlanStep> {
     addresses.iter().find(|cidr| cidr.address().is_ipv6())?;
     let cidr = Cidr::new(eui64(mac).into(), 64)?;
-    Some(PlanStep::AddAddress(AddressSpec { place, link: link.clone(), cidr, peer: None, given: None }))
+    Some(PlanStep::AddAddress(AddressSpec { netns, link: link.clone(), cidr, peer: None, given: None }))
 }
 
 /// RFC 4291, appendix A: the bit of local administration the other way round, and ff:fe in the middle.

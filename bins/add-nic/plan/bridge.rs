@@ -44,7 +44,7 @@ impl PlanInput<'_> {
         let WantedEnd::Bridge(WantedBridge { name, create, vlan }) = &self.wanted.other_end else {
             return Ok(None);
         };
-        let found = self.snapshot.outside.link(name.as_str());
+        let found = self.snapshot.host.link(name.as_str());
         match found {
             Some(link) if !link.is_bridge() => Err(Failure::failed(name, "not a bridge")),
             Some(link) if !link.is_set_up() => {
@@ -63,7 +63,7 @@ impl PlanInput<'_> {
     fn existing(&self, name: &IfName, link: &Link) -> BridgePlan {
         let shared = |step: &PlanStep| match step {
             PlanStep::AddBridge(bridge) => bridge.name == *name && Some(bridge.mac) == link.mac,
-            PlanStep::AddAddress(spec) => spec.place == Netns::Host && spec.link == *name,
+            PlanStep::AddAddress(spec) => spec.netns == Netns::Host && spec.link == *name,
             _ => false,
         };
         let mut steps: Vec<(PlanStep, Undo)> = Vec::new();

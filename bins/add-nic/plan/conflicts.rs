@@ -34,12 +34,12 @@ pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn refuse_other_link(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
-    match competing_route(input.snapshot.side(place), cidr, |_| true) {
+fn refuse_other_link(netns: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
+    match competing_route(input.snapshot.side(netns), cidr, |_| true) {
         None => Ok(()),
         Some(other) => Err(Failure::failed(
             other.network,
-            format_args!("already on {} in {}: replies would leave there", other.link, input.name_of(place)),
+            format_args!("already on {} in {}: replies would leave there", other.link, input.name_of(netns)),
         )),
     }
 }
@@ -48,8 +48,8 @@ fn refuse_other_link(place: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<
 fn refuse_other_host_link(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let own_bridge = input.wanted.other_end.bridge().map(IfName::as_str);
     let is_elsewhere = |link: &Link| own_bridge.is_none() || link.name.to_str() != own_bridge;
-    match competing_route(&input.snapshot.outside, cidr, is_elsewhere) {
-        Some(other) => Err(on_another_cable(&other, input)),
+    match competing_route(&input.snapshot.host, cidr, is_elsewhere) {
+        Some(other) => Err(on_another_veth(&other, input)),
         None => Ok(()),
     }
 }
@@ -67,11 +67,11 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
         return Err(Failure::failed(address, format_args!("already the address of {nic} in {container}"))
             .hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
-    for place in [Netns::Container, input.other_netns()] {
-        let side = input.snapshot.side(place);
+    for netns in [Netns::Container, input.other_netns()] {
+        let side = input.snapshot.side(netns);
         if let Some(held) = side.holder(address) {
-            let (link, container) = (side.name_of(held.index), input.name_of(place));
-            return Err(match place {
+            let (link, container) = (side.name_of(held.index), input.name_of(netns));
+            return Err(match netns {
                 Netns::Host => {
                     Failure::failed(address, format_args!("already the address of {link} on the host"))
                 }
@@ -110,15 +110,15 @@ fn competing_route(side: &NetnsState, cidr: Cidr, counts: impl Fn(&Link) -> bool
     Some(CompetingRoute { network, index, link: side.name_of(index), through })
 }
 
-fn on_another_cable(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
-    let outside = &input.snapshot.outside;
-    let link = outside.links.iter().find(|link| link.index == other.index);
+fn on_another_veth(other: &CompetingRoute, input: &PlanInput<'_>) -> Failure {
+    let host = &input.snapshot.host;
+    let link = host.links.iter().find(|link| link.index == other.index);
     let ours = input.records.iter().find(|record| {
-        let cable = match &record.plan.nic.other_end {
+        let port_mac = match &record.plan.nic.other_end {
             OtherEnd::Host(port) => Some(port.mac),
             OtherEnd::Bridge { .. } | OtherEnd::Peer(_) | OtherEnd::On(_) | OtherEnd::Phys(_) => None,
         };
-        cable.is_some() && link.is_some_and(|link| link.mac == cable)
+        port_mac.is_some() && link.is_some_and(|link| link.mac == port_mac)
     });
     let is_bridge = link.is_some_and(Link::is_bridge);
     match (ours, other.through) {

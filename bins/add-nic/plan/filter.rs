@@ -48,14 +48,14 @@ fn forwarding(six: bool) -> SysctlKey {
 }
 
 /// The links that have an IPv6 default route which a router advertised.
-fn advertised(outside: &NetnsState) -> impl Iterator<Item = &str> {
-    let routes = outside.routes.iter().filter(|route| {
+fn advertised(host: &NetnsState) -> impl Iterator<Item = &str> {
+    let routes = host.routes.iter().filter(|route| {
         route.destination.prefix_len() == 0
             && route.destination.address().is_ipv6()
             && route.protocol == FROM_A_ROUTER
     });
     let indices = routes.filter_map(|route| route.index);
-    indices.filter_map(|index| outside.links.iter().find(|link| link.index == index)?.name.to_str())
+    indices.filter_map(|index| host.links.iter().find(|link| link.index == index)?.name.to_str())
 }
 
 fn accept_ra(link: &str) -> SysctlKey {
@@ -67,7 +67,7 @@ fn route_localnet(link: &str) -> SysctlKey {
 }
 
 /// The settings of the host that [`steps`] must know.
-pub fn needed_settings(wanted: &Wanted, outside: &NetnsState) -> Vec<SysctlKey> {
+pub fn needed_settings(wanted: &Wanted, host: &NetnsState) -> Vec<SysctlKey> {
     let WantedRules { nat, publish, .. } = &wanted.firewall;
     let has = |six: bool| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6() == six);
     let mut keys = Vec::new();
@@ -76,7 +76,7 @@ pub fn needed_settings(wanted: &Wanted, outside: &NetnsState) -> Vec<SysctlKey> 
     }
     if *nat && has(true) {
         keys.push(forwarding(true));
-        keys.extend(advertised(outside).map(accept_ra));
+        keys.extend(advertised(host).map(accept_ra));
     }
     if publish.iter().any(PublishedPort::is_local) {
         keys.extend(wanted.other_end.bridge().map(|bridge| route_localnet(bridge.as_str())));
@@ -125,7 +125,7 @@ impl FilterPoint<'_> {
             let forwards = on(forwarding(true), "1")?;
             // A router believes no other router, unless it is told to: the host would lose its own default route
             // (rt6_purge_dflt_routers in net/ipv6/route.c).
-            for link in advertised(&self.input.snapshot.outside).filter(|_| forwards.is_some()) {
+            for link in advertised(&self.input.snapshot.host).filter(|_| forwards.is_some()) {
                 let reading = self.input.snapshot.settings.get(Netns::Host, &accept_ra(link));
                 if reading.and_then(SysctlReading::value) == Some("1") {
                     steps.extend(on(accept_ra(link), "2")?);
@@ -142,7 +142,7 @@ impl FilterPoint<'_> {
     /// What comes from 127.0.0.1 may leave through that link, and what answers it may come in.
     fn route_localnet(&self) -> Result<Option<(PlanStep, Undo)>, Failure> {
         let key = route_localnet(self.link.as_str());
-        match self.input.snapshot.outside.link(self.link.as_str()) {
+        match self.input.snapshot.host.link(self.link.as_str()) {
             Some(_) => sysctl::changed((Netns::Host, key), "1", self.input),
             None => Ok(Some(sysctl::of_new_link((Netns::Host, key), "1", self.input))),
         }

@@ -125,7 +125,7 @@ fn only_what_is_reached_at_127_0_0_1_opens_the_way_from_there() {
     assert!(all.contains("sysctl -q -w net/ipv4/conf/nginx-eth1/route_localnet=1"), "{all}");
     assert!(all.contains("iifname \"nginx-eth1\" ip daddr 127.0.0.0/8 drop"), "{all}");
     let mut snapshot = host(&[]);
-    snapshot.outside.addresses.push(Address {
+    snapshot.host.addresses.push(Address {
         index: 2,
         address: "192.0.2.1".parse().unwrap(),
         prefix_len: 24,

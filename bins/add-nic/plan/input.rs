@@ -47,8 +47,8 @@ impl PlanInput<'_> {
     }
 
     /// The name of that namespace, for messages.
-    pub fn name_of(&self, place: Netns) -> &str {
-        match place {
+    pub fn name_of(&self, netns: Netns) -> &str {
+        match netns {
             Netns::Host => "the host",
             Netns::Container => self.container_name(),
             Netns::Peer => self.peer.map_or("the other container", |peer| &peer.name),
@@ -115,8 +115,8 @@ impl PlanInput<'_> {
     }
 
     /// That name, or the next free one.
-    fn free_name(&self, place: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
-        let (side, owner) = (self.snapshot.side(place), self.name_of(place));
+    fn free_name(&self, netns: Netns, wanted: Option<&IfName>) -> Result<IfName, Failure> {
+        let (side, owner) = (self.snapshot.side(netns), self.name_of(netns));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
                 Err(Failure::failed(name, format_args!("name already in use in {owner}")))
@@ -131,16 +131,16 @@ impl PlanInput<'_> {
     pub(super) fn other_name(&self) -> Result<IfName, Failure> {
         match self.other_netns() {
             Netns::Host => self.host_name(),
-            place => self.free_name(place, self.wanted.other_name.as_ref()),
+            netns => self.free_name(netns, self.wanted.other_name.as_ref()),
         }
     }
 
     fn host_name(&self) -> Result<IfName, Failure> {
-        let outside = &self.snapshot.outside;
+        let host = &self.snapshot.host;
         let inside_name = self.name()?;
         let is_taken = |name: &str| {
             // With both ends in one namespace the other end's name is not free either.
-            outside.link(name).is_some() || (self.snapshot.is_one && name == inside_name.as_str())
+            host.link(name).is_some() || (self.snapshot.is_one && name == inside_name.as_str())
         };
         let Some(name) = &self.wanted.other_name else {
             let free = names::of_host_end(&self.stem(), &inside_name, is_taken);

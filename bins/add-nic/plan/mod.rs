@@ -3,7 +3,6 @@
 mod addresses;
 mod addressing;
 pub mod bridge;
-mod cable;
 mod conflicts;
 pub mod filter;
 mod filter_point;
@@ -20,6 +19,7 @@ pub mod sysctl;
 pub mod sysctl_forwarding;
 #[cfg(test)]
 mod tests;
+mod veth;
 
 use common::failure::Failure;
 
@@ -35,7 +35,7 @@ impl Plan {
     pub fn make(input: &PlanInput<'_>) -> Result<Plan, Failure> {
         let name = input.name()?;
         let Plan { nic, mut steps } = match &input.wanted.other_end {
-            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => cable::cable(name, input)?,
+            WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => veth::veth(name, input)?,
             WantedEnd::Phys(nic) => phys::phys(name, nic, input)?,
             WantedEnd::On(parent) => stacked::stacked(name, parent, input)?,
         };

@@ -55,7 +55,7 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
     steps.push((PlanStep::TakeNic(moved.clone()), Undo::By(PlanStep::GiveNicBack(moved))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
+    steps.push(with_its_link(PlanStep::SetUp { netns: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
         let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(PlanStep::AddAddress(spec)));
@@ -83,9 +83,9 @@ fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
 impl PlanInput<'_> {
     /// An interface that the host can spare, and that the kernel allows to be moved.
     fn movable(&self, name: &IfName) -> Result<&Link, Failure> {
-        let outside = &self.snapshot.outside;
+        let host = &self.snapshot.host;
         let refuse = |why: String| Err(Failure::failed(name, why));
-        let Some(link) = outside.link(name.as_str()) else {
+        let Some(link) = host.link(name.as_str()) else {
             return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
         };
         if self.snapshot.is_one {
@@ -97,14 +97,14 @@ impl PlanInput<'_> {
         if link.is_bridge() {
             return refuse("a bridge cannot be moved: use --bridge".to_owned());
         }
-        if let Some(master) = link.master.map(|index| outside.name_of(index)) {
+        if let Some(master) = link.master.map(|index| host.name_of(index)) {
             return refuse(format!("in use as a port of {master}"));
         }
         let stands_on_it = |other: &&Link| {
             other.master == Some(link.index)
                 || (other.link == Some(link.index) && other.link_netnsid.is_none())
         };
-        if let Some(other) = outside.links.iter().filter(|other| !other.is_veth()).find(stands_on_it) {
+        if let Some(other) = host.links.iter().filter(|other| !other.is_veth()).find(stands_on_it) {
             return refuse(format!("in use by {}, which is stacked on it", other.name.to_string_lossy()));
         }
         let is_ours = self
@@ -114,7 +114,7 @@ impl PlanInput<'_> {
         if let Some(record) = is_ours {
             return refuse(format!("in use by {} of {}", record.plan.nic.name, record.inside.name));
         }
-        if outside
+        if host
             .routes
             .iter()
             .any(|route| route.is_default() && route.is_unicast() && route.index == Some(link.index))
@@ -129,9 +129,9 @@ impl PlanInput<'_> {
     fn routes_of(&self, link: &Link, name: &IfName) -> Result<Vec<crate::model::change::RouteSpec>, Failure> {
         let made = |route: &&Route| route.is_unicast() && !BY_KERNEL.contains(&route.protocol);
         let here = |route: &&Route| route.index == Some(link.index) || route.index.is_none();
-        let routes = self.snapshot.outside.routes.iter().filter(made).filter(here);
+        let routes = self.snapshot.host.routes.iter().filter(made).filter(here);
         // A route to a next hop must exist before the routes through it, and so is deleted last.
-        let mut ways: Vec<_> = routes
+        let mut restorable_routes: Vec<_> = routes
             .map(|route| {
                 restorable(Netns::Host, name, route).ok_or_else(|| {
                     Failure::failed(
@@ -141,15 +141,15 @@ impl PlanInput<'_> {
                 })
             })
             .collect::<Result<_, _>>()?;
-        ways.sort_by_key(|way| way.via.is_none());
-        Ok(ways)
+        restorable_routes.sort_by_key(|route| route.via.is_none());
+        Ok(restorable_routes)
     }
 
     /// Its addresses that can be restored, without the kernel's own.
     fn addresses_of(&self, link: &Link, name: &IfName) -> Result<Vec<AddressSpec>, Failure> {
         let kernels_own = |address: &&Address| !address.is_kernels;
         self.snapshot
-            .outside
+            .host
             .addresses_of(link.index)
             .filter(kernels_own)
             .map(|address| again(address, name))
@@ -162,7 +162,7 @@ fn again(address: &Address, name: &IfName) -> Result<AddressSpec, Failure> {
     let whole = address.peer.is_none() || cidr.is_some_and(|cidr| cidr.is_host());
     match cidr.filter(|_| address.is_plain && whole) {
         Some(cidr) => Ok(AddressSpec {
-            place: Netns::Host,
+            netns: Netns::Host,
             link: name.clone(),
             cidr,
             peer: address.peer,

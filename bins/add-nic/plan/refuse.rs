@@ -35,9 +35,8 @@ fn unreachable(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
         .nic
         .other_end
         .bridge()
-        .and_then(|name| filter_point.input.snapshot.outside.link(name.as_str()));
-    let there =
-        bridge.into_iter().flat_map(|link| filter_point.input.snapshot.outside.addresses_of(link.index));
+        .and_then(|name| filter_point.input.snapshot.host.link(name.as_str()));
+    let there = bridge.into_iter().flat_map(|link| filter_point.input.snapshot.host.addresses_of(link.index));
     let hosts: Vec<IpAddr> = filter_point
         .nic
         .other_end
@@ -68,7 +67,7 @@ fn unpublishable(published: &PublishedPort, filter_point: &FilterPoint<'_>) -> R
     let snapshot = filter_point.input.snapshot;
     if let Some(address) = published.address
         && !address.is_loopback()
-        && snapshot.outside.holder(address.into()).is_none()
+        && snapshot.host.holder(address.into()).is_none()
         && !filter_point
             .nic
             .other_end

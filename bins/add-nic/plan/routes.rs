@@ -19,8 +19,8 @@ const USUAL_METRIC_OF_IPV6: u32 = 1024;
 /// The steps that make them.
 pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let metric = input.wanted.metric.unwrap_or(0);
-    let way = |to, via| RouteSpec {
-        place: Netns::Container,
+    let spec = |to, via| RouteSpec {
+        netns: Netns::Container,
         table: MAIN,
         to,
         via,
@@ -41,7 +41,7 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>,
             steps.push((PlanStep::DelRoute(old.clone()), Undo::By(PlanStep::AddRoute(old))));
         }
         // Not with its link: the old one can come back only when this one is gone.
-        let new = way(everywhere, Some(*gateway));
+        let new = spec(everywhere, Some(*gateway));
         steps.push((PlanStep::AddRoute(new.clone()), Undo::By(PlanStep::DelRoute(new))));
     }
     for route in &input.wanted.routes {
@@ -54,7 +54,7 @@ pub fn routes(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>,
             )
             .hint("--metric N allows both"));
         }
-        steps.push((PlanStep::AddRoute(way(route.to, route.via)), Undo::WithItsLink));
+        steps.push((PlanStep::AddRoute(spec(route.to, route.via)), Undo::WithItsLink));
     }
     Ok(steps)
 }
@@ -84,7 +84,7 @@ fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, F
     let link = old.index.and_then(|index| inside.links.iter().find(|link| link.index == index));
     let link = link.and_then(|link| link.name.to_str()?.parse::<IfName>().ok());
     match link.and_then(|link| restorable(Netns::Container, &link, old)) {
-        Some(way) => Ok(way),
+        Some(spec) => Ok(spec),
         None => Err(Failure::failed(
             format_args!("the default route of {}", input.container_name()),
             "cannot be restored exactly",
@@ -94,9 +94,9 @@ fn restorable_default(old: &Route, input: &PlanInput<'_>) -> Result<RouteSpec, F
 }
 
 /// A route as it can be restored, if that gives exactly the same one.
-pub fn restorable(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
+pub fn restorable(netns: Netns, link: &IfName, old: &Route) -> Option<RouteSpec> {
     old.is_plain.then(|| RouteSpec {
-        place,
+        netns,
         table: old.table,
         to: old.destination,
         via: old.gateway,
@@ -112,12 +112,14 @@ pub fn restorable(place: Netns, link: &IfName, old: &Route) -> Option<RouteSpec>
 /// Two NICs replaced the default route one after the other, and the first, `gone`, is about to be removed: lets the second,
 /// `above`, restore what `gone` would have restored. Returns whether that changed anything.
 pub fn hand_over_routes(gone: &Plan, above: &mut Plan) -> bool {
-    let is_route_of_gone = |step: &PlanStep| matches!(step, PlanStep::DelRoute(way) if gone.steps.iter().any(|(s, _)| *s == PlanStep::AddRoute(way.clone())));
+    let is_route_of_gone = |step: &PlanStep| matches!(step, PlanStep::DelRoute(route) if gone.steps.iter().any(|(s, _)| *s == PlanStep::AddRoute(route.clone())));
     let Some(at) = above.steps.iter().position(|(step, _)| is_route_of_gone(step)) else { return false };
     let (PlanStep::DelRoute(displaced), _) = above.steps.remove(at) else { return false };
-    let same_place = |way: &RouteSpec| way.to == displaced.to;
-    let older =
-        gone.steps.iter().filter(|(step, _)| matches!(step, PlanStep::DelRoute(way) if same_place(way)));
+    let same_destination = |route: &RouteSpec| route.to == displaced.to;
+    let older = gone
+        .steps
+        .iter()
+        .filter(|(step, _)| matches!(step, PlanStep::DelRoute(route) if same_destination(route)));
     above.steps.splice(at..at, older.cloned());
     true
 }

@@ -45,8 +45,8 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
     for (to, via) in ways {
         let is_new = |(step, _): &(PlanStep, _)| !matches!(step, PlanStep::AddRoute(known) if known.to == to);
         if steps.iter().all(is_new) {
-            let way = RouteSpec {
-                place: Netns::Container,
+            let route = RouteSpec {
+                netns: Netns::Container,
                 table,
                 to,
                 via,
@@ -57,11 +57,11 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
                 scope: None,
                 on_link: false,
             };
-            steps.push((PlanStep::AddRoute(way), Undo::WithItsLink));
+            steps.push((PlanStep::AddRoute(route), Undo::WithItsLink));
         }
     }
     for cidr in &nic.addresses {
-        let rule = SourceRule { place: Netns::Container, source: cidr.address(), table, priority };
+        let rule = SourceRule { netns: Netns::Container, source: cidr.address(), table, priority };
         steps.push((PlanStep::AddRule(rule.clone()), Undo::By(PlanStep::DelRule(rule))));
     }
     Ok(steps)
@@ -69,12 +69,19 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
 
 /// The routers, one for each address family: the gateway, or the other end.
 fn routers(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<IpAddr>, Failure> {
-    let outside = &input.snapshot.outside;
-    let bridge = nic.other_end.bridge().and_then(|bridge| outside.link(bridge.as_str()));
-    let of_bridge = bridge.into_iter().flat_map(|bridge| outside.addresses_of(bridge.index));
-    let far = nic.other_end.far().into_iter().flat_map(|(_, port)| &port.addresses).map(Cidr::address);
-    let candidates: Vec<IpAddr> =
-        input.wanted.gateways.iter().copied().chain(far).chain(of_bridge.map(|held| held.address)).collect();
+    let host = &input.snapshot.host;
+    let bridge = nic.other_end.bridge().and_then(|bridge| host.link(bridge.as_str()));
+    let of_bridge = bridge.into_iter().flat_map(|bridge| host.addresses_of(bridge.index));
+    let others =
+        nic.other_end.other_port().into_iter().flat_map(|(_, port)| &port.addresses).map(Cidr::address);
+    let candidates: Vec<IpAddr> = input
+        .wanted
+        .gateways
+        .iter()
+        .copied()
+        .chain(others)
+        .chain(of_bridge.map(|held| held.address))
+        .collect();
     let mut routers: Vec<IpAddr> = Vec::new();
     for cidr in &nic.addresses {
         if routers.iter().any(|router| router.is_ipv4() == cidr.address().is_ipv4()) {

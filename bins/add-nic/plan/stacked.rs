@@ -34,9 +34,9 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
             format_args!("larger than the MTU of {below}, {mtu_bytes}"),
         ));
     }
-    let taken_outside = input.snapshot.outside.link(nic.name.as_str()).is_some() && !input.snapshot.is_one;
+    let taken_outside = input.snapshot.host.link(nic.name.as_str()).is_some() && !input.snapshot.is_one;
     let stacked = StackedLink {
-        place: Netns::Container,
+        netns: Netns::Container,
         name: nic.name.clone(),
         index: None,
         mac: own_mac,
@@ -48,7 +48,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
     steps.push((PlanStep::AddStackedLink(stacked.clone()), Undo::By(PlanStep::DelStackedLink(stacked))));
     let with_its_link = |step| (step, Undo::WithItsLink);
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    steps.push(with_its_link(PlanStep::SetUp { place: Netns::Container, link: nic.name.clone() }));
+    steps.push(with_its_link(PlanStep::SetUp { netns: Netns::Container, link: nic.name.clone() }));
     for cidr in &nic.addresses {
         let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(PlanStep::AddAddress(spec)));
@@ -59,7 +59,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
 /// A VLAN's link on the host, up.
 fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
     let stacked = StackedLink {
-        place: Netns::Host,
+        netns: Netns::Host,
         name: name.clone(),
         index: None,
         mac: None,
@@ -70,7 +70,7 @@ fn vlan_link(name: &IfName, parent: &IfName, id: u16) -> Vec<(PlanStep, Undo)> {
     };
     vec![
         (PlanStep::AddStackedLink(stacked.clone()), Undo::WhenUnused(PlanStep::DelStackedLink(stacked))),
-        (PlanStep::SetUp { place: Netns::Host, link: name.clone() }, Undo::WithItsLink),
+        (PlanStep::SetUp { netns: Netns::Host, link: name.clone() }, Undo::WithItsLink),
     ]
 }
 
@@ -97,11 +97,11 @@ impl PlanInput<'_> {
         let Some(id) = parent.vlan else {
             return Ok(LinkBelow { link: parent.name.clone(), mac, mtu_bytes, steps: vec![] });
         };
-        let outside = &self.snapshot.outside;
+        let host = &self.snapshot.host;
         let name = parent.link().ok_or_else(|| no_ethernet(parent))?;
         let is_it = |link: &&Link| link.vlan == Some(id) && link.link == Some(found.index);
-        let there = outside.link(name.as_str());
-        match (there.filter(is_it), outside.links.iter().find(is_it)) {
+        let there = host.link(name.as_str());
+        match (there.filter(is_it), host.links.iter().find(is_it)) {
             (Some(link), _) if !link.is_set_up() => Err(Failure::failed(name.clone(), "interface is down")
                 .hint(common::hint!("ip link set {} up", name))),
             (Some(link), _) => {
@@ -126,20 +126,20 @@ impl PlanInput<'_> {
     /// The steps that made a VLAN's link for another NIC of ours: it is this one's too now, and goes with the last of them.
     fn made_for_another(&self, name: &IfName) -> Vec<(PlanStep, Undo)> {
         let steps = self.records.iter().map(|record| &record.plan.steps);
-        let made = |(step, _): &&(PlanStep, Undo)| matches!(step, PlanStep::AddStackedLink(stacked) if stacked.place == Netns::Host && stacked.name == *name);
+        let made = |(step, _): &&(PlanStep, Undo)| matches!(step, PlanStep::AddStackedLink(stacked) if stacked.netns == Netns::Host && stacked.name == *name);
         steps.into_iter().find_map(|steps| steps.iter().find(made)).cloned().into_iter().collect()
     }
 
     /// The link that was named, which must be able to carry one.
     fn parent(&self, parent: &ParentLink) -> Result<&Link, Failure> {
-        let (name, kind, outside) = (&parent.name, parent.on.kind(), &self.snapshot.outside);
-        let Some(link) = outside.link(name.as_str()) else {
+        let (name, kind, host) = (&parent.name, parent.on.kind(), &self.snapshot.host);
+        let Some(link) = host.link(name.as_str()) else {
             return Err(Failure::failed(name, "no such interface on the host").hint("ip -br link"));
         };
         if link.is_loopback() {
             return Err(Failure::failed(name, format_args!("a loopback interface cannot carry a {kind}")));
         }
-        if let Some(master) = link.master.map(|index| outside.name_of(index)) {
+        if let Some(master) = link.master.map(|index| host.name_of(index)) {
             return Err(Failure::failed(name, format_args!("a port of {master} cannot carry a {kind}"))
                 .hint(common::hint!("--{} {}", kind, master)));
         }

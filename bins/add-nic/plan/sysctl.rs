@@ -1,4 +1,4 @@
-//! Which settings a plan changes, and how each is put back. Pure.
+//! Which settings a plan changes, and how each is restored. Pure.
 
 use common::failure::Failure;
 
@@ -44,18 +44,18 @@ fn of_the_nic(key: SysctlKey, value: &str, input: &PlanInput<'_>) -> Result<(Pla
 }
 
 /// The step that changes a setting of a link which is yet to be.
-pub fn of_new_link((place, key): (Netns, SysctlKey), value: &str, input: &PlanInput<'_>) -> (PlanStep, Undo) {
-    (PlanStep::SetSysctl(sysctl((place, key), value, None, input)), Undo::WithItsLink)
+pub fn of_new_link((netns, key): (Netns, SysctlKey), value: &str, input: &PlanInput<'_>) -> (PlanStep, Undo) {
+    (PlanStep::SetSysctl(sysctl((netns, key), value, None, input)), Undo::WithItsLink)
 }
 
 /// The step that changes a setting which is there already; none if it is so. What another NIC of ours has changed is this
 /// one's too, and goes back with the last of them.
 pub fn changed(
-    (place, key): (Netns, SysctlKey),
+    (netns, key): (Netns, SysctlKey),
     value: &str,
     input: &PlanInput<'_>,
 ) -> Result<Option<(PlanStep, Undo)>, Failure> {
-    if let Some((ours, whose)) = same_of_another((place, &key), input) {
+    if let Some((ours, whose)) = same_of_another((netns, &key), input) {
         let (PlanStep::SetSysctl(sysctl), _) = ours else { return Ok(None) };
         if is_same(&sysctl.value, value) {
             return Ok(Some(ours.clone()));
@@ -63,29 +63,29 @@ pub fn changed(
         return Err(Failure::failed(&key, format_args!("already set to {} for {whose}", sysctl.value))
             .hint(common::hint!("add-nic --rm {}", whose)));
     }
-    match input.snapshot.settings.get(place, &key) {
+    match input.snapshot.settings.get(netns, &key) {
         Some(SysctlReading::Is(now) | SysctlReading::Fixed(now, _)) if is_same(now, value) => Ok(None),
         Some(SysctlReading::Is(now)) => {
-            let side = input.snapshot.side(place);
-            let along = sysctl_forwarding::along(&key, now, place, side, &input.snapshot.settings);
-            let changed = SysctlChange { along, ..sysctl((place, key), value, Some(now.clone()), input) };
+            let side = input.snapshot.side(netns);
+            let along = sysctl_forwarding::along(&key, now, netns, side, &input.snapshot.settings);
+            let changed = SysctlChange { along, ..sysctl((netns, key), value, Some(now.clone()), input) };
             Ok(Some((PlanStep::SetSysctl(changed.clone()), Undo::WhenUnused(PlanStep::ResetSysctl(changed)))))
         }
-        Some(SysctlReading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, place, input)),
-        Some(SysctlReading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, place, input)),
-        None => Err(refused(&key, "cannot be read", "not read", place, input)),
+        Some(SysctlReading::Fixed(_, why)) => Err(refused(&key, "cannot be written", why, netns, input)),
+        Some(SysctlReading::Unreadable(why)) => Err(refused(&key, "cannot be read", why, netns, input)),
+        None => Err(refused(&key, "cannot be read", "not read", netns, input)),
     }
 }
 
 /// The step of another NIC of ours that changed it, and whose that is.
 fn same_of_another<'a>(
-    (place, key): (Netns, &SysctlKey),
+    (netns, key): (Netns, &SysctlKey),
     input: &'a PlanInput<'_>,
 ) -> Option<(&'a (PlanStep, Undo), String)> {
-    let inode = inode(place, input);
+    let inode = inode(netns, input);
     let is_it = |step: &&(PlanStep, Undo)| {
         matches!(&step.0, PlanStep::SetSysctl(other)
-            if other.place == place && other.netns_inode == inode && other.key == *key)
+            if other.netns == netns && other.netns_inode == inode && other.key == *key)
     };
     input.records.iter().find_map(|record| {
         let whose = || format!("{} {}", record.inside.name, record.plan.nic.name);
@@ -93,8 +93,8 @@ fn same_of_another<'a>(
     })
 }
 
-fn inode(place: Netns, input: &PlanInput<'_>) -> Option<u64> {
-    match place {
+fn inode(netns: Netns, input: &PlanInput<'_>) -> Option<u64> {
+    match netns {
         Netns::Container => Some(input.inside.netns_inode),
         Netns::Peer => input.peer.map(|peer| peer.netns_inode),
         Netns::Host => None,
@@ -102,14 +102,14 @@ fn inode(place: Netns, input: &PlanInput<'_>) -> Option<u64> {
 }
 
 fn sysctl(
-    (place, key): (Netns, SysctlKey),
+    (netns, key): (Netns, SysctlKey),
     value: &str,
     before: Option<String>,
     input: &PlanInput<'_>,
 ) -> SysctlChange {
     SysctlChange {
-        place,
-        netns_inode: inode(place, input),
+        netns,
+        netns_inode: inode(netns, input),
         key,
         value: value.to_owned(),
         before,
@@ -117,6 +117,6 @@ fn sysctl(
     }
 }
 
-fn refused(key: &SysctlKey, what: &str, why: &str, place: Netns, input: &PlanInput<'_>) -> Failure {
-    Failure::failed(key, format_args!("{what} in the network of {}: {why}", input.name_of(place)))
+fn refused(key: &SysctlKey, what: &str, why: &str, netns: Netns, input: &PlanInput<'_>) -> Failure {
+    Failure::failed(key, format_args!("{what} in the network of {}: {why}", input.name_of(netns)))
 }

@@ -32,16 +32,16 @@ pub fn needed(key: &SysctlKey, side: &NetnsState) -> Vec<SysctlKey> {
     companions(key, "", side).into_iter().map(|(companion, _)| companion).collect()
 }
 
-/// Those that are not what the kernel will make of them when `key` is put back to `before`.
+/// Those that are not what the kernel will make of them when `key` is restored to `before`.
 pub fn along(
     key: &SysctlKey,
     before: &str,
-    place: Netns,
+    netns: Netns,
     side: &NetnsState,
     settings: &SysctlValues,
 ) -> Vec<(SysctlKey, String)> {
     let differs = |(companion, will_be): (SysctlKey, &str)| {
-        let now = settings.get(place, &companion)?.value()?;
+        let now = settings.get(netns, &companion)?.value()?;
         (now != will_be).then(|| (companion, now.to_owned()))
     };
     companions(key, before, side).into_iter().filter_map(differs).collect()

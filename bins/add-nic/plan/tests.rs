@@ -44,7 +44,7 @@ fn side(links: Vec<Link>) -> NetnsState {
 
 pub(crate) fn snapshot() -> Snapshot {
     let eth0 = || link(2, "eth0", Some("veth"));
-    Snapshot { outside: side(vec![eth0()]), inside: side(vec![eth0()]), ..Snapshot::default() }
+    Snapshot { host: side(vec![eth0()]), inside: side(vec![eth0()]), ..Snapshot::default() }
 }
 
 fn peer() -> ContainerNetns {
@@ -189,7 +189,7 @@ fn a_default_route_that_would_win_makes_room_unless_a_metric_was_asked_for() {
     wanted.gateways = vec!["fd00:1::1".parse().unwrap()];
     let displaced = |wanted: &Wanted| {
         let plan = plan(wanted, &snapshot, &[]).unwrap();
-        plan.steps.iter().any(|(step, _)| matches!(step, PlanStep::DelRoute(way) if way.metric == 256))
+        plan.steps.iter().any(|(step, _)| matches!(step, PlanStep::DelRoute(route) if route.metric == 256))
     };
     assert!(displaced(&wanted));
     wanted.metric = Some(1024);
@@ -222,7 +222,7 @@ fn the_old_default_route_comes_back_when_the_new_one_is_gone() {
     // A second NIC takes it from the first; when that goes, the second puts back what the first would have.
     let mut upper = lower.clone();
     let below = lower.steps.iter().map(|(step, _)| step.clone()).find_map(|step| match step {
-        PlanStep::AddRoute(way) => Some(way),
+        PlanStep::AddRoute(route) => Some(route),
         _ => None,
     });
     let below = below.unwrap();
@@ -241,11 +241,8 @@ fn a_bridge_that_we_made_is_undone_by_the_last() {
     assert_eq!(commands(&first)[0], "ip link add br1 address 0e:0e:0f:10:11:12 up type bridge");
     let first = record(on_bridge.clone(), first);
     let mut later = snapshot();
-    later
-        .outside
-        .links
-        .push(Link { mac: "0e:0e:0f:10:11:12".parse().ok(), ..link(5, "br1", Some("bridge")) });
-    later.outside.addresses.push(Address {
+    later.host.links.push(Link { mac: "0e:0e:0f:10:11:12".parse().ok(), ..link(5, "br1", Some("bridge")) });
+    later.host.addresses.push(Address {
         index: 5,
         address: "10.1.0.1".parse().unwrap(),
         prefix_len: 24,
@@ -269,7 +266,7 @@ fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
         WantedEnd::Bridge(WantedBridge { name: "br1".parse().unwrap(), create: true, vlan: None });
     let first = record(on_bridge.clone(), plan(&on_bridge, &snapshot(), &[]).unwrap());
     let mut later = snapshot();
-    later.outside.links.push(link(5, "br1", Some("bridge")));
+    later.host.links.push(link(5, "br1", Some("bridge")));
     on_bridge.addresses = vec!["10.1.0.3/24".parse().unwrap()];
     let second = plan(&on_bridge, &later, std::slice::from_ref(&first)).unwrap();
     assert!(undone(&second, &[]).iter().all(|command| command != "ip link del br1"));
@@ -278,7 +275,7 @@ fn a_bridge_of_the_same_name_that_somebody_else_made_is_not_ours() {
 #[test]
 fn a_network_that_another_link_takes_is_refused() {
     let mut snapshot = snapshot();
-    snapshot.outside.addresses.push(Address {
+    snapshot.host.addresses.push(Address {
         index: 2,
         address: "10.1.0.77".parse().unwrap(),
         prefix_len: 24,

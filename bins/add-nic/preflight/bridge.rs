@@ -7,15 +7,15 @@ use crate::model::nic::Nic;
 use crate::plan::input::PlanInput;
 use crate::preflight::warning::{Warning, WarningKind};
 
-pub fn troubles(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
-    let outside = &input.snapshot.outside;
+pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
+    let host = &input.snapshot.host;
     let mut warnings: Vec<Warning> = duplicate_mac(nic, input).into_iter().collect();
-    let parent = nic.other_end.parent().and_then(|parent| outside.link(parent.name.as_str()));
+    let parent = nic.other_end.parent().and_then(|parent| host.link(parent.name.as_str()));
     warnings.extend(parent.and_then(|parent| no_carrier(parent, None)));
-    let Some(bridge) = nic.other_end.bridge().and_then(|name| outside.link(name.as_str())) else {
+    let Some(bridge) = nic.other_end.bridge().and_then(|name| host.link(name.as_str())) else {
         return warnings;
     };
-    let ports = || outside.links.iter().filter(|link| link.master == Some(bridge.index));
+    let ports = || host.links.iter().filter(|link| link.master == Some(bridge.index));
     warnings.extend(spanning_tree(bridge));
     warnings.extend(
         ports().find(|port| port.mtu_bytes != nic.mtu_bytes).map(|port| other_mtu(port, bridge, nic)),
@@ -74,7 +74,7 @@ fn no_carrier(link: &Link, bridge: Option<&Link>) -> Option<Warning> {
 /// A bridge sends to the port that used the address last.
 fn duplicate_mac(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
     input.wanted.mac?;
-    let links = input.snapshot.outside.links.iter();
+    let links = input.snapshot.host.links.iter();
     let of_host =
         links.filter(|link| link.mac == Some(nic.mac)).map(|link| format!("the host's {}", name(link)));
     let of_ours = input.records.iter().filter(|record| record.plan.nic.mac == nic.mac);

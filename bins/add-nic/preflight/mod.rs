@@ -49,7 +49,7 @@ pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let mut warnings = filter::drops(nic, input);
     warnings.extend(reverse_path::strict(nic, input));
     warnings.extend(overlap::overlaps(nic, input));
-    warnings.extend(bridge::troubles(nic, input));
-    warnings.extend(route::troubles(nic, input));
+    warnings.extend(bridge::warnings(nic, input));
+    warnings.extend(route::warnings(nic, input));
     warnings
 }

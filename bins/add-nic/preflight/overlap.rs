@@ -16,7 +16,7 @@ pub fn overlaps(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
     let snapshot = input.snapshot;
     let mut sides = vec![(&snapshot.inside, input.container_name())];
     if !snapshot.is_one && !nic.other_end.host_addresses().is_empty() {
-        sides.push((&snapshot.outside, "the host"));
+        sides.push((&snapshot.host, "the host"));
     }
     let mut warnings = Vec::new();
     for network in nic.addresses.iter().map(Cidr::network) {
@@ -60,7 +60,7 @@ fn clash(one: Cidr, other: Cidr) -> bool {
 
 /// An address in a network that neither side has a route to.
 fn free_network(input: &PlanInput<'_>) -> Option<Cidr> {
-    let routes = || input.snapshot.inside.routes.iter().chain(&input.snapshot.outside.routes);
+    let routes = || input.snapshot.inside.routes.iter().chain(&input.snapshot.host.routes);
     let networks = (1..=254).filter_map(|third| Cidr::new(IpAddr::V4(Ipv4Addr::new(192, 168, third, 2)), 24));
     let is_free = |cidr: &Cidr| {
         !routes().any(|route| route.destination.prefix_len() > 1 && clash(route.destination, cidr.network()))

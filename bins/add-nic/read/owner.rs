@@ -15,15 +15,15 @@ pub struct NetnsOwner {
 }
 
 /// Describes the owner of the network at `entry`.
-pub fn describe_owner(spot: &MapEntry, options: FindConfig) -> NetnsOwner {
+pub fn describe_owner(entry: &MapEntry, options: FindConfig) -> NetnsOwner {
     let plain = |name| NetnsOwner { name, hint: None };
-    if let Some(process) = spot.tenant() {
+    if let Some(process) = entry.tenant() {
         return plain(match owner(&process, None, options.engine_timeout) {
             Ok(known) => known.container.full_name(),
             Err(_) => format!("pid {}", process.pid()),
         });
     }
-    let Some(file) = spot.name() else { return plain(spot.to_string()) };
+    let Some(file) = entry.name() else { return plain(entry.to_string()) };
     let name = format!("the network namespace that {} keeps", file.display());
     let link = file.strip_prefix(netns::DIRECTORY).ok().and_then(|link| link.to_str()?.parse().ok());
     let Some(link): Option<LinkName> = link else { return plain(name) };

@@ -30,7 +30,7 @@ const DIRECTORIES: [&str; 7] = [
 ];
 
 /// iptables itself waits five seconds for others; rules by the thousand take one or two.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Enough for a hundred thousand rules.
 const MOST_BYTES: usize = 16 << 20;
@@ -47,7 +47,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It was still running.
-    #[error("{program}: did not finish within {} s", PATIENCE.as_secs())]
+    #[error("{program}: did not finish within {} s", TIMEOUT.as_secs())]
     TooLong {
         /// Its name.
         program: String,
@@ -132,7 +132,7 @@ fn listen(child: &mut Child, name: &str) -> Result<[String; 2], ProgramError> {
     };
     let mut pipes =
         [OutputPipe::new(stdout.into()).map_err(io)?, OutputPipe::new(stderr.into()).map_err(io)?];
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let ended = wait(&pidfd, &pipes, until).map_err(|errno| io(errno.into()))?;
         for pipe in &mut pipes {

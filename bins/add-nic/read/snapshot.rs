@@ -55,24 +55,24 @@ impl Snapshot {
         }
         // Only then: with hundreds of namespaces, the kernel is slow to find the file of one.
         if wanted.is_some_and(|wanted| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6())) {
-            for place in [Netns::Host, Netns::Container, Netns::Peer] {
-                self.side_mut(place).allows_ipv6 = sockets.within(place, allows_ipv6)?.flatten();
+            for netns in [Netns::Host, Netns::Container, Netns::Peer] {
+                self.side_mut(netns).allows_ipv6 = sockets.within(netns, allows_ipv6)?.flatten();
             }
         }
         let mut keys: [Vec<SysctlKey>; 2] = [vec![], wanted.map_or(vec![], sysctl::needed)];
         for (step, _) in records.clone().flat_map(|record| &record.plan.steps) {
             if let PlanStep::SetSysctl(changed) = step {
-                keys[usize::from(changed.place == Netns::Container)].push(changed.key.clone());
+                keys[usize::from(changed.netns == Netns::Container)].push(changed.key.clone());
             }
         }
         if let Some(wanted) = wanted {
-            keys[0].extend(needed_settings(wanted, &self.outside));
+            keys[0].extend(needed_settings(wanted, &self.host));
         }
-        for (place, mut keys) in [Netns::Host, Netns::Container].into_iter().zip(keys) {
-            let along = keys.iter().flat_map(|key| sysctl_forwarding::needed(key, self.side(place)));
+        for (netns, mut keys) in [Netns::Host, Netns::Container].into_iter().zip(keys) {
+            let along = keys.iter().flat_map(|key| sysctl_forwarding::needed(key, self.side(netns)));
             keys.extend(along.collect::<Vec<_>>());
             if !keys.is_empty() {
-                self.settings.read(place, keys, sockets)?;
+                self.settings.read(netns, keys, sockets)?;
             }
         }
         self.filters = filter::read(wanted, records)?;
@@ -81,14 +81,14 @@ impl Snapshot {
 
     /// Reads the current state.
     pub fn read(sockets: &mut Sockets) -> Result<Self, Failure> {
-        let outside = NetnsState::read(&mut sockets.outside)?;
+        let host = NetnsState::read(&mut sockets.host)?;
         let within = |within: &mut Option<(Socket, Namespace)>| {
             within.as_mut().map_or_else(|| Ok(NetnsState::default()), |(socket, _)| NetnsState::read(socket))
         };
         let (inside, peer) = (within(&mut sockets.inside)?, within(&mut sockets.peer)?);
         let home = sockets.home.identity();
         let is_one = sockets.namespace(Netns::Container).map(Namespace::identity) == Some(home);
-        Ok(Snapshot { outside, inside, peer, is_one, ..Snapshot::default() })
+        Ok(Snapshot { host, inside, peer, is_one, ..Snapshot::default() })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::read::container::reopen;
 #[derive(Debug)]
 pub struct Sockets {
     pub home: Home,
-    pub outside: Socket,
+    pub host: Socket,
     pub inside: Option<(Socket, Namespace)>,
     pub peer: Option<(Socket, Namespace)>,
 }
@@ -22,7 +22,7 @@ impl Sockets {
     /// In the namespace that we run in, in the container's, and in that of the other container.
     pub fn open(inside: Option<Namespace>, peer: Option<Namespace>) -> Result<Self, Failure> {
         let home = Home::current()?;
-        let outside = Socket::open()?;
+        let host = Socket::open()?;
         let within = |namespace: Option<Namespace>| match namespace {
             Some(namespace) => {
                 let socket = enter(&home, &namespace, Socket::open)??;
@@ -31,7 +31,7 @@ impl Sockets {
             None => Ok::<_, Failure>(None),
         };
         let (inside, peer) = (within(inside)?, within(peer)?);
-        Ok(Sockets { home, outside, inside, peer })
+        Ok(Sockets { home, host, inside, peer })
     }
 
     /// Those of a record; none where the namespace is gone.
@@ -39,27 +39,27 @@ impl Sockets {
         Sockets::open(reopen(&record.inside), record.peer.as_ref().and_then(reopen))
     }
 
-    /// The one of that place; none of a namespace that is gone.
-    pub fn socket(&mut self, place: Netns) -> Option<&mut Socket> {
-        match place {
-            Netns::Host => Some(&mut self.outside),
+    /// The one of that netns; none of a namespace that is gone.
+    pub fn socket(&mut self, netns: Netns) -> Option<&mut Socket> {
+        match netns {
+            Netns::Host => Some(&mut self.host),
             Netns::Container => self.inside.as_mut().map(|(socket, _)| socket),
             Netns::Peer => self.peer.as_mut().map(|(socket, _)| socket),
         }
     }
 
-    /// Does `what` in that place; nothing of a namespace that is gone.
-    pub fn within<T>(&self, place: Netns, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
-        match (place, self.namespace(place)) {
+    /// Does `what` in that netns; nothing of a namespace that is gone.
+    pub fn within<T>(&self, netns: Netns, what: impl FnOnce() -> T) -> Result<Option<T>, Failure> {
+        match (netns, self.namespace(netns)) {
             (Netns::Host, _) => Ok(Some(what())),
             (_, Some(namespace)) => enter(&self.home, namespace, what).map(Some),
             (_, None) => Ok(None),
         }
     }
 
-    /// The namespace to enter in order to be in that place; none where we are there already.
-    pub fn namespace(&self, place: Netns) -> Option<&Namespace> {
-        match place {
+    /// The namespace to enter in order to be in that netns; none where we are there already.
+    pub fn namespace(&self, netns: Netns) -> Option<&Namespace> {
+        match netns {
             Netns::Host => None,
             Netns::Container => self.inside.as_ref().map(|(_, namespace)| namespace),
             Netns::Peer => self.peer.as_ref().map(|(_, namespace)| namespace),

@@ -14,10 +14,10 @@ const MOST_BYTES: u64 = 64 << 10;
 
 impl SysctlValues {
     /// Reads them.
-    pub fn read(&mut self, place: Netns, keys: Vec<SysctlKey>, sockets: &Sockets) -> Result<(), Failure> {
+    pub fn read(&mut self, netns: Netns, keys: Vec<SysctlKey>, sockets: &Sockets) -> Result<(), Failure> {
         let read = || keys.into_iter().map(|key| (key.clone(), read(&key))).collect::<Vec<_>>();
-        let found = sockets.within(place, read)?.into_iter().flatten();
-        self.insert(place, found);
+        let found = sockets.within(netns, read)?.into_iter().flatten();
+        self.insert(netns, found);
         Ok(())
     }
 }

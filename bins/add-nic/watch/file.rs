@@ -16,7 +16,7 @@ use nix::unistd::geteuid;
 use crate::parse::watch_file::{WatchEntry, entries};
 use crate::watch::trust::refuse_others;
 
-/// More than anybody writes by hand.
+/// More than is written by hand.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The file, and the inotify watches that report changes to it.

@@ -29,34 +29,34 @@ pub fn refuse_others(path: &Path) -> Result<(), Failure> {
     let trouble = |at: &Path, errno: Errno| Failure::failed(at.display(), io::Error::from(errno));
     let mut ahead: VecDeque<OsString> = names(path).collect();
     let mut here = vec![open(AT_FDCWD, OsStr::new("/")).map_err(|errno| trouble(Path::new("/"), errno))?];
-    let mut place = PathBuf::from("/");
+    let mut parent = PathBuf::from("/");
     let mut links = 0;
     while let Some(name) = ahead.pop_front() {
         let (directory, stat) = &here[here.len() - 1];
         if name == ".." {
             if here.len() > 1 {
                 here.pop();
-                place.pop();
+                parent.pop();
             }
             continue;
         }
-        let next = open(directory, &name).map_err(|errno| trouble(&place.join(&name), errno))?;
-        judge(&place, stat, &place.join(&name), &next.1)?;
+        let next = open(directory, &name).map_err(|errno| trouble(&parent.join(&name), errno))?;
+        judge(&parent, stat, &parent.join(&name), &next.1)?;
         if next.1.st_mode & TYPE == LINK {
             links += 1;
             let to = readlinkat(directory, name.as_os_str())
-                .map_err(|errno| trouble(&place.join(&name), errno))?;
+                .map_err(|errno| trouble(&parent.join(&name), errno))?;
             if links > MOST_LINKS {
                 return Err(trouble(path, Errno::ELOOP));
             }
             if Path::new(&to).is_absolute() {
                 here.truncate(1);
-                place = PathBuf::from("/");
+                parent = PathBuf::from("/");
             }
             names(Path::new(&to)).rev().for_each(|name| ahead.push_front(name));
             continue;
         }
-        place.push(&name);
+        parent.push(&name);
         here.push(next);
     }
     Ok(())
@@ -76,7 +76,7 @@ fn open(at: impl std::os::fd::AsFd, name: &OsStr) -> nix::Result<(OwnedFd, FileS
 }
 
 /// Refuses if other users can replace `inside`, whose status is `entry`, in the directory `place`.
-fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) -> Result<(), Failure> {
+fn judge(parent: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) -> Result<(), Failure> {
     let is_closed = directory.st_mode & OTHERS_WRITE == 0;
     let is_ours = directory.st_mode & STICKY != 0 && is_trusted(entry.st_uid);
     if is_trusted(directory.st_uid) && (is_closed || is_ours) {
@@ -88,10 +88,10 @@ fn judge(place: &Path, directory: &FileStat, inside: &Path, entry: &FileStat) ->
         return Err(Failure::failed(inside.display(), what).hint("use a file in /etc that belongs to root"));
     }
     let what = "can be written by another user, so its contents are not trusted";
-    Err(Failure::failed(place.display(), what).hint(common::hint!(
+    Err(Failure::failed(parent.display(), what).hint(common::hint!(
         "chown root {}; chmod go-w {}; or use a file in /etc",
-        place.display(),
-        place.display()
+        parent.display(),
+        parent.display()
     )))
 }
 

@@ -53,7 +53,7 @@ struct WatchSession<'a> {
 /// The state before a pass: our NICs, and the links of the host.
 struct CurrentNics {
     records: Vec<NicRecord>,
-    outside: NetnsState,
+    host: NetnsState,
 }
 
 impl<'a> WatchedNics<'a> {
@@ -107,7 +107,7 @@ impl<'a> WatchedNics<'a> {
     /// One pass. What fails is reported, and does not affect other entries.
     ///
     /// # Errors
-    /// Only when nobody reads standard output any more.
+    /// Only when standard output has no reader any more.
     pub fn update(&mut self) -> Result<(), Failure> {
         let current = match self.remove_outdated() {
             Ok(current) => current,
@@ -153,9 +153,8 @@ impl<'a> WatchedNics<'a> {
         let is_over = |record: &NicRecord| is_ours(record) && has_lost_its_network(record);
         let is_unwanted =
             |record: &NicRecord| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
-        let is_current = |record: &NicRecord| {
-            is_alive(record, &current.outside) && !is_over(record) && !is_unwanted(record)
-        };
+        let is_current =
+            |record: &NicRecord| is_alive(record, &current.host) && !is_over(record) && !is_unwanted(record);
         if current.records.iter().all(is_current) {
             return Ok(current);
         }
@@ -167,7 +166,7 @@ impl<'a> WatchedNics<'a> {
 impl CurrentNics {
     fn read(journal: &Journal) -> Result<Self, Failure> {
         let records = ours(journal.records()?, Home::current()?.identity());
-        Ok(CurrentNics { records, outside: NetnsState::read_links(Some(&mut Socket::open()?))? })
+        Ok(CurrentNics { records, host: NetnsState::read_links(Some(&mut Socket::open()?))? })
     }
 
     fn has(&self, entry: &WatchEntry) -> bool {
@@ -198,7 +197,7 @@ impl WatchSession<'_> {
         let pinned = hold(&entry.target, found, search)?;
         let (ends, mut sockets) = Endpoints::open(pinned, &entry.wanted, search)?;
         let is_present =
-            |record: &NicRecord| ends.have(record, &entry.wanted) && is_alive(record, &current.outside);
+            |record: &NicRecord| ends.have(record, &entry.wanted) && is_alive(record, &current.host);
         if current.records.iter().any(is_present) {
             return Ok(true);
         }

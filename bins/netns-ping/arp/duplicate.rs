@@ -1,4 +1,4 @@
-//! Whether an address is taken already: RFC 5227, 2.1.1; RFC 4862, 5.4. The questions change no neighbour table.
+//! Whether an address is taken already: RFC 5227, 2.1.1; RFC 4862, 5.4. The probes change no neighbour table.
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! ARP and neighbour discovery: asks who has an address, looks for duplicates, announces.
+//! ARP and neighbour discovery: asks which host has an address, looks for duplicates, announces.
 
 mod announce;
 mod duplicate;
@@ -27,7 +27,7 @@ pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
     if !inside.is_open_to_us() {
-        holders.look();
+        holders.load();
     }
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let resolved = endpoints.dests.iter().zip(resolved);
@@ -61,10 +61,10 @@ fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destinat
     let (Dest::Address(address, _), Some((link, index))) = (dest, &net.origin.link) else {
         return Err(why);
     };
-    let way =
+    let route =
         RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
-    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, way, link })
+    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, route, link })
 }
 
 /// The link of `to`. An address that cannot answer is refused: ARP ends at the first router.
@@ -73,16 +73,16 @@ fn on_link(
     links: &ContainerLinks,
     net: &ContainerRoutes,
 ) -> Result<NeighbourLink, Failure> {
-    let (address, way) = (to.address, &to.way);
+    let (address, route) = (to.address, &to.route);
     if let Some((_, index)) = &net.origin.link {
         return links.neighbour_link(*index, address, source(to, net));
     }
-    if way.is_local {
+    if route.is_local {
         return Err(Failure::failed(address, format_args!("is an address of {} itself", links.name)).hint(
             common::hint!("netns-ping --dad {} {} checks whether another host has it", links.target, address),
         ));
     }
-    if let Some(router) = way.gateway {
+    if let Some(router) = route.gateway {
         let what =
             format_args!("is behind the router {router} on {}, and only hosts on the link answer", to.link);
         return Err(Failure::failed(address, what).hint(common::hint!(
@@ -97,12 +97,12 @@ fn on_link(
             "is a multicast or broadcast address, which no single host has",
         ));
     }
-    let index = way.index.ok_or_else(|| Failure::failed(address, "no interface leads there"))?;
+    let index = route.index.ok_or_else(|| Failure::failed(address, "no interface leads there"))?;
     links.neighbour_link(index, address, source(to, net))
 }
 
 fn source(to: &Destination, net: &ContainerRoutes) -> Option<IpAddr> {
     let wanted = net.origin.address.filter(|wanted| wanted.is_ipv4() == to.address.is_ipv4());
     // With -I the kernel names an address even where the link has none.
-    wanted.or(to.way.source.filter(|_| net.origin.link.is_none()))
+    wanted.or(to.route.source.filter(|_| net.origin.link.is_none()))
 }

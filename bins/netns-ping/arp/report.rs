@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Why a question did not leave.
+/// Why a probe did not leave.
 pub fn not_sent(to: &Destination, via: &NeighbourLink, errno: Errno) -> Failure {
     let what = match errno {
         Errno::ENETDOWN => "the interface went down".to_owned(),

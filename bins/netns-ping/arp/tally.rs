@@ -9,12 +9,12 @@ use crate::report::RoundTrips;
 /// A longer list is not read; MACs beyond it are counted.
 const MOST: usize = 16;
 
-/// What came of the questions for one address.
+/// What came of the probes for one address.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Questions that were sent.
+    /// Probes that were sent.
     pub sent: u64,
-    /// Questions that were answered.
+    /// Probes that were answered.
     pub answered: u64,
     /// All answers.
     pub received: u64,
@@ -24,14 +24,14 @@ pub struct Tally {
     pub more: u64,
     /// How long they took.
     pub round_trips: RoundTrips,
-    /// Whether the last question is unanswered as yet.
+    /// Whether the last probe is unanswered as yet.
     pub is_outstanding: bool,
 }
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArpReplyKind {
-    /// The first to the last question.
+    /// The first to the last probe.
     First,
     /// Another one, with a MAC that has answered before.
     Again,
@@ -40,7 +40,7 @@ pub enum ArpReplyKind {
 }
 
 impl Tally {
-    /// A question has left. Whether the one before was never answered.
+    /// A probe has left. Whether the one before was never answered.
     pub fn sent(&mut self) -> bool {
         self.sent += 1;
         std::mem::replace(&mut self.is_outstanding, true)
@@ -52,7 +52,7 @@ impl Tally {
         let is_first = std::mem::take(&mut self.is_outstanding);
         self.answered += u64::from(is_first);
         let known = self.claims.iter().position(|known| known.mac == claim.mac);
-        // A second answer may be to another host's question.
+        // A second answer may be to another host's probe.
         if let (Some(took), true) = (round_trip, is_first || known != Some(0)) {
             self.round_trips.add(took);
         }
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(tally.heard(&answer(1), None), ArpReplyKind::Again);
         assert_eq!(tally.heard(&answer(2), None), ArpReplyKind::Another);
         assert!(!tally.sent() && tally.is_duplicate());
-        assert!(tally.sent(), "the second question has no answer");
+        assert!(tally.sent(), "the second probe has no reply");
         assert_eq!((tally.sent, tally.answered, tally.received), (3, 1, 3));
     }
 

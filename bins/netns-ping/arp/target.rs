@@ -12,6 +12,6 @@ pub struct ArpTarget {
     pub to: Destination,
     pub via: NeighbourLink,
     pub tally: Tally,
-    /// When the last question left, by CLOCK_REALTIME.
+    /// When the last probe left, by CLOCK_REALTIME.
     pub left_at: Duration,
 }

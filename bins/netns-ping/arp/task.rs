@@ -23,14 +23,14 @@ const LEAST_SILENCE: Duration = Duration::from_millis(10);
 /// A socket on one link, for one family.
 type LinkSocket = ((u32, IpFamily), NeighbourSocket);
 
-/// All questions, while they are asked.
+/// All probes, until their replies have come.
 struct ArpTask<'a> {
     config: AskConfig,
     targets: Vec<ArpTarget>,
     sockets: Vec<LinkSocket>,
     report: Report<'a>,
     deadline: Option<Instant>,
-    /// When the next questions are due.
+    /// When the next probes are due.
     next: Instant,
     last_sent: Instant,
     last_heard: Instant,
@@ -74,15 +74,15 @@ impl<'a> ArpTask<'a> {
         Ok(ArpTask { config, targets, sockets, report, deadline, next, last_sent, last_heard })
     }
 
-    /// One question for each address.
+    /// One probe for each address.
     fn send(&mut self) -> Result<(), Failure> {
         for (number, target) in (0..).zip(&mut self.targets) {
             let ArpTarget { to, via, tally, left_at } = target;
             let key = (via.index, IpFamily::of(to.address));
             let Some((_, socket)) = self.sockets.iter_mut().find(|(of, _)| *of == key) else { continue };
-            let question = via.sender.request(to.address);
+            let request = via.sender.request(to.address);
             *left_at = realtime_now();
-            match socket.send(&[(number, question)]) {
+            match socket.send(&[(number, request)]) {
                 // The link's queue is full: it counts as one that was lost on the way.
                 Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
                 Err(errno) => return Err(not_sent(to, via, errno)),
@@ -125,7 +125,7 @@ impl<'a> ArpTask<'a> {
         self.targets.iter().all(|target| done(&target.tally) >= count)
     }
 
-    /// When nothing more is to be expected: long after the last question if it has no answer, and else when the silence is
+    /// When nothing more is to be expected: long after the last probe if it has no answer, and else when the silence is
     /// long compared with the round trips. A neighbour that never falls silent, or is asked by others of this network too,
     /// is not listened to for longer than one that never answers.
     fn silent_at(&self) -> Instant {

@@ -46,7 +46,7 @@ impl PingLines {
             AddressSource::Gateway => format!("{address} on {link}"),
             AddressSource::Container(target) => format!("{}, {address} on {link}", one_line(target)),
         };
-        let from = match (&origin.address, &origin.link, to.way.source) {
+        let from = match (&origin.address, &origin.link, to.route.source) {
             (Some(address), link, _) => {
                 format!(" from {address} {}:", named(link.as_ref().map(|(name, _)| name)))
             }
@@ -86,7 +86,7 @@ impl PingLines {
                 io::stdout().write_all(format!("\u{8}{letter}").as_bytes())?;
             }
             EchoEvent::Refused { seq, error } => {
-                let by = error.by.or(to.way.source).unwrap_or(to.address);
+                let by = error.by.or(to.route.source).unwrap_or(to.address);
                 let words = describe(IpFamily::of(to.address), error.kind, error.code, error.info);
                 self.line(format_args!("From {by} icmp_seq={} {words}", short(*seq)))?;
             }

@@ -12,7 +12,7 @@ pub const WINDOW: u64 = 64;
 /// For a time that no clock can tell.
 const FAR: Duration = Duration::from_secs(u32::MAX as u64);
 /// An answer that follows the last packet is waited for at least so long.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The schedule of one destination.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct SendSchedule {
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// So many packets are to be sent.
+    /// This many packets are to be sent.
     Send(u64),
     /// Nothing before that time, unless something comes.
     Wait(Instant),
@@ -95,12 +95,12 @@ impl SendSchedule {
     /// When the last packet is not waited for any more: after twice the longest round trip, if there was any.
     fn end(&self, config: &EchoConfig, so_far: &Statistics) -> Instant {
         let last = self.last_sent.unwrap_or(self.began);
-        let patience = match so_far.round_trips.is_empty() {
+        let timeout = match so_far.round_trips.is_empty() {
             true => config.timeout,
-            false => (so_far.round_trips.max() * 2).max(config.interval).max(LEAST_PATIENCE),
+            false => (so_far.round_trips.max() * 2).max(config.interval).max(LEAST_TIMEOUT),
         };
         // A time limit without end.
-        last.checked_add(patience).unwrap_or(last + FAR)
+        last.checked_add(timeout).unwrap_or(last + FAR)
     }
 
     /// From the first packet to the last one.

@@ -1,5 +1,6 @@
 //! Nothing has come back: how far it got, and what to look at next.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use common::hint;
@@ -33,7 +34,7 @@ struct CarrierState {
     operstate: OperState,
 }
 
-/// What the kernel knows of the way by now.
+/// What the kernel knows of the route now.
 #[derive(Debug, Default)]
 struct PathState {
     link: Option<CarrierState>,
@@ -52,18 +53,18 @@ pub fn of(session: &EchoSession, net: &ContainerRoutes, inside: &TargetNetns) ->
         return None;
     }
     let to = &session.to;
-    let index = to.way.index;
+    let index = to.route.index;
     let link = net.links().ok().and_then(|links| links.into_iter().find(|link| Some(link.index) == index));
     let link = link.map(|Link { flags, operstate, .. }| CarrierState { flags, operstate });
     let neighbour = index.and_then(|index| net.neighbour(index, to.next_hop()).ok().flatten());
-    let said = SendErrors {
+    let errors = SendErrors {
         icmp_error: session.icmp_error.map(|error| (error.by, in_words(session))),
         not_sent: session.not_sent,
     };
-    Some(judge(to, &PathState { link, neighbour }, &said, &inside.target.to_string()))
+    Some(judge(to, &PathState { link, neighbour }, &errors, &inside.target.to_string()))
 }
 
-/// What was said of the packets.
+/// The errors that came back for the packets.
 #[derive(Debug, Default)]
 struct SendErrors {
     icmp_error: Option<(Option<IpAddr>, String)>,
@@ -82,86 +83,123 @@ fn in_words(session: &EchoSession) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn judge(to: &Destination, known: &PathState, said: &SendErrors, target: &str) -> Verdict {
-    let link = one_line(&to.link).into_owned();
-    // The container names its links as it likes.
-    let pasted = to.link.parse::<Name>().ok();
-    let any_link = pasted.as_ref().map_or("any", Name::as_str);
-    let inside =
-        |command: Option<Hint>| command.and_then(|command| hint!("nsenter-rs -t {} -n {}", target, command));
-    let family = Hint::say(if to.address.is_ipv4() { "" } else { " -6" });
-    if let Some(errno) = said.not_sent {
-        let why = errno.desc();
-        let (what, next) = match errno {
-            Errno::EPERM | Errno::EACCES => (
-                format!("nothing was sent: {why}: a firewall's OUTPUT rule inside?"),
-                inside(hint!("nft list ruleset")),
-            ),
-            Errno::EMSGSIZE => {
-                (format!("nothing was sent: {why}"), inside(hint!("ip{} route get {}", family, to.address)))
-            }
-            _ => (format!("nothing was sent: {why}"), inside(hint!("ip{} route", family))),
-        };
-        return Verdict { what, next };
+fn judge(to: &Destination, known: &PathState, errors: &SendErrors, target: &str) -> Verdict {
+    let inside = Inside { to, target };
+    if let Some(errno) = errors.not_sent {
+        return refused_by_kernel(errno, &inside);
     }
-    if let Some(state) = known.link.as_ref().and_then(trouble_with) {
-        let next = inside(match &pasted {
+    if let Some(state) = known.link.as_ref().and_then(link_problem) {
+        let next = match inside.pasted_link() {
             Some(link) => hint!("ip link show {}", link),
             None => hint!("ip link"),
-        });
-        return Verdict { what: format!("no answer: {link} {state}"), next };
+        };
+        return Verdict { what: format!("no answer: {} {state}", inside.link()), next: inside.command(next) };
     }
     if to.is_group() {
         let what = format!(
-            "no answer: sent to all hosts on {link}, which usually ignore such pings (icmp_echo_ignore_broadcasts)"
+            "no answer: sent to all hosts on {}, which usually ignore such pings (icmp_echo_ignore_broadcasts)",
+            inside.link()
         );
-        return Verdict { what, next: inside(hint!("tcpdump -ni {} icmp or icmp6", any_link)) };
+        return Verdict { what, next: inside.capture("icmp or icmp6") };
     }
+    hop_verdict(known, errors, &inside)
+}
+
+/// What the next commands are about: they run in the network of `target`.
+struct Inside<'a> {
+    to: &'a Destination,
+    target: &'a str,
+}
+
+impl Inside<'_> {
+    /// The link's name, for a message.
+    fn link(&self) -> Cow<'_, str> {
+        one_line(&self.to.link)
+    }
+
+    /// The link's name if it can stand in a command: the container chooses it.
+    fn pasted_link(&self) -> Option<Name> {
+        self.to.link.parse().ok()
+    }
+
+    fn command(&self, command: Option<Hint>) -> Option<Hint> {
+        command.and_then(|command| hint!("nsenter-rs -t {} -n {}", self.target, command))
+    }
+
+    fn family(&self) -> Hint {
+        Hint::say(if self.to.address.is_ipv4() { "" } else { " -6" })
+    }
+
+    fn capture(&self, filter: &'static str) -> Option<Hint> {
+        let link = self.pasted_link();
+        let link = link.as_ref().map_or("any", Name::as_str);
+        self.command(hint!("tcpdump -ni {} {}", link, Hint::say(filter)))
+    }
+
+    fn route_lookup(&self) -> Option<Hint> {
+        self.command(hint!("ip{} route get {}", self.family(), self.to.address))
+    }
+}
+
+fn refused_by_kernel(errno: Errno, inside: &Inside<'_>) -> Verdict {
+    let why = errno.desc();
+    let (what, next) = match errno {
+        Errno::EPERM | Errno::EACCES => (
+            format!("nothing was sent: {why}: a firewall's OUTPUT rule inside?"),
+            inside.command(hint!("nft list ruleset")),
+        ),
+        Errno::EMSGSIZE => (format!("nothing was sent: {why}"), inside.route_lookup()),
+        _ => (format!("nothing was sent: {why}"), inside.command(hint!("ip{} route", inside.family()))),
+    };
+    Verdict { what, next }
+}
+
+/// From the next hop, and the errors that came back: how far the packets got.
+fn hop_verdict(known: &PathState, errors: &SendErrors, inside: &Inside<'_>) -> Verdict {
+    let (to, link) = (inside.to, inside.link());
     let has_neighbours = known.link.as_ref().is_some_and(|link| link.flags & HAS_NO_NEIGHBOURS == 0);
     let is_known = known.neighbour.as_ref().is_some_and(|neighbour| neighbour.state & NUD_VALID != 0);
     let hop = to.next_hop();
-    let arp = if to.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
-    let is_router = to.way.gateway.is_some();
+    let (arp, icmp) =
+        if to.address.is_ipv4() { ("ARP", "icmp") } else { ("neighbour solicitation", "icmp6") };
+    let is_router = to.route.gateway.is_some();
     let role = if is_router { format!("the router {hop}") } else { hop.to_string() };
     // An error of another host comes first: one of our own kernel only follows from a silent neighbour.
-    let from_afar = said.icmp_error.as_ref().filter(|(by, _)| by.is_some() && *by != to.way.source);
-    if let Some((Some(by), words)) = from_afar {
-        let what = format!("no answer: {by} reports: {words}");
-        return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
+    let from_another = errors.icmp_error.as_ref().filter(|(by, _)| by.is_some() && *by != to.route.source);
+    if let Some((Some(by), words)) = from_another {
+        return Verdict { what: format!("no answer: {by} reports: {words}"), next: inside.route_lookup() };
     }
-    if !to.way.is_local && has_neighbours && !is_known {
+    if !to.route.is_local && has_neighbours && !is_known {
         let what = format!("no answer: {role} does not answer {arp} on {link}");
-        return Verdict { what, next: hint!("netns-ping --arp {} {}", target, hop) };
+        return Verdict { what, next: hint!("netns-ping --arp {} {}", inside.target, hop) };
     }
-    if let Some((_, words)) = &said.icmp_error {
+    if let Some((_, words)) = &errors.icmp_error {
         let what = format!("no answer: the kernel reports: {words}");
-        return Verdict { what, next: inside(hint!("ip{} route get {}", family, to.address)) };
+        return Verdict { what, next: inside.route_lookup() };
     }
     let mac = known
         .neighbour
         .and_then(|neighbour| neighbour.mac)
         .map_or_else(String::new, |mac| format!(" ({mac})"));
-    let (what, next) = match (to.way.is_local, has_neighbours, is_router) {
+    let (what, next) = match (to.route.is_local, has_neighbours, is_router) {
         (true, ..) => (
             "no answer, although it is an address inside: a firewall inside?".to_owned(),
-            inside(hint!("nft list ruleset")),
+            inside.command(hint!("nft list ruleset")),
         ),
-        (_, false, _) => {
-            (format!("no answer: sent through {link}"), inside(hint!("tcpdump -ni {} icmp", any_link)))
-        }
+        (_, false, _) => (format!("no answer: sent through {link}"), inside.capture("icmp")),
         (_, true, false) => (
             format!("no answer: {hop}{mac} answers {arp} on {link}, but not pings: a firewall there?"),
-            inside(hint!("tcpdump -ni {} {}", any_link, if to.address.is_ipv4() { "icmp" } else { "icmp6" })),
+            inside.capture(icmp),
         ),
         (_, true, true) => (
             format!("no answer: {role}{mac} answers {arp} on {link}, but no answer comes from beyond it"),
-            hint!("netns-ping {} {}", target, hop),
+            hint!("netns-ping {} {}", inside.target, hop),
         ),
     };
     Verdict { what, next }
 }
 
-fn trouble_with(link: &CarrierState) -> Option<&'static str> {
+fn link_problem(link: &CarrierState) -> Option<&'static str> {
     match link.operstate {
         _ if link.flags & IFF_UP == 0 => Some("is down"),
         // The state comes up to a second later than the flag (net/core/link_watch.c).
@@ -180,7 +218,7 @@ mod tests {
 
     fn to(gateway: Option<&str>) -> Destination {
         let word = "10.1.0.9".to_owned();
-        let way = RouteLookup {
+        let route = RouteLookup {
             index: Some(2),
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
             source: "10.1.0.2".parse().ok(),
@@ -192,7 +230,7 @@ mod tests {
             address: word.parse().unwrap(),
             word,
             known: AddressSource::Typed,
-            way,
+            route,
             link: "eth0".to_owned(),
         }
     }
@@ -232,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_complains_is_quoted_and_a_link_without_carrier_comes_first() {
+    fn an_icmp_error_is_quoted_and_a_link_without_carrier_comes_first() {
         let known = PathState { link: link(IFF_UP | IFF_LOWER_UP), neighbour: neighbour(2) };
         let icmp_error = Some(("10.1.0.1".parse().ok(), "destination host unreachable".to_owned()));
         let (what, _) = said(&to(Some("10.1.0.1")), &known, &SendErrors { icmp_error, not_sent: None });

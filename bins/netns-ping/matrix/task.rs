@@ -1,4 +1,4 @@
-//! Every container pings every other one, with so many requests under way at once.
+//! Every container pings every other one, with a limited number of requests in flight at once.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};

@@ -74,25 +74,28 @@ impl MacHolders {
         MacHolders { asker, timeout, table: OnceCell::new() }
     }
 
-    /// Looks for them now, rather than when the first is asked for.
-    pub fn look(&self) {
+    /// Reads them now, rather than when the first is asked for.
+    pub fn load(&self) {
         self.table.get_or_init(|| HolderTable::make(self.asker, self.timeout));
     }
 
     /// All addresses of the networks of this host.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.look();
+        self.load();
         let networks = self.table.get().into_iter().flat_map(|table| &table.networks);
         networks.flat_map(|network| network.addresses.iter().map(|(address, _)| *address))
     }
 
     /// The holders of an IP address, where no MAC tells which of several it is.
     pub fn of_address(&self, address: IpAddr) -> Vec<MacHolder> {
-        self.look();
+        self.load();
         let Some(table) = self.table.get() else { return Vec::new() };
-        let links = table.links.values().flatten().filter_map(|wearer| {
-            let network = table.networks.get(wearer.network)?;
-            network.addresses.contains(&(address, wearer.index)).then(|| MacHolder::of(network, wearer, true))
+        let links = table.links.values().flatten().filter_map(|mac_link| {
+            let network = table.networks.get(mac_link.network)?;
+            network
+                .addresses
+                .contains(&(address, mac_link.index))
+                .then(|| MacHolder::of(network, mac_link, true))
         });
         links.collect()
     }
@@ -101,12 +104,12 @@ impl MacHolders {
     pub fn of(&self, claim: &Claim) -> Vec<MacHolder> {
         let table = self.table.get_or_init(|| HolderTable::make(self.asker, self.timeout));
         let links = table.links.get(&claim.mac).map(Vec::as_slice).unwrap_or_default();
-        let holder = |wearer: &MacLink| {
-            let network = table.networks.get(wearer.network)?;
+        let holder = |mac_link: &MacLink| {
+            let network = table.networks.get(mac_link.network)?;
             let index = network.addresses.iter().find(|(address, _)| *address == claim.address);
-            let is_elsewhere = index.map(|(_, index)| *index) != Some(wearer.index);
-            let rank = (is_elsewhere, wearer.is_port);
-            Some((wearer.network, rank, MacHolder::of(network, wearer, index.is_some())))
+            let is_elsewhere = index.map(|(_, index)| *index) != Some(mac_link.index);
+            let rank = (is_elsewhere, mac_link.is_port);
+            Some((mac_link.network, rank, MacHolder::of(network, mac_link, index.is_some())))
         };
         let mut each: Vec<_> = links.iter().filter_map(holder).collect();
         each.sort_by_key(|(network, rank, _)| (*network, *rank));
@@ -121,12 +124,12 @@ impl MacHolders {
 }
 
 impl MacHolder {
-    fn of(network: &HostNetwork, wearer: &MacLink, has_address: bool) -> Self {
+    fn of(network: &HostNetwork, mac_link: &MacLink, has_address: bool) -> Self {
         MacHolder {
             name: network.name.clone(),
             container: network.container.clone(),
-            link: wearer.link.clone(),
-            host_link: wearer.host_link.clone(),
+            link: mac_link.link.clone(),
+            host_link: mac_link.host_link.clone(),
             has_address,
         }
     }
@@ -148,13 +151,13 @@ impl HolderTable {
                 return Ok(None);
             }
             let name = of_netns(visit.entry.identity);
-            look(visit, &name, &mut home, &here).map(Some)
+            read_network(visit, &name, &mut home, &here).map(Some)
         });
         let mut table = HolderTable::default();
         for (network, links) in seen.map(|walk| walk.seen).unwrap_or_default() {
-            for (mac, wearer) in links {
-                let wearer = MacLink { network: table.networks.len(), ..wearer };
-                table.links.entry(mac).or_default().push(wearer);
+            for (mac, mac_link) in links {
+                let mac_link = MacLink { network: table.networks.len(), ..mac_link };
+                table.links.entry(mac).or_default().push(mac_link);
             }
             table.networks.push(network);
         }
@@ -163,7 +166,7 @@ impl HolderTable {
 }
 
 /// A network's container, and its links with the other ends of those that lead to this host's own.
-fn look(
+fn read_network(
     mut visit: Visit<'_>,
     containers: &[&Container],
     home: &mut Socket,
@@ -180,11 +183,11 @@ fn look(
         };
         here.iter().find(is_it).map(link_name)
     };
-    let wearer = |link: &Link| {
+    let mac_link = |link: &Link| {
         let (is_port, host_link) = (link.master.is_some(), other_end(link));
         MacLink { network: 0, index: link.index, link: link_name(link), is_port, host_link }
     };
-    let named = links.iter().filter_map(|link| Some((link.mac?, wearer(link))));
+    let named = links.iter().filter_map(|link| Some((link.mac?, mac_link(link))));
     let named = named.filter(|(mac, ..)| mac.0 != [0; 6]).collect();
     let (name, container) = whose(visit.entry, visit.is_own, containers);
     let addresses = addresses.into_iter().map(|own| (own.address, own.index)).collect();
@@ -192,11 +195,11 @@ fn look(
 }
 
 /// Of several containers the one whose process stands for the network; the others are named after it.
-fn whose(spot: &MapEntry, is_own: bool, containers: &[&Container]) -> (String, Option<Container>) {
+fn whose(entry: &MapEntry, is_own: bool, containers: &[&Container]) -> (String, Option<Container>) {
     if is_own {
         return ("this host".to_owned(), None);
     }
-    let tenant = spot.tenant();
+    let tenant = entry.tenant();
     let pid = tenant.as_ref().map(common::process::Process::pid);
     let first = containers.iter().find(|container| container.pid == pid).or(containers.first());
     if let Some(first) = first {
@@ -206,14 +209,14 @@ fn whose(spot: &MapEntry, is_own: bool, containers: &[&Container]) -> (String, O
         return (one_line(&names.join(" + ")).into_owned(), Some((*first).clone()));
     }
     let by_hand =
-        spot.name().and_then(|name| Some(name.strip_prefix(netns::DIRECTORY).ok()?.display().to_string()));
+        entry.name().and_then(|name| Some(name.strip_prefix(netns::DIRECTORY).ok()?.display().to_string()));
     let name = match (by_hand, &tenant) {
         (Some(name), _) => format!("netns:{name}"),
         (None, Some(process)) => {
             let comm = process.read("comm").unwrap_or_default();
             format!("pid:{} ({})", process.pid(), String::from_utf8_lossy(&comm).trim_end())
         }
-        (None, None) => spot.to_string(),
+        (None, None) => entry.to_string(),
     };
     (one_line(&name).into_owned(), None)
 }

@@ -1,5 +1,5 @@
 //! The link of the container on which neighbours can be asked: that it has MACs, that it is up, and which of its addresses
-//! the question comes from.
+//! the probe comes from.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ pub struct NeighbourLink {
     pub index: u32,
     /// The link's name.
     pub link: String,
-    /// The sender of questions there.
+    /// The sender of probes there.
     pub sender: ProbeSender,
 }
 
@@ -58,7 +58,7 @@ impl ContainerLinks {
         link.is_some_and(|link| link.mac.is_some() && link.flags & without == 0)
     }
 
-    /// The sender of questions for `address` on the link of that index; `source` is what the route or `-I` says that packets come from.
+    /// The sender of probes for `address` on the link of that index; `source` is what the route or `-I` says that packets come from.
     ///
     /// # Errors
     /// Why no neighbour can be asked there.

@@ -56,10 +56,10 @@ pub fn arp_mode(cli: &Cli) -> Option<ArpMode> {
     /// Neighbours answer within milliseconds; one that sleeps may need longer to wake up.
     const TIMEOUT: Duration = Duration::from_secs(1);
     /// As often as RFC 4861 has it at most, MAX_NEIGHBOR_ADVERTISEMENT, for what is lost on the way.
-    const TIMES: u64 = 3;
-    /// Neighbours that run Linux take no second word of an address within a second (arp_process, `locktime`): later ones
+    const ANNOUNCEMENTS: u64 = 3;
+    /// Neighbours that run Linux ignore a second claim of an address within a second (arp_process, `locktime`): later ones
     /// are only for a neighbour that missed the first.
-    const APART: Duration = Duration::from_millis(100);
+    const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(100);
     match cli {
         Cli { arp: true, .. } => Some(ArpMode::Ask(AskConfig {
             count: cli.count,
@@ -69,8 +69,8 @@ pub fn arp_mode(cli: &Cli) -> Option<ArpMode> {
         })),
         Cli { dad: true, .. } => Some(ArpMode::Duplicate { waits: probe_waits(cli) }),
         Cli { announce: true, .. } => Some(ArpMode::Announce {
-            times: cli.count.unwrap_or(TIMES),
-            interval: cli.interval.unwrap_or(APART),
+            times: cli.count.unwrap_or(ANNOUNCEMENTS),
+            interval: cli.interval.unwrap_or(ANNOUNCE_INTERVAL),
         }),
         _ => None,
     }
@@ -79,7 +79,7 @@ pub fn arp_mode(cli: &Cli) -> Option<ArpMode> {
 fn probe_waits(cli: &Cli) -> Vec<Duration> {
     /// RFC 5227's PROBE_NUM.
     const PROBES: u32 = 3;
-    /// It takes a quarter of an hour, whatever was asked for.
+    /// At the most, whatever was requested: a quarter of an hour.
     const MOST_PROBES: u32 = 10_000;
     /// After each probe, where no time is given: a host on this machine answers within tens of microseconds, one behind a
     /// few switches within a millisecond. RFC 5227 waits for 3 to 7 seconds in all, for what may be waking up: that is
@@ -98,7 +98,7 @@ fn probe_waits(cli: &Cli) -> Vec<Duration> {
 /// As arp-scan(1) has it: what is lost once seldom is twice.
 const TRIES: u32 = 2;
 
-/// How a scan asks on-link, and beyond.
+/// How a scan probes on the link, and through a router.
 pub fn scan_configs(cli: &Cli) -> (ScanConfig, ScanConfig) {
     let config = |rate, timeout, least_silence| ScanConfig {
         rate: cli.rate.unwrap_or(rate),

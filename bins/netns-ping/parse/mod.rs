@@ -57,15 +57,44 @@ impl Job {
 }
 
 /// Refuses options of ICMP echo to single DESTs, and `others` that this job does not read: a user who gives one expects an
-/// effect.
+/// effect. It names every field, so that the compiler asks about a new option: an option that only one job reads goes into
+/// the list here, or into `others` of the jobs that do not read it.
 fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> {
+    let Cli {
+        // Options of ICMP echo.
+        size,
+        ttl,
+        pmtudisc,
+        flood,
+        outstanding,
+        time_of_day,
+        // Each job reads these, or its caller names them in `others`.
+        words: _,
+        count: _,
+        interval: _,
+        deadline: _,
+        timeout: _,
+        interface: _,
+        quiet: _,
+        numeric: _,
+        ipv4: _,
+        ipv6: _,
+        rate: _,
+        json: _,
+        find: _,
+        // They choose the job.
+        arp: _,
+        dad: _,
+        announce: _,
+        matrix: _,
+    } = cli;
     let of_echo = [
-        ("--size", cli.size.is_some()),
-        ("--ttl", cli.ttl.is_some()),
-        ("--pmtudisc", cli.pmtudisc.is_some()),
-        ("--flood", cli.flood),
-        ("--outstanding", cli.outstanding),
-        ("--time-of-day", cli.time_of_day),
+        ("--size", size.is_some()),
+        ("--ttl", ttl.is_some()),
+        ("--pmtudisc", pmtudisc.is_some()),
+        ("--flood", *flood),
+        ("--outstanding", *outstanding),
+        ("--time-of-day", *time_of_day),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(Failure::failed(option, format_args!("cannot be used with {job}"))),

@@ -18,7 +18,7 @@ pub struct ArpRequest {
 /// Which of the jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArpMode {
-    /// Ask again and again who has it.
+    /// Ask repeatedly which host has it.
     Ask(AskConfig),
     /// Ask whether it is taken, and listen that long after each probe.
     Duplicate { waits: Vec<Duration> },
@@ -29,9 +29,9 @@ pub enum ArpMode {
 /// How it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskConfig {
-    /// How many questions for each address; with a deadline, how many answers.
+    /// How many probes for each address; with a deadline, how many answers.
     pub count: Option<u64>,
-    /// Between two questions.
+    /// Between two probes.
     pub interval: Duration,
     /// How long an answer is waited for.
     pub timeout: Duration,

@@ -32,7 +32,7 @@ pub struct HostName(String);
 /// Why a word is no DEST.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DestError {
-    /// Nothing at all: what `$(cpid nope)` leaves behind.
+    /// Nothing at all: the output of `$(cpid nope)`.
     #[error("the DEST is empty (was it the output of a command that failed?)")]
     Empty,
     /// A network whose prefix length makes no sense.
@@ -117,7 +117,7 @@ impl FromStr for Dest {
     }
 }
 
-/// Behind the `-` stands a whole address, or the last number of an IPv4 one.
+/// After the `-` comes a whole address, or the last number of an IPv4 one.
 fn range(first: IpAddr, last: &str) -> Option<Dest> {
     let last = match (first, last.parse::<IpAddr>()) {
         (_, Ok(last)) => last,

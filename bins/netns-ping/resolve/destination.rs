@@ -20,22 +20,22 @@ pub struct Destination {
     /// How we know.
     pub known: AddressSource,
     /// The route that packets take from inside.
-    pub way: RouteLookup,
-    /// The name of the link on that way.
+    pub route: RouteLookup,
+    /// The name of the link of that route.
     pub link: String,
 }
 
 impl Destination {
     /// The neighbour that packets are given to: the router, or the destination itself.
     pub fn next_hop(&self) -> IpAddr {
-        self.way.gateway.unwrap_or(self.address)
+        self.route.gateway.unwrap_or(self.address)
     }
 
     /// Of an IPv6 address that is of one link, that one's index; otherwise 0.
     pub fn scope(&self) -> u32 {
         match self.address {
             IpAddr::V6(address) if address.is_unicast_link_local() || address.is_multicast() => {
-                self.way.index.unwrap_or(0)
+                self.route.index.unwrap_or(0)
             }
             _ => 0,
         }
@@ -51,7 +51,7 @@ impl Destination {
 
     /// Whether it means several hosts, each of which answers with its own address.
     pub fn is_group(&self) -> bool {
-        self.way.is_group
+        self.route.is_group
             || self.address.is_multicast()
             || matches!(self.address, IpAddr::V4(v4) if v4.is_broadcast())
     }

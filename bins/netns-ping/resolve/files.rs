@@ -21,7 +21,7 @@ pub struct ResolvConf {
     pub servers: Vec<Nameserver>,
     /// What is appended to short names, in this order.
     pub search: Vec<String>,
-    /// With so many points in it a name is first tried as it is.
+    /// A name with at least this many dots is first tried as it is.
     pub ndots: usize,
     /// How long a server has to answer.
     pub timeout: Duration,

@@ -55,8 +55,8 @@ impl ContainerRoutes {
         Ok(ContainerRoutes { name, target, socket: RefCell::new(socket), links, origin })
     }
 
-    /// The way to an address, with what `-I` says.
-    pub fn way(&self, address: IpAddr, link: Option<u32>) -> Result<RouteLookup, NetlinkError> {
+    /// The route to an address, with what `-I` says.
+    pub fn route_to(&self, address: IpAddr, link: Option<u32>) -> Result<RouteLookup, NetlinkError> {
         let through = link.or(self.origin.link.as_ref().map(|(_, index)| *index));
         let from = self.origin.address.filter(|from| from.is_ipv4() == address.is_ipv4());
         self.socket.borrow_mut().way(address, through, from)
@@ -93,12 +93,14 @@ impl ContainerRoutes {
 
     /// Whether the kernel has to ask the neighbour for its address before it can send anything there.
     pub fn must_ask(&self, to: &Destination) -> bool {
-        let Some(index) = to.way.index.filter(|_| !to.way.is_local && !to.is_group()) else { return false };
+        let Some(index) = to.route.index.filter(|_| !to.route.is_local && !to.is_group()) else {
+            return false;
+        };
         let known = self.neighbour(index, to.next_hop()).ok().flatten();
         known.is_none_or(|neighbour| neighbour.state & NUD_VALID == 0)
     }
 
-    /// A DEST whose address is known, with the way there.
+    /// A DEST whose address is known, with the route there.
     ///
     /// # Errors
     /// No route from inside; a link-local address without a link; no such link.
@@ -115,9 +117,9 @@ impl ContainerRoutes {
             None if is_link_local(address) => Some(self.only_link(address)?),
             None => None,
         };
-        let way = self.way(address, link).map_err(|error| self.no_way(&word, address, error))?;
-        let link = way.index.map_or_else(String::new, |index| self.link_name(index));
-        Ok(Destination { word, name, address, known, way, link })
+        let route = self.route_to(address, link).map_err(|error| self.no_route(&word, address, error))?;
+        let link = route.index.map_or_else(String::new, |index| self.link_name(index));
+        Ok(Destination { word, name, address, known, route, link })
     }
 
     /// A link-local address is one on each link; where there is only one that it could mean, it means that.
@@ -138,8 +140,8 @@ impl ContainerRoutes {
         }
     }
 
-    /// Nothing is sent that has no way.
-    pub fn no_way(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
+    /// Nothing is sent without a route.
+    pub fn no_route(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
         let about = if word == address.to_string() { word.to_owned() } else { format!("{word} ({address})") };
         let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
         let says = |what: &str| format!("no route from inside: a route of {} says {what}", self.name);
@@ -226,9 +228,11 @@ impl ContainerRoutes {
     ) -> Result<IpAddr, Failure> {
         let mut addresses = other.addresses()?;
         addresses.retain(|address| families.has(*address));
-        let mut reached: Vec<(IpAddr, RouteLookup)> =
-            addresses.iter().filter_map(|address| Some((*address, self.way(*address, None).ok()?))).collect();
-        reached.sort_by_key(|(address, way)| (way.gateway.is_some(), address.is_ipv6()));
+        let mut reached: Vec<(IpAddr, RouteLookup)> = addresses
+            .iter()
+            .filter_map(|address| Some((*address, self.route_to(*address, None).ok()?)))
+            .collect();
+        reached.sort_by_key(|(address, route)| (route.gateway.is_some(), address.is_ipv6()));
         if let Some((address, _)) = reached.first() {
             return Ok(*address);
         }
@@ -246,19 +250,19 @@ impl ContainerRoutes {
     pub fn best(&self, addresses: &[IpAddr]) -> Option<IpAddr> {
         let ranked = addresses.iter().enumerate();
         let ranked = ranked.map(|(at, address)| {
-            let way = self.way(*address, None).ok();
-            (Reverse(rank(*address, way.as_ref())), at, *address)
+            let route = self.route_to(*address, None).ok();
+            (Reverse(rank(*address, route.as_ref())), at, *address)
         });
         ranked.min().map(|(_, _, address)| address)
     }
 }
 
-/// What of RFC 6724 matters between one address and another: a way there at all (rule 1), an address of ours of the
+/// What of RFC 6724 matters between one address and another: a route there at all (rule 1), an address of ours of the
 /// same kind to come from (rules 2 and 5), and IPv6 before IPv4 before the unique local addresses of IPv6 (rule 6).
-fn rank(address: IpAddr, way: Option<&RouteLookup>) -> u8 {
-    let Some(way) = way else { return 0 };
+fn rank(address: IpAddr, route: Option<&RouteLookup>) -> u8 {
+    let Some(route) = route else { return 0 };
     let is_unique_local = |address: Ipv6Addr| address.segments()[0] & 0xfe00 == 0xfc00;
-    match (address, way.source) {
+    match (address, route.source) {
         (IpAddr::V4(_), _) => 3,
         (IpAddr::V6(to), Some(IpAddr::V6(from))) => {
             let same_kind = is_unique_local(to) == is_unique_local(from) && !from.is_unicast_link_local();
@@ -326,14 +330,14 @@ mod tests {
 
     #[test]
     fn of_two_families_the_one_that_programs_take_comes_first() {
-        let way = |source: &str| RouteLookup {
+        let route = |source: &str| RouteLookup {
             index: Some(2),
             gateway: None,
             source: source.parse().ok(),
             is_local: false,
             is_group: false,
         };
-        let rank = |to: &str, from: &str| rank(to.parse().unwrap(), Some(&way(from)));
+        let rank = |to: &str, from: &str| rank(to.parse().unwrap(), Some(&route(from)));
         let v4 = rank("10.1.0.1", "10.1.0.2");
         assert!(rank("2001:db8::1", "2001:db8::2") > v4);
         assert!(rank("fd00::1", "fd00::2") < v4, "what Docker's own networks have");

@@ -19,14 +19,14 @@ use nix::errno::Errno;
 use super::results::ScanResults;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 
-/// These questions are for no address of the scan.
+/// These probes are for no address of the scan.
 const NO_ADDRESS: u32 = u32::MAX;
 /// After each request, if nothing answers; answers come within milliseconds.
 const TIMEOUT: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_millis(20);
 /// After each request, though answers never end.
 const LONGEST: Duration = Duration::from_millis(300);
-/// However many addresses answer: so many are believed to be nodes.
+/// However many addresses answer, at most this many are taken as nodes.
 const MOST: usize = 1 << 16;
 
 /// Which addresses may be in the network, for each to be asked for.

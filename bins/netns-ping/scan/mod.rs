@@ -44,7 +44,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
     if !inside.is_open_to_us() {
-        holders.look();
+        holders.load();
     }
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let links = ContainerLinks::take(&inside)?;

@@ -103,8 +103,8 @@ fn group(
         let source = net.origin.address.filter(|source| source.is_ipv4() == part.is_ipv4);
         return Ok(Some(ScanGroup::Ask(links.neighbour_link(*index, first, source)?, part)));
     }
-    let way = net.way(first, None).map_err(|error| net.no_way(&name(&part), first, error))?;
-    let index = match way {
+    let route = net.route_to(first, None).map_err(|error| net.no_route(&name(&part), first, error))?;
+    let index = match route {
         RouteLookup { is_local: true, .. } if part.len() == 1 => return Ok(None),
         RouteLookup { is_local: false, gateway: None, index, .. } => {
             index.filter(|index| links.has_neighbours(*index))
@@ -112,9 +112,9 @@ fn group(
         _ => None,
     };
     match index {
-        Some(index) => Ok(Some(ScanGroup::Ask(links.neighbour_link(index, first, way.source)?, part))),
+        Some(index) => Ok(Some(ScanGroup::Ask(links.neighbour_link(index, first, route.source)?, part))),
         None if is_arp_only => {
-            let what = match way.gateway {
+            let what = match route.gateway {
                 Some(router) => {
                     format!("is behind the router {router}, and only hosts on the link answer ARP")
                 }
@@ -141,9 +141,9 @@ fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Resu
         Some((_, index)) => Some(*index),
         None if is_link_local(address) => net.only_link(address).map(Some)?,
         None => {
-            let way = net.way(IpAddr::from(host_of(cidr)), None);
-            let way = way.map_err(|error| net.no_way(&dest.to_string(), address, error))?;
-            way.index.filter(|_| way.gateway.is_none())
+            let route = net.route_to(IpAddr::from(host_of(cidr)), None);
+            let route = route.map_err(|error| net.no_route(&dest.to_string(), address, error))?;
+            route.index.filter(|_| route.gateway.is_none())
         }
     };
     let beyond = || {

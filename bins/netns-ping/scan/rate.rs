@@ -1,21 +1,20 @@
-//! How fast questions go out: so many a second, in small bursts, and what was missed while we slept is made up for.
-//! Pure.
+//! Limits how fast probes are sent: N a second, in small bursts. Sends that were missed during a sleep are caught up. Pure.
 
 use std::time::{Duration, Instant};
 
-/// Sleeping too long, or being put aside by the scheduler, may be made up for as far as this.
-const MADE_UP: Duration = Duration::from_millis(20);
+/// At most the sends of this long are caught up after a sleep that was too long or a delay by the scheduler.
+const CATCH_UP_LIMIT: Duration = Duration::from_millis(20);
 /// A shorter sleep costs more than the packets that it would keep apart.
 const LEAST_SLEEP: Duration = Duration::from_millis(1);
 /// The first burst, and the largest: what one system call takes.
 pub const BURST: u32 = 64;
 
-/// Leave to send, which fills up with time.
+/// An allowance of packets to send, which grows with time.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     rate: f64,
     most: f64,
-    leave: f64,
+    allowance: f64,
     at: Instant,
 }
 
@@ -23,26 +22,26 @@ impl RateLimit {
     /// `rate` packets a second.
     pub fn new(rate: u32, now: Instant) -> Self {
         let rate = f64::from(rate.max(1));
-        let most = (rate * MADE_UP.as_secs_f64()).max(1.0);
-        RateLimit { rate, most, leave: most.min(f64::from(BURST)), at: now }
+        let most = (rate * CATCH_UP_LIMIT.as_secs_f64()).max(1.0);
+        RateLimit { rate, most, allowance: most.min(f64::from(BURST)), at: now }
     }
 
     /// How many may be sent now.
-    pub fn leave(&mut self, now: Instant) -> usize {
+    pub fn allowance(&mut self, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.leave = (self.leave + passed * self.rate).min(self.most);
+        self.allowance = (self.allowance + passed * self.rate).min(self.most);
         self.at = now;
-        self.leave as usize
+        self.allowance as usize
     }
 
-    /// So many were sent.
+    /// `count` packets were sent.
     pub fn sent(&mut self, count: usize) {
-        self.leave -= count as f64;
+        self.allowance -= count as f64;
     }
 
-    /// When there is leave for more.
+    /// When the next may be sent.
     pub fn next(&self) -> Instant {
-        let missing = (1.0 - self.leave).max(0.0) / self.rate;
+        let missing = (1.0 - self.allowance).max(0.0) / self.rate;
         self.at + Duration::from_secs_f64(missing).max(LEAST_SLEEP)
     }
 }
@@ -56,9 +55,9 @@ mod tests {
         let began = Instant::now();
         let (mut pace, mut sent, mut now) = (RateLimit::new(rate, began), 0, began);
         while now < began + Duration::from_secs(1) {
-            let leave = pace.leave(now);
-            pace.sent(leave);
-            sent += leave;
+            let allowance = pace.allowance(now);
+            pace.sent(allowance);
+            sent += allowance;
             now = pace.next().max(now + every);
         }
         sent

@@ -67,7 +67,7 @@ impl ProbeTask for ScanRun<'_> {
         let next = self.tasks.iter_mut().filter_map(|task| task.advance(now)).min();
         // While the last answers may come is the time to find out which containers they are of.
         if !self.results.addresses.is_empty() && self.share_done() >= 1.0 {
-            self.holders.look();
+            self.holders.load();
         }
         let Some(next) = next else { return Ok(None) };
         let (share, words) = (self.share_done(), self.how_it_goes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Microseconds since the scan began; they wrap after an hour, so only differences count.
 pub type Micros = u32;
 
-/// The questions of a scan.
+/// The probes of a scan.
 #[derive(Debug, Clone)]
 pub struct RetrySchedule {
     size: u32,
@@ -19,12 +19,12 @@ pub struct RetrySchedule {
     answered: Vec<u64>,
 }
 
-/// What is to be asked.
+/// What is to be sent next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NextQuestions {
+pub enum NextProbes {
     /// These.
-    Ask(Vec<u32>),
-    /// Nothing before so long.
+    Send(Vec<u32>),
+    /// Nothing until this time has passed.
     Wait(Duration),
     /// Nothing any more.
     Nothing,
@@ -38,10 +38,10 @@ impl RetrySchedule {
     }
 
     /// Up to `most` that are next. An address that was asked for before is left alone for the time of `gap`, in which it may answer.
-    pub fn next(&mut self, most: usize, now: Micros, gap: Duration) -> NextQuestions {
+    pub fn next(&mut self, most: usize, now: Micros, gap: Duration) -> NextProbes {
         loop {
             if self.done == self.tries {
-                return NextQuestions::Nothing;
+                return NextProbes::Nothing;
             }
             let mut next = Vec::new();
             let mut wait = None;
@@ -66,9 +66,9 @@ impl RetrySchedule {
                 next.push(number);
             }
             match (next.is_empty(), wait) {
-                (false, _) => return NextQuestions::Ask(next),
-                (true, Some(left)) => return NextQuestions::Wait(left),
-                (true, None) if self.at < self.size => return NextQuestions::Wait(Duration::ZERO),
+                (false, _) => return NextProbes::Send(next),
+                (true, Some(left)) => return NextProbes::Wait(left),
+                (true, None) if self.at < self.size => return NextProbes::Wait(Duration::ZERO),
                 (true, None) => (self.done, self.at) = (self.done + 1, 0),
             }
         }
@@ -129,19 +129,19 @@ mod tests {
     #[test]
     fn who_has_not_answered_is_asked_again_after_a_while() {
         let mut round = RetrySchedule::new(3, 2);
-        assert_eq!(round.next(2, 0, GAP), NextQuestions::Ask(vec![0, 1]));
+        assert_eq!(round.next(2, 0, GAP), NextProbes::Send(vec![0, 1]));
         round.asked(0, 0);
         round.asked(1, 10);
         assert_eq!(round.answered(0, 7), Some(Duration::from_micros(7)));
-        assert_eq!(round.next(9, 20, GAP), NextQuestions::Ask(vec![2]));
+        assert_eq!(round.next(9, 20, GAP), NextProbes::Send(vec![2]));
         assert_eq!(round.not_asked(), 1);
         round.asked(2, 20);
         assert_eq!(round.not_asked(), 0);
         assert_eq!(round.answered(1, 5), Some(Duration::ZERO), "the clock was set back");
-        assert_eq!(round.next(9, 320, GAP), NextQuestions::Wait(Duration::from_micros(700)));
-        assert_eq!(round.next(9, 1020, GAP), NextQuestions::Ask(vec![2]));
+        assert_eq!(round.next(9, 320, GAP), NextProbes::Wait(Duration::from_micros(700)));
+        assert_eq!(round.next(9, 1020, GAP), NextProbes::Send(vec![2]));
         round.asked(2, 1020);
-        assert_eq!(round.next(9, 1020, GAP), NextQuestions::Nothing);
+        assert_eq!(round.next(9, 1020, GAP), NextProbes::Nothing);
         assert_eq!(round.answered(7, 0), None, "nobody asked");
     }
 
@@ -152,15 +152,15 @@ mod tests {
             let (mut counts, mut now) = (vec![0; size as usize], 0_u32);
             loop {
                 match round.next(most, now, GAP) {
-                    NextQuestions::Ask(numbers) => for number in numbers {
+                    NextProbes::Send(numbers) => for number in numbers {
                         counts[number as usize] += 1;
                         round.asked(number, now);
                         if silent >> (number % 64) & 1 == 0 {
                             round.answered(number, now);
                         }
                     },
-                    NextQuestions::Wait(left) => now += u32::try_from(left.as_micros()).unwrap().max(1),
-                    NextQuestions::Nothing => break,
+                    NextProbes::Wait(left) => now += u32::try_from(left.as_micros()).unwrap().max(1),
+                    NextProbes::Nothing => break,
                 }
             }
             for (number, count) in counts.into_iter().enumerate() {

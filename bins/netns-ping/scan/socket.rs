@@ -41,11 +41,11 @@ impl ScanSocket {
     pub fn send(&mut self, addresses: &[(u32, IpAddr)]) -> Result<usize, Failure> {
         match self {
             ScanSocket::Ask(socket, via) => {
-                let questions: Vec<_> = addresses
+                let requests: Vec<_> = addresses
                     .iter()
                     .map(|(number, address)| (*number, via.sender.request(*address)))
                     .collect();
-                match socket.send(&questions) {
+                match socket.send(&requests) {
                     Ok(count) => Ok(count),
                     Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => Ok(0),
                     Err(errno) => Err(not_asked(via, errno)),
@@ -65,7 +65,7 @@ impl ScanSocket {
         }
     }
 
-    /// Reads all that has come, and then when questions left, of `size` addresses: those that are answered have left by then.
+    /// Reads all that has come, and then when probes left, of `size` addresses: those that are answered have left by then.
     /// From a link that is down or gone nothing comes any more; what is sent next says so.
     pub fn receive(
         &mut self,

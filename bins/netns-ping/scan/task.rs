@@ -9,7 +9,7 @@ use common::packet::realtime_now;
 use super::address_set::AddressSet;
 use super::rate::{BURST, RateLimit};
 use super::results::{NewReply, ReplyKind, ScanReply, ScanResults};
-use super::schedule::{Micros, NextQuestions, RetrySchedule};
+use super::schedule::{Micros, NextProbes, RetrySchedule};
 use super::socket::{ScanArrival, ScanSocket};
 use crate::request::ScanConfig;
 
@@ -26,7 +26,7 @@ pub struct ScanTask {
     last_sent: Instant,
     last_heard: Option<Instant>,
     longest: Duration,
-    /// Since when the kernel has had no room for a question.
+    /// Since when the kernel has had no room for a probe.
     full_since: Option<Instant>,
     /// Why nothing is sent any more, if that is not because all is done.
     pub broken: Option<Failure>,
@@ -101,13 +101,13 @@ impl ScanTask {
             if self.broken.is_some() {
                 return None;
             }
-            let leave = self.rate.leave(now);
-            if leave == 0 {
+            let allowance = self.rate.allowance(now);
+            if allowance == 0 {
                 return Some(self.rate.next());
             }
             let at = since(self.epoch, realtime_now());
-            match self.schedule.next(leave.min(BURST as usize), at, self.gap()) {
-                NextQuestions::Ask(numbers) => match self.send(&numbers) {
+            match self.schedule.next(allowance.min(BURST as usize), at, self.gap()) {
+                NextProbes::Send(numbers) => match self.send(&numbers) {
                     Ok(0) => {
                         let stuck = self.config.timeout.max(QUEUE_STUCK);
                         if self.full_since.get_or_insert(now).elapsed() > stuck {
@@ -124,9 +124,9 @@ impl ScanTask {
                     }
                     Err(failure) => self.broken = Some(failure),
                 },
-                NextQuestions::Wait(left) => return Some(now + left),
-                NextQuestions::Nothing if self.packets_sent == 0 => return None,
-                NextQuestions::Nothing => return Some(self.silent_at()).filter(|at| *at > now),
+                NextProbes::Wait(left) => return Some(now + left),
+                NextProbes::Nothing if self.packets_sent == 0 => return None,
+                NextProbes::Nothing => return Some(self.silent_at()).filter(|at| *at > now),
             }
         }
     }
@@ -180,7 +180,7 @@ impl ScanTask {
         new
     }
 
-    /// How long it took; `None` for what answers no question.
+    /// How long it took; `None` for what answers no probe.
     fn answered(&mut self, arrival: &ScanArrival) -> Option<Duration> {
         let number = self.addresses.number_of(arrival.address)?;
         if arrival.sequence.is_some_and(|sequence| sequence != number as u16) {

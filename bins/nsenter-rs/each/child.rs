@@ -31,7 +31,7 @@ pub struct ChildSide {
     failure: OwnedFd,
 }
 
-/// Who we are, after the fork.
+/// Which of the two processes this is, after the fork.
 pub enum Forked {
     /// With the child's stdout and stderr.
     Parent(Child, [OwnedFd; 2]),
@@ -42,7 +42,7 @@ pub enum Forked {
 pub fn fork(nothing: &File, mask: &SigSet) -> nix::Result<Forked> {
     let pipe = |flags| pipe2(OFlag::O_CLOEXEC | flags);
     let (stdout, stderr) = (pipe(OFlag::empty())?, pipe(OFlag::empty())?);
-    // Nobody waits at this one, neither to say something nor to hear it.
+    // No process waits at this one, neither to write nor to read.
     let failure = pipe(OFlag::O_NONBLOCK)?;
     match sys::fork_single_threaded()? {
         ForkResult::Parent { child: pid } => {
@@ -77,7 +77,7 @@ impl Child {
         }
     }
 
-    /// Why it could not go in; `None` when it could. Right once it has ended: nobody else writes there.
+    /// Why it could not go in; `None` when it could. Right once it has ended: no other process writes there.
     pub fn failure(&self) -> Option<Failure> {
         let mut words = [0; MOST_BYTES];
         let length = nix::unistd::read(self.failure.as_fd(), &mut words).ok().filter(|length| *length > 0)?;

@@ -6,7 +6,7 @@ pub const MOST_BYTES: usize = 256 << 10;
 /// The lines of one stream.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
-    /// What came behind the last line feed.
+    /// What came after the last line feed.
     begun: Vec<u8>,
 }
 

@@ -1,5 +1,5 @@
-//! One command in many containers: who fits, once a place, so many at a time, each through the same way in as a
-//! single TARGET.
+//! One command in many containers: which containers match, each set of namespaces once, N at a time. Each is entered as a
+//! single TARGET is.
 
 mod active;
 mod child;
@@ -28,7 +28,7 @@ use crate::wanted::{EachWanted, Wanted};
 use report::Report;
 use watch::{ActiveRuns, Outcome};
 
-/// Runs PROGRAM in every container that fits: `enter` is what a single run does with its target. The status is the
+/// Runs PROGRAM in every container that matches: `enter` is what a single run does with its target. The status is the
 /// highest.
 pub fn run(
     each: &EachWanted,
@@ -38,8 +38,8 @@ pub fn run(
     let EachWanted { pattern, word, jobs } = each;
     let what = (TOOL, word.as_str(), "shares all requested namespaces with");
     let (runs, all_were_asked) = common::each::find(what, pattern, &wanted.find, |container, process| {
-        let has_a_place = wanted.differs_by_namespaces_alone() && pattern.fits(container);
-        place(process, wanted).filter(|_| has_a_place)
+        let is_wanted = wanted.differs_by_namespaces_alone() && pattern.fits(container);
+        namespaces_of_run(process, wanted).filter(|_| is_wanted)
     })?;
     let parent = ParentDeathSignal::of_this_process()?;
     let report = Report::new(wanted.json);
@@ -56,18 +56,18 @@ pub fn run(
 }
 
 /// The namespaces that a run for `process` would be in; `None` where they may not be looked at.
-fn place(process: &Process, wanted: &Wanted) -> Option<NamespaceSet> {
-    let mut place = NamespaceSet::new();
+fn namespaces_of_run(process: &Process, wanted: &Wanted) -> Option<NamespaceSet> {
+    let mut namespaces = NamespaceSet::new();
     for kind in wanted.kinds_of_target() {
         match process.namespace_identity(kind) {
             Err(NamespaceError::Unknown { .. }) if wanted.all => {}
-            identity => place.push(identity.ok()?),
+            identity => namespaces.push(identity.ok()?),
         }
         // Where a process has a root of its own, that is where a run ends up.
         if kind == NamespaceKind::Mnt && wanted.own_root {
             let root = process.open_file("root", OFlag::O_PATH).ok()?;
-            place.push(NamespaceId::from(&fstat(&root).ok()?));
+            namespaces.push(NamespaceId::from(&fstat(&root).ok()?));
         }
     }
-    Some(place)
+    Some(namespaces)
 }

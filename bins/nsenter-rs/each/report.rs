@@ -22,7 +22,7 @@ pub enum OutputStream {
     Stderr,
 }
 
-/// Nobody is there to let a run go on.
+/// No user can continue a run.
 const STOPPED: &str = "stopped (SIGSTOP or the like), and was killed";
 
 /// How a run ended.
@@ -33,7 +33,7 @@ pub enum RunEnd {
     Killed(i32),
     /// It had stopped, as by SIGSTOP, and was killed.
     Stopped,
-    /// There was no way in.
+    /// The container could not be entered.
     Failed(Failure),
 }
 
@@ -108,12 +108,12 @@ impl Report {
         self.stdout.is_empty() && self.stderr.is_empty()
     }
 
-    /// Writes what standard error takes; without a reader there is nobody left to tell.
+    /// Writes what standard error takes; without a reader nothing is written.
     pub fn write_stderr(&mut self, seen: PollFlags) {
         let _ = self.stderr.write(seen);
     }
 
-    /// Nobody reads any more.
+    /// There is no reader any more.
     pub fn close(&mut self) {
         self.stdout.close();
         self.stderr.close();

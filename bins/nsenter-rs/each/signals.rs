@@ -1,4 +1,4 @@
-//! The signals that are waited for while runs go on: the ends of children, and what somebody sends to us.
+//! The signals that are waited for while runs go on: the ends of children, and what is sent to us.
 
 use common::failure::Failure;
 use common::process::Process;

@@ -1,5 +1,5 @@
 //! Where lines go: a standard stream that is written to when it takes something, so that a slow reader holds up
-//! what is read and nothing else, and no signal waits behind it.
+//! what is read and nothing else, and no signal waits for it.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
@@ -43,7 +43,7 @@ impl Sink {
         self.is_terminal
     }
 
-    /// Adds what is to be written. What nobody would read is dropped.
+    /// Adds what is to be written. Without a reader it is dropped.
     pub fn add(&mut self, bytes: &[u8]) {
         if !self.closed {
             self.unwritten.extend_from_slice(bytes);

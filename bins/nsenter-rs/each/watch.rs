@@ -22,7 +22,7 @@ use crate::run::ended::ChildEnd;
 
 /// What is read at a time.
 const CHUNK: usize = 16 << 10;
-/// How long runs have to end when nobody reads them any more.
+/// How long runs have to end when their output has no reader any more.
 const GRACE: Duration = Duration::from_secs(1);
 /// Signals that come closer together are one: timeout(1) sends its own to the process and to the group.
 const TOGETHER: Duration = Duration::from_millis(300);
@@ -51,7 +51,7 @@ enum Ending {
 }
 
 impl Ending {
-    /// Whether somebody who asks again means it.
+    /// Whether a repeated signal is meant.
     fn is_old(&self) -> bool {
         match self {
             Ending::Signalled(_, since) => since.elapsed() > TOGETHER,
@@ -100,7 +100,7 @@ impl ActiveRuns {
     pub fn over(mut self) -> Result<Outcome, Failure> {
         loop {
             if let Some((run, inside)) = self.begin()? {
-                // What is open here belongs to the parent. What lies in memory is not worth freeing for PROGRAM.
+                // What is open here belongs to the parent. What is in memory is not worth freeing for PROGRAM.
                 std::mem::forget((self.waiting, self.chunk, self.report));
                 return Ok(Outcome::Child(Box::new(run), inside));
             }
@@ -220,7 +220,7 @@ impl ActiveRuns {
         Ok(())
     }
 
-    /// Takes note of runs that have ended, and ends those that have stopped: nobody is there to let them go on, and a
+    /// Takes note of runs that have ended, and ends those that have stopped: no user can continue them, and a
     /// container must not hold up the others.
     fn see_who_has_ended(&mut self) {
         // One that is not ours may be among them: a caller may have left us children of its own.

@@ -32,7 +32,7 @@ pub struct Entered {
     /// The target's environment, where that was asked for.
     pub environment: Option<Vec<(OsString, OsString)>>,
     pub credentials: Credentials,
-    /// Where a procfs of the PID namespace is still to be shown, which takes somebody who is in it.
+    /// Where a procfs of the PID namespace is still to be shown, which requires a process that is in it.
     needs_procfs: Option<PrivateMounts>,
     /// The host's program, where it is not looked up inside.
     host_tools: Option<Settled>,
@@ -160,8 +160,8 @@ fn at_once(kinds: &[NamespaceKind], source: &mut EntrySource) -> Result<(), Fail
     }
 }
 
-/// Two passes, as in util-linux: who is privileged outside must enter the user namespace last, or it loses
-/// its power over the others; who is not must enter it first, to gain any.
+/// Two passes, as in util-linux: a caller that is privileged outside must enter the user namespace last, or it loses
+/// its power over the others; one that is not must enter it first, to gain any.
 fn one_by_one(kinds: &[NamespaceKind], source: &mut EntrySource) -> Result<(), Failure> {
     let namespaces = kinds.iter().map(|&kind| source.take(kind)).collect::<Result<Vec<_>, _>>()?;
     let (user, others): (Vec<_>, Vec<_>) =

@@ -22,7 +22,7 @@ pub fn bound_to(kept: CapabilitySet) -> Result<(), Failure> {
         match capability_is_in_bounding_set(capability) {
             Ok(true) => remove_capability_from_bounding_set(capability).map_err(refused)?,
             Ok(false) => {}
-            // The kernel knows no such capability, and none behind it.
+            // The kernel knows no such capability, and none after it.
             Err(Errno::INVAL) => break,
             Err(errno) => return Err(refused(errno)),
         }
@@ -35,7 +35,7 @@ pub fn outlive_setuid() -> Result<(), Failure> {
     set_keep_capabilities(true).map_err(|errno| trouble("PR_SET_KEEPCAPS", errno))
 }
 
-/// Takes on what of the target's capabilities is ours to take. Comes behind the user ID.
+/// Takes on what of the target's capabilities is ours to take. Comes after the user ID.
 pub fn confine_to(target: &Confinement) -> Result<(), Failure> {
     let ours = capabilities(None).map_err(|errno| trouble("capabilities", errno))?;
     let permitted = ours.permitted & target.permitted;

@@ -1,14 +1,14 @@
-//! Who the program becomes: the last steps before it starts, in the process that becomes the program.
+//! The program's user, groups, capabilities and limits: the last steps before it starts, in the process that becomes it.
 //!
 //! Their order is the kernel's:
 //!
-//! 1. The control groups: below Linux 5.16 it is asked who writes, and not who opened.
+//! 1. The control groups: before Linux 5.16 the kernel checks the process that writes, not the one that opened.
 //! 2. The label for the next exec(2), and the OOM score, through the /proc that we had outside: a container's own
 //!    may be forged (CVE-2019-16884, CVE-2025-52881).
 //! 3. The bounding set: dropping from it takes CAP_SETPCAP, which another user ID loses.
-//! 4. Groups before the user, who may have no right to set them.
+//! 4. Groups before the user, which may have no right to set them.
 //! 5. The other capability sets: setuid(2) changes them once more.
-//! 6. A session keyring, which belongs to whoever we are by now.
+//! 6. A session keyring, which belongs to the user that we are by now.
 //! 7. The limits: with few descriptors or little memory the steps above could fail.
 //! 8. no_new_privs: it is about the exec only, and nothing may come between.
 //! 9. The seccomp filter, which forbids most of the above.
@@ -167,7 +167,7 @@ impl Credentials {
         if self.keep_caps && self.fence.is_none() {
             capabilities::keep()?;
         }
-        // Whoever looks into us from now on finds no way to the host's processes.
+        // A process that reads our /proc from now on finds no way to the host's processes.
         self.outside.proc = None;
         if let Some(confinement) = &self.confinement {
             confine(confinement)?;
@@ -234,7 +234,7 @@ impl Credentials {
     }
 }
 
-/// What confines, behind the user ID.
+/// The limits that are set after the user ID.
 fn confine(confinement: &Confinement) -> Result<(), Failure> {
     capabilities::confine_to(confinement)?;
     leave_keyring()?;
@@ -263,7 +263,7 @@ fn no_new_privs() -> Result<(), Failure> {
     prctl::set_no_new_privs().map_err(|errno| Failure::failed("no_new_privs", errno.desc()))
 }
 
-/// A lower score than ours takes CAP_SYS_RESOURCE outside of all user namespaces. Who has it not keeps the higher
+/// A lower score than ours takes CAP_SYS_RESOURCE outside of all user namespaces. A process without it keeps the higher
 /// one, and is killed before the container is.
 fn take_oom_score(own: impl AsFd, score: &str) -> Result<(), Failure> {
     let file = openat(own, "oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());

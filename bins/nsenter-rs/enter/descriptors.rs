@@ -67,7 +67,7 @@ fn open_ones() -> Option<Vec<RawFd>> {
     entries.map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// What lies between the descriptors of `kept`.
+/// What is between the descriptors of `kept`.
 fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
     let mut kept: Vec<u32> = kept.iter().filter(|fd| **fd >= FIRST).map(|fd| fd.cast_unsigned()).collect();
     kept.sort_unstable();

@@ -19,7 +19,7 @@ const LARGEST: u64 = 256 << 20;
 /// that the command line names: itself, and in what follows it, as in `sh -c 'busybox ping …'`.
 ///
 /// # Errors
-/// `Program` where nobody can tell what the kernel will start it through.
+/// `Program` where it cannot be known through what the kernel starts it.
 pub fn places(
     program: Option<&Path>,
     arguments: &[OsString],

@@ -38,7 +38,7 @@ pub enum StartDirectory {
     Ours,
     /// This one of the tree.
     Inside(PathBuf),
-    /// Opened before, wherever it lies.
+    /// Opened before, wherever it is.
     Opened(OwnedFd),
 }
 

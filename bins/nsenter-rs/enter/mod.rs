@@ -1,4 +1,4 @@
-//! Entering: what is held open before, the namespaces, the root, and whom the process becomes.
+//! Entering: what is held open before, the namespaces, the root, and the user and limits of the process.
 
 pub mod apply;
 mod capabilities;

@@ -23,8 +23,8 @@ pub fn target_position(source: &EntrySource, wanted: &Wanted) -> Result<ProgramP
     position(source, source.process()?, wanted)
 }
 
-/// Who in the target's PID namespace could take hold even of a program that is not dumpable: PID and name. What has ended
-/// cannot, even where its first process does not wait for it.
+/// The processes in the target's PID namespace that could trace even a program that is not dumpable: PID and name. One that
+/// has ended cannot, even where its first process does not wait for it.
 pub fn tracers(source: &EntrySource) -> Result<Vec<Tracer>, Failure> {
     let pids = source.process()?.namespace_identity(NamespaceKind::Pid)?;
     if namespace::own_identity(NamespaceKind::Pid)? == pids {
@@ -40,7 +40,7 @@ pub fn tracers(source: &EntrySource) -> Result<Vec<Tracer>, Failure> {
     Ok(processes_in(NamespaceKind::Pid, pids).filter_map(|process| traces(&process)).collect())
 }
 
-/// Whether anybody who is in the target's PID namespace now could take hold of the program.
+/// Whether a process that is in the target's PID namespace now could trace the program.
 pub fn exposure(
     source: &EntrySource,
     wanted: &Wanted,
@@ -51,7 +51,7 @@ pub fn exposure(
     let exposure_to = |position: &ProgramPosition| Exposure::of(position, dumpability, all_dumpable);
     let exposure = exposure_to(&target_position(source, wanted)?);
     let pids = target.namespace_identity(NamespaceKind::Pid)?;
-    // In our own PID namespace are all of the host's processes, who are no danger to it.
+    // In our own PID namespace are all of the host's processes, which are no danger to it.
     if !wanted.judges_all
         || exposure != Exposure::Undumpable
         || namespace::own_identity(NamespaceKind::Pid)? == pids
@@ -80,7 +80,7 @@ fn position(source: &EntrySource, process: &Process, wanted: &Wanted) -> Result<
     })
 }
 
-/// How the process's namespace lies to the one that the program will be in.
+/// The relation of the process's namespace to the one that the program will be in.
 fn relation_of(
     source: &EntrySource,
     process: &Process,
@@ -108,7 +108,7 @@ fn program_namespace(
     }
 }
 
-/// Whether it can still do anything: what has ended may be there until somebody waits for it.
+/// Whether it can still do anything: what has ended may be there until its parent waits for it.
 fn lives(process: &Process) -> bool {
     process.status().is_ok_and(|status| !status.state.starts_with(['Z', 'X']))
 }

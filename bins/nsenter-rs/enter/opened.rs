@@ -70,7 +70,7 @@ pub fn environment(plan: &Plan, source: &EntrySource) -> Result<Option<Vec<(OsSt
 }
 
 /// Whether the program comes from the target's own files. Where its mounts are ours, so are the files that it has,
-/// and whoever owns the process decides nothing about them; nor does it about a root that somebody has named.
+/// and the owner of the process decides nothing about them; nor about a root that the user named.
 fn program_is_targets(plan: &Plan, source: &EntrySource) -> Result<bool, Failure> {
     let mounts = source.process()?.namespace_identity(NamespaceKind::Mnt)?;
     let is_other = mounts != namespace::own_identity(NamespaceKind::Mnt)?;

@@ -1,4 +1,4 @@
-//! Where a directory lies: at our root, below another one, in which tree.
+//! Where a directory is: at our root, below another one, in which tree.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -21,7 +21,7 @@ pub fn is_not_our_root(root: &OwnedFd) -> bool {
     open("/", DIRECTORY, Mode::empty()).map_or(true, |ours| identity(root) != identity(&ours))
 }
 
-/// Whether the directory lies below `root`, or is it; both are of others' trees, in which our own root ends nothing.
+/// Whether the directory is `root` or below it; both are of others' trees, in which our own root ends nothing.
 pub fn is_below(directory: &OwnedFd, root: &OwnedFd) -> bool {
     let root = identity(root);
     climb(directory, |at| identity(at) == root).is_none()

@@ -1,6 +1,6 @@
-//! A copy of our own program that nobody can write to, and that we run from where a container could reach us.
+//! A copy of our own program that no process can write to. We run from it where a container could reach us.
 //!
-//! The file that a process runs is open to whoever may look into its `/proc/PID/exe`, and not only to read: that
+//! The file that a process runs is open to each process that may open its `/proc/PID/exe`, and not only to read: that
 //! is how the host's runc was overwritten from inside a container (CVE-2019-5736). Ways to it:
 //!
 //! - The container's program is a script whose interpreter is `/proc/self/exe`. The kernel looks that up while it is
@@ -9,12 +9,12 @@
 //! - Between fork and exec our child is in the container's PID namespace. A process with CAP_SYS_PTRACE there may
 //!   look into it. This takes a joined PID namespace.
 //!
-//! Either takes the right to look into us, who are undumpable. The processes of a container have it only with
+//! Either requires the right to trace us, and we are undumpable. The processes of a container have it only with
 //! CAP_SYS_PTRACE over our user namespace, or above it ([`crate::plan::exposure`]). The container's program gives itself that right, for what it has run once more is itself;
 //! and one that is told `-S1000` in the first line of the script lets every ordinary process look. There the copy is
 //! made, and everything found and opened once more: exec(2) has closed it. It is not for a program that is root of the
 //! whole machine with all capabilities, which needs no file of ours to write to the host's; and for a host's program in
-//! another network, or beside who may not look, it costs nothing.
+//! another network, or beside processes that may not look, it costs nothing.
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -51,7 +51,7 @@ pub enum SealedCopy {
 
 /// Starts us again from such a copy, with the same `words`; returns when we run from one, or none can be had.
 ///
-/// Then we go on and say so: who enters a container to see what is wrong with it needs that more.
+/// Then we go on and say so: a user that debugs a container needs that more.
 pub fn run_from(copy: SealedCopy, words: &[OsString]) {
     let why_not = match File::open(OURSELVES) {
         Ok(ourselves) if is_sealed(&ourselves) => {
@@ -71,14 +71,14 @@ pub fn run_from(copy: SealedCopy, words: &[OsString]) {
     );
 }
 
-/// Whether we are the copy, and not who was started first.
+/// Whether we are the copy, and not the process that was started first.
 pub fn is_our_copy() -> bool {
     let is_by_descriptor = || sys::executed_as().is_some_and(|name| Path::new(name).starts_with(OPEN));
     File::open(OURSELVES)
         .is_ok_and(|ourselves| has_all_seals(&ourselves) || is_sealed(&ourselves) && is_by_descriptor())
 }
 
-/// What nobody can write to, whatever capabilities they have inside: a memfd with all seals, or a file on a mount
+/// A file that cannot be written to, whatever the capabilities inside: a memfd with all seals, or a file on a mount
 /// that is read-only.
 fn is_sealed(file: &File) -> bool {
     has_all_seals(file) || fstatvfs(file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
@@ -113,11 +113,11 @@ fn in_memory(ourselves: &File) -> io::Result<OwnedFd> {
     let mut copy = executable_file(TOOL.as_ref())?;
     io::copy(&mut &*ourselves, &mut copy)?;
     fcntl(&copy, FcntlArg::F_ADD_SEALS(all_seals()))?;
-    // It may not be run while somebody has it open for writing.
+    // It cannot be run while a process has it open for writing.
     Ok(OwnedFd::from(File::open(format!("{OPEN}/{}", copy.as_raw_fd()))?))
 }
 
-/// The same file through a mount of its own that is in nobody's mount namespace, and cannot be written through.
+/// The same file through a mount of its own that is in no mount namespace, and cannot be written through.
 fn read_only() -> nix::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, OURSELVES, flags).map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;

@@ -16,7 +16,7 @@ use crate::enter::loaders::{open, places};
 use crate::unreadable::nobody::{nobody, nobody_within};
 use crate::unreadable::{Unmade, Unreadable};
 
-/// What is laid over the loaders.
+/// What is mounted over the loaders.
 #[derive(Debug)]
 pub struct Shield {
     places: BTreeSet<PathBuf>,
@@ -50,7 +50,7 @@ impl Shield {
         let copies = nobody().and_then(|nobody| copies(&mut Unreadable::of(nobody), &places));
         let prepared = match copies {
             Ok(copies) => ShieldParts::Copies(copies),
-            // Whoever has no power over these mounts may get some with the user namespace, or over a copy of them.
+            // A caller without power over these mounts may get some with the user namespace, or over a copy of them.
             Err(Unmade::NotPermitted) if user.is_some() => {
                 ShieldParts::Nobody(user.map_or_else(nobody, nobody_within)?)
             }
@@ -86,17 +86,17 @@ impl Shield {
             return Err(Unmade::NotPermitted);
         }
         // Where the kernel may be too old it is tried, with a tmpfs that is attached nowhere; over mounts of a user namespace
-        // that is still to be joined nobody can try.
+        // that is still to be joined it cannot be tried.
         if may && !maps_every_tmpfs() {
             Unreadable::of(nobody()?).can_map()?;
         }
         places(program, arguments, path).map(drop)
     }
 
-    /// Lays them over the loaders, in mounts that nobody else sees.
+    /// Mounts them over the loaders, in mounts that no other process sees.
     ///
     /// # Errors
-    /// What the kernel says, and then some may lie there.
+    /// What the kernel says, and then some may be mounted.
     pub fn lay(self, mounts: &PrivateMounts) -> Result<(), Unmade> {
         let copies = match self.prepared {
             ShieldParts::Copies(copies) => copies,

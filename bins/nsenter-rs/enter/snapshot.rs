@@ -18,7 +18,7 @@ use crate::identity::fence::Fence;
 use crate::identity::label::{Label, Module};
 use crate::judge::refused;
 use crate::plan::exposure::Dumpability;
-use crate::plan::host_tools_mode::Footing;
+use crate::plan::host_tools_mode::MountPowers;
 use crate::plan::{Plan, Snapshot};
 use crate::unreadable::Unmade;
 use crate::wanted::{TakenFrom, Wanted};
@@ -30,7 +30,7 @@ use crate::wanted::{TakenFrom, Wanted};
 pub fn take(source: &EntrySource, wanted: &Wanted) -> Result<(Snapshot, Option<Shield>), Failure> {
     let mut snapshot = Snapshot { has_process: source.process().is_ok(), ..Snapshot::default() };
     if wanted.host_tools {
-        snapshot.footing = footing()?;
+        snapshot.mount_powers = mount_powers()?;
     }
     for &kind in wanted.namespaces.keys() {
         match namespace::own_identity(kind) {
@@ -85,7 +85,7 @@ fn fence(source: &EntrySource, wanted: &Wanted, snapshot: &Snapshot) -> Result<F
     let fence = Fence::around(source.process()?, wanted.added_capabilities)?;
     let ours = namespace::own_identity(NamespaceKind::User)?;
     let theirs = snapshot.theirs.get(&NamespaceKind::User).copied().unwrap_or(ours);
-    fence.must_hold_in(theirs, theirs != ours)?;
+    fence.check_user_namespace(theirs, theirs != ours)?;
     // Without the target's mounts it is refused anyway.
     let joined = |kind| match snapshot.theirs.get(&kind) {
         // Of a PID namespace that is joined only children are.
@@ -146,7 +146,7 @@ fn shield_for(source: &EntrySource, wanted: &Wanted, draft: &Plan) -> Result<Opt
             StartDirectory::Inside(directory) => std::path::absolute(directory.join(file)).ok(),
             _ => std::path::absolute(file).ok(),
         },
-        // Nothing will run, or nobody can tell.
+        // Nothing will run, or it cannot be known.
         Lookup::Unknown | Lookup::Missing(_) => None,
     };
     let arguments = wanted.program.get(1..).unwrap_or_default();
@@ -191,9 +191,9 @@ fn labels(source: &EntrySource, wanted: &Wanted, fenced: bool) -> Result<Vec<Lab
 }
 
 /// Whether we could take the host's mounts along.
-fn footing() -> Result<Footing, Failure> {
+fn mount_powers() -> Result<MountPowers, Failure> {
     let ours = capabilities(None).map_err(|errno| Failure::failed("capabilities", errno))?;
-    Ok(Footing {
+    Ok(MountPowers {
         may_mount: ours.effective.contains(CapabilitySet::SYS_ADMIN),
         has_mount_setattr: common::sys::has_mount_setattr(),
     })

@@ -1,4 +1,4 @@
-//! What there is to say about a way in; `--json` prints it.
+//! What `--explain` reports; `--json` prints it.
 
 use common::namespace::NamespaceKind;
 use serde::Serialize;
@@ -27,7 +27,7 @@ pub struct Row {
     pub target_inode: Option<u64>,
     /// The user namespace that owns the target's; of a user namespace its parent. `None` when that is not below ours.
     pub owner_inode: Option<u64>,
-    /// The user who owns that user namespace; of a user namespace its own owner.
+    /// The user that owns that user namespace; of a user namespace its own owner.
     pub owner_uid: Option<u32>,
     /// Whether we have CAP_SYS_ADMIN over the owner, or over the user namespace itself.
     pub cap_sys_admin: Option<bool>,
@@ -55,7 +55,7 @@ pub struct RuleLine {
     pub why: String,
 }
 
-/// Whether processes of the target could take hold of the program.
+/// Whether processes of the target could trace the program.
 #[derive(Debug, Serialize)]
 pub struct Exposed {
     pub safe: bool,

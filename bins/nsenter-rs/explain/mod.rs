@@ -75,7 +75,7 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
         .map(|pid| Check::new(EntryRule::Look { pid: pid.as_raw(), bar: seen.bar.clone() }, &facts))
         .into_iter()
         .collect();
-    // Whoever may not look gets no further where namespaces are to be looked at: there is nothing to plan with.
+    // A caller that may not open the target's namespaces gets no further: there is nothing to plan with.
     let joined = match plan(wanted, source, &facts, &mut checks, &mut explanation) {
         Err(_) if needs_process && seen.bar.is_some() => Vec::new(),
         joined => joined?,
@@ -88,7 +88,7 @@ fn look(wanted: &Wanted, source: &EntrySource) -> Result<Explanation, Failure> {
     Ok(explanation)
 }
 
-/// The part that takes a plan: the rules for its steps, the steps, and who could reach the program. Gives the kinds
+/// The part that takes a plan: the rules for its steps, the steps, and which processes could trace the program. Gives the kinds
 /// that would be joined.
 fn plan(
     wanted: &Wanted,

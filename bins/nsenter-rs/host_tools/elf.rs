@@ -15,7 +15,7 @@ pub struct Elf {
     pub interpreter: Option<PathBuf>,
     /// DT_RPATH, searched before all else; it counts only where there is no DT_RUNPATH.
     pub rpath: Vec<u8>,
-    /// DT_RUNPATH, searched behind what the loader was told.
+    /// DT_RUNPATH, searched after what the loader was told.
     pub runpath: Vec<u8>,
 }
 
@@ -120,7 +120,7 @@ impl Layout {
     }
 }
 
-/// Where in the file that lies which the program has at `address`.
+/// The offset in the file of what the program has at `address`.
 fn offset_of(segments: &[ElfSegment], address: u64) -> Option<u64> {
     let holds = |segment: &&ElfSegment| {
         segment.kind == PT_LOAD

@@ -56,7 +56,7 @@ impl Fixed {
         // df(1) takes the last mount at `/` for what is there, and says its name.
         let is_overlay = fs::fstatfs(&root)?.f_type as u64 == OVERLAYFS_SUPER_MAGIC;
         let above = match empty(if is_overlay { OVERLAY } else { "rootfs" }) {
-            // In the user namespace that we have joined we may be nobody yet, and nobody makes files.
+            // In the user namespace that we have joined we may have no mapped user yet, and so cannot make files.
             Err(Errno::OVERFLOW) => spare,
             made => made?,
         };
@@ -64,7 +64,7 @@ impl Fixed {
         Ok(Fixed { above, shell })
     }
 
-    /// A directory that nobody can take away, where the root has none.
+    /// A directory that the container cannot move, where the root has none.
     ///
     /// # Errors
     /// What the kernel says.
@@ -74,7 +74,7 @@ impl Fixed {
         Ok(KitPlace { directory, path: Path::new(ABOVE).join("kit") })
     }
 
-    /// Has all paths lead to the kit at `base`, and `/bin/sh` to `program`, which is nsenter-rs.
+    /// Makes all paths point to the kit at `base`, and `/bin/sh` to `program`, which is nsenter-rs.
     ///
     /// # Errors
     /// What the kernel says.

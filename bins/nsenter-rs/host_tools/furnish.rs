@@ -53,7 +53,7 @@ pub const NAMES: &str = "names/bin";
 /// Where libraries are that go before the host's.
 pub const LIBRARIES: &str = "lib";
 
-/// Users, groups and names come from files and from DNS, and from no module that somebody else names: nsswitch.conf(5).
+/// Users, groups and names come from files and from DNS, and from no module that the container names: nsswitch.conf(5).
 const NSSWITCH: &[u8] = b"\
 passwd: files
 group: files
@@ -83,7 +83,7 @@ const TABLES: [&str; 2] = ["protocols", "services"];
 /// process.execPath is documented to be writable by nobody, and is: what starts node by it gets the host's again.
 const NODE: &[u8] = b"process.execPath = require('path').join(__dirname, 'bin', 'node');\n";
 
-/// Where programs lie that are no commands, but are started by one by their names: git's. After all of $PATH.
+/// Directories of programs that are no commands, but are started by a command by their names: git's. After all of $PATH.
 const OF_ONE_PROGRAM: [&str; 5] = [
     "/usr/local/libexec/git-core",
     "/usr/local/lib/git-core",
@@ -127,7 +127,7 @@ pub struct Making<'a> {
 /// What the kernel says.
 pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> {
     let Making { root, path, libraries, interpreter, parts } = making;
-    // Whatever the caller's umask: in a user namespace we are somebody else's others.
+    // Whatever the caller's umask: in a user namespace we are `other` for their modes.
     fs::chmodat(at, ".", Mode::from_raw_mode(0o755), AtFlags::empty())?;
     for directory in ["host", "bin", NAMES, "loader", "static", "alone/bin", LIBRARIES, "empty"] {
         directory_at(at, Path::new(directory))?;
@@ -185,7 +185,7 @@ pub fn furnish(at: BorrowedFd<'_>, making: &Making<'_>) -> io::Result<Contents> 
     Ok(contents)
 }
 
-/// Those of $PATH, and behind them what one program has for itself.
+/// Those of $PATH, then what one program has for itself.
 fn with_private_directories(root: &Root, path: &[PathBuf]) -> Vec<PathBuf> {
     let private = OF_ONE_PROGRAM.iter().filter_map(|directory| root.canonical(Path::new(directory)).ok());
     let mut all = path.to_vec();

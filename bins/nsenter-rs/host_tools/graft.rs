@@ -1,4 +1,4 @@
-//! Way one: the host's tree, read-only, in a private copy of the container's mounts.
+//! `HostToolsMode::Graft`: the host's tree, read-only, in a private copy of the container's mounts.
 
 use std::ffi::OsStr;
 use std::io;
@@ -118,7 +118,7 @@ impl Graft {
         self.kit.contents.for_children
     }
 
-    /// Takes a copy of the mounts around us that nobody else has, and puts everything into it. `top` is the root
+    /// Takes a private copy of the mounts around us, and puts everything into it. `top` is the root
     /// of the mount namespace, where our own root is another directory.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Graft {
         }
         attach(&again(kit, "bin")?, kit, Path::new(NAMES))?;
         let (found, meant) = (fs::stat(&place.path)?, fs::fstat(kit)?);
-        // Somebody has moved the directory away in between.
+        // The directory was moved away in between.
         if (found.st_dev, found.st_ino) != (meant.st_dev, meant.st_ino) {
             return Err(rustix::io::Errno::STALE.into());
         }
@@ -212,16 +212,16 @@ fn copies(kit: &Kit, unreadable: &mut Unreadable) -> Result<Vec<(PathBuf, OwnedF
     kit.contents.executables().into_iter().map(copy).collect()
 }
 
-/// The program has to be one that it may not read itself, and the host's files nobody's.
+/// The program must be one that it cannot read itself, and the host's files must belong to no known user.
 fn not_fenced(error: Unmade) -> Failure {
     let what = format_args!(
         "processes of the container could read and trace the program, and so reach the host: {error}"
     );
-    let way = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
+    let instead = Hint::say("use -n instead of -a (the program stays on the host), or --trust-target");
     Failure::failed("--host-tools", what).hint(match error {
-        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", way),
-        Unmade::NotPermitted => hint!("run it as root; {}", way),
-        _ => Some(way),
+        Unmade::NoUserNamespace(_) => hint!("sysctl user.max_user_namespaces; {}", instead),
+        Unmade::NotPermitted => hint!("run it as root; {}", instead),
+        _ => Some(instead),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Way two, where nothing can be mounted: the host's root held open as a descriptor, with the program below it.
+//! `HostToolsMode::Hold`, where nothing can be mounted: the host's root held open as a descriptor, with the program below it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

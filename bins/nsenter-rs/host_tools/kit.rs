@@ -1,12 +1,12 @@
 //! What goes into a container beside the host's tree, and where it is kept; [`super::furnish`] says what is in it.
 //!
-//! All that is executed is a copy of mode 0711, on a mount on which nobody is its owner: whoever runs a file that it may
-//! not read is not dumpable, and so are its children that are started alike (would_dump in the kernel's fs/exec.c).
-//! Nobody opens its `/proc/PID/root`, memory or descriptors then without CAP_SYS_PTRACE over the user namespace that the
+//! All that is executed is a copy of mode 0711, on a mount on which it has no known owner: a process that runs a file that
+//! it may not read is not dumpable, and so are its children that are started alike (would_dump in the kernel's fs/exec.c).
+//! Then opening its `/proc/PID/root`, memory or descriptors requires CAP_SYS_PTRACE over the user namespace that the
 //! machine began with.
 //!
 //! A thousand links take milliseconds to make, so they are made once, below `/run`, and again when a directory of
-//! $PATH, of the libraries or the loader has changed. Who may not write there makes them in memory every time.
+//! $PATH, of the libraries or the loader has changed. A user that may not write there makes them in memory every time.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -36,12 +36,12 @@ const KEPT: &str = "/run/netns-toolbox/host-tools";
 const LAYOUT: u32 = 6;
 /// Old ones that are left alone, for a shell that was started with one still finds its programs there.
 const LEFT: usize = 4;
-/// After this everybody makes a kit of its own.
+/// After this each process makes a kit of its own.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
-/// After this nobody is at work any more on one that is unfinished: it takes milliseconds.
+/// After this an unfinished one is abandoned: making one takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// A kit as a mount that is attached nowhere yet, and that nobody can write to.
+/// A kit as a read-only mount that is attached nowhere yet.
 #[derive(Debug)]
 pub struct Kit {
     pub mount: OwnedFd,
@@ -142,8 +142,8 @@ fn kept(making: &Making<'_>, stamp: &str) -> io::Result<Kit> {
     Ok(Kit { mount, contents: serde_json::from_slice(&contents)? })
 }
 
-/// Of many who begin at once one makes the kit, and the others wait for it: it is the work of milliseconds. Who is stopped
-/// at it keeps nobody waiting for long.
+/// Of many processes that begin at once, one makes the kit and the others wait for it: it takes milliseconds. If that one is
+/// stopped, the others do not wait long.
 fn turn(all: &Path, there: &dyn Fn() -> bool) -> io::Result<OwnedFd> {
     make_directories(all)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -186,7 +186,7 @@ fn keep(making: &Making<'_>, stamp: &str, name: &str) -> io::Result<PathBuf> {
         .and_then(|_| write(directory.as_fd(), "stamp", stamp.as_bytes(), 0o644));
     let finished = all.join(name);
     let made = made.and_then(|()| match fs::rename(&unfinished, &finished) {
-        // Somebody else was faster; or what is there is not to be trusted, as its stamp was not ours.
+        // Another process was faster; or what is there is not to be trusted, as its stamp was not ours.
         Err(_) if is_kit(&finished, stamp) => Ok(std::fs::remove_dir_all(&unfinished)?),
         renamed => Ok(renamed?),
     });

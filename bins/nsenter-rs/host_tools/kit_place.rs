@@ -1,9 +1,9 @@
 //! Where in the container's root the kit is mounted.
 //!
-//! The mount is in a private copy of the container's mounts, so nobody else sees it; but the directory below it is
-//! the container's. The kernel lets whoever may rename or remove a directory do so although it is a mount point in
+//! The mount is in a private copy of the container's mounts, so no other process sees it; but the directory below it is
+//! the container's. The kernel lets a process that may rename or remove a directory do so although it is a mount point in
 //! another mount namespace (Linux 3.18), and the mount goes with it. A container could then put another directory
-//! in its place, with programs of its own for us to run. So it has to be a directory that nobody can take away.
+//! in its place, with programs of its own for us to run. So it must be a directory that the container cannot move.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
 
 /// Directories that the kernel itself made, by the file system they must be in: sysfs and proc, linux/magic.h.
-/// Nobody looks at these, and engines hide some of them anyway.
+/// Programs rarely use these, and engines hide some of them anyway.
 const OF_THE_KERNEL: [(&str, &str, u64); 5] = [
     ("/sys", "/sys/firmware", 0x6265_6572),
     ("/sys", "/sys/kernel/debug", 0x6265_6572),

@@ -2,7 +2,7 @@
 //!
 //! A loader takes some paths as they are: `/etc/ld.so.preload`, `/etc/ld.so.cache`, its built-in directories. In a
 //! container's root those are the container's, and a library from there would run with the caller's power. No
-//! option turns all of them off, and what is mounted over a file can be taken away by whoever may rename the file.
+//! option turns all of them off, and what is mounted over a file can be removed by a process that may rename the file.
 //! So it is a copy of the loader that runs, in which these paths are cut off at their beginning, and lead nowhere.
 
 use std::ffi::{OsStr, OsString};
@@ -68,7 +68,7 @@ impl Loader {
     }
 
     /// The loader's arguments for `program`, with the host's tree at `tree`, and libraries in the directory `first`
-    /// that go before the host's; the program's own arguments come behind.
+    /// that go before the host's; the program's own arguments come after them.
     pub fn words(
         &self,
         root: &Root,

@@ -49,14 +49,14 @@ use crate::identity::power::ProgramPower;
 use crate::plan::host_tools_mode::HostToolsMode;
 use crate::tool::TOOL;
 
-/// Where execvp(3) looks when nobody says where.
+/// Where execvp(3) searches without a PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What was built with `cargo install` and no --target.
 const NOT_STATIC: &str =
     "--host-tools: this nsenter-rs is not a static binary: programs that PROGRAM starts are the container's";
 
-/// A program of the host and all that it needs, taken hold of before any namespace is entered.
+/// A program of the host and all that it needs, opened before any namespace is entered.
 #[derive(Debug)]
 pub struct HostTools {
     root: Root,
@@ -84,7 +84,7 @@ pub struct Settled {
 #[derive(Debug)]
 pub struct Ready {
     name: PathBuf,
-    /// Whether it is started as nobody.
+    /// Whether it is started as the user `nobody`.
     suits_nobody: bool,
     execution: io::Result<Execution>,
 }
@@ -184,7 +184,7 @@ impl Ready {
         &self.name
     }
 
-    /// Becomes whom the program has to be started as.
+    /// Becomes the user that the program must be started as.
     pub fn set_user(&self) {
         if self.suits_nobody {
             privileges::suit();

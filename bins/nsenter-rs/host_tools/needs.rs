@@ -1,6 +1,6 @@
-//! Programs that need more than a container has. They are told so before they start: some would fail with words that lead
-//! astray ("you must be root", "perhaps your kernel needs to be upgraded"), and some would give a wrong answer, as fping
-//! does without CAP_NET_RAW, for which nobody answers then.
+//! Programs that need more than a container has. Refuses them before the start, because their own message would mislead
+//! ("you must be root", "perhaps your kernel needs to be upgraded"), or their result would be wrong: without CAP_NET_RAW, fping
+//! reports that no host replies.
 
 use std::ffi::{OsStr, OsString};
 
@@ -21,14 +21,14 @@ struct Need {
     when: When,
 }
 
-/// Which of its words make it need that.
+/// With which arguments it needs that.
 #[derive(Clone, Copy)]
 enum When {
-    /// All, but where only its version or its help is asked for, or one of these.
-    But(&'static [&'static str]),
+    /// All, unless they ask only for its version or its help, or contain one of these.
+    Unless(&'static [&'static str]),
     /// An object, and what is to be done to it: ip, tc, bridge.
     Changes,
-    /// Any word at all.
+    /// Any argument at all.
     Arguments,
 }
 
@@ -53,7 +53,7 @@ const NEEDS: [Need; 9] = [
         ],
         capabilities: Caps::NET_ADMIN,
         filtered: false,
-        when: When::But(&[]),
+        when: When::Unless(&[]),
     },
     Need {
         programs: &["ip", "tc", "bridge"],
@@ -65,47 +65,47 @@ const NEEDS: [Need; 9] = [
         programs: &["tcpdump"],
         capabilities: CAPTURE,
         filtered: false,
-        when: When::But(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
+        when: When::Unless(&["-r", "-D", "-d", "-dd", "-ddd", "--list-interfaces"]),
     },
     Need {
         // Their list of interfaces is an error too where they may not capture.
         programs: &["tshark", "dumpcap"],
         capabilities: CAPTURE,
         filtered: false,
-        when: When::But(&["-r", "-G", "--read-file"]),
+        when: When::Unless(&["-r", "-G", "--read-file"]),
     },
     Need {
         // Without it fping asks through a socket of another kind, and says of all that they do not answer.
         programs: &["fping", "arping", "arp-scan", "mtr", "mtr-packet", "hping3", "nping"],
         capabilities: Caps::NET_RAW,
         filtered: false,
-        when: When::But(&[]),
+        when: When::Unless(&[]),
     },
     Need {
         programs: &["nsenter", "unshare", "umount", "pivot_root", "swapon", "swapoff", "losetup"],
         capabilities: Caps::SYS_ADMIN,
         filtered: false,
-        when: When::But(&[]),
+        when: When::Unless(&[]),
     },
     Need { programs: &["mount"], capabilities: Caps::SYS_ADMIN, filtered: false, when: When::Arguments },
     Need {
         programs: &["bpftrace", "bpftool"],
         capabilities: Caps::BPF.union(Caps::PERFMON),
         filtered: false,
-        when: When::But(&[]),
+        when: When::Unless(&[]),
     },
     Need {
         programs: &["perf"],
         capabilities: Caps::PERFMON,
         filtered: true,
-        when: When::But(&[
+        when: When::Unless(&[
             "report", "script", "annotate", "diff", "list", "help", "version", "evlist", "archive",
         ]),
     },
 ];
 
-/// Programs that become somebody else by a bit of their file, which counts for nothing there.
-const BECOME: [&str; 8] = ["sudo", "su", "doas", "pkexec", "runuser", "newgrp", "sg", "sudoedit"];
+/// Programs that change their user by the set-user-ID bit of their file, which has no effect there.
+const USER_SWITCHERS: [&str; 8] = ["sudo", "su", "doas", "pkexec", "runuser", "newgrp", "sg", "sudoedit"];
 
 /// Words of ip-link(8), tc(8) and bridge(8) that change something.
 const CHANGES: [&str; 12] = [
@@ -117,27 +117,27 @@ const VERSION_OR_HELP: [&str; 6] = ["--version", "-V", "-v", "--help", "-h", "-?
 
 /// Why a program is not started.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Lacks {
+pub enum MissingPower {
     /// These.
     Capabilities(Caps),
-    /// Nobody becomes somebody else.
+    /// To change its user.
     NewUser,
 }
 
 /// What `program` lacks for these arguments.
-pub fn lacks(program: &Program, arguments: &[OsString], power: ProgramPower) -> Option<Lacks> {
+pub fn lacks(program: &Program, arguments: &[OsString], power: ProgramPower) -> Option<MissingPower> {
     // A script is what its interpreter is told to run; its name says nothing.
     if !program.before.is_empty() {
         return None;
     }
     let name = program.name.to_str()?;
     let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
-    if BECOME.contains(&name) && !asks_for_version_or_help(&words) {
-        return Some(Lacks::NewUser);
+    if USER_SWITCHERS.contains(&name) && !asks_for_version_or_help(&words) {
+        return Some(MissingPower::NewUser);
     }
     let need = NEEDS.iter().find(|need| need.programs.iter().any(|known| is_called(name, known)))?;
     let asked = match need.when {
-        When::But(harmless) => {
+        When::Unless(harmless) => {
             let is_harmless = |word: &&str| {
                 harmless.contains(word)
                     || harmless.iter().any(|known| known.len() == 2 && is_joined(word, known))
@@ -155,7 +155,7 @@ pub fn lacks(program: &Program, arguments: &[OsString], power: ProgramPower) -> 
     let old = (Caps::BPF | Caps::PERFMON).contains(need.capabilities)
         && power.capabilities.contains(Caps::SYS_ADMIN);
     let holds = !lacking.is_empty() && !old && (power.filtered || !need.filtered);
-    (asked && holds).then_some(Lacks::Capabilities(lacking))
+    (asked && holds).then_some(MissingPower::Capabilities(lacking))
 }
 
 fn is_called(name: &str, known: &str) -> bool {
@@ -175,18 +175,18 @@ fn asks_for_version_or_help(words: &[&str]) -> bool {
         || words.iter().any(|word| *word == "--version" || *word == "--help")
 }
 
-impl Lacks {
+impl MissingPower {
     /// What is wrong.
     pub fn what(&self) -> String {
         match self {
-            Lacks::Capabilities(lacking) => {
+            MissingPower::Capabilities(lacking) => {
                 let names = names(*lacking).into_iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>();
                 format!(
                     "was not started: it needs {}, which the container does not have",
                     names.join(" and ")
                 )
             }
-            Lacks::NewUser => {
+            MissingPower::NewUser => {
                 "was not started: a program cannot change its user there (no_new_privs)".to_owned()
             }
         }
@@ -198,12 +198,12 @@ impl Lacks {
         let line = Hint::words(&words.map(OsStr::to_string_lossy).collect::<Vec<_>>());
         match self {
             // What mounts, or enters by PID, would do so on the host.
-            Lacks::Capabilities(Caps::SYS_ADMIN) => {
+            MissingPower::Capabilities(Caps::SYS_ADMIN) => {
                 hint!(
                     "--cap-add SYS_ADMIN, if the container is trusted: with it, code of the container can do all that root of the host can"
                 )
             }
-            Lacks::Capabilities(lacking) => {
+            MissingPower::Capabilities(lacking) => {
                 let adds: Vec<_> = names(*lacking).into_iter().flat_map(|name| ["--cap-add", name]).collect();
                 hint!(
                     "nsenter-rs -t {} -n {} (with files and processes of the host), or the same command with {}",
@@ -212,7 +212,7 @@ impl Lacks {
                     Hint::words(&adds)?
                 )
             }
-            Lacks::NewUser => {
+            MissingPower::NewUser => {
                 let program = program.to_string_lossy();
                 hint!(
                     "the program already runs as root of the container: leave out {}, or use -S UID -G GID for another user",
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::host_tools::elf::Elf;
 
-    fn said(line: &str, capabilities: Caps) -> Option<(Lacks, Hint)> {
+    fn said(line: &str, capabilities: Caps) -> Option<(MissingPower, Hint)> {
         let mut words = line.split(' ').map(OsString::from);
         let name = words.next().unwrap();
         let program = Program {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_would_fail_or_be_wrong_is_told_before_with_the_commands_that_help() {
         let (lacks, hint) = said("iptables -S", Caps::NET_RAW).unwrap();
-        assert_eq!(lacks, Lacks::Capabilities(Caps::NET_ADMIN));
+        assert_eq!(lacks, MissingPower::Capabilities(Caps::NET_ADMIN));
         assert!(lacks.what().contains("needs CAP_NET_ADMIN"));
         assert_eq!(
             hint,

@@ -1,9 +1,9 @@
-//! Directories of the host as an ordinary user sees them, whoever looks, where the file system takes no map of owners
-//! ([`crate::unreadable`]): an overlay is one that does not.
+//! Directories of the host as an ordinary user sees them, for every caller, where the file system cannot be ID-mapped
+//! ([`crate::unreadable`]), as an overlay cannot.
 //!
 //! Over those goes an overlay of its own, without a layer to write to, that a process of user 65534 mounts which has
-//! CAP_SYS_ADMIN and nothing else: overlayfs asks for the permissions of whoever mounted it
-//! (Documentation/filesystems/overlayfs.rst, "Permission model"). What is not readable by all is readable by nobody then.
+//! CAP_SYS_ADMIN and nothing else: overlayfs checks the permissions of the process that mounted it
+//! (Documentation/filesystems/overlayfs.rst, "Permission model"). Then only world-readable files can be read.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -27,7 +27,7 @@ const NOBODY: u32 = 65534;
 /// More overlays than are ever needed at once; the kernel passes at most 253 descriptors.
 const MOST: usize = 128;
 
-/// The directories as an ordinary user sees them, whoever looks, each as a mount that is attached nowhere yet. All users
+/// The directories as an ordinary user sees them, each as a mount that is attached nowhere yet. All users
 /// must be able to reach them.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub fn overlays(directories: &[PathBuf]) -> io::Result<Vec<OwnedFd>> {
     }
 }
 
-/// In a child of our own, which becomes nobody and is good for nothing else then.
+/// In a child of our own, which becomes the user `nobody` and does nothing else.
 fn mounted_by_nobody(directories: &[PathBuf]) -> io::Result<Vec<OwnedFd>> {
     if directories.len() > MOST {
         return Err(Errno::E2BIG.into());

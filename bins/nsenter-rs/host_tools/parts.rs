@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::root::Root;
 
-/// What stays behind with all below it.
+/// Directories that are not part of the copy, with all below them.
 pub const LEFT_BEHIND: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 
 /// Where distributions have programs and libraries: hier(7), Nix, Guix. Most are links into the first.

@@ -1,11 +1,11 @@
-//! Programs that stop being root by themselves, and become a user whom the container does not know.
+//! Programs that stop being root by themselves, and become a user that the container does not have.
 //!
 //! tcpdump, as distributions build it, becomes the user `tcpdump` as soon as the interface is open, and ends with
 //! an error where getpwnam(3) finds none: in a container's /etc/passwd there is none, if there is that file at
-//! all. Who is not root is left alone by it. So it is started as nobody, with the capabilities that we have.
+//! all. It does so only as root. So it is started as nobody, with the capabilities that we have.
 //!
 //! dumpcap, which captures for tshark, sets as root the capabilities NET_ADMIN and NET_RAW, and takes it for an error
-//! where it may not have the first, which it does not need. Who is not root is left alone by it too.
+//! where it may not have the first, which it does not need. It does that only as root too.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ use super::program::Program;
 /// The user and group that nothing belongs to.
 const NOBODY: u32 = 65534;
 
-/// Whether `program` would become a user who is not there, and so is started as nobody.
+/// Whether `program` would become a user that does not exist there, and so is started as `nobody`.
 pub fn suits_nobody(program: &Program, arguments: &[OsString]) -> bool {
     let is = |name: &str| program.file.file_name().is_some_and(|file| file == name);
     let fails_as_root = drops_root(program, arguments) && !is_user("tcpdump")
@@ -29,7 +29,7 @@ pub fn suits_nobody(program: &Program, arguments: &[OsString]) -> bool {
     geteuid().is_root() && fails_as_root
 }
 
-/// Becomes nobody, with all capabilities. Where that is not possible we stay root, and the program will say what it lacks.
+/// Becomes `nobody`, with all capabilities. Where that is not possible we stay root, and the program reports what it lacks.
 pub fn suit() {
     let _ = become_nobody();
 }

@@ -1,6 +1,6 @@
-//! A read-only copy of the host's tree of mounts, that can be taken along into a container.
+//! A read-only copy of the host's tree of mounts, that can be mounted in a container.
 //!
-//! Not all of it: `/proc`, `/sys`, `/dev`, `/run` and `/tmp` stay behind, because through a socket in there even a
+//! Not all of it: `/proc`, `/sys`, `/dev`, `/run` and `/tmp` are left out, because through a socket in there even a
 //! read-only mount gives power over the host; so do the engines' own mounts, of which there are hundreds, and
 //! network file systems, on which a server that does not answer would stop us too.
 
@@ -39,7 +39,7 @@ pub fn private(set: u64) -> MountAttributes<'static> {
 pub struct HostTree {
     /// Each with its mount point in the host's root; `/` is the first.
     pub mounts: Vec<(PathBuf, OwnedFd)>,
-    /// What stays behind, where there is anything: directories to be covered.
+    /// What is left out: directories to be covered.
     pub covers: Vec<PathBuf>,
 }
 
@@ -71,7 +71,7 @@ impl HostTree {
     }
 }
 
-/// The parts of the host that a fenced program sees: nobody owns a file there, and nothing can be written.
+/// The parts of the host that a fenced program sees: no file has a known owner there, and nothing can be written.
 ///
 /// # Errors
 /// Where that cannot be had, with the directory and the type of its file system.
@@ -111,7 +111,7 @@ fn not_shown(unmapped: &[PathBuf], points: &[(PathBuf, &[u8])], error: &io::Erro
         .hint("use -n instead of -a (the program stays on the host), or --trust-target")
 }
 
-/// The program may lie below one of them.
+/// The program may be below one of them.
 fn covers(needed: &[PathBuf]) -> Vec<PathBuf> {
     let covers = LEFT_BEHIND.iter().map(PathBuf::from);
     covers.filter(|cover| !needed.iter().any(|file| file.starts_with(cover))).collect()

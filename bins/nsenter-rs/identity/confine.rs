@@ -2,7 +2,7 @@
 //!
 //! What `docker exec` takes from the container's configuration is taken from the process that was started with
 //! it. Left out are the seccomp filter, which can be read only by a tracer that stops the process
-//! (PTRACE_SECCOMP_GET_FILTER), securebits, which the kernel tells nobody, and the umask, which many daemons clear.
+//! (PTRACE_SECCOMP_GET_FILTER), securebits, which the kernel shows to no process, and the umask, which many daemons clear.
 
 use common::failure::Failure;
 use common::namespace::{NamespaceId, NamespaceKind};
@@ -21,7 +21,7 @@ pub struct Confinement {
     pub inheritable: CapabilitySet,
     pub ambient: CapabilitySet,
     pub no_new_privs: bool,
-    /// Whether it has a seccomp filter, which nobody can take from it.
+    /// Whether it has a seccomp filter, which cannot be removed from it.
     pub seccomp: bool,
     pub limits: Limits,
     pub oom_score_adj: String,
@@ -29,8 +29,8 @@ pub struct Confinement {
     user_namespace: NamespaceId,
 }
 
-/// Who somebody is. The real IDs, for those are whom the container was started as; a program that was made setuid
-/// has other effective ones.
+/// The user and groups of a process. The real IDs: the container was started with these; a set-user-ID program has other
+/// effective ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserIds {
     pub uid: u32,

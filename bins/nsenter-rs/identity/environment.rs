@@ -1,4 +1,4 @@
-//! What a program of the host is given of somebody's environment: names that are known to decide nothing.
+//! Which variables of another environment a program of the host gets: names that are known to decide nothing.
 //!
 //! With `-e` the target, or its image, decides what is in it: `IP_LIB_DIR=/proc/4242/root/x`, `LD_PRELOAD` or
 //! `PROMPT_COMMAND` make a program of the host run code of the container with the power that it has on the host. There
@@ -12,8 +12,8 @@ const OURS: [&str; 5] = ["HOME", "LOGNAME", "PATH", "SHELL", "USER"];
 /// A variable that may pass, and what its value may be.
 type AllowedVariable = (&'static str, fn(&[u8]) -> bool);
 
-/// The categories are those of locale(7). Others that begin with `LC_` are nobody's but an administrator's own, whose
-/// start-up files may read them.
+/// The categories are those of locale(7). Others that begin with `LC_` are an administrator's own, whose start-up files may
+/// read them.
 const ALLOWED: [AllowedVariable; 21] = [
     ("COLORTERM", is_word),
     ("COLUMNS", is_number),

@@ -1,4 +1,4 @@
-//! What holds a program of the host that runs among a container's files: no more power than the container has.
+//! Limits a program of the host that runs with a container's files to what the container may do.
 //!
 //! Such a program reads files of the container that decide what it loads: modules of the name service, plugins by an
 //! absolute path, start-up files. So code of the container will run in it, and must gain nothing by that. It gets what
@@ -18,10 +18,10 @@ use crate::wanted::capability::names;
 /// (linux/proc_ns.h, Linux 3.8).
 pub const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
-/// All of it that is no namespace, control group or label.
+/// All limits that are no namespace, control group or label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
-    /// Bounding and permitted set of the program: the container's bounding set, and what was asked for beside it.
+    /// Bounding and permitted set of the program: the container's bounding set, and what was requested in addition.
     pub capabilities: CapabilitySet,
     /// What of that the container does not have.
     pub added: CapabilitySet,
@@ -31,15 +31,16 @@ pub struct Fence {
     pub oom_score_adj: String,
     /// In which user namespace all this counts.
     user_namespace: NamespaceId,
-    /// In which others: what is in them belongs to whoever is root there, with or without capabilities.
+    /// The other namespaces: root there controls what is in them, with or without capabilities.
     namespaces: Vec<(NamespaceKind, NamespaceId)>,
 }
 
-/// Namespaces in which root, of whatever bounds, may end, stop and trace processes, send and listen, read what is shared.
-const HELD_BY: [NamespaceKind; 3] = [NamespaceKind::Pid, NamespaceKind::Net, NamespaceKind::Ipc];
+/// Namespaces in which root can act without capabilities: end, stop and trace processes, send and listen, read what is
+/// shared.
+const SHARED_KINDS: [NamespaceKind; 3] = [NamespaceKind::Pid, NamespaceKind::Net, NamespaceKind::Ipc];
 
 impl Fence {
-    /// What holds the process, with the capabilities `wanted` beside it.
+    /// The limits of `process`, with the capabilities `wanted` in addition.
     ///
     /// # Errors
     /// When that cannot be read.
@@ -48,7 +49,7 @@ impl Fence {
         let untold = |what| Failure::failed(process, format_args!("this kernel does not show its {what}"));
         let bounding = status.capbnd.ok_or_else(|| untold("bounding set"))?;
         let bounding = CapabilitySet::from_bits_retain(bounding);
-        let namespaces = HELD_BY.map(|kind| Ok((kind, process.namespace_identity(kind)?)));
+        let namespaces = SHARED_KINDS.map(|kind| Ok((kind, process.namespace_identity(kind)?)));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Fence {
             capabilities: bounding | wanted,
@@ -68,7 +69,7 @@ impl Fence {
     ///
     /// # Errors
     /// Says which.
-    pub fn must_hold_in(&self, user_namespace: NamespaceId, enters: bool) -> Result<(), Failure> {
+    pub fn check_user_namespace(&self, user_namespace: NamespaceId, enters: bool) -> Result<(), Failure> {
         if self.user_namespace != user_namespace {
             let what = "the program would be in another user namespace than TARGET, where the container's capabilities reach further";
             return Err(Failure::failed("--host-tools", what)
@@ -110,13 +111,13 @@ impl Fence {
         ProgramPower { capabilities: self.capabilities, filtered: self.filtered }
     }
 
-    /// Whether the container's root can do with the host what it likes, so that nothing fences it.
-    pub fn holds_nothing(&self) -> bool {
+    /// Whether the container's root has full power over the host already, so that no fence limits it.
+    pub fn is_ineffective(&self) -> bool {
         let own = self.capabilities - self.added;
         own.contains(CapabilitySet::SYS_ADMIN) && self.user_namespace.inode == INITIAL_USER_NAMESPACE
     }
 
-    /// What each capability that was asked for opens, a line each.
+    /// What each requested capability allows, a line each.
     pub fn openings(&self) -> impl Iterator<Item = String> {
         self.added.iter().map(|capability| {
             format!("--cap-add {}: code of the container could {}", names(capability), opening(capability))
@@ -132,7 +133,7 @@ fn among(kind: NamespaceKind) -> &'static str {
     }
 }
 
-/// What a program with the capability can do that a container cannot: in one line, for whoever decides.
+/// What a program with the capability can do that a container cannot, in one line: the user decides by it.
 fn opening(capability: CapabilitySet) -> &'static str {
     match capability {
         CapabilitySet::NET_ADMIN => {
@@ -185,7 +186,7 @@ mod tests {
         let lines: Vec<_> = fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).openings().collect();
         assert!(matches!(&lines[..], [line] if line.contains("interfaces of the host")), "{lines:?}");
         let ours = user_namespace.inode == INITIAL_USER_NAMESPACE;
-        assert_eq!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).holds_nothing(), ours);
-        assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).holds_nothing());
+        assert_eq!(fence(CapabilitySet::all(), CapabilitySet::NET_ADMIN).is_ineffective(), ours);
+        assert!(!fence(CapabilitySet::all(), CapabilitySet::all()).is_ineffective());
     }
 }

@@ -52,7 +52,7 @@ impl Label {
         Ok(Label::parse(module, &text))
     }
 
-    /// AppArmor puts the mode behind the name, `docker-default (enforce)`; SELinux ends with a NUL.
+    /// AppArmor puts the mode after the name, `docker-default (enforce)`; SELinux ends with a NUL.
     fn parse(module: Module, text: &str) -> Option<Self> {
         let text = text.trim_end_matches(['\0', '\n']);
         let text = match module {

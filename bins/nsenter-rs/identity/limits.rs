@@ -63,7 +63,7 @@ impl Limits {
         }
     }
 
-    /// Lowers ours to where these could be raised: what nobody can take from the container, nobody has beside it either.
+    /// Lowers ours to what these could be raised to: what the container cannot exceed, the program beside it cannot either.
     pub fn lower(&self) -> Result<(), Failure> {
         for (name, resource, (_, maximum)) in self.each() {
             let trouble = |errno: Errno| Failure::failed(name, errno.desc());

@@ -33,7 +33,7 @@ pub fn users_shell(environment: Option<&[(OsString, OsString)]>, changes_root: b
 
 /// The shell of the user with this ID: passwd(5).
 fn shell_of(uid: u32) -> Option<OsString> {
-    // Nor may it let us wait for somebody to write to a pipe.
+    // Nor may it make us wait until a process writes to a pipe.
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(FILE).ok()?;
     let mut bytes = Vec::new();

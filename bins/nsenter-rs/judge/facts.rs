@@ -50,7 +50,7 @@ impl EntryFacts {
     }
 }
 
-/// The user namespace that it takes capabilities over, with all that lie between it and ours.
+/// The user namespace that it takes capabilities over, with all between it and ours.
 fn over(namespace: &Namespace, users: &mut Users) -> Over {
     match namespace.kind() {
         NamespaceKind::User => climb(namespace, users),

@@ -1,4 +1,4 @@
-//! Why the kernel said no: the rule that fails, and what to do about it. Looked into only when it has.
+//! Why the kernel refused: the rule that is not met, and what to do about it. Checked only after a refusal.
 
 use std::io;
 
@@ -36,14 +36,14 @@ pub fn joining(namespaces: &[Namespace], process: Option<&Process>, errno: Errno
     let checks = rules::judge_joining(&Join::AtOnce(kinds.clone()), &facts);
     let failing: Vec<&Check> = checks.iter().filter(|check| check.met == Met::No).collect();
     let Some(first) = failing.first() else { return against_the_rules(names, &kinds, errno) };
-    let what = failing.iter().map(|check| takes(check, &facts)).collect::<Vec<_>>().join("; ");
+    let what = failing.iter().map(|check| requirement(check, &facts)).collect::<Vec<_>>().join("; ");
     let denied = if errno == Errno::EPERM { "permission denied" } else { errno.desc() };
     let failure = Failure::failed(names, format_args!("{denied}: {what}"));
     failure.hint(hint(first, &kinds, &facts))
 }
 
-/// `it takes CAP_SYS_ADMIN over user:[4026531837] (the caller's), which owns net; the caller lacks it (uid 1000)`.
-fn takes(check: &Check, facts: &EntryFacts) -> String {
+/// `requires CAP_SYS_ADMIN over user:[4026531837] (the caller's), which owns net; the caller lacks it (uid 1000)`.
+fn requirement(check: &Check, facts: &EntryFacts) -> String {
     let asks = check.asks(facts);
     match &check.rule {
         EntryRule::Capability(_) => format!("requires {asks}; {}", check.why),
@@ -51,7 +51,7 @@ fn takes(check: &Check, facts: &EntryFacts) -> String {
     }
 }
 
-/// What somebody can do about a rule that fails, when `kinds` were to be joined.
+/// What the user can do about a rule that is not met, when `kinds` were to be joined.
 pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<Hint> {
     match &check.rule {
         EntryRule::Capability(_)
@@ -71,7 +71,7 @@ pub fn hint(check: &Check, kinds: &[NamespaceKind], facts: &EntryFacts) -> Optio
     }
 }
 
-/// Why the host's tools are not taken to where nobody can tell how much power they may have there.
+/// Why `--host-tools` is refused where the container's capabilities are unknown.
 pub fn unfenced() -> Failure {
     let what = "there is no process whose capabilities could be read, so the program might have more power than the container";
     Failure::failed("--host-tools", what).hint("-t NAME, or --trust-target")
@@ -120,7 +120,7 @@ fn looking_hint(bar: &Bar, facts: &EntryFacts) -> Option<Hint> {
     }
 }
 
-/// All rules hold, and yet the kernel said no.
+/// All rules are met, and the kernel refused all the same.
 fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Failure {
     match errno {
         Errno::EPERM | Errno::ENOSYS if is_filtered() => {
@@ -145,7 +145,7 @@ fn against_the_rules(names: String, kinds: &[NamespaceKind], errno: Errno) -> Fa
     }
 }
 
-/// Whether setns(2) itself is refused to us: of a pipe, which is no namespace, the kernel says EINVAL, whoever asks.
+/// Whether a filter refuses setns(2) itself: for a pipe, which is no namespace, the kernel returns EINVAL to every caller.
 fn is_filtered() -> bool {
     io::pipe().is_ok_and(|(pipe, _)| setns(pipe, CloneFlags::CLONE_NEWNET) != Err(Errno::EINVAL))
 }
@@ -183,7 +183,7 @@ fn barred(process: &Process) -> Failure {
     Failure::failed(process, what).hint(looking_hint(&bar, &facts))
 }
 
-/// Why chroot(2), setuid(2) or setgid(2) said no: `capability` was asked for over the user namespace that we are
+/// Why chroot(2), setuid(2) or setgid(2) was refused: it requires `capability` over the user namespace that we are
 /// in by now.
 pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     if errno != Errno::EPERM {
@@ -199,7 +199,7 @@ pub fn inside(what: &str, capability: Capability, errno: Errno) -> Failure {
     let needed = Needed { capability, over, power, reasons: vec![Reason::ProgramInside] };
     let hint = without(&needed, &facts);
     let check = Check::new(EntryRule::Capability(needed), &facts);
-    Failure::failed(what, format_args!("permission denied: {}", takes(&check, &facts))).hint(hint)
+    Failure::failed(what, format_args!("permission denied: {}", requirement(&check, &facts))).hint(hint)
 }
 
 #[cfg(test)]

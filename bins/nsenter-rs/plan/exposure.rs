@@ -1,6 +1,6 @@
-//! Whether the processes beside the target could take hold of the program that we run: of its memory, its root,
-//! its descriptors and its binary, through the `/proc/PID` they have of it. That is how a container got at its
-//! host in CVE-2019-5736 and CVE-2024-21626.
+//! Whether the processes beside the target could trace the program that we run, or open its memory, its root, its
+//! descriptors and its binary through the `/proc/PID` that they see of it. That is how a container reached its host in
+//! CVE-2019-5736 and CVE-2024-21626.
 //!
 //! What guards the program is ptrace(2), "Ptrace access mode checking". Its rule about capabilities proves nothing here:
 //! programs give theirs up, as ping does, and then a container with as many opens them. So host programs are made
@@ -15,7 +15,7 @@ use rustix::thread::CapabilitySet;
 /// Where the program will be, as it is seen from a process beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramPosition {
-    /// Who looks at it.
+    /// The process that looks at it.
     pub observer: Observer,
     /// Whether it will have a PID in the observer's PID namespace.
     pub seen: bool,
@@ -53,7 +53,7 @@ impl ProgramPosition {
     }
 }
 
-/// How one user namespace lies to another.
+/// The relation of one user namespace to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// They are the same.
@@ -67,10 +67,10 @@ pub enum Relation {
 /// What the program is to those beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dumpability {
-    /// A host's program, started through files that nobody can read.
+    /// A host's program, started through files that no process can read.
     Undumpable,
-    /// Undumpable as whoever runs a file that can be read: CAP_SYS_PTRACE over the user namespace that it was started in
-    /// lets in.
+    /// Undumpable, but through a file that can be read: CAP_SYS_PTRACE over the user namespace that it was started in is
+    /// enough to trace it.
     UndumpableHere,
     /// A host's program that could not be made undumpable, and why.
     Dumpable(String),
@@ -83,7 +83,7 @@ pub enum Dumpability {
 pub enum Exposure {
     /// No `/proc` in the target's PID namespace shows it.
     Unseen,
-    /// It is there to be seen, and the kernel lets nobody there look into it.
+    /// It can be seen there, and the kernel lets no process there trace it.
     Undumpable,
     /// This one can have CAP_SYS_PTRACE over the user namespace that counts.
     Traceable(Observer),

@@ -1,31 +1,31 @@
-//! Decides how the host's tools are taken along, from plain facts.
+//! Decides how the host's tools are made available in the container.
 
 use std::fmt;
 
 use common::failure::Failure;
 
-/// What the decision depends on.
+/// What the caller and the kernel can do with mounts: what the decision depends on.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Footing {
-    /// Whether we have CAP_SYS_ADMIN here, which copying the host's mounts takes.
+pub struct MountPowers {
+    /// Whether we have CAP_SYS_ADMIN here, which copying the host's mounts requires.
     pub may_mount: bool,
     /// Whether the kernel can make a copied tree read-only: mount_setattr(2), Linux 5.12.
     pub has_mount_setattr: bool,
 }
 
-/// How the host's tools are taken along.
+/// How the host's tools are made available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostToolsMode {
     /// A read-only copy of the host's tree in a private copy of the target's mounts. Children find the host's
     /// programs too.
     Graft,
     /// The host's root held open. Children find the target's programs only.
-    Hold(Why),
+    Hold(WhyNoGraft),
 }
 
-/// Why not the better way.
+/// Why [`HostToolsMode::Graft`] is not possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum WhyNoGraft {
     /// The root is no part of the mount namespace that the program is in: the kernel mounts nothing there.
     ForeignRoot,
     /// Copying mounts needs CAP_SYS_ADMIN.
@@ -36,37 +36,39 @@ pub enum Why {
 
 impl HostToolsMode {
     /// Picks one. `root_is_foreign`: the root is not a directory of the mount namespace that is joined.
-    pub fn choose(footing: Footing, root_is_foreign: bool) -> Self {
-        match footing {
-            _ if root_is_foreign => HostToolsMode::Hold(Why::ForeignRoot),
-            Footing { may_mount: false, .. } => HostToolsMode::Hold(Why::NoCapability),
-            Footing { has_mount_setattr: false, .. } => HostToolsMode::Hold(Why::OldKernel),
+    pub fn choose(mount_powers: MountPowers, root_is_foreign: bool) -> Self {
+        match mount_powers {
+            _ if root_is_foreign => HostToolsMode::Hold(WhyNoGraft::ForeignRoot),
+            MountPowers { may_mount: false, .. } => HostToolsMode::Hold(WhyNoGraft::NoCapability),
+            MountPowers { has_mount_setattr: false, .. } => HostToolsMode::Hold(WhyNoGraft::OldKernel),
             _ => HostToolsMode::Graft,
         }
     }
 }
 
-impl Why {
-    /// Nothing fences a program that has the host's root open.
+impl WhyNoGraft {
+    /// The refusal: nothing limits a program that has the host's root open.
     pub fn refused(self) -> Failure {
         let what = format_args!("it needs a mount namespace of its own, which cannot be made here: {self}");
         let hint = match self {
-            Why::ForeignRoot => "use -m or -a instead of -r, or --trust-target",
-            Why::NoCapability => {
+            WhyNoGraft::ForeignRoot => "use -m or -a instead of -r, or --trust-target",
+            WhyNoGraft::NoCapability => {
                 "run it as root, or use --trust-target (with the capabilities that you have)"
             }
-            Why::OldKernel => "use -n instead of -a (the program stays on the host), or --trust-target",
+            WhyNoGraft::OldKernel => {
+                "use -n instead of -a (the program stays on the host), or --trust-target"
+            }
         };
         Failure::failed("--host-tools", what).hint(hint)
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for WhyNoGraft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::ForeignRoot => "the root directory is not in the program's mount namespace (-m)",
-            Why::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
-            Why::OldKernel => "this kernel has no mount_setattr (needs Linux 5.12)",
+            WhyNoGraft::ForeignRoot => "the root directory is not in the program's mount namespace (-m)",
+            WhyNoGraft::NoCapability => "copying the host's mounts needs CAP_SYS_ADMIN",
+            WhyNoGraft::OldKernel => "this kernel has no mount_setattr (-H needs Linux 6.3)",
         })
     }
 }
@@ -93,18 +95,18 @@ mod tests {
 
     #[test]
     fn the_tree_is_grafted_wherever_that_can_be_done() {
-        let root = Footing { may_mount: true, has_mount_setattr: true };
+        let root = MountPowers { may_mount: true, has_mount_setattr: true };
         assert_eq!(HostToolsMode::choose(root, false), HostToolsMode::Graft);
-        assert_eq!(HostToolsMode::choose(root, true), HostToolsMode::Hold(Why::ForeignRoot));
-        let user = Footing { may_mount: false, ..root };
-        assert_eq!(HostToolsMode::choose(user, false), HostToolsMode::Hold(Why::NoCapability));
-        let old = Footing { has_mount_setattr: false, ..root };
-        assert_eq!(HostToolsMode::choose(old, false), HostToolsMode::Hold(Why::OldKernel));
+        assert_eq!(HostToolsMode::choose(root, true), HostToolsMode::Hold(WhyNoGraft::ForeignRoot));
+        let user = MountPowers { may_mount: false, ..root };
+        assert_eq!(HostToolsMode::choose(user, false), HostToolsMode::Hold(WhyNoGraft::NoCapability));
+        let old = MountPowers { has_mount_setattr: false, ..root };
+        assert_eq!(HostToolsMode::choose(old, false), HostToolsMode::Hold(WhyNoGraft::OldKernel));
     }
 
     #[test]
     fn each_says_why() {
-        for why in [Why::ForeignRoot, Why::NoCapability, Why::OldKernel] {
+        for why in [WhyNoGraft::ForeignRoot, WhyNoGraft::NoCapability, WhyNoGraft::OldKernel] {
             assert!(HostToolsMode::Hold(why).to_string().contains("because"));
         }
         assert!(HostToolsMode::Graft.to_string().contains("read-only"));

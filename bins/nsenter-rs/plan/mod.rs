@@ -18,7 +18,7 @@ use crate::identity::fence::Fence;
 use crate::identity::label::Label;
 use crate::wanted::{RequestedId, TakenFrom, Wanted};
 use exposure::Exposure;
-use host_tools_mode::{Footing, HostToolsMode};
+use host_tools_mode::{HostToolsMode, MountPowers};
 
 /// The world as it matters here: which namespaces we are in, and which ones were asked for. A kind that the
 /// kernel does not have is in neither.
@@ -37,17 +37,17 @@ pub struct Snapshot {
     pub labels: Vec<Label>,
     /// What confines the target, where it is to confine the program.
     pub confinement: Option<Confinement>,
-    /// What holds a program of the host in the target's root, if it is to be held.
+    /// What limits a program of the host in the target's root, if it is to be limited.
     pub fence: Option<Fence>,
     /// Whether mounts can be copied.
-    pub footing: Footing,
-    /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
+    pub mount_powers: MountPowers,
+    /// Whether the target's processes could trace the program; `None` where that cannot be known.
     pub exposure: Option<Exposure>,
-    /// Who could look into the program although it is not dumpable.
+    /// Processes that could read and trace the program although it is not dumpable.
     pub tracers: Vec<Tracer>,
     /// Why the host's program could not be made undumpable, where it should have been.
     pub dumpable: Option<String>,
-    /// Whether the target's processes could look into us, or nobody can tell.
+    /// Whether the target's processes could look into us, or that cannot be known.
     pub reaches_us: bool,
     /// Whether the program will be able to do all that there is to do on this machine.
     pub is_all_powerful: bool,
@@ -82,12 +82,12 @@ pub enum Join {
 /// What will be done, in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Run from a copy of ourselves that nobody can write to, because the target could look into us.
+    /// Run from a copy of ourselves that no process can write to, because the target could trace us.
     pub sealed: bool,
     /// Make the host's program and its children undumpable: it gets the host's files, and the container's processes to
     /// look at it, for which its `/proc/PID/root` would lead to the host.
     pub shielded: bool,
-    /// Whether the target's processes could take hold of the program; `None` where nobody can tell.
+    /// Whether the target's processes could trace the program; `None` where that cannot be known.
     pub exposure: Option<Exposure>,
     /// Why it could not be made undumpable, where it should be.
     pub dumpable: Option<String>,
@@ -106,7 +106,7 @@ pub struct Plan {
     pub view: TargetView,
     /// Replace the environment by the target's.
     pub environment: bool,
-    /// What a program of the host gets of that whatever it says.
+    /// Variables of it that a program of the host gets in addition (`--env-var`).
     pub variables: Vec<OsString>,
     /// How the host's tools are taken along, where the root changes.
     pub host_tools: Option<HostToolsMode>,
@@ -123,14 +123,14 @@ pub struct Plan {
     pub confinement: Option<Confinement>,
     /// What a program of the host among the target's files may do at most.
     pub fence: Option<Fence>,
-    /// Who could look into it all the same.
+    /// Processes that could read and trace it all the same.
     pub tracers: Vec<Tracer>,
-    /// Let it execute what lies on the target's mounts.
+    /// Let it execute files on the target's mounts.
     pub exec_target: bool,
-    /// Whether what the program leaves behind in the target's PID namespace is reaped, for the target may not do it.
+    /// Whether children that outlive the program in the target's PID namespace are reaped, for the target may not do it.
     pub reaps: bool,
-    /// Whether the program must be a child: only children are in a PID namespace that was joined, and who relays
-    /// to a terminal must stay.
+    /// Whether the program must be a child: only children are in a PID namespace that was joined, and the process
+    /// that relays to a terminal must stay.
     pub fork: bool,
     /// Whether the child dies with us.
     pub kill_child: bool,
@@ -138,7 +138,7 @@ pub struct Plan {
     pub pty: bool,
     /// Descriptors of our caller that are meant for the program, however near it comes to the target.
     pub kept_descriptors: Vec<RawFd>,
-    /// Whether nothing was asked for that would lead anywhere.
+    /// Whether nothing was requested that changes what the program sees.
     pub is_nothing: bool,
 }
 
@@ -149,7 +149,7 @@ impl Plan {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
-        // Joining the mount namespace leads out of a chroot, too.
+        // Joining the mount namespace leaves a chroot, too.
         let differs =
             |kind: &NamespaceKind| differs(kind) || *kind == NamespaceKind::Mnt && snapshot.other_root;
         // A namespace that we are in already is left out: joining it again changes nothing but, for the
@@ -160,7 +160,7 @@ impl Plan {
         }
         let from_target =
             snapshot.has_process && kinds.iter().all(|kind| wanted.namespaces[kind] == TakenFrom::Target);
-        // Whoever enters a user namespace is nobody there until it becomes somebody: root by default.
+        // A process that enters a user namespace has no mapped user there until it sets one: root by default.
         let becomes_root =
             kinds.contains(&NamespaceKind::User) && !wanted.preserve_credentials && !wanted.confine;
         let keep_caps = wanted.keep_caps && kinds.contains(&NamespaceKind::User);
@@ -173,7 +173,7 @@ impl Plan {
         let mounts_of_target = kinds.contains(&NamespaceKind::Mnt)
             && wanted.namespaces[&NamespaceKind::Mnt] == TakenFrom::Target;
         let takes_tools = wanted.host_tools && changes_root;
-        let host_tools = takes_tools.then(|| HostToolsMode::choose(snapshot.footing, root_is_foreign));
+        let host_tools = takes_tools.then(|| HostToolsMode::choose(snapshot.mount_powers, root_is_foreign));
         Plan {
             // A host's program in another root starts nothing that the container has, and so not us.
             sealed: comes_near
@@ -232,7 +232,7 @@ impl Plan {
     }
 
     /// Whether we take on the program's power before there is a child of ours in the target's PID namespace: a container
-    /// with CAP_SYS_PTRACE takes hold of it the moment that it is there, whatever it is. In a user namespace of its
+    /// with CAP_SYS_PTRACE can trace it as soon as it exists, whatever it is. In a user namespace of its
     /// own the container has none over us, and we none over what is outside.
     pub fn is_lowered_before(&self) -> bool {
         self.fence.is_some()
@@ -242,7 +242,7 @@ impl Plan {
             && !self.view.procfs
     }
 
-    /// Whether the working directory must lie below the root: it does not where somebody has named a directory
+    /// Whether the working directory must be below the root: it need not where the user named a directory
     /// of the host that is to be taken along.
     pub fn keeps_to_root(&self) -> bool {
         self.changes_root() && !matches!(self.wd, Some(TakenFrom::Named(_)))
@@ -336,16 +336,16 @@ pub(crate) mod tests {
         assert_eq!(plan("-t 1 -H -n", &[NamespaceKind::Net]).host_tools, None);
         assert_eq!(plan("-t 1 -H -a", &[NamespaceKind::Net]).host_tools, None);
         assert_eq!(plan("-t 1 -m", &[NamespaceKind::Mnt]).host_tools, None);
-        let may = Footing { may_mount: true, has_mount_setattr: true };
-        let way = |line: &str| {
-            let snapshot = Snapshot { footing: may, ..world(&[NamespaceKind::Mnt]) };
+        let may = MountPowers { may_mount: true, has_mount_setattr: true };
+        let mode = |line: &str| {
+            let snapshot = Snapshot { mount_powers: may, ..world(&[NamespaceKind::Mnt]) };
             Plan::make(&Wanted::by(line).unwrap(), &snapshot).host_tools
         };
         for line in ["-t 1 -H -m", "-t 1 -a -H", "-t 1 -m -r -H"] {
-            assert_eq!(way(line), Some(HostToolsMode::Graft), "{line}");
+            assert_eq!(mode(line), Some(HostToolsMode::Graft), "{line}");
         }
         for line in ["-t 1 -H -r", "-t 1 -m -r=/x -H"] {
-            assert!(matches!(way(line), Some(HostToolsMode::Hold(_))), "{line}");
+            assert!(matches!(mode(line), Some(HostToolsMode::Hold(_))), "{line}");
         }
     }
 

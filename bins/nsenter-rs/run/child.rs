@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, Pid};
 
 use super::parent_death::ParentDeathSignal;
 
-/// What somebody may send to us and mean for the program.
+/// Signals that are sent to us and meant for the program.
 const FORWARDED: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGTERM,

@@ -24,7 +24,7 @@ impl ParentDeathSignal {
     }
 
     /// Ends this process when the parent has died, or dies later. setuid(2) and the like take this back, so
-    /// it comes behind them.
+    /// it comes after them.
     pub fn arm(&self) -> Result<(), Failure> {
         self.tie().map_err(|errno| Failure::failed("parent", errno.desc()))
     }

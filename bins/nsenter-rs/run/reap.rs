@@ -1,4 +1,4 @@
-//! A parent for the program inside the target's PID namespace, that waits for all that the program leaves behind.
+//! A parent for the program inside the target's PID namespace, that waits for all children that outlive the program.
 //!
 //! The kernel gives orphans to the first process of their PID namespace. An application that is a container's first
 //! process rarely waits for children it does not know, and each would stay as a zombie for the container's life.
@@ -26,7 +26,7 @@ use crate::run::child;
 use crate::run::ended::ChildEnd;
 use crate::run::parent_death::ParentDeathSignal;
 
-/// How the program ended, told to our own parent where there is still somebody left to wait for.
+/// How the program ended, reported to our own parent if other processes are still to be waited for.
 #[derive(Debug)]
 pub struct EndPipe {
     hear: OwnedFd,
@@ -54,7 +54,7 @@ impl EndPipe {
 }
 
 impl EndReader {
-    /// Of a program that nobody waits for inside.
+    /// Of a program without a process of ours that waits inside.
     pub fn none() -> Self {
         EndReader(None)
     }
@@ -78,9 +78,9 @@ impl EndReader {
     }
 }
 
-/// Runs `start` in a child and waits for it and for all that it leaves behind. With a `report` our own parent is told when
+/// Runs `start` in a child and waits for it and for all children that outlive it. With a `report` our own parent is told when
 /// the child has ended, and need not wait for the rest; and when that parent is gone, the child is ended (`kills`). Without
-/// one nobody waits for the rest.
+/// one the rest is not waited for.
 ///
 /// In the child this returns what `start` returns.
 pub fn parent_of(
@@ -95,7 +95,7 @@ pub fn parent_of(
         let waiting = Waiting { child, alone, kills, end: None };
         match waiting.wait(watched, report.map(|report| report.tell)) {
             Ok(never) => match never {},
-            // Who is killed takes the program along.
+            // If this process is killed, the program is killed too.
             Err(_) => ChildEnd::Killed(Signal::SIGKILL as i32).end(),
         }
     })
@@ -117,7 +117,7 @@ impl Waiting {
             // Where we are stopped with the program when our parent dies.
             prctl::set_pdeathsig(Signal::SIGCONT)?;
         }
-        // Who kills the whole process group is not to kill us before we have waited. The first of a session cannot leave.
+        // A signal that kills the whole process group must not kill us before we have waited. The first of a session cannot leave.
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         // What the program has closed is to be closed: a reader waits for the last one that could write. And what is open
         // to the host's files is not for a process that others see.
@@ -139,7 +139,7 @@ impl Waiting {
             }
             let is_last = self.reap()?;
             let Some(end) = self.end else { continue };
-            // Whether we tell by our own end, or go on behind our parent's. Not by returning: on the way descriptors would
+            // Whether we tell by our own end, or go on after our parent's. Not by returning: on the way descriptors would
             // be dropped that are closed.
             if is_last || !lingers {
                 end.end()
@@ -153,7 +153,7 @@ impl Waiting {
     /// Until there is something to do; whether our parent is gone.
     fn sleep(&self, signals: &SignalFd, tell: Option<&OwnedFd>) -> nix::Result<bool> {
         let mut awaited = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        // A pipe that nobody can read from is in error, whatever is asked.
+        // A pipe without a reader is in error, whatever is asked.
         awaited.extend(tell.map(|tell| PollFd::new(tell.as_fd(), PollFlags::empty())));
         match poll(&mut awaited, PollTimeout::NONE) {
             Err(Errno::EINTR) => return Ok(false),
@@ -162,7 +162,7 @@ impl Waiting {
         Ok(awaited.get(1).is_some_and(|tell| tell.any() == Some(true)))
     }
 
-    /// Waits for all that have ended; whether nobody is left.
+    /// Waits for all that have ended; whether none is left.
     fn reap(&mut self) -> nix::Result<bool> {
         loop {
             // Not nix's, which loses children that a real-time signal has ended.
@@ -204,6 +204,6 @@ fn say(tell: OwnedFd, end: ChildEnd) {
         ChildEnd::Killed(signal) => (1, signal),
     };
     let [a, b, c, d] = number.to_ne_bytes();
-    // Nobody hears it where our parent has been killed.
+    // It is lost if our parent was killed.
     let _ = File::from(tell).write_all(&[killed, a, b, c, d]);
 }

@@ -1,7 +1,7 @@
 //! Standard input, output and error that are files of the host: a program among a container's files gets pipes in their
 //! place, and we copy.
 //!
-//! Whoever has a file open can open it once more through `/proc/self/fd`, in another way: code of the container would read
+//! A process that has a file open can open it once more through `/proc/self/fd`, in another way: code of the container would read
 //! the log that the program's output is appended to, or empty it. Pipes, sockets and terminals lead to nothing
 //! else (what a terminal does is `--pty`'s), and `/dev/null` and the like are the container's own too.
 
@@ -18,7 +18,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 
 use crate::tool::TOOL;
 
-/// As much as a pipe holds where nobody has made it larger.
+/// The default capacity of a pipe.
 const AT_ONCE: usize = 64 << 10;
 /// What was written before the program ended is within it; what others go on to write may never end.
 const MOST_LEFT: usize = 16;
@@ -75,7 +75,7 @@ impl Streams {
     /// Looks at ours.
     ///
     /// # Errors
-    /// For a directory or a device of the host, which nobody can copy.
+    /// For a directory or a device of the host, which cannot be copied.
     pub fn of_ours() -> Result<Self, Failure> {
         let pipe = |fate: &StreamFate| match fate {
             StreamFate::Stays => Ok(None),
@@ -247,7 +247,7 @@ impl Input {
         }
     }
 
-    /// Sets the file back to where the program has come: whoever has it open besides us goes on there, as in
+    /// Sets the file back to where the program has come: a process that shares it goes on there, as in
     /// `while read -r name; do nsenter-rs …; done <names`.
     fn give_back(&self) {
         let in_pipe = rustix::io::ioctl_fionread(&self.theirs).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! A parent that nobody notices: signals reach the program, its stops are ours, and so is its end.
+//! A parent that is transparent: signals reach the program, its stops are ours, and so is its end.
 
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use super::streams::StreamCarrier;
 /// Runs `start` in a child, and becomes its shadow until it ends: its exit status is ours, and a signal that
 /// kills it kills us. The child does not outlive us, however we die.
 ///
-/// In the child this returns what `start` returns. Without `alone` there is somebody who sends signals to our whole
+/// In the child this returns what `start` returns. Without `alone` another process sends signals to our whole
 /// process group: then they are not for us to pass on, or the child would have each twice.
 pub fn child(
     alone: bool,

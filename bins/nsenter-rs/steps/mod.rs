@@ -20,7 +20,7 @@ use crate::wanted::{OtherNamespace, RequestedId, TakenFrom, Wanted};
 /// [`Plan::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryStep {
-    /// Start anew from a copy of ourselves that nobody can write to; what follows is done there.
+    /// Start again from a copy of ourselves that no process can write to; what follows is done there.
     Seal,
     /// The target's process, by pidfd.
     Hold(Pid),
@@ -34,11 +34,11 @@ pub enum EntryStep {
     DropGroups,
     /// The target's instead of ours, while we may.
     TakeGroups,
-    /// Not to be looked into, with nothing open that our caller has left open but these.
+    /// Become undumpable, and close all descriptors that the caller left open but these.
     Guard(Vec<RawFd>),
     /// All at once, through the pidfd.
     JoinAll(Vec<NamespaceKind>),
-    /// One; where it is refused and a user namespace comes next, again behind that.
+    /// One; if it is refused and a user namespace comes next, again after that.
     Join {
         kind: NamespaceKind,
         file: String,
@@ -52,7 +52,7 @@ pub enum EntryStep {
     ChangeDirectoryInside(PathBuf),
     /// To a directory that was opened before.
     ChangeDirectory(PathBuf),
-    /// The host's tree is laid where the program finds it.
+    /// The host's tree is mounted where the program finds it.
     HostTools(HostToolsMode),
     /// Something of the inside view.
     View(view::ViewStep),
@@ -68,9 +68,9 @@ pub enum EntryStep {
     JoinGroup(Group),
     /// Files among standard input, output and error become pipes that we copy.
     Carry,
-    /// A process of ours waits inside for all that the program leaves behind.
+    /// A process of ours waits inside for all children that outlive the program.
     Reap,
-    /// What holds a program of the host among the target's files.
+    /// What limits a program of the host among the target's files.
     Fence {
         capabilities: String,
         filtered: bool,
@@ -89,7 +89,7 @@ pub enum EntryStep {
     /// setgroups(2) to none, and setgid(2).
     SetGid(RequestedId),
     SetUid(RequestedId),
-    /// What is permitted stays so behind exec.
+    /// Permitted capabilities are kept across exec.
     KeepCapabilities,
     /// The other capability sets, a session keyring, limits, and no_new_privs.
     Limit {
@@ -102,6 +102,40 @@ pub enum EntryStep {
     },
     /// The user's shell, as a login shell.
     ExecShell(PathBuf),
+}
+
+/// What was typed as the target, and its process.
+#[derive(Debug, Clone, Copy)]
+struct TargetFiles<'a> {
+    word: &'a str,
+    pid: Option<Pid>,
+}
+
+impl TargetFiles<'_> {
+    /// The path that was named, or the target's own.
+    fn of(self, from: &TakenFrom, link: &str) -> PathBuf {
+        match from {
+            TakenFrom::Named(path) => path.clone(),
+            TakenFrom::Target => self.own(link),
+        }
+    }
+
+    /// The path below its directory in `/proc`.
+    fn own(self, link: &str) -> PathBuf {
+        match self.pid {
+            Some(pid) => PathBuf::from(format!("/proc/{pid}/{link}")),
+            None => PathBuf::from(self.word),
+        }
+    }
+}
+
+fn program(wanted: &Wanted, file: Option<&Path>) -> EntryStep {
+    let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match (wanted.program.is_empty(), file) {
+        (true, Some(shell)) => EntryStep::ExecShell(shell.to_owned()),
+        (true, None) => EntryStep::ExecShell(PathBuf::from("/bin/sh")),
+        (false, file) => EntryStep::Exec { words, file: file.map(Path::to_owned) },
+    }
 }
 
 impl Plan {
@@ -117,66 +151,89 @@ impl Plan {
         pid: Option<Pid>,
         file: Option<&Path>,
     ) -> Vec<EntryStep> {
-        let of = |from: &TakenFrom, link: &str| match (from, pid) {
-            (TakenFrom::Named(path), _) => path.clone(),
-            (TakenFrom::Target, Some(pid)) => PathBuf::from(format!("/proc/{pid}/{link}")),
-            (TakenFrom::Target, None) => PathBuf::from(target),
-        };
-        let root = self.root.as_ref().map(|from| of(from, "root"));
-        let own_root = self.own_root.then(|| of(&TakenFrom::Target, "root"));
-        let wd = self.wd.as_ref().map(|from| of(from, "cwd"));
-        let environment = self.environment.then(|| of(&TakenFrom::Target, "environ"));
-        let files = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
-        let mut steps: Vec<EntryStep> = files
-            .filter_map(|(_, from)| match from {
-                TakenFrom::Named(OtherNamespace::Named(given)) => {
-                    Some(EntryStep::Open(given.to_string().into()))
-                }
-                _ => None,
-            })
-            .chain(pid.map(EntryStep::Hold))
-            .chain([&root, &own_root, &wd, &environment].into_iter().flatten().cloned().map(EntryStep::Open))
-            .chain(
-                self.view
-                    .resolver
-                    .then(|| EntryStep::Open(of(&TakenFrom::Target, "root/etc/resolv.conf, and hosts"))),
-            )
-            .chain(self.cgroups.iter().map(|group| EntryStep::Open(group.to_string().into())))
-            .collect();
-
-        if self.sealed {
-            steps.insert(0, EntryStep::Seal);
-        }
-        steps.extend(self.shielded.then_some(EntryStep::MakeUnreadable));
-        steps.extend(self.pty.then_some(EntryStep::OpenTerminal));
-        let confined = self.confinement.is_some();
-        steps.extend(confined.then_some(EntryStep::RaiseLimits));
-        steps.extend(match self.gid {
-            Some(_) => Some(EntryStep::DropGroups),
-            None => confined.then_some(EntryStep::TakeGroups),
-        });
-        steps.extend(self.comes_near_target().then(|| EntryStep::Guard(self.kept_descriptors.clone())));
+        let files = TargetFiles { word: target, pid };
+        let mut steps: Vec<EntryStep> = self.sealed.then_some(EntryStep::Seal).into_iter().collect();
+        steps.extend(self.opening(wanted, files));
+        steps.extend(self.preparing());
         steps.extend(self.joining(|kind| match &wanted.namespaces[&kind] {
-            TakenFrom::Target => of(&TakenFrom::Target, &format!("ns/{kind}")).display().to_string(),
+            TakenFrom::Target => files.own(&format!("ns/{kind}")).display().to_string(),
             TakenFrom::Named(other) => other.to_string(),
         }));
-
-        steps.extend(root.map(EntryStep::ChangeRoot));
-        steps.extend(own_root.map(EntryStep::ChangeRootIfOther));
-        steps.extend(self.to_root.then(|| EntryStep::ChangeDirectoryInside("/".into())));
-        steps.extend(self.wdns.clone().map(EntryStep::ChangeDirectoryInside));
-        steps.extend(wd.map(EntryStep::ChangeDirectory));
-
-        steps.extend(self.host_tools.map(EntryStep::HostTools));
+        steps.extend(self.moving(files));
         let (in_child, before) =
             self.view.steps().partition::<Vec<_>, _>(|step| *step == view::ViewStep::Procfs);
-        steps.extend(before.into_iter().map(EntryStep::View));
+        steps.extend(self.mounting(before));
+        steps.extend(self.starting(in_child));
+        steps.push(program(wanted, file));
+        steps
+    }
+
+    /// What is opened while the host's files can be seen.
+    fn opening(&self, wanted: &Wanted, files: TargetFiles<'_>) -> Vec<EntryStep> {
+        let joined = wanted.namespaces.iter().filter(|(kind, _)| self.join.kinds().contains(kind));
+        let named = joined.filter_map(|(_, from)| match from {
+            TakenFrom::Named(OtherNamespace::Named(given)) => Some(given.to_string().into()),
+            _ => None,
+        });
+        let mut steps: Vec<EntryStep> = named.map(EntryStep::Open).collect();
+        steps.extend(files.pid.map(EntryStep::Hold));
+        let paths = [
+            self.root.as_ref().map(|from| files.of(from, "root")),
+            self.own_root.then(|| files.own("root")),
+            self.wd.as_ref().map(|from| files.of(from, "cwd")),
+            self.environment.then(|| files.own("environ")),
+            self.view.resolver.then(|| files.own("root/etc/resolv.conf, and hosts")),
+        ];
+        let groups = self.cgroups.iter().map(|group| group.to_string().into());
+        steps.extend(paths.into_iter().flatten().chain(groups).map(EntryStep::Open));
+        steps
+    }
+
+    /// What is done before anything is joined.
+    fn preparing(&self) -> Vec<EntryStep> {
+        let confined = self.confinement.is_some();
+        let groups = match self.gid {
+            Some(_) => Some(EntryStep::DropGroups),
+            None => confined.then_some(EntryStep::TakeGroups),
+        };
+        let steps = [
+            self.shielded.then_some(EntryStep::MakeUnreadable),
+            self.pty.then_some(EntryStep::OpenTerminal),
+            confined.then_some(EntryStep::RaiseLimits),
+            groups,
+            self.comes_near_target().then(|| EntryStep::Guard(self.kept_descriptors.clone())),
+        ];
+        steps.into_iter().flatten().collect()
+    }
+
+    /// To the root and the working directory.
+    fn moving(&self, files: TargetFiles<'_>) -> Vec<EntryStep> {
+        let steps = [
+            self.root.as_ref().map(|from| EntryStep::ChangeRoot(files.of(from, "root"))),
+            self.own_root.then(|| EntryStep::ChangeRootIfOther(files.own("root"))),
+            self.to_root.then(|| EntryStep::ChangeDirectoryInside("/".into())),
+            self.wdns.clone().map(EntryStep::ChangeDirectoryInside),
+            self.wd.as_ref().map(|from| EntryStep::ChangeDirectory(files.of(from, "cwd"))),
+        ];
+        steps.into_iter().flatten().collect()
+    }
+
+    /// What is mounted for the program, and its standard streams.
+    fn mounting(&self, views: Vec<view::ViewStep>) -> Vec<EntryStep> {
+        let mut steps: Vec<EntryStep> = self.host_tools.map(EntryStep::HostTools).into_iter().collect();
+        steps.extend(views.into_iter().map(EntryStep::View));
         steps.extend((self.fence.is_some() && !self.pty).then_some(EntryStep::Carry));
         if self.shielded {
             let private = (self.view == view::TargetView::default())
                 .then_some(EntryStep::View(view::ViewStep::PrivateMounts));
             steps.extend(private.into_iter().chain([EntryStep::LayUnreadable]));
         }
+        steps
+    }
+
+    /// The fork, and what makes the child the program's process.
+    fn starting(&self, views: Vec<view::ViewStep>) -> Vec<EntryStep> {
+        let mut steps = Vec::new();
         let fork = self.fork.then_some(EntryStep::Fork { kill_child: self.kill_child });
         if self.is_lowered_before() {
             // All but the control groups, which are for the child alone.
@@ -185,16 +242,10 @@ impl Plan {
             steps.extend(self.groups());
         } else {
             steps.extend(fork);
-            steps.extend(in_child.into_iter().map(EntryStep::View));
+            steps.extend(views.into_iter().map(EntryStep::View));
             steps.extend(self.groups().chain(self.becoming()));
         }
         steps.extend(self.reaps.then_some(EntryStep::Reap));
-        let words = wanted.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        steps.push(match (wanted.program.is_empty(), file) {
-            (true, Some(shell)) => EntryStep::ExecShell(shell.to_owned()),
-            (true, None) => EntryStep::ExecShell(PathBuf::from("/bin/sh")),
-            (false, file) => EntryStep::Exec { words, file: file.map(Path::to_owned) },
-        });
         steps
     }
 

@@ -1,6 +1,7 @@
-//! How each step is said.
+//! Each step as the line that `--explain` prints.
 
 use std::fmt;
+use std::os::fd::RawFd;
 
 use common::namespace::NamespaceKind;
 
@@ -15,22 +16,21 @@ fn flag(kind: NamespaceKind) -> String {
     }
 }
 
+fn id(id: &RequestedId, of: &str) -> String {
+    match id {
+        RequestedId::Number(number) => number.to_string(),
+        RequestedId::Follow => format!("{of} of the target"),
+    }
+}
+
 impl fmt::Display for EntryStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = |id: &RequestedId, of: &str| match id {
-            RequestedId::Number(number) => number.to_string(),
-            RequestedId::Follow => format!("{of} of the target"),
-        };
         match self {
             EntryStep::Seal => f.write_str("exec a sealed copy of nsenter-rs in memory"),
             EntryStep::Hold(pid) => write!(f, "pidfd_open({pid})"),
             EntryStep::Open(path) => write!(f, "open {}", path.display()),
             EntryStep::OpenTerminal => f.write_str("open a pseudo-terminal for the program"),
-            EntryStep::Guard(kept) => {
-                f.write_str("become undumpable, and close all inherited descriptors from 3 on")?;
-                let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-                if kept.is_empty() { Ok(()) } else { write!(f, ", except {}", kept.join(", ")) }
-            }
+            EntryStep::Guard(kept) => guard(f, kept),
             EntryStep::RaiseLimits => f.write_str("raise the hard resource limits to the target's, if allowed"),
             EntryStep::DropGroups => f.write_str("drop the supplementary groups, if allowed"),
             EntryStep::TakeGroups => f.write_str("set the target's supplementary groups, if allowed"),
@@ -64,29 +64,10 @@ impl fmt::Display for EntryStep {
                 f.write_str("replace files on standard input, output and error with pipes, and copy the data")
             }
             EntryStep::Reap => f.write_str("fork: a process stays inside and waits for all children of the program"),
-            EntryStep::Fence { capabilities, filtered } => {
-                let none = if capabilities.is_empty() { "none" } else { capabilities };
-                let and = if *filtered { "no_new_privs, and a seccomp filter" } else { "and no_new_privs" };
-                write!(
-                    f,
-                    "limit to the container's capabilities ({none}), its limits and OOM score, a new session \
-                     keyring, {and}"
-                )
-            }
+            EntryStep::Fence { capabilities, filtered } => fence(f, capabilities, *filtered),
             EntryStep::OomScore => f.write_str("set oom_score_adj to the target's"),
             EntryStep::Bound => f.write_str("limit the capability bounding set to the target's"),
-            EntryStep::Confine { uid, gid } => {
-                let id = |own: &Option<RequestedId>, of| {
-                    own.as_ref().map_or(format!("{of} of the target"), |own| id(own, of))
-                };
-                let groups = if gid.is_some() { "none" } else { "those of the target" };
-                write!(
-                    f,
-                    "setgroups({groups}), setresgid({}), setresuid({})",
-                    id(gid, "the group"),
-                    id(uid, "the user")
-                )
-            }
+            EntryStep::Confine { uid, gid } => confine(f, uid.as_ref(), gid.as_ref()),
             EntryStep::KeepCapabilities => f.write_str("make the permitted capabilities inheritable and ambient"),
             EntryStep::Limit { no_new_privs } => {
                 let and = if *no_new_privs { "; set no_new_privs" } else { "" };
@@ -104,4 +85,30 @@ impl fmt::Display for EntryStep {
             EntryStep::ExecShell(shell) => write!(f, "exec {}, as a login shell", shell.display()),
         }
     }
+}
+
+fn guard(f: &mut fmt::Formatter<'_>, kept: &[RawFd]) -> fmt::Result {
+    f.write_str("become undumpable, and close all inherited descriptors from 3 on")?;
+    let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    if kept.is_empty() { Ok(()) } else { write!(f, ", except {}", kept.join(", ")) }
+}
+
+fn fence(f: &mut fmt::Formatter<'_>, capabilities: &str, filtered: bool) -> fmt::Result {
+    let none = if capabilities.is_empty() { "none" } else { capabilities };
+    let and = if filtered { "no_new_privs, and a seccomp filter" } else { "and no_new_privs" };
+    write!(
+        f,
+        "limit to the container's capabilities ({none}), its limits and OOM score, a new session keyring, {and}"
+    )
+}
+
+fn confine(f: &mut fmt::Formatter<'_>, uid: Option<&RequestedId>, gid: Option<&RequestedId>) -> fmt::Result {
+    let targets = |own: Option<&RequestedId>, of| id(own.unwrap_or(&RequestedId::Follow), of);
+    let groups = if gid.is_some() { "none" } else { "those of the target" };
+    write!(
+        f,
+        "setgroups({groups}), setresgid({}), setresuid({})",
+        targets(gid, "the group"),
+        targets(uid, "the user")
+    )
 }

@@ -30,7 +30,7 @@ pub enum Unmade {
     /// Mounts cannot be kept from the host.
     #[error("/ is not a mount point (a chroot?), so the host would see mounts that are made below it")]
     Chroot,
-    /// Nobody can tell through which file the program is started.
+    /// It cannot be known through which file the program is started.
     #[error("{}: {}", quotable(&.0.to_string_lossy()), .1)]
     Program(OsString, String),
     /// The copy cannot be written.

@@ -1,10 +1,10 @@
-//! Files that nobody can read and everybody can execute. A process that runs one is undumpable, and so are all its
-//! children: exec(2) asks of the program *and* of its loader whether the caller may read them, and where he may not, the
-//! process's `/proc/PID` belongs to whoever has CAP_SYS_PTRACE over the user namespace of the mount (`would_dump` in
-//! fs/exec.c, ptrace(2)). What the program drops later, whom it becomes and what it runs changes nothing about that.
+//! Files that no user can read and every user can execute. A process that runs one is undumpable, and so are all its
+//! children: exec(2) checks of the program *and* of its loader whether the caller may read them, and where it may not, the
+//! process's `/proc/PID` can be opened only with CAP_SYS_PTRACE over the user namespace of the mount (`would_dump` in
+//! fs/exec.c, ptrace(2)). What the program drops later, which user it becomes and what it runs changes nothing about that.
 //!
 //! Mode 0711 alone does not do it, for root may read all. On an id-mapped mount whose user namespace has none of the IDs
-//! on disk the file's owner is nobody at all, and there even CAP_DAC_OVERRIDE counts for nothing
+//! on disk the file has no known owner, and there even CAP_DAC_OVERRIDE has no effect
 //! (`privileged_wrt_inode_uidgid` in kernel/capability.c).
 
 mod error;
@@ -31,15 +31,15 @@ pub const NOSUID: u64 = 0x2;
 pub const NODEV: u64 = 0x4;
 pub const NOEXEC: u64 = 0x8;
 
-/// A directory that every host has, and that nobody asks for anything meanwhile.
-const ANYWHERE: &str = "/etc";
+/// A directory that every host has, and from which nothing is read while the tmpfs is mounted there.
+const MOUNT_POINT: &str = "/etc";
 
-/// What makes files unreadable: a user namespace without any ID on disk, and room for copies.
+/// What makes files unreadable: a user namespace without any ID on disk, and a tmpfs for copies.
 #[derive(Debug)]
 pub struct Unreadable {
     nobody: OwnedFd,
     /// A tmpfs that is attached nowhere; none where there can be none.
-    room: Option<OwnedFd>,
+    tmpfs: Option<OwnedFd>,
     copies: u32,
 }
 
@@ -53,10 +53,10 @@ impl Unreadable {
     }
 
     pub fn of(nobody: OwnedFd) -> Self {
-        Unreadable { nobody, room: room().ok(), copies: 0 }
+        Unreadable { nobody, tmpfs: tmpfs().ok(), copies: 0 }
     }
 
-    /// Does something where the tmpfs is, for as long as it takes, a part of our mount namespace, which nobody else has:
+    /// Does `work` while the tmpfs is attached in our mount namespace, which is private:
     /// before Linux 6.15 nothing else can be copied.
     pub fn attached<T>(
         nobody: OwnedFd,
@@ -64,10 +64,10 @@ impl Unreadable {
         work: impl FnOnce(&mut Self) -> Result<T, Unmade>,
     ) -> Result<T, Unmade> {
         let error = |errno: Errno| Unmade::of_copying(errno.into());
-        let room = room().map_err(error)?;
-        move_mount(&room, "", CWD, ANYWHERE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(error)?;
-        let done = work(&mut Unreadable { nobody, room: Some(room), copies: 0 });
-        unmount(ANYWHERE, UnmountFlags::DETACH).map_err(error)?;
+        let tmpfs = tmpfs().map_err(error)?;
+        move_mount(&tmpfs, "", CWD, MOUNT_POINT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(error)?;
+        let done = work(&mut Unreadable { nobody, tmpfs: Some(tmpfs), copies: 0 });
+        unmount(MOUNT_POINT, UnmountFlags::DETACH).map_err(error)?;
         done
     }
 
@@ -89,7 +89,7 @@ impl Unreadable {
     /// # Errors
     /// `FileSystem` before Linux 6.3, and as [`Self::idmap`].
     pub fn can_map(&self) -> Result<(), Unmade> {
-        self.idmap(room().map_err(|errno| Unmade::of_copying(errno.into()))?.as_fd(), 0)
+        self.idmap(tmpfs().map_err(|errno| Unmade::of_copying(errno.into()))?.as_fd(), 0)
     }
 
     /// A copy of `file` as a mount of its own that is attached nowhere yet: of `mode`, read-only, and owned by nobody.
@@ -98,11 +98,11 @@ impl Unreadable {
     /// `NotCopied` before Linux 6.15, where the tmpfs is attached nowhere; `FileSystem` before Linux 6.3, wherever it is;
     /// `OldKernel`, `NotPermitted`, or what the kernel says.
     pub fn copy(&mut self, file: &mut File, mode: u32) -> Result<OwnedFd, Unmade> {
-        let room = self.room.as_ref().ok_or(Unmade::NotPermitted)?;
+        let tmpfs = self.tmpfs.as_ref().ok_or(Unmade::NotPermitted)?;
         self.copies += 1;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut written = || {
-            let copy = openat(room, self.copies.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
+            let copy = openat(tmpfs, self.copies.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
             let mut copy = File::from(copy);
             file.rewind()?;
             io::copy(file, &mut copy)?;
@@ -124,7 +124,7 @@ impl Unreadable {
 }
 
 /// A tmpfs of our own.
-fn room() -> Result<OwnedFd, Errno> {
+fn tmpfs() -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "source", "netns-toolbox")?;
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;

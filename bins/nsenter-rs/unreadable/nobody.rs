@@ -85,7 +85,7 @@ fn mapped(child: Pid) -> Result<OwnedFd, Errno> {
         // Without CAP_SETUID over our own user namespace, or where that has no such ID, one may map oneself only.
         line(NO_ID).or_else(|_| line(own))
     };
-    // user_namespaces(7): whoever has no CAP_SETGID may not map a group before.
+    // user_namespaces(7): a process without CAP_SETGID may not map a group before.
     fs::write(file("setgroups"), "deny").map_err(errno)?;
     map("uid_map", geteuid().as_raw()).map_err(errno)?;
     map("gid_map", getegid().as_raw()).map_err(errno)?;

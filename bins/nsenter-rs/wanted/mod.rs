@@ -43,19 +43,19 @@ pub struct Wanted {
     pub wdns: Option<PathBuf>,
     pub view: TargetView,
     pub environment: bool,
-    /// What a program of the host gets of the target's environment beside what every one may have.
+    /// Variables of the target that a program of the host gets in addition to those that are always passed.
     pub variables: Vec<OsString>,
     /// Run the host's program in the target's root.
     pub host_tools: bool,
-    /// With all our power, although the target's files decide what it loads.
+    /// With all our capabilities, although the target's files decide what it loads.
     pub trust_target: bool,
-    /// Let it execute what lies on the target's mounts.
+    /// Let it execute files on the target's mounts.
     pub exec_target: bool,
-    /// What it may do beside what the container may.
+    /// Its capabilities in addition to the container's.
     pub added_capabilities: CapabilitySet,
     /// Whether the user namespace is entered because the container's capabilities are to count in there only.
     pub user_for_bounds: bool,
-    /// Judge everybody who is in the target's PID namespace, and not only the target.
+    /// Judge every process in the target's PID namespace, and not only the target.
     pub judges_all: bool,
     /// Only say what would be done.
     pub explains: bool,
@@ -69,12 +69,12 @@ pub struct Wanted {
     pub join_cgroup: bool,
     /// Have the target's SELinux context.
     pub follow_context: bool,
-    /// Be held by all that holds the target.
+    /// Be limited by all that limits the target.
     pub confine: bool,
     pub may_fork: bool,
     /// Take the target's root when it is not its mount namespace's.
     pub own_root: bool,
-    /// Kill the program when we die.
+    /// Kill the program when nsenter-rs ends.
     pub kill_child: bool,
     /// A terminal of its own for the program.
     pub pty: bool,
@@ -112,38 +112,40 @@ impl From<Id> for RequestedId {
     }
 }
 
+/// The namespaces that the options name, and those that the inside view needs.
+fn requested_namespaces(cli: &Cli, view: TargetView) -> BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>> {
+    let options = [
+        (NamespaceKind::Mnt, &cli.namespaces.mount),
+        (NamespaceKind::Uts, &cli.namespaces.uts),
+        (NamespaceKind::Ipc, &cli.namespaces.ipc),
+        (NamespaceKind::Net, &cli.namespaces.net),
+        (NamespaceKind::Pid, &cli.namespaces.pid),
+        (NamespaceKind::Cgroup, &cli.namespaces.cgroup),
+        (NamespaceKind::User, &cli.namespaces.user),
+        (NamespaceKind::Time, &cli.namespaces.time),
+    ];
+    let all =
+        NamespaceKind::ALL.into_iter().filter(|_| cli.namespaces.all).map(|kind| (kind, TakenFrom::Target));
+    let named = options.into_iter().filter_map(|(kind, given)| Some((kind, of_namespace(given.as_deref()?))));
+    let mut namespaces: BTreeMap<_, _> = all.chain(view::implied(view)).chain(named).collect();
+    if let Some(socket) = cli.namespaces.net_socket {
+        namespaces.insert(NamespaceKind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
+    }
+    if cli.namespaces.user_parent {
+        let user = above(namespaces.get(&NamespaceKind::User), namespaces.is_empty());
+        namespaces.insert(NamespaceKind::User, TakenFrom::Named(user));
+    }
+    namespaces
+}
+
 impl Wanted {
     /// What the command line means.
     ///
     /// # Errors
     /// When something is to come from a target, and there is none.
     pub fn new(cli: &Cli, command_line: &CommandLine) -> Result<Self, Failure> {
-        let options = [
-            (NamespaceKind::Mnt, &cli.namespaces.mount),
-            (NamespaceKind::Uts, &cli.namespaces.uts),
-            (NamespaceKind::Ipc, &cli.namespaces.ipc),
-            (NamespaceKind::Net, &cli.namespaces.net),
-            (NamespaceKind::Pid, &cli.namespaces.pid),
-            (NamespaceKind::Cgroup, &cli.namespaces.cgroup),
-            (NamespaceKind::User, &cli.namespaces.user),
-            (NamespaceKind::Time, &cli.namespaces.time),
-        ];
         let view = view::wanted(cli)?;
-        let all = NamespaceKind::ALL
-            .into_iter()
-            .filter(|_| cli.namespaces.all)
-            .map(|kind| (kind, TakenFrom::Target));
-        let named =
-            options.into_iter().filter_map(|(kind, given)| Some((kind, of_namespace(given.as_deref()?))));
-        let mut namespaces: BTreeMap<NamespaceKind, TakenFrom<OtherNamespace>> =
-            all.chain(view::implied(view)).chain(named).collect();
-        if let Some(socket) = cli.namespaces.net_socket {
-            namespaces.insert(NamespaceKind::Net, TakenFrom::Named(OtherNamespace::Socket(socket)));
-        }
-        if cli.namespaces.user_parent {
-            let user = above(namespaces.get(&NamespaceKind::User), namespaces.is_empty());
-            namespaces.insert(NamespaceKind::User, TakenFrom::Named(user));
-        }
+        let mut namespaces = requested_namespaces(cli, view);
         // Elsewhere the container's capabilities would count for more than they do in the container.
         let has_target = cli.target.is_some() || cli.each.each.is_some();
         let takes_tools = cli.place.host_tools && !cli.place.trust_target && has_target;
@@ -188,11 +190,17 @@ impl Wanted {
             program: cli.program.clone(),
             each: cli.each.each.as_deref().map(|word| EachWanted::new(word, cli.each.jobs)).transpose()?,
         };
-        if wanted.host_tools && wanted.confine {
+        wanted.refuse_contradictions()?;
+        wanted.refuse_without_target()?;
+        Ok(wanted)
+    }
+
+    fn refuse_contradictions(&self) -> Result<(), Failure> {
+        if self.host_tools && self.confine {
             let what = "cannot be used with --confine: the program is confined already, except for its user";
             return Err(Failure::failed("--host-tools", what).hint("-S follow -G follow for TARGET's user"));
         }
-        if let (true, Some(TakenFrom::Named(directory))) = (wanted.is_fenced(), &wanted.wd) {
+        if let (true, Some(TakenFrom::Named(directory))) = (self.is_fenced(), &self.wd) {
             let what = "cannot be used with --wd=DIR: code of the container could use that open directory of the host";
             let hint = hint!(
                 "-W DIR (a directory of the container), or --trust-target (the container may use {})",
@@ -200,20 +208,24 @@ impl Wanted {
             );
             return Err(Failure::failed("--host-tools", what).hint(hint));
         }
-        if !wanted.variables.is_empty() && !wanted.environment && !wanted.host_tools {
+        if !self.variables.is_empty() && !self.environment && !self.host_tools {
             let what = "has no effect without --env or --host-tools: the program gets the caller's whole environment";
             return Err(Failure::failed("--env-var", what));
         }
-        match (cli.target.is_some(), wanted.each.is_some(), wanted.needs_target()) {
+        Ok(())
+    }
+
+    fn refuse_without_target(&self) -> Result<(), Failure> {
+        match (self.target.is_some(), self.each.is_some(), self.needs_target()) {
             (false, false, Some(what)) => {
                 Err(Failure::failed(what, "no TARGET was given").hint("-t NAME or -t PID, before PROGRAM"))
             }
             (_, true, None) => {
-                let program = wanted.program.first().map_or("".into(), |word| word.to_string_lossy());
+                let program = self.program.first().map_or("".into(), |word| word.to_string_lossy());
                 Err(Failure::failed("--each", "no namespace was requested")
-                    .hint(common::hint!("-n or -a, before {}", program)))
+                    .hint(hint!("-n or -a, before {}", program)))
             }
-            _ => Ok(wanted),
+            _ => Ok(()),
         }
     }
 
@@ -275,7 +287,7 @@ impl Wanted {
         self.read_from_process().into_iter().chain(public)
     }
 
-    /// The part of that which only who may look into the process can read.
+    /// The part of that which only a caller that may trace the process can read.
     fn read_from_process(&self) -> [(bool, &'static str); 4] {
         let of_target = |from: &Option<TakenFrom>| *from == Some(TakenFrom::Target);
         [

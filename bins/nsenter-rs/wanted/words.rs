@@ -1,8 +1,8 @@
-//! The two spellings of util-linux that clap cannot read: a FILE right behind a short option, as in
+//! The two spellings of util-linux that clap cannot read: a FILE right after a short option, as in
 //! `-n/run/netns/blue`, and a long option cut short, as in `--targ`.
 //!
 //! getopt(3) takes whatever follows such a letter for its FILE, so that `-muinp` would be the file `uinp`.
-//! Nobody means that; people bundle. So only what begins with a `/` is a FILE here, and is given the `=` that
+//! That is never meant; people bundle. So only what begins with a `/` is a FILE here, and is given the `=` that
 //! clap wants.
 //!
 //! What is cut short is one of util-linux's options, and means what it means there. Our own are spelled out:

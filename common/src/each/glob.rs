@@ -21,7 +21,7 @@ enum Piece {
     },
 }
 
-/// Why a word is no pattern.
+/// Why a word is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
     /// A character that no engine allows in a name.

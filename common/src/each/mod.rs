@@ -1,4 +1,4 @@
-//! Many containers at once: which of all are meant, those that share namespaces taken together, and what each is called.
+//! Many containers at once: which of them match a pattern, those that share namespaces taken together, and the name of each.
 
 mod choice;
 mod glob;
@@ -18,14 +18,14 @@ use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
 use crate::output::quotable;
 use crate::process::Process;
 
-/// Where those that do not run are to be seen.
+/// The command that shows those that do not run.
 const ALL: &str = "cpid --list --all";
 
-/// Who is meant by `word`, which is the pattern as it was typed: each place once, and whether every engine could be asked.
-/// What goes wrong beside is said, and with `-v` who shares `what` with whom.
+/// The containers that match `word`, the pattern as it was typed: each set of namespaces once, and whether every engine could
+/// be asked. Errors meanwhile are printed, and with `-v` also which containers share `what`.
 ///
 /// # Errors
-/// When none of the pattern's engines is on this host, and when nobody fits.
+/// When none of the pattern's engines is on this host, and when no container matches.
 pub fn find(
     (tool, word, what): (&str, &str, &str),
     pattern: &Pattern,
@@ -53,9 +53,9 @@ pub fn find(
     let chosen = chosen(pattern, running, &places);
     if chosen.is_empty() {
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
-        let nobody = nobody(word, stopped);
-        // Those of an engine that could not be asked may be there.
-        return Err(if all_were_asked { nobody } else { nobody.with_status(Status::Failed) });
+        let failure = no_match(word, stopped);
+        // An engine that could not be asked may have some.
+        return Err(if all_were_asked { failure } else { failure.with_status(Status::Failed) });
     }
     for one in chosen.iter().filter(|one| options.verbose && !one.also.is_empty()) {
         failure::say(tool, format_args!("{}: {what} {}", one.name, one.also.join(", ")));
@@ -63,8 +63,8 @@ pub fn find(
     Ok((chosen, all_were_asked))
 }
 
-/// Containers of other users take part only where the pattern fits none of root's, and all of root's engines could be asked:
-/// whatever they are called, they add nothing to what is done in root's. And how many of those that fit are left out.
+/// Containers of other users are used only if the pattern matches none of root's, and all of root's engines could be asked:
+/// whatever their names are, they cannot join root's. Also returns how many matching containers are left out.
 fn without_needless(
     pattern: &Pattern,
     containers: Vec<VerifiedContainer>,
@@ -80,8 +80,8 @@ fn without_needless(
     (roots, left_out)
 }
 
-/// That no container fits the pattern, which was typed so, and that `stopped` would if they ran.
-pub fn nobody(pattern: &str, stopped: usize) -> Failure {
+/// The failure that no container matches the pattern, which was typed so, and that `stopped` would match if they ran.
+pub fn no_match(pattern: &str, stopped: usize) -> Failure {
     let about = quotable(pattern);
     match stopped {
         0 if is_plain(pattern) => Failure::no(about, "no running container matches")
@@ -152,7 +152,7 @@ mod tests {
         let (web, theirs) = (container("web"), Container { proof, ..container("web-x") });
         assert_eq!(fitting("web*", &[&web, &theirs], true), (vec!["web".to_owned()], 1));
         assert_eq!(fitting("web-*", &[&web, &theirs], true), (vec!["web-x of user 4242".to_owned()], 0));
-        // One of root's may fit that nobody has told of.
+        // A container of root that was not listed may match.
         assert_eq!(fitting("web-*", &[&web, &theirs], false), (vec![], 1));
     }
 

@@ -30,7 +30,7 @@ pub enum Pattern {
     },
 }
 
-/// Why a word is no pattern.
+/// Why a word is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Nothing at all: what `$(cpid nope)` leaves behind.
@@ -97,7 +97,7 @@ fn of_pods(text: &str) -> Result<Pattern, PatternError> {
 }
 
 impl Pattern {
-    /// Who has to be asked: one engine, all (`None`), or those that know of pods.
+    /// The engines to ask: one, all (`None`), or those that know pods.
     pub fn engines(&self) -> Vec<Option<EngineName>> {
         match self {
             Pattern::Container { engine, .. } => vec![*engine],

@@ -71,7 +71,7 @@ impl Api {
     }
 
     /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
-    /// refuses a process with more than one thread. Tells whose word the answer is, too.
+    /// refuses a process with more than one thread. Also returns the user that makes the claims.
     fn ask<T>(
         &self,
         question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
@@ -173,7 +173,7 @@ fn state_called(status: &str) -> ContainerState {
     }
 }
 
-/// A time as the API writes it. Docker's word for one that has not come is year 1, Podman's too.
+/// A time as the API writes it. Docker and Podman write year 1 for a time that has not come.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
 }

@@ -81,7 +81,7 @@ impl<D: DiskState> ApiOrDisk<D> {
         self.api_error.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
-            // It is here, and we are not let in: nobody may conclude that there is no such container.
+            // It is here, and we have no permission: that does not mean that there is no such container.
             (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.
             (None, EngineError::Absent { engine, socket }) => Err(EngineError::Missing { engine, socket }),

@@ -1,5 +1,5 @@
-//! How much is read of one engine for one question, all files together: whoever writes its state (in a rootless engine's
-//! directory any user) must not keep us busy. Every file and directory of [`super::state`] is counted here.
+//! Limits how much is read of one engine for one lookup, all files together: the user that writes its state
+//! (any user, in a rootless engine's directory) must not keep us busy. Every file and directory of [`super::state`] is counted here.
 
 use std::cell::Cell;
 use std::path::Path;

@@ -38,7 +38,7 @@ pub struct Container {
     /// The Kubernetes pod it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
-    /// Whose word all this is, and what the kernel must agree with before the PID is believed.
+    /// The user that claims all this, and what must agree with the kernel before the PID is used.
     #[serde(flatten)]
     pub proof: Proof,
 }
@@ -71,7 +71,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Nothing beside `user`'s word.
+    /// Nothing beside `user`'s claim.
     pub const fn word_of(user: Uid) -> Self {
         Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None }
     }
@@ -96,7 +96,7 @@ pub enum ContainerState {
 }
 
 impl ContainerState {
-    /// Whether a run lies behind it, so that there is an exit status.
+    /// Whether it has run and ended, so that there is an exit status.
     pub const fn has_ended(self) -> bool {
         matches!(self, ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting)
     }

@@ -1,4 +1,4 @@
-//! Kubernetes as the annotations of containers' OCI configurations tell it: who is a pod's sandbox, who is a
+//! Kubernetes as the annotations of containers' OCI configurations tell it: which container is a pod's sandbox, which is a
 //! container in it. containerd and CRI-O say the same in different words; what a user asks for, and which of
 //! several generations is meant, is the same for both.
 
@@ -235,7 +235,7 @@ pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
     containers.into_iter().filter(|container| container.pod.is_none() || is_meant(container)).collect()
 }
 
-/// Whom a pod without a sandbox process is entered through: CRI-O makes none for a pod that can do without
+/// The container through which a pod without a sandbox process is entered: CRI-O makes none for a pod that can do without
 /// (its `drop_infra_ctr`). Every container of a pod is in the pod's network; the first by name that runs is
 /// taken.
 pub(super) fn stand_in(mut inhabitants: Vec<Container>) -> Option<Container> {

@@ -1,4 +1,4 @@
-//! Whose engines there are on this host, and where each user's keep their things.
+//! The users that have engines on this host, and the directories of each user's engines.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::state::StatePath;
 /// One user's part of the host: root's is the system's, an ordinary user's is the rootless engines'.
 #[derive(Debug, Clone)]
 pub(super) struct EngineDirs {
-    /// Whose word it is that we read there.
+    /// The user that makes the claims that are read there.
     pub owner: Uid,
     /// What is gone at boot: `/run`, or `$XDG_RUNTIME_DIR`.
     pub run: StatePath,
@@ -27,7 +27,7 @@ impl EngineDirs {
         std::iter::once(EngineDirs::system()).chain(own.and_then(EngineDirs::of_user)).collect()
     }
 
-    /// Those of others: of whoever called sudo, if we are root.
+    /// Those of the user that called sudo, if we are root.
     pub(super) fn of_others() -> Vec<EngineDirs> {
         caller_of_sudo().and_then(EngineDirs::of_user).into_iter().collect()
     }
@@ -50,7 +50,7 @@ impl EngineDirs {
 
     /// `None` for a user who has no home.
     fn of_user(owner: Uid) -> Option<EngineDirs> {
-        // Under sudo, HOME and the XDG variables are root's or anybody's.
+        // Under sudo, HOME and the XDG variables are root's or those of any user.
         let own = |name| env::var_os(name).filter(|_| owner == geteuid()).map(PathBuf::from);
         let home = own("HOME").or_else(|| Some(User::from_uid(owner).ok()??.dir))?;
         let below_home = |name, path| own(name).unwrap_or_else(|| rooted(home.join(path)));
@@ -64,14 +64,14 @@ impl EngineDirs {
     }
 }
 
-/// Whoever called sudo, if we are root; root is no other.
+/// The user that called sudo, if we are root and that user is not.
 pub(crate) fn caller_of_sudo() -> Option<Uid> {
     let caller = env::var("SUDO_UID").ok()?.parse().ok().map(Uid::from_raw);
     caller.filter(|uid| !uid.is_root() && geteuid().is_root())
 }
 
-/// Tests put a host of their own below `$NETNS_TOOLBOX_ROOT`. What is shipped does not know that word: whoever can set
-/// a variable of root's, as through `sudo -E`, would choose what speaks for root.
+/// Tests put a host of their own below `$NETNS_TOOLBOX_ROOT`. Release builds do not read that variable: a user that can
+/// set it for root, as through `sudo -E`, would choose which files count as root's claims.
 pub(super) fn rooted(path: impl AsRef<Path>) -> PathBuf {
     match test_root() {
         Some(root) => root.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref())),
@@ -79,7 +79,7 @@ pub(super) fn rooted(path: impl AsRef<Path>) -> PathBuf {
     }
 }
 
-/// Root; on a host that a test has made, whoever runs the test.
+/// Root; on a host that a test has made, the user that runs the test.
 fn owner_of_system_files() -> Uid {
     if test_root().is_some() { geteuid() } else { Uid::from_raw(0) }
 }

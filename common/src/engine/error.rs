@@ -28,7 +28,7 @@ pub enum EngineError {
         /// Where the user says.
         socket: PathBuf,
     },
-    /// There is a socket, but nobody listens.
+    /// There is a socket, but no process listens.
     #[error("{engine} is not running: nothing listens on {}", socket.display())]
     Dead {
         /// Which engine.
@@ -44,7 +44,7 @@ pub enum EngineError {
         /// Where we looked.
         socket: PathBuf,
     },
-    /// Whoever keeps its socket would have to start it first, and it has run nothing since the host's start.
+    /// systemd keeps its socket and would have to start it first, and it has run nothing since the host's start.
     #[error("{engine} did not answer on {} within {timeout:?}, and has run nothing since the host's start", socket.display())]
     Unused {
         /// Which engine.
@@ -118,14 +118,14 @@ pub enum EngineError {
         /// What is wrong with it.
         what: String,
     },
-    /// A state file or directory is not of the user whose engine it would speak for.
+    /// A state file or directory belongs to another user than the engine.
     #[error("{}: belongs to {}, not to {}, so it is not used", file.display(), whose(*found), whose(*owner))]
     Foreign {
         /// Which file.
         file: PathBuf,
-        /// Whose it would have to be.
+        /// The user it must belong to.
         owner: Uid,
-        /// Whose it is.
+        /// The user it belongs to.
         found: Uid,
     },
     /// A state file or directory is not for us.

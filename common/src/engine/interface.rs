@@ -1,4 +1,4 @@
-//! What every engine can be asked: the trait that each of them implements, and the question.
+//! What every engine can be asked: the trait that each of them implements, and the query.
 
 use std::os::fd::OwnedFd;
 

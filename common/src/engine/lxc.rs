@@ -22,7 +22,7 @@ const ENGINE: EngineName = EngineName::Lxc;
 
 /// One user's LXC containers: those below one LXCPATH.
 pub(super) struct Lxc {
-    /// Whose they are.
+    /// The user that they belong to.
     owner: Uid,
     /// The directory that has one for each container, or why we do not know it.
     path: Result<StatePath, EngineError>,
@@ -69,7 +69,7 @@ impl Engine for Lxc {
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
         let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
         let path = self.path.as_ref().map_err(Clone::clone)?;
-        // Before anybody is asked: whoever listens where there is no LXC is not LXC.
+        // Before any socket is asked: what listens on a host without LXC is not LXC.
         if !path.exists() {
             return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
@@ -85,7 +85,7 @@ impl Engine for Lxc {
         let until = Instant::now() + self.limit.left();
         let mut containers = Vec::new();
         for name in state::names(path)? {
-            // What else lies there, such as lxc-monitord's files, is nobody's container.
+            // Other files there, such as lxc-monitord's, are not containers.
             if is_defined(&path.join(&name))? {
                 containers.extend(self.container(path, &name, until)?);
             }

@@ -20,7 +20,7 @@ const ENGINE: EngineName = EngineName::Machine;
 /// The machines that one systemd-machined has registered.
 pub(super) struct Machines {
     directory: StatePath,
-    /// Whose word the files are.
+    /// The user that makes the claims in these files.
     owner: Uid,
 }
 

@@ -1,5 +1,5 @@
 //! Container engines: one file each, behind one trait. An engine only *says* things; what it says about a
-//! PID is verified in [`crate::find`] before anybody acts on it. Why state on disk is read beside the APIs:
+//! PID is verified in [`crate::find`] before any tool uses it. Why state on disk is read beside the APIs:
 //! docs/decisions/engine-state-on-disk.md.
 
 mod answer_timeout;
@@ -60,8 +60,8 @@ pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Eng
     chosen(wanted).flat_map(|name| of_name(name, &all_dirs, true, limit)).collect()
 }
 
-/// The engines of others, which are asked only where ours leave something open: under sudo those of whoever called it.
-/// They have `timeout` all together, from now on, and what they say is the word of that user.
+/// The engines of others, which are asked only where ours leave something open: under sudo those of the user that called it.
+/// They have `timeout` all together, from now on, and what they say is a claim of that user.
 pub fn engines_of_others(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
     let (all_dirs, limit) = (EngineDirs::of_others(), AnswerTimeout::of_all(timeout));
     let in_dirs = |name, dirs: &EngineDirs| {

@@ -24,7 +24,7 @@ impl Oci {
     fn roots(&self) -> Result<Vec<StatePath>, EngineError> {
         let mut roots: Vec<StatePath> = RUNTIMES.map(|name| self.dirs.run.join(name)).into();
         if self.dirs.is_system() {
-            // crun follows XDG_RUNTIME_DIR even when it is root who has logged in.
+            // crun follows XDG_RUNTIME_DIR even when root has logged in.
             roots.push(self.dirs.run.join("user/0/crun"));
         }
         let mut there = Vec::new();

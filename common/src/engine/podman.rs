@@ -1,4 +1,4 @@
-//! Podman: through its Docker-like API where somebody serves it, else through its state on disk, which is the
+//! Podman: through its Docker-like API if a process serves it, else through its state on disk, which is the
 //! usual way: Podman needs no daemon.
 
 mod disk;

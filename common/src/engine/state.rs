@@ -37,12 +37,12 @@ pub(super) struct StatePath {
 }
 
 impl StatePath {
-    /// What lies at `path` and is believed if it is `owner`'s.
+    /// The file at `path`, which is used only if `owner` owns it.
     pub(super) fn new(path: impl Into<PathBuf>, owner: Uid) -> Self {
         StatePath { path: path.into(), owner }
     }
 
-    /// What lies there below it.
+    /// The file below it with this name.
     pub(super) fn join(&self, below: impl AsRef<Path>) -> Self {
         self.at(self.path.join(below))
     }
@@ -52,7 +52,7 @@ impl StatePath {
         StatePath { path: path.into(), owner: self.owner }
     }
 
-    /// Where it is. Whatever is read there without this room's functions is nobody's word.
+    /// Where it is. Do not read it without the functions of this file: its owner would not be checked.
     pub(super) fn as_path(&self) -> &Path {
         &self.path
     }
@@ -72,7 +72,7 @@ impl StatePath {
     fn belongs_to(&self, found: u32) -> Result<(), EngineError> {
         let found = Uid::from_raw(found);
         let as_ever = found == self.owner
-            // What root has left in one's own directories harms nobody but root.
+            // A file that root left in the user's own directories cannot harm the user.
             || (found.is_root() && !geteuid().is_root())
             // In a user namespace the host's root is one of the many without a number.
             || (found.as_raw() == UNMAPPED && self.owner.is_root() && !has_a_number(UNMAPPED));

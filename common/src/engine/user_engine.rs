@@ -1,5 +1,5 @@
-//! An engine of another user: whatever is said there is that user's word, and nobody else's. A socket or a
-//! configuration of the user's can lead to something of root's, which would then speak with root's voice.
+//! An engine of another user: every claim of it counts as a claim of that user, whatever socket or file it comes from. A
+//! socket or a configuration of the user can lead to files of root, which would otherwise count as root's claims.
 
 use std::os::fd::OwnedFd;
 

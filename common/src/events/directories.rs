@@ -12,7 +12,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use super::EventsError;
 use crate::engine::WatchDir;
 
-/// No host runs near this many containers; a tree of more is somebody's junk.
+/// No host runs near this many containers; a larger tree is not an engine's.
 const MOST: usize = 20_000;
 
 /// The directories, as far as they are there, and an inotify instance that watches them.

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::failure::{Failure, Status};
 
-/// Why nobody would be told of a change.
+/// Why changes cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
     /// The kernel has no more watches for this user.

@@ -1,10 +1,9 @@
-//! "Something may have changed in what containers there are": one source of it for every tool that waits or
-//! watches. It sleeps until the kernel or an engine says so, and knows nothing of what has changed: whoever
-//! waits looks again.
+//! Waits until containers may have changed, for every tool that waits or watches. It sleeps until the kernel or an engine
+//! reports an event, and does not know what has changed: the caller looks again.
 //!
-//! Two kinds of news come together in one poll(2). What appears and vanishes in the engines' directories,
-//! through inotify(7); that needs no engine, and goes on when one is restarted. And the engines' own streams
-//! of events, which say it to who may not read those directories, and when the API knows, not only the disk.
+//! Two kinds of events come together in one poll(2): inotify(7) events of the engines' directories, which need no engine
+//! and continue when one is restarted; and the engines' own event streams, for callers that may not read those directories,
+//! and for changes that the API knows before the disk.
 
 mod directories;
 mod error;
@@ -26,7 +25,7 @@ pub use error::EventsError;
 /// of them they are one. It also bounds how often an engine that never stops talking can have us look.
 const BURST: Duration = Duration::from_millis(10);
 
-/// An open ear for changes in what containers there are. What happens after [`ContainerWatch::new`] has returned is
+/// Watches for changes of containers. What happens after [`ContainerWatch::new`] has returned is
 /// not missed: first make it, then look, then [`ContainerWatch::wait`].
 pub struct ContainerWatch {
     directories: Directories,
@@ -94,7 +93,7 @@ impl ContainerWatch {
         Ok(new)
     }
 
-    /// Until somebody says something, or one of `others` does; whether somebody did.
+    /// Waits until an event comes, or one of `others` is ready; returns whether an event came.
     fn sleep(&mut self, until: Instant, others: &[BorrowedFd<'_>]) -> Result<bool, EventsError> {
         let ContainerWatch { directories, streams, stirred } = self;
         let events = streams.iter().filter_map(|stream| stream.events.as_ref());

@@ -1,6 +1,6 @@
-//! Asks engines, and says how certain their answer is. Root's engines are asked by
-//! themselves, and what they say stands; another user's word counts only where they certainly have no such container.
-//! So no user can replace, hide, or make ambiguous what root's engines say.
+//! Asks engines, and decides how certain their answer is. Root's engines are asked first and separately, and their claims
+//! count; a claim of another user counts only if root's engines certainly have no such container. So no user can replace,
+//! hide, or make ambiguous what root's engines claim.
 
 use nix::unistd::geteuid;
 
@@ -28,7 +28,7 @@ pub(super) enum Certainty {
     Found(Container),
     /// Several have it.
     Several(Vec<Container>),
-    /// Not there; everybody that could have it was asked, unless there is a doubt.
+    /// Not there; every engine that could have it was asked, unless there is a doubt.
     NotThere,
     /// One has it, and another engine that could have it too could not be asked.
     CannotTell(Container, (EngineName, EngineError)),
@@ -64,9 +64,9 @@ impl EngineAnswers {
         }
     }
 
-    /// Takes out what is another user's word, as of a machine that a user has registered with root's machined, or of a
+    /// Takes out the claims of other users, as of a machine that a user has registered with root's machined, or of a
     /// user's socket that the environment names. For an ordinary user all that answers is one.
-    pub(super) fn take_words_of_others(&mut self) -> Vec<Container> {
+    pub(super) fn take_claims_of_others(&mut self) -> Vec<Container> {
         let (others, hits) = std::mem::take(&mut self.hits).into_iter().partition(is_others);
         self.hits = hits;
         others
@@ -100,8 +100,8 @@ impl EngineAnswers {
         }
     }
 
-    /// Why the "no" of these engines is not certain enough for another user's word to count: an engine that could not be
-    /// asked, or a daemon that did not answer although it is there, so that its state may lie where nobody has looked.
+    /// Why the "no" of these engines is not certain enough for another user's claim to count: an engine that could not be
+    /// asked, or a daemon that did not answer although it is there, so that its state may be in another directory.
     /// Podman has no daemon: that its socket is slow says no more than that it has none.
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
         let hides =
@@ -116,8 +116,8 @@ fn is_whole_id(asked: &ContainerQuery<'_>, hit: &Container) -> bool {
     asked_for && hit.id.len() == 64
 }
 
-/// Whether it is another user's word, which must not stand in the way of root's. What an ordinary user is told counts
-/// alike, whoever says it.
+/// Whether it is a claim of another user, which must not hide a claim of root. For an ordinary user all claims count
+/// alike.
 pub(super) fn is_others(container: &Container) -> bool {
     geteuid().is_root() && !container.proof.claimed_by.is_root()
 }

@@ -1,4 +1,4 @@
-//! Why a TARGET leads nowhere, and what the user can do about it.
+//! Why a TARGET was not found, and what the user can do about it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::output::one_line;
 use crate::process::ProcessError;
 use crate::target::{LinkName, Target};
 
-/// Why a TARGET leads nowhere.
+/// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// Nobody has such a container.
+    /// No engine has such a container.
     #[error("{target}: no such container (asked: {})", names(asked))]
     NotFound {
         /// What was asked for.
         target: Target,
-        /// Who was asked.
+        /// The engines that were asked.
         asked: Vec<EngineName>,
         /// Which engines of other users could not be.
         unasked: Vec<EngineError>,
@@ -37,7 +37,7 @@ pub enum FindError {
     CannotTell {
         /// What was asked for.
         target: Target,
-        /// Who has it.
+        /// The container that was found.
         hit: Box<Container>,
         /// Which may have it, too.
         engine: EngineName,
@@ -70,7 +70,7 @@ pub enum FindError {
         /// What it can mean.
         hits: Vec<Container>,
     },
-    /// Nobody, or nobody for sure, has that address or other end.
+    /// No namespace, or none for certain, has that address or other end.
     #[error(transparent)]
     Network(#[from] Box<NetworkError>),
     /// The TARGET is a namespace, and the tool needs a process.

@@ -15,7 +15,7 @@ pub struct Found {
     /// Why the container's engine did not say so itself, and its state on disk had to be read; and why engines of other
     /// users said nothing.
     pub api_errors: Vec<EngineError>,
-    /// Who, neither root nor we, can give that network any address: the user that it belongs to.
+    /// The user that the network belongs to and that can give it any address, if that is neither root nor the caller.
     pub stranger: Option<Uid>,
     pub(super) place: HeldTarget,
 }
@@ -107,7 +107,7 @@ pub fn host_network() -> Result<NamespaceId, NamespaceError> {
 /// What for something is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To look at it, and to say whose it is.
+    /// To look at it, and to show its owner.
     Look,
     /// To change it, or to run something in it as root: nothing counts that a stranger can claim.
     Act,

@@ -56,7 +56,7 @@ pub struct ContainerList {
 }
 
 impl ContainerList {
-    /// Without what is only the word of another user than root and us.
+    /// Without the claims of other users than root and the caller.
     #[must_use]
     pub fn without_strangers(mut self) -> Self {
         self.containers.retain(|known| known.container.stranger().is_none());

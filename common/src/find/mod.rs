@@ -88,7 +88,7 @@ fn find_container(
     timeout: Duration,
 ) -> Result<Found, FindError> {
     let mut answers = ask(&concerned(engines(engine, timeout), asked), |engine| engine.find(asked));
-    let others = answers.take_words_of_others();
+    let others = answers.take_claims_of_others();
     answers.narrow(asked);
     match answers.certainty(asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, timeout),
@@ -117,7 +117,7 @@ fn find_among_others(
     others.narrow(asked);
     let mut hits = std::mem::take(&mut others.hits);
     match (hits.pop(), answers.doubt()) {
-        (None, _) => Err(nobody(target.clone(), answers, others)),
+        (None, _) => Err(not_found(target.clone(), answers, others)),
         (Some(hit), Some(doubt)) => Err(cannot_tell(target, hit, doubt.clone())),
         (Some(hit), None) if hits.is_empty() => {
             let silent = api_errors(&others).chain(others.errors.iter().map(|(_, why)| (None, why.clone())));
@@ -172,9 +172,9 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     }
 }
 
-/// Nobody has it. That is certain only if all of root's engines that are here could be asked; where none is here at all,
-/// those of others are what there was to ask.
-fn nobody(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
+/// No engine has it. That is certain only if all of root's engines on this host could be asked; if there are none, only
+/// those of other users were asked.
+fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
     if let Some((_, trouble)) = answers.errors.into_iter().next() {
         return trouble.into();
     }
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
-        let error = nobody(target, EngineAnswers::default(), EngineAnswers::default());
+        let error = not_found(target, EngineAnswers::default(), EngineAnswers::default());
         assert!(matches!(&error, FindError::NoEngine));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Failed);
     }

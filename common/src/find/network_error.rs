@@ -13,15 +13,15 @@ use crate::netns;
 use crate::output::one_line;
 use crate::target::Target;
 
-/// Why nobody, or nobody for sure, is found on the wire.
+/// Why no owner of an address or veth, or no certain one, was found.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// Nobody, among all that could be asked.
-    #[error("{target}: {}", nobody(target))]
+    /// None of the namespaces that could be asked has it.
+    #[error("{target}: {}", no_owner(target))]
     NoOwner {
         /// What was asked for.
         target: Target,
-        /// Who could not be asked: as long as this is not empty, the answer is not certain.
+        /// What could not be asked: if this is not empty, the answer is not certain.
         unseen: Unseen,
     },
     /// More than one; or one, and others that could not be asked may be it too.
@@ -33,7 +33,7 @@ pub enum NetworkError {
         candidates: Vec<Candidate>,
         /// How many more it can mean.
         more: usize,
-        /// Who could not be asked.
+        /// What could not be asked.
         unseen: Unseen,
     },
     /// Only networks of other users have it, and it is to be acted upon.
@@ -43,7 +43,7 @@ pub enum NetworkError {
     OfStrangers {
         /// What was asked for.
         target: Target,
-        /// Who has it.
+        /// The namespaces that have it.
         candidates: Vec<Candidate>,
         /// How many more have it.
         more: usize,
@@ -150,7 +150,7 @@ fn some_of(candidates: Vec<Candidate>) -> Option<Hint> {
     crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets))
 }
 
-fn nobody(target: &Target) -> &'static str {
+fn no_owner(target: &Target) -> &'static str {
     match target {
         Target::Veth(_) => "its peer is in no network namespace that a process or a mount refers to",
         _ => "no network namespace of this host has this address",

@@ -43,12 +43,12 @@ fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<Ver
     let name: Name = id.parse().ok()?;
     let asked = ContainerQuery::Name { within: None, name: &name };
     let mut answers = ask(&engines(engine, timeout), |engine| engine.find(&asked));
-    answers.take_words_of_others();
+    answers.take_claims_of_others();
     let hit = answers.hits.into_iter().find(|container| container.id == id)?;
     verified(hit, |_, _| ()).ok()
 }
 
-/// Another user's word counts only where every engine of root's could be asked.
+/// Another user's claim counts only if every engine of root could be asked.
 fn unless_in_doubt(known: VerifiedContainer, errors: Vec<FindError>) -> Result<VerifiedContainer, FindError> {
     errors.into_iter().find(is_about_an_engine).map_or(Ok(known), Err)
 }
@@ -102,7 +102,7 @@ impl MembershipProof {
         if self.line.contains(&first.pid()) {
             return true;
         }
-        // Whoever made that PID namespace for the container sent the process there too.
+        // What made that PID namespace for the container put the process there too.
         if self.pids.is_some() && self.pids == pid_namespace(&first) {
             return true;
         }

@@ -1,6 +1,6 @@
-//! Whom to believe: what an engine says of a PID counts only when the kernel agrees. Engines are asked, and
-//! files are read, before the process is held; in between the PID may have become somebody else's. And an
-//! ordinary user's engine says whatever that user likes.
+//! Verifies claims: what an engine says about a PID counts only if the kernel agrees. Engines are asked, and files are
+//! read, before the process is held; in between another process may get the PID. And an ordinary user's engine can
+//! claim anything.
 
 use nix::unistd::{Pid, Uid, geteuid};
 
@@ -13,16 +13,16 @@ use crate::process::{Process, ProcessError};
 /// Why a process is not the container's.
 #[derive(Debug)]
 pub(super) enum VerifyError {
-    /// It has ended, and the PID may be another one's by now.
+    /// It has ended, and another process may have its PID now.
     Gone,
-    /// It is there, but not in a user namespace of the user who claims it.
+    /// It exists, but not in a user namespace of the user that claims it.
     NotTheirs,
     /// We could not find out.
     Process(ProcessError),
 }
 
 impl VerifyError {
-    /// What this doubt about `container` means to whoever asked for it.
+    /// What this doubt about `container` means to the caller.
     pub(super) fn about(self, container: Container) -> FindError {
         match self {
             // A state file may be older than the container's end; an API is not.
@@ -84,7 +84,7 @@ fn belongs_to(process: &Process, user: Uid) -> Result<bool, VerifyError> {
     let mut current = match process.namespace(NamespaceKind::User) {
         Ok(namespace) => namespace,
         Err(NamespaceError::Gone { .. }) => return Err(VerifyError::Gone),
-        // Whoever may not look cannot be sure, and needs not to be of what they say themselves.
+        // A caller without permission cannot be sure, and need not be of its own claims.
         Err(_) => return Ok(user == geteuid()),
     };
     let Ok(ours) = namespace::own_identity(NamespaceKind::User) else { return Ok(false) };

@@ -20,7 +20,7 @@ pub enum MapError {
     },
     /// Every namespace has this address, or no namespace can.
     #[error("ip:{address}: {why}")]
-    NobodysIp {
+    UnownedIp {
         /// The address.
         address: std::net::IpAddr,
         /// Why not.
@@ -28,7 +28,7 @@ pub enum MapError {
     },
     /// The same of a MAC.
     #[error("mac:{mac}: {why}")]
-    NobodysMac {
+    UnownedMac {
         /// The address.
         mac: Mac,
         /// Why not.

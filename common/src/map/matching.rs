@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::netlink::{Address, Link};
 use crate::target::Mac;
 
-/// Why nobody, or everybody, owns an address.
+/// Why no namespace, or every namespace, owns an address.
 pub(super) fn nobodys_ip(address: IpAddr) -> Option<&'static str> {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     if address.is_loopback() {
@@ -80,7 +80,7 @@ pub(super) fn link_named<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> 
     links.iter().find(|link| link.name.as_os_str() == OsStr::new(name))
 }
 
-/// Our own namespace's claim counts only if nobody else has one.
+/// Our own namespace's claim counts only if no other namespace has one.
 pub(super) fn others_first<T>(owners: Vec<T>, is_own: impl Fn(&T) -> bool) -> Vec<T> {
     let only_own = owners.iter().all(&is_own);
     owners.into_iter().filter(|owner| only_own || !is_own(owner)).collect()

@@ -1,4 +1,4 @@
-//! Who owns an address, or the other end of a veth: looks everywhere, and pins what it finds.
+//! The network namespaces that own an address, or the other end of a veth: reads all, holds open what it finds.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,14 +26,14 @@ pub struct OwnerNetns {
     pub process: Option<Process>,
     /// Whether it is the one that the tool runs in.
     pub is_own: bool,
-    /// Whose it is, where that is another user than root and us: such a user gives it the addresses of anybody.
+    /// Whose it is, where that is another user than root and us: such a user can give it any address.
     pub stranger: Option<Uid>,
 }
 
-/// Each owner holds three descriptors, of which a process has 1,024 by default; and nobody reads a longer list.
+/// Each owner holds three descriptors, of which a process has 1,024 by default; and no user reads a longer list.
 pub const MOST_KEPT: usize = 50;
 
-/// All who own it, and what could not be asked.
+/// All namespaces that own it, and those that could not be asked.
 #[derive(Debug, Default)]
 pub struct Owners {
     /// Root's, and our own namespace only if there is no other; those of other users only if root has none, of whoever
@@ -59,11 +59,11 @@ impl OwnerNetns {
 /// The namespaces that have `address` on one of their links.
 ///
 /// # Errors
-/// `NobodysIp` for loopback, multicast and the like; others when we cannot even look at our own network.
+/// `UnownedIp` for loopback, multicast and the like; others when we cannot even look at our own network.
 pub fn owners_of_ip(address: IpAddr) -> Result<Owners, MapError> {
     let address = matching::canonical(address);
     if let Some(why) = matching::nobodys_ip(address) {
-        return Err(MapError::NobodysIp { address, why });
+        return Err(MapError::UnownedIp { address, why });
     }
     owners(|socket| Ok(matching::link_with_ip(&socket.addresses()?, address).is_some()))
 }
@@ -71,10 +71,10 @@ pub fn owners_of_ip(address: IpAddr) -> Result<Owners, MapError> {
 /// The namespaces that have a link with this MAC.
 ///
 /// # Errors
-/// `NobodysMac` for multicast and the like; others when we cannot even look at our own network.
+/// `UnownedMac` for multicast and the like; others when we cannot even look at our own network.
 pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
     if let Some(why) = matching::nobodys_mac(mac) {
-        return Err(MapError::NobodysMac { mac, why });
+        return Err(MapError::UnownedMac { mac, why });
     }
     owners(|socket| Ok(matching::link_with_mac(&socket.links()?, mac).is_some()))
 }

@@ -1,4 +1,4 @@
-//! What could not be looked at: as long as there is something, "nobody" and "only this one" are not certain.
+//! The namespaces that could not be read: if there are any, "no owner" and "only this owner" are not certain.
 
 use std::fmt;
 

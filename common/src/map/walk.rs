@@ -70,7 +70,7 @@ pub fn walk<T>(
         let is_own = entry.identity == home.identity();
         match look(Visit { entry, is_own, namespace, socket }) {
             Ok(found) => seen.extend(found),
-            // Another user who fills a network until nobody can read it makes no answer of root's uncertain.
+            // A user that fills a network until it cannot be read does not make an answer about root's networks uncertain.
             Err(_) if is_strangers(entry) => {}
             Err(error) => unseen.not_read(entry, error),
         }

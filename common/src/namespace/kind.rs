@@ -31,7 +31,7 @@ pub enum NamespaceKind {
 }
 
 impl NamespaceKind {
-    /// All kinds; `User` is last, for whoever is privileged outside must keep that until the others are joined.
+    /// All kinds; `User` is last, because a caller that is privileged outside must stay so until the others are joined.
     pub const ALL: [NamespaceKind; 8] = [
         NamespaceKind::Cgroup,
         NamespaceKind::Ipc,

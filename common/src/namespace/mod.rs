@@ -66,7 +66,7 @@ impl Namespace {
     pub fn open(path: &Path, kind: NamespaceKind) -> Result<Self, NamespaceError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
-            // The files themselves may be read by all: elsewhere it is a directory that nobody may look into.
+            // The files themselves may be read by all: elsewhere it is a directory without read permission.
             errno if path.starts_with("/proc") => denied_or(errno, path.to_owned()),
             errno => NamespaceError::Io { file: path.to_owned(), source: errno.into() },
         })?;
@@ -139,7 +139,7 @@ impl Namespace {
         Ok(Namespace { kind: NamespaceKind::User, fd, identity })
     }
 
-    /// The user who made this user namespace, as our own user namespace counts.
+    /// The user that made this user namespace, as our own user namespace counts.
     ///
     /// # Errors
     /// EINVAL when it is of another kind; ENOTTY before Linux 4.11.
@@ -173,11 +173,11 @@ impl Namespace {
         }
     }
 
-    /// Whose it is: the user who made the outermost user namespace below ours that it, or the one that owns it, is in.
+    /// The user that it belongs to: the one that made the outermost user namespace below ours that it, or its owner, is in.
     /// Whatever happens further in is up to that user. `None` when it belongs to our own user namespace.
     pub fn user(&self) -> Option<Uid> {
         let ours = own_identity(NamespaceKind::User).ok()?;
-        // What is not below ours is above it, and refused with EPERM: nobody there is less than we are.
+        // What is not below ours is above it, and refused with EPERM: it has at least our power.
         let mut current = self.owner().ok()?;
         let mut user = None;
         while current.identity != ours {
@@ -241,7 +241,7 @@ fn below(kind: NamespaceKind) -> PathBuf {
 
 fn not_opened(errno: Errno, pid: Pid, kind: NamespaceKind) -> NamespaceError {
     match errno {
-        // The link is there but leads nowhere when the process is a zombie or has been reaped.
+        // The link exists without a target when the process is a zombie or has been reaped.
         Errno::ENOENT if own_file(kind).exists() => NamespaceError::Gone { pid },
         Errno::ENOENT => NamespaceError::Unknown { kind },
         Errno::ESRCH => NamespaceError::Gone { pid },

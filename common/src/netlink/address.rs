@@ -63,7 +63,7 @@ pub struct AddressAttributes {
     pub label: Option<String>,
     /// How far it is valid: rtnetlink(7), 0 the whole world.
     pub scope: u8,
-    /// IPv6: whether nobody was asked who has it.
+    /// IPv6: whether it was set without duplicate address detection.
     pub no_dad: bool,
 }
 

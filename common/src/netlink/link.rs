@@ -54,7 +54,7 @@ pub struct Link {
     pub name: OsString,
     /// Its address, if that has the six bytes of Ethernet's.
     pub mac: Option<Mac>,
-    /// The address that hardware was made with, which nobody can change (Linux 5.6).
+    /// The permanent address of the hardware, which cannot be changed (Linux 5.6).
     pub permanent_mac: Option<Mac>,
     /// What made it: `veth`, `bridge`, `macvlan`; nothing for hardware and loopback.
     pub kind: Option<String>,
@@ -75,9 +75,9 @@ pub struct Link {
     pub vlan_filtering: Option<VlanFiltering>,
     /// Of a VLAN's link, the VLAN.
     pub vlan: Option<u16>,
-    /// What somebody wrote about it, `ip link set alias`; in a container that is the container's to forge.
+    /// Its alias, `ip link set alias`; a container can forge those of its own links.
     pub alias: Option<String>,
-    /// Its group, 0 if nobody set one.
+    /// Its group, 0 by default.
     pub group: u32,
     /// IFLA_LINK: of a veth the index of the other end, of a VLAN or macvlan that of the link below. The kernel
     /// leaves it out when that index is the link's own; [`Link::other_end`] knows.
@@ -158,7 +158,7 @@ impl Link {
         self.flags & libc::IFF_UP.cast_unsigned() != 0
     }
 
-    /// Whether something is plugged into it: of a link that is down nobody knows.
+    /// Whether something is plugged into it; not known of a link that is down.
     pub fn has_carrier(&self) -> bool {
         self.flags & libc::IFF_LOWER_UP.cast_unsigned() != 0
     }

@@ -1,4 +1,4 @@
-//! Who listens on a Unix socket, from the kernel and without a word with whoever listens: linux/unix_diag.h,
+//! The user that listens on a Unix socket, as the kernel has it, without a connection: linux/unix_diag.h,
 //! linux/sock_diag.h.
 
 use nix::sys::socket::SockProtocol;
@@ -19,8 +19,8 @@ const FIXED_BYTES: usize = 16;
 const UNIX_DIAG_NAME: u16 = 0;
 const UNIX_DIAG_UID: u16 = 7;
 
-/// Whose socket listens under the abstract `name`, given without the NUL before it: whoever made the socket. `None` where
-/// nobody listens, or the kernel does not say: below Linux 5.3, and without CONFIG_UNIX_DIAG.
+/// The user that made the socket that listens under the abstract `name`, given without the NUL before it. `None` if no
+/// socket listens, or the kernel does not tell: below Linux 5.3, and without CONFIG_UNIX_DIAG.
 ///
 /// # Errors
 /// As [`Socket::links`].

@@ -1,7 +1,7 @@
 //! A netlink route socket that belongs to one network namespace: what it can be asked, and told to change. Links,
 //! addresses, routes, rules, neighbours, and by which number that namespace knows another one.
 //!
-//! The codec is our own: an attribute that nobody asked for is skipped, so a newer kernel cannot make a whole dump
+//! The codec is our own: an attribute that is not needed is skipped, so a newer kernel cannot make a whole dump
 //! unreadable. Why, and what would change that: docs/decisions/netlink-codec.md.
 //!
 //! Sources: [rtnetlink(7)](https://man7.org/linux/man-pages/man7/rtnetlink.7.html), linux/netlink.h,

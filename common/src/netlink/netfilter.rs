@@ -83,7 +83,7 @@ pub struct ChainRule {
     pub table: String,
     /// Its chain.
     pub chain: String,
-    /// What somebody wrote about it.
+    /// Its comment.
     pub comment: Option<String>,
 }
 

@@ -27,7 +27,7 @@ const RTA_VIA: u16 = 18;
 const RTA_PREF: u16 = 20;
 
 const RTNH_F_ONLINK: u32 = 4;
-/// The route is a copy that was made for one destination, not one that anybody configured.
+/// The route is a copy that was made for one destination, not a configured one.
 const RTM_F_CLONED: u32 = 0x200;
 /// RT_TABLE_MAIN
 pub(super) const MAIN: u32 = 254;
@@ -57,7 +57,7 @@ pub struct Route {
     pub metric: u32,
     /// Which table, 254 being the main one.
     pub table: u32,
-    /// Who made it: rtnetlink(7), rtm_protocol.
+    /// What made it: rtnetlink(7), rtm_protocol.
     pub protocol: u8,
     /// How far it leads: rtnetlink(7), rtm_scope.
     pub scope: u8,
@@ -125,7 +125,7 @@ pub struct NewRoute {
     pub metric: u32,
     /// Which table.
     pub table: u32,
-    /// Who makes it: rtnetlink(7), rtm_protocol.
+    /// What makes it: rtnetlink(7), rtm_protocol.
     pub protocol: u8,
     /// How far it leads; `None`: as far as one such leads.
     pub scope: Option<u8>,
@@ -144,7 +144,7 @@ impl Route {
         self.table == MAIN && self.is_unicast()
     }
 
-    /// Whether it leads to somebody: it neither refuses nor is for us.
+    /// Whether packets go to another host: it neither refuses them nor delivers them here.
     pub fn is_unicast(&self) -> bool {
         self.kind == UNICAST
     }
@@ -200,7 +200,7 @@ impl Route {
     }
 }
 
-/// How far a route leads of which nobody says so: as ip-route(8) has it. IPv6 has no such thing.
+/// The scope of a route without one: as in ip-route(8). IPv6 has no scopes.
 pub fn usual_scope(destination: Cidr, gateway: Option<IpAddr>) -> u8 {
     if gateway.is_some() || destination.address().is_ipv6() { 0 } else { SCOPE_LINK }
 }

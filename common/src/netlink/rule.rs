@@ -67,7 +67,7 @@ impl Rule {
                 (FRA_PRIORITY, value) => priority = number(value)?,
                 (FRA_TABLE, value) => table = number(value)?,
                 (FRA_SUPPRESS_PREFIXLEN, value) => is_plain &= number(value)? == SUPPRESSES_NOTHING,
-                // Who made it.
+                // What made it.
                 (FRA_PROTOCOL, _) => {}
                 _ => is_plain = false,
             }

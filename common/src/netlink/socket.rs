@@ -42,10 +42,10 @@ const BUFFER_BYTES: usize = 32 << 10;
 /// within the tens of microseconds that a dump takes.
 const TRIES: u32 = 10;
 
-/// Whoever runs a container can fill its tables; nobody has reason to have as many.
+/// A container can fill its tables; no real one has as many entries.
 const MOST_ENTRIES: usize = 1 << 20;
 
-/// The kernel answers before send(2) returns: whoever still waits after this waits for nothing.
+/// The kernel answers before send(2) returns, so after this time no answer will come.
 const TIMEOUT_SECONDS: i64 = 5;
 
 /// A routing netlink socket. It asks the network namespace that the thread was in when it was opened, wherever

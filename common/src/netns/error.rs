@@ -42,7 +42,7 @@ pub enum NetnsError {
     Held {
         /// The lock.
         file: PathBuf,
-        /// Who has it.
+        /// The process that has it.
         holder: LockHolder,
         /// At least so long.
         time: Duration,

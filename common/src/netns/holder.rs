@@ -1,4 +1,4 @@
-//! Who has a lock, as the kernel tells it.
+//! The process that holds a lock, as `/proc/locks` shows it.
 
 use std::fmt;
 use std::fs;
@@ -9,7 +9,7 @@ use nix::sys::stat::{fstat, major, minor};
 use crate::hint::Hint;
 use crate::output::one_line;
 
-/// Whoever has a lock: shown, *PID 123 (flock)*.
+/// The process that holds a lock; printed as *PID 123 (flock)*.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LockHolder {
     /// Of our PID namespace.
@@ -19,7 +19,7 @@ pub struct LockHolder {
 }
 
 impl LockHolder {
-    /// What shows whether it was stopped, and what makes it go on then.
+    /// The command that shows whether it was stopped, and the one that continues it.
     pub fn hint(&self) -> Option<Hint> {
         let pid = self.pid?;
         crate::hint!(
@@ -29,7 +29,7 @@ impl LockHolder {
         )
     }
 
-    /// Who has the lock on this file.
+    /// The process that holds the lock on this file.
     pub(super) fn of(directory: &OwnedFd) -> Self {
         let Ok(stat) = fstat(directory) else { return LockHolder::default() };
         // proc_locks(5): the device in hexadecimal.
@@ -51,8 +51,8 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// Who has flock(2) on the file at `place`, as `/proc/locks` shows it: not those that wait for it (`->`). A process of
-/// another PID namespace is 0 there.
+/// The process that holds flock(2) on the file at `place`, as `/proc/locks` shows it; those that wait for it have `->`. A
+/// process of another PID namespace is 0 there.
 fn holder_in(locks: &str, place: &str) -> Option<i32> {
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();

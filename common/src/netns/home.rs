@@ -61,7 +61,7 @@ impl Home {
     }
 }
 
-/// Makes a network namespace that nobody is in.
+/// Makes a network namespace without a process in it.
 ///
 /// # Errors
 /// `NotPermitted` without CAP_SYS_ADMIN over our user namespace.

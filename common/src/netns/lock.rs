@@ -1,8 +1,8 @@
-//! Who may make and remove names: one of our tools at a time, by a lock that only root can hold; and iproute2 not
-//! meanwhile, by the lock that it takes too, as long as nobody makes that a trap.
+//! Locks for making and removing names: one of our tools at a time, by a lock that only root can hold; and not iproute2 at
+//! the same time, by the lock that it takes too, unless another process keeps that one for too long.
 //!
-//! The lock of iproute2 is flock(2) on a directory that everybody can read, so everybody can hold it, for ever. It is
-//! waited for a moment.
+//! The lock of iproute2 is flock(2) on a directory that every user can read, so every user can hold it for ever. So our
+//! tools wait for it only a moment.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -24,16 +24,16 @@ use super::{NetnsError, failed};
 use crate::process::open_pidfd;
 use crate::sys;
 
-/// What is ours until the next boot; add-nic keeps its journal there too.
+/// The toolbox's directory, until the next boot; add-nic keeps its journal there too.
 const TOOLBOX: &str = "/run/netns-toolbox";
 const FILE: &str = "netns.lock";
 
-/// So long iproute2's lock is waited for, once in the life of a process: `ip netns add` has it for a millisecond.
+/// How long a process waits for iproute2's lock, once: `ip netns add` has it for a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(1);
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
-/// So long one tool of ours may have our lock before another gives up: it has it for milliseconds, and for the time of
-/// [`TIMEOUT`]. One that was stopped has it for ever.
+/// How long one of our tools may have our lock before another gives up: it has it for milliseconds, and for the time of
+/// [`TIMEOUT`]. A tool that was stopped has it for ever.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Waits until no other tool of ours is at work.
@@ -69,22 +69,23 @@ pub(super) fn ours() -> Result<OwnedFd, NetnsError> {
     }
 }
 
-/// Takes a lock that only root can hold, however many have it in turn; whoever has had it for all of `longest` otherwise.
+/// Takes a lock that only root can hold, however many have it in turn; returns the holder if one process has it for all of
+/// `longest`.
 ///
 /// # Errors
-/// What flock(2) says, other than that somebody has it.
+/// What flock(2) says, other than that it is held.
 pub fn wait_for(file: &OwnedFd, longest: Duration) -> nix::Result<Option<LockHolder>> {
     let mut before = None;
     while !is_ours(file)? {
         let (holder, taken) = (LockHolder::of(file), taken(file)?);
-        // The time too: a lock that was taken in line is shown as that of a child that has ended, which is nobody.
+        // The time too: a lock that was taken in line is shown as that of a child that has ended.
         if before == Some((holder.clone(), taken)) {
             return Ok(Some(holder));
         }
         before = Some((holder, taken));
         wait_in_line(file, longest);
     }
-    // Where it cannot be written to, nobody but us has it.
+    // If it cannot be written to, no other process has it.
     let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
     Ok(None)
 }
@@ -101,10 +102,10 @@ fn is_ours(file: &OwnedFd) -> nix::Result<bool> {
     }
 }
 
-/// Takes iproute2's lock, if its holder lets go of it soon; otherwise who that is.
+/// Takes iproute2's lock, if its holder releases it soon; otherwise returns the holder.
 ///
 /// # Errors
-/// What flock(2) says, other than that somebody has it.
+/// What flock(2) says, other than that it is held.
 pub(super) fn of_everybody(directory: &OwnedFd) -> nix::Result<Option<LockHolder>> {
     if is_ours(directory)? {
         return Ok(None);

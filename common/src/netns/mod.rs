@@ -77,7 +77,7 @@ pub fn entry(name: &LinkName) -> Result<LinkEntry, NetnsError> {
 }
 
 /// All names under `/run/netns`, sorted; none when there is no such directory. What is no name (it holds a
-/// control character, or is not UTF-8) is left out: nobody can be asked to type it.
+/// control character, or is not UTF-8) is left out: it cannot be typed.
 ///
 /// # Errors
 /// What opendir(3) says.

@@ -1,6 +1,6 @@
-//! Whose a link is. The record lies in the mount-point file itself, below the namespace that is bound over
-//! it: so it cannot outlive the link, nor lie about another one, and `ip netns del` removes both. If the
-//! mount is lost, the file still says whose it was.
+//! The record of a link: for which container or process it was made. It is in the mount-point file itself, below the
+//! namespace that is mounted over it: so it cannot outlive the link or describe another one, and `ip netns del` removes
+//! both. If the mount is lost, the record remains.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::target::{EngineName, LinkName};
 /// No record that we wrote is near this long.
 const MOST_BYTES: usize = 8 << 10;
 
-/// What a link remembers. JSON, one object.
+/// The record of a link: JSON, one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkRecord {
     /// The tool that made the link, and its version.
@@ -32,7 +32,7 @@ pub struct LinkRecord {
     pub netns_inode: u64,
     /// The namespace's own ID in hexadecimal, which no later one has (an nsfs file handle, Linux 6.18).
     pub netns_handle: Option<String>,
-    /// The container it was made for; `None` for one that was made for its own sake or for a process.
+    /// The container it was made for; `None` for a link to a new namespace or to a process.
     pub container: Option<RecordedContainer>,
     /// The process through which the namespace was found.
     pub process: Option<RecordedProcess>,
@@ -41,13 +41,13 @@ pub struct LinkRecord {
 /// A container, as a record names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedContainer {
-    /// Whose container.
+    /// The container's engine.
     pub engine: EngineName,
     /// Its whole ID.
     pub id: String,
     /// Its name, in a pod with the pod's: other pods have containers of the same name.
     pub name: String,
-    /// Whose word that is, if not root's: another user's container of the same ID is not this one.
+    /// The user that claims it, if not root: another user's container of the same ID is not this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
 }
@@ -88,8 +88,8 @@ pub struct RecordDir {
 }
 
 impl RecordDir {
-    /// Opens a private copy of the directory without what is mounted in it. It takes CAP_SYS_ADMIN; whoever
-    /// lacks that sees no record.
+    /// Opens a private copy of the directory without what is mounted in it. It requires CAP_SYS_ADMIN;
+    /// without it no record is seen.
     ///
     /// # Errors
     /// What open_tree(2) says, other than EPERM, and ENOENT for a directory that is not there.

@@ -30,7 +30,7 @@ pub struct Registry {
     _theirs: OwnedFd,
     _ours: OwnedFd,
     _undisturbed: SignalGuard,
-    /// Who has iproute2's lock, and did not let us have it.
+    /// The process that keeps iproute2's lock.
     pub held_by: Option<LockHolder>,
 }
 

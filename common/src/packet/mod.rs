@@ -1,4 +1,4 @@
-//! Packets that probe a network, and the sockets that they go through: [`neighbour`] asks a link who has an address (ARP and
+//! Packets that probe a network, and their sockets: [`neighbour`] asks the hosts of a link for an address (ARP and
 //! neighbour discovery), [`icmp`] sends echo requests. Packets are built and read with pnet's types.
 
 mod ancillary;

@@ -223,7 +223,7 @@ impl Process {
         Ok(self.stat()?.starttime)
     }
 
-    /// Its own PID, its parent's, and so on, up to whoever has no parent in our PID namespace.
+    /// Its own PID, its parent's, and so on, up to the process without a parent in our PID namespace.
     ///
     /// # Errors
     /// `Gone`, or `Proc` when a file does not parse.
@@ -316,7 +316,7 @@ pub fn pidfs_inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
     is_pidfs.then(|| fstat(pidfd).ok()).flatten().map(|stat| stat.st_ino)
 }
 
-/// Whose a pidfd is that somebody gave us, in our PID namespace: 0 when it is in none that we can see, -1
+/// The PID of the process of a pidfd, in our PID namespace: 0 when it is in none that we can see, -1
 /// when it has ended, `None` when the descriptor is no pidfd. `Pid:` in proc_pid_fdinfo(5), Linux 5.4.
 pub fn pid_of_pidfd(pidfd: BorrowedFd<'_>) -> Option<i32> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;

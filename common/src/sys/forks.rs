@@ -11,7 +11,7 @@ use nix::unistd::ForkResult;
 
 /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html) of a process that has one thread.
 ///
-/// The tools never start a second thread before this; EDEADLK if somebody did, for the child of a
+/// The tools never start a second thread before this; EDEADLK if there is one, for the child of a
 /// process with threads may not even allocate.
 pub fn fork_single_threaded() -> Result<ForkResult> {
     one_thread()?;

@@ -24,7 +24,7 @@ pub fn namespace_owner(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     const NS_GET_USERNS: libc::Ioctl = 0xb701; // _IO(0xb7, 0x1), linux/nsfs.h
     // SAFETY: this request takes no argument; a descriptor of another kind answers ENOTTY.
     let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
-    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -35,11 +35,11 @@ pub fn namespace_parent(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     const NS_GET_PARENT: libc::Ioctl = 0xb702; // _IO(0xb7, 0x2), linux/nsfs.h
     // SAFETY: this request takes no argument; a descriptor of another kind answers ENOTTY.
     let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) })?;
-    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The user ID of whoever made the user namespace behind an nsfs descriptor.
+/// The ID of the user that made the user namespace of an nsfs descriptor.
 ///
 /// Linux 4.11, [ioctl_ns(2)](https://man7.org/linux/man-pages/man2/ioctl_ns.2.html).
 pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> Result<libc::uid_t> {
@@ -93,7 +93,7 @@ pub fn open_namespace_by_handle(id: [u8; 16]) -> Result<OwnedFd> {
     // SAFETY: the kernel reads the handle, header and bytes, which outlives the call.
     let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags) };
     let fd = Errno::result(fd)?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    // SAFETY: the kernel has just given us this descriptor, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
@@ -104,6 +104,6 @@ pub fn socket_namespace(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     const SIOCGSKNS: libc::Ioctl = 0x894c; // linux/sockios.h
     // SAFETY: this request takes no argument.
     let fd = Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) })?;
-    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nobody else has it.
+    // SAFETY: the kernel has just given us this descriptor, close-on-exec, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

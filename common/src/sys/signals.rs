@@ -21,7 +21,7 @@ pub fn exit_on(signal: Signal) -> Result<()> {
     unsafe { sigaction(signal, &action) }.map(drop)
 }
 
-/// Has `signal` do again what it does when nobody has said anything: Rust programs start with SIGPIPE ignored,
+/// Restores the default action of `signal`: Rust programs start with SIGPIPE ignored,
 /// and any caller may leave any signal ignored.
 ///
 /// [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html).

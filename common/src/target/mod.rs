@@ -191,7 +191,7 @@ impl fmt::Display for EngineName {
     }
 }
 
-/// Why a word is no TARGET.
+/// Why a word is not a TARGET.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Nothing at all: what `$(cpid nope)` leaves behind.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::TargetError;
 use crate::output::quotable;
 
-/// Why a word is no name.
+/// Why a word is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// No byte, or more than a name may have.
@@ -130,7 +130,7 @@ as_text!(IfName, Mac);
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// One of those that everybody may give to whatever he likes: a unicast address of local administration, made
+    /// A unicast address of local administration, which any host may use freely, made
     /// of six random bytes.
     pub fn local(random: [u8; 6]) -> Self {
         let [first, rest @ ..] = random;
@@ -138,7 +138,7 @@ impl Mac {
         Mac([(first & 0xfc) | 0x02, b, c, d, e, f])
     }
 
-    /// Whether a NIC can have it: not a group's address, and not nobody's.
+    /// Whether a NIC can have it: not a group's address, and not zero.
     pub fn is_unicast(&self) -> bool {
         self.0[0] & 1 == 0 && self.0 != [0; 6]
     }

@@ -104,7 +104,7 @@ impl ViewError {
     }
 }
 
-/// Who owns the namespace of `kind` that we are in; of the user namespace, it itself.
+/// The user namespace that owns the namespace of `kind` that we are in; for a user namespace, itself.
 fn owner(kind: NamespaceKind) -> String {
     match Namespace::current(kind) {
         Ok(user) if kind == NamespaceKind::User => user.to_string(),

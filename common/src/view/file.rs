@@ -1,4 +1,4 @@
-//! Reading a small file that somebody else's root directory should have. The target may have put anything there:
+//! Reads a small file below the target's root directory. The target may have put anything there:
 //! a FIFO, a device, a link to the host's files, a file without end.
 
 use std::fs::OpenOptions;
@@ -105,7 +105,7 @@ impl ConfinedDir {
             return Err(no_file(KERNELS));
         }
         // Through the descriptor, and not by the name: that may be something else's by now.
-        // Without O_NONBLOCK whoever has a lease on it keeps us for fs.lease-break-time, 45 seconds: fcntl(2).
+        // Without O_NONBLOCK a process with a lease on it delays us for fs.lease-break-time, 45 seconds: fcntl(2).
         let path = format!("/proc/self/fd/{}", found.as_raw_fd());
         let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
         let file = opened.map_err(|error| match error.kind() {

@@ -1,10 +1,10 @@
 //! The inside view for a host program: a target's resolver, sysfs and procfs in the places of the host's, in a
-//! mount namespace that nobody else sees.
+//! mount namespace of its own.
 //!
 //! Three times of a tool's life matter: a [`Resolver`] is read before anything is entered, for what is entered
-//! may put the files out of reach; [`PrivateMounts`] are made, and resolver and sysfs shown, behind setns(2),
-//! for a sysfs is of the network namespace that mounts it; and a procfs is of the PID namespace of whoever
-//! mounts it, so the child that is in it must do that.
+//! may put the files out of reach; [`PrivateMounts`] are made, and resolver and sysfs shown, after setns(2),
+//! for a sysfs is of the network namespace that mounts it; and a procfs is of the PID namespace of the
+//! process that mounts it, so the child that is in that namespace must mount it.
 
 mod error;
 mod file;

@@ -91,7 +91,7 @@ impl Resolver {
         Ok(Resolver { files, notes, laid_out: None })
     }
 
-    /// Reads the host's own, for a network namespace that nobody has said anything of.
+    /// Reads the host's own, for a network namespace without a resolver of its own.
     ///
     /// # Errors
     /// `NoFile` when what is there is nothing to read.

@@ -26,7 +26,7 @@ const NSSWITCH: (&str, &str) = ("/etc/nsswitch.conf", "nsswitch.conf");
 
 /// Directories through which a program reaches resolvers of the host, and what is shown in their place: glibc
 /// asks nscd before it looks at nsswitch.conf at all (`_PATH_NSCDSOCKET`); nss-resolve and resolvectl ask
-/// systemd-resolved. Not the sockets, for who is restarted makes new ones. And in systemd-resolved's directory
+/// systemd-resolved. Not the sockets, because a restarted daemon makes new ones. And in systemd-resolved's directory
 /// are the files too that `/etc/resolv.conf` is mostly a link to, which it replaces all the time.
 const HIDDEN: [(&str, &str); 2] = [("/var/run/nscd", "nscd"), ("/run/systemd/resolve", "resolve")];
 /// systemd-resolved.service(8), "/ETC/RESOLV.CONF".
@@ -42,7 +42,7 @@ pub(super) struct ResolverFiles {
 }
 
 impl ResolverFiles {
-    /// A tmpfs, mounted nowhere yet, that nobody can write to.
+    /// A read-only tmpfs that is not mounted yet.
     pub(super) fn lay_out(&self) -> io::Result<OwnedFd> {
         let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let context = context.as_fd();
@@ -53,7 +53,7 @@ impl ResolverFiles {
             | MountAttrFlags::MOUNT_ATTR_NODEV
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let tree = fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        // Whoever the program becomes must be able to read them.
+        // Every user that the program may run as must be able to read them.
         let before = umask(Mode::from_raw_mode(0o022));
         let filled = self.fill(&tree);
         umask(before);

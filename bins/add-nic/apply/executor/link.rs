@@ -13,7 +13,7 @@ impl Executor {
     pub(super) fn add_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
         let BridgeSpec { name, mac, mtu_bytes, vlan_filtering } = bridge;
         let order = NewBridge { name, mac: *mac, mtu_bytes: *mtu_bytes, vlan_filtering: *vlan_filtering };
-        self.sockets.outside.add_bridge(&order).map_err(|error| match error {
+        self.sockets.host.add_bridge(&order).map_err(|error| match error {
             NetlinkError::Refused { errno: errno @ (Errno::EOPNOTSUPP | Errno::EINVAL), .. }
                 if *vlan_filtering =>
             {
@@ -22,18 +22,18 @@ impl Executor {
             error => error.into(),
         })?;
         let index = self.index(Netns::Host, name)?;
-        Ok(self.sockets.outside.set_link_up(index, true)?)
+        Ok(self.sockets.host.set_link_up(index, true)?)
     }
 
     /// Into that VLAN, and out of the one that every port is in.
     pub(super) fn set_access_port(&mut self, port: &AccessPort) -> Result<(), StepError> {
         let index = self.index(Netns::Host, &port.link)?;
         let vlan = |id| PortVlan { index, id, is_pvid: true, is_untagged: true };
-        let outside = &mut self.sockets.outside;
-        outside.add_port_vlan(vlan(port.vlan))?;
+        let host = &mut self.sockets.host;
+        host.add_port_vlan(vlan(port.vlan))?;
         match port.not_in {
             Some(old) => {
-                Ok(outside.delete_port_vlan(PortVlan { is_pvid: false, is_untagged: false, ..vlan(old) })?)
+                Ok(host.delete_port_vlan(PortVlan { is_pvid: false, is_untagged: false, ..vlan(old) })?)
             }
             None => Ok(()),
         }
@@ -41,7 +41,7 @@ impl Executor {
 
     /// Only the one that we created, and only if it has no ports.
     pub(super) fn delete_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
-        let links = self.sockets.outside.links()?;
+        let links = self.sockets.host.links()?;
         let ours = |link: &&Link| {
             link.is_bridge()
                 && link.mac == Some(bridge.mac)
@@ -51,7 +51,7 @@ impl Executor {
         if links.iter().any(|link| link.master == Some(found.index)) {
             return Ok(());
         }
-        Ok(self.sockets.outside.delete_link(found.index)?)
+        Ok(self.sockets.host.delete_link(found.index)?)
     }
 
     pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
@@ -59,10 +59,10 @@ impl Executor {
             Some(bridge) => Some(self.index(Netns::Host, bridge)?),
             None => None,
         };
-        let Sockets { outside, inside, peer, .. } = &mut self.sockets;
-        let socket = match veth.other_place {
+        let Sockets { host, inside, peer, .. } = &mut self.sockets;
+        let socket = match veth.other_netns {
             Netns::Peer => peer.as_mut().map(|(socket, _)| socket),
-            _ => Some(outside),
+            _ => Some(host),
         };
         let (Some(socket), Some((_, namespace))) = (socket, inside) else {
             return Err(StepError::gone("veth pair"));
@@ -75,7 +75,7 @@ impl Executor {
         let made = socket.link_named(here.name)?.filter(|link| link.mac == Some(here.mac));
         let made = made.ok_or_else(|| StepError::NoLink(here.name.clone()))?;
         let other = made.other_end().ok_or_else(|| StepError::NoLink(there.name.clone()))?;
-        self.known.insert((veth.other_place, here.name.clone()), made.index);
+        self.known.insert((veth.other_netns, here.name.clone()), made.index);
         self.known.insert((Netns::Container, there.name.clone()), other);
         Ok(())
     }
@@ -84,9 +84,9 @@ impl Executor {
     /// which may have changed its address or exited, the end in the first container identifies it too.
     pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
         let inside = (Netns::Container, &veth.inside);
-        let ends = std::iter::once((veth.other_place, &veth.other));
-        for (place, end) in ends.chain((veth.other_place == Netns::Peer).then_some(inside)) {
-            let Some(socket) = self.sockets.socket(place) else { continue };
+        let ends = std::iter::once((veth.other_netns, &veth.other));
+        for (netns, end) in ends.chain((veth.other_netns == Netns::Peer).then_some(inside)) {
+            let Some(socket) = self.sockets.socket(netns) else { continue };
             let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
             let found = match socket.link_named(&end.name)?.filter(ours) {
                 Some(link) => Some(link),

@@ -47,9 +47,9 @@ impl Executor {
             PlanStep::SetAccessPort(port) => self.set_access_port(port),
             PlanStep::TakeNic(moved) => self.take_nic(moved),
             PlanStep::GiveNicBack(moved) => self.give_nic_back(moved),
-            PlanStep::DelLink { place, link } => {
-                let index = self.index(*place, link)?;
-                Ok(self.socket(*place)?.delete_link(index)?)
+            PlanStep::DelLink { netns, link } => {
+                let index = self.index(*netns, link)?;
+                Ok(self.socket(*netns)?.delete_link(index)?)
             }
             PlanStep::SetAlias { link, alias } => {
                 let index = self.index(Netns::Host, link)?;
@@ -59,12 +59,12 @@ impl Executor {
                 let index = self.index(Netns::Host, link)?;
                 Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, true)?)
             }
-            PlanStep::AllowIpv6 { place, link } => self.allow_ipv6(*place, link),
+            PlanStep::AllowIpv6 { netns, link } => self.allow_ipv6(*netns, link),
             PlanStep::AddAddress(spec) => self.add_address(spec),
             PlanStep::DelAddress(spec) => self.delete_address(spec),
-            PlanStep::SetUp { place, link } => {
-                let index = self.index(*place, link)?;
-                Ok(self.socket(*place)?.set_link_up(index, true)?)
+            PlanStep::SetUp { netns, link } => {
+                let index = self.index(*netns, link)?;
+                Ok(self.socket(*netns)?.set_link_up(index, true)?)
             }
             PlanStep::AddRoute(spec) => self.add_route(spec),
             PlanStep::DelRoute(spec) => self.delete_route(spec),
@@ -97,31 +97,31 @@ impl Executor {
         }
     }
 
-    fn socket(&mut self, place: Netns) -> Result<&mut Socket, StepError> {
+    fn socket(&mut self, netns: Netns) -> Result<&mut Socket, StepError> {
         // A namespace that is gone has no links.
-        self.sockets.socket(place).ok_or_else(|| StepError::gone("link"))
+        self.sockets.socket(netns).ok_or_else(|| StepError::gone("link"))
     }
 
     /// The index of a link; one that we made keeps it, whatever it is called by now.
-    pub fn index(&mut self, place: Netns, name: &IfName) -> Result<u32, StepError> {
-        let key = (place, name.clone());
+    pub fn index(&mut self, netns: Netns, name: &IfName) -> Result<u32, StepError> {
+        let key = (netns, name.clone());
         if let Some(index) = self.known.get(&key) {
             return Ok(*index);
         }
-        let link = self.socket(place)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
+        let link = self.socket(netns)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
         self.known.insert(key, link.index);
         Ok(link.index)
     }
 
     /// A link as it is now; `None` if it is gone.
-    pub fn link(&mut self, place: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
-        let index = self.index(place, name)?;
-        Ok(self.socket(place)?.link(index)?)
+    pub fn link(&mut self, netns: Netns, name: &IfName) -> Result<Option<Link>, StepError> {
+        let index = self.index(netns, name)?;
+        Ok(self.socket(netns)?.link(index)?)
     }
 
     /// The name of the link of that index, for messages.
-    pub fn name_of(&mut self, place: Netns, index: u32) -> Result<String, StepError> {
-        let link = self.socket(place)?.link(index)?;
+    pub fn name_of(&mut self, netns: Netns, index: u32) -> Result<String, StepError> {
+        let link = self.socket(netns)?.link(index)?;
         Ok(link.map_or_else(
             || format!("link {index}"),
             |link| one_line(&link.name.to_string_lossy()).into_owned(),
@@ -129,17 +129,17 @@ impl Executor {
     }
 
     /// The index of the link through which that side would send to `address`.
-    pub fn route_to(&mut self, place: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
-        Ok(self.socket(place)?.way_to(address)?)
+    pub fn route_to(&mut self, netns: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
+        Ok(self.socket(netns)?.way_to(address)?)
     }
 
     /// The same for packets from `source`.
     pub fn route_from(
         &mut self,
-        place: Netns,
+        netns: Netns,
         source: IpAddr,
         address: IpAddr,
     ) -> Result<Option<u32>, StepError> {
-        Ok(self.socket(place)?.way_from(source, address)?)
+        Ok(self.socket(netns)?.way_from(source, address)?)
     }
 }

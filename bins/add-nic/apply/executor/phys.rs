@@ -12,10 +12,10 @@ use crate::model::netns::Netns;
 impl Executor {
     pub(super) fn take_nic(&mut self, moved: &MovedNic) -> Result<(), StepError> {
         let Some((_, namespace)) = &self.sockets.inside else { return Err(StepError::gone("link")) };
-        let outside = &mut self.sockets.outside;
-        let found = outside.link_named(&moved.name)?.filter(|link| moved.matches(link));
+        let host = &mut self.sockets.host;
+        let found = host.link_named(&moved.name)?.filter(|link| moved.matches(link));
         let found = found.ok_or_else(|| StepError::NoLink(moved.name.clone()))?;
-        outside.move_link(found.index, namespace, &moved.inside_name).map_err(|error| match error {
+        host.move_link(found.index, namespace, &moved.inside_name).map_err(|error| match error {
             NetlinkError::Refused { errno: Errno::EINVAL, .. } => StepError::Explained {
                 text: format!("the kernel does not allow {} to be moved", moved.name),
                 errno: Errno::EINVAL,
@@ -37,7 +37,7 @@ impl Executor {
 
     /// From the container, or from where the kernel has left it; as far as it is there already, all is made as it was.
     pub(super) fn give_nic_back(&mut self, moved: &MovedNic) -> Result<(), StepError> {
-        let here = self.sockets.outside.links()?;
+        let here = self.sockets.host.links()?;
         let back = match here.into_iter().find(|link| moved.matches(link)) {
             Some(link) => Some(link),
             None => self.fetch(moved)?,
@@ -64,11 +64,9 @@ impl Executor {
             inside.set_link_up(link.index, false)?;
             let home = self.sockets.home.namespace();
             inside.move_link(link.index, home, &moved.name).map_err(|error| name_taken(error, moved))?;
-            match self.sockets.outside.link_named(&moved.name)? {
+            match self.sockets.host.link_named(&moved.name)? {
                 Some(back) if moved.matches(&back) => return Ok(Some(back)),
-                Some(forged) if moved.looks_like(&forged) => {
-                    self.sockets.outside.delete_link(forged.index)?
-                }
+                Some(forged) if moved.looks_like(&forged) => self.sockets.host.delete_link(forged.index)?,
                 _ => {}
             }
         }
@@ -76,23 +74,23 @@ impl Executor {
     }
 
     fn restore(&mut self, link: &Link, moved: &MovedNic) -> Result<(), StepError> {
-        let outside = &mut self.sockets.outside;
+        let host = &mut self.sockets.host;
         let index = link.index;
         if link.name.to_str() != Some(moved.name.as_str()) {
-            outside.set_link_up(index, false)?;
-            outside.set_link_name(index, &moved.name).map_err(|error| name_taken(error, moved))?;
+            host.set_link_up(index, false)?;
+            host.set_link_name(index, &moved.name).map_err(|error| name_taken(error, moved))?;
         }
         if link.mac != Some(moved.mac) {
-            outside.set_link_mac(index, moved.mac)?;
+            host.set_link_mac(index, moved.mac)?;
         }
         if link.mtu_bytes != moved.mtu_bytes {
-            outside.set_link_mtu(index, moved.mtu_bytes)?;
+            host.set_link_mtu(index, moved.mtu_bytes)?;
         }
         for (file, value) in &moved.switches {
             fs::write(file, value).map_err(|source| StepError::Sysctl { file: file.clone(), source })?;
         }
         if link.is_set_up() != moved.is_up {
-            outside.set_link_up(index, moved.is_up)?;
+            host.set_link_up(index, moved.is_up)?;
         }
         self.known.insert((Netns::Host, moved.name.clone()), index);
         Ok(())

@@ -8,19 +8,19 @@ use crate::model::change::RouteSpec;
 impl Executor {
     pub(super) fn add_route(&mut self, spec: &RouteSpec) -> Result<(), StepError> {
         let route = self.route(spec)?;
-        Ok(self.socket(spec.place)?.add_route(&route)?)
+        Ok(self.socket(spec.netns)?.add_route(&route)?)
     }
 
     pub(super) fn delete_route(&mut self, spec: &RouteSpec) -> Result<(), StepError> {
         let route = self.route(spec)?;
-        Ok(self.socket(spec.place)?.delete_route(&route)?)
+        Ok(self.socket(spec.netns)?.delete_route(&route)?)
     }
 
     fn route(&mut self, spec: &RouteSpec) -> Result<NewRoute, StepError> {
         Ok(NewRoute {
             destination: spec.to,
             gateway: spec.via,
-            index: self.index(spec.place, &spec.link)?,
+            index: self.index(spec.netns, &spec.link)?,
             source: spec.source,
             metric: spec.metric,
             table: spec.table,

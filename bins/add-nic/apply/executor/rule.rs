@@ -8,11 +8,11 @@ use crate::model::change::SourceRule;
 
 impl Executor {
     pub(super) fn add_rule(&mut self, rule: &SourceRule) -> Result<(), StepError> {
-        Ok(self.socket(rule.place)?.add_rule(&new(rule))?)
+        Ok(self.socket(rule.netns)?.add_rule(&new(rule))?)
     }
 
     pub(super) fn delete_rule(&mut self, rule: &SourceRule) -> Result<(), StepError> {
-        Ok(self.socket(rule.place)?.delete_rule(&new(rule))?)
+        Ok(self.socket(rule.netns)?.delete_rule(&new(rule))?)
     }
 }
 

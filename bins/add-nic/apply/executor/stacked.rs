@@ -12,7 +12,7 @@ use crate::model::netns::Netns;
 impl Executor {
     pub(super) fn add_stacked_link(&mut self, stacked: &StackedLink) -> Result<(), StepError> {
         let parent = self.index(Netns::Host, &stacked.parent)?;
-        let namespace = match (stacked.place, &self.sockets.inside) {
+        let namespace = match (stacked.netns, &self.sockets.inside) {
             (Netns::Host, _) => None,
             (_, Some((_, namespace))) => Some(namespace.as_fd()),
             (_, None) => return Err(StepError::gone("link")),
@@ -25,31 +25,31 @@ impl Executor {
             namespace,
             kind: stacked.on.kernels(),
         };
-        let outside = &mut self.sockets.outside;
-        let added = match (outside.add_upper(&order), &stacked.passing_name) {
+        let host = &mut self.sockets.host;
+        let added = match (host.add_upper(&order), &stacked.passing_name) {
             (Err(NetlinkError::Refused { errno: Errno::EEXIST, .. }), Some(passing)) => {
-                outside.add_upper(&NewUpper { name: passing, ..order })
+                host.add_upper(&NewUpper { name: passing, ..order })
             }
             (other, _) => other,
         };
         added.map_err(|error| explained(error, stacked))?;
-        let socket = self.socket(stacked.place)?;
+        let socket = self.socket(stacked.netns)?;
         let made = socket.links()?.into_iter().find(|link| stacked.matches(link));
         let made = made.ok_or_else(|| StepError::NoLink(stacked.name.clone()))?;
         if made.name.to_str() != Some(stacked.name.as_str()) {
             socket.set_link_name(made.index, &stacked.name)?;
         }
-        self.known.insert((stacked.place, stacked.name.clone()), made.index);
+        self.known.insert((stacked.netns, stacked.name.clone()), made.index);
         Ok(())
     }
 
     /// One on the host is kept while another link is stacked on it.
     pub(super) fn delete_stacked_link(&mut self, stacked: &StackedLink) -> Result<(), StepError> {
-        let socket = self.socket(stacked.place)?;
+        let socket = self.socket(stacked.netns)?;
         let links = socket.links()?;
         let Some(found) = links.iter().find(|link| stacked.matches(link)) else { return Ok(()) };
         let stands_on_it = |link: &Link| link.link == Some(found.index) && link.link_netnsid.is_none();
-        if stacked.place == Netns::Host && links.iter().any(stands_on_it) {
+        if stacked.netns == Netns::Host && links.iter().any(stands_on_it) {
             return Ok(());
         }
         Ok(socket.delete_link(found.index)?)

@@ -13,29 +13,29 @@ use crate::model::sysctl::SysctlChange;
 use crate::read::sockets::enter;
 
 impl Executor {
-    pub(super) fn allow_ipv6(&mut self, place: Netns, link: &IfName) -> Result<(), StepError> {
+    pub(super) fn allow_ipv6(&mut self, netns: Netns, link: &IfName) -> Result<(), StepError> {
         let file = ipv6_switch(link.as_str());
         let write = || OpenOptions::new().write(true).open(&file).and_then(|mut file| file.write_all(b"0\n"));
-        self.there(place, write)?.map_err(|source| StepError::Sysctl { file: file.clone(), source })
+        self.there(netns, write)?.map_err(|source| StepError::Sysctl { file: file.clone(), source })
     }
 
     pub(super) fn set_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
-        let done = self.there(sysctl.place, || sysctl::write(&sysctl.key, &sysctl.value))?;
+        let done = self.there(sysctl.netns, || sysctl::write(&sysctl.key, &sysctl.value))?;
         done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
     }
 
     pub(super) fn reset_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
-        let done = self.there(sysctl.place, || sysctl::reset(sysctl))?;
+        let done = self.there(sysctl.netns, || sysctl::reset(sysctl))?;
         done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
     }
 
-    /// Does it in the namespace of that place.
+    /// Does it in that netns.
     fn there(
         &self,
-        place: Netns,
+        netns: Netns,
         what: impl FnOnce() -> io::Result<()>,
     ) -> Result<io::Result<()>, StepError> {
-        match (place, self.sockets.namespace(place)) {
+        match (netns, self.sockets.namespace(netns)) {
             (Netns::Host, _) => Ok(what()),
             (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
                 .map_err(|failure| StepError::Entering(Box::new(failure))),

@@ -13,7 +13,8 @@ use crate::model::shell::quoted;
 /// An address that a link has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressSpec {
-    pub place: Netns,
+    #[serde(rename = "place")]
+    pub netns: Netns,
     pub link: IfName,
     pub cidr: Cidr,
     /// The other end's, where that is in no network with it.

@@ -39,7 +39,8 @@ impl AccessPort {
 pub struct Veth {
     pub inside: VethEndSpec,
     pub other: VethEndSpec,
-    pub other_place: Netns,
+    #[serde(rename = "other_place")]
+    pub other_netns: Netns,
     pub mtu_bytes: Option<u32>,
     /// The bridge that the other end is a port of.
     pub bridge: Option<IfName>,
@@ -78,7 +79,7 @@ impl Veth {
             there.mac,
             quoted(files.inside)
         );
-        files.at(self.other_place, add)
+        files.at(self.other_netns, add)
     }
 }
 

@@ -48,19 +48,31 @@ pub enum PlanStep {
     /// Move it back and restore it.
     GiveNicBack(MovedNic),
     /// Delete a link that add-nic did not create.
-    DelLink { place: Netns, link: IfName },
+    DelLink {
+        #[serde(rename = "place")]
+        netns: Netns,
+        link: IfName,
+    },
     /// Set the alias of the host's end, for people.
     SetAlias { link: IfName, alias: String },
     /// Enable hairpin mode: the bridge may send a packet back through the port it came from.
     SetHairpin { link: IfName },
     /// Let a link have IPv6 addresses.
-    AllowIpv6 { place: Netns, link: IfName },
+    AllowIpv6 {
+        #[serde(rename = "place")]
+        netns: Netns,
+        link: IfName,
+    },
     /// Give a link an address.
     AddAddress(AddressSpec),
     /// Take it away.
     DelAddress(AddressSpec),
     /// Set a link up.
-    SetUp { place: Netns, link: IfName },
+    SetUp {
+        #[serde(rename = "place")]
+        netns: Netns,
+        link: IfName,
+    },
     /// Make a route.
     AddRoute(RouteSpec),
     /// Delete one.
@@ -107,29 +119,29 @@ impl PlanStep {
             PlanStep::AddBridge(bridge) => bridge.as_command(),
             PlanStep::DelBridge(bridge) => format!("ip link del {}", bridge.name),
             PlanStep::AddVeth(veth) => veth.as_command(files),
-            PlanStep::DelVeth(veth) => files.at(veth.other_place, format!("ip link del {}", veth.other.name)),
+            PlanStep::DelVeth(veth) => files.at(veth.other_netns, format!("ip link del {}", veth.other.name)),
             PlanStep::AddStackedLink(stacked) => stacked.adding(files),
             PlanStep::DelStackedLink(stacked) => stacked.deleting(files),
             PlanStep::SetAccessPort(port) => port.as_command(),
             PlanStep::TakeNic(moved) => moved.taking(files),
             PlanStep::GiveNicBack(moved) => moved.giving_back(files),
-            PlanStep::DelLink { place, link } => files.at(*place, format!("ip link del {link}")),
+            PlanStep::DelLink { netns, link } => files.at(*netns, format!("ip link del {link}")),
             PlanStep::SetAlias { link, alias } => format!("ip link set {link} alias {}", quoted(alias)),
             PlanStep::SetHairpin { link } => format!("ip link set {link} type bridge_slave hairpin on"),
-            PlanStep::AllowIpv6 { place, link } => {
+            PlanStep::AllowIpv6 { netns, link } => {
                 // A dot in a link's name is a slash for sysctl(8).
                 let key = format!("net/ipv6/conf/{link}/disable_ipv6");
-                files.at(*place, format!("sysctl -q -w {key}=0"))
+                files.at(*netns, format!("sysctl -q -w {key}=0"))
             }
-            PlanStep::AddAddress(spec) => files.at(spec.place, spec.adding()),
-            PlanStep::DelAddress(spec) => files.at(spec.place, spec.deleting()),
-            PlanStep::SetUp { place, link } => files.at(*place, format!("ip link set {link} up")),
-            PlanStep::AddRoute(spec) => files.at(spec.place, format!("ip route add {}", spec.words())),
-            PlanStep::DelRoute(spec) => files.at(spec.place, format!("ip route del {}", spec.words())),
-            PlanStep::AddRule(rule) => files.at(rule.place, rule.as_command("add")),
-            PlanStep::DelRule(rule) => files.at(rule.place, rule.as_command("del")),
-            PlanStep::SetSysctl(sysctl) => files.at(sysctl.place, sysctl.setting()),
-            PlanStep::ResetSysctl(sysctl) => files.at(sysctl.place, sysctl.resetting()),
+            PlanStep::AddAddress(spec) => files.at(spec.netns, spec.adding()),
+            PlanStep::DelAddress(spec) => files.at(spec.netns, spec.deleting()),
+            PlanStep::SetUp { netns, link } => files.at(*netns, format!("ip link set {link} up")),
+            PlanStep::AddRoute(spec) => files.at(spec.netns, format!("ip route add {}", spec.words())),
+            PlanStep::DelRoute(spec) => files.at(spec.netns, format!("ip route del {}", spec.words())),
+            PlanStep::AddRule(rule) => files.at(rule.netns, rule.as_command("add")),
+            PlanStep::DelRule(rule) => files.at(rule.netns, rule.as_command("del")),
+            PlanStep::SetSysctl(sysctl) => files.at(sysctl.netns, sysctl.setting()),
+            PlanStep::ResetSysctl(sysctl) => files.at(sysctl.netns, sysctl.resetting()),
             PlanStep::AddTable => format!("nft add table {FAMILY} {TABLE}"),
             PlanStep::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
             PlanStep::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),

@@ -11,7 +11,8 @@ use crate::model::netns::Netns;
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteSpec {
-    pub place: Netns,
+    #[serde(rename = "place")]
+    pub netns: Netns,
     /// Of which table.
     pub table: u32,
     pub to: Cidr,

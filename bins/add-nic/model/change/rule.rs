@@ -9,7 +9,8 @@ use crate::model::netns::Netns;
 /// A rule: packets from that address are routed by that table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRule {
-    pub place: Netns,
+    #[serde(rename = "place")]
+    pub netns: Netns,
     pub source: IpAddr,
     pub table: u32,
     /// Of several the least comes first.

@@ -14,7 +14,8 @@ use crate::model::shell::{NetnsFiles, quoted};
 /// A link on another one, which is the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackedLink {
-    pub place: Netns,
+    #[serde(rename = "place")]
+    pub netns: Netns,
     pub name: IfName,
     /// Its index, known once it was created: a new name does not change it.
     pub index: Option<u32>,
@@ -172,20 +173,20 @@ impl StackedLink {
         let address = self.mac.map_or(String::new(), |mac| format!(" address {mac}"));
         let mtu = mtu(self.mtu_bytes);
         let first = self.passing_name.as_ref().unwrap_or(name);
-        let netns = match self.place {
+        let netns = match self.netns {
             Netns::Host => String::new(),
             _ => format!(" netns {}", quoted(files.inside)),
         };
         let add = format!("ip link add link {parent} name {first}{address}{mtu}{netns} type {on}");
         match &self.passing_name {
             Some(_) => {
-                format!("{add} && {}", files.at(self.place, format!("ip link set {first} name {name}")))
+                format!("{add} && {}", files.at(self.netns, format!("ip link set {first} name {name}")))
             }
             None => add,
         }
     }
 
     pub(super) fn deleting(&self, files: &NetnsFiles<'_>) -> String {
-        files.at(self.place, format!("ip link del {}", self.name))
+        files.at(self.netns, format!("ip link del {}", self.name))
     }
 }

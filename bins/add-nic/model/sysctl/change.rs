@@ -1,4 +1,4 @@
-//! One setting that is changed, as a step: set, put back, and shown as the command that does the same.
+//! One setting that is changed, as a step: set, restored, and shown as the command that does the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,15 @@ use crate::model::shell::quoted;
 /// One setting that is changed, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SysctlChange {
-    pub place: Netns,
+    #[serde(rename = "place")]
+    pub netns: Netns,
     /// The inode number of the container's namespace, if it is a setting there: the same in another is another one.
     pub netns_inode: Option<u64>,
     pub key: SysctlKey,
     pub value: String,
     /// `None` for one that comes and goes with the NIC.
     pub before: Option<String>,
-    /// Others, which the kernel changes with this one when it is put back, as they were.
+    /// Others, which the kernel changes with this one when it is restored, as they were.
     pub along: Vec<(SysctlKey, String)>,
 }
 

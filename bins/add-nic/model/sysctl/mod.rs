@@ -1,4 +1,4 @@
-//! Settings of a network namespace: what may be asked for, what is, and how one is changed and put back.
+//! Settings of a network namespace: what may be asked for, what is, and how one is changed and restored.
 
 mod change;
 mod key;

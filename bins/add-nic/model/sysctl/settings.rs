@@ -32,18 +32,18 @@ pub struct SysctlValues(BTreeMap<(Netns, SysctlKey), SysctlReading>);
 
 impl SysctlValues {
     /// Takes note of what was found there.
-    pub fn insert(&mut self, place: Netns, found: impl Iterator<Item = (SysctlKey, SysctlReading)>) {
-        self.0.extend(found.map(|(key, reading)| ((place, key), reading)));
+    pub fn insert(&mut self, netns: Netns, found: impl Iterator<Item = (SysctlKey, SysctlReading)>) {
+        self.0.extend(found.map(|(key, reading)| ((netns, key), reading)));
     }
 
     /// What it is; `None` if it was not read.
-    pub fn get(&self, place: Netns, key: &SysctlKey) -> Option<&SysctlReading> {
-        self.0.get(&(place, key.clone()))
+    pub fn get(&self, netns: Netns, key: &SysctlKey) -> Option<&SysctlReading> {
+        self.0.get(&(netns, key.clone()))
     }
 
     #[cfg(test)]
-    pub fn with(mut self, place: Netns, key: SysctlKey, reading: SysctlReading) -> Self {
-        self.0.insert((place, key), reading);
+    pub fn with(mut self, netns: Netns, key: SysctlKey, reading: SysctlReading) -> Self {
+        self.0.insert((netns, key), reading);
         self
     }
 }

@@ -29,7 +29,7 @@ impl Group {
         Ok(groups(&theirs).filter(|group| !ours.contains(group)).collect())
     }
 
-    /// Whether it lies above or beside the root of our cgroup namespace.
+    /// Whether it is above or beside the root of our cgroup namespace.
     pub fn is_outside(&self) -> bool {
         self.path.starts_with("/..")
     }

@@ -27,7 +27,7 @@ pub use group::Group;
 #[derive(Debug)]
 pub struct OpenedGroup {
     group: Group,
-    /// Its `cgroup.procs`. The kernel judges whoever opened it, and not who writes (Linux 5.16).
+    /// Its `cgroup.procs`. Since Linux 5.16 the kernel checks the process that opened it, not the one that writes.
     procs: File,
 }
 
@@ -136,7 +136,7 @@ impl OpenedGroup {
             Some(errno) => errno.desc().to_owned(),
             None => error.to_string(),
         };
-        // 0 stands for whoever writes, in whichever PID namespace that is.
+        // 0 is the process that writes, in whichever PID namespace that is.
         (&self.procs).write_all(b"0").map_err(|error| Failure::failed(&self.group, refused(error)))
     }
 }

@@ -52,7 +52,7 @@ impl HierarchyMount {
         let directory = open(place, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
         match mount_id(directory.as_fd()) {
             Ok(id) if id != self.id => return Err(Errno::ESTALE),
-            // Below Linux 5.8 nobody tells.
+            // Before Linux 5.8 the kernel does not show it.
             Ok(_) | Err(Errno::ENOSYS) => {}
             Err(errno) => return Err(errno),
         }

@@ -9,7 +9,7 @@ use super::users::{Actor, Over};
 use crate::plan::Plan;
 use crate::wanted::RequestedId;
 
-/// What has to be so for the root and the IDs of `plan`, when `inside` is who we are by then.
+/// The rules for the root and the IDs of `plan`, when `inside` is our user and capabilities by then.
 pub fn rules(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> {
     let here = Over::Known(inside.user);
     let ids = &facts.ids;
@@ -27,7 +27,7 @@ pub fn rules(plan: &Plan, facts: &EntryFacts, inside: &Actor) -> Vec<EntryRule> 
         rules.push(needs(Capability::SysChroot));
     }
     let joins_user = plan.join.kinds().contains(&NamespaceKind::User);
-    // Inside another user namespace the number of whoever is followed can only be seen from there.
+    // Inside another user namespace the ID of the target's owner can only be seen from there.
     let follow = |id: fn((u32, u32)) -> u32| ids.of_target.filter(|_| !joins_user).map(id);
     let number = |id: Option<RequestedId>, of_target: fn((u32, u32)) -> u32| match id? {
         RequestedId::Number(number) => Some(number),

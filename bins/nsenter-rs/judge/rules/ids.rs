@@ -1,6 +1,6 @@
 //! The IDs of this process, and the numbers that a user namespace has for them.
 
-/// Who we are, and what numbers there are where the program will be.
+/// Our IDs, and which IDs are mapped where the program will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerIds {
     /// Those that setuid(2) and setgid(2) give to anybody: the real and the saved one.
@@ -36,7 +36,7 @@ impl Map {
 }
 
 impl CallerIds {
-    /// An ordinary user who is in no group but his own, and all numbers.
+    /// An ordinary user that is in no group but its own, and all IDs.
     #[cfg(test)]
     pub fn of(id: u32) -> Self {
         let map = || Some(Map::parse("0 0 4294967295"));

@@ -6,7 +6,7 @@ use super::rule::{Capability, EntryFacts, EntryRule, Met, Needed, Reason};
 use super::users::{Actor, Over};
 use crate::plan::Join;
 
-/// What the kernel asks of whoever joins a namespace.
+/// What the kernel requires of a process that joins a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask {
     /// A capability over the user namespace that owns it.
@@ -37,7 +37,7 @@ fn asked_for(kind: NamespaceKind) -> &'static [Ask] {
     }
 }
 
-/// What has to be so for `join`, and who we are after it.
+/// The rules for `join`, and our user and capabilities after it.
 pub fn rules(join: &Join, facts: &EntryFacts) -> (Vec<EntryRule>, Actor) {
     match join {
         Join::Nothing => (Vec::new(), facts.us),
@@ -73,7 +73,7 @@ fn one_by_one(kinds: &[NamespaceKind], facts: &EntryFacts) -> (Vec<EntryRule>, A
     (rules, actor)
 }
 
-/// The user namespace that is joined, and who we are in it.
+/// The user namespace that is joined, and our user and capabilities in it.
 fn inside(kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<(Over, Actor)> {
     let joined = *facts.over.get(&NamespaceKind::User).filter(|_| kinds.contains(&NamespaceKind::User))?;
     let (Over::Known(user) | Over::Outside(Some(user))) = joined else { return Some((joined, facts.us)) };
@@ -84,7 +84,7 @@ fn inside(kinds: &[NamespaceKind], facts: &EntryFacts) -> Option<(Over, Actor)> 
 fn of(kind: NamespaceKind, facts: &EntryFacts, actor: &Actor, there: Over) -> Vec<EntryRule> {
     let owner = facts.over.get(&kind).copied().unwrap_or(Over::Outside(None));
     let needed = |capability: Capability, over, reason| {
-        // Who is inside has all there, also where the kernel would not tell us the way to it from outside.
+        // A process inside has all there, also where the kernel would not tell us the way to it from outside.
         let power = facts.users.power(actor, capability.set(), over);
         EntryRule::Capability(Needed { capability, over, power, reasons: vec![reason] })
     };

@@ -1,4 +1,4 @@
-//! ptrace(2), "Ptrace access mode checking": who may look at the namespaces of another process.
+//! ptrace(2), "Ptrace access mode checking": which process may open the namespaces of another.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use rustix::thread::CapabilitySet;
 
 use super::users::{OF_THE_MACHINE, UserNs};
 
-/// What the rule asks about somebody: IDs and capabilities.
+/// What the rule compares of a process: IDs and capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Them {
-    /// Real, effective and saved; for whoever looks all three are the real one.
+    /// Real, effective and saved; for the caller all three are the real one.
     pub uids: [u32; 3],
     pub gids: [u32; 3],
     pub permitted: CapabilitySet,
@@ -20,7 +20,7 @@ pub struct Them {
 /// What keeps us from looking; each of them CAP_SYS_PTRACE over the process's user namespace would lift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bar {
-    /// `/proc` is mounted with hidepid= (proc(5)), which shows others' processes to nobody.
+    /// `/proc` is mounted with hidepid= (proc(5)), which hides other users' processes.
     Hidden,
     /// It is another user's.
     OtherUser { theirs: u32, ours: u32 },

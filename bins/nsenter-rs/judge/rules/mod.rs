@@ -1,4 +1,4 @@
-//! What the kernel asks of whoever enters: data, judged over [`EntryFacts`] without touching anything.
+//! What the kernel requires of a process that enters: data, judged over [`EntryFacts`] without touching anything.
 //!
 //! Sources: setns(2), capabilities(7), user_namespaces(7), pid_namespaces(7), ptrace(2); where those are short, the
 //! `install` of each kind of namespace in the kernel.

@@ -12,7 +12,7 @@ use super::users::{Actor, Over, Power, Users};
 #[cfg(test)]
 use super::users::{Made, UserNs};
 
-/// The world as the rules see it: who we are, what is to be joined, and the user namespaces around that.
+/// The world as the rules see it: the caller, what is to be joined, and the user namespaces around that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryFacts {
     pub us: Actor,

@@ -1,4 +1,4 @@
-//! User namespaces as a tree, and in which of them somebody has a capability.
+//! User namespaces as a tree, and in which of them a process has a capability.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub const UNSEEN: UserNs = UserNs(0);
 pub struct Made {
     /// Its parent.
     pub inside: UserNs,
-    /// The user who owns it, as our own user namespace counts.
+    /// The user that owns it, as our own user namespace counts.
     pub by: u32,
 }
 
@@ -42,23 +42,23 @@ pub enum Over {
     Outside(Option<UserNs>),
 }
 
-/// Somebody with capabilities: we as we are, or as we shall be inside.
+/// A process with its capabilities: ours now, or as it will be inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
     pub user: UserNs,
-    /// `None` when it has no number in our user namespace: who has none owns nothing there.
+    /// `None` when it is not mapped in our user namespace: an unmapped user owns nothing there.
     pub euid: Option<u32>,
     pub effective: CapabilitySet,
 }
 
 impl Actor {
-    /// Whoever has joined a user namespace: setns(2) gives all capabilities in it, and takes all outside.
+    /// After joining a user namespace: setns(2) gives all capabilities in it, and takes all outside.
     pub fn inside(user: UserNs, before: &Actor) -> Self {
         Actor { user, euid: before.euid, effective: CapabilitySet::all() }
     }
 }
 
-/// Why somebody has a capability over a user namespace, or has not.
+/// Why a process has a capability over a user namespace, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
     /// The bit is in the effective set, and the namespace is the actor's or below it.

@@ -1,6 +1,6 @@
 //! A terminal of the program's own (`--pty`), so that it cannot reach the one that we were started from.
 //!
-//! Whoever has a terminal open can push keys into it (TIOCSTI), which the operator's shell reads when the program is
+//! A process that has a terminal open can push keys into it (TIOCSTI), which the operator's shell reads when the program is
 //! over; and a program in the operator's session may signal whatever else runs there. With a pseudo-terminal of the
 //! host and a session around it there is nothing but our relay between the two.
 
@@ -65,8 +65,8 @@ impl Pty {
         open().map_err(|errno| Failure::failed("--pty: /dev/ptmx", errno))
     }
 
-    /// Makes it the terminal of whoever the program will be, who can then open it again, as `echo >/dev/stderr` does.
-    /// It has to be done out here: inside a user namespace its owner is nobody. Where it cannot be, it stays ours.
+    /// Makes it belong to the user that the program will have, which can then open it again, as `echo >/dev/stderr` does.
+    /// It has to be done out here: inside a user namespace its owner is not mapped. Where it cannot be, it stays ours.
     pub fn give(&self, plan: &Plan, source: &EntrySource) {
         if let Some(user) = user(plan, source) {
             let _ = fchown(&self.slave, Some(Uid::from_raw(user)), None);

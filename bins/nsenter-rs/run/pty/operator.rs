@@ -23,10 +23,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Whoever is at our standard input and output.
+    /// The user at our standard input and output.
     pub fn here() -> Self {
         let window = [stdin(), stdout(), stderr()].into_iter().find(|fd| isatty(fd));
-        // Opened anew, since O_NONBLOCK on what we share with our caller would be our caller's too.
+        // Opened again, since O_NONBLOCK on what we share with our caller would be our caller's too.
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let again = || nix::fcntl::open("/proc/self/fd/1", flags, Mode::empty()).ok();
         Operator {
@@ -69,8 +69,8 @@ impl Operator {
     pub fn restore(&mut self) {
         let Some(modes) = self.modes.as_ref().filter(|_| self.is_raw) else { return };
         self.is_raw = false;
-        // In the background the terminal is somebody else's by now, who has made it right for himself. Of a terminal
-        // that is not our session's nobody can say that.
+        // In the background the terminal belongs to another process by now, which has set it for itself. Of a terminal
+        // that is not our session's that cannot be known.
         let in_front = tcgetpgrp(stdin()).map_or(true, |front| front == getpgrp());
         if in_front {
             let _ = tcsetattr(stdin(), OptionalActions::Now, modes);

@@ -1,8 +1,8 @@
 //! Carries bytes between the operator and the program's terminal, and signals to the program, until it has ended and
 //! all that it said has been passed on.
 //!
-//! One thread that sleeps in poll(2). Each direction has one buffer, which is filled only when it is empty: who does
-//! not read makes the other side wait, and us never grow.
+//! One thread that sleeps in poll(2). Each direction has one buffer, which is filled only when it is empty: a side
+//! that does not read makes the other one wait, and no buffer grows.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ pub struct Relay {
     to_program: Buffer,
     to_operator: Buffer,
     left_over: usize,
-    /// Nobody reads what the program says.
+    /// There is no reader for what the program prints.
     unread: bool,
     end: Option<ChildEnd>,
 }
@@ -86,7 +86,7 @@ impl Relay {
         // Before we may die of a signal.
         drop(self);
         Ok(match end {
-            // Our hanging up was the cause: we end as everybody does whose output nobody reads.
+            // Our hanging up was the cause: we end as each program without a reader does.
             ChildEnd::Killed(signal) if unread && signal == Signal::SIGHUP as i32 => {
                 ChildEnd::Killed(Signal::SIGPIPE as i32)
             }
@@ -213,7 +213,7 @@ impl Relay {
         }
     }
 
-    /// Closes the line: the kernel sends SIGHUP to the program, and who writes gets EIO.
+    /// Closes the line: the kernel sends SIGHUP to the program, and writing to it fails with EIO.
     fn hang_up(&mut self) {
         self.master = None;
         self.listens = false;
@@ -234,7 +234,7 @@ impl Relay {
             Signal::SIGTSTP => self.stop()?,
             // After SIGSTOP the shell has had the terminal, and the window may have another size by now.
             Signal::SIGCONT => self.go_on(),
-            // Whoever waits for us to pass on the rest has no patience left.
+            // The caller does not want to wait for the rest.
             _ if self.end.is_some() => self.hang_up(),
             Signal::SIGWINCH => {
                 self.copy_size();

@@ -14,7 +14,7 @@ impl Api {
     /// A stream on which the engine says something when a container has changed, from now on. What it says is
     /// of no matter, so it is not read here; the answer's head comes first, and at once.
     ///
-    /// Without bollard, whose streams live in a runtime: this one is for whoever sleeps in poll(2).
+    /// Without bollard, whose streams live in a runtime: this one is for callers that sleep in poll(2).
     pub(in super::super) fn events(&self) -> Option<OwnedFd> {
         let address = UnixAddr::new(&self.socket).ok()?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;

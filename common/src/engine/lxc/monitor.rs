@@ -44,7 +44,7 @@ const MESSAGE: usize = 8 + WORD;
 pub(super) struct Monitor {
     /// The abstract socket's name, without the NUL before it.
     name: Vec<u8>,
-    /// Who may speak for the container, beside root.
+    /// The user that may speak for the container, beside root.
     owner: Uid,
     timeout: Duration,
     until: Instant,
@@ -60,14 +60,14 @@ struct MonitorReply {
     status: i32,
     value: usize,
     descriptors: Vec<OwnedFd>,
-    /// Who listens.
+    /// The user that listens.
     peer: Uid,
 }
 
 /// What ended a conversation before an answer.
 enum MonitorError {
-    /// Nobody listens, or the listener went away while we spoke: the container does not run.
-    Nobody,
+    /// No process listens, or it ended during the exchange: the container does not run.
+    NoListener,
     /// It hung up: a monitor too old for the command.
     HungUp,
     Known(EngineError),
@@ -78,7 +78,7 @@ impl Monitor {
         Monitor { name: socket_name(path, name), owner, timeout, until }
     }
 
-    /// What the container is doing; `None` when nobody listens.
+    /// The state of the container; `None` when no process listens.
     pub(super) fn state(&self) -> Result<Option<ContainerState>, EngineError> {
         match self.ask(MonitorCommand::State) {
             // enum lxc_state_t, src/lxc/state.h
@@ -90,7 +90,7 @@ impl Monitor {
                 5 | 6 => Ok(Some(ContainerState::Paused)),
                 other => Err(self.nonsense(format_args!("state number {other}"))),
             },
-            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::NoListener) => Ok(None),
             Err(MonitorError::HungUp) => Err(self.nonsense("it closed the connection without an answer")),
             Err(MonitorError::Known(error)) => Err(error),
         }
@@ -104,7 +104,7 @@ impl Monitor {
             }
             // A kernel without pidfds (below 5.3), or an LXC without the command.
             Ok(_) | Err(MonitorError::HungUp) => self.first_pid(),
-            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::NoListener) => Ok(None),
             Err(MonitorError::Known(error)) => Err(error),
         }
     }
@@ -117,7 +117,7 @@ impl Monitor {
                 }
                 _ => Err(self.nonsense(format_args!("PID {}", answer.value.cast_signed()))),
             },
-            Err(MonitorError::Nobody) => Ok(None),
+            Err(MonitorError::NoListener) => Ok(None),
             Err(MonitorError::HungUp) => Err(self.nonsense("it closed the connection without an answer")),
             Err(MonitorError::Known(error)) => Err(error),
         }
@@ -155,9 +155,9 @@ impl Monitor {
         let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| self.failed(errno))?;
         let peer = Uid::from_raw(peer.uid());
         // Anybody may listen under any abstract name that is free. As long as somebody else has it no monitor can, and
-        // without one the container does not run: nobody shall keep us from the container of another engine so.
+        // without one the container does not run: a stranger cannot hide the container of another engine in this way.
         if !self.may_be_of(peer) {
-            return Err(MonitorError::Nobody);
+            return Err(MonitorError::NoListener);
         }
         let mut request = [0; MESSAGE];
         request[..4].copy_from_slice(&(command as i32).to_ne_bytes());
@@ -189,7 +189,7 @@ impl Monitor {
             // A queue so full of others that it takes no more: it does not answer them either. Whoever squats under the
             // name can fill it, and then cannot be asked for credentials.
             Err(Errno::EAGAIN) => match netlink::owner_of_abstract(&self.name) {
-                Ok(Some(owner)) if !self.may_be_of(owner) => Err(MonitorError::Nobody),
+                Ok(Some(owner)) if !self.may_be_of(owner) => Err(MonitorError::NoListener),
                 _ => Err(MonitorError::Known(self.slow())),
             },
             Err(errno) => Err(self.failed(errno)),
@@ -243,7 +243,7 @@ impl Monitor {
 
     fn failed(&self, errno: Errno) -> MonitorError {
         match errno {
-            Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE => MonitorError::Nobody,
+            Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE => MonitorError::NoListener,
             errno => MonitorError::Known(self.nonsense(errno.desc())),
         }
     }

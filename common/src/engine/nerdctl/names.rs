@@ -54,7 +54,7 @@ pub(super) fn names_in(store: &StatePath, within: &str) -> Result<Vec<(String, S
     Ok(state::words(&directory)?.into_iter().filter_map(named).collect())
 }
 
-/// Whom the name is given to.
+/// The container that has the name.
 pub(super) fn id_of(directory: &StatePath, name: &Name) -> Result<Option<String>, EngineError> {
     let file = directory.join(name.as_str());
     let Some(bytes) = state::read(&file)? else { return Ok(None) };

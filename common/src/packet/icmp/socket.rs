@@ -133,13 +133,13 @@ impl EchoSocket {
         }
         // An error of a packet before is said once, of whatever call comes next: then the second try tells the truth.
         let sent = self.send_once(to, count).or_else(|_| {
-            self.count_anew();
+            self.restart_count();
             self.send_once(to, count)
         });
         let went = sent.unwrap_or(0);
         (0..went).for_each(|nth| self.sent.sent(first.wrapping_add(nth as u16)));
         if went < count {
-            self.count_anew();
+            self.restart_count();
         }
         sent
     }
@@ -148,9 +148,9 @@ impl EchoSocket {
         sys::send_many(self.fd.as_fd(), to, self.requests[..count].iter().map(Vec::as_slice))
     }
 
-    /// Has the kernel count anew: whether it has counted a packet that it did not send, it does not say. What it has told so
-    /// far is read before, while its numbers mean these packets.
-    fn count_anew(&mut self) {
+    /// Has the kernel count from 0 again, because it does not say whether it counted a packet that it did not send. What it
+    /// has reported so far is read before, while its numbers mean these packets.
+    fn restart_count(&mut self) {
         let mut early = Vec::new();
         self.events(|event| early.push(event));
         self.early = early;

@@ -11,7 +11,7 @@ pub struct Claim {
     pub address: IpAddr,
     /// The link-layer address that it is said to have.
     pub mac: Mac,
-    /// The one that the frame itself came from. It is another one where a host answers for others, or lies.
+    /// The one that the frame itself came from. It differs if a host answers for others, or spoofs.
     pub sender: Mac,
     /// Whether it is taken already.
     pub kind: ClaimKind,

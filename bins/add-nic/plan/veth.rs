@@ -19,14 +19,14 @@ use crate::plan::names;
 const USUAL_MTU: u32 = 1500;
 
 /// The NIC, its other end, and the bridge if there is one.
-pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
+pub(super) fn veth(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure> {
     let other_name = input.other_name()?;
     let bridge = input.bridge()?;
     refuse_conflicts(input)?;
-    let other_place = input.other_netns();
+    let other_netns = input.other_netns();
     let port = VethPort {
         name: other_name,
-        mac: if other_place == Netns::Host { input.port_mac() } else { input.peer_mac() },
+        mac: if other_netns == Netns::Host { input.port_mac() } else { input.peer_mac() },
         addresses: other_addresses(input, bridge.as_ref())?,
     };
     let bridge_mtu = bridge.as_ref().and_then(|bridge| bridge.mtu_bytes);
@@ -34,7 +34,7 @@ pub(super) fn cable(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure
     let default_vlan = bridge.as_ref().and_then(|bridge| bridge.default_vlan);
     let (other_end, mut steps) = match bridge {
         Some(BridgePlan { name, steps, .. }) => (OtherEnd::Bridge { bridge: name, port, vlan }, steps),
-        None if other_place == Netns::Peer => (OtherEnd::Peer(port), Vec::new()),
+        None if other_netns == Netns::Peer => (OtherEnd::Peer(port), Vec::new()),
         None => (OtherEnd::Host(port), Vec::new()),
     };
     let nic = Nic {
@@ -65,20 +65,20 @@ fn pair(
     default_vlan: Option<u16>,
     input: &PlanInput<'_>,
 ) -> Result<Vec<(PlanStep, Undo)>, Failure> {
-    let Some((place, other)) = nic.other_end.far() else { return Ok(vec![]) };
+    let Some((netns, other)) = nic.other_end.other_port() else { return Ok(vec![]) };
     let bridge = nic.other_end.bridge();
     let end = |name: &IfName, mac| VethEndSpec { name: name.clone(), mac };
     let veth = Veth {
         inside: end(&nic.name, nic.mac),
         other: end(&other.name, other.mac),
-        other_place: place,
+        other_netns: netns,
         mtu_bytes: Some(nic.mtu_bytes).filter(|mtu| *mtu != USUAL_MTU),
         bridge: bridge.cloned(),
     };
     let mut steps = vec![(PlanStep::AddVeth(veth.clone()), Undo::By(PlanStep::DelVeth(veth)))];
     let with_its_link = |step| (step, Undo::WithItsLink);
     // One container is not told another's name.
-    if place == Netns::Host {
+    if netns == Netns::Host {
         let alias = names::alias(input.container_name(), &nic.name);
         steps.push(with_its_link(PlanStep::SetAlias { link: other.name.clone(), alias }));
     }
@@ -92,39 +92,46 @@ fn pair(
         })));
     }
     // An address on a bridge that existed before is removed again; others are deleted with their link.
-    let (outer, by_the_last) = match bridge {
-        Some(bridge) => (bridge, input.snapshot.outside.link(bridge.as_str()).is_some()),
+    let (outer, outlives_the_nic) = match bridge {
+        Some(bridge) => (bridge, input.snapshot.host.link(bridge.as_str()).is_some()),
         None => (&other.name, false),
     };
-    steps.extend(allow_ipv6(place, outer, &other.addresses, input)?.map(with_its_link));
+    steps.extend(allow_ipv6(netns, outer, &other.addresses, input)?.map(with_its_link));
     steps.extend(allow_ipv6(Netns::Container, &nic.name, &nic.addresses, input)?.map(with_its_link));
-    if !by_the_last {
+    if !outlives_the_nic {
         let mac = if bridge.is_some() { input.bridge_mac() } else { other.mac };
-        steps.extend(link_local(place, outer, mac, &other.addresses).map(with_its_link));
+        steps.extend(link_local(netns, outer, mac, &other.addresses).map(with_its_link));
     }
     steps.extend(link_local(Netns::Container, &nic.name, nic.mac, &nic.addresses).map(with_its_link));
     // Up before it is addressed: an IPv6 peer's route is tried once, and fails on a link that is down
     // (__ipv6_ifa_notify in net/ipv6/addrconf.c).
-    for (place, link) in [(place, &other.name), (Netns::Container, &nic.name)] {
-        steps.push(with_its_link(PlanStep::SetUp { place, link: link.clone() }));
+    for (netns, link) in [(netns, &other.name), (Netns::Container, &nic.name)] {
+        steps.push(with_its_link(PlanStep::SetUp { netns, link: link.clone() }));
     }
-    for cidr in &other.addresses {
+    steps.extend(address_steps(nic, (netns, outer), other, outlives_the_nic));
+    Ok(steps)
+}
+
+/// The addresses of both ends: those of the other one are set on `outer`, which is a bridge if there is one.
+fn address_steps(
+    nic: &Nic,
+    (netns, outer): (Netns, &IfName),
+    other: &VethPort,
+    outlives_the_nic: bool,
+) -> Vec<(PlanStep, Undo)> {
+    let of_other = other.addresses.iter().map(|cidr| {
         let peer = nic.addresses.iter().filter(|inside| inside.is_host()).map(Cidr::address);
-        let spec = address_spec(place, outer, *cidr, peer);
-        let undoing = match by_the_last {
+        let spec = address_spec(netns, outer, *cidr, peer);
+        let undoing = match outlives_the_nic {
             true => Undo::WhenUnused(PlanStep::DelAddress(spec.clone())),
             false => Undo::WithItsLink,
         };
-        steps.push((PlanStep::AddAddress(spec), undoing));
-    }
-    for cidr in &nic.addresses {
-        let peer = other.addresses.iter().filter(|outside| outside.is_host()).map(Cidr::address);
-        steps.push(with_its_link(PlanStep::AddAddress(address_spec(
-            Netns::Container,
-            &nic.name,
-            *cidr,
-            peer,
-        ))));
-    }
-    Ok(steps)
+        (PlanStep::AddAddress(spec), undoing)
+    });
+    let of_nic = nic.addresses.iter().map(|cidr| {
+        let peer = other.addresses.iter().filter(|cidr| cidr.is_host()).map(Cidr::address);
+        let spec = address_spec(Netns::Container, &nic.name, *cidr, peer);
+        (PlanStep::AddAddress(spec), Undo::WithItsLink)
+    });
+    of_other.chain(of_nic).collect()
 }
