@@ -245,8 +245,8 @@ fn garbage_is_one_clear_error() {
         (|| Say::Bytes(message(0, -1, 2), vec![]), "gave an invalid answer"),
         (|| Say::value(99), "state number 99"),
         (|| Say::value(-1), "gave an invalid answer"),
-        (|| Say::Bytes(vec![0; 7], vec![]), "hung up"),
-        (|| Say::HangUp, "hung up"),
+        (|| Say::Bytes(vec![0; 7], vec![]), "it closed the connection without an answer"),
+        (|| Say::HangUp, "it closed the connection without an answer"),
     ];
     for (say, what) in all {
         let _monitor = host.monitor(move |_| say());
