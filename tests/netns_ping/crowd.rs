@@ -26,7 +26,7 @@ fn fifty_at_once_each_hear_their_own_answers_only() {
     for running in running {
         let ran = running.finish().ok();
         // What others are answered fills the queue of a process that has to wait for a processor.
-        let said = ran.stderr.lines().filter(|line| !line.contains("the kernel has thrown away"));
+        let said = ran.stderr.lines().filter(|line| !line.contains("the kernel dropped"));
         assert_eq!(said.count(), 0, "{ran}");
         let events = events(&ran);
         let summaries = of_kind(&events, "summary");
