@@ -25,10 +25,7 @@ use report::Report;
 pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let endpoints = &request.endpoints;
     let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
-    let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
-    if !inside.is_open_to_us() {
-        holders.load();
-    }
+    let holders = MacHolders::seen_from(&inside, endpoints.find.engine_timeout);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let resolved = endpoints.dests.iter().zip(resolved);
     let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why, &net)));

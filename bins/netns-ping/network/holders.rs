@@ -17,6 +17,8 @@ use common::packet::neighbour::Claim;
 use common::target::Mac;
 use serde::Serialize;
 
+use super::netns::TargetNetns;
+
 /// A network of this host that has a MAC on one of its links.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MacHolder {
@@ -69,9 +71,13 @@ struct MacLink {
 }
 
 impl MacHolders {
-    /// None yet.
-    pub fn new(asker: NamespaceId, timeout: Duration) -> Self {
-        MacHolders { asker, timeout, table: OnceCell::new() }
+    /// Read when the first is asked for; at once if the host is out of reach from inside of `netns`.
+    pub fn seen_from(netns: &TargetNetns, timeout: Duration) -> Self {
+        let holders = MacHolders { asker: netns.netns.identity(), timeout, table: OnceCell::new() };
+        if !netns.is_open_to_us() {
+            holders.load();
+        }
+        holders
     }
 
     /// Reads them now, rather than when the first is asked for.

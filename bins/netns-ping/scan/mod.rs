@@ -42,10 +42,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let began = Instant::now();
     let endpoints = &request.endpoints;
     let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
-    let holders = MacHolders::new(inside.netns.identity(), endpoints.find.engine_timeout);
-    if !inside.is_open_to_us() {
-        holders.load();
-    }
+    let holders = MacHolders::seen_from(&inside, endpoints.find.engine_timeout);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let links = ContainerLinks::take(&inside)?;
     let (mut groups, mut troubles, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
