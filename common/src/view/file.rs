@@ -77,7 +77,7 @@ impl ConfinedDir {
                 Err(errno) => Err(ReadRefusal::Io(io_error(errno))),
             },
         };
-        read.map_err(|trouble| match trouble {
+        read.map_err(|error| match error {
             ReadRefusal::NoFile(what) => ViewError::NoFile { file: self.name.join(path), what },
             ReadRefusal::Io(source) => {
                 ViewError::Io { what: self.name.join(path).display().to_string(), source }
