@@ -18,7 +18,7 @@ use super::in_child::{in_child, io_error};
 /// Lists of hosts that block advertisements have some megabytes.
 const LIMIT: u64 = 8 << 20;
 
-/// How often a path is looked up anew when renames meanwhile keep the kernel from being certain that it does not
+/// How often a path is looked up again when renames meanwhile keep the kernel from being certain that it does not
 /// lead out of the root: openat2(2), EAGAIN.
 const TRIES: usize = 64;
 
