@@ -132,9 +132,9 @@ impl DockerDisk {
             let file = dirs.config(id);
             match state::read_into(&mut bytes, &file) {
                 Ok(false) => {}
-                // The parse is dear, and cheap to do without: a whole file ends where its object ends, and a container of
-                // any name may be in one that does not.
-                Ok(true) if by_id(id) || by_content(&bytes) || !bytes.trim_ascii_end().ends_with(b"}") => {
+                // The parse is expensive, and not needed: the daemon ends a whole file with a line feed (Go's Encoder, in
+                // moby `container.toDisk`). One without may have been cut off before the name.
+                Ok(true) if by_id(id) || by_content(&bytes) || !bytes.ends_with(b"}\n") => {
                     found.add(self.container(dirs, id, &file, &bytes).map(Some));
                 }
                 Ok(true) => {}

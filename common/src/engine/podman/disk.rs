@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
@@ -233,12 +234,12 @@ impl DiskState for PodmanDisk {
 /// The entries of one list; none if it is not there, or does not hold `needle` anywhere.
 fn entries_of(list: &StatePath, needle: &str) -> Result<Vec<StoredContainer>, EngineError> {
     let Some(bytes) = state::read(list)? else { return Ok(vec![]) };
-    // A list that was cut off may have held it.
-    if !state::mentions(&bytes, needle) && bytes.trim_ascii_end().ends_with(b"]") {
-        return Ok(vec![]);
-    }
     // The library takes an empty file for an empty list (containers/storage `containers.go`, `loadContainersJSON`).
     if bytes.trim_ascii().is_empty() {
+        return Ok(vec![]);
+    }
+    // A list that was cut off may have held it.
+    if !state::mentions(&bytes, needle) && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
         return Ok(vec![]);
     }
     serde_json::from_slice(&bytes).map_err(|error| state::wrong(list, error))
