@@ -17,7 +17,8 @@ my $to = sockaddr_in($ARGV[1], inet_aton($ARGV[0])); my $ready = IO::Select->new
 print "started\n";
 while (1) {
     send($socket, 'world', 0, $to);
-    if ($ready->can_read(0.02)) { print defined $socket->recv(my $said, 999) ? "$said\n" : "refused\n" }
+    my $said;
+    if ($ready->can_read(0.02)) { print defined $socket->recv($said, 999) ? "$said\n" : "refused\n" }
 }"#;
 
 /// The kernel tracks connections only once a rule asks for it.

@@ -5,10 +5,10 @@ use std::fs;
 use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
 
+use crate::model::change::PlanStep;
 use crate::model::filter::{
     FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, TABLE,
 };
-use crate::model::change::PlanStep;
 use crate::model::record::NicRecord;
 use crate::model::wanted::Wanted;
 use crate::read::ports::listeners;

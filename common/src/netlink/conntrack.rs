@@ -116,9 +116,7 @@ fn asking(flags: u16, protocol: u8, port: u16) -> NetlinkRequest {
             })
         })
         .with_nested(NESTED | CTA_FILTER, |filter| {
-            filter
-                .with_u32(CTA_FILTER_ORIG_FLAGS, BY_PROTOCOL_AND_PORT)
-                .with_u32(CTA_FILTER_REPLY_FLAGS, 0)
+            filter.with_u32(CTA_FILTER_ORIG_FLAGS, BY_PROTOCOL_AND_PORT).with_u32(CTA_FILTER_REPLY_FLAGS, 0)
         })
 }
 
@@ -174,7 +172,12 @@ fn tuple(bytes: &[u8]) -> Result<Option<FlowTuple>, Malformed> {
 mod tests {
     use super::*;
 
-    fn tuple_of(request: NetlinkRequest, kind: u16, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> NetlinkRequest {
+    fn tuple_of(
+        request: NetlinkRequest,
+        kind: u16,
+        from: ([u8; 4], u16),
+        to: ([u8; 4], u16),
+    ) -> NetlinkRequest {
         request.with_nested(NESTED | kind, |tuple| {
             tuple
                 .with_nested(NESTED | CTA_TUPLE_IP, |ip| {
