@@ -23,7 +23,8 @@ TARGET:
                         a process; INODE is its pidfs inode
   netns:blue /run/netns/blue /proc/123/ns/net
                         a namespace without a process
-  ip:172.17.0.5 mac:02:42:ac:11:00:05 veth:veth12ab
+  ip:172.17.0.5 ip:172.17.0.5/16 ip:[fd00::5] ip:fe80::5%br0
+  mac:02:42:ac:11:00:05 veth:veth12ab veth:veth12ab@if2 veth:98 veth:if98
                         the owner of that address, or of the veth's other end";
 
 /// How to find what a TARGET means, and the help.
@@ -47,7 +48,7 @@ pub struct FindOptions {
     help: Option<bool>,
 }
 
-/// What [`FindOptions`] say about finding a target, for the code below the command line.
+/// How to find a target: what [`FindOptions`] say, without clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FindConfig {
     /// How long an engine may take to answer.
@@ -57,25 +58,9 @@ pub struct FindConfig {
 }
 
 impl FindOptions {
-    /// What they say, without the command line.
+    /// What they say, for the code below the command line.
     pub fn config(&self) -> FindConfig {
         FindConfig { engine_timeout: self.engine_timeout, verbose: self.verbose }
-    }
-
-    /// As [`FindConfig::find`].
-    ///
-    /// # Errors
-    /// As [`find`].
-    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
-        self.config().find(tool, target)
-    }
-
-    /// As [`FindConfig::find_to_act`].
-    ///
-    /// # Errors
-    /// As [`find`].
-    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
-        self.config().find_to_act(tool, target)
     }
 }
 
