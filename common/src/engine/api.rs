@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
+use super::listener::Listener;
 use super::{
     AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
 };
@@ -99,6 +101,10 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
+        if let Some(Err(listener)) = speaker.get().copied() {
+            let (engine, socket) = (self.engine, self.socket.clone());
+            return Err(EngineError::OtherPidNamespace { engine, socket, listener });
+        }
         let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => slow(),
             Bollard::DockerResponseServerError { status_code, message } => {
@@ -108,7 +114,10 @@ impl Api {
             Bollard::IOError { err } => self.explained(&err),
             error => self.explained(&error),
         })?;
-        let speaker = speaker.get().copied().ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        let speaker = speaker
+            .get()
+            .and_then(|speaker| speaker.ok())
+            .ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
         Ok((answer, speaker))
     }
 
@@ -181,11 +190,13 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// One request on one connection, over which no more comes in than an honest answer needs.
 async fn send(
     socket: PathBuf,
-    speaker: Arc<OnceLock<Uid>>,
+    speaker: Arc<OnceLock<Speaker>>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
     let stream = UnixStream::connect(&socket).await?;
-    speaker.get_or_init(|| speaker_of(&stream, &socket));
+    if speaker.get_or_init(|| speaker_of(&stream, &socket)).is_err() {
+        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
+    }
     let stream = Limited { stream, left: state::MOST_BYTES };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
@@ -197,14 +208,18 @@ async fn send(
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
 }
 
-/// Whose word is heard here: of who listens, which the kernel noted at listen(2) and nobody can change
-/// (unix(7), SO_PEERCRED), or of the ordinary user whose file the socket is. The file alone would not do: its
-/// owner can put a link to root's socket in its place.
-fn speaker_of(stream: &UnixStream, socket: &Path) -> Uid {
-    let nobody = u32::MAX;
-    let listener = stream.peer_cred().map_or(nobody, |peer| peer.uid());
-    let owner = fs::metadata(socket).map_or(nobody, |meta| meta.uid());
-    Uid::from_raw(if listener == 0 { owner } else { listener })
+/// Whose claims are heard, or the PID here of a listener that is not in our PID namespace, if it has one.
+type Speaker = Result<Uid, Option<Pid>>;
+
+/// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
+/// do: its owner can put a link to root's socket in its place.
+fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
+    let listener = Listener::behind(stream.as_fd()).map_err(|_| None)?;
+    if !listener.has_our_pids() {
+        return Err(listener.pid());
+    }
+    let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
+    Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
 }
 
 /// A stream that ends with an error once more than `left` bytes have been read from it.

@@ -79,6 +79,10 @@ impl<D: DiskState> ApiOrDisk<D> {
             Err(error) => self.without_a_shadow(error, is_unused),
         };
         self.api_error.replace(Some(error.clone()));
+        // The same numbers are on disk.
+        if let EngineError::OtherPidNamespace { .. } = error {
+            return Err(error);
+        }
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(containers))), _) => Ok(containers),
             // It is here, and we have no permission: that does not mean that there is no such container.

@@ -115,7 +115,10 @@ impl Containerd {
             name: name.unwrap_or_else(|| bundle.id.clone()),
             pid,
             state: now,
-            started_at: record.as_ref().and_then(|record| record.created),
+            started_at: match &record {
+                Some(record) => record.created,
+                None => state::written_at(&bundle.directory.join("init.pid")),
+            },
             image: role.and_then(|role| role.image.clone()),
             pod,
             proof: Proof {

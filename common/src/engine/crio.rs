@@ -62,7 +62,8 @@ impl Crio {
         role: Option<&Role>,
     ) -> Result<Option<Container>, EngineError> {
         let Some(role) = role else { return Ok(None) };
-        let pid = state::number(&bundle.directory.join("pidfile"))?.filter(|pid| *pid > 0).map(Pid::from_raw);
+        let pidfile = bundle.directory.join("pidfile");
+        let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
         let runs = self.dirs.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
         let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
@@ -80,7 +81,7 @@ impl Crio {
             name: role.container.clone().or(of_pod).unwrap_or_else(|| bundle.id.clone()),
             pid,
             exit_code: runs.exit_code.filter(|_| now == ContainerState::Exited),
-            started_at: runs.started.as_deref().and_then(api::time),
+            started_at: runs.started.as_deref().and_then(api::time).or_else(|| state::written_at(&pidfile)),
             finished_at: runs.finished.as_deref().and_then(api::time),
             image: role.image.clone(),
             pod,

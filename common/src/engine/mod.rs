@@ -14,6 +14,7 @@ mod docker;
 mod engine_dirs;
 mod error;
 mod interface;
+mod listener;
 mod lxc;
 mod machine;
 mod nerdctl;

@@ -153,7 +153,8 @@ impl PodmanDisk {
                 let life = self.ended(&kept, &pidfile, id)?;
                 return Ok(RunState { state: life.state.or(Some(record.state)), ..life });
             };
-            let started_at = (record.state != ContainerState::Created).then(|| written(&pidfile)).flatten();
+            let started_at =
+                (record.state != ContainerState::Created).then(|| state::written_at(&pidfile)).flatten();
             return Ok(RunState {
                 state: Some(record.state),
                 pid: Some(pid),
@@ -167,7 +168,7 @@ impl PodmanDisk {
             Some(pid) if kept.join("ctl").exists() => Ok(RunState {
                 state: Some(ContainerState::Running),
                 pid: Some(pid),
-                started_at: written(&pidfile),
+                started_at: state::written_at(&pidfile),
                 ..RunState::default()
             }),
             _ => self.ended(&kept, &pidfile, id),
@@ -184,8 +185,8 @@ impl PodmanDisk {
         Ok(RunState {
             state: Some(ContainerState::Exited),
             exit_code,
-            finished_at: exit_code.and_then(|_| written(&exit)),
-            started_at: written(pidfile),
+            finished_at: exit_code.and_then(|_| state::written_at(&exit)),
+            started_at: state::written_at(pidfile),
             ..RunState::default()
         })
     }
@@ -229,9 +230,4 @@ impl DiskState for PodmanDisk {
 fn podmans(entry: &StoredContainer) -> Option<StoredMetadata> {
     let metadata: StoredMetadata = serde_json::from_str(&entry.metadata).ok()?;
     metadata.pod_id.is_empty().then_some(metadata)
-}
-
-/// When the file was last written.
-fn written(file: &StatePath) -> Option<Timestamp> {
-    Timestamp::try_from(state::written(file)?).ok()
 }
