@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueHint};
 use common::cli::{FindOptions, TARGETS, duration};
-use common::target::{EngineName, Target};
+use common::target::{EngineName, Target, TargetError};
 
 /// Print the PID of a container's first process
 #[derive(Debug, Parser)]
@@ -68,12 +68,22 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// Why a word is not what `--of` takes.
+#[derive(Debug, Clone, thiserror::Error)]
+enum ProcessWordError {
+    /// Another kind of TARGET.
+    #[error("is not a PID")]
+    NotProcess,
+    /// No TARGET at all.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
 /// `--of` takes a process only.
-fn process(word: &str) -> Result<Target, String> {
-    match word.parse() {
-        Ok(target @ Target::Process { .. }) => Ok(target),
-        Ok(_) => Err("is not a PID".to_owned()),
-        Err(error) => Err(error.to_string()),
+fn process(word: &str) -> Result<Target, ProcessWordError> {
+    match word.parse()? {
+        target @ Target::Process { .. } => Ok(target),
+        _ => Err(ProcessWordError::NotProcess),
     }
 }
 

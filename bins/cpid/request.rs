@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::target::{EngineName, Target};
 
 use crate::cli::Cli;
@@ -25,7 +25,7 @@ pub struct Request {
     pub format: PidFormat,
     /// The only engine to ask.
     pub engine: Option<EngineName>,
-    pub find: FindOptions,
+    pub find: FindConfig,
 }
 
 /// How PIDs and containers are printed.
@@ -56,6 +56,6 @@ impl Request {
         };
         let end = if cli.null { '\0' } else { '\n' };
         let format = PidFormat { json: cli.json, inode: cli.inode, end };
-        Request { job, format, engine: cli.engine, find: cli.find }
+        Request { job, format, engine: cli.engine, find: cli.find.config() }
     }
 }

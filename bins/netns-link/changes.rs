@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn a_restarted_container_keeps_its_name_unless_it_is_in_the_hosts_network_now() {
-        let anew = [container("web", Some(5))];
-        let links = [link(&anew[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
-        assert_eq!(says(&links, &anew, true), ["~web"]);
+        let restarted = [container("web", Some(5))];
+        let links = [link(&restarted[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
+        assert_eq!(says(&links, &restarted, true), ["~web"]);
         let hosty = [container("web", Some(identity(NamespaceKind::Uts).inode))];
         let links = [link(&hosty[0], LinkEntry::Bound(home()), LinkState::Restarted, true)];
         assert_eq!(says(&links, &hosty, true), ["-web"]);

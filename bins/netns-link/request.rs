@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::failure::{Failure, Status};
 use common::output::quotable;
 use common::target::{LinkName, Target};
@@ -44,7 +44,7 @@ pub struct Request {
     /// Whether a link made by netns-link is replaced, and one that it did not make removed.
     pub force: bool,
     pub json: bool,
-    pub find: FindOptions,
+    pub find: FindConfig,
 }
 
 impl Request {
@@ -68,7 +68,7 @@ impl Request {
             (None, Some(_)) if cli.words.len() > 1 => return usage("--as: one name serves one TARGET"),
             (None, name) => Job::Link { targets: parsed(&cli.words)?, name },
         };
-        Ok(Request { job, host: cli.host, force: cli.force, json: cli.json, find: cli.find })
+        Ok(Request { job, host: cli.host, force: cli.force, json: cli.json, find: cli.find.config() })
     }
 }
 

@@ -183,15 +183,26 @@ impl Cli {
     }
 }
 
+/// Why a word is not a time.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum SecondsError {
+    #[error("is neither seconds nor a time: 0.2, 200ms, 1m")]
+    NotTime,
+    #[error("is not a number of seconds: 0.2")]
+    NotNumber,
+    #[error("is too long")]
+    TooLong,
+}
+
 /// Seconds, as ping(8) takes them, or a duration with a unit.
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, SecondsError> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if !is_number {
-        return duration(text).map_err(|_| "is neither seconds nor a time: 0.2, 200ms, 1m".to_owned());
+        return duration(text).map_err(|_| SecondsError::NotTime);
     }
-    let seconds: f64 = text.parse().map_err(|_| "is not a number of seconds: 0.2".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| SecondsError::NotNumber)?;
     let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
-    time.ok_or_else(|| "is too long".to_owned())
+    time.ok_or(SecondsError::TooLong)
 }
 
 const DESTS: &str = "\

@@ -47,7 +47,7 @@ pub struct FindOptions {
     help: Option<bool>,
 }
 
-/// What [`FindOptions`] say about finding a target, for the code below the command line.
+/// How to find a target: what [`FindOptions`] say, without clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FindConfig {
     /// How long an engine may take to answer.
@@ -57,25 +57,9 @@ pub struct FindConfig {
 }
 
 impl FindOptions {
-    /// What they say, without the command line.
+    /// What they say, for the code below the command line.
     pub fn config(&self) -> FindConfig {
         FindConfig { engine_timeout: self.engine_timeout, verbose: self.verbose }
-    }
-
-    /// As [`FindConfig::find`].
-    ///
-    /// # Errors
-    /// As [`find`].
-    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
-        self.config().find(tool, target)
-    }
-
-    /// As [`FindConfig::find_to_act`].
-    ///
-    /// # Errors
-    /// As [`find`].
-    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
-        self.config().find_to_act(tool, target)
     }
 }
 

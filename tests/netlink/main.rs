@@ -221,11 +221,11 @@ fn routes_are_made_read_and_deleted() {
         let read = read.iter().find(same).unwrap();
         assert_eq!((read.gateway, read.index, read.is_plain), (route.gateway, Some(a), true), "{read:?}");
     }
-    assert_eq!(scene.here.way_to([10, 5, 0, 1].into()).unwrap(), Some(a));
-    assert_eq!(scene.there.way_to([10, 5, 0, 1].into()).unwrap(), None);
-    assert_eq!(scene.here.way_from([10, 1, 0, 1].into(), [10, 5, 0, 1].into()).unwrap(), Some(a));
+    assert_eq!(scene.here.link_to([10, 5, 0, 1].into()).unwrap(), Some(a));
+    assert_eq!(scene.there.link_to([10, 5, 0, 1].into()).unwrap(), None);
+    assert_eq!(scene.here.link_from([10, 1, 0, 1].into(), [10, 5, 0, 1].into()).unwrap(), Some(a));
     let own = ["fd00:1::1", "fd00:5::1"].map(|address| address.parse().unwrap());
-    assert_eq!(scene.here.way_from(own[0], own[1]).unwrap(), Some(a));
+    assert_eq!(scene.here.link_from(own[0], own[1]).unwrap(), Some(a));
     for (route, line) in &cases {
         scene.here.delete_route(route).unwrap();
         assert_eq!(errno(scene.here.delete_route(route)), Errno::ESRCH);

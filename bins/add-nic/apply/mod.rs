@@ -93,7 +93,7 @@ fn carry_out(
 ) -> Result<Reachability, Stop> {
     let check_signals = || signals.received().map_or(Ok(()), |signal| Err(Stop::Signalled(signal)));
     let plan = &record.plan;
-    let mut asking = policy.ask.filter(|_| plan.late_asker().is_some());
+    let mut asking = policy.ask.filter(|_| plan.duplicate_prober().is_some());
     let mut works = None;
     for (step, _) in &plan.steps {
         check_signals()?;

@@ -70,10 +70,10 @@ pub fn refuse_duplicates_late(
     find: FindConfig,
 ) -> Result<(), Failure> {
     let nic = &plan.nic;
-    let Some((netns, asker)) = plan.late_asker() else { return Ok(()) };
+    let Some((netns, link)) = plan.duplicate_prober() else { return Ok(()) };
     let below = nic.other_end.parent().and_then(ParentLink::link);
     let on = below.as_ref().or(nic.other_end.bridge()).unwrap_or(&nic.name).as_str();
-    let index = executor.index(netns, &asker).map_err(|error| Failure::failed(&asker, error))?;
+    let index = executor.index(netns, &link).map_err(|error| Failure::failed(&link, error))?;
     let addresses: Vec<_> = nic.addresses.iter().map(|cidr| cidr.address()).collect();
     let segment = Segment { index, mac: nic.mac };
     let ask = || segment.who_has(&addresses, waits, Some(stop));

@@ -93,8 +93,8 @@ fn send_announcement(nic: &Nic, executor: &mut Executor) -> Result<(), Failure> 
     if !nic.other_end.has_neighbours() {
         return Ok(());
     }
-    let trouble = |error: StepError| Failure::failed(&nic.name, error);
-    let index = executor.index(Netns::Container, &nic.name).map_err(trouble)?;
+    let as_failure = |error: StepError| Failure::failed(&nic.name, error);
+    let index = executor.index(Netns::Container, &nic.name).map_err(as_failure)?;
     let Some((_, namespace)) = &executor.sockets.inside else { return Ok(()) };
     let addresses = nic.addresses.iter().map(|cidr| cidr.address());
     let segment = Segment { index, mac: nic.mac };
@@ -186,13 +186,13 @@ fn wait_for_carrier(
 /// address detection (addrconf_dad_start in net/ipv6/addrconf.c).
 fn wait_for_address(spec: &AddressSpec, executor: &mut Executor) -> Result<(), Failure> {
     let address = spec.cidr.address();
-    let trouble = |error: StepError| Failure::failed(address, error);
-    let link = executor.index(spec.netns, &spec.link).map_err(trouble)?;
+    let as_failure = |error: StepError| Failure::failed(address, error);
+    let link = executor.index(spec.netns, &spec.link).map_err(as_failure)?;
     // What is for the host itself goes through lo; what is for the other end, through the link.
     let wanted = std::iter::once((address, LO)).chain(spec.peer.map(|peer| (peer, link)));
     let until = Instant::now() + TIMEOUT;
     for (to, through) in wanted.filter(|(to, _)| to.is_ipv6()) {
-        while executor.route_to(spec.netns, to).map_err(trouble)? != Some(through) {
+        while executor.route_to(spec.netns, to).map_err(as_failure)? != Some(through) {
             if Instant::now() > until {
                 return Err(Failure::failed(
                     to,

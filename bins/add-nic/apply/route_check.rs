@@ -60,13 +60,13 @@ fn other_link(
     executor: &mut Executor,
     leaves: Result<Option<u32>, StepError>,
 ) -> Result<Option<String>, Failure> {
-    let trouble = |error: StepError| Failure::failed(&plan.nic.name, error);
-    let leaves = leaves.map_err(trouble)?;
-    if leaves == Some(executor.index(Netns::Container, &plan.nic.name).map_err(trouble)?) {
+    let as_failure = |error: StepError| Failure::failed(&plan.nic.name, error);
+    let leaves = leaves.map_err(as_failure)?;
+    if leaves == Some(executor.index(Netns::Container, &plan.nic.name).map_err(as_failure)?) {
         return Ok(None);
     }
     let name = match leaves {
-        Some(index) => executor.name_of(Netns::Container, index).map_err(trouble)?,
+        Some(index) => executor.name_of(Netns::Container, index).map_err(as_failure)?,
         None => "nothing".to_owned(),
     };
     Ok(Some(name))

@@ -21,12 +21,12 @@ pub struct BlockedSignals {
 impl BlockedSignals {
     /// From now on.
     pub fn new() -> Result<Self, Failure> {
-        let trouble = |errno| Failure::failed("signals", errno);
-        let before = SigSet::thread_get_mask().map_err(trouble)?;
+        let as_failure = |errno| Failure::failed("signals", errno);
+        let before = SigSet::thread_get_mask().map_err(as_failure)?;
         let ours = SigSet::from_iter(ENDS.into_iter().filter(|signal| !before.contains(*signal)));
-        let waiting =
-            SignalFd::with_flags(&ours, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(trouble)?;
-        ours.thread_block().map_err(trouble)?;
+        let waiting = SignalFd::with_flags(&ours, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+            .map_err(as_failure)?;
+        ours.thread_block().map_err(as_failure)?;
         Ok(BlockedSignals { before, waiting })
     }
 

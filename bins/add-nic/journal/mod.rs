@@ -88,15 +88,17 @@ impl LockedJournal<'_> {
     #[expect(clippy::disallowed_methods, reason = "a file of state")]
     pub fn write(&self, record: &NicRecord) -> Result<(), Failure> {
         let file = format!("{}.json", record.id);
-        let trouble = |errno: Errno| failed("write", &path(&file), errno);
+        let as_failure = |errno: Errno| failed("write", &path(&file), errno);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.directory, NEW, flags, Mode::from_bits_retain(0o600)).map_err(trouble)?;
+        let fd = openat(&self.directory, NEW, flags, Mode::from_bits_retain(0o600)).map_err(as_failure)?;
         let written = serde_json::to_vec(record)
             .map_err(io::Error::from)
             .and_then(|bytes| File::from(fd).write_all(&bytes));
         let done = written
             .map_err(|error| Failure::failed(path(&file).display(), format_args!("write: {error}")))
-            .and_then(|()| renameat(&self.directory, NEW, &self.directory, file.as_str()).map_err(trouble));
+            .and_then(|()| {
+                renameat(&self.directory, NEW, &self.directory, file.as_str()).map_err(as_failure)
+            });
         if done.is_err() {
             let _ = unlinkat(&self.directory, NEW, UnlinkatFlags::NoRemoveDir);
         }
@@ -114,13 +116,13 @@ impl LockedJournal<'_> {
 }
 
 fn records(directory: &OwnedFd, cache: &mut RecordCache) -> Result<Vec<NicRecord>, Failure> {
-    let trouble = |errno| failed("read the directory", &path(""), errno);
+    let as_failure = |errno| failed("read the directory", &path(""), errno);
     let mut names = Vec::new();
     for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(trouble)?
+        .map_err(as_failure)?
         .iter()
     {
-        let entry = entry.map_err(trouble)?;
+        let entry = entry.map_err(as_failure)?;
         names.extend(
             entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
         );

@@ -33,7 +33,7 @@ impl Plan {
 
     /// The link that checks for duplicates, where that is possible only once the NIC is up because the host is not on its
     /// segment. For an ipvlan it is the parent, which passes it only packets for addresses that it has already.
-    pub fn late_asker(&self) -> Option<(Netns, IfName)> {
+    pub fn duplicate_prober(&self) -> Option<(Netns, IfName)> {
         let other_end = &self.nic.other_end;
         match other_end {
             OtherEnd::Bridge { vlan: None, .. } => None,

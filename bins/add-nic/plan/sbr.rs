@@ -31,18 +31,18 @@ pub fn sbr(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Fa
     }
     let (table, priority) = (free_table(inside), free_priority(inside));
     // On-link ones first: a router must be reached before anything is through it.
-    let mut ways: Vec<(Cidr, Option<IpAddr>)> = Vec::new();
+    let mut routes: Vec<(Cidr, Option<IpAddr>)> = Vec::new();
     for router in routers(nic, input)? {
         let of_family = nic.addresses.iter().filter(|cidr| cidr.address().is_ipv4() == router.is_ipv4());
-        ways.extend(of_family.map(|cidr| {
+        routes.extend(of_family.map(|cidr| {
             let network = if cidr.is_host() { Cidr::host(router) } else { cidr.network() };
             (network, None)
         }));
-        ways.push((Cidr::everywhere(router), Some(router)));
+        routes.push((Cidr::everywhere(router), Some(router)));
     }
-    ways.extend(input.wanted.routes.iter().map(|route| (route.to, route.via)));
+    routes.extend(input.wanted.routes.iter().map(|route| (route.to, route.via)));
     let mut steps: Vec<(PlanStep, Undo)> = Vec::new();
-    for (to, via) in ways {
+    for (to, via) in routes {
         let is_new = |(step, _): &(PlanStep, _)| !matches!(step, PlanStep::AddRoute(known) if known.to == to);
         if steps.iter().all(is_new) {
             let route = RouteSpec {

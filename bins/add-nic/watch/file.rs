@@ -34,10 +34,10 @@ pub struct WatchFile {
 impl WatchFile {
     /// The file at `path`, which is not read yet.
     pub fn at(path: &Path, engine_timeout: Duration) -> Result<Self, Failure> {
-        let trouble = |error: io::Error| Failure::failed(path.display(), error);
-        refuse_others(&std::path::absolute(path).map_err(trouble)?)?;
+        let as_failure = |error: io::Error| Failure::failed(path.display(), error);
+        refuse_others(&std::path::absolute(path).map_err(as_failure)?)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(trouble)?;
+        let directory = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(as_failure)?;
         let name = path.file_name().ok_or_else(|| Failure::failed(path.display(), "not a file"))?;
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|errno| {
             let failure = Failure::failed("inotify", io::Error::from(errno));
@@ -120,10 +120,13 @@ impl AsFd for WatchFile {
 
 /// The text of a file that only root or the caller can write or replace: it decides what root does to the network.
 fn text(path: &Path) -> Result<String, Failure> {
-    let trouble = |error: io::Error| Failure::failed(path.display(), error);
-    let file =
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(trouble)?;
-    let metadata = file.metadata().map_err(trouble)?;
+    let as_failure = |error: io::Error| Failure::failed(path.display(), error);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(as_failure)?;
+    let metadata = file.metadata().map_err(as_failure)?;
     if !metadata.is_file() {
         return Err(Failure::failed(path.display(), "not a file"));
     }
@@ -136,7 +139,7 @@ fn text(path: &Path) -> Result<String, Failure> {
     }
     refuse_others(path)?;
     let mut text = String::new();
-    let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(trouble)?;
+    let length = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(as_failure)?;
     match length as u64 > MOST_BYTES {
         true => Err(Failure::failed(path.display(), "larger than 1 MiB")),
         false => Ok(text),

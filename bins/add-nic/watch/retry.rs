@@ -89,19 +89,19 @@ mod tests {
 
     #[test]
     fn the_interval_grows_and_a_change_resets_it() {
-        let mut trouble = RetryState::default();
-        assert!(trouble.is_due() && trouble.next().is_none());
+        let mut retry = RetryState::default();
+        assert!(retry.is_due() && retry.next().is_none());
         let pauses: Vec<u64> = (0..8)
             .map(|_| {
-                trouble.failed("web", Failure::said(failure::Status::Failed, "no"));
-                trouble.pause.as_secs()
+                retry.failed("web", Failure::said(failure::Status::Failed, "no"));
+                retry.pause.as_secs()
             })
             .collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert!(!trouble.is_due());
-        trouble.retry_soon();
-        assert!(trouble.next().unwrap() <= Instant::now() + SHORTEST);
-        trouble.succeeded();
-        assert!(trouble.is_due());
+        assert!(!retry.is_due());
+        retry.retry_soon();
+        assert!(retry.next().unwrap() <= Instant::now() + SHORTEST);
+        retry.succeeded();
+        assert!(retry.is_due());
     }
 }

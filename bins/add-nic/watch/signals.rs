@@ -25,14 +25,14 @@ pub enum SignalRequest {
 
 impl WatchSignals {
     pub fn block() -> Result<Self, Failure> {
-        let trouble = |errno: Errno| Failure::failed("signals", errno);
+        let as_failure = |errno: Errno| Failure::failed("signals", errno);
         let mut all = SigSet::from_iter(ENDS);
         all.add(Signal::SIGHUP);
-        all.thread_block().map_err(trouble)?;
-        ENDS.into_iter().try_for_each(sys::exit_on).map_err(trouble)?;
+        all.thread_block().map_err(as_failure)?;
+        ENDS.into_iter().try_for_each(sys::exit_on).map_err(as_failure)?;
         SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map(WatchSignals)
-            .map_err(trouble)
+            .map_err(as_failure)
     }
 
     /// What the pending signals ask for.

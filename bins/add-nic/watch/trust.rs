@@ -26,9 +26,9 @@ const LINK: u32 = 0o120_000;
 
 /// Refuses an absolute path of which another user can replace a part.
 pub fn refuse_others(path: &Path) -> Result<(), Failure> {
-    let trouble = |at: &Path, errno: Errno| Failure::failed(at.display(), io::Error::from(errno));
+    let as_failure = |at: &Path, errno: Errno| Failure::failed(at.display(), io::Error::from(errno));
     let mut ahead: VecDeque<OsString> = names(path).collect();
-    let mut here = vec![open(AT_FDCWD, OsStr::new("/")).map_err(|errno| trouble(Path::new("/"), errno))?];
+    let mut here = vec![open(AT_FDCWD, OsStr::new("/")).map_err(|errno| as_failure(Path::new("/"), errno))?];
     let mut parent = PathBuf::from("/");
     let mut links = 0;
     while let Some(name) = ahead.pop_front() {
@@ -40,14 +40,14 @@ pub fn refuse_others(path: &Path) -> Result<(), Failure> {
             }
             continue;
         }
-        let next = open(directory, &name).map_err(|errno| trouble(&parent.join(&name), errno))?;
+        let next = open(directory, &name).map_err(|errno| as_failure(&parent.join(&name), errno))?;
         judge(&parent, stat, &parent.join(&name), &next.1)?;
         if next.1.st_mode & TYPE == LINK {
             links += 1;
             let to = readlinkat(directory, name.as_os_str())
-                .map_err(|errno| trouble(&parent.join(&name), errno))?;
+                .map_err(|errno| as_failure(&parent.join(&name), errno))?;
             if links > MOST_LINKS {
-                return Err(trouble(path, Errno::ELOOP));
+                return Err(as_failure(path, Errno::ELOOP));
             }
             if Path::new(&to).is_absolute() {
                 here.truncate(1);

@@ -28,16 +28,16 @@ use task::EchoTask;
 pub fn echo(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failure> {
     let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
     let (resolved, net) = resolve::all(endpoints, &inside)?;
-    let mut troubles = Vec::new();
+    let mut failures = Vec::new();
     let mut sessions = Vec::new();
     for resolved in resolved {
         match resolved.and_then(|to| session(to, &inside, &net, config)) {
             Ok(session) => sessions.push(session),
-            Err(failure) => troubles.push(failure),
+            Err(failure) => failures.push(failure),
         }
     }
-    let mut status = troubles.iter().map(|failure| failure.status).max().unwrap_or(Status::Yes);
-    failure::report_all(TOOL, troubles);
+    let mut status = failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Yes);
+    failure::report_all(TOOL, failures);
     if sessions.is_empty() {
         return Ok(status);
     }

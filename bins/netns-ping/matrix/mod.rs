@@ -32,7 +32,7 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let word = request.pattern.as_deref().unwrap_or("*");
     let pattern: Pattern = word.parse().map_err(|error| Failure::failed(quotable(word), error))?;
     let what = (TOOL, word, "shares its network namespace with");
-    let (chosen, all_were_asked) = each::find(what, &pattern, &request.find, |_, process| {
+    let (chosen, all_were_asked) = each::find(what, &pattern, request.find, |_, process| {
         Some(vec![process.namespace_identity(NamespaceKind::Net).ok()?])
     })?;
     // A handful of descriptors each, of which a process has 1,024 by default.

@@ -125,7 +125,7 @@ pub fn matrix(pattern: Option<String>, cli: &Cli) -> MatrixRequest {
         deadline: cli.deadline(),
         json: cli.json,
         quiet: cli.quiet,
-        find: cli.find.clone(),
+        find: cli.find.config(),
     }
 }
 

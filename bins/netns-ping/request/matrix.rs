@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 
 use super::Families;
 
@@ -24,5 +24,5 @@ pub struct MatrixRequest {
     /// The summary only.
     pub quiet: bool,
     /// How to find containers.
-    pub find: FindOptions,
+    pub find: FindConfig,
 }

@@ -146,7 +146,7 @@ fn ask(server: &DnsServer, name: &str, families: Families, timeout: Duration) ->
         open.push((id, kind));
     }
     let until = Instant::now() + timeout;
-    let (mut answers, mut trouble) = (Vec::new(), None);
+    let (mut answers, mut refused) = (Vec::new(), None);
     let mut bytes = vec![0; MOST_BYTES];
     while !open.is_empty() {
         let left = until.saturating_duration_since(Instant::now());
@@ -158,10 +158,10 @@ fn ask(server: &DnsServer, name: &str, families: Families, timeout: Duration) ->
             Ok(length) => match bytes.get(..length).and_then(|bytes| read(bytes, name, &mut open)) {
                 Some(Ok(DnsAnswer::Cut(kind))) => match ask_by_tcp(server, name, kind, until) {
                     Ok(said) => answers.push(said),
-                    Err(why) => trouble = Some(NoAnswer::Tcp(Box::new(why))),
+                    Err(why) => refused = Some(NoAnswer::Tcp(Box::new(why))),
                 },
                 Some(Ok(said)) => answers.push(said),
-                Some(Err(why)) => trouble = Some(why),
+                Some(Err(why)) => refused = Some(why),
                 None => {}
             },
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
@@ -169,7 +169,7 @@ fn ask(server: &DnsServer, name: &str, families: Families, timeout: Duration) ->
         }
     }
     // That one of two questions failed matters only if the other one brought nothing.
-    match (together(answers), trouble) {
+    match (together(answers), refused) {
         (Some(said @ DnsAnswer::Addresses(_)), _) | (Some(said), None) => Ok(said),
         (_, Some(why)) => Err(why),
         (None, None) => Err(NoAnswer::Timeout(timeout)),

@@ -59,7 +59,7 @@ impl ContainerRoutes {
     pub fn route_to(&self, address: IpAddr, link: Option<u32>) -> Result<RouteLookup, NetlinkError> {
         let through = link.or(self.origin.link.as_ref().map(|(_, index)| *index));
         let from = self.origin.address.filter(|from| from.is_ipv4() == address.is_ipv4());
-        self.socket.borrow_mut().way(address, through, from)
+        self.socket.borrow_mut().route_lookup(address, through, from)
     }
 
     /// The name of the link with this index.

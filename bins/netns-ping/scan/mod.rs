@@ -45,7 +45,7 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let holders = MacHolders::seen_from(&inside, endpoints.find.engine_timeout);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let links = ContainerLinks::take(&inside)?;
-    let (mut groups, mut troubles, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut groups, mut failures, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
     let routes = net.routes()?;
     for (dest, resolved) in endpoints.dests.iter().zip(resolved) {
         let block = match (dest.is_many(), &resolved) {
@@ -56,14 +56,14 @@ pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
         blocks.push((block, dest.to_string()));
         let sorted = plan::groups(dest, block, &routes, (&links, &net), request.is_arp_only)?;
         groups.extend(sorted.groups);
-        troubles.extend(sorted.troubles);
+        failures.extend(sorted.failures);
     }
     // Each part without a route is reported; where there is nothing else, that is all.
     if groups.is_empty() {
-        return Err(troubles.into_iter().next().unwrap_or_else(|| only_own(&links)));
+        return Err(failures.into_iter().next().unwrap_or_else(|| only_own(&links)));
     }
-    let is_whole = troubles.is_empty();
-    report_all(TOOL, troubles);
+    let is_whole = failures.is_empty();
+    report_all(TOOL, failures);
     let mut results = ScanResults::default();
     let opener = Opener { inside: &inside, links: &links, net: &net, holders: &holders, request };
     let tasks = opener.tasks(groups, &mut results)?;

@@ -32,7 +32,7 @@ pub enum ScanGroup {
 #[derive(Debug, Default)]
 pub struct ScanGroups {
     pub groups: Vec<ScanGroup>,
-    pub troubles: Vec<Failure>,
+    pub failures: Vec<Failure>,
 }
 
 /// The addresses of a DEST. Of a network those addresses that a host can have; a range is taken as it was typed.
@@ -68,7 +68,7 @@ pub fn groups(
     is_arp_only: bool,
 ) -> Result<ScanGroups, Failure> {
     if !block.is_ipv4 && block.len() > MOST_IPV6 {
-        return Ok(ScanGroups { groups: vec![all_nodes(dest, links, net)?], troubles: vec![] });
+        return Ok(ScanGroups { groups: vec![all_nodes(dest, links, net)?], failures: vec![] });
     }
     if block.len() > MOST {
         let hours = block.len() as f64 / 10_000.0 / 3600.0;
@@ -84,7 +84,7 @@ pub fn groups(
     for part in parts {
         match group(part, links, net, is_arp_only) {
             Ok(group) => groups.groups.extend(group),
-            Err(why) => groups.troubles.push(why),
+            Err(why) => groups.failures.push(why),
         }
     }
     Ok(groups)

@@ -37,7 +37,7 @@ pub fn run(
 ) -> Result<ExitCode, Failure> {
     let EachWanted { pattern, word, jobs } = each;
     let what = (TOOL, word.as_str(), "shares all requested namespaces with");
-    let (runs, all_were_asked) = common::each::find(what, pattern, &wanted.find, |container, process| {
+    let (runs, all_were_asked) = common::each::find(what, pattern, wanted.find, |container, process| {
         let is_wanted = wanted.differs_by_namespaces_alone() && pattern.fits(container);
         namespaces_of_run(process, wanted).filter(|_| is_wanted)
     })?;

@@ -23,16 +23,16 @@ pub struct RunSignals {
 impl RunSignals {
     /// From now on they arrive here and nowhere else.
     pub fn catch() -> Result<Self, Failure> {
-        let trouble = |errno: nix::Error| Failure::failed("signals", errno.desc());
+        let as_failure = |errno: nix::Error| Failure::failed("signals", errno.desc());
         let ignored = ignored()?;
         let watched =
             ENDS.into_iter().chain(PASSED_ON).filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
         let watched = SigSet::from_iter(watched.chain([Signal::SIGCHLD]));
         // A caller may have left it ignored, and then the kernel would tell us nothing, and reap children itself.
-        sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
-        let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+        sys::default_action(Signal::SIGCHLD).map_err(as_failure)?;
+        let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(as_failure)?;
         let fd = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-            .map_err(trouble)?;
+            .map_err(as_failure)?;
         Ok(RunSignals { fd, before })
     }
 

@@ -32,12 +32,12 @@ pub fn bound_to(kept: CapabilitySet) -> Result<(), Failure> {
 
 /// Has another user ID, which comes next, leave the permitted set as it is.
 pub fn outlive_setuid() -> Result<(), Failure> {
-    set_keep_capabilities(true).map_err(|errno| trouble("PR_SET_KEEPCAPS", errno))
+    set_keep_capabilities(true).map_err(|errno| as_failure("PR_SET_KEEPCAPS", errno))
 }
 
 /// Takes on what of the target's capabilities is ours to take. Comes after the user ID.
 pub fn confine_to(target: &Confinement) -> Result<(), Failure> {
-    let ours = capabilities(None).map_err(|errno| trouble("capabilities", errno))?;
+    let ours = capabilities(None).map_err(|errno| as_failure("capabilities", errno))?;
     let permitted = ours.permitted & target.permitted;
     let inheritable = (ours.inheritable | ours.permitted) & target.inheritable;
     set(CapabilitySets { permitted, effective: permitted, inheritable })?;
@@ -46,26 +46,26 @@ pub fn confine_to(target: &Confinement) -> Result<(), Failure> {
 
 /// Leaves of what is permitted only `kept`, and nothing that a program of another user than root would have.
 pub fn hold_to(kept: CapabilitySet) -> Result<(), Failure> {
-    let ours = capabilities(None).map_err(|errno| trouble("capabilities", errno))?;
+    let ours = capabilities(None).map_err(|errno| as_failure("capabilities", errno))?;
     let permitted = ours.permitted & kept;
-    clear_ambient_capability_set().map_err(|errno| trouble("ambient capabilities", errno))?;
+    clear_ambient_capability_set().map_err(|errno| as_failure("ambient capabilities", errno))?;
     set(CapabilitySets { permitted, effective: permitted, inheritable: CapabilitySet::empty() })
 }
 
 /// Makes all that is permitted ambient, so that a program that is not root's has it too.
 pub fn keep() -> Result<(), Failure> {
     let CapabilitySets { permitted, .. } =
-        capabilities(None).map_err(|errno| trouble("capabilities", errno))?;
+        capabilities(None).map_err(|errno| as_failure("capabilities", errno))?;
     set(CapabilitySets { permitted, effective: permitted, inheritable: permitted })?;
     make_ambient(permitted)
 }
 
 fn set(sets: CapabilitySets) -> Result<(), Failure> {
-    set_capabilities(None, sets).map_err(|errno| trouble("capabilities", errno))
+    set_capabilities(None, sets).map_err(|errno| as_failure("capabilities", errno))
 }
 
 fn make_ambient(ambient: CapabilitySet) -> Result<(), Failure> {
-    let refused = |errno| trouble("ambient capabilities", errno);
+    let refused = |errno| as_failure("ambient capabilities", errno);
     clear_ambient_capability_set().map_err(refused)?;
     singles(ambient.bits())
         .try_for_each(|capability| configure_capability_in_ambient_set(capability, true).map_err(refused))
@@ -76,7 +76,7 @@ fn singles(bits: u64) -> impl Iterator<Item = CapabilitySet> {
     (0..u64::BITS).map(|bit| 1 << bit).filter(move |bit| bits & bit != 0).map(CapabilitySet::from_bits_retain)
 }
 
-fn trouble(what: &str, errno: Errno) -> Failure {
+fn as_failure(what: &str, errno: Errno) -> Failure {
     Failure::failed(what, nix(errno).desc())
 }
 

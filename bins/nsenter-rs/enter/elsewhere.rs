@@ -57,20 +57,22 @@ pub fn of_socket(number: RawFd, process: &Process) -> Result<Namespace, Failure>
 
 /// A descriptor of the target's, as our own.
 fn descriptor(process: &Process, number: RawFd, about: &str) -> Result<OwnedFd, Failure> {
-    let trouble = |what: &dyn Display| Failure::failed(about, what);
+    let as_failure = |what: &dyn Display| Failure::failed(about, what);
     pidfd_getfd(process, number, PidfdGetfdFlags::empty()).map_err(|errno| {
         match Errno::from_raw(errno.raw_os_error()) {
-            Errno::EBADF => trouble(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid())),
-            Errno::EPERM => trouble(
+            Errno::EBADF => {
+                as_failure(&"is not open").hint(common::hint!("ls -l /proc/{}/fd", process.pid()))
+            }
+            Errno::EPERM => as_failure(
                 &"permission denied: requires CAP_SYS_PTRACE over the user namespace of that process \
               (ptrace(2), \"Ptrace access mode checking\", PTRACE_MODE_ATTACH)",
             )
             .hint("run it as root, or as the user that owns the process"),
             Errno::ENOSYS => {
-                trouble(&"this kernel cannot copy descriptors of other processes (needs Linux 5.6)")
+                as_failure(&"this kernel cannot copy descriptors of other processes (needs Linux 5.6)")
             }
             Errno::ESRCH => Failure::no(process, "the process has ended"),
-            errno => trouble(&errno.desc()),
+            errno => as_failure(&errno.desc()),
         }
     })
 }

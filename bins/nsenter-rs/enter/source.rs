@@ -96,7 +96,7 @@ impl EntrySource {
 
     fn find(&mut self, target: &Target, wanted: &Wanted) -> Result<(), Failure> {
         // In the copy it would be said for the second time.
-        let mut find = wanted.find.clone();
+        let mut find = wanted.find;
         find.verbose = find.verbose && !sealed::is_our_copy();
         let found = find.find_to_act(TOOL, target)?;
         if found.process().is_some() {

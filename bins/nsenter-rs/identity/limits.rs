@@ -66,10 +66,10 @@ impl Limits {
     /// Lowers ours to what these could be raised to: what the container cannot exceed, the program beside it cannot either.
     pub fn lower(&self) -> Result<(), Failure> {
         for (name, resource, (_, maximum)) in self.each() {
-            let trouble = |errno: Errno| Failure::failed(name, errno.desc());
-            let (now, ours) = getrlimit(resource).map_err(trouble)?;
+            let as_failure = |errno: Errno| Failure::failed(name, errno.desc());
+            let (now, ours) = getrlimit(resource).map_err(as_failure)?;
             if maximum < ours {
-                setrlimit(resource, now.min(maximum), maximum).map_err(trouble)?;
+                setrlimit(resource, now.min(maximum), maximum).map_err(as_failure)?;
             }
         }
         Ok(())
@@ -78,10 +78,10 @@ impl Limits {
     /// Takes them on, as far as our own hard limits allow.
     pub fn take(&self) -> Result<(), Failure> {
         for (name, resource, (wanted, maximum)) in self.each() {
-            let trouble = |errno: Errno| Failure::failed(name, errno.desc());
-            let (_, ours) = getrlimit(resource).map_err(trouble)?;
+            let as_failure = |errno: Errno| Failure::failed(name, errno.desc());
+            let (_, ours) = getrlimit(resource).map_err(as_failure)?;
             let maximum = maximum.min(ours);
-            setrlimit(resource, wanted.min(maximum), maximum).map_err(trouble)?;
+            setrlimit(resource, wanted.min(maximum), maximum).map_err(as_failure)?;
         }
         Ok(())
     }

@@ -38,20 +38,20 @@ pub fn fork(
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
     shadow: impl FnOnce(Pid, &SigSet) -> nix::Result<ExitCode>,
 ) -> Result<ExitCode, Failure> {
-    let trouble = |errno: Errno| Failure::failed("fork", errno.desc());
+    let as_failure = |errno: Errno| Failure::failed("fork", errno.desc());
     let parent = ParentDeathSignal::of_this_process()?;
     // A caller may have left it ignored, and then the kernel would tell us nothing, and reap the child itself.
-    sys::default_action(Signal::SIGCHLD).map_err(trouble)?;
+    sys::default_action(Signal::SIGCHLD).map_err(as_failure)?;
     // Blocked before the fork: a signal that arrives now is neither lost nor obeyed too early.
     let mut watched: SigSet = FORWARDED.iter().chain(also).copied().collect();
     watched.add(Signal::SIGCHLD);
-    let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+    let before = watched.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(as_failure)?;
     match sys::fork_single_threaded().map_err(not_forked)? {
         ForkResult::Child => {
-            before.thread_set_mask().map_err(trouble)?;
+            before.thread_set_mask().map_err(as_failure)?;
             start(&parent)
         }
-        ForkResult::Parent { child } => shadow(child, &watched).map_err(trouble),
+        ForkResult::Parent { child } => shadow(child, &watched).map_err(as_failure),
     }
 }
 

@@ -89,8 +89,8 @@ pub fn parent_of(
     report: Option<EndPipe>,
     start: impl FnOnce(&ParentDeathSignal) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let trouble = |errno: Errno| Failure::failed("PR_SET_CHILD_SUBREAPER", errno.desc());
-    prctl::set_child_subreaper(true).map_err(trouble)?;
+    let as_failure = |errno: Errno| Failure::failed("PR_SET_CHILD_SUBREAPER", errno.desc());
+    prctl::set_child_subreaper(true).map_err(as_failure)?;
     child::fork(&[], start, |child, watched| {
         let waiting = Waiting { child, alone, kills, end: None };
         match waiting.wait(watched, report.map(|report| report.tell)) {

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use common::cli::FindOptions;
+use common::cli::FindConfig;
 use common::each::Pattern;
 use common::failure::Failure;
 use common::hint;
@@ -32,7 +32,7 @@ pub use origin::{NamespaceRef, OtherNamespace, TakenFrom};
 pub struct Wanted {
     pub target: Option<Target>,
     /// How TARGET, or the containers of a pattern, are found.
-    pub find: FindOptions,
+    pub find: FindConfig,
     /// As it was typed, for hints.
     pub command_line: CommandLine,
     /// All that the kernel has; a kind that was named and is unknown to it is an error.
@@ -157,7 +157,7 @@ impl Wanted {
         }
         let wanted = Wanted {
             target: cli.target.clone(),
-            find: cli.find.clone(),
+            find: cli.find.config(),
             command_line: command_line.clone(),
             all: cli.namespaces.all,
             namespaces,

@@ -72,14 +72,14 @@ fn one_a_pod(containers: Vec<VerifiedContainer>) -> Vec<VerifiedContainer> {
 /// where even those are the same, or where it has no name.
 fn names(containers: &[VerifiedContainer]) -> Vec<String> {
     // What is another user's says so, and takes no name of root's away.
-    let ways: [fn(&Container) -> String; 3] = [
+    let forms: [fn(&Container) -> String; 3] = [
         |one| one.full_name() + &one.of_whom(),
         |one| one.target() + &one.of_whom(),
         |one| format!("{}:{}{}", one.engine, one.short_id(), one.of_whom()),
     ];
     let mut names: Vec<Option<String>> = vec![None; containers.len()];
-    for way in ways {
-        let candidates: Vec<String> = containers.iter().map(|known| way(&known.container)).collect();
+    for form in forms {
+        let candidates: Vec<String> = containers.iter().map(|known| form(&known.container)).collect();
         let mut count: HashMap<&str, usize> = HashMap::new();
         candidates.iter().for_each(|name| *count.entry(name).or_default() += 1);
         for (name, candidate) in names.iter_mut().zip(&candidates) {

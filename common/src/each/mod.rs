@@ -11,7 +11,7 @@ pub use choice::{Chosen, NamespaceSet, chosen};
 pub use glob::{Glob, GlobError};
 pub use pattern::{Pattern, PatternError};
 
-use crate::cli::FindOptions;
+use crate::cli::FindConfig;
 use crate::engine::Container;
 use crate::failure::{self, Failure, Status};
 use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
@@ -29,7 +29,7 @@ const ALL: &str = "cpid --list --all";
 pub fn find(
     (tool, word, what): (&str, &str, &str),
     pattern: &Pattern,
-    options: &FindOptions,
+    options: FindConfig,
     mut place: impl FnMut(&Container, &Process) -> Option<NamespaceSet>,
 ) -> Result<(Vec<Chosen>, bool), Failure> {
     let mut places = HashMap::new();

@@ -1,4 +1,4 @@
-//! Why the map cannot be read, or a question to it has no answer.
+//! Why the map cannot be read, or a request to it has no answer.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::namespace::NamespaceError;
 use crate::netlink::NetlinkError;
 use crate::target::{LinkName, Mac};
 
-/// Why the map cannot be read, or a question to it has no answer anywhere.
+/// Why the map cannot be read, or a request to it has no answer anywhere.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
     /// `/proc` is not there, or not ours to read.

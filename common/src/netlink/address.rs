@@ -125,7 +125,7 @@ pub struct NewAddress {
 
 impl NewAddress {
     /// An address given as is usual: its network's broadcast address, valid everywhere, and nobody is asked who has it. Who
-    /// wants that has asked before; the kernel's own question takes a second and more, in which the address does not work.
+    /// wants that has asked before; the kernel's own request takes a second and more, in which the address does not work.
     pub fn usual(index: u32, cidr: Cidr, peer: Option<IpAddr>) -> Self {
         let broadcast = if peer.is_none() { cidr.broadcast() } else { None };
         let no_dad = cidr.address().is_ipv6();
@@ -154,7 +154,7 @@ impl NewAddress {
 }
 
 /// Asks for all addresses.
-pub(super) fn question(flags: u16) -> NetlinkRequest {
+pub(super) fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("addresses", RTM_GETADDR, flags, &[0; FIXED_BYTES])
 }
 
@@ -164,7 +164,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn addresses(&mut self) -> Result<Vec<Address>, NetlinkError> {
-        Ok(self.dump(question, Address::read)?.into_iter().flatten().collect())
+        Ok(self.dump(request, Address::read)?.into_iter().flatten().collect())
     }
 
     /// Gives a link an address.

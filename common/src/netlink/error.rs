@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::wire::Malformed;
 use crate::failure::{Failure, Status};
 
-/// Why a question to the kernel's routing netlink has no answer.
+/// Why a request to the kernel's routing netlink has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NetlinkError {
     /// The socket itself does not work.
@@ -19,34 +19,34 @@ pub enum NetlinkError {
         source: io::Error,
     },
     /// The kernel understood, and refused.
-    #[error("{question}: {}{}", io::Error::from(*errno), why.as_ref().map_or(String::new(), |why| format!(" ({why})")))]
+    #[error("{request}: {}{}", io::Error::from(*errno), why.as_ref().map_or(String::new(), |why| format!(" ({why})")))]
     Refused {
         /// What was asked.
-        question: &'static str,
+        request: &'static str,
         /// Its error.
         errno: Errno,
         /// Its extended acknowledgement: the reason in words (Linux 4.12).
         why: Option<String>,
     },
     /// What came is no answer that the protocol knows.
-    #[error("{question}: invalid answer of the kernel: {source}")]
+    #[error("{request}: invalid answer of the kernel: {source}")]
     Malformed {
         /// What was asked.
-        question: &'static str,
+        request: &'static str,
         /// What is wrong with it.
         source: Malformed,
     },
     /// Each time the answer was read, the table had changed in the middle of it.
-    #[error("{question}: it changes faster than it can be read")]
+    #[error("{request}: it changes faster than it can be read")]
     Unsteady {
         /// What was asked.
-        question: &'static str,
+        request: &'static str,
     },
     /// More than any network has.
-    #[error("{question}: has more than {most} entries")]
+    #[error("{request}: has more than {most} entries")]
     TooMany {
         /// What was asked.
-        question: &'static str,
+        request: &'static str,
         /// How many are too many.
         most: usize,
     },

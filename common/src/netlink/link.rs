@@ -274,7 +274,7 @@ fn bytes_in<const N: usize>(nested: &[u8], wanted: u16) -> Result<Option<[u8; N]
 }
 
 /// Asks for all links.
-pub(super) fn question(flags: u16) -> NetlinkRequest {
+pub(super) fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("links", RTM_GETLINK, flags, &[0; FIXED_BYTES])
         .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }
@@ -285,7 +285,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
-        self.dump(question, Link::read)
+        self.dump(request, Link::read)
     }
 
     /// The link of that index, or `None`.

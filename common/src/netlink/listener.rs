@@ -26,14 +26,14 @@ const UNIX_DIAG_UID: u16 = 7;
 /// As [`Socket::links`].
 pub fn owner_of_abstract(name: &[u8]) -> Result<Option<Uid>, NetlinkError> {
     let mut socket = Socket::speaking(SockProtocol::NetlinkSockDiag)?;
-    let listeners = socket.dump(question, listener)?;
+    let listeners = socket.dump(request, listener)?;
     Ok(listeners
         .into_iter()
         .find(|(theirs, _)| theirs.strip_prefix(&[0]) == Some(name))
         .and_then(|(_, uid)| uid))
 }
 
-fn question(flags: u16) -> NetlinkRequest {
+fn request(flags: u16) -> NetlinkRequest {
     // struct unix_diag_req: family, protocol, padding, states, inode, what to show, cookie.
     let family = u8::try_from(libc::AF_UNIX).unwrap_or_default();
     let numbers = [LISTENING, 0, SHOWN].map(u32::to_ne_bytes).concat();

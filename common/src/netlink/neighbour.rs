@@ -48,7 +48,7 @@ impl Neighbour {
 }
 
 /// Asks for all neighbours.
-pub(super) fn question(flags: u16) -> NetlinkRequest {
+pub(super) fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("neighbours", RTM_GETNEIGH, flags, &[0; FIXED_BYTES])
 }
 
@@ -61,9 +61,9 @@ impl Socket {
         let mut fixed = [0; FIXED_BYTES];
         fixed[0] = family_of(address);
         fixed[4..8].copy_from_slice(&index.to_ne_bytes());
-        let question =
+        let request =
             |flags| NetlinkRequest::new("neighbour", RTM_GETNEIGH, flags, &fixed).with_ip(NDA_DST, address);
-        match self.one(question, Neighbour::read) {
+        match self.one(request, Neighbour::read) {
             Err(NetlinkError::Refused { errno: Errno::ENOENT, .. }) => Ok(None),
             // One alone can be asked for since Linux 5.0.
             Err(NetlinkError::Refused { errno: Errno::EOPNOTSUPP | Errno::EINVAL, .. }) => {
@@ -79,7 +79,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NetlinkError> {
-        Ok(self.dump(question, Neighbour::read)?.into_iter().flatten().collect())
+        Ok(self.dump(request, Neighbour::read)?.into_iter().flatten().collect())
     }
 
     /// Forgets a neighbour.

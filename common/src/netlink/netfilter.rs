@@ -106,7 +106,7 @@ impl Netfilter {
     /// # Errors
     /// As [`Socket::links`].
     pub fn chains(&mut self) -> Result<Option<Vec<Chain>>, NetlinkError> {
-        or_lacking(self.0.dump(|flags| question("chains", NFT_MSG_GETCHAIN, flags), chain))
+        or_lacking(self.0.dump(|flags| request("chains", NFT_MSG_GETCHAIN, flags), chain))
     }
 
     /// All rules of all tables of that name.
@@ -115,14 +115,14 @@ impl Netfilter {
     /// As [`Socket::links`].
     pub fn rules(&mut self, table: &str) -> Result<Vec<ChainRule>, NetlinkError> {
         // Kernels that do not know the filter give all of them.
-        let asked = |flags| question("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);
+        let asked = |flags| request("rules", NFT_MSG_GETRULE, flags).with_text(NFTA_RULE_TABLE, table);
         let mut rules = self.0.dump(asked, rule)?;
         rules.retain(|rule| rule.table == table);
         Ok(rules)
     }
 }
 
-fn question(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
+fn request(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
     NetlinkRequest::new(name, NFTABLES << 8 | kind, flags, &[0; FIXED_BYTES])
 }
 
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn refused(errno: Errno) -> Result<(), NetlinkError> {
-        Err(NetlinkError::Refused { question: "chains", errno, why: None })
+        Err(NetlinkError::Refused { request: "chains", errno, why: None })
     }
 
     #[test]

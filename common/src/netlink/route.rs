@@ -89,18 +89,18 @@ impl RouteLookup {
         let (family, kind) = (payload.first(), payload.get(7));
         let (family, kind) = (*family.ok_or(Malformed::Short)?, *kind.ok_or(Malformed::Short)?);
         let is_group = matches!(kind, BROADCAST | MULTICAST);
-        let mut way =
+        let mut found =
             RouteLookup { index: None, gateway: None, source: None, is_local: kind == LOCAL, is_group };
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
-                (RTA_OIF, value) => way.index = Some(number(value)?),
-                (RTA_GATEWAY, value) => way.gateway = ip(family, value),
-                (RTA_VIA, value) => way.gateway = via(value),
-                (RTA_PREFSRC, value) => way.source = ip(family, value),
+                (RTA_OIF, value) => found.index = Some(number(value)?),
+                (RTA_GATEWAY, value) => found.gateway = ip(family, value),
+                (RTA_VIA, value) => found.gateway = via(value),
+                (RTA_PREFSRC, value) => found.source = ip(family, value),
                 _ => {}
             }
         }
-        Ok(way)
+        Ok(found)
     }
 }
 
@@ -233,7 +233,7 @@ impl NewRoute {
 }
 
 /// Asks for all routes of all tables.
-pub(super) fn question(flags: u16) -> NetlinkRequest {
+pub(super) fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("routes", RTM_GETROUTE, flags, &[0; FIXED_BYTES])
 }
 
@@ -243,14 +243,14 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn routes(&mut self) -> Result<Vec<Route>, NetlinkError> {
-        Ok(self.dump(question, Route::read)?.into_iter().flatten().collect())
+        Ok(self.dump(request, Route::read)?.into_iter().flatten().collect())
     }
 
-    /// The index of the link through which the namespace would send to `address`; `None` if it knows no way.
+    /// The index of the link through which the namespace would send to `address`; `None` if it has no route.
     ///
     /// # Errors
     /// [`NetlinkError`].
-    pub fn way_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+    pub fn link_to(&mut self, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
         self.index_of(address, None)
     }
 
@@ -258,13 +258,13 @@ impl Socket {
     ///
     /// # Errors
     /// [`NetlinkError`].
-    pub fn way_from(&mut self, source: IpAddr, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+    pub fn link_from(&mut self, source: IpAddr, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
         self.index_of(address, Some(source))
     }
 
     fn index_of(&mut self, address: IpAddr, from: Option<IpAddr>) -> Result<Option<u32>, NetlinkError> {
-        match self.way(address, None, from) {
-            Ok(way) => Ok(way.index),
+        match self.route_lookup(address, None, from) {
+            Ok(found) => Ok(found.index),
             Err(NetlinkError::Refused { errno: Errno::ENETUNREACH | Errno::EHOSTUNREACH, .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -274,20 +274,20 @@ impl Socket {
     /// given: what `ip route get` says.
     ///
     /// # Errors
-    /// [`NetlinkError`]: `Refused` with ENETUNREACH if it knows no way; with EHOSTUNREACH, EACCES or EINVAL where a
+    /// [`NetlinkError`]: `Refused` with ENETUNREACH if it has no route; with EHOSTUNREACH, EACCES or EINVAL where a
     /// route says unreachable, prohibit or blackhole.
-    pub fn way(
+    pub fn route_lookup(
         &mut self,
         address: IpAddr,
         through: Option<u32>,
         from: Option<IpAddr>,
     ) -> Result<RouteLookup, NetlinkError> {
-        let question = |flags| {
+        let request = |flags| {
             let source_len = from.map_or(0, |from| Cidr::host(from).prefix_len());
             let mut fixed = [0; FIXED_BYTES];
             fixed[..3].copy_from_slice(&[family_of(address), Cidr::host(address).prefix_len(), source_len]);
             let mut request =
-                NetlinkRequest::new("way", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
+                NetlinkRequest::new("route lookup", RTM_GETROUTE, flags, &fixed).with_ip(RTA_DST, address);
             if let Some(from) = from {
                 request = request.with_ip(RTA_SRC, from);
             }
@@ -296,7 +296,7 @@ impl Socket {
             }
             request
         };
-        self.one(question, RouteLookup::read)
+        self.one(request, RouteLookup::read)
     }
 
     /// Makes a route.

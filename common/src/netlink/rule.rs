@@ -93,7 +93,7 @@ impl NewRule {
 }
 
 /// Asks for all rules.
-pub(super) fn question(flags: u16) -> NetlinkRequest {
+pub(super) fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("rules", RTM_GETRULE, flags, &[0; FIXED_BYTES])
 }
 
@@ -103,7 +103,7 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn rules(&mut self) -> Result<Vec<Rule>, NetlinkError> {
-        match self.dump(question, Rule::read) {
+        match self.dump(request, Rule::read) {
             Ok(rules) => Ok(rules.into_iter().flatten().collect()),
             Err(NetlinkError::Refused { errno: Errno::EOPNOTSUPP, .. }) => Ok(vec![]),
             Err(error) => Err(error),

@@ -93,7 +93,7 @@ impl Socket {
         setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(TIMEOUT_SECONDS, 0))
             .map_err(failed("set a time limit"))?;
         // Each makes errors clearer, or finds mistakes of ours; older kernels go without: extended
-        // acknowledgements and errors without our question behind them since 4.12 and 4.3, strict checks since 4.20.
+        // acknowledgements and errors without our request behind them since 4.12 and 4.3, strict checks since 4.20.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
             match sys::netlink_switch_on(fd.as_fd(), option) {
                 Ok(()) | Err(Errno::ENOPROTOOPT) => {}
@@ -107,39 +107,39 @@ impl Socket {
     /// for again.
     pub(super) fn dump<T>(
         &mut self,
-        question: impl Fn(u16) -> NetlinkRequest,
+        request: impl Fn(u16) -> NetlinkRequest,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, NetlinkError> {
-        let question = question(flag::REQUEST | flag::DUMP);
+        let request = request(flag::REQUEST | flag::DUMP);
         for _ in 0..TRIES {
             let mut entries = Vec::new();
-            let snapshot = self.ask(&question, |message| {
+            let snapshot = self.ask(&request, |message| {
                 if entries.len() >= MOST_ENTRIES {
-                    return Err(NetlinkError::TooMany { question: question.name, most: MOST_ENTRIES });
+                    return Err(NetlinkError::TooMany { request: request.name, most: MOST_ENTRIES });
                 }
-                entries.push(read(message.payload).map_err(|source| senseless(&question, source))?);
+                entries.push(read(message.payload).map_err(|source| senseless(&request, source))?);
                 Ok(AnswerProgress::MoreComes)
             })?;
             if snapshot == DumpState::Whole {
                 return Ok(entries);
             }
         }
-        Err(NetlinkError::Unsteady { question: question.name })
+        Err(NetlinkError::Unsteady { request: request.name })
     }
 
     /// Asks what has one message as its answer.
     pub(super) fn one<T>(
         &mut self,
-        question: impl Fn(u16) -> NetlinkRequest,
+        request: impl Fn(u16) -> NetlinkRequest,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, NetlinkError> {
-        let question = question(flag::REQUEST);
+        let request = request(flag::REQUEST);
         let mut answer = None;
-        self.ask(&question, |message| {
-            answer = Some(read(message.payload).map_err(|source| senseless(&question, source))?);
+        self.ask(&request, |message| {
+            answer = Some(read(message.payload).map_err(|source| senseless(&request, source))?);
             Ok(AnswerProgress::ThatWasAll)
         })?;
-        answer.ok_or_else(|| senseless(&question, Malformed::Missing("answer")))
+        answer.ok_or_else(|| senseless(&request, Malformed::Missing("answer")))
     }
 
     /// Orders a change, and waits until it is made.
@@ -150,18 +150,18 @@ impl Socket {
 
     fn ask(
         &mut self,
-        question: &NetlinkRequest,
+        request: &NetlinkRequest,
         mut each: impl FnMut(NetlinkMessage<'_>) -> Result<AnswerProgress, NetlinkError>,
     ) -> Result<DumpState, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = question.numbered(self.sequence);
+        let bytes = request.numbered(self.sequence);
         again(|| send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()))
             .map_err(|errno| NetlinkError::Socket { action: "ask the kernel", source: errno.into() })?;
         let mut snapshot = DumpState::Whole;
         loop {
             let length = self.receive()?;
             for message in wire::messages(&self.buffer[..length]) {
-                let message = message.map_err(|source| senseless(question, source))?;
+                let message = message.map_err(|source| senseless(request, source))?;
                 // The end of an answer that we gave up on, for it made no sense.
                 if message.sequence != self.sequence {
                     continue;
@@ -172,7 +172,7 @@ impl Socket {
                 let progress = match message.kind {
                     kind::NOTHING => AnswerProgress::MoreComes,
                     kind::ERROR | kind::DONE => {
-                        verdict(question, &message)?;
+                        verdict(request, &message)?;
                         AnswerProgress::ThatWasAll
                     }
                     _ => each(message)?,
@@ -216,23 +216,23 @@ enum AnswerProgress {
 }
 
 /// The end of an answer: success, or the kernel's error with its reason.
-fn verdict(question: &NetlinkRequest, message: &NetlinkMessage<'_>) -> Result<(), NetlinkError> {
-    let Some(errno) = wire::errno(message.payload).map_err(|source| senseless(question, source))? else {
+fn verdict(request: &NetlinkRequest, message: &NetlinkMessage<'_>) -> Result<(), NetlinkError> {
+    let Some(errno) = wire::errno(message.payload).map_err(|source| senseless(request, source))? else {
         return Ok(());
     };
     let told = message.flags & flag::REASON_FOLLOWS != 0;
     let reason_at = match message.kind {
         kind::DONE => 4,
         _ if message.flags & flag::CAPPED != 0 => 4 + HEADER_BYTES,
-        // The whole question stands before the reason.
+        // The whole request stands before the reason.
         _ => 4 + wire::u32_at(message.payload, 4).map_or(HEADER_BYTES, |length| length as usize),
     };
     let why = message.payload.get(reason_at..).filter(|_| told).and_then(wire::reason);
-    Err(NetlinkError::Refused { question: question.name, errno, why })
+    Err(NetlinkError::Refused { request: request.name, errno, why })
 }
 
-fn senseless(question: &NetlinkRequest, source: Malformed) -> NetlinkError {
-    NetlinkError::Malformed { question: question.name, source }
+fn senseless(request: &NetlinkRequest, source: Malformed) -> NetlinkError {
+    NetlinkError::Malformed { request: request.name, source }
 }
 
 fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {

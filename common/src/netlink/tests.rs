@@ -11,9 +11,9 @@ use super::{Address, Link, Neighbour, NetlinkError, Route, Rule, Socket};
 use super::{address, link, neighbour, nsid, route, rule};
 use crate::namespace::{Namespace, NamespaceKind};
 
-/// The payloads of what this machine's kernel answers to `question`.
-fn answered(question: fn(u16) -> NetlinkRequest) -> Vec<Vec<u8>> {
-    Socket::open().unwrap().dump(question, |payload| Ok(payload.to_vec())).unwrap()
+/// The payloads of what this machine's kernel answers to `request`.
+fn answered(request: fn(u16) -> NetlinkRequest) -> Vec<Vec<u8>> {
+    Socket::open().unwrap().dump(request, |payload| Ok(payload.to_vec())).unwrap()
 }
 
 #[test]
@@ -53,11 +53,11 @@ fn a_namespace_that_no_link_leads_to_has_no_number() {
 
 #[test]
 fn the_kernels_refusal_has_its_reason_in_words() {
-    // An attribute that this question may not have: refused by strict checking alone, with a text of its own.
-    let strange = |flags| link::question(flags).with_u32(1, 0);
+    // An attribute that this request may not have: refused by strict checking alone, with a text of its own.
+    let strange = |flags| link::request(flags).with_u32(1, 0);
     let refused = Socket::open().unwrap().dump(strange, Link::read).unwrap_err();
     match refused {
-        NetlinkError::Refused { question: "links", errno: Errno::EINVAL, why: Some(why) } => {
+        NetlinkError::Refused { request: "links", errno: Errno::EINVAL, why: Some(why) } => {
             assert!(!why.is_empty());
         }
         other => panic!("{other:?}"),
@@ -67,26 +67,26 @@ fn the_kernels_refusal_has_its_reason_in_words() {
 #[test]
 fn a_socket_answers_again_after_a_refusal() {
     let mut socket = Socket::open().unwrap();
-    assert!(socket.dump(|flags| link::question(flags).with_u32(1, 0), Link::read).is_err());
+    assert!(socket.dump(|flags| link::request(flags).with_u32(1, 0), Link::read).is_err());
     assert!(!socket.links().unwrap().is_empty());
     assert!(socket.nsid(&Namespace::current(NamespaceKind::Net).unwrap()).is_ok());
 }
 
 #[test]
 fn a_message_that_lies_about_its_length_ends_the_reading() {
-    let question = link::question(0).numbered(7);
-    assert_eq!(messages(&question).count(), 1);
-    let mut longer = question.clone();
+    let request = link::request(0).numbered(7);
+    assert_eq!(messages(&request).count(), 1);
+    let mut longer = request.clone();
     longer[0] += 1;
     assert_eq!(messages(&longer).last(), Some(Err(Malformed::Message)));
-    let mut endless = question;
+    let mut endless = request;
     endless[0] = 0;
     assert_eq!(messages(&endless).collect::<Vec<_>>(), [Err(Malformed::Message)]);
 }
 
 #[test]
 fn attributes_that_nobody_knows_are_passed_over() {
-    for payload in answered(link::question) {
+    for payload in answered(link::request) {
         let known = Link::read(&payload).unwrap();
         let mut newer = payload;
         newer.extend_from_slice(&[7, 0, 0xff, 0x3f, 1, 2, 3, 0]);
@@ -139,11 +139,11 @@ proptest! {
         entry: prop::sample::Index,
     ) {
         thread_local!(static REAL: [Vec<Vec<u8>>; 5] = [
-            answered(link::question),
-            answered(address::question),
-            answered(route::question),
-            answered(neighbour::question),
-            answered(rule::question),
+            answered(link::request),
+            answered(address::request),
+            answered(route::request),
+            answered(neighbour::request),
+            answered(rule::request),
         ]);
         REAL.with(|tables| {
             for payloads in tables.iter().filter(|payloads| !payloads.is_empty()) {

@@ -27,7 +27,7 @@ pub enum Malformed {
     Missing(&'static str),
 }
 
-/// A question or an order, before it has its sequence number.
+/// A request or an order, before it has its sequence number.
 #[derive(Debug, Clone)]
 pub(super) struct NetlinkRequest {
     /// What it asks or orders, for error messages.

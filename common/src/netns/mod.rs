@@ -82,15 +82,15 @@ pub fn entry(name: &LinkName) -> Result<LinkEntry, NetnsError> {
 /// # Errors
 /// What opendir(3) says.
 pub fn names() -> Result<Vec<LinkName>, NetnsError> {
-    let trouble = |source| NetnsError::Io { action: "read the directory", file: DIRECTORY.into(), source };
+    let as_error = |source| NetnsError::Io { action: "read the directory", file: DIRECTORY.into(), source };
     let entries = match fs::read_dir(DIRECTORY) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(trouble(error)),
+        Err(error) => return Err(as_error(error)),
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry.map_err(trouble)?.file_name();
+        let name = entry.map_err(as_error)?.file_name();
         names.extend(name.to_str().and_then(|name| name.parse().ok()));
     }
     names.sort();

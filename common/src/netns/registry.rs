@@ -102,23 +102,23 @@ impl Registry {
 
     /// The mount-point file appears under its name with its whole record in it, or not at all.
     fn write(&self, name: &LinkName, record: &LinkRecord) -> Result<OwnedFd, NetnsError> {
-        let trouble = |errno| failed("write the link", &path(name), errno);
+        let as_error = |errno| failed("write the link", &path(name), errno);
         let mode = Mode::from_bits_retain(0o400);
         let unnamed = openat(&self.directory, ".", OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, mode);
-        let mut file = File::from(unnamed.map_err(trouble)?);
+        let mut file = File::from(unnamed.map_err(as_error)?);
         let written = record.to_bytes().and_then(|bytes| file.write_all(&bytes));
         written.map_err(|source| NetnsError::Io { action: "write the link", file: path(name), source })?;
         let here = AtFlags::AT_SYMLINK_FOLLOW;
         let linked = linkat(nix::fcntl::AT_FDCWD, &magic_link(&file), &self.directory, name.as_str(), here);
         linked.map_err(|errno| match errno {
             Errno::EEXIST => NetnsError::Taken { name: name.clone(), what: "the name is taken" },
-            errno => trouble(errno),
+            errno => as_error(errno),
         })?;
         // What was written has no place to mount on: the name has.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.directory, name.as_str(), flags, Mode::empty()).map_err(|errno| {
             let _ = unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
-            trouble(errno)
+            as_error(errno)
         })
     }
 

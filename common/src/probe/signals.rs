@@ -29,11 +29,11 @@ impl ProbeSignals {
     /// # Errors
     /// What signalfd(2) says.
     pub fn block() -> Result<Self, Failure> {
-        let trouble = |errno| Failure::failed("signals", errno);
+        let as_failure = |errno| Failure::failed("signals", errno);
         let kept = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let waiting = SignalFd::with_flags(&kept, flags).map_err(trouble)?;
-        let before = kept.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(trouble)?;
+        let waiting = SignalFd::with_flags(&kept, flags).map_err(as_failure)?;
+        let before = kept.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(as_failure)?;
         Ok(ProbeSignals { before, waiting })
     }
 

@@ -18,7 +18,7 @@ use super::in_child::{in_child, io_error};
 /// Lists of hosts that block advertisements have some megabytes.
 const LIMIT: u64 = 8 << 20;
 
-/// How often a path is looked up anew when renames meanwhile keep the kernel from being certain that it does not
+/// How often a path is looked up again when renames meanwhile keep the kernel from being certain that it does not
 /// lead out of the root: openat2(2), EAGAIN.
 const TRIES: usize = 64;
 
@@ -77,7 +77,7 @@ impl ConfinedDir {
                 Err(errno) => Err(ReadRefusal::Io(io_error(errno))),
             },
         };
-        read.map_err(|trouble| match trouble {
+        read.map_err(|error| match error {
             ReadRefusal::NoFile(what) => ViewError::NoFile { file: self.name.join(path), what },
             ReadRefusal::Io(source) => {
                 ViewError::Io { what: self.name.join(path).display().to_string(), source }

@@ -44,8 +44,8 @@ pub enum StepError {
 
 impl StepError {
     /// For an object in a namespace that no longer exists.
-    pub(super) fn gone(question: &'static str) -> Self {
-        NetlinkError::Refused { question, errno: Errno::ENODEV, why: None }.into()
+    pub(super) fn gone(request: &'static str) -> Self {
+        NetlinkError::Refused { request, errno: Errno::ENODEV, why: None }.into()
     }
 
     fn errno(&self) -> Option<Errno> {

@@ -130,7 +130,7 @@ impl Executor {
 
     /// The index of the link through which that side would send to `address`.
     pub fn route_to(&mut self, netns: Netns, address: IpAddr) -> Result<Option<u32>, StepError> {
-        Ok(self.socket(netns)?.way_to(address)?)
+        Ok(self.socket(netns)?.link_to(address)?)
     }
 
     /// The same for packets from `source`.
@@ -140,6 +140,6 @@ impl Executor {
         source: IpAddr,
         address: IpAddr,
     ) -> Result<Option<u32>, StepError> {
-        Ok(self.socket(netns)?.way_from(source, address)?)
+        Ok(self.socket(netns)?.link_from(source, address)?)
     }
 }

@@ -25,7 +25,7 @@ use seccompiler::{
 const NEW_NAMESPACES: u64 = 0x7E02_0000;
 /// CLONE_THREAD.
 const ONE_THREAD: u64 = 0x1_0000;
-/// personality(2): PER_LINUX, PER_LINUX32, UNAME26 with each, and the question which one it is.
+/// personality(2): PER_LINUX, PER_LINUX32, UNAME26 with each, and the query for the current one.
 const PERSONALITIES: [u64; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xFFFF_FFFF];
 /// Families of sockets below and above these two, and between them: AF_ALG has had holes that any user could enter, and AF_VSOCK
 /// leads to the hypervisor, whatever the network namespace.
@@ -51,14 +51,14 @@ impl Filter {
 
     /// For a program that has these capabilities.
     fn of(capabilities: CapabilitySet) -> Result<Self, Failure> {
-        let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(trouble)?;
+        let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(as_failure)?;
         let errno = |errno: i32| SeccompAction::Errno(errno.cast_unsigned());
         let compiled = |rules, otherwise, then| {
             SeccompFilter::new(rules, otherwise, then, machine)
                 .and_then(BpfProgram::try_from)
-                .map_err(trouble)
+                .map_err(as_failure)
         };
-        let allowed = allowed(capabilities).map_err(trouble)?;
+        let allowed = allowed(capabilities).map_err(as_failure)?;
         let mut filters = Vec::new();
         if !capabilities.contains(CapabilitySet::SYS_ADMIN) {
             // Its flags are in memory, where a filter cannot look. Told that there is no such call, C libraries take clone(2).
@@ -71,7 +71,7 @@ impl Filter {
 
     /// Puts it on this process for good, and no_new_privs, without which it takes CAP_SYS_ADMIN.
     pub fn install(&self) -> Result<(), Failure> {
-        self.0.iter().try_for_each(|filter| apply_filter(filter).map_err(trouble))
+        self.0.iter().try_for_each(|filter| apply_filter(filter).map_err(as_failure))
     }
 }
 
@@ -100,7 +100,7 @@ fn allowed(capabilities: CapabilitySet) -> Result<FilterRules, seccompiler::Back
     Ok(rules)
 }
 
-fn trouble(error: impl fmt::Display) -> Failure {
+fn as_failure(error: impl fmt::Display) -> Failure {
     Failure::failed("seccomp filter", error)
 }
 

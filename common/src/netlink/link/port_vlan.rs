@@ -62,13 +62,13 @@ impl Socket {
     /// # Errors
     /// [`NetlinkError`].
     pub fn port_vlans(&mut self) -> Result<Vec<PortVlan>, NetlinkError> {
-        let question = |flags| {
+        let request = |flags| {
             let mut fixed = [0; FIXED_BYTES];
             fixed[0] = libc::AF_BRIDGE as u8;
             NetlinkRequest::new("VLANs of ports", RTM_GETLINK, flags, &fixed)
                 .with_u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN)
         };
-        Ok(self.dump(question, PortVlan::read)?.concat())
+        Ok(self.dump(request, PortVlan::read)?.concat())
     }
 
     /// Puts a port into a VLAN.
