@@ -101,9 +101,12 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
-        if let Some(Err(listener)) = speaker.get().copied() {
+        if let Some(Err(refused)) = speaker.get().copied() {
             let (engine, socket) = (self.engine, self.socket.clone());
-            return Err(EngineError::OtherPidNamespace { engine, socket, listener });
+            return Err(match refused {
+                Unheard::HasEnded => EngineError::Dead { engine, socket },
+                Unheard::OtherPids(listener) => EngineError::OtherPidNamespace { engine, socket, listener },
+            });
         }
         let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => slow(),
@@ -126,18 +129,19 @@ impl Api {
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
         let status = state_called(status.as_ref());
+        let started_at = state.started_at.as_deref().and_then(time);
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
             pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
             exit_code: state.exit_code.filter(|_| status.has_ended()),
-            started_at: state.started_at.as_deref().and_then(time),
+            started_at,
             finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
             image: answer.config.and_then(|config| config.image),
             source: ContainerSource::Api,
             pod: None,
-            proof: Proof::word_of(claimed_by),
+            proof: Proof { made_at: started_at, ..Proof::word_of(claimed_by) },
             state: status,
         })
     }
@@ -208,15 +212,23 @@ async fn send(
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
 }
 
-/// Whose claims are heard, or the PID here of a listener that is not in our PID namespace, if it has one.
-type Speaker = Result<Uid, Option<Pid>>;
+/// Whose claims are heard, or why nobody's are.
+type Speaker = Result<Uid, Unheard>;
+
+#[derive(Debug, Clone, Copy)]
+enum Unheard {
+    /// What listened was killed since.
+    HasEnded,
+    /// What listens is not in our PID namespace; its PID here, if it has one.
+    OtherPids(Option<Pid>),
+}
 
 /// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
 /// do: its owner can put a link to root's socket in its place.
 fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
-    let listener = Listener::behind(stream.as_fd()).map_err(|_| None)?;
+    let listener = Listener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
     if !listener.has_our_pids() {
-        return Err(listener.pid());
+        return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
     }
     let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
     Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })

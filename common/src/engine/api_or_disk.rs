@@ -71,7 +71,7 @@ impl<D: DiskState> ApiOrDisk<D> {
             Ok(containers) => return Ok(EngineAnswer { source: ContainerSource::Api, ..containers.into() }),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
-// The same numbers are on disk.
+        // The same numbers are on disk.
         if let EngineError::OtherPidNamespace { .. } = error {
             return Err(error);
         }

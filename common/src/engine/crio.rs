@@ -84,12 +84,16 @@ impl Crio {
             name: role.container.clone().or(of_pod).unwrap_or_else(|| bundle.id.clone()),
             pid,
             exit_code: runs.exit_code.filter(|_| now == ContainerState::Exited),
-            started_at: runs.started.as_deref().and_then(api::time).or_else(|| state::written_at(&pidfile)),
+            started_at: runs.started.as_deref().and_then(api::time),
             finished_at: runs.finished.as_deref().and_then(api::time),
             image: role.image.clone(),
             pod,
             state: now,
-            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.dirs.owner) },
+            proof: Proof {
+                start_time_ticks: ticks,
+                made_at: state::written_at(&pidfile),
+                ..Proof::word_of(self.dirs.owner)
+            },
             ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
     }

@@ -80,8 +80,9 @@ pub enum EngineError {
         /// What was said.
         address: String,
     },
-    /// What listens on its socket is not in our PID namespace: the PIDs that it would tell are other processes here.
-    #[error("{engine}'s containers are in another PID namespace: what listens on {} is not in ours", socket.display())]
+    /// What listens on its socket is not in our PID namespace, or cannot be seen: the PIDs that it would tell are other
+    /// processes here.
+    #[error("{engine}'s containers are in another PID namespace: what listens on {} does not show in ours", socket.display())]
     OtherPidNamespace {
         /// Which engine.
         engine: EngineName,
@@ -89,6 +90,14 @@ pub enum EngineError {
         socket: PathBuf,
         /// What listens there, where it has a PID in our PID namespace too.
         listener: Option<Pid>,
+    },
+    /// Something listens on its socket, and which process the daemon is could not be found out, nor so where its state is.
+    #[error("{engine} runs, and where it keeps its state could not be found out: what listens on {} is not {engine}", socket.display())]
+    Unlocated {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
     },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]

@@ -6,13 +6,13 @@
 //! passes on what another machine's engine says (`ssh -L`), the process itself has to show that it is the container's:
 //! `find` compares each claim with its control group or its start time.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Pid, Uid};
 
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::sys;
 
 /// What called listen(2) for the socket at the other end: the kernel noted it then, and nobody can change it (SO_PEERCRED in
@@ -21,9 +21,10 @@ use crate::sys;
 pub(super) struct Listener {
     /// Its user.
     pub user: Uid,
-    /// It is held; `None` where it is not in our PID namespace nor in one below, and so has no PID here, or has ended, or
-    /// where `/proc` does not show it.
-    pub process: Option<Process>,
+    /// Its PID in our PID namespace; `None` where it is neither in that one nor in one below.
+    pub pid: Option<Pid>,
+    /// It is held. `Gone` where it has ended, or has no PID here.
+    pub process: Result<Process, ProcessError>,
 }
 
 impl Listener {
@@ -33,28 +34,34 @@ impl Listener {
     /// What getsockopt(2) says.
     pub(super) fn behind(socket: BorrowedFd<'_>) -> nix::Result<Self> {
         let peer = getsockopt(&socket, PeerCredentials)?;
-        Ok(Listener { user: Uid::from_raw(peer.uid()), process: held(socket, Pid::from_raw(peer.pid())) })
+        let pid = Pid::from_raw(peer.pid());
+        let seen = Some(pid).filter(|pid| pid.as_raw() > 0);
+        Ok(Listener { user: Uid::from_raw(peer.uid()), pid: seen, process: held(socket, pid) })
     }
 
     /// Whether the PIDs that it tells are ours. What we may not look at is not believed.
     pub(super) fn has_our_pids(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| process.is_in_our_pid_namespace().unwrap_or(false))
+        self.process.as_ref().is_ok_and(|process| process.is_in_our_pid_namespace().unwrap_or(false))
     }
 
-    /// Its PID here, if it has one.
-    pub(super) fn pid(&self) -> Option<Pid> {
-        self.process.as_ref().map(Process::pid)
+    /// Whether it was killed: the socket is still there, and nobody will answer.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pid.is_some()
+            && match &self.process {
+                Ok(process) => !process.is_alive(),
+                Err(error) => matches!(error, ProcessError::Gone(_)),
+            }
     }
 }
 
 /// By the listener's own pidfd (Linux 6.5): its number may be another process's by now.
-fn held(socket: BorrowedFd<'_>, pid: Pid) -> Option<Process> {
+fn held(socket: BorrowedFd<'_>, pid: Pid) -> Result<Process, ProcessError> {
     if pid.as_raw() <= 0 {
-        return None;
+        return Err(ProcessError::Gone(pid));
     }
-    match sys::peer_pidfd(socket.as_fd()) {
-        Ok(pidfd) => Process::behind(pidfd, pid).ok(),
-        Err(Errno::ENOPROTOOPT) => Process::open(pid).ok(),
-        Err(_) => None,
+    match sys::peer_pidfd(socket) {
+        Ok(pidfd) => Process::behind(pidfd, pid),
+        Err(Errno::ENOPROTOOPT) => Process::open(pid),
+        Err(_) => Err(ProcessError::Gone(pid)),
     }
 }

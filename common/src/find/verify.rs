@@ -80,13 +80,12 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
         }
         is_proven |= foreign_ids_of(&cgroups).contains(&container.id);
     }
-    if !is_proven && !started_with(&process, container)? {
-        return Err(VerifyError::Unproven);
+    if !proof.claimed_by.is_root() && !belongs_to(&process, proof.claimed_by)? {
+        return Err(VerifyError::NotTheirs);
     }
-    if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {
-        Ok(process)
-    } else {
-        Err(VerifyError::NotTheirs)
+    match is_proven || started_with(&process, container)? {
+        true => Ok(process),
+        false => Err(VerifyError::Unproven),
     }
 }
 
@@ -100,11 +99,11 @@ fn is_recorded(container: &Container) -> bool {
     container.proof.start_time_ticks.is_some() || container.proof.pidfd_inode.is_some()
 }
 
-/// Whether the process started when the container did, as far as clocks can tell: a PID of another machine or of another PID
-/// namespace, and one that was used again since somebody wrote it down, is a process that did not. An engine makes the
-/// process first, and then says that the container has started. Engines without such times have IDs that are names.
+/// Whether the process is as old as the engine says, as far as clocks can tell: a PID of another machine or of another PID
+/// namespace, and one that was used again since somebody wrote it down, is of a process that is not. LXC and machined, whose
+/// IDs are names, say nothing of the kind: they ask or were told by the process that started the container.
 fn started_with(process: &Process, container: &Container) -> Result<bool, VerifyError> {
-    let Some(said) = container.started_at else { return Ok(!is_container_id(&container.id)) };
+    let Some(said) = container.proof.made_at else { return Ok(!is_container_id(&container.id)) };
     let boot =
         nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_err(|_| VerifyError::Unproven)?;
     let ticks = i64::try_from(process.start_time_ticks()?).unwrap_or(i64::MAX);

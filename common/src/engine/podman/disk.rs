@@ -142,7 +142,11 @@ impl PodmanDisk {
             image,
             source: ContainerSource::State,
             pod: None,
-            proof: Proof { start_time_ticks: life.start_time_ticks, ..Proof::word_of(self.owner) },
+            proof: Proof {
+                start_time_ticks: life.start_time_ticks,
+                made_at: life.started_at,
+                ..Proof::word_of(self.owner)
+            },
         }
     }
 
