@@ -40,7 +40,7 @@ fn tools_in_another_pid_namespace_than_docker_say_so() {
     let cpid = tools::tool("cpid");
     let other = |options: &[&str], arguments: &[&str]| {
         let mut unshare = world.command("unshare");
-        unshare.args(["--mount", "--pid", "--fork"]).args(options).arg(&cpid).args(arguments);
+        unshare.args(["--mount", "--pid", "--fork"]).args(options).arg(cpid).args(arguments);
         unshare.run().fails_with(2)
     };
     for options in [["--mount-proc"].as_slice(), &[]] {
