@@ -28,7 +28,7 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-use super::listener::Listener;
+use super::listener::SocketListener;
 use super::{
     AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
 };
@@ -226,7 +226,7 @@ enum Unheard {
 /// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
 /// do: its owner can put a link to root's socket in its place.
 fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
-    let listener = Listener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
+    let listener = SocketListener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
     if !listener.has_our_pids() {
         return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
     }

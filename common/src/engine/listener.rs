@@ -18,7 +18,7 @@ use crate::sys;
 /// What called listen(2) for the socket at the other end: the kernel noted it then, and nobody can change it (SO_PEERCRED in
 /// unix(7)).
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct SocketListener {
     /// Its user.
     pub user: Uid,
     /// Its PID in our PID namespace; `None` where it is neither in that one nor in one below.
@@ -27,7 +27,7 @@ pub(super) struct Listener {
     pub process: Result<Process, ProcessError>,
 }
 
-impl Listener {
+impl SocketListener {
     /// What listens at the other end of this connection.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Listener {
         let peer = getsockopt(&socket, PeerCredentials)?;
         let pid = Pid::from_raw(peer.pid());
         let seen = Some(pid).filter(|pid| pid.as_raw() > 0);
-        Ok(Listener { user: Uid::from_raw(peer.uid()), pid: seen, process: held(socket, pid) })
+        Ok(SocketListener { user: Uid::from_raw(peer.uid()), pid: seen, process: held(socket, pid) })
     }
 
     /// Whether the PIDs that it tells are ours. What we may not look at is not believed.
