@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
+use support::fake_docker::just_now;
 use support::fake_engine::{Answer, Script};
 use support::run::{Ran, Run, Running};
 use support::scratch::{Scratch, unique};
@@ -434,7 +435,7 @@ fn a_stranger_on_the_socket_of_a_container_that_lxc_has_not_is_in_nobodys_way() 
     let host = need!(Host::new());
     let first = Sleeper::new();
     fs::create_dir_all(host.root.path("run")).unwrap();
-    let state = json!({ "Status": "running", "Pid": first.pid() });
+    let state = json!({ "Status": "running", "Pid": first.pid(), "StartedAt": just_now() });
     let nginx = json!({ "Id": "a".repeat(64), "Name": "/nginx", "State": state }).to_string();
     let docker = Script::new().on("/containers/nginx/json", Answer::json(200, &nginx));
     let docker = docker.on(&format!("/containers/{}/json", "a".repeat(64)), Answer::json(200, &nginx));

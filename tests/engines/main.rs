@@ -17,6 +17,7 @@ mod lxc;
 mod machine;
 mod nerdctl;
 mod oci;
+mod pid_namespaces;
 mod podman;
 mod podman_rootless;
 mod realms;

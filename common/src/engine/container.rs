@@ -69,12 +69,15 @@ pub struct Proof {
     /// The inode of its pidfd (Linux 6.9).
     #[serde(skip)]
     pub pidfd_inode: Option<u64>,
+    /// When the engine said, or wrote down, that there is this process: it is a little older than that.
+    #[serde(skip)]
+    pub made_at: Option<Timestamp>,
 }
 
 impl Proof {
     /// Nothing beside `user`'s claim.
     pub const fn word_of(user: Uid) -> Self {
-        Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None }
+        Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None, made_at: None }
     }
 }
 

@@ -15,6 +15,7 @@ mod engine_dirs;
 mod error;
 mod incus;
 mod interface;
+mod listener;
 mod lxc;
 mod machine;
 mod nerdctl;

@@ -209,7 +209,7 @@ impl Monitor {
                 Err(error) => return Err(unknown(error)),
             },
         };
-        Ok(Some(FirstProcess { pid, proof: Proof { claimed_by: peer, start_time_ticks, pidfd_inode } }))
+        Ok(Some(FirstProcess { pid, proof: Proof { start_time_ticks, pidfd_inode, ..Proof::word_of(peer) } }))
     }
 
     /// One request on one connection, as LXC's own programs send it.
