@@ -92,6 +92,7 @@ fn told(shown: &Ran) -> [Option<Told>; 6] {
 fn our_name(engine: &str) -> &str {
     match engine {
         "cri" => "containerd",
+        "podman-rootless" => "podman",
         "nspawn" => "machine",
         same => same,
     }

@@ -20,7 +20,16 @@ use table::Table;
 /// The list of `make test`, in groups that have one daemon.
 const SHORT: &[&[&str]] = &[&["docker"], &["podman"], &["containerd"]];
 /// The list of `make test-all` and `make engines`.
-const LONG: &[&[&str]] = &[&["docker"], &["podman"], &["containerd", "cri"], &["lxc"], &["nspawn"]];
+const LONG: &[&[&str]] = &[
+    &["docker"],
+    &["podman"],
+    &["podman-rootless"],
+    &["containerd", "cri"],
+    &["incus"],
+    // After incus, whose containers have such monitors too.
+    &["lxc"],
+    &["nspawn"],
+];
 /// The same where no systemd runs.
 const HERE: &[&[&str]] = &[&["docker"], &["podman"], &["containerd", "cri"], &["lxc"]];
 
