@@ -144,6 +144,11 @@ pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm
     }
     line += &match outcome {
         Outcome::Added(Reachability::Later) => format!(", added in {}", in_ms(took)),
+        Outcome::Added(Reachability::OnTheBridge) => format!(
+            ", answers on {} after {}; the host has no address there",
+            view.record.plan.nic.other_end.bridge().map_or("its bridge", IfName::as_str),
+            in_ms(took)
+        ),
         Outcome::Added(Reachability::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", unchanged".to_owned(),
         Outcome::Removed => " removed".to_owned(),

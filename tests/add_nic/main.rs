@@ -30,6 +30,7 @@ mod routes;
 mod sbr;
 mod sysctl;
 mod unit;
+mod unreached;
 mod vlan;
 mod watch;
 mod words;

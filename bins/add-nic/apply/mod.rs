@@ -4,6 +4,7 @@ pub mod cleanup;
 pub mod executor;
 pub mod filter;
 pub mod probe;
+mod proof;
 pub mod ready;
 mod route_check;
 mod signals;

@@ -9,7 +9,7 @@ use common::packet::neighbour::Segment;
 use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
-use crate::apply::route_check;
+use crate::apply::{proof, route_check};
 use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
@@ -27,11 +27,13 @@ const BETWEEN: Duration = Duration::from_micros(200);
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
 
-/// When the NIC works.
+/// When the NIC works, as far as it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachability {
     Now,
-    /// Once the bridge forwards, the link has a carrier, or the other end has an address.
+    /// It answers on its bridge, where the host has no address.
+    OnTheBridge,
+    /// Once the bridge forwards, the link has a carrier, or the other end has an address; or nobody could see it from here.
     Later,
 }
 
@@ -61,15 +63,7 @@ pub fn finish(
     if announce {
         send_announcement(nic, executor)?;
     }
-    Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachability::Now } else { Reachability::Later })
-}
-
-/// Whether the other end of its veth pair has no address to reach it from.
-fn is_alone(nic: &Nic) -> bool {
-    match &nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Peer(port) => port.addresses.is_empty(),
-        OtherEnd::Bridge { .. } | OtherEnd::On(_) | OtherEnd::Phys(_) => false,
-    }
+    if works == LinkStatus::Ready { proof::look(nic, executor) } else { Ok(Reachability::Later) }
 }
 
 /// Announces the addresses `times` more, for neighbours that missed it. The NIC works already: a signal only ends the

@@ -23,7 +23,7 @@ pub struct PlanInput<'a> {
 }
 
 /// Unpredictable bytes, for addresses and names of a new NIC.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RandomBytes {
     /// For its link-layer address.
     pub nic: [u8; 6],
