@@ -9,8 +9,7 @@ use serde::Deserialize;
 
 use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::state::{self, StatePath};
-use super::super::{Container, ContainerQuery, ContainerState, EngineAnswer, EngineError, Pod};
-use super::ENGINE;
+use super::super::{Container, ContainerQuery, ContainerState, EngineAnswer, EngineError, EngineName, Pod};
 
 /// Where containerds keep what stays: the host's own and that of k3s.
 const ROOTS: [&str; 2] = ["containerd", "rancher/k3s/agent/containerd"];
@@ -113,7 +112,7 @@ fn ended(
         started_at: time(status.started_at),
         finished_at: time(status.finished_at),
         pod: log.map(pod),
-        ..Container::unknown(ENGINE, id, dirs.owner)
+        ..Container::unknown(EngineName::Containerd, id, dirs.owner)
     }))
 }
 
