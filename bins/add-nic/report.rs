@@ -11,7 +11,7 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::ready::Reachability;
+use crate::apply::proof::Reachability;
 use crate::model::change::PlanStep;
 use crate::model::filter::PublishedPort;
 use crate::model::nic::OtherEnd;

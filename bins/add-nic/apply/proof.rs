@@ -11,7 +11,6 @@ use common::packet::neighbour::Segment;
 use common::target::{IfName, Mac};
 
 use crate::apply::executor::{Executor, StepError};
-use crate::apply::ready::Reachability;
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
 use crate::tool::TOOL;
@@ -25,6 +24,16 @@ const DISCARD: u16 = 9;
 const NUD_REACHABLE: u16 = 0x02;
 const NUD_FAILED: u16 = 0x20;
 const NUD_PERMANENT: u16 = 0x80;
+
+/// When the NIC works, as far as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reachability {
+    Now,
+    /// It answers on its bridge, where the host has no address.
+    OnTheBridge,
+    /// Once the bridge forwards, the link has a carrier, or the other end has an address; or nobody could see it from here.
+    Later,
+}
 
 /// What was seen of a NIC whose links work.
 pub fn look(nic: &Nic, executor: &mut Executor) -> Result<Reachability, Failure> {

@@ -9,7 +9,8 @@ use common::packet::neighbour::Segment;
 use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
-use crate::apply::{proof, route_check};
+use crate::apply::proof::{self, Reachability};
+use crate::apply::route_check;
 use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
@@ -26,16 +27,6 @@ const BETWEEN: Duration = Duration::from_micros(200);
 
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
-
-/// When the NIC works, as far as it was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reachability {
-    Now,
-    /// It answers on its bridge, where the host has no address.
-    OnTheBridge,
-    /// Once the bridge forwards, the link has a carrier, or the other end has an address; or nobody could see it from here.
-    Later,
-}
 
 /// Waits until the NIC works, and announces its addresses.
 ///
