@@ -2,6 +2,7 @@
 
 mod context;
 mod disk;
+mod places;
 
 use std::fs;
 use std::path::{Path, PathBuf};
