@@ -12,6 +12,7 @@ mod crio;
 mod docker;
 mod docker_by_hand;
 mod fake_monitor;
+mod incus;
 mod lxc;
 mod machine;
 mod nerdctl;
