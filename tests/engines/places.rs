@@ -212,7 +212,7 @@ fn crio_is_found_where_its_configuration_says() {
     let bundle = format!("srv/run/overlay-containers/{}/userdata", id('a'));
     let annotations = json!({
         "io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.KubeName": "web",
-        "io.kubernetes.cri-o.ContainerName": "k8s_app_web_prod_0", "io.kubernetes.cri-o.ContainerID": id('a'),
+        "io.kubernetes.cri-o.Name": "k8s_app_web_prod_0",
         "io.kubernetes.cri-o.Metadata": json!({ "name": "app", "attempt": 0 }).to_string(),
         "io.kubernetes.cri-o.SandboxID": id('b'), "io.container.manager": "cri-o",
     });

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
+use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
 use super::runtime::{self, RuntimeState};
@@ -122,6 +123,10 @@ impl Containerd {
             Some(record) => (record.pid, record.state),
             None => runtime::what_became_of(pid, None),
         };
+        // It has ended, or has another number here.
+        if pid.is_none() && written.is_some() {
+            self.has_our_pids()?;
+        }
         let made_at = match &record {
             Some(record) => record.created,
             None => state::written_at(&bundle.directory.join("init.pid")),
@@ -143,6 +148,16 @@ impl Containerd {
             },
             ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
+    }
+
+    /// # Errors
+    /// Where what listens on the socket is in another PID namespace.
+    fn has_our_pids(&self) -> Result<(), EngineError> {
+        let socket = self.dirs.run.join("containerd/containerd.sock");
+        match Daemon::of(ENGINE, &socket, "containerd", None) {
+            Daemon::Unknown(error @ EngineError::OtherPidNamespace { .. }) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn record(&self, bundle: &Bundle) -> Result<Option<RuntimeState>, EngineError> {

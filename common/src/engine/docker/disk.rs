@@ -84,7 +84,6 @@ impl DockerDisk {
     ) -> Result<Option<EngineAnswer>, EngineError> {
         let homes = self.homes()?;
         let (mut found, mut bytes) = (EngineAnswer::default(), Vec::new());
-        found.doubts.extend(homes.doubt.clone());
         for (home, name) in homes.names()? {
             let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
             let file = home.config(id);
@@ -99,7 +98,9 @@ impl DockerDisk {
                 Err(doubt) => found.doubts.push(doubt),
             }
         }
-        Ok((!found.is_empty() || self.is_there()?).then_some(found))
+        let there = !found.is_empty() || self.is_there()?;
+        found.doubts.extend(homes.doubt.clone());
+        Ok(there.then_some(found))
     }
 
     fn container(
@@ -147,8 +148,9 @@ impl DiskState for DockerDisk {
         if state::is_id(name) {
             let found = self.as_inspected(name)?;
             let doubts = self.homes()?.doubt.clone().filter(|_| found.is_none());
+            let there = found.is_some() || self.is_there()?;
             let answer = EngineAnswer { doubts: doubts.into_iter().collect(), ..found.into() };
-            return Ok((!answer.is_empty() || self.is_there()?).then_some(answer));
+            return Ok(there.then_some(answer));
         }
         // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
         let needle = format!("\"/{name}\"");
