@@ -26,6 +26,9 @@ fn finds(host: &Host, target: &str, pid: i32) {
     host.cpid(&[target]).run().ok().stdout_is(&format!("{pid}\n")).stderr_is("");
 }
 
+/// What it is, containerd's state directory, and its configuration: files below `/etc/containerd` with their content.
+type Place<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// The engines of the containers that are listed.
 fn engines(host: &Host) -> Vec<String> {
     let listed = host.cpid(&["--list", "--json"]).run().ok().json();
@@ -121,7 +124,7 @@ fn containerd_is_found_wherever_its_state_is() {
     let (_process, pid, ticks) = process();
     let record =
         json!({ "init_process_pid": pid, "init_process_start": ticks, "created": "2024-01-01T00:00:00Z" });
-    let config: [(&str, &str, &[(&str, &str)]); 6] = [
+    let config: [Place<'_>; 6] = [
         ("k3s", "run/k3s/containerd", &[]),
         ("k0s", "run/k0s/containerd", &[]),
         ("MicroK8s", "var/snap/microk8s/common/run/containerd", &[]),

@@ -19,14 +19,10 @@ use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
 use super::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof};
 use crate::target::Name;
-pub(super) use places::{MOBY, is_dockers, is_user_and_group, state_behind, states};
+pub(super) use places::{DRIVERS, MOBY, is_dockers, is_user_and_group, state_behind, states};
 use places::{runtime_roots, task_directories};
 
 const ENGINE: EngineName = EngineName::Containerd;
-
-/// What drives the shims, and names the directory that their bundles are in. The layout of both is the same;
-/// 1.4 deprecated the second, 2.0 removed it.
-pub(super) const DRIVERS: [&str; 2] = ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
 /// The containerd of one user.
 pub(super) struct Containerd {

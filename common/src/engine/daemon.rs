@@ -22,13 +22,13 @@ pub(super) enum Daemon {
     /// Nothing does.
     Absent,
     /// The daemon, or what passes on what is said to it.
-    Process(CommandLine),
+    Process(DaemonCommand),
     /// It is there, and which process it is could not be found out.
     Unknown(EngineError),
 }
 
 /// What a process was started with.
-pub(super) struct CommandLine {
+pub(super) struct DaemonCommand {
     process: Process,
     words: Vec<OsString>,
 }
@@ -57,11 +57,11 @@ impl Daemon {
         }
         let Ok(process) = listener.process else { return Daemon::Absent };
         if !is_systemd(&process) {
-            return CommandLine::of(process, socket.owner()).map_or_else(unknown, Daemon::Process);
+            return DaemonCommand::of(process, socket.owner()).map_or_else(unknown, Daemon::Process);
         }
         let written = pid_file.and_then(|file| state::number(file).ok().flatten());
         let process = written.and_then(|pid| Process::open(Pid::from_raw(pid)).ok());
-        let line = process.and_then(|process| CommandLine::of(process, socket.owner()));
+        let line = process.and_then(|process| DaemonCommand::of(process, socket.owner()));
         line.filter(|line| line.is_of(name)).map_or_else(unknown, Daemon::Process)
     }
 
@@ -69,7 +69,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Why it could not be found out.
-    pub(super) fn command_line(self, name: &str) -> Result<Option<CommandLine>, EngineError> {
+    pub(super) fn command_line(self, name: &str) -> Result<Option<DaemonCommand>, EngineError> {
         match self {
             Daemon::Absent => Ok(None),
             Daemon::Process(line) => Ok(Some(line).filter(|line| line.is_of(name))),
@@ -78,9 +78,9 @@ impl Daemon {
     }
 }
 
-impl CommandLine {
+impl DaemonCommand {
     /// `None` of a process that is not all `owner`'s, or not in our PID namespace.
-    fn of(process: Process, owner: Uid) -> Option<CommandLine> {
+    fn of(process: Process, owner: Uid) -> Option<DaemonCommand> {
         let status = process.status().ok()?;
         let is_owners =
             [status.ruid, status.euid, status.suid, status.fuid].iter().all(|uid| *uid == owner.as_raw());
@@ -89,7 +89,7 @@ impl CommandLine {
         }
         let bytes = process.read("cmdline").ok()?;
         let words = bytes.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
-        Some(CommandLine { process, words })
+        Some(DaemonCommand { process, words })
     }
 
     /// Whether its program is called `name`, or begins so.

@@ -4,12 +4,16 @@
 //! The host's own is where it usually is, or as its process was started (`--state`, `--config`), or as `config.toml` says
 //! (containerd-config.toml(5)), with the files that it imports.
 
-use super::super::EngineError;
 use super::super::daemon::Daemon;
 use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::settings::Settings;
 use super::super::state::{self, StatePath};
-use super::{DRIVERS, ENGINE};
+use super::super::{EngineError, EngineName};
+
+/// What drives the shims, and names the directory that their bundles are in. The layout of both is the same;
+/// 1.4 deprecated the second, 2.0 removed it.
+pub(in super::super) const DRIVERS: [&str; 2] =
+    ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
 /// Docker's namespace in containerd.
 pub(in super::super) const MOBY: &str = "moby";
@@ -59,7 +63,7 @@ pub(in super::super) fn state_behind(
     socket: &StatePath,
     dirs: &EngineDirs,
 ) -> Result<Option<StatePath>, EngineError> {
-    let line = Daemon::of(ENGINE, socket, "containerd", None).command_line("containerd")?;
+    let line = Daemon::of(EngineName::Containerd, socket, "containerd", None).command_line("containerd")?;
     let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names)).map(|path| dirs.run.at(path));
     if let Some(state) = said(&["--state"]) {
         return Ok(Some(state));

@@ -13,10 +13,13 @@ use serde::Deserialize;
 use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
-use super::super::{Container, ContainerSource, ContainerState, EngineAnswer, EngineError, Proof, api};
-use super::ENGINE;
+use super::super::{
+    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api,
+};
 use super::places::{DockerHome, DockerHomes, DockerPlaces};
 use crate::target::Name;
+
+const ENGINE: EngineName = EngineName::Docker;
 
 /// One Docker's state.
 pub(in super::super) struct DockerDisk {

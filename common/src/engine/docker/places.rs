@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 use serde::Deserialize;
 
-use super::super::daemon::{CommandLine, Daemon};
+use super::super::daemon::{Daemon, DaemonCommand};
 use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::state::{self, StatePath};
-use super::super::{EngineError, containerd, runtime};
-use super::{ENGINE, socket_of};
+use super::super::{EngineError, EngineName, containerd, runtime};
+
+const ENGINE: EngineName = EngineName::Docker;
 
 /// Where containerd keeps bundles, a directory for each namespace.
 const BUNDLES: &str = "io.containerd.runtime.v2.task";
@@ -54,6 +55,11 @@ pub(super) struct DockerHome {
     runtimes: Vec<StatePath>,
 }
 
+/// Where the daemon of `dirs` listens.
+pub(super) fn socket_of(dirs: &EngineDirs) -> PathBuf {
+    dirs.run.as_path().join("docker.sock")
+}
+
 impl DockerPlaces {
     pub(super) fn of(dirs: &EngineDirs) -> Self {
         DockerPlaces { dirs: dirs.clone() }
@@ -83,7 +89,7 @@ impl DockerPlaces {
         &self,
         usual_data: &StatePath,
         usual_run: &StatePath,
-        line: Option<&CommandLine>,
+        line: Option<&DaemonCommand>,
     ) -> Result<Vec<DockerHome>, EngineError> {
         let said = |names: &[&str]| line.and_then(|line| line.path(names)).map(|path| usual_data.at(path));
         let file = said(&["--config-file"]).unwrap_or_else(|| self.dirs.config.join("docker/daemon.json"));
