@@ -5,6 +5,7 @@
 //! Docker's containers are in the namespace `moby`, and Docker answers for them: they are left out unless
 //! that namespace is named.
 
+mod ended;
 mod places;
 
 use std::collections::HashSet;
@@ -23,6 +24,9 @@ pub(super) use places::{DRIVERS, MOBY, is_dockers, is_user_and_group, state_behi
 use places::{runtime_roots, task_directories};
 
 const ENGINE: EngineName = EngineName::Containerd;
+
+/// The namespace of its CRI plugin.
+const KUBERNETES: &str = "k8s.io";
 
 /// The containerd of one user.
 pub(super) struct Containerd {
@@ -174,7 +178,19 @@ impl Containerd {
     ) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles(None)?;
         let meant = bundles.in_pod(namespace, pod, container);
-        Ok(cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role))))
+        let found = cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role)));
+        Ok(self.or_ended(found, &ContainerQuery::Pod { namespace, pod, container }, &bundles))
+    }
+
+    /// Where no container has a task that was asked for: one that has ended may be meant.
+    fn or_ended(&self, found: EngineAnswer, asked: &ContainerQuery<'_>, bundles: &Bundles) -> EngineAnswer {
+        if !found.containers.is_empty() {
+            return found;
+        }
+        let has_task = |id: &str| bundles.all.iter().any(|bundle| bundle.id == id);
+        let mut ended = cri::latest(ended::find(&self.dirs, asked, has_task));
+        ended.doubts.extend(found.doubts);
+        ended
     }
 }
 
@@ -197,11 +213,13 @@ impl Engine for Containerd {
             let container = self.container(&bundles, bundle, role)?;
             Ok(container.map(|container| names.adorn(&bundle.within, container)))
         });
+        let found = cri::latest(found);
         // No other has this whole ID.
-        Ok(if state::is_id(name.as_str()) {
-            cri::latest(found).certain_if_exact(name.as_str())
+        let found = if state::is_id(name.as_str()) { found.certain_if_exact(name.as_str()) } else { found };
+        Ok(if within.is_none_or(|within| within == KUBERNETES) {
+            self.or_ended(found, asked, &bundles)
         } else {
-            cri::latest(found)
+            found
         })
     }
 
