@@ -97,6 +97,13 @@ pub struct Cli {
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub name: Option<IfName>,
 
+    /// Start of its default name, instead of eth
+    ///
+    /// The name is the next free PREFIXN, also of TARGET2's end. Docker calls its interfaces ethN: with another prefix
+    /// "docker network connect" never meets a name that is taken. At most 11 bytes.
+    #[arg(long, value_name = "PREFIX", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub name_prefix: Option<IfName>,
+
     /// Name of the host's end (default: CONTAINER-ethN)
     ///
     /// At most 15 bytes: a long container name is shortened.
@@ -141,11 +148,13 @@ pub struct Cli {
 
     /// NAT: reach other networks with the host's address
     ///
-    /// Traffic from the NIC's networks to others leaves with the host's address (masquerading). Forwarding is enabled on the host
-    /// (ip_forward, and net.ipv6.conf.all.forwarding for an IPv6 address). Where an iptables FORWARD chain would drop the traffic,
-    /// as Docker's does, a rule accepts it. --rm undoes all of it.
-    #[arg(long, conflicts_with_all = JOBS)]
-    pub nat: bool,
+    /// Traffic from the NIC's networks that leaves by an interface of the host's default routes has the host's address
+    /// (masquerading). With --nat=all this holds for all interfaces, those of Docker's networks included. Forwarding is enabled on
+    /// the host (ip_forward, and net.ipv6.conf.all.forwarding for an IPv6 address). Where an iptables FORWARD chain would drop the
+    /// traffic, as Docker's does, a rule accepts it. --rm undoes all of it.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, hide_possible_values = true)]
+    #[arg(default_missing_value = "default-route", conflicts_with_all = JOBS)]
+    pub nat: Option<NatOption>,
 
     /// Publish a container port on the host
     ///
@@ -244,6 +253,12 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
     pub preflight: bool,
 
+    /// No warnings and notes before a NIC is added
+    ///
+    /// Errors, and what was found once the NIC is there, are printed all the same.
+    #[arg(short, long, conflicts_with_all = JOBS, conflicts_with_all = ["dry_run", "preflight"], hide_short_help = true)]
+    pub quiet: bool,
+
     /// Allow the host's own network as TARGET
     ///
     /// A container with --network host uses it: without this option it is refused.
@@ -262,6 +277,13 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// Values of `--nat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NatOption {
+    DefaultRoute,
+    All,
+}
+
 /// Values of `--dad`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DadOption {
@@ -273,7 +295,7 @@ pub enum DadOption {
 const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
 
 /// Options that a single NIC cannot have: they are not allowed as keys in a watch file.
-pub const NOT_OF_A_NIC: [&str; 13] = [
+pub const NOT_OF_A_NIC: [&str; 14] = [
     "rm",
     "list",
     "check",
@@ -283,6 +305,7 @@ pub const NOT_OF_A_NIC: [&str; 13] = [
     "dry_run",
     "force",
     "json",
+    "quiet",
     "engine_timeout",
     "verbose",
     "help",
