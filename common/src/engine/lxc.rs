@@ -31,8 +31,11 @@ pub(super) struct Lxc {
 
 impl Lxc {
     /// The system's containers, then the user's own.
-    pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
-        all_dirs.iter().map(|dirs| Lxc { owner: dirs.owner, path: lxcpath(dirs), limit }).collect()
+    pub(super) fn all(all_dirs: &[EngineDirs], limit: &AnswerTimeout) -> Vec<Lxc> {
+        all_dirs
+            .iter()
+            .map(|dirs| Lxc { owner: dirs.owner, path: lxcpath(dirs), limit: limit.clone() })
+            .collect()
     }
 
     /// The container called `name`; `None` when it neither runs nor is defined.
