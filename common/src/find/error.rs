@@ -15,7 +15,7 @@ use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
 use crate::process::ProcessError;
-use crate::target::{LinkName, Target};
+use crate::target::{LinkName, Target, UserWord};
 
 /// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +97,9 @@ pub enum FindError {
         /// The container that it was made for.
         owner: String,
     },
+    /// Nobody is called so.
+    #[error("{0}: no such user")]
+    NoSuchUser(UserWord),
     /// No name is linked so under `/run/netns`.
     #[error("netns:{0}: no such link under /run/netns")]
     NoSuchLink(LinkName),
@@ -122,7 +125,8 @@ impl From<FindError> for Failure {
             | FindError::InNone(_)
             | FindError::Pretender(..)
             | FindError::Exited(_)
-            | FindError::NoSuchLink(_) => no(message),
+            | FindError::NoSuchLink(_)
+            | FindError::NoSuchUser(_) => no(message),
             FindError::Orphan { ref link, .. } => {
                 no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
@@ -165,15 +169,15 @@ fn undecided(hit: Option<&Container>, engine: EngineName) -> String {
 /// The word that means `hit` alone, where asking one engine leaves out the one that is in trouble.
 fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
     let Target::Container { engine: None, name, .. } = target else { return None };
-    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
+    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine_word()))
 }
 
 /// The words that mean each of `hits` alone, where they are of as many engines.
 fn each_alone(target: &Target, hits: &[Container]) -> Option<Hint> {
-    let engines: BTreeSet<_> = hits.iter().map(|hit| hit.engine.to_string()).collect();
+    let engines: BTreeSet<_> = hits.iter().map(Container::engine_word).collect();
     match target {
         Target::Container { engine: None, name, .. } if engines.len() == hits.len() => {
-            let words: Vec<_> = hits.iter().map(|hit| format!("{}:{name}", hit.engine)).collect();
+            let words: Vec<_> = hits.iter().map(|hit| format!("{}:{name}", hit.engine_word())).collect();
             hint::any_of(&words)
         }
         _ => Some(Hint::say("give more of the ID")),

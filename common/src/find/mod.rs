@@ -11,7 +11,7 @@ mod network_error;
 mod owner;
 mod verify;
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, User};
 
 pub use error::FindError;
 pub use found::{Found, Purpose, host_network};
@@ -21,12 +21,12 @@ pub use owner::owner;
 
 use crate::engine::{
     Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, EngineSession, engines,
-    engines_of_others,
+    engines_of_others, engines_of_user,
 };
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
 use crate::process::Process;
-use crate::target::{LinkName, Name, Target};
+use crate::target::{LinkName, Name, Target, UserWord};
 use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
 
@@ -72,6 +72,10 @@ pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Resul
                 (result, _) => result,
             }
         }
+        Target::OfUser { engine, user, within, name } => {
+            let asked = ContainerQuery::Name { within: within.as_ref(), name };
+            find_of_user((*engine, user), target, &asked, session)
+        }
         Target::Pod { namespace, pod, container } => {
             let asked =
                 ContainerQuery::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
@@ -100,6 +104,33 @@ fn find_container(
             None => find_among_others(engine, target, (asked, others), answers, session),
         },
     }
+}
+
+/// Asks the engine of one user, whose silence is no "no" now that this one is meant.
+fn find_of_user(
+    (engine, user): (EngineName, &UserWord),
+    target: &Target,
+    asked: &ContainerQuery<'_>,
+    session: &EngineSession,
+) -> Result<Found, FindError> {
+    let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
+    let theirs = engines_of_user(engine, uid, session);
+    let mut answers = ask(&theirs, session, |engine| engine.find(asked));
+    answers.narrow(asked);
+    match answers.certainty(asked) {
+        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
+        Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
+        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
+        Certainty::NotThere => match answers.doubt() {
+            Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
+            None => Err(not_found(target.clone(), answers, EngineAnswers::default())),
+        },
+    }
+}
+
+fn uid_of(user: &UserWord) -> Option<Uid> {
+    let named = || User::from_name(user.as_str()).ok().flatten().map(|user| user.uid);
+    user.number().map(Uid::from_raw).or_else(named)
 }
 
 /// With the engines of other users, when root's `answers` have no such container, but for the `words` of others in them.
@@ -167,10 +198,10 @@ fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> 
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
     let asked = ContainerQuery::Name { within: None, name: &id };
-    let mut again = engines(Some(container.engine), session);
-    if container.stranger().is_some() {
-        again.extend(engines_of_others(Some(container.engine), session));
-    }
+    let again = match container.stranger() {
+        Some(user) => engines_of_user(container.engine, user, session),
+        None => engines(Some(container.engine), session),
+    };
     let again = ask(&again, session, |engine| engine.find(&asked));
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.errors.into_iter().next() {

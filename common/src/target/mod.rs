@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
 //! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `machine:X` | that engine only |
+//! | `podman@alice:X` `docker@1000:X` | that user's engine only, by the user's name or UID; any engine's word can be in front |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
@@ -20,6 +21,7 @@
 mod name;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,6 +33,7 @@ use crate::output::quotable;
 use serde::{Deserialize, Serialize};
 
 pub use name::{IfName, LinkName, Mac, Name, NameError};
+pub use user::UserWord;
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
 pub const PID_MAX_LIMIT: u32 = 4_194_304;
@@ -54,6 +57,17 @@ pub enum Target {
         /// The engine to ask; all of them in their documented order when `None`.
         engine: Option<EngineName>,
         /// containerd's own namespace (`moby`, `k8s.io`), where one was named.
+        within: Option<Name>,
+        /// The name, or the beginning of the ID.
+        name: Name,
+    },
+    /// A container of one user's engine, by name or ID prefix.
+    OfUser {
+        /// The engine to ask.
+        engine: EngineName,
+        /// Whose engine it is.
+        user: UserWord,
+        /// containerd's own namespace, where one was named.
         within: Option<Name>,
         /// The name, or the beginning of the ID.
         name: Name,
@@ -255,12 +269,17 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 }
 
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
-    if let Ok(engine) = kind.parse::<EngineName>() {
+    let (word, user) = kind.split_once('@').map_or((kind, None), |(word, user)| (word, Some(user)));
+    if let Ok(engine) = word.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
             Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
             _ => (None, rest),
         };
-        return Ok(Target::Container { engine: Some(engine), within, name: name.parse()? });
+        let name = name.parse()?;
+        return Ok(match user {
+            None => Target::Container { engine: Some(engine), within, name },
+            Some(user) => Target::OfUser { engine, user: user.parse()?, within, name },
+        });
     }
     match kind {
         "pod" => pod(rest),
@@ -332,6 +351,11 @@ impl fmt::Display for Target {
             Target::Container { engine: Some(engine), within: None, name } => write!(f, "{engine}:{name}"),
             Target::Container { engine: Some(engine), within: Some(within), name } => {
                 write!(f, "{engine}:{within}/{name}")
+            }
+            Target::OfUser { engine, user, within, name } => {
+                write!(f, "{engine}@{user}:")?;
+                within.iter().try_for_each(|within| write!(f, "{within}/"))?;
+                name.fmt(f)
             }
             Target::Pod { namespace, pod, container } => {
                 f.write_str("pod:")?;
