@@ -26,7 +26,7 @@ use crate::engine::{
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
 use crate::process::Process;
-use crate::target::{LinkName, Name, Target, UserWord};
+use crate::target::{LinkName, Name, Target, UserWord, UsersContainer};
 use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
 
@@ -72,10 +72,7 @@ pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Resul
                 (result, _) => result,
             }
         }
-        Target::OfUser { engine, user, within, name } => {
-            let asked = ContainerQuery::Name { within: within.as_ref(), name };
-            find_of_user((*engine, user), target, &asked, session)
-        }
+        Target::OfUser(theirs) => find_of_user(theirs, target, session),
         Target::Pod { namespace, pod, container } => {
             let asked =
                 ContainerQuery::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
@@ -108,16 +105,17 @@ fn find_container(
 
 /// Asks the engine of one user, whose silence is no "no" now that this one is meant.
 fn find_of_user(
-    (engine, user): (EngineName, &UserWord),
+    meant: &UsersContainer,
     target: &Target,
-    asked: &ContainerQuery<'_>,
     session: &EngineSession,
 ) -> Result<Found, FindError> {
+    let UsersContainer { engine, user, within, name } = meant;
+    let asked = ContainerQuery::Name { within: within.as_ref(), name };
     let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
-    let theirs = engines_of_user(engine, uid, session);
-    let mut answers = ask(&theirs, session, |engine| engine.find(asked));
-    answers.narrow(asked);
-    match answers.certainty(asked) {
+    let theirs = engines_of_user(*engine, uid, session);
+    let mut answers = ask(&theirs, session, |engine| engine.find(&asked));
+    answers.narrow(&asked);
+    match answers.certainty(&asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
         Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),

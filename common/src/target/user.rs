@@ -1,13 +1,34 @@
-//! The user in `podman@alice:web`.
+//! A container of one user's engine: `podman@alice:web`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::NameError;
+use super::{EngineName, Name, NameError};
 
 /// A user by name or number: ASCII letters, digits and `_.+@-`, at most 255 bytes, as in passwd(5).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserWord(String);
+
+/// A container of one user's engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UsersContainer {
+    /// The engine to ask.
+    pub engine: EngineName,
+    /// Whose engine it is.
+    pub user: UserWord,
+    /// containerd's own namespace, where one was named.
+    pub within: Option<Name>,
+    /// The name, or the beginning of the ID.
+    pub name: Name,
+}
+
+impl fmt::Display for UsersContainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:", self.engine, self.user)?;
+        self.within.iter().try_for_each(|within| write!(f, "{within}/"))?;
+        self.name.fmt(f)
+    }
+}
 
 impl UserWord {
     /// The word as it was typed.
