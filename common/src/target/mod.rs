@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
 //! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `machine:X` | that engine only |
-//! | `podman@alice:X` `docker@1000:X` | that user's engine only, by the user's name or UID; any engine's word can be in front |
+//! | `podman@alice:X` | the same of one user, by name or UID |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
