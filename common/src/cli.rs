@@ -17,7 +17,7 @@ pub const TARGETS: &str = "\
 TARGET:
   nginx, 3f2a9c         a container's name or ID prefix
   docker:X podman:X containerd:[NS/]X nerdctl:[NS/]X crio:X oci:X lxc:X
-  machine:X             that engine only
+  incus:[PROJECT/]X lxd:[PROJECT/]X machine:X     that engine only
   podman@alice:X        the same of one user, by name or UID
   pod:POD pod:NAMESPACE/POD pod:NAMESPACE/POD/CONTAINER
                         a Kubernetes pod (its sandbox), or a container in it
@@ -239,8 +239,8 @@ mod tests {
     fn every_engine_is_in_the_help_and_in_the_table_of_targets() {
         let table = include_str!("target/mod.rs").lines().find(|line| line.contains("that engine only"));
         for engine in EngineName::ALL {
-            let form =
-                if engine.is_partitioned() { format!("{engine}:[NS/]X") } else { format!("{engine}:X") };
+            let within = engine.partition().map_or(String::new(), |within| format!("[{within}/]"));
+            let form = format!("{engine}:{within}X");
             let is_in = |text: &str| text.split([' ', '\n', '`']).any(|word| word == form);
             assert!(is_in(TARGETS), "{form} is not in TARGETS");
             assert!(table.is_some_and(is_in), "{form} is not in the table of common::target");

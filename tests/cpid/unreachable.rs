@@ -100,7 +100,7 @@ fn docker_host_says_where_docker_is() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::only(&["net"]));
     let dir = Scratch::new();
-    let engine = fake_docker::knows(&[&web]).listen(dir.path("sock"));
+    let engine = fake_docker::knows(&[&web]).listen_by(lab.command("perl"), dir.path("sock"));
     let ask = |address: &str| lab.tool("cpid").arg("web").env("DOCKER_HOST", address).run();
     ask(&engine.url()).ok().stdout_is(&format!("{}\n", web.pid));
     ask("").fails_with(2).stderr_has("/run/docker.sock is not there");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use support::fake_docker::just_now;
 use support::fake_engine::{Answer, Script};
 use support::run::Run;
 use support::scratch::{Scratch, unique};
@@ -102,8 +103,9 @@ fn an_engine_that_starts_later_is_waited_for() {
     asleep(waiting.pid());
     let id = "3f2a".repeat(16);
     let inspected = format!(
-        r#"{{"Id": "{id}", "Name": "/web", "State": {{"Status": "running", "Pid": {}}}}}"#,
-        host.leader.id()
+        r#"{{"Id": "{id}", "Name": "/web", "State": {{"Status": "running", "Pid": {}, "StartedAt": "{}"}}}}"#,
+        host.leader.id(),
+        just_now()
     );
     // Asked again by ID, for nothing but its word ties the process to the container.
     let script = Script::default()

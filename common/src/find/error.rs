@@ -51,6 +51,9 @@ pub enum FindError {
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
     #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
+    /// The engine says that a process is the container's, and nothing about the process does.
+    #[error("{}: {} says that its process is PID {}, but nothing shows that: the control group of PID {} does not have the container's ID, and it did not start when the container did", one_line(&.0.name), .0.engine, .0.pid.map_or(0, Pid::as_raw), .0.pid.map_or(0, Pid::as_raw))]
+    Unproven(Box<Container>),
     /// An ordinary user's engine claims a process that is not that user's.
     #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
     NotTheirs(Box<Container>),
@@ -144,6 +147,10 @@ impl From<FindError> for Failure {
                     None => failure.hint(Failure::from(*trouble).hint),
                 }
             }
+            FindError::Unproven(container) => Failure::said(Status::Failed, message).hint(hint!(
+                "does that engine run on this host? pid:{} is that process, whosever it is",
+                container.pid.map_or(0, Pid::as_raw)
+            )),
             FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Failed, message)
             }
