@@ -86,6 +86,11 @@ fn print_owner(process: &Target, request: &Request) -> Result<Status, Failure> {
     let session = request.find.session();
     let found = session.find(TOOL, process)?;
     let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
-    report::owner(&owner(process, request.engine, &session.engines)?, request.format)?;
-    Ok(Status::Yes)
+    match owner(process, request.engine, &session.engines) {
+        Err(FindError::Unplaced(unplaced)) => {
+            report::unplaced(&unplaced, request.format)?;
+            Err(FindError::Unplaced(unplaced).into())
+        }
+        known => report::owner(&known?, request.format).map(|()| Status::Yes),
+    }
 }

@@ -1,5 +1,6 @@
 //! The options that tools share, and what their help says alike.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use clap::{ArgAction, Args, Parser, ValueHint};
 
 use crate::engine::EngineSession;
 use crate::failure::{Failure, Status, say};
-use crate::find::{FindError, Found, Purpose, find};
+use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
 use crate::output::quotable;
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 /// What every tool's `--help` says about a TARGET: the table of [`crate::target`], which the manuals have too.
 pub const TARGETS: &str = "\
@@ -113,9 +114,12 @@ impl FindSession {
         if self.verbose {
             self.say_heard(tool);
         }
+        let found = found.map_err(|error| error.with_nearest(&self.engines));
+        // What was asked for the nearest names is no part of the answer.
+        drop(self.engines.take_heard());
         let found = found.inspect_err(|error| match error {
-            FindError::NotFound { unasked, .. } if self.verbose => {
-                unasked.iter().for_each(|why| say(tool, why))
+            FindError::NotFound { search, .. } if self.verbose => {
+                search.unasked.iter().for_each(|why| say(tool, why))
             }
             _ => {}
         })?;
@@ -190,7 +194,19 @@ pub fn parse_words<Cli: Parser>(arguments: impl IntoIterator<Item = String>) -> 
 }
 
 fn usage(error: clap::Error) -> Failure {
-    Failure::in_lines(Status::Failed, &rendered(error))
+    let hint = match (error.source().and_then(|source| source.downcast_ref::<TargetError>()), typed(&error)) {
+        (Some(_), Some(word)) => hint_for_refused(&word),
+        _ => None,
+    };
+    Failure::in_lines(Status::Failed, &rendered(error)).hint(hint)
+}
+
+/// The value that was refused.
+fn typed(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(word)) => Some(word.clone()),
+        _ => None,
+    }
 }
 
 /// What clap says, with nothing of what was typed able to drive a terminal.

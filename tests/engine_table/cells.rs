@@ -62,7 +62,7 @@ pub fn fill(table: &mut Table, ground: &Ground, group: &[&str]) {
             let cells = STATES.iter().zip(told).map(|(state, told)| match told {
                 Some(told) => {
                     let verdict = judge(ground, engine, way, told, &list);
-                    verdict.or_known(known(engine, way, state))
+                    verdict.or_known(known(engine, state))
                 }
                 None => Verdict::NotThere,
             });
@@ -72,10 +72,9 @@ pub fn fill(table: &mut Table, ground: &Ground, group: &[&str]) {
 }
 
 /// Why that cell is known to be wrong.
-fn known(engine: &str, way: Way, state: &str) -> Option<&'static str> {
-    let is_it =
-        |known: &&(&str, &str, &str, &str)| known.0 == engine && known.1 == way.word() && known.2 == state;
-    super::KNOWN.iter().find(is_it).map(|known| known.3)
+fn known(engine: &str, state: &str) -> Option<&'static str> {
+    let known = super::KNOWN.iter().find(|known| known.0 == engine && known.1.contains(&state));
+    known.map(|known| known.2)
 }
 
 /// In the order of `STATES`.
@@ -92,6 +91,7 @@ fn told(shown: &Ran) -> [Option<Told>; 6] {
 fn our_name(engine: &str) -> &str {
     match engine {
         "cri" => "containerd",
+        "podman-rootless" => "podman",
         "nspawn" => "machine",
         same => same,
     }
@@ -184,9 +184,10 @@ fn netns(ground: &Ground, engine: &str, way: Way, told: &Told) -> Verdict {
 fn verdict(right: bool, engine: &str, way: Way, told: &Told, ran: &Ran) -> Verdict {
     // nsenter-rs fails with 1, as util-linux's does; readlink says nothing there.
     let has_failed = code(ran) == Some(2) || code(ran) == Some(1) && ran.stderr.starts_with("nsenter-rs: ");
+    let names_it = ran.stderr.contains(our_name(engine)) && !ran.stderr.contains("no such container");
     if right {
         Verdict::Right
-    } else if way != Way::Answers && has_failed && ran.stderr.contains(our_name(engine)) {
+    } else if way != Way::Answers && has_failed && names_it {
         Verdict::CannotTell
     } else {
         Verdict::Wrong(format!("the engine says {} with PID {}; {ran}", told.word, told.pid))

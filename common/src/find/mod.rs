@@ -6,18 +6,22 @@ mod cgroups;
 mod error;
 mod found;
 mod known;
+mod meant;
 mod network;
 mod network_error;
 mod owner;
+mod unplaced;
 mod verify;
 
 use nix::unistd::{Pid, Uid, User};
 
-pub use error::FindError;
+pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
 pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_with};
+pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;
+pub use unplaced::UnplacedProcess;
 
 use crate::engine::{
     Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, EngineSession, engines,
@@ -25,7 +29,7 @@ use crate::engine::{
 };
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target, UserWord, UsersContainer};
 use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
@@ -56,7 +60,7 @@ pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Resul
             let pid = Pid::from_raw(i32::try_from(*pid).unwrap_or(i32::MAX));
             let process = match inode {
                 Some(inode) => Process::open_exactly(pid, *inode)?,
-                None => Process::open(pid)?,
+                None => Process::open(pid).map_err(|error| called_so(error, session))?,
             };
             Ok(alone(HeldTarget::Process(process)))
         }
@@ -141,8 +145,8 @@ fn find_among_others(
 ) -> Result<Found, FindError> {
     // Root's own link of that name is what is meant.
     if is_linked(target) {
-        let (target, asked) = (target.clone(), answers.answered);
-        return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
+        let search = Box::new(FailedSearch { asked: answers.answered, ..FailedSearch::default() });
+        return Err(FindError::NotFound { target: target.clone(), search });
     }
     let theirs = concerned(engines_of_others(engine, session), asked);
     let mut others = ask(&theirs, session, |engine| engine.find(asked));
@@ -212,15 +216,50 @@ fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> 
 /// No engine has it, and all that could have it were asked: our own, or root's. If there are none, only those of other users
 /// were asked.
 fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
+    let is_prompt = |engine: &EngineName| !answers.api_errors.iter().any(|(silent, _)| silent == engine);
+    let prompt = answers.answered.iter().copied().filter(is_prompt).collect();
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
     let mut errors = answers.closed.into_iter().chain(others.errors.into_iter().map(|(_, why)| why));
     match (asked.is_empty(), errors.next()) {
         (false, first) => {
-            FindError::NotFound { target, asked, unasked: first.into_iter().chain(errors).collect() }
+            let unasked = first.into_iter().chain(errors).collect();
+            let search = Box::new(FailedSearch { asked, unasked, prompt, nearest: Vec::new() });
+            FindError::NotFound { target, search }
         }
         (true, Some(trouble)) => trouble.into(),
-        (true, None) => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
+        (true, None) => no_engine(answers.absent),
+    }
+}
+
+/// None of the engines that were looked for is here, or one of them is, but does not run.
+fn no_engine(absent: Vec<EngineError>) -> FindError {
+    let mut looked_for: Vec<EngineName> = Vec::new();
+    for why in &absent {
+        match why {
+            EngineError::Absent { engine, .. } => looked_for.push(*engine),
+            stopped => return stopped.clone().into(),
+        }
+    }
+    looked_for.sort_unstable();
+    looked_for.dedup();
+    match (looked_for.len(), absent.into_iter().next()) {
+        (1, Some(only)) => only.into(),
+        _ => FindError::NoEngine { looked_for },
+    }
+}
+
+/// Why there is no such process; if containers have the PID for a name, or for the beginning of their ID, that they do.
+fn called_so(error: ProcessError, session: &EngineSession) -> FindError {
+    let ProcessError::Gone(pid) = error else { return error.into() };
+    let Ok(name) = pid.to_string().parse::<Name>() else { return error.into() };
+    let asked = ContainerQuery::Name { within: None, name: &name };
+    let mut answers = ask(&engines(None, session), session, |engine| engine.find(&asked));
+    answers.take_claims_of_others();
+    answers.narrow(&asked);
+    match answers.hits.is_empty() {
+        true => error.into(),
+        false => FindError::CalledSo { pid, hits: answers.hits },
     }
 }
 
@@ -287,7 +326,7 @@ mod tests {
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
         let error = not_found(target, EngineAnswers::default(), EngineAnswers::default());
-        assert!(matches!(&error, FindError::NoEngine));
+        assert!(matches!(&error, FindError::NoEngine { .. }));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Failed);
     }
 }
