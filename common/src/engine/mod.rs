@@ -10,6 +10,7 @@ mod container;
 mod containerd;
 mod cri;
 mod crio;
+mod daemon;
 mod docker;
 mod engine_dirs;
 mod error;
@@ -23,7 +24,9 @@ mod oci;
 mod podman;
 mod runtime;
 mod session;
+mod settings;
 mod state;
+mod storage;
 mod user_engine;
 mod watch_dirs;
 
