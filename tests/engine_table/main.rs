@@ -23,7 +23,7 @@ const SHORT: &[&[&str]] = &[&["docker"], &["podman"], &["containerd"]];
 const LONG: &[&[&str]] = &[
     &["docker"],
     &["podman"],
-    &["podman-rootless"],
+    &["podman-rootless", "podman-own"],
     &["containerd", "cri"],
     &["incus"],
     // After incus, whose containers have such monitors too.
