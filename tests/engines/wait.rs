@@ -175,7 +175,8 @@ fn at_the_deadline_it_is_an_error_as_without_waiting() {
     let host = Host::new();
     fs::create_dir_all(host.machines()).unwrap();
     let ran = host.cpid(&["--wait", "300ms", "machine:web"]).run().fails_with(1);
-    let ran = ran.stdout_is("").stderr_is("cpid: machine:web: no such container (asked: machine)\n");
+    let said = "cpid: machine:web: no such container (asked: machine)\nhint: cpid --list --engine machine\n";
+    let ran = ran.stdout_is("").stderr_is(said);
     assert!(ran.took >= Duration::from_millis(300), "{ran}");
     host.cpid(&["--wait", "0", "machine:web"]).run().fails_with(2).stderr_has("--wait");
     host.cpid(&["--wait", "0s", "machine:web"]).run().fails_with(1).stderr_has("no such container");

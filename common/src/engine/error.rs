@@ -12,8 +12,8 @@ use crate::target::EngineName;
 /// Why an engine could not be asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// There is no socket: it does not run, or runs elsewhere.
-    #[error("{engine} is not running: {} is not there", socket.display())]
+    /// There is neither a socket nor state: it does not run, or runs elsewhere.
+    #[error("{engine} {}: {} is not there", if *engine == EngineName::Docker { "is not running" } else { "has no containers on this host" }, socket.display())]
     Absent {
         /// Which engine.
         engine: EngineName,
