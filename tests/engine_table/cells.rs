@@ -156,7 +156,8 @@ fn lookup(ground: &Ground, engine: &str, way: Way, told: &Told) -> Verdict {
 fn listed(engine: &str, way: Way, told: &Told, list: &Ran) -> Verdict {
     let entries = if list.stdout.is_empty() { Value::Null } else { list.json() };
     let name = told.target.rsplit('/').next().unwrap_or(&told.target);
-    let row = entries.as_array().into_iter().flatten().find(|entry| entry["name"] == name);
+    let row =
+        entries.as_array().into_iter().flatten().find(|entry| entry["name"] == name || entry["id"] == name);
     let right = row.is_some_and(|row| {
         row["pid"].as_i64().unwrap_or(0) == i64::from(told.pid) && is_same_state(&row["state"], &told.word)
     });

@@ -41,11 +41,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         &["created"],
         "its state directory has tasks only, and a container that never ran is none",
     ),
-    (
-        "cri",
-        &["created", "exited"],
-        "the state directory has tasks only, and the CRI plugin removes those that ended",
-    ),
+    ("cri", &["created", "exited"], "cpid TARGET is right, and cpid --list has containers with a task only"),
 ];
 
 /// `NETNS_TOOLBOX_SUITE=sid` is `make engines SUITE=sid`: that suite alone.
