@@ -23,7 +23,7 @@ const SHORT: &[&[&str]] = &[&["docker"], &["podman"], &["containerd"]];
 const LONG: &[&[&str]] = &[
     &["docker"],
     &["podman"],
-    &["podman-rootless"],
+    &["podman-rootless", "podman-own"],
     &["containerd", "cri"],
     &["incus"],
     // After incus, whose containers have such monitors too.
@@ -41,11 +41,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         &["created"],
         "its state directory has tasks only, and a container that never ran is none",
     ),
-    (
-        "cri",
-        &["created", "exited"],
-        "the state directory has tasks only, and the CRI plugin removes those that ended",
-    ),
+    ("cri", &["created", "exited"], "cpid TARGET is right, and cpid --list has containers with a task only"),
 ];
 
 /// `NETNS_TOOLBOX_SUITE=sid` is `make engines SUITE=sid`: that suite alone.
