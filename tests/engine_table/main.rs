@@ -35,7 +35,6 @@ const HERE: &[&[&str]] = &[&["docker"], &["podman"], &["containerd", "cri"], &["
 
 /// What is wrong today however the engine is, and why: ENGINE, STATEs. A cell that is right is not to be listed.
 const KNOWN: &[(&str, &[&str], &str)] = &[
-    ("podman-rootless", &table::STATES, "root that came without sudo is not told of users' engines yet"),
     (
         "containerd",
         &["created"],
