@@ -22,7 +22,8 @@ pub struct Cli {
     /// Address of the host's end, or none
     ///
     /// Default: the --gateway, or the first free address of each network of the NIC: 10.1.0.1 for 10.1.0.2/24. A /32
-    /// network has no second address: give any with --host-addr; each end gets a route to the other. With --bridge, the bridge gets the address.
+    /// network has no second address: give any with --host-addr; each end gets a route to the other. With --bridge, an
+    /// address that is given is added to the bridge; an existing bridge gets none by default, and none says that the host needs none.
     /// May be given once for each network.
     #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub host_addr: Vec<String>,
@@ -248,8 +249,9 @@ pub struct Cli {
     /// Print problems and fixes; change nothing
     ///
     /// The same warnings appear on standard error before each NIC is added, and stop nothing: a firewall that drops bridge traffic,
-    /// strict rp_filter, overlapping networks, different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT
-    /// without a route. Exits with 1 if there is a warning.
+    /// strict rp_filter, a bridge without an address in the network, a gateway that does not answer, overlapping networks,
+    /// different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT without a route. Exits with 1 if there
+    /// is a warning.
     #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
     pub preflight: bool,
 

@@ -3,7 +3,6 @@
 use crate::{add_nic, lab, plug};
 use support::container::Options;
 use support::fake_docker;
-use support::run::Run;
 use support::skip::need;
 
 const NOTE: &str = "note: eth1: \"docker network connect\" fails if it wants this name";
