@@ -8,7 +8,7 @@ use support::run::{Run, Running};
 use support::skip::{Missing, need, program};
 
 /// Answers each request with who it seems to come from.
-const SERVER: &str = r#"
+pub(crate) const SERVER: &str = r#"
 use IO::Socket::INET; $| = 1;
 my $server = IO::Socket::INET->new(LocalAddr => $ARGV[1] // '0.0.0.0', LocalPort => $ARGV[0], Listen => 9, ReuseAddr => 1) or die $!;
 print "ready\n";
@@ -52,12 +52,12 @@ fn serve(lab: &Lab, container: &Container, script: &str, port: &str) -> Running 
 const CURL: [&str; 4] = ["curl", "-sS", "--max-time", "5"];
 
 #[track_caller]
-fn fetch_from(lab: &Lab, container: &Container, url: &str) -> String {
+pub(crate) fn fetch_from(lab: &Lab, container: &Container, url: &str) -> String {
     in_network(lab, container, &CURL).arg(url).run().ok().stdout
 }
 
 #[track_caller]
-fn fetch(lab: &Lab, url: &str) -> String {
+pub(crate) fn fetch(lab: &Lab, url: &str) -> String {
     lab.command(CURL[0]).args(&CURL[1..]).arg(url).run().ok().stdout
 }
 

@@ -40,9 +40,21 @@ pub fn add_table() -> Result<(), FilterError> {
     nft(&[], &add_our_table())
 }
 
-/// Deletes it, whether it exists or not.
-pub fn delete_table() -> Result<(), FilterError> {
-    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table()))
+/// Deletes it, unless somebody's rules are left in it; returns whether it did.
+pub fn delete_table() -> Result<bool, FilterError> {
+    // An empty table is no chain, and is not seen here.
+    if !chains_of_our_table()?.is_empty() {
+        return Ok(false);
+    }
+    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table())).map(|()| true)
+}
+
+fn chains_of_our_table() -> Result<Vec<String>, FilterError> {
+    let chains = match Netfilter::open()? {
+        Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
+        None => vec![],
+    };
+    Ok(chains.into_iter().filter(|chain| chain.table == TABLE).map(|chain| chain.name).collect())
 }
 
 /// Adds a NIC's rules, all or none.
@@ -55,16 +67,12 @@ fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
     nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
 }
 
-/// Deletes those of a NIC's rules that exist.
-pub fn delete_rules(rules: &NicRules) -> Result<(), FilterError> {
-    let chains = match Netfilter::open()? {
-        Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
-        None => vec![],
-    };
-    let exists = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
-    match rules.deleting(exists) {
-        commands if commands.is_empty() => Ok(()),
-        commands => nft(&[], &commands),
+/// Deletes those of a NIC's rules that exist; returns whether there were any.
+pub fn delete_rules(rules: &NicRules) -> Result<bool, FilterError> {
+    let chains = chains_of_our_table()?;
+    match rules.deleting(|name| chains.iter().any(|chain| chain == name)) {
+        commands if commands.is_empty() => Ok(false),
+        commands => nft(&[], &commands).map(|()| true),
     }
 }
 
@@ -86,9 +94,9 @@ impl AcceptRule {
         if self.is_there()? { Ok(()) } else { self.order("-I") }
     }
 
-    /// Deletes it, if it is there.
-    pub fn delete(&self) -> Result<(), FilterError> {
-        if self.is_there()? { self.order("-D") } else { Ok(()) }
+    /// Deletes it, if it is there; returns whether it was.
+    pub fn delete(&self) -> Result<bool, FilterError> {
+        if self.is_there()? { self.order("-D").map(|()| true) } else { Ok(false) }
     }
 
     /// 1 is iptables' word for "no such rule", and for "no such chain" too.

@@ -9,6 +9,7 @@ mod route_check;
 mod signals;
 pub mod stale;
 mod sysctl;
+mod undone;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::tool::TOOL;
 use executor::Executor;
 use ready::{LinkStatus, Reachability};
 use signals::BlockedSignals;
+pub use undone::Undone;
 
 /// Why it is rolled back.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ pub fn add(
         Err(stop) => stop,
     };
     let others: Vec<&NicRecord> = others.iter().collect();
-    let undone = undo(record, &others, journal, executor);
+    let undone = undo(record, &others, journal, executor).map(drop);
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
         Stop::Signalled(signal) => {
@@ -144,17 +146,23 @@ pub fn undo(
     others: &[&NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
-) -> Result<(), Failure> {
+) -> Result<Undone, Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
-    let mut first = None;
+    let (mut first, mut undone) = (None, Undone::default());
     for step in record.plan.undoing(&others) {
-        if let Err(error) = executor.act_as_undoing(step) {
-            first.get_or_insert(Failure::failed(step.as_command(&record.files()), error));
+        match executor.act_as_undoing(step) {
+            Ok(true) => undone.add(step),
+            Ok(false) => {}
+            Err(error) => {
+                first.get_or_insert(Failure::failed(step.as_command(&record.files()), error));
+            }
         }
     }
     match first {
-        Some(failure) => Err(failure),
-        None => journal.remove(record),
+        Some(failure) => {
+            Err(failure.and_lines(undone.words().map(|words| format!("{TOOL}: was done: {words}"))))
+        }
+        None => journal.remove(record).map(|()| undone),
     }
 }
 

@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use crate::model::sysctl::{SysctlChange, SysctlKey, SysctlReading, is_same};
 use crate::read::sysctl::{file, read};
 
-/// Restores the previous value, if the value is still ours.
-pub fn reset(sysctl: &SysctlChange) -> io::Result<()> {
-    let Some(before) = &sysctl.before else { return Ok(()) };
+/// Restores the previous value, if the value is still ours; returns whether it was.
+pub fn reset(sysctl: &SysctlChange) -> io::Result<bool> {
+    let Some(before) = &sysctl.before else { return Ok(false) };
     match read(&sysctl.key) {
         SysctlReading::Is(now) if is_same(&now, &sysctl.value) => {}
-        _ => return Ok(()),
+        _ => return Ok(false),
     }
     put(&sysctl.key, before)?;
     for (key, value) in &sysctl.along {
@@ -20,7 +20,7 @@ pub fn reset(sysctl: &SysctlChange) -> io::Result<()> {
             put(key, value)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Sets it, unless it has the value already.

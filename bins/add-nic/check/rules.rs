@@ -1,8 +1,12 @@
 //! Missing firewall rules: a program that reloads its own rules may flush all others.
 
-use crate::model::change::PlanStep;
+use common::cidr::Cidr;
+use common::netlink::ANYCAST;
+
+use crate::model::change::{LOCAL, LinkAnchor, PlanStep};
 use crate::model::filter::{AcceptRule, FilterState, NicRules};
 use crate::model::record::NicRecord;
+use crate::model::snapshot::NetnsState;
 
 pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> {
     let comment = rules.comment();
@@ -15,6 +19,22 @@ pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> 
     let gone =
         rules.chains().into_iter().find(|(chain, count)| !filters.has_chain(chain) || of(chain) < *count);
     gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
+}
+
+/// The kernel deletes it when the link is set down, and does not add it again.
+pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<String> {
+    let LinkAnchor { link, address } = anchor;
+    let index = host.link(link.as_str()).map(|link| link.index);
+    let is_it = |route: &common::netlink::Route| {
+        route.table == LOCAL
+            && route.kind == ANYCAST
+            && route.destination == Cidr::host(*address)
+            && route.index == index
+    };
+    let is_there = index.is_some() && host.routes.iter().any(is_it);
+    (!is_there).then(|| {
+        format!("its firewall rules are void: {link} was down, or the route to {address} was deleted")
+    })
 }
 
 pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Option<String> {

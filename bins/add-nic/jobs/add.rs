@@ -7,12 +7,12 @@ use common::failure::{Failure, Status};
 use common::packet;
 use jiff::Timestamp;
 
-use crate::apply::cleanup::{Cleanup, alive, clean_up_known, ours};
+use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
 use crate::journal::{Journal, LockedJournal};
 use crate::model::plan::Plan;
-use crate::model::record::{NicRecord, WatchEntryId};
+use crate::model::record::{FORMAT, NicRecord, WatchEntryId};
 use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
@@ -62,12 +62,13 @@ pub fn add_nic(
     journal: LockedJournal<'_>,
     options: &AddOptions,
 ) -> Result<(NicRecord, Outcome, Executor), Failure> {
-    let is_over = |record: &NicRecord| stale::is_over(record, &wanted, &ends.inside);
+    let is_over =
+        |record: &NicRecord, is_alive: bool| !is_alive || stale::is_over(record, &wanted, &ends.inside);
     let mut snapshot = Snapshot::read(&mut sockets)?;
     let records = ours(journal.records()?, sockets.home.identity());
-    let Cleanup { alive: mut records, has_changed } =
-        clean_up_known(records, &snapshot.host, &journal, is_over);
-    if has_changed {
+    let Cleanup { alive: mut records, swept } = clean_up_known(records, &snapshot.host, &journal, is_over);
+    swept.iter().for_each(SweptNic::say);
+    if !swept.is_empty() {
         snapshot = Snapshot::read(&mut sockets)?;
     }
     snapshot.read_details(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
@@ -86,6 +87,7 @@ pub fn add_nic(
         probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }
     let mut record = NicRecord {
+        format: FORMAT,
         id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
@@ -162,7 +164,7 @@ fn dry_run(
     options: &AddOptions,
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::default())? else {
+    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::read_only())? else {
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
@@ -199,7 +201,7 @@ fn run_preflight(
     typed: &[String],
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::default())?;
+    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::read_only())?;
     let random = random_bytes()?;
     let nic = match ends.same(&alive, wanted).next() {
         Some(record) => record.plan.nic.clone(),

@@ -23,6 +23,9 @@ pub enum StepError {
         /// The kernel's error number.
         errno: Errno,
     },
+    /// What was to be deleted is gone, or is to stay.
+    #[error("gone already")]
+    NothingToUndo,
     /// There is no such link.
     #[error("{0}: no such interface")]
     NoLink(IfName),
@@ -72,6 +75,7 @@ impl StepError {
             Errno::ENETUNREACH,
             Errno::ENETDOWN,
         ];
-        matches!(self, StepError::NoLink(_)) || self.errno().is_some_and(|errno| gone.contains(&errno))
+        matches!(self, StepError::NoLink(_) | StepError::NothingToUndo)
+            || self.errno().is_some_and(|errno| gone.contains(&errno))
     }
 }

@@ -47,9 +47,9 @@ impl Executor {
                 && link.mac == Some(bridge.mac)
                 && link.name.to_str() == Some(bridge.name.as_str())
         };
-        let Some(found) = links.iter().find(ours) else { return Ok(()) };
+        let Some(found) = links.iter().find(ours) else { return Err(StepError::NothingToUndo) };
         if links.iter().any(|link| link.master == Some(found.index)) {
-            return Ok(());
+            return Err(StepError::NothingToUndo);
         }
         Ok(self.sockets.host.delete_link(found.index)?)
     }
@@ -96,6 +96,6 @@ impl Executor {
                 return Ok(socket.delete_link(link.index)?);
             }
         }
-        Ok(())
+        Err(StepError::NothingToUndo)
     }
 }

@@ -72,12 +72,13 @@ impl Executor {
             PlanStep::DelRule(rule) => self.delete_rule(rule),
             PlanStep::SetSysctl(sysctl) => self.set_sysctl(sysctl),
             PlanStep::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            PlanStep::AddAnchor(anchor) => self.add_anchor(anchor),
             PlanStep::AddTable => Ok(filter::add_table()?),
-            PlanStep::DelTable => Ok(filter::delete_table()?),
+            PlanStep::DelTable => gone_unless(filter::delete_table()?),
             PlanStep::AddRules(rules) => Ok(filter::add_rules(rules)?),
-            PlanStep::DelRules(rules) => Ok(filter::delete_rules(rules)?),
+            PlanStep::DelRules(rules) => gone_unless(filter::delete_rules(rules)?),
             PlanStep::AddAccept(accept) => Ok(accept.add()?),
-            PlanStep::DelAccept(accept) => Ok(accept.delete()?),
+            PlanStep::DelAccept(accept) => gone_unless(accept.delete()?),
         }
     }
 
@@ -89,11 +90,12 @@ impl Executor {
         }
     }
 
-    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error.
-    pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<(), StepError> {
+    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error. Returns whether
+    /// something was changed.
+    pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<bool, StepError> {
         match self.act(step) {
-            Err(error) if error.is_gone() || error.is_there() => Ok(()),
-            other => other,
+            Err(error) if error.is_gone() || error.is_there() => Ok(false),
+            other => other.map(|()| true),
         }
     }
 
@@ -142,4 +144,9 @@ impl Executor {
     ) -> Result<Option<u32>, StepError> {
         Ok(self.socket(netns)?.link_from(source, address)?)
     }
+}
+
+/// What could be deleted; [`StepError::NothingToUndo`] if there was nothing.
+fn gone_unless(is_deleted: bool) -> Result<(), StepError> {
+    if is_deleted { Ok(()) } else { Err(StepError::NothingToUndo) }
 }

@@ -26,15 +26,16 @@ impl Executor {
 
     pub(super) fn reset_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
         let done = self.there(sysctl.netns, || sysctl::reset(sysctl))?;
-        done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
+        let is_reset = done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })?;
+        if is_reset { Ok(()) } else { Err(StepError::NothingToUndo) }
     }
 
     /// Does it in that netns.
-    fn there(
+    fn there<T>(
         &self,
         netns: Netns,
-        what: impl FnOnce() -> io::Result<()>,
-    ) -> Result<io::Result<()>, StepError> {
+        what: impl FnOnce() -> io::Result<T>,
+    ) -> Result<io::Result<T>, StepError> {
         match (netns, self.sockets.namespace(netns)) {
             (Netns::Host, _) => Ok(what()),
             (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
