@@ -55,7 +55,7 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::Exited(_)
         | FindError::Orphan { .. }
         | FindError::NoEngine => true,
-        error => match engine_error(error) {
+        error => match error.of_an_engine() {
             Some(EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
             Some(error) if error.is_absence() => true,
             _ => is_slow(error),
@@ -64,14 +64,5 @@ fn may_pass(error: &FindError) -> bool {
 }
 
 fn is_slow(error: &FindError) -> bool {
-    matches!(engine_error(error), Some(EngineError::Slow { .. }))
-}
-
-/// Why an engine could not be asked.
-fn engine_error(error: &FindError) -> Option<&EngineError> {
-    match error {
-        FindError::Engine(cause) => Some(cause),
-        FindError::CannotTell { trouble, .. } => Some(trouble),
-        _ => None,
-    }
+    matches!(error.of_an_engine(), Some(EngineError::Slow { .. }))
 }

@@ -23,7 +23,8 @@ TARGET:
                         a process; INODE is its pidfs inode
   netns:blue /run/netns/blue /proc/123/ns/net
                         a namespace without a process
-  ip:172.17.0.5 mac:02:42:ac:11:00:05 veth:veth12ab
+  ip:172.17.0.5 ip:172.17.0.5/16 ip:[fd00::5] ip:fe80::5%br0
+  mac:02:42:ac:11:00:05 veth:veth12ab veth:veth12ab@if2 veth:98 veth:if98
                         the owner of that address, or of the veth's other end";
 
 /// How to find what a TARGET means, and the help.

@@ -106,10 +106,7 @@ fn docker_host_says_where_docker_is() {
     ask("").fails_with(2).stderr_has("/run/docker.sock is not there");
     ask("unix:///nowhere").fails_with(2).stderr_has("/nowhere is not there");
     for remote in ["ssh://admin@example.org", "tcp://192.0.2.1:2375"] {
-        ask(remote)
-            .fails_with(2)
-            .stdout_is("")
-            .stderr_has(&format!("cpid: docker is on another host: {remote}\n"));
+        ask(remote).fails_with(2).stdout_is("").stderr_has(&format!("docker is on another host: {remote}\n"));
     }
     // A forgotten scheme is not another host.
     ask("/run/docker.sock").fails_with(2).stderr_has("DOCKER_HOST").stderr_has("unix:///run/docker.sock");

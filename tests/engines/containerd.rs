@@ -165,7 +165,8 @@ fn damaged_state_is_one_clear_error_that_names_the_file() {
         host.write(&file, content);
         let ran = host.cpid(&["web"]).run().fails_with(2).stdout_is("").stderr_has(message);
         assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
-        assert_eq!(host.listed(), ["containerd:web"], "it is there all the same");
+        let list = host.cpid(&["--list", "-a", "--json"]).run().fails_with(2);
+        list.stdout_is("[]\n").stderr_has(message);
         match before {
             Some(before) => host.write(&file, before),
             None => fs::remove_file(host.path(&file)).unwrap(),

@@ -108,6 +108,30 @@ fn a_broken_neighbour_keeps_nobody_from_being_found() {
 }
 
 #[test]
+fn a_damaged_file_hides_itself_and_nothing_else() {
+    let (_sleep, pid, ticks) = process();
+    let whole = docker_config(&id('b'), "db", false).to_string();
+    for damaged in ["", "\0\0\0\0", &whole[..40], &whole[..whole.len() - 1]] {
+        let host = Host::new();
+        host.docker_runs(&id('a'), "web", pid, ticks);
+        host.docker_config(&id('b'), damaged);
+        host.docker_config(&id('c'), &docker_config(&id('c'), "old", false).to_string());
+        // Docker gives each name once.
+        for target in ["web", "docker:web", &id('a')] {
+            host.cpid(&[target]).run().ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+        }
+        let file = format!("{}/config.v2.json: ", id('b'));
+        for target in ["db", "nope", "docker:db", "aaaa", "bbbb", &id('b')] {
+            let unsure = host.cpid(&[target]).run().fails_with(2).stdout_is("");
+            unsure.stderr_has(&file);
+        }
+        let list = host.cpid(&["--list", "-a"]).run().fails_with(2);
+        let list = list.stdout_has("web").stdout_has("old").stderr_has(&file);
+        assert_eq!(list.stderr.lines().count(), 1, "{list}");
+    }
+}
+
+#[test]
 fn a_name_that_a_terminal_would_obey_is_made_harmless() {
     let host = Host::new();
     host.docker_config(&id('a'), &docker_config(&id('a'), "web\u{1b}[2J\r\n", false).to_string());

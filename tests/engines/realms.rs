@@ -314,7 +314,7 @@ fn a_users_directories_do_not_lead_to_what_is_roots() {
     for path in ["", "/runc"] {
         chown(scene.host.path(&format!("{run}{path}")), Some(USER), None).unwrap();
     }
-    let said = scene.sudo_cpid(&["-v", "oci:web"]).fails_with(2).stdout_is("");
+    let said = scene.sudo_cpid(&["-v", "oci:web"]).fails_with(1).stdout_is("");
     said.stderr_has("state.json: belongs to root, not to user 65534");
     // Nor does a socket of the user's that is a link to another one of root's.
     let _roots = knows(&id('a'), "other", roots).listen(scene.host.path("srv/other.sock"));

@@ -131,13 +131,25 @@ fn the_hosts_own_address_is_found_and_said_to_be_its_own() {
         .stderr_is("cpid: ip:198.18.0.1 is in the network namespace of this host itself\n");
 }
 
+/// As pasta(1) gives it to a rootless Podman's container: the address of the host's own interface.
 #[test]
-fn a_container_that_has_an_address_of_the_hosts_is_meant_before_the_host() {
+fn an_address_that_the_host_and_a_container_have_means_neither_alone() {
     let lab = need!(Lab::new());
-    lab.shell("ip address add 198.18.9.1/32 dev lo").run().ok();
-    let inner = lab.container("inner", Options::default());
-    inner.ip("address add 198.18.9.1/32 dev lo");
-    cpid(&lab, "ip:198.18.9.1").ok().stdout_is(&format!("{}\n", inner.pid)).stderr_is("");
+    lab.shell("ip link add nic0 type bridge; ip address add 198.18.9.1/24 dev nic0").run().ok();
+    let web = lab.container("web", Options::default());
+    web.ip("link add eth0 type bridge");
+    web.ip("address add 198.18.9.1/24 dev eth0");
+    let said = cpid(&lab, "ip:198.18.9.1").fails_with(2).stdout_is("");
+    let said = said.stderr_has("cpid: ip:198.18.9.1: means 2 network namespaces:\n");
+    let inode = lab.namespace(web.pid, "net");
+    let said = said.stderr_has(&format!("  {inode}  pid:{} (sh)\n", web.pid)).stderr_has(" this host\n");
+    said.stderr_has(&format!("hint: say which: pid:{} or pid:1\n", web.pid));
+    // Nothing runs in either of them before that is said.
+    let mut inside = lab.tool("nsenter-rs");
+    inside.args(["-t", "ip:198.18.9.1", "-n", "ip", "link"]);
+    inside.run().stdout_is("").stderr_has("means 2 network namespaces");
+    lab.shell("ip address delete 198.18.9.1/24 dev nic0").run().ok();
+    cpid(&lab, "ip:198.18.9.1").ok().stdout_is(&format!("{}\n", web.pid)).stderr_is("");
 }
 
 #[test]
@@ -167,6 +179,88 @@ fn what_is_no_veth_or_no_link_has_no_other_end() {
     let _web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
     cpid(&lab, "veth:br0").fails_with(2).stderr_is("cpid: veth:br0: is not a veth, but bridge\n");
     cpid(&lab, "veth:nope").fails_with(1).stderr_is("cpid: veth:nope: no interface has this name here\n");
+    cpid(&lab, "veth:if4711")
+        .fails_with(1)
+        .stderr_is("cpid: veth:if4711: no interface has this index here\n");
+}
+
+#[test]
+fn what_ip_prints_of_a_veth_leads_to_the_container_from_either_side() {
+    let lab = need!(Lab::new());
+    let [web, db] = ["web", "db"]
+        .map(|name| on_bridge(&lab, name, Options::default(), &format!("198.18.0.{}/24", name.len())));
+    for container in [&web, &db] {
+        let pid = format!("{}\n", container.pid);
+        let near = lab.shell(&format!("ip -o link show veth-{}", container.name)).run().ok();
+        let far = container.ip("-o link show eth0");
+        // 7: veth-web@if2: <BROADCAST,…
+        let printed = |ran: &Ran| ran.stdout.split(':').nth(1).unwrap().trim().to_owned();
+        let inside = printed(&far);
+        let index = inside.strip_prefix("eth0@if").unwrap_or_else(|| panic!("{far}"));
+        for copied in [printed(&near), inside.clone(), index.to_owned(), format!("if{index}")] {
+            cpid(&lab, &format!("veth:{copied}")).ok().stdout_is(&pid).stderr_is("");
+        }
+    }
+    // A copy that is not true any more, and one of another container's.
+    let stale = cpid(&lab, "veth:veth-web@if4711").fails_with(1).stdout_is("");
+    stale.stderr_is("cpid: veth:veth-web@if4711: veth-web is here, but has another peer\n");
+    let index = eth0(&web)["link_index"].as_u64().unwrap();
+    let stale = cpid(&lab, &format!("veth:eth7@if{index}")).fails_with(1).stdout_is("");
+    stale.stderr_is(&format!("cpid: veth:eth7@if{index}: veth-web is here, but has another peer\n"));
+    // The host has an eth0 as well: what was copied in the container is not that one's peer.
+    lab.shell("ip link add eth0 type veth peer name eth0-peer").run().ok();
+    cpid(&lab, &format!("veth:eth0@if{index}")).ok().stdout_is(&format!("{}\n", web.pid));
+    // An interface that is called like the other's index.
+    lab.shell(&format!("ip link add name {index} type veth peer name odd netns {}", db.pid)).run().ok();
+    cpid(&lab, &format!("veth:{index}")).fails_with(2).stderr_has("means 2 network namespaces:\n");
+    cpid(&lab, &format!("veth:if{index}")).ok().stdout_is(&format!("{}\n", web.pid));
+}
+
+#[test]
+fn an_address_as_it_is_copied_is_the_same_address() {
+    let lab = need!(Lab::new());
+    let web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
+    web.ip("address add fd00::2/64 dev eth0");
+    let mac = eth0(&web)["address"].as_str().unwrap().to_owned();
+    let digits = mac.replace(':', "");
+    let cisco = [&digits[..4], &digits[4..8], &digits[8..]].join(".");
+    let copied = ["ip:198.18.0.10/24".to_owned(), "ip:[fd00::2]".to_owned(), "ip:fd00::2/64".to_owned()];
+    let macs =
+        [mac.replace(':', "-"), digits.clone(), cisco, mac.to_uppercase()].map(|mac| format!("mac:{mac}"));
+    for target in copied.iter().chain(&macs) {
+        cpid(&lab, target).ok().stdout_is(&format!("{}\n", web.pid)).stderr_is("");
+    }
+}
+
+/// Two containers with one link-local address, each on a link of its own.
+#[test]
+fn a_link_local_address_with_an_interface_is_looked_for_behind_that_interface_only() {
+    let lab = need!(Lab::new());
+    let web = on_bridge(&lab, "web", Options::default(), "198.18.0.10/24");
+    web.ip("address add fe80::5/64 dev eth0 nodad");
+    let db = lab.container("db", Options::default());
+    lab.shell(&format!("ip link add veth-db up type veth peer name eth0 netns {}", db.pid)).run().ok();
+    db.ip("link set eth0 up");
+    db.ip("address add fe80::5/64 dev eth0 nodad");
+    cpid(&lab, "ip:fe80::5").fails_with(2).stderr_has("means 2 network namespaces:\n");
+    for zone in ["br0", "veth-web"] {
+        cpid(&lab, &format!("ip:fe80::5%{zone}")).ok().stdout_is(&format!("{}\n", web.pid)).stderr_is("");
+    }
+    let index = lab.shell("ip -o link show veth-db | cut -d: -f1").run().ok().text().to_owned();
+    for zone in ["veth-db", &index] {
+        cpid(&lab, &format!("ip:[fe80::5%{zone}]")).ok().stdout_is(&format!("{}\n", db.pid)).stderr_is("");
+    }
+    let elsewhere = cpid(&lab, "ip:fe80::5%lo").fails_with(1);
+    elsewhere.stderr_is(
+        "cpid: ip:fe80::5%lo: nothing of this host that is attached to lo has this address
+hint: ip:fe80::5 looks behind every interface\n",
+    );
+    cpid(&lab, "ip:fe80::5%eth7").fails_with(1).stderr_is(
+        "cpid: ip:fe80::5%eth7: no interface has the name after the % here
+hint: ip:fe80::5 looks behind every interface\n",
+    );
+    lab.shell("ip address add fe80::5/64 dev br0 nodad").run().ok();
+    cpid(&lab, "ip:fe80::5%br0").fails_with(2).stderr_has(" this host\n");
 }
 
 #[test]

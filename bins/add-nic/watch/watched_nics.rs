@@ -276,17 +276,15 @@ fn announce_again(record: NicRecord, mut executor: Executor, times: u8) {
 
 /// An engine that is not running may be started later; its events report that.
 fn not_found(error: FindError) -> Failure {
-    let no_engine = matches!(
-        error,
-        FindError::NoEngine
-            | FindError::Engine(
-                EngineError::Absent { .. }
-                    | EngineError::Missing { .. }
-                    | EngineError::Dead { .. }
-                    | EngineError::Stale { .. }
-                    | EngineError::Unused { .. }
-            )
-    );
+    let is_not_running = |why: &EngineError| {
+        why.is_absence() || matches!(why, EngineError::Missing { .. } | EngineError::Dead { .. })
+    };
+    let no_engine = match &error {
+        FindError::NoEngine => true,
+        FindError::Engine(why) => is_not_running(why),
+        FindError::CannotTell { hit: None, trouble, .. } => is_not_running(trouble),
+        _ => false,
+    };
     let failure = Failure::from(error);
     if no_engine { failure.with_status(Status::No) } else { failure }
 }

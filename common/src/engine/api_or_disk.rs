@@ -1,21 +1,20 @@
 //! An engine that speaks Docker's API and keeps its state on disk: the API is asked first and, where that
 //! does not answer as it should, the disk is read.
 
-use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
 use super::api::Api;
-use super::{Container, ContainerQuery, Engine, EngineError, EngineName};
+use super::{Container, ContainerQuery, ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
 use crate::target::Name;
 
 /// What an engine keeps on disk.
 pub(super) trait DiskState {
     /// All containers of that name or ID, and all whose ID begins with it; `None` when there is no state of
     /// this engine at all.
-    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError>;
+    fn find(&self, name: &Name) -> Result<Option<EngineAnswer>, EngineError>;
 
     /// All containers; `None` when there is no state of this engine at all.
-    fn list(&self) -> Result<Option<Vec<Container>>, EngineError>;
+    fn list(&self) -> Result<Option<EngineAnswer>, EngineError>;
 
     /// The container with this ID as the API would describe it; `None` when it is not there, or the disk
     /// does not tell all that the API does.
@@ -35,8 +34,6 @@ pub(super) struct ApiOrDisk<D> {
     api: Result<Api, EngineError>,
     /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
-    /// Why the API did not answer the last question.
-    api_error: RefCell<Option<EngineError>>,
 }
 
 impl<D: DiskState> Engine for ApiOrDisk<D> {
@@ -44,43 +41,38 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
         self.engine
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
-        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(EngineAnswer::default()) };
         self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         self.or_disk(|api| self.list_from_api(api), DiskState::list)
     }
 
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }
-
-    fn api_error(&self) -> Option<EngineError> {
-        self.api_error.borrow().clone()
-    }
 }
 
 impl<D: DiskState> ApiOrDisk<D> {
     pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
-        ApiOrDisk { engine, api, disk, api_error: RefCell::default() }
+        ApiOrDisk { engine, api, disk }
     }
 
     fn or_disk(
         &self,
         api: impl FnOnce(&Api) -> Result<Vec<Container>, EngineError>,
-        disk: impl FnOnce(&D) -> Result<Option<Vec<Container>>, EngineError>,
-    ) -> Result<Vec<Container>, EngineError> {
+        disk: impl FnOnce(&D) -> Result<Option<EngineAnswer>, EngineError>,
+    ) -> Result<EngineAnswer, EngineError> {
         // Looked at before: a socket of systemd's starts the engine, which then makes its directories.
         let is_unused = self.disk.as_ref().is_some_and(DiskState::is_unused);
         let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
-            Ok(containers) => return Ok(containers),
+            Ok(containers) => return Ok(EngineAnswer { source: ContainerSource::Api, ..containers.into() }),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
-        self.api_error.replace(Some(error.clone()));
         match (self.disk.as_ref().map(disk), error) {
-            (Some(Ok(Some(containers))), _) => Ok(containers),
+            (Some(Ok(Some(answer))), error) => Ok(EngineAnswer { api_error: Some(error), ..answer }),
             // It is here, and we have no permission: that does not mean that there is no such container.
             (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.
@@ -111,7 +103,7 @@ impl<D: DiskState> ApiOrDisk<D> {
             let from_disk = self.disk.as_ref().and_then(|disk| disk.as_inspected(&listed.id).ok().flatten());
             match from_disk.filter(|container| Some(container.state) == listed.state) {
                 Some(container) => {
-                    containers.push(Container { source: super::ContainerSource::Api, ..container });
+                    containers.push(Container { source: ContainerSource::Api, ..container });
                 }
                 // One that is removed meanwhile was not there.
                 None => containers.extend(known(api.inspect(&listed.id))?),

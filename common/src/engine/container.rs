@@ -116,12 +116,13 @@ impl fmt::Display for ContainerState {
 }
 
 /// How we came to know of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerSource {
     /// The engine's API answered.
     Api,
     /// The engine's state on disk was read.
+    #[default]
     State,
 }
 

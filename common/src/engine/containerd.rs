@@ -12,7 +12,7 @@ use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
 use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, Engine, EngineError, EngineName, Proof};
+use super::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Containerd;
@@ -141,10 +141,10 @@ impl Containerd {
         namespace: Option<&Name>,
         pod: &Name,
         container: Option<&Name>,
-    ) -> Result<Vec<Container>, EngineError> {
+    ) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles(None)?;
         let meant = bundles.in_pod(namespace, pod, container);
-        Ok(cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role))?))
+        Ok(cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role))))
     }
 }
 
@@ -153,7 +153,7 @@ impl Engine for Containerd {
         ENGINE
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let (within, name) = match asked {
             ContainerQuery::Name { within, name } => (within.map(Name::as_str), name),
             ContainerQuery::Pod { namespace, pod, container } => {
@@ -166,27 +166,33 @@ impl Engine for Containerd {
         let found = meant.containers(|bundle, role| {
             let container = self.container(&bundles, bundle, role)?;
             Ok(container.map(|container| names.adorn(&bundle.within, container)))
-        })?;
-        Ok(cri::latest(found))
+        });
+        // No other has this whole ID.
+        Ok(if state::is_id(name.as_str()) {
+            cri::latest(found).certain_if_exact(name.as_str())
+        } else {
+            cri::latest(found)
+        })
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles(None)?;
         // A container whose name cannot be read is there under its ID.
         let names = NerdctlNames::of(&self.dirs).all().unwrap_or_default();
-        let mut containers = Vec::new();
+        let named = |container: Container, bundle: &Bundle| match names
+            .get(&(bundle.within.clone(), bundle.id.clone()))
+        {
+            Some(name) => Container { engine: EngineName::Nerdctl, name: name.clone(), ..container },
+            None => container,
+        };
+        let mut answer = EngineAnswer::default();
         for bundle in &bundles.all {
+            // Its annotations only adorn it.
             let role = bundles.role(bundle).ok().flatten();
-            // Asking for one that is damaged by its ID says why.
             let made = self.container(&bundles, bundle, role.as_ref());
-            let damaged = || Container::unknown(ENGINE, &bundle.id, self.dirs.owner);
-            let Some(container) = made.unwrap_or_else(|_| Some(damaged())) else { continue };
-            containers.push(match names.get(&(bundle.within.clone(), bundle.id.clone())) {
-                Some(name) => Container { engine: EngineName::Nerdctl, name: name.clone(), ..container },
-                None => container,
-            });
+            answer.add(made.map(|made| made.map(|container| named(container, bundle))));
         }
-        Ok(containers)
+        Ok(answer)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use super::state::{self, StatePath};
-use super::{Container, ContainerState, EngineError, Pod};
+use super::{Container, ContainerState, EngineAnswer, EngineError, Pod};
 use crate::target::Name;
 
 /// The annotations of an OCI configuration.
@@ -58,8 +58,7 @@ pub(super) struct Bundles {
 /// A thousand containers' configurations are some 20 MB; an ordinary user's directory may hold anything.
 const MOST_BYTES_IN_ALL: usize = 128 << 20;
 
-/// What was meant, and what could not be read on the way: another container's damaged file is no reason to
-/// deny one that was found, but it is one to doubt that there is none.
+/// What was meant, and what could not be read on the way and may be meant too.
 #[derive(Debug, Default)]
 pub(super) struct Meant<'a> {
     pub hits: Vec<(&'a Bundle, Option<Role>)>,
@@ -197,27 +196,26 @@ impl<'a> Meant<'a> {
         }
     }
 
-    /// Every hit made a container, those that are gone by now left out.
-    ///
-    /// # Errors
-    /// Of the first hit that cannot be made one; without any hit, the first trouble.
+    /// Every hit made a container, those that are gone by now left out. What could not be read on the way stays in doubt:
+    /// containers of several pods have one name.
     pub(super) fn containers(
         self,
         make: impl Fn(&Bundle, Option<&Role>) -> Result<Option<Container>, EngineError>,
-    ) -> Result<Vec<Container>, EngineError> {
-        let made = self.hits.iter().filter_map(|(bundle, role)| make(bundle, role.as_ref()).transpose());
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        match self.errors.into_iter().next() {
-            Some(trouble) if made.is_empty() => Err(trouble),
-            _ => Ok(made),
-        }
+    ) -> EngineAnswer {
+        let mut answer = EngineAnswer { doubts: self.errors, ..EngineAnswer::default() };
+        self.hits.iter().for_each(|(bundle, role)| answer.add(make(bundle, role.as_ref())));
+        answer
     }
 }
 
 /// What is meant where Kubernetes made a container again: state of earlier runs stays for a while next to
 /// the run of today. Of those with one name in one pod the ones that have a process are meant; when none
 /// has, the one that was started last.
-pub(super) fn latest(containers: Vec<Container>) -> Vec<Container> {
+pub(super) fn latest(answer: EngineAnswer) -> EngineAnswer {
+    EngineAnswer { containers: latest_of(answer.containers), ..answer }
+}
+
+fn latest_of(containers: Vec<Container>) -> Vec<Container> {
     let key = |container: &Container| {
         container.pod.as_ref().map(|pod| (pod.namespace.clone(), pod.name.clone(), container.name.clone()))
     };
@@ -270,7 +268,7 @@ mod tests {
     }
 
     fn meant(containers: &[Container]) -> Vec<String> {
-        latest(containers.to_vec()).into_iter().map(|container| container.id).collect()
+        latest_of(containers.to_vec()).into_iter().map(|container| container.id).collect()
     }
 
     const OLD: &str = "2024-01-01T00:00:00Z";

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::engine_dirs::EngineDirs;
 use super::runtime;
-use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, api, state};
+use super::{
+    Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, api,
+    state,
+};
 
 const ENGINE: EngineName = EngineName::Crio;
 
@@ -96,38 +99,39 @@ impl Engine for Crio {
         ENGINE
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles()?;
         let make = |bundle: &Bundle, role: Option<&Role>| self.container(&bundles, bundle, role);
         let (namespace, pod, container) = match *asked {
             ContainerQuery::Name { within: None, name } => {
-                return Ok(cri::latest(bundles.named(name).containers(make)?));
+                return Ok(cri::latest(bundles.named(name).containers(make)));
             }
-            ContainerQuery::Name { .. } => return Ok(vec![]),
+            ContainerQuery::Name { .. } => return Ok(EngineAnswer::default()),
             ContainerQuery::Pod { namespace, pod, container } => (namespace, pod, container),
         };
-        let found = cri::latest(bundles.in_pod(namespace, pod, container).containers(make)?);
+        let mut found = cri::latest(bundles.in_pod(namespace, pod, container).containers(make));
         if container.is_some() {
             return Ok(found);
         }
-        let entered = found.into_iter().map(|sandbox| match sandbox.pid {
-            Some(_) => Ok(sandbox),
-            None => Ok(cri::stand_in(bundles.inhabitants(&sandbox.id).containers(make)?).unwrap_or(sandbox)),
-        });
-        Ok(cri::one_way_in(entered.collect::<Result<_, _>>()?))
+        for sandbox in found.containers.iter_mut().filter(|sandbox| sandbox.pid.is_none()) {
+            let inside = bundles.inhabitants(&sandbox.id).containers(make);
+            match cri::stand_in(inside.containers) {
+                Some(container) => *sandbox = container,
+                None => found.doubts.extend(inside.doubts),
+            }
+        }
+        Ok(EngineAnswer { containers: cri::one_way_in(found.containers), ..found })
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles()?;
-        let mut containers = Vec::new();
+        let mut answer = EngineAnswer::default();
         for bundle in &bundles.all {
-            // What cannot be read is as likely Podman's.
+            // What cannot be read is as likely Podman's, which tells of it.
             let Ok(Some(role)) = bundles.role(bundle) else { continue };
-            let made = self.container(&bundles, bundle, Some(&role));
-            let damaged = || Container::unknown(ENGINE, &bundle.id, self.dirs.owner);
-            containers.extend(made.unwrap_or_else(|_| Some(damaged())));
+            answer.add(self.container(&bundles, bundle, Some(&role)));
         }
-        Ok(containers)
+        Ok(answer)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{Container, EngineError};
+use super::{Container, ContainerSource, EngineError};
 use crate::target::{EngineName, Name};
 
 /// What every engine can be asked.
@@ -11,28 +11,75 @@ pub trait Engine {
     fn name(&self) -> EngineName;
 
     /// The containers that `asked` can mean, running or not: all of that exact name or ID, and all whose ID
-    /// begins with it. None is an answer too: this engine has no such container.
+    /// begins with it. None is an answer too: without a doubt, this engine has no such container.
     ///
     /// # Errors
     /// [`EngineError::Absent`] when this engine is not on this host at all, neither its socket nor its
     /// state; others when it could not be asked, or what it said makes no sense.
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError>;
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError>;
 
     /// All its containers, running or not.
     ///
     /// # Errors
     /// As [`Engine::find`].
-    fn list(&self) -> Result<Vec<Container>, EngineError>;
+    fn list(&self) -> Result<EngineAnswer, EngineError>;
 
     /// A new stream of its own events, on which something comes at once, and then whenever one of its
     /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.
     fn events(&self) -> Option<OwnedFd> {
         None
     }
+}
 
-    /// Why its API did not answer the last question, when its state on disk had to.
-    fn api_error(&self) -> Option<EngineError> {
-        None
+/// What an engine answered, and how much of it could not be told.
+#[derive(Debug, Clone, Default)]
+pub struct EngineAnswer {
+    /// The containers that fit.
+    pub containers: Vec<Container>,
+    /// What else may fit, and why that could not be told: each a container whose file is damaged, or which may run although
+    /// nothing was found where its process is recorded. With one of these, a container that is not in the answer may be
+    /// there all the same. A name that an engine gives only once is certain without them, so they are left out then.
+    pub doubts: Vec<EngineError>,
+    /// Whether the API answered.
+    pub source: ContainerSource,
+    /// Why the API did not, where there is one and the state on disk was read in its place.
+    pub api_error: Option<EngineError>,
+}
+
+impl From<Vec<Container>> for EngineAnswer {
+    /// An answer without a doubt, from the state on disk.
+    fn from(containers: Vec<Container>) -> Self {
+        EngineAnswer { containers, ..EngineAnswer::default() }
+    }
+}
+
+impl From<Option<Container>> for EngineAnswer {
+    fn from(container: Option<Container>) -> Self {
+        container.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl EngineAnswer {
+    /// Adds a container, nothing where there is none any more, or the doubt that is left of one.
+    pub(super) fn add(&mut self, container: Result<Option<Container>, EngineError>) {
+        match container {
+            Ok(container) => self.containers.extend(container),
+            Err(doubt) => self.doubts.push(doubt),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.doubts.is_empty()
+    }
+
+    /// Without doubts, if the container is there that has exactly the name or ID that was asked for: for engines that give
+    /// each name and each ID once.
+    #[must_use]
+    pub(super) fn certain_if_exact(mut self, asked: &str) -> Self {
+        if self.containers.iter().any(|hit| hit.name == asked || hit.id == asked) {
+            self.doubts.clear();
+        }
+        self
     }
 }
 

@@ -13,8 +13,8 @@ use nix::unistd::Uid;
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
-    AnswerTimeout, Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError,
-    EngineName, Proof,
+    AnswerTimeout, Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineAnswer,
+    EngineError, EngineName, Proof,
 };
 use monitor::{FirstProcess, Monitor};
 
@@ -66,31 +66,33 @@ impl Engine for Lxc {
     }
 
     /// Names only: LXC knows no IDs, and takes no beginning of a name for the whole.
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
-        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(EngineAnswer::default()) };
         let path = self.path.as_ref().map_err(Clone::clone)?;
         // Before any socket is asked: what listens on a host without LXC is not LXC.
         if !path.exists() {
             return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
         let until = Instant::now() + self.limit.left();
-        Ok(self.container(path, OsStr::new(name.as_str()), until)?.into_iter().collect())
+        Ok(self.container(path, OsStr::new(name.as_str()), until)?.into())
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         let path = self.path.as_ref().map_err(Clone::clone)?;
         if !path.exists() {
             return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
         let until = Instant::now() + self.limit.left();
-        let mut containers = Vec::new();
+        let mut answer = EngineAnswer::default();
         for name in state::names(path)? {
             // Other files there, such as lxc-monitord's, are not containers.
-            if is_defined(&path.join(&name))? {
-                containers.extend(self.container(path, &name, until)?);
+            match is_defined(&path.join(&name)) {
+                Ok(false) => {}
+                Ok(true) => answer.add(self.container(path, &name, until)),
+                Err(doubt) => answer.doubts.push(doubt),
             }
         }
-        Ok(containers)
+        Ok(answer)
     }
 }
 

@@ -12,7 +12,8 @@ use nix::unistd::{Pid, Uid};
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
-    Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineError, EngineName, Proof,
+    Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineAnswer, EngineError,
+    EngineName, Proof,
 };
 
 const ENGINE: EngineName = EngineName::Machine;
@@ -78,26 +79,26 @@ impl Engine for Machines {
     }
 
     /// Names only: machinectl takes nothing else.
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
-        let ContainerQuery::Name { within: None, name } = asked else { return Ok(vec![]) };
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
+        let ContainerQuery::Name { within: None, name } = asked else { return Ok(EngineAnswer::default()) };
         let found = self.container(name.as_str())?;
         if found.is_none() {
             self.present()?;
         }
-        Ok(found.into_iter().collect())
+        Ok(found.into())
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         self.present()?;
-        let mut containers = Vec::new();
+        let mut answer = EngineAnswer::default();
         for name in state::names(&self.directory)? {
             // `unit:UNIT` is a second name of the machine in that unit, and `.#NAME` a file half written.
             let name = name.to_str().filter(|name| !name.starts_with("unit:") && !name.starts_with('.'));
             if let Some(name) = name {
-                containers.extend(self.container(name)?);
+                answer.add(self.container(name));
             }
         }
-        Ok(containers)
+        Ok(answer)
     }
 }
 

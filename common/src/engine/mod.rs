@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago};
 pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
-pub use interface::{ContainerQuery, Engine};
+pub use interface::{ContainerQuery, Engine, EngineAnswer};
 pub use watch_dirs::WatchDir;
 
 pub use crate::target::EngineName;
@@ -49,7 +49,7 @@ use user_engine::UserEngine;
 ///
 /// for engine in engines(None, Duration::from_millis(300)) {
 ///     match engine.list() {
-///         Ok(containers) => println!("{}: {} containers", engine.name(), containers.len()),
+///         Ok(answer) => println!("{}: {} containers", engine.name(), answer.containers.len()),
 ///         Err(EngineError::Absent { .. }) => {} // not on this host
 ///         Err(trouble) => println!("{}: {trouble}", engine.name()),
 ///     }
@@ -111,19 +111,15 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.name()
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         budget::within(|| self.0.find(asked))
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         budget::within(|| self.0.list())
     }
 
     fn events(&self) -> Option<OwnedFd> {
         self.0.events()
-    }
-
-    fn api_error(&self) -> Option<EngineError> {
-        self.0.api_error()
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::containerd::Containerd;
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, api};
+use super::{Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, api};
 use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
@@ -70,38 +70,36 @@ impl Engine for Nerdctl {
         ENGINE
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let stores = self.stores()?;
-        let ContainerQuery::Name { within, name } = asked else { return Ok(vec![]) };
-        let mut found = Vec::new();
+        let ContainerQuery::Name { within, name } = asked else { return Ok(EngineAnswer::default()) };
+        let mut answer = EngineAnswer::default();
         for store in stores {
             let namespaces = state::words(&store.join("names"))?;
             for namespace in namespaces.iter().filter(|one| within.is_none_or(|within| within == *one)) {
                 let namespace = namespace.as_str();
                 if let Some(id) = id_of(&store.join("names").join(namespace), name)? {
-                    found.push(self.container(&store, namespace, &id, name.to_string())?);
+                    answer.add(self.container(&store, namespace, &id, name.to_string()).map(Some));
                 }
                 let ids = state::words(&store.join("containers").join(namespace))?;
                 for id in ids.iter().filter(|id| id.as_str().starts_with(name.as_str())) {
-                    let container = self.container(&store, namespace, id.as_str(), id.to_string())?;
-                    found.push(self.names.adorn(namespace, container));
+                    let container = self.container(&store, namespace, id.as_str(), id.to_string());
+                    answer.add(container.map(|container| Some(self.names.adorn(namespace, container))));
                 }
             }
         }
-        Ok(found)
+        Ok(answer)
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
-        let mut containers = Vec::new();
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
+        let mut answer = EngineAnswer::default();
         for store in self.stores()? {
             for within in state::words(&store.join("names"))? {
                 for (name, id) in names_in(&store, within.as_str())? {
-                    let container = self.container(&store, within.as_str(), &id, name.clone());
-                    let damaged = || Container { name, ..Container::unknown(ENGINE, &id, self.dirs.owner) };
-                    containers.push(container.unwrap_or_else(|_| damaged()));
+                    answer.add(self.container(&store, within.as_str(), &id, name).map(Some));
                 }
             }
         }
-        Ok(containers)
+        Ok(answer)
     }
 }

@@ -3,7 +3,9 @@
 
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, ContainerState, Engine, EngineError, EngineName, Proof, runtime};
+use super::{
+    Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, runtime,
+};
 
 const ENGINE: EngineName = EngineName::Oci;
 
@@ -57,28 +59,25 @@ impl Engine for Oci {
         ENGINE
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let roots = self.roots()?;
-        let ContainerQuery::Name { within: None, .. } = asked else { return Ok(vec![]) };
-        let mut found = Vec::new();
+        let ContainerQuery::Name { within: None, .. } = asked else { return Ok(EngineAnswer::default()) };
+        let mut answer = EngineAnswer::default();
         for root in roots {
             for id in state::words(&root)?.iter().filter(|id| asked.means(id.as_str(), id.as_str())) {
-                found.extend(self.container(&root.join(id.as_str()), id.as_str())?);
+                answer.add(self.container(&root.join(id.as_str()), id.as_str()));
             }
         }
-        Ok(found)
+        Ok(answer)
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
-        let mut containers = Vec::new();
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
+        let mut answer = EngineAnswer::default();
         for root in self.roots()? {
             for id in state::words(&root)? {
-                // Asking for one that is damaged by its ID says why.
-                let made = self.container(&root.join(id.as_str()), id.as_str());
-                let damaged = || Container::unknown(ENGINE, id.as_str(), self.dirs.owner);
-                containers.extend(made.unwrap_or_else(|_| Some(damaged())));
+                answer.add(self.container(&root.join(id.as_str()), id.as_str()));
             }
         }
-        Ok(containers)
+        Ok(answer)
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
 
-use super::{Container, ContainerQuery, Engine, EngineError, EngineName};
+use super::{ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
 
 /// An engine that is found in the directories of `owner`.
 pub(super) struct UserEngine {
@@ -14,8 +14,8 @@ pub(super) struct UserEngine {
 }
 
 impl UserEngine {
-    fn words(&self, mut said: Vec<Container>) -> Vec<Container> {
-        said.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
+    fn words(&self, mut said: EngineAnswer) -> EngineAnswer {
+        said.containers.iter_mut().for_each(|container| container.proof.claimed_by = self.owner);
         said
     }
 }
@@ -25,19 +25,15 @@ impl Engine for UserEngine {
         self.engine.name()
     }
 
-    fn find(&self, asked: &ContainerQuery<'_>) -> Result<Vec<Container>, EngineError> {
+    fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         Ok(self.words(self.engine.find(asked)?))
     }
 
-    fn list(&self) -> Result<Vec<Container>, EngineError> {
+    fn list(&self) -> Result<EngineAnswer, EngineError> {
         Ok(self.words(self.engine.list()?))
     }
 
     fn events(&self) -> Option<OwnedFd> {
         self.engine.events()
-    }
-
-    fn api_error(&self) -> Option<EngineError> {
-        self.engine.api_error()
     }
 }

@@ -4,7 +4,7 @@
 
 use nix::unistd::geteuid;
 
-use crate::engine::{Container, ContainerQuery, Engine, EngineError, EngineName};
+use crate::engine::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
 
 /// What the engines of one user said, all together.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct EngineAnswers {
     pub answered: Vec<EngineName>,
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
-    /// Which are, and could not be asked.
+    /// Which are, and could not be asked, or could not tell of all of their containers that may be meant.
     pub errors: Vec<(EngineName, EngineError)>,
     /// Which were found out about from state on disk, and why.
     pub api_errors: Vec<(EngineName, EngineError)>,
@@ -37,15 +37,17 @@ pub(super) enum Certainty {
 /// Asks all of them.
 pub(super) fn ask(
     engines: &[Box<dyn Engine>],
-    question: impl Fn(&dyn Engine) -> Result<Vec<Container>, EngineError>,
+    question: impl Fn(&dyn Engine) -> Result<EngineAnswer, EngineError>,
 ) -> EngineAnswers {
     let mut answers = EngineAnswers::default();
     for engine in engines {
         match question(engine.as_ref()) {
-            Ok(found) => {
-                answers.answered.push(engine.name());
-                answers.api_errors.extend(engine.api_error().map(|why| (engine.name(), why)));
-                answers.add(found);
+            Ok(answer) => {
+                let name = engine.name();
+                answers.answered.push(name);
+                answers.api_errors.extend(answer.api_error.map(|why| (name, why)));
+                answers.errors.extend(answer.doubts.into_iter().map(|doubt| (name, doubt)));
+                answers.add(answer.containers);
             }
             Err(absent) if absent.is_absence() => answers.absent.push(absent),
             Err(trouble) => answers.errors.push((engine.name(), trouble)),

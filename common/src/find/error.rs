@@ -30,15 +30,13 @@ pub enum FindError {
         /// Which engines of other users could not be.
         unasked: Vec<EngineError>,
     },
-    /// One has it, and an engine that may have one of that name too could not be asked.
-    #[error(
-        "{target}: {hit} was found, but {engine} could not be asked, and may have one of that name too: {trouble}"
-    )]
+    /// An engine that may have it could not be asked, or could not tell; whether another engine has it or not.
+    #[error("{target}: {}{trouble}", undecided(hit.as_deref(), *engine))]
     CannotTell {
         /// What was asked for.
         target: Target,
-        /// The container that was found.
-        hit: Box<Container>,
+        /// The container that another engine has.
+        hit: Option<Box<Container>>,
         /// Which may have it, too.
         engine: EngineName,
         /// Why it could not be asked.
@@ -104,6 +102,17 @@ pub enum FindError {
     NoSuchLink(LinkName),
 }
 
+impl FindError {
+    /// Why an engine could not be asked, if that is what is wrong.
+    pub fn of_an_engine(&self) -> Option<&EngineError> {
+        match self {
+            FindError::Engine(why) => Some(why),
+            FindError::CannotTell { trouble, .. } => Some(trouble),
+            _ => None,
+        }
+    }
+}
+
 impl From<FindError> for Failure {
     fn from(error: FindError) -> Self {
         let message = error.to_string();
@@ -126,7 +135,7 @@ impl From<FindError> for Failure {
             }
             FindError::CannotTell { target, hit, engine, trouble } => {
                 let failure = Failure::said(Status::Failed, message);
-                match alone(&target, &hit, engine) {
+                match hit.and_then(|hit| alone(&target, &hit, engine)) {
                     Some(word) => failure.hint(hint!("use {} for that container", word)),
                     None => failure.hint(Failure::from(*trouble).hint),
                 }
@@ -140,6 +149,16 @@ impl From<FindError> for Failure {
             FindError::Namespace(error) => error.into(),
             FindError::Netns(error) => error.into(),
         }
+    }
+}
+
+/// What is known of a container that may be `engine`'s.
+fn undecided(hit: Option<&Container>, engine: EngineName) -> String {
+    match hit {
+        Some(hit) => {
+            format!("{hit} was found, but {engine} could not be asked, and may have one of that name too: ")
+        }
+        None => "cannot tell whether there is such a container: ".to_owned(),
     }
 }
 

@@ -93,7 +93,7 @@ fn find_container(
     match answers.certainty(asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, timeout),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
-        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, hit, trouble)),
+        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
         Certainty::NotThere => find_among_others(engine, target, (asked, others), answers, timeout),
     }
 }
@@ -118,7 +118,7 @@ fn find_among_others(
     let mut hits = std::mem::take(&mut others.hits);
     match (hits.pop(), answers.doubt()) {
         (None, _) => Err(not_found(target.clone(), answers, others)),
-        (Some(hit), Some(doubt)) => Err(cannot_tell(target, hit, doubt.clone())),
+        (Some(hit), Some(doubt)) => Err(cannot_tell(target, Some(hit), doubt.clone())),
         (Some(hit), None) if hits.is_empty() => {
             let silent = api_errors(&others).chain(others.errors.iter().map(|(_, why)| (None, why.clone())));
             confirmed(held(hit, silent)?, timeout)
@@ -137,8 +137,13 @@ fn is_linked(target: &Target) -> bool {
     link.is_ok_and(|link| matches!(netns::entry(&link), Ok(netns::LinkEntry::Bound(_))))
 }
 
-fn cannot_tell(target: &Target, hit: Container, (engine, trouble): (EngineName, EngineError)) -> FindError {
-    FindError::CannotTell { target: target.clone(), hit: Box::new(hit), engine, trouble: Box::new(trouble) }
+fn cannot_tell(
+    target: &Target,
+    hit: Option<Container>,
+    (engine, trouble): (EngineName, EngineError),
+) -> FindError {
+    let (target, hit, trouble) = (target.clone(), hit.map(Box::new), Box::new(trouble));
+    FindError::CannotTell { target, hit, engine, trouble }
 }
 
 fn concerned(mut engines: Vec<Box<dyn Engine>>, asked: &ContainerQuery<'_>) -> Vec<Box<dyn Engine>> {
@@ -175,8 +180,8 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
 /// No engine has it. That is certain only if all of root's engines on this host could be asked; if there are none, only
 /// those of other users were asked.
 fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
-    if let Some((_, trouble)) = answers.errors.into_iter().next() {
-        return trouble.into();
+    if let Some(trouble) = answers.errors.into_iter().next() {
+        return cannot_tell(&target, None, trouble);
     }
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());

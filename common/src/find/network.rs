@@ -10,7 +10,7 @@ use crate::target::Target;
 /// network of a stranger has to be named: with the address of a container that has just stopped it is not that container.
 pub(super) fn find(target: &Target, purpose: Purpose) -> Result<Found, Box<NetworkError>> {
     let owners = match target {
-        Target::Ip(address) => map::owners_of_ip(*address),
+        Target::Ip(address) => map::owners_of_ip(address),
         Target::Mac(mac) => map::owners_of_mac(*mac),
         Target::Veth(name) => map::owners_of_peer(name),
         _ => Ok(Owners::default()),

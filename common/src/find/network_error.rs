@@ -11,7 +11,7 @@ use crate::hint::Hint;
 use crate::map::{MapError, OwnerNetns, Unseen};
 use crate::netns;
 use crate::output::one_line;
-use crate::target::Target;
+use crate::target::{Target, WireAddress};
 
 /// Why no owner of an address or veth, or no certain one, was found.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +125,12 @@ impl From<NetworkError> for Failure {
         let failure = Failure::said(Status::Failed, &error).and_lines(rows(&error));
         match error {
             NetworkError::Map(error) => error.into(),
+            NetworkError::NoOwner { target: Target::Ip(WireAddress { address, zone: Some(_) }), unseen }
+                if unseen.is_empty() =>
+            {
+                let hint = crate::hint!("ip:{} looks behind every interface", address);
+                failure.with_status(Status::No).hint(hint)
+            }
             NetworkError::NoOwner { unseen, .. } if unseen.is_empty() => failure.with_status(Status::No),
             NetworkError::NoOwner { unseen, .. } if unseen.is_about_permission() => failure.hint(AS_ROOT),
             NetworkError::NotAlone { candidates, unseen, .. }
@@ -150,10 +156,15 @@ fn some_of(candidates: Vec<Candidate>) -> Option<Hint> {
     crate::hint::any_of(targets.get(..MOST_HINTED).unwrap_or(&targets))
 }
 
-fn no_owner(target: &Target) -> &'static str {
+fn no_owner(target: &Target) -> String {
     match target {
-        Target::Veth(_) => "its peer is in no network namespace that a process or a mount refers to",
-        _ => "no network namespace of this host has this address",
+        Target::Veth(_) => {
+            "its peer is in no network namespace that a process or a mount refers to".to_owned()
+        }
+        Target::Ip(WireAddress { zone: Some(zone), .. }) => {
+            format!("nothing of this host that is attached to {zone} has this address")
+        }
+        _ => "no network namespace of this host has this address".to_owned(),
     }
 }
 

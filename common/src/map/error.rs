@@ -5,7 +5,8 @@ use std::io;
 use crate::failure::{Failure, Status};
 use crate::namespace::NamespaceError;
 use crate::netlink::NetlinkError;
-use crate::target::{LinkName, Mac};
+use crate::output::one_line;
+use crate::target::{LinkName, Mac, WireAddress};
 
 /// Why the map cannot be read, or a request to it has no answer anywhere.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +35,20 @@ pub enum MapError {
         /// Why not.
         why: &'static str,
     },
-    /// No link has this name here.
-    #[error("veth:{0}: no interface has this name here")]
+    /// No link has this name here, nor this index.
+    #[error("veth:{0}: no interface has this {what} here", what = if is_index(.0) { "index" } else { "name" })]
     NoLink(LinkName),
+    /// A link that is there, but whose other end is another than the one that was copied with it.
+    #[error("veth:{word}: {} is here, but has another peer", one_line(name))]
+    OtherPeer {
+        /// What was typed.
+        word: LinkName,
+        /// The link that is there.
+        name: String,
+    },
+    /// No link that leads to the address has this name here.
+    #[error("ip:{0}: no interface has the name after the % here")]
+    NoZone(WireAddress),
     /// A link that has no other end.
     #[error("veth:{name}: is not a veth, but {kind}")]
     NoVeth {
@@ -56,10 +68,21 @@ pub enum MapError {
 impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
         match error {
-            MapError::NoLink(_) => Failure::from_error(Status::No, error),
+            MapError::NoLink(_) | MapError::OtherPeer { .. } => Failure::from_error(Status::No, error),
+            MapError::NoZone(ref zoned) => {
+                let hint = crate::hint!("ip:{} looks behind every interface", zoned.address);
+                Failure::from_error(Status::No, error).hint(hint)
+            }
             MapError::Namespace(error) => error.into(),
             MapError::Netlink(error) => error.into(),
             _ => Failure::from_error(Status::Failed, error),
         }
     }
+}
+
+/// Whether nothing but an index can be meant.
+fn is_index(word: &LinkName) -> bool {
+    let word = word.as_str();
+    let digits = word.strip_prefix("if").unwrap_or(word);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }

@@ -37,9 +37,9 @@ pub(super) fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// The index of the link that has `address` as its own.
-pub(super) fn link_with_ip(addresses: &[Address], address: IpAddr) -> Option<u32> {
-    addresses.iter().find(|own| own.address == address).map(|own| own.index)
+/// The indices of the links that have `address` as their own: one of a link-local one can be several.
+pub(super) fn links_with_ip(addresses: &[Address], address: IpAddr) -> impl Iterator<Item = u32> {
+    addresses.iter().filter(move |own| own.address == address).map(|own| own.index)
 }
 
 /// The link that has `mac`.
@@ -80,18 +80,24 @@ pub(super) fn link_named<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> 
     links.iter().find(|link| link.name.as_os_str() == OsStr::new(name))
 }
 
-/// Our own namespace's claim counts only if no other namespace has one.
-pub(super) fn others_first<T>(owners: Vec<T>, is_own: impl Fn(&T) -> bool) -> Vec<T> {
-    let only_own = owners.iter().all(&is_own);
-    owners.into_iter().filter(|owner| only_own || !is_own(owner)).collect()
+/// The link with that name, or else with that index.
+pub(super) fn link_called<'a>(links: &'a [Link], word: &str) -> Option<&'a Link> {
+    let with_index = || index(word).and_then(|index| links.iter().find(|link| link.index == index));
+    link_named(links, word).or_else(with_index)
+}
+
+/// The index that these digits are, as the kernel writes it.
+pub(super) fn index(digits: &str) -> Option<u32> {
+    let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::netlink::{AddressAttributes, OperState};
 
-    fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
+    pub fn veth(index: u32, link: Option<u32>, link_netnsid: Option<i32>) -> Link {
         Link {
             index,
             name: format!("veth{index}").into(),
@@ -157,8 +163,8 @@ mod tests {
         let address =
             Address { index, address, prefix_len, peer: Some(peer), scope: 0, given, is_plain, is_kernels };
         let addresses = [address];
-        assert_eq!(link_with_ip(&addresses, own), Some(5));
-        assert_eq!(link_with_ip(&addresses, peer), None);
+        assert_eq!(links_with_ip(&addresses, own).collect::<Vec<_>>(), [5]);
+        assert_eq!(links_with_ip(&addresses, peer).count(), 0);
     }
 
     #[test]
@@ -180,14 +186,5 @@ mod tests {
         assert!(nobodys_mac(Mac([0; 6])).is_some());
         assert!(nobodys_mac(Mac([0xff; 6])).is_some());
         assert_eq!(nobodys_mac(Mac([2, 0x42, 0xac, 0x11, 0, 2])), None);
-    }
-
-    #[test]
-    fn our_own_namespace_counts_only_if_no_other_does() {
-        let own = |name: &&str| *name == "host";
-        assert_eq!(others_first(vec!["host", "web"], own), ["web"]);
-        assert_eq!(others_first(vec!["web", "host", "db"], own), ["web", "db"]);
-        assert_eq!(others_first(vec!["host"], own), ["host"]);
-        assert!(others_first(vec![], own).is_empty());
     }
 }

@@ -4,8 +4,9 @@
 //! it (`/run/netns`, `/run/docker/netns`). One that only a descriptor, a socket or a single thread holds is not.
 //!
 //! An address is looked for everywhere, for several namespaces can own the same private one: [`Owners`] has them
-//! all. Our own namespace, in which the tool runs, counts only where no other one does: `ip:172.17.0.1` is the
-//! container whose inner Docker has it, although the host's docker0 has it too.
+//! all. Our own namespace, in which the tool runs, is one like the others: pasta gives the host's own address to a
+//! container, and who has it is then not certain. With the interface that leads to it (`fe80::5%br0`), only what is
+//! attached there is looked at.
 
 mod entries;
 mod entry;
@@ -14,7 +15,9 @@ mod matching;
 mod mounts;
 mod owners;
 mod unseen;
+mod veth;
 mod walk;
+mod zone;
 
 pub use entry::MapEntry;
 pub use error::MapError;

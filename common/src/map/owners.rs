@@ -1,19 +1,20 @@
 //! The network namespaces that own an address, or the other end of a veth: reads all, holds open what it finds.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use nix::unistd::Uid;
 
 use super::matching::{self, PeerNetns};
+use super::veth::{self, NearEnd, near_ends};
 use super::walk::{Visit, stranger, walk};
+use super::zone::{Numbering, ZoneLink};
 use super::{MapEntry, MapError, Unseen, entries};
 use crate::engine::caller_of_sudo;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, NetlinkError, Socket};
 use crate::netns::Home;
 use crate::process::Process;
-use crate::target::{LinkName, Mac};
+use crate::target::{LinkName, Mac, WireAddress};
 
 /// A namespace that owns what was asked for.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub const MOST_KEPT: usize = 50;
 /// All namespaces that own it, and those that could not be asked.
 #[derive(Debug, Default)]
 pub struct Owners {
-    /// Root's, and our own namespace only if there is no other; those of other users only if root has none, of whoever
-    /// called sudo before all others. `MOST_KEPT` at most.
+    /// Root's, our own namespace last; those of other users only if root has none, of whoever called sudo before all
+    /// others. `MOST_KEPT` at most.
     pub owners: Vec<OwnerNetns>,
     /// How many there are beside those.
     pub more: usize,
@@ -56,16 +57,41 @@ impl OwnerNetns {
     }
 }
 
-/// The namespaces that have `address` on one of their links.
+/// The namespaces that have `address` on one of their links; with a zone, on one that is attached to that zone's link.
 ///
 /// # Errors
-/// `UnownedIp` for loopback, multicast and the like; others when we cannot even look at our own network.
-pub fn owners_of_ip(address: IpAddr) -> Result<Owners, MapError> {
-    let address = matching::canonical(address);
+/// `UnownedIp` for loopback, multicast and the like, `NoZone`; others when we cannot even look at our own network.
+pub fn owners_of_ip(wanted: &WireAddress) -> Result<Owners, MapError> {
+    let address = matching::canonical(wanted.address);
     if let Some(why) = matching::nobodys_ip(address) {
         return Err(MapError::UnownedIp { address, why });
     }
-    owners(|socket| Ok(matching::link_with_ip(&socket.addresses()?, address).is_some()))
+    let Some(zone) = &wanted.zone else {
+        return owners(|visit| {
+            Ok(matching::links_with_ip(&visit.socket.addresses()?, address).next().is_some())
+        });
+    };
+    let (home, mut own) = (Home::current()?, Socket::open()?);
+    let links = own.links()?;
+    let zone =
+        matching::link_called(&links, zone.as_str()).ok_or_else(|| MapError::NoZone(wanted.clone()))?;
+    let zone = ZoneLink::behind(zone, &links);
+    owners(|visit| {
+        let indices: Vec<u32> = matching::links_with_ip(&visit.socket.addresses()?, address).collect();
+        if indices.is_empty() {
+            return Ok(false);
+        }
+        let links = visit.socket.links()?;
+        let numbering = match visit.is_own {
+            true => Numbering::Own,
+            false => Numbering::Other {
+                theirs: own.nsid(&visit.namespace)?,
+                ours: visit.socket.nsid(home.namespace())?,
+            },
+        };
+        let mut holders = links.iter().filter(|link| indices.contains(&link.index));
+        Ok(holders.any(|link| zone.has(link, &links, numbering)))
+    })
 }
 
 /// The namespaces that have a link with this MAC.
@@ -76,14 +102,14 @@ pub fn owners_of_mac(mac: Mac) -> Result<Owners, MapError> {
     if let Some(why) = matching::nobodys_mac(mac) {
         return Err(MapError::UnownedMac { mac, why });
     }
-    owners(|socket| Ok(matching::link_with_mac(&socket.links()?, mac).is_some()))
+    owners(|visit| Ok(matching::link_with_mac(&visit.socket.links()?, mac).is_some()))
 }
 
-fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
+fn owners(mut owns: impl FnMut(&mut Visit<'_>) -> Result<bool, NetlinkError>) -> Result<Owners, MapError> {
     // For each rank those that were kept, and how many more there are.
     let mut ranks: BTreeMap<ClaimRank, (usize, usize)> = BTreeMap::new();
     let walk = walk(|mut visit| {
-        if !owns(&mut visit.socket)? {
+        if !owns(&mut visit)? {
             return Ok(None);
         }
         let rank = ClaimRank::of(stranger(&visit.namespace));
@@ -98,8 +124,9 @@ fn owners(owns: impl Fn(&mut Socket) -> Result<bool, NetlinkError>) -> Result<Ow
     let Some((first, (_, more))) = ranks.pop_first() else {
         return Ok(Owners { unseen: walk.unseen, ..Owners::default() });
     };
-    let owners = walk.seen.into_iter().filter(|(rank, _)| *rank == first).map(|(_, owner)| owner).collect();
-    let owners = matching::others_first(owners, |owner: &OwnerNetns| owner.is_own);
+    let owners = walk.seen.into_iter().filter(|(rank, _)| *rank == first).map(|(_, owner)| owner);
+    let mut owners: Vec<OwnerNetns> = owners.collect();
+    owners.sort_by_key(|owner| owner.is_own);
     Ok(Owners { owners, more, unseen: walk.unseen })
 }
 
@@ -139,23 +166,77 @@ fn owners_where(
     Ok(Owners { owners: walk.seen, more, unseen: walk.unseen })
 }
 
-/// The namespace in which the other end of our veth `name` is. More than one only where the kernel does
-/// not say, and several veths could be it.
+/// The namespace in which the other end of our veth is, which `word` means as [`veth`](super::veth) says. More than one
+/// only where the word means several interfaces, or the kernel does not say, and several veths could be it.
 ///
 /// # Errors
-/// `NoLink` and `NoVeth`; others when we cannot even look at our own network.
-pub fn owners_of_peer(name: &LinkName) -> Result<Owners, MapError> {
+/// `NoLink`, `OtherPeer` and `NoVeth`; others when we cannot even look at our own network.
+pub fn owners_of_peer(word: &LinkName) -> Result<Owners, MapError> {
     let mut socket = Socket::open()?;
     let links = socket.links()?;
-    let near = matching::link_named(&links, name.as_str()).ok_or_else(|| MapError::NoLink(name.clone()))?;
-    let Some(far) = matching::peer_netns(&links, near) else {
-        let kind = near.kind.clone().unwrap_or_else(|| "hardware or loopback".to_owned());
-        return Err(MapError::NoVeth { name: name.clone(), kind });
-    };
-    match far {
-        PeerNetns::Here => owners_where(|visit| Ok(visit.is_own)),
-        PeerNetns::Numbered(nsid) => numbered(&mut socket, nsid),
-        PeerNetns::Somewhere => owners_where(|visit| Ok(!visit.is_own && has_peer(visit, near)?)),
+    let mut all = Owners::default();
+    // Why there may be nothing: what there is of that name is no veth, or has another end.
+    let (mut no_veth, mut other_peer) = (None, veth::named_in_front(&links, word.as_str()));
+    let mut has_peer_somewhere = false;
+    for end in near_ends(&links, word.as_str()) {
+        let Some(far) = matching::peer_netns(&links, end.link) else {
+            no_veth = Some(end.link.kind.clone().unwrap_or_else(|| "hardware or loopback".to_owned()));
+            continue;
+        };
+        let found = match far {
+            PeerNetns::Here => owners_where(|visit| Ok(visit.is_own))?,
+            PeerNetns::Numbered(nsid) => numbered(&mut socket, nsid)?,
+            PeerNetns::Somewhere => owners_where(|visit| Ok(!visit.is_own && has_peer(visit, end.link)?))?,
+        };
+        match end.far_name {
+            None => has_peer_somewhere = true,
+            Some(_) => other_peer = Some(end.link),
+        }
+        all.add(end.confirmed(found)?);
+    }
+    if has_peer_somewhere || !all.owners.is_empty() || !all.unseen.is_empty() {
+        return Ok(all);
+    }
+    Err(match (other_peer, no_veth) {
+        (Some(link), _) => {
+            let name = link.name.to_string_lossy().into_owned();
+            MapError::OtherPeer { word: word.clone(), name }
+        }
+        (None, Some(kind)) => MapError::NoVeth { name: word.clone(), kind },
+        (None, None) => MapError::NoLink(word.clone()),
+    })
+}
+
+impl Owners {
+    fn add(&mut self, other: Owners) {
+        for owner in other.owners {
+            if !self.owners.iter().any(|known| known.entry.identity == owner.entry.identity) {
+                self.owners.push(owner);
+            }
+        }
+        self.more += other.more;
+        self.unseen.add(other.unseen);
+    }
+}
+
+impl NearEnd<'_> {
+    /// Those of `found` that have the other end under the name that was copied with it.
+    fn confirmed(&self, found: Owners) -> Result<Owners, MapError> {
+        let Some(name) = self.far_name else { return Ok(found) };
+        let home = Home::current()?;
+        let mut confirmed = Owners { more: found.more, unseen: found.unseen, ..Owners::default() };
+        for owner in found.owners {
+            let Ok(socket) = home.inside(&owner.namespace, Socket::open) else {
+                confirmed.unseen.not_entered += 1;
+                continue;
+            };
+            match socket.and_then(|mut socket| socket.links()) {
+                Ok(links) if veth::has_far_end(&links, self.link, name) => confirmed.owners.push(owner),
+                Ok(_) => {}
+                Err(error) => confirmed.unseen.not_read(&owner.entry, error),
+            }
+        }
+        Ok(confirmed)
     }
 }
 

@@ -32,6 +32,14 @@ impl Unseen {
         self.not_read.push((entry.to_string(), why.to_string()));
     }
 
+    /// Leaves out what `other` left out, too.
+    pub(super) fn add(&mut self, other: Unseen) {
+        self.processes = self.processes.max(other.processes);
+        self.not_opened = self.not_opened.max(other.not_opened);
+        self.not_entered = self.not_entered.max(other.not_entered);
+        self.not_read.extend(other.not_read);
+    }
+
     /// Whether everything was seen.
     pub fn is_empty(&self) -> bool {
         *self == Unseen::default()

@@ -7,7 +7,7 @@
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
-//! | `ip:172.17.0.5` `mac:02:42:ac:11:00:05` `veth:veth12ab` | the owner of that address, or of the veth's other end |
+//! | `ip:172.17.0.5` `ip:172.17.0.5/16` `ip:[fd00::5]` `ip:fe80::5%br0` `mac:02:42:ac:11:00:05` `veth:veth12ab` `veth:veth12ab@if2` `veth:98` `veth:if98` | the owner of that address, or of the veth's other end |
 //!
 //! A bare name is looked up with every engine, in the order of this table; `pod:` with containerd and CRI-O. Where
 //! several containers fit, nothing is done and they are listed.
@@ -20,6 +20,7 @@
 mod name;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ use crate::output::quotable;
 use serde::{Deserialize, Serialize};
 
 pub use name::{IfName, LinkName, Mac, Name, NameError};
+pub use wire::WireAddress;
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
 pub const PID_MAX_LIMIT: u32 = 4_194_304;
@@ -79,10 +81,10 @@ pub enum Target {
     /// A network namespace by the absolute path of its file.
     NetnsFile(PathBuf),
     /// The namespace that owns this address.
-    Ip(IpAddr),
+    Ip(WireAddress),
     /// The namespace that owns the link with this address.
     Mac(Mac),
-    /// The namespace at the other end of this veth.
+    /// The namespace at the other end of this veth: its name or its index, as the map of networks reads it.
     Veth(LinkName),
 }
 
@@ -221,6 +223,9 @@ pub enum TargetError {
     /// Not an IPv4 or IPv6 address.
     #[error("'{}' is not an IP address", quotable(.0))]
     Ip(String),
+    /// An interface after an address that is the same on every link.
+    #[error("{0}: only a link-local address (fe80::/10) has an interface after a %")]
+    Zone(IpAddr),
     /// Not six bytes in hexadecimal.
     #[error("'{}' is not a MAC address", quotable(.0))]
     Mac(String),
@@ -269,7 +274,7 @@ fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
             None => process(rest, None),
         },
         "netns" => Ok(Target::NamedNetns(rest.parse()?)),
-        "ip" => rest.parse().map(Target::Ip).map_err(|_| TargetError::Ip(rest.to_owned())),
+        "ip" => rest.parse().map(Target::Ip),
         "mac" => rest.parse().map(Target::Mac),
         "veth" => Ok(Target::Veth(rest.parse()?)),
         _ => Err(TargetError::Kind(kind.to_owned())),

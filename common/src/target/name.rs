@@ -124,7 +124,8 @@ macro_rules! as_text {
 }
 as_text!(IfName, Mac);
 
-/// A link-layer address of six bytes.
+/// A link-layer address of six bytes. It is read as people copy it: `02:42:ac:11:00:05`, with dashes, without any sign,
+/// or in Cisco's three groups, `0242.ac11.0005`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Mac(pub [u8; 6]);
@@ -149,14 +150,22 @@ impl FromStr for Mac {
 
     fn from_str(word: &str) -> Result<Self, TargetError> {
         let wrong = || TargetError::Mac(word.to_owned());
-        let mut bytes = [0; 6];
-        let mut parts = word.split([':', '-']);
-        for byte in &mut bytes {
-            let part =
-                parts.next().filter(|part| part.len() == 2 && !part.starts_with('+')).ok_or_else(wrong)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
+        let digits: String = word.chars().filter(|c| !":-.".contains(*c)).collect();
+        // How many digits stand between two signs.
+        let in_groups = |sign: char, size: usize| {
+            let mut groups = word.split(sign);
+            groups.clone().count() == 12 / size && groups.all(|group| group.len() == size)
+        };
+        let is_mac = in_groups(':', 2) || in_groups('-', 2) || in_groups('.', 4) || in_groups(':', 12);
+        if !is_mac || !digits.bytes().all(|b| b.is_ascii_hexdigit()) || digits.len() != 12 {
+            return Err(wrong());
         }
-        if parts.next().is_some() { Err(wrong()) } else { Ok(Mac(bytes)) }
+        let mut bytes = [0; 6];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            let pair = digits.get(2 * at..2 * at + 2).ok_or_else(wrong)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Mac(bytes))
     }
 }
 

@@ -91,6 +91,44 @@ fn addresses_are_checked() {
     error("mac:+a:bb:cc:dd:ee:ff");
 }
 
+#[test]
+fn a_mac_is_read_as_any_program_prints_it() {
+    for copied in ["02-42-ac-11-00-05", "0242ac110005", "0242.ac11.0005", "02:42:AC:11:00:05"] {
+        assert_eq!(parse(&format!("mac:{copied}")), parse("mac:02:42:ac:11:00:05"), "{copied}");
+    }
+    for odd in ["02:42-ac:11:00:05", "0242:ac11:0005", "0242ac1100", "02.42.ac.11.00.05", "0242ac11000g", ""]
+    {
+        assert_eq!(error(&format!("mac:{odd}")), format!("'{odd}' is not a MAC address"));
+    }
+}
+
+#[test]
+fn an_address_is_read_as_any_program_prints_it() {
+    for (copied, meant) in [
+        ("172.17.0.2/16", "172.17.0.2"),
+        ("[fd00::2]", "fd00::2"),
+        ("[fd00::2]/64", "fd00::2"),
+        ("fd00::2/64", "fd00::2"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("[fe80::1%eth0]", "fe80::1%eth0"),
+        ("fe80::1%eth0/64", "fe80::1%eth0"),
+    ] {
+        assert_eq!(parse(&format!("ip:{copied}")).to_string(), format!("ip:{meant}"));
+    }
+    for odd in
+        ["[10.0.0.1]", "[fd00::2", "fd00::2]", "[fd00::2]:80", "10.0.0.1:80", "10.0.0.1/33", "fd00::2/129"]
+    {
+        assert_eq!(error(&format!("ip:{odd}")), format!("'{odd}' is not an IP address"));
+    }
+    for odd in ["10.0.0.1/", "10.0.0.1/+8", "10.0.0.1/8/8", "/8", "%eth0", "[]"] {
+        error(&format!("ip:{odd}"));
+    }
+    assert!(error("ip:fd00::2%eth0").starts_with("fd00::2: only a link-local address"));
+    assert!(error("ip:10.0.0.1%eth0").starts_with("10.0.0.1: only a link-local address"));
+    error("ip:fe80::1%");
+    error("ip:fe80::1%a/b");
+}
+
 fn name() -> impl Strategy<Value = Name> {
     "[A-Za-z0-9_.+@,][A-Za-z0-9_.+@,-]{0,40}".prop_filter_map("reserved", |word| word.parse().ok())
 }
@@ -116,7 +154,15 @@ fn target() -> impl Strategy<Value = Target> {
         (1..=PID_MAX_LIMIT, of(any::<u64>())).prop_map(|(pid, inode)| Target::Process { pid, inode }),
         link_name().prop_map(Target::NamedNetns),
         "/proc/[1-9][0-9]{0,6}/ns/net".prop_map(|path| Target::NetnsFile(path.into())),
-        any::<IpAddr>().prop_map(Target::Ip),
+        (any::<IpAddr>(), of("[a-z][a-z0-9.-]{0,14}")).prop_map(|(address, zone)| {
+            let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+            let zone = zone.filter(|_| link_local).and_then(|zone| zone.parse().ok());
+            Target::Ip(WireAddress { address, zone })
+        }),
+        (any::<u64>(), of("[a-z][a-z0-9.-]{0,14}")).prop_map(|(host, zone)| {
+            let address = format!("fe80::{:x}", host & 0xffff).parse().unwrap();
+            Target::Ip(WireAddress { address, zone: zone.and_then(|zone| zone.parse().ok()) })
+        }),
         any::<[u8; 6]>().prop_map(|bytes| Target::Mac(Mac(bytes))),
         link_name().prop_map(Target::Veth),
     ]

@@ -15,7 +15,9 @@ use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::{EngineDirs, rooted};
 use super::super::runtime;
 use super::super::state::{self, StatePath};
-use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, api};
+use super::super::{
+    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api,
+};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -122,17 +124,21 @@ impl DockerDisk {
         &self,
         by_id: impl Fn(&str) -> bool,
         by_content: impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Vec<Container>>, EngineError> {
+    ) -> Result<Option<EngineAnswer>, EngineError> {
         let dirs = self.dirs()?;
-        let (mut found, mut bytes) = (Vec::new(), Vec::new());
+        let (mut found, mut bytes) = (EngineAnswer::default(), Vec::new());
         for name in state::names(&dirs.containers)? {
             let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
             let file = dirs.config(id);
-            if !state::read_into(&mut bytes, &file)? {
-                continue;
-            }
-            if by_id(id) || by_content(&bytes) {
-                found.push(self.container(dirs, id, &file, &bytes)?);
+            match state::read_into(&mut bytes, &file) {
+                Ok(false) => {}
+                // The parse is expensive, and not needed: the daemon ends a whole file with a line feed (Go's Encoder, in
+                // moby `container.toDisk`). One without may have been cut off before the name.
+                Ok(true) if by_id(id) || by_content(&bytes) || !bytes.ends_with(b"}\n") => {
+                    found.add(self.container(dirs, id, &file, &bytes).map(Some));
+                }
+                Ok(true) => {}
+                Err(doubt) => found.doubts.push(doubt),
             }
         }
         Ok((!found.is_empty() || dirs.containers.is_dir()).then_some(found))
@@ -176,19 +182,22 @@ impl DockerDisk {
 }
 
 impl DiskState for DockerDisk {
-    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
+    fn find(&self, name: &Name) -> Result<Option<EngineAnswer>, EngineError> {
         let name = name.as_str();
         if state::is_id(name) {
-            let found = self.as_inspected(name)?.into_iter().collect::<Vec<_>>();
-            return Ok((!found.is_empty() || self.dirs()?.containers.is_dir()).then_some(found));
+            let found = self.as_inspected(name)?;
+            return Ok((found.is_some() || self.dirs()?.containers.is_dir()).then(|| found.into()));
         }
         // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
         let needle = format!("\"/{name}\"");
         let found = self.chosen(|id| id.starts_with(name), |bytes| state::mentions(bytes, &needle))?;
-        Ok(found.map(|found| found.into_iter().filter(|hit| is_meant(name, hit)).collect()))
+        Ok(found.map(|mut found| {
+            found.containers.retain(|hit| is_meant(name, hit));
+            found.certain_if_exact(name)
+        }))
     }
 
-    fn list(&self) -> Result<Option<Vec<Container>>, EngineError> {
+    fn list(&self) -> Result<Option<EngineAnswer>, EngineError> {
         self.chosen(|_| true, |_| true)
     }
 

@@ -10,12 +10,15 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
 use super::super::runtime::{self, RuntimeState};
 use super::super::state::{self, StatePath};
-use super::super::{Container, ContainerSource, ContainerState, EngineError, EngineName, Proof};
+use super::super::{
+    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
+};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Podman;
@@ -86,8 +89,8 @@ impl PodmanDisk {
         &self,
         needle: &str,
         chosen: impl Fn(&StoredContainer, &str) -> bool,
-    ) -> Result<Option<Vec<Container>>, EngineError> {
-        let mut found: Option<Vec<Container>> = None;
+    ) -> Result<Option<EngineAnswer>, EngineError> {
+        let mut found: Option<EngineAnswer> = None;
         // The graph driver's name is in the directory's: overlay-containers, vfs-containers.
         for driver in self.drivers()? {
             // One without a list is of a Podman that has not made any container yet.
@@ -99,19 +102,20 @@ impl PodmanDisk {
                 running.join("volatile-containers.json"),
             ];
             for list in lists {
-                let Some(bytes) = state::read(&list)? else { continue };
-                if !state::mentions(&bytes, needle) {
-                    continue;
-                }
-                let entries: Vec<StoredContainer> =
-                    serde_json::from_slice(&bytes).map_err(|error| state::wrong(&list, error))?;
+                let entries = match entries_of(&list, needle) {
+                    Ok(entries) => entries,
+                    Err(doubt) => {
+                        found.doubts.push(doubt);
+                        continue;
+                    }
+                };
                 for entry in entries {
                     let Some(metadata) = podmans(&entry) else { continue };
-                    let name = entry.names.first().unwrap_or(&metadata.name);
-                    if state::is_id(&entry.id) && chosen(&entry, name) {
-                        let life = self.life(&kept.join(&entry.id), &running.join(&entry.id), &entry.id)?;
-                        let name = name.clone();
-                        found.push(self.container(entry.id, name, metadata.image_name, life));
+                    let name = entry.names.first().unwrap_or(&metadata.name).clone();
+                    if state::is_id(&entry.id) && chosen(&entry, &name) {
+                        let life = self.life(&kept.join(&entry.id), &running.join(&entry.id), &entry.id);
+                        let image = metadata.image_name;
+                        found.add(life.map(|life| Some(self.container(entry.id, name, image, life))));
                     }
                 }
             }
@@ -201,13 +205,14 @@ impl PodmanDisk {
 }
 
 impl DiskState for PodmanDisk {
-    fn find(&self, name: &Name) -> Result<Option<Vec<Container>>, EngineError> {
+    fn find(&self, name: &Name) -> Result<Option<EngineAnswer>, EngineError> {
         let name = name.as_str();
         // No byte of a name is ever escaped in JSON: what is not in the file is not in the list.
-        self.chosen(name, |entry, called| called == name || entry.id.starts_with(name))
+        let found = self.chosen(name, |entry, called| called == name || entry.id.starts_with(name))?;
+        Ok(found.map(|found| found.certain_if_exact(name)))
     }
 
-    fn list(&self) -> Result<Option<Vec<Container>>, EngineError> {
+    fn list(&self) -> Result<Option<EngineAnswer>, EngineError> {
         self.chosen("", |_, _| true)
     }
 
@@ -224,6 +229,20 @@ impl DiskState for PodmanDisk {
     fn is_unused(&self) -> bool {
         !self.used.exists() && !self.run.exists()
     }
+}
+
+/// The entries of one list; none if it is not there, or does not hold `needle` anywhere.
+fn entries_of(list: &StatePath, needle: &str) -> Result<Vec<StoredContainer>, EngineError> {
+    let Some(bytes) = state::read(list)? else { return Ok(vec![]) };
+    // The library takes an empty file for an empty list (containers/storage `containers.go`, `loadContainersJSON`).
+    if bytes.trim_ascii().is_empty() {
+        return Ok(vec![]);
+    }
+    // A list that was cut off may have held it.
+    if !state::mentions(&bytes, needle) && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
+        return Ok(vec![]);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| state::wrong(list, error))
 }
 
 fn podmans(entry: &StoredContainer) -> Option<StoredMetadata> {
