@@ -14,6 +14,7 @@ mod engine;
 mod faults;
 mod firewall;
 mod firewall_faults;
+mod identity;
 mod macvlan;
 mod outlived;
 mod parallel;

@@ -1,5 +1,7 @@
 //! Adds and deletes rules, through the programs that own them.
 
+use std::path::PathBuf;
+
 use common::failure::Failure;
 use common::netlink::{Netfilter, NetlinkError};
 
@@ -76,6 +78,19 @@ pub fn delete_rules(rules: &NicRules) -> Result<bool, FilterError> {
     }
 }
 
+/// Whether [`delete_rules`] can be done: there may be no nft any more.
+pub fn can_delete_rules(rules: &NicRules) -> Result<(), FilterError> {
+    let chains = chains_of_our_table()?;
+    match rules.deleting(|name| chains.iter().any(|chain| chain == name)).is_empty() {
+        true => Ok(()),
+        false => found("nft").map(drop),
+    }
+}
+
+fn found(program: &str) -> Result<PathBuf, FilterError> {
+    program::find(program).ok_or_else(|| FilterError::Missing(program.to_owned()))
+}
+
 /// Without effect on a table that exists.
 fn add_our_table() -> String {
     format!("add table {FAMILY} {TABLE}")
@@ -83,7 +98,7 @@ fn add_our_table() -> String {
 
 /// One transaction.
 fn nft(options: &[&str], commands: &str) -> Result<(), FilterError> {
-    let nft = program::find("nft").ok_or_else(|| FilterError::Missing("nft".to_owned()))?;
+    let nft = found("nft")?;
     let words = [options, &["-f", "-"]].concat();
     Ok(program::run(&nft, &words, Some(&format!("{commands}\n"))).map(drop)?)
 }
@@ -99,6 +114,11 @@ impl AcceptRule {
         if self.is_there()? { self.order("-D").map(|()| true) } else { Ok(false) }
     }
 
+    /// Whether it can be deleted: its program may be gone.
+    pub fn can_delete(&self) -> Result<(), FilterError> {
+        found(&self.program).map(drop)
+    }
+
     /// 1 is iptables' word for "no such rule", and for "no such chain" too.
     fn is_there(&self) -> Result<bool, FilterError> {
         match self.order("-C") {
@@ -109,7 +129,7 @@ impl AcceptRule {
     }
 
     fn order(&self, order: &str) -> Result<(), FilterError> {
-        let file = program::find(&self.program).ok_or_else(|| FilterError::Missing(self.program.clone()))?;
+        let file = found(&self.program)?;
         let words = self.words(order);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Ok(program::run(&file, &words, None).map(drop)?)

@@ -66,6 +66,8 @@ pub fn add(
         let name = record.plan.nic.name.clone();
         let index = executor.index(Netns::Container, &name).map_err(|error| Failure::failed(&name, error))?;
         record.plan.remember_index(index);
+        let indices = record.plan.veth().and_then(|veth| executor.indices_of(veth));
+        indices.into_iter().for_each(|indices| record.plan.remember_pair(indices));
         record.is_whole = true;
         journal.write(record)?;
         Ok(reachable)
@@ -137,6 +139,19 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecor
     }
 }
 
+/// Refuses a removal that could be done only in part. Changes nothing.
+pub fn refuse_impossible(
+    record: &NicRecord,
+    others: &[&NicRecord],
+    executor: &mut Executor,
+) -> Result<(), Failure> {
+    let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
+    record.plan.undoing(&others).try_for_each(|step| {
+        let command = || step.as_command(&record.files());
+        executor.can_undo(step).map_err(|error| error.into_failure(command()))
+    })
+}
+
 /// Undoes all that `record` plans, as far as it was done, and deletes the record. What is gone already, or was changed
 /// since, is left alone.
 ///
@@ -149,12 +164,13 @@ pub fn undo(
 ) -> Result<Undone, Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
     let (mut first, mut undone) = (None, Undone::default());
+    executor.undo_only(record);
     for step in record.plan.undoing(&others) {
         match executor.act_as_undoing(step) {
             Ok(true) => undone.add(step),
             Ok(false) => {}
             Err(error) => {
-                first.get_or_insert(Failure::failed(step.as_command(&record.files()), error));
+                first.get_or_insert(error.into_failure(step.as_command(&record.files())));
             }
         }
     }

@@ -9,7 +9,9 @@ mod rules;
 mod stacked;
 mod sysctl;
 
-use crate::model::change::PlanStep;
+use common::netlink::Link;
+
+use crate::model::change::{PlanStep, Veth};
 use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
@@ -20,8 +22,12 @@ use crate::model::snapshot::{NetnsState, Snapshot};
 /// own network, where it could delete the real one too. So either end identifies the pair, and a look-alike that is
 /// deleted belongs to the container that created it.
 pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
+    let has = |side: &NetnsState, is_end: fn(&Veth, &Link) -> bool| {
+        let veth = record.plan.veth();
+        veth.is_some_and(|veth| side.links.iter().any(|link| is_end(veth, link)))
+    };
     match &record.plan.nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => host.veth(port.mac).is_some(),
+        OtherEnd::Host(_) | OtherEnd::Bridge { .. } => has(host, Veth::is_other_end),
         OtherEnd::Phys(_) => {
             record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.looks_like(link)))
         }
@@ -29,7 +35,7 @@ pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer
             .plan
             .stacked_link()
             .is_some_and(|stacked| inside.links.iter().any(|link| stacked.matches(link))),
-        OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
+        OtherEnd::Peer(_) => has(peer, Veth::is_other_end) || has(inside, Veth::is_inside_end),
     }
 }
 

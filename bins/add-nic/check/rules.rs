@@ -1,6 +1,5 @@
 //! Missing firewall rules: a program that reloads its own rules may flush all others.
 
-use common::cidr::Cidr;
 use common::netlink::ANYCAST;
 
 use crate::model::change::{LOCAL, LinkAnchor, PlanStep};
@@ -28,7 +27,7 @@ pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<S
     let is_it = |route: &common::netlink::Route| {
         route.table == LOCAL
             && route.kind == ANYCAST
-            && route.destination == Cidr::host(*address)
+            && route.destination == anchor.network()
             && route.index == index
     };
     let is_there = index.is_some() && host.routes.iter().any(is_it);

@@ -66,6 +66,12 @@ fn remove_chosen(
     let is_over = |record: &NicRecord, is_alive: bool| !is_alive && !chosen.has(record, request);
     let mut records = clean_up(journal, &mut sockets, is_over)?;
     let host = NetnsState::read_links(Some(&mut sockets.host))?;
+    // All of it, or nothing.
+    for record in records.iter().filter(|record| chosen.has(record, request)) {
+        let mut executor = Executor::new(Sockets::for_record(record)?);
+        let refused = apply::refuse_impossible(record, &[], &mut executor);
+        refused.map_err(|failure| failure.and_lines([format!("{TOOL}: nothing was removed")]))?;
+    }
     // Last first: each finds the network as it was when it was added.
     while let Some(at) = records.iter().rposition(|record| chosen.has(record, request)) {
         let mut record = records.remove(at);

@@ -79,7 +79,7 @@ fn nat_forwards_masquerades_and_passes_what_would_drop() {
     );
     let six = about_filters(&nat("fd00:1::2/64"), &snapshot);
     assert_eq!(six[0], "sysctl -q -w net/ipv6/conf/all/forwarding=1");
-    assert_eq!(six[1], "ip -6 route add anycast 100::1314:1516:1718 dev nginx-eth1 table local");
+    assert_eq!(six[1], "ip -6 route add anycast 100::1314:1516:1718/126 dev nginx-eth1 table local");
     let rule = "ip6 saddr fd00:1::/64 ip6 daddr != fd00:1::/64 ip6 daddr != ff00::/8 \
                 ip6 saddr set 100::1314:1516:1718 fib saddr type anycast masquerade";
     assert!(six[3].contains(rule), "{six:?}");

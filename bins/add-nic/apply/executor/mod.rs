@@ -9,7 +9,7 @@ mod rule;
 mod stacked;
 mod sysctl;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use common::netlink::{Link, Socket};
@@ -17,8 +17,11 @@ use common::output::one_line;
 use common::target::IfName;
 
 use crate::apply::filter;
-use crate::model::change::PlanStep;
+use crate::model::change::{PlanStep, Veth, VethIndices};
+use crate::model::identity::LinkIdentity;
 use crate::model::netns::Netns;
+use crate::model::plan::Plan;
+use crate::model::record::NicRecord;
 use crate::read::sockets::Sockets;
 pub use error::StepError;
 
@@ -27,12 +30,32 @@ pub use error::StepError;
 pub struct Executor {
     pub sockets: Sockets,
     known: BTreeMap<(Netns, IfName), u32>,
+    source: IndexSource,
+    /// Links of these names are not touched: what they should be is not there.
+    without: BTreeSet<(Netns, IfName)>,
+}
+
+/// Where the index of a link comes from that is not known yet.
+#[derive(Debug)]
+enum IndexSource {
+    /// From its name: nothing was changed yet, or just now.
+    Name,
+    /// From the record: a name may be another link's by now.
+    Recorded(Box<Plan>),
 }
 
 impl Executor {
     /// With no link known yet.
     pub fn new(sockets: Sockets) -> Self {
-        Executor { sockets, known: BTreeMap::new() }
+        Executor { sockets, known: BTreeMap::new(), source: IndexSource::Name, without: BTreeSet::new() }
+    }
+
+    /// From now on it undoes what `record` says, on links that the record identifies and on no others.
+    pub fn undo_only(&mut self, record: &NicRecord) {
+        // Records of format 0 have names only.
+        if record.format > 0 {
+            self.source = IndexSource::Recorded(Box::new(record.plan.clone()));
+        }
     }
 
     /// Does the step.
@@ -82,6 +105,16 @@ impl Executor {
         }
     }
 
+    /// Whether a step that undoes something could be done now. Changes nothing.
+    pub fn can_undo(&mut self, step: &PlanStep) -> Result<(), StepError> {
+        match step {
+            PlanStep::GiveNicBack(moved) => self.can_give_back(moved),
+            PlanStep::DelRules(rules) => Ok(filter::can_delete_rules(rules)?),
+            PlanStep::DelAccept(accept) => Ok(accept.can_delete()?),
+            _ => Ok(()),
+        }
+    }
+
     /// Does a step that others may have done already.
     pub fn act_unless_done(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match self.act(step) {
@@ -110,9 +143,51 @@ impl Executor {
         if let Some(index) = self.known.get(&key) {
             return Ok(*index);
         }
-        let link = self.socket(netns)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
-        self.known.insert(key, link.index);
-        Ok(link.index)
+        if self.without.contains(&key) {
+            return Err(StepError::NoLink(name.clone()));
+        }
+        let found = match &self.source {
+            IndexSource::Name => self.socket(netns)?.link_named(name)?.map(|link| link.index),
+            IndexSource::Recorded(plan) => {
+                let plan = plan.clone();
+                self.recorded_index(&plan, netns, name)?
+            }
+        };
+        let index = found.ok_or_else(|| StepError::NoLink(name.clone()))?;
+        self.known.insert(key, index);
+        Ok(index)
+    }
+
+    /// The index of the link that a step of `plan` calls by that name, if that link is still there.
+    fn recorded_index(&mut self, plan: &Plan, netns: Netns, name: &IfName) -> Result<Option<u32>, StepError> {
+        let is_it = |known: &&LinkIdentity| known.netns == netns && known.name == *name;
+        if let Some(known) = plan.links.iter().find(is_it) {
+            let link = self.socket(netns)?.link(known.index)?;
+            return Ok(link.filter(|link| known.matches(link)).map(|link| link.index));
+        }
+        if netns != Netns::Container || plan.nic.name != *name {
+            return Ok(None);
+        }
+        // The NIC itself, which the record identifies in its own way.
+        if let Some(veth) = plan.veth() {
+            let other = match self.sockets.socket(veth.other_netns) {
+                Some(socket) => socket.links()?.into_iter().find(|link| veth.is_other_end(link)),
+                None => None,
+            };
+            return Ok(other.and_then(|other| other.other_end()));
+        }
+        let is_nic = |link: &Link| {
+            plan.stacked_link().is_some_and(|stacked| stacked.matches(link))
+                || plan.moved().is_some_and(|moved| moved.looks_like(link))
+        };
+        Ok(self.socket(netns)?.links()?.into_iter().find(|link| is_nic(link)).map(|link| link.index))
+    }
+
+    /// The indices of the pair's ends, now that it was made.
+    pub fn indices_of(&self, veth: &Veth) -> Option<VethIndices> {
+        let known = |netns, name: &IfName| self.known.get(&(netns, name.clone())).copied();
+        let inside = known(Netns::Container, &veth.inside.name)?;
+        Some(VethIndices { inside, other: known(veth.other_netns, &veth.other.name)? })
     }
 
     /// A link as it is now; `None` if it is gone.

@@ -1,6 +1,5 @@
 //! Makes routes, and deletes them.
 
-use common::cidr::Cidr;
 use common::netlink::{ANYCAST, NewRoute, UNICAST};
 
 use super::{Executor, StepError};
@@ -21,7 +20,7 @@ impl Executor {
     /// Of a kind that receives nothing and sends nothing: it is only there to be looked up.
     pub(super) fn add_anchor(&mut self, anchor: &LinkAnchor) -> Result<(), StepError> {
         let route = NewRoute {
-            destination: Cidr::host(anchor.address),
+            destination: anchor.network(),
             gateway: None,
             index: self.index(Netns::Host, &anchor.link)?,
             source: None,

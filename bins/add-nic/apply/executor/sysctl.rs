@@ -9,7 +9,7 @@ use super::{Executor, StepError};
 use crate::apply::sysctl;
 use crate::model::change::ipv6_switch;
 use crate::model::netns::Netns;
-use crate::model::sysctl::SysctlChange;
+use crate::model::sysctl::{SysctlChange, SysctlKey};
 use crate::read::sockets::enter;
 
 impl Executor {
@@ -25,9 +25,29 @@ impl Executor {
     }
 
     pub(super) fn reset_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
-        let done = self.there(sysctl.netns, || sysctl::reset(sysctl))?;
+        let Some(key) = self.key_now(sysctl.netns, &sysctl.key)? else {
+            return Err(StepError::NothingToUndo);
+        };
+        let mut along = Vec::new();
+        for (key, value) in &sysctl.along {
+            along.extend(self.key_now(sysctl.netns, key)?.map(|key| (key, value.clone())));
+        }
+        let sysctl = SysctlChange { key, along, ..sysctl.clone() };
+        let done = self.there(sysctl.netns, || sysctl::reset(&sysctl))?;
         let is_reset = done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })?;
         if is_reset { Ok(()) } else { Err(StepError::NothingToUndo) }
+    }
+
+    /// The key, if its link has another name by now; `None` if that link is gone.
+    fn key_now(&mut self, netns: Netns, key: &SysctlKey) -> Result<Option<SysctlKey>, StepError> {
+        let Some(name) = key.link() else { return Ok(Some(key.clone())) };
+        let Ok(name) = name.parse::<IfName>() else { return Ok(None) };
+        match self.link(netns, &name) {
+            Ok(Some(link)) => Ok(link.name.to_str().map(|name| key.with_link(name))),
+            Ok(None) => Ok(None),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Does it in that netns.

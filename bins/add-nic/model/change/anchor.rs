@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use common::cidr::Cidr;
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ impl AnchorAddresses {
         let pair = |high, low| u16::from_be_bytes([high, low]);
         AnchorAddresses {
             ipv4: Ipv4Addr::new(240 + a % 15, b, c, d),
-            ipv6: Ipv6Addr::new(0x100, 0, 0, 0, 0, pair(a, b), pair(c, d), pair(e, f)),
+            ipv6: Ipv6Addr::new(0x100, 0, 0, 0, 0, pair(a, b), pair(c, d), pair(e, f & !3)),
         }
     }
 
@@ -47,8 +48,19 @@ impl AnchorAddresses {
 }
 
 impl LinkAnchor {
+    /// What the route leads to. Of IPv6 routes, the kernel calls the first address of a network anycast, if the network has more than
+    /// two (ipv6_anycast_destination in include/net/ip6_route.h), and not a route that was added as one.
+    pub fn network(&self) -> Cidr {
+        let whole = Cidr::host(self.address);
+        if self.address.is_ipv6() { Cidr::new(self.address, 126).unwrap_or(whole) } else { whole }
+    }
+
     pub(super) fn as_command(&self) -> String {
         let family = if self.address.is_ipv6() { " -6" } else { "" };
-        format!("ip{family} route add anycast {} dev {} table local", self.address, self.link)
+        let network = match self.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(_) => self.network().to_string(),
+        };
+        format!("ip{family} route add anycast {network} dev {} table local", self.link)
     }
 }

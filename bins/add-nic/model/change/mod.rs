@@ -19,7 +19,7 @@ use crate::model::sysctl::SysctlChange;
 
 pub use address::AddressSpec;
 pub use anchor::{AnchorAddresses, LOCAL, LinkAnchor};
-pub use link::{AccessPort, BridgeSpec, Veth, VethEndSpec, ipv6_switch};
+pub use link::{AccessPort, BridgeSpec, Veth, VethEndSpec, VethIndices, ipv6_switch};
 pub use phys::{MovedNic, NicIdentity};
 pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
