@@ -3,7 +3,7 @@
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: build release demo test test-all kernels lint msrv audit bench fuzz docs install
+.PHONY: build release demo test test-all engines kernels lint msrv audit bench fuzz docs install
 
 build:
 	cargo build --workspace --locked
@@ -20,6 +20,11 @@ test:
 # The same with all of each kind, what is released, and the other kernel: an hour.
 test-all:
 	tests/setup/test-all
+
+# Each state of a container, with a suite's engines as they are now: trixie, sid, or those here.
+SUITE = trixie
+engines:
+	tests/setup/engines '$(SUITE)'
 
 # What the kernel at hand may lack, on Debian's stock kernel in an emulator.
 kernels:

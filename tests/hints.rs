@@ -199,7 +199,7 @@ fn docker(evil: &Container, state: &str) -> Script {
         "State": {
             "Status": state, "Running": running, "Paused": state == "paused", "Restarting": false, "Dead": false,
             "Pid": if running { evil.pid } else { 0 }, "ExitCode": 0,
-            "StartedAt": "2024-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z",
+            "StartedAt": support::fake_docker::just_now(), "FinishedAt": "0001-01-01T00:00:00Z",
         },
     });
     let found = |path: &str| (path.to_owned(), Answer::json(200, &inspected.to_string()));

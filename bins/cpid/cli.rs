@@ -31,7 +31,9 @@ pub struct Cli {
     /// Print which container the process PID belongs to
     ///
     /// As a TARGET, such as docker:nginx. PID may be any process of the container, not only the first one. Exit
-    /// status 1: it is in no container.
+    /// status 1: it is in no container, for no engine here knows it, its control group is named after none, and its PID, network and
+    /// user namespaces and its root directory are the host's. If no engine knows it and this is not so, the error (exit status
+    /// 2) says what is known, with --json on standard output, too.
     #[arg(long, value_name = "PID", conflicts_with_all = ["targets", "inode"], value_parser = process)]
     #[arg(value_hint = ValueHint::Other)]
     pub of: Option<Target>,

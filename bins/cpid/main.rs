@@ -77,6 +77,11 @@ fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
 fn print_owner(process: &Target, request: &Request) -> Result<Status, Failure> {
     let found = request.find.find(TOOL, process)?;
     let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
-    report::owner(&owner(process, request.engine, request.find.engine_timeout)?, request.format)?;
-    Ok(Status::Yes)
+    match owner(process, request.engine, request.find.engine_timeout) {
+        Err(FindError::Unplaced(unplaced)) => {
+            report::unplaced(&unplaced, request.format)?;
+            Err(FindError::Unplaced(unplaced).into())
+        }
+        known => report::owner(&known?, request.format).map(|()| Status::Yes),
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::Table;
 use common::engine::Container;
 use common::failure::{Failure, say};
-use common::find::{FindError, Found, ProcessInodes, VerifiedContainer};
+use common::find::{FindError, Found, ProcessInodes, UnplacedProcess, VerifiedContainer};
 use common::namespace::{NamespaceKind, own_identity};
 use common::output::{self, one_line};
 use common::process::{Process, ProcessError};
@@ -82,6 +82,11 @@ pub fn owner(known: &VerifiedContainer, format: PidFormat) -> Result<(), Failure
         say(TOOL, format_args!("{target} is a container of user {user}"));
     }
     Ok(write!(io::stdout(), "{}{}", one_line(&target), format.end)?)
+}
+
+/// What is known of a process whose container no engine knows: nothing but in JSON, for the error says it to people.
+pub fn unplaced(process: &UnplacedProcess, format: PidFormat) -> Result<(), Failure> {
+    if format.json { json(&[process]) } else { Ok(()) }
 }
 
 /// All containers: a table, or JSON.

@@ -54,7 +54,7 @@ fn may_pass(error: &FindError) -> bool {
         | FindError::NotRunning(_)
         | FindError::Exited(_)
         | FindError::Orphan { .. }
-        | FindError::NoEngine => true,
+        | FindError::NoEngine { .. } => true,
         error => match error.of_an_engine() {
             Some(EngineError::Missing { .. } | EngineError::Dead { .. }) => true,
             Some(error) if error.is_absence() => true,

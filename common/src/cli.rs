@@ -1,5 +1,6 @@
 //! The options that tools share, and what their help says alike.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -7,16 +8,16 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, ValueHint};
 
 use crate::failure::{Failure, Status, say};
-use crate::find::{FindError, Found, Purpose, find};
+use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
 use crate::output::quotable;
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 /// What every tool's `--help` says about a TARGET: the table of [`crate::target`], which the manuals have too.
 pub const TARGETS: &str = "\
 TARGET:
   nginx, 3f2a9c         a container's name or ID prefix
   docker:X podman:X containerd:[NS/]X nerdctl:[NS/]X crio:X oci:X lxc:X
-  machine:X             that engine only
+  incus:[PROJECT/]X lxd:[PROJECT/]X machine:X     that engine only
   pod:POD pod:NAMESPACE/POD pod:NAMESPACE/POD/CONTAINER
                         a Kubernetes pod (its sandbox), or a container in it
   123 123:INODE pid:123 pid:123:INODE
@@ -82,9 +83,11 @@ impl FindConfig {
     }
 
     fn find_for(self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
-        let found = find(target, purpose, self.engine_timeout).inspect_err(|error| match error {
-            FindError::NotFound { unasked, .. } if self.verbose => {
-                unasked.iter().for_each(|why| say(tool, why))
+        let found = find(target, purpose, self.engine_timeout)
+            .map_err(|error| error.with_nearest(self.engine_timeout));
+        let found = found.inspect_err(|error| match error {
+            FindError::NotFound { search, .. } if self.verbose => {
+                search.unasked.iter().for_each(|why| say(tool, why))
             }
             _ => {}
         })?;
@@ -159,7 +162,19 @@ pub fn parse_words<Cli: Parser>(arguments: impl IntoIterator<Item = String>) -> 
 }
 
 fn usage(error: clap::Error) -> Failure {
-    Failure::in_lines(Status::Failed, &rendered(error))
+    let hint = match (error.source().and_then(|source| source.downcast_ref::<TargetError>()), typed(&error)) {
+        (Some(_), Some(word)) => hint_for_refused(&word),
+        _ => None,
+    };
+    Failure::in_lines(Status::Failed, &rendered(error)).hint(hint)
+}
+
+/// The value that was refused.
+fn typed(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(word)) => Some(word.clone()),
+        _ => None,
+    }
 }
 
 /// What clap says, with nothing of what was typed able to drive a terminal.
@@ -208,8 +223,8 @@ mod tests {
     fn every_engine_is_in_the_help_and_in_the_table_of_targets() {
         let table = include_str!("target/mod.rs").lines().find(|line| line.contains("that engine only"));
         for engine in EngineName::ALL {
-            let form =
-                if engine.is_partitioned() { format!("{engine}:[NS/]X") } else { format!("{engine}:X") };
+            let within = engine.partition().map_or(String::new(), |within| format!("[{within}/]"));
+            let form = format!("{engine}:{within}X");
             let is_in = |text: &str| text.split([' ', '\n', '`']).any(|word| word == form);
             assert!(is_in(TARGETS), "{form} is not in TARGETS");
             assert!(table.is_some_and(is_in), "{form} is not in the table of common::target");

@@ -28,7 +28,7 @@ pub use namespaces::{
     namespace_handle, namespace_owner, namespace_owner_uid, namespace_parent, namespace_type,
     open_namespace_by_handle, socket_namespace,
 };
-pub use options::{SocketOption, option, set_option};
+pub use options::{SocketOption, option, peer_pidfd, set_option};
 pub use signals::{default_action, default_action_of, exit_on, raise, unblock};
 
 /// Sends `signal` to the process behind a pidfd; 0 only asks whether it is there (ESRCH when not).

@@ -35,7 +35,7 @@ fn a_container_that_was_stopped_or_paused_is_refused() {
     let before = everything(&lab, &[]);
     let paused = serde_json::json!({
         "Id": fake_docker::id_of("web"), "Name": "/web",
-        "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid },
+        "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid, "StartedAt": fake_docker::just_now() },
     });
     let script = Script::new().otherwise(Answer::json(200, &paused.to_string()));
     let engine = script.listen(lab.path("/run/docker.sock"));
@@ -69,7 +69,7 @@ fn a_hint_is_no_command_of_the_container_that_it_names() {
     for name in ["p;$(printf x)", "p`printf x`", "p'$(printf x)'", "p && printf x", "*"] {
         let paused = serde_json::json!({
             "Id": fake_docker::id_of("web"), "Name": format!("/{name}"),
-            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid },
+            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid, "StartedAt": fake_docker::just_now() },
         });
         let script = Script::new().otherwise(Answer::json(200, &paused.to_string()));
         let _engine = script.listen(lab.path("/run/docker.sock"));
@@ -82,7 +82,7 @@ fn a_hint_is_no_command_of_the_container_that_it_names() {
     for name in ["p\nprintf x", "p\u{1b}[2J", "p\u{202e}x", "--host=tcp://192.0.2.1"] {
         let paused = serde_json::json!({
             "Id": fake_docker::id_of("web"), "Name": format!("/{name}"),
-            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid },
+            "State": { "Status": "paused", "Running": true, "Paused": true, "Pid": web.pid, "StartedAt": fake_docker::just_now() },
         });
         let script = Script::new().otherwise(Answer::json(200, &paused.to_string()));
         let _engine = script.listen(lab.path("/run/docker.sock"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use support::container::Options;
-use support::fake_docker::{self, id_of};
+use support::fake_docker::{self, id_of, just_now};
 use support::fake_engine::{Answer, Script};
 use support::lab::Lab;
 use support::run::{Ran, Run};
@@ -20,7 +20,7 @@ fn running(pid: i32) -> Value {
         "Id": id_of("web"),
         "Name": "/web",
         "State": { "Status": "running", "Running": true, "Pid": pid, "ExitCode": 0,
-            "StartedAt": "2024-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z" },
+            "StartedAt": just_now(), "FinishedAt": "0001-01-01T00:00:00Z" },
         "Config": { "Image": "busybox" },
     })
 }
@@ -29,7 +29,7 @@ fn running(pid: i32) -> Value {
 #[track_caller]
 fn cpid(lab: &Lab, answer: Answer) -> Ran {
     let dir = Scratch::new();
-    let engine = Script::new().otherwise(answer).listen(dir.path("sock"));
+    let engine = Script::new().otherwise(answer).listen_by(lab.command("perl"), dir.path("sock"));
     let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
     assert!(!ran.stderr.contains('\x1b'), "an escape sequence in {ran}");
     assert!(!ran.stderr.contains("panicked"), "{ran}");
@@ -151,7 +151,9 @@ fn the_pid_of_another_container_is_not_believed() {
     let mut answer = running(db.pid());
     answer["Id"] = json!(web.id);
     let dir = Scratch::new();
-    let engine = Script::new().otherwise(Answer::json(200, &answer.to_string())).listen(dir.path("sock"));
+    let engine = Script::new()
+        .otherwise(Answer::json(200, &answer.to_string()))
+        .listen_by(world.command("perl"), dir.path("sock"));
     let ask = || world.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
     ask().fails_with(1).stdout_is("").stderr_is("cpid: web exited while it was being looked up\n");
 }
@@ -196,7 +198,7 @@ fn a_body_without_end_is_given_up_like_an_engine_that_is_slow() {
     let lab = need!(Lab::new());
     let dir = Scratch::new();
     let answer = Answer::endless("application/json", " ");
-    let engine = Script::new().otherwise(answer).listen(dir.path("sock"));
+    let engine = Script::new().otherwise(answer).listen_by(lab.command("perl"), dir.path("sock"));
     let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
     ran.fails_with(2).stdout_is("");
 }

@@ -50,6 +50,20 @@ fn a_users_control_group_that_is_called_after_a_container_is_not_in_it() {
 }
 
 #[test]
+fn a_control_group_of_a_container_that_no_engine_knows_is_said_and_not_that_there_is_none() {
+    let world = need!(docker());
+    let id = "3f2a9c0d".repeat(8);
+    let (_user, pid) = called(&world, &id);
+    let said = format!(
+        "cpid: PID {pid}: is in a control group named after container 3f2a9c0d3f2a, which no engine here knows\n"
+    );
+    of(&world, &pid).fails_with(2).stdout_is("").stderr_is(&said);
+    let json =
+        world.tool("cpid").args([PATIENT, "--json", "--of", &pid]).run().fails_with(2).stderr_is(&said);
+    assert_eq!(json.json()[0]["container_id"], id);
+}
+
+#[test]
 fn whatever_was_sent_into_a_container_is_in_it_with_a_pid_namespace_and_without() {
     let world = need!(docker());
     let containers = [world.docker_container("own", &[]), world.docker_container("host", &["--pid", "host"])];

@@ -18,12 +18,49 @@ const SOCKET: &str = "/run/docker.sock";
 fn a_daemon_that_is_absent_is_trouble_with_a_hint() {
     let lab = need!(Lab::new());
     lab.tool("cpid")
-        .arg("web")
+        .arg("docker:web")
         .run()
         .fails_with(2)
         .stdout_is("")
         .stderr_has("cpid: docker is not running: /run/docker.sock is not there\n")
         .stderr_has("hint: start it (systemctl start docker)");
+}
+
+#[test]
+fn where_there_is_no_engine_of_any_kind_none_of_them_is_said_to_be_stopped() {
+    let lab = need!(Lab::new());
+    let none = "cpid: no container engine was found on this host (looked for docker, podman, ";
+    for words in [&["web"][..], &["--list"]] {
+        let said = lab.tool("cpid").args(words).run().fails_with(2).stdout_is("").stderr_has(none);
+        assert!(!said.stderr.contains("systemctl"), "{said}");
+    }
+    // Podman has no daemon that could be stopped.
+    let said = lab.tool("cpid").arg("podman:x").run().fails_with(2);
+    said.stderr_is("cpid: podman has no containers on this host: /run/podman/podman.sock is not there\n");
+    let said = lab.tool("cpid").arg("pod:x").run().fails_with(2);
+    said.stderr_has("cpid: none of these engines was found on this host: ").stderr_has("containerd, crio");
+}
+
+#[test]
+fn a_process_that_no_engine_knows_is_in_no_container_only_if_it_has_nothing_of_its_own() {
+    let lab = need!(Lab::new());
+    let of = |pid: i32| lab.tool("cpid").args(["--of", &pid.to_string()]).run();
+    of(1).fails_with(1).stdout_is("").stderr_is("cpid: PID 1: is not in a container\n");
+    let known = "no engine here knows a container that it is in";
+    for (kinds, differs, in_json) in [
+        (&["net"][..], "its network namespace differs", vec!["net"]),
+        (&["pid", "mnt"], "its PID namespace differs", vec!["pid"]),
+        (&["net", "pid", "mnt"], "its PID and network namespaces differ", vec!["pid", "net"]),
+    ] {
+        let web = lab.container("web", Options::only(kinds));
+        let said = format!("cpid: PID {}: {known}, but {differs} from the host's\n", web.pid);
+        of(web.pid).fails_with(2).stdout_is("").stderr_is(&said);
+        let json = lab.tool("cpid").args(["--json", "--of", &web.pid.to_string()]).run().fails_with(2);
+        assert_eq!(json.json()[0]["pid"], web.pid);
+        assert_eq!(json.json()[0]["differs"], serde_json::json!(in_json));
+        assert_eq!(json.json()[0]["container_id"], serde_json::Value::Null);
+        json.stderr_is(&said);
+    }
 }
 
 #[test]
@@ -100,10 +137,10 @@ fn docker_host_says_where_docker_is() {
     let lab = need!(Lab::new());
     let web = lab.container("web", Options::only(&["net"]));
     let dir = Scratch::new();
-    let engine = fake_docker::knows(&[&web]).listen(dir.path("sock"));
+    let engine = fake_docker::knows(&[&web]).listen_by(lab.command("perl"), dir.path("sock"));
     let ask = |address: &str| lab.tool("cpid").arg("web").env("DOCKER_HOST", address).run();
     ask(&engine.url()).ok().stdout_is(&format!("{}\n", web.pid));
-    ask("").fails_with(2).stderr_has("/run/docker.sock is not there");
+    ask("").fails_with(2).stderr_has("no container engine was found on this host (looked for docker, ");
     ask("unix:///nowhere").fails_with(2).stderr_has("/nowhere is not there");
     for remote in ["ssh://admin@example.org", "tcp://192.0.2.1:2375"] {
         ask(remote).fails_with(2).stdout_is("").stderr_has(&format!("docker is on another host: {remote}\n"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use support::fake_docker::just_now;
 use support::run::{Run, Running};
 use support::scratch::Scratch;
 use support::tools;
@@ -88,7 +89,7 @@ pub(crate) fn docker_config(id: &str, name: &str, running: bool) -> Value {
         "State": {
             "Running": running, "Paused": false, "Restarting": false, "OOMKilled": false,
             "RemovalInProgress": false, "Dead": false, "Pid": 0, "ExitCode": 0, "Error": "",
-            "StartedAt": "2024-01-01T00:00:00.123456789Z", "FinishedAt": "0001-01-01T00:00:00Z",
+            "StartedAt": just_now(), "FinishedAt": "0001-01-01T00:00:00Z",
             "Health": null,
         },
     })

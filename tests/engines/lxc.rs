@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::fake_monitor::{FakeMonitor, GET_INIT_PID, GET_INIT_PIDFD, GET_STATE, RUNNING, Say, message};
+use support::fake_docker::just_now;
 use support::fake_engine::{Answer, Script};
 use support::run::{Ran, Run, Running};
 use support::scratch::{Scratch, unique};
@@ -21,6 +22,7 @@ use support::world::World;
 /// A container of the world's real LXC, removed when this is dropped.
 struct RealContainer<'world> {
     world: &'world World,
+    path: String,
     name: String,
 }
 
@@ -28,11 +30,26 @@ impl<'world> RealContainer<'world> {
     fn defined(world: &'world World, name: String) -> Self {
         let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/lxc-container");
         world.command(recipe).arg(&name).run().ok();
-        RealContainer { world, name }
+        RealContainer { world, path: "/var/lib/lxc".to_owned(), name }
+    }
+
+    /// One that is defined below `path`, as after `lxc-create -P`.
+    fn elsewhere(world: &'world World, path: &str, name: String) -> Self {
+        let mut web = RealContainer::defined(world, name);
+        let script = format!("mkdir -p {path} && mv /var/lib/lxc/{} {path}/", web.name);
+        world.command("sh").args(["-c", &script]).run().ok();
+        path.clone_into(&mut web.path);
+        web
     }
 
     fn lxc(&self, program: &str, arguments: &[&str]) -> Ran {
-        self.world.engine(program).args(["-n", &self.name]).args(arguments).run()
+        self.world.engine(program).args(["-P", &self.path, "-n", &self.name]).args(arguments).run()
+    }
+
+    /// Its monitor, which is the parent of its first process.
+    #[track_caller]
+    fn monitor(&self) -> String {
+        self.world.command("ps").args(["-o", "ppid=", "-p", &self.pid()]).run().ok().text().trim().to_owned()
     }
 
     #[track_caller]
@@ -49,7 +66,7 @@ impl<'world> RealContainer<'world> {
 impl Drop for RealContainer<'_> {
     fn drop(&mut self) {
         let _ = self.lxc("lxc-stop", &["-k"]);
-        let _ = self.world.command("rm").args(["-rf", &format!("/var/lib/lxc/{}", self.name)]).run();
+        let _ = self.world.command("rm").args(["-rf", &format!("{}/{}", self.path, self.name)]).run();
     }
 }
 
@@ -133,6 +150,75 @@ fn a_real_container_is_waited_for() {
     assert!(ran.took < as_busy(Duration::from_secs(15)), "{ran}");
 }
 
+#[test]
+fn a_real_container_of_another_path_is_found_listed_and_owned() {
+    let world = need!(with_lxc());
+    let path = format!("/srv/{}", unique("lxc-"));
+    let web = RealContainer::elsewhere(&world, &path, unique("web-"));
+    world.tool("cpid").arg(format!("lxc:{}", web.name)).run().fails_with(1).stderr_has("no such container");
+    web.start();
+    let pid = web.pid();
+    for target in [web.name.clone(), format!("lxc:{}", web.name)] {
+        world.tool("cpid").arg(target).run().ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+    }
+    let of = world.tool("cpid").args(["--of", &pid]).run().ok();
+    of.stdout_is(&format!("lxc:{}\n", web.name));
+    let listed = world.tool("cpid").args(["--list", "--json", "--engine", "lxc"]).run().ok().json();
+    let listed = listed.as_array().unwrap().iter().find(|one| one["name"] == *web.name).unwrap().clone();
+    assert_eq!((&listed["pid"].to_string(), &listed["id"]), (&pid, &json!(format!("{path}/{}", web.name))));
+    // Another one of that name is another container.
+    let other = RealContainer::defined(&world, web.name.clone());
+    other.start();
+    assert_ne!(other.pid(), pid);
+    world.tool("cpid").arg(&web.name).run().fails_with(2).stdout_is("").stderr_has("means 2 containers");
+}
+
+#[test]
+fn a_real_monitor_that_hangs_costs_its_container_no_more_than_the_time() {
+    let world = need!(with_lxc());
+    let (hung, other) =
+        (RealContainer::defined(&world, unique("hung-")), RealContainer::defined(&world, unique("other-")));
+    hung.start();
+    other.start();
+    let (pid, others, monitor) = (hung.pid(), other.pid(), hung.monitor());
+    world.command("kill").args(["-STOP", &monitor]).run().ok();
+    let found = world.tool("cpid").args(["-v", &hung.name]).run();
+    let listed = world.tool("cpid").args(["--list", "--json", "--engine", "lxc"]).run();
+    let of = world.tool("cpid").args(["--of", &pid]).run();
+    world.command("kill").args(["-CONT", &monitor]).run().ok();
+    found.ok().stdout_is(&format!("{pid}\n")).stderr_has("according to its state on disk");
+    of.ok().stdout_is(&format!("lxc:{}\n", hung.name));
+    let listed = listed.ok().json();
+    for (name, pid, source) in [(&hung.name, &pid, "state"), (&other.name, &others, "api")] {
+        let row = listed.as_array().unwrap().iter().find(|row| row["name"] == **name).unwrap();
+        assert_eq!((&row["pid"].to_string(), &row["source"]), (pid, &json!(source)), "{listed}");
+    }
+}
+
+#[test]
+fn from_another_network_than_the_hosts_a_real_container_is_found_by_its_control_group() {
+    let world = need!(with_lxc());
+    need!(program("unshare", "util-linux"));
+    let path = format!("/srv/{}", unique("lxc-"));
+    let web = RealContainer::defined(&world, unique("web-"));
+    let elsewhere = RealContainer::elsewhere(&world, &path, unique("else-"));
+    for container in [&web, &elsewhere] {
+        let cpid = || {
+            let mut unshare = world.command("unshare");
+            unshare.args(["--net", tools::tool("cpid"), &format!("lxc:{}", container.name)]);
+            unshare.run()
+        };
+        cpid().fails_with(1);
+        container.start();
+        cpid().ok().stdout_is(&format!("{}\n", container.pid()));
+        // The monitor's name for its socket, and not the name of the control group, says which container it is.
+        let other = RealContainer::defined(&world, format!("{}-1", container.name));
+        let mut unshare = world.command("unshare");
+        unshare.args(["--net", tools::tool("cpid"), &format!("lxc:{}", other.name)]);
+        unshare.run().fails_with(1).stderr_has("is not running");
+    }
+}
+
 /// A host on which LXC has one container, `web`, whose monitor is the test.
 struct Host {
     root: Scratch,
@@ -163,9 +249,21 @@ impl Host {
     }
 
     fn cpid(&self) -> Ran {
+        self.cpid_with(&["lxc:web"])
+    }
+
+    fn cpid_with(&self, arguments: &[&str]) -> Ran {
         let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
         cpid.env("NETNS_TOOLBOX_ROOT", self.root.as_ref());
-        cpid.args(["--engine-timeout", "400ms", "lxc:web"]).run_within(Duration::from_secs(10))
+        cpid.args(["--engine-timeout", "400ms"]).args(arguments).run_within(Duration::from_secs(10))
+    }
+
+    /// Another container that is defined, in any LXCPATH.
+    fn defined(&self, path: &str, name: &str) -> PathBuf {
+        let directory = self.root.path(path).join(name);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("config"), "").unwrap();
+        directory
     }
 }
 
@@ -337,7 +435,7 @@ fn a_stranger_on_the_socket_of_a_container_that_lxc_has_not_is_in_nobodys_way() 
     let host = need!(Host::new());
     let first = Sleeper::new();
     fs::create_dir_all(host.root.path("run")).unwrap();
-    let state = json!({ "Status": "running", "Pid": first.pid() });
+    let state = json!({ "Status": "running", "Pid": first.pid(), "StartedAt": just_now() });
     let nginx = json!({ "Id": "a".repeat(64), "Name": "/nginx", "State": state }).to_string();
     let docker = Script::new().on("/containers/nginx/json", Answer::json(200, &nginx));
     let docker = docker.on(&format!("/containers/{}/json", "a".repeat(64)), Answer::json(200, &nginx));
@@ -361,4 +459,100 @@ fn a_stranger_on_the_socket_of_a_container_that_lxc_has_not_is_in_nobodys_way() 
     // Where there is no LXC at all, nobody is asked.
     fs::remove_dir_all(host.root.path("var/lib/lxc")).unwrap();
     cpid().ok().stdout_is(&format!("{}\n", first.pid())).stderr_is("");
+}
+
+#[test]
+fn a_monitor_that_hangs_hides_no_other_container() {
+    let host = need!(Host::new());
+    let first = Sleeper::new();
+    // More than are asked at once.
+    let silent: Vec<_> = (0..210).map(|n| host.defined("var/lib/lxc", &format!("a{n:03}"))).collect();
+    let _silent: Vec<_> =
+        [0, 7, 205].map(|n: usize| FakeMonitor::listen(&silent[n], |_| Say::Nothing)).into();
+    let pid = i64::from(first.pid());
+    let _monitor = host.running(move |command| match command {
+        GET_INIT_PID => Say::value(pid),
+        _ => Say::HangUp,
+    });
+    let listed = host.cpid_with(&["--list"]).fails_with(2);
+    let listed = listed.stdout_has(&first.pid().to_string());
+    let listed = listed.stderr_has("a000/command").stderr_has("a205/command");
+    assert!(listed.took < as_busy(Duration::from_secs(3)), "{listed}");
+}
+
+#[test]
+fn a_container_of_another_path_counts_if_its_monitor_and_its_directory_are_roots() {
+    let host = need!(Host::new());
+    let first = Sleeper::new();
+    let elsewhere = host.defined("srv/lxc", "db");
+    let pid = i64::from(first.pid());
+    let say = move |command| match command {
+        GET_STATE => Say::value(RUNNING),
+        GET_INIT_PID => Say::value(pid),
+        _ => Say::HangUp,
+    };
+    let squatting = need!(squatter(12345, &elsewhere, &[]));
+    host.cpid_with(&["lxc:db"]).fails_with(1).stdout_is("").stderr_has("no such container");
+    let listed = host.cpid_with(&["--list", "-a"]).ok();
+    assert!(!listed.stdout.contains("db"), "{listed}");
+    drop(squatting);
+    let monitor = FakeMonitor::listen(&elsewhere, say);
+    host.cpid_with(&["lxc:db"]).ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+    // What listens under the name of a directory that is not there is in the host's network, and not in its files.
+    fs::rename(&elsewhere, elsewhere.with_file_name("away")).unwrap();
+    host.cpid_with(&["lxc:db"]).fails_with(1).stdout_is("");
+    drop(monitor);
+    // As little counts a directory of another user's.
+    let theirs = host.defined("home/user/lxc", "db");
+    let _monitor = FakeMonitor::listen(&theirs, say);
+    host.cpid_with(&["lxc:db"]).ok();
+    for file in [theirs.join("config"), theirs.clone()] {
+        std::os::unix::fs::chown(file, Some(12345), None).unwrap();
+    }
+    host.cpid_with(&["lxc:db"]).fails_with(1).stdout_is("");
+}
+
+/// Listens under as many names as its first argument says, each of a container called as its last one in a path of its own.
+const CROWD: &str = r#"
+    use Socket;
+    my ($count, $root, $name) = @ARGV;
+    my @held;
+    for my $number (1 .. $count) {
+        socket(my $one, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+        bind($one, pack_sockaddr_un("\0$root/srv/$number/$name/command")) or die "bind: $!";
+        listen($one, 0) or die;
+        push @held, $one;
+    }
+    $| = 1;
+    print "ready\n";
+    sleep 1000;
+"#;
+
+#[test]
+fn a_crowd_of_a_strangers_sockets_is_not_asked() {
+    let host = need!(Host::new());
+    need!(program("perl", "perl-base"));
+    need!(program("setpriv", "util-linux"));
+    need!(program("strace", "strace"));
+    let first = Sleeper::new();
+    let pid = i64::from(first.pid());
+    let _monitor = host.running(move |command| match command {
+        GET_INIT_PID => Say::value(pid),
+        _ => Say::HangUp,
+    });
+    for number in 1..=900 {
+        host.defined(&format!("srv/{number}"), "web");
+    }
+    let mut crowd = tools::in_clean_environment(Command::new("setpriv"));
+    crowd.args(["--reuid=12345", "--clear-groups", "perl", "-e", CROWD, "900"]);
+    let crowd = crowd.arg(host.root.as_ref() as &Path).arg("web").start();
+    crowd.wait_for("ready");
+    let log = host.root.path("log");
+    let mut strace = tools::in_clean_environment(Command::new("strace"));
+    strace.env("NETNS_TOOLBOX_ROOT", host.root.as_ref()).args(["-f", "-e", "trace=connect", "-o"]).arg(&log);
+    let ran = strace.args([tools::tool("cpid"), "lxc:web"]).run().ok();
+    ran.stdout_is(&format!("{pid}\n")).stderr_is("");
+    let connected = fs::read_to_string(log).unwrap();
+    assert!(connected.contains("/var/lib/lxc/web/command"), "{connected}");
+    assert!(!connected.contains("/srv/"), "{connected}");
 }

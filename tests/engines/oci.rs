@@ -90,7 +90,7 @@ fn a_container_of_youki_is_found_and_believed_for_its_state() {
     let web = host.process("web");
     let state = |status: &str, pid: Value| {
         json!({ "ociVersion": "v1.0.2", "id": "web", "status": status, "pid": pid, "bundle": "/b",
-            "annotations": {}, "created": "2024-01-01T00:00:00.1Z", "useSystemd": false })
+            "annotations": {}, "created": support::fake_docker::just_now(), "useSystemd": false })
     };
     host.json("/run/youki/web/state.json", &state("running", json!(web.pid)));
     host.finds("oci:web", &web);

@@ -271,7 +271,8 @@ fn users_engines_that_are_silent_drip_or_talk_nonsense_change_nothing_of_roots()
         scene.sudo_cpid(&["web"]).ok().stdout_is(&format!("{roots}\n")).stderr_is("");
         assert!(theirs.requests().is_empty(), "the user was asked: {:?}", theirs.requests());
         // They are asked where root has none of that name; that they say nothing is no status, but a line of -v.
-        scene.sudo_cpid(&["nope"]).fails_with(1).stderr_is("cpid: nope: no such container (asked: podman)\n");
+        let said = "cpid: nope: no such container (asked: podman)\nhint: cpid --list\n";
+        scene.sudo_cpid(&["nope"]).fails_with(1).stderr_is(said);
         scene.sudo_cpid(&["-v", "nope"]).fails_with(1).stderr_has(&format!("/run/user/{USER}/docker.sock"));
         let listed = scene.sudo_cpid(&["--list", "--json"]).ok().json();
         assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");

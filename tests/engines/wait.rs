@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use support::fake_docker::just_now;
 use support::fake_engine::{Answer, Script};
 use support::run::Run;
 use support::scratch::{Scratch, unique};
@@ -102,8 +103,9 @@ fn an_engine_that_starts_later_is_waited_for() {
     asleep(waiting.pid());
     let id = "3f2a".repeat(16);
     let inspected = format!(
-        r#"{{"Id": "{id}", "Name": "/web", "State": {{"Status": "running", "Pid": {}}}}}"#,
-        host.leader.id()
+        r#"{{"Id": "{id}", "Name": "/web", "State": {{"Status": "running", "Pid": {}, "StartedAt": "{}"}}}}"#,
+        host.leader.id(),
+        just_now()
     );
     // Asked again by ID, for nothing but its word ties the process to the container.
     let script = Script::default()
@@ -173,7 +175,8 @@ fn at_the_deadline_it_is_an_error_as_without_waiting() {
     let host = Host::new();
     fs::create_dir_all(host.machines()).unwrap();
     let ran = host.cpid(&["--wait", "300ms", "machine:web"]).run().fails_with(1);
-    let ran = ran.stdout_is("").stderr_is("cpid: machine:web: no such container (asked: machine)\n");
+    let said = "cpid: machine:web: no such container (asked: machine)\nhint: cpid --list --engine machine\n";
+    let ran = ran.stdout_is("").stderr_is(said);
     assert!(ran.took >= Duration::from_millis(300), "{ran}");
     host.cpid(&["--wait", "0", "machine:web"]).run().fails_with(2).stderr_has("--wait");
     host.cpid(&["--wait", "0s", "machine:web"]).run().fails_with(1).stderr_has("no such container");

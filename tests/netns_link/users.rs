@@ -46,7 +46,7 @@ impl Scene {
         let inspected = json!({
             "Id": id, "Name": format!("/{name}"),
             "State": { "Status": "running", "Running": true, "Pid": self.pid, "ExitCode": 0,
-                "StartedAt": "2024-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z" },
+                "StartedAt": fake_docker::just_now(), "FinishedAt": "0001-01-01T00:00:00Z" },
         })
         .to_string();
         let mut script = Script::new()

@@ -99,7 +99,7 @@ fn a_name_that_only_an_engine_would_give_is_not_made_a_path() {
     let web = lab.container("web", Options::default());
     let lie = serde_json::json!({
         "Id": fake_docker::id_of("web"), "Name": "/../../etc/cron.d/x",
-        "State": { "Status": "running", "Running": true, "Pid": web.pid },
+        "State": { "Status": "running", "Running": true, "Pid": web.pid, "StartedAt": fake_docker::just_now() },
     });
     let answer = support::fake_engine::Answer::json(200, &lie.to_string());
     let script = support::fake_engine::Script::new().otherwise(answer);

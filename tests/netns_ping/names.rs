@@ -109,7 +109,9 @@ fn another_container_is_pinged_by_its_name_and_the_first_line_says_where() {
     ran.stdout_has("PING db (docker:db, 198.18.0.2 on eth0) 56(84) bytes of data.\n64 bytes from db (198.18.0.2): icmp_seq=1");
     ping("web docker:db -c1 -6").ok().stdout_has("PING db (docker:db, fd00::2 on eth0) 56 data bytes");
     let ran = ping("web docker:nobody -c1").fails_with(1);
-    ran.stderr_is("netns-ping: docker:nobody: no such container (asked: docker)\n");
+    let said =
+        "netns-ping: docker:nobody: no such container (asked: docker)\nhint: cpid --list --engine docker\n";
+    ran.stderr_is(said);
     // Of several addresses, the one that needs no router.
     cable.db.ip("address add 198.19.0.1/24 dev lo");
     cable.db.ip("address del 198.18.0.2/24 dev eth0");

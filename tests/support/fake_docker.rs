@@ -32,6 +32,12 @@ pub fn id_of(name: &str) -> String {
     format!("{:016x}", hasher.finish()).repeat(4)
 }
 
+/// The time as the API writes it, for `StartedAt`: without control groups called after the container, nothing else ties a
+/// process to it than that it started then.
+pub fn just_now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
 fn listed(container: &Container) -> Value {
     let (state, status) =
         if container.is_running() { ("running", "Up 2 minutes") } else { ("exited", "Exited (0)") };
@@ -57,7 +63,7 @@ fn inspected(container: &Container) -> Value {
             "Dead": false,
             "Pid": if running { container.pid } else { 0 },
             "ExitCode": 0,
-            "StartedAt": "2024-01-01T00:00:00.123456789Z",
+            "StartedAt": just_now(),
             "FinishedAt": if running { "0001-01-01T00:00:00Z" } else { "2024-01-01T01:00:00.123456789Z" },
         },
     })

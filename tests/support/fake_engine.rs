@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::run::LIMIT;
+use super::tools;
 
 /// What the engine does with one request.
 #[derive(Clone, Debug)]
@@ -139,18 +142,41 @@ impl Script {
         self
     }
 
-    /// Listens on a new socket at `path`: one of a `Scratch`, or `lab.path("/run/docker.sock")`.
+    /// Listens on a new socket at `path`: one of a `Scratch`, or `lab.path("/run/docker.sock")`, where it is an engine of
+    /// that lab's.
     #[track_caller]
     pub fn listen(self, path: impl AsRef<Path>) -> FakeEngine {
-        let path = path.as_ref().to_owned();
-        let listener = UnixListener::bind(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        let mut parts = path.as_ref().components().skip(1);
+        let mut next = || parts.next().and_then(|part| part.as_os_str().to_str().map(str::to_owned));
+        let perl = match (next().as_deref(), next(), next().as_deref()) {
+            (Some("proc"), Some(pid), Some("root")) => Some(perl_beside(&pid)),
+            _ => None,
+        };
+        self.listen_held_by(perl, path.as_ref())
+    }
+
+    /// The same on a socket whose path is the same in a lab or a world, as one of a `Scratch`: `perl` runs there, and is
+    /// the engine for the kernel. `script.listen_by(lab.command("perl"), dir.path("sock"))`
+    #[track_caller]
+    pub fn listen_by(self, perl: Command, path: impl AsRef<Path>) -> FakeEngine {
+        self.listen_held_by(Some(perl), path.as_ref())
+    }
+
+    #[track_caller]
+    fn listen_held_by(self, perl: Option<Command>, path: &Path) -> FakeEngine {
+        let path = path.to_owned();
+        // Nobody can connect before it is the right process that listens.
+        let unready = path.with_extension("unready");
+        let listener = UnixListener::bind(&unready).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        let holder = perl.map(|perl| SocketHolder::start(perl, &listener));
+        fs::rename(&unready, &path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         let otherwise =
             self.otherwise.unwrap_or_else(|| Answer::json(404, r#"{"message":"page not found"}"#));
         let (answers, state) = (self.answers, Mutex::default());
         let engine = Arc::new(Engine { answers, otherwise, state, changed: Condvar::new() });
         let serving = Arc::clone(&engine);
         let thread = thread::spawn(move || serving.serve(&listener));
-        FakeEngine { path, engine, thread: Some(thread) }
+        FakeEngine { path, engine, thread: Some(thread), _holder: holder }
     }
 }
 
@@ -159,6 +185,45 @@ pub struct FakeEngine {
     path: PathBuf,
     engine: Arc<Engine>,
     thread: Option<JoinHandle<()>>,
+    _holder: Option<SocketHolder>,
+}
+
+/// A process in another PID namespace that has called listen(2) for our socket: for the kernel it is the engine.
+struct SocketHolder(Child);
+
+/// It ends when nobody has the other end of its standard output any more.
+const HOLD: &str = r#"listen(STDIN, 128) or die "listen: $!"; $| = 1; print "listening\n";
+    vec(my $gone = "", fileno(STDOUT), 1) = 1; select($gone, undef, undef, undef);"#;
+
+impl SocketHolder {
+    #[track_caller]
+    fn start(mut perl: Command, listener: &UnixListener) -> SocketHolder {
+        perl.args(["-e", HOLD]).stdin(OwnedFd::from(listener.try_clone().unwrap())).stdout(Stdio::piped());
+        let mut child = perl.spawn().expect("perl");
+        let mut said = [0; 10];
+        child.stdout.as_mut().unwrap().read_exact(&mut said).expect("perl listens");
+        assert_eq!(&said, b"listening\n");
+        SocketHolder(child)
+    }
+}
+
+/// perl in the PID namespace of the process `pid`, which is a lab's first.
+fn perl_beside(pid: &str) -> Command {
+    let mut nsenter = tools::in_clean_environment(Command::new("nsenter"));
+    nsenter.args(["--target", pid, "--pid"]);
+    let user = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+    if user("self") != user(pid) {
+        nsenter.args(["--user", "--preserve-credentials"]);
+    }
+    nsenter.args(["--", "perl"]);
+    nsenter
+}
+
+impl Drop for SocketHolder {
+    fn drop(&mut self) {
+        drop(self.0.stdout.take());
+        let _ = self.0.wait();
+    }
 }
 
 struct Engine {

@@ -1,7 +1,7 @@
 //! Real engines: a private world on this machine that `NETNS_TOOLBOX_WORLD` points to, if `make test` could make one.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::run::{Ran, Run};
@@ -25,11 +25,16 @@ impl World {
         let why = std::env::var("NETNS_TOOLBOX_NO_WORLD").unwrap_or("make test starts one".to_owned());
         let absent = || Missing::Fixable(format!("no world of real engines: {why}"));
         let dir = std::env::var_os("NETNS_TOOLBOX_WORLD").filter(|dir| !dir.is_empty()).ok_or_else(absent)?;
-        let dir = PathBuf::from(dir);
-        let enter = dir.join("enter");
         // A world that was promised and is not there is an error of the set-up, and nothing to be skipped.
-        assert!(enter.is_file(), "NETNS_TOOLBOX_WORLD is set, but there is no {}", enter.display());
-        Ok(World { dir, enter })
+        Ok(World::at(Path::new(&dir)))
+    }
+
+    /// The one that `tests/setup/world start` has started there.
+    #[track_caller]
+    pub fn at(dir: &Path) -> World {
+        let enter = dir.join("enter");
+        assert!(enter.is_file(), "a world was promised, but there is no {}", enter.display());
+        World { dir: dir.to_owned(), enter }
     }
 
     /// Runs `program` in the world, as root: `world.command("docker").args(["inspect", "web"]).run()`.

@@ -112,9 +112,12 @@ impl WantedEnd {
 impl Wanted {
     fn from_cli(cli: &Cli, words: &[String], target: &Target) -> Result<Self, Failure> {
         if words.is_empty() {
-            return Err(
-                Failure::failed("ADDR", "missing").hint(common::hint!("add-nic {} 10.1.0.2/24", target))
-            );
+            let hint = match target.to_string().as_str() {
+                "help" => common::hint!("add-nic --help"),
+                "list" | "ls" => common::hint!("add-nic --list"),
+                _ => common::hint!("add-nic {} 10.1.0.2/24", target),
+            };
+            return Err(Failure::failed("ADDR", "missing").hint(hint));
         }
         let addresses: Vec<Cidr> = words.iter().map(|word| address(word)).collect::<Result<_, _>>()?;
         for (at, cidr) in addresses.iter().enumerate() {

@@ -280,7 +280,7 @@ fn not_found(error: FindError) -> Failure {
         why.is_absence() || matches!(why, EngineError::Missing { .. } | EngineError::Dead { .. })
     };
     let no_engine = match &error {
-        FindError::NoEngine => true,
+        FindError::NoEngine { .. } => true,
         FindError::Engine(why) => is_not_running(why),
         FindError::CannotTell { hit: None, trouble, .. } => is_not_running(trouble),
         _ => false,

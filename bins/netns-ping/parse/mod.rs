@@ -5,6 +5,7 @@ mod config;
 use std::net::IpAddr;
 
 use common::failure::Failure;
+use common::find::hint_for_refused;
 use common::output::quotable;
 use common::target::{Target, TargetError};
 
@@ -113,11 +114,15 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         let container = container.map_or("TARGET", String::as_str);
         return Err(Failure::failed(target, what).hint(common::hint!("netns-ping {} {}", container, target)));
     }
-    let target: Target = target.parse().map_err(|error| Failure::failed(quotable(target), error))?;
+    let target: Target = target
+        .parse()
+        .map_err(|error| Failure::failed(quotable(target), error).hint(hint_for_refused(target)))?;
     if dests.is_empty() {
-        return Err(
-            Failure::failed("DEST", "is missing").hint(common::hint!("netns-ping {} gateway", target))
-        );
+        let hint = match target.to_string().as_str() {
+            "help" => common::hint!("netns-ping --help"),
+            _ => common::hint!("netns-ping {} gateway", target),
+        };
+        return Err(Failure::failed("DEST", "is missing").hint(hint));
     }
     Ok(ProbeEndpoints {
         target,

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
+use super::listener::SocketListener;
 use super::{
     AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
 };
@@ -99,6 +101,13 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
+        if let Some(Err(refused)) = speaker.get().copied() {
+            let (engine, socket) = (self.engine, self.socket.clone());
+            return Err(match refused {
+                Unheard::HasEnded => EngineError::Dead { engine, socket },
+                Unheard::OtherPids(listener) => EngineError::OtherPidNamespace { engine, socket, listener },
+            });
+        }
         let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
             Bollard::RequestTimeoutError => slow(),
             Bollard::DockerResponseServerError { status_code, message } => {
@@ -108,7 +117,10 @@ impl Api {
             Bollard::IOError { err } => self.explained(&err),
             error => self.explained(&error),
         })?;
-        let speaker = speaker.get().copied().ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        let speaker = speaker
+            .get()
+            .and_then(|speaker| speaker.ok())
+            .ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
         Ok((answer, speaker))
     }
 
@@ -117,18 +129,19 @@ impl Api {
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
         let status = state_called(status.as_ref());
+        let started_at = state.started_at.as_deref().and_then(time);
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
             pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
             exit_code: state.exit_code.filter(|_| status.has_ended()),
-            started_at: state.started_at.as_deref().and_then(time),
+            started_at,
             finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
             image: answer.config.and_then(|config| config.image),
             source: ContainerSource::Api,
             pod: None,
-            proof: Proof::word_of(claimed_by),
+            proof: Proof { made_at: started_at, ..Proof::word_of(claimed_by) },
             state: status,
         })
     }
@@ -181,11 +194,13 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// One request on one connection, over which no more comes in than an honest answer needs.
 async fn send(
     socket: PathBuf,
-    speaker: Arc<OnceLock<Uid>>,
+    speaker: Arc<OnceLock<Speaker>>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
     let stream = UnixStream::connect(&socket).await?;
-    speaker.get_or_init(|| speaker_of(&stream, &socket));
+    if speaker.get_or_init(|| speaker_of(&stream, &socket)).is_err() {
+        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
+    }
     let stream = Limited { stream, left: state::MOST_BYTES };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
@@ -197,14 +212,26 @@ async fn send(
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
 }
 
-/// Whose word is heard here: of who listens, which the kernel noted at listen(2) and nobody can change
-/// (unix(7), SO_PEERCRED), or of the ordinary user whose file the socket is. The file alone would not do: its
-/// owner can put a link to root's socket in its place.
-fn speaker_of(stream: &UnixStream, socket: &Path) -> Uid {
-    let nobody = u32::MAX;
-    let listener = stream.peer_cred().map_or(nobody, |peer| peer.uid());
-    let owner = fs::metadata(socket).map_or(nobody, |meta| meta.uid());
-    Uid::from_raw(if listener == 0 { owner } else { listener })
+/// Whose claims are heard, or why nobody's are.
+type Speaker = Result<Uid, Unheard>;
+
+#[derive(Debug, Clone, Copy)]
+enum Unheard {
+    /// What listened was killed since.
+    HasEnded,
+    /// What listens is not in our PID namespace; its PID here, if it has one.
+    OtherPids(Option<Pid>),
+}
+
+/// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
+/// do: its owner can put a link to root's socket in its place.
+fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
+    let listener = SocketListener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
+    if !listener.has_our_pids() {
+        return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
+    }
+    let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
+    Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
 }
 
 /// A stream that ends with an error once more than `left` bytes have been read from it.

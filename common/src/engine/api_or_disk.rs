@@ -71,6 +71,10 @@ impl<D: DiskState> ApiOrDisk<D> {
             Ok(containers) => return Ok(EngineAnswer { source: ContainerSource::Api, ..containers.into() }),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
+        // The same numbers are on disk.
+        if let EngineError::OtherPidNamespace { .. } = error {
+            return Err(error);
+        }
         match (self.disk.as_ref().map(disk), error) {
             (Some(Ok(Some(answer))), error) => Ok(EngineAnswer { api_error: Some(error), ..answer }),
             // It is here, and we have no permission: that does not mean that there is no such container.

@@ -1,6 +1,7 @@
 //! A container as its engine describes it, in the words that engines share.
 
 use std::fmt;
+use std::path::Path;
 
 use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use nix::unistd::{Pid, Uid, geteuid};
@@ -68,12 +69,15 @@ pub struct Proof {
     /// The inode of its pidfd (Linux 6.9).
     #[serde(skip)]
     pub pidfd_inode: Option<u64>,
+    /// When the engine said, or wrote down, that there is this process: it is a little older than that.
+    #[serde(skip)]
+    pub made_at: Option<Timestamp>,
 }
 
 impl Proof {
     /// Nothing beside `user`'s claim.
     pub const fn word_of(user: Uid) -> Self {
-        Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None }
+        Proof { claimed_by: user, start_time_ticks: None, pidfd_inode: None, made_at: None }
     }
 }
 
@@ -186,8 +190,18 @@ impl Container {
             EngineName::Docker | EngineName::Podman | EngineName::Nerdctl => {
                 crate::hint!("{} start {}", self.engine, word)
             }
-            // lxc(1) is another program, of LXD.
-            EngineName::Lxc => crate::hint!("lxc-start {}", word),
+            EngineName::Lxc => match Path::new(&self.id).parent().filter(|path| path.is_absolute()) {
+                Some(path) => crate::hint!("lxc-start -P {} {}", path.display(), word),
+                None => crate::hint!("lxc-start {}", word),
+            },
+            EngineName::Incus => match self.project() {
+                Some(project) => crate::hint!("incus start --project {} {}", project, word),
+                None => crate::hint!("incus start {}", word),
+            },
+            EngineName::Lxd => match self.project() {
+                Some(project) => crate::hint!("lxc start --project {} {}", project, word),
+                None => crate::hint!("lxc start {}", word),
+            },
             EngineName::Machine => crate::hint!("machinectl start {}", word),
             EngineName::Containerd | EngineName::Crio | EngineName::Oci => None,
         }
@@ -206,7 +220,17 @@ impl Container {
     /// The TARGET that means this container and no other's.
     pub fn target(&self) -> String {
         let kind = if self.pod.is_some() { "pod" } else { self.engine.as_str() };
-        format!("{kind}:{}", self.full_name())
+        match self.project() {
+            Some(project) => format!("{kind}:{project}/{}", self.full_name()),
+            None => format!("{kind}:{}", self.full_name()),
+        }
+    }
+
+    /// The project of a container of Incus or LXD, if it is another one than `default`, whose name is not part of what LXC
+    /// calls its containers: `PROJECT_NAME`.
+    fn project(&self) -> Option<&str> {
+        let is_theirs = matches!(self.engine, EngineName::Incus | EngineName::Lxd);
+        is_theirs.then(|| self.id.split_once('_')).flatten().map(|(project, _)| project)
     }
 
     /// Whose it is, where that is another user than root and us: in whose words it is shown has to be said.

@@ -108,6 +108,10 @@ impl Containerd {
             Some(record) => (record.pid, record.state),
             None => runtime::what_became_of(pid, None),
         };
+        let made_at = match &record {
+            Some(record) => record.created,
+            None => state::written_at(&bundle.directory.join("init.pid")),
+        };
         let pod = role.and_then(|role| bundles.pod(bundle, role));
         let of_pod = pod.as_ref().filter(|pod| pod.is_sandbox).map(|pod| pod.name.clone());
         let name = role.and_then(|role| role.container.clone()).or(of_pod);
@@ -115,11 +119,12 @@ impl Containerd {
             name: name.unwrap_or_else(|| bundle.id.clone()),
             pid,
             state: now,
-            started_at: record.as_ref().and_then(|record| record.created),
+            started_at: made_at,
             image: role.and_then(|role| role.image.clone()),
             pod,
             proof: Proof {
                 start_time_ticks: record.and_then(|record| record.start_time_ticks),
+                made_at,
                 ..Proof::word_of(self.dirs.owner)
             },
             ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)

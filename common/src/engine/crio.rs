@@ -65,7 +65,8 @@ impl Crio {
         role: Option<&Role>,
     ) -> Result<Option<Container>, EngineError> {
         let Some(role) = role else { return Ok(None) };
-        let pid = state::number(&bundle.directory.join("pidfile"))?.filter(|pid| *pid > 0).map(Pid::from_raw);
+        let pidfile = bundle.directory.join("pidfile");
+        let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
         let runs = self.dirs.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
         let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
@@ -88,7 +89,11 @@ impl Crio {
             image: role.image.clone(),
             pod,
             state: now,
-            proof: Proof { start_time_ticks: ticks, ..Proof::word_of(self.dirs.owner) },
+            proof: Proof {
+                start_time_ticks: ticks,
+                made_at: state::written_at(&pidfile),
+                ..Proof::word_of(self.dirs.owner)
+            },
             ..Container::unknown(ENGINE, &bundle.id, self.dirs.owner)
         }))
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::unistd::Uid;
+use nix::unistd::{Pid, Uid};
 
 use crate::failure::{Failure, Status};
 use crate::output::one_line;
@@ -12,8 +12,8 @@ use crate::target::EngineName;
 /// Why an engine could not be asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// There is no socket: it does not run, or runs elsewhere.
-    #[error("{engine} is not running: {} is not there", socket.display())]
+    /// There is neither a socket nor state: it does not run, or runs elsewhere.
+    #[error("{engine} {}: {} is not there", if *engine == EngineName::Docker { "is not running" } else { "has no containers on this host" }, socket.display())]
     Absent {
         /// Which engine.
         engine: EngineName,
@@ -79,6 +79,25 @@ pub enum EngineError {
         engine: EngineName,
         /// What was said.
         address: String,
+    },
+    /// What listens on its socket is not in our PID namespace, or cannot be seen: the PIDs that it would tell are other
+    /// processes here.
+    #[error("{engine}'s containers are in another PID namespace: what listens on {} does not show in ours", socket.display())]
+    OtherPidNamespace {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
+        /// What listens there, where it has a PID in our PID namespace too.
+        listener: Option<Pid>,
+    },
+    /// Something listens on its socket, and which process the daemon is could not be found out, nor so where its state is.
+    #[error("{engine} runs, and where it keeps its state could not be found out: what listens on {} is not {engine}", socket.display())]
+    Unlocated {
+        /// Which engine.
+        engine: EngineName,
+        /// Which socket.
+        socket: PathBuf,
     },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
@@ -172,6 +191,12 @@ impl From<EngineError> for Failure {
             }
             EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
+            EngineError::OtherPidNamespace { listener: None, .. } => {
+                failure.hint("run it on the host, or in a container with --pid=host")
+            }
+            EngineError::OtherPidNamespace { listener: Some(pid), .. } => {
+                failure.hint(crate::hint!("run it where that engine runs: nsenter -t {} -a", pid))
+            }
             EngineError::Slow { .. } => {
                 failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
             }

@@ -88,7 +88,7 @@ impl EngineAnswer {
 pub enum ContainerQuery<'a> {
     /// A container by name, ID or ID prefix.
     Name {
-        /// containerd's own namespace; any when `None`.
+        /// containerd's own namespace, or the project of Incus; any when `None`.
         within: Option<&'a Name>,
         /// The name, the ID, or the beginning of an ID.
         name: &'a Name,

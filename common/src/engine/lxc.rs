@@ -1,62 +1,82 @@
 //! LXC: no daemon; each running container's monitor answers on a socket of its own, and a directory with a
 //! `config` in it is all there is of one that does not run.
 
+mod cgroup;
 mod monitor;
+mod running;
+mod sockets;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use nix::unistd::Uid;
 
 use super::engine_dirs::EngineDirs;
+use super::incus;
 use super::state::{self, StatePath};
-use super::{
-    AnswerTimeout, Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineAnswer,
-    EngineError, EngineName, Proof,
-};
-use monitor::{FirstProcess, Monitor};
+use super::{AnswerTimeout, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
+
+pub(super) use cgroup::group_of_host;
+pub(super) use running::{LxcPlace, MonitorQuery};
 
 const ENGINE: EngineName = EngineName::Lxc;
 
-/// One user's LXC containers: those below one LXCPATH.
+/// One user's LXC containers: those below one LXCPATH, and those that run elsewhere.
 pub(super) struct Lxc {
     /// The user that they belong to.
     owner: Uid,
     /// The directory that has one for each container, or why we do not know it.
     path: Result<StatePath, EngineError>,
+    /// Those of other engines.
+    taken: Vec<PathBuf>,
     limit: AnswerTimeout,
 }
 
 impl Lxc {
     /// The system's containers, then the user's own.
     pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
-        all_dirs.iter().map(|dirs| Lxc { owner: dirs.owner, path: lxcpath(dirs), limit }).collect()
+        let of_dirs = |dirs: &EngineDirs| Lxc {
+            owner: dirs.owner,
+            path: lxcpath(dirs),
+            taken: incus::directories(dirs).map(|path| path.as_path().to_owned()).collect(),
+            limit,
+        };
+        all_dirs.iter().map(of_dirs).collect()
     }
 
-    /// The container called `name`; `None` when it neither runs nor is defined.
-    fn container(
-        &self,
-        path: &StatePath,
-        name: &OsStr,
-        until: Instant,
-    ) -> Result<Option<Container>, EngineError> {
-        let monitor = Monitor::new(path.as_path(), name, self.owner, self.limit.each(), until);
-        let (state, first) = match monitor.state()? {
-            Some(running) => (running, monitor.first_process()?),
-            None => (ContainerState::Exited, None),
+    /// The containers of that name, or all; those of names that other files there have are none.
+    fn containers(&self, called: Option<&OsStr>) -> Result<EngineAnswer, EngineError> {
+        let path = self.path.as_ref().map_err(Clone::clone)?;
+        let mut answer = EngineAnswer::default();
+        let names = match called {
+            // Before any socket is asked: what listens there on a host without LXC is not LXC.
+            _ if !path.exists() => None,
+            Some(name) => Some(vec![name.to_owned()]),
+            None => Some(defined(path, &mut answer.doubts)?),
         };
-        match first {
-            Some(FirstProcess { pid, proof }) if has_process(state) => {
-                Ok(Some(container(name, state, ContainerSource::Api, Some(pid), proof)))
-            }
-            _ if is_defined(&path.join(name))? => {
-                let proof = Proof::word_of(self.owner);
-                Ok(Some(container(name, without_process(state), ContainerSource::State, None, proof)))
-            }
-            _ => Ok(None),
+        let elsewhere = sockets::elsewhere(self.owner, called, path, &self.taken);
+        if names.is_none() && elsewhere.is_empty() {
+            return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
         }
+        let here = |name| LxcPlace { path: path.as_path().to_owned(), name };
+        let places = names.into_iter().flatten().map(here).chain(elsewhere).collect();
+        let query = MonitorQuery { engine: ENGINE, owner: self.owner, limit: self.limit };
+        for (place, running) in query.ask(places) {
+            let id = self.id_of(&place);
+            let directory = path.at(place.path.join(&place.name));
+            answer.add_running(&query, (&id, &place.name.to_string_lossy()), running, || {
+                is_defined(&directory)
+            });
+        }
+        Ok(answer)
+    }
+
+    /// LXC has no IDs. Two containers have one name if they are of two LXCPATHs.
+    fn id_of(&self, place: &LxcPlace) -> String {
+        let is_here = self.path.as_ref().is_ok_and(|path| path.as_path() == place.path);
+        let whole = if is_here { PathBuf::from(&place.name) } else { place.path.join(&place.name) };
+        whole.to_string_lossy().into_owned()
     }
 }
 
@@ -68,66 +88,25 @@ impl Engine for Lxc {
     /// Names only: LXC knows no IDs, and takes no beginning of a name for the whole.
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let ContainerQuery::Name { within: None, name } = asked else { return Ok(EngineAnswer::default()) };
-        let path = self.path.as_ref().map_err(Clone::clone)?;
-        // Before any socket is asked: what listens on a host without LXC is not LXC.
-        if !path.exists() {
-            return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
-        }
-        let until = Instant::now() + self.limit.left();
-        Ok(self.container(path, OsStr::new(name.as_str()), until)?.into())
+        self.containers(Some(OsStr::new(name.as_str())))
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {
-        let path = self.path.as_ref().map_err(Clone::clone)?;
-        if !path.exists() {
-            return Err(EngineError::Absent { engine: ENGINE, socket: path.as_path().to_owned() });
-        }
-        let until = Instant::now() + self.limit.left();
-        let mut answer = EngineAnswer::default();
-        for name in state::names(path)? {
-            // Other files there, such as lxc-monitord's, are not containers.
-            match is_defined(&path.join(&name)) {
-                Ok(false) => {}
-                Ok(true) => answer.add(self.container(path, &name, until)),
-                Err(doubt) => answer.doubts.push(doubt),
-            }
-        }
-        Ok(answer)
+        self.containers(None)
     }
 }
 
-fn container(
-    name: &OsStr,
-    state: ContainerState,
-    source: ContainerSource,
-    pid: Option<nix::unistd::Pid>,
-    proof: Proof,
-) -> Container {
-    let name = name.to_string_lossy().into_owned();
-    Container {
-        engine: ENGINE,
-        // LXC has no other.
-        id: name.clone(),
-        name,
-        pid,
-        state,
-        exit_code: None,
-        started_at: None,
-        finished_at: None,
-        image: None,
-        source,
-        pod: None,
-        proof,
-    }
-}
-
-fn has_process(state: ContainerState) -> bool {
-    matches!(state, ContainerState::Running | ContainerState::Paused)
-}
-
-/// A container that had just been running when its process was asked for is one that ended.
-fn without_process(state: ContainerState) -> ContainerState {
-    if has_process(state) { ContainerState::Exited } else { state }
+/// The names of the containers that are defined below `path`. Other files there, such as lxc-monitord's, are not
+/// containers; nor is what we may not look into without a doubt.
+fn defined(path: &StatePath, doubts: &mut Vec<EngineError>) -> Result<Vec<OsString>, EngineError> {
+    let mut names = state::names(path)?;
+    names.retain(|name| {
+        is_defined(&path.join(name)).unwrap_or_else(|doubt| {
+            doubts.push(doubt);
+            false
+        })
+    });
+    Ok(names)
 }
 
 /// Whether the directory is a container's.

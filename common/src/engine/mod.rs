@@ -13,7 +13,9 @@ mod crio;
 mod docker;
 mod engine_dirs;
 mod error;
+mod incus;
 mod interface;
+mod listener;
 mod lxc;
 mod machine;
 mod nerdctl;
@@ -95,6 +97,7 @@ fn of_name(
         EngineName::Crio => boxed(all_dirs.iter().map(crio::Crio::new)),
         EngineName::Oci => boxed(all_dirs.iter().map(oci::Oci::new)),
         EngineName::Lxc => boxed(lxc::Lxc::all(all_dirs, limit)),
+        EngineName::Incus | EngineName::Lxd => boxed(incus::Incus::all(name, all_dirs, limit)),
         EngineName::Machine => boxed(machine::Machines::all(all_dirs)),
     }
 }

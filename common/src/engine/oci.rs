@@ -48,7 +48,11 @@ impl Oci {
             pid: record.pid,
             state: record.state,
             started_at: record.created.filter(|_| record.state != ContainerState::Created),
-            proof: Proof { start_time_ticks: record.start_time_ticks, ..Proof::word_of(self.dirs.owner) },
+            proof: Proof {
+                start_time_ticks: record.start_time_ticks,
+                made_at: record.created,
+                ..Proof::word_of(self.dirs.owner)
+            },
             ..Container::unknown(ENGINE, id, self.dirs.owner)
         }))
     }

@@ -11,8 +11,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use jiff::Timestamp;
 use nix::unistd::{Uid, geteuid};
 use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
@@ -206,8 +206,8 @@ pub(super) fn has_file(file: &StatePath) -> Result<bool, EngineError> {
 }
 
 /// When a state file was last written; `None` when it is not there, or does not belong to the right user.
-pub(super) fn written(file: &StatePath) -> Option<SystemTime> {
-    looked_at(file).ok()??.modified().ok()
+pub(super) fn written_at(file: &StatePath) -> Option<Timestamp> {
+    Timestamp::try_from(looked_at(file).ok()??.modified().ok()?).ok()
 }
 
 fn looked_at(path: &StatePath) -> Result<Option<Metadata>, EngineError> {

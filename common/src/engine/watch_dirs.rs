@@ -1,6 +1,5 @@
 //! Where on disk it shows, for each engine, that a container starts or stops.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::EngineName;
@@ -44,6 +43,9 @@ pub(super) fn of(name: EngineName, dirs: &EngineDirs) -> Vec<WatchDir> {
         .into(),
         EngineName::Oci => runtimes().into(),
         EngineName::Lxc => lxc(dirs),
+        // Daemons of root's.
+        EngineName::Incus | EngineName::Lxd if dirs.is_system() => lxc(dirs),
+        EngineName::Incus | EngineName::Lxd => vec![],
         EngineName::Machine => vec![below("systemd/machines", 0)],
     }
 }
@@ -62,21 +64,15 @@ fn storage(dirs: &EngineDirs) -> Vec<WatchDir> {
 /// socket: beside that of PID 1 when root starts the container, else below the user's. Which hierarchies
 /// there are differs; every one that is there has them.
 fn lxc(dirs: &EngineDirs) -> Vec<WatchDir> {
+    if dirs.is_system() {
+        return super::lxc::group_of_host()
+            .map(|directory| WatchDir { directory, depth: 0 })
+            .into_iter()
+            .collect();
+    }
     let hierarchies = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(Path::new);
     let there = |hierarchy: &&Path| hierarchy.join("cgroup.procs").is_file();
     let Some(hierarchy) = hierarchies.into_iter().find(there) else { return vec![] };
-    let (group, depth) = match dirs.is_system() {
-        true => (group_of_init(), 0),
-        // user@1000.service/app.slice/UNIT/…, or session-2.scope/…
-        false => (format!("user.slice/user-{}.slice", dirs.owner), 4),
-    };
-    vec![WatchDir { directory: hierarchy.join(group), depth }]
-}
-
-/// Without the scope that systemd has put itself into, as LXC takes it.
-fn group_of_init() -> String {
-    let groups = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
-    let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));
-    let path = unified.unwrap_or_default().trim_start_matches('/');
-    path.trim_end_matches("init.scope").trim_end_matches('/').to_owned()
+    // user@1000.service/app.slice/UNIT/…, or session-2.scope/…
+    vec![WatchDir { directory: hierarchy.join(format!("user.slice/user-{}.slice", dirs.owner)), depth: 4 }]
 }

@@ -24,15 +24,19 @@ pub(super) fn cgroups_allow(cgroups: &[String], ours: &[String], id: &str) -> bo
 
 /// The container IDs in the process's cgroup paths, innermost first, without those that our own carry.
 pub(super) fn foreign_ids(process: &Process) -> Result<Vec<String>, ProcessError> {
-    let (theirs, ours) = (process.cgroups()?, own_cgroups());
-    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
+    Ok(foreign_ids_of(&process.cgroups()?))
+}
+
+/// The same, in the cgroup paths of a process.
+pub(super) fn foreign_ids_of(theirs: &[String]) -> Vec<String> {
+    let ours: Vec<&str> = own_cgroups().iter().flat_map(|path| container_ids(path)).collect();
     let mut ids: Vec<String> = Vec::new();
-    for path in &theirs {
+    for path in theirs {
         let foreign = container_ids(path).filter(|id| !ours.contains(id)).map(str::to_owned);
         let new: Vec<String> = foreign.filter(|id| !ids.contains(id)).collect();
         ids.extend(new.into_iter().rev());
     }
-    Ok(ids)
+    ids
 }
 
 /// Whether two processes are in the same cgroup called after `id`, or somewhere below it: the directory is one and the same,

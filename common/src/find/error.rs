@@ -1,12 +1,12 @@
 //! Why a TARGET was not found, and what the user can do about it.
 
-use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
-use super::NetworkError;
+use super::{NetworkError, UnplacedProcess, meant};
 use crate::engine::{Container, ContainerState, EngineError, EngineName};
 use crate::failure::{Failure, Status};
 use crate::hint;
@@ -15,20 +15,18 @@ use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
 use crate::process::ProcessError;
-use crate::target::{LinkName, Target};
+use crate::target::{LinkName, Name, Target};
 
 /// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// No engine has such a container.
-    #[error("{target}: no such container (asked: {})", names(asked))]
+    #[error("{target}: no such container (asked: {}){}", names(&search.asked), did_you_mean(&search.nearest))]
     NotFound {
         /// What was asked for.
         target: Target,
-        /// The engines that were asked.
-        asked: Vec<EngineName>,
-        /// Which engines of other users could not be.
-        unasked: Vec<EngineError>,
+        /// Where it was looked for.
+        search: Box<FailedSearch>,
     },
     /// An engine that may have it could not be asked, or could not tell; whether another engine has it or not.
     #[error("{target}: {}{trouble}", undecided(hit.as_deref(), *engine))]
@@ -51,15 +49,32 @@ pub enum FindError {
     /// It ended between the engine's answer and our hold on it; or the engine's answer was that old.
     #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
+    /// The engine says that a process is the container's, and nothing about the process does.
+    #[error("{}: {} says that its process is PID {}, but nothing shows that: the control group of PID {} does not have the container's ID, and it did not start when the container did", one_line(&.0.name), .0.engine, .0.pid.map_or(0, Pid::as_raw), .0.pid.map_or(0, Pid::as_raw))]
+    Unproven(Box<Container>),
     /// An ordinary user's engine claims a process that is not that user's.
     #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]
     NotTheirs(Box<Container>),
-    /// No engine of this host knows the process.
+    /// No process has the PID, but containers are called so.
+    #[error("PID {pid}: no such process, but {} of that name or ID", there_are(hits))]
+    CalledSo {
+        /// The PID.
+        pid: Pid,
+        /// The containers.
+        hits: Vec<Container>,
+    },
+    /// No engine of this host knows the process, and it is not the host's alone.
+    #[error("{0}")]
+    Unplaced(Box<UnplacedProcess>),
+    /// No engine of this host knows the process, which has nothing of its own.
     #[error("PID {0}: is not in a container")]
     InNone(Pid),
-    /// There is no engine of that kind to ask.
-    #[error("no container engine is on this host")]
-    NoEngine,
+    /// There is no engine to ask, of any kind that was meant.
+    #[error("{}", no_engine(looked_for))]
+    NoEngine {
+        /// Which were looked for.
+        looked_for: Vec<EngineName>,
+    },
     /// Several containers begin with these digits, or several engines have this name.
     #[error("{target}: means {} containers:", hits.len())]
     Ambiguous {
@@ -102,7 +117,29 @@ pub enum FindError {
     NoSuchLink(LinkName),
 }
 
+/// Where a container was looked for that does not exist.
+#[derive(Debug, Default)]
+pub struct FailedSearch {
+    /// The engines that were asked.
+    pub asked: Vec<EngineName>,
+    /// Which engines of other users could not be.
+    pub unasked: Vec<EngineError>,
+    /// Which of our engines answered without a wait, so that they can be asked something else.
+    pub prompt: Vec<EngineName>,
+    /// Names of containers that look like the one asked for.
+    pub nearest: Vec<String>,
+}
+
 impl FindError {
+    /// The same, with the names that a mistyped one may have meant. Engines have `timeout` for their lists.
+    #[must_use]
+    pub fn with_nearest(mut self, timeout: Duration) -> Self {
+        if let FindError::NotFound { target, search } = &mut self {
+            search.nearest = meant::nearest(target, &search.prompt, timeout);
+        }
+        self
+    }
+
     /// Why an engine could not be asked, if that is what is wrong.
     pub fn of_an_engine(&self) -> Option<&EngineError> {
         match self {
@@ -118,8 +155,8 @@ impl From<FindError> for Failure {
         let message = error.to_string();
         let no = |message| Failure::said(Status::No, message);
         match error {
-            FindError::NotFound { .. }
-            | FindError::InNone(_)
+            FindError::NotFound { ref target, .. } => no(message).hint(meant::hint_for_unknown(target)),
+            FindError::InNone(_)
             | FindError::Pretender(..)
             | FindError::Exited(_)
             | FindError::NoSuchLink(_) => no(message),
@@ -140,7 +177,25 @@ impl From<FindError> for Failure {
                     None => failure.hint(Failure::from(*trouble).hint),
                 }
             }
-            FindError::NoEngine | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
+            FindError::CalledSo { pid, hits } => {
+                let name = pid.to_string().parse().ok();
+                let words = words_for_each(name.as_ref(), &hits);
+                let typed = [pid.to_string(), format!("pid:{pid}")];
+                let hint = match words.as_slice() {
+                    [Some(word)] => meant::instead_of(&typed.each_ref().map(String::as_str), word),
+                    _ => some_of(words),
+                };
+                no(message).hint(hint)
+            }
+            FindError::Unplaced(unplaced) => {
+                let failure = Failure::said(Status::Failed, message);
+                if unplaced.was_looked_at { failure } else { failure.hint("run it with sudo") }
+            }
+            FindError::Unproven(container) => Failure::said(Status::Failed, message).hint(hint!(
+                "does that engine run on this host? pid:{} is that process, whosever it is",
+                container.pid.map_or(0, Pid::as_raw)
+            )),
+            FindError::NoEngine { .. } | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
                 Failure::said(Status::Failed, message)
             }
             FindError::Network(error) => (*error).into(),
@@ -168,15 +223,67 @@ fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<Str
     (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
 }
 
-/// The words that mean each of `hits` alone, where they are of as many engines.
+/// The words that mean each of `hits` alone.
 fn each_alone(target: &Target, hits: &[Container]) -> Option<Hint> {
-    let engines: BTreeSet<_> = hits.iter().map(|hit| hit.engine.to_string()).collect();
-    match target {
-        Target::Container { engine: None, name, .. } if engines.len() == hits.len() => {
-            let words: Vec<_> = hits.iter().map(|hit| format!("{}:{name}", hit.engine)).collect();
-            hint::any_of(&words)
+    let name = match target {
+        Target::Container { engine: None, name, .. } => Some(name),
+        _ => None,
+    };
+    some_of(words_for_each(name, hits))
+}
+
+/// For each of `hits` a TARGET that means no other of them: its pod and name, its engine with the name that was typed, or
+/// its engine with its ID.
+fn words_for_each(name: Option<&Name>, hits: &[Container]) -> Vec<Option<String>> {
+    let only = |fits: &dyn Fn(&&Container) -> bool| hits.iter().filter(fits).count() == 1;
+    let word = |hit: &Container| {
+        let of_engine = |other: &&Container| other.engine == hit.engine;
+        if hit.pod.is_some() && only(&|other| other.target() == hit.target()) {
+            return Some(hit.target());
         }
-        _ => Some(Hint::say("give more of the ID")),
+        if let (Some(name), true) = (name, only(&of_engine)) {
+            return Some(format!("{}:{name}", hit.engine));
+        }
+        let begins = |id: &str| only(&|other| of_engine(other) && other.id.starts_with(id));
+        let id = [hit.short_id(), &hit.id].into_iter().find(|id| begins(id))?;
+        Some(format!("{}:{id}", hit.engine))
+    };
+    let words = hits.iter().map(word);
+    // What is no TARGET, or would be ended by a shell, helps nobody.
+    words.map(|word| word.filter(|word| word.parse::<Target>().is_ok())).collect()
+}
+
+/// More than that many TARGETs are no hint any more.
+const MOST_HINTED: usize = 4;
+
+fn some_of(words: Vec<Option<String>>) -> Option<Hint> {
+    let words: Vec<String> = words.into_iter().flatten().take(MOST_HINTED).collect();
+    if words.is_empty() { None } else { hint::any_of(&words) }
+}
+
+fn did_you_mean(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        [others @ .., last] if !others.is_empty() => {
+            format!("; did you mean {} or {}?", one_line(&others.join(", ")), one_line(last))
+        }
+        [one, ..] => format!("; did you mean {}?", one_line(one)),
+    }
+}
+
+fn there_are(hits: &[Container]) -> String {
+    match hits {
+        [hit] => format!("{} has a container", hit.engine),
+        several => format!("there are {} containers", several.len()),
+    }
+}
+
+fn no_engine(looked_for: &[EngineName]) -> String {
+    match looked_for.is_empty() || looked_for.len() == EngineName::ALL.len() {
+        true => {
+            format!("no container engine was found on this host (looked for {})", names(&EngineName::ALL))
+        }
+        false => format!("none of these engines was found on this host: {}", names(looked_for)),
     }
 }
 
@@ -189,4 +296,79 @@ fn rows(hits: &[Container]) -> impl Iterator<Item = String> {
         let (id, name) = (hit.short_id(), hit.full_name());
         format!("  {:<12} {} {}{} ({})", id, hit.engine, name, hit.of_whom(), hit.state)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::Uid;
+
+    use super::*;
+    use crate::engine::{ContainerSource, Pod, Proof};
+
+    fn hit(engine: EngineName, name: &str, id: &str) -> Container {
+        Container {
+            engine,
+            id: id.repeat(16),
+            name: name.to_owned(),
+            pid: None,
+            state: ContainerState::Running,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            image: None,
+            source: ContainerSource::Api,
+            pod: None,
+            proof: Proof::word_of(Uid::from_raw(0)),
+        }
+    }
+
+    fn in_pod(namespace: &str, is_sandbox: bool, hit: Container) -> Container {
+        let pod = Pod { namespace: namespace.to_owned(), name: "web".to_owned(), is_sandbox };
+        Container { pod: Some(pod), ..hit }
+    }
+
+    fn hinted(target: &str, hits: Vec<Container>) -> String {
+        let failure = Failure::from(FindError::Ambiguous { target: target.parse().unwrap(), hits });
+        failure.hint.unwrap().to_string()
+    }
+
+    #[test]
+    fn each_of_several_containers_gets_a_word_of_its_own() {
+        use EngineName::{Containerd, Crio, Docker, Podman};
+        let two = |a, b| vec![hit(a, "web", "3f2a"), hit(b, "web", "3f2b")];
+        assert_eq!(hinted("web", two(Docker, Podman)), "docker:web or podman:web");
+        // The beginning of two IDs, in two engines and in one.
+        assert_eq!(hinted("3f2", two(Docker, Podman)), "docker:3f2 or podman:3f2");
+        assert_eq!(hinted("docker:3f2", two(Docker, Docker)), "docker:3f2a3f2a3f2a or docker:3f2b3f2b3f2b");
+        let mut three = two(Docker, Docker);
+        three.push(hit(Podman, "web", "3f2c"));
+        assert_eq!(hinted("web", three), "docker:3f2a3f2a3f2a or docker:3f2b3f2b3f2b or podman:web");
+        // One name in two namespaces of containerd: more of the ID is more of nothing.
+        assert_eq!(
+            hinted("web", two(Containerd, Containerd)),
+            "containerd:3f2a3f2a3f2a or containerd:3f2b3f2b3f2b"
+        );
+        let pods = vec![
+            in_pod("prod", true, hit(Containerd, "web", "3f2a")),
+            in_pod("test", true, hit(Crio, "web", "3f2b")),
+            in_pod("test", false, hit(Crio, "app", "3f2c")),
+        ];
+        assert_eq!(hinted("pod:web", pods), "pod:prod/web or pod:test/web or pod:test/web/app");
+        // Two runs of one pod's container.
+        let again = ["3f2a", "3f2b"].map(|id| in_pod("prod", false, hit(Crio, "app", id)));
+        assert_eq!(hinted("pod:prod/web/app", again.to_vec()), "crio:3f2a3f2a3f2a or crio:3f2b3f2b3f2b");
+    }
+
+    #[test]
+    fn a_host_without_engines_is_told_so_and_not_that_one_of_them_is_stopped() {
+        let said = |looked_for: &[EngineName]| no_engine(looked_for);
+        assert!(
+            said(&EngineName::ALL)
+                .starts_with("no container engine was found on this host (looked for docker, podman,")
+        );
+        assert_eq!(
+            said(&[EngineName::Containerd, EngineName::Crio]),
+            "none of these engines was found on this host: containerd, crio"
+        );
+    }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::FindError;
 use super::answers::{ask, is_others};
 use super::verify::{self, VerifyError};
+use super::{FindError, no_engine};
 use crate::engine::{Container, EngineName, engines, engines_of_others};
 use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
@@ -44,7 +44,7 @@ impl ProcessInodes {
 }
 
 /// All containers that could be listed, and why others may be missing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ContainerList {
     /// Root's in the order of their engines, then of their names; after them those of other users.
     pub containers: Vec<VerifiedContainer>,
@@ -107,8 +107,7 @@ pub fn list_with(
     let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
     let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
     if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
-        let absent = asked.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from);
-        return Err(api_errors.into_iter().next().unwrap_or(absent));
+        return Err(api_errors.into_iter().next().unwrap_or_else(|| no_engine(asked.absent)));
     }
     asked.hits.extend(others.hits);
     let mut containers = Vec::new();

@@ -6,27 +6,31 @@ mod cgroups;
 mod error;
 mod found;
 mod known;
+mod meant;
 mod network;
 mod network_error;
 mod owner;
+mod unplaced;
 mod verify;
 
 use std::time::Duration;
 
 use nix::unistd::Pid;
 
-pub use error::FindError;
+pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
 pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_with};
+pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;
+pub use unplaced::UnplacedProcess;
 
 use crate::engine::{
     Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, engines, engines_of_others,
 };
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target};
 use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
@@ -55,7 +59,7 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
             let pid = Pid::from_raw(i32::try_from(*pid).unwrap_or(i32::MAX));
             let process = match inode {
                 Some(inode) => Process::open_exactly(pid, *inode)?,
-                None => Process::open(pid)?,
+                None => Process::open(pid).map_err(|error| called_so(error, timeout))?,
             };
             Ok(alone(HeldTarget::Process(process)))
         }
@@ -108,8 +112,8 @@ fn find_among_others(
 ) -> Result<Found, FindError> {
     // Root's own link of that name is what is meant.
     if is_linked(target) && answers.errors.is_empty() {
-        let (target, asked) = (target.clone(), answers.answered);
-        return Err(FindError::NotFound { target, asked, unasked: Vec::new() });
+        let search = Box::new(FailedSearch { asked: answers.answered, ..FailedSearch::default() });
+        return Err(FindError::NotFound { target: target.clone(), search });
     }
     let theirs = concerned(engines_of_others(engine, timeout), asked);
     let mut others = ask(&theirs, |engine| engine.find(asked));
@@ -183,15 +187,50 @@ fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> F
     if let Some(trouble) = answers.errors.into_iter().next() {
         return cannot_tell(&target, None, trouble);
     }
+    let is_prompt = |engine: &EngineName| !answers.api_errors.iter().any(|(silent, _)| silent == engine);
+    let prompt = answers.answered.iter().copied().filter(is_prompt).collect();
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
     let mut errors = others.errors.into_iter().map(|(_, why)| why);
     match (asked.is_empty(), errors.next()) {
         (false, first) => {
-            FindError::NotFound { target, asked, unasked: first.into_iter().chain(errors).collect() }
+            let unasked = first.into_iter().chain(errors).collect();
+            let search = Box::new(FailedSearch { asked, unasked, prompt, nearest: Vec::new() });
+            FindError::NotFound { target, search }
         }
         (true, Some(trouble)) => trouble.into(),
-        (true, None) => answers.absent.into_iter().next().map_or(FindError::NoEngine, FindError::from),
+        (true, None) => no_engine(answers.absent),
+    }
+}
+
+/// None of the engines that were looked for is here, or one of them is, but does not run.
+fn no_engine(absent: Vec<EngineError>) -> FindError {
+    let mut looked_for: Vec<EngineName> = Vec::new();
+    for why in &absent {
+        match why {
+            EngineError::Absent { engine, .. } => looked_for.push(*engine),
+            stopped => return stopped.clone().into(),
+        }
+    }
+    looked_for.sort_unstable();
+    looked_for.dedup();
+    match (looked_for.len(), absent.into_iter().next()) {
+        (1, Some(only)) => only.into(),
+        _ => FindError::NoEngine { looked_for },
+    }
+}
+
+/// Why there is no such process; if containers have the PID for a name, or for the beginning of their ID, that they do.
+fn called_so(error: ProcessError, timeout: Duration) -> FindError {
+    let ProcessError::Gone(pid) = error else { return error.into() };
+    let Ok(name) = pid.to_string().parse::<Name>() else { return error.into() };
+    let asked = ContainerQuery::Name { within: None, name: &name };
+    let mut answers = ask(&engines(None, timeout), |engine| engine.find(&asked));
+    answers.take_claims_of_others();
+    answers.narrow(&asked);
+    match answers.hits.is_empty() {
+        true => error.into(),
+        false => FindError::CalledSo { pid, hits: answers.hits },
     }
 }
 
@@ -258,7 +297,7 @@ mod tests {
     fn an_engine_that_cannot_be_asked_is_no_proof_that_there_is_no_container() {
         let target = "machine:web".parse().unwrap();
         let error = not_found(target, EngineAnswers::default(), EngineAnswers::default());
-        assert!(matches!(&error, FindError::NoEngine));
+        assert!(matches!(&error, FindError::NoEngine { .. }));
         assert_eq!(crate::failure::Failure::from(error).status, crate::failure::Status::Failed);
     }
 }

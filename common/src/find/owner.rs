@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answers::{ask, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
-use super::{FindError, cgroups, list};
+use super::{FindError, UnplacedProcess, cgroups, list};
 use crate::engine::{ContainerQuery, EngineName, engines};
 use crate::namespace::{self, NamespaceId, NamespaceKind};
 use crate::process::{Process, ProcessError};
@@ -16,7 +16,7 @@ use crate::target::Name;
 /// was sent in later (`docker exec`).
 ///
 /// # Errors
-/// `InNone` when no engine of this host knows it, `Pretender` when only its control group's name says so; why an engine
+/// `Unplaced` when no engine of this host knows it, `InNone` when moreover it shares all with the host, `Pretender` when only its control group's name says so; why an engine
 /// could not be asked, when that one might.
 pub fn owner(
     process: &Process,
@@ -30,7 +30,11 @@ pub fn owner(
             return Ok(known);
         }
     }
-    let listing = list(engine, timeout)?;
+    let listing = match list(engine, timeout) {
+        // What the kernel knows of the process can be said all the same.
+        Err(FindError::NoEngine { .. }) => ContainerList::default(),
+        listing => listing?,
+    };
     match inmate.among(&listing) {
         Some(known) if is_others(&known.container) => unless_in_doubt(known, listing.errors),
         Some(known) => Ok(known),
@@ -65,7 +69,10 @@ fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, Proce
     let of_that_name = |known: &VerifiedContainer| ids.contains(&known.container.id);
     Ok(match listing.containers.into_iter().find(of_that_name) {
         Some(known) => FindError::Pretender(process.pid(), Box::new(known.container)),
-        None => FindError::InNone(process.pid()),
+        None => match UnplacedProcess::of(process)? {
+            Some(unplaced) => FindError::Unplaced(Box::new(unplaced)),
+            None => FindError::InNone(process.pid()),
+        },
     })
 }
 

@@ -2,19 +2,29 @@
 //! read, before the process is held; in between another process may get the PID. And an ordinary user's engine can
 //! claim anything.
 
-use nix::unistd::{Pid, Uid, geteuid};
+use jiff::Timestamp;
+use nix::unistd::{Pid, Uid};
 
 use super::FindError;
-use super::cgroups::{cgroups_allow, foreign_ids, is_container_id, own_cgroups};
+use super::cgroups::{cgroups_allow, foreign_ids, foreign_ids_of, is_container_id, own_cgroups};
 use crate::engine::{Container, ContainerSource};
 use crate::namespace::{self, NamespaceError, NamespaceKind};
 use crate::process::{Process, ProcessError};
+
+/// What `/proc/PID/stat` counts in: USER_HZ, 100 wherever Linux runs today.
+const TICK_MS: i64 = 10;
+/// How long an engine may take from making the process to saying that the container has started.
+const EARLIER_MS: i64 = 120_000;
+/// How much later than that the process may seem to have started: clocks are read one after the other, and in steps.
+const LATER_MS: i64 = 2_000;
 
 /// Why a process is not the container's.
 #[derive(Debug)]
 pub(super) enum VerifyError {
     /// It has ended, and another process may have its PID now.
     Gone,
+    /// It exists, and nothing that no other process shares says that it is the container's.
+    Unproven,
     /// It exists, but not in a user namespace of the user that claims it.
     NotTheirs,
     /// We could not find out.
@@ -30,6 +40,7 @@ impl VerifyError {
                 FindError::NotRunning(Box::new(container.ended()))
             }
             VerifyError::Gone => FindError::Exited(Box::new(container)),
+            VerifyError::Unproven => FindError::Unproven(Box::new(container)),
             VerifyError::NotTheirs => FindError::NotTheirs(Box::new(container)),
             VerifyError::Process(error) => error.into(),
         }
@@ -60,22 +71,47 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
     {
         return Err(VerifyError::Gone);
     }
+    let mut is_proven = is_recorded(container);
     // Names that are no IDs are in no cgroup's, and /proc/PID/cgroup is the dearest file to read.
-    if is_container_id(&container.id) && !cgroups_allow(&process.cgroups()?, own_cgroups(), &container.id) {
-        return Err(VerifyError::Gone);
+    if is_container_id(&container.id) {
+        let cgroups = process.cgroups()?;
+        if !cgroups_allow(&cgroups, own_cgroups(), &container.id) {
+            return Err(VerifyError::Gone);
+        }
+        is_proven |= foreign_ids_of(&cgroups).contains(&container.id);
     }
-    if proof.claimed_by.is_root() || belongs_to(&process, proof.claimed_by)? {
-        Ok(process)
-    } else {
-        Err(VerifyError::NotTheirs)
+    if !proof.claimed_by.is_root() && !belongs_to(&process, proof.claimed_by)? {
+        return Err(VerifyError::NotTheirs);
+    }
+    match is_proven || started_with(&process, container)? {
+        true => Ok(process),
+        false => Err(VerifyError::Unproven),
     }
 }
 
 /// Whether something that no other process shares says that `process` is the container's: a start time or a
 /// pidfs inode, which [`process`] has compared, or a cgroup of its name.
 pub(super) fn is_proven(container: &Container, process: &Process) -> bool {
-    let recorded = container.proof.start_time_ticks.is_some() || container.proof.pidfd_inode.is_some();
-    recorded || foreign_ids(process).is_ok_and(|ids| ids.contains(&container.id))
+    is_recorded(container) || foreign_ids(process).is_ok_and(|ids| ids.contains(&container.id))
+}
+
+fn is_recorded(container: &Container) -> bool {
+    container.proof.start_time_ticks.is_some() || container.proof.pidfd_inode.is_some()
+}
+
+/// Whether the process is as old as the engine says, as far as clocks can tell: a PID of another machine or of another PID
+/// namespace, and one that was used again since somebody wrote it down, is of a process that is not. LXC and machined, whose
+/// IDs are names, say nothing of the kind: they ask or were told by the process that started the container.
+fn started_with(process: &Process, container: &Container) -> Result<bool, VerifyError> {
+    let Some(said) = container.proof.made_at else { return Ok(!is_container_id(&container.id)) };
+    let boot =
+        nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_err(|_| VerifyError::Unproven)?;
+    let ticks = i64::try_from(process.start_time_ticks()?).unwrap_or(i64::MAX);
+    let ago_ms =
+        (boot.tv_sec() * 1000 + boot.tv_nsec() / 1_000_000).saturating_sub(ticks.saturating_mul(TICK_MS));
+    let started_ms = Timestamp::now().as_millisecond() - ago_ms;
+    let before_ms = said.as_millisecond() - started_ms;
+    Ok((-LATER_MS..=EARLIER_MS).contains(&before_ms))
 }
 
 /// Whether the process is in a user namespace that `user` owns, or in one below such a one. Our own user
@@ -84,8 +120,9 @@ fn belongs_to(process: &Process, user: Uid) -> Result<bool, VerifyError> {
     let mut current = match process.namespace(NamespaceKind::User) {
         Ok(namespace) => namespace,
         Err(NamespaceError::Gone { .. }) => return Err(VerifyError::Gone),
-        // A caller without permission cannot be sure, and need not be of its own claims.
-        Err(_) => return Ok(user == geteuid()),
+        // Users may look at the processes of their own rootless containers (ptrace(2)): what we may not look at is not one,
+        // and who could not look at it cannot have started it either.
+        Err(_) => return Ok(false),
     };
     let Ok(ours) = namespace::own_identity(NamespaceKind::User) else { return Ok(false) };
     while current.identity() != ours {

@@ -1,5 +1,5 @@
-//! The user that listens on a Unix socket, as the kernel has it, without a connection: linux/unix_diag.h,
-//! linux/sock_diag.h.
+//! Which abstract Unix sockets listen and whose they are, as the kernel has it, without a connection:
+//! linux/unix_diag.h, linux/sock_diag.h. Only those of the network namespace that we are in.
 
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Uid;
@@ -19,18 +19,36 @@ const FIXED_BYTES: usize = 16;
 const UNIX_DIAG_NAME: u16 = 0;
 const UNIX_DIAG_UID: u16 = 7;
 
+/// A socket that listens under an abstract name (unix(7)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbstractListener {
+    /// Its name without the NUL before it: any bytes.
+    pub name: Vec<u8>,
+    /// The user that made it.
+    pub owner: Uid,
+}
+
+/// The sockets that listen under abstract names, as far as they are `wanted`: any user may make any number. None below
+/// Linux 5.3, which does not tell whose they are.
+///
+/// # Errors
+/// As [`Socket::links`]; without CONFIG_UNIX_DIAG too.
+pub fn abstract_listeners(
+    wanted: impl Fn(&AbstractListener) -> bool,
+) -> Result<Vec<AbstractListener>, NetlinkError> {
+    let mut socket = Socket::speaking(SockProtocol::NetlinkSockDiag)?;
+    let kept = |payload: &[u8]| Ok(listener(payload)?.filter(&wanted));
+    Ok(socket.dump(request, kept)?.into_iter().flatten().collect())
+}
+
 /// The user that made the socket that listens under the abstract `name`, given without the NUL before it. `None` if no
 /// socket listens, or the kernel does not tell: below Linux 5.3, and without CONFIG_UNIX_DIAG.
 ///
 /// # Errors
 /// As [`Socket::links`].
 pub fn owner_of_abstract(name: &[u8]) -> Result<Option<Uid>, NetlinkError> {
-    let mut socket = Socket::speaking(SockProtocol::NetlinkSockDiag)?;
-    let listeners = socket.dump(request, listener)?;
-    Ok(listeners
-        .into_iter()
-        .find(|(theirs, _)| theirs.strip_prefix(&[0]) == Some(name))
-        .and_then(|(_, uid)| uid))
+    let called_so = abstract_listeners(|listener| listener.name == name)?;
+    Ok(called_so.into_iter().next().map(|listener| listener.owner))
 }
 
 fn request(flags: u16) -> NetlinkRequest {
@@ -41,16 +59,17 @@ fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
 }
 
-fn listener(payload: &[u8]) -> Result<(Vec<u8>, Option<Uid>), Malformed> {
-    let (mut name, mut uid) = (Vec::new(), None);
+/// `None` for a socket whose name is a file's, or that has no name, or no owner that is told.
+fn listener(payload: &[u8]) -> Result<Option<AbstractListener>, Malformed> {
+    let (mut name, mut owner) = (None, None);
     for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
         match attribute? {
-            (UNIX_DIAG_NAME, bytes) => name = bytes.to_vec(),
-            (UNIX_DIAG_UID, bytes) => uid = Some(Uid::from_raw(number(bytes)?)),
+            (UNIX_DIAG_NAME, [0, bytes @ ..]) => name = Some(bytes.to_vec()),
+            (UNIX_DIAG_UID, bytes) => owner = Some(Uid::from_raw(number(bytes)?)),
             _ => {}
         }
     }
-    Ok((name, uid))
+    Ok(name.zip(owner).map(|(name, owner)| AbstractListener { name, owner }))
 }
 
 #[cfg(test)]
@@ -76,7 +95,8 @@ mod tests {
             .with_u32(UNIX_DIAG_UID, 1000)
             .numbered(1);
         let whole = &whole[16..];
-        assert_eq!(listener(whole).unwrap(), (b"\0web".to_vec(), Some(Uid::from_raw(1000))));
+        let web = AbstractListener { name: b"web".to_vec(), owner: Uid::from_raw(1000) };
+        assert_eq!(listener(whole).unwrap(), Some(web));
         for length in 0..whole.len() {
             let _ = listener(&whole[..length]);
         }

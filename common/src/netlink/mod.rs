@@ -26,7 +26,7 @@ pub use error::NetlinkError;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };
-pub use listener::owner_of_abstract;
+pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
 pub use route::{ANYCAST, NewRoute, Route, RouteLookup, UNICAST, usual_scope};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -65,6 +66,9 @@ pub enum ProcessError {
     /// The kernel gives pidfds no inode numbers of their own.
     #[error("this kernel has no pidfs inodes (needs Linux 6.9)")]
     NoPidfs(Pid),
+    /// What `/proc` shows is not of our PID namespace, or nothing is mounted there.
+    #[error("/proc does not show the processes of our PID namespace")]
+    OtherProc(Pid),
     /// The kernel has no pidfds.
     #[error("this kernel has no pidfd_open (needs Linux 5.3)")]
     NoPidfd(Pid),
@@ -89,6 +93,8 @@ impl From<ProcessError> for Failure {
             ProcessError::NoPidfs(pid) | ProcessError::NoPidfd(pid) => {
                 Failure::failed(format_args!("PID {pid}"), &error)
             }
+            ProcessError::OtherProc(pid) => Failure::failed(format_args!("PID {pid}"), &error)
+                .hint("mount one of this PID namespace: mount -t proc proc /proc, or unshare --mount-proc"),
             ProcessError::Proc { pid, .. } => Failure::failed(format_args!("PID {pid}"), &error),
         };
         failure.caused_by(error)
@@ -110,7 +116,7 @@ impl Process {
     /// Takes hold of the process that has `pid` now.
     ///
     /// # Errors
-    /// [`ProcessError::Gone`] when there is none; `NoPidfd` below Linux 5.3.
+    /// [`ProcessError::Gone`] when there is none; `OtherProc`; `NoPidfd` below Linux 5.3.
     pub fn open(pid: Pid) -> Result<Self, ProcessError> {
         let pidfd = open_pidfd(pid).map_err(|errno| match errno {
             // A thread that leads no group is EINVAL; the kernel gives pidfds to whole processes only.
@@ -118,6 +124,17 @@ impl Process {
             Errno::ENOSYS => ProcessError::NoPidfd(pid),
             errno => ProcessError::Proc { pid, file: "", source: errno.into() },
         })?;
+        Process::behind(pidfd, pid)
+    }
+
+    /// The process that `pidfd` refers to, whose PID is `pid` in our PID namespace.
+    ///
+    /// # Errors
+    /// [`ProcessError::Gone`] when it has ended.
+    pub fn behind(pidfd: OwnedFd, pid: Pid) -> Result<Self, ProcessError> {
+        if !has_own_proc() {
+            return Err(ProcessError::OtherProc(pid));
+        }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = nix::fcntl::open(format!("/proc/{pid}").as_str(), flags, Mode::empty());
         let directory = directory.map_err(|errno| not_there(pid, "", errno))?;
@@ -275,16 +292,33 @@ impl Process {
         Ok(groups.into_iter().map(|group| group.pathname).collect())
     }
 
-    /// Whether it is PID 1 of a PID namespace, as a container's first process is in its own: the last number
-    /// in `NSpid:` of `/proc/PID/status` (Linux 4.1; never before).
+    /// Whether its PID namespace is ours. ptrace(2)'s rules let only some users look at the namespace itself; all may read
+    /// its PIDs, of which there is one for each PID namespace from that of `/proc` down to its own.
+    ///
+    /// # Errors
+    /// As [`Process::read`].
+    pub fn is_in_our_pid_namespace(&self) -> Result<bool, ProcessError> {
+        match self.namespace_identity(NamespaceKind::Pid) {
+            Ok(theirs) => Ok(namespace::own_identity(NamespaceKind::Pid).is_ok_and(|ours| ours == theirs)),
+            Err(_) => Ok(self.pids()?.len() == 1),
+        }
+    }
+
+    /// Whether it is PID 1 of a PID namespace, as a container's first process is in its own (Linux 4.1; never before).
     ///
     /// # Errors
     /// As [`Process::read`].
     pub fn is_init(&self) -> Result<bool, ProcessError> {
+        Ok(self.pids()?.last() == Some(&1))
+    }
+
+    /// Its PID in each PID namespace, the outermost that `/proc` shows first: `NSpid:` of proc_pid_status(5), Linux 4.1;
+    /// none before.
+    fn pids(&self) -> Result<Vec<i32>, ProcessError> {
         let status = self.read("status")?;
         let mut lines = status.split(|byte| *byte == b'\n');
-        let numbers = lines.find_map(|line| line.strip_prefix(b"NSpid:"));
-        Ok(numbers.is_some_and(|numbers| numbers.ends_with(b"\t1")))
+        let numbers = lines.find_map(|line| line.strip_prefix(b"NSpid:")).unwrap_or_default();
+        Ok(String::from_utf8_lossy(numbers).split_whitespace().filter_map(|word| word.parse().ok()).collect())
     }
 
     /// The descriptor of `/proc/PID`.
@@ -308,6 +342,15 @@ impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PID {}", self.pid)
     }
+}
+
+/// Whether `/proc` numbers processes as we do: it is mounted for one PID namespace, which need not be ours, and then
+/// `/proc/PID` is any process. What it says of ourselves is asked once, and before we go into any namespace.
+fn has_own_proc() -> bool {
+    static OWN: OnceLock<bool> = OnceLock::new();
+    *OWN.get_or_init(|| {
+        std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == Pid::this().to_string().as_str())
+    })
 }
 
 /// The inode of a pidfd, which no later process will have; `None` below Linux 6.9, or of something else.

@@ -1,7 +1,7 @@
 //! Options of sockets that nix has not.
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -12,6 +12,8 @@ const FILTER: c_int = 1;
 const PACKET_STATISTICS: c_int = 6;
 /// asm-generic/socket.h.
 const SO_MEMINFO: c_int = 55;
+/// The same, Linux 6.5.
+const SO_PEERPIDFD: c_int = 77;
 
 /// An option whose value is numbers or text. Some options hold a pointer, through which the kernel would read or write
 /// whatever it leads to: of those there is none here, and no way to make one elsewhere.
@@ -67,4 +69,20 @@ pub fn option(socket: BorrowedFd<'_>, option: SocketOption, value: &mut [u8]) ->
         libc::getsockopt(socket.as_raw_fd(), option.0, option.1, value, &raw mut length)
     };
     Errno::result(got).map(|_| length as usize)
+}
+
+/// A pidfd of the process that called listen(2) for the socket which `socket` is connected to; close-on-exec.
+///
+/// SO_PEERPIDFD, Linux 6.5, [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html); ENOPROTOOPT before.
+pub fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let mut pidfd: RawFd = -1;
+    let mut length = size_of::<RawFd>() as libc::socklen_t;
+    // SAFETY: the kernel writes one number through each pointer, both of which outlive the call.
+    let got = unsafe {
+        let value = (&raw mut pidfd).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, value, &raw mut length)
+    };
+    Errno::result(got)?;
+    // SAFETY: the kernel made this descriptor for us in that call, and nothing else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
 }

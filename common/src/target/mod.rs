@@ -3,7 +3,7 @@
 //! | form | means |
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
-//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `machine:X` | that engine only |
+//! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `incus:[PROJECT/]X` `lxd:[PROJECT/]X` `machine:X` | that engine only |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
@@ -55,7 +55,7 @@ pub enum Target {
     Container {
         /// The engine to ask; all of them in their documented order when `None`.
         engine: Option<EngineName>,
-        /// containerd's own namespace (`moby`, `k8s.io`), where one was named.
+        /// containerd's own namespace (`moby`, `k8s.io`), or the project of Incus, where one was named.
         within: Option<Name>,
         /// The name, or the beginning of the ID.
         name: Name,
@@ -127,21 +127,27 @@ engines! {
     Oci = "oci",
     /// LXC.
     Lxc = "lxc",
+    /// Incus.
+    Incus = "incus",
+    /// LXD.
+    Lxd = "lxd",
     /// systemd-nspawn.
     Machine = "machine",
 }
 
 impl EngineName {
-    /// Whether its containers live in named partitions, as containerd's namespaces are.
-    pub const fn is_partitioned(self) -> bool {
+    /// What the named partitions are called that its containers live in, if it has such: containerd's namespaces, and the
+    /// projects of Incus.
+    pub const fn partition(self) -> Option<&'static str> {
         match self {
-            EngineName::Containerd | EngineName::Nerdctl => true,
+            EngineName::Containerd | EngineName::Nerdctl => Some("NS"),
+            EngineName::Incus | EngineName::Lxd => Some("PROJECT"),
             EngineName::Docker
             | EngineName::Podman
             | EngineName::Crio
             | EngineName::Oci
             | EngineName::Lxc
-            | EngineName::Machine => false,
+            | EngineName::Machine => None,
         }
     }
 
@@ -154,6 +160,8 @@ impl EngineName {
             | EngineName::Nerdctl
             | EngineName::Oci
             | EngineName::Lxc
+            | EngineName::Incus
+            | EngineName::Lxd
             | EngineName::Machine => false,
         }
     }
@@ -262,7 +270,7 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
     if let Ok(engine) = kind.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
-            Some((within, name)) if engine.is_partitioned() => (Some(within.parse()?), name),
+            Some((within, name)) if engine.partition().is_some() => (Some(within.parse()?), name),
             _ => (None, rest),
         };
         return Ok(Target::Container { engine: Some(engine), within, name: name.parse()? });

@@ -142,7 +142,7 @@ fn target() -> impl Strategy<Value = Target> {
     let engine = proptest::sample::select(EngineName::ALL.to_vec());
     prop_oneof![
         (of(engine), of(name()), name()).prop_filter_map("not a form", |(engine, within, name)| {
-            let partitioned = engine.is_some_and(EngineName::is_partitioned);
+            let partitioned = engine.and_then(EngineName::partition).is_some();
             let digits = engine.is_none() && is_digits(name.as_str());
             let within = within.filter(|_| partitioned);
             (!digits).then_some(Target::Container { engine, within, name })

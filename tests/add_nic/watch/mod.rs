@@ -171,7 +171,7 @@ fn a_name_that_two_engines_have_is_told() {
         serde_json::json!([{ "Id": "ab".repeat(32), "Names": ["/web"], "State": "running", "Status": "Up" }]);
     let inspected = serde_json::json!({
         "Id": "ab".repeat(32), "Name": "/web",
-        "State": { "Status": "running", "Running": true, "Paused": false, "Pid": podman.pid },
+        "State": { "Status": "running", "Running": true, "Paused": false, "Pid": podman.pid, "StartedAt": fake_docker::just_now() },
     });
     let script = Script::new().on("/containers/json", Answer::json(200, &other.to_string()));
     let script = script.on("/containers/web/json", Answer::json(200, &inspected.to_string()));

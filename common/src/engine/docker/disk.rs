@@ -161,19 +161,21 @@ impl DockerDisk {
         // The daemon died, and could not write down how this run ended.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
         let state = if ended_unseen { ContainerState::Exited } else { known };
+        let started_at = api::time(&config.state.started_at);
         Ok(Container {
             engine: ENGINE,
             id: config.id,
             name: config.name.trim_start_matches('/').to_owned(),
             pid: init.as_ref().map(|(pid, _)| *pid),
             exit_code: Some(config.state.exit_code).filter(|_| state.has_ended() && !ended_unseen),
-            started_at: api::time(&config.state.started_at),
+            started_at,
             finished_at: time_unless(ended_unseen || !state.has_ended(), &config.state.finished_at),
             image: config.config.and_then(|config| config.image),
             source: ContainerSource::State,
             pod: None,
             proof: Proof {
                 start_time_ticks: init.and_then(|(_, ticks)| ticks),
+                made_at: started_at,
                 ..Proof::word_of(self.owner)
             },
             state,

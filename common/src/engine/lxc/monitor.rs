@@ -1,5 +1,5 @@
 //! What a running container's monitor is asked, and how: LXC's command socket, whose protocol is written down
-//! nowhere but in `src/lxc/commands.h` and `commands.c` of LXC.
+//! nowhere but in `src/lxc/commands.h` and `commands.c` of LXC. Incus and LXD run their containers by LXC's library.
 //!
 //! A request is `{ int cmd; int datalen; void *data; }` with the sender's credentials beside it, an answer
 //! `{ int ret; int datalen; void *data; }`, in which small values stand where the pointer would.
@@ -25,8 +25,6 @@ use crate::netlink;
 use crate::process::{self, Process, ProcessError};
 use crate::sys;
 
-const ENGINE: EngineName = EngineName::Lxc;
-
 /// What is asked for: `LXC_CMD_GET_STATE` and so on of `lxc_cmd_t`, whose numbers are fixed.
 #[derive(Clone, Copy)]
 enum MonitorCommand {
@@ -36,18 +34,43 @@ enum MonitorCommand {
     InitPidfd = 18,
 }
 
+/// What a monitor has to answer, if others have used up the time.
+pub(super) const AT_LEAST: Duration = Duration::from_millis(20);
+
 /// Two ints and a pointer.
 const WORD: usize = size_of::<usize>();
 const MESSAGE: usize = 8 + WORD;
 
 /// The monitor of one container, if it runs.
 pub(super) struct Monitor {
+    engine: EngineName,
     /// The abstract socket's name, without the NUL before it.
     name: Vec<u8>,
     /// The user that may speak for the container, beside root.
     owner: Uid,
+    /// How long an answer may take, for messages.
     timeout: Duration,
-    until: Instant,
+}
+
+/// A request that was sent, on a connection of its own.
+struct SentRequest {
+    socket: OwnedFd,
+    /// The user that listens.
+    peer: Uid,
+}
+
+/// The two requests that tell what a container does, both sent and neither answered: whatever one monitor takes, the
+/// others answer meanwhile.
+pub(super) struct PendingAnswers {
+    state: Result<SentRequest, MonitorError>,
+    first: Result<SentRequest, MonitorError>,
+}
+
+/// A container that a monitor answers for.
+pub(super) struct MonitoredContainer {
+    pub(super) state: ContainerState,
+    /// `None` when it has ended by now.
+    pub(super) first: Option<FirstProcess>,
 }
 
 /// A container's first process, and what is known of it.
@@ -74,13 +97,46 @@ enum MonitorError {
 }
 
 impl Monitor {
-    pub(super) fn new(path: &Path, name: &OsStr, owner: Uid, timeout: Duration, until: Instant) -> Self {
-        Monitor { name: socket_name(path, name), owner, timeout, until }
+    pub(super) fn new(engine: EngineName, path: &Path, name: &OsStr, owner: Uid, timeout: Duration) -> Self {
+        Monitor { engine, name: socket_name(path, name), owner, timeout }
     }
 
-    /// The state of the container; `None` when no process listens.
-    pub(super) fn state(&self) -> Result<Option<ContainerState>, EngineError> {
-        match self.ask(MonitorCommand::State) {
+    /// The abstract name under which it listens, without the NUL before it.
+    pub(super) fn socket_name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Asks what the container does, and does not wait for the answer.
+    pub(super) fn send(&self) -> PendingAnswers {
+        let state = self.request(MonitorCommand::State);
+        // What does not answer one does not answer two.
+        let first = match &state {
+            Ok(_) => self.request(MonitorCommand::InitPidfd),
+            Err(_) => Err(MonitorError::NoListener),
+        };
+        PendingAnswers { state, first }
+    }
+
+    /// What it answers until then; `None` when no process listens.
+    pub(super) fn answer(
+        &self,
+        pending: PendingAnswers,
+        until: Instant,
+    ) -> Result<Option<MonitoredContainer>, EngineError> {
+        let Some(state) = self.state(pending.state, until)? else { return Ok(None) };
+        let first = match has_process(state) {
+            true => self.first_process(pending.first, until)?,
+            false => None,
+        };
+        Ok(Some(MonitoredContainer { state, first }))
+    }
+
+    fn state(
+        &self,
+        sent: Result<SentRequest, MonitorError>,
+        until: Instant,
+    ) -> Result<Option<ContainerState>, EngineError> {
+        match sent.and_then(|sent| self.reply(&sent, until)) {
             // enum lxc_state_t, src/lxc/state.h
             Ok(answer) => match answer.value {
                 0 => Ok(Some(ContainerState::Exited)),
@@ -97,20 +153,27 @@ impl Monitor {
     }
 
     /// The container's first process; `None` when it has ended by now.
-    pub(super) fn first_process(&self) -> Result<Option<FirstProcess>, EngineError> {
-        match self.ask(MonitorCommand::InitPidfd) {
+    fn first_process(
+        &self,
+        sent: Result<SentRequest, MonitorError>,
+        until: Instant,
+    ) -> Result<Option<FirstProcess>, EngineError> {
+        match sent.and_then(|sent| self.reply(&sent, until)) {
             Ok(MonitorReply { status: 0, descriptors, peer, .. }) if descriptors.len() == 1 => {
                 self.behind(&descriptors[0], peer)
             }
             // A kernel without pidfds (below 5.3), or an LXC without the command.
-            Ok(_) | Err(MonitorError::HungUp) => self.first_pid(),
+            Ok(_) | Err(MonitorError::HungUp) => self.first_pid(until),
             Err(MonitorError::NoListener) => Ok(None),
             Err(MonitorError::Known(error)) => Err(error),
         }
     }
 
-    fn first_pid(&self) -> Result<Option<FirstProcess>, EngineError> {
-        match self.ask(MonitorCommand::InitPid) {
+    fn first_pid(&self, until: Instant) -> Result<Option<FirstProcess>, EngineError> {
+        let sent = self.request(MonitorCommand::InitPid);
+        // It has answered before: it is not the one that has used up the time.
+        let until = until.max(Instant::now() + AT_LEAST);
+        match sent.and_then(|sent| self.reply(&sent, until)) {
             Ok(answer) => match i32::try_from(answer.value) {
                 Ok(pid @ 1..) => {
                     Ok(Some(FirstProcess { pid: Pid::from_raw(pid), proof: Proof::word_of(answer.peer) }))
@@ -146,11 +209,11 @@ impl Monitor {
                 Err(error) => return Err(unknown(error)),
             },
         };
-        Ok(Some(FirstProcess { pid, proof: Proof { claimed_by: peer, start_time_ticks, pidfd_inode } }))
+        Ok(Some(FirstProcess { pid, proof: Proof { start_time_ticks, pidfd_inode, ..Proof::word_of(peer) } }))
     }
 
-    /// One question on one connection, as LXC's own programs ask it.
-    fn ask(&self, command: MonitorCommand) -> Result<MonitorReply, MonitorError> {
+    /// One request on one connection, as LXC's own programs send it.
+    fn request(&self, command: MonitorCommand) -> Result<SentRequest, MonitorError> {
         let socket = self.connected()?;
         let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| self.failed(errno))?;
         let peer = Uid::from_raw(peer.uid());
@@ -165,13 +228,17 @@ impl Monitor {
         let (text, quiet) = ([IoSlice::new(&request)], MsgFlags::MSG_NOSIGNAL);
         sendmsg::<()>(socket.as_raw_fd(), &text, &credentials, quiet, None)
             .map_err(|errno| self.failed(errno))?;
-        let answer = self.answer(&socket, peer)?;
-        match answer.status {
+        Ok(SentRequest { socket, peer })
+    }
+
+    fn reply(&self, sent: &SentRequest, until: Instant) -> Result<MonitorReply, MonitorError> {
+        let reply = self.received(sent, until)?;
+        match reply.status {
             refused if refused == -libc::EPERM || refused == -libc::EACCES => {
-                let socket = self.shown();
-                Err(MonitorError::Known(EngineError::NotPermitted { engine: ENGINE, socket, group: None }))
+                let (engine, socket) = (self.engine, self.shown());
+                Err(MonitorError::Known(EngineError::NotPermitted { engine, socket, group: None }))
             }
-            _ => Ok(answer),
+            _ => Ok(reply),
         }
     }
 
@@ -196,12 +263,16 @@ impl Monitor {
         }
     }
 
-    fn answer(&self, socket: &OwnedFd, peer: Uid) -> Result<MonitorReply, MonitorError> {
+    fn received(
+        &self,
+        SentRequest { socket, peer }: &SentRequest,
+        until: Instant,
+    ) -> Result<MonitorReply, MonitorError> {
         let mut message = [0; MESSAGE];
         let mut length = 0;
         let mut descriptors = Vec::new();
         while length < MESSAGE {
-            self.wait(socket)?;
+            self.wait(socket, until)?;
             let mut rest = [IoSliceMut::new(&mut message[length..])];
             match sys::receive(socket.as_fd(), &mut rest) {
                 Ok((0, _)) => return Err(MonitorError::HungUp),
@@ -218,7 +289,12 @@ impl Monitor {
         let mut word = [0; WORD];
         word.copy_from_slice(&message[8..]);
         match number(4) {
-            0 => Ok(MonitorReply { status: number(0), value: usize::from_ne_bytes(word), descriptors, peer }),
+            0 => Ok(MonitorReply {
+                status: number(0),
+                value: usize::from_ne_bytes(word),
+                descriptors,
+                peer: *peer,
+            }),
             more => Err(MonitorError::Known(
                 self.nonsense(format_args!("{more} bytes more than the question has")),
             )),
@@ -226,9 +302,9 @@ impl Monitor {
     }
 
     /// Until there is something to read.
-    fn wait(&self, socket: &OwnedFd) -> Result<(), MonitorError> {
+    fn wait(&self, socket: &OwnedFd, until: Instant) -> Result<(), MonitorError> {
         loop {
-            let left = self.until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             // Rounded up: a poll that is a moment short would spin.
             let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
             let limit = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
@@ -249,17 +325,22 @@ impl Monitor {
     }
 
     fn slow(&self) -> EngineError {
-        EngineError::Slow { engine: ENGINE, socket: self.shown(), timeout: self.timeout }
+        EngineError::Slow { engine: self.engine, socket: self.shown(), timeout: self.timeout }
     }
 
     fn nonsense(&self, what: impl Display) -> EngineError {
-        EngineError::Nonsense { engine: ENGINE, socket: self.shown(), what: what.to_string() }
+        EngineError::Nonsense { engine: self.engine, socket: self.shown(), what: what.to_string() }
     }
 
     /// As ss(8) and /proc/net/unix show an abstract name.
     fn shown(&self) -> PathBuf {
         PathBuf::from(OsStr::from_bytes(&[b"@", self.name.as_slice()].concat()))
     }
+}
+
+/// Whether a container in that state has a first process.
+pub(super) fn has_process(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Running | ContainerState::Paused)
 }
 
 /// `LXCPATH/NAME/command`, or where that is too long for a socket's address `lxc/HASH/command`, with the

@@ -142,7 +142,11 @@ impl PodmanDisk {
             image,
             source: ContainerSource::State,
             pod: None,
-            proof: Proof { start_time_ticks: life.start_time_ticks, ..Proof::word_of(self.owner) },
+            proof: Proof {
+                start_time_ticks: life.start_time_ticks,
+                made_at: life.started_at,
+                ..Proof::word_of(self.owner)
+            },
         }
     }
 
@@ -157,7 +161,8 @@ impl PodmanDisk {
                 let life = self.ended(&kept, &pidfile, id)?;
                 return Ok(RunState { state: life.state.or(Some(record.state)), ..life });
             };
-            let started_at = (record.state != ContainerState::Created).then(|| written(&pidfile)).flatten();
+            let started_at =
+                (record.state != ContainerState::Created).then(|| state::written_at(&pidfile)).flatten();
             return Ok(RunState {
                 state: Some(record.state),
                 pid: Some(pid),
@@ -171,7 +176,7 @@ impl PodmanDisk {
             Some(pid) if kept.join("ctl").exists() => Ok(RunState {
                 state: Some(ContainerState::Running),
                 pid: Some(pid),
-                started_at: written(&pidfile),
+                started_at: state::written_at(&pidfile),
                 ..RunState::default()
             }),
             _ => self.ended(&kept, &pidfile, id),
@@ -188,8 +193,8 @@ impl PodmanDisk {
         Ok(RunState {
             state: Some(ContainerState::Exited),
             exit_code,
-            finished_at: exit_code.and_then(|_| written(&exit)),
-            started_at: written(pidfile),
+            finished_at: exit_code.and_then(|_| state::written_at(&exit)),
+            started_at: state::written_at(pidfile),
             ..RunState::default()
         })
     }
@@ -248,9 +253,4 @@ fn entries_of(list: &StatePath, needle: &str) -> Result<Vec<StoredContainer>, En
 fn podmans(entry: &StoredContainer) -> Option<StoredMetadata> {
     let metadata: StoredMetadata = serde_json::from_str(&entry.metadata).ok()?;
     metadata.pod_id.is_empty().then_some(metadata)
-}
-
-/// When the file was last written.
-fn written(file: &StatePath) -> Option<Timestamp> {
-    Timestamp::try_from(state::written(file)?).ok()
 }

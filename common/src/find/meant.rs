@@ -1,0 +1,195 @@
+//! What was meant by a word that is no TARGET: an address, a pattern, a job's name, a name with a slip in it; and the command
+//! line that says it, as it was typed but for that word.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::answers::{ask, is_others};
+use crate::engine::{EngineName, engines};
+use crate::hint;
+use crate::hint::Hint;
+use crate::output::is_harmful;
+use crate::target::{LinkName, Mac, Target, WireAddress};
+
+/// No more names are offered.
+const MOST_NAMES: usize = 3;
+/// A longer command line is not repeated in a hint.
+const MOST_CHARACTERS: usize = 200;
+
+/// The TARGET that `word` is without its kind: `ip:198.19.0.2` for `198.19.0.2`.
+fn with_kind(word: &str) -> Option<String> {
+    if let Ok(address) = word.parse::<WireAddress>() {
+        return Some(format!("ip:{address}"));
+    }
+    // Twelve digits and no sign are the beginning of an ID.
+    if word.contains([':', '-', '.']) && word.parse::<Mac>().is_ok() {
+        return Some(format!("mac:{word}"));
+    }
+    let is_index =
+        |peer: &str| peer.strip_prefix("if").is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let is_veth = word.starts_with("veth") || word.rsplit_once('@').is_some_and(|(_, peer)| is_index(peer));
+    (is_veth && word.parse::<LinkName>().is_ok()).then(|| format!("veth:{word}"))
+}
+
+/// What helps whoever typed `word`, which is no TARGET by the grammar.
+pub fn hint_for_refused(word: &str) -> Option<Hint> {
+    if let Some(meant) = with_kind(word) {
+        return instead_of(&[word], &meant);
+    }
+    let is_pattern = word.contains(['*', '?', '['])
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.+@,-*?[]!:/".contains(c));
+    match is_pattern {
+        true => hint!("nsenter-rs --each {} -n ip addr, or cpid --list", word),
+        false => None,
+    }
+}
+
+/// What helps whoever typed `target`, which is no container.
+pub(super) fn hint_for_unknown(target: &Target) -> Option<Hint> {
+    let Target::Container { engine, name, .. } = target else { return Some(Hint::say("cpid --list")) };
+    let word = name.as_str();
+    if let (None, Some(meant)) = (engine, with_kind(word)) {
+        return instead_of(&[word], &meant);
+    }
+    match (engine, word) {
+        (None, "help") => tool().and_then(|tool| hint!("{} --help", tool)),
+        (None, "version") => tool().and_then(|tool| hint!("{} --version", tool)),
+        (Some(engine), _) => hint!("cpid --list --engine {}", engine),
+        _ => Some(Hint::say("cpid --list")),
+    }
+}
+
+/// The command line as it was typed, with `meant` in place of what was typed for it, which is one of `typed`; or else
+/// `meant` alone.
+pub(super) fn instead_of(typed: &[&str], meant: &str) -> Option<Hint> {
+    let words = std::env::args_os().skip(1).map(|word| word.into_string()).collect::<Result<Vec<_>, _>>();
+    let line = words.ok().zip(tool()).and_then(|(words, tool)| replaced(&tool, &words, typed, meant));
+    line.or_else(|| hint!("use {}", meant))
+}
+
+/// `None` where several words were typed so and none is an option's value, or the line is too long.
+fn replaced(tool: &str, words: &[String], typed: &[&str], meant: &str) -> Option<Hint> {
+    let is_option = |word: &str| word == "-t" || word == "--target";
+    // For each word that fits: what stands in front of it in the same word, and whether it is the option's value.
+    let fits = |(at, word): (usize, &String)| {
+        let front = ["", "-t", "--target="]
+            .into_iter()
+            .find(|front| word.strip_prefix(front).is_some_and(|rest| typed.contains(&rest)))?;
+        let is_value = !front.is_empty() || at.checked_sub(1).is_some_and(|before| is_option(&words[before]));
+        Some((at, front, is_value))
+    };
+    let all: Vec<(usize, &str, bool)> = words.iter().enumerate().filter_map(fits).collect();
+    let value = all.iter().find(|(_, _, is_value)| *is_value);
+    let (at, front, _) = *value.or_else(|| all.first().filter(|_| all.len() == 1))?;
+    let mut line = vec![tool.to_owned()];
+    line.extend(words.iter().cloned());
+    line[at + 1] = format!("{front}{meant}");
+    let hint = Hint::words(&line)?;
+    (hint.chars().count() <= MOST_CHARACTERS).then_some(hint)
+}
+
+/// The name that the tool was called by; `None` where a file descriptor stands for it.
+fn tool() -> Option<String> {
+    let called = std::env::args_os().next()?;
+    let name = Path::new(&called).file_name()?.to_str()?;
+    let is_plain = |c: char| c.is_ascii_alphabetic() || c == '-';
+    (name.chars().all(is_plain) && !name.starts_with('-')).then(|| name.to_owned())
+}
+
+/// Names of containers that look like the one in `target`, at most three. Only engines of ours that have `answered` are
+/// asked, and what other users claim is left out.
+pub(super) fn nearest(target: &Target, answered: &[EngineName], timeout: Duration) -> Vec<String> {
+    let Target::Container { engine, name, .. } = target else { return Vec::new() };
+    if with_kind(name.as_str()).is_some() {
+        return Vec::new();
+    }
+    let mut asked = engines(*engine, timeout);
+    asked.retain(|engine| answered.contains(&engine.name()));
+    let answers = ask(&asked, |engine| engine.list());
+    let names = answers.hits.iter().filter(|hit| !is_others(hit)).map(|hit| hit.name.as_str());
+    alike(name.as_str(), names)
+}
+
+/// Those of `names` that are closest to `word`: by few slips, or because it is a part of them.
+fn alike<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let word = word.to_lowercase();
+    let most = (word.chars().count() / 3).clamp(1, 3);
+    let rank = |name: &str| {
+        let name = name.to_lowercase();
+        let slips = strsim::osa_distance(&word, &name);
+        match slips <= most && slips < name.chars().count() {
+            true => Some(slips),
+            false => (word.len() >= 3 && name.contains(&word)).then_some(most + 1),
+        }
+    };
+    let is_shown = |name: &&str| name.len() <= 64 && !name.chars().any(|c| c == '\n' || is_harmful(c));
+    let ranked: BTreeSet<(usize, &str)> =
+        names.filter(is_shown).filter_map(|name| Some((rank(name)?, name))).collect();
+    ranked.into_iter().map(|(_, name)| name.to_owned()).take(MOST_NAMES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_seen_and_another_name_is_none() {
+        let names = ["nginx", "web", "shop-web-1", "redis", "postgres"];
+        let alike = |word: &str| alike(word, names.into_iter());
+        assert_eq!(alike("ngnix"), ["nginx"]);
+        assert_eq!(alike("Nginx"), ["nginx"]);
+        assert_eq!(alike("wbe"), ["web"]);
+        assert_eq!(alike("postgers"), ["postgres"]);
+        assert_eq!(alike("shop"), ["shop-web-1"]);
+        assert_eq!(alike("mysql"), [""; 0]);
+        assert_eq!(alike("x"), [""; 0]);
+    }
+
+    #[test]
+    fn no_more_than_three_names_are_offered_and_none_that_drives_a_terminal() {
+        let many = ["web1", "web2", "web3", "web4"];
+        assert_eq!(alike("web", many.into_iter()), ["web1", "web2", "web3"]);
+        assert_eq!(alike("web", ["web\n", "we\u{202e}"].into_iter()), [""; 0]);
+    }
+
+    #[test]
+    fn a_word_without_its_kind_gets_it() {
+        for (word, meant) in [
+            ("198.19.0.2", "ip:198.19.0.2"),
+            ("198.19.0.2/24", "ip:198.19.0.2"),
+            ("[fd00::2]", "ip:fd00::2"),
+            ("fe80::1%eth0", "ip:fe80::1%eth0"),
+            ("02:42:ac:11:00:05", "mac:02:42:ac:11:00:05"),
+            ("0242.ac11.0005", "mac:0242.ac11.0005"),
+            ("veth5149ce6@if2", "veth:veth5149ce6@if2"),
+            ("eth0@if98", "veth:eth0@if98"),
+            ("veth12ab", "veth:veth12ab"),
+        ] {
+            assert_eq!(with_kind(word).as_deref(), Some(meant));
+            assert!(meant.parse::<Target>().is_ok(), "{meant}");
+        }
+        for word in ["nginx", "0242ac110005", "web@db", "1.2.3", "a:b"] {
+            assert_eq!(with_kind(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_command_is_repeated_with_the_word_that_was_meant() {
+        let line = |words: &str, typed: &str, meant: &str| {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            replaced("nsenter-rs", &words, &[typed], meant).map(|hint| hint.to_string())
+        };
+        let said = |words: &str| line(words, "10.0.0.2", "ip:10.0.0.2");
+        let right = Some("nsenter-rs -t ip:10.0.0.2 -n ping 10.0.0.2".to_owned());
+        assert_eq!(said("-t 10.0.0.2 -n ping 10.0.0.2"), right);
+        assert_eq!(said("-t10.0.0.2 -n"), Some("nsenter-rs -tip:10.0.0.2 -n".to_owned()));
+        assert_eq!(said("--target=10.0.0.2"), Some("nsenter-rs '--target=ip:10.0.0.2'".to_owned()));
+        let digits = line("-S 4711 -t 4711 -n id", "4711", "docker:4711");
+        assert_eq!(digits.as_deref(), Some("nsenter-rs -S 4711 -t docker:4711 -n id"));
+        assert_eq!(said("10.0.0.2 10.0.0.2"), None, "which of them is not known");
+        assert_eq!(said("web"), None);
+        assert_eq!(line("-t a;b x", "a;b", "docker:a;b"), Some("nsenter-rs -t 'docker:a;b' x".to_owned()));
+        assert_eq!(said(&format!("10.0.0.2 {}", "x".repeat(300))), None);
+    }
+}

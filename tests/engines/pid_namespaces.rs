@@ -1,0 +1,198 @@
+//! PIDs are those of the engine's PID namespace: where that is not ours, and where nothing shows that a process is the
+//! container's, no process is believed.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::unistd::geteuid;
+use serde_json::Value;
+
+use crate::by_hand::{Host, docker_config, id, process};
+use support::container::Options;
+use support::fake_docker;
+use support::fake_engine::{Answer, Script};
+use support::lab::Lab;
+use support::run::{Run, Running};
+use support::scratch::Scratch;
+use support::skip::{Missing, need, program};
+use support::tools;
+use support::world::World;
+
+/// `nobody`, whom every host has.
+const USER: u32 = 65534;
+
+/// An engine that says of every container that it is `web`, and that `web` is this process since then.
+fn says(pid: i32, started_at: &str) -> Script {
+    let mut web: Value = docker_config(&id('a'), "web", true);
+    web["Id"] = id('a').into();
+    web["State"]["Pid"] = pid.into();
+    web["State"]["Status"] = "running".into();
+    web["State"]["StartedAt"] = started_at.into();
+    Script::new().otherwise(Answer::json(200, &web.to_string()))
+}
+
+#[test]
+fn tools_in_another_pid_namespace_than_docker_say_so() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("web", &[]);
+    let cpid = tools::tool("cpid");
+    let other = |options: &[&str], arguments: &[&str]| {
+        let mut unshare = world.command("unshare");
+        unshare.args(["--mount", "--pid", "--fork"]).args(options).arg(cpid).args(arguments);
+        unshare.run().fails_with(2)
+    };
+    for options in [["--mount-proc"].as_slice(), &[]] {
+        for arguments in [[web.name.as_str()].as_slice(), &["--engine", "docker", "--list"], &[&web.id[..12]]]
+        {
+            let said = other(options, arguments);
+            said.stderr_has("docker's containers are in another PID namespace").stderr_has("--pid=host");
+        }
+    }
+    // Its state on disk has the same numbers: it is not read in the place of the API.
+    let link = |name: &str| {
+        let mut unshare = world.command("unshare");
+        unshare.args(["--mount", "--pid", "--fork", "--mount-proc"]).arg(tools::tool("netns-link")).arg(name);
+        unshare.run().fails_with(2)
+    };
+    link(&web.name).stderr_has("another PID namespace");
+    world.tool("cpid").arg(&web.name).run().ok();
+}
+
+#[test]
+fn where_proc_shows_nothing_or_other_processes_no_pid_is_believed() {
+    let world = need!(World::get().and_then(World::with_docker));
+    let web = world.docker_container("web", &[]);
+    let cpid = tools::tool("cpid").to_owned();
+    let mut without = world.command("unshare");
+    without.args(["--mount", "sh", "-c", "umount -l /proc && exec \"$@\"", "sh", &cpid, &web.name]);
+    without.run().fails_with(2).stdout_is("");
+    // The host's /proc in a PID namespace of its own: PID 1 there is not that one.
+    let mut others = world.command("unshare");
+    others.args(["--pid", "--fork", &cpid, "1"]);
+    others
+        .run()
+        .fails_with(2)
+        .stdout_is("")
+        .stderr_has("/proc does not show the processes of our PID namespace");
+}
+
+#[test]
+fn a_docker_in_a_container_does_not_lend_its_pids_to_the_host() {
+    let lab = need!(Lab::new());
+    let inner = lab.container("inner", Options::only(&["net"]));
+    let _engine = fake_docker::knows(&[&inner]).listen(lab.path("/run/docker.sock"));
+    // In there it is right.
+    lab.tool("cpid").arg("inner").run().ok().stdout_is(&format!("{}\n", inner.pid));
+    let host = Host::new();
+    let address = format!("unix://{}", lab.path("/run/docker.sock").display());
+    let said = host.cpid(&["inner"]).env("DOCKER_HOST", &address).run().fails_with(2).stdout_is("");
+    said.stderr_has("docker's containers are in another PID namespace").stderr_has("hint: run it where");
+    let listed = host.cpid(&["--list"]).env("DOCKER_HOST", &address).run().fails_with(2);
+    listed.stderr_has("another PID namespace");
+}
+
+#[test]
+fn a_pid_that_nothing_ties_to_the_container_is_not_believed_of_an_engine_of_root_either() {
+    let (_process, pid, _) = process();
+    let host = Host::new();
+    host.directory("run");
+    // systemd or `ssh -L` listens, in our PID namespace, for an engine that is in another one, or on another machine.
+    let far = says(pid, "2024-01-01T00:00:00Z").listen(host.path("run/docker.sock"));
+    for target in ["web", "docker:web", &id('a')] {
+        let said = host.cpid(&[target]).run().fails_with(2).stdout_is("");
+        said.stderr_has(&format!("nothing shows that: the control group of PID {pid}")).stderr_has("hint: ");
+    }
+    drop(far);
+    need!(root());
+    let _near = says(pid, &fake_docker::just_now()).listen(host.path("run/docker.sock"));
+    host.cpid(&["web"]).run().ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn what_an_ordinary_user_may_not_look_at_is_not_that_users() {
+    need!(root());
+    need!(program("setpriv", "util-linux"));
+    let (_process, roots, _) = process();
+    let stage = Stage::new();
+    let started_at = fake_docker::just_now();
+    let engine = says(roots, &started_at).listen_by(as_user("perl", &[]), stage.path("sock"));
+    chown(stage.path("sock"), Some(USER), None).unwrap();
+    let ask = || {
+        let mut cpid = as_user(&stage.cpid, &[]);
+        cpid.arg("web").env("DOCKER_HOST", engine.url());
+        cpid.run()
+    };
+    let said = ask().fails_with(2).stdout_is("");
+    said.stderr_has(&format!("claims PID {roots}, which is not in a user namespace of that user"));
+}
+
+#[test]
+fn a_users_own_container_is_believed_of_the_users_own_engine() {
+    need!(root());
+    need!(program("setpriv", "util-linux"));
+    let stage = Stage::new();
+    let users = as_user("unshare", &[])
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", "echo ready; read -r _"])
+        .start_with(std::process::Stdio::piped());
+    need!(users.says("ready\n").then_some(()).ok_or_else(|| Missing::Fixable("no user namespace".into())));
+    let engine =
+        says(users.pid(), &fake_docker::just_now()).listen_by(as_user("perl", &[]), stage.path("sock"));
+    chown(stage.path("sock"), Some(USER), None).unwrap();
+    let mut cpid = as_user(&stage.cpid, &[]);
+    cpid.arg("web").env("DOCKER_HOST", engine.url());
+    cpid.run().ok().stdout_is(&format!("{}\n", users.pid()));
+    drop::<Running>(users);
+}
+
+#[test]
+fn a_user_of_the_group_docker_gets_the_answers_of_roots_docker() {
+    let world = need!(World::get().and_then(World::with_docker));
+    need!(program("setpriv", "util-linux"));
+    let web = world.docker_container("web", &[]);
+    let group =
+        world.command("stat").args(["--format", "%g", "/run/docker.sock"]).run().ok().text().to_owned();
+    let cpid = tools::tool("cpid").to_owned();
+    // Through a descriptor: the directories above the program may be closed to others.
+    let script =
+        "exec 9<\"$1\"; exec setpriv --reuid=1000 --regid=1000 --groups=\"$2\" /proc/self/fd/9 \"$3\"";
+    let mut user = world.command("sh");
+    user.args(["-c", script, "sh", &cpid, &group, &web.name])
+        .run()
+        .ok()
+        .stdout_is(&format!("{}\n", web.pid()));
+}
+
+fn root() -> Result<(), Missing> {
+    let why = || Missing::Fixable("two users are needed: run the tests as root".into());
+    geteuid().is_root().then_some(()).ok_or_else(why)
+}
+
+/// A directory that every user can write to, with a copy of cpid: the build may be in somebody's closed home.
+struct Stage {
+    directory: Scratch,
+    cpid: String,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let directory = Scratch::new();
+        fs::set_permissions(directory.as_ref(), Permissions::from_mode(0o777)).unwrap();
+        let copy = directory.path("cpid");
+        fs::copy(tools::tool("cpid"), &copy).unwrap();
+        fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+        Stage { cpid: copy.to_str().unwrap().to_owned(), directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path(name)
+    }
+}
+
+fn as_user(program: &str, arguments: &[&str]) -> Command {
+    let mut setpriv = tools::in_clean_environment(Command::new("setpriv"));
+    setpriv.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups", program]);
+    setpriv.args(arguments).current_dir("/");
+    setpriv
+}
