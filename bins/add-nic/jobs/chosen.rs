@@ -13,13 +13,13 @@ use crate::read::container::{Pinned, pin};
 
 /// The networks whose NICs are removed.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct ChosenNics {
     networks: Vec<ContainerNetns>,
     /// The one that was found through an engine, a process or a file.
     pub pinned: Option<Pinned>,
 }
 
-impl Chosen {
+impl ChosenNics {
     /// Those that the target names.
     pub fn find(
         request: &RemoveRequest,
@@ -27,7 +27,7 @@ impl Chosen {
         newer: &[NewerRecord],
     ) -> Result<Self, Failure> {
         let target = &request.target;
-        let recorded = Chosen { networks: recorded(target, records)?, pinned: None };
+        let recorded = ChosenNics { networks: recorded(target, records)?, pinned: None };
         let has_some = records.iter().any(|record| recorded.has(record, request));
         if has_some && !matches!(target, Target::Process { .. }) {
             return Ok(recorded);
@@ -37,7 +37,7 @@ impl Chosen {
             return Err(Failure::failed(target, what).hint("remove it with that version of add-nic"));
         }
         match pin(target, &request.search) {
-            Ok(pinned) => Ok(Chosen { networks: vec![pinned.inside.clone()], pinned: Some(pinned) }),
+            Ok(pinned) => Ok(ChosenNics { networks: vec![pinned.inside.clone()], pinned: Some(pinned) }),
             Err(_) if has_some => Ok(recorded),
             Err(failure) => Err(failure),
         }

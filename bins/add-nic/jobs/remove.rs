@@ -8,7 +8,7 @@ use common::netns::Home;
 use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, Undone};
-use crate::jobs::chosen::Chosen;
+use crate::jobs::chosen::ChosenNics;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
@@ -27,7 +27,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
     let journal = if request.dry_run { Journal::read_only() } else { Journal::default() };
     let home = Home::current()?.identity();
     let records = ours(journal.records()?, home);
-    let chosen = match Chosen::find(request, &records, &journal.newer()) {
+    let chosen = match ChosenNics::find(request, &records, &journal.newer()) {
         Ok(chosen) => chosen,
         Err(failure) if failure.status == Status::No => return nothing_there(&failure, request, &journal),
         Err(failure) => return Err(failure),
@@ -57,7 +57,7 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
 }
 
 fn remove_chosen(
-    chosen: &Chosen,
+    chosen: &ChosenNics,
     request: &RemoveRequest,
     journal: &LockedJournal<'_>,
     began: Instant,

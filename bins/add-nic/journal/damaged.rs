@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, fstatat, mkdirat};
 /// Beside the records.
 const DAMAGED: &str = "damaged";
 
-/// Moves a file of the journal there, under a name that is free, and returns where it is now.
+/// Moves a file of the journal there, under a name that is free, and returns that place, seen from the directory above.
 pub fn set_aside(journal: &OwnedFd, name: &str) -> nix::Result<PathBuf> {
     let beside = PathBuf::from("..").join(DAMAGED);
     match mkdirat(journal, &beside, Mode::S_IRWXU) {
@@ -25,5 +25,5 @@ pub fn set_aside(journal: &OwnedFd, name: &str) -> nix::Result<PathBuf> {
     let mut names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}.{number}")));
     let free = names.find(|name| is_free(name)).ok_or(Errno::EEXIST)?;
     renameat(journal, name, &directory, free.as_str())?;
-    Ok(PathBuf::from(super::TOOLBOX).join(DAMAGED).join(free))
+    Ok(PathBuf::from(DAMAGED).join(free))
 }

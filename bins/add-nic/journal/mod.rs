@@ -194,7 +194,7 @@ fn records(
                 let done = if is_read_only { None } else { Some(damaged::set_aside(directory, &name)) };
                 if known.named.insert(name.clone()) {
                     let what = match done {
-                        Some(Ok(now)) => format!("moved to {}", now.display()),
+                        Some(Ok(now)) => format!("moved to {}", PathBuf::from(TOOLBOX).join(now).display()),
                         // Another add-nic has moved it.
                         Some(Err(Errno::ENOENT)) => continue,
                         Some(Err(errno)) => format!("cannot be moved away: {errno}"),
