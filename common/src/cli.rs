@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, ValueHint};
 
+use crate::engine::is_called_by_lxc;
 use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
 use crate::output::quotable;
@@ -103,12 +104,24 @@ impl FindConfig {
         if let (true, Some(container)) = (self.verbose, &found.container) {
             say(tool, format_args!("{target} is {container}, according to its {}", container.source));
         }
+        if let Target::Process { pid, inode: None } = target {
+            note_of_number(tool, *pid);
+        }
         // A user who types an address does not expect the network of the caller itself.
         let by_wire = matches!(target, Target::Ip(_) | Target::Mac(_) | Target::Veth(_));
         if by_wire && found.is_own_network() {
             say(tool, format_args!("{target} is in the network namespace of this host itself"));
         }
         Ok(found)
+    }
+}
+
+/// Says that a bare number, which is taken for a PID, is what a container is called.
+fn note_of_number(tool: &str, pid: u32) {
+    let fronts = ["", "-t", "--target="];
+    let is_bare = |word: OsString| fronts.iter().any(|front| word == format!("{front}{pid}").as_str());
+    if std::env::args_os().any(is_bare) && is_called_by_lxc(&pid.to_string()) {
+        say(tool, format_args!("{pid} is taken for a PID, but an lxc container is called so too: lxc:{pid}"));
     }
 }
 

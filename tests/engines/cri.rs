@@ -106,6 +106,31 @@ fn a_real_pod_and_the_container_in_it_are_found() {
 }
 
 #[test]
+fn a_real_container_that_has_ended_is_told_from_one_that_never_was() {
+    let world = need!(containerd());
+    need!(program("curl", "curl"));
+    let pod = Pod::run(&world);
+    ask(&world, "StopContainer", &field(1, &pod.app));
+    let stopped = |target: &str| world.tool("cpid").arg(target).run().fails_with(1).stdout_is("");
+    for target in [&pod.app, &pod.app[..20], &format!("containerd:k8s.io/{}", pod.app)] {
+        stopped(target).stderr_has("is not running (exited, code 137, ");
+    }
+    // What the kubelet does, which is not here.
+    let path = format!("prod/{}/app", pod.name);
+    stopped(&format!("pod:{path}")).stderr_has("no such container");
+    let link = format!("/var/log/containers/{}_prod_app-{}.log", pod.name, pod.app);
+    let script = format!("mkdir -p /var/log/containers && ln -s /dev/null {link}");
+    world.command("sh").args(["-c", &script]).run().ok();
+    stopped(&format!("pod:{path}")).stderr_has("app is not running (exited, code 137, ");
+    stopped(&format!("pod:test/{}/app", pod.name)).stderr_has("no such container");
+    ask(&world, "RemoveContainer", &field(1, &pod.app));
+    for target in [&pod.app, &format!("pod:{path}")] {
+        stopped(target).stderr_has("no such container");
+    }
+    world.command("rm").arg(link).run().ok();
+}
+
+#[test]
 fn a_pod_and_the_container_in_it_are_linked_under_names_that_tell_them_from_other_pods() {
     let world = need!(containerd());
     need!(program("curl", "curl"));

@@ -1,5 +1,4 @@
-//! Incus and LXD: the real ones where they are in the world, with their own command as observer; and monitors under the names
-//! that theirs have.
+//! Incus and LXD, by the form of their directories and the names of their sockets: monitors of the test's own listen there.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -556,3 +556,18 @@ fn a_crowd_of_a_strangers_sockets_is_not_asked() {
     assert!(connected.contains("/var/lib/lxc/web/command"), "{connected}");
     assert!(!connected.contains("/srv/"), "{connected}");
 }
+
+#[test]
+fn a_number_that_a_container_is_called_is_a_pid_with_a_note() {
+    let host = need!(Host::new());
+    let other = Sleeper::new();
+    let pid = other.pid().to_string();
+    host.cpid_with(&[&pid]).ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+    host.defined("var/lib/lxc", &pid);
+    let note = format!("an lxc container is called so too: lxc:{pid}");
+    host.cpid_with(&[&pid]).ok().stdout_is(&format!("{pid}\n")).stderr_has(&note);
+    host.cpid_with(&[&format!("pid:{pid}")]).ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+    let mut enter = tools::in_clean_environment(Command::new(tools::tool("nsenter-rs")));
+    enter.env("NETNS_TOOLBOX_ROOT", host.root.as_ref()).args(["-t", &pid, "-n", "true"]);
+    enter.run().ok().stderr_has(&note);
+}

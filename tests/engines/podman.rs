@@ -261,3 +261,45 @@ fn a_list_that_makes_no_sense_is_one_error_that_names_it() {
         assert!(began.elapsed() < as_busy(std::time::Duration::from_secs(5)));
     }
 }
+
+#[test]
+fn a_real_pod_is_found_by_its_name_without_a_daemon() {
+    let podman = Podman::new(need!(World::get().and_then(World::with_podman)));
+    let [pod, named, gone] = ["pp", "pn", "gone"].map(|name| podman.name(name));
+    let create = |more: &str| {
+        let words = format!("pod create --network none --infra-image {IMAGE} --infra-command sleep {more}");
+        // The command with its argument is one word.
+        let mut create = podman.command(&words);
+        create.args(["--infra-command", "sleep 600"]).run().ok()
+    };
+    create("--name @pp");
+    create("--infra-name @infra --name @pn");
+    create("--name @gone");
+    podman.ok("pod start @pp @pn @gone");
+    podman.ok("run --detach --pod @pp --name @inside busybox sleep infinity"
+        .replace("busybox", IMAGE)
+        .as_str());
+    let infra = |pod: &str| {
+        let id = podman.ok(&format!("pod inspect --format {{{{.InfraContainerID}}}} {pod}"));
+        podman.ok(&format!("inspect --format {{{{.State.Pid}}}} {id}"))
+    };
+    let pids = [infra(&pod), infra(&named)];
+    podman.ok("pod rm --force --time 0 @gone");
+    let cpid = |target: &str| {
+        let mut cpid = podman.world.tool("cpid");
+        cpid.env("NETNS_TOOLBOX_ROOT", &podman.root).args(["-v", target]).run()
+    };
+    let found = [&pod, &named].map(|pod| cpid(&format!("pod:{pod}")));
+    let others = [
+        cpid(&format!("pod:{gone}")),
+        cpid(&format!("pod:{}", &pod[..pod.len() - 1])),
+        cpid(&format!("pod:prod/{pod}")),
+    ];
+    podman.ok("pod rm --force --time 0 @pp @pn");
+    for (found, pid) in found.into_iter().zip(pids) {
+        found.ok().stdout_is(&format!("{pid}\n"));
+    }
+    for other in others {
+        other.fails_with(1).stdout_is("").stderr_has("no such container").stderr_has("podman");
+    }
+}

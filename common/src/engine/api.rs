@@ -42,6 +42,11 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// Where it is.
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     pub(super) fn new(engine: EngineName, socket: PathBuf, limit: AnswerTimeout) -> Self {
         Api { engine, socket, limit }
     }

@@ -13,6 +13,12 @@ pub(super) trait DiskState {
     /// this engine at all.
     fn find(&self, name: &Name) -> Result<Option<EngineAnswer>, EngineError>;
 
+    /// The container that holds the namespaces of the pod called so; `None` when there are no pods of this engine at all.
+    fn pod(&self, pod: &Name) -> Result<Option<EngineAnswer>, EngineError> {
+        let _ = pod;
+        Ok(None)
+    }
+
     /// All containers; `None` when there is no state of this engine at all.
     fn list(&self) -> Result<Option<EngineAnswer>, EngineError>;
 
@@ -42,8 +48,14 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
-        let ContainerQuery::Name { within: None, name } = asked else { return Ok(EngineAnswer::default()) };
-        self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
+        match asked {
+            ContainerQuery::Name { within: None, name } => {
+                self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
+            }
+            // No namespaces of Kubernetes, and containers are found by their own names. What a pod is called is on disk.
+            ContainerQuery::Pod { namespace: None, pod, container: None } => self.pod(pod),
+            _ => Ok(EngineAnswer::default()),
+        }
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {
@@ -58,6 +70,14 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
 impl<D: DiskState> ApiOrDisk<D> {
     pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
         ApiOrDisk { engine, api, disk }
+    }
+
+    fn pod(&self, pod: &Name) -> Result<EngineAnswer, EngineError> {
+        let found = self.disk.as_ref().map(|disk| disk.pod(pod)).transpose()?.flatten();
+        found.ok_or_else(|| match &self.api {
+            Ok(api) => EngineError::Absent { engine: self.engine, socket: api.socket().to_owned() },
+            Err(error) => error.clone(),
+        })
     }
 
     fn or_disk(

@@ -5,6 +5,8 @@
 //! Docker's containers are in the namespace `moby`, and Docker answers for them: they are left out unless
 //! that namespace is named.
 
+mod ended;
+
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
@@ -19,6 +21,8 @@ const ENGINE: EngineName = EngineName::Containerd;
 
 /// Docker's namespace in containerd.
 const MOBY: &str = "moby";
+/// That of its CRI plugin.
+const KUBERNETES: &str = "k8s.io";
 
 /// Where containerds keep their state below `/run`: the host's own, that of k3s, and the one that Docker
 /// starts for itself where there is no other.
@@ -149,7 +153,19 @@ impl Containerd {
     ) -> Result<EngineAnswer, EngineError> {
         let bundles = self.bundles(None)?;
         let meant = bundles.in_pod(namespace, pod, container);
-        Ok(cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role))))
+        let found = cri::latest(meant.containers(|bundle, role| self.container(&bundles, bundle, role)));
+        Ok(self.or_ended(found, &ContainerQuery::Pod { namespace, pod, container }, &bundles))
+    }
+
+    /// Where no container has a task that was asked for: one that has ended may be meant.
+    fn or_ended(&self, found: EngineAnswer, asked: &ContainerQuery<'_>, bundles: &Bundles) -> EngineAnswer {
+        if !found.containers.is_empty() {
+            return found;
+        }
+        let has_task = |id: &str| bundles.all.iter().any(|bundle| bundle.id == id);
+        let mut ended = cri::latest(ended::find(&self.dirs, asked, has_task));
+        ended.doubts.extend(found.doubts);
+        ended
     }
 }
 
@@ -172,11 +188,13 @@ impl Engine for Containerd {
             let container = self.container(&bundles, bundle, role)?;
             Ok(container.map(|container| names.adorn(&bundle.within, container)))
         });
+        let found = cri::latest(found);
         // No other has this whole ID.
-        Ok(if state::is_id(name.as_str()) {
-            cri::latest(found).certain_if_exact(name.as_str())
+        let found = if state::is_id(name.as_str()) { found.certain_if_exact(name.as_str()) } else { found };
+        Ok(if within.is_none_or(|within| within == KUBERNETES) {
+            self.or_ended(found, asked, &bundles)
         } else {
-            cri::latest(found)
+            found
         })
     }
 

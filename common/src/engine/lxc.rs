@@ -96,6 +96,11 @@ impl Engine for Lxc {
     }
 }
 
+/// Whether a container called so is defined below the LXCPATH of `dirs`, as far as we may know.
+pub(super) fn has_defined(dirs: &EngineDirs, name: &str) -> bool {
+    lxcpath(dirs).and_then(|path| is_defined(&path.join(name))).unwrap_or(false)
+}
+
 /// The names of the containers that are defined below `path`. Other files there, such as lxc-monitord's, are not
 /// containers; nor is what we may not look into without a doubt.
 fn defined(path: &StatePath, doubts: &mut Vec<EngineError>) -> Result<Vec<OsString>, EngineError> {

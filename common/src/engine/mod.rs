@@ -77,6 +77,12 @@ fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
     EngineName::ALL.into_iter().filter(move |name| wanted.is_none_or(|wanted| wanted == *name))
 }
 
+/// Whether a container of root's LXC is called so: two files are looked at, and nothing is asked. Proxmox calls all of its
+/// containers by numbers, which are PIDs too.
+pub fn is_called_by_lxc(name: &str) -> bool {
+    EngineDirs::ours().iter().filter(|dirs| dirs.is_system()).any(|dirs| lxc::has_defined(dirs, name))
+}
+
 /// Where on disk the starts and stops of containers show: for all engines, or for one.
 pub fn watch_dirs(wanted: Option<EngineName>) -> Vec<WatchDir> {
     let all_dirs = EngineDirs::all();

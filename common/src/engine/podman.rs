@@ -2,6 +2,7 @@
 //! usual way: Podman needs no daemon.
 
 mod disk;
+mod pods;
 
 use super::api::Api;
 use super::api_or_disk::ApiOrDisk;

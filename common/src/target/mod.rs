@@ -9,7 +9,7 @@
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
 //! | `ip:172.17.0.5` `ip:172.17.0.5/16` `ip:[fd00::5]` `ip:fe80::5%br0` `mac:02:42:ac:11:00:05` `veth:veth12ab` `veth:veth12ab@if2` `veth:98` `veth:if98` | the owner of that address, or of the veth's other end |
 //!
-//! A bare name is looked up with every engine, in the order of this table; `pod:` with containerd and CRI-O. Where
+//! A bare name is looked up with every engine, in the order of this table; `pod:` with Podman, containerd and CRI-O. Where
 //! several containers fit, nothing is done and they are listed.
 //!
 //! A bare word of digits up to 4194304 (no PID is greater) is a PID; a longer one is the start of an ID. A bare word
@@ -151,12 +151,11 @@ impl EngineName {
         }
     }
 
-    /// Whether it runs Kubernetes pods, and knows their names.
+    /// Whether it runs pods, and knows their names.
     pub const fn knows_pods(self) -> bool {
         match self {
-            EngineName::Containerd | EngineName::Crio => true,
+            EngineName::Podman | EngineName::Containerd | EngineName::Crio => true,
             EngineName::Docker
-            | EngineName::Podman
             | EngineName::Nerdctl
             | EngineName::Oci
             | EngineName::Lxc

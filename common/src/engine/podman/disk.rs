@@ -19,6 +19,7 @@ use super::super::state::{self, StatePath};
 use super::super::{
     Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
 };
+use super::pods;
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Podman;
@@ -219,6 +220,26 @@ impl DiskState for PodmanDisk {
 
     fn list(&self) -> Result<Option<EngineAnswer>, EngineError> {
         self.chosen("", |_, _| true)
+    }
+
+    fn pod(&self, pod: &Name) -> Result<Option<EngineAnswer>, EngineError> {
+        let Some(ids) = pods::ids(&self.storage, pod)? else { return Ok(None) };
+        let mut answer = EngineAnswer::default();
+        let drivers = self.drivers()?;
+        for id in &ids {
+            let name = pods::infra_name(id);
+            let mut found = self.chosen(&name, |_, called| called == name)?.unwrap_or_default();
+            if found.containers.is_empty() {
+                let is_infra = |entry: &StoredContainer, _: &str| {
+                    let kept = drivers.iter().map(|driver| self.storage.join(driver).join(&entry.id));
+                    kept.into_iter().any(|kept| pods::is_infra(&kept.join("userdata"), id))
+                };
+                found = self.chosen("", is_infra)?.unwrap_or_default();
+            }
+            answer.containers.extend(found.containers);
+            answer.doubts.extend(found.doubts);
+        }
+        Ok(Some(answer))
     }
 
     /// The database has more than we read.
