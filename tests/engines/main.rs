@@ -18,6 +18,7 @@ mod machine;
 mod nerdctl;
 mod oci;
 mod pid_namespaces;
+mod places;
 mod podman;
 mod podman_rootless;
 mod realms;

@@ -10,6 +10,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use crate::by_hand::{Host, docker_config, id, process};
+use crate::containerd::{Task, containerd};
 use support::container::Options;
 use support::fake_docker;
 use support::fake_engine::{Answer, Script};
@@ -58,6 +59,16 @@ fn tools_in_another_pid_namespace_than_docker_say_so() {
     };
     link(&web.name).stderr_has("another PID namespace");
     world.tool("cpid").arg(&web.name).run().ok();
+}
+
+#[test]
+fn tools_in_another_pid_namespace_than_containerd_say_so() {
+    let world = need!(containerd());
+    let task = Task::run(&world, "default", &[]);
+    let mut unshare = world.command("unshare");
+    unshare.args(["--mount", "--pid", "--fork", "--mount-proc", tools::tool("cpid")]);
+    let said = unshare.arg(format!("containerd:{}", task.id)).run().fails_with(2).stdout_is("");
+    said.stderr_has("containerd's containers are in another PID namespace").stderr_has("--pid=host");
 }
 
 #[test]

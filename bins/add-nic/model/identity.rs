@@ -29,7 +29,7 @@ impl LinkIdentity {
             netns == Netns::Host && steps.iter().any(|(step, _)| is_it(step))
         };
         let undos = steps.iter().filter_map(|(_, undo)| match undo {
-            Undo::WithItsLink => None,
+            Undo::WithItsLink | Undo::Stays => None,
             Undo::By(step) | Undo::WhenUnused(step) => Some(step),
         });
         for (netns, name) in undos.flat_map(PlanStep::named_links) {

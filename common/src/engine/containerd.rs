@@ -6,35 +6,27 @@
 //! that namespace is named.
 
 mod ended;
+mod places;
+
+use std::collections::HashSet;
 
 use nix::unistd::Pid;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
+use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
 use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
 use super::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof};
 use crate::target::Name;
+pub(super) use places::{DRIVERS, MOBY, is_dockers, is_user_and_group, state_behind, states};
+use places::{runtime_roots, task_directories};
 
 const ENGINE: EngineName = EngineName::Containerd;
 
-/// Docker's namespace in containerd.
-const MOBY: &str = "moby";
-/// That of its CRI plugin.
+/// The namespace of its CRI plugin.
 const KUBERNETES: &str = "k8s.io";
-
-/// Where containerds keep their state below `/run`: the host's own, that of k3s, and the one that Docker
-/// starts for itself where there is no other.
-const ROOTS: [&str; 3] = ["containerd", "k3s/containerd", "docker/containerd/daemon"];
-
-/// What drives the shims, and names the directory that their bundles are in. The layout of both is the same;
-/// 1.4 deprecated the second, 2.0 removed it.
-const DRIVERS: [&str; 2] = ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
-
-/// Where shims have their runtime keep its state below `/run`, whatever runtime that is (containerd,
-/// `cmd/containerd-shim-runc-v2/process/utils.go`); and where Docker has them do it.
-const RUNTIME_ROOTS: [&str; 2] = ["containerd/runc", "docker/runtime-runc"];
 
 /// The containerd of one user.
 pub(super) struct Containerd {
@@ -49,12 +41,12 @@ impl Containerd {
     /// Its tasks: those in the namespace `within`, or all but Docker's.
     fn bundles(&self, within: Option<&str>) -> Result<Bundles, EngineError> {
         let mut all = Vec::new();
+        let wanted = |namespace: &Name| match within {
+            Some(within) => namespace.as_str() == within,
+            None => !is_dockers(namespace.as_str()),
+        };
         for directory in self.directories()? {
-            for namespace in state::words(&directory)? {
-                let wanted = within.map_or(namespace.as_str() != MOBY, |within| namespace.as_str() == within);
-                if !wanted {
-                    continue;
-                }
+            for namespace in state::words(&directory)?.into_iter().filter(wanted) {
                 let directory = directory.join(namespace.as_str());
                 all.extend(state::words(&directory)?.into_iter().map(|id| Bundle {
                     within: namespace.to_string(),
@@ -63,20 +55,40 @@ impl Containerd {
                 }));
             }
         }
+        self.add_those_of_runtimes(&mut all, wanted)?;
         Ok(Bundles::new(all, role))
+    }
+
+    /// A task whose state is where we did not look is known to its runtime all the same.
+    fn add_those_of_runtimes(
+        &self,
+        all: &mut Vec<Bundle>,
+        wanted: impl Fn(&Name) -> bool,
+    ) -> Result<(), EngineError> {
+        let mut more = Vec::new();
+        let known: HashSet<(&str, &str)> =
+            all.iter().map(|one| (one.within.as_str(), one.id.as_str())).collect();
+        for root in runtime_roots(&self.dirs) {
+            for namespace in state::words(&root)?.into_iter().filter(&wanted) {
+                let directory = root.join(namespace.as_str());
+                for id in state::words(&directory)? {
+                    if !known.contains(&(namespace.as_str(), id.as_str())) {
+                        let directory = runtime::bundle(&directory.join(id.as_str()));
+                        more.push(Bundle { within: namespace.to_string(), id: id.to_string(), directory });
+                    }
+                }
+            }
+        }
+        all.extend(more);
+        Ok(())
     }
 
     /// The directories of namespaces that there are.
     fn directories(&self) -> Result<Vec<StatePath>, EngineError> {
-        let drivers = |root| DRIVERS.map(|driver| self.dirs.run.join(root).join(driver));
-        let mut there = Vec::new();
-        for directory in ROOTS.into_iter().flat_map(drivers) {
-            if state::is_there(&directory)? {
-                there.push(directory);
-            }
-        }
+        let there = task_directories(&self.dirs)?;
         let socket = self.dirs.run.join("containerd/containerd.sock");
-        match there.is_empty() && !socket.exists() {
+        let has_runtime = || runtime_roots(&self.dirs)[0].is_dir();
+        match there.is_empty() && !socket.exists() && !has_runtime() {
             true => Err(EngineError::Absent { engine: ENGINE, socket: socket.as_path().to_owned() }),
             false => Ok(there),
         }
@@ -84,15 +96,14 @@ impl Containerd {
 
     /// The container of one task; `None` when it was cleared away since.
     pub(super) fn of_id(&self, within: &str, id: &str) -> Result<Option<Container>, EngineError> {
-        for directory in self.directories()? {
-            let directory = directory.join(within).join(id);
-            if directory.exists() {
-                let bundle = Bundle { within: within.to_owned(), id: id.to_owned(), directory };
-                let alone = Bundles::new(vec![bundle.clone()], role);
-                return self.container(&alone, &bundle, alone.role(&bundle).ok().flatten().as_ref());
-            }
-        }
-        Ok(None)
+        let mut bundles = self.directories()?.into_iter().map(|tasks| tasks.join(within).join(id));
+        let records = runtime_roots(&self.dirs).map(|root| root.join(within).join(id)).into_iter();
+        let of_record = |record: StatePath| record.is_dir().then(|| runtime::bundle(&record));
+        let bundle = bundles.find(StatePath::is_dir).or_else(|| records.filter_map(of_record).next());
+        let Some(directory) = bundle else { return Ok(None) };
+        let bundle = Bundle { within: within.to_owned(), id: id.to_owned(), directory };
+        let alone = Bundles::new(vec![bundle.clone()], role);
+        self.container(&alone, &bundle, alone.role(&bundle).ok().flatten().as_ref())
     }
 
     fn container(
@@ -102,16 +113,20 @@ impl Containerd {
         role: Option<&Role>,
     ) -> Result<Option<Container>, EngineError> {
         let written = state::number(&bundle.directory.join("init.pid"))?.filter(|pid| *pid > 0);
-        if written.is_none() && !bundle.directory.exists() {
+        let record = self.record(bundle)?;
+        if written.is_none() && record.is_none() && !bundle.directory.exists() {
             return Ok(None);
         }
         let pid = written.map(Pid::from_raw);
-        let record = self.record(bundle)?;
         // What the runtime knows is newer: a restored container, for one, has another process.
         let (pid, now) = match &record {
             Some(record) => (record.pid, record.state),
             None => runtime::what_became_of(pid, None),
         };
+        // It has ended, or has another number here.
+        if pid.is_none() && written.is_some() {
+            self.has_our_pids()?;
+        }
         let made_at = match &record {
             Some(record) => record.created,
             None => state::written_at(&bundle.directory.join("init.pid")),
@@ -135,9 +150,19 @@ impl Containerd {
         }))
     }
 
+    /// # Errors
+    /// Where what listens on the socket is in another PID namespace.
+    fn has_our_pids(&self) -> Result<(), EngineError> {
+        let socket = self.dirs.run.join("containerd/containerd.sock");
+        match Daemon::of(ENGINE, &socket, "containerd", None) {
+            Daemon::Unknown(error @ EngineError::OtherPidNamespace { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn record(&self, bundle: &Bundle) -> Result<Option<RuntimeState>, EngineError> {
-        for root in RUNTIME_ROOTS {
-            let directory = self.dirs.run.join(root).join(&bundle.within).join(&bundle.id);
+        for root in runtime_roots(&self.dirs) {
+            let directory = root.join(&bundle.within).join(&bundle.id);
             if let Some(record) = runtime::read(&directory)? {
                 return Ok(Some(record));
             }

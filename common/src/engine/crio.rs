@@ -1,12 +1,18 @@
 //! CRI-O's pods and containers: from their bundles, which lie where Podman's do. Which of the two made one,
 //! its annotations say.
 
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
 use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
+use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::runtime;
+use super::settings::{Settings, drop_ins};
+use super::storage::Storage;
 use super::{
     Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, api,
     state,
@@ -14,12 +20,14 @@ use super::{
 
 const ENGINE: EngineName = EngineName::Crio;
 
-/// Where the storage library keeps containers, below `/run` and below `/var/lib`.
-const CONTAINERS: &str = "containers/storage/overlay-containers";
+/// Where the storage library keeps containers, below its two roots.
+const CONTAINERS: &str = "overlay-containers";
 
 /// The CRI-O of one user.
 pub(super) struct Crio {
     dirs: EngineDirs,
+    /// Once it was asked for.
+    storage: OnceCell<Storage>,
 }
 
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
@@ -36,12 +44,40 @@ struct Runs {
 
 impl Crio {
     pub(super) fn new(dirs: &EngineDirs) -> Self {
-        Crio { dirs: dirs.clone() }
+        Crio { dirs: dirs.clone(), storage: OnceCell::new() }
+    }
+
+    /// As its process was started (crio(8): `--root`, `--runroot`, `--config`), else as `crio.conf` and its additions have it
+    /// (crio.conf(5)), else as `storage.conf` has it. Where there is no CRI-O no configuration is read.
+    fn storage(&self) -> Result<&Storage, EngineError> {
+        if let Some(storage) = self.storage.get() {
+            return Ok(storage);
+        }
+        let (config, socket) = (self.dirs.config.join("crio"), self.dirs.run.join("crio/crio.sock"));
+        let storage = if config.is_dir() || socket.exists() {
+            let line = Daemon::of(ENGINE, &socket, "crio", None).command_line("crio")?;
+            let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names));
+            let file = said(&["--config", "-c"]).map(|path| config.at(path));
+            let mut settings = Settings::default();
+            settings.read(&file.unwrap_or_else(|| config.join("crio.conf")), "crio", &["root", "runroot"])?;
+            for file in drop_ins(&config.join("crio.conf.d"))? {
+                settings.read(&file, "crio", &["root", "runroot"])?;
+            }
+            let set = Storage::of(&self.dirs)?.set_by(&settings, &self.dirs);
+            let at = |path: PathBuf| self.dirs.data.at(path);
+            Storage {
+                graph: said(&["--root", "-r"]).map_or(set.graph, at),
+                run: said(&["--runroot"]).map_or(set.run, at),
+            }
+        } else {
+            Storage::usual(&self.dirs)
+        };
+        Ok(self.storage.get_or_init(|| storage))
     }
 
     /// Every bundle there is, Podman's among them.
     fn bundles(&self) -> Result<Bundles, EngineError> {
-        let directory = self.dirs.run.join(CONTAINERS);
+        let directory = self.storage()?.run.join(CONTAINERS);
         if !state::is_there(&directory)? {
             return Err(EngineError::Absent {
                 engine: ENGINE,
@@ -67,7 +103,7 @@ impl Crio {
         let Some(role) = role else { return Ok(None) };
         let pidfile = bundle.directory.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
-        let runs = self.dirs.data.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
+        let runs = self.storage()?.graph.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
         let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);

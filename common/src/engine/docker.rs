@@ -2,15 +2,17 @@
 
 mod context;
 mod disk;
+mod places;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::api::Api;
 use super::api_or_disk::ApiOrDisk;
 use super::engine_dirs::EngineDirs;
 use super::{AnswerTimeout, EngineName, budget};
 use disk::DockerDisk;
+use places::socket_of;
 
 const ENGINE: EngineName = EngineName::Docker;
 
@@ -35,10 +37,6 @@ pub(super) fn all(all_dirs: &[EngineDirs], ours: bool, limit: AnswerTimeout) -> 
         },
         Err(error) => ApiOrDisk::new(ENGINE, Err(error), None),
     }]
-}
-
-fn socket_of(dirs: &EngineDirs) -> PathBuf {
-    dirs.run.as_path().join("docker.sock")
 }
 
 /// Whether both paths name the same file, there or not: `/var/run` is a link to `/run`.

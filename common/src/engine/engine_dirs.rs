@@ -42,7 +42,7 @@ impl EngineDirs {
         self.owner.is_root()
     }
 
-    fn system() -> EngineDirs {
+    pub(super) fn system() -> EngineDirs {
         let owner = Uid::from_raw(0);
         let there = |path: &str| StatePath::new(rooted(path), owner_of_system_files());
         EngineDirs { owner, run: there("/run"), data: there("/var/lib"), config: there("/etc") }

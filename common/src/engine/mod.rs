@@ -10,6 +10,7 @@ mod container;
 mod containerd;
 mod cri;
 mod crio;
+mod daemon;
 mod docker;
 mod engine_dirs;
 mod error;
@@ -22,7 +23,9 @@ mod nerdctl;
 mod oci;
 mod podman;
 mod runtime;
+mod settings;
 mod state;
+mod storage;
 mod user_engine;
 mod watch_dirs;
 

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use super::engine_dirs::rooted;
 use super::state::{self, StatePath};
 use super::{ContainerState, EngineError, api};
 use crate::process::{Process, ProcessError};
@@ -52,6 +53,27 @@ struct RuntimeFile {
     /// crun's, below each hierarchy's root.
     #[serde(rename = "cgroup-path")]
     cgroup_path: Option<PathBuf>,
+}
+
+/// The same file, as far as it says where the bundle is.
+#[derive(Deserialize)]
+struct BundleOfRuntime {
+    bundle: Option<PathBuf>,
+    config: Option<LabelsOfRuntime>,
+}
+
+#[derive(Deserialize)]
+struct LabelsOfRuntime {
+    #[serde(default)]
+    labels: Vec<String>,
+}
+
+impl BundleOfRuntime {
+    fn path(self) -> Option<PathBuf> {
+        let labels = self.config.map_or(vec![], |config| config.labels);
+        let label = || labels.iter().find_map(|label| label.strip_prefix("bundle=")).map(PathBuf::from);
+        self.bundle.or_else(label).filter(|path| path.is_absolute())
+    }
 }
 
 impl RuntimeFile {
@@ -123,6 +145,15 @@ pub(super) fn read(directory: &StatePath) -> Result<Option<RuntimeState>, Engine
     let state = if now == ContainerState::Running { told } else { now };
     let created = found.created.as_deref().and_then(api::time);
     Ok(Some(RuntimeState { pid, start_time_ticks: ticks, created, state }))
+}
+
+/// The bundle of the container whose state a runtime keeps in `directory`: crun's `bundle`, or the label `bundle=PATH` in
+/// runc's configuration. The directory itself where it does not say.
+pub(super) fn bundle(directory: &StatePath) -> StatePath {
+    let said = |name: &str| state::json::<BundleOfRuntime>(&directory.join(name)).ok().flatten()?.path();
+    said("state.json")
+        .or_else(|| said("status"))
+        .map_or_else(|| directory.clone(), |path| directory.at(rooted(path)))
 }
 
 /// The file that a runtime keeps in `directory`; its numbers are positive or missing.

@@ -52,6 +52,11 @@ impl StatePath {
         StatePath { path: path.into(), owner: self.owner }
     }
 
+    /// The user that it must belong to.
+    pub(super) fn owner(&self) -> Uid {
+        self.owner
+    }
+
     /// Where it is. Do not read it without the functions of this file: its owner would not be checked.
     pub(super) fn as_path(&self) -> &Path {
         &self.path

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::EngineName;
+use super::containerd;
 use super::engine_dirs::EngineDirs;
+use super::state::StatePath;
+use super::storage::Storage;
 
 /// A directory in which, or in whose subdirectories, something appears or vanishes when a container starts
 /// or stops. Neither need exist yet.
@@ -31,16 +34,14 @@ pub(super) fn of(name: EngineName, dirs: &EngineDirs) -> Vec<WatchDir> {
         ],
         EngineName::Podman => [vec![below("podman", 0)], storage(dirs), runtimes().into()].concat(),
         EngineName::Crio => [storage(dirs), runtimes().into()].concat(),
-        // NAMESPACE/ID/init.pid, and what runc has of it: the system's, and the one that Docker runs.
-        EngineName::Containerd | EngineName::Nerdctl => [
-            "containerd/io.containerd.runtime.v2.task",
-            "containerd/io.containerd.runtime.v1.linux",
-            "containerd/runc",
-            "docker/containerd/daemon/io.containerd.runtime.v2.task",
-            "docker/runtime-runc",
-        ]
-        .map(|tasks| below(tasks, 2))
-        .into(),
+        // NAMESPACE/ID/init.pid, and what runc has of it.
+        EngineName::Containerd | EngineName::Nerdctl => {
+            let mut watched = vec![below("containerd/runc", 2), below("docker/runtime-runc", 2)];
+            for state in containerd::states(dirs).unwrap_or_default() {
+                watched.extend(containerd::DRIVERS.map(|driver| within(&state.join(driver), 2)));
+            }
+            watched
+        }
         EngineName::Oci => runtimes().into(),
         EngineName::Lxc => lxc(dirs),
         // Daemons of root's.
@@ -53,11 +54,12 @@ pub(super) fn of(name: EngineName, dirs: &EngineDirs) -> Vec<WatchDir> {
 /// containers/storage, which is Podman's and CRI-O's: ID/userdata/pidfile in what is gone at boot, and more
 /// in what stays.
 fn storage(dirs: &EngineDirs) -> Vec<WatchDir> {
-    let running = if dirs.is_system() { "containers/storage" } else { "containers" };
-    let directories = [dirs.run.join(running), dirs.data.join("containers/storage")];
-    directories
-        .map(|storage| WatchDir { directory: storage.as_path().join("overlay-containers"), depth: 2 })
-        .into()
+    let storage = Storage::of(dirs).unwrap_or_else(|_| Storage::usual(dirs));
+    [storage.run, storage.graph].map(|storage| within(&storage.join("overlay-containers"), 2)).into()
+}
+
+fn within(directory: &StatePath, depth: u8) -> WatchDir {
+    WatchDir { directory: directory.as_path().to_owned(), depth }
 }
 
 /// LXC writes nothing down, but makes cgroups `lxc.payload.NAME`, after it listens on the container's

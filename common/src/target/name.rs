@@ -126,7 +126,7 @@ as_text!(IfName, Mac);
 
 /// A link-layer address of six bytes. It is read as people copy it: `02:42:ac:11:00:05`, with dashes, without any sign,
 /// or in Cisco's three groups, `0242.ac11.0005`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Mac(pub [u8; 6]);
 

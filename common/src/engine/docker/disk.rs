@@ -5,53 +5,28 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
-use nix::unistd::{Pid, Uid};
+use nix::unistd::Uid;
 use serde::Deserialize;
 
 use super::super::api_or_disk::DiskState;
-use super::super::engine_dirs::{EngineDirs, rooted};
-use super::super::runtime;
+use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{
     Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api,
 };
+use super::places::{DockerHome, DockerHomes, DockerPlaces};
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Docker;
 
-/// Where containerd keeps a bundle for each of Docker's running containers.
-const BUNDLES: &str = "io.containerd.runtime.v2.task/moby";
-
 /// One Docker's state.
 pub(in super::super) struct DockerDisk {
     owner: Uid,
-    run: StatePath,
-    config: StatePath,
-    data: StatePath,
+    places: DockerPlaces,
     /// Once they were asked for.
-    dirs: OnceCell<DockerDirs>,
-}
-
-/// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct DaemonConfig {
-    #[serde(alias = "graph")]
-    data_root: Option<PathBuf>,
-    exec_root: Option<PathBuf>,
-}
-
-/// The directories of one daemon.
-struct DockerDirs {
-    /// One directory for each container, named after its ID.
-    containers: StatePath,
-    /// Bundles: containerd's, Docker's own one or the system's.
-    bundles: [StatePath; 2],
-    /// What the runtimes that Docker uses keep, such as `runtime-runc`: one directory for each container.
-    runtimes: Vec<StatePath>,
+    homes: OnceCell<DockerHomes>,
 }
 
 /// `config.v2.json`, as far as we need it.
@@ -88,34 +63,19 @@ struct ConfigState {
 
 impl DockerDisk {
     pub(super) fn of(dirs: &EngineDirs) -> Self {
-        DockerDisk {
-            owner: dirs.owner,
-            run: dirs.run.clone(),
-            config: dirs.config.join("docker/daemon.json"),
-            data: dirs.data.join("docker"),
-            dirs: OnceCell::new(),
+        DockerDisk { owner: dirs.owner, places: DockerPlaces::of(dirs), homes: OnceCell::new() }
+    }
+
+    fn homes(&self) -> Result<&DockerHomes, EngineError> {
+        match self.homes.get() {
+            Some(homes) => Ok(homes),
+            None => self.places.homes().map(|homes| self.homes.get_or_init(|| homes)),
         }
     }
 
-    fn dirs(&self) -> Result<&DockerDirs, EngineError> {
-        match self.dirs.get() {
-            Some(dirs) => Ok(dirs),
-            None => self.read_dirs().map(|dirs| self.dirs.get_or_init(|| dirs)),
-        }
-    }
-
-    fn read_dirs(&self) -> Result<DockerDirs, EngineError> {
-        let config = state::json::<DaemonConfig>(&self.config)?.unwrap_or_default();
-        let elsewhere = |path: PathBuf| self.config.at(rooted(path));
-        let exec_root = config.exec_root.map_or_else(|| self.run.join("docker"), elsewhere);
-        Ok(DockerDirs {
-            containers: config.data_root.map_or_else(|| self.data.clone(), elsewhere).join("containers"),
-            bundles: [
-                exec_root.join("containerd/daemon").join(BUNDLES),
-                self.run.join("containerd").join(BUNDLES),
-            ],
-            runtimes: runtimes(&exec_root)?,
-        })
+    /// Whether there is a directory for containers at all.
+    fn is_there(&self) -> Result<bool, EngineError> {
+        Ok(self.homes()?.all.iter().any(|home| home.containers.is_dir()))
     }
 
     /// Every container that has a directory and is chosen by its ID or, where that does not choose it, by
@@ -125,28 +85,30 @@ impl DockerDisk {
         by_id: impl Fn(&str) -> bool,
         by_content: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<EngineAnswer>, EngineError> {
-        let dirs = self.dirs()?;
+        let homes = self.homes()?;
         let (mut found, mut bytes) = (EngineAnswer::default(), Vec::new());
-        for name in state::names(&dirs.containers)? {
+        for (home, name) in homes.names()? {
             let Some(id) = name.to_str().filter(|id| state::is_id(id)) else { continue };
-            let file = dirs.config(id);
+            let file = home.config(id);
             match state::read_into(&mut bytes, &file) {
                 Ok(false) => {}
                 // The parse is expensive, and not needed: the daemon ends a whole file with a line feed (Go's Encoder, in
                 // moby `container.toDisk`). One without may have been cut off before the name.
                 Ok(true) if by_id(id) || by_content(&bytes) || !bytes.ends_with(b"}\n") => {
-                    found.add(self.container(dirs, id, &file, &bytes).map(Some));
+                    found.add(self.container(home, id, &file, &bytes).map(Some));
                 }
                 Ok(true) => {}
                 Err(doubt) => found.doubts.push(doubt),
             }
         }
-        Ok((!found.is_empty() || dirs.containers.is_dir()).then_some(found))
+        let there = !found.is_empty() || self.is_there()?;
+        found.doubts.extend(homes.doubt.clone());
+        Ok(there.then_some(found))
     }
 
     fn container(
         &self,
-        dirs: &DockerDirs,
+        home: &DockerHome,
         id: &str,
         file: &StatePath,
         bytes: &[u8],
@@ -156,7 +118,7 @@ impl DockerDisk {
         if config.id != id {
             return Err(state::wrong(file, "is another container's"));
         }
-        let init = if config.state.running { dirs.first_process(id)? } else { None };
+        let init = if config.state.running { home.first_process(id)? } else { None };
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
@@ -188,7 +150,10 @@ impl DiskState for DockerDisk {
         let name = name.as_str();
         if state::is_id(name) {
             let found = self.as_inspected(name)?;
-            return Ok((found.is_some() || self.dirs()?.containers.is_dir()).then(|| found.into()));
+            let doubts = self.homes()?.doubt.clone().filter(|_| found.is_none());
+            let there = found.is_some() || self.is_there()?;
+            let answer = EngineAnswer { doubts: doubts.into_iter().collect(), ..found.into() };
+            return Ok(there.then_some(answer));
         }
         // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
         let needle = format!("\"/{name}\"");
@@ -207,55 +172,27 @@ impl DiskState for DockerDisk {
         if !state::is_id(id) {
             return Ok(None);
         }
-        let dirs = self.dirs()?;
-        let file = dirs.config(id);
-        let Some(bytes) = state::read(&file)? else { return Ok(None) };
-        self.container(dirs, id, &file, &bytes).map(Some)
+        for home in &self.homes()?.all {
+            let file = home.config(id);
+            if let Some(bytes) = state::read(&file)? {
+                return self.container(home, id, &file, &bytes).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// A daemon that was killed leaves them running, and so does one with `live-restore`. Those of the data root that
     /// we know are found there.
     fn may_run_alone(&self) -> bool {
-        let Ok(dirs) = self.dirs() else { return true };
-        let unknown = |id: &OsString| !dirs.containers.join(id).exists();
-        dirs.bundles.iter().any(|bundles| state::names(bundles).map_or(true, |ids| ids.iter().any(unknown)))
+        let Ok(homes) = self.homes() else { return true };
+        let unknown = |id: &OsString| !homes.all.iter().any(|home| home.containers.join(id).exists());
+        let runs = |bundles: &StatePath| state::names(bundles).map_or(true, |ids| ids.iter().any(unknown));
+        homes.all.iter().flat_map(|home| &home.bundles).any(runs)
     }
 
     /// The daemon is always there, if it is anywhere.
     fn is_unused(&self) -> bool {
         false
-    }
-}
-
-impl DockerDirs {
-    fn config(&self, id: &str) -> StatePath {
-        self.containers.join(id).join("config.v2.json")
-    }
-
-    /// The first process and, where the runtime says so, when it started. containerd removes the bundle, and
-    /// the runtime its state, when that process has ended: without a bundle there is none, whatever the
-    /// daemon wrote last.
-    fn first_process(&self, id: &str) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
-        for bundles in &self.bundles {
-            let Some(pid) = state::number(&bundles.join(id).join("init.pid"))?.filter(|pid| *pid > 0) else {
-                continue;
-            };
-            // The bundle's number is older than the runtime's while the container starts again.
-            return Ok(Some(match self.runtime(id)? {
-                Some(first) => first,
-                None => (Pid::from_raw(pid), None),
-            }));
-        }
-        Ok(None)
-    }
-
-    fn runtime(&self, id: &str) -> Result<Option<(Pid, Option<u64>)>, EngineError> {
-        for runtime in &self.runtimes {
-            if let Some(process) = runtime::process(&runtime.join(id))? {
-                return Ok(Some(process));
-            }
-        }
-        Ok(None)
     }
 }
 
@@ -273,12 +210,6 @@ impl ConfigState {
             _ => ContainerState::Exited,
         }
     }
-}
-
-fn runtimes(exec_root: &StatePath) -> Result<Vec<StatePath>, EngineError> {
-    let mut names = state::names(exec_root)?;
-    names.retain(|name| name.as_encoded_bytes().starts_with(b"runtime-"));
-    Ok(names.iter().map(|name| exec_root.join(name).join("moby")).collect())
 }
 
 fn time_unless(unknown: bool, text: &str) -> Option<Timestamp> {

@@ -5,6 +5,7 @@
 //! told from what is there while a container runs, and exit codes only while conmon's exit file is there.
 //! Formats: containers/storage `containers.go`; libpod `oci_conmon_common.go`; conmon(8).
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
 use super::super::runtime::{self, RuntimeState};
 use super::super::state::{self, StatePath};
+use super::super::storage::Storage;
 use super::super::{
     Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
 };
@@ -27,10 +29,9 @@ const ENGINE: EngineName = EngineName::Podman;
 /// One user's Podman.
 pub(in super::super) struct PodmanDisk {
     owner: Uid,
-    /// containers/storage's graph root, which stays.
-    storage: StatePath,
-    /// Its run root, which is gone at boot.
-    run: StatePath,
+    dirs: EngineDirs,
+    /// Once it was asked for.
+    storage: OnceCell<Storage>,
     /// Which every Podman makes, wherever its storage is.
     used: StatePath,
     /// Where conmon leaves a file with the exit code until Podman has read it.
@@ -73,15 +74,20 @@ struct RunState {
 
 impl PodmanDisk {
     pub(super) fn of(dirs: &EngineDirs) -> Self {
-        // As containers-storage.conf(5) has the run roots: a rootless one lacks the last part.
-        let run = dirs.run.join(if dirs.is_system() { "containers/storage" } else { "containers" });
         PodmanDisk {
             owner: dirs.owner,
-            storage: dirs.data.join("containers/storage"),
-            run,
+            dirs: dirs.clone(),
+            storage: OnceCell::new(),
             used: dirs.run.join("libpod"),
             exits: dirs.run.join(if dirs.is_system() { "libpod/exits" } else { "libpod/tmp/exits" }),
             runtimes: ["runc", "crun"].map(|runtime| dirs.run.join(runtime)),
+        }
+    }
+
+    fn storage(&self) -> Result<&Storage, EngineError> {
+        match self.storage.get() {
+            Some(storage) => Ok(storage),
+            None => Storage::of(&self.dirs).map(|storage| self.storage.get_or_init(|| storage)),
         }
     }
 
@@ -92,11 +98,11 @@ impl PodmanDisk {
         chosen: impl Fn(&StoredContainer, &str) -> bool,
     ) -> Result<Option<EngineAnswer>, EngineError> {
         let mut found: Option<EngineAnswer> = None;
-        // The graph driver's name is in the directory's: overlay-containers, vfs-containers.
-        for driver in self.drivers()? {
+        let storage = self.storage()?;
+        for driver in drivers(&storage.graph)? {
             // One without a list is of a Podman that has not made any container yet.
             let found = found.get_or_insert_default();
-            let (kept, running) = (self.storage.join(&driver), self.run.join(&driver));
+            let (kept, running) = (storage.graph.join(&driver), storage.run.join(&driver));
             let lists = [
                 kept.join("containers.json"),
                 kept.join("volatile-containers.json"),
@@ -122,12 +128,6 @@ impl PodmanDisk {
             }
         }
         Ok(found)
-    }
-
-    fn drivers(&self) -> Result<Vec<OsString>, EngineError> {
-        let mut names = state::names(&self.storage)?;
-        names.retain(|name| name.as_encoded_bytes().ends_with(b"-containers"));
-        Ok(names)
     }
 
     fn container(&self, id: String, name: String, image: Option<String>, life: RunState) -> Container {
@@ -223,15 +223,16 @@ impl DiskState for PodmanDisk {
     }
 
     fn pod(&self, pod: &Name) -> Result<Option<EngineAnswer>, EngineError> {
-        let Some(ids) = pods::ids(&self.storage, pod)? else { return Ok(None) };
+        let storage = self.storage()?;
+        let Some(ids) = pods::ids(&storage.graph, pod)? else { return Ok(None) };
         let mut answer = EngineAnswer::default();
-        let drivers = self.drivers()?;
+        let drivers = drivers(&storage.graph)?;
         for id in &ids {
             let name = pods::infra_name(id);
             let mut found = self.chosen(&name, |_, called| called == name)?.unwrap_or_default();
             if found.containers.is_empty() {
                 let is_infra = |entry: &StoredContainer, _: &str| {
-                    let kept = drivers.iter().map(|driver| self.storage.join(driver).join(&entry.id));
+                    let kept = drivers.iter().map(|driver| storage.graph.join(driver).join(&entry.id));
                     kept.into_iter().any(|kept| pods::is_infra(&kept.join("userdata"), id))
                 };
                 found = self.chosen("", is_infra)?.unwrap_or_default();
@@ -253,8 +254,15 @@ impl DiskState for PodmanDisk {
     }
 
     fn is_unused(&self) -> bool {
-        !self.used.exists() && !self.run.exists()
+        !self.used.exists() && !Storage::usual(&self.dirs).run.exists()
     }
+}
+
+/// The graph driver's name is in the directories': overlay-containers, vfs-containers.
+fn drivers(graph: &StatePath) -> Result<Vec<OsString>, EngineError> {
+    let mut names = state::names(graph)?;
+    names.retain(|name| name.as_encoded_bytes().ends_with(b"-containers"));
+    Ok(names)
 }
 
 /// The entries of one list; none if it is not there, or does not hold `needle` anywhere.
