@@ -163,3 +163,75 @@ fn a_name_that_nobody_knows_is_said_to_be_none() {
         .stderr_has("no such container")
         .stderr_has("nothing to remove");
 }
+
+#[test]
+fn forwarding_stays_if_somebody_else_may_need_it() {
+    let cases = [
+        ("true", "0", ""),
+        ("echo 1 >/proc/sys/net/ipv4/ip_forward", "1", "stays 1: somebody else may have set it too"),
+        (
+            "nft 'add table ip theirs; add chain ip theirs x { type nat hook postrouting priority 100; }; add rule ip theirs x masquerade'",
+            "1",
+            "stays 1: another program has firewall rules that it had not before",
+        ),
+    ];
+    for (meanwhile, after, said) in cases {
+        let site = need!(Site::new());
+        let value = || site.lab.shell("cat /proc/sys/net/ipv4/ip_forward").run().ok().text().to_owned();
+        assert_eq!(value(), "0");
+        for words in ["10.1.0.2/24 --gateway 10.1.0.1 --nat", "10.3.0.2/24 --publish 8080:80"] {
+            plug(&site.lab, &site.web, words).ok();
+        }
+        site.lab.shell(meanwhile).run().ok();
+        let ran = site.remove();
+        assert_eq!(value(), after, "{meanwhile}: {ran}");
+        ran.stderr_has(said);
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_looked_at_are_named_once_and_a_removal_that_needs_the_program_changes_nothing() {
+    let site = need!(Site::new());
+    site.dockers_rules("nft");
+    let before = everything(&site.lab, &[&site.web]);
+    plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat --publish 8080:80").ok();
+    let added = everything(&site.lab, &[&site.web]);
+    let hide = "for name in iptables-nft iptables; do file=$(readlink -f /usr/sbin/$name); ! [ -x $file ] || mount --bind /dev/null $file; done";
+    site.lab.shell(hide).run().ok();
+    let checked = add_nic(&site.lab, &["--check"]).fails_with(1);
+    checked.stdout_has(
+        "could not look at its rules in iptables-nft's DOCKER-USER: iptables-nft is not installed",
+    );
+    let lines = add_nic(&site.lab, &["--check"]).stdout;
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    let refused = add_nic(&site.lab, &["--rm", &site.web.pid.to_string()]).fails_with(2).stdout_is("");
+    refused.stderr_has("iptables-nft: not installed").stderr_has("nothing was removed");
+    let show = "for name in iptables-nft iptables; do umount $(readlink -f /usr/sbin/$name) 2>/dev/null || true; done";
+    site.lab.shell(show).run().ok();
+    assert_eq!(everything(&site.lab, &[&site.web]), added);
+    site.remove();
+    assert_eq!(everything(&site.lab, &[&site.web]), before);
+}
+
+#[test]
+fn what_could_not_be_printed_is_said_to_be_done() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let tool = support::tools::tool("add-nic");
+    let full = |words: &str| lab.shell(&format!("{tool} {words} >/dev/full")).run().fails_with(2);
+    full(&format!("{} 10.1.0.2/24", web.pid)).stderr_has(&format!("eth0 of pid:{} is there", web.pid));
+    add_nic(&lab, &["--check"]).ok();
+    full(&format!("--rm {}", web.pid)).stderr_has(&format!("eth0 of pid:{} was removed", web.pid));
+    assert_eq!(add_nic(&lab, &["--list", "--json"]).ok().json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_run_that_is_not_the_hosts_is_warned_about() {
+    let lab = need!(lab());
+    for (tool, words) in [("add-nic", "--list"), ("netns-link", "--list")] {
+        let tool = support::tools::tool(tool);
+        let script = format!("unshare --mount sh -c 'mount -t tmpfs none /run; exec {tool} {words}'");
+        lab.shell(&script).run().ok().stderr_has("/run is not that of the first process");
+        lab.shell(&format!("{tool} {words}")).run().ok().stderr_is("");
+    }
+}

@@ -1,5 +1,6 @@
 //! Adds and deletes rules, through the programs that own them.
 
+use std::fs;
 use std::path::PathBuf;
 
 use common::failure::Failure;
@@ -67,6 +68,23 @@ pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
 /// Has nft and the kernel check them, and adds nothing.
 fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
     nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
+}
+
+/// The chains of other programs that have rules, and the tables of the old kind, in words.
+pub fn chains_of_others() -> Result<Vec<String>, FilterError> {
+    let chains = match Netfilter::open()? {
+        Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
+        None => vec![],
+    };
+    let others = chains.into_iter().filter(|chain| chain.table != TABLE && chain.uses > 0);
+    let mut all: Vec<String> =
+        others.map(|chain| format!("{:?} {} {}", chain.family, chain.table, chain.name)).collect();
+    for names in ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"] {
+        // There is no such file without tables of the old kind.
+        let names = fs::read_to_string(names).unwrap_or_default();
+        all.extend(names.lines().map(|table| format!("legacy {table}")));
+    }
+    Ok(all)
 }
 
 /// Deletes those of a NIC's rules that exist; returns whether there were any.

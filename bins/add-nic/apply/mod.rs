@@ -70,6 +70,9 @@ pub fn add(
         record.plan.remember_index(index);
         let indices = record.plan.veth().and_then(|veth| executor.indices_of(veth));
         indices.into_iter().for_each(|indices| record.plan.remember_pair(indices));
+        for (key, witness) in &executor.witnesses {
+            record.plan.remember_witness(key, witness);
+        }
         record.is_whole = true;
         journal.write(record)?;
         Ok(reachable)

@@ -55,7 +55,14 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
         return vec![format!("about to disappear: {} exited", peer.name)];
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
-    steps.chain(rules::unguarded(record, &snapshot.filters)).collect()
+    let mut lines: Vec<String> = Vec::new();
+    for line in steps.chain(rules::unguarded(record, &snapshot.filters)) {
+        // Several rules of one chain differ in the same way.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 impl Snapshot {

@@ -38,10 +38,12 @@ pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<S
 
 pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Option<String> {
     let AcceptRule { program, chain, .. } = accept;
-    let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program));
+    let six = program.starts_with("ip6");
+    let unread = filters.tables.iter().find(|table| table.six == six && table.listing.is_err());
+    let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program)).or(unread);
     match table.map(|table| &table.listing) {
         Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
-        Some(Err(why)) => Some(format!("its rule in {program}'s {chain} cannot be read: {why}")),
+        Some(Err(why)) => Some(format!("could not look at its rules in {program}'s {chain}: {why}")),
         _ => Some(format!("its rule in {program}'s {chain} is gone")),
     }
 }

@@ -23,6 +23,7 @@ use crate::read::container::pin;
 use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
+use crate::tool::TOOL;
 use crate::{check, preflight};
 
 /// Adds the NIC, unless it exists already; or shows what would be done.
@@ -38,11 +39,18 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     check_duplicates_fully(&wanted, &ends, &mut sockets, &options, &journal)?;
     let task = AddTask { wanted, ends, watched: None };
     let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options)?;
-    report::nic(NicView::from_first(&record), outcome, began.elapsed(), form)?;
+    let shown = report::nic(NicView::from_first(&record), outcome, began.elapsed(), form);
+    shown.map_err(|failure| but_done(failure, &record, "is there"))?;
     if let Outcome::Added(_) = outcome {
         ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
+}
+
+/// What could not be told was done all the same.
+pub fn but_done(failure: Failure, record: &NicRecord, what: &str) -> Failure {
+    let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+    failure.and_lines([format!("{TOOL}: {nic} of {container} {what}")])
 }
 
 /// A NIC to add, and the networks it connects.

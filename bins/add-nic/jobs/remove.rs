@@ -8,6 +8,7 @@ use common::netns::Home;
 use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, Undone};
+use crate::jobs::add::but_done;
 use crate::jobs::chosen::ChosenNics;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
@@ -83,7 +84,8 @@ fn remove_chosen(
             SweptNic { record: swept, undone: Ok(undone) }.say_all();
         }
         let view = chosen.view(&record);
-        report::nic(view, Outcome::Removed, began.elapsed(), request.form)?;
+        let shown = report::nic(view, Outcome::Removed, began.elapsed(), request.form);
+        shown.map_err(|failure| but_done(failure, &record, "was removed"))?;
         if let Some(watched) = &record.watched {
             let file = watched.file.display();
             say(TOOL, format_args!("{file} lists this NIC: a running watch adds it again at the next event"));

@@ -7,6 +7,7 @@ use crate::model::change::{MovedNic, PlanStep, StackedKind, StackedLink, Undo, V
 use crate::model::identity::LinkIdentity;
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
+use crate::model::sysctl::{SwitchWitness, SysctlKey};
 
 /// The steps that will be done, and the NIC that results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,19 @@ impl Plan {
         for (step, undoing) in &mut self.steps {
             if let (PlanStep::AddVeth(veth), Undo::By(PlanStep::DelVeth(same))) = (step, undoing) {
                 (veth.indices, same.indices) = (Some(indices), Some(indices));
+            }
+        }
+    }
+
+    /// Records what there was when a switch was set.
+    pub fn remember_witness(&mut self, key: &SysctlKey, witness: &SwitchWitness) {
+        for (step, undoing) in &mut self.steps {
+            if let (PlanStep::SetSysctl(set), Undo::WhenUnused(PlanStep::ResetSysctl(same))) = (step, undoing)
+                && set.netns == Netns::Host
+                && set.key == *key
+                && set.witness.is_none()
+            {
+                (set.witness, same.witness) = (Some(witness.clone()), Some(witness.clone()));
             }
         }
     }

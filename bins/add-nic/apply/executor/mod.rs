@@ -24,6 +24,7 @@ use crate::model::identity::LinkIdentity;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
 use crate::model::record::NicRecord;
+use crate::model::sysctl::{SwitchWitness, SysctlKey};
 use crate::read::sockets::Sockets;
 pub use error::StepError;
 
@@ -35,6 +36,8 @@ pub struct Executor {
     source: IndexSource,
     /// Links of these names are not touched: what they should be is not there.
     without: BTreeSet<(Netns, IfName)>,
+    /// Of the switches of the host that were set.
+    pub witnesses: Vec<(SysctlKey, SwitchWitness)>,
 }
 
 /// Where the index of a link comes from that is not known yet.
@@ -49,7 +52,13 @@ enum IndexSource {
 impl Executor {
     /// With no link known yet.
     pub fn new(sockets: Sockets) -> Self {
-        Executor { sockets, known: BTreeMap::new(), source: IndexSource::Name, without: BTreeSet::new() }
+        Executor {
+            sockets,
+            known: BTreeMap::new(),
+            source: IndexSource::Name,
+            without: BTreeSet::new(),
+            witnesses: vec![],
+        }
     }
 
     /// From now on it undoes what `record` says, on links that the record identifies and on no others.
@@ -186,10 +195,10 @@ impl Executor {
             };
             return Ok(other.and_then(|other| other.other_end()));
         }
-        let is_nic = |link: &Link| {
-            plan.stacked_link().is_some_and(|stacked| stacked.matches(link))
-                || plan.moved().is_some_and(|moved| moved.looks_like(link))
-        };
+        if let Some(moved) = plan.moved() {
+            return self.moved_index(moved);
+        }
+        let is_nic = |link: &Link| plan.stacked_link().is_some_and(|stacked| stacked.matches(link));
         Ok(self.socket(netns)?.links()?.into_iter().find(|link| is_nic(link)).map(|link| link.index))
     }
 

@@ -37,9 +37,8 @@ impl Executor {
             },
             error => error.into(),
         })?;
+        let index = self.moved_index(moved)?.ok_or_else(|| StepError::NoLink(moved.inside_name.clone()))?;
         let inside = self.socket(Netns::Container)?;
-        let found = inside.links()?.into_iter().find(|link| moved.looks_like(link));
-        let index = found.ok_or_else(|| StepError::NoLink(moved.inside_name.clone()))?.index;
         if let Some(mac) = moved.inside_mac {
             inside.set_link_mac(index, mac)?;
         }
@@ -64,6 +63,14 @@ impl Executor {
         self.restore(&link, moved)?;
         self.without.remove(&(Netns::Host, moved.name.clone()));
         Ok(())
+    }
+
+    /// Its index in the container; `None` if it is not there.
+    pub(super) fn moved_index(&mut self, moved: &MovedNic) -> Result<Option<u32>, StepError> {
+        match self.whereabouts(moved)? {
+            Whereabouts::Container(seeming) => Ok(seeming.first().map(|link| link.index)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether it could be given back now. Changes nothing.

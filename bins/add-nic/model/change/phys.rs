@@ -59,6 +59,15 @@ impl MovedNic {
         }
     }
 
+    /// The link that looks most like it: other veth ends of the container can have other ends of the same index, elsewhere.
+    pub fn most_like<'a>(&self, links: &'a [Link]) -> Option<&'a Link> {
+        let rank = |link: &&Link| {
+            let has_mac = link.mac == Some(self.inside_mac.unwrap_or(self.mac));
+            usize::from(has_mac) * 2 + usize::from(link.name.to_str() == Some(self.inside_name.as_str()))
+        };
+        links.iter().filter(|link| self.looks_like(link)).max_by_key(rank)
+    }
+
     /// Whether a link of the host is it.
     pub fn matches(&self, link: &Link) -> bool {
         self.looks_like(link)

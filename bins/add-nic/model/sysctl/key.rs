@@ -101,6 +101,11 @@ impl SysctlKey {
         link.filter(|link| !matches!(*link, "all" | "default"))
     }
 
+    /// Whether it makes a router of the whole network, which others on the host may need too.
+    pub fn is_forwarding(&self) -> bool {
+        matches!(self.0.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding")
+    }
+
     /// The same of its link under another name.
     pub fn with_link(&self, name: &str) -> Self {
         match self.link() {
