@@ -17,6 +17,8 @@ mod firewall_faults;
 mod flows;
 mod identity;
 mod macvlan;
+mod names;
+mod nat;
 mod neighbours;
 mod outlived;
 mod parallel;

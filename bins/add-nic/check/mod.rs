@@ -15,6 +15,7 @@ use crate::model::change::{PlanStep, Veth};
 use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
+use crate::plan::uplinks;
 
 /// Whether the NIC exists, by what no container can forge.
 ///
@@ -55,8 +56,9 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
         return vec![format!("about to disappear: {} exited", peer.name)];
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
+    let moved = uplinks::moved(&record.wanted, &record.plan, &snapshot.host);
     let mut lines: Vec<String> = Vec::new();
-    for line in steps.chain(rules::unguarded(record, &snapshot.filters)) {
+    for line in steps.chain(rules::unguarded(record, &snapshot.filters)).chain(moved) {
         // Several rules of one chain differ in the same way.
         if !lines.contains(&line) {
             lines.push(line);

@@ -2,5 +2,6 @@
 
 pub mod add;
 mod chosen;
+mod docker_names;
 pub mod list;
 pub mod remove;

@@ -17,6 +17,9 @@ pub enum NameError {
     /// A character that no engine allows in names.
     #[error("{0:?} cannot be in a container's name")]
     Character(char),
+    /// A character that no user's name has.
+    #[error("{0:?} cannot be in a user's name")]
+    UserCharacter(char),
     /// A character that would make a link name a path, an option or a terminal command.
     #[error("{0:?} cannot be in a link name")]
     LinkCharacter(char),

@@ -37,7 +37,14 @@ impl Executor {
             },
             error => error.into(),
         })?;
-        let index = self.moved_index(moved)?.ok_or_else(|| StepError::NoLink(moved.inside_name.clone()))?;
+        // It arrives under this name. To ask its other end takes so long that the kernel notices that the link was down for a moment,
+        // and then it carries nothing for up to a second (linkwatch in net/core/link_watch.c).
+        let named = self.socket(Netns::Container)?.link_named(&moved.inside_name)?;
+        let index = match named.filter(|link| moved.looks_like(link)) {
+            Some(link) => Some(link.index),
+            None => self.moved_index(moved)?,
+        };
+        let index = index.ok_or_else(|| StepError::NoLink(moved.inside_name.clone()))?;
         let inside = self.socket(Netns::Container)?;
         if let Some(mac) = moved.inside_mac {
             inside.set_link_mac(index, mac)?;
