@@ -48,10 +48,10 @@ macro_rules! tools {
 
 tools! {
     cpid "../bins/cpid/cli.rs" "cpid" '1' 45;
-    nsenter_rs "../bins/nsenter-rs/cli/mod.rs" "nsenter-rs" '1' 66;
+    nsenter_rs "../bins/nsenter-rs/cli/mod.rs" "nsenter-rs" '1' 67;
     netns_link "../bins/netns-link/cli.rs" "netns-link" '8' 45;
-    add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 66;
-    netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 66;
+    add_nic "../bins/add-nic/cli.rs" "add-nic" '8' 67;
+    netns_ping "../bins/netns-ping/cli.rs" "netns-ping" '1' 67;
 }
 
 /// What every manual has, in this order, as man-pages(7) asks for; one may have others in between.

@@ -11,7 +11,7 @@ use common::target::{IfName, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::ready::Reachability;
+use crate::apply::proof::Reachability;
 use crate::model::change::PlanStep;
 use crate::model::filter::PublishedPort;
 use crate::model::nic::OtherEnd;
@@ -144,6 +144,11 @@ pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm
     }
     line += &match outcome {
         Outcome::Added(Reachability::Later) => format!(", added in {}", in_ms(took)),
+        Outcome::Added(Reachability::OnTheBridge) => format!(
+            ", answers on {} after {}; the host has no address there",
+            view.record.plan.nic.other_end.bridge().map_or("its bridge", IfName::as_str),
+            in_ms(took)
+        ),
         Outcome::Added(Reachability::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", unchanged".to_owned(),
         Outcome::Removed => " removed".to_owned(),

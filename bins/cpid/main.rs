@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::Cli;
-use common::cli::parse;
+use common::cli::{FindSession, parse};
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, Found, list, owner};
 use common::target::Target;
@@ -40,8 +40,10 @@ fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> R
     let mut status = Status::Yes;
     let new = |limit| Waiter::new(limit, request.engine, request.find.engine_timeout);
     let mut waiter = wait.map(new).transpose()?;
+    let session = request.find.session();
     for target in targets {
-        match find(target, request, waiter.as_mut()).and_then(|found| report.found(target, found)) {
+        match find(target, (request, &session), waiter.as_mut()).and_then(|found| report.found(target, found))
+        {
             Err(failure) if failure.is_already_said() => return Err(failure),
             Err(failure) => {
                 failure::report(TOOL, &failure);
@@ -54,17 +56,23 @@ fn find_each(targets: &[Target], wait: Option<Duration>, request: &Request) -> R
     Ok(status)
 }
 
-fn find(target: &Target, request: &Request, waiter: Option<&mut Waiter>) -> Result<Found, Failure> {
-    let look = || request.find.find(TOOL, target);
+fn find(
+    target: &Target,
+    (request, session): (&Request, &FindSession),
+    waiter: Option<&mut Waiter>,
+) -> Result<Found, Failure> {
     match waiter {
-        Some(waiter) => waiter.find(look),
-        None => Ok(look()?),
+        // An engine that was silent may answer the next time.
+        Some(waiter) => waiter.find(|| request.find.session().find(TOOL, target)),
+        None => Ok(session.find(TOOL, target)?),
     }
 }
 
 fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
-    let listing = list(request.engine, request.find.engine_timeout)?;
+    let session = request.find.session();
+    let listing = list(request.engine, &session.engines)?;
     if request.find.verbose {
+        session.say_heard(TOOL);
         listing.api_errors.iter().for_each(|why| failure::say(TOOL, why));
     }
     let status = if listing.errors.is_empty() { Status::Yes } else { Status::Failed };
@@ -75,9 +83,10 @@ fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
 }
 
 fn print_owner(process: &Target, request: &Request) -> Result<Status, Failure> {
-    let found = request.find.find(TOOL, process)?;
+    let session = request.find.session();
+    let found = session.find(TOOL, process)?;
     let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
-    match owner(process, request.engine, request.find.engine_timeout) {
+    match owner(process, request.engine, &session.engines) {
         Err(FindError::Unplaced(unplaced)) => {
             report::unplaced(&unplaced, request.format)?;
             Err(FindError::Unplaced(unplaced).into())

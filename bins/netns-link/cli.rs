@@ -32,12 +32,14 @@ pub struct Cli {
 
     /// Make an empty network namespace of this name
     ///
-    /// Its lo is up, so that its own addresses answer in it; `ip netns add` leaves lo down.
+    /// Its lo is up, so that its own addresses are reachable in it. A name that exists is an error.
     #[arg(long, value_name = "LINKNAME", value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = ["words", "link_name"])]
     pub new: Option<LinkName>,
 
     /// With --new: leave lo down
+    ///
+    /// As `ip netns add` does. Then even the addresses of the namespace itself are unreachable in it.
     #[arg(long, requires = "new", hide_short_help = true)]
     pub no_lo: bool,
 

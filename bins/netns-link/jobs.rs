@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 
+use common::cli::FindSession;
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, hold, host_network};
 use common::netns;
@@ -37,7 +38,8 @@ fn each<T>(
 
 /// Links each target: the only one under `name`, if there is one.
 pub fn link_each(targets: &[Target], name: Option<&LinkName>, request: &Request) -> Result<Status, Failure> {
-    each(targets, |target| link(target, name, request))
+    let session = request.find.session();
+    each(targets, |target| link(target, name, (request, &session)))
 }
 
 /// Makes an empty namespace.
@@ -48,8 +50,12 @@ pub fn make(name: &LinkName, lo: bool) -> Result<Status, Failure> {
 }
 
 /// Links one target and prints the path of its link.
-fn link(target: &Target, name: Option<&LinkName>, request: &Request) -> Result<(), Failure> {
-    let found = request.find.find_to_act(TOOL, target)?;
+fn link(
+    target: &Target,
+    name: Option<&LinkName>,
+    (request, session): (&Request, &FindSession),
+) -> Result<(), Failure> {
+    let found = session.find_to_act(TOOL, target)?;
     let name = match name {
         Some(name) => name.clone(),
         None => default_name(target, found.container.as_ref())?,
@@ -78,7 +84,7 @@ fn say_linked(name: &LinkName, wanted: &Wanted, target: &impl Display, plan: Pla
 
 /// Links every running container, each network namespace once, and never the host's.
 pub fn link_all(request: &Request) -> Result<Status, Failure> {
-    let listing = common::find::list(None, request.find.engine_timeout)?;
+    let listing = common::find::list(None, &request.find.session().engines)?;
     let errors = each(listing.errors, |error| Err(error.into()))?;
     let host = host_network()?;
     let status = each(one_of_each(&listing.containers, Some(host)), |known| {
@@ -93,17 +99,18 @@ pub fn link_all(request: &Request) -> Result<Status, Failure> {
 
 /// Removes the links of these names.
 pub fn remove_each(names: &[LinkName], request: &Request) -> Result<Status, Failure> {
-    each(names, |name| remove(name, request))
+    let session = request.find.session();
+    each(names, |name| remove(name, (request, &session)))
 }
 
 /// Removes the link of that name or, when there is none, the links of the container of that name or ID.
-fn remove(name: &LinkName, request: &Request) -> Result<(), Failure> {
+fn remove(name: &LinkName, (request, session): (&Request, &FindSession)) -> Result<(), Failure> {
     if apply::unlink(name, request.force)? {
         say(request, format_args!("{name}: removed"));
         return Ok(());
     }
     let mut removed = false;
-    for link in read_all(request.find.engine_timeout)?.links {
+    for link in read_all(&session.engines)?.links {
         if is_of(&link, name.as_str()) && apply::unlink_exactly(&link)? {
             say(request, format_args!("{}: removed", link.name));
             removed = true;
@@ -137,7 +144,7 @@ pub fn prune(request: &Request) -> Result<Status, Failure> {
 }
 
 fn remove_where(request: &Request, which: impl Fn(&NetnsLink) -> bool) -> Result<Status, Failure> {
-    let links = if_complete(read_all(request.find.engine_timeout)?)?;
+    let links = if_complete(read_all(&request.find.session().engines)?)?;
     each(links.iter().filter(|link| link.is_ours() && which(link)), |link| {
         if apply::unlink_exactly(link)? { report::path(&link.name) } else { Ok(()) }
     })
@@ -153,7 +160,7 @@ fn if_complete(links: NetnsLinks) -> Result<Vec<NetnsLink>, Failure> {
 
 /// Shows all links; an engine that could not be asked is named, and its links are judged without it.
 pub fn list(request: &Request) -> Result<Status, Failure> {
-    let read = read_all(request.find.engine_timeout)?;
+    let read = read_all(&request.find.session().engines)?;
     for error in read.errors {
         failure::report(TOOL, &error.into());
     }
@@ -163,7 +170,7 @@ pub fn list(request: &Request) -> Result<Status, Failure> {
 
 /// Shows stale links; status 1 if there are any.
 pub fn check(request: &Request) -> Result<Status, Failure> {
-    let links = if_complete(read_all(request.find.engine_timeout)?)?;
+    let links = if_complete(read_all(&request.find.session().engines)?)?;
     let wrong: Vec<&NetnsLink> = links.iter().filter(|link| !link.state.is_good()).collect();
     if request.json || !wrong.is_empty() {
         report::list(wrong.iter().copied(), request.json)?;
@@ -173,7 +180,7 @@ pub fn check(request: &Request) -> Result<Status, Failure> {
 
 /// Updates stale links made by netns-link to what their containers run in now.
 pub fn refresh(request: &Request) -> Result<Status, Failure> {
-    let links = if_complete(read_all(request.find.engine_timeout)?)?;
+    let links = if_complete(read_all(&request.find.session().engines)?)?;
     let stale = links
         .into_iter()
         .filter(|link| link.is_ours() && matches!(link.state, LinkState::Restarted | LinkState::Dangling));

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use common::engine::EngineSession;
 use common::failure::Failure;
 use common::find::{FindError, VerifiedContainer, list};
 use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
@@ -65,11 +65,11 @@ struct NamedEntry {
 }
 
 /// Reads all links. Engines are asked only when a link is a container's.
-pub fn read_all(timeout: Duration) -> Result<NetnsLinks, Failure> {
+pub fn read_all(engines: &EngineSession) -> Result<NetnsLinks, Failure> {
     let entries = entries()?;
     let mut records = entries.iter().flat_map(|entry| &entry.record);
     let (containers, errors) = match records.any(|record| record.container.is_some()) {
-        true => all_containers(timeout),
+        true => all_containers(engines),
         false => (Vec::new(), Vec::new()),
     };
     Ok(NetnsLinks { links: entries.into_iter().map(|entry| link(entry, &containers)).collect(), errors })
@@ -104,8 +104,8 @@ fn link(NamedEntry { name, entry, record }: NamedEntry, containers: &[VerifiedCo
 }
 
 /// All containers, and why some may be missing.
-pub fn all_containers(timeout: Duration) -> (Vec<VerifiedContainer>, Vec<FindError>) {
-    match list(None, timeout) {
+pub fn all_containers(engines: &EngineSession) -> (Vec<VerifiedContainer>, Vec<FindError>) {
+    match list(None, engines) {
         Ok(listing) => (listing.containers, listing.errors),
         Err(error) => (Vec::new(), vec![error]),
     }

@@ -33,7 +33,7 @@ pub fn watch(request: &Request) -> Result<Status, Failure> {
     let mut watch = ContainerWatch::new(None, request.find.engine_timeout)?;
     let mut said = HashSet::new();
     loop {
-        let (containers, errors) = links::all_containers(request.find.engine_timeout);
+        let (containers, errors) = links::all_containers(&request.find.session().engines);
         let complete = errors.is_empty();
         let slow = errors.iter().any(is_slow);
         let links = links::read_among(&containers)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, ValueHint};
 
-use crate::engine::is_called_by_lxc;
+use crate::engine::{EngineSession, is_called_by_lxc};
 use crate::failure::{Failure, Status, say};
 use crate::find::{FindError, Found, Purpose, find, hint_for_refused};
 use crate::output::quotable;
@@ -19,6 +19,7 @@ TARGET:
   nginx, 3f2a9c         a container's name or ID prefix
   docker:X podman:X containerd:[NS/]X nerdctl:[NS/]X crio:X oci:X lxc:X
   incus:[PROJECT/]X lxd:[PROJECT/]X machine:X     that engine only
+  podman@alice:X        the same of one user, by name or UID
   pod:POD pod:NAMESPACE/POD pod:NAMESPACE/POD/CONTAINER
                         a Kubernetes pod (its sandbox), or a container in it
   123 123:INODE pid:123 pid:123:INODE
@@ -59,6 +60,16 @@ pub struct FindConfig {
     pub verbose: bool,
 }
 
+/// All that one job finds: an engine that did not answer in time is not waited for again. What waits or watches begins a new
+/// one for each look.
+#[derive(Debug, Clone)]
+pub struct FindSession {
+    /// The engines, and which of them were silent.
+    pub engines: EngineSession,
+    /// Whether stderr says what was found, and how.
+    pub verbose: bool,
+}
+
 impl FindOptions {
     /// What they say, for the code below the command line.
     pub fn config(&self) -> FindConfig {
@@ -67,11 +78,18 @@ impl FindOptions {
 }
 
 impl FindConfig {
+    /// The beginning of a job, in which no engine was asked yet.
+    pub fn session(self) -> FindSession {
+        FindSession { engines: EngineSession::new(self.engine_timeout), verbose: self.verbose }
+    }
+}
+
+impl FindSession {
     /// Finds what `target` means, and with `verbose` says on stderr, for `tool`, which engine answered.
     ///
     /// # Errors
     /// As [`find`].
-    pub fn find(self, tool: &str, target: &Target) -> Result<Found, FindError> {
+    pub fn find(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
         self.find_for(tool, target, Purpose::Look)
     }
 
@@ -79,13 +97,26 @@ impl FindConfig {
     ///
     /// # Errors
     /// As [`find`].
-    pub fn find_to_act(self, tool: &str, target: &Target) -> Result<Found, FindError> {
+    pub fn find_to_act(&self, tool: &str, target: &Target) -> Result<Found, FindError> {
         self.find_for(tool, target, Purpose::Act)
     }
 
-    fn find_for(self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
-        let found = find(target, purpose, self.engine_timeout)
-            .map_err(|error| error.with_nearest(self.engine_timeout));
+    /// Says which engines were asked since the last time, and how each of them answered.
+    pub fn say_heard(&self, tool: &str) {
+        let heard: Vec<String> = self.engines.take_heard().iter().map(ToString::to_string).collect();
+        if !heard.is_empty() {
+            say(tool, format_args!("asked: {}", heard.join(", ")));
+        }
+    }
+
+    fn find_for(&self, tool: &str, target: &Target, purpose: Purpose) -> Result<Found, FindError> {
+        let found = find(target, purpose, &self.engines);
+        if self.verbose {
+            self.say_heard(tool);
+        }
+        let found = found.map_err(|error| error.with_nearest(&self.engines));
+        // What was asked for the nearest names is no part of the answer.
+        drop(self.engines.take_heard());
         let found = found.inspect_err(|error| match error {
             FindError::NotFound { search, .. } if self.verbose => {
                 search.unasked.iter().for_each(|why| say(tool, why))

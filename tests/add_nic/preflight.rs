@@ -42,7 +42,7 @@ fn filters_that_drop_what_passes_a_bridge() {
             return;
         }
         site.dockers_rules(kind);
-        lab.shell("ip link add br1 up type bridge").run().ok();
+        lab.shell("ip link add br1 up type bridge; ip address add 10.1.0.1/24 dev br1").run().ok();
         let words = "10.1.0.2/24 --bridge br1";
         let switch = |on: &str| {
             let script = format!("echo {on} >/proc/sys/net/bridge/bridge-nf-call-iptables");
@@ -122,7 +122,7 @@ fn networks_that_overlap() {
 fn troubles_of_a_bridge() {
     let lab = need!(lab());
     let web = lab.container("web", Options::only(&["net"]));
-    lab.shell("ip link add br1 up type bridge stp_state 1").run().ok();
+    lab.shell("ip link add br1 up type bridge stp_state 1; ip address add 10.1.0.1/24 dev br1").run().ok();
     let words = "10.1.0.2/24 --bridge br1";
     let fix = "ip link set br1 type bridge stp_state 0";
     warns(&lab, &web, words, "br1: runs the spanning tree protocol", fix);

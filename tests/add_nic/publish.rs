@@ -8,7 +8,7 @@ use support::run::{Run, Running};
 use support::skip::{Missing, need, program};
 
 /// Answers each request with who it seems to come from.
-const SERVER: &str = r#"
+pub(crate) const SERVER: &str = r#"
 use IO::Socket::INET; $| = 1;
 my $server = IO::Socket::INET->new(LocalAddr => $ARGV[1] // '0.0.0.0', LocalPort => $ARGV[0], Listen => 9, ReuseAddr => 1) or die $!;
 print "ready\n";
@@ -18,7 +18,7 @@ while (my $client = $server->accept) {
 }"#;
 
 /// The same by UDP.
-const ECHO: &str = r#"
+pub(crate) const ECHO: &str = r#"
 use IO::Socket::INET; $| = 1;
 my $server = IO::Socket::INET->new(Proto => 'udp', LocalPort => $ARGV[0]) or die $!;
 print "ready\n";
@@ -29,21 +29,21 @@ use IO::Socket::INET;
 my $socket = IO::Socket::INET->new(Proto => 'udp', PeerAddr => $ARGV[0], PeerPort => $ARGV[1]) or die $!;
 $socket->send('world'); alarm 2; $socket->recv(my $said, 999) // die $!; print $said;"#;
 
-fn site() -> Result<Site, Missing> {
+pub(crate) fn site() -> Result<Site, Missing> {
     program("curl", "curl")?;
     program("perl", "perl-base")?;
     Site::new()
 }
 
 #[track_caller]
-fn in_network(lab: &Lab, container: &Container, words: &[&str]) -> std::process::Command {
+pub(crate) fn in_network(lab: &Lab, container: &Container, words: &[&str]) -> std::process::Command {
     let mut nsenter = lab.command("nsenter");
     nsenter.args(["--target", &container.pid.to_string(), "--net", "--"]).args(words);
     nsenter
 }
 
 #[track_caller]
-fn serve(lab: &Lab, container: &Container, script: &str, port: &str) -> Running {
+pub(crate) fn serve(lab: &Lab, container: &Container, script: &str, port: &str) -> Running {
     let server = in_network(lab, container, &["perl", "-e", script, port]).start();
     server.wait_for("ready\n");
     server

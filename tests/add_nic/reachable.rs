@@ -125,8 +125,13 @@ fn a_re_used_address_answers_at_once_although_neighbours_remember_another() {
                 add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
                 lab.shell(&remember).run().ok();
                 plug(&lab, &web, &format!("{words} --no-announce")).ok();
-                let mut unheard = lab.shell(&format!("{enter} ping -n -q -c 1 -W 0.3 {address}"));
-                unheard.run().fails_with(1);
+                let heard = lab.shell(&format!("{enter} ping -n -q -c 1 -W 0.3 {address}")).run();
+                // The host itself has asked, in order to say "reachable".
+                if enter.is_empty() {
+                    heard.ok()
+                } else {
+                    heard.fails_with(1)
+                };
                 add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
             }
         }

@@ -37,10 +37,16 @@ impl Way {
 /// LXC's containers end with their monitor: what it says of them then is the truth, for it needs no daemon to say it.
 const END_WITH_IT: &str = "lxc";
 
+/// The user asks, not root.
+const OWN: &str = "podman-own";
+
 /// Makes the engines' containers, and fills their rows; `group` has one daemon.
 pub fn fill(table: &mut Table, ground: &Ground, group: &[&str]) {
     for engine in group {
-        table.version(ground.engine(engine, "version").ok().text());
+        let version = ground.engine(engine, "version").ok();
+        if !version.text().is_empty() {
+            table.version(version.text());
+        }
         ground.engine(engine, "make").ok();
     }
     let say = |engine: &&str| told(&ground.engine(engine, "show").ok());
@@ -58,7 +64,8 @@ pub fn fill(table: &mut Table, ground: &Ground, group: &[&str]) {
             }
         }
         for (engine, told) in group.iter().zip(&all_told) {
-            let list = cpid(ground, way, &["--list", "--all", "--json", "--engine", our_name(engine)]);
+            let list =
+                cpid(ground, engine, way, &["--list", "--all", "--json", "--engine", our_name(engine)]);
             let cells = STATES.iter().zip(told).map(|(state, told)| match told {
                 Some(told) => {
                     let verdict = judge(ground, engine, way, told, &list);
@@ -91,7 +98,7 @@ fn told(shown: &Ran) -> [Option<Told>; 6] {
 fn our_name(engine: &str) -> &str {
     match engine {
         "cri" => "containerd",
-        "podman-rootless" => "podman",
+        "podman-rootless" | OWN => "podman",
         "nspawn" => "machine",
         same => same,
     }
@@ -105,8 +112,9 @@ const fn timeout(way: Way) -> &'static str {
     }
 }
 
-fn cpid(ground: &Ground, way: Way, arguments: &[&str]) -> Ran {
-    ground.world.tool("cpid").arg(timeout(way)).args(arguments).run()
+fn cpid(ground: &Ground, engine: &str, way: Way, arguments: &[&str]) -> Ran {
+    let mut command = if engine == OWN { ground.by_user("cpid") } else { ground.world.tool("cpid") };
+    command.arg(timeout(way)).args(arguments).run()
 }
 
 fn judge(ground: &Ground, engine: &str, way: Way, told: &Told, list: &Ran) -> Verdict {
@@ -131,7 +139,7 @@ fn judge(ground: &Ground, engine: &str, way: Way, told: &Told, list: &Ran) -> Ve
 
 /// `cpid --json TARGET`.
 fn lookup(ground: &Ground, engine: &str, way: Way, told: &Told) -> Verdict {
-    let ran = cpid(ground, way, &["--json", &told.target]);
+    let ran = cpid(ground, engine, way, &["--json", &told.target]);
     let right = match code(&ran) {
         Some(0) => {
             let found = &ran.json()[0];
@@ -148,7 +156,8 @@ fn lookup(ground: &Ground, engine: &str, way: Way, told: &Told) -> Verdict {
 fn listed(engine: &str, way: Way, told: &Told, list: &Ran) -> Verdict {
     let entries = if list.stdout.is_empty() { Value::Null } else { list.json() };
     let name = told.target.rsplit('/').next().unwrap_or(&told.target);
-    let row = entries.as_array().into_iter().flatten().find(|entry| entry["name"] == name);
+    let row =
+        entries.as_array().into_iter().flatten().find(|entry| entry["name"] == name || entry["id"] == name);
     let right = row.is_some_and(|row| {
         row["pid"].as_i64().unwrap_or(0) == i64::from(told.pid) && is_same_state(&row["state"], &told.word)
     });
@@ -167,7 +176,8 @@ fn listed(engine: &str, way: Way, told: &Told, list: &Ran) -> Verdict {
 
 /// The network namespace that a command of nsenter-rs is in, and that of the PID which the engine named.
 fn netns(ground: &Ground, engine: &str, way: Way, told: &Told) -> Verdict {
-    if told.pid == 0 {
+    // A user may not enter every network that a container of its is in.
+    if told.pid == 0 || engine == OWN {
         return Verdict::Right;
     }
     let link = |path: &str| ground.world.engine("readlink").arg(path).run().ok().text().to_owned();

@@ -52,7 +52,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Starts it with these engines; an error if the packages cannot be had.
+    /// Starts it with these engines; an error if its packages cannot be had.
     pub fn start(suite: &Suite, engines: &[&str]) -> Result<Ground, Missing> {
         let (dead, alive) = std::io::pipe().unwrap();
         let dir = Scratch::new();
@@ -75,11 +75,18 @@ impl Ground {
         let started = start.start_with(Stdio::from(dead)).finish_within(FETCH);
         match started.status.and_then(|status| status.code()) {
             Some(0) => {}
-            // No packages: see tests/setup/world.
+            // No such world here: see tests/setup/world.
             Some(4) => return Err(Missing::Fixable(started.stderr.trim().to_owned())),
             _ => panic!("no world of {suite}: {started}\n{}", logs(dir.as_ref())),
         }
         Ok(Ground { world: World::at(dir.as_ref()), dir, _alive: alive })
+    }
+
+    /// Runs our own tool as the user of rootless Podman.
+    pub fn by_user(&self, tool: &str) -> Command {
+        let mut command = self.world.engine(setup("suite/podman-rootless").get_program());
+        command.arg("own").arg(support::tools::tool(tool));
+        command
     }
 
     /// What an engine's file in `tests/setup/cells` says: see there.

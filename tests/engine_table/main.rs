@@ -23,7 +23,7 @@ const SHORT: &[&[&str]] = &[&["docker"], &["podman"], &["containerd"]];
 const LONG: &[&[&str]] = &[
     &["docker"],
     &["podman"],
-    &["podman-rootless"],
+    &["podman-rootless", "podman-own"],
     &["containerd", "cri"],
     &["incus"],
     // After incus, whose containers have such monitors too.
@@ -35,17 +35,12 @@ const HERE: &[&[&str]] = &[&["docker"], &["podman"], &["containerd", "cri"], &["
 
 /// What is wrong today however the engine is, and why: ENGINE, STATEs. A cell that is right is not to be listed.
 const KNOWN: &[(&str, &[&str], &str)] = &[
-    ("podman-rootless", &table::STATES, "root that came without sudo is not told of users' engines yet"),
     (
         "containerd",
         &["created"],
         "its state directory has tasks only, and a container that never ran is none",
     ),
-    (
-        "cri",
-        &["created", "exited"],
-        "the state directory has tasks only, and the CRI plugin removes those that ended",
-    ),
+    ("cri", &["created", "exited"], "cpid TARGET is right, and cpid --list has containers with a task only"),
 ];
 
 /// `NETNS_TOOLBOX_SUITE=sid` is `make engines SUITE=sid`: that suite alone.

@@ -98,5 +98,10 @@ fn an_instance_that_does_not_run_has_the_command_that_starts_it() {
     let listed = instances.host.cpid(&["--list", "-a"]).run().ok();
     listed.stdout_has("web").stdout_has("prod_db").stdout_has("old");
     fs::remove_dir_all(instances.host.path("/var/lib/incus")).unwrap();
-    instances.host.cpid(&["incus:web"]).run().fails_with(2).stderr_has("incus is not running");
+    instances
+        .host
+        .cpid(&["incus:web"])
+        .run()
+        .fails_with(2)
+        .stderr_has("incus has no containers on this host");
 }

@@ -104,7 +104,7 @@ fn a_users_claim_with_the_id_of_roots_container_neither_takes_its_place_nor_hide
     let _theirs = scene.users_engine(DOCKER, knows(&id('a'), "pweb", scene.users.pid()));
     // Where root has no such container, the claim is believed: about the user's own process.
     scene.sudo_cpid(&["pweb"]).ok().stdout_is(&scene.users_pid());
-    scene.sudo_cpid(&["--of", &scene.users.pid().to_string()]).ok().stdout_is("docker:pweb\n");
+    scene.sudo_cpid(&["--of", &scene.users.pid().to_string()]).ok().stdout_is("docker@nobody:pweb\n");
 
     let _roots = scene.roots_engine(PODMAN, knows(&id('a'), "pweb", roots));
     let pid = format!("{roots}\n");
@@ -131,7 +131,6 @@ fn a_users_claim_with_the_id_of_roots_container_neither_takes_its_place_nor_hide
         ("root", format!("user {USER}")),
         "{table}"
     );
-    // Whoever is not under sudo asks nobody but root's.
     scene.host.cpid(&["pweb"]).run().ok().stdout_is(&pid);
 }
 
@@ -156,14 +155,16 @@ fn while_an_engine_of_roots_is_in_trouble_a_users_claim_is_not_used() {
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
     for target in ["web", "docker:web", &id('b')] {
         let said = scene.sudo_cpid(&[target]).fails_with(2).stdout_is("");
-        said.stderr_has("docker did not answer").stderr_has(&format!("of user {USER}")).stderr_has("hint: ");
+        said.stderr_has("docker did not answer").stderr_has("hint: ");
     }
     drop(silent);
     // A daemon that is there, and whose state on disk may be the wrong one, has no certain no either.
     scene.host.directory("var/lib/docker/containers");
     let silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
-    scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("docker did not answer");
-    scene.sudo_cpid(&["nope"]).fails_with(1).stderr_has("no such container");
+    for word in ["web", "nope"] {
+        let said = scene.sudo_cpid(&[word]).fails_with(2).stdout_is("");
+        said.stderr_has("cannot tell whether there is such a container: docker did not answer");
+    }
     drop(silent);
     // State that is damaged may be the container's.
     let damaged = format!("{{ \"Name\": \"/web\" {}", id('c'));
@@ -239,9 +240,99 @@ fn the_way_out_of_a_doubt_is_a_word_that_works() {
     let scene = need!(Scene::with_silent_engine());
     let _theirs = scene.users_engine(PODMAN, knows(&id('b'), "web", scene.users.pid()));
     let _silent = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
-    let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("");
-    said.stderr_has("docker could not be asked").stderr_has("hint: use podman:web for that container\n");
+    scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("docker did not answer");
+    for user in ["nobody".to_owned(), USER.to_string()] {
+        scene.sudo_cpid(&[&format!("podman@{user}:web")]).ok().stdout_is(&scene.users_pid());
+    }
     scene.sudo_cpid(&["podman:web"]).ok().stdout_is(&scene.users_pid());
+}
+
+#[test]
+fn a_user_is_named_with_the_engine_and_nobody_else_is_asked() {
+    let scene = need!(Scene::with_silent_engine());
+    let (_process, roots, _) = process();
+    let docker = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
+    let podman = scene.roots_engine(PODMAN, Script::new().otherwise(Answer::never()));
+    let theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
+    let cpid = |word: &str| scene.host.cpid(&[word]).run();
+    for word in ["docker@nobody:web", &format!("docker@{USER}:web"), &format!("docker@{USER}:{}", id('b'))] {
+        cpid(word).ok().stdout_is(&scene.users_pid()).stderr_is("");
+    }
+    assert_eq!((docker.connections(), podman.connections()), (0, 0));
+    cpid("docker@root:web").ok().stdout_is(&format!("{roots}\n"));
+    cpid("docker@nobody:nope").fails_with(1).stderr_has("docker@nobody:nope: no such container");
+    cpid("docker@no.such.user:web").fails_with(1).stderr_has("no.such.user: no such user");
+    cpid("docker@:web").fails_with(2);
+    // Whom one asks by name has to answer.
+    drop(theirs);
+    let _silent = scene.users_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    cpid("docker@nobody:web").fails_with(2).stdout_is("").stderr_has("docker did not answer");
+}
+
+#[test]
+fn whatever_an_ordinary_user_has_changes_nothing_of_roots_look_up() {
+    let scene = need!(Scene::with_silent_engine());
+    let (_process, roots, ticks) = process();
+    let _podman = scene.roots_engine(PODMAN, knows(&id('a'), "nginx", roots));
+    let run = format!("run/user/{USER}");
+    chown(scene.host.path(&run), Some(USER), None).unwrap();
+    let docker = scene.users_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    let podman = scene.users_engine(PODMAN, knows(&id('b'), "nginx", scene.users.pid()));
+    let state = json!({ "init_process_pid": scene.users.pid(), "init_process_start": ticks }).to_string();
+    for file in ["runc/nginx/state.json", "crun/nginx/status", "systemd/machines/nginx"] {
+        scene.host.write(&format!("{run}/{file}"), &state);
+    }
+    for sudo in [false, true] {
+        let cpid = |word: &str| {
+            let mut cpid = scene.host.cpid(&[word]);
+            if sudo {
+                cpid.env("SUDO_UID", USER.to_string());
+            }
+            cpid.run()
+        };
+        for word in ["nginx", "podman:nginx", &id('a')] {
+            cpid(word).ok().stdout_is(&format!("{roots}\n")).stderr_is("");
+        }
+        assert_eq!((docker.connections(), podman.connections()), (0, 0), "sudo: {sudo}");
+    }
+    // It does where root has none, without sudo too.
+    drop(docker);
+    drop(podman);
+    let _podman = scene.users_engine(PODMAN, knows(&id('b'), "uweb", scene.users.pid()));
+    scene.host.cpid(&["uweb"]).run().ok().stdout_is(&scene.users_pid());
+    let listed = scene.host.cpid(&["--list", "--json"]).run().ok().stdout;
+    assert!(listed.contains("uweb") && listed.contains("nginx"), "{listed}");
+    // But only in a directory of that user's own.
+    chown(scene.host.path(&run), Some(USER - 1), None).unwrap();
+    scene.host.cpid(&["uweb"]).run().fails_with(1).stderr_has("no such container");
+}
+
+#[test]
+fn an_engine_that_was_silent_once_is_not_waited_for_again() {
+    let scene = need!(Scene::with_silent_engine());
+    let docker = scene.roots_engine(DOCKER, Script::new().otherwise(Answer::never()));
+    let names: Vec<String> = (0..60).map(|number| format!("web-{number}")).collect();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ran = scene.host.cpid(&words).run().fails_with(2).stdout_is("");
+    assert_eq!(ran.stderr.matches("docker did not answer").count(), 60, "{ran}");
+    // What listens there is looked at for each name, which takes no answer: a question is asked once.
+    assert_eq!(docker.requests().len(), 1, "{:?}", docker.requests());
+    // The next call asks again.
+    scene.host.cpid(&["web"]).run().fails_with(2);
+    assert_eq!(docker.requests().len(), 2, "{:?}", docker.requests());
+}
+
+#[test]
+fn verbose_lists_every_engine_and_how_it_answered() {
+    let scene = need!(Scene::new());
+    let (_process, roots, _) = process();
+    let _docker = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
+    scene.host.directory("var/lib/containers/storage/overlay-containers");
+    let asked = "cpid: asked: docker (API), podman (state on disk), containerd (not on this host), ";
+    for words in [["-v", "web"], ["-v", "--list"]] {
+        scene.host.cpid(&words).run().ok().stderr_has(asked);
+    }
+    scene.host.cpid(&["-v", "nope"]).run().fails_with(1).stderr_has(asked);
 }
 
 #[test]

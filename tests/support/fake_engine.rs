@@ -251,6 +251,11 @@ impl FakeEngine {
         self.engine.state().requests.clone()
     }
 
+    /// How often something connected so far.
+    pub fn connections(&self) -> usize {
+        self.engine.state().connections.len()
+    }
+
     /// Waits until there were `count` requests.
     #[track_caller]
     pub fn wait_for_requests(&self, count: usize) {

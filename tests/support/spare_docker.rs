@@ -51,6 +51,12 @@ impl SpareDocker {
     #[track_caller]
     pub fn signal(&self, signal: &str) {
         self.shell(&format!("kill -{signal} $(cat \"$0/pid\")")).run().ok();
+        if signal == "STOP" {
+            // On a busy machine its threads run on for a while, and answer.
+            let all_stopped = "while grep -hE '^State:' /proc/$(cat \"$0/pid\")/task/*/status | grep -qvE 'T \\(stopped'; do
+                sleep 0.01; done";
+            self.shell(all_stopped).run().ok();
+        }
     }
 
     /// SIGKILL, and no daemon any more when this returns.

@@ -4,6 +4,7 @@ pub mod cleanup;
 pub mod executor;
 pub mod filter;
 pub mod probe;
+pub mod proof;
 pub mod ready;
 mod route_check;
 mod signals;
@@ -25,7 +26,8 @@ use crate::plan::routes;
 use crate::read::container::has_ended;
 use crate::tool::TOOL;
 use executor::Executor;
-use ready::{LinkStatus, Reachability};
+use proof::Reachability;
+use ready::LinkStatus;
 use signals::BlockedSignals;
 
 /// Why it is rolled back.

@@ -9,6 +9,7 @@ use common::packet::neighbour::Segment;
 use common::target::IfName;
 
 use crate::apply::executor::{Executor, StepError};
+use crate::apply::proof::{self, Reachability};
 use crate::apply::route_check;
 use crate::model::change::{AddressSpec, PlanStep};
 use crate::model::netns::Netns;
@@ -26,14 +27,6 @@ const BETWEEN: Duration = Duration::from_micros(200);
 
 /// The index of every namespace's lo (LOOPBACK_IFINDEX in net/net_namespace.h).
 const LO: u32 = 1;
-
-/// When the NIC works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reachability {
-    Now,
-    /// Once the bridge forwards, the link has a carrier, or the other end has an address.
-    Later,
-}
 
 /// Waits until the NIC works, and announces its addresses.
 ///
@@ -61,15 +54,7 @@ pub fn finish(
     if announce {
         send_announcement(nic, executor)?;
     }
-    Ok(if works == LinkStatus::Ready && !is_alone(nic) { Reachability::Now } else { Reachability::Later })
-}
-
-/// Whether the other end of its veth pair has no address to reach it from.
-fn is_alone(nic: &Nic) -> bool {
-    match &nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Peer(port) => port.addresses.is_empty(),
-        OtherEnd::Bridge { .. } | OtherEnd::On(_) | OtherEnd::Phys(_) => false,
-    }
+    if works == LinkStatus::Ready { proof::look(nic, executor) } else { Ok(Reachability::Later) }
 }
 
 /// Announces the addresses `times` more, for neighbours that missed it. The NIC works already: a signal only ends the

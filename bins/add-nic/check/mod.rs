@@ -82,6 +82,7 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         // For people, or seen by what it is for.
         PlanStep::SetAlias { .. }
         | PlanStep::SetHairpin { .. }
+        | PlanStep::PinMac(_)
         | PlanStep::AllowIpv6 { .. }
         | PlanStep::AddTable => None,
         PlanStep::DelBridge(_)

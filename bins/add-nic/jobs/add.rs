@@ -81,7 +81,8 @@ pub fn add_nic(
     filter::rehearse(&plan)?;
     preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
-    preflight::warnings(&plan.nic, &input).iter().for_each(Warning::say);
+    let silent = preflight::silent_gateways(&plan.nic, &wanted, &snapshot.host)?;
+    preflight::warnings(&plan.nic, &input, &silent).iter().for_each(Warning::say);
     if options.dad.is_some() {
         probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }
@@ -206,7 +207,8 @@ fn run_preflight(
         None => Plan::make(&ends.plan_input(wanted, &snapshot, &alive, random))?.nic,
     };
     preflight::read_needed(&mut snapshot, &nic, wanted, sockets)?;
-    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random));
+    let silent = preflight::silent_gateways(&nic, wanted, &snapshot.host)?;
+    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random), &silent);
     report::warnings(&warnings, typed, form.is_json())?;
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }

@@ -3,12 +3,15 @@
 use common::failure::{Failure, Status};
 
 use crate::apply::cleanup::ours;
-use crate::check::differences;
+use crate::check::{differences, is_there};
 use crate::journal::Journal;
 use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::ListRequest;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
+use crate::plan::input::{PlanInput, RandomBytes};
+use crate::preflight;
+use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
 use crate::report;
@@ -17,7 +20,7 @@ use crate::report;
 pub fn list(request: &ListRequest) -> Result<Status, Failure> {
     let inside = one_of(request)?;
     let records = records(inside.as_ref())?;
-    let drift = with_drift(&records)?;
+    let drift = with_drift(&records, &|_, _| Ok(vec![]))?;
     let seen =
         |view: &NicView<'_>| inside.as_ref().is_none_or(|inside| view.here.container.is_same_as(inside));
     let views = |(record, differs)| NicView::all(record).filter(seen).map(move |view| (view, differs));
@@ -31,7 +34,7 @@ pub fn list(request: &ListRequest) -> Result<Status, Failure> {
 pub fn check(request: &ListRequest) -> Result<Status, Failure> {
     let inside = one_of(request)?;
     let records = records(inside.as_ref())?;
-    let drift = with_drift(&records)?;
+    let drift = with_drift(&records, &|record, snapshot| unreached(record, &records, snapshot))?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
     let rows: Vec<_> = differing
         .map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]))
@@ -51,8 +54,40 @@ fn records(inside: Option<&ContainerNetns>) -> Result<Vec<NicRecord>, Failure> {
     Ok(ours(Journal::default().records()?, home).into_iter().filter(is_wanted).collect())
 }
 
+/// What keeps a NIC that is there from being reached, whether that was so when it was added or not.
+fn unreached(
+    record: &NicRecord,
+    records: &[NicRecord],
+    snapshot: &mut Snapshot,
+) -> Result<Vec<String>, Failure> {
+    let nic = &record.plan.nic;
+    if !record.is_whole
+        || snapshot.inside.links.is_empty()
+        || !is_there(record, &snapshot.host, &snapshot.inside, &snapshot.peer)
+    {
+        return Ok(vec![]);
+    }
+    preflight::read_needed(snapshot, nic, &record.wanted, &Sockets::for_record(record)?)?;
+    let silent = preflight::silent_gateways(nic, &record.wanted, &snapshot.host)?;
+    let input = PlanInput {
+        wanted: &record.wanted,
+        snapshot,
+        records,
+        inside: &record.inside,
+        peer: record.peer.as_ref(),
+        random: RandomBytes::default(),
+    };
+    Ok(preflight::unreached(nic, &input, &silent).iter().map(Warning::as_difference).collect())
+}
+
+/// What else there is to say about a NIC.
+type Looks<'a> = dyn Fn(&NicRecord, &mut Snapshot) -> Result<Vec<String>, Failure> + 'a;
+
 /// Each with what differs. Containers with several NICs are looked at once.
-fn with_drift(records: &[NicRecord]) -> Result<Vec<(&NicRecord, Vec<String>)>, Failure> {
+fn with_drift<'a>(
+    records: &'a [NicRecord],
+    look: &Looks<'_>,
+) -> Result<Vec<(&'a NicRecord, Vec<String>)>, Failure> {
     let mut seen: Vec<(&NicRecord, Snapshot)> = Vec::new();
     let mut rows = Vec::new();
     for record in records {
@@ -69,7 +104,9 @@ fn with_drift(records: &[NicRecord]) -> Result<Vec<(&NicRecord, Vec<String>)>, F
                 seen.len() - 1
             }
         };
-        rows.push((record, differences(record, &seen[at].1)));
+        let mut differs = differences(record, &seen[at].1);
+        differs.extend(look(record, &mut seen[at].1)?);
+        rows.push((record, differs));
     }
     Ok(rows)
 }

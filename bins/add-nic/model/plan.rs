@@ -63,6 +63,7 @@ impl Plan {
             PlanStep::AddBridge(_) => true,
             PlanStep::AddStackedLink(stacked) => stacked.netns == Netns::Host,
             PlanStep::SetSysctl(sysctl) => sysctl.before.is_some(),
+            PlanStep::AddAccept(accept) => accept.what.shared_on().is_some(),
             PlanStep::AddAddress(spec) => {
                 spec.netns == Netns::Host && Some(&spec.link) == self.nic.other_end.bridge()
             }
@@ -75,7 +76,7 @@ impl Plan {
         let needed =
             |step: &PlanStep| others.iter().any(|plan| plan.steps.iter().any(|(other, _)| other == step));
         self.steps.iter().rev().filter_map(move |(step, undoing)| match undoing {
-            Undo::WithItsLink => None,
+            Undo::WithItsLink | Undo::Stays => None,
             Undo::By(undo) => Some(undo),
             Undo::WhenUnused(undo) => (!needed(step)).then_some(undo),
         })

@@ -53,6 +53,7 @@ fn the_record_has_every_kind_of_step_in_it() {
     let steps = [
         "add-bridge",
         "del-bridge",
+        "pin-mac",
         "add-veth",
         "del-veth",
         "add-upper",

@@ -2,9 +2,9 @@
 
 use common::failure::Failure;
 use common::netlink::Link;
-use common::target::IfName;
+use common::target::{IfName, Mac};
 
-use crate::model::change::{BridgeSpec, PlanStep, Undo};
+use crate::model::change::{BridgeSpec, PinnedMac, PlanStep, Undo};
 use crate::model::netns::Netns;
 use crate::model::wanted::{WantedBridge, WantedEnd};
 use crate::plan::input::PlanInput;
@@ -73,6 +73,9 @@ impl PlanInput<'_> {
                 steps.push((step.clone(), undoing.clone()));
             }
         }
+        if !steps.iter().any(|(step, _)| matches!(step, PlanStep::AddBridge(_))) {
+            steps.extend(self.pinned(name, link).map(|pinned| (PlanStep::PinMac(pinned), Undo::Stays)));
+        }
         BridgePlan {
             name: name.clone(),
             mtu_bytes: Some(link.mtu_bytes),
@@ -80,6 +83,18 @@ impl PlanInput<'_> {
             default_vlan: None,
             steps,
         }
+    }
+
+    /// The MAC address that a bridge of others has, where it would take the new port's, which is then the lowest. It keeps its own:
+    /// nothing could tell its neighbours when the container dies and the port goes.
+    fn pinned(&self, bridge: &IfName, link: &Link) -> Option<PinnedMac> {
+        let ports = self.snapshot.host.links.iter().filter(|port| port.master == Some(link.index));
+        let lowest = ports.filter_map(|port| port.mac).min();
+        let is_set_already = lowest.is_some() && link.mac != lowest;
+        let stays = is_set_already || lowest.is_some_and(|lowest| lowest < self.port_mac());
+        // A bridge that has lost its last port has none.
+        let mac = link.mac.filter(|mac| *mac != Mac([0; 6])).unwrap_or_else(|| self.bridge_mac());
+        (!stays).then(|| PinnedMac { bridge: bridge.clone(), mac })
     }
 
     fn new_bridge(&self, name: &IfName) -> BridgePlan {

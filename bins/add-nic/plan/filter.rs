@@ -25,8 +25,9 @@ const FROM_A_ROUTER: u8 = 9;
 /// The steps that do it; none if nothing is asked for.
 pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, Failure> {
     let wanted = &input.wanted.firewall;
+    let shared = shared_accepts(nic, input);
     if wanted.is_empty() {
-        return Ok(vec![]);
+        return Ok(shared);
     }
     let filter_point = filter_point(nic, input)?;
     refuse::unfit(&filter_point)?;
@@ -38,9 +39,32 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
         steps.push((PlanStep::AddRules(rules.clone()), Undo::By(PlanStep::DelRules(rules))));
     }
     for accept in filter_point.accepts()? {
-        steps.push((PlanStep::AddAccept(accept.clone()), Undo::By(PlanStep::DelAccept(accept))));
+        let undo = PlanStep::DelAccept(accept.clone());
+        let undo = if accept.what.shared_on().is_some() { Undo::WhenUnused(undo) } else { Undo::By(undo) };
+        steps.push((PlanStep::AddAccept(accept), undo));
+    }
+    for accept in shared {
+        if !steps.contains(&accept) {
+            steps.push(accept);
+        }
     }
     Ok(steps)
+}
+
+/// The rules that other NICs of ours on the same bridge have for all of them: they are this one's too, and go with the last.
+fn shared_accepts(nic: &Nic, input: &PlanInput<'_>) -> Vec<(PlanStep, Undo)> {
+    let mut shared: Vec<(PlanStep, Undo)> = Vec::new();
+    let is_shared = |step: &PlanStep| {
+        matches!(step, PlanStep::AddAccept(accept)
+            if accept.what.shared_on().is_some() && accept.what.shared_on() == nic.other_end.bridge())
+    };
+    for (step, undo) in input.records.iter().flat_map(|record| &record.plan.steps) {
+        let is_of_the_bridge = is_shared(step) && matches!(undo, Undo::WhenUnused(_));
+        if is_of_the_bridge && shared.iter().all(|(known, _)| known != step) {
+            shared.push((step.clone(), undo.clone()));
+        }
+    }
+    shared
 }
 
 fn forwarding(six: bool) -> SysctlKey {
@@ -220,8 +244,8 @@ impl FilterPoint<'_> {
             accepts.extend(passing.into_iter().enumerate().map(|(number, what)| AcceptRule {
                 program: program.clone(),
                 chain: chain.to_owned(),
-                id: self.input.id(),
-                number,
+                id: what.shared_on().map_or_else(|| self.input.id(), ToString::to_string),
+                number: if what.shared_on().is_some() { 0 } else { number },
                 what,
             }));
         }

@@ -23,7 +23,7 @@ pub struct PlanInput<'a> {
 }
 
 /// Unpredictable bytes, for addresses and names of a new NIC.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RandomBytes {
     /// For its link-layer address.
     pub nic: [u8; 6],
@@ -103,8 +103,9 @@ impl PlanInput<'_> {
         Mac::local(self.random.bridge)
     }
 
-    /// Higher than others: a bridge without an address of its own takes the lowest of its ports', and when that changes,
-    /// neighbours that cached the previous one do not reach the host for a while.
+    /// Higher than others: a bridge whose address nobody has set takes the lowest of its ports', and when that changes,
+    /// neighbours that cached the previous one do not reach the host for a while. Where it is the lowest even so, the plan has
+    /// a [`PinMac`](crate::model::change::PlanStep::PinMac).
     pub(super) fn port_mac(&self) -> Mac {
         let [_, b, c, d, e, f] = self.random.port;
         Mac([0xfe, b, c, d, e, f])

@@ -3,7 +3,7 @@
 mod addresses;
 mod addressing;
 pub mod bridge;
-mod conflicts;
+pub mod conflicts;
 pub mod filter;
 mod filter_point;
 #[cfg(test)]

@@ -3,10 +3,13 @@
 
 mod bridge;
 mod filter;
+mod host_address;
 mod overlap;
 mod reverse_path;
 mod route;
 pub mod warning;
+
+use std::net::IpAddr;
 
 use common::failure::Failure;
 
@@ -17,6 +20,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
 use crate::plan::input::PlanInput;
 use crate::read::sockets::Sockets;
+pub use host_address::silent_gateways;
 use warning::Warning;
 
 /// Reads what the snapshot does not have yet: a few settings, and the packet filters that bridged packets pass.
@@ -44,12 +48,19 @@ pub fn read_needed(
     Ok(())
 }
 
-/// All of it. Pure.
-pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
-    let mut warnings = filter::drops(nic, input);
+/// All of it. Pure. `silent` are the gateways that do not answer.
+pub fn warnings(nic: &Nic, input: &PlanInput<'_>, silent: &[IpAddr]) -> Vec<Warning> {
+    let mut warnings = unreached(nic, input, silent);
     warnings.extend(reverse_path::strict(nic, input));
     warnings.extend(overlap::overlaps(nic, input));
     warnings.extend(bridge::warnings(nic, input));
     warnings.extend(route::warnings(nic, input));
+    warnings
+}
+
+/// Who is not reached, or does not reach the NIC, however long it is there: `--check` says that too.
+pub fn unreached(nic: &Nic, input: &PlanInput<'_>, silent: &[IpAddr]) -> Vec<Warning> {
+    let mut warnings = filter::drops(nic, input);
+    warnings.extend(host_address::warnings(nic, input, silent));
     warnings
 }

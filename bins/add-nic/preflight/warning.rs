@@ -76,6 +76,8 @@ pub enum WarningKind {
     NoCarrier,
     DuplicateMac,
     NoDefaultRoute,
+    NoHostAddress,
+    SilentGateway,
 }
 
 impl Warning {
@@ -86,6 +88,15 @@ impl Warning {
         fix: impl Into<Fix>,
     ) -> Self {
         Warning { kind, message: format!("{about}: {what}"), fix: fix.into() }
+    }
+
+    /// As a line of `--check` about the NIC that is there.
+    pub fn as_difference(&self) -> String {
+        match &self.fix {
+            Fix::Option(fix) => format!("{}; fix: --rm, then the same command with {}", self.message, &**fix),
+            Fix::Command(fix) => format!("{}; fix: {}", self.message, &**fix),
+            Fix::Unsayable => self.message.clone(),
+        }
     }
 
     /// Says it on standard error, before a NIC is added.

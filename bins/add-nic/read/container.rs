@@ -23,7 +23,7 @@ pub struct Pinned {
 
 /// The network namespace of what `target` means.
 pub fn pin(target: &Target, search: &SearchOptions) -> Result<Pinned, Failure> {
-    hold(target, search.find.find_to_act(TOOL, target)?, search)
+    hold(target, search.find.session().find_to_act(TOOL, target)?, search)
 }
 
 /// The network namespace of what was `found`.

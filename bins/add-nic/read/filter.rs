@@ -5,6 +5,7 @@ use std::fs;
 use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
 
+use crate::model::change::PlanStep;
 use crate::model::filter::{
     FORWARD, FilterQuery, FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, TABLE,
 };
@@ -24,7 +25,11 @@ pub fn read<'a>(
         listeners: wants.is_some_and(|wanted| !wanted.firewall.publish.is_empty()),
         ..FilterQuery::default()
     };
-    let theirs = records.map(|record| &record.wanted).filter(|wanted| !wanted.firewall.is_empty());
+    let has_rules = |record: &&NicRecord| {
+        let is_rule = |step: &PlanStep| matches!(step, PlanStep::AddRules(_) | PlanStep::AddAccept(_));
+        !record.wanted.firewall.is_empty() || record.plan.steps.iter().any(|(step, _)| is_rule(step))
+    };
+    let theirs = records.filter(has_rules).map(|record| &record.wanted);
     for wanted in theirs.chain(wants) {
         for cidr in &wanted.addresses {
             asked.families[usize::from(cidr.address().is_ipv6())] = true;

@@ -18,7 +18,7 @@ pub struct NetnsOwner {
 pub fn describe_owner(entry: &MapEntry, options: FindConfig) -> NetnsOwner {
     let plain = |name| NetnsOwner { name, hint: None };
     if let Some(process) = entry.tenant() {
-        return plain(match owner(&process, None, options.engine_timeout) {
+        return plain(match owner(&process, None, &options.session().engines) {
             Ok(known) => known.container.full_name(),
             Err(_) => format!("pid {}", process.pid()),
         });
@@ -51,5 +51,6 @@ fn owner_of(link: &LinkName) -> Option<RecordedContainer> {
 fn runs(owner: &RecordedContainer, options: FindConfig) -> bool {
     let names = [&owner.id, &owner.name].into_iter().filter_map(|name| name.parse().ok());
     let mut targets = names.map(|name| Target::Container { engine: Some(owner.engine), within: None, name });
-    targets.any(|target| find(&target, Purpose::Look, options.engine_timeout).is_ok())
+    let session = options.session();
+    targets.any(|target| find(&target, Purpose::Look, &session.engines).is_ok())
 }

@@ -124,10 +124,11 @@ impl<'a> WatchedNics<'a> {
             entries.iter_mut().partition(|(entry, _)| current.has(entry));
         let ordered: Vec<&mut (WatchEntry, RetryState)> = missing.into_iter().chain(present).collect();
         let targets = ordered.iter().map(|(entry, _)| entry.target.clone()).collect();
-        let timeout = session.request.find.engine_timeout;
+        // Each pass asks all engines again.
+        let engines = session.request.find.session().engines;
         find_ahead(
             targets,
-            move |target| find(&target, Purpose::Act, timeout),
+            move |target| find(&target, Purpose::Act, &engines),
             |found| {
                 for ((entry, retry), found) in ordered.into_iter().zip(found) {
                     match session.ensure(entry, retry, found, &current) {

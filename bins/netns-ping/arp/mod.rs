@@ -24,8 +24,8 @@ use report::Report;
 /// Asks the neighbours, or tells them.
 pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let endpoints = &request.endpoints;
-    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
-    let holders = MacHolders::seen_from(&inside, endpoints.find.engine_timeout);
+    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
+    let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let resolved = endpoints.dests.iter().zip(resolved);
     let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why, &net)));

@@ -26,7 +26,7 @@ use task::EchoTask;
 
 /// Pings until a signal ends it, or enough has come.
 pub fn echo(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failure> {
-    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
+    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let mut failures = Vec::new();
     let mut sessions = Vec::new();

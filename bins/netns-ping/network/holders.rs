@@ -4,9 +4,8 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use common::engine::Container;
+use common::engine::{Container, EngineSession};
 use common::find::list;
 use common::map::{MapEntry, Visit, walk};
 use common::namespace::NamespaceId;
@@ -40,7 +39,7 @@ pub struct MacHolder {
 pub struct MacHolders {
     /// The network that asks: it is none of its own neighbours.
     asker: NamespaceId,
-    timeout: Duration,
+    engines: EngineSession,
     table: OnceCell<HolderTable>,
 }
 
@@ -72,8 +71,9 @@ struct MacLink {
 
 impl MacHolders {
     /// Read when the first is asked for; at once if the host is out of reach from inside of `netns`.
-    pub fn seen_from(netns: &TargetNetns, timeout: Duration) -> Self {
-        let holders = MacHolders { asker: netns.netns.identity(), timeout, table: OnceCell::new() };
+    pub fn seen_from(netns: &TargetNetns, engines: &EngineSession) -> Self {
+        let engines = engines.clone();
+        let holders = MacHolders { asker: netns.netns.identity(), engines, table: OnceCell::new() };
         if !netns.is_open_to_us() {
             holders.load();
         }
@@ -82,7 +82,7 @@ impl MacHolders {
 
     /// Reads them now, rather than when the first is asked for.
     pub fn load(&self) {
-        self.table.get_or_init(|| HolderTable::make(self.asker, self.timeout));
+        self.table.get_or_init(|| HolderTable::make(self.asker, &self.engines));
     }
 
     /// All addresses of the networks of this host.
@@ -108,7 +108,7 @@ impl MacHolders {
 
     /// The holders of the MAC of a claim: of several, those that have the IP address too.
     pub fn of(&self, claim: &Claim) -> Vec<MacHolder> {
-        let table = self.table.get_or_init(|| HolderTable::make(self.asker, self.timeout));
+        let table = self.table.get_or_init(|| HolderTable::make(self.asker, &self.engines));
         let links = table.links.get(&claim.mac).map(Vec::as_slice).unwrap_or_default();
         let holder = |mac_link: &MacLink| {
             let network = table.networks.get(mac_link.network)?;
@@ -143,10 +143,10 @@ impl MacHolder {
 
 impl HolderTable {
     /// What cannot be looked at has no name: an answer is no less true for that.
-    fn make(asker: NamespaceId, timeout: Duration) -> Self {
+    fn make(asker: NamespaceId, engines: &EngineSession) -> Self {
         let Ok(mut home) = Socket::open() else { return HolderTable::default() };
         let Ok(here) = home.links() else { return HolderTable::default() };
-        let containers = list(None, timeout).map(|listing| listing.containers).unwrap_or_default();
+        let containers = list(None, engines).map(|listing| listing.containers).unwrap_or_default();
         let of_netns = |identity: NamespaceId| -> Vec<&Container> {
             let is_in_it = |inode: Option<u64>| inode == Some(identity.inode);
             let known = containers.iter().filter(|known| is_in_it(known.process.netns_inode));

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use common::cli::FindConfig;
+use common::cli::FindSession;
 use common::failure::Failure;
 use common::find::Found;
 use common::namespace::{self, Namespace, NamespaceKind};
@@ -36,7 +36,7 @@ impl TargetNetns {
     ///
     /// # Errors
     /// What [`common::find`] says.
-    pub fn find(target: &Target, find: FindConfig) -> Result<Self, Failure> {
+    pub fn find(target: &Target, find: &FindSession) -> Result<Self, Failure> {
         TargetNetns::of(find.find(TOOL, target)?, target)
     }
 

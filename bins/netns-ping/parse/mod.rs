@@ -130,7 +130,7 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         source: cli.interface.clone(),
         families: families(cli),
         deadline: cli.deadline(),
-        find: cli.find.config(),
+        find: cli.find.config().session(),
     })
 }
 

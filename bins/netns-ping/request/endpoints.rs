@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::cli::FindConfig;
+use common::cli::FindSession;
 use common::target::Target;
 
 use super::dest::Dest;
@@ -22,7 +22,7 @@ pub struct ProbeEndpoints {
     /// When all ends. The look-up of a name takes no longer either.
     pub deadline: Option<Duration>,
     /// How to find containers.
-    pub find: FindConfig,
+    pub find: FindSession,
 }
 
 /// Which kinds of addresses are wanted.

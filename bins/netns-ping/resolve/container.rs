@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use common::cli::FindConfig;
+use common::cli::FindSession;
 use common::failure::Failure;
 use common::namespace::Namespace;
 use common::netlink::{NetlinkError, Socket};
@@ -23,7 +23,7 @@ pub struct OtherContainer {
 
 impl OtherContainer {
     /// Finds it, and holds its network.
-    pub fn find(target: &Target, find: FindConfig) -> Result<Self, Failure> {
+    pub fn find(target: &Target, find: &FindSession) -> Result<Self, Failure> {
         let found = find.find(TOOL, target)?;
         let (name, target) = match &found.container {
             Some(container) => (container.name.clone(), container.target()),

@@ -32,7 +32,7 @@ pub type Resolved = Vec<Result<Destination, Failure>>;
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
 pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
     let other = |dest: &Dest| match dest {
-        Dest::Container(target) => Some(OtherContainer::find(target, endpoints.find)),
+        Dest::Container(target) => Some(OtherContainer::find(target, &endpoints.find)),
         _ => None,
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();

@@ -41,8 +41,8 @@ use task::ScanTask;
 pub fn scan(request: &ScanRequest) -> Result<Status, Failure> {
     let began = Instant::now();
     let endpoints = &request.endpoints;
-    let inside = TargetNetns::find(&endpoints.target, endpoints.find)?;
-    let holders = MacHolders::seen_from(&inside, endpoints.find.engine_timeout);
+    let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
+    let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let links = ContainerLinks::take(&inside)?;
     let (mut groups, mut failures, mut blocks) = (Vec::new(), Vec::new(), Vec::new());

@@ -98,7 +98,7 @@ impl EntrySource {
         // In the copy it would be said for the second time.
         let mut find = wanted.find;
         find.verbose = find.verbose && !sealed::is_our_copy();
-        let found = find.find_to_act(TOOL, target)?;
+        let found = find.session().find_to_act(TOOL, target)?;
         if found.process().is_some() {
             self.process = found.into_process();
         } else if wanted.needs_only_net() {

@@ -74,7 +74,7 @@ fn names(containers: &[VerifiedContainer]) -> Vec<String> {
     // What is another user's says so, and takes no name of root's away.
     let forms: [fn(&Container) -> String; 3] = [
         |one| one.full_name() + &one.of_whom(),
-        |one| one.target() + &one.of_whom(),
+        Container::target,
         |one| format!("{}:{}{}", one.engine, one.short_id(), one.of_whom()),
     ];
     let mut names: Vec<Option<String>> = vec![None; containers.len()];

@@ -5,14 +5,13 @@ mod glob;
 mod pattern;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 pub use choice::{Chosen, NamespaceSet, chosen};
 pub use glob::{Glob, GlobError};
 pub use pattern::{Pattern, PatternError};
 
 use crate::cli::FindConfig;
-use crate::engine::Container;
+use crate::engine::{Container, EngineSession};
 use crate::failure::{self, Failure, Status};
 use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
 use crate::output::quotable;
@@ -33,11 +32,13 @@ pub fn find(
     mut place: impl FnMut(&Container, &Process) -> Option<NamespaceSet>,
 ) -> Result<(Vec<Chosen>, bool), Failure> {
     let mut places = HashMap::new();
-    let listing = listing(pattern, options.engine_timeout, |container, process| {
+    let session = options.session();
+    let listing = listing(pattern, &session.engines, |container, process| {
         places.extend(place(container, process).map(|place| (container.key(), place)));
     })?;
     let all_were_asked = listing.errors.is_empty();
     if options.verbose {
+        session.say_heard(tool);
         listing.api_errors.iter().for_each(|why| failure::say(tool, why));
     }
     failure::report_all(tool, listing.errors.into_iter().map(Failure::from));
@@ -106,10 +107,10 @@ fn is_plain(pattern: &str) -> bool {
 /// When none of these engines is on this host.
 pub fn listing(
     pattern: &Pattern,
-    timeout: Duration,
+    session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    let listings = pattern.engines().into_iter().map(|engine| list_with(engine, timeout, &mut look));
+    let listings = pattern.engines().into_iter().map(|engine| list_with(engine, session, &mut look));
     let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
     // One of several that is not here is no error; none of them is.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {

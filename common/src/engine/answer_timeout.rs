@@ -2,31 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-/// How long engines may take to answer.
-#[derive(Debug, Clone, Copy)]
+use super::EngineSession;
+use super::session::SilentSockets;
+
+/// How long engines may take to answer, and which took longer already.
+#[derive(Debug, Clone)]
 pub(super) struct AnswerTimeout {
     each: Duration,
     until: Option<Instant>,
+    pub silent: SilentSockets,
 }
 
 impl AnswerTimeout {
     /// Each of them this long.
-    pub(super) fn of_each(each: Duration) -> Self {
-        AnswerTimeout { each, until: None }
+    pub(super) fn of_each(session: &EngineSession) -> Self {
+        AnswerTimeout { each: session.timeout(), until: None, silent: session.silent() }
     }
 
     /// All together this long, from now on.
-    pub(super) fn of_all(each: Duration) -> Self {
-        AnswerTimeout { each, until: Instant::now().checked_add(each) }
+    pub(super) fn of_all(session: &EngineSession) -> Self {
+        let until = Instant::now().checked_add(session.timeout());
+        AnswerTimeout { until, ..AnswerTimeout::of_each(session) }
     }
 
     /// How long one of them may take, if it is the first.
-    pub(super) fn each(self) -> Duration {
+    pub(super) fn each(&self) -> Duration {
         self.each
     }
 
     /// How long the next one may take.
-    pub(super) fn left(self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         let until = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         until.map_or(self.each, |left| left.min(self.each))
     }

@@ -85,11 +85,19 @@ impl Api {
     ) -> Result<(T, Uid), EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
-        let slow = || EngineError::Slow {
-            engine: self.engine,
-            socket: self.socket.clone(),
-            timeout: self.limit.each(),
-        };
+        if let Some(silence) = self.limit.silent.why(&self.socket) {
+            return Err(silence);
+        }
+        if self.limit.left().is_zero() {
+            return Err(self.slow());
+        }
+        self.ask_now(question).inspect_err(|error| self.limit.silent.remember(&self.socket, error))
+    }
+
+    fn ask_now<T>(
+        &self,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
+    ) -> Result<(T, Uid), EngineError> {
         let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
         let heard = Arc::clone(&speaker);
         let transport = move |request| send(socket.clone(), Arc::clone(&heard), request);
@@ -113,8 +121,8 @@ impl Api {
                 Unheard::OtherPids(listener) => EngineError::OtherPidNamespace { engine, socket, listener },
             });
         }
-        let answer = answer.map_err(|_elapsed| slow())?.map_err(|error| match error {
-            Bollard::RequestTimeoutError => slow(),
+        let answer = answer.map_err(|_elapsed| self.slow())?.map_err(|error| match error {
+            Bollard::RequestTimeoutError => self.slow(),
             Bollard::DockerResponseServerError { status_code, message } => {
                 EngineError::Refused { engine: self.engine, status: status_code, message }
             }
@@ -165,6 +173,11 @@ impl Api {
             }
             _ => self.nonsense(&deepest(error)),
         }
+    }
+
+    fn slow(&self) -> EngineError {
+        let (engine, socket) = (self.engine, self.socket.clone());
+        EngineError::Slow { engine, socket, timeout: self.limit.each() }
     }
 
     fn nonsense(&self, what: &dyn Display) -> EngineError {

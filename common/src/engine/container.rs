@@ -4,13 +4,13 @@ use std::fmt;
 use std::path::Path;
 
 use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
-use nix::unistd::{Pid, Uid, geteuid};
+use nix::unistd::{Pid, Uid, User, geteuid};
 use serde::{Serialize, Serializer};
 
 use super::state;
 use crate::hint::Hint;
 use crate::output::one_line;
-use crate::target::{EngineName, Name};
+use crate::target::{EngineName, Name, UserWord};
 
 /// A container as its engine describes it: the same object in every tool's JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -219,10 +219,24 @@ impl Container {
 
     /// The TARGET that means this container and no other's.
     pub fn target(&self) -> String {
-        let kind = if self.pod.is_some() { "pod" } else { self.engine.as_str() };
+        let kind = match &self.pod {
+            // A pod's containers are all of root's.
+            Some(_) if self.stranger().is_none() => "pod".to_owned(),
+            _ => self.engine_word(),
+        };
         match self.project() {
             Some(project) => format!("{kind}:{project}/{}", self.full_name()),
             None => format!("{kind}:{}", self.full_name()),
+        }
+    }
+
+    /// What stands before the colon in a TARGET that means this engine alone: `podman`, or `podman@alice` for a user's.
+    pub fn engine_word(&self) -> String {
+        let Some(user) = self.stranger() else { return self.engine.to_string() };
+        let name = User::from_uid(user).ok().flatten().map(|user| user.name);
+        match name.filter(|name| name.parse::<UserWord>().is_ok()) {
+            Some(name) => format!("{}@{name}", self.engine),
+            None => format!("{}@{user}", self.engine),
         }
     }
 

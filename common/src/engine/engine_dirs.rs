@@ -1,11 +1,16 @@
 //! The users that have engines on this host, and the directories of each user's engines.
 
 use std::env;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User, geteuid};
 
 use super::state::StatePath;
+
+/// More users than have containers on one host. What is read of each is bounded too.
+const MOST_USERS: usize = 64;
 
 /// One user's part of the host: root's is the system's, an ordinary user's is the rootless engines'.
 #[derive(Debug, Clone)]
@@ -27,9 +32,20 @@ impl EngineDirs {
         std::iter::once(EngineDirs::system()).chain(own.and_then(EngineDirs::of_user)).collect()
     }
 
-    /// Those of the user that called sudo, if we are root.
+    /// Those of all other users, if we are root: of the user that called sudo, and of those that are logged in or whose
+    /// services run, which have a runtime directory (`pam_systemd`(8)).
     pub(super) fn of_others() -> Vec<EngineDirs> {
-        caller_of_sudo().and_then(EngineDirs::of_user).into_iter().collect()
+        if !geteuid().is_root() {
+            return vec![];
+        }
+        let caller = caller_of_sudo();
+        let users = users_at_runtime().into_iter().filter(|user| Some(*user) != caller);
+        caller.into_iter().chain(users).filter_map(EngineDirs::of_user).collect()
+    }
+
+    /// Those of one user.
+    pub(super) fn of(owner: Uid) -> Option<EngineDirs> {
+        if owner.is_root() { Some(EngineDirs::system()) } else { EngineDirs::of_user(owner) }
     }
 
     /// All of them.
@@ -62,6 +78,20 @@ impl EngineDirs {
             config: StatePath::new(below_home("XDG_CONFIG_HOME", ".config"), owner),
         })
     }
+}
+
+/// The ordinary users whose runtime directory is there and their own, by their numbers: as many as are looked at.
+fn users_at_runtime() -> Vec<Uid> {
+    let directory = rooted("/run/user");
+    let number = |entry: DirEntry| entry.file_name().to_str()?.parse().ok();
+    let mut users: Vec<u32> =
+        fs::read_dir(&directory).into_iter().flatten().flatten().filter_map(number).collect();
+    users.sort_unstable();
+    let is_own = |uid: &u32| {
+        let meta = fs::symlink_metadata(directory.join(uid.to_string()));
+        *uid != 0 && meta.is_ok_and(|meta| meta.is_dir() && meta.uid() == *uid)
+    };
+    users.into_iter().filter(is_own).take(MOST_USERS).map(Uid::from_raw).collect()
 }
 
 /// The user that called sudo, if we are root and that user is not.

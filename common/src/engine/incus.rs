@@ -40,9 +40,11 @@ struct Instance<'a> {
 
 impl Incus {
     /// Both are daemons of root's.
-    pub(super) fn all(engine: EngineName, all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Incus> {
+    pub(super) fn all(engine: EngineName, all_dirs: &[EngineDirs], limit: &AnswerTimeout) -> Vec<Incus> {
         let of_system = all_dirs.iter().filter(|dirs| dirs.is_system());
-        of_system.map(|dirs| Incus { engine, owner: dirs.owner, homes: homes(engine, dirs), limit }).collect()
+        of_system
+            .map(|dirs| Incus { engine, owner: dirs.owner, homes: homes(engine, dirs), limit: limit.clone() })
+            .collect()
     }
 
     /// The containers that are `wanted`.
@@ -58,7 +60,7 @@ impl Incus {
             let names = state::names(&directory)?.into_iter().filter_map(|name| name.into_string().ok());
             let places =
                 names.filter(|name| wanted(name)).map(|name| place(directory.as_path(), name)).collect();
-            let query = MonitorQuery { engine: self.engine, owner: self.owner, limit: self.limit };
+            let query = MonitorQuery { engine: self.engine, owner: self.owner, limit: self.limit.clone() };
             for (place, running) in query.ask(places) {
                 let id = place.name.to_string_lossy();
                 answer.add_running(&query, (&id, Instance::of(&id).name), running, || Ok(true));

@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::unistd::Uid;
+
 use super::{Container, ContainerSource, EngineError};
 use crate::target::{EngineName, Name};
 
@@ -23,6 +25,11 @@ pub trait Engine {
     /// # Errors
     /// As [`Engine::find`].
     fn list(&self) -> Result<EngineAnswer, EngineError>;
+
+    /// The user whose engine it is, if that is another one than root and us.
+    fn user(&self) -> Option<Uid> {
+        None
+    }
 
     /// A new stream of its own events, on which something comes at once, and then whenever one of its
     /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.

@@ -35,12 +35,12 @@ pub(super) struct Lxc {
 
 impl Lxc {
     /// The system's containers, then the user's own.
-    pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<Lxc> {
+    pub(super) fn all(all_dirs: &[EngineDirs], limit: &AnswerTimeout) -> Vec<Lxc> {
         let of_dirs = |dirs: &EngineDirs| Lxc {
             owner: dirs.owner,
             path: lxcpath(dirs),
             taken: incus::directories(dirs).map(|path| path.as_path().to_owned()).collect(),
-            limit,
+            limit: limit.clone(),
         };
         all_dirs.iter().map(of_dirs).collect()
     }
@@ -61,7 +61,7 @@ impl Lxc {
         }
         let here = |name| LxcPlace { path: path.as_path().to_owned(), name };
         let places = names.into_iter().flatten().map(here).chain(elsewhere).collect();
-        let query = MonitorQuery { engine: ENGINE, owner: self.owner, limit: self.limit };
+        let query = MonitorQuery { engine: ENGINE, owner: self.owner, limit: self.limit.clone() };
         for (place, running) in query.ask(places) {
             let id = self.id_of(&place);
             let directory = path.at(place.path.join(&place.name));

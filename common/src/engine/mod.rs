@@ -23,6 +23,7 @@ mod nerdctl;
 mod oci;
 mod podman;
 mod runtime;
+mod session;
 mod settings;
 mod state;
 mod storage;
@@ -30,12 +31,14 @@ mod user_engine;
 mod watch_dirs;
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+
+use nix::unistd::Uid;
 
 pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago};
 pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
 pub use interface::{ContainerQuery, Engine, EngineAnswer};
+pub use session::{EngineSession, HeardEngine};
 pub use watch_dirs::WatchDir;
 
 pub use crate::target::EngineName;
@@ -45,14 +48,14 @@ use engine_dirs::EngineDirs;
 use user_engine::UserEngine;
 
 /// Our engines, in the order in which they are asked: that of [`EngineName::ALL`], the system's before those of the
-/// ordinary user that we may be. Each has `timeout` to answer.
+/// ordinary user that we may be.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use common::engine::{EngineError, engines};
+/// use common::engine::{EngineError, EngineSession, engines};
 ///
-/// for engine in engines(None, Duration::from_millis(300)) {
+/// for engine in engines(None, &EngineSession::new(Duration::from_millis(300))) {
 ///     match engine.list() {
 ///         Ok(answer) => println!("{}: {} containers", engine.name(), answer.containers.len()),
 ///         Err(EngineError::Absent { .. }) => {} // not on this host
@@ -60,20 +63,35 @@ use user_engine::UserEngine;
 ///     }
 /// }
 /// ```
-pub fn engines(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (all_dirs, limit) = (EngineDirs::ours(), AnswerTimeout::of_each(timeout));
-    chosen(wanted).flat_map(|name| of_name(name, &all_dirs, true, limit)).collect()
+pub fn engines(wanted: Option<EngineName>, session: &EngineSession) -> Vec<Box<dyn Engine>> {
+    let (all_dirs, limit) = (EngineDirs::ours(), AnswerTimeout::of_each(session));
+    chosen(wanted).flat_map(|name| of_name(name, &all_dirs, true, &limit)).collect()
 }
 
-/// The engines of others, which are asked only where ours leave something open: under sudo those of the user that called it.
-/// They have `timeout` all together, from now on, and what they say is a claim of that user.
-pub fn engines_of_others(wanted: Option<EngineName>, timeout: Duration) -> Vec<Box<dyn Engine>> {
-    let (all_dirs, limit) = (EngineDirs::of_others(), AnswerTimeout::of_all(timeout));
+/// The engines of others, which are asked only where ours have certainly no such container: for root those of every user.
+/// They have the time of one all together, from now on, and what they say is a claim of that user.
+pub fn engines_of_others(wanted: Option<EngineName>, session: &EngineSession) -> Vec<Box<dyn Engine>> {
+    let (all_dirs, limit) = (EngineDirs::of_others(), AnswerTimeout::of_all(session));
+    let limit = &limit;
     let in_dirs = |name, dirs: &EngineDirs| {
-        let (owner, engines) = (dirs.owner, of_name(name, std::slice::from_ref(dirs), false, limit));
-        engines.into_iter().map(move |engine| Box::new(UserEngine { engine, owner }) as Box<dyn Engine>)
+        claimed_by(dirs.owner, of_name(name, std::slice::from_ref(dirs), false, limit))
     };
     chosen(wanted).flat_map(|name| all_dirs.iter().flat_map(move |dirs| in_dirs(name, dirs))).collect()
+}
+
+/// The engines called `name` of one user, whoever that is; none of a user who has no home.
+pub fn engines_of_user(name: EngineName, user: Uid, session: &EngineSession) -> Vec<Box<dyn Engine>> {
+    let limit = AnswerTimeout::of_all(session);
+    let Some(dirs) = EngineDirs::of(user) else { return vec![] };
+    let engines = match name {
+        EngineName::Docker => boxed([docker::of(&dirs, &limit)]),
+        _ => of_name(name, std::slice::from_ref(&dirs), false, &limit),
+    };
+    claimed_by(user, engines).collect()
+}
+
+fn claimed_by(owner: Uid, engines: Vec<Box<dyn Engine>>) -> impl Iterator<Item = Box<dyn Engine>> {
+    engines.into_iter().map(move |engine| Box::new(UserEngine { engine, owner }) as Box<dyn Engine>)
 }
 
 fn chosen(wanted: Option<EngineName>) -> impl Iterator<Item = EngineName> {
@@ -96,7 +114,7 @@ fn of_name(
     name: EngineName,
     all_dirs: &[EngineDirs],
     ours: bool,
-    limit: AnswerTimeout,
+    limit: &AnswerTimeout,
 ) -> Vec<Box<dyn Engine>> {
     match name {
         EngineName::Docker => boxed(docker::all(all_dirs, ours, limit)),
@@ -133,5 +151,9 @@ impl<E: Engine> Engine for Bounded<E> {
 
     fn events(&self) -> Option<OwnedFd> {
         self.0.events()
+    }
+
+    fn user(&self) -> Option<Uid> {
+        self.0.user()
     }
 }

@@ -13,9 +13,9 @@ use disk::PodmanDisk;
 const ENGINE: EngineName = EngineName::Podman;
 
 /// The system's Podman and the user's own.
-pub(super) fn all(all_dirs: &[EngineDirs], limit: AnswerTimeout) -> Vec<ApiOrDisk<PodmanDisk>> {
+pub(super) fn all(all_dirs: &[EngineDirs], limit: &AnswerTimeout) -> Vec<ApiOrDisk<PodmanDisk>> {
     let in_dirs = |dirs: &EngineDirs| {
-        let api = Api::new(ENGINE, dirs.run.as_path().join("podman/podman.sock"), limit);
+        let api = Api::new(ENGINE, dirs.run.as_path().join("podman/podman.sock"), limit.clone());
         ApiOrDisk::new(ENGINE, Ok(api), Some(PodmanDisk::of(dirs)))
     };
     all_dirs.iter().map(in_dirs).collect()

@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use nix::unistd::Uid;
+use nix::unistd::{Uid, geteuid};
 
 use super::{ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
 
@@ -23,6 +23,10 @@ impl UserEngine {
 impl Engine for UserEngine {
     fn name(&self) -> EngineName {
         self.engine.name()
+    }
+
+    fn user(&self) -> Option<Uid> {
+        Some(self.owner).filter(|owner| !owner.is_root() && *owner != geteuid())
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {

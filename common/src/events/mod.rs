@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
-use crate::engine::{Engine, EngineName, engines, engines_of_others, watch_dirs};
+use crate::engine::{Engine, EngineName, EngineSession, engines, engines_of_others, watch_dirs};
 use directories::Directories;
 pub use error::EventsError;
 
@@ -47,7 +47,8 @@ impl ContainerWatch {
     /// # Errors
     /// [`EventsError`].
     pub fn new(wanted: Option<EngineName>, timeout: Duration) -> Result<Self, EventsError> {
-        let all = engines(wanted, timeout).into_iter().chain(engines_of_others(wanted, timeout));
+        let session = EngineSession::new(timeout);
+        let all = engines(wanted, &session).into_iter().chain(engines_of_others(wanted, &session));
         let streams = all.map(|engine| EngineStream { engine, events: None });
         let directories = Directories::new(watch_dirs(wanted))?;
         let mut watch = ContainerWatch { directories, streams: streams.collect(), stirred: true };

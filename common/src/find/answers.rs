@@ -4,7 +4,9 @@
 
 use nix::unistd::geteuid;
 
-use crate::engine::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
+use crate::engine::{
+    Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, EngineSession,
+};
 
 /// What the engines of one user said, all together.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(super) struct EngineAnswers {
     pub answered: Vec<EngineName>,
     /// Which are not on this host at all.
     pub absent: Vec<EngineError>,
+    /// What only root may read: it is no part of an ordinary user's engines, and hides none of them.
+    pub closed: Vec<EngineError>,
     /// Which are, and could not be asked, or could not tell of all of their containers that may be meant.
     pub errors: Vec<(EngineName, EngineError)>,
     /// Which were found out about from state on disk, and why.
@@ -37,11 +41,14 @@ pub(super) enum Certainty {
 /// Asks all of them.
 pub(super) fn ask(
     engines: &[Box<dyn Engine>],
+    session: &EngineSession,
     question: impl Fn(&dyn Engine) -> Result<EngineAnswer, EngineError>,
 ) -> EngineAnswers {
     let mut answers = EngineAnswers::default();
     for engine in engines {
-        match question(engine.as_ref()) {
+        let answer = question(engine.as_ref());
+        session.hear(engine.as_ref(), &answer);
+        match answer {
             Ok(answer) => {
                 let name = engine.name();
                 answers.answered.push(name);
@@ -50,6 +57,7 @@ pub(super) fn ask(
                 answers.add(answer.containers);
             }
             Err(absent) if absent.is_absence() => answers.absent.push(absent),
+            Err(closed) if is_roots_alone(&closed) => answers.closed.push(closed),
             Err(trouble) => answers.errors.push((engine.name(), trouble)),
         }
     }
@@ -110,6 +118,11 @@ impl EngineAnswers {
             |(engine, why): &&(EngineName, EngineError)| *engine != EngineName::Podman && !why.is_absence();
         self.errors.first().or_else(|| self.api_errors.iter().find(hides))
     }
+}
+
+/// Whether an ordinary user may not read that, and need not.
+fn is_roots_alone(why: &EngineError) -> bool {
+    !geteuid().is_root() && matches!(why, EngineError::Unreadable { .. })
 }
 
 /// Engines make such an ID at random, so that no two of them have the same.

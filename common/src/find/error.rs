@@ -1,13 +1,12 @@
 //! Why a TARGET was not found, and what the user can do about it.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
 use super::{NetworkError, UnplacedProcess, meant};
-use crate::engine::{Container, ContainerState, EngineError, EngineName};
+use crate::engine::{Container, ContainerState, EngineError, EngineName, EngineSession};
 use crate::failure::{Failure, Status};
 use crate::hint;
 use crate::hint::Hint;
@@ -15,7 +14,7 @@ use crate::namespace::NamespaceError;
 use crate::netns::NetnsError;
 use crate::output::one_line;
 use crate::process::ProcessError;
-use crate::target::{LinkName, Name, Target};
+use crate::target::{LinkName, Name, Target, UserWord};
 
 /// Why a TARGET was not found.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +111,9 @@ pub enum FindError {
         /// The container that it was made for.
         owner: String,
     },
+    /// Nobody is called so.
+    #[error("{0}: no such user")]
+    NoSuchUser(UserWord),
     /// No name is linked so under `/run/netns`.
     #[error("netns:{0}: no such link under /run/netns")]
     NoSuchLink(LinkName),
@@ -131,11 +133,11 @@ pub struct FailedSearch {
 }
 
 impl FindError {
-    /// The same, with the names that a mistyped one may have meant. Engines have `timeout` for their lists.
+    /// The same, with the names that a mistyped one may have meant. The engines of `session` are asked for their lists.
     #[must_use]
-    pub fn with_nearest(mut self, timeout: Duration) -> Self {
+    pub fn with_nearest(mut self, session: &EngineSession) -> Self {
         if let FindError::NotFound { target, search } = &mut self {
-            search.nearest = meant::nearest(target, &search.prompt, timeout);
+            search.nearest = meant::nearest(target, &search.prompt, session);
         }
         self
     }
@@ -159,7 +161,8 @@ impl From<FindError> for Failure {
             FindError::InNone(_)
             | FindError::Pretender(..)
             | FindError::Exited(_)
-            | FindError::NoSuchLink(_) => no(message),
+            | FindError::NoSuchLink(_)
+            | FindError::NoSuchUser(_) => no(message),
             FindError::Orphan { ref link, .. } => {
                 no(message).hint(crate::hint!("netns:{}, or netns-link --rm {}", link, link))
             }
@@ -220,7 +223,7 @@ fn undecided(hit: Option<&Container>, engine: EngineName) -> String {
 /// The word that means `hit` alone, where asking one engine leaves out the one that is in trouble.
 fn alone(target: &Target, hit: &Container, in_trouble: EngineName) -> Option<String> {
     let Target::Container { engine: None, name, .. } = target else { return None };
-    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine))
+    (in_trouble != hit.engine).then(|| format!("{}:{name}", hit.engine_word()))
 }
 
 /// The words that mean each of `hits` alone.
@@ -237,16 +240,16 @@ fn each_alone(target: &Target, hits: &[Container]) -> Option<Hint> {
 fn words_for_each(name: Option<&Name>, hits: &[Container]) -> Vec<Option<String>> {
     let only = |fits: &dyn Fn(&&Container) -> bool| hits.iter().filter(fits).count() == 1;
     let word = |hit: &Container| {
-        let of_engine = |other: &&Container| other.engine == hit.engine;
+        let of_engine = |other: &&Container| other.engine_word() == hit.engine_word();
         if hit.pod.is_some() && only(&|other| other.target() == hit.target()) {
             return Some(hit.target());
         }
         if let (Some(name), true) = (name, only(&of_engine)) {
-            return Some(format!("{}:{name}", hit.engine));
+            return Some(format!("{}:{name}", hit.engine_word()));
         }
         let begins = |id: &str| only(&|other| of_engine(other) && other.id.starts_with(id));
         let id = [hit.short_id(), &hit.id].into_iter().find(|id| begins(id))?;
-        Some(format!("{}:{id}", hit.engine))
+        Some(format!("{}:{id}", hit.engine_word()))
     };
     let words = hits.iter().map(word);
     // What is no TARGET, or would be ended by a shell, helps nobody.

@@ -1,14 +1,12 @@
 //! What is known of containers: each as its engine describes it, with what the kernel says of its first
 //! process. All of the host, or the one that a process belongs to.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::answers::{ask, is_others};
 use super::verify::{self, VerifyError};
 use super::{FindError, no_engine};
-use crate::engine::{Container, EngineName, engines, engines_of_others};
+use crate::engine::{Container, EngineName, EngineSession, engines, engines_of_others};
 use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
 
@@ -89,8 +87,8 @@ impl VerifiedContainer {
 ///
 /// # Errors
 /// When no engine is on this host at all.
-pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<ContainerList, FindError> {
-    list_with(engine, timeout, |_, _| ())
+pub fn list(engine: Option<EngineName>, session: &EngineSession) -> Result<ContainerList, FindError> {
+    list_with(engine, session, |_, _| ())
 }
 
 /// As [`list`]; `look` is shown every container that has a process, and that process while it is held, in no order.
@@ -99,15 +97,17 @@ pub fn list(engine: Option<EngineName>, timeout: Duration) -> Result<ContainerLi
 /// As [`list`].
 pub fn list_with(
     engine: Option<EngineName>,
-    timeout: Duration,
+    session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    let mut asked = ask(&engines(engine, timeout), |engine| engine.list());
-    let others = ask(&engines_of_others(engine, timeout), |engine| engine.list());
+    let mut asked = ask(&engines(engine, session), session, |engine| engine.list());
+    let others = ask(&engines_of_others(engine, session), session, |engine| engine.list());
     let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
     let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
     if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
-        return Err(api_errors.into_iter().next().unwrap_or_else(|| no_engine(asked.absent)));
+        let closed = asked.closed.into_iter().next().map(FindError::from);
+        let why = api_errors.into_iter().next().or(closed);
+        return Err(why.unwrap_or_else(|| no_engine(asked.absent)));
     }
     asked.hits.extend(others.hits);
     let mut containers = Vec::new();
@@ -120,6 +120,7 @@ pub fn list_with(
         }
     }
     containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
+    api_errors.extend(asked.closed.into_iter().map(FindError::from));
     api_errors.extend(asked.api_errors.into_iter().chain(others.api_errors).map(|(_, why)| why.into()));
     Ok(ContainerList { containers, errors, api_errors })
 }

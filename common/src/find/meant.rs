@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use super::answers::{ask, is_others};
-use crate::engine::{EngineName, engines};
+use crate::engine::{EngineName, EngineSession, engines};
 use crate::hint;
 use crate::hint::Hint;
 use crate::output::is_harmful;
@@ -99,14 +98,14 @@ fn tool() -> Option<String> {
 
 /// Names of containers that look like the one in `target`, at most three. Only engines of ours that have `answered` are
 /// asked, and what other users claim is left out.
-pub(super) fn nearest(target: &Target, answered: &[EngineName], timeout: Duration) -> Vec<String> {
+pub(super) fn nearest(target: &Target, answered: &[EngineName], session: &EngineSession) -> Vec<String> {
     let Target::Container { engine, name, .. } = target else { return Vec::new() };
     if with_kind(name.as_str()).is_some() {
         return Vec::new();
     }
-    let mut asked = engines(*engine, timeout);
+    let mut asked = engines(*engine, session);
     asked.retain(|engine| answered.contains(&engine.name()));
-    let answers = ask(&asked, |engine| engine.list());
+    let answers = ask(&asked, session, |engine| engine.list());
     let names = answers.hits.iter().filter(|hit| !is_others(hit)).map(|hit| hit.name.as_str());
     alike(name.as_str(), names)
 }

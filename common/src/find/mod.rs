@@ -13,9 +13,7 @@ mod owner;
 mod unplaced;
 mod verify;
 
-use std::time::Duration;
-
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, User};
 
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
@@ -26,16 +24,17 @@ pub use owner::owner;
 pub use unplaced::UnplacedProcess;
 
 use crate::engine::{
-    Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, engines, engines_of_others,
+    Container, ContainerQuery, ContainerSource, Engine, EngineError, EngineName, EngineSession, engines,
+    engines_of_others, engines_of_user,
 };
 use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
 use crate::process::{Process, ProcessError};
-use crate::target::{LinkName, Name, Target};
+use crate::target::{LinkName, Name, Target, UserWord, UsersContainer};
 use answers::{Certainty, EngineAnswers, ask};
 use found::HeldTarget;
 
-/// Finds what `target` means, with engines given `timeout` each.
+/// Finds what `target` means, with the engines of `session`.
 ///
 /// # Errors
 /// [`FindError`]; nothing that is found can turn into something else later.
@@ -43,15 +42,17 @@ use found::HeldTarget;
 /// ```no_run
 /// use std::time::Duration;
 ///
+/// use common::engine::EngineSession;
 /// use common::find::{Purpose, find};
 ///
-/// let found = find(&"nginx".parse()?, Purpose::Act, Duration::from_millis(300))?;
+/// let session = EngineSession::new(Duration::from_millis(300));
+/// let found = find(&"nginx".parse()?, Purpose::Act, &session)?;
 /// let pid = found.process().map(|process| process.pid());
 /// let netns = found.into_netns()?; // stays this namespace, whatever becomes of the PID
 /// println!("{pid:?} is in {netns}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Found, FindError> {
+pub fn find(target: &Target, purpose: Purpose, session: &EngineSession) -> Result<Found, FindError> {
     let alone = Found::alone;
     match target {
         Target::Process { pid, inode } => {
@@ -59,7 +60,7 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
             let pid = Pid::from_raw(i32::try_from(*pid).unwrap_or(i32::MAX));
             let process = match inode {
                 Some(inode) => Process::open_exactly(pid, *inode)?,
-                None => Process::open(pid).map_err(|error| called_so(error, timeout))?,
+                None => Process::open(pid).map_err(|error| called_so(error, session))?,
             };
             Ok(alone(HeldTarget::Process(process)))
         }
@@ -70,15 +71,16 @@ pub fn find(target: &Target, purpose: Purpose, timeout: Duration) -> Result<Foun
         Target::NetnsFile(path) => Ok(alone(HeldTarget::Netns(Namespace::open(path, NamespaceKind::Net)?))),
         Target::Container { engine, within, name } => {
             let asked = ContainerQuery::Name { within: within.as_ref(), name };
-            match (find_container(*engine, target, &asked, timeout), engine) {
-                (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name, timeout),
+            match (find_container(*engine, target, &asked, session), engine) {
+                (Err(error @ FindError::NotFound { .. }), None) => link_or(error, name, session),
                 (result, _) => result,
             }
         }
+        Target::OfUser(theirs) => find_of_user(theirs, target, session),
         Target::Pod { namespace, pod, container } => {
             let asked =
                 ContainerQuery::Pod { namespace: namespace.as_ref(), pod, container: container.as_ref() };
-            find_container(None, target, &asked, timeout)
+            find_container(None, target, &asked, session)
         }
         Target::Ip(_) | Target::Mac(_) | Target::Veth(_) => Ok(network::find(target, purpose)?),
     }
@@ -89,17 +91,48 @@ fn find_container(
     engine: Option<EngineName>,
     target: &Target,
     asked: &ContainerQuery<'_>,
-    timeout: Duration,
+    session: &EngineSession,
 ) -> Result<Found, FindError> {
-    let mut answers = ask(&concerned(engines(engine, timeout), asked), |engine| engine.find(asked));
+    let mut answers = ask(&concerned(engines(engine, session), asked), session, |engine| engine.find(asked));
     let others = answers.take_claims_of_others();
     answers.narrow(asked);
     match answers.certainty(asked) {
-        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, timeout),
+        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
         Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
-        Certainty::NotThere => find_among_others(engine, target, (asked, others), answers, timeout),
+        Certainty::NotThere => match answers.doubt() {
+            Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
+            None => find_among_others(engine, target, (asked, others), answers, session),
+        },
     }
+}
+
+/// Asks the engine of one user, whose silence is no "no" now that this one is meant.
+fn find_of_user(
+    meant: &UsersContainer,
+    target: &Target,
+    session: &EngineSession,
+) -> Result<Found, FindError> {
+    let UsersContainer { engine, user, within, name } = meant;
+    let asked = ContainerQuery::Name { within: within.as_ref(), name };
+    let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
+    let theirs = engines_of_user(*engine, uid, session);
+    let mut answers = ask(&theirs, session, |engine| engine.find(&asked));
+    answers.narrow(&asked);
+    match answers.certainty(&asked) {
+        Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
+        Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
+        Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
+        Certainty::NotThere => match answers.doubt() {
+            Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
+            None => Err(not_found(target.clone(), answers, EngineAnswers::default())),
+        },
+    }
+}
+
+fn uid_of(user: &UserWord) -> Option<Uid> {
+    let named = || User::from_name(user.as_str()).ok().flatten().map(|user| user.uid);
+    user.number().map(Uid::from_raw).or_else(named)
 }
 
 /// With the engines of other users, when root's `answers` have no such container, but for the `words` of others in them.
@@ -108,26 +141,25 @@ fn find_among_others(
     target: &Target,
     (asked, words): (&ContainerQuery<'_>, Vec<Container>),
     answers: EngineAnswers,
-    timeout: Duration,
+    session: &EngineSession,
 ) -> Result<Found, FindError> {
     // Root's own link of that name is what is meant.
-    if is_linked(target) && answers.errors.is_empty() {
+    if is_linked(target) {
         let search = Box::new(FailedSearch { asked: answers.answered, ..FailedSearch::default() });
         return Err(FindError::NotFound { target: target.clone(), search });
     }
-    let theirs = concerned(engines_of_others(engine, timeout), asked);
-    let mut others = ask(&theirs, |engine| engine.find(asked));
+    let theirs = concerned(engines_of_others(engine, session), asked);
+    let mut others = ask(&theirs, session, |engine| engine.find(asked));
     others.add(words);
     others.narrow(asked);
     let mut hits = std::mem::take(&mut others.hits);
-    match (hits.pop(), answers.doubt()) {
-        (None, _) => Err(not_found(target.clone(), answers, others)),
-        (Some(hit), Some(doubt)) => Err(cannot_tell(target, Some(hit), doubt.clone())),
-        (Some(hit), None) if hits.is_empty() => {
+    match hits.pop() {
+        None => Err(not_found(target.clone(), answers, others)),
+        Some(hit) if hits.is_empty() => {
             let silent = api_errors(&others).chain(others.errors.iter().map(|(_, why)| (None, why.clone())));
-            confirmed(held(hit, silent)?, timeout)
+            confirmed(held(hit, silent)?, session)
         }
-        (Some(hit), None) => {
+        Some(hit) => {
             hits.push(hit);
             Err(FindError::Ambiguous { target: target.clone(), hits })
         }
@@ -161,18 +193,18 @@ fn api_errors(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineNam
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
 /// again now that the process is held: the PID that is the container's now is this process's.
-fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
+fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> {
     let (Some(container), Some(process)) = (&found.container, found.process()) else { return Ok(found) };
     if container.source == ContainerSource::State || verify::is_proven(container, process) {
         return Ok(found);
     }
     let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
     let asked = ContainerQuery::Name { within: None, name: &id };
-    let mut again = engines(Some(container.engine), timeout);
-    if container.stranger().is_some() {
-        again.extend(engines_of_others(Some(container.engine), timeout));
-    }
-    let again = ask(&again, |engine| engine.find(&asked));
+    let again = match container.stranger() {
+        Some(user) => engines_of_user(container.engine, user, session),
+        None => engines(Some(container.engine), session),
+    };
+    let again = ask(&again, session, |engine| engine.find(&asked));
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.errors.into_iter().next() {
         _ if same => Ok(found),
@@ -181,17 +213,14 @@ fn confirmed(found: Found, timeout: Duration) -> Result<Found, FindError> {
     }
 }
 
-/// No engine has it. That is certain only if all of root's engines on this host could be asked; if there are none, only
-/// those of other users were asked.
+/// No engine has it, and all that could have it were asked: our own, or root's. If there are none, only those of other users
+/// were asked.
 fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
-    if let Some(trouble) = answers.errors.into_iter().next() {
-        return cannot_tell(&target, None, trouble);
-    }
     let is_prompt = |engine: &EngineName| !answers.api_errors.iter().any(|(silent, _)| silent == engine);
     let prompt = answers.answered.iter().copied().filter(is_prompt).collect();
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
-    let mut errors = others.errors.into_iter().map(|(_, why)| why);
+    let mut errors = answers.closed.into_iter().chain(others.errors.into_iter().map(|(_, why)| why));
     match (asked.is_empty(), errors.next()) {
         (false, first) => {
             let unasked = first.into_iter().chain(errors).collect();
@@ -221,11 +250,11 @@ fn no_engine(absent: Vec<EngineError>) -> FindError {
 }
 
 /// Why there is no such process; if containers have the PID for a name, or for the beginning of their ID, that they do.
-fn called_so(error: ProcessError, timeout: Duration) -> FindError {
+fn called_so(error: ProcessError, session: &EngineSession) -> FindError {
     let ProcessError::Gone(pid) = error else { return error.into() };
     let Ok(name) = pid.to_string().parse::<Name>() else { return error.into() };
     let asked = ContainerQuery::Name { within: None, name: &name };
-    let mut answers = ask(&engines(None, timeout), |engine| engine.find(&asked));
+    let mut answers = ask(&engines(None, session), session, |engine| engine.find(&asked));
     answers.take_claims_of_others();
     answers.narrow(&asked);
     match answers.hits.is_empty() {
@@ -237,7 +266,7 @@ fn called_so(error: ProcessError, timeout: Duration) -> FindError {
 /// A bare word that is no container's name may be a link's. One that was made for a container leads to that
 /// container while it runs in there; what a dead one left behind is the last thing that anybody wants to act
 /// on unawares.
-fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, FindError> {
+fn link_or(error: FindError, name: &Name, session: &EngineSession) -> Result<Found, FindError> {
     let Ok(link) = name.as_str().parse::<LinkName>() else { return Err(error) };
     let entry = netns::entry(&link)?;
     let netns::LinkEntry::Bound(linked) = entry else { return Err(error) };
@@ -251,7 +280,7 @@ fn link_or(error: FindError, name: &Name, timeout: Duration) -> Result<Found, Fi
         .map_err(|_| FindError::Orphan { link: link.clone(), owner: owner.name.clone() })?;
     let asked = ContainerQuery::Name { within: None, name: &id };
     let target = Target::Container { engine: Some(owner.engine), within: None, name: id.clone() };
-    match find_container(Some(owner.engine), &target, &asked, timeout) {
+    match find_container(Some(owner.engine), &target, &asked, session) {
         Ok(found) if found.netns_identity() == Some(linked) => Ok(found),
         Ok(_) | Err(FindError::NotFound { .. } | FindError::NotRunning(_) | FindError::Exited(_)) => {
             Err(FindError::Orphan { link, owner: owner.name })

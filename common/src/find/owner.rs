@@ -2,12 +2,10 @@
 //! of the tree of control groups makes directories of any name in it. The process is in a container if it descends from the
 //! container's first process, shares a PID namespace with that one, or stands where that one stands among control groups.
 
-use std::time::Duration;
-
 use super::answers::{ask, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
 use super::{FindError, UnplacedProcess, cgroups, list};
-use crate::engine::{ContainerQuery, EngineName, engines};
+use crate::engine::{ContainerQuery, EngineName, EngineSession, engines};
 use crate::namespace::{self, NamespaceId, NamespaceKind};
 use crate::process::{Process, ProcessError};
 use crate::target::Name;
@@ -21,16 +19,16 @@ use crate::target::Name;
 pub fn owner(
     process: &Process,
     engine: Option<EngineName>,
-    timeout: Duration,
+    session: &EngineSession,
 ) -> Result<VerifiedContainer, FindError> {
     let inmate = MembershipProof::of(process)?;
     // Most engines name a container's cgroup after its ID: then there is one to ask for and none to list.
     for id in cgroups::foreign_ids(process)? {
-        if let Some(known) = called(&id, engine, timeout).filter(|known| inmate.is_in(known)) {
+        if let Some(known) = called(&id, engine, session).filter(|known| inmate.is_in(known)) {
             return Ok(known);
         }
     }
-    let listing = match list(engine, timeout) {
+    let listing = match list(engine, session) {
         // What the kernel knows of the process can be said all the same.
         Err(FindError::NoEngine { .. }) => ContainerList::default(),
         listing => listing?,
@@ -43,10 +41,10 @@ pub fn owner(
 }
 
 /// Root's container with that ID, if there is one and it runs.
-fn called(id: &str, engine: Option<EngineName>, timeout: Duration) -> Option<VerifiedContainer> {
+fn called(id: &str, engine: Option<EngineName>, session: &EngineSession) -> Option<VerifiedContainer> {
     let name: Name = id.parse().ok()?;
     let asked = ContainerQuery::Name { within: None, name: &name };
-    let mut answers = ask(&engines(engine, timeout), |engine| engine.find(&asked));
+    let mut answers = ask(&engines(engine, session), session, |engine| engine.find(&asked));
     answers.take_claims_of_others();
     let hit = answers.hits.into_iter().find(|container| container.id == id)?;
     verified(hit, |_, _| ()).ok()

@@ -8,6 +8,7 @@
 //! linux/rtnetlink.h, and <https://docs.kernel.org/userspace-api/netlink/intro.html>.
 
 mod address;
+mod conntrack;
 mod error;
 mod link;
 mod listener;
@@ -22,6 +23,7 @@ mod tests;
 mod wire;
 
 pub use address::{Address, AddressAttributes, NewAddress};
+pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,

@@ -101,6 +101,11 @@ impl Netfilter {
         or_lacking(Socket::speaking(SockProtocol::NetlinkNetFilter).map(Netfilter))
     }
 
+    /// The socket, for what another file asks of it.
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        &mut self.0
+    }
+
     /// All chains of all families; `None` where the kernel has no nf_tables.
     ///
     /// # Errors
@@ -128,7 +133,7 @@ fn request(name: &'static str, kind: u16, flags: u16) -> NetlinkRequest {
 
 /// A kernel without netfilter has no such protocol, and one without nf_tables knows no such subsystem: EINVAL
 /// (nfnetlink_rcv_msg in net/netfilter/nfnetlink.c).
-fn or_lacking<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
+pub(super) fn or_lacking<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(NetlinkError::Refused { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => Ok(None),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `nginx`, `3f2a9c` | a container's name or ID prefix |
 //! | `docker:X` `podman:X` `containerd:[NS/]X` `nerdctl:[NS/]X` `crio:X` `oci:X` `lxc:X` `incus:[PROJECT/]X` `lxd:[PROJECT/]X` `machine:X` | that engine only |
+//! | `podman@alice:X` | the same of one user, by name or UID |
 //! | `pod:POD` `pod:NAMESPACE/POD` `pod:NAMESPACE/POD/CONTAINER` | a Kubernetes pod (its sandbox), or a container in it |
 //! | `123` `123:INODE` `pid:123` `pid:123:INODE` | a process; INODE is its pidfs inode |
 //! | `netns:blue` `/run/netns/blue` `/proc/123/ns/net` | a namespace without a process |
@@ -20,6 +21,7 @@
 mod name;
 #[cfg(test)]
 mod tests;
+mod user;
 mod wire;
 
 use std::fmt;
@@ -32,6 +34,7 @@ use crate::output::quotable;
 use serde::{Deserialize, Serialize};
 
 pub use name::{IfName, LinkName, Mac, Name, NameError};
+pub use user::{UserWord, UsersContainer};
 pub use wire::WireAddress;
 
 /// The kernel's PID_MAX_LIMIT on 64-bit machines: no PID is greater (linux/threads.h).
@@ -60,6 +63,8 @@ pub enum Target {
         /// The name, or the beginning of the ID.
         name: Name,
     },
+    /// A container of one user's engine, by name or ID prefix.
+    OfUser(Box<UsersContainer>),
     /// A Kubernetes pod (its sandbox), or one container in it.
     Pod {
         /// The Kubernetes namespace; any when `None`.
@@ -267,12 +272,19 @@ fn bare_word(word: &str) -> Result<Target, TargetError> {
 }
 
 fn of_kind(kind: &str, rest: &str) -> Result<Target, TargetError> {
-    if let Ok(engine) = kind.parse::<EngineName>() {
+    let (word, user) = kind.split_once('@').map_or((kind, None), |(word, user)| (word, Some(user)));
+    if let Ok(engine) = word.parse::<EngineName>() {
         let (within, name) = match rest.split_once('/') {
             Some((within, name)) if engine.partition().is_some() => (Some(within.parse()?), name),
             _ => (None, rest),
         };
-        return Ok(Target::Container { engine: Some(engine), within, name: name.parse()? });
+        let name = name.parse()?;
+        return Ok(match user {
+            None => Target::Container { engine: Some(engine), within, name },
+            Some(user) => {
+                Target::OfUser(Box::new(UsersContainer { engine, user: user.parse()?, within, name }))
+            }
+        });
     }
     match kind {
         "pod" => pod(rest),
@@ -345,6 +357,7 @@ impl fmt::Display for Target {
             Target::Container { engine: Some(engine), within: Some(within), name } => {
                 write!(f, "{engine}:{within}/{name}")
             }
+            Target::OfUser(theirs) => theirs.fmt(f),
             Target::Pod { namespace, pod, container } => {
                 f.write_str("pod:")?;
                 namespace.iter().try_for_each(|namespace| write!(f, "{namespace}/"))?;

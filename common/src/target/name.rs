@@ -17,6 +17,9 @@ pub enum NameError {
     /// A character that no engine allows in names.
     #[error("{0:?} cannot be in a container's name")]
     Character(char),
+    /// A character that no user's name has.
+    #[error("{0:?} cannot be in a user's name")]
+    UserCharacter(char),
     /// A character that would make a link name a path, an option or a terminal command.
     #[error("{0:?} cannot be in a link name")]
     LinkCharacter(char),
@@ -126,7 +129,7 @@ as_text!(IfName, Mac);
 
 /// A link-layer address of six bytes. It is read as people copy it: `02:42:ac:11:00:05`, with dashes, without any sign,
 /// or in Cisco's three groups, `0242.ac11.0005`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Mac(pub [u8; 6]);
 

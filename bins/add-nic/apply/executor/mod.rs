@@ -1,6 +1,8 @@
 //! Executes steps, through a socket in each namespace. A file for each kind of object that is changed.
 
 mod address;
+mod bridge_mac;
+mod conntrack;
 mod error;
 mod link;
 mod phys;
@@ -41,7 +43,8 @@ impl Executor {
             PlanStep::AddBridge(bridge) => self.add_bridge(bridge),
             PlanStep::DelBridge(bridge) => self.delete_bridge(bridge),
             PlanStep::AddVeth(veth) => self.add_veth(veth),
-            PlanStep::DelVeth(veth) => self.delete_veth(veth),
+            PlanStep::PinMac(pinned) => self.pin_mac(pinned),
+            PlanStep::DelVeth(veth) => self.delete_veth_and_announce(veth),
             PlanStep::AddStackedLink(stacked) => self.add_stacked_link(stacked),
             PlanStep::DelStackedLink(stacked) => self.delete_stacked_link(stacked),
             PlanStep::SetAccessPort(port) => self.set_access_port(port),
@@ -74,8 +77,14 @@ impl Executor {
             PlanStep::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
             PlanStep::AddTable => Ok(filter::add_table()?),
             PlanStep::DelTable => Ok(filter::delete_table()?),
-            PlanStep::AddRules(rules) => Ok(filter::add_rules(rules)?),
-            PlanStep::DelRules(rules) => Ok(filter::delete_rules(rules)?),
+            PlanStep::AddRules(rules) => {
+                filter::add_rules(rules)?;
+                self.forget_contradicting_flows(rules)
+            }
+            PlanStep::DelRules(rules) => {
+                filter::delete_rules(rules)?;
+                Executor::forget_led_flows(rules)
+            }
             PlanStep::AddAccept(accept) => Ok(accept.add()?),
             PlanStep::DelAccept(accept) => Ok(accept.delete()?),
         }

@@ -16,6 +16,14 @@ pub struct BridgeSpec {
     pub vlan_filtering: bool,
 }
 
+/// The MAC address of a bridge that somebody else created. Until one is set, the kernel gives it the lowest of its ports'
+/// (br_stp_recalculate_bridge_id in net/bridge/br_stp_if.c), and neighbours lose a gateway that changes its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedMac {
+    pub bridge: IfName,
+    pub mac: Mac,
+}
+
 /// A bridge's port that is in one VLAN only, untagged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessPort {

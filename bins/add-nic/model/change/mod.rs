@@ -17,7 +17,7 @@ use crate::model::shell::{NetnsFiles, quoted};
 use crate::model::sysctl::SysctlChange;
 
 pub use address::AddressSpec;
-pub use link::{AccessPort, BridgeSpec, Veth, VethEndSpec, ipv6_switch};
+pub use link::{AccessPort, BridgeSpec, PinnedMac, Veth, VethEndSpec, ipv6_switch};
 pub use phys::{MovedNic, NicIdentity};
 pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
@@ -31,6 +31,8 @@ pub enum PlanStep {
     AddBridge(BridgeSpec),
     /// Delete that bridge, if it has no ports.
     DelBridge(BridgeSpec),
+    /// Set the MAC address that a bridge has, so that it keeps it whatever ports come and go.
+    PinMac(PinnedMac),
     /// Create a veth pair, each end in its namespace.
     AddVeth(Veth),
     /// Delete that pair.
@@ -107,6 +109,8 @@ pub enum Undo {
     WithItsLink,
     /// By this step.
     By(PlanStep),
+    /// Not at all: it changes nothing that can be seen.
+    Stays,
     /// By this step, once no other plan needs it.
     #[serde(rename = "by-the-last")]
     WhenUnused(PlanStep),
@@ -118,6 +122,7 @@ impl PlanStep {
         match self {
             PlanStep::AddBridge(bridge) => bridge.as_command(),
             PlanStep::DelBridge(bridge) => format!("ip link del {}", bridge.name),
+            PlanStep::PinMac(pinned) => format!("ip link set {} address {}", pinned.bridge, pinned.mac),
             PlanStep::AddVeth(veth) => veth.as_command(files),
             PlanStep::DelVeth(veth) => files.at(veth.other_netns, format!("ip link del {}", veth.other.name)),
             PlanStep::AddStackedLink(stacked) => stacked.adding(files),

@@ -15,7 +15,7 @@ pub struct AcceptRule {
     /// The program that the chain belongs to: `iptables-nft`, `ip6tables-legacy`, or one that only has the plain name.
     pub program: String,
     pub chain: String,
-    /// The NIC's record, and which of its rules in that chain this is.
+    /// The NIC's record, or the bridge whose rule it is; and which of its rules in that chain this is.
     pub id: String,
     pub number: usize,
     pub what: AllowedTraffic,
@@ -62,6 +62,14 @@ impl AcceptRule {
 }
 
 impl AllowedTraffic {
+    /// The bridge, if it is traffic between any two of its ports: then all NICs on it share the rule.
+    pub fn shared_on(&self) -> Option<&IfName> {
+        match self {
+            AllowedTraffic::Across { bridge } => Some(bridge),
+            _ => None,
+        }
+    }
+
     fn words(&self) -> Vec<String> {
         let text = match self {
             AllowedTraffic::Across { bridge } => format!("-i {bridge} -o {bridge}"),

@@ -15,6 +15,14 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// IPPROTO_*, linux/in.h.
+    pub fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        }
+    }
+
     /// As nft, iptables and /proc/net call it.
     pub fn name(self) -> &'static str {
         match self {

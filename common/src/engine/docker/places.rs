@@ -105,7 +105,11 @@ impl DockerPlaces {
         let remap = value("--userns-remap").or(config.userns_remap).filter(|remap| !remap.is_empty());
         let mut states = vec![run.join("containerd/daemon")];
         match said(&["--containerd"]).or_else(|| written(config.containerd)) {
-            Some(socket) => states.extend(containerd::state_behind(&socket, &self.dirs)?),
+            Some(socket) => {
+                // Nothing says that it is not the usual one: the service of Debian and Docker names the usual socket.
+                let state = containerd::state_behind(&socket, &self.dirs)?;
+                states.push(state.unwrap_or_else(|| self.dirs.run.join("containerd")));
+            }
             None => states.extend(containerd::states(&self.dirs)?),
         }
         let home = |data: &StatePath, namespace: &str| {

@@ -104,7 +104,8 @@ fn in_group(group: &Path) -> Option<(Vec<u8>, CgroupContainer)> {
             pidfd_inode: process.pidfd_inode(),
             ..Proof::word_of(Uid::from_raw(0))
         };
-        let state = if is_frozen(group) { ContainerState::Paused } else { ContainerState::Running };
+        let is_paused = is_frozen(group) || is_in_frozen_group(pid).unwrap_or(false);
+        let state = if is_paused { ContainerState::Paused } else { ContainerState::Running };
         Some((command, CgroupContainer { state, first: FirstProcess { pid, proof } }))
     })
 }
@@ -186,6 +187,22 @@ pub(super) fn listener(line: &[u8]) -> Option<(u64, Vec<u8>)> {
 fn is_frozen(group: &Path) -> bool {
     let events = state::of_kernel(&group.join("cgroup.events")).unwrap_or_default();
     events.split(|byte| *byte == b'\n').any(|line| line == b"frozen 1")
+}
+
+/// Whether it is frozen, as the freezer of version 1 tells it, which LXC takes where both versions are mounted.
+fn is_in_frozen_group(pid: Pid) -> Option<bool> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let group = groups.lines().find_map(|line| line.split_once(':')?.1.strip_prefix("freezer:"))?;
+    let mountinfo = fs::read("/proc/thread-self/mountinfo").ok()?;
+    let is_freezer = |mount: &Mount<'_>| {
+        mount.file_system == b"cgroup"
+            && mount.super_options.split(|byte| *byte == b',').any(|word| word == b"freezer")
+    };
+    let state = mountinfo::mounts(&mountinfo).filter(is_freezer).find_map(|mount| {
+        let below = Path::new(group).strip_prefix(mount.root()).ok()?;
+        state::of_kernel(&mount.path().join(below).join("freezer.state"))
+    });
+    state.map(|state| state.starts_with(b"FROZEN"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,105 @@
+//! What is remembered of engines while a tool does one job: one that did not answer in time is not waited for again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::unistd::Uid;
+
+use super::{ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
+
+/// The engines of one job: how long each of them may take to answer, and which took longer. It lives as long as the job:
+/// whatever waits or watches makes a new one for each look, which asks all of them again. Clones remember together.
+#[derive(Debug, Clone)]
+pub struct EngineSession {
+    timeout: Duration,
+    silent: SilentSockets,
+    heard: Arc<Mutex<Vec<HeardEngine>>>,
+}
+
+/// An engine that was asked, and how it answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeardEngine {
+    engine: EngineName,
+    /// Whose it is, if that is another user than root and us.
+    user: Option<Uid>,
+    how: HowHeard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HowHeard {
+    Answered(ContainerSource),
+    Absent,
+    NotAsked,
+}
+
+impl HeardEngine {
+    fn of(engine: &dyn Engine, answer: &Result<EngineAnswer, EngineError>) -> Self {
+        let how = match answer {
+            Ok(answer) => HowHeard::Answered(answer.source),
+            Err(why) if why.is_absence() => HowHeard::Absent,
+            Err(_) => HowHeard::NotAsked,
+        };
+        HeardEngine { engine: engine.name(), user: engine.user(), how }
+    }
+}
+
+impl fmt::Display for HeardEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.fmt(f)?;
+        self.user.iter().try_for_each(|user| write!(f, " of user {user}"))?;
+        match self.how {
+            HowHeard::Answered(source) => write!(f, " ({source})"),
+            HowHeard::Absent => f.write_str(" (not on this host)"),
+            HowHeard::NotAsked => f.write_str(" (could not be asked)"),
+        }
+    }
+}
+
+/// The sockets on which nothing answered in time, and the words for that.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SilentSockets(Arc<Mutex<HashMap<PathBuf, EngineError>>>);
+
+impl EngineSession {
+    /// One in which each engine has `timeout` to answer, and none was asked yet.
+    pub fn new(timeout: Duration) -> Self {
+        EngineSession { timeout, silent: SilentSockets::default(), heard: Arc::default() }
+    }
+
+    /// Notes how `engine` answered.
+    pub fn hear(&self, engine: &dyn Engine, answer: &Result<EngineAnswer, EngineError>) {
+        let heard = HeardEngine::of(engine, answer);
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    }
+
+    /// Which engines were asked since this was last asked, in the order of asking.
+    pub fn take_heard(&self) -> Vec<HeardEngine> {
+        std::mem::take(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How long an engine may take to answer.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn silent(&self) -> SilentSockets {
+        self.silent.clone()
+    }
+}
+
+impl SilentSockets {
+    /// Why there is no use in asking on this socket, if it was silent already.
+    pub(super) fn why(&self, socket: &Path) -> Option<EngineError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(socket).cloned()
+    }
+
+    /// Remembers `error`, if it is that nothing came in time.
+    pub(super) fn remember(&self, socket: &Path, error: &EngineError) {
+        if let EngineError::Slow { .. } = error {
+            let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            silent.insert(socket.to_owned(), error.clone());
+        }
+    }
+}

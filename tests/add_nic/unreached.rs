@@ -1,0 +1,147 @@
+//! What does not reach the NIC is said, with what helps; and "reachable" is not said then. Observer: `ping`.
+
+use crate::bridge::by_hand;
+use crate::firewall::Site;
+use crate::{add_nic, lab, plug, reaches, reaches_from};
+use support::container::{Container, Options};
+use support::lab::Lab;
+use support::run::Run;
+use support::skip::need;
+
+fn bridge(lab: &Lab, name: &str, address: Option<&str>) {
+    lab.shell(&format!("ip link add {name} up type bridge")).run().ok();
+    if let Some(address) = address {
+        lab.shell(&format!("ip address add {address} dev {name}")).run().ok();
+    }
+}
+
+/// Nobody reaches it from the host, and all three jobs say why.
+#[track_caller]
+fn is_not_reached(lab: &Lab, web: &Container, words: &str, why: &str, fix: &str) {
+    plug(lab, web, &format!("{words} --preflight")).fails_with(1).stdout_has(why).stdout_has(fix);
+    let made = plug(lab, web, words).ok().stderr_has(why).stderr_has(fix);
+    assert!(!made.stdout.contains("reachable"), "{made}");
+    add_nic(lab, &["--check"]).fails_with(1).stdout_has(why).stdout_has(fix);
+    plug(lab, web, words).ok().stdout_has(", unchanged");
+    add_nic(lab, &["--rm", &web.pid.to_string()]).ok();
+}
+
+#[test]
+fn a_bridge_elsewhere_is_named_with_an_address_that_fits() {
+    let lab = need!(lab());
+    bridge(&lab, "docker0", Some("198.18.0.1/24"));
+    let web = lab.container("web", Options::only(&["net"]));
+    let fix = format!("add-nic pid:{} 198.18.0.200/24 -b docker0 -g 198.18.0.1", web.pid);
+    let why =
+        "docker0 has 198.18.0.1/24 and nothing in 172.17.0.0/16: neither the host nor 172.17.0.1 is there";
+    is_not_reached(&lab, &web, "172.17.0.200/16 -b docker0 -g 172.17.0.1", why, &fix);
+    // What helps, helps.
+    let words = format!("{} --no-announce", &fix["add-nic ".len()..]);
+    let words: Vec<&str> = words.split(' ').collect();
+    add_nic(&lab, &words).ok().stdout_has(", reachable after ").stderr_is("");
+    reaches(&lab, "198.18.0.200");
+    add_nic(&lab, &["--check"]).ok();
+}
+
+#[test]
+fn a_bridge_without_an_address_is_reached_by_its_ports_only() {
+    let lab = need!(lab());
+    bridge(&lab, "bare", None);
+    let web = lab.container("web", Options::only(&["net"]));
+    let why = "bare has no address in 10.74.0.0/24: the host does not reach 10.74.0.2";
+    is_not_reached(&lab, &web, "10.74.0.2/24 --bridge bare", why, "--host-addr 10.74.0.1");
+    let made = plug(&lab, &web, "10.74.0.2/24 --bridge bare").ok();
+    made.stdout_has(", answers on bare after ").stdout_has("; the host has no address there");
+    let other = by_hand(&lab, "other", "bare", "10.74.0.9/24");
+    reaches_from(&lab, &other, "10.74.0.2");
+    add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+    // It can be meant so.
+    plug(&lab, &web, "10.74.0.2/24 --bridge bare --host-addr none").ok().stderr_is("");
+    add_nic(&lab, &["--check"]).ok();
+    add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+    plug(&lab, &web, "10.74.0.2/24 --bridge bare --host-addr 10.74.0.1")
+        .ok()
+        .stdout_has(", reachable after ");
+    reaches(&lab, "10.74.0.2");
+}
+
+#[test]
+fn a_gateway_that_nobody_is_does_not_replace_another_without_a_word() {
+    let lab = need!(lab());
+    bridge(&lab, "br0", Some("10.74.0.254/24"));
+    let [web, router] = ["web", "router"].map(|name| lab.container(name, Options::only(&["net"])));
+    lab.veth((&web, "198.18.0.2/24"), (&router, "198.18.0.1/24"));
+    web.ip("route add default via 198.18.0.1 dev eth0");
+    let words = "10.74.0.3/24 --bridge br0 --gateway 10.74.0.1";
+    let why = "10.74.0.1 does not answer on br0: the default route of ";
+    plug(&lab, &web, &format!("{words} --preflight")).fails_with(1).stdout_has(why);
+    plug(&lab, &web, words).ok().stderr_has(why).stderr_has("hint: --gateway 10.74.0.254");
+    add_nic(&lab, &["--check"]).fails_with(1).stdout_has(why);
+    // Once there is one, all is well.
+    let _gateway = by_hand(&lab, "gateway", "br0", "10.74.0.1/24");
+    add_nic(&lab, &["--check"]).ok();
+    add_nic(&lab, &["--rm", &web.pid.to_string()]).ok();
+    plug(&lab, &web, words).ok().stderr_is("").stdout_has(", reachable after ");
+}
+
+#[test]
+fn a_nic_that_answers_nobody_is_not_called_reachable() {
+    let lab = need!(lab());
+    let web = lab.container("web", Options::only(&["net"]));
+    bridge(&lab, "br0", Some("10.1.0.1/24"));
+    for key in ["all", "default"] {
+        let script = format!("echo 8 >/proc/sys/net/ipv4/conf/{key}/arp_ignore");
+        let pid = web.pid.to_string();
+        lab.command("nsenter").args(["--target", &pid, "--net", "--", "sh", "-c", &script]).run().ok();
+    }
+    for end in ["", "--bridge br0"] {
+        let made = plug(&lab, &web, &format!("10.1.0.2/24 --no-dad {end}"));
+        if end.is_empty() {
+            // The host has the network on its bridge.
+            made.fails_with(2);
+            continue;
+        }
+        let made = made.ok().stderr_has("10.1.0.2: eth0 does not answer ARP on br0");
+        assert!(!made.stdout.contains("reachable"), "{made}");
+    }
+}
+
+#[test]
+fn a_filter_that_came_later_is_seen() {
+    let site = need!(Site::new());
+    if !site.lab.path("/proc/sys/net/bridge").exists() {
+        return;
+    }
+    bridge(&site.lab, "br1", Some("10.1.0.1/24"));
+    site.lab.shell("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables").run().ok();
+    plug(&site.lab, &site.web, "10.1.0.2/24 --bridge br1").ok().stderr_is("");
+    add_nic(&site.lab, &["--check"]).ok();
+    site.lab.shell("iptables-nft -P FORWARD DROP").run().ok();
+    let seen = add_nic(&site.lab, &["--check"]).fails_with(1);
+    seen.stdout_has("iptables-nft's FORWARD policy is DROP").stdout_has("--forward");
+}
+
+#[test]
+fn what_one_nic_lets_through_a_bridge_lasts_as_long_as_another_is_on_it() {
+    let site = need!(Site::new());
+    if !site.lab.path("/proc/sys/net/bridge").exists() {
+        return;
+    }
+    site.dockers_rules("nft");
+    let before = crate::everything(&site.lab, &[&site.web]);
+    let [b, c] = ["b", "c"].map(|name| site.lab.container(name, Options::only(&["net"])));
+    site.lab.shell("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables").run().ok();
+    plug(&site.lab, &site.web, "10.7.0.2/24 --bridge b7 --create --forward").ok();
+    plug(&site.lab, &b, "10.7.0.3/24 --bridge b7").ok().stderr_is("");
+    plug(&site.lab, &c, "10.7.0.4/24 --bridge b7").ok().stderr_is("");
+    reaches_from(&site.lab, &b, "10.7.0.4");
+    site.remove();
+    reaches_from(&site.lab, &b, "10.7.0.4");
+    add_nic(&site.lab, &["--check"]).ok();
+    for last in [&b, &c] {
+        add_nic(&site.lab, &["--rm", &last.pid.to_string()]).ok();
+    }
+    site.lab.shell("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables").run().ok();
+    let after = crate::everything(&site.lab, &[&site.web]);
+    assert_eq!(after, before);
+}
