@@ -168,7 +168,11 @@ fn a_name_that_nobody_knows_is_said_to_be_none() {
 fn forwarding_stays_if_somebody_else_may_need_it() {
     let cases = [
         ("true", "0", ""),
-        ("echo 1 >/proc/sys/net/ipv4/ip_forward", "1", "stays 1: somebody else may have set it too"),
+        (
+            "echo 1 >/proc/sys/net/ipv4/ip_forward",
+            "1",
+            "stays 1: another program or a user may have set it too",
+        ),
         (
             "nft 'add table ip theirs; add chain ip theirs x { type nat hook postrouting priority 100; }; add rule ip theirs x masquerade'",
             "1",
