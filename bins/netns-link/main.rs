@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
+use common::netns::run_of_a_container;
 use request::{Job, Request};
 use tool::TOOL;
 
@@ -28,10 +29,11 @@ fn main() -> ExitCode {
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let request = Request::of(cli)?;
+    run_of_a_container().into_iter().for_each(|what| failure::say(TOOL, what));
     match &request.job {
         Job::Link { targets, name } => jobs::link_each(targets, name.as_ref(), &request),
         Job::LinkAll => jobs::link_all(&request),
-        Job::New(name) => jobs::make(name),
+        Job::New { name, lo } => jobs::make(name, *lo),
         Job::Remove(names) => jobs::remove_each(names, &request),
         Job::RemoveAll => jobs::remove_all(&request),
         Job::List => jobs::list(&request),
