@@ -86,6 +86,7 @@ pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
 
 pub(crate) fn record(wanted: Wanted, plan: Plan) -> NicRecord {
     NicRecord {
+        format: crate::model::record::FORMAT,
         id: "1".to_owned(),
         made_by: "add-nic".to_owned(),
         since: jiff::Timestamp::UNIX_EPOCH,

@@ -274,7 +274,9 @@ impl WatchSession<'_> {
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let journal = self.signals.interruptible(|| self.journal.lock())?;
-        let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, is_over)?;
+        let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, |record, is_alive| {
+            !is_alive || is_over(record)
+        })?;
         while let Some(at) = records.iter().rposition(&is_unwanted) {
             let mut record = records.remove(at);
             let mut executor = Executor::new(Sockets::for_record(&record)?);
