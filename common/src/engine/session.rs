@@ -1,6 +1,6 @@
 //! What is remembered of engines while a tool does one job: one that did not answer in time is not waited for again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +60,7 @@ impl fmt::Display for HeardEngine {
 
 /// The sockets on which nothing answered in time, and the words for that.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SilentSockets(Arc<Mutex<HashMap<PathBuf, EngineError>>>);
+pub(super) struct SilentSockets(Arc<Mutex<BTreeMap<PathBuf, EngineError>>>);
 
 impl EngineSession {
     /// One in which each engine has `timeout` to answer, and none was asked yet.

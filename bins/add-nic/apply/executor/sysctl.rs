@@ -83,14 +83,14 @@ impl Executor {
     }
 }
 
-/// Why somebody else may need a switch as it is. What cannot be found out is a reason too.
+/// Why another program may need a switch as it is. What cannot be found out is a reason too.
 fn doubt(sysctl: &SysctlChange) -> Option<&'static str> {
     let witness = sysctl.witness.as_ref()?;
     if !matches!(read(&sysctl.key), SysctlReading::Is(now) if is_same(&now, &sysctl.value)) {
         return None;
     }
     if sysctl::written(&sysctl.key).ok() != Some(witness.written) {
-        return Some("somebody else may have set it too");
+        return Some("another program or a user may have set it too");
     }
     let new = |chains: Vec<String>| chains.iter().any(|chain| !witness.chains.contains(chain));
     filter::chains_of_others()
