@@ -128,9 +128,9 @@ fn take_name(lab: &Lab, name: &str, number: usize) {
 
 /// What a NIC is made of, and the names of the host that its undoing is about.
 const KINDS: [(&str, &[&str]); 4] = [
-    ("10.1.0.2/24 --host-name web0 --gateway 10.1.0.1 --nat --publish 8080:80", &["web0"]),
+    ("10.1.0.2/24 --host-name web0 --gateway 10.1.0.1 --nat=all --publish 8080:80", &["web0"]),
     (
-        "10.1.0.2/24 --host-name web0 --bridge br1 --create --gateway 10.1.0.1 --nat --publish 8080:80",
+        "10.1.0.2/24 --host-name web0 --bridge br1 --create --gateway 10.1.0.1 --nat=all --publish 8080:80",
         &["web0", "br1"],
     ),
     (

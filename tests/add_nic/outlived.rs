@@ -35,7 +35,7 @@ fn a_published_port_is_void_once_its_link_is_gone() {
             site.lab.shell("ip link del br1").run().ok();
         }
         let end = format!("pid{}-eth0", site.web.pid);
-        let words = format!("10.1.0.2/24 {words} --gateway 10.1.0.1 --nat --publish 8080:80");
+        let words = format!("10.1.0.2/24 {words} --gateway 10.1.0.1 --nat=all --publish 8080:80");
         plug(&site.lab, &site.web, &words).ok();
         site.web.stop();
         until("the host's end is gone", || !has_link(&site.lab, &end));
@@ -183,7 +183,7 @@ fn forwarding_stays_if_somebody_else_may_need_it() {
         let site = need!(Site::new());
         let value = || site.lab.shell("cat /proc/sys/net/ipv4/ip_forward").run().ok().text().to_owned();
         assert_eq!(value(), "0");
-        for words in ["10.1.0.2/24 --gateway 10.1.0.1 --nat", "10.3.0.2/24 --publish 8080:80"] {
+        for words in ["10.1.0.2/24 --gateway 10.1.0.1 --nat=all", "10.3.0.2/24 --publish 8080:80"] {
             plug(&site.lab, &site.web, words).ok();
         }
         site.lab.shell(meanwhile).run().ok();
@@ -198,7 +198,7 @@ fn rules_that_cannot_be_looked_at_are_named_once_and_a_removal_that_needs_the_pr
     let site = need!(Site::new());
     site.dockers_rules("nft");
     let before = everything(&site.lab, &[&site.web]);
-    plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat --publish 8080:80").ok();
+    plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat=all --publish 8080:80").ok();
     let added = everything(&site.lab, &[&site.web]);
     let hide = "for name in iptables-nft iptables; do file=$(readlink -f /usr/sbin/$name); ! [ -x $file ] || mount --bind /dev/null $file; done";
     site.lab.shell(hide).run().ok();

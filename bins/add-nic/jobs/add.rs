@@ -18,7 +18,7 @@ use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, Out
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
 use crate::model::wanted::Wanted;
-use crate::plan::input::RandomBytes;
+use crate::plan::input::{PlanInput, RandomBytes};
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::endpoints::Endpoints;
@@ -39,7 +39,7 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let journal = Journal::default();
     check_duplicates_fully(&wanted, &ends, &mut sockets, &options, &journal)?;
     let task = AddTask { wanted, ends, watched: None };
-    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options)?;
+    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options, Warning::say)?;
     let shown = report::nic(NicView::from_first(&record), outcome, began.elapsed(), form);
     shown.map_err(|failure| but_done(failure, &record, "is there"))?;
     if let Outcome::Added(_) = outcome {
@@ -70,6 +70,7 @@ pub fn add_nic(
     mut sockets: Sockets,
     journal: LockedJournal<'_>,
     options: &AddOptions,
+    warn: impl Fn(&Warning),
 ) -> Result<(NicRecord, Outcome, Executor), Failure> {
     let is_over =
         |record: &NicRecord, is_alive: bool| !is_alive || stale::is_over(record, &wanted, &ends.inside);
@@ -86,14 +87,15 @@ pub fn add_nic(
     }
     stale::refuse(&records, &wanted, &ends.inside, options.search.find)?;
     let random = random_bytes()?;
-    let input = ends.plan_input(&wanted, &snapshot, &records, random);
+    let names_before = options.names_before;
+    let input = PlanInput { names_before, ..ends.plan_input(&wanted, &snapshot, &records, random) };
     let (plan, id) = (Plan::make(&input)?, input.id());
     filter::rehearse(&plan)?;
     preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     let silent = preflight::silent_gateways(&plan.nic, &wanted, &snapshot.host)?;
     if !options.quiet {
-        preflight::warnings(&plan.nic, &input, &silent).iter().for_each(Warning::say);
+        preflight::warnings(&plan.nic, &input, &silent).iter().for_each(warn);
     }
     if watched.is_none() && !options.quiet {
         docker_names::note(&plan.nic.name, &input);

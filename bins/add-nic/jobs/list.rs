@@ -110,6 +110,7 @@ fn unreached(
         inside: &record.inside,
         peer: record.peer.as_ref(),
         random: RandomBytes::default(),
+        names_before: 0,
     };
     Ok(preflight::unreached(nic, &input, &silent).iter().map(Warning::as_difference).collect())
 }
