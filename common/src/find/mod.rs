@@ -17,7 +17,7 @@ use nix::unistd::{Pid, Uid, User};
 
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
-pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_with};
+pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_ours, list_with};
 pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;
