@@ -23,5 +23,6 @@ mod places;
 mod podman;
 mod podman_rootless;
 mod realms;
+mod reused_pids;
 mod trust;
 mod wait;

@@ -7,6 +7,7 @@ mod error;
 mod found;
 mod known;
 mod meant;
+mod named_cgroup;
 mod network;
 mod network_error;
 mod owner;
