@@ -6,6 +6,7 @@
 //! docs/decisions/bollard-own-connection.md.
 
 mod events;
+mod fields;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -19,7 +20,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bollard::errors::Error as Bollard;
-use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 use hyper_util::rt::TokioIo;
@@ -27,6 +27,8 @@ use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+
+use fields::{InspectedFields, ListedFields};
 
 use super::listener::SocketListener;
 use super::{
@@ -54,10 +56,12 @@ impl Api {
     /// The one container that the engine takes `name` for: its name, its ID, or the beginning of its ID.
     ///
     /// # Errors
-    /// `Refused` with status 404 when there is none, with another when there are several.
+    /// `Refused` with status 404 when there is none, with another when there are several; `Nonsense` when the state of it is
+    /// a word that we do not know.
     pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
-        let (answer, claimed_by) =
-            self.ask(async |docker| docker.inspect_container(name, None::<InspectContainerOptions>).await)?;
+        let (answer, claimed_by) = self.ask(async |docker| {
+            fields::of(docker.inspect_container(name, None::<InspectContainerOptions>).await)
+        })?;
         self.container(answer, claimed_by)
     }
 
@@ -69,9 +73,10 @@ impl Api {
     /// [`EngineError`].
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
-        let (listed, _) = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
-        let listed = listed.into_iter().filter_map(|container| {
-            let state = container.state.map(|state| state_called(state.as_ref()));
+        let (listed, _) =
+            self.ask(async |docker| fields::of_each(docker.list_containers(Some(options)).await))?;
+        let listed = listed.into_iter().filter_map(|container: ListedFields| {
+            let state = container.state.as_deref().and_then(state_called);
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
@@ -137,17 +142,22 @@ impl Api {
         Ok((answer, speaker))
     }
 
-    fn container(&self, answer: ContainerInspectResponse, claimed_by: Uid) -> Result<Container, EngineError> {
+    fn container(&self, answer: InspectedFields, claimed_by: Uid) -> Result<Container, EngineError> {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
-        let status = state_called(status.as_ref());
+        let status = state_called(&status)
+            .ok_or_else(|| self.nonsense(&format_args!("a container whose state is '{status}'")))?;
+        let pid = state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
+        if pid.is_none() && matches!(status, ContainerState::Running | ContainerState::Paused) {
+            return Err(self.nonsense(&format_args!("a container that is {status} and has no process")));
+        }
         let started_at = state.started_at.as_deref().and_then(time);
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
-            pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
+            pid,
             exit_code: state.exit_code.filter(|_| status.has_ended()),
             started_at,
             finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
@@ -188,20 +198,22 @@ impl Api {
 /// A container in the API's list.
 pub(super) struct Listed {
     pub id: String,
+    /// `None` where it is a word that we do not know.
     pub state: Option<ContainerState>,
 }
 
-/// What the API calls `status`. One that is being stopped still runs; Podman's, which are more, bollard
-/// refuses before they come here.
-fn state_called(status: &str) -> ContainerState {
-    match status {
+/// What the API calls `status`, Docker's (moby `container/state.go`) and Podman's (`libpod/define/containerstate.go`). One
+/// that is being stopped still runs.
+fn state_called(status: &str) -> Option<ContainerState> {
+    Some(match status {
         "running" | "stopping" => ContainerState::Running,
         "paused" => ContainerState::Paused,
         "restarting" => ContainerState::Restarting,
-        "exited" => ContainerState::Exited,
+        "exited" | "stopped" => ContainerState::Exited,
         "removing" | "dead" => ContainerState::Dead,
-        _ => ContainerState::Created,
-    }
+        "created" | "configured" | "initialized" => ContainerState::Created,
+        _ => return None,
+    })
 }
 
 /// A time as the API writes it. Docker and Podman write year 1 for a time that has not come.
