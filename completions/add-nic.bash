@@ -23,7 +23,7 @@ _add__nic() {
 
     case "${cmd}" in
         add__nic)
-            opts="-b -g -r -p -l -n -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --vlan --name --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --rm --list --check --watch --once --dry-run --preflight --host --force --json --engine-timeout --verbose --help --version"
+            opts="-b -g -r -p -l -n -q -f -v -h -V --host-addr --bridge --create --peer --macvlan --ipvlan --phys --peer-addr --peer-name --vlan --name --name-prefix --host-name --mac --mtu --gateway --route --metric --sysctl --nat --publish --forward --sbr --dad --no-dad --announce --no-announce --rm --list --check --watch --once --dry-run --preflight --quiet --host --force --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -106,6 +106,13 @@ _add__nic() {
                     fi
                     return 0
                     ;;
+                --name-prefix)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --host-name)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -167,6 +174,10 @@ _add__nic() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --nat)
+                    COMPREPLY=($(compgen -W "default-route all" -- "${cur}"))
                     return 0
                     ;;
                 --publish)

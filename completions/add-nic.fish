@@ -8,6 +8,7 @@ complete -c add-nic -l peer-addr -d 'Address of TARGET2\'s end, or none' -r -f
 complete -c add-nic -l peer-name -d 'Name of TARGET2\'s end (default: the next free ethN)' -r -f
 complete -c add-nic -l vlan -d 'Put the NIC into a VLAN, 1 to 4094' -r -f
 complete -c add-nic -l name -d 'Name in the container (default: the next free ethN)' -r -f
+complete -c add-nic -l name-prefix -d 'Start of its default name, instead of eth' -r -f
 complete -c add-nic -l host-name -d 'Name of the host\'s end (default: CONTAINER-ethN)' -r -f
 complete -c add-nic -l mac -d 'MAC address' -r -f
 complete -c add-nic -l mtu -d 'MTU (default: the bridge\'s, or 1500)' -r -f
@@ -15,6 +16,8 @@ complete -c add-nic -s g -l gateway -d 'Default route via IP; replaces the curre
 complete -c add-nic -s r -l route -d 'Route through the NIC; may be repeated' -r -f
 complete -c add-nic -l metric -d 'Metric of these routes' -r -f
 complete -c add-nic -l sysctl -d 'Set a sysctl of its network; IF in KEY is the NIC' -r -f
+complete -c add-nic -l nat -d 'NAT: reach other networks with the host\'s address' -r -f -a "default-route\t''
+all\t''"
 complete -c add-nic -s p -l publish -d 'Publish a container port on the host' -r -f
 complete -c add-nic -l dad -d 'Duplicate address detection' -r -f -a "quick\t''
 full\t''"
@@ -22,7 +25,6 @@ complete -c add-nic -l announce -d 'How often to announce the addresses' -r
 complete -c add-nic -l watch -d 'Keep running, and keep the NICs in FILE in place' -r -F
 complete -c add-nic -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c add-nic -l create -d 'Create the bridge if it does not exist'
-complete -c add-nic -l nat -d 'NAT: reach other networks with the host\'s address'
 complete -c add-nic -l forward -d 'Allow traffic between containers on the bridge'
 complete -c add-nic -l sbr -d 'Source-based routing: replies use this NIC'
 complete -c add-nic -l no-dad -d 'Skip duplicate address detection'
@@ -33,6 +35,7 @@ complete -c add-nic -l check -d 'List changes to these NICs; exit with 1 if any'
 complete -c add-nic -l once -d 'With --watch: add what is missing, and exit'
 complete -c add-nic -s n -l dry-run -d 'Print the commands instead of running them'
 complete -c add-nic -l preflight -d 'Print problems and fixes; change nothing'
+complete -c add-nic -s q -l quiet -d 'No warnings and notes before a NIC is added'
 complete -c add-nic -l host -d 'Allow the host\'s own network as TARGET'
 complete -c add-nic -s f -l force -d 'With --rm: remove a NIC add-nic did not create'
 complete -c add-nic -l json -d 'Print JSON'

@@ -2,6 +2,7 @@ complete -c netns-link -l as -d 'Link the one TARGET under this name' -r -f
 complete -c netns-link -l new -d 'Make an empty network namespace of this name' -r -f
 complete -c netns-link -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-link -s a -l all -d 'Link every running container; with --rm, remove all'
+complete -c netns-link -l no-lo -d 'With --new: leave lo down'
 complete -c netns-link -l rm -d 'Remove links, by their names or their containers\''
 complete -c netns-link -s l -l list -d 'Print a table of all links and their states'
 complete -c netns-link -l check -d 'List stale links; exit status 1 if there are any'

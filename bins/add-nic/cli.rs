@@ -22,7 +22,8 @@ pub struct Cli {
     /// Address of the host's end, or none
     ///
     /// Default: the --gateway, or the first free address of each network of the NIC: 10.1.0.1 for 10.1.0.2/24. A /32
-    /// network has no second address: give any with --host-addr; each end gets a route to the other. With --bridge, the bridge gets the address.
+    /// network has no second address: give any with --host-addr; each end gets a route to the other. With --bridge, an
+    /// address that is given is added to the bridge; an existing bridge gets none by default, and none says that the host needs none.
     /// May be given once for each network.
     #[arg(long, value_name = "A|none", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub host_addr: Vec<String>,
@@ -97,6 +98,13 @@ pub struct Cli {
     #[arg(long, value_name = "IF", value_hint = ValueHint::Other, conflicts_with_all = JOBS)]
     pub name: Option<IfName>,
 
+    /// Start of its default name, instead of eth
+    ///
+    /// The name is the next free PREFIXN, also of TARGET2's end. Docker calls its interfaces ethN: with another prefix
+    /// "docker network connect" never meets a name that is taken. At most 11 bytes.
+    #[arg(long, value_name = "PREFIX", value_hint = ValueHint::Other, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub name_prefix: Option<IfName>,
+
     /// Name of the host's end (default: CONTAINER-ethN)
     ///
     /// At most 15 bytes: a long container name is shortened.
@@ -141,11 +149,13 @@ pub struct Cli {
 
     /// NAT: reach other networks with the host's address
     ///
-    /// Traffic from the NIC's networks to others leaves with the host's address (masquerading). Forwarding is enabled on the host
-    /// (ip_forward, and net.ipv6.conf.all.forwarding for an IPv6 address). Where an iptables FORWARD chain would drop the traffic,
-    /// as Docker's does, a rule accepts it. --rm undoes all of it.
-    #[arg(long, conflicts_with_all = JOBS)]
-    pub nat: bool,
+    /// Traffic from the NIC's networks that leaves by an interface of the host's default routes has the host's address
+    /// (masquerading). With --nat=all this holds for all interfaces, those of Docker's networks included. Forwarding is enabled on
+    /// the host (ip_forward, and net.ipv6.conf.all.forwarding for an IPv6 address). Where an iptables FORWARD chain would drop the
+    /// traffic, as Docker's does, a rule accepts it. --rm undoes all of it.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, hide_possible_values = true)]
+    #[arg(default_missing_value = "default-route", conflicts_with_all = JOBS)]
+    pub nat: Option<NatOption>,
 
     /// Publish a container port on the host
     ///
@@ -239,10 +249,17 @@ pub struct Cli {
     /// Print problems and fixes; change nothing
     ///
     /// The same warnings appear on standard error before each NIC is added, and stop nothing: a firewall that drops bridge traffic,
-    /// strict rp_filter, overlapping networks, different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT
-    /// without a route. Exits with 1 if there is a warning.
+    /// strict rp_filter, a bridge without an address in the network, a gateway that does not answer, overlapping networks,
+    /// different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT without a route. Exits with 1 if there
+    /// is a warning.
     #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
     pub preflight: bool,
+
+    /// No warnings and notes before a NIC is added
+    ///
+    /// Errors, and what was found once the NIC is there, are printed all the same.
+    #[arg(short, long, conflicts_with_all = JOBS, conflicts_with_all = ["dry_run", "preflight"], hide_short_help = true)]
+    pub quiet: bool,
 
     /// Allow the host's own network as TARGET
     ///
@@ -262,6 +279,13 @@ pub struct Cli {
     pub find: FindOptions,
 }
 
+/// Values of `--nat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NatOption {
+    DefaultRoute,
+    All,
+}
+
 /// Values of `--dad`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DadOption {
@@ -273,7 +297,7 @@ pub enum DadOption {
 const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
 
 /// Options that a single NIC cannot have: they are not allowed as keys in a watch file.
-pub const NOT_OF_A_NIC: [&str; 13] = [
+pub const NOT_OF_A_NIC: [&str; 14] = [
     "rm",
     "list",
     "check",
@@ -283,6 +307,7 @@ pub const NOT_OF_A_NIC: [&str; 13] = [
     "dry_run",
     "force",
     "json",
+    "quiet",
     "engine_timeout",
     "verbose",
     "help",

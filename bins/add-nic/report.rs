@@ -100,7 +100,7 @@ impl<'a> From<NicView<'a>> for Row<'a> {
                 mac: peer.mac,
                 addresses: peer.addresses,
             }),
-            nat: record.wanted.firewall.nat,
+            nat: record.wanted.firewall.nat.is_on(),
             forward: record.wanted.firewall.forward,
             publish: &record.wanted.firewall.publish,
             parent: nic.other_end.parent().map(|parent| &parent.name),

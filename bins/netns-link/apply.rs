@@ -4,7 +4,8 @@ use common::engine::Container;
 use common::failure::{Failure, say};
 use common::find::Found;
 use common::namespace::Namespace;
-use common::netns::{self, LinkEntry, LinkRecord, NetnsError, RecordedContainer, RecordedProcess, Registry};
+use common::netlink::{Link, Socket};
+use common::netns::{self, Home, LinkEntry, LinkRecord, RecordedContainer, RecordedProcess, Registry};
 use common::process::Process;
 use common::target::LinkName;
 use jiff::Timestamp;
@@ -77,7 +78,7 @@ fn carry_out(registry: &Registry, name: &LinkName, plan: Plan, wanted: &Wanted) 
     if plan == Plan::Relink {
         registry.unbind(name)?;
     }
-    if plan != Plan::Nothing {
+    if matches!(plan, Plan::Link | Plan::Relink) {
         registry.bind(name, &wanted.netns, &wanted.record())?;
     }
     Ok(plan)
@@ -121,13 +122,29 @@ fn is_as_before(registry: &Registry, link: &NetnsLink) -> Result<bool, Failure> 
     Ok(entry == link.entry && record.is_some() && record == link.record)
 }
 
-/// Makes an empty network namespace, bound at `name`.
-pub fn make(name: &LinkName) -> Result<(), Failure> {
+/// Makes an empty network namespace, bound at `name`; with `lo` set up, its own addresses answer in it.
+pub fn make(name: &LinkName, lo: bool) -> Result<(), Failure> {
     let netns = netns::create()?;
-    match link(name, &Wanted { netns, container: None, process: None }, false)? {
-        Plan::Link => Ok(()),
-        Plan::Relink | Plan::Nothing => {
-            Err(NetnsError::Taken { name: name.clone(), what: "was there already" }.into())
-        }
+    if lo {
+        set_lo_up(&netns)?;
     }
+    let registry = open()?;
+    let plan = match entry_at(&registry, name)? {
+        (LinkEntry::Free, _) => Plan::Link,
+        // The same call was killed half-way. What was made for a container is not taken for it.
+        (LinkEntry::Empty, Some(LinkRecord { container: None, process: None, .. })) => Plan::Relink,
+        _ => {
+            let taken = Failure::failed(netns::path(name).display(), "exists already");
+            return Err(taken.hint("netns-link --new OTHERNAME"));
+        }
+    };
+    carry_out(&registry, name, plan, &Wanted { netns, container: None, process: None }).map(drop)
+}
+
+/// The lo of a new network namespace is down: not even its own addresses are reached from within.
+fn set_lo_up(netns: &Namespace) -> Result<(), Failure> {
+    let entered = Home::current()?.inside(netns, Socket::open);
+    let mut socket = entered.map_err(|errno| Failure::failed("enter the new namespace", errno.desc()))??;
+    let lo = socket.links()?.into_iter().find(Link::is_loopback);
+    lo.map_or(Ok(()), |lo| Ok(socket.set_link_up(lo.index, true)?))
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use common::find::VerifiedContainer;
 use common::namespace::NamespaceId;
-use common::netns::LinkEntry;
 use common::target::LinkName;
 
 use crate::links::NetnsLink;
@@ -38,7 +37,7 @@ pub fn changes<'a>(
     let kept = links.iter().filter(|link| !gone.iter().any(|change| is_about(change, link)));
     // Which namespace each name will lead to.
     let mut names: HashMap<&LinkName, u64> =
-        kept.filter_map(|link| Some((&link.name, bound(link)?))).collect();
+        kept.filter_map(|link| Some((&link.name, link.netns()?.inode))).collect();
     for change in &changes {
         if let Change::Relink(link, known) = change {
             names.extend(known.process.netns_inode.map(|netns| (&link.name, netns)));
@@ -82,13 +81,6 @@ fn is_about(change: &Change<'_>, link: &NetnsLink) -> bool {
     matches!(change, Change::Unlink(gone) if gone.name == link.name)
 }
 
-fn bound(link: &NetnsLink) -> Option<u64> {
-    match link.entry {
-        LinkEntry::Bound(namespace) => Some(namespace.inode),
-        _ => None,
-    }
-}
-
 /// Whether the namespace that `known` is in has the name of any container that shares it: one link is enough,
 /// and it keeps its name when other containers join the namespace.
 fn is_named(
@@ -105,7 +97,7 @@ fn is_named(
 #[cfg(test)]
 mod tests {
     use common::namespace::{Namespace, NamespaceKind};
-    use common::netns::{LinkRecord, RecordedContainer, RecordedProcess};
+    use common::netns::{LinkEntry, LinkRecord, RecordedContainer, RecordedProcess};
     use nix::unistd::Pid;
 
     use super::*;

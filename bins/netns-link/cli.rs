@@ -31,13 +31,21 @@ pub struct Cli {
     pub all: bool,
 
     /// Make an empty network namespace of this name
+    ///
+    /// Its lo is up, so that its own addresses are reachable in it. A name that exists is an error.
     #[arg(long, value_name = "LINKNAME", value_hint = ValueHint::Other)]
     #[arg(conflicts_with_all = ["words", "link_name"])]
     pub new: Option<LinkName>,
 
+    /// With --new: leave lo down
+    ///
+    /// As `ip netns add` does. Then even the addresses of the namespace itself are unreachable in it.
+    #[arg(long, requires = "new", hide_short_help = true)]
+    pub no_lo: bool,
+
     /// Remove links, by their names or their containers'
     ///
-    /// A link that does not exist is no error. Removing a link does not end a namespace that a process still uses.
+    /// A name that is neither a link nor a container with one is no error; a line on standard error says so. Removing a link does not end a namespace that a process still uses.
     /// If NAME is both a link and a container, the link is meant. A link that netns-link did not make is removed only with --force. A
     /// symbolic link is removed, never followed.
     #[arg(long, conflicts_with_all = ["link_name", "new"])]
@@ -46,7 +54,7 @@ pub struct Cli {
     /// Print a table of all links and their states
     ///
     /// STATE is live (its container or process runs in that namespace), named (a namespace without a container, as
-    /// `ip netns add` makes them), restarted (the container was restarted and has another namespace), pinned (the
+    /// `ip netns add` makes them, or a symbolic link to one), restarted (the container was restarted and has another namespace), pinned (the
     /// container is gone and only the link keeps the namespace), dangling (a link without a namespace) or
     /// not-a-namespace.
     #[arg(short, long, conflicts_with_all = ["words", "link_name", "new", "all", "rm"])]
@@ -79,7 +87,11 @@ pub struct Cli {
     pub host: bool,
 
     /// Replace links made by netns-link; --rm: others' too
-    #[arg(short, long, conflicts_with_all = ["list", "check", "prune", "refresh"])]
+    ///
+    /// A symbolic link that another program made is replaced if it leads to the network of TARGET already, as
+    /// `ln -s /proc/PID/ns/net /run/netns/NAME` makes it: it becomes a link with a record, which does not end with the
+    /// process. One that leads elsewhere is not replaced; --rm --force removes it.
+    #[arg(short, long, conflicts_with_all = ["new", "list", "check", "prune", "refresh"])]
     pub force: bool,
 
     /// With --list, --check or --watch: print JSON

@@ -1,8 +1,12 @@
 //! One function for each kind of request, from finding to reporting.
 
+use std::fmt::Display;
+use std::fs;
+
 use common::cli::FindSession;
 use common::failure::{self, Failure, Status};
 use common::find::{FindError, hold, host_network};
+use common::netns;
 use common::target::{LinkName, Target};
 
 use crate::apply::{self, Wanted};
@@ -39,8 +43,8 @@ pub fn link_each(targets: &[Target], name: Option<&LinkName>, request: &Request)
 }
 
 /// Makes an empty namespace.
-pub fn make(name: &LinkName) -> Result<Status, Failure> {
-    apply::make(name)?;
+pub fn make(name: &LinkName, lo: bool) -> Result<Status, Failure> {
+    apply::make(name, lo)?;
     report::path(name)?;
     Ok(Status::Yes)
 }
@@ -61,9 +65,21 @@ fn link(
         return Err(refuse_host(target));
     }
     let plan = apply::link(&name, &wanted, request.force)?;
+    say_linked(&name, &wanted, target, plan, request);
+    report::path(&name)
+}
+
+/// Says what was done. That a symbolic link was there is said always: it ends with its process, and has no record.
+fn say_linked(name: &LinkName, wanted: &Wanted, target: &impl Display, plan: Plan, request: &Request) {
+    if plan == Plan::Symlink {
+        let path = netns::path(name);
+        let end = fs::read_link(&path).unwrap_or_default();
+        let what = format_args!("is a symbolic link to {}, the right network; left as it is", end.display());
+        let hint = common::hint!("netns-link --force {} --as {} replaces it", target, name);
+        failure::report(TOOL, &Failure::no(path.display(), what).hint(hint));
+    }
     let as_before = if plan == Plan::Nothing { ", as before" } else { "" };
     say(request, format_args!("{name}: {}{as_before}", wanted.netns));
-    report::path(&name)
 }
 
 /// Links every running container, each network namespace once, and never the host's.
@@ -74,8 +90,8 @@ pub fn link_all(request: &Request) -> Result<Status, Failure> {
     let status = each(one_of_each(&listing.containers, Some(host)), |known| {
         let name = default_name(&known.container.target(), Some(&known.container))?;
         let wanted = Wanted::of(hold(known.container.clone())?)?;
-        apply::link(&name, &wanted, request.force)?;
-        say(request, format_args!("{name}: {}", wanted.netns));
+        let plan = apply::link(&name, &wanted, request.force)?;
+        say_linked(&name, &wanted, &known.container.target(), plan, request);
         report::path(&name)
     })?;
     Ok(status.max(errors))
@@ -101,7 +117,8 @@ fn remove(name: &LinkName, (request, session): (&Request, &FindSession)) -> Resu
         }
     }
     if !removed {
-        say(request, format_args!("{name}: was gone already"));
+        let what = "no such link, and no container of that name has one: nothing to remove";
+        failure::say(TOOL, format_args!("{name}: {what}"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use common::engine::EngineSession;
 use common::failure::Failure;
 use common::find::{FindError, VerifiedContainer, list};
 use common::namespace::{NamespaceError, NamespaceId, NamespaceKind};
-use common::netns::{self, LinkEntry, LinkRecord, RecordDir, RecordedProcess};
+use common::netns::{self, LinkEntry, LinkRecord, RecordDir, RecordedProcess, SymlinkEnd};
 use common::process::{Process, ProcessError};
 use common::target::LinkName;
 use nix::unistd::Pid;
@@ -31,6 +31,14 @@ pub struct NetnsLink {
 }
 
 impl NetnsLink {
+    /// The network namespace that the name leads to.
+    pub fn netns(&self) -> Option<NamespaceId> {
+        match self.entry {
+            LinkEntry::Bound(netns) | LinkEntry::Symlink(SymlinkEnd::Netns(netns)) => Some(netns),
+            _ => None,
+        }
+    }
+
     pub fn is_ours(&self) -> bool {
         self.record.is_some()
     }
@@ -88,11 +96,10 @@ fn entries() -> Result<Vec<NamedEntry>, Failure> {
 fn link(NamedEntry { name, entry, record }: NamedEntry, containers: &[VerifiedContainer]) -> NetnsLink {
     let file = netns::path(&name);
     let leads_to = fs::read_link(&file).ok();
-    let leads_nowhere = leads_to.is_some() && !file.exists();
     let container = record.as_ref().and_then(|record| owner(record, containers));
     let recorded = record.as_ref().and_then(|record| record.process);
     let (process, process_is_gone) = recorded.map_or((None, false), netns_of);
-    let state = judge(entry, leads_nowhere, record.as_ref(), OwnerStatus { container, process });
+    let state = judge(entry, record.as_ref(), OwnerStatus { container, process });
     NetnsLink { name, entry, leads_to, state, process_is_gone, container: container.cloned(), record }
 }
 

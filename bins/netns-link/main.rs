@@ -31,7 +31,7 @@ fn run() -> Result<Status, Failure> {
     match &request.job {
         Job::Link { targets, name } => jobs::link_each(targets, name.as_ref(), &request),
         Job::LinkAll => jobs::link_all(&request),
-        Job::New(name) => jobs::make(name),
+        Job::New { name, lo } => jobs::make(name, *lo),
         Job::Remove(names) => jobs::remove_each(names, &request),
         Job::RemoveAll => jobs::remove_all(&request),
         Job::List => jobs::list(&request),

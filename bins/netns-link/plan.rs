@@ -9,7 +9,7 @@ use common::find::VerifiedContainer;
 use common::hint;
 use common::hint::Hint;
 use common::namespace::NamespaceId;
-use common::netns::{LinkEntry, LinkRecord};
+use common::netns::{LinkEntry, LinkRecord, SymlinkEnd};
 use common::target::LinkName;
 
 /// What will be done about one name.
@@ -21,6 +21,8 @@ pub enum Plan {
     Relink,
     /// It is there already.
     Nothing,
+    /// A symbolic link, which netns-link did not make, leads to it: nothing is changed.
+    Symlink,
 }
 
 impl Plan {
@@ -59,7 +61,18 @@ impl Plan {
                 "is a file without a namespace, left by a link that is gone",
                 hint!("netns-link --rm --force {}", name),
             ),
-            LinkEntry::Symlink => taken("is a symbolic link", hint!("netns-link --rm --force {}", name)),
+            LinkEntry::Symlink(SymlinkEnd::Netns(linked)) if linked == namespace => {
+                Ok(if force { Plan::Relink } else { Plan::Symlink })
+            }
+            LinkEntry::Symlink(end) => taken(
+                match end {
+                    SymlinkEnd::Netns(_) => "is a symbolic link to another network namespace",
+                    SymlinkEnd::Nowhere => "is a symbolic link to a file that does not exist",
+                    SymlinkEnd::Other => "is a symbolic link to a file that is no network namespace",
+                    SymlinkEnd::Unknown => "is a symbolic link to a file that cannot be opened",
+                },
+                hint!("netns-link --rm --force {}, or --as OTHERNAME", name),
+            ),
             LinkEntry::Foreign => taken("is not a namespace link", hint!("--as OTHERNAME")),
         }
     }
@@ -152,7 +165,14 @@ mod tests {
         let taken = |entry| refusal(plan(|_, _| entry, false, true));
         let other = refusal(plan(|_, other| LinkEntry::Bound(other), false, true));
         assert_eq!(other, "/run/netns/web: is another network namespace");
-        assert_eq!(taken(LinkEntry::Symlink), "/run/netns/web: is a symbolic link");
+        let symlink = |end| taken(LinkEntry::Symlink(end));
+        let is = "/run/netns/web: is a symbolic link to";
+        assert_eq!(symlink(SymlinkEnd::Nowhere), format!("{is} a file that does not exist"));
+        assert_eq!(symlink(SymlinkEnd::Other), format!("{is} a file that is no network namespace"));
+        let other = plan(|_, other| LinkEntry::Symlink(SymlinkEnd::Netns(other)), false, true)
+            .map(|_| ())
+            .unwrap_err();
+        assert_eq!(other.to_string(), format!("{is} another network namespace"));
         assert_eq!(taken(LinkEntry::Foreign), "/run/netns/web: is not a namespace link");
         assert!(taken(LinkEntry::Empty).contains("left by a link that is gone"));
     }
@@ -161,6 +181,13 @@ mod tests {
     fn a_link_of_ours_is_replaced_only_by_force() {
         assert!(plan(|_, other| LinkEntry::Bound(other), true, false).is_err());
         assert_eq!(made(|_, other| LinkEntry::Bound(other), true, true), Plan::Relink);
+    }
+
+    #[test]
+    fn a_symbolic_link_to_the_wanted_network_is_replaced_only_by_force() {
+        let leads = |wanted, _| LinkEntry::Symlink(SymlinkEnd::Netns(wanted));
+        assert_eq!(made(leads, false, false), Plan::Symlink);
+        assert_eq!(made(leads, false, true), Plan::Relink);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use common::failure::Failure;
 use common::namespace::NamespaceId;
-use common::netns::{self, LinkEntry};
+use common::netns;
 use common::output::{leave_out, one_line, table};
 use common::target::{EngineName, LinkName};
 use jiff::Timestamp;
@@ -87,10 +87,7 @@ impl<'a> From<&'a NetnsLink> for Row<'a> {
         Row {
             name: link.name.as_str(),
             state: link.state,
-            netns_inode: match link.entry {
-                LinkEntry::Bound(NamespaceId { inode, .. }) => Some(inode),
-                _ => None,
-            },
+            netns_inode: link.netns().map(|netns| netns.inode),
             engine: owner.map(|owner| owner.engine),
             container: owner.map(|owner| owner.name.as_str()),
             pid: first.or(recorded).filter(|_| alive),

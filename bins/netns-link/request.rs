@@ -17,8 +17,8 @@ pub enum Job {
     Link { targets: Vec<Target>, name: Option<LinkName> },
     /// Link every running container.
     LinkAll,
-    /// Make an empty namespace.
-    New(LinkName),
+    /// Make an empty namespace, its `lo` set up or not.
+    New { name: LinkName, lo: bool },
     /// Remove the links of these names.
     Remove(Vec<LinkName>),
     /// Remove all links that netns-link made.
@@ -61,7 +61,7 @@ impl Request {
             _ if cli.rm && cli.words.is_empty() => return usage("--rm: which? NAME..., or --all"),
             _ if cli.rm => Job::Remove(parsed(&cli.words)?),
             _ if cli.all => Job::LinkAll,
-            (Some(name), _) => Job::New(name),
+            (Some(name), _) => Job::New { name, lo: !cli.no_lo },
             _ if cli.words.is_empty() => {
                 return usage("TARGET: none was given (--all means every container)");
             }

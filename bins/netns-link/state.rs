@@ -4,7 +4,7 @@ use std::fmt;
 
 use common::find::VerifiedContainer;
 use common::namespace::NamespaceId;
-use common::netns::{LinkEntry, LinkRecord};
+use common::netns::{LinkEntry, LinkRecord, SymlinkEnd};
 use serde::Serialize;
 
 /// The state of a link.
@@ -13,7 +13,7 @@ use serde::Serialize;
 pub enum LinkState {
     /// Its container, or its process, runs in the namespace.
     Live,
-    /// A namespace without a container or process, as `ip netns add` and `--new` make them.
+    /// A namespace without a container or process, as `ip netns add` and `--new` make them, or a symbolic link to one.
     Named,
     /// Its container runs in another namespace now.
     Restarted,
@@ -60,16 +60,13 @@ pub struct OwnerStatus<'a> {
 }
 
 /// The state of the link that is `entry`, with `record`, while `owner` is known.
-pub fn judge(
-    entry: LinkEntry,
-    leads_nowhere: bool,
-    record: Option<&LinkRecord>,
-    owner: OwnerStatus<'_>,
-) -> LinkState {
+pub fn judge(entry: LinkEntry, record: Option<&LinkRecord>, owner: OwnerStatus<'_>) -> LinkState {
     let bound = match entry {
         LinkEntry::Bound(identity) => identity,
-        LinkEntry::Symlink if leads_nowhere => return LinkState::Dangling,
-        LinkEntry::Symlink => return LinkState::Named,
+        LinkEntry::Symlink(SymlinkEnd::Nowhere) => return LinkState::Dangling,
+        LinkEntry::Symlink(SymlinkEnd::Other) => return LinkState::NotANamespace,
+        // One that could not be looked at is not accused.
+        LinkEntry::Symlink(SymlinkEnd::Netns(_) | SymlinkEnd::Unknown) => return LinkState::Named,
         LinkEntry::Empty if record.is_some() => return LinkState::Dangling,
         LinkEntry::Empty | LinkEntry::Foreign | LinkEntry::Free => return LinkState::NotANamespace,
     };
@@ -136,7 +133,7 @@ pub(crate) mod tests {
     }
 
     fn bound(owner: OwnerStatus<'_>) -> LinkState {
-        judge(LinkEntry::Bound(identity(NamespaceKind::Net)), false, Some(&record(true)), owner)
+        judge(LinkEntry::Bound(identity(NamespaceKind::Net)), Some(&record(true)), owner)
     }
 
     #[test]
@@ -162,18 +159,18 @@ pub(crate) mod tests {
     #[test]
     fn a_namespace_without_a_container_is_named() {
         let entry = LinkEntry::Bound(identity(NamespaceKind::Net));
-        assert_eq!(judge(entry, false, Some(&record(false)), OwnerStatus::default()), LinkState::Named);
-        assert_eq!(judge(entry, false, None, OwnerStatus::default()), LinkState::Named);
+        assert_eq!(judge(entry, Some(&record(false)), OwnerStatus::default()), LinkState::Named);
+        assert_eq!(judge(entry, None, OwnerStatus::default()), LinkState::Named);
     }
 
     #[test]
     fn a_file_without_a_namespace_is_dangling_if_it_was_ours() {
-        assert_eq!(
-            judge(LinkEntry::Empty, false, Some(&record(true)), OwnerStatus::default()),
-            LinkState::Dangling
-        );
-        assert_eq!(judge(LinkEntry::Empty, false, None, OwnerStatus::default()), LinkState::NotANamespace);
-        assert_eq!(judge(LinkEntry::Symlink, true, None, OwnerStatus::default()), LinkState::Dangling);
-        assert_eq!(judge(LinkEntry::Foreign, false, None, OwnerStatus::default()), LinkState::NotANamespace);
+        assert_eq!(judge(LinkEntry::Empty, Some(&record(true)), OwnerStatus::default()), LinkState::Dangling);
+        assert_eq!(judge(LinkEntry::Empty, None, OwnerStatus::default()), LinkState::NotANamespace);
+        let symlink = |end| judge(LinkEntry::Symlink(end), None, OwnerStatus::default());
+        assert_eq!(symlink(SymlinkEnd::Nowhere), LinkState::Dangling);
+        assert_eq!(symlink(SymlinkEnd::Other), LinkState::NotANamespace);
+        assert_eq!(symlink(SymlinkEnd::Netns(identity(NamespaceKind::Net))), LinkState::Named);
+        assert_eq!(judge(LinkEntry::Foreign, None, OwnerStatus::default()), LinkState::NotANamespace);
     }
 }

@@ -70,7 +70,7 @@ fn make(wanted_change: &Change<'_>, host: NamespaceId, request: &Request) -> Res
             let name = default_name(&known.container.target(), Some(&known.container))?;
             let Some(wanted) = pin(known, host, &name)? else { return Ok(()) };
             match apply::link(&name, &wanted, false)? {
-                Plan::Nothing => Ok(()),
+                Plan::Nothing | Plan::Symlink => Ok(()),
                 Plan::Link | Plan::Relink => print_change(&name, &wanted, Changed::Linked, request),
             }
         }

@@ -161,7 +161,7 @@ const DOCKER_AGAIN: &str = r#"
     start; before=$(iptables -S)
     ip netns add $name
     trap 'stop; ip netns del $name; rm -rf /run/$name' EXIT
-    "$tool" netns:$name 198.19.13.2/24 --gateway 198.19.13.1 --nat --publish 18082:80
+    "$tool" netns:$name 198.19.13.2/24 --gateway 198.19.13.1 --nat=all --publish 18082:80
     stop; "$tool" --check netns:$name
     start; "$tool" --check netns:$name
     ip netns exec $name ping -c1 -W1 -q 198.18.99.1
@@ -233,7 +233,7 @@ fn a_second_nic_of_a_container_serves_a_port_of_the_host_and_leads_out() {
         ])
         .run()
         .ok();
-    let words = ["198.19.12.2/24", "--gateway", "198.19.12.1", "--nat", "--publish", "18080:80"];
+    let words = ["198.19.12.2/24", "--gateway", "198.19.12.1", "--nat=all", "--publish", "18080:80"];
     world.tool("add-nic").arg(PATIENT).arg(&web.name).args(words).run().ok();
     pings(&web, "203.0.113.9");
     web.command("sh")

@@ -47,6 +47,8 @@ impl Scene {
         let lab = lab()?;
         let neighbour = by_hand(&lab, "neighbour", "br0", "10.1.0.9/24");
         neighbour.ip("address add fd00:1::9/64 dev eth0 nodad");
+        // What the host asks in order to reach it comes from these, and is not counted.
+        lab.shell("ip address add 10.1.0.8/24 dev br0; ip address add fd00:1::8/64 dev br0 nodad").run().ok();
         fs::write(lab.path("/run/counted"), COUNTED).unwrap();
         let pid = neighbour.pid.to_string();
         lab.command("nsenter")

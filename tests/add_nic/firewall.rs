@@ -66,7 +66,7 @@ impl Site {
 }
 
 #[track_caller]
-fn does_not_reach(lab: &Lab, container: &Container, address: &str) {
+pub(crate) fn does_not_reach(lab: &Lab, container: &Container, address: &str) {
     let mut nsenter = lab.command("nsenter");
     nsenter.args([
         "--target",
@@ -83,7 +83,7 @@ fn does_not_reach(lab: &Lab, container: &Container, address: &str) {
     nsenter.arg(address).run().fails_with(1);
 }
 
-const NAT: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --gateway fd00:1::1 --nat";
+const NAT: &str = "10.1.0.2/24 fd00:1::2/64 --gateway 10.1.0.1 --gateway fd00:1::1 --nat=all";
 
 #[test]
 fn nat_leads_out_and_nothing_of_it_stays() {
@@ -107,7 +107,7 @@ fn nat_passes_filters_that_drop_and_leaves_them_as_they_were() {
         let site = need!(Site::new());
         site.dockers_rules(kind);
         let before = everything(&site.lab, &[&site.web]);
-        plug(&site.lab, &site.web, &NAT.replace(" --nat", "")).ok();
+        plug(&site.lab, &site.web, &NAT.replace(" --nat=all", "")).ok();
         site.lab.shell("echo 1 >/proc/sys/net/ipv4/ip_forward").run().ok();
         does_not_reach(&site.lab, &site.web, "203.0.113.9");
         site.lab.shell("echo 0 >/proc/sys/net/ipv4/ip_forward").run().ok();
@@ -173,8 +173,8 @@ fn what_several_nics_need_goes_with_the_last() {
     let site = need!(Site::new());
     let before = everything(&site.lab, &[&site.web]);
     for order in [["eth0", "eth1"], ["eth1", "eth0"]] {
-        plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat").ok();
-        plug(&site.lab, &site.web, "10.2.0.2/24 --nat").ok();
+        plug(&site.lab, &site.web, "10.1.0.2/24 --gateway 10.1.0.1 --nat=all").ok();
+        plug(&site.lab, &site.web, "10.2.0.2/24 --nat=all").ok();
         let pid = site.web.pid.to_string();
         add_nic(&site.lab, &["--rm", &pid, order[0]]).ok();
         site.lab.command("cat").arg("/proc/sys/net/ipv4/ip_forward").run().ok().stdout_is("1\n");
@@ -233,15 +233,15 @@ fn nat_that_cannot_be_is_refused() {
         plug(&site.lab, &site.web, words).fails_with(2).stderr_has(why);
         assert_eq!(everything(&site.lab, &[&site.web]), before, "{words}");
     };
-    refused("10.1.0.2/24 --nat --host-addr none", "--nat: the host has no address in 10.1.0.0/24");
-    refused("10.1.0.2/24 --nat --host-name lan+", "--nat: lan+ cannot be named in a firewall rule");
+    refused("10.1.0.2/24 --nat=all --host-addr none", "--nat: the host has no address in 10.1.0.0/24");
+    refused("10.1.0.2/24 --nat=all --host-name lan+", "--nat: lan+ cannot be named in a firewall rule");
     refused("10.1.0.2/24 --forward", "--bridge <BR>");
-    refused("10.1.0.2/24 --nat --macvlan up0", "--nat: its traffic does not pass through the host");
+    refused("10.1.0.2/24 --nat=all --macvlan up0", "--nat: its traffic does not pass through the host");
     refused(
-        &format!("10.1.0.2/24 --nat --peer {}", site.outside.pid),
+        &format!("10.1.0.2/24 --nat=all --peer {}", site.outside.pid),
         "--nat: its traffic does not pass through the host",
     );
-    add_nic(&site.lab, &["1", "10.1.0.2/24", "--nat", "--host"])
+    add_nic(&site.lab, &["1", "10.1.0.2/24", "--nat=all", "--host"])
         .fails_with(2)
         .stderr_has("--nat: both ends are in");
 }
@@ -271,7 +271,7 @@ fn a_missing_program_is_known_before_anything_is_touched() {
 fn what_a_dry_run_shows_does_it_and_undoes_it() {
     for words in [
         NAT,
-        "10.1.0.2/24 --bridge br1 --create --forward --nat --publish 8080:80 --publish 203.0.113.1:53:53/udp",
+        "10.1.0.2/24 --bridge br1 --create --forward --nat=all --publish 8080:80 --publish 203.0.113.1:53:53/udp",
     ] {
         let site = need!(Site::new());
         site.dockers_rules("nft");

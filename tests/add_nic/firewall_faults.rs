@@ -1,4 +1,4 @@
-//! Faults of what --nat and --publish stand on: the kernel's refusal and SIGKILL at system calls of each kind of add-nic, and each
+//! Faults of what --nat=all and --publish stand on: the kernel's refusal and SIGKILL at system calls of each kind of add-nic, and each
 //! program that it starts failing, or being killed, before or after it has done what it was told.
 
 use std::fs;
@@ -11,10 +11,11 @@ use crate::firewall::KINDS;
 use support::run::Run;
 use support::skip::{Missing, need, program};
 
-const NAT: &str = "10.1.0.2/24 --gateway 10.1.0.1 --nat";
+const NAT: &str = "10.1.0.2/24 --gateway 10.1.0.1 --nat=all";
 const WORDS: &str =
-    "10.1.0.2/24 --gateway 10.1.0.1 --nat --publish 8080:80 --sysctl net.ipv4.ip_default_ttl=33";
-const BRIDGED: &str = "10.1.0.2/24 fd00:1::2/64 --bridge br1 --create --forward --nat --publish 53:53/udp";
+    "10.1.0.2/24 --gateway 10.1.0.1 --nat=all --publish 8080:80 --sysctl net.ipv4.ip_default_ttl=33";
+const BRIDGED: &str =
+    "10.1.0.2/24 fd00:1::2/64 --bridge br1 --create --forward --nat=all --publish 53:53/udp";
 
 const LONG: Duration = Duration::from_secs(600);
 

@@ -21,7 +21,7 @@ fn it_is_on_the_segment_of_its_parent() {
     let words = "10.1.0.2/24 fd00:1::2/64 --macvlan lan0";
     plug(&lab, &web, words)
         .ok()
-        .stdout_has(": eth0 10.1.0.2/24 fd00:1::2/64, on lan0 as macvlan mode bridge, reachable after ");
+        .stdout_has(": eth0 10.1.0.2/24 fd00:1::2/64, on lan0 as macvlan mode bridge, added in ");
     plug(&lab, &db, "10.1.0.3/24 --macvlan lan0:bridge").ok();
     for address in ["10.1.0.9", "fd00:1::9", "10.1.0.3"] {
         reaches_from(&lab, &web, address);

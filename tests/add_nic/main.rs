@@ -16,6 +16,8 @@ mod firewall;
 mod firewall_faults;
 mod flows;
 mod macvlan;
+mod names;
+mod nat;
 mod neighbours;
 mod parallel;
 mod peer;

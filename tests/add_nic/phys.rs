@@ -46,7 +46,7 @@ fn it_works_in_the_container_and_comes_back_as_it_was() {
             &["--rm", &pid, "lan0"],
         ),
     ] {
-        plug(&lab, &web, words).ok().stdout_has(", the host's lan0, reachable after ");
+        plug(&lab, &web, words).ok().stdout_has(", the host's lan0, added in ");
         reaches_from(&lab, &web, "10.1.0.9");
         reaches_from(&lab, &neighbour, "10.1.0.2");
         plug(&lab, &web, words).ok().stdout_has(", unchanged\n");

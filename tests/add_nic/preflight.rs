@@ -65,7 +65,7 @@ fn filters_of_somebody_who_only_knows_nft() {
     let site = need!(Site::new());
     let table = "nft 'add table inet mine; add chain inet mine out { type filter hook forward priority 0; policy drop; }'";
     site.lab.shell(table).run().ok();
-    let words = "10.1.0.2/24 --gateway 10.1.0.1 --nat";
+    let words = "10.1.0.2/24 --gateway 10.1.0.1 --nat=all";
     let fix = "nft insert rule inet mine out meta iifname";
     warns(&site.lab, &site.web, words, "the nftables chain mine out: drops", fix);
     is_fine(&site.lab, &site.web, "10.1.0.2/24");
@@ -178,10 +178,10 @@ fn a_mac_address_that_somebody_has() {
 #[test]
 fn nat_for_a_container_that_has_no_way_out_here() {
     let site = need!(Site::new());
-    warns(&site.lab, &site.web, "10.1.0.2/24 --nat", "--nat: ", "--gateway 10.1.0.1");
-    is_fine(&site.lab, &site.web, "10.1.0.2/24 --nat --gateway 10.1.0.1");
+    warns(&site.lab, &site.web, "10.1.0.2/24 --nat=all", "--nat: ", "--gateway 10.1.0.1");
+    is_fine(&site.lab, &site.web, "10.1.0.2/24 --nat=all --gateway 10.1.0.1");
     site.lab.shell("ip link set up0 mtu 1400; ip route add default via 203.0.113.9").run().ok();
-    let words = "10.1.0.2/24 --nat --gateway 10.1.0.1";
+    let words = "10.1.0.2/24 --nat=all --gateway 10.1.0.1";
     warns(&site.lab, &site.web, words, "the host's outgoing interface up0 has MTU 1400", "--mtu 1400");
     plug(&site.lab, &site.web, &format!("{words} --mtu 1400")).ok().stderr_is("");
     reaches_from(&site.lab, &site.web, "203.0.113.9");
@@ -190,9 +190,9 @@ fn nat_for_a_container_that_has_no_way_out_here() {
 #[test]
 fn json_has_each_with_its_kind() {
     let site = need!(Site::new());
-    let warned = plug(&site.lab, &site.web, "10.1.0.2/24 --nat --preflight --json").fails_with(1).json();
+    let warned = plug(&site.lab, &site.web, "10.1.0.2/24 --nat=all --preflight --json").fails_with(1).json();
     assert_eq!(warned[0]["kind"], "no-default-route");
-    let fix = format!("add-nic {} 10.1.0.2/24 --nat --gateway 10.1.0.1", site.web.pid);
+    let fix = format!("add-nic {} 10.1.0.2/24 '--nat=all' --gateway 10.1.0.1", site.web.pid);
     assert_eq!(warned[0]["fix"], fix.as_str());
     assert!(warned[0]["message"].as_str().unwrap().starts_with("--nat: "));
     let fine = plug(&site.lab, &site.web, "10.1.0.2/24 --preflight --json").ok().json();

@@ -58,7 +58,7 @@ fn a_namespace_gets_out_to_a_network_that_knows_no_way_back() {
     )
     .run()
     .ok();
-    add_nic(&lab, &["netns:red", "10.3.0.2/24", "--gateway", "10.3.0.1", "--nat"]).ok();
+    add_nic(&lab, &["netns:red", "10.3.0.2/24", "--gateway", "10.3.0.1", "--nat=all"]).ok();
     reaches_from(&lab, "red", "203.0.113.9");
 }
 

@@ -26,8 +26,10 @@ fn the_name_goes_and_the_container_keeps_its_network() {
 fn what_is_gone_already_is_no_error_and_nothing_is_made_to_find_that_out() {
     let lab = need!(Lab::new());
     let before = everything(&lab);
-    netns_link(&lab, &["--rm", "web"]).ok().stdout_is("").stderr_is("");
-    netns_link(&lab, &["--rm", "web", "-v"]).ok().stdout_is("").stderr_has("web: was gone already");
+    let said = "no such link, and no container of that name has one: nothing to remove";
+    let both = format!("netns-link: web: {said}\nnetns-link: blue: {said}\n");
+    netns_link(&lab, &["--rm", "web", "blue"]).ok().stdout_is("").stderr_is(&both);
+    netns_link(&lab, &["--rm", "--force", "web", "blue"]).ok().stdout_is("").stderr_is(&both);
     assert_eq!(everything(&lab), before);
 }
 

@@ -13,6 +13,7 @@ use crate::model::change::PlanStep;
 use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
+use crate::plan::uplinks;
 
 /// Whether the NIC exists, by what no container can forge.
 ///
@@ -49,7 +50,8 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
         return vec![format!("about to disappear: {} exited", peer.name)];
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
-    steps.chain(rules::unguarded(record, &snapshot.filters)).collect()
+    let moved = uplinks::moved(&record.wanted, &record.plan, &snapshot.host);
+    steps.chain(rules::unguarded(record, &snapshot.filters)).chain(moved).collect()
 }
 
 impl Snapshot {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::apply::cleanup::{Cleanup, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
+use crate::jobs::docker_names;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::plan::Plan;
 use crate::model::record::{NicRecord, WatchEntryId};
@@ -82,7 +83,12 @@ pub fn add_nic(
     preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     let silent = preflight::silent_gateways(&plan.nic, &wanted, &snapshot.host)?;
-    preflight::warnings(&plan.nic, &input, &silent).iter().for_each(Warning::say);
+    if !options.quiet {
+        preflight::warnings(&plan.nic, &input, &silent).iter().for_each(Warning::say);
+    }
+    if watched.is_none() && !options.quiet {
+        docker_names::note(&plan.nic.name, &input);
+    }
     if options.dad.is_some() {
         probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }

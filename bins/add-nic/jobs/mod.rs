@@ -1,5 +1,6 @@
 //! The jobs: add a NIC, remove one, list and check.
 
 pub mod add;
+mod docker_names;
 pub mod list;
 pub mod remove;

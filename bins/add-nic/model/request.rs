@@ -51,6 +51,8 @@ pub struct AddOptions {
     pub dad: Option<DuplicateCheck>,
     /// How often its addresses are announced.
     pub announcements: u8,
+    /// Whether warnings before a change are left out.
+    pub quiet: bool,
 }
 
 /// Duplicate address detection.

@@ -30,6 +30,9 @@ pub struct Wanted {
     pub other_addresses: OtherAddresses,
     /// Its name in the container.
     pub name: Option<IfName>,
+    /// The start of its name, where it is not given; `eth` if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<IfName>,
     /// The name of the other end.
     pub other_name: Option<IfName>,
     /// Its link-layer address.

@@ -3,12 +3,17 @@
 use common::failure::Failure;
 use common::output::quotable;
 
-use crate::cli::Cli;
-use crate::model::filter::{PublishedPort, WantedRules};
+use crate::cli::{Cli, NatOption};
+use crate::model::filter::{NatScope, PublishedPort, WantedRules};
 
 impl WantedRules {
     /// What was asked for.
     pub fn from_cli(cli: &Cli) -> Result<Self, Failure> {
+        let nat = match cli.nat {
+            None => NatScope::Off,
+            Some(NatOption::DefaultRoute) => NatScope::DefaultRoute,
+            Some(NatOption::All) => NatScope::All,
+        };
         let mut publish: Vec<PublishedPort> = Vec::new();
         for word in &cli.publish {
             let about = || format!("--publish {}", quotable(word));
@@ -18,6 +23,6 @@ impl WantedRules {
             }
             publish.push(published);
         }
-        Ok(WantedRules { nat: cli.nat, forward: cli.forward, publish })
+        Ok(WantedRules { nat, forward: cli.forward, publish })
     }
 }

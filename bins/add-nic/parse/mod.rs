@@ -137,10 +137,14 @@ impl Wanted {
             WantedEnd::Peer(_) => other_addresses("--peer-addr", &cli.peer_addr, &addresses)?,
             _ => other_addresses("--host-addr", &cli.host_addr, &addresses)?,
         };
+        if let Some(prefix) = cli.name_prefix.as_ref().filter(|prefix| prefix.as_str().len() > 11) {
+            return Err(Failure::failed(format_args!("--name-prefix {prefix}"), "longer than 11 bytes"));
+        }
         let wanted = Wanted {
             other_end,
             other_addresses,
             name: cli.name.clone(),
+            name_prefix: cli.name_prefix.clone(),
             other_name: cli.host_name.clone().or_else(|| cli.peer_name.clone()),
             mac: cli.mac,
             mtu_bytes: cli.mtu,

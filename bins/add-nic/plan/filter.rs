@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use common::cidr::Cidr;
 use common::failure::Failure;
+use common::target::IfName;
 
-use super::filter_point::{FilterPoint, filter_point};
+use super::filter_point::{FilterPoint, filter_point, refuse_odd};
+use super::uplinks::needed_uplinks;
 use super::{refuse, sysctl};
 use crate::model::change::{PlanStep, Undo};
 use crate::model::filter::{
-    AcceptRule, AddressEnd, AllowedTraffic, FilterRule, Hook, NicRules, PortClient, PublishedPort,
+    AcceptRule, AddressEnd, AllowedTraffic, FilterRule, Hook, NatScope, NicRules, PortClient, PublishedPort,
     WantedRules,
 };
 use crate::model::netns::Netns;
@@ -31,14 +33,16 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
     }
     let filter_point = filter_point(nic, input)?;
     refuse::unfit(&filter_point)?;
+    let uplinks = needed_uplinks(input.wanted, &input.snapshot.host)?;
+    uplinks.iter().flatten().try_for_each(|link| refuse_odd(link, "--nat"))?;
     let mut steps = filter_point.settings()?;
     steps.extend(filter_point.hairpin());
-    let rules = NicRules { id: input.id(), nic: filter_point.words(), rules: filter_point.rules() };
+    let rules = NicRules { id: input.id(), nic: filter_point.words(), rules: filter_point.rules(&uplinks) };
     if !rules.rules.is_empty() {
         steps.push((PlanStep::AddTable, Undo::WhenUnused(PlanStep::DelTable)));
         steps.push((PlanStep::AddRules(rules.clone()), Undo::By(PlanStep::DelRules(rules))));
     }
-    for accept in filter_point.accepts()? {
+    for accept in filter_point.accepts(&uplinks)? {
         let undo = PlanStep::DelAccept(accept.clone());
         let undo = if accept.what.shared_on().is_some() { Undo::WhenUnused(undo) } else { Undo::By(undo) };
         steps.push((PlanStep::AddAccept(accept), undo));
@@ -95,10 +99,10 @@ pub fn needed_settings(wanted: &Wanted, host: &NetnsState) -> Vec<SysctlKey> {
     let WantedRules { nat, publish, .. } = &wanted.firewall;
     let has = |six: bool| wanted.addresses.iter().any(|cidr| cidr.address().is_ipv6() == six);
     let mut keys = Vec::new();
-    if (*nat && has(false)) || !publish.is_empty() {
+    if (nat.is_on() && has(false)) || !publish.is_empty() {
         keys.push(forwarding(false));
     }
-    if *nat && has(true) {
+    if nat.is_on() && has(true) {
         keys.push(forwarding(true));
         keys.extend(advertised(host).map(accept_ra));
     }
@@ -142,10 +146,10 @@ impl FilterPoint<'_> {
         let WantedRules { nat, publish, .. } = self.wanted();
         let on = |key, value| sysctl::changed((Netns::Host, key), value, self.input);
         let mut steps = Vec::new();
-        if (*nat && !self.networks(false).is_empty()) || !publish.is_empty() {
+        if (nat.is_on() && !self.networks(false).is_empty()) || !publish.is_empty() {
             steps.extend(on(forwarding(false), "1")?);
         }
-        if *nat && !self.networks(true).is_empty() {
+        if nat.is_on() && !self.networks(true).is_empty() {
             let forwards = on(forwarding(true), "1")?;
             // A router believes no other router, unless it is told to: the host would lose its own default route
             // (rt6_purge_dflt_routers in net/ipv6/route.c).
@@ -180,12 +184,18 @@ impl FilterPoint<'_> {
         (!self.wanted().publish.is_empty()).then_some((step, Undo::WithItsLink))
     }
 
-    fn rules(&self) -> Vec<FilterRule> {
+    fn rules(&self, uplinks: &[Vec<IfName>; 2]) -> Vec<FilterRule> {
         let WantedRules { nat, publish, .. } = self.wanted();
         let mut rules = Vec::new();
-        if *nat {
-            let networks = self.networks(false).into_iter().chain(self.networks(true));
-            rules.extend(networks.map(|network| FilterRule::Masquerade { network, link: self.link.clone() }));
+        for (six, through) in [false, true].into_iter().zip(uplinks) {
+            if *nat == NatScope::All || !through.is_empty() {
+                let rule = |network| FilterRule::Masquerade {
+                    network,
+                    link: self.link.clone(),
+                    through: through.clone(),
+                };
+                rules.extend(self.networks(six).into_iter().map(rule));
+            }
         }
         let Some((to, network)) = self.published_address() else { return rules };
         for published in publish {
@@ -222,10 +232,10 @@ impl FilterPoint<'_> {
     }
 
     /// A rule in each chain that could drop what is asked for.
-    fn accepts(&self) -> Result<Vec<AcceptRule>, Failure> {
+    fn accepts(&self, uplinks: &[Vec<IfName>; 2]) -> Result<Vec<AcceptRule>, Failure> {
         let mut accepts = Vec::new();
         for table in &self.input.snapshot.filters.tables {
-            let passing = self.passing(table.six);
+            let passing = self.passing(table.six, &uplinks[usize::from(table.six)]);
             if passing.is_empty() {
                 continue;
             }
@@ -252,13 +262,20 @@ impl FilterPoint<'_> {
         Ok(accepts)
     }
 
-    fn passing(&self, six: bool) -> Vec<AllowedTraffic> {
+    fn passing(&self, six: bool, uplinks: &[IfName]) -> Vec<AllowedTraffic> {
         let WantedRules { nat, forward, publish } = self.wanted();
         let link = || self.link.clone();
         let mut passing = Vec::new();
-        for network in self.networks(six).into_iter().filter(|_| *nat) {
-            passing.push(AllowedTraffic::Out { link: link(), network });
-            passing.push(AllowedTraffic::Back { link: link(), network });
+        let through: Vec<Option<IfName>> = match nat {
+            NatScope::Off => vec![],
+            NatScope::All => vec![None],
+            NatScope::DefaultRoute => uplinks.iter().cloned().map(Some).collect(),
+        };
+        for network in self.networks(six) {
+            for through in &through {
+                passing.push(AllowedTraffic::Out { link: link(), network, through: through.clone() });
+                passing.push(AllowedTraffic::Back { link: link(), network, through: through.clone() });
+            }
         }
         if *forward && !self.networks(six).is_empty() {
             passing.push(AllowedTraffic::Across { bridge: link() });

@@ -33,7 +33,7 @@ pub fn filter_point<'a>(nic: &'a Nic, input: &'a PlanInput<'a>) -> Result<Filter
 }
 
 /// For iptables a plus at the end, and for nft a star, is a wildcard.
-fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
+pub(super) fn refuse_odd(link: &IfName, option: &str) -> Result<(), Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@~".contains(c);
     match link.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) && link.as_str().chars().all(plain) {
         true => Ok(()),

@@ -2,7 +2,9 @@
 
 use common::netlink::{Address, AddressAttributes, Chain, TableFamily};
 
-use crate::model::filter::{FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError};
+use crate::model::filter::{
+    FilterState, IptablesKind, IptablesListing, IptablesTable, ListingError, NatScope,
+};
 use crate::model::netns::Netns;
 use crate::model::snapshot::Snapshot;
 use crate::model::sysctl::{SysctlKey, SysctlReading};
@@ -35,7 +37,7 @@ fn host(tables: &[(IptablesKind, &str)]) -> Snapshot {
 
 fn nat(address: &str) -> Wanted {
     let mut wanted = wanted(&[address]);
-    wanted.firewall.nat = true;
+    wanted.firewall.nat = NatScope::All;
     wanted
 }
 
@@ -179,7 +181,7 @@ fn forward_alone_needs_no_rules_of_our_own() {
     snapshot.filters.chains = None;
     assert_eq!(
         about_filters(&wanted, &snapshot),
-        ["iptables-legacy -w 5 -I FORWARD -i br1 -o br1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT"]
+        ["iptables-legacy -w 5 -I FORWARD -i br1 -o br1 -m comment --comment netns-toolbox:br1:0 -j ACCEPT"]
     );
 }
 

@@ -35,6 +35,9 @@ pub struct RandomBytes {
     pub id: [u8; 6],
 }
 
+/// How interfaces are called, if nothing else is said.
+const ETH: &str = "eth";
+
 impl PlanInput<'_> {
     /// The container's name, for messages.
     pub fn container_name(&self) -> &str {
@@ -123,8 +126,12 @@ impl PlanInput<'_> {
                 Err(Failure::failed(name, format_args!("name already in use in {owner}")))
             }
             Some(name) => Ok(name.clone()),
-            None => names::next_free(|name| side.link(name).is_some())
-                .ok_or_else(|| Failure::failed(owner, "no free name from eth0 to eth9999")),
+            None => {
+                let prefix = self.wanted.name_prefix.as_ref().map_or(ETH, IfName::as_str);
+                names::next_free(prefix, |name| side.link(name).is_some()).ok_or_else(|| {
+                    Failure::failed(owner, format_args!("no free name from {prefix}0 to {prefix}9999"))
+                })
+            }
         }
     }
 

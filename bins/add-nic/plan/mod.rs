@@ -19,6 +19,7 @@ pub mod sysctl;
 pub mod sysctl_forwarding;
 #[cfg(test)]
 mod tests;
+pub mod uplinks;
 mod veth;
 
 use common::failure::Failure;

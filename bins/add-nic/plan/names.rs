@@ -6,9 +6,9 @@ use common::target::IfName;
 /// IFNAMSIZ without the NUL.
 const MOST: usize = 15;
 
-/// The first free one of eth0, eth1, …
-pub fn next_free(is_taken: impl Fn(&str) -> bool) -> Option<IfName> {
-    let names = (0..10_000).map(|number| format!("eth{number}"));
+/// The first free one of `prefix`0, `prefix`1, …
+pub fn next_free(prefix: &str, is_taken: impl Fn(&str) -> bool) -> Option<IfName> {
+    let names = (0..10_000).map(|number| format!("{prefix}{number}"));
     names.into_iter().find(|name| !is_taken(name)).and_then(|name| name.parse().ok())
 }
 
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_next_free_one_fills_the_first_gap() {
-        let next = |taken: &[&str]| next_free(|name| taken.contains(&name)).unwrap().to_string();
+        let next = |taken: &[&str]| next_free("eth", |name| taken.contains(&name)).unwrap().to_string();
         assert_eq!(next(&["lo"]), "eth0");
         assert_eq!(next(&["lo", "eth0", "eth2"]), "eth1");
     }

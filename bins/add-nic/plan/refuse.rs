@@ -10,7 +10,7 @@ use crate::model::filter::{FilterState, PublishedPort};
 /// Refuses what is missing, or in use.
 pub fn unfit(filter_point: &FilterPoint<'_>) -> Result<(), Failure> {
     let wanted = &filter_point.input.wanted.firewall;
-    if wanted.nat || !wanted.publish.is_empty() {
+    if wanted.nat.is_on() || !wanted.publish.is_empty() {
         no_nftables(&filter_point.input.snapshot.filters, wanted.option())?;
         unreachable(filter_point)?;
     }

@@ -71,6 +71,7 @@ pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
         other_end: WantedEnd::Host,
         other_addresses: OtherAddresses::Fitting,
         name: None,
+        name_prefix: None,
         other_name: None,
         mac: None,
         mtu_bytes: None,

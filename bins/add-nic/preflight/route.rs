@@ -13,7 +13,10 @@ pub fn warnings(nic: &Nic, input: &PlanInput<'_>) -> Vec<Warning> {
 
 /// `--nat` has no effect if the container has no route through the NIC.
 fn no_default_route(nic: &Nic, input: &PlanInput<'_>) -> Option<Warning> {
-    if !input.wanted.firewall.nat || !input.wanted.gateways.is_empty() || !input.wanted.routes.is_empty() {
+    if !input.wanted.firewall.nat.is_on()
+        || !input.wanted.gateways.is_empty()
+        || !input.wanted.routes.is_empty()
+    {
         return None;
     }
     let host = &input.snapshot.host;

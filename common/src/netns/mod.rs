@@ -45,10 +45,23 @@ pub enum LinkEntry {
     Bound(NamespaceId),
     /// A file without a namespace: a link whose mount is gone, or was made in another mount namespace.
     Empty,
-    /// A symbolic link, which tools that follow it can be led anywhere by.
-    Symlink,
+    /// A symbolic link, which tools that follow it can be led anywhere by: where it leads now.
+    Symlink(SymlinkEnd),
     /// A directory, a device, a socket.
     Foreign,
+}
+
+/// What a symbolic link leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymlinkEnd {
+    /// A network namespace, as `ln -s /proc/PID/ns/net` makes it: for as long as that process runs.
+    Netns(NamespaceId),
+    /// Nothing: the process has ended, or the file was removed.
+    Nowhere,
+    /// Something else.
+    Other,
+    /// It could not be looked at.
+    Unknown,
 }
 
 /// Opens the namespace that is bound at `name`.
@@ -64,7 +77,7 @@ pub fn path(name: &LinkName) -> PathBuf {
     Path::new(DIRECTORY).join(name.as_str())
 }
 
-/// What stands at `name` now. Follows no symbolic link.
+/// What stands at `name` now. A symbolic link is followed only to tell where it leads.
 ///
 /// # Errors
 /// What stat(2) says, other than that nothing is there.
@@ -119,7 +132,7 @@ fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<LinkEntry, Netns
         other => other.map_err(|errno| failed("look at the link", &path(name), errno))?,
     };
     Ok(match file_type(&stat) {
-        SFlag::S_IFLNK => LinkEntry::Symlink,
+        SFlag::S_IFLNK => LinkEntry::Symlink(symlink_end(directory, name)),
         SFlag::S_IFREG => match open(name) {
             Ok(namespace) => LinkEntry::Bound(namespace.identity()),
             Err(NamespaceError::OtherKind { .. }) => LinkEntry::Bound(NamespaceId::from(&stat)),
@@ -130,6 +143,21 @@ fn entry_in<Fd: AsFd>(directory: Fd, name: &LinkName) -> Result<LinkEntry, Netns
         },
         _ => LinkEntry::Foreign,
     })
+}
+
+fn symlink_end<Fd: AsFd>(directory: Fd, name: &LinkName) -> SymlinkEnd {
+    // Only a regular file is opened: to open a device can have an effect.
+    match fstatat(directory, name.as_str(), AtFlags::empty()) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return SymlinkEnd::Nowhere,
+        Err(_) => return SymlinkEnd::Unknown,
+        Ok(stat) if file_type(&stat) != SFlag::S_IFREG => return SymlinkEnd::Other,
+        Ok(_) => {}
+    }
+    match open(name) {
+        Ok(namespace) => SymlinkEnd::Netns(namespace.identity()),
+        Err(NamespaceError::OtherKind { .. } | NamespaceError::NotANamespace { .. }) => SymlinkEnd::Other,
+        Err(_) => SymlinkEnd::Unknown,
+    }
 }
 
 fn file_type(stat: &FileStat) -> SFlag {

@@ -135,7 +135,7 @@ impl LinkRecord {
         match entry {
             LinkEntry::Bound(namespace) => namespace.inode == self.netns_inode,
             LinkEntry::Empty => true,
-            LinkEntry::Free | LinkEntry::Symlink | LinkEntry::Foreign => false,
+            LinkEntry::Free | LinkEntry::Symlink(_) | LinkEntry::Foreign => false,
         }
     }
 

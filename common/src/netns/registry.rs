@@ -134,7 +134,7 @@ impl Registry {
             LinkEntry::Free => return Ok(false),
             LinkEntry::Foreign => return Err(NetnsError::Foreign(name.clone())),
             LinkEntry::Bound(_) => self.unmount_all(name)?,
-            LinkEntry::Empty | LinkEntry::Symlink => {}
+            LinkEntry::Empty | LinkEntry::Symlink(_) => {}
         }
         match unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => Ok(true),

@@ -28,9 +28,20 @@ pub enum AllowedTraffic {
     /// From one port of a bridge to another.
     Across { bridge: IfName },
     /// Out to elsewhere.
-    Out { link: IfName, network: Cidr },
+    Out {
+        link: IfName,
+        network: Cidr,
+        /// Only through this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<IfName>,
+    },
     /// What answers that.
-    Back { link: IfName, network: Cidr },
+    Back {
+        link: IfName,
+        network: Cidr,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<IfName>,
+    },
     /// To a published port.
     Published { link: IfName, to: Ipv4Addr, port: u16, protocol: Protocol },
     /// What it answers.
@@ -73,9 +84,14 @@ impl AllowedTraffic {
     fn words(&self) -> Vec<String> {
         let text = match self {
             AllowedTraffic::Across { bridge } => format!("-i {bridge} -o {bridge}"),
-            AllowedTraffic::Out { link, network } => format!("-s {network} -i {link} ! -o {link}"),
-            AllowedTraffic::Back { link, network } => {
-                format!("-d {network} ! -i {link} -o {link} -m conntrack --ctstate RELATED,ESTABLISHED")
+            AllowedTraffic::Out { link, network, through } => {
+                let out = through.as_ref().map_or_else(|| format!("! -o {link}"), |out| format!("-o {out}"));
+                format!("-s {network} -i {link} {out}")
+            }
+            AllowedTraffic::Back { link, network, through } => {
+                let from =
+                    through.as_ref().map_or_else(|| format!("! -i {link}"), |from| format!("-i {from}"));
+                format!("-d {network} {from} -o {link} -m conntrack --ctstate RELATED,ESTABLISHED")
             }
             AllowedTraffic::Published { link, to, port, protocol } => {
                 let protocol = protocol.name();

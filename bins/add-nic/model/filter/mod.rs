@@ -16,4 +16,4 @@ pub use publish::{Protocol, PublishedPort};
 pub use rules::{FAMILY, FilterRule, Hook, NicRules, PortClient, TABLE};
 pub use state::{FilterQuery, FilterState, IptablesKind, IptablesTable, ListingError};
 pub use term::AddressEnd;
-pub use wanted::WantedRules;
+pub use wanted::{NatScope, WantedRules};

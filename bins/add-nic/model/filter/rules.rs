@@ -31,7 +31,13 @@ pub struct NicRules {
 #[serde(rename_all = "kebab-case")]
 pub enum FilterRule {
     /// Packets that leave this network through another link get the host's address as source.
-    Masquerade { network: Cidr, link: IfName },
+    Masquerade {
+        network: Cidr,
+        link: IfName,
+        /// If not empty, only through one of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        through: Vec<IfName>,
+    },
     /// Connections to a port of the host, from outside or from the host itself, are forwarded to the container.
     Forward { to: Ipv4Addr, published: PublishedPort, hook: Hook },
     /// Forwarded connections that the container could not answer otherwise get the host's address as source.
@@ -150,8 +156,11 @@ impl FilterRule {
         use AddressEnd::{Destination, Source};
         let through = |key, is, name: &IfName| RuleTerm::Link { key, is, name: name.clone() };
         match self {
-            FilterRule::Masquerade { network, link } => vec![
-                through("oifname", false, link),
+            FilterRule::Masquerade { network, link, through: out } => vec![
+                match out.is_empty() {
+                    true => through("oifname", false, link),
+                    false => RuleTerm::OutThrough(out.clone()),
+                },
                 RuleTerm::Address { end: Source, is: true, network: *network },
                 RuleTerm::Address { end: Destination, is: false, network: *network },
                 RuleTerm::NotMulticast { six: network.address().is_ipv6() },

@@ -33,6 +33,8 @@ pub enum RuleTerm {
         is: bool,
         name: IfName,
     },
+    /// It leaves through one of these.
+    OutThrough(Vec<IfName>),
     Address {
         end: AddressEnd,
         is: bool,
@@ -60,6 +62,10 @@ impl RuleTerm {
         let unless = |is: bool| if is { "" } else { "!= " };
         match self {
             RuleTerm::Link { key, is, name } => format!("{key} {}\"{name}\"", unless(*is)),
+            RuleTerm::OutThrough(links) => {
+                let links: Vec<String> = links.iter().map(|link| format!("\"{link}\"")).collect();
+                format!("oifname {{ {} }}", links.join(", "))
+            }
             RuleTerm::Address { end, is, network } => {
                 let bare =
                     if network.is_host() { network.address().to_string() } else { network.to_string() };
