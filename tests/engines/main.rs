@@ -22,5 +22,6 @@ mod places;
 mod podman;
 mod podman_rootless;
 mod realms;
+mod silence;
 mod trust;
 mod wait;

@@ -90,13 +90,13 @@ impl Api {
     ) -> Result<(T, Uid), EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
-        if let Some(silence) = self.limit.silent.why(&self.socket) {
+        if let Some(silence) = self.limit.sockets.silence(&self.socket) {
             return Err(silence);
         }
         if self.limit.left().is_zero() {
             return Err(self.slow());
         }
-        self.ask_now(question).inspect_err(|error| self.limit.silent.remember(&self.socket, error))
+        self.ask_now(question).inspect_err(|error| self.limit.sockets.remember_silence(&self.socket, error))
     }
 
     fn ask_now<T>(
@@ -119,7 +119,15 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
-        if let Some(Err(refused)) = speaker.get().copied() {
+        let heard = Arc::into_inner(speaker).and_then(OnceLock::into_inner);
+        let speaker = heard.map(|heard| {
+            heard
+                .listener
+                .into_iter()
+                .for_each(|one| self.limit.sockets.remember_listener(&self.socket, one));
+            heard.speaker
+        });
+        if let Some(Err(refused)) = speaker {
             let (engine, socket) = (self.engine, self.socket.clone());
             return Err(match refused {
                 Unheard::HasEnded => EngineError::Dead { engine, socket },
@@ -135,10 +143,7 @@ impl Api {
             Bollard::IOError { err } => self.explained(&err),
             error => self.explained(&error),
         })?;
-        let speaker = speaker
-            .get()
-            .and_then(|speaker| speaker.ok())
-            .ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        let speaker = speaker.and_then(Result::ok).ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
         Ok((answer, speaker))
     }
 
@@ -177,6 +182,8 @@ impl Api {
                 EngineError::Absent { engine, socket }
             }
             Some(io::ErrorKind::ConnectionRefused) => EngineError::Dead { engine, socket },
+            // More wait for it already than it lets wait.
+            Some(io::ErrorKind::WouldBlock) => self.slow(),
             Some(io::ErrorKind::PermissionDenied) => {
                 let group = group_of(&socket);
                 EngineError::NotPermitted { engine, socket, group }
@@ -224,11 +231,11 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// One request on one connection, over which no more comes in than an honest answer needs.
 async fn send(
     socket: PathBuf,
-    speaker: Arc<OnceLock<Speaker>>,
+    heard: Arc<OnceLock<HeardSpeaker>>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
     let stream = UnixStream::connect(&socket).await?;
-    if speaker.get_or_init(|| speaker_of(&stream, &socket)).is_err() {
+    if heard.get_or_init(|| HeardSpeaker::of(&stream, &socket)).speaker.is_err() {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     }
     let stream = Limited { stream, left: state::MOST_BYTES };
@@ -253,10 +260,24 @@ enum Unheard {
     OtherPids(Option<Pid>),
 }
 
+/// What is at the other end of a connection.
+struct HeardSpeaker {
+    speaker: Speaker,
+    listener: Option<SocketListener>,
+}
+
+impl HeardSpeaker {
+    fn of(stream: &UnixStream, socket: &Path) -> Self {
+        match SocketListener::behind(stream.as_fd()) {
+            Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
+            Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
+        }
+    }
+}
+
 /// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
 /// do: its owner can put a link to root's socket in its place.
-fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
-    let listener = SocketListener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
+fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
     if !listener.has_our_pids() {
         return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
     }

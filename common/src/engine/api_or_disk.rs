@@ -96,7 +96,14 @@ impl<D: DiskState> ApiOrDisk<D> {
             return Err(error);
         }
         match (self.disk.as_ref().map(disk), error) {
-            (Some(Ok(Some(answer))), error) => Ok(EngineAnswer { api_error: Some(error), ..answer }),
+            (Some(Ok(Some(mut answer))), error) => {
+                for doubt in &mut answer.doubts {
+                    if let EngineError::Unlocated { why, .. } = doubt {
+                        *why = Some(Box::new(error.clone()));
+                    }
+                }
+                Ok(EngineAnswer { api_error: Some(error), ..answer })
+            }
             // It is here, and we have no permission: that does not mean that there is no such container.
             (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.

@@ -55,7 +55,7 @@ impl Crio {
         }
         let (config, socket) = (self.dirs.config.join("crio"), self.dirs.run.join("crio/crio.sock"));
         let storage = if config.is_dir() || socket.exists() {
-            let line = Daemon::of(ENGINE, &socket, "crio", None).command_line("crio")?;
+            let line = Daemon::of(ENGINE, &socket, "crio", None, None).command_line("crio")?;
             let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names));
             let file = said(&["--config", "-c"]).map(|path| config.at(path));
             let mut settings = Settings::default();

@@ -1,6 +1,6 @@
 //! Why an engine could not be asked, and what the user can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{Pid, Uid};
@@ -92,12 +92,14 @@ pub enum EngineError {
         listener: Option<Pid>,
     },
     /// Something listens on its socket, and which process the daemon is could not be found out, nor so where its state is.
-    #[error("{engine} runs, and where it keeps its state could not be found out: what listens on {} is not {engine}", socket.display())]
+    #[error("{}", unlocated(*engine, socket, why.as_deref()))]
     Unlocated {
         /// Which engine.
         engine: EngineName,
         /// Which socket.
         socket: PathBuf,
+        /// Why its API did not tell, where it was asked.
+        why: Option<Box<EngineError>>,
     },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
@@ -137,6 +139,16 @@ pub enum EngineError {
         /// What is wrong with it.
         what: String,
     },
+    /// A container that runs, as its file says, has no process where its engine records that.
+    #[error("{}: {engine} has written there that it runs, and its process was not found where {engine} usually records it", file.display())]
+    Unrecorded {
+        /// Which engine.
+        engine: EngineName,
+        /// What the container is called.
+        name: String,
+        /// Its file.
+        file: PathBuf,
+    },
     /// A state file or directory belongs to another user than the engine.
     #[error("{}: belongs to {}, not to {}, so it is not used", file.display(), whose(*found), whose(*owner))]
     Foreign {
@@ -156,6 +168,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Something listens on `socket`, and which process the daemon is could not be found out.
+    pub(super) fn unlocated(engine: EngineName, socket: &Path) -> Self {
+        EngineError::Unlocated { engine, socket: socket.to_owned(), why: None }
+    }
+
     /// Whether the engine said that it has no such container.
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::Refused { status: 404, .. })
@@ -164,6 +181,14 @@ impl EngineError {
     /// Whether nothing of this engine can be running, so that nothing is hidden by its silence.
     pub fn is_absence(&self) -> bool {
         matches!(self, EngineError::Absent { .. } | EngineError::Stale { .. } | EngineError::Unused { .. })
+    }
+}
+
+fn unlocated(engine: EngineName, socket: &Path, why: Option<&EngineError>) -> String {
+    let unknown = "where it keeps its state could not be found out: what listens";
+    match why {
+        Some(why) => format!("{why}, and {unknown} there is not {engine}"),
+        None => format!("{engine} runs, and {unknown} on {} is not {engine}", socket.display()),
     }
 }
 
@@ -200,6 +225,10 @@ impl From<EngineError> for Failure {
             EngineError::Slow { .. } => {
                 failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
             }
+            EngineError::Unlocated { why: Some(why), .. } => {
+                failure.hint(Failure::from((**why).clone()).hint)
+            }
+            EngineError::Unrecorded { .. } => failure.hint("pid:N needs no engine"),
             _ => failure,
         };
         failure.caused_by(error)
