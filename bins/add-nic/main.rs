@@ -22,6 +22,7 @@ use std::time::Instant;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
+use common::netns::run_of_a_container;
 use jobs::{add, list, remove};
 use model::request::Job;
 use tool::TOOL;
@@ -33,7 +34,9 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match Job::from_cli(&cli, typed)? {
+    let job = Job::from_cli(&cli, typed)?;
+    run_of_a_container().into_iter().for_each(|what| failure::say(TOOL, what));
+    match job {
         Job::Add(request) => add::add(*request, began),
         Job::Remove(request) => remove::remove(&request, began),
         Job::List(request) => list::list(&request),

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
+use common::netns::run_of_a_container;
 use request::{Job, Request};
 use tool::TOOL;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse()?;
     let request = Request::of(cli)?;
+    run_of_a_container().into_iter().for_each(|what| failure::say(TOOL, what));
     match &request.job {
         Job::Link { targets, name } => jobs::link_each(targets, name.as_ref(), &request),
         Job::LinkAll => jobs::link_all(&request),

@@ -173,7 +173,7 @@ fn a_name_that_the_host_has_given_to_another_is_said_and_nothing_is_lost() {
     lab.shell("ip link add lan0 type veth peer name other").run().ok();
     add_nic(&lab, &["--rm", &pid])
         .fails_with(2)
-        .stderr_has("the host has another interface named lan0: rename it first");
+        .stderr_has("lan0: the host has another interface of this name");
     lab.shell("ip link del lan0").run().ok();
     add_nic(&lab, &["--rm", &pid]).ok();
     assert_eq!(everything(&lab, &[&web]), before);

@@ -52,12 +52,12 @@ pub(crate) fn serve(lab: &Lab, container: &Container, script: &str, port: &str) 
 const CURL: [&str; 4] = ["curl", "-sS", "--max-time", "5"];
 
 #[track_caller]
-fn fetch_from(lab: &Lab, container: &Container, url: &str) -> String {
+pub(crate) fn fetch_from(lab: &Lab, container: &Container, url: &str) -> String {
     in_network(lab, container, &CURL).arg(url).run().ok().stdout
 }
 
 #[track_caller]
-fn fetch(lab: &Lab, url: &str) -> String {
+pub(crate) fn fetch(lab: &Lab, url: &str) -> String {
     lab.command(CURL[0]).args(&CURL[1..]).arg(url).run().ok().stdout
 }
 

@@ -6,7 +6,8 @@ mod packet;
 
 use common::namespace::{Namespace, NamespaceKind};
 use common::netlink::{
-    NetlinkError, NewAddress, NewBridge, NewRoute, NewRule, NewVeth, PortState, Route, Rule, Socket, VethEnd,
+    NetlinkError, NewAddress, NewBridge, NewRoute, NewRule, NewVeth, PortState, Route, Rule, Socket, UNICAST,
+    VethEnd,
 };
 use common::netns::Home;
 use common::target::{IfName, Mac};
@@ -202,6 +203,7 @@ fn routes_are_made_read_and_deleted() {
         table: 254,
         protocol: 3,
         scope: None,
+        kind: UNICAST,
         on_link: false,
     };
     let cases = [

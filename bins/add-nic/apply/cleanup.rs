@@ -1,11 +1,11 @@
-//! Every call that changes something first cleans up: NICs that were left incomplete by a call that was killed, and what
-//! remains of NICs whose container has exited.
+//! Every call but --dry-run and --preflight cleans up: NICs that were left incomplete by a call that was killed, and what
+//! remains of NICs whose container has exited. It says what it removed.
 
 use common::failure;
 use common::namespace::NamespaceId;
 
-use crate::apply;
 use crate::apply::executor::Executor;
+use crate::apply::{self, Undone};
 use crate::check::is_there;
 use crate::journal::LockedJournal;
 use crate::model::netns::Netns;
@@ -45,26 +45,69 @@ pub fn is_alive(record: &NicRecord, host: &NetnsState) -> bool {
     links_within().map_or(true, |[inside, peer]| is_there(record, host, &inside, &peer))
 }
 
-/// Undoes incomplete and lost NICs, and returns the others. `is_over` may declare existing ones lost too.
+/// Undoes those NICs of which `is_over` says so, and returns the others. It is told whether a NIC is alive.
 pub fn clean_up(
     journal: &LockedJournal<'_>,
     sockets: &mut Sockets,
-    is_over: impl Fn(&NicRecord) -> bool,
+    is_over: impl Fn(&NicRecord, bool) -> bool,
 ) -> Result<Vec<NicRecord>, Failure> {
     let records = ours(journal.records()?, sockets.home.identity());
     if records.is_empty() {
         return Ok(records);
     }
     let host = NetnsState::read_links(Some(&mut sockets.host))?;
-    Ok(clean_up_known(records, &host, journal, is_over).alive)
+    let Cleanup { alive, swept } = clean_up_known(records, &host, journal, is_over);
+    swept.iter().for_each(SweptNic::say);
+    Ok(alive)
 }
 
 /// The result of a clean-up.
 #[derive(Debug)]
 pub struct Cleanup {
     pub alive: Vec<NicRecord>,
-    /// Whether something was undone, or was to be.
-    pub has_changed: bool,
+    /// Those that are undone, or were to be.
+    pub swept: Vec<SweptNic>,
+}
+
+/// A NIC that was no longer there, or not whole.
+#[derive(Debug)]
+pub struct SweptNic {
+    pub record: NicRecord,
+    /// What was left of it and is removed now; why not, if that failed.
+    pub undone: Result<Undone, Failure>,
+}
+
+impl SweptNic {
+    /// What became of it, in one line.
+    pub fn words(&self) -> String {
+        let became = match self.record.is_whole {
+            true => "no longer exists",
+            false => "incomplete: add-nic was killed",
+        };
+        match self.undone.as_ref().map(Undone::words) {
+            Ok(Some(words)) => format!("{became}; removed what was left of it: {words}"),
+            Ok(None) => format!("{became}; nothing was left of it but its record, which is removed"),
+            Err(_) => format!("{became}, and could not be removed"),
+        }
+    }
+
+    /// Says what was removed, if that was more than a record; and what was not.
+    pub fn say(&self) {
+        match &self.undone {
+            Ok(undone) if undone.words().is_none() => {}
+            Ok(_) => self.say_all(),
+            Err(failure) => failure::report(TOOL, failure),
+        }
+    }
+
+    /// The same also if only a record was removed.
+    pub fn say_all(&self) {
+        let (container, nic) = (&self.record.inside.name, &self.record.plan.nic.name);
+        failure::say(TOOL, format_args!("{container}: {nic}: {}", self.words()));
+        if let Err(failure) = &self.undone {
+            failure::report(TOOL, failure);
+        }
+    }
 }
 
 /// The same with records and links that were read already.
@@ -72,11 +115,11 @@ pub fn clean_up_known(
     records: Vec<NicRecord>,
     host: &NetnsState,
     journal: &LockedJournal<'_>,
-    is_over: impl Fn(&NicRecord) -> bool,
+    is_over: impl Fn(&NicRecord, bool) -> bool,
 ) -> Cleanup {
     let (mut alive, mut dead): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|record| is_alive(record, host) && !is_over(record));
-    let has_changed = !dead.is_empty();
+        records.into_iter().partition(|record| !is_over(record, is_alive(record, host)));
+    let mut swept = Vec::new();
     // Last first, as when they are removed. What several of them share is undone with the last one.
     while let Some(record) = dead.pop() {
         let undone = apply::hand_over_routes(&record, &mut alive, journal).and_then(|()| {
@@ -84,9 +127,7 @@ pub fn clean_up_known(
             let mut executor = Executor::new(Sockets::for_record(&record)?);
             apply::undo(&record, &others, journal, &mut executor)
         });
-        if let Err(failure) = undone {
-            failure::report(TOOL, &failure);
-        }
+        swept.push(SweptNic { record, undone });
     }
-    Cleanup { alive, has_changed }
+    Cleanup { alive, swept }
 }

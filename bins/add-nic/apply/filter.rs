@@ -1,5 +1,8 @@
 //! Adds and deletes rules, through the programs that own them.
 
+use std::fs;
+use std::path::PathBuf;
+
 use common::failure::Failure;
 use common::netlink::{Netfilter, NetlinkError};
 
@@ -40,9 +43,21 @@ pub fn add_table() -> Result<(), FilterError> {
     nft(&[], &add_our_table())
 }
 
-/// Deletes it, whether it exists or not.
-pub fn delete_table() -> Result<(), FilterError> {
-    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table()))
+/// Deletes it, unless somebody's rules are left in it; returns whether it did.
+pub fn delete_table() -> Result<bool, FilterError> {
+    // An empty table is no chain, and is not seen here.
+    if !chains_of_our_table()?.is_empty() {
+        return Ok(false);
+    }
+    nft(&[], &format!("{}; delete table {FAMILY} {TABLE}", add_our_table())).map(|()| true)
+}
+
+fn chains_of_our_table() -> Result<Vec<String>, FilterError> {
+    let chains = match Netfilter::open()? {
+        Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
+        None => vec![],
+    };
+    Ok(chains.into_iter().filter(|chain| chain.table == TABLE).map(|chain| chain.name).collect())
 }
 
 /// Adds a NIC's rules, all or none.
@@ -55,17 +70,43 @@ fn rehearse_rules(rules: &NicRules) -> Result<(), FilterError> {
     nft(&["-c"], &format!("{}; {}", add_our_table(), rules.adding()))
 }
 
-/// Deletes those of a NIC's rules that exist.
-pub fn delete_rules(rules: &NicRules) -> Result<(), FilterError> {
+/// The chains of other programs that have rules, and the tables of the old kind, in words.
+pub fn chains_of_others() -> Result<Vec<String>, FilterError> {
     let chains = match Netfilter::open()? {
         Some(mut netfilter) => netfilter.chains()?.unwrap_or_default(),
         None => vec![],
     };
-    let exists = |name: &str| chains.iter().any(|chain| chain.table == TABLE && chain.name == name);
-    match rules.deleting(exists) {
-        commands if commands.is_empty() => Ok(()),
-        commands => nft(&[], &commands),
+    let others = chains.into_iter().filter(|chain| chain.table != TABLE && chain.uses > 0);
+    let mut all: Vec<String> =
+        others.map(|chain| format!("{:?} {} {}", chain.family, chain.table, chain.name)).collect();
+    for names in ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"] {
+        // There is no such file without tables of the old kind.
+        let names = fs::read_to_string(names).unwrap_or_default();
+        all.extend(names.lines().map(|table| format!("legacy {table}")));
     }
+    Ok(all)
+}
+
+/// Deletes those of a NIC's rules that exist; returns whether there were any.
+pub fn delete_rules(rules: &NicRules) -> Result<bool, FilterError> {
+    let chains = chains_of_our_table()?;
+    match rules.deleting(|name| chains.iter().any(|chain| chain == name)) {
+        commands if commands.is_empty() => Ok(false),
+        commands => nft(&[], &commands).map(|()| true),
+    }
+}
+
+/// Whether [`delete_rules`] can be done: there may be no nft any more.
+pub fn can_delete_rules(rules: &NicRules) -> Result<(), FilterError> {
+    let chains = chains_of_our_table()?;
+    match rules.deleting(|name| chains.iter().any(|chain| chain == name)).is_empty() {
+        true => Ok(()),
+        false => found("nft").map(drop),
+    }
+}
+
+fn found(program: &str) -> Result<PathBuf, FilterError> {
+    program::find(program).ok_or_else(|| FilterError::Missing(program.to_owned()))
 }
 
 /// Without effect on a table that exists.
@@ -75,7 +116,7 @@ fn add_our_table() -> String {
 
 /// One transaction.
 fn nft(options: &[&str], commands: &str) -> Result<(), FilterError> {
-    let nft = program::find("nft").ok_or_else(|| FilterError::Missing("nft".to_owned()))?;
+    let nft = found("nft")?;
     let words = [options, &["-f", "-"]].concat();
     Ok(program::run(&nft, &words, Some(&format!("{commands}\n"))).map(drop)?)
 }
@@ -86,9 +127,14 @@ impl AcceptRule {
         if self.is_there()? { Ok(()) } else { self.order("-I") }
     }
 
-    /// Deletes it, if it is there.
-    pub fn delete(&self) -> Result<(), FilterError> {
-        if self.is_there()? { self.order("-D") } else { Ok(()) }
+    /// Deletes it, if it is there; returns whether it was.
+    pub fn delete(&self) -> Result<bool, FilterError> {
+        if self.is_there()? { self.order("-D").map(|()| true) } else { Ok(false) }
+    }
+
+    /// Whether it can be deleted: its program may be gone.
+    pub fn can_delete(&self) -> Result<(), FilterError> {
+        found(&self.program).map(drop)
     }
 
     /// 1 is iptables' word for "no such rule", and for "no such chain" too.
@@ -101,7 +147,7 @@ impl AcceptRule {
     }
 
     fn order(&self, order: &str) -> Result<(), FilterError> {
-        let file = program::find(&self.program).ok_or_else(|| FilterError::Missing(self.program.clone()))?;
+        let file = found(&self.program)?;
         let words = self.words(order);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Ok(program::run(&file, &words, None).map(drop)?)

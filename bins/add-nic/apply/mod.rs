@@ -10,6 +10,7 @@ mod route_check;
 mod signals;
 pub mod stale;
 mod sysctl;
+mod undone;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use executor::Executor;
 use proof::Reachability;
 use ready::LinkStatus;
 use signals::BlockedSignals;
+pub use undone::Undone;
 
 /// Why it is rolled back.
 #[derive(Debug)]
@@ -66,6 +68,11 @@ pub fn add(
         let name = record.plan.nic.name.clone();
         let index = executor.index(Netns::Container, &name).map_err(|error| Failure::failed(&name, error))?;
         record.plan.remember_index(index);
+        let indices = record.plan.veth().and_then(|veth| executor.indices_of(veth));
+        indices.into_iter().for_each(|indices| record.plan.remember_pair(indices));
+        for (key, witness) in &executor.witnesses {
+            record.plan.remember_witness(key, witness);
+        }
         record.is_whole = true;
         journal.write(record)?;
         Ok(reachable)
@@ -75,7 +82,7 @@ pub fn add(
         Err(stop) => stop,
     };
     let others: Vec<&NicRecord> = others.iter().collect();
-    let undone = undo(record, &others, journal, executor);
+    let undone = undo(record, &others, journal, executor).map(drop);
     match stop {
         Stop::Failed(failure) => Err(with_undoing(failure, undone, record)),
         Stop::Signalled(signal) => {
@@ -137,6 +144,19 @@ fn with_undoing(failure: Failure, undone: Result<(), Failure>, record: &NicRecor
     }
 }
 
+/// Refuses a removal that could be done only in part. Changes nothing.
+pub fn refuse_impossible(
+    record: &NicRecord,
+    others: &[&NicRecord],
+    executor: &mut Executor,
+) -> Result<(), Failure> {
+    let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
+    record.plan.undoing(&others).try_for_each(|step| {
+        let command = || step.as_command(&record.files());
+        executor.can_undo(step).map_err(|error| error.into_failure(command()))
+    })
+}
+
 /// Undoes all that `record` plans, as far as it was done, and deletes the record. What is gone already, or was changed
 /// since, is left alone.
 ///
@@ -146,17 +166,24 @@ pub fn undo(
     others: &[&NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
-) -> Result<(), Failure> {
+) -> Result<Undone, Failure> {
     let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
-    let mut first = None;
+    let (mut first, mut undone) = (None, Undone::default());
+    executor.undo_only(record);
     for step in record.plan.undoing(&others) {
-        if let Err(error) = executor.act_as_undoing(step) {
-            first.get_or_insert(Failure::failed(step.as_command(&record.files()), error));
+        match executor.act_as_undoing(step) {
+            Ok(true) => undone.add(step),
+            Ok(false) => {}
+            Err(error) => {
+                first.get_or_insert(error.into_failure(step.as_command(&record.files())));
+            }
         }
     }
     match first {
-        Some(failure) => Err(failure),
-        None => journal.remove(record),
+        Some(failure) => {
+            Err(failure.and_lines(undone.words().map(|words| format!("{TOOL}: was done: {words}"))))
+        }
+        None => journal.remove(record).map(|()| undone),
     }
 }
 

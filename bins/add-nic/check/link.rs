@@ -22,7 +22,12 @@ pub(super) fn access_port_differs(port: &AccessPort, host: &NetnsState) -> Optio
 
 pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
     let (inner, outer) = (&snapshot.inside, snapshot.side(veth.other_netns));
-    let other = outer.veth(veth.other.mac).or_else(|| other_end(inner.veth(veth.inside.mac)?, outer))?;
+    let find = |side: &NetnsState, is_end: fn(&Veth, &Link) -> bool| {
+        side.links.iter().find(|link| is_end(veth, link)).cloned()
+    };
+    let other = find(outer, Veth::is_other_end);
+    let other = other.or_else(|| other_end(&find(inner, Veth::is_inside_end)?, outer).cloned())?;
+    let other = &other;
     let Some(inside) = other_end(other, inner) else {
         return Some(format!("{} was moved to another namespace", veth.inside.name));
     };

@@ -9,7 +9,9 @@ mod rules;
 mod stacked;
 mod sysctl;
 
-use crate::model::change::PlanStep;
+use common::netlink::Link;
+
+use crate::model::change::{PlanStep, Veth};
 use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
@@ -21,8 +23,12 @@ use crate::plan::uplinks;
 /// own network, where it could delete the real one too. So either end identifies the pair, and a look-alike that is
 /// deleted belongs to the container that created it.
 pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer: &NetnsState) -> bool {
+    let has = |side: &NetnsState, is_end: fn(&Veth, &Link) -> bool| {
+        let veth = record.plan.veth();
+        veth.is_some_and(|veth| side.links.iter().any(|link| is_end(veth, link)))
+    };
     match &record.plan.nic.other_end {
-        OtherEnd::Host(port) | OtherEnd::Bridge { port, .. } => host.veth(port.mac).is_some(),
+        OtherEnd::Host(_) | OtherEnd::Bridge { .. } => has(host, Veth::is_other_end),
         OtherEnd::Phys(_) => {
             record.plan.moved().is_some_and(|moved| inside.links.iter().any(|link| moved.looks_like(link)))
         }
@@ -30,7 +36,7 @@ pub fn is_there(record: &NicRecord, host: &NetnsState, inside: &NetnsState, peer
             .plan
             .stacked_link()
             .is_some_and(|stacked| inside.links.iter().any(|link| stacked.matches(link))),
-        OtherEnd::Peer(port) => peer.veth(port.mac).is_some() || inside.veth(record.plan.nic.mac).is_some(),
+        OtherEnd::Peer(_) => has(peer, Veth::is_other_end) || has(inside, Veth::is_inside_end),
     }
 }
 
@@ -51,7 +57,14 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     }
     let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
     let moved = uplinks::moved(&record.wanted, &record.plan, &snapshot.host);
-    steps.chain(rules::unguarded(record, &snapshot.filters)).chain(moved).collect()
+    let mut lines: Vec<String> = Vec::new();
+    for line in steps.chain(rules::unguarded(record, &snapshot.filters)).chain(moved) {
+        // Several rules of one chain differ in the same way.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 impl Snapshot {
@@ -79,6 +92,7 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         PlanStep::GiveNicBack(_) => None,
         PlanStep::AddRule(rule) => rule::is_gone(rule, snapshot.side(rule.netns)),
         PlanStep::SetSysctl(sysctl) => sysctl::differs(sysctl, &snapshot.settings),
+        PlanStep::AddAnchor(anchor) => rules::anchor_is_gone(anchor, &snapshot.host),
         PlanStep::AddRules(rules) => rules::differ(rules, &snapshot.filters),
         PlanStep::AddAccept(accept) => rules::accept_differs(accept, &snapshot.filters),
         // For people, or seen by what it is for.

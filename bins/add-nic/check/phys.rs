@@ -5,7 +5,7 @@ use crate::model::snapshot::NetnsState;
 
 pub(super) fn differs(moved: &MovedNic, inside: &NetnsState) -> Option<String> {
     let name = &moved.inside_name;
-    let Some(link) = inside.links.iter().find(|link| moved.looks_like(link)) else {
+    let Some(link) = moved.most_like(&inside.links) else {
         return Some(format!("{name} is gone"));
     };
     if link.name.to_str() != Some(name.as_str()) {

@@ -1,8 +1,11 @@
 //! Missing firewall rules: a program that reloads its own rules may flush all others.
 
-use crate::model::change::PlanStep;
+use common::netlink::ANYCAST;
+
+use crate::model::change::{LOCAL, LinkAnchor, PlanStep};
 use crate::model::filter::{AcceptRule, FilterState, NicRules};
 use crate::model::record::NicRecord;
+use crate::model::snapshot::NetnsState;
 
 pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> {
     let comment = rules.comment();
@@ -17,12 +20,30 @@ pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> 
     gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
 }
 
+/// The kernel deletes it when the link is set down, and does not add it again.
+pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<String> {
+    let LinkAnchor { link, address } = anchor;
+    let index = host.link(link.as_str()).map(|link| link.index);
+    let is_it = |route: &common::netlink::Route| {
+        route.table == LOCAL
+            && route.kind == ANYCAST
+            && route.destination == anchor.network()
+            && route.index == index
+    };
+    let is_there = index.is_some() && host.routes.iter().any(is_it);
+    (!is_there).then(|| {
+        format!("its firewall rules are void: {link} was down, or the route to {address} was deleted")
+    })
+}
+
 pub(super) fn accept_differs(accept: &AcceptRule, filters: &FilterState) -> Option<String> {
     let AcceptRule { program, chain, .. } = accept;
-    let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program));
+    let six = program.starts_with("ip6");
+    let unread = filters.tables.iter().find(|table| table.six == six && table.listing.is_err());
+    let table = filters.tables.iter().find(|table| table.program.as_ref() == Some(program)).or(unread);
     match table.map(|table| &table.listing) {
         Some(Ok(listing)) if listing.has(chain, &accept.comment()) => None,
-        Some(Err(why)) => Some(format!("its rule in {program}'s {chain} cannot be read: {why}")),
+        Some(Err(why)) => Some(format!("could not look at its rules in {program}'s {chain}: {why}")),
         _ => Some(format!("its rule in {program}'s {chain} is gone")),
     }
 }

@@ -7,23 +7,24 @@ use common::failure::{Failure, Status};
 use common::packet;
 use jiff::Timestamp;
 
-use crate::apply::cleanup::{Cleanup, alive, clean_up_known, ours};
+use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
 use crate::jobs::docker_names;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::plan::Plan;
-use crate::model::record::{NicRecord, WatchEntryId};
+use crate::model::record::{FORMAT, NicRecord, WatchEntryId};
 use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
 use crate::model::wanted::Wanted;
-use crate::plan::input::RandomBytes;
+use crate::plan::input::{PlanInput, RandomBytes};
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
+use crate::tool::TOOL;
 use crate::{check, preflight};
 
 /// Adds the NIC, unless it exists already; or shows what would be done.
@@ -38,12 +39,19 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let journal = Journal::default();
     check_duplicates_fully(&wanted, &ends, &mut sockets, &options, &journal)?;
     let task = AddTask { wanted, ends, watched: None };
-    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options)?;
-    report::nic(NicView::from_first(&record), outcome, began.elapsed(), form)?;
+    let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options, Warning::say)?;
+    let shown = report::nic(NicView::from_first(&record), outcome, began.elapsed(), form);
+    shown.map_err(|failure| but_done(failure, &record, "is there"))?;
     if let Outcome::Added(_) = outcome {
         ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
+}
+
+/// What could not be told was done all the same.
+pub fn but_done(failure: Failure, record: &NicRecord, what: &str) -> Failure {
+    let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+    failure.and_lines([format!("{TOOL}: {nic} of {container} {what}")])
 }
 
 /// A NIC to add, and the networks it connects.
@@ -62,13 +70,15 @@ pub fn add_nic(
     mut sockets: Sockets,
     journal: LockedJournal<'_>,
     options: &AddOptions,
+    warn: impl Fn(&Warning),
 ) -> Result<(NicRecord, Outcome, Executor), Failure> {
-    let is_over = |record: &NicRecord| stale::is_over(record, &wanted, &ends.inside);
+    let is_over =
+        |record: &NicRecord, is_alive: bool| !is_alive || stale::is_over(record, &wanted, &ends.inside);
     let mut snapshot = Snapshot::read(&mut sockets)?;
     let records = ours(journal.records()?, sockets.home.identity());
-    let Cleanup { alive: mut records, has_changed } =
-        clean_up_known(records, &snapshot.host, &journal, is_over);
-    if has_changed {
+    let Cleanup { alive: mut records, swept } = clean_up_known(records, &snapshot.host, &journal, is_over);
+    swept.iter().for_each(SweptNic::say);
+    if !swept.is_empty() {
         snapshot = Snapshot::read(&mut sockets)?;
     }
     snapshot.read_details(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
@@ -77,14 +87,15 @@ pub fn add_nic(
     }
     stale::refuse(&records, &wanted, &ends.inside, options.search.find)?;
     let random = random_bytes()?;
-    let input = ends.plan_input(&wanted, &snapshot, &records, random);
+    let names_before = options.names_before;
+    let input = PlanInput { names_before, ..ends.plan_input(&wanted, &snapshot, &records, random) };
     let (plan, id) = (Plan::make(&input)?, input.id());
     filter::rehearse(&plan)?;
     preflight::read_needed(&mut snapshot, &plan.nic, &wanted, &sockets)?;
     let input = ends.plan_input(&wanted, &snapshot, &records, random);
     let silent = preflight::silent_gateways(&plan.nic, &wanted, &snapshot.host)?;
     if !options.quiet {
-        preflight::warnings(&plan.nic, &input, &silent).iter().for_each(Warning::say);
+        preflight::warnings(&plan.nic, &input, &silent).iter().for_each(warn);
     }
     if watched.is_none() && !options.quiet {
         docker_names::note(&plan.nic.name, &input);
@@ -93,6 +104,7 @@ pub fn add_nic(
         probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }
     let mut record = NicRecord {
+        format: FORMAT,
         id,
         made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
         since: Timestamp::now(),
@@ -169,7 +181,7 @@ fn dry_run(
     options: &AddOptions,
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::default())? else {
+    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::read_only())? else {
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
@@ -206,7 +218,7 @@ fn run_preflight(
     typed: &[String],
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::default())?;
+    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::read_only())?;
     let random = random_bytes()?;
     let nic = match ends.same(&alive, wanted).next() {
         Some(record) => record.plan.nic.clone(),

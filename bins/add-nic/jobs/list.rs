@@ -1,13 +1,15 @@
-//! `--list` and `--check`: the NICs that add-nic created, and how they differ by now. Changes nothing, and takes no lock.
+//! `--list` and `--check`: the NICs that add-nic created, and how they differ by now. What is left of a NIC that no longer exists
+//! is removed; for that alone they take the lock, and only if no other add-nic has it: that one is at work, and cleans up itself.
 
-use common::failure::{Failure, Status};
+use common::failure::{self, Failure, Status};
+use common::netlink::Socket;
 
-use crate::apply::cleanup::ours;
+use crate::apply::cleanup::{SweptNic, clean_up_known, is_alive, ours};
 use crate::check::{differences, is_there};
 use crate::journal::Journal;
 use crate::model::record::{ContainerNetns, NicRecord};
 use crate::model::request::ListRequest;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::model::view::NicView;
 use crate::plan::input::{PlanInput, RandomBytes};
 use crate::preflight;
@@ -15,10 +17,13 @@ use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
 use crate::report;
+use crate::tool::TOOL;
 
 /// All of ours, or those of one container.
 pub fn list(request: &ListRequest) -> Result<Status, Failure> {
     let inside = one_of(request)?;
+    let swept = sweep()?;
+    swept.iter().for_each(SweptNic::say_all);
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records, &|_, _| Ok(vec![]))?;
     let seen =
@@ -33,14 +38,43 @@ pub fn list(request: &ListRequest) -> Result<Status, Failure> {
 /// Only what differs.
 pub fn check(request: &ListRequest) -> Result<Status, Failure> {
     let inside = one_of(request)?;
+    let swept = sweep()?;
+    let is_asked = |swept: &&SweptNic| inside.as_ref().is_none_or(|inside| swept.record.is_about(inside));
+    let (asked, others): (Vec<_>, Vec<_>) = swept.iter().partition(is_asked);
+    others.into_iter().for_each(SweptNic::say);
+    for failure in asked.iter().filter_map(|swept| swept.undone.as_ref().err()) {
+        failure::report(TOOL, failure);
+    }
+    let gone: Vec<_> = asked.into_iter().filter(|swept| swept.undone.is_ok()).collect();
+    let words: Vec<_> = gone.iter().map(|swept| [swept.words()]).collect();
     let records = records(inside.as_ref())?;
     let drift = with_drift(&records, &|record, snapshot| unreached(record, &records, snapshot))?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
-    let rows: Vec<_> = differing
-        .map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]))
-        .collect();
+    let rows = differing.map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]));
+    let gone = gone.iter().zip(&words);
+    let gone = gone.map(|(swept, words)| (NicView::seen_from(&swept.record, inside.as_ref()), &words[..]));
+    let rows: Vec<_> = gone.chain(rows).collect();
     report::drift(&rows, request.form.is_json())?;
     Ok(if rows.is_empty() { Status::Yes } else { Status::No })
+}
+
+/// Removes what is left of NICs that no longer exist, or are not whole.
+fn sweep() -> Result<Vec<SweptNic>, Failure> {
+    let journal = Journal::default();
+    let home = common::netns::Home::current()?.identity();
+    let links = || NetnsState::read_links(Some(&mut Socket::open()?));
+    let records = ours(journal.records()?, home);
+    if records.is_empty() {
+        return Ok(vec![]);
+    }
+    let host = links()?;
+    if records.iter().all(|record| is_alive(record, &host)) {
+        return Ok(vec![]);
+    }
+    // Under the lock, what is not whole was left so.
+    let Some(locked) = journal.lock_if_free()? else { return Ok(vec![]) };
+    let records = ours(locked.records()?, home);
+    Ok(clean_up_known(records, &links()?, &locked, |_, is_alive| !is_alive).swept)
 }
 
 fn one_of(request: &ListRequest) -> Result<Option<ContainerNetns>, Failure> {
@@ -76,6 +110,7 @@ fn unreached(
         inside: &record.inside,
         peer: record.peer.as_ref(),
         random: RandomBytes::default(),
+        names_before: 0,
     };
     Ok(preflight::unreached(nic, &input, &silent).iter().map(Warning::as_difference).collect())
 }

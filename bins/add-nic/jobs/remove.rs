@@ -3,75 +3,95 @@
 use std::time::Instant;
 
 use common::failure::{self, Failure, Status, say};
+use common::netns::Home;
 
-use crate::apply;
-use crate::apply::cleanup::{clean_up, ours};
+use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
+use crate::apply::{self, Undone};
+use crate::jobs::add::but_done;
+use crate::jobs::chosen::ChosenNics;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
 use crate::model::netns::Netns;
 use crate::model::plan::Plan;
-use crate::model::record::{ContainerNetns, NicRecord};
+use crate::model::record::NicRecord;
 use crate::model::request::RemoveRequest;
-use crate::model::snapshot::Snapshot;
-use crate::model::view::NicView;
+use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::model::wanted::NicSelector;
-use crate::read::container::{Pinned, pin};
+use crate::read::container::Pinned;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
 
 /// Removes one NIC of ours, or all of a container. A NIC that does not exist is no error.
 pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure> {
-    let which = request.which.as_ref();
-    let Pinned { netns, inside } = match pin(&request.target, &request.search) {
-        Ok(pinned) => pinned,
-        Err(failure) if failure.status == Status::No => return with_its_container(&failure, request),
+    let journal = if request.dry_run { Journal::read_only() } else { Journal::default() };
+    let home = Home::current()?.identity();
+    let records = ours(journal.records()?, home);
+    let chosen = match ChosenNics::find(request, &records, &journal.newer()) {
+        Ok(chosen) => chosen,
+        Err(failure) if failure.status == Status::No => return nothing_there(&failure, request, &journal),
         Err(failure) => return Err(failure),
     };
-    let mut sockets = Sockets::open(Some(netns), None)?;
-    let journal = Journal::default();
-    // Nothing is created, not even the directory, in order to find nothing in it.
-    if request.dry_run || journal.records()?.is_empty() {
-        let records = ours(journal.records()?, sockets.home.identity());
-        let (mut chosen, others) = choose(&records, which, &inside);
-        if chosen.is_empty() {
-            return remove_foreign(request, &inside, sockets);
-        }
+    if request.dry_run {
+        let (mut chosen, others): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| chosen.has(record, request));
         while let Some(record) = chosen.pop() {
             let others: Vec<&Plan> = others.iter().chain(&chosen).map(|record| &record.plan).collect();
             report::commands(record.plan.undoing(&others), &record.files(), request.form.is_json())?;
         }
-        return Ok(Status::Yes);
     }
-    let journal = journal.lock()?;
-    let mut records = clean_up(&journal, &mut sockets, |_| false)?;
-    if choose(&records, which, &inside).0.is_empty() {
-        return remove_foreign(request, &inside, sockets);
-    }
-    let mut executor = Executor::new(sockets);
-    // Last first: each finds the network as it was when it was added.
-    while let Some(at) = records.iter().rposition(|record| is_chosen(record, which, &inside)) {
-        let mut record = records.remove(at);
-        if record.peer.is_some() {
-            // Of a veth pair between two containers, this container may have either end.
-            let mut executor = Executor::new(Sockets::for_record(&record)?);
-            take_out(&mut record, &mut records, &journal, &mut executor)?;
-        } else {
-            take_out(&mut record, &mut records, &journal, &mut executor)?;
+    // Nothing is created, not even the directory, in order to find nothing in it.
+    if !records.iter().any(|record| chosen.has(record, request)) {
+        if !request.dry_run && !records.is_empty() {
+            clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_, is_alive| !is_alive)?;
         }
-        report::nic(
-            NicView::seen_from(&record, Some(&inside)),
-            Outcome::Removed,
-            began.elapsed(),
-            request.form,
-        )?;
+        return match chosen.pinned {
+            Some(pinned) => remove_foreign(request, pinned),
+            None => Ok(Status::Yes),
+        };
+    }
+    if !request.dry_run {
+        remove_chosen(&chosen, request, &journal.lock()?, began)?;
+    }
+    Ok(Status::Yes)
+}
+
+fn remove_chosen(
+    chosen: &ChosenNics,
+    request: &RemoveRequest,
+    journal: &LockedJournal<'_>,
+    began: Instant,
+) -> Result<(), Failure> {
+    let mut sockets = Sockets::open(None, None)?;
+    let is_over = |record: &NicRecord, is_alive: bool| !is_alive && !chosen.has(record, request);
+    let mut records = clean_up(journal, &mut sockets, is_over)?;
+    let host = NetnsState::read_links(Some(&mut sockets.host))?;
+    // All of it, or nothing.
+    for record in records.iter().filter(|record| chosen.has(record, request)) {
+        let mut executor = Executor::new(Sockets::for_record(record)?);
+        let refused = apply::refuse_impossible(record, &[], &mut executor);
+        refused.map_err(|failure| failure.and_lines([format!("{TOOL}: nothing was removed")]))?;
+    }
+    // Last first: each finds the network as it was when it was added.
+    while let Some(at) = records.iter().rposition(|record| chosen.has(record, request)) {
+        let mut record = records.remove(at);
+        let was_alive = is_alive(&record, &host);
+        let swept = NicRecord { is_whole: record.is_whole, ..record.clone() };
+        let mut executor = Executor::new(Sockets::for_record(&record)?);
+        let undone = take_out(&mut record, &mut records, journal, &mut executor)?;
+        if !was_alive {
+            SweptNic { record: swept, undone: Ok(undone) }.say_all();
+        }
+        let view = chosen.view(&record);
+        let shown = report::nic(view, Outcome::Removed, began.elapsed(), request.form);
+        shown.map_err(|failure| but_done(failure, &record, "was removed"))?;
         if let Some(watched) = &record.watched {
             let file = watched.file.display();
             say(TOOL, format_args!("{file} lists this NIC: a running watch adds it again at the next event"));
         }
     }
-    Ok(Status::Yes)
+    Ok(())
 }
 
 /// Removes one NIC; `others` are all other NICs of ours.
@@ -80,7 +100,7 @@ pub fn take_out(
     others: &mut [NicRecord],
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
-) -> Result<(), Failure> {
+) -> Result<Undone, Failure> {
     apply::hand_over_routes(record, others, journal)?;
     // If we are killed from now on, the next call completes the removal.
     record.is_whole = false;
@@ -89,37 +109,20 @@ pub fn take_out(
     apply::undo(record, &others, journal, executor)
 }
 
-fn is_chosen(record: &NicRecord, which: Option<&NicSelector>, inside: &ContainerNetns) -> bool {
-    NicView::all(record)
-        .any(|view| view.here.container.is_same_as(inside) && which.is_none_or(|which| view.matches(which)))
-}
-
-fn choose<'a>(
-    records: &'a [NicRecord],
-    which: Option<&NicSelector>,
-    inside: &ContainerNetns,
-) -> (Vec<&'a NicRecord>, Vec<&'a NicRecord>) {
-    records.iter().partition(|record| is_chosen(record, which, inside))
-}
-
-/// The NIC was deleted with its container; what remains on the host is cleaned up.
-fn with_its_container(failure: &Failure, request: &RemoveRequest) -> Result<Status, Failure> {
-    let journal = Journal::default();
+/// Neither a record nor an engine has it; what remains of others is cleaned up.
+fn nothing_there(failure: &Failure, request: &RemoveRequest, journal: &Journal) -> Result<Status, Failure> {
     if !request.dry_run && !journal.records()?.is_empty() {
-        clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_| false)?;
+        clean_up(&journal.lock()?, &mut Sockets::open(None, None)?, |_, is_alive| !is_alive)?;
     }
     if !failure.is_already_said() {
-        say(TOOL, format_args!("{failure}; nothing to remove"));
+        say(TOOL, format_args!("{failure}; no NIC was added to it: nothing to remove"));
     }
     Ok(Status::Yes)
 }
 
 /// No NIC of ours: either there is nothing to remove, or add-nic did not create it.
-fn remove_foreign(
-    request: &RemoveRequest,
-    inside: &ContainerNetns,
-    mut sockets: Sockets,
-) -> Result<Status, Failure> {
+fn remove_foreign(request: &RemoveRequest, Pinned { netns, inside }: Pinned) -> Result<Status, Failure> {
+    let mut sockets = Sockets::open(Some(netns), None)?;
     let side = Snapshot::read(&mut sockets)?.inside;
     let found = match &request.which {
         Some(NicSelector::Name(name)) => side.link(name.as_str()),

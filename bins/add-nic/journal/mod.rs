@@ -5,16 +5,19 @@
 //! that was killed. Why it is there: docs/decisions/journal-in-run.md.
 
 mod cache;
+mod content;
+mod damaged;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::failure::Failure;
-use common::netns;
+use common::failure::{Failure, say};
+use common::netns::{self, LockHolder};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, openat, renameat};
@@ -22,7 +25,10 @@ use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::model::record::NicRecord;
+use crate::tool::TOOL;
 use cache::{FileStamp, RecordCache};
+use content::FileContent;
+pub use content::NewerRecord;
 
 /// For all tools that record what to undo.
 const TOOLBOX: &str = "/run/netns-toolbox";
@@ -41,47 +47,85 @@ const USUAL_BYTES: usize = 16 << 10;
 /// The records of all NICs, and those of them that were read before.
 #[derive(Debug, Default)]
 pub struct Journal {
-    cache: RefCell<RecordCache>,
+    known: RefCell<KnownFiles>,
+    is_read_only: bool,
+}
+
+/// What is known of the journal's files.
+#[derive(Debug, Default)]
+struct KnownFiles {
+    cache: RecordCache,
+    newer: Vec<NewerRecord>,
+    /// Those that were named on standard error.
+    named: BTreeSet<String>,
 }
 
 /// The journal, locked against every other add-nic until it is dropped.
 #[derive(Debug)]
 pub struct LockedJournal<'a> {
     directory: OwnedFd,
-    cache: &'a RefCell<RecordCache>,
+    known: &'a RefCell<KnownFiles>,
 }
 
 impl Journal {
+    /// For a call that changes nothing, not even a damaged file's place.
+    pub fn read_only() -> Self {
+        Journal { is_read_only: true, ..Journal::default() }
+    }
+
     /// All records. Waits for no lock and creates nothing.
     pub fn records(&self) -> Result<Vec<NicRecord>, Failure> {
         let Some(toolbox) = directory(None, TOOLBOX, false)? else { return Ok(vec![]) };
         match directory(Some(&toolbox), OURS, false)? {
-            Some(ours) => records(&ours, &mut self.cache.borrow_mut()),
+            Some(ours) => records(&ours, &mut self.known.borrow_mut(), self.is_read_only),
             None => Ok(vec![]),
         }
     }
 
+    /// The records, among those that were read last, that only a newer add-nic can undo.
+    pub fn newer(&self) -> Vec<NewerRecord> {
+        self.known.borrow().newer.clone()
+    }
+
     /// Creates the directory if it does not exist, and waits for the lock.
     pub fn lock(&self) -> Result<LockedJournal<'_>, Failure> {
+        match self.lock_within(LONGEST)? {
+            Ok(locked) => Ok(locked),
+            Err(holder) => {
+                let what = format_args!("{holder} has held this lock for {LONGEST:?}");
+                Err(Failure::failed(path("").display(), what).hint(holder.hint()))
+            }
+        }
+    }
+
+    /// The lock, if no other add-nic has it now.
+    pub fn lock_if_free(&self) -> Result<Option<LockedJournal<'_>>, Failure> {
+        Ok(self.lock_within(Duration::ZERO)?.ok())
+    }
+
+    fn lock_within(&self, longest: Duration) -> Result<Result<LockedJournal<'_>, LockHolder>, Failure> {
         let toolbox = directory(None, TOOLBOX, true)?;
         let ours = match toolbox {
             Some(toolbox) => directory(Some(&toolbox), OURS, true)?,
             None => None,
         };
         let ours = ours.ok_or_else(|| Failure::failed(TOOLBOX, "disappeared"))?;
-        lock(&ours)?;
+        let waited = netns::wait_for(&ours, longest);
+        if let Some(holder) = waited.map_err(|errno| failed("lock the directory", &path(""), errno))? {
+            return Ok(Err(holder));
+        }
         // Programs that we start inherit it, and so the lock, until they end, even if we are killed in the meantime: the next
         // add-nic reads the state only after they are done.
         fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
             .map_err(|errno| failed("keep the lock of", &path(""), errno))?;
-        Ok(LockedJournal { directory: ours, cache: &self.cache })
+        Ok(Ok(LockedJournal { directory: ours, known: &self.known }))
     }
 }
 
 impl LockedJournal<'_> {
     /// All records.
     pub fn records(&self) -> Result<Vec<NicRecord>, Failure> {
-        records(&self.directory, &mut self.cache.borrow_mut())
+        records(&self.directory, &mut self.known.borrow_mut(), false)
     }
 
     /// Writes a record atomically: it is complete, or as before.
@@ -115,7 +159,11 @@ impl LockedJournal<'_> {
     }
 }
 
-fn records(directory: &OwnedFd, cache: &mut RecordCache) -> Result<Vec<NicRecord>, Failure> {
+fn records(
+    directory: &OwnedFd,
+    known: &mut KnownFiles,
+    is_read_only: bool,
+) -> Result<Vec<NicRecord>, Failure> {
     let as_failure = |errno| failed("read the directory", &path(""), errno);
     let mut names = Vec::new();
     for entry in Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
@@ -127,39 +175,70 @@ fn records(directory: &OwnedFd, cache: &mut RecordCache) -> Result<Vec<NicRecord
             entry.file_name().to_str().ok().filter(|name| name.ends_with(".json")).map(str::to_owned),
         );
     }
-    cache.retain(&names);
+    known.cache.retain(&names);
+    known.newer.clear();
     let mut records = Vec::new();
     for name in names {
-        records.extend(read(directory, &name, cache)?);
+        match read(directory, &name, &mut known.cache)? {
+            Some(FileContent::Record(record)) => records.push(*record),
+            Some(FileContent::Newer(record)) => {
+                if known.named.insert(name.clone()) {
+                    let (made_by, format) = (&record.made_by, record.format);
+                    let what =
+                        format_args!("written by a newer version ({made_by}, format {format}): left alone");
+                    say(TOOL, format_args!("{}: {what}", path(&name).display()));
+                }
+                known.newer.push(record);
+            }
+            Some(FileContent::Damaged(why)) => {
+                let done = if is_read_only { None } else { Some(damaged::set_aside(directory, &name)) };
+                if known.named.insert(name.clone()) {
+                    let what = match done {
+                        Some(Ok(now)) => format!("moved to {}", PathBuf::from(TOOLBOX).join(now).display()),
+                        // Another add-nic has moved it.
+                        Some(Err(Errno::ENOENT)) => continue,
+                        Some(Err(errno)) => format!("cannot be moved away: {errno}"),
+                        None => "ignored".to_owned(),
+                    };
+                    let lost = "the NIC that it may have been about is not known any more";
+                    say(TOOL, format_args!("{} {why}: {what}; {lost}", path(&name).display()));
+                }
+            }
+            None => {}
+        }
     }
     records.sort_by(|a: &NicRecord, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
     Ok(records)
 }
 
-fn read(directory: &OwnedFd, name: &str, cache: &mut RecordCache) -> Result<Option<NicRecord>, Failure> {
+fn read(directory: &OwnedFd, name: &str, cache: &mut RecordCache) -> Result<Option<FileContent>, Failure> {
     if let Some(record) = cache.get(directory, name) {
-        return Ok(Some(record));
+        return Ok(Some(FileContent::Record(Box::new(record))));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let fd = match openat(directory, name, flags, Mode::empty()) {
         Ok(fd) => fd,
         // Removed in between.
         Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ELOOP) => return Ok(Some(FileContent::Damaged("is a symbolic link".to_owned()))),
+        Err(Errno::ENXIO) => return Ok(Some(FileContent::Damaged("is no file".to_owned()))),
         Err(errno) => return Err(failed("read", &path(name), errno)),
     };
     // With room for a usual one: one that has to grow as it is read takes four times as many system calls.
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     let stamp = fstat(&fd).map(FileStamp::from_stat);
     let read = File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::failed(path(name).display(), error))?;
-    let record: NicRecord = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::failed(path(name).display(), format_args!("not a record of add-nic: {error}"))
-            .hint(common::hint!("check the NIC that it names, then rm {}", path(name).display()))
-    })?;
-    if let Ok(stamp) = stamp {
-        cache.insert(name, stamp, &record);
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            return Ok(Some(FileContent::Damaged("is a directory".to_owned())));
+        }
+        other => other.map_err(|error| Failure::failed(path(name).display(), error))?,
+    };
+    let content = FileContent::parse(name, &bytes);
+    if let (Ok(stamp), FileContent::Record(record)) = (stamp, &content) {
+        cache.insert(name, stamp, record);
     }
-    Ok(Some(record))
+    Ok(Some(content))
 }
 
 /// A directory that is ours alone; `None` if there is none and none is to be made.
@@ -208,17 +287,4 @@ fn path(file: &str) -> PathBuf {
 fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
     let failure = Failure::failed(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
     if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
-}
-
-/// Waits for the lock of the directory, which is released when it is closed.
-fn lock(directory: &OwnedFd) -> Result<(), Failure> {
-    let file = path("");
-    let waited = netns::wait_for(directory, LONGEST);
-    match waited.map_err(|errno| failed("lock the directory", &file, errno))? {
-        None => Ok(()),
-        Some(holder) => {
-            let what = format_args!("{holder} has held this lock for {LONGEST:?}");
-            Err(Failure::failed(file.display(), what).hint(holder.hint()))
-        }
-    }
 }

@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod filter;
+pub mod identity;
 pub mod netns;
 pub mod nic;
 pub mod plan;

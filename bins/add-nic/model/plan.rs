@@ -3,15 +3,20 @@
 use common::target::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::model::change::{MovedNic, PlanStep, StackedKind, StackedLink, Undo};
+use crate::model::change::{MovedNic, PlanStep, StackedKind, StackedLink, Undo, Veth, VethIndices};
+use crate::model::identity::LinkIdentity;
 use crate::model::netns::Netns;
 use crate::model::nic::{Nic, OtherEnd};
+use crate::model::sysctl::{SwitchWitness, SysctlKey};
 
 /// The steps that will be done, and the NIC that results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub nic: Nic,
     pub steps: Vec<(PlanStep, Undo)>,
+    /// The links that there were before, of those that steps name: undoing knows them by this, and by no name.
+    #[serde(default)]
+    pub links: Vec<LinkIdentity>,
 }
 
 impl Plan {
@@ -43,6 +48,36 @@ impl Plan {
             _ => Some((Netns::Container, self.nic.name.clone())),
         }
         .filter(|_| other_end.has_neighbours())
+    }
+
+    /// The veth pair.
+    pub fn veth(&self) -> Option<&Veth> {
+        self.steps.iter().find_map(|(step, _)| match step {
+            PlanStep::AddVeth(veth) => Some(veth),
+            _ => None,
+        })
+    }
+
+    /// Records the indices of the pair's ends, now that it was created.
+    pub fn remember_pair(&mut self, indices: VethIndices) {
+        for (step, undoing) in &mut self.steps {
+            if let (PlanStep::AddVeth(veth), Undo::By(PlanStep::DelVeth(same))) = (step, undoing) {
+                (veth.indices, same.indices) = (Some(indices), Some(indices));
+            }
+        }
+    }
+
+    /// Records what there was when a switch was set.
+    pub fn remember_witness(&mut self, key: &SysctlKey, witness: &SwitchWitness) {
+        for (step, undoing) in &mut self.steps {
+            if let (PlanStep::SetSysctl(set), Undo::WhenUnused(PlanStep::ResetSysctl(same))) = (step, undoing)
+                && set.netns == Netns::Host
+                && set.key == *key
+                && set.witness.is_none()
+            {
+                (set.witness, same.witness) = (Some(witness.clone()), Some(witness.clone()));
+            }
+        }
     }
 
     /// Records the index of that link, now that it was created.

@@ -10,9 +10,15 @@ use crate::model::plan::Plan;
 use crate::model::shell::NetnsFiles;
 use crate::model::wanted::Wanted;
 
+/// The format of the records that are written now. It changes when an older add-nic would undo a NIC only in part, or something
+/// else with it. Those that have no number are of format 0, and are read.
+pub const FORMAT: u32 = 1;
+
 /// A NIC: what was requested, what was planned, and in which networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NicRecord {
+    #[serde(default)]
+    pub format: u32,
     /// Its name in the journal.
     pub id: String,
     pub made_by: String,

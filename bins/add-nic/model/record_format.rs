@@ -7,6 +7,9 @@ use crate::model::record::NicRecord;
 /// A record with every kind of step, rule and undoing in it.
 const RECORD: &str = include_str!("record.json");
 
+/// The same as add-nic wrote it before its records had a number.
+const OF_FORMAT_0: &str = include_str!("record_0.json");
+
 /// What `other_end` of `wanted` and of `plan.nic` can be besides a bridge.
 fn other_ends() -> Vec<(Value, Value)> {
     let port = json!({"name": "nginx-eth1", "mac": "fe:08:09:0a:0b:0c", "addresses": []});
@@ -74,6 +77,7 @@ fn the_record_has_every_kind_of_step_in_it() {
         "del-rule",
         "set-sysctl",
         "reset-sysctl",
+        "add-anchor",
         "add-table",
         "del-table",
         "add-rules",
@@ -91,4 +95,12 @@ fn a_record_from_before_there_were_watches_is_read() {
     let mut text: Value = serde_json::from_str(RECORD).unwrap();
     text.as_object_mut().unwrap().remove("watched");
     assert_eq!(serde_json::from_value::<NicRecord>(text).unwrap().watched, None);
+}
+
+#[test]
+fn a_record_of_format_0_is_read() {
+    let record: NicRecord = serde_json::from_str(OF_FORMAT_0).unwrap();
+    assert_eq!(record.format, 0);
+    let today: NicRecord = serde_json::from_str(RECORD).unwrap();
+    assert_eq!((record.wanted, record.inside), (today.wanted, today.inside));
 }

@@ -51,6 +51,8 @@ pub struct AddOptions {
     pub dad: Option<DuplicateCheck>,
     /// How often its addresses are announced.
     pub announcements: u8,
+    /// How many NICs of the same container come before it in a watch's file, have no name there, and are not there yet.
+    pub names_before: usize,
     /// Whether warnings before a change are left out.
     pub quiet: bool,
 }

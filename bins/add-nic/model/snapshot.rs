@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use common::netlink::{Address, Link, PortVlan, Route, Rule};
-use common::target::Mac;
 
 use crate::model::filter::FilterState;
 use crate::model::netns::Netns;
@@ -43,11 +42,6 @@ impl NetnsState {
     /// The link of that name.
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name.to_str() == Some(name))
-    }
-
-    /// The veth end of that link-layer address.
-    pub fn veth(&self, mac: Mac) -> Option<&Link> {
-        self.links.iter().find(|link| link.is_veth() && link.mac == Some(mac))
     }
 
     /// The name of the link of that index, for messages.

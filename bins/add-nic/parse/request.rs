@@ -27,7 +27,7 @@ pub(super) fn add(
         cli::DadOption::Full => DuplicateCheck::Full,
     });
     let announcements = if cli.no_announce { 0 } else { cli.announce };
-    let options = AddOptions { search: search(cli), dad, announcements, quiet: cli.quiet };
+    let options = AddOptions { search: search(cli), dad, announcements, quiet: cli.quiet, names_before: 0 };
     AddRequest { target, wanted, options, mode, form: form(cli) }
 }
 

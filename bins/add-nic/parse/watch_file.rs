@@ -94,24 +94,20 @@ impl WatchText<'_> {
         };
         let container = self.container(table, value)?;
         let line = self.line(&value.span());
-        let in_entry = |failure: Failure| {
-            failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
-        };
         let words = self.words(table, container)?;
-        let cli: Cli = parse_words(words).map_err(in_entry)?;
-        let Job::Add(request) = Job::from_cli(&cli, Vec::new).map_err(in_entry)? else {
-            return Err(in_entry(Failure::said(Status::Failed, "adds no NIC")));
-        };
-        let AddRequest { target, wanted, mut options, .. } = *request;
+        let AddRequest { target, wanted, mut options, .. } =
+            *request(container, &words).map_err(|failure| {
+                let line = words.culprit(container, &failure).map_or(line, |span| self.line(span));
+                failure.within(format_args!("{}:{line}: {}", self.file.display(), quotable(container)))
+            })?;
         options.search.find.engine_timeout = self.engine_timeout;
         let watched = WatchEntryId { file: self.file.to_owned(), target: target.to_string() };
         Ok(WatchEntry { line, target, wanted, watched, options })
     }
 
-    /// The options and arguments that a table stands for.
-    fn words(&self, table: &DeTable<'_>, container: &str) -> Result<Vec<String>, Failure> {
-        let mut options = vec![TOOL.to_owned()];
-        let mut words = vec!["--".to_owned(), container.to_owned()];
+    /// The words that the keys of a table stand for.
+    fn words(&self, table: &DeTable<'_>, container: &str) -> Result<EntryWords, Failure> {
+        let mut words = EntryWords::default();
         for (key, value) in table {
             let name: &str = key.get_ref();
             let wrong = |what: &str| {
@@ -121,20 +117,24 @@ impl WatchText<'_> {
             let values = values(value).ok_or_else(|| wrong("is not a string, a number, true or false"))?;
             match name {
                 "container" => {}
-                "addresses" => words.extend(values.into_iter().flatten()),
+                "addresses" => {
+                    words.addresses = Some((value.span(), values.into_iter().flatten().collect()));
+                }
                 name => {
                     if let Some(why) = objection(name) {
                         return Err(wrong(why));
                     }
-                    options.extend(values.into_iter().map(|value| match value {
+                    let options = values.into_iter().map(|value| match value {
                         Some(value) => format!("--{name}={value}"),
                         None => format!("--{name}"),
-                    }));
+                    });
+                    words.options.push((value.span(), options.collect()));
                 }
             }
         }
-        options.append(&mut words);
-        Ok(options)
+        // As they are in the file.
+        words.options.sort_by_key(|(span, _)| span.start);
+        Ok(words)
     }
 
     fn container<'t>(
@@ -149,6 +149,47 @@ impl WatchText<'_> {
         };
         let name = value.get_ref().as_str();
         name.ok_or_else(|| self.wrong(value.span(), "container is not a string"))
+    }
+}
+
+/// The words of one entry, each key with its place in the file.
+#[derive(Debug, Default)]
+struct EntryWords {
+    addresses: Option<(Range<usize>, Vec<String>)>,
+    options: Vec<(Range<usize>, Vec<String>)>,
+}
+
+impl EntryWords {
+    /// The value that an error is about: the first that, together with those before it, causes the same error. None causes
+    /// what is wrong without any of them.
+    fn culprit(&self, container: &str, failure: &Failure) -> Option<&Range<usize>> {
+        let causes = |options: usize, with_addresses: bool| {
+            let words = EntryWords {
+                addresses: self.addresses.clone().filter(|_| with_addresses),
+                options: self.options[..options].to_vec(),
+            };
+            request(container, &words).is_err_and(|other| other.text() == failure.text())
+        };
+        match &self.addresses {
+            _ if causes(0, false) => None,
+            Some((span, _)) if causes(0, true) => Some(span),
+            _ => (1..=self.options.len())
+                .find(|count| causes(*count, true))
+                .map(|count| &self.options[count - 1].0),
+        }
+    }
+}
+
+/// What the words of an entry request.
+fn request(container: &str, words: &EntryWords) -> Result<Box<AddRequest>, Failure> {
+    let options = words.options.iter().flat_map(|(_, words)| words.clone());
+    let addresses = words.addresses.iter().flat_map(|(_, words)| words.clone());
+    let all = std::iter::once(TOOL.to_owned()).chain(options);
+    let all = all.chain(["--".to_owned(), container.to_owned()]).chain(addresses);
+    let cli: Cli = parse_words(all.collect::<Vec<_>>())?;
+    match Job::from_cli(&cli, Vec::new)? {
+        Job::Add(request) => Ok(request),
+        _ => Err(Failure::said(Status::Failed, "adds no NIC")),
     }
 }
 
@@ -189,8 +230,6 @@ impl WatchEntry {
     fn shares(&self, other: &WatchEntry) -> Option<String> {
         let (ours, theirs) = (&self.wanted, &other.wanted);
         let is_one_container = self.target == other.target;
-        let is_one_bridge =
-            ours.other_end.bridge().is_some() && ours.other_end.bridge() == theirs.other_end.bridge();
         let is_one_host = ours.other_end.peer().is_none() && theirs.other_end.peer().is_none();
         let shared = |ours: &Option<IfName>, theirs: &Option<IfName>| {
             ours.as_ref().filter(|_| ours == theirs).map(ToString::to_string)
@@ -199,9 +238,15 @@ impl WatchEntry {
         let address =
             addresses.find(|address| theirs.addresses.iter().any(|theirs| theirs.address() == *address));
         address
-            .filter(|_| is_one_container || is_one_bridge)
+            .filter(|_| is_one_container || is_one_host)
             .map(|address| address.to_string())
             .or_else(|| shared(&ours.name, &theirs.name).filter(|_| is_one_container))
             .or_else(|| shared(&ours.other_name, &theirs.other_name).filter(|_| is_one_host))
+            .or_else(|| {
+                let theirs = &theirs.firewall.publish;
+                let port =
+                    ours.firewall.publish.iter().find(|port| theirs.iter().any(|other| port.meets(other)))?;
+                Some(format!("port {}/{} of the host", port.host_port, port.protocol.name()))
+            })
     }
 }

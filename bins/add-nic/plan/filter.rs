@@ -6,10 +6,11 @@ use common::cidr::Cidr;
 use common::failure::Failure;
 use common::target::IfName;
 
+use super::addressing::allow_ipv6;
 use super::filter_point::{FilterPoint, filter_point, refuse_odd};
 use super::uplinks::needed_uplinks;
 use super::{refuse, sysctl};
-use crate::model::change::{PlanStep, Undo};
+use crate::model::change::{AnchorAddresses, LinkAnchor, PlanStep, Undo};
 use crate::model::filter::{
     AcceptRule, AddressEnd, AllowedTraffic, FilterRule, Hook, NatScope, NicRules, PortClient, PublishedPort,
     WantedRules,
@@ -37,8 +38,15 @@ pub fn steps(nic: &Nic, input: &PlanInput<'_>) -> Result<Vec<(PlanStep, Undo)>, 
     uplinks.iter().flatten().try_for_each(|link| refuse_odd(link, "--nat"))?;
     let mut steps = filter_point.settings()?;
     steps.extend(filter_point.hairpin());
-    let rules = NicRules { id: input.id(), nic: filter_point.words(), rules: filter_point.rules(&uplinks) };
+    let anchors = AnchorAddresses::of(input.random.id);
+    let rules = NicRules {
+        id: input.id(),
+        nic: filter_point.words(),
+        rules: filter_point.rules(&uplinks),
+        anchors: Some(anchors),
+    };
     if !rules.rules.is_empty() {
+        steps.extend(filter_point.anchors(&rules, anchors)?);
         steps.push((PlanStep::AddTable, Undo::WhenUnused(PlanStep::DelTable)));
         steps.push((PlanStep::AddRules(rules.clone()), Undo::By(PlanStep::DelRules(rules))));
     }
@@ -182,6 +190,27 @@ impl FilterPoint<'_> {
         let port = self.nic.other_end.bridge().and(self.nic.other_end.port())?;
         let step = PlanStep::SetHairpin { link: port.name.clone() };
         (!self.wanted().publish.is_empty()).then_some((step, Undo::WithItsLink))
+    }
+
+    /// The routes that tie `rules` to the NIC's own link on the host.
+    fn anchors(
+        &self,
+        rules: &NicRules,
+        addresses: AnchorAddresses,
+    ) -> Result<Vec<(PlanStep, Undo)>, Failure> {
+        let Some(port) = self.nic.other_end.port() else { return Ok(vec![]) };
+        let mut steps = Vec::new();
+        for six in [false, true].into_iter().filter(|six| rules.are_anchored(*six)) {
+            // A bridge's port has no IPv6 address of its own, and may have been made without IPv6.
+            if six && self.nic.other_end.bridge().is_some() {
+                steps.extend(allow_ipv6(Netns::Host, &port.name, &self.nic.addresses, self.input)?);
+            }
+            steps.push(PlanStep::AddAnchor(LinkAnchor {
+                link: port.name.clone(),
+                address: addresses.of_family(six),
+            }));
+        }
+        Ok(steps.into_iter().map(|step| (step, Undo::WithItsLink)).collect())
     }
 
     fn rules(&self, uplinks: &[Vec<IfName>; 2]) -> Vec<FilterRule> {

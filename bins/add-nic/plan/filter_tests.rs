@@ -52,8 +52,11 @@ fn about_filters(wanted: &Wanted, snapshot: &Snapshot) -> Vec<String> {
     let commands = commands(&plan(wanted, snapshot, &[]).unwrap());
     let plain =
         |command: String| command.replace("131415161718", "ID").replace(" comment \"ID eth1 of nginx\"", "");
-    let wanted =
-        |command: &String| ["sysctl", "nft", "iptables"].iter().any(|word| command.starts_with(word));
+    let wanted = |command: &String| {
+        ["sysctl", "nft", "iptables", "ip route add anycast", "ip -6 route add anycast"]
+            .iter()
+            .any(|word| command.starts_with(word))
+    };
     commands.into_iter().filter(wanted).map(plain).collect()
 }
 
@@ -65,20 +68,24 @@ fn nat_forwards_masquerades_and_passes_what_would_drop() {
         about_filters(&nat("10.1.0.2/24"), &snapshot),
         [
             "sysctl -q -w net/ipv4/ip_forward=1",
+            "ip route add anycast 244.20.21.22 dev nginx-eth1 table local",
             "nft add table inet netns-toolbox",
             "nft 'add chain inet netns-toolbox nic-ID-postrouting { type nat hook postrouting priority 100; policy accept; }; \
              add rule inet netns-toolbox nic-ID-postrouting oifname != \"nginx-eth1\" ip saddr 10.1.0.0/24 \
-             ip daddr != 10.1.0.0/24 ip daddr != 224.0.0.0/4 masquerade'",
+             ip daddr != 10.1.0.0/24 ip daddr != 224.0.0.0/4 \
+             ip saddr set 244.20.21.22 fib saddr type anycast masquerade; \
+             add rule inet netns-toolbox nic-ID-postrouting ip saddr 244.20.21.22 ip saddr set ct original ip saddr'",
             "iptables-nft -w 5 -I DOCKER-USER -s 10.1.0.0/24 -i nginx-eth1 ! -o nginx-eth1 -m comment --comment netns-toolbox:ID:0 -j ACCEPT",
             "iptables-nft -w 5 -I DOCKER-USER -d 10.1.0.0/24 ! -i nginx-eth1 -o nginx-eth1 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment netns-toolbox:ID:1 -j ACCEPT",
         ]
     );
     let six = about_filters(&nat("fd00:1::2/64"), &snapshot);
     assert_eq!(six[0], "sysctl -q -w net/ipv6/conf/all/forwarding=1");
-    assert!(
-        six[2].contains("ip6 saddr fd00:1::/64 ip6 daddr != fd00:1::/64 ip6 daddr != ff00::/8 masquerade")
-    );
-    assert_eq!(six.len(), 3);
+    assert_eq!(six[1], "ip -6 route add anycast 100::1314:1516:1718/126 dev nginx-eth1 table local");
+    let rule = "ip6 saddr fd00:1::/64 ip6 daddr != fd00:1::/64 ip6 daddr != ff00::/8 \
+                ip6 saddr set 100::1314:1516:1718 fib saddr type anycast masquerade";
+    assert!(six[3].contains(rule), "{six:?}");
+    assert_eq!(six.len(), 4);
 }
 
 #[test]

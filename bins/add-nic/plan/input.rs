@@ -20,6 +20,8 @@ pub struct PlanInput<'a> {
     /// The other container, where there is one.
     pub peer: Option<&'a ContainerNetns>,
     pub random: RandomBytes,
+    /// So many free names are left to NICs of the same container that come first and are not there yet.
+    pub names_before: usize,
 }
 
 /// Unpredictable bytes, for addresses and names of a new NIC.
@@ -128,11 +130,17 @@ impl PlanInput<'_> {
             Some(name) => Ok(name.clone()),
             None => {
                 let prefix = self.wanted.name_prefix.as_ref().map_or(ETH, IfName::as_str);
-                names::next_free(prefix, |name| side.link(name).is_some()).ok_or_else(|| {
-                    Failure::failed(owner, format_args!("no free name from {prefix}0 to {prefix}9999"))
-                })
+                names::next_free(prefix, self.names_left_in(netns), |name| side.link(name).is_some())
+                    .ok_or_else(|| {
+                        Failure::failed(owner, format_args!("no free name from {prefix}0 to {prefix}9999"))
+                    })
             }
         }
+    }
+
+    /// Only those of the NIC's container are in an order.
+    fn names_left_in(&self, netns: Netns) -> usize {
+        if netns == Netns::Container { self.names_before } else { 0 }
     }
 
     /// The name of the other end.

@@ -25,6 +25,7 @@ mod veth;
 use common::failure::Failure;
 
 use crate::model::change::PlanStep;
+use crate::model::identity::LinkIdentity;
 use crate::model::plan::Plan;
 use crate::model::wanted::WantedEnd;
 use input::PlanInput;
@@ -35,7 +36,7 @@ impl Plan {
     /// The plan, or why there can be none.
     pub fn make(input: &PlanInput<'_>) -> Result<Plan, Failure> {
         let name = input.name()?;
-        let Plan { nic, mut steps } = match &input.wanted.other_end {
+        let Plan { nic, mut steps, .. } = match &input.wanted.other_end {
             WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => veth::veth(name, input)?,
             WantedEnd::Phys(nic) => phys::phys(name, nic, input)?,
             WantedEnd::On(parent) => stacked::stacked(name, parent, input)?,
@@ -47,6 +48,7 @@ impl Plan {
         steps.extend(routes(&nic, input)?);
         steps.extend(sbr(&nic, input)?);
         steps.extend(filter::steps(&nic, input)?);
-        Ok(Plan { nic, steps })
+        let links = LinkIdentity::of_all(&steps, input.snapshot);
+        Ok(Plan { nic, steps, links })
     }
 }

@@ -6,10 +6,10 @@ use common::target::IfName;
 /// IFNAMSIZ without the NUL.
 const MOST: usize = 15;
 
-/// The first free one of `prefix`0, `prefix`1, …
-pub fn next_free(prefix: &str, is_taken: impl Fn(&str) -> bool) -> Option<IfName> {
+/// The first free one of `prefix`0, `prefix`1, … after so many free ones that are `left` to others.
+pub fn next_free(prefix: &str, left: usize, is_taken: impl Fn(&str) -> bool) -> Option<IfName> {
     let names = (0..10_000).map(|number| format!("{prefix}{number}"));
-    names.into_iter().find(|name| !is_taken(name)).and_then(|name| name.parse().ok())
+    names.filter(|name| !is_taken(name)).nth(left).and_then(|name| name.parse().ok())
 }
 
 /// The name of the host's end: after the container and the NIC, shortened where it must be, and with a number where
@@ -46,9 +46,11 @@ mod tests {
 
     #[test]
     fn the_next_free_one_fills_the_first_gap() {
-        let next = |taken: &[&str]| next_free("eth", |name| taken.contains(&name)).unwrap().to_string();
+        let next = |taken: &[&str]| next_free("eth", 0, |name| taken.contains(&name)).unwrap().to_string();
         assert_eq!(next(&["lo"]), "eth0");
         assert_eq!(next(&["lo", "eth0", "eth2"]), "eth1");
+        let second = next_free("eth", 1, |name| ["eth0", "eth2"].contains(&name)).unwrap();
+        assert_eq!(second.as_str(), "eth3");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(super) fn phys(name: IfName, wanted: &IfName, input: &PlanInput<'_>) -> Resu
         let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(PlanStep::AddAddress(spec)));
     }
-    Ok(Plan { nic, steps })
+    Ok(Plan { nic, steps, links: vec![] })
 }
 
 fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
@@ -68,7 +68,8 @@ fn identity_of(link: &Link, name: &IfName) -> Result<NicIdentity, Failure> {
         (Some(mac), _, None) => Ok(NicIdentity::PermanentMac(mac)),
         (None, Some(mac), None) => Ok(NicIdentity::Hardware(mac)),
         (_, Some(mac), Some(_)) if link.is_veth() => {
-            Ok(NicIdentity::OtherEnd { mac, index: link.link, netnsid: link.link_netnsid })
+            let (index, netnsid, far_index) = (link.link, link.link_netnsid, link.other_end());
+            Ok(NicIdentity::OtherEnd { mac, index, netnsid, far_index })
         }
         (_, _, kind) => Err(Failure::failed(
             name,

@@ -121,5 +121,11 @@ pub fn hand_over_routes(gone: &Plan, above: &mut Plan) -> bool {
         .iter()
         .filter(|(step, _)| matches!(step, PlanStep::DelRoute(route) if same_destination(route)));
     above.steps.splice(at..at, older.cloned());
+    // With what identifies the links of those routes.
+    for link in &gone.links {
+        if !above.links.iter().any(|known| known.netns == link.netns && known.name == link.name) {
+            above.links.push(link.clone());
+        }
+    }
     true
 }

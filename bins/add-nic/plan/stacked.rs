@@ -53,7 +53,7 @@ pub(super) fn stacked(name: IfName, parent: &ParentLink, input: &PlanInput<'_>) 
         let spec = address_spec(Netns::Container, &nic.name, *cidr, std::iter::empty());
         steps.push(with_its_link(PlanStep::AddAddress(spec)));
     }
-    Ok(Plan { nic, steps })
+    Ok(Plan { nic, steps, links: vec![] })
 }
 
 /// A VLAN's link on the host, up.

@@ -114,6 +114,7 @@ fn sysctl(
         value: value.to_owned(),
         before,
         along: vec![],
+        witness: None,
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) fn wanted(addresses: &[&str]) -> Wanted {
 
 pub(crate) fn record(wanted: Wanted, plan: Plan) -> NicRecord {
     NicRecord {
+        format: crate::model::record::FORMAT,
         id: "1".to_owned(),
         made_by: "add-nic".to_owned(),
         since: jiff::Timestamp::UNIX_EPOCH,
@@ -118,7 +119,15 @@ fn default_route(everywhere: &str, gateway: &str) -> Route {
 pub(crate) fn plan(wanted: &Wanted, snapshot: &Snapshot, records: &[NicRecord]) -> Result<Plan, String> {
     let from = |first: u8| std::array::from_fn(|at| first + at as u8);
     let random = RandomBytes { nic: from(1), port: from(7), bridge: from(13), id: from(19) };
-    let input = PlanInput { wanted, snapshot, records, inside: &inside(), peer: Some(&peer()), random };
+    let input = PlanInput {
+        wanted,
+        snapshot,
+        records,
+        inside: &inside(),
+        peer: Some(&peer()),
+        random,
+        names_before: 0,
+    };
     Plan::make(&input).map_err(|failure| failure.text().to_owned())
 }
 

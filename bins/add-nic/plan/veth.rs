@@ -46,7 +46,7 @@ pub(super) fn veth(name: IfName, input: &PlanInput<'_>) -> Result<Plan, Failure>
     };
     refuse_greater_mtu(&nic, bridge_mtu)?;
     steps.extend(pair(&nic, default_vlan, input)?);
-    Ok(Plan { nic, steps })
+    Ok(Plan { nic, steps, links: vec![] })
 }
 
 fn refuse_greater_mtu(nic: &Nic, bridge: Option<u32>) -> Result<(), Failure> {
@@ -74,6 +74,7 @@ fn pair(
         other_netns: netns,
         mtu_bytes: Some(nic.mtu_bytes).filter(|mtu| *mtu != USUAL_MTU),
         bridge: bridge.cloned(),
+        indices: None,
     };
     let mut steps = vec![(PlanStep::AddVeth(veth.clone()), Undo::By(PlanStep::DelVeth(veth)))];
     let with_its_link = |step| (step, Undo::WithItsLink);

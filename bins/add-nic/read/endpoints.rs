@@ -53,7 +53,15 @@ impl Endpoints {
         records: &'a [NicRecord],
         random: RandomBytes,
     ) -> PlanInput<'a> {
-        PlanInput { wanted, snapshot, records, inside: &self.inside, peer: self.peer.as_ref(), random }
+        PlanInput {
+            wanted,
+            snapshot,
+            records,
+            inside: &self.inside,
+            peer: self.peer.as_ref(),
+            random,
+            names_before: 0,
+        }
     }
 
     /// Files of them, for commands.

@@ -1,5 +1,6 @@
 //! The file of a watch, and changes to it. A version with an error changes nothing.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -78,20 +79,23 @@ impl WatchFile {
     /// be in another directory.
     fn watch_directories(&self) -> Result<(), Failure> {
         let elsewhere = fs::canonicalize(&self.path).ok();
-        for file in std::iter::once(&self.path).chain(&elsewhere) {
-            let directory = file.parent().unwrap_or(file);
-            // Not while it is created or written: it may be incomplete then.
-            let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
-            self.inotify.add_watch(directory, whole).map_err(|errno| {
-                let failure = Failure::failed(directory.display(), io::Error::from(errno));
-                if errno == Errno::ENOSPC {
-                    failure.hint("sysctl fs.inotify.max_user_watches")
-                } else {
-                    failure
-                }
-            })?;
+        let files = std::iter::once(&self.path).chain(&elsewhere);
+        let directories: Vec<&Path> = files.filter_map(|file| file.parent()).collect();
+        // A file is trusted by its owner and mode, and by those of the directories above it.
+        for above in directories.iter().flat_map(|directory| directory.ancestors()) {
+            self.add_watch(above, AddWatchFlags::IN_ATTRIB)?;
         }
-        Ok(())
+        // Not while it is created or written: it may be incomplete then.
+        let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
+        directories.into_iter().try_for_each(|directory| self.add_watch(directory, whole))
+    }
+
+    /// Replaces what is watched there already.
+    fn add_watch(&self, directory: &Path, events: AddWatchFlags) -> Result<(), Failure> {
+        self.inotify.add_watch(directory, events).map(drop).map_err(|errno| {
+            let failure = Failure::failed(directory.display(), io::Error::from(errno));
+            if errno == Errno::ENOSPC { failure.hint("sysctl fs.inotify.max_user_watches") } else { failure }
+        })
     }
 
     /// Whether there are events that may be about it. Consumes all events.
@@ -102,8 +106,9 @@ impl WatchFile {
             match self.inotify.read_events() {
                 // Any symbolic link in its path may have been replaced.
                 Ok(events) => {
-                    heard |=
-                        is_link || events.iter().any(|event| event.name.as_deref() == self.path.file_name());
+                    // Without a name it is about a directory itself.
+                    let is_about = |name: Option<&OsStr>| name.is_none() || name == self.path.file_name();
+                    heard |= is_link || events.iter().any(|event| is_about(event.name.as_deref()));
                 }
                 Err(Errno::EINTR) => {}
                 Err(_) => return heard,

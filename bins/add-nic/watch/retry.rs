@@ -70,7 +70,7 @@ impl RetryState {
 }
 
 /// A message without MAC addresses: random ones differ with each attempt.
-fn without_macs(message: &str) -> String {
+pub fn without_macs(message: &str) -> String {
     let is_mac = |word: &str| word.len() == 17 && word.bytes().filter(|byte| *byte == b':').count() == 5;
     message.split(' ').filter(|word| !is_mac(word)).collect::<Vec<_>>().join(" ")
 }

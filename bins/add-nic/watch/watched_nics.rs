@@ -1,5 +1,7 @@
 //! One pass over everything that a watch keeps: removes outdated NICs, and adds missing ones.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -11,6 +13,7 @@ use common::failure::{self, Failure, Status, say};
 use common::find::{FindError, Found, Purpose, find};
 use common::netlink::Socket;
 use common::netns::Home;
+use common::target::IfName;
 
 use crate::apply::cleanup::{clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
@@ -23,12 +26,13 @@ use crate::model::request::{OutputForm, WatchRequest};
 use crate::model::snapshot::NetnsState;
 use crate::model::view::NicView;
 use crate::parse::watch_file::WatchEntry;
+use crate::preflight::warning::Warning;
 use crate::read::container::{has_lost_its_network, hold};
 use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
-use crate::watch::retry::RetryState;
+use crate::watch::retry::{RetryState, without_macs};
 use crate::watch::signals::WatchSignals;
 
 /// How many containers are found ahead: engines are slow to answer, and an old answer may be outdated.
@@ -48,6 +52,8 @@ struct WatchSession<'a> {
     journal: Journal,
     signals: &'a WatchSignals,
     request: &'a WatchRequest,
+    /// The warnings that were printed, with their entries: each once, not at each restart of a container.
+    warned: RefCell<HashSet<String>>,
 }
 
 /// The state before a pass: our NICs, and the links of the host.
@@ -63,7 +69,8 @@ impl<'a> WatchedNics<'a> {
         signals: &'a WatchSignals,
         request: &'a WatchRequest,
     ) -> Self {
-        let session = WatchSession { journal: Journal::default(), signals, request };
+        let session =
+            WatchSession { journal: Journal::default(), signals, request, warned: RefCell::default() };
         let (file, retry) = (file.to_owned(), RetryState::default());
         let mut nics = WatchedNics { file, entries: vec![], retry, session };
         nics.set(entries);
@@ -119,10 +126,14 @@ impl<'a> WatchedNics<'a> {
         };
         self.retry.succeeded();
         let WatchedNics { entries, session, .. } = self;
-        // Missing NICs first: they are the reason for the pass.
-        let (present, missing): (Vec<_>, Vec<_>) =
-            entries.iter_mut().partition(|(entry, _)| current.has(entry));
+        // Containers with missing NICs first: they are the reason for the pass. Those of one container stay in their order.
+        let is_missing = |(entry, _): &&(WatchEntry, RetryState)| !current.has(entry);
+        let incomplete: Vec<String> =
+            entries.iter().filter(is_missing).map(|(entry, _)| entry.watched.target.clone()).collect();
+        let (missing, present): (Vec<_>, Vec<_>) =
+            entries.iter_mut().partition(|(entry, _)| incomplete.contains(&entry.watched.target));
         let ordered: Vec<&mut (WatchEntry, RetryState)> = missing.into_iter().chain(present).collect();
+        let mut absent = AbsentNics::default();
         let targets = ordered.iter().map(|(entry, _)| entry.target.clone()).collect();
         // Each pass asks all engines again.
         let engines = session.request.find.session().engines;
@@ -131,7 +142,12 @@ impl<'a> WatchedNics<'a> {
             move |target| find(&target, Purpose::Act, &engines),
             |found| {
                 for ((entry, retry), found) in ordered.into_iter().zip(found) {
-                    match session.ensure(entry, retry, found, &current) {
+                    entry.options.names_before = absent.before(entry);
+                    let ensured = session.ensure(entry, retry, found, &current);
+                    if !matches!(ensured, Ok(true)) {
+                        absent.add(entry);
+                    }
+                    match ensured {
                         Ok(true) => retry.succeeded(),
                         Ok(false) => {}
                         Err(failure) if failure.is_already_said() => return Err(failure),
@@ -175,6 +191,26 @@ impl CurrentNics {
     }
 }
 
+/// The NICs without a name in the file that a pass could not add: those that follow leave their names to them, so that the
+/// order of the file decides.
+#[derive(Default)]
+struct AbsentNics(Vec<(String, Option<IfName>)>);
+
+impl AbsentNics {
+    fn before(&self, entry: &WatchEntry) -> usize {
+        let is_like = |(target, prefix): &&(String, Option<IfName>)| {
+            *target == entry.watched.target && *prefix == entry.wanted.name_prefix
+        };
+        self.0.iter().filter(is_like).count()
+    }
+
+    fn add(&mut self, entry: &WatchEntry) {
+        if entry.wanted.name.is_none() {
+            self.0.push((entry.watched.target.clone(), entry.wanted.name_prefix.clone()));
+        }
+    }
+}
+
 impl WatchEntry {
     /// Whether the NIC was added for this entry.
     fn made(&self, record: &NicRecord) -> bool {
@@ -215,12 +251,19 @@ impl WatchSession<'_> {
         self.signals.interruptible(check)?;
         let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
         let journal = self.signals.interruptible(|| self.journal.lock())?;
-        let (record, outcome, executor) = add_nic(task, sockets, journal, &entry.options)?;
+        let (record, outcome, executor) =
+            add_nic(task, sockets, journal, &entry.options, |warning| self.warn(entry, warning))?;
         if let Outcome::Added(_) = outcome {
             self.show(&record, outcome, began)?;
             announce_again(record, executor, entry.options.announcements.saturating_sub(1));
         }
         Ok(true)
+    }
+
+    fn warn(&self, entry: &WatchEntry, warning: &Warning) {
+        if self.warned.borrow_mut().insert(without_macs(&format!("{entry}: {}", warning.message))) {
+            warning.say();
+        }
     }
 
     /// Cleans up what is over, and removes the NICs that are not wanted any more.
@@ -231,7 +274,9 @@ impl WatchSession<'_> {
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let journal = self.signals.interruptible(|| self.journal.lock())?;
-        let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, is_over)?;
+        let mut records = clean_up(&journal, &mut Sockets::open(None, None)?, |record, is_alive| {
+            !is_alive || is_over(record)
+        })?;
         while let Some(at) = records.iter().rposition(&is_unwanted) {
             let mut record = records.remove(at);
             let mut executor = Executor::new(Sockets::for_record(&record)?);

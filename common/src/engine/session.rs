@@ -1,7 +1,7 @@
 //! What is remembered of engines while a tool does one job: one that did not answer in time is not waited for again, and which
 //! process it is, is found out once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,11 +68,11 @@ pub(super) struct SocketMemory(Arc<Mutex<KnownSockets>>);
 #[derive(Debug, Default)]
 struct KnownSockets {
     /// On which nothing answered in time, and the words for that.
-    silent: HashMap<PathBuf, EngineError>,
+    silent: BTreeMap<PathBuf, EngineError>,
     /// What listened when something was asked, until somebody takes it.
-    listeners: HashMap<PathBuf, SocketListener>,
+    listeners: BTreeMap<PathBuf, SocketListener>,
     /// Which daemon that was.
-    daemons: HashMap<PathBuf, Daemon>,
+    daemons: BTreeMap<PathBuf, Daemon>,
 }
 
 impl EngineSession {

@@ -31,6 +31,6 @@ pub use link::{
 pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
-pub use route::{NewRoute, Route, RouteLookup, usual_scope};
+pub use route::{ANYCAST, NewRoute, Route, RouteLookup, UNICAST, usual_scope};
 pub use rule::{NewRule, Rule};
 pub use socket::Socket;

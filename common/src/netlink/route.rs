@@ -32,10 +32,12 @@ const RTM_F_CLONED: u32 = 0x200;
 /// RT_TABLE_MAIN
 pub(super) const MAIN: u32 = 254;
 /// RTN_UNICAST
-const UNICAST: u8 = 1;
+pub const UNICAST: u8 = 1;
 /// RTN_LOCAL
 const LOCAL: u8 = 2;
 const BROADCAST: u8 = 3;
+/// RTN_ANYCAST
+pub const ANYCAST: u8 = 4;
 const MULTICAST: u8 = 5;
 /// RTPROT_RA: the kernel takes and leaves such a route as a router tells it.
 const FROM_A_ROUTER: u8 = 9;
@@ -129,6 +131,8 @@ pub struct NewRoute {
     pub protocol: u8,
     /// How far it leads; `None`: as far as one such leads.
     pub scope: Option<u8>,
+    /// RTN_*: 1 for an ordinary route.
+    pub kind: u8,
     /// Whether the router is on the link whatever its address is.
     pub on_link: bool,
 }
@@ -211,7 +215,7 @@ impl NewRoute {
         let table = u8::try_from(self.table).unwrap_or(0);
         let scope = self.scope.unwrap_or(usual_scope(self.destination, self.gateway));
         let flags_of_route = if self.on_link { RTNH_F_ONLINK } else { 0 };
-        let fixed = [family, self.destination.prefix_len(), 0, 0, table, self.protocol, scope, UNICAST];
+        let fixed = [family, self.destination.prefix_len(), 0, 0, table, self.protocol, scope, self.kind];
         let fixed = [&fixed[..], &flags_of_route.to_ne_bytes()].concat();
         let mut request = NetlinkRequest::new("route", kind, flags, &fixed)
             .with_u32(RTA_OIF, self.index)

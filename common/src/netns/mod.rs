@@ -9,6 +9,7 @@
 mod error;
 mod holder;
 mod home;
+mod host_run;
 mod lock;
 mod record;
 mod registry;
@@ -26,6 +27,7 @@ use nix::unistd::{Uid, geteuid};
 pub use error::NetnsError;
 pub use holder::LockHolder;
 pub use home::{Home, create};
+pub use host_run::run_of_a_container;
 pub use lock::wait_for;
 pub use record::{LinkRecord, RecordDir, RecordedContainer, RecordedProcess};
 pub use registry::Registry;

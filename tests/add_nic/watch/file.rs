@@ -8,6 +8,7 @@ use super::{DB, FILE, WEB, container, engine, nics, watch, write};
 use crate::{add_nic, everything, lab, reaches};
 use support::run::Run;
 use support::skip::need;
+use support::tools;
 
 #[test]
 fn the_file_is_read_again_when_it_is_written_and_hand_made_nics_are_not_touched() {
@@ -103,7 +104,10 @@ fn a_file_that_makes_no_sense_is_one_clear_error_before_anything_is_done() {
         ("[[nic]]\ncontainer = ''".to_owned(), "nics.toml:1: "),
         ("[[nic]]\ncontainer = '-t'\naddresses = '10.1.0.2/24'".to_owned(), "nics.toml:1: -t: "),
         ("[[nic]]\ncontainer = 'a'".to_owned(), "nics.toml:1: a: ADDR: missing"),
-        ("[[nic]]\ncontainer = 'a'\naddresses = '10.1.0.2'".to_owned(), "a: 10.1.0.2 has no prefix length"),
+        (
+            "[[nic]]\ncontainer = 'a'\naddresses = '10.1.0.2'".to_owned(),
+            "nics.toml:3: a: 10.1.0.2 has no prefix length",
+        ),
         (nic("adresses = 'x'"), "nics.toml:8: x: adresses is not an option of add-nic"),
         (nic("rm = true"), "nics.toml:8: x: rm is not allowed in a watch file"),
         (nic("dry-run = true"), "nics.toml:8: x: dry-run is not allowed in a watch file"),
@@ -113,17 +117,29 @@ fn a_file_that_makes_no_sense_is_one_clear_error_before_anything_is_done() {
         (nic("mtu = 1.5"), "nics.toml:8: x: mtu is not a string, a number, true or false"),
         (nic("mtu = 1979-05-27"), "nics.toml:8: x: mtu is not"),
         (nic("name = { eth = 1 }"), "nics.toml:8: x: name is not"),
-        (nic("mtu = true"), "nics.toml:5: x: a value is required for '--mtu <BYTES>'"),
-        (nic("mtu = 'wide'"), "nics.toml:5: x: invalid value 'wide' for '--mtu <BYTES>'"),
+        (nic("mtu = true"), "nics.toml:8: x: a value is required for '--mtu <BYTES>'"),
+        (nic("mtu = 'wide'"), "nics.toml:8: x: invalid value 'wide' for '--mtu <BYTES>'"),
         (
             nic("mtu = [1400, 1500]"),
-            "nics.toml:5: x: the argument '--mtu <BYTES>' cannot be used multiple times",
+            "nics.toml:8: x: the argument '--mtu <BYTES>' cannot be used multiple times",
         ),
-        (nic("mtu = 60"), "nics.toml:5: x: MTU 60: must be 68 to 65535"),
-        (nic("create = true"), "nics.toml:5: x: the following required arguments were not provided:"),
-        (nic("create = 'yes'\nbridge = 'b'"), "nics.toml:5: x: unexpected value 'yes' for '--create' found"),
-        (nic("name = '--rm'"), "nics.toml:5: x: invalid value"),
-        (nic("gateway = '10.9.0.1'"), "nics.toml:5: x: 10.9.0.1: not in 10.8.0.0/24, the NIC's network"),
+        (nic("mtu = 60"), "nics.toml:8: x: MTU 60: must be 68 to 65535"),
+        (nic("create = true"), "nics.toml:8: x: the following required arguments were not provided:"),
+        (nic("create = 'yes'\nbridge = 'b'"), "nics.toml:8: x: unexpected value 'yes' for '--create' found"),
+        (nic("name = '--rm'"), "nics.toml:8: x: invalid value"),
+        (nic("gateway = '10.9.0.1'"), "nics.toml:8: x: 10.9.0.1: not in 10.8.0.0/24, the NIC's network"),
+        (
+            nic("metric = 7\nroute = ['10.9.0.0/16@10.8.0.1']\nmtu = 60\ngateway = '10.8.0.1'"),
+            "nics.toml:10: x: MTU 60: must be",
+        ),
+        (
+            nic("").replace("10.8.0.2", "10.1.0.2"),
+            "nics.toml:5: x: 10.1.0.2: already used by the entry in line 2",
+        ),
+        (
+            nic("publish = ['8080:80']").replace(WEB, &format!("{WEB}publish = ['127.0.0.1:8080:80']\n")),
+            "nics.toml:6: x: port 8080/tcp of the host: already used by the entry in line 2",
+        ),
         (WEB.repeat(2), "nics.toml:6: web: 10.1.0.2: already used by the entry in line 2"),
         (
             format!("{}name = 'n'\n{}name = 'n'", nic(""), nic("").replace(WEB, "").replace(".2/", ".3/")),
@@ -163,6 +179,30 @@ fn a_file_that_others_can_write_is_no_order_of_roots() {
     .unwrap();
     let refused = add_nic(&lab, &["--watch", "/run/evil"]).fails_with(2);
     assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
+#[test]
+fn a_file_is_read_again_when_its_mode_is_put_right() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    lab.shell("mkdir -m 755 -p /run/etc/below").run().ok();
+    let file = lab.path("/run/etc/below/nics.toml");
+    fs::write(&file, "").unwrap();
+    let tool = tools::tool("add-nic");
+    let watch = lab.shell(&format!("exec {tool} --watch /run/etc/below/nics.toml --verbose 2>&1")).start();
+    fs::write(&file, "# read").unwrap();
+    // As the hints have it: the file itself, and a directory above it.
+    lab.shell("chmod 666 /run/etc/below/nics.toml").run().ok();
+    watch.wait_for("/run/etc/below/nics.toml: can be written by another user");
+    fs::write(&file, WEB).unwrap();
+    lab.shell("chmod go-w /run/etc/below/nics.toml").run().ok();
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    lab.shell("chmod 777 /run/etc").run().ok();
+    watch.wait_for("/run/etc: can be written by another user");
+    fs::write(&file, WEB.replace("10.1.0.2", "10.1.0.3")).unwrap();
+    lab.shell("chmod go-w /run/etc").run().ok();
+    watch.wait_for("web: eth0 10.1.0.3/24");
 }
 
 #[test]

@@ -259,6 +259,49 @@ fn what_a_container_is_left_with_when_it_stops_goes_and_comes_back() {
     reaches(&lab, "10.2.0.2");
 }
 
+/// Two NICs without a name in the file: whichever can be added first.
+#[test]
+fn the_order_of_the_file_decides_the_names_at_each_restart() {
+    let lab = need!(lab());
+    let mut web = container(&lab, "web");
+    let second = WEB.replace("10.1.0.2", "10.5.0.2").replace("fd00:1:", "fd00:5:");
+    write(&lab, &[WEB, &second].concat());
+    // The first cannot be added yet: the second does not get its name.
+    lab.shell("ip link add taken type veth peer name other; ip address add 10.1.0.1/24 dev taken").run().ok();
+    let mut running = Some(engine(&lab, &[&web]));
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth1 10.5.0.2/24");
+    lab.command("ip").args(["link", "del", "taken"]).run().ok();
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    for times in 2..5 {
+        drop(running.take());
+        web.restart();
+        running = Some(engine(&lab, &[&web]));
+        wait_for_times(&watch, "web: eth0 10.1.0.2/24", times);
+        wait_for_times(&watch, "web: eth1 10.5.0.2/24", times);
+    }
+}
+
+#[test]
+fn a_warning_is_said_once_and_not_at_each_restart() {
+    let lab = need!(lab());
+    let mut web = container(&lab, "web");
+    lab.shell("ip link add bare type bridge; ip link set bare up").run().ok();
+    write(&lab, "[[nic]]\ncontainer = 'web'\naddresses = '10.74.0.2/24'\nbridge = 'bare'\n");
+    let mut running = Some(engine(&lab, &[&web]));
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth0 10.74.0.2/24");
+    watch.wait_for("warning: ");
+    for times in 2..4 {
+        drop(running.take());
+        web.restart();
+        running = Some(engine(&lab, &[&web]));
+        wait_for_times(&watch, "web: eth0 10.74.0.2/24", times);
+    }
+    let said = watch.so_far().stdout;
+    assert_eq!(said.matches("warning: ").count(), 1, "{said}");
+}
+
 #[test]
 fn each_change_is_a_line_of_json_on_demand() {
     let lab = need!(lab());

@@ -21,13 +21,17 @@ impl Executor {
         let Some(name) = &veth.bridge else { return self.delete_veth(veth) };
         let host = &mut self.sockets.host;
         let (before, port) = (host.link_named(name)?, host.link_named(&veth.other.name)?);
-        self.delete_veth(veth)?;
+        let deleted = self.delete_veth(veth);
+        if !matches!(deleted, Ok(()) | Err(StepError::NothingToUndo)) {
+            return deleted;
+        }
         match self.sockets.host.link_named(name)? {
             Some(bridge) if port.is_none() || before.is_none_or(|before| before.mac != bridge.mac) => {
-                self.announce_bridge(&bridge)
+                self.announce_bridge(&bridge)?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        deleted
     }
 
     fn announce_bridge(&mut self, bridge: &Link) -> Result<(), StepError> {

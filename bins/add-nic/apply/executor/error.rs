@@ -23,6 +23,9 @@ pub enum StepError {
         /// The kernel's error number.
         errno: Errno,
     },
+    /// What was to be deleted is gone, or is to stay.
+    #[error("gone already")]
+    NothingToUndo,
     /// There is no such link.
     #[error("{0}: no such interface")]
     NoLink(IfName),
@@ -37,12 +40,23 @@ pub enum StepError {
     /// A rule could not be added or deleted.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// It cannot be given back: where it is, and how to get it.
+    #[error("{0}")]
+    OutOfReach(Box<Failure>),
     /// The container's network could not be entered.
     #[error(transparent)]
     Entering(Box<Failure>),
 }
 
 impl StepError {
+    /// The failure of a step, which `command` does too.
+    pub fn into_failure(self, command: String) -> Failure {
+        match self {
+            StepError::OutOfReach(failure) => *failure,
+            error => Failure::failed(command, error),
+        }
+    }
+
     /// For an object in a namespace that no longer exists.
     pub(super) fn gone(request: &'static str) -> Self {
         NetlinkError::Refused { request, errno: Errno::ENODEV, why: None }.into()
@@ -72,6 +86,7 @@ impl StepError {
             Errno::ENETUNREACH,
             Errno::ENETDOWN,
         ];
-        matches!(self, StepError::NoLink(_)) || self.errno().is_some_and(|errno| gone.contains(&errno))
+        matches!(self, StepError::NoLink(_) | StepError::NothingToUndo)
+            || self.errno().is_some_and(|errno| gone.contains(&errno))
     }
 }

@@ -42,14 +42,11 @@ impl Executor {
     /// Only the one that we created, and only if it has no ports.
     pub(super) fn delete_bridge(&mut self, bridge: &BridgeSpec) -> Result<(), StepError> {
         let links = self.sockets.host.links()?;
-        let ours = |link: &&Link| {
-            link.is_bridge()
-                && link.mac == Some(bridge.mac)
-                && link.name.to_str() == Some(bridge.name.as_str())
-        };
-        let Some(found) = links.iter().find(ours) else { return Ok(()) };
+        // By its MAC address, which is random: it may have been renamed, and another one may have its name.
+        let ours = |link: &&Link| link.is_bridge() && link.mac == Some(bridge.mac);
+        let Some(found) = links.iter().find(ours) else { return Err(StepError::NothingToUndo) };
         if links.iter().any(|link| link.master == Some(found.index)) {
-            return Ok(());
+            return Err(StepError::NothingToUndo);
         }
         Ok(self.sockets.host.delete_link(found.index)?)
     }
@@ -80,22 +77,22 @@ impl Executor {
         Ok(())
     }
 
-    /// By its MAC address: it may have been renamed, or another link may have its name. If the other end is in a container,
-    /// which may have changed its address or exited, the end in the first container identifies it too.
+    /// By what identifies it: it may have been renamed, or another link may have its name. If the other end is in a container,
+    /// which may have changed it or exited, the end in the first container identifies it too.
     pub(super) fn delete_veth(&mut self, veth: &Veth) -> Result<(), StepError> {
-        let inside = (Netns::Container, &veth.inside);
-        let ends = std::iter::once((veth.other_netns, &veth.other));
-        for (netns, end) in ends.chain((veth.other_netns == Netns::Peer).then_some(inside)) {
+        type IsEnd = fn(&Veth, &Link) -> bool;
+        let inside = (Netns::Container, &veth.inside.name, Veth::is_inside_end as IsEnd);
+        let ends = std::iter::once((veth.other_netns, &veth.other.name, Veth::is_other_end as IsEnd));
+        for (netns, name, is_end) in ends.chain((veth.other_netns == Netns::Peer).then_some(inside)) {
             let Some(socket) = self.sockets.socket(netns) else { continue };
-            let ours = |link: &Link| link.is_veth() && link.mac == Some(end.mac);
-            let found = match socket.link_named(&end.name)?.filter(ours) {
+            let found = match socket.link_named(name)?.filter(|link| is_end(veth, link)) {
                 Some(link) => Some(link),
-                None => socket.links()?.into_iter().find(ours),
+                None => socket.links()?.into_iter().find(|link| is_end(veth, link)),
             };
             if let Some(link) = found {
                 return Ok(socket.delete_link(link.index)?);
             }
         }
-        Ok(())
+        Err(StepError::NothingToUndo)
     }
 }

@@ -11,7 +11,7 @@ mod rule;
 mod stacked;
 mod sysctl;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use common::netlink::{Link, Socket};
@@ -19,8 +19,12 @@ use common::output::one_line;
 use common::target::IfName;
 
 use crate::apply::filter;
-use crate::model::change::PlanStep;
+use crate::model::change::{PlanStep, Veth, VethIndices};
+use crate::model::identity::LinkIdentity;
 use crate::model::netns::Netns;
+use crate::model::plan::Plan;
+use crate::model::record::NicRecord;
+use crate::model::sysctl::{SwitchWitness, SysctlKey};
 use crate::read::sockets::Sockets;
 pub use error::StepError;
 
@@ -29,12 +33,40 @@ pub use error::StepError;
 pub struct Executor {
     pub sockets: Sockets,
     known: BTreeMap<(Netns, IfName), u32>,
+    source: IndexSource,
+    /// Links of these names are not touched: what they should be is not there.
+    without: BTreeSet<(Netns, IfName)>,
+    /// Of the switches of the host that were set.
+    pub witnesses: Vec<(SysctlKey, SwitchWitness)>,
+}
+
+/// Where the index of a link comes from that is not known yet.
+#[derive(Debug)]
+enum IndexSource {
+    /// From its name: nothing was changed yet, or just now.
+    Name,
+    /// From the record: a name may be another link's by now.
+    Recorded(Box<Plan>),
 }
 
 impl Executor {
     /// With no link known yet.
     pub fn new(sockets: Sockets) -> Self {
-        Executor { sockets, known: BTreeMap::new() }
+        Executor {
+            sockets,
+            known: BTreeMap::new(),
+            source: IndexSource::Name,
+            without: BTreeSet::new(),
+            witnesses: vec![],
+        }
+    }
+
+    /// From now on it undoes what `record` says, on links that the record identifies and on no others.
+    pub fn undo_only(&mut self, record: &NicRecord) {
+        // Records of format 0 have names only.
+        if record.format > 0 {
+            self.source = IndexSource::Recorded(Box::new(record.plan.clone()));
+        }
     }
 
     /// Does the step.
@@ -75,18 +107,30 @@ impl Executor {
             PlanStep::DelRule(rule) => self.delete_rule(rule),
             PlanStep::SetSysctl(sysctl) => self.set_sysctl(sysctl),
             PlanStep::ResetSysctl(sysctl) => self.reset_sysctl(sysctl),
+            PlanStep::AddAnchor(anchor) => self.add_anchor(anchor),
             PlanStep::AddTable => Ok(filter::add_table()?),
-            PlanStep::DelTable => Ok(filter::delete_table()?),
+            PlanStep::DelTable => gone_unless(filter::delete_table()?),
             PlanStep::AddRules(rules) => {
                 filter::add_rules(rules)?;
                 self.forget_contradicting_flows(rules)
             }
             PlanStep::DelRules(rules) => {
-                filter::delete_rules(rules)?;
-                Executor::forget_led_flows(rules)
+                let is_deleted = filter::delete_rules(rules)?;
+                Executor::forget_led_flows(rules)?;
+                gone_unless(is_deleted)
             }
             PlanStep::AddAccept(accept) => Ok(accept.add()?),
-            PlanStep::DelAccept(accept) => Ok(accept.delete()?),
+            PlanStep::DelAccept(accept) => gone_unless(accept.delete()?),
+        }
+    }
+
+    /// Whether a step that undoes something could be done now. Changes nothing.
+    pub fn can_undo(&mut self, step: &PlanStep) -> Result<(), StepError> {
+        match step {
+            PlanStep::GiveNicBack(moved) => self.can_give_back(moved),
+            PlanStep::DelRules(rules) => Ok(filter::can_delete_rules(rules)?),
+            PlanStep::DelAccept(accept) => Ok(accept.can_delete()?),
+            _ => Ok(()),
         }
     }
 
@@ -98,11 +142,12 @@ impl Executor {
         }
     }
 
-    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error.
-    pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<(), StepError> {
+    /// Does a step that undoes another: that its object is gone already, or was replaced since, is no error. Returns whether
+    /// something was changed.
+    pub fn act_as_undoing(&mut self, step: &PlanStep) -> Result<bool, StepError> {
         match self.act(step) {
-            Err(error) if error.is_gone() || error.is_there() => Ok(()),
-            other => other,
+            Err(error) if error.is_gone() || error.is_there() => Ok(false),
+            other => other.map(|()| true),
         }
     }
 
@@ -117,9 +162,51 @@ impl Executor {
         if let Some(index) = self.known.get(&key) {
             return Ok(*index);
         }
-        let link = self.socket(netns)?.link_named(name)?.ok_or_else(|| StepError::NoLink(name.clone()))?;
-        self.known.insert(key, link.index);
-        Ok(link.index)
+        if self.without.contains(&key) {
+            return Err(StepError::NoLink(name.clone()));
+        }
+        let found = match &self.source {
+            IndexSource::Name => self.socket(netns)?.link_named(name)?.map(|link| link.index),
+            IndexSource::Recorded(plan) => {
+                let plan = plan.clone();
+                self.recorded_index(&plan, netns, name)?
+            }
+        };
+        let index = found.ok_or_else(|| StepError::NoLink(name.clone()))?;
+        self.known.insert(key, index);
+        Ok(index)
+    }
+
+    /// The index of the link that a step of `plan` calls by that name, if that link is still there.
+    fn recorded_index(&mut self, plan: &Plan, netns: Netns, name: &IfName) -> Result<Option<u32>, StepError> {
+        let is_it = |known: &&LinkIdentity| known.netns == netns && known.name == *name;
+        if let Some(known) = plan.links.iter().find(is_it) {
+            let link = self.socket(netns)?.link(known.index)?;
+            return Ok(link.filter(|link| known.matches(link)).map(|link| link.index));
+        }
+        if netns != Netns::Container || plan.nic.name != *name {
+            return Ok(None);
+        }
+        // The NIC itself, which the record identifies in its own way.
+        if let Some(veth) = plan.veth() {
+            let other = match self.sockets.socket(veth.other_netns) {
+                Some(socket) => socket.links()?.into_iter().find(|link| veth.is_other_end(link)),
+                None => None,
+            };
+            return Ok(other.and_then(|other| other.other_end()));
+        }
+        if let Some(moved) = plan.moved() {
+            return self.moved_index(moved);
+        }
+        let is_nic = |link: &Link| plan.stacked_link().is_some_and(|stacked| stacked.matches(link));
+        Ok(self.socket(netns)?.links()?.into_iter().find(|link| is_nic(link)).map(|link| link.index))
+    }
+
+    /// The indices of the pair's ends, now that it was made.
+    pub fn indices_of(&self, veth: &Veth) -> Option<VethIndices> {
+        let known = |netns, name: &IfName| self.known.get(&(netns, name.clone())).copied();
+        let inside = known(Netns::Container, &veth.inside.name)?;
+        Some(VethIndices { inside, other: known(veth.other_netns, &veth.other.name)? })
     }
 
     /// A link as it is now; `None` if it is gone.
@@ -151,4 +238,9 @@ impl Executor {
     ) -> Result<Option<u32>, StepError> {
         Ok(self.socket(netns)?.link_from(source, address)?)
     }
+}
+
+/// What could be deleted; [`StepError::NothingToUndo`] if there was nothing.
+fn gone_unless(is_deleted: bool) -> Result<(), StepError> {
+    if is_deleted { Ok(()) } else { Err(StepError::NothingToUndo) }
 }

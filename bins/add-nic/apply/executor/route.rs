@@ -1,9 +1,10 @@
 //! Makes routes, and deletes them.
 
-use common::netlink::NewRoute;
+use common::netlink::{ANYCAST, NewRoute, UNICAST};
 
 use super::{Executor, StepError};
-use crate::model::change::RouteSpec;
+use crate::model::change::{BY_HAND, LOCAL, LinkAnchor, RouteSpec};
+use crate::model::netns::Netns;
 
 impl Executor {
     pub(super) fn add_route(&mut self, spec: &RouteSpec) -> Result<(), StepError> {
@@ -16,6 +17,23 @@ impl Executor {
         Ok(self.socket(spec.netns)?.delete_route(&route)?)
     }
 
+    /// Of a kind that receives nothing and sends nothing: it is only there to be looked up.
+    pub(super) fn add_anchor(&mut self, anchor: &LinkAnchor) -> Result<(), StepError> {
+        let route = NewRoute {
+            destination: anchor.network(),
+            gateway: None,
+            index: self.index(Netns::Host, &anchor.link)?,
+            source: None,
+            metric: 0,
+            table: LOCAL,
+            protocol: BY_HAND,
+            scope: None,
+            kind: ANYCAST,
+            on_link: false,
+        };
+        Ok(self.socket(Netns::Host)?.add_route(&route)?)
+    }
+
     fn route(&mut self, spec: &RouteSpec) -> Result<NewRoute, StepError> {
         Ok(NewRoute {
             destination: spec.to,
@@ -26,6 +44,7 @@ impl Executor {
             table: spec.table,
             protocol: spec.protocol,
             scope: spec.scope,
+            kind: UNICAST,
             on_link: spec.on_link,
         })
     }

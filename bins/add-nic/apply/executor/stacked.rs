@@ -47,10 +47,11 @@ impl Executor {
     pub(super) fn delete_stacked_link(&mut self, stacked: &StackedLink) -> Result<(), StepError> {
         let socket = self.socket(stacked.netns)?;
         let links = socket.links()?;
-        let Some(found) = links.iter().find(|link| stacked.matches(link)) else { return Ok(()) };
+        let is_it = |link: &&Link| stacked.matches(link);
+        let Some(found) = links.iter().find(is_it) else { return Err(StepError::NothingToUndo) };
         let stands_on_it = |link: &Link| link.link == Some(found.index) && link.link_netnsid.is_none();
         if stacked.netns == Netns::Host && links.iter().any(stands_on_it) {
-            return Ok(());
+            return Err(StepError::NothingToUndo);
         }
         Ok(socket.delete_link(found.index)?)
     }

@@ -3,14 +3,17 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
+use common::failure::say;
 use common::target::IfName;
 
 use super::{Executor, StepError};
-use crate::apply::sysctl;
+use crate::apply::{filter, sysctl};
 use crate::model::change::ipv6_switch;
 use crate::model::netns::Netns;
-use crate::model::sysctl::SysctlChange;
+use crate::model::sysctl::{SwitchWitness, SysctlChange, SysctlKey, SysctlReading, is_same};
 use crate::read::sockets::enter;
+use crate::read::sysctl::read;
+use crate::tool::TOOL;
 
 impl Executor {
     pub(super) fn allow_ipv6(&mut self, netns: Netns, link: &IfName) -> Result<(), StepError> {
@@ -21,20 +24,55 @@ impl Executor {
 
     pub(super) fn set_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
         let done = self.there(sysctl.netns, || sysctl::write(&sysctl.key, &sysctl.value))?;
-        done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
+        let as_error = |source| StepError::Sysctl { file: sysctl.key.to_string(), source };
+        done.map_err(as_error)?;
+        if sysctl.netns == Netns::Host && sysctl.key.is_forwarding() {
+            let witness = SwitchWitness {
+                written: sysctl::written(&sysctl.key).map_err(as_error)?,
+                chains: filter::chains_of_others()?,
+            };
+            self.witnesses.push((sysctl.key.clone(), witness));
+        }
+        Ok(())
     }
 
     pub(super) fn reset_sysctl(&mut self, sysctl: &SysctlChange) -> Result<(), StepError> {
-        let done = self.there(sysctl.netns, || sysctl::reset(sysctl))?;
-        done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })
+        if let Some(why) = doubt(sysctl) {
+            let SysctlChange { key, value, .. } = sysctl;
+            say(TOOL, format_args!("{key} stays {value}: {why}"));
+            return Err(StepError::NothingToUndo);
+        }
+        let Some(key) = self.key_now(sysctl.netns, &sysctl.key)? else {
+            return Err(StepError::NothingToUndo);
+        };
+        let mut along = Vec::new();
+        for (key, value) in &sysctl.along {
+            along.extend(self.key_now(sysctl.netns, key)?.map(|key| (key, value.clone())));
+        }
+        let sysctl = SysctlChange { key, along, ..sysctl.clone() };
+        let done = self.there(sysctl.netns, || sysctl::reset(&sysctl))?;
+        let is_reset = done.map_err(|source| StepError::Sysctl { file: sysctl.key.to_string(), source })?;
+        if is_reset { Ok(()) } else { Err(StepError::NothingToUndo) }
+    }
+
+    /// The key, if its link has another name by now; `None` if that link is gone.
+    fn key_now(&mut self, netns: Netns, key: &SysctlKey) -> Result<Option<SysctlKey>, StepError> {
+        let Some(name) = key.link() else { return Ok(Some(key.clone())) };
+        let Ok(name) = name.parse::<IfName>() else { return Ok(None) };
+        match self.link(netns, &name) {
+            Ok(Some(link)) => Ok(link.name.to_str().map(|name| key.with_link(name))),
+            Ok(None) => Ok(None),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Does it in that netns.
-    fn there(
+    fn there<T>(
         &self,
         netns: Netns,
-        what: impl FnOnce() -> io::Result<()>,
-    ) -> Result<io::Result<()>, StepError> {
+        what: impl FnOnce() -> io::Result<T>,
+    ) -> Result<io::Result<T>, StepError> {
         match (netns, self.sockets.namespace(netns)) {
             (Netns::Host, _) => Ok(what()),
             (_, Some(namespace)) => enter(&self.sockets.home, namespace, what)
@@ -43,4 +81,19 @@ impl Executor {
             (_, None) => Err(StepError::gone("setting")),
         }
     }
+}
+
+/// Why another program may need a switch as it is. What cannot be found out is a reason too.
+fn doubt(sysctl: &SysctlChange) -> Option<&'static str> {
+    let witness = sysctl.witness.as_ref()?;
+    if !matches!(read(&sysctl.key), SysctlReading::Is(now) if is_same(&now, &sysctl.value)) {
+        return None;
+    }
+    if sysctl::written(&sysctl.key).ok() != Some(witness.written) {
+        return Some("another program or a user may have set it too");
+    }
+    let new = |chains: Vec<String>| chains.iter().any(|chain| !witness.chains.contains(chain));
+    filter::chains_of_others()
+        .map_or(true, new)
+        .then_some("another program has firewall rules that it had not before")
 }

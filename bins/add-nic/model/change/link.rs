@@ -1,5 +1,6 @@
 //! Links that are made: what they are, and the commands that make them.
 
+use common::netlink::Link;
 use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +42,9 @@ impl AccessPort {
     }
 }
 
-/// A veth pair. It is identified by the MAC address of the end on the host, which is random and which no container can
-/// change. Between two containers it is the address of each end, in the namespace of each: see [`crate::check::is_there`].
+/// A veth pair. Each end is identified by two of three: its index, its MAC address, and the index of its other end. Of the end on the
+/// host no container can change the first two; root of the host can change the second. Until the indices are recorded it is the MAC
+/// address alone, which is random. See [`crate::check::is_there`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {
     pub inside: VethEndSpec,
@@ -52,6 +54,16 @@ pub struct Veth {
     pub mtu_bytes: Option<u32>,
     /// The bridge that the other end is a port of.
     pub bridge: Option<IfName>,
+    /// Known once it was created.
+    #[serde(default)]
+    pub indices: Option<VethIndices>,
+}
+
+/// The index of each end, in its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VethIndices {
+    pub inside: u32,
+    pub other: u32,
 }
 
 /// One end of it.
@@ -66,6 +78,19 @@ pub fn ipv6_switch(link: &str) -> String {
     format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6")
 }
 
+/// `indices` are its own and that of its other end.
+fn is_end(link: &Link, mac: Mac, indices: Option<(u32, u32)>) -> bool {
+    let has_mac = link.mac == Some(mac);
+    link.is_veth()
+        && match indices {
+            None => has_mac,
+            Some((own, far)) => {
+                let [has_index, has_far] = [link.index == own, link.other_end() == Some(far)];
+                (has_index && has_far) || (has_mac && (has_index || has_far))
+            }
+        }
+}
+
 impl BridgeSpec {
     pub(super) fn as_command(&self) -> String {
         let BridgeSpec { name, mac, mtu_bytes, vlan_filtering } = self;
@@ -75,6 +100,18 @@ impl BridgeSpec {
 }
 
 impl Veth {
+    /// Whether a link is the end that is in the container.
+    pub fn is_inside_end(&self, link: &Link) -> bool {
+        let indices = self.indices.map(|VethIndices { inside, other }| (inside, other));
+        is_end(link, self.inside.mac, indices)
+    }
+
+    /// Whether a link is the other end, in its namespace.
+    pub fn is_other_end(&self, link: &Link) -> bool {
+        let indices = self.indices.map(|VethIndices { inside, other }| (other, inside));
+        is_end(link, self.other.mac, indices)
+    }
+
     pub(super) fn as_command(&self, files: &NetnsFiles<'_>) -> String {
         let mtu = mtu(self.mtu_bytes);
         let master = self.bridge.as_ref().map_or(String::new(), |bridge| format!(" master {bridge}"));

@@ -2,6 +2,7 @@
 //! recorded in the journal. A file for each kind of object that is changed.
 
 mod address;
+mod anchor;
 mod link;
 mod phys;
 mod route;
@@ -17,7 +18,8 @@ use crate::model::shell::{NetnsFiles, quoted};
 use crate::model::sysctl::SysctlChange;
 
 pub use address::AddressSpec;
-pub use link::{AccessPort, BridgeSpec, PinnedMac, Veth, VethEndSpec, ipv6_switch};
+pub use anchor::{AnchorAddresses, LOCAL, LinkAnchor};
+pub use link::{AccessPort, BridgeSpec, PinnedMac, Veth, VethEndSpec, VethIndices, ipv6_switch};
 pub use phys::{MovedNic, NicIdentity};
 pub use route::{BY_HAND, MAIN, RouteSpec};
 pub use rule::SourceRule;
@@ -87,6 +89,8 @@ pub enum PlanStep {
     SetSysctl(SysctlChange),
     /// Put it back, if it is still what we made it.
     ResetSysctl(SysctlChange),
+    /// Tie the NIC's rules to its link.
+    AddAnchor(LinkAnchor),
     /// Make our table of rules, unless it is there.
     AddTable,
     /// Delete it.
@@ -147,6 +151,7 @@ impl PlanStep {
             PlanStep::DelRule(rule) => files.at(rule.netns, rule.as_command("del")),
             PlanStep::SetSysctl(sysctl) => files.at(sysctl.netns, sysctl.setting()),
             PlanStep::ResetSysctl(sysctl) => files.at(sysctl.netns, sysctl.resetting()),
+            PlanStep::AddAnchor(anchor) => anchor.as_command(),
             PlanStep::AddTable => format!("nft add table {FAMILY} {TABLE}"),
             PlanStep::DelTable => format!("nft delete table {FAMILY} {TABLE}"),
             PlanStep::AddRules(rules) => format!("nft {}", quoted(&rules.adding())),

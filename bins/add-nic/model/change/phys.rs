@@ -32,9 +32,16 @@ pub enum NicIdentity {
     PermanentMac(Mac),
     /// Hardware, on a kernel that does not report it (before 5.6): no container can create a link without a kind.
     Hardware(Mac),
-    /// A veth end. A container can create one with its address, but only the kernel says where the other end is, in the
-    /// numbering of the host's namespace.
-    OtherEnd { mac: Mac, index: Option<u32>, netnsid: Option<i32> },
+    /// A veth end. A container can set its MAC address, and create one with any; but only the kernel says where the other end is,
+    /// in the numbering of the host's namespace.
+    OtherEnd {
+        mac: Mac,
+        index: Option<u32>,
+        netnsid: Option<i32>,
+        /// The index of the other end there; `None` in records of format 0.
+        #[serde(default)]
+        far_index: Option<u32>,
+    },
 }
 
 impl MovedNic {
@@ -45,10 +52,20 @@ impl MovedNic {
             NicIdentity::Hardware(mac) => {
                 link.kind.is_none() && (link.mac == Some(mac) || link.mac == self.inside_mac)
             }
-            NicIdentity::OtherEnd { mac, .. } => {
+            NicIdentity::OtherEnd { far_index: Some(far), .. } => link.other_end() == Some(far),
+            NicIdentity::OtherEnd { mac, far_index: None, .. } => {
                 link.is_veth() && (link.mac == Some(mac) || link.mac == self.inside_mac)
             }
         }
+    }
+
+    /// The link that looks most like it: other veth ends of the container can have other ends of the same index, elsewhere.
+    pub fn most_like<'a>(&self, links: &'a [Link]) -> Option<&'a Link> {
+        let rank = |link: &&Link| {
+            let has_mac = link.mac == Some(self.inside_mac.unwrap_or(self.mac));
+            usize::from(has_mac) * 2 + usize::from(link.name.to_str() == Some(self.inside_name.as_str()))
+        };
+        links.iter().filter(|link| self.looks_like(link)).max_by_key(rank)
     }
 
     /// Whether a link of the host is it.
@@ -56,15 +73,10 @@ impl MovedNic {
         self.looks_like(link)
             && match self.told_by {
                 NicIdentity::PermanentMac(_) | NicIdentity::Hardware(_) => true,
-                NicIdentity::OtherEnd { index, netnsid, .. } => {
-                    link.link == index && link.link_netnsid == netnsid
+                NicIdentity::OtherEnd { index, netnsid, far_index, .. } => {
+                    (far_index.is_some() || link.link == index) && link.link_netnsid == netnsid
                 }
             }
-    }
-
-    /// Whether it is deleted with its namespace: the kernel returns only hardware.
-    pub fn ends_with_its_namespace(&self) -> bool {
-        matches!(self.told_by, NicIdentity::OtherEnd { .. })
     }
 
     pub(super) fn taking(&self, files: &NetnsFiles<'_>) -> String {

@@ -60,6 +60,15 @@ pub enum PublishError {
     Protocol(String),
 }
 
+impl PublishedPort {
+    /// Whether both take the same packets.
+    pub fn meets(&self, other: &PublishedPort) -> bool {
+        let is_one_address =
+            self.address.is_none() || other.address.is_none() || self.address == other.address;
+        is_one_address && (self.host_port, self.protocol) == (other.host_port, other.protocol)
+    }
+}
+
 impl FromStr for PublishedPort {
     type Err = PublishError;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::publish::{Protocol, PublishedPort};
 use super::term::{AddressEnd, RuleTerm};
+use crate::model::change::AnchorAddresses;
 
 /// Of family `inet`, which has NAT since Linux 5.2.
 pub const TABLE: &str = "netns-toolbox";
@@ -24,6 +25,9 @@ pub struct NicRules {
     /// For people.
     pub nic: String,
     pub rules: Vec<FilterRule>,
+    /// What ties those of NAT to the NIC's link; `None` in records of add-nic 0.1.
+    #[serde(default)]
+    pub anchors: Option<AnchorAddresses>,
 }
 
 /// One rule.
@@ -79,6 +83,14 @@ impl Hook {
         }
     }
 
+    /// Which address of a packet its rules of NAT replace.
+    fn rewritten_end(self) -> AddressEnd {
+        match self {
+            Hook::Postrouting => AddressEnd::Source,
+            Hook::Raw | Hook::Prerouting | Hook::Output => AddressEnd::Destination,
+        }
+    }
+
     /// Type, hook and priority of its chain, with the numbers that all of netfilter has for them
     /// (linux/netfilter_ipv4.h).
     fn place(self) -> (&'static str, &'static str, i32) {
@@ -105,8 +117,16 @@ impl NicRules {
 
     /// The chains, and how many rules each has.
     pub fn chains(&self) -> Vec<(String, usize)> {
-        let of = |hook| self.rules.iter().filter(|rule| rule.hook() == hook).count();
+        let of = |hook| {
+            let own = self.rules.iter().filter(|rule| rule.hook() == hook).count();
+            own + self.restoring(hook).len()
+        };
         self.hooks().into_iter().map(|hook| (self.chain(hook), of(hook))).collect()
+    }
+
+    /// Whether some rule of that family is tied to the link.
+    pub fn are_anchored(&self, six: bool) -> bool {
+        self.rules.iter().any(|rule| rule.anchored_family() == Some(six))
     }
 
     /// The comment of each rule.
@@ -124,13 +144,30 @@ impl NicRules {
                 "add chain {FAMILY} {TABLE} {chain} {{ type {kind} hook {at} priority {priority}; policy accept; }}"
             ));
         }
-        for rule in &self.rules {
-            let terms: Vec<String> = rule.terms().iter().map(RuleTerm::text).collect();
-            let (chain, comment) = (self.chain(rule.hook()), self.comment());
+        let own = self.rules.iter().map(|rule| (rule.hook(), rule.terms(self.anchors)));
+        let restoring = |hook| self.restoring(hook).into_iter().map(move |terms| (hook, terms));
+        for (hook, terms) in own.chain(self.hooks().into_iter().flat_map(restoring)) {
+            let terms: Vec<String> = terms.iter().map(RuleTerm::text).collect();
+            let (chain, comment) = (self.chain(hook), self.comment());
             words
                 .push(format!("add rule {FAMILY} {TABLE} {chain} {} comment \"{comment}\"", terms.join(" ")));
         }
         words.join("; ")
+    }
+
+    /// The last rules of a chain: a packet whose address was replaced to look up an anchor that is gone gets its own back.
+    fn restoring(&self, hook: Hook) -> Vec<Vec<RuleTerm>> {
+        let Some(anchors) = self.anchors else { return vec![] };
+        let is_anchored = |six: bool| {
+            let is_one = |rule: &FilterRule| rule.hook() == hook && rule.anchored_family() == Some(six);
+            self.rules.iter().any(is_one)
+        };
+        let end = hook.rewritten_end();
+        let restore = |six: bool| {
+            let network = Cidr::host(anchors.of_family(six));
+            vec![RuleTerm::Address { end, is: true, network }, RuleTerm::Restore { end, six }]
+        };
+        [false, true].into_iter().filter(|six| is_anchored(*six)).map(restore).collect()
     }
 
     /// What deletes those of their chains that exist; empty if none does.
@@ -152,7 +189,27 @@ impl FilterRule {
         }
     }
 
-    fn terms(&self) -> Vec<RuleTerm> {
+    /// The family of the address that it looks up its link by; `None` for a rule that is no NAT.
+    fn anchored_family(&self) -> Option<bool> {
+        match self {
+            FilterRule::Masquerade { network, .. } => Some(network.address().is_ipv6()),
+            FilterRule::Forward { .. } | FilterRule::Answerable { .. } => Some(false),
+            FilterRule::GuardLoopback { .. } => None,
+        }
+    }
+
+    /// With the lookup of the anchor before what the rule does.
+    fn terms(&self, anchors: Option<AnchorAddresses>) -> Vec<RuleTerm> {
+        let mut terms = self.plain_terms();
+        if let (Some(anchors), Some(six)) = (anchors, self.anchored_family()) {
+            let end = self.hook().rewritten_end();
+            let lookup = RuleTerm::IsAnchored { end, address: anchors.of_family(six) };
+            terms.insert(terms.len().saturating_sub(1), lookup);
+        }
+        terms
+    }
+
+    fn plain_terms(&self) -> Vec<RuleTerm> {
         use AddressEnd::{Destination, Source};
         let through = |key, is, name: &IfName| RuleTerm::Link { key, is, name: name.clone() };
         match self {

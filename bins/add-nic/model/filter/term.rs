@@ -1,6 +1,6 @@
 //! What a rule asks of a packet, or does with it: as nft(8) writes it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use common::cidr::Cidr;
 use common::target::IfName;
@@ -51,6 +51,16 @@ pub enum RuleTerm {
     Ipv4,
     /// Its destination has been changed.
     Forwarded,
+    /// There is a route of type anycast to that address: it takes the place of the packet's own to be looked up.
+    IsAnchored {
+        end: AddressEnd,
+        address: IpAddr,
+    },
+    /// The packet gets its own address back.
+    Restore {
+        end: AddressEnd,
+        six: bool,
+    },
     Masquerade,
     ForwardTo(Ipv4Addr, u16),
     Drop,
@@ -78,6 +88,14 @@ impl RuleTerm {
             RuleTerm::Port(protocol, port) => format!("{} dport {port}", protocol.name()),
             RuleTerm::Ipv4 => "meta nfproto ipv4".to_owned(),
             RuleTerm::Forwarded => "ct status dnat".to_owned(),
+            RuleTerm::IsAnchored { end, address } => {
+                let (ip, end) = (ip(Cidr::host(*address)), end.field());
+                format!("{ip} {end} set {address} fib {end} type anycast")
+            }
+            RuleTerm::Restore { end, six } => {
+                let (ip, end) = (if *six { "ip6" } else { "ip" }, end.field());
+                format!("{ip} {end} set ct original {ip} {end}")
+            }
             RuleTerm::Masquerade => "masquerade".to_owned(),
             RuleTerm::ForwardTo(to, port) => format!("dnat ip to {to}:{port}"),
             RuleTerm::Drop => "drop".to_owned(),

@@ -19,6 +19,20 @@ pub struct SysctlChange {
     pub before: Option<String>,
     /// Others, which the kernel changes with this one when it is restored, as they were.
     pub along: Vec<(SysctlKey, String)>,
+    /// Of a switch that others on the host may need too: what there was when it was set.
+    #[serde(default)]
+    pub witness: Option<SwitchWitness>,
+}
+
+/// What shows whether somebody else has written a switch since, or may need it by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchWitness {
+    /// The time of the switch's file, in seconds and nanoseconds. A program that opens it to write, as sysctl(8), a shell and
+    /// Docker do, cuts it to nothing first, and the kernel notes when (do_truncate in fs/open.c, proc_sys_setattr). The kernel
+    /// may forget it, and then has a later one.
+    pub written: (i64, i64),
+    /// The chains of other programs that had rules.
+    pub chains: Vec<String>,
 }
 
 impl SysctlChange {

@@ -101,6 +101,26 @@ impl SysctlKey {
         link.filter(|link| !matches!(*link, "all" | "default"))
     }
 
+    /// Whether it makes a router of the whole network, which others on the host may need too.
+    pub fn is_forwarding(&self) -> bool {
+        matches!(self.0.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding")
+    }
+
+    /// The same of its link under another name.
+    pub fn with_link(&self, name: &str) -> Self {
+        match self.link() {
+            Some(link) if link != name => {
+                let mut parts: Vec<&str> = self.0.split('/').collect();
+                // net/FAMILY/conf/LINK/…
+                if let Some(part) = parts.get_mut(3) {
+                    *part = name;
+                }
+                SysctlKey(parts.join("/"))
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The same of links that are yet to be: what a new one starts with, and where it shows that there is such a setting.
     pub fn of_new_links(&self) -> Self {
         let whose = self.link();
@@ -172,6 +192,7 @@ mod tests {
             ("net/ipv6/conf/eth0.5/accept_ra", "0")
         );
         assert_eq!(key.link(), Some("eth0.5"));
+        assert_eq!(key.with_link("conf").to_string(), "net/ipv6/conf/conf/accept_ra");
         let link = |word: &str| word.parse::<SysctlKey>().unwrap().link().map(str::to_owned);
         assert_eq!(link("net.ipv4.neigh.eth1.gc_stale_time").as_deref(), Some("eth1"));
         for whole in ["net.ipv4.conf.all.rp_filter", "net.ipv4.ip_forward", "net.ipv4.conf.default.rp_filter"]

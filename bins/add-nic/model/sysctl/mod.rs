@@ -4,6 +4,6 @@ mod change;
 mod key;
 mod settings;
 
-pub use change::SysctlChange;
+pub use change::{SwitchWitness, SysctlChange};
 pub use key::{SysctlKey, SysctlSetting};
 pub use settings::{SysctlReading, SysctlValues, is_same};

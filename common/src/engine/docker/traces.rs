@@ -3,7 +3,7 @@
 //! with neither has ended.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ const MOST_BYTES: u64 = 1 << 16;
 pub(super) struct ProcessTraces {
     /// The user whose shims count: a command line says what its user likes.
     owner: Uid,
-    ids: OnceCell<Option<HashSet<String>>>,
+    ids: OnceCell<Option<BTreeSet<String>>>,
 }
 
 impl ProcessTraces {
@@ -37,10 +37,10 @@ impl ProcessTraces {
 
 /// # Errors
 /// Where processes are hidden from us: the mount options hidepid=1 and hidepid=2 of proc(5).
-fn ids_of_processes(owner: Uid) -> io::Result<HashSet<String>> {
+fn ids_of_processes(owner: Uid) -> io::Result<BTreeSet<String>> {
     // With hidepid=2, /proc seems to have no other user's processes: not even the first one.
     File::open("/proc/1/cgroup")?;
-    let mut ids = HashSet::new();
+    let mut ids = BTreeSet::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let is_process = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
@@ -51,7 +51,7 @@ fn ids_of_processes(owner: Uid) -> io::Result<HashSet<String>> {
     Ok(ids)
 }
 
-fn add_ids_of(process: &Path, owner: Uid, ids: &mut HashSet<String>) -> io::Result<()> {
+fn add_ids_of(process: &Path, owner: Uid, ids: &mut BTreeSet<String>) -> io::Result<()> {
     let Some(cgroup) = unless_gone(beginning(&process.join("cgroup")))? else { return Ok(()) };
     add_ids_in(&cgroup, ids);
     let Some(meta) = unless_gone(fs::metadata(process))? else { return Ok(()) };
@@ -70,7 +70,7 @@ fn is_shims(command_line: &[u8]) -> bool {
     program.rsplit(|byte| *byte == b'/').next().is_some_and(|name| name.starts_with(b"containerd-shim"))
 }
 
-fn add_ids_in(text: &[u8], ids: &mut HashSet<String>) {
+fn add_ids_in(text: &[u8], ids: &mut BTreeSet<String>) {
     let words = text.split(|byte| !byte.is_ascii_alphanumeric()).filter_map(|word| str::from_utf8(word).ok());
     ids.extend(words.filter(|word| state::is_id(word)).map(str::to_owned));
 }
