@@ -164,9 +164,11 @@ impl DockerDisk {
 }
 
 impl DockerDisk {
-    /// Whether a container that has no bundle has ended. The processes of a daemon in another PID namespace are not all here.
+    /// Whether a container that has no bundle has ended. While a daemon hangs, its bundles stay, and one that does not would have
+    /// written down the end. The processes of a daemon in another PID namespace are not all here.
     fn has_certainly_ended(&self, id: &str) -> Result<bool, EngineError> {
-        Ok(self.homes()?.doubt.is_none() && self.traces.certainly_lack(id))
+        let homes = self.homes()?;
+        Ok(!homes.is_running && homes.doubt.is_none() && self.traces.certainly_lack(id))
     }
 }
 
