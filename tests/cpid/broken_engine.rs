@@ -294,3 +294,15 @@ fn a_body_without_end_is_given_up_like_an_engine_that_is_slow() {
     let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
     ran.fails_with(2).stdout_is("");
 }
+
+#[test]
+fn many_names_cost_one_connection_to_an_engine_that_is_silent_in_every_tool() {
+    let lab = need!(Lab::new());
+    let names: Vec<String> = (0..20).map(|number| format!("web-{number}")).collect();
+    for tool in ["cpid", "netns-link"] {
+        let engine = Script::new().otherwise(Answer::never()).listen(lab.path("/run/docker.sock"));
+        let ran = lab.tool(tool).args(&names).run().fails_with(2);
+        assert_eq!(ran.stderr.matches("docker did not answer").count(), names.len(), "{ran}");
+        assert_eq!((engine.requests().len(), engine.connections()), (1, 1), "{tool}");
+    }
+}
