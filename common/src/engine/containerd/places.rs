@@ -99,12 +99,15 @@ pub(super) fn runtime_roots(dirs: &EngineDirs) -> [StatePath; 2] {
 /// As [`states`].
 pub(super) fn task_directories(dirs: &EngineDirs) -> Result<Vec<StatePath>, EngineError> {
     let mut there = Vec::new();
-    for directory in states(dirs, &SocketMemory::default())?
-        .iter()
-        .flat_map(|state| DRIVERS.map(|driver| state.join(driver)))
-    {
-        if state::is_there(&directory)? && !there.contains(&directory) {
-            there.push(directory);
+    for state in states(dirs, &SocketMemory::default())? {
+        // Most of these containerds are on no host.
+        if !state::is_there(&state)? {
+            continue;
+        }
+        for directory in DRIVERS.map(|driver| state.join(driver)) {
+            if state::is_there(&directory)? && !there.contains(&directory) {
+                there.push(directory);
+            }
         }
     }
     Ok(there)
