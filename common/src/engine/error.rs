@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, Uid};
 
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::output::one_line;
 use crate::target::EngineName;
 
@@ -210,11 +210,12 @@ impl From<EngineError> for Failure {
                 "run it with sudo, or join the group: sudo usermod -aG {} $USER, and log in again",
                 group
             )),
-            EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
+            EngineError::NotPermitted { group: None, .. } | EngineError::Unreadable { .. } => {
+                failure.hint(with_sudo())
+            }
             EngineError::Address { address, .. } if address.starts_with('/') => {
                 failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
             }
-            EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
             EngineError::OtherPidNamespace { listener: None, .. } => {
                 failure.hint("run it on the host, or in a container with --pid=host")
