@@ -15,7 +15,7 @@ use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{
     AnswerTimeout, Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
-    api,
+    api, runtime,
 };
 use super::places::{DockerHome, DockerHomes, DockerPlaces};
 use super::traces::ProcessTraces;
@@ -134,6 +134,9 @@ impl DockerDisk {
         }
         let name = config.name.trim_start_matches('/').to_owned();
         let init = if config.state.running { home.first_process(id)? } else { None };
+        if let Some((_, ticks)) = init {
+            runtime::is_of_our_time(ENGINE, file, ticks)?;
+        }
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended; or it records processes where we do not look.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
