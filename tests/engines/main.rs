@@ -24,5 +24,6 @@ mod podman;
 mod podman_rootless;
 mod realms;
 mod reused_pids;
+mod silence;
 mod trust;
 mod wait;
