@@ -1,6 +1,7 @@
 //! `--watch`: NICs follow containers, whatever happens to engines and to the watch itself.
 
 mod attacked;
+mod drift;
 mod file;
 mod real;
 
