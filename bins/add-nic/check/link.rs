@@ -59,7 +59,8 @@ pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
 /// The snapshot with the links of a veth pair as they were named when it was made; `None` if they still are.
 pub(super) fn with_made_names(record: &NicRecord, snapshot: &Snapshot) -> Option<Snapshot> {
     let veth = record.plan.veth()?;
-    let ends: [(Netns, &IfName, fn(&Veth, &Link) -> bool); 2] = [
+    type IsEnd = fn(&Veth, &Link) -> bool;
+    let ends: [(Netns, &IfName, IsEnd); 2] = [
         (Netns::Container, &veth.inside.name, Veth::is_inside_end),
         (veth.other_netns, &veth.other.name, Veth::is_other_end),
     ];

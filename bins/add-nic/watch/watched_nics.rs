@@ -323,6 +323,10 @@ impl WatchSession<'_> {
         }
         let began = Instant::now();
         let journal = self.signals.interruptible(|| self.journal.lock())?;
+        // It may have been removed since it was read.
+        if !journal.records()?.contains(record) {
+            return Ok(false);
+        }
         let repaired = repair::repair(record, entry.options.announcements > 0)?;
         drop(journal);
         match repaired {
