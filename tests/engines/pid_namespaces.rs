@@ -180,7 +180,8 @@ fn a_pid_that_nothing_ties_to_the_container_is_not_believed_of_an_engine_of_root
     let far = says(pid, "2024-01-01T00:00:00Z").listen(host.path("run/docker.sock"));
     for target in ["web", "docker:web", &id('a')] {
         let said = host.cpid(&[target]).run().fails_with(2).stdout_is("");
-        said.stderr_has(&format!("nothing shows that: the control group of PID {pid}")).stderr_has("hint: ");
+        said.stderr_has(&format!("nothing shows that: PID {pid} is in no control group that root has named"))
+            .stderr_has("hint: ");
     }
     drop(far);
     need!(root());
