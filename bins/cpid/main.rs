@@ -87,9 +87,9 @@ fn print_owner(process: &Target, request: &Request) -> Result<Status, Failure> {
     let found = session.find(TOOL, process)?;
     let process = found.process().ok_or_else(|| FindError::NoProcess(process.clone()))?;
     match owner(process, request.engine, &session.engines) {
-        Err(FindError::Unplaced(unplaced)) => {
+        Err(FindError::Unplaced(unplaced, doubt)) => {
             report::unplaced(&unplaced, request.format)?;
-            Err(FindError::Unplaced(unplaced).into())
+            Err(FindError::Unplaced(unplaced, doubt).into())
         }
         known => report::owner(&known?, request.format).map(|()| Status::Yes),
     }

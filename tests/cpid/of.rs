@@ -64,6 +64,29 @@ fn a_control_group_of_a_container_that_no_engine_knows_is_said_and_not_that_ther
 }
 
 #[test]
+fn while_an_engine_is_silent_it_is_named_and_so_is_the_container_of_the_control_group() {
+    let world = need!(docker());
+    let id = "3f2a9c0e".repeat(8);
+    let (_user, pid) = called(&world, &id);
+    let socket = format!("/run/{}", unique("silent-"));
+    let listen = r#"use Socket; $| = 1; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die $!;
+        bind($s, pack_sockaddr_un($ARGV[0])) or die $!; listen($s, 9) or die $!; print "listening\n"; sleep 600"#;
+    let silent = world.command("perl").args(["-e", listen, &socket]).start();
+    silent.wait_for("listening");
+    let ask = |more: &[&str]| {
+        let mut cpid = world.tool("cpid");
+        cpid.args(["--engine-timeout=300ms", "--of", &pid]).args(more);
+        cpid.env("DOCKER_HOST", format!("unix://{socket}")).run().fails_with(2)
+    };
+    let said = ask(&[]).stdout_is("").stderr_has("docker did not answer").stderr_has("hint: ");
+    said.stderr_has(
+        "is in a control group named after container 3f2a9c0e3f2a, which no engine that answered knows",
+    );
+    assert_eq!(ask(&["--json"]).json()[0]["container_id"], id);
+    world.command("rm").arg(&socket).run().ok();
+}
+
+#[test]
 fn whatever_was_sent_into_a_container_is_in_it_with_a_pid_namespace_and_without() {
     let world = need!(docker());
     let containers = [world.docker_container("own", &[]), world.docker_container("host", &["--pid", "host"])];

@@ -168,7 +168,7 @@ fn the_context_that_dockers_own_client_made_says_where_docker_is() {
     for local in ["", "default", &here] {
         ask(local).ok().stdout_is(&found);
     }
-    ask(&there).fails_with(2).stderr_has("cpid: docker is on another host: tcp://192.0.2.1:2375");
+    ask(&there).fails_with(2).stderr_has("docker is on another host: tcp://192.0.2.1:2375");
     ask("nowhere").fails_with(2).stderr_has("has no context named nowhere");
     docker(&["context", "use", &there]);
     ask("").fails_with(2).stderr_has("docker is on another host");

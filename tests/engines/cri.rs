@@ -122,6 +122,17 @@ fn a_real_container_that_has_ended_is_told_from_one_that_never_was() {
     let script = format!("mkdir -p /var/log/containers && ln -s /dev/null {link}");
     world.command("sh").args(["-c", &script]).run().ok();
     stopped(&format!("pod:{path}")).stderr_has("app is not running (exited, code 137, ");
+    let listed = |more: &[&str]| {
+        let mut list = world.tool("cpid");
+        let rows = list.args(["--list", "--json", "--engine", "containerd"]).args(more).run().ok().json();
+        rows.as_array().unwrap().iter().find(|row| row["id"] == *pod.app).cloned()
+    };
+    assert_eq!(listed(&[]), None);
+    let row = listed(&["--all"]).expect("the container that has ended");
+    assert_eq!(
+        (&row["state"], &row["exit_code"], &row["name"]),
+        (&json!("exited"), &json!(137), &json!("app"))
+    );
     stopped(&format!("pod:test/{}/app", pod.name)).stderr_has("no such container");
     ask(&world, "RemoveContainer", &field(1, &pod.app));
     for target in [&pod.app, &format!("pod:{path}")] {

@@ -133,3 +133,41 @@ fn annotations_that_are_no_json_inside_are_only_less_to_know() {
     host.write(&format!("{RUN}/{}/userdata/pidfile", id("c1")), "x");
     host.cpid(&["crio:c1"]).run().fails_with(2).stderr_has("pidfile: is not a number");
 }
+
+#[test]
+fn a_container_that_has_ended_is_told_from_one_that_never_was_also_after_a_boot() {
+    let host = need!(Host::new());
+    host.write("/etc/crio/crio.conf", "");
+    let ended = |number: &str, state: &Value| {
+        let annotations = json!({
+            "io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.Name": "k8s_app_web_prod_uid_0",
+            "io.kubernetes.cri-o.Metadata": json!({ "name": "app", "attempt": 0 }).to_string(),
+            "io.kubernetes.cri-o.Labels": json!({ "io.kubernetes.pod.name": "web", "io.kubernetes.pod.namespace": "prod" }).to_string(),
+            "io.kubernetes.cri-o.SandboxID": id("5a"), "io.container.manager": "cri-o",
+        });
+        host.json(&format!("{DATA}/{number}/userdata/config.json"), &config(&annotations));
+        host.json(&format!("{DATA}/{number}/userdata/state.json"), state);
+    };
+    let stopped = json!({ "status": "stopped", "exitCode": 3, "initPid": 7, "initStartTime": "1",
+        "started": "2024-01-01T00:00:00Z", "finished": "2024-01-01T00:00:05Z" });
+    ended(&id("c1"), &stopped);
+    // Podman's, beside it.
+    host.json(&format!("{DATA}/{}/userdata/config.json", id("d1")), &json!({ "annotations": {} }));
+    let not_running = |target: &str| host.cpid(&[target]).run().fails_with(1).stdout_is("");
+    for target in ["app", "crio:app", &id("c1"), "c1"] {
+        not_running(target).stderr_has("is not running (exited, code 3, ");
+    }
+    assert_eq!(host.listed(), ["crio:app"]);
+    not_running("other").stderr_has("no such container");
+    not_running(&id("d1")).stderr_has("no such container");
+    // Below /run there is another generation, which runs.
+    let app = host.process("app");
+    member(&host, &id("c2"), &id("5a"), "log", Some(&app));
+    not_running("app").stderr_has("is not running (exited, code 3, ");
+    host.finds("log", &app);
+    // By its state it runs, and nothing of it is below /run.
+    let mut running = stopped.clone();
+    running["status"] = "running".into();
+    ended(&id("c1"), &running);
+    host.cpid(&["app"]).run().fails_with(2).stderr_has("says that the container runs");
+}

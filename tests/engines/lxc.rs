@@ -166,11 +166,19 @@ fn a_real_container_of_another_path_is_found_listed_and_owned() {
     let listed = world.tool("cpid").args(["--list", "--json", "--engine", "lxc"]).run().ok().json();
     let listed = listed.as_array().unwrap().iter().find(|one| one["name"] == *web.name).unwrap().clone();
     assert_eq!((&listed["pid"].to_string(), &listed["id"]), (&pid, &json!(format!("{path}/{}", web.name))));
+    // A link of another name leads to it, although its ID is a path.
+    let link = unique("link-");
+    world.tool("netns-link").args([&format!("lxc:{}", web.name), "--as", &link]).run().ok();
+    world.tool("cpid").arg(&link).run().ok().stdout_is(&format!("{pid}\n"));
     // Another one of that name is another container.
     let other = RealContainer::defined(&world, web.name.clone());
     other.start();
     assert_ne!(other.pid(), pid);
     world.tool("cpid").arg(&web.name).run().fails_with(2).stdout_is("").stderr_has("means 2 containers");
+    world.tool("cpid").arg(&link).run().ok().stdout_is(&format!("{pid}\n"));
+    web.lxc("lxc-stop", &["-k"]).ok();
+    world.tool("cpid").arg(&link).run().fails_with(1).stderr_has("is not a container, but a stale link");
+    world.tool("netns-link").args(["--rm", &link]).run().ok();
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod fake_monitor;
 mod incus;
 mod lxc;
 mod machine;
+mod moved;
 mod nerdctl;
 mod oci;
 mod pid_namespaces;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::by_hand;
 use support::engine_state::Host;
 use support::lab::Lab;
 use support::run::Run;
@@ -174,4 +175,24 @@ fn what_an_ordinary_users_state_says_of_a_process_that_is_not_theirs_is_not_beli
             refused.stderr_has("which is not in a user namespace of that user");
         }
     }
+}
+
+#[test]
+fn a_container_of_runc_and_one_of_crun_that_have_one_id_are_two() {
+    let ((_one, runcs, runc_ticks), (_two, cruns, crun_ticks)) = (by_hand::process(), by_hand::process());
+    let host = by_hand::Host::new();
+    let state = json!({ "init_process_pid": runcs, "init_process_start": runc_ticks });
+    host.write("run/runc/web/state.json", state.to_string());
+    let status = json!({ "pid": cruns, "process-start-time": crun_ticks });
+    host.write("run/crun/web/status", status.to_string());
+    for target in ["web", "oci:web"] {
+        host.cpid(&[target]).run().fails_with(2).stdout_is("").stderr_has("means 2 containers");
+    }
+    let listed = host.cpid(&["--list", "--json"]).run().ok().json();
+    let mut pids: Vec<_> =
+        listed.as_array().unwrap().iter().map(|row| row["pid"].as_i64().unwrap()).collect();
+    pids.sort_unstable();
+    let mut both = [i64::from(runcs), i64::from(cruns)];
+    both.sort_unstable();
+    assert_eq!(pids, both);
 }

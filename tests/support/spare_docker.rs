@@ -12,20 +12,31 @@ use crate::world::{IMAGE, World};
 pub struct SpareDocker {
     world: World,
     root: String,
+    /// Which say where it keeps things.
+    flags: String,
     daemon: Option<Running>,
 }
+
+/// As our tools expect it below the directory that they take for `/`.
+const USUAL: &str = r#"--data-root "$0/var/lib/docker" --exec-root "$0/run/docker""#;
 
 impl SpareDocker {
     /// One that runs, has the image, and leaves its containers running when it ends.
     #[track_caller]
     pub fn start() -> Result<SpareDocker, Missing> {
+        SpareDocker::start_as("true", USUAL)
+    }
+
+    /// The same after a script, `prepare`, and with other `flags` of where it keeps things; `$0` is its directory in both.
+    #[track_caller]
+    pub fn start_as(prepare: &str, flags: &str) -> Result<SpareDocker, Missing> {
         let world = World::get().and_then(World::with_docker)?;
         let root = unique("/run/spare-");
-        let mut spare = SpareDocker { world, root, daemon: None };
+        let mut spare = SpareDocker { world, root, flags: flags.to_owned(), daemon: None };
         // Where the world has a containerd, every dockerd uses that one.
         let directories =
             "mkdir -p \"$0\"/run \"$0\"/var/lib \"$0\"/etc; ln -s /run/containerd \"$0/run/containerd\"";
-        spare.shell(directories).run().ok();
+        spare.shell(&format!("{directories}\n{prepare}")).run().ok();
         spare.start_daemon();
         let image = format!("tar -c -C /var/lib/netns-toolbox/rootfs . | docker -H \"$1\" import - {IMAGE}");
         spare.shell(&image).run().ok();
@@ -37,12 +48,15 @@ impl SpareDocker {
     pub fn start_daemon(&mut self) {
         // Its log is a file, because containers' shims hold it open, and live longer.
         // Told that there is no bridge, it removes docker0 from the network it is in: the other Docker's.
-        let daemon = "unshare --net dockerd --host \"$1\" --data-root \"$0/var/lib/docker\" --exec-root \"$0/run/docker\" \
+        let daemon = format!(
+            "unshare --net dockerd --host \"$1\" {} \
              --pidfile \"$0/pid\" --bridge none --iptables=false --ip-masq=false --live-restore \
              --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent \"$2\" >>\"$0/log\" 2>&1 &
              until docker -H \"$1\" version >/dev/null 2>&1; do kill -0 $! || tail \"$0/log\"; sleep 0.02; done
-             echo ready; wait";
-        let daemon = self.in_cgroups(daemon).start();
+             echo ready; wait",
+            self.flags
+        );
+        let daemon = self.in_cgroups(&daemon).start();
         daemon.wait_for("ready");
         self.daemon = Some(daemon);
     }
@@ -93,6 +107,17 @@ impl SpareDocker {
     pub fn tool(&self, name: &str) -> Command {
         let mut tool = self.world.tool(name);
         tool.env("NETNS_TOOLBOX_ROOT", &self.root);
+        tool
+    }
+
+    /// The same on a host whose Docker this one is, in all but where it keeps things: what is at the usual places is the
+    /// world's own Docker's.
+    #[track_caller]
+    pub fn tool_beside_another(&self, name: &str) -> Command {
+        let mounted = "exec unshare --mount sh -ec 'mount --bind \"$0\" /run/docker.sock; exec \"$@\"' \
+            \"$0/run/docker.sock\" \"${@:2}\"";
+        let mut tool = self.shell(mounted);
+        tool.env_remove("NETNS_TOOLBOX_ROOT").arg(crate::tools::tool(name));
         tool
     }
 

@@ -258,11 +258,12 @@ impl Container {
     }
 
     /// Whether both are one container, which several engines of one user tell of: Docker's are containerd's too, and
-    /// Podman's are runc's. IDs that are names, as LXC's, say nothing of another engine's.
+    /// Podman's are runc's. An ID that is a name, as runc's and LXC's, is given again in another engine, in another namespace of
+    /// containerd, or to another state directory of runc: only one process makes two of these one.
     pub fn is_same_as(&self, other: &Container) -> bool {
         let same_word = self.id == other.id && self.proof.claimed_by == other.proof.claimed_by;
         let same_process = self.pid.is_some() && self.pid == other.pid;
-        same_word && (state::is_id(&self.id) || self.engine == other.engine || same_process)
+        same_word && (state::is_id(&self.id) || same_process)
     }
 
     /// What no other container of this host has, although one user may give theirs the ID of another's.

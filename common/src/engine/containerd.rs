@@ -188,7 +188,7 @@ impl Containerd {
             return found;
         }
         let has_task = |id: &str| bundles.all.iter().any(|bundle| bundle.id == id);
-        let mut ended = cri::latest(ended::find(&self.dirs, asked, has_task));
+        let mut ended = cri::latest(ended::find(&self.dirs, Some(asked), has_task));
         ended.doubts.extend(found.doubts);
         ended
     }
@@ -240,6 +240,10 @@ impl Engine for Containerd {
             let made = self.container(&bundles, bundle, role.as_ref());
             answer.add(made.map(|made| made.map(|container| named(container, bundle))));
         }
+        let with_task: HashSet<&str> = bundles.all.iter().map(|bundle| bundle.id.as_str()).collect();
+        let ended = ended::find(&self.dirs, None, |id| with_task.contains(id));
+        answer.containers.extend(ended.containers);
+        answer.doubts.extend(ended.doubts);
         Ok(answer)
     }
 }

@@ -1,7 +1,9 @@
 //! CRI-O's pods and containers: from their bundles, which lie where Podman's do. Which of the two made one,
-//! its annotations say.
+//! its annotations say. Of one that has ended the bundle below `/run` may be gone, as after a boot; what stays of it has a copy of
+//! its configuration beside its `state.json`, which Podman does not write (`internal/oci/container.go`, `server/container_create.go`).
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
@@ -12,11 +14,13 @@ use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::runtime;
 use super::settings::{Settings, drop_ins};
+use super::state::StatePath;
 use super::storage::Storage;
 use super::{
     Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, api,
     state,
 };
+use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Crio;
 
@@ -47,14 +51,22 @@ impl Crio {
         Crio { dirs: dirs.clone(), storage: OnceCell::new() }
     }
 
+    fn socket(&self) -> StatePath {
+        self.dirs.run.join("crio/crio.sock")
+    }
+
+    fn is_installed(&self) -> bool {
+        self.dirs.config.join("crio").is_dir() || self.socket().exists()
+    }
+
     /// As its process was started (crio(8): `--root`, `--runroot`, `--config`), else as `crio.conf` and its additions have it
     /// (crio.conf(5)), else as `storage.conf` has it. Where there is no CRI-O no configuration is read.
     fn storage(&self) -> Result<&Storage, EngineError> {
         if let Some(storage) = self.storage.get() {
             return Ok(storage);
         }
-        let (config, socket) = (self.dirs.config.join("crio"), self.dirs.run.join("crio/crio.sock"));
-        let storage = if config.is_dir() || socket.exists() {
+        let (config, socket) = (self.dirs.config.join("crio"), self.socket());
+        let storage = if self.is_installed() {
             let line = Daemon::of(ENGINE, &socket, "crio", None).command_line("crio")?;
             let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names));
             let file = said(&["--config", "-c"]).map(|path| config.at(path));
@@ -77,20 +89,30 @@ impl Crio {
 
     /// Every bundle there is, Podman's among them.
     fn bundles(&self) -> Result<Bundles, EngineError> {
-        let directory = self.storage()?.run.join(CONTAINERS);
-        if !state::is_there(&directory)? {
-            return Err(EngineError::Absent {
-                engine: ENGINE,
-                socket: self.dirs.run.as_path().join("crio/crio.sock"),
-            });
+        let storage = self.storage()?;
+        let (running, kept) = (storage.run.join(CONTAINERS), storage.graph.join(CONTAINERS));
+        let is_running_there = state::is_there(&running)?;
+        // Podman's are kept there too, and many: they are not looked through for an engine that is not here.
+        let is_kept = self.is_installed() && state::is_there(&kept)?;
+        if !is_running_there && !is_kept {
+            return Err(EngineError::Absent { engine: ENGINE, socket: self.socket().as_path().to_owned() });
         }
-        let ids = state::words(&directory)?.into_iter();
-        let bundle = |id: crate::target::Name| Bundle {
+        let bundle = |directory: &StatePath, id: &Name| Bundle {
             within: String::new(),
             directory: directory.join(id.as_str()).join("userdata"),
             id: id.to_string(),
         };
-        Ok(Bundles::new(ids.map(bundle).collect(), role))
+        let ids = state::words(&running)?;
+        let mut all: Vec<_> = ids.iter().map(|id| bundle(&running, id)).collect();
+        if is_kept {
+            let has_config = |one: &Bundle| one.directory.join("config.json").exists();
+            all.retain(has_config);
+            let known: HashSet<String> = all.iter().map(|bundle| bundle.id.clone()).collect();
+            let gone = state::words(&kept)?.into_iter().filter(|id| !known.contains(id.as_str()));
+            let gone = gone.map(|id| bundle(&kept, &id));
+            all.extend(gone.filter(|bundle| bundle.directory.join("state.json").exists()));
+        }
+        Ok(Bundles::new(all, role))
     }
 
     /// `None` for a container that is Podman's, or gone.
@@ -103,8 +125,8 @@ impl Crio {
         let Some(role) = role else { return Ok(None) };
         let pidfile = bundle.directory.join("pidfile");
         let pid = state::number(&pidfile)?.filter(|pid| *pid > 0).map(Pid::from_raw);
-        let runs = self.storage()?.graph.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
-        let runs = state::json::<Runs>(&runs)?.unwrap_or_default();
+        let file = self.storage()?.graph.join(CONTAINERS).join(&bundle.id).join("userdata/state.json");
+        let runs = state::json::<Runs>(&file)?.unwrap_or_default();
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
         let (pid, now) = runtime::what_became_of(pid, ticks);
@@ -112,6 +134,13 @@ impl Crio {
             Some("created") if now == ContainerState::Running => ContainerState::Created,
             Some("paused") if now == ContainerState::Running => ContainerState::Paused,
             Some("stopped") if pid.is_none() => ContainerState::Exited,
+            // Its bundle may be where we do not look. A sandbox may do without a process.
+            Some("running" | "paused") if now == ContainerState::Created && !role.is_sandbox => {
+                return Err(state::wrong(
+                    &file,
+                    "says that the container runs, and its process was not found",
+                ));
+            }
             _ => now,
         };
         let pod = bundles.pod(bundle, role);

@@ -62,9 +62,10 @@ pub enum FindError {
         /// The containers.
         hits: Vec<Container>,
     },
-    /// No engine of this host knows the process, and it is not the host's alone.
-    #[error("{0}")]
-    Unplaced(Box<UnplacedProcess>),
+    /// No engine of this host knows the process, and it is not the host's alone; or no engine that could be asked, and why
+    /// another could not.
+    #[error("{}", unknown_to_all(.0, .1.as_deref()))]
+    Unplaced(Box<UnplacedProcess>, Option<Box<EngineError>>),
     /// No engine of this host knows the process, which has nothing of its own.
     #[error("PID {0}: is not in a container")]
     InNone(Pid),
@@ -146,7 +147,7 @@ impl FindError {
     pub fn of_an_engine(&self) -> Option<&EngineError> {
         match self {
             FindError::Engine(why) => Some(why),
-            FindError::CannotTell { trouble, .. } => Some(trouble),
+            FindError::CannotTell { trouble, .. } | FindError::Unplaced(_, Some(trouble)) => Some(trouble),
             _ => None,
         }
     }
@@ -190,7 +191,10 @@ impl From<FindError> for Failure {
                 };
                 no(message).hint(hint)
             }
-            FindError::Unplaced(unplaced) => {
+            FindError::Unplaced(_, Some(trouble)) => {
+                Failure::said(Status::Failed, message).hint(Failure::from(*trouble).hint)
+            }
+            FindError::Unplaced(unplaced, None) => {
                 let failure = Failure::said(Status::Failed, message);
                 if unplaced.was_looked_at { failure } else { failure.hint("run it with sudo") }
             }
@@ -217,6 +221,14 @@ fn undecided(hit: Option<&Container>, engine: EngineName) -> String {
             format!("{hit} was found, but {engine} could not be asked, and may have one of that name too: ")
         }
         None => "cannot tell whether there is such a container: ".to_owned(),
+    }
+}
+
+/// What is known of a process that no engine knows that could be asked.
+fn unknown_to_all(process: &UnplacedProcess, trouble: Option<&EngineError>) -> String {
+    match trouble {
+        None => process.to_string(),
+        Some(trouble) => format!("{}; {trouble}", process.described("no engine that answered")),
     }
 }
 
@@ -247,7 +259,8 @@ fn words_for_each(name: Option<&Name>, hits: &[Container]) -> Vec<Option<String>
         if let (Some(name), true) = (name, only(&of_engine)) {
             return Some(format!("{}:{name}", hit.engine_word()));
         }
-        let begins = |id: &str| only(&|other| of_engine(other) && other.id.starts_with(id));
+        let begins =
+            |id: &str| only(&|other| of_engine(other) && (other.id.starts_with(id) || other.name == id));
         let id = [hit.short_id(), &hit.id].into_iter().find(|id| begins(id))?;
         Some(format!("{}:{id}", hit.engine_word()))
     };
@@ -351,6 +364,12 @@ mod tests {
             hinted("web", two(Containerd, Containerd)),
             "containerd:3f2a3f2a3f2a or containerd:3f2b3f2b3f2b"
         );
+        // The ID of one is the name of both.
+        let mut lxc = [hit(EngineName::Lxc, "web", ""), hit(EngineName::Lxc, "web", "")];
+        (lxc[0].id, lxc[1].id) = ("web".to_owned(), "/srv/lxc/web".to_owned());
+        let failure =
+            Failure::from(FindError::Ambiguous { target: "web".parse().unwrap(), hits: lxc.to_vec() });
+        assert!(failure.hint.is_none());
         let pods = vec![
             in_pod("prod", true, hit(Containerd, "web", "3f2a")),
             in_pod("test", true, hit(Crio, "web", "3f2b")),

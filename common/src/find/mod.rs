@@ -198,8 +198,8 @@ fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> 
     if container.source == ContainerSource::State || verify::is_proven(container, process) {
         return Ok(found);
     }
-    let Ok(id) = container.id.parse::<Name>() else { return Ok(found) };
-    let asked = ContainerQuery::Name { within: None, name: &id };
+    let Some(word) = word_for(&container.id, &container.name) else { return Ok(found) };
+    let asked = ContainerQuery::Name { within: None, name: &word };
     let again = match container.stranger() {
         Some(user) => engines_of_user(container.engine, user, session),
         None => engines(Some(container.engine), session),
@@ -274,19 +274,29 @@ fn link_or(error: FindError, name: &Name, session: &EngineSession) -> Result<Fou
     let Some(owner) = record.and_then(|record| record.container) else {
         return Ok(Found::alone(HeldTarget::Netns(netns::open(&link)?)));
     };
-    let id = owner
-        .id
-        .parse::<Name>()
-        .map_err(|_| FindError::Orphan { link: link.clone(), owner: owner.name.clone() })?;
-    let asked = ContainerQuery::Name { within: None, name: &id };
-    let target = Target::Container { engine: Some(owner.engine), within: None, name: id.clone() };
-    match find_container(Some(owner.engine), &target, &asked, session) {
+    let orphan = || FindError::Orphan { link: link.clone(), owner: owner.name.clone() };
+    let word = word_for(&owner.id, &owner.name).ok_or_else(orphan)?;
+    let asked = ContainerQuery::Name { within: None, name: &word };
+    let target = Target::Container { engine: Some(owner.engine), within: None, name: word.clone() };
+    let found = match find_container(Some(owner.engine), &target, &asked, session) {
+        Err(FindError::Ambiguous { hits, .. }) => {
+            hits.into_iter().find(|hit| hit.id == owner.id).ok_or_else(orphan).and_then(hold)
+        }
+        found => found,
+    };
+    match found {
         Ok(found) if found.netns_identity() == Some(linked) => Ok(found),
         Ok(_) | Err(FindError::NotFound { .. } | FindError::NotRunning(_) | FindError::Exited(_)) => {
-            Err(FindError::Orphan { link, owner: owner.name })
+            Err(orphan())
         }
         Err(error) => Err(error),
     }
+}
+
+/// The word to ask an engine for a container with: its ID or, where that is a path, as of an LXC container that is defined
+/// elsewhere, its name.
+fn word_for(id: &str, name: &str) -> Option<Name> {
+    id.parse().or_else(|_| name.parse()).ok()
 }
 
 /// Takes hold of the container's process, if the kernel agrees that it is the container's.

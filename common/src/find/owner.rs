@@ -60,17 +60,20 @@ fn is_about_an_engine(trouble: &FindError) -> bool {
 }
 
 fn in_none(process: &Process, listing: ContainerList) -> Result<FindError, ProcessError> {
-    if let Some(trouble) = listing.errors.into_iter().find(is_about_an_engine) {
-        return Ok(trouble);
-    }
+    let trouble = listing.errors.into_iter().find_map(|trouble| match trouble {
+        FindError::Engine(trouble) => Some(trouble),
+        _ => None,
+    });
     let ids = cgroups::foreign_ids(process)?;
     let of_that_name = |known: &VerifiedContainer| ids.contains(&known.container.id);
-    Ok(match listing.containers.into_iter().find(of_that_name) {
-        Some(known) => FindError::Pretender(process.pid(), Box::new(known.container)),
-        None => match UnplacedProcess::of(process)? {
-            Some(unplaced) => FindError::Unplaced(Box::new(unplaced)),
-            None => FindError::InNone(process.pid()),
-        },
+    let pretended = listing.containers.into_iter().find(of_that_name).filter(|_| trouble.is_none());
+    if let Some(known) = pretended {
+        return Ok(FindError::Pretender(process.pid(), Box::new(known.container)));
+    }
+    Ok(match (UnplacedProcess::of(process)?, trouble) {
+        (Some(unplaced), trouble) => FindError::Unplaced(Box::new(unplaced), trouble.map(Box::new)),
+        (None, Some(trouble)) => trouble.into(),
+        (None, None) => FindError::InNone(process.pid()),
     })
 }
 

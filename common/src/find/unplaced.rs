@@ -94,22 +94,33 @@ fn in_words(differs: &[&str]) -> String {
     }
 }
 
-impl fmt::Display for UnplacedProcess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PID {}: ", self.pid)?;
-        match &self.container_id {
+impl UnplacedProcess {
+    /// As a sentence about those to whom it is unknown: `no engine here`.
+    pub(super) fn described(&self, unknown_to: &str) -> String {
+        let mut said = match &self.container_id {
             Some(id) => {
-                let id = id.get(..12).unwrap_or(id);
-                write!(f, "is in a control group named after container {id}, which no engine here knows")?;
+                let (pid, id) = (self.pid, id.get(..12).unwrap_or(id));
+                format!(
+                    "PID {pid}: is in a control group named after container {id}, which {unknown_to} knows"
+                )
             }
-            None => f.write_str("no engine here knows a container that it is in")?,
-        }
+            None => format!("PID {}: {unknown_to} knows a container that it is in", self.pid),
+        };
         let but = if self.container_id.is_some() { "; " } else { ", but " };
         match (self.differs.is_empty(), self.was_looked_at) {
-            (false, _) => write!(f, "{but}{}", in_words(&self.differs)),
-            (true, false) => write!(f, "{but}its namespaces or its root directory cannot be looked at"),
-            (true, true) => Ok(()),
+            (false, _) => said += &format!("{but}{}", in_words(&self.differs)),
+            (true, false) => {
+                said += &format!("{but}its namespaces or its root directory cannot be looked at")
+            }
+            (true, true) => {}
         }
+        said
+    }
+}
+
+impl fmt::Display for UnplacedProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.described("no engine here"))
     }
 }
 

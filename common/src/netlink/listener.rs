@@ -34,10 +34,13 @@ pub struct AbstractListener {
 /// # Errors
 /// As [`Socket::links`]; without CONFIG_UNIX_DIAG too.
 pub fn abstract_listeners(
-    wanted: impl Fn(&AbstractListener) -> bool,
+    wanted: impl Fn(&[u8], Uid) -> bool,
 ) -> Result<Vec<AbstractListener>, NetlinkError> {
     let mut socket = Socket::speaking(SockProtocol::NetlinkSockDiag)?;
-    let kept = |payload: &[u8]| Ok(listener(payload)?.filter(&wanted));
+    let kept = |payload: &[u8]| {
+        let told = listener(payload)?.filter(|(name, owner)| wanted(name, *owner));
+        Ok(told.map(|(name, owner)| AbstractListener { name: name.to_vec(), owner }))
+    };
     Ok(socket.dump(request, kept)?.into_iter().flatten().collect())
 }
 
@@ -47,7 +50,7 @@ pub fn abstract_listeners(
 /// # Errors
 /// As [`Socket::links`].
 pub fn owner_of_abstract(name: &[u8]) -> Result<Option<Uid>, NetlinkError> {
-    let called_so = abstract_listeners(|listener| listener.name == name)?;
+    let called_so = abstract_listeners(|listener, _| listener == name)?;
     Ok(called_so.into_iter().next().map(|listener| listener.owner))
 }
 
@@ -59,17 +62,17 @@ fn request(flags: u16) -> NetlinkRequest {
     NetlinkRequest::new("listening sockets", SOCK_DIAG_BY_FAMILY, flags, &fixed)
 }
 
-/// `None` for a socket whose name is a file's, or that has no name, or no owner that is told.
-fn listener(payload: &[u8]) -> Result<Option<AbstractListener>, Malformed> {
+/// Its name and its owner; `None` for a socket whose name is a file's, or that has no name, or no owner that is told.
+fn listener(payload: &[u8]) -> Result<Option<(&[u8], Uid)>, Malformed> {
     let (mut name, mut owner) = (None, None);
     for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
         match attribute? {
-            (UNIX_DIAG_NAME, [0, bytes @ ..]) => name = Some(bytes.to_vec()),
+            (UNIX_DIAG_NAME, [0, bytes @ ..]) => name = Some(bytes),
             (UNIX_DIAG_UID, bytes) => owner = Some(Uid::from_raw(number(bytes)?)),
             _ => {}
         }
     }
-    Ok(name.zip(owner).map(|(name, owner)| AbstractListener { name, owner }))
+    Ok(name.zip(owner))
 }
 
 #[cfg(test)]
@@ -95,8 +98,7 @@ mod tests {
             .with_u32(UNIX_DIAG_UID, 1000)
             .numbered(1);
         let whole = &whole[16..];
-        let web = AbstractListener { name: b"web".to_vec(), owner: Uid::from_raw(1000) };
-        assert_eq!(listener(whole).unwrap(), Some(web));
+        assert_eq!(listener(whole).unwrap(), Some((b"web".as_slice(), Uid::from_raw(1000))));
         for length in 0..whole.len() {
             let _ = listener(&whole[..length]);
         }

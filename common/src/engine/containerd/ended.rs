@@ -37,10 +37,10 @@ struct ContainerLog<'a> {
     id: &'a str,
 }
 
-/// The containers of Kubernetes that `asked` means, and that have no task; `has_task` tells which have.
+/// The containers of Kubernetes that `asked` means, or all, and that have no task; `has_task` tells which have.
 pub(super) fn find(
     dirs: &EngineDirs,
-    asked: &ContainerQuery<'_>,
+    asked: Option<&ContainerQuery<'_>>,
     has_task: impl Fn(&str) -> bool,
 ) -> EngineAnswer {
     let mut answer = EngineAnswer::default();
@@ -50,7 +50,7 @@ pub(super) fn find(
     for root in roots.iter().filter(|root| root.is_dir()) {
         for id in names(root, &mut answer).iter().filter(|id| state::is_id(id) && !has_task(id)) {
             let log = logs.iter().find(|log| log.id == *id);
-            if is_meant(asked, id, log) {
+            if asked.is_none_or(|asked| is_meant(asked, id, log)) {
                 answer.add(ended(dirs, &root.join(id), id, log));
             }
         }

@@ -122,6 +122,10 @@ impl DockerDisk {
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
+        // A daemon that only hangs would have written it down before: what it keeps of the process is where we do not look.
+        if ended_unseen && self.homes()?.is_running {
+            return Err(state::wrong(file, "says that the container runs, and its process was not found"));
+        }
         let state = if ended_unseen { ContainerState::Exited } else { known };
         let started_at = api::time(&config.state.started_at);
         Ok(Container {

@@ -3,7 +3,7 @@
 //!
 //! Flags and keys: moby `cmd/dockerd/config.go`, `daemon/config/config.go`. With `userns-remap` everything is in a
 //! directory `UID.GID` below the data root, and in the containerd namespace `moby-UID.GID` (moby
-//! `daemon/daemon_unix.go`).
+//! `daemon/daemon_unix.go`), or in `moby` as without it (seen with 20.10).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ struct DaemonConfig {
 /// The directories of daemons that one `docker.sock` can be of.
 pub(super) struct DockerHomes {
     pub all: Vec<DockerHome>,
+    /// Whether the daemon that they are of was seen to run, so that it has written down the end of each container.
+    pub is_running: bool,
     /// Why there may be others.
     pub doubt: Option<EngineError>,
 }
@@ -80,7 +82,7 @@ impl DockerPlaces {
                 all.extend(self.homes_of(&data, &run, None)?);
             }
         }
-        Ok(DockerHomes { all, doubt })
+        Ok(DockerHomes { all, is_running: line.is_some(), doubt })
     }
 
     /// With `usual_data` and `usual_run` for a data root and an exec root of which neither the command line nor the configuration
@@ -112,18 +114,22 @@ impl DockerPlaces {
             }
             None => states.extend(containerd::states(&self.dirs)?),
         }
-        let home = |data: &StatePath, namespace: &str| {
-            let bundles = states.iter().map(|state| state.join(BUNDLES).join(namespace)).collect();
-            let runtimes = runtimes(&run, namespace)?;
+        let home = |data: &StatePath, namespaces: &[&str]| {
+            let in_all = namespaces.iter().flat_map(|name| states.iter().map(move |state| (state, name)));
+            let bundles = in_all.map(|(state, name)| state.join(BUNDLES).join(name)).collect();
+            let runtimes =
+                namespaces.iter().map(|name| runtimes(&run, name)).collect::<Result<Vec<_>, _>>()?;
+            let runtimes = runtimes.into_iter().flatten().collect();
             Ok(DockerHome { containers: data.join("containers"), bundles, runtimes })
         };
         if remap.is_none() {
-            return Ok(vec![home(&data, &namespace)?]);
+            return Ok(vec![home(&data, &[&namespace])?]);
         }
         let names = state::names(&data)?;
         let remapped =
             names.iter().filter_map(|name| name.to_str()).filter(|name| containerd::is_user_and_group(name));
-        remapped.map(|name| home(&data.join(name), &format!("{namespace}-{name}"))).collect()
+        let of_user = |name: &str| home(&data.join(name), &[&format!("{namespace}-{name}"), &namespace]);
+        remapped.map(of_user).collect()
     }
 }
 

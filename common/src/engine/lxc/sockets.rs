@@ -14,7 +14,7 @@ use super::super::engine_dirs::rooted;
 use super::super::state::{self, StatePath};
 use super::cgroup;
 use super::running::{LxcPlace, is_in_network_of_host};
-use crate::netlink::{self, AbstractListener};
+use crate::netlink;
 
 /// As `/proc/net/unix` of a host without CONFIG_UNIX_DIAG is read: each of its lines is one of any user's sockets.
 const MOST_BYTES: u64 = 64 << 20;
@@ -33,7 +33,8 @@ pub(super) fn elsewhere(
         (is_new && called.is_none_or(|called| called == place.name) && place.path.starts_with(rooted("/")))
             .then_some(place)
     };
-    let is_theirs = |listener: &AbstractListener| listener.owner == owner && wanted(&listener.name).is_some();
+    // Any user may listen under any number of names: whose it is costs nothing to compare.
+    let is_theirs = |name: &[u8], made_by: Uid| made_by == owner && wanted(name).is_some();
     let mut names = match netlink::abstract_listeners(is_theirs) {
         Ok(listeners) => listeners.into_iter().map(|listener| listener.name).collect(),
         // Whose each is shows when it is asked.
