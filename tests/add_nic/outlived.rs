@@ -92,7 +92,9 @@ fn an_ipv6_rule_of_a_link_that_was_down_is_said_to_be_void() {
     add_nic(&site.lab, &["--check"]).ok();
     site.lab.shell("ip link set web0 down; ip link set web0 up").run().ok();
     let said = add_nic(&site.lab, &["--check"]).fails_with(1);
-    said.stdout_has("its firewall rules are void: web0 was down or its route was deleted; ip -6 route add anycast ");
+    let said = said.stdout_has(
+        "its firewall rules are void: web0 was down or its route was deleted; ip -6 route add anycast ",
+    );
     let (_, command) = said.stdout.split_once("deleted; ").unwrap();
     site.lab.shell(command).run().ok();
     add_nic(&site.lab, &["--check"]).ok();
