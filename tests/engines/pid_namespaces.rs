@@ -15,9 +15,10 @@ use support::container::Options;
 use support::fake_docker;
 use support::fake_engine::{Answer, Script};
 use support::lab::Lab;
-use support::run::{Run, Running};
-use support::scratch::Scratch;
+use support::run::{Ran, Run, Running};
+use support::scratch::{Scratch, unique};
 use support::skip::{Missing, need, program};
+use support::spare_docker::SpareDocker;
 use support::tools;
 use support::world::World;
 
@@ -69,6 +70,59 @@ fn tools_in_another_pid_namespace_than_containerd_say_so() {
     unshare.args(["--mount", "--pid", "--fork", "--mount-proc", tools::tool("cpid")]);
     let said = unshare.arg(format!("containerd:{}", task.id)).run().fails_with(2).stdout_is("");
     said.stderr_has("containerd's containers are in another PID namespace").stderr_has("--pid=host");
+}
+
+/// `cpid ARGS` in a PID namespace that is younger than all containers of the world.
+fn in_younger_namespace(mut command: Command, words: &[&str]) -> Ran {
+    let script = "exec unshare --mount --pid --fork --mount-proc \"$0\" \"$@\"";
+    command.args(["-c", script, tools::tool("cpid")]).args(words).run()
+}
+
+#[test]
+fn what_is_on_disk_of_another_pid_namespace_is_not_said_to_have_ended() {
+    let world = need!(World::get().and_then(World::with_podman));
+    let (name, bundle) = (unique("web-"), concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/bundle"));
+    let run = r#"podman run --detach --network none --name "$0" localhost/netns-toolbox/busybox sleep infinity
+        for runtime in runc crun; do
+            "$1" "/run/$0-$runtime" sleep infinity
+            $runtime run --detach --bundle "/run/$0-$runtime" "$0-$runtime" </dev/null >"/run/$0-$runtime/log" 2>&1
+        done"#;
+    world.engine("sh").args(["-ec", run, &name, bundle]).run().ok();
+    let words = [("podman", format!("podman:{name}")), ("oci", format!("oci:{name}-runc"))];
+    let words = words.into_iter().chain([("oci", format!("oci:{name}-crun"))]).collect::<Vec<_>>();
+    for (engine, word) in &words {
+        world.tool("cpid").arg(word).run().ok();
+        let said = in_younger_namespace(world.command("sh"), &[word]).fails_with(2).stdout_is("");
+        said.stderr_has(&format!("{engine}'s containers are in another PID namespace"))
+            .stderr_has("--pid=host");
+        in_younger_namespace(world.command("sh"), &["--list", "--engine", engine]).fails_with(2);
+    }
+    // What has ended here has: the world is itself no host's first PID namespace.
+    let end = r#"for runtime in runc crun; do $runtime kill "$0-$runtime" KILL; done; podman kill "$0""#;
+    world.engine("sh").args(["-ec", end, &name]).run().ok();
+    for (_, word) in &words {
+        let exited = || world.tool("cpid").arg(word).run().stderr.contains("is not running (exited");
+        support::until::until("it has ended", exited);
+        world.tool("cpid").arg(word).run().fails_with(1);
+    }
+    let remove = r#"for runtime in runc crun; do $runtime delete --force "$0-$runtime"; rm -r "/run/$0-$runtime"; done
+        podman rm --force "$0""#;
+    world.engine("sh").args(["-ec", remove, &name]).run().ok();
+}
+
+#[test]
+fn what_a_dead_docker_left_running_in_another_pid_namespace_is_not_said_to_have_ended() {
+    let mut spare = need!(SpareDocker::start());
+    spare.run("web");
+    let pid = spare.pid("web");
+    spare.kill_daemon();
+    let shell = spare.shell("exec sh \"${@:2}\"");
+    let said = in_younger_namespace(shell, &["web"]).fails_with(2).stdout_is("");
+    said.stderr_has("docker's containers are in another PID namespace").stderr_has("--pid=host");
+    spare.tool("cpid").arg("web").run().ok().stdout_is(&format!("{pid}\n"));
+    spare.shell(&format!("kill -KILL {pid}")).run().ok();
+    let exited = || spare.tool("cpid").arg("web").run().stderr.contains("is not running (exited");
+    support::until::until("it has ended", exited);
 }
 
 #[test]

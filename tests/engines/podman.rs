@@ -9,6 +9,7 @@ use crate::by_hand::{Host, id, process};
 use support::run::Run;
 use support::scratch::unique;
 use support::skip::need;
+use support::tools::PATIENT;
 use support::until::as_busy;
 use support::world::World;
 
@@ -302,4 +303,33 @@ fn a_real_pod_is_found_by_its_name_without_a_daemon() {
     for other in others {
         other.fails_with(1).stdout_is("").stderr_has("no such container").stderr_has("podman");
     }
+}
+
+#[test]
+fn one_name_in_two_real_engines_is_told_with_a_word_for_each() {
+    let podman = Podman::new(need!(World::get().and_then(World::with_docker).and_then(World::with_podman)));
+    podman.run("web");
+    let (name, pid) = (podman.name("web"), podman.pid("web"));
+    let docker = |args: &[&str]| podman.world.command("docker").args(args).run().ok();
+    docker(&[
+        "run",
+        "--detach",
+        "--network",
+        "none",
+        "--name",
+        &name,
+        "netns-toolbox/busybox",
+        "sleep",
+        "infinity",
+    ]);
+    let dockers = docker(&["inspect", "--format", "{{.State.Pid}}", &name]);
+    let said = podman.world.tool("cpid").args([PATIENT, &name]).run().fails_with(2).stdout_is("");
+    let hint = said.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).map(str::to_owned);
+    assert_eq!(hint, Some(format!("docker:{name} or podman:{name}")), "{said}");
+    // Each word of the hint, as it stands there.
+    let words = hint.unwrap();
+    for (word, pid) in words.split(" or ").zip([dockers.text(), &pid]) {
+        podman.world.tool("cpid").args([PATIENT, word]).run().ok().stdout_is(&format!("{pid}\n"));
+    }
+    docker(&["rm", "--force", &name]);
 }

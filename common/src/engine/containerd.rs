@@ -163,7 +163,7 @@ impl Containerd {
     fn record(&self, bundle: &Bundle) -> Result<Option<RuntimeState>, EngineError> {
         for root in runtime_roots(&self.dirs) {
             let directory = root.join(&bundle.within).join(&bundle.id);
-            if let Some(record) = runtime::read(&directory)? {
+            if let Some(record) = runtime::read(ENGINE, &directory)? {
                 return Ok(Some(record));
             }
         }

@@ -130,6 +130,10 @@ impl Crio {
         let ticks = runs.init_start_time.as_deref().and_then(|ticks| ticks.parse().ok());
         let ticks = ticks.filter(|_| runs.init_pid.map(Pid::from_raw) == pid);
         let (pid, now) = runtime::what_became_of(pid, ticks);
+        let has_written_its_end = runs.status.as_deref() == Some("stopped");
+        if now == ContainerState::Exited && !has_written_its_end {
+            runtime::is_of_our_time(ENGINE, &file, ticks)?;
+        }
         let now = match runs.status.as_deref() {
             Some("created") if now == ContainerState::Running => ContainerState::Created,
             Some("paused") if now == ContainerState::Running => ContainerState::Paused,

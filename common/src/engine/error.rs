@@ -91,6 +91,15 @@ pub enum EngineError {
         /// What listens there, where it has a PID in our PID namespace too.
         listener: Option<Pid>,
     },
+    /// A process that its state on disk names started before the first process of our PID namespace did: it is none of ours,
+    /// whether it has ended or not, and its PID is another process's here.
+    #[error("{engine}'s containers are in another PID namespace: the process that {} names started before PID 1 of ours", file.display())]
+    EarlierProcess {
+        /// Which engine.
+        engine: EngineName,
+        /// Where the process is named.
+        file: PathBuf,
+    },
     /// Something listens on its socket, and which process the daemon is could not be found out, nor so where its state is.
     #[error("{engine} runs, and where it keeps its state could not be found out: what listens on {} is not {engine}", socket.display())]
     Unlocated {
@@ -191,7 +200,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
-            EngineError::OtherPidNamespace { listener: None, .. } => {
+            EngineError::OtherPidNamespace { listener: None, .. } | EngineError::EarlierProcess { .. } => {
                 failure.hint("run it on the host, or in a container with --pid=host")
             }
             EngineError::OtherPidNamespace { listener: Some(pid), .. } => {

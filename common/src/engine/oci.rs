@@ -43,7 +43,7 @@ impl Oci {
 
     /// `None` when there is no state of a container in that directory, or none any more.
     fn container(&self, directory: &StatePath, id: &str) -> Result<Option<Container>, EngineError> {
-        let Some(record) = runtime::read(directory)? else { return Ok(None) };
+        let Some(record) = runtime::read(ENGINE, directory)? else { return Ok(None) };
         Ok(Some(Container {
             pid: record.pid,
             state: record.state,

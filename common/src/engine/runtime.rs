@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 
 use super::engine_dirs::rooted;
 use super::state::{self, StatePath};
-use super::{ContainerState, EngineError, api};
+use super::{ContainerState, EngineError, EngineName, api};
 use crate::process::{Process, ProcessError};
 
 /// runc's head is 200 bytes long, and longer by as much as an ID is longer than Docker's.
@@ -125,14 +126,17 @@ fn head(bytes: &[u8]) -> Option<RuncHead> {
     serde_json::from_slice(&[&bytes[..end], b"}"].concat()).ok()
 }
 
-/// What the runtime that keeps its state in `directory` wrote; `None` when none keeps any there.
+/// What the runtime that keeps its state in `directory` wrote for `engine`; `None` when none keeps any there.
 ///
 /// # Errors
-/// `Unreadable`, or `RuntimeFile` when what is there makes no sense.
-pub(super) fn read(directory: &StatePath) -> Result<Option<RuntimeState>, EngineError> {
+/// `Unreadable`, or `File` when what is there makes no sense; as [`is_of_our_time`].
+pub(super) fn read(engine: EngineName, directory: &StatePath) -> Result<Option<RuntimeState>, EngineError> {
     let Some(found) = file(directory)? else { return Ok(None) };
     let ticks = found.start_time_ticks;
     let (pid, now) = what_became_of(found.pid.map(Pid::from_raw), ticks);
+    if now == ContainerState::Exited {
+        is_of_our_time(engine, directory, ticks)?;
+    }
     let waits = || directory.join("exec.fifo").exists();
     let told = match found.status.as_deref() {
         Some("creating" | "created") => ContainerState::Created,
@@ -185,6 +189,28 @@ pub(super) fn what_became_of(
         (Err(ProcessError::Gone(_)), _) => (None, ContainerState::Exited),
         (Ok(now), Some(then)) if now != then => (None, ContainerState::Exited),
         _ => (Some(pid), ContainerState::Running),
+    }
+}
+
+/// That a process which is not here any more, and that started at `ticks`, can have been one of our PID namespace, as `file`
+/// says. Tools in a container that sees the host's state, and not the host's processes, would take every container for
+/// ended. The first process of a PID namespace is its oldest (pid_namespaces(7)): what is older was never in it, and where a
+/// whole host is in a container its containers are younger.
+///
+/// # Errors
+/// `EarlierProcess`.
+pub(super) fn is_of_our_time(
+    engine: EngineName,
+    file: &StatePath,
+    ticks: Option<u64>,
+) -> Result<(), EngineError> {
+    static OLDEST: OnceLock<Option<u64>> = OnceLock::new();
+    let oldest = || Process::open(Pid::from_raw(1)).and_then(|first| first.start_time_ticks()).ok();
+    match ticks.zip(*OLDEST.get_or_init(oldest)) {
+        Some((ticks, oldest)) if ticks < oldest => {
+            Err(EngineError::EarlierProcess { engine, file: file.as_path().to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{
-    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api,
+    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api, runtime,
 };
 use super::places::{DockerHome, DockerHomes, DockerPlaces};
 use crate::target::Name;
@@ -119,6 +119,9 @@ impl DockerDisk {
             return Err(state::wrong(file, "is another container's"));
         }
         let init = if config.state.running { home.first_process(id)? } else { None };
+        if let Some((_, ticks)) = init {
+            runtime::is_of_our_time(ENGINE, file, ticks)?;
+        }
         let (known, has_process) = (config.state.known(), init.is_some());
         // The daemon died, and could not write down how this run ended.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;

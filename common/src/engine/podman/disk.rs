@@ -202,7 +202,7 @@ impl PodmanDisk {
 
     fn runtime(&self, id: &str) -> Result<Option<RuntimeState>, EngineError> {
         for runtime in &self.runtimes {
-            if let Some(record) = runtime::read(&runtime.join(id))? {
+            if let Some(record) = runtime::read(ENGINE, &runtime.join(id))? {
                 return Ok(Some(record));
             }
         }
