@@ -11,7 +11,7 @@ use common::target::{IfName, Mac};
 #[derive(Debug, Parser)]
 #[command(name = "add-nic", version, max_term_width = 80, disable_help_flag = true)]
 #[command(
-    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]\n       add-nic [OPTIONS] --watch FILE"
+    override_usage = "add-nic [OPTIONS] TARGET ADDR...\n       add-nic [OPTIONS] --rm | --repair TARGET [IF|ADDR]\n       add-nic [OPTIONS] --list | --check [TARGET]\n       add-nic [OPTIONS] --watch FILE"
 )]
 #[command(after_help = format!("{TARGETS}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -216,6 +216,14 @@ pub struct Cli {
     #[arg(long)]
     pub rm: bool,
 
+    /// Make a NIC, or all of TARGET, as they were added
+    ///
+    /// Does again what others undid since, as --check lists it: a link that is down, addresses, routes and firewall rules that are
+    /// gone, settings. The NIC is not removed meanwhile. A link that was renamed, replaced or detached is not repaired: that is said,
+    /// and the exit status is 1.
+    #[arg(long, conflicts_with_all = ["rm", "list", "check", "watch", "dry_run", "preflight"], hide_short_help = true)]
+    pub repair: bool,
+
     /// List the NICs that add-nic created
     #[arg(short, long, conflicts_with = "rm")]
     pub list: bool,
@@ -226,7 +234,7 @@ pub struct Cli {
 
     /// Keep running, and keep the NICs in FILE in place
     ///
-    /// A NIC is added again whenever its container restarts. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
+    /// A NIC is added again whenever its container restarts, and repaired when others change it. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
     /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it changes. A
     /// signal ends the watch; the NICs stay. With --dry-run FILE is only checked, and missing NICs are shown.
     ///
@@ -238,7 +246,7 @@ pub struct Cli {
 
     /// With --watch: add what is missing, and exit
     ///
-    /// Exits with 1 if a NIC of FILE is missing then, and says why.
+    /// Repairs what others changed, too. Exits with 1 if a NIC of FILE is not as FILE says then, and says why.
     #[arg(long, requires = "watch", hide_short_help = true)]
     pub once: bool,
 
@@ -294,11 +302,12 @@ pub enum DadOption {
 }
 
 /// Options that select another job than adding a NIC.
-const JOBS: [&str; 4] = ["rm", "list", "check", "watch"];
+const JOBS: [&str; 5] = ["rm", "repair", "list", "check", "watch"];
 
 /// Options that a single NIC cannot have: they are not allowed as keys in a watch file.
-pub const NOT_OF_A_NIC: [&str; 14] = [
+pub const NOT_OF_A_NIC: [&str; 15] = [
     "rm",
+    "repair",
     "list",
     "check",
     "watch",

@@ -23,7 +23,7 @@ use cli::Cli;
 use common::cli::parse;
 use common::failure::{self, Failure, Status};
 use common::netns::run_of_a_container;
-use jobs::{add, list, remove};
+use jobs::{add, list, remove, repair};
 use model::request::Job;
 use tool::TOOL;
 
@@ -39,6 +39,7 @@ fn run(began: Instant) -> Result<Status, Failure> {
     match job {
         Job::Add(request) => add::add(*request, began),
         Job::Remove(request) => remove::remove(&request, began),
+        Job::Repair(request) => repair::repair(&request, began),
         Job::List(request) => list::list(&request),
         Job::Check(request) => list::check(&request),
         Job::Watch(request) => watch::watch(&request),

@@ -25,6 +25,7 @@ use crate::preflight::warning::{self, Warning};
 pub enum Outcome {
     Added(Reachability),
     Unchanged,
+    Repaired,
     Removed,
 }
 
@@ -33,6 +34,7 @@ impl Outcome {
         match self {
             Outcome::Added(_) => "added",
             Outcome::Unchanged => "unchanged",
+            Outcome::Repaired => "repaired",
             Outcome::Removed => "removed",
         }
     }
@@ -151,6 +153,7 @@ pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm
         ),
         Outcome::Added(Reachability::Now) => format!(", reachable after {}", in_ms(took)),
         Outcome::Unchanged => ", unchanged".to_owned(),
+        Outcome::Repaired => ", repaired".to_owned(),
         Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)

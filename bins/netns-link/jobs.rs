@@ -1,12 +1,14 @@
 //! One function for each kind of request, from finding to reporting.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 
 use common::cli::FindSession;
-use common::failure::{self, Failure, Status};
-use common::find::{FindError, hold, host_network};
-use common::netns;
+use common::failure::{self, Failure, Status, with_sudo};
+use common::find::{FindError, VerifiedContainer, hold, host_network};
+use common::namespace::NamespaceError;
+use common::netns::{self, NetnsError};
 use common::target::{LinkName, Target};
 
 use crate::apply::{self, Wanted};
@@ -85,16 +87,34 @@ fn say_linked(name: &LinkName, wanted: &Wanted, target: &impl Display, plan: Pla
 /// Links every running container, each network namespace once, and never the host's.
 pub fn link_all(request: &Request) -> Result<Status, Failure> {
     let listing = common::find::list(None, &request.find.session().engines)?;
-    let errors = each(listing.errors, |error| Err(error.into()))?;
+    let errors = if listing.errors.is_empty() { Status::Yes } else { Status::Failed };
+    failure::report_all(TOOL, listing.errors.into_iter().map(Failure::from));
     let host = host_network()?;
     let status = each(one_of_each(&listing.containers, Some(host)), |known| {
-        let name = default_name(&known.container.target(), Some(&known.container))?;
-        let wanted = Wanted::of(hold(known.container.clone())?)?;
-        let plan = apply::link(&name, &wanted, request.force)?;
-        say_linked(&name, &wanted, &known.container.target(), plan, request);
-        report::path(&name)
+        link_known(known, request).map_err(|failure| match needs_root(&failure) {
+            // So does each of the others.
+            true => {
+                failure::report(TOOL, &failure.hint(with_sudo()));
+                Failure::already_said(Status::Failed)
+            }
+            false => failure,
+        })
     })?;
     Ok(status.max(errors))
+}
+
+fn link_known(known: &VerifiedContainer, request: &Request) -> Result<(), Failure> {
+    let name = default_name(&known.container.target(), Some(&known.container))?;
+    let wanted = Wanted::of(hold(known.container.clone())?)?;
+    let plan = apply::link(&name, &wanted, request.force)?;
+    say_linked(&name, &wanted, &known.container.target(), plan, request);
+    report::path(&name)
+}
+
+fn needs_root(failure: &Failure) -> bool {
+    let Some(source) = failure.source() else { return false };
+    let in_netns = source.downcast_ref().is_some_and(|why| matches!(why, NetnsError::NotPermitted { .. }));
+    in_netns || source.downcast_ref().is_some_and(|why| matches!(why, NamespaceError::NotPermitted { .. }))
 }
 
 /// Removes the links of these names.

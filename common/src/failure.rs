@@ -1,8 +1,10 @@
 //! What went wrong, what it was about, and what the user can do; and the exit status that says it.
 
+use std::env;
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -206,6 +208,32 @@ pub fn report_all(tool: &str, failures: impl IntoIterator<Item = Failure>) {
         }
         report(tool, &failure);
     }
+}
+
+/// What sudo does not pass on, although it says which engine is meant.
+const NOT_PASSED_ON: [&str; 3] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"];
+/// A longer command line is not repeated in a hint.
+const MOST_CHARACTERS: usize = 200;
+
+/// The command line as it was typed, with sudo in front of it.
+pub fn with_sudo() -> Hint {
+    let means_the_same = !NOT_PASSED_ON.iter().any(|name| env::var_os(name).is_some());
+    let line = typed().filter(|_| means_the_same).and_then(|(tool, words)| {
+        let line: Vec<String> = ["sudo".to_owned(), tool].into_iter().chain(words).collect();
+        Hint::words(&line).filter(|hint| hint.chars().count() <= MOST_CHARACTERS)
+    });
+    line.unwrap_or(Hint::say("run it with sudo"))
+}
+
+/// The name that the tool was called by and the words after it; `None` where a file descriptor stands for the tool, or a word
+/// is no text.
+pub fn typed() -> Option<(String, Vec<String>)> {
+    let called = env::args_os().next()?;
+    let name = Path::new(&called).file_name()?.to_str()?;
+    let is_plain = |c: char| c.is_ascii_alphabetic() || c == '-';
+    let name = (name.chars().all(is_plain) && !name.starts_with('-')).then(|| name.to_owned())?;
+    let words = env::args_os().skip(1).map(|word| word.into_string()).collect::<Result<Vec<_>, _>>();
+    Some((name, words.ok()?))
 }
 
 /// The end of every `main`: shows what went wrong, and turns it into the exit status.

@@ -32,6 +32,7 @@ mod publish;
 mod reachable;
 mod records;
 mod remove;
+mod repair;
 mod routes;
 mod sbr;
 mod sysctl;

@@ -114,14 +114,104 @@ fn an_answer_that_makes_no_sense_is_trouble() {
 }
 
 #[test]
-fn a_pid_that_no_process_can_have_is_none() {
+fn one_that_runs_without_a_process_is_an_answer_that_makes_no_sense() {
     let lab = need!(Lab::new());
     for pid in [0, -1, i32::MIN] {
         let ran = cpid(&lab, Answer::json(200, &running(pid).to_string()));
-        ran.fails_with(1).stdout_is("").stderr_has("web is not running");
+        let said = "gave an invalid answer: a container that is running and has no process\n";
+        ran.fails_with(2).stdout_is("").stderr_has(said);
     }
     let gone = cpid(&lab, Answer::json(200, &running(4_194_303).to_string()));
     gone.fails_with(1).stdout_is("").stderr_is("cpid: web exited while it was being looked up\n");
+}
+
+/// What a later engine may say in fields that nobody here needs: words, types and whole fields that are new to us.
+fn as_of_the_future(mut answer: Value) -> Value {
+    answer["State"]["Health"] = json!({ "Status": "feverish", "FailingStreak": "many", "Log": null });
+    answer["State"]["ExitCode"] = json!("none");
+    answer["State"]["FinishedAt"] = json!(7);
+    answer["HostConfig"] = json!({
+        "RestartPolicy": { "Name": "on-tuesdays" }, "CgroupnsMode": "shared", "Isolation": "moderate",
+        "NetworkMode": 7, "Mounts": null, "Binds": null, "CapAdd": null, "PortBindings": { "80/quic": null },
+    });
+    answer["Mounts"] = json!([{ "Type": "quantum", "RW": "perhaps" }]);
+    answer["Config"] = json!([]);
+    answer["NetworkSettings"] = json!([{ "Networks": null }]);
+    answer["Entanglement"] = json!({ "With": ["everything"] });
+    answer
+}
+
+#[test]
+fn words_that_are_new_in_fields_that_nobody_needs_lose_nothing() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let (id, answer) = (id_of("web"), as_of_the_future(running(web.pid)));
+    let mut listed = json!([{ "Id": id, "State": "running", "Names": null, "Mounts": [{ "Type": "quantum" }],
+        "NetworkSettings": [], "Health": { "Status": "feverish" }, "Ports": [{ "Type": "quic" }] }]);
+    let script = |listed: &Value| {
+        let script = Script::new().on("/containers/json", Answer::json(200, &listed.to_string()));
+        ["web", &id].iter().fold(script, |script, word| {
+            script.on(&format!("/containers/{word}/json"), Answer::json(200, &answer.to_string()))
+        })
+    };
+    let pid = format!("{}\n", web.pid);
+    let engine = script(&listed).listen(lab.path("/run/docker.sock"));
+    lab.tool("cpid").arg("web").run().ok().stdout_is(&pid).stderr_is("");
+    let row = lab.tool("cpid").args(["--list", "--json"]).run().ok().stderr_is("").json();
+    assert_eq!(
+        (&row[0]["name"], &row[0]["pid"], &row[0]["source"]),
+        (&json!("web"), &json!(web.pid), &json!("api")),
+        "{row}"
+    );
+    drop(engine);
+    // A state that is new in the list is asked for.
+    listed[0]["State"] = json!("on fire");
+    let _engine = script(&listed).listen(lab.path("/run/docker.sock"));
+    assert_eq!(lab.tool("cpid").args(["--list", "--json"]).run().ok().json()[0]["pid"], web.pid);
+}
+
+#[test]
+fn the_states_of_podman_are_understood() {
+    let lab = need!(Lab::new());
+    for (word, said) in
+        [("initialized", "created"), ("configured", "created"), ("stopped", "exited"), ("removing", "dead")]
+    {
+        let mut answer = running(0);
+        answer["State"]["Status"] = json!(word);
+        let ran = cpid(&lab, Answer::json(200, &answer.to_string())).fails_with(1).stdout_is("");
+        ran.stderr_has(&format!("cpid: web is not running ({said}"));
+    }
+}
+
+#[test]
+fn a_state_that_is_new_is_no_state_and_hides_no_other_container() {
+    let lab = need!(Lab::new());
+    let web = lab.container("web", Options::only(&["net"]));
+    let (web_id, odd_id) = (id_of("web"), id_of("odd"));
+    let mut odd = running(0);
+    (odd["Id"], odd["Name"], odd["State"]["Status"]) = (json!(odd_id), json!("/odd"), json!("hibernating"));
+    let mut lazy = running(0);
+    (lazy["Id"], lazy["Name"]) = (json!(id_of("lazy")), json!("/lazy"));
+    let list = json!([
+        { "Id": odd_id, "State": "hibernating" },
+        { "Id": id_of("lazy"), "State": "running" },
+        { "Id": web_id, "State": "running" },
+    ]);
+    let answers =
+        [("web", running(web.pid)), ("odd", odd.clone()), (&web_id, running(web.pid)), (&odd_id, odd)];
+    let list = Script::new().on("/containers/json", Answer::json(200, &list.to_string()));
+    let script = answers.iter().fold(list, |script, (word, answer)| {
+        script.on(&format!("/containers/{word}/json"), Answer::json(200, &answer.to_string()))
+    });
+    let script =
+        script.on(&format!("/containers/{}/json", id_of("lazy")), Answer::json(200, &lazy.to_string()));
+    let _engine = script.listen(lab.path("/run/docker.sock"));
+    let said = "gave an invalid answer: a container whose state is 'hibernating'\n";
+    lab.tool("cpid").arg("odd").run().fails_with(2).stdout_is("").stderr_has(said);
+    let listed = lab.tool("cpid").args(["--list", "--json"]).run().fails_with(2);
+    listed.clone().stderr_has(said).stderr_has("a container that is running and has no process\n");
+    let rows = listed.json();
+    assert_eq!((rows.as_array().map(Vec::len), &rows[0]["pid"]), (Some(1), &json!(web.pid)), "{rows}");
 }
 
 #[test]
@@ -141,7 +231,9 @@ fn a_pid_that_only_the_engine_vouches_for_is_asked_for_again_once_it_is_held() {
     cpid(said(first.pid)).ok().stdout_is(&format!("{}\n", first.pid));
     let exited = "cpid: web exited while it was being looked up\n";
     cpid(said(then.pid)).fails_with(1).stdout_is("").stderr_is(exited);
-    cpid(said(0)).fails_with(1).stdout_is("").stderr_is(exited);
+    let mut stopped = running(0);
+    stopped["State"]["Status"] = json!("exited");
+    cpid(Answer::json(200, &stopped.to_string())).fails_with(1).stdout_is("").stderr_is(exited);
 }
 
 #[test]
@@ -201,4 +293,16 @@ fn a_body_without_end_is_given_up_like_an_engine_that_is_slow() {
     let engine = Script::new().otherwise(answer).listen_by(lab.command("perl"), dir.path("sock"));
     let ran = lab.tool("cpid").arg("web").env("DOCKER_HOST", engine.url()).run();
     ran.fails_with(2).stdout_is("");
+}
+
+#[test]
+fn many_names_cost_one_connection_to_an_engine_that_is_silent_in_every_tool() {
+    let lab = need!(Lab::new());
+    let names: Vec<String> = (0..20).map(|number| format!("web-{number}")).collect();
+    for tool in ["cpid", "netns-link"] {
+        let engine = Script::new().otherwise(Answer::never()).listen(lab.path("/run/docker.sock"));
+        let ran = lab.tool(tool).args(&names).run().fails_with(2);
+        assert_eq!(ran.stderr.matches("docker did not answer").count(), names.len(), "{ran}");
+        assert_eq!((engine.requests().len(), engine.connections()), (1, 1), "{tool}");
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use support::container::Options;
 use support::fake_docker;
 use support::lab::Lab;
-use support::run::Run;
+use support::run::{Ran, Run};
 use support::scratch::{Scratch, unique};
 use support::skip::{need, program};
 use support::tools;
@@ -211,11 +211,78 @@ fn whose_a_process_is_cannot_be_denied_when_an_engine_could_not_be_asked() {
     as_user().fails_with(2).stdout_is("").stderr_has("docker: no permission for /run/docker.sock");
 }
 
-/// A copy of cpid that every user can reach: the build may be in somebody's closed home.
+#[test]
+fn a_user_whom_docker_answers_is_not_told_what_only_root_may_read() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    let web = lab.container("web", Options::only(&["net"]));
+    let _engine = fake_docker::knows(&[&web]).listen(lab.path(SOCKET));
+    let closed = "/run/containerd/io.containerd.runtime.v2.task";
+    let dockers = "/run/docker/containerd/daemon/io.containerd.runtime.v2.task";
+    lab.shell(&format!("chmod 666 {SOCKET}; mkdir -p {closed} {dockers}; chmod 700 {closed} {dockers}"))
+        .run()
+        .ok();
+    let cpid = |words: &[&str]| as_user(&lab, "cpid", words);
+    cpid(&["--list"]).ok().stdout_has("web").stderr_is("");
+    cpid(&["web"]).ok().stdout_is(&format!("{}\n", web.pid)).stderr_is("");
+    let unknown = cpid(&["ngnix"]).fails_with(1).stderr_has("cpid: ngnix: no such container (asked: docker");
+    assert!(!unknown.stderr.contains("permission"), "{unknown}");
+    // It is named once, for those who want to know.
+    for word in ["--list", "ngnix"] {
+        let said = cpid(&["-v", word]);
+        assert_eq!(said.stderr.matches(&format!("{closed}: permission denied")).count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn without_rights_every_tool_says_one_line_and_the_command_that_has_them() {
+    let lab = need!(Lab::with_users());
+    need!(program("setpriv", "util-linux"));
+    need!(lab.user_namespace());
+    let web = ["web-1", "web-2"].map(|name| lab.container(name, Options::only(&["net"])));
+    let _engine = fake_docker::knows(&web.each_ref()).listen(lab.path(SOCKET));
+    lab.shell(&format!("chmod 600 {SOCKET}; mkdir -m 700 /run/netns-toolbox")).run().ok();
+    let everything = [
+        ("cpid", "--list"),
+        ("cpid", "web-1"),
+        ("nsenter-rs", "--each web-* -n true"),
+        ("netns-ping", "--matrix web-*"),
+        ("netns-link", "--all"),
+        ("add-nic", "--list"),
+    ];
+    for (tool, words) in everything {
+        let words: Vec<&str> = words.split(' ').collect();
+        let said = as_user(&lab, tool, &words);
+        let quoted = words.join(" ").replace("web-*", "'web-*'");
+        let hint = format!("\nhint: sudo {tool} {quoted}\n");
+        assert!(said.stderr.ends_with(&hint) && said.stderr.lines().count() == 2, "{said}");
+        said.fails_with(if tool == "nsenter-rs" { 1 } else { 2 });
+    }
+    // Docker answers, and to make a link takes root all the same: it is said once.
+    lab.shell(&format!("chmod 666 {SOCKET}")).run().ok();
+    let said = as_user(&lab, "netns-link", &["--all"]).fails_with(2).stdout_is("");
+    assert_eq!(said.stderr.lines().count(), 2, "{said}");
+    said.stderr_has("permission denied").stderr_has("\nhint: sudo netns-link --all\n");
+}
+
+fn as_user(lab: &Lab, tool: &str, words: &[&str]) -> Ran {
+    let mut command = lab.command("setpriv");
+    command
+        .args(["--reuid=1000", "--regid=1000", "--clear-groups", &copy_for_everybody(lab, tool)])
+        .args(words);
+    command.run()
+}
+
 fn for_everybody(lab: &Lab) -> String {
-    let copy = "/run/cpid";
-    let copied = fs::copy(Path::new(tools::tool("cpid")), lab.path(copy));
+    copy_for_everybody(lab, "cpid")
+}
+
+/// A copy of a tool that every user can reach: the build may be in somebody's closed home.
+fn copy_for_everybody(lab: &Lab, tool: &str) -> String {
+    let copy = format!("/run/{tool}");
+    let copied = fs::copy(Path::new(tools::tool(tool)), lab.path(&copy));
     assert!(copied.is_ok(), "{copied:?}");
-    lab.command("chmod").args(["755", copy]).run().ok();
-    copy.to_owned()
+    lab.command("chmod").args(["755", &copy]).run().ok();
+    copy
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -178,7 +179,7 @@ fn state_that_may_not_be_read_says_what_it_takes() {
     }
     let powerless = if nix::unistd::geteuid().is_root() { powerless } else { cpid }.run().fails_with(2);
     fs::set_permissions(&containers, fs::Permissions::from_mode(0o700)).unwrap();
-    powerless.stderr_has("CAP_DAC_READ_SEARCH").stderr_has("hint: run it with sudo");
+    powerless.stderr_has("CAP_DAC_READ_SEARCH").stderr_has("\nhint: sudo cpid --engine-timeout=");
 }
 
 #[test]
@@ -237,4 +238,57 @@ fn the_default_socket_by_its_other_name_has_the_same_disk() {
     };
     asked("var/run/docker.sock").ok().stdout_is(&format!("{pid}\n"));
     asked("run/other.sock").fails_with(2).stderr_has("other.sock is not there");
+}
+
+#[test]
+fn an_answer_of_more_than_eight_mebibytes_is_not_read_to_its_end() {
+    let (_sleep, pid, ticks) = process();
+    let host = Host::new();
+    host.docker_runs(&id('a'), "web", pid, ticks);
+    let answer = |length: usize| {
+        let mut web = docker_config(&id('a'), "web", false);
+        (web["Id"], web["State"]["Status"]) = (id('a').into(), "exited".into());
+        web["Padding"] = "x".repeat(length).into();
+        Script::new().otherwise(Answer::json(200, &web.to_string())).listen(host.path("run/docker.sock"))
+    };
+    let engine = answer(7 << 20);
+    host.cpid(&["docker:web"]).run().fails_with(1).stderr_has("web is not running (exited, code 0)");
+    drop(engine);
+    let _engine = answer(8 << 20);
+    let said = host.cpid(&["-v", "docker:web"]).run().ok().stdout_is(&format!("{pid}\n"));
+    said.stderr_has("/run/docker.sock gave an invalid answer: its answer is too long");
+}
+
+/// Makes what is no state file.
+type MakeOdd<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn state_that_is_a_link_a_device_or_a_pipe_holds_nobody_up_and_hides_nobody() {
+    let (_sleep, pid, ticks) = process();
+    let mkfifo = |path: &Path| {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    };
+    let link = |to: &'static str| move |path: &Path| std::os::unix::fs::symlink(to, path).unwrap();
+    let odd: [(MakeOdd<'_>, &str); 6] = [
+        (&mkfifo, "is not a regular file"),
+        (&link("/dev/zero"), "is not a regular file"),
+        (&link("/dev/tty"), "config.v2.json"),
+        (&link("/proc/self/mem"), "config.v2.json"),
+        (&link("config.v2.json"), "config.v2.json"),
+        (&|path| fs::create_dir(path).unwrap(), "is not a regular file"),
+    ];
+    for (make, why) in odd {
+        let host = Host::new();
+        host.docker_runs(&id('a'), "web", pid, ticks);
+        make(&host.directory(&format!("var/lib/docker/containers/{}", id('b'))).join("config.v2.json"));
+        let began = Instant::now();
+        host.cpid(&["web"]).run().ok().stdout_is(&format!("{pid}\n")).stderr_is("");
+        for target in ["db", &id('b')] {
+            let unsure = host.cpid(&[target]).run().fails_with(2).stdout_is("");
+            unsure.stderr_has(&format!("{}/config.v2.json", id('b'))).stderr_has(why);
+        }
+        let list = host.cpid(&["--list"]).run().fails_with(2).stdout_has("web");
+        assert_eq!(list.stderr.lines().count(), 1, "{list}");
+        assert!(began.elapsed() < as_busy(Duration::from_secs(5)), "{:?}", began.elapsed());
+    }
 }

@@ -29,11 +29,11 @@ impl Host {
 
     /// As version 252 writes it, with `more` of later ones.
     fn machine(&self, name: &str, class: &str, more: &str) {
-        let leader = self.leader();
+        let (leader, now) = (self.leader(), monotonic_us());
         let text = format!(
             "# This is private data. Do not parse.\nNAME={name}\nSCOPE=machine-{name}.scope\nSERVICE=systemd-nspawn\n\
              ROOT=/var/lib/machines/{name}\nID=0123456789abcdef0123456789abcdef\nLEADER={leader}\nCLASS={class}\n\
-             REALTIME=1700000000000000\nMONOTONIC=1000000\nNETIF=7\n{more}"
+             REALTIME=1700000000000000\nMONOTONIC={now}\nNETIF=7\n{more}"
         );
         fs::write(self.root.path(&format!("run/systemd/machines/{name}")), text).unwrap();
         let unit = self.root.path(&format!("run/systemd/machines/unit:machine-{name}.scope"));
@@ -44,6 +44,12 @@ impl Host {
         let mut cpid = tools::in_clean_environment(Command::new(tools::tool("cpid")));
         cpid.env("NETNS_TOOLBOX_ROOT", self.root.as_ref()).args(arguments).run()
     }
+}
+
+/// As long as no host sleeps that runs tests.
+fn monotonic_us() -> u64 {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    uptime.split('.').next().unwrap().parse::<u64>().unwrap() * 1_000_000
 }
 
 impl Drop for Host {

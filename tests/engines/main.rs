@@ -23,5 +23,6 @@ mod places;
 mod podman;
 mod podman_rootless;
 mod realms;
+mod silence;
 mod trust;
 mod wait;

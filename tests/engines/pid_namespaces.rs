@@ -126,6 +126,19 @@ fn what_a_dead_docker_left_running_in_another_pid_namespace_is_not_said_to_have_
 }
 
 #[test]
+fn a_machine_is_not_what_has_its_pid_in_a_younger_pid_namespace() {
+    need!(root());
+    let host = Host::new();
+    // Its leader was PID 1 of somewhere else; here that is cpid.
+    let state = "NAME=web\nCLASS=container\nLEADER=1\nREALTIME=1700000000000000\nMONOTONIC=1000000\n";
+    host.write("run/systemd/machines/web", state);
+    let mut shell = tools::in_clean_environment(Command::new("sh"));
+    shell.env("NETNS_TOOLBOX_ROOT", host.path("/"));
+    let said = in_younger_namespace(shell, &["machine:web"]).fails_with(2).stdout_is("");
+    said.stderr_has("machine's containers are in another PID namespace");
+}
+
+#[test]
 fn where_proc_shows_nothing_or_other_processes_no_pid_is_believed() {
     let world = need!(World::get().and_then(World::with_docker));
     let web = world.docker_container("web", &[]);

@@ -173,7 +173,7 @@ fn an_ordinary_user_is_told_which_capability_it_takes() {
             .fails_with(2)
             .stdout_is("")
             .stderr_has("CAP_SYS_ADMIN over the user namespace")
-            .stderr_has("hint: run it as root\n");
+            .stderr_has(&format!("hint: sudo netns-link {}\n", arguments.join(" ")));
     }
     assert_eq!(everything(&lab), before);
 }

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod probe;
 pub mod proof;
 pub mod ready;
+pub mod repair;
 mod route_check;
 mod signals;
 pub mod stale;

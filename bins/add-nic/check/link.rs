@@ -1,8 +1,11 @@
 //! Changes to links.
 
 use common::netlink::{Link, PortVlan};
+use common::target::IfName;
 
 use crate::model::change::{AccessPort, BridgeSpec, Veth};
+use crate::model::netns::Netns;
+use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
 
 pub(super) fn bridge_differs(bridge: &BridgeSpec, host: &NetnsState) -> Option<String> {
@@ -51,6 +54,28 @@ pub(super) fn veth_differs(veth: &Veth, snapshot: &Snapshot) -> Option<String> {
         Some(master) => format!("{} is attached to {master}", veth.other.name),
         None => format!("{} is not attached to a bridge", veth.other.name),
     })
+}
+
+/// The snapshot with the links of a veth pair as they were named when it was made; `None` if they still are.
+pub(super) fn with_made_names(record: &NicRecord, snapshot: &Snapshot) -> Option<Snapshot> {
+    let veth = record.plan.veth()?;
+    type IsEnd = fn(&Veth, &Link) -> bool;
+    let ends: [(Netns, &IfName, IsEnd); 2] = [
+        (Netns::Container, &veth.inside.name, Veth::is_inside_end),
+        (veth.other_netns, &veth.other.name, Veth::is_other_end),
+    ];
+    let mut named = None;
+    for (netns, made, is_end) in ends {
+        let found = snapshot.side(netns).links.iter().position(|link| is_end(veth, link));
+        let Some(at) = found.filter(|at| name(&snapshot.side(netns).links[*at]) != made.as_str()) else {
+            continue;
+        };
+        let links = &mut named.get_or_insert_with(|| snapshot.clone()).side_mut(netns).links;
+        // Another link has its name by now.
+        links.iter_mut().filter(|link| name(link) == made.as_str()).for_each(|link| link.name.clear());
+        links[at].name = made.as_str().into();
+    }
+    named
 }
 
 fn other_end<'a>(end: &Link, side: &'a NetnsState) -> Option<&'a Link> {

@@ -55,7 +55,12 @@ pub fn differences(record: &NicRecord, snapshot: &Snapshot) -> Vec<String> {
     if let Some(peer) = record.peer.as_ref().filter(|_| snapshot.peer.links.is_empty()) {
         return vec![format!("about to disappear: {} exited", peer.name)];
     }
-    let steps = record.plan.steps.iter().filter_map(|(step, _)| differs(step, snapshot));
+    let named = link::with_made_names(record, snapshot);
+    let steps = record.plan.steps.iter().filter_map(|(step, _)| match step {
+        PlanStep::AddVeth(_) => differs(step, snapshot),
+        // That a link was renamed is one difference: what it has is compared by the name that it was made with.
+        step => differs(step, named.as_ref().unwrap_or(snapshot)),
+    });
     let moved = uplinks::moved(&record.wanted, &record.plan, &snapshot.host);
     let mut lines: Vec<String> = Vec::new();
     for line in steps.chain(rules::unguarded(record, &snapshot.filters)).chain(moved) {

@@ -5,3 +5,4 @@ mod chosen;
 mod docker_names;
 pub mod list;
 pub mod remove;
+pub mod repair;

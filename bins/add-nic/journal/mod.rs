@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::failure::{Failure, say};
+use common::failure::{Failure, say, with_sudo};
 use common::netns::{self, LockHolder};
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -286,5 +286,5 @@ fn path(file: &str) -> PathBuf {
 
 fn failed(action: &str, file: &std::path::Path, errno: Errno) -> Failure {
     let failure = Failure::failed(file.display(), format_args!("{action}: {}", io::Error::from(errno)));
-    if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint("run it as root") } else { failure }
+    if matches!(errno, Errno::EACCES | Errno::EPERM) { failure.hint(with_sudo()) } else { failure }
 }

@@ -14,6 +14,8 @@ pub enum Job {
     Add(Box<AddRequest>),
     /// Remove a NIC, or all of a container.
     Remove(RemoveRequest),
+    /// Make a NIC, or all of a container, as they were added.
+    Repair(RemoveRequest),
     /// List all NICs, or those of one container.
     List(ListRequest),
     /// List differences from the state in which they were added.
@@ -72,7 +74,7 @@ pub struct SearchOptions {
     pub host: bool,
 }
 
-/// A NIC to be removed, or all of a container.
+/// A NIC to be removed or repaired, or all of a container.
 #[derive(Debug)]
 pub struct RemoveRequest {
     pub target: Target,

@@ -42,10 +42,11 @@ impl Job {
             target if cli.list => at_most(0).map(|()| Job::List(request::list(target, cli))),
             target if cli.check => at_most(0).map(|()| Job::Check(request::list(target, cli))),
             None => Err(Failure::failed("TARGET", "missing").hint("add-nic --help")),
-            Some(target) if cli.rm => {
+            Some(target) if cli.rm || cli.repair => {
                 at_most(1)?;
                 let which = rest.first().map(|word| NicSelector::from_word(word)).transpose()?;
-                Ok(Job::Remove(request::remove(target, which, cli)))
+                let job = if cli.rm { Job::Remove } else { Job::Repair };
+                Ok(job(request::remove(target, which, cli)))
             }
             Some(target) => {
                 let wanted = Wanted::from_cli(cli, rest, &target)?;

@@ -64,8 +64,13 @@ fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     };
     if let Some(record) = input.records.iter().find(recorded) {
         let (container, nic) = (&record.inside.name, &record.plan.nic.name);
-        return Err(Failure::failed(address, format_args!("already the address of {nic} in {container}"))
-            .hint(common::hint!("add-nic --rm {} {}", container, nic)));
+        let held = format!("already the address of {nic} in {container}");
+        return Err(if record.inside.is_same_as(input.inside) {
+            Failure::failed(address, format_args!("{held}, which add-nic added with other options"))
+                .hint(common::hint!("add-nic --rm {} {}, then repeat this command", container, nic))
+        } else {
+            Failure::failed(address, held).hint(common::hint!("add-nic --rm {} {}", container, nic))
+        });
     }
     for netns in [Netns::Container, input.other_netns()] {
         let side = input.snapshot.side(netns);

@@ -1,7 +1,9 @@
-//! `--watch`: sleeps until containers start or stop or its file changes, and then adds missing NICs and removes outdated ones.
+//! `--watch`: sleeps until containers start or stop, its file changes, or others change its NICs, and then adds missing NICs, removes
+//! outdated ones, and repairs.
 //!
 //! All state is in the journal: after a watch was killed, the next one catches up.
 
+mod drift;
 mod file;
 mod retry;
 mod signals;
@@ -9,7 +11,7 @@ mod trust;
 mod watched_nics;
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::events::ContainerWatch;
 use common::failure::{Failure, Status};
@@ -17,12 +19,10 @@ use common::failure::{Failure, Status};
 use crate::jobs::add;
 use crate::model::request::{AddMode, AddRequest, OutputForm, WatchRequest};
 use crate::parse::watch_file::WatchEntry;
+use drift::DriftClock;
 use file::WatchFile;
 use signals::{SignalRequest, WatchSignals};
 use watched_nics::WatchedNics;
-
-/// Without failures only an event wakes us; poll(2) needs a number.
-const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps the NICs in place that the file describes, until a signal ends it; or adds them once.
 pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
@@ -35,33 +35,49 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
     let mut nics = WatchedNics::new(file.path(), entries, &signals, request);
     if request.once {
         nics.update()?;
+        if nics.repair()? {
+            nics.update()?;
+        }
         return Ok(if nics.is_complete() { Status::Yes } else { Status::No });
     }
     let mut containers = ContainerWatch::new(None, request.find.engine_timeout)?;
+    let mut drift = DriftClock::start()?;
+    let mut is_news = true;
     loop {
-        nics.update()?;
-        let until = nics.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let changed = containers.wait_also(left, &[signals.as_fd(), file.as_fd()])?;
-            let read = match signals.received() {
-                Some(SignalRequest::End) => return Ok(Status::Yes),
-                Some(SignalRequest::Read) => Some(file.read()),
-                None => file.read_if_changed(),
-            };
-            let is_news = changed || read.is_some();
-            if let Some(read) = read {
-                nics.replace(read);
-            }
-            if is_news {
-                nics.retry_soon();
-            }
-            // Other files in the same directory cause events too.
-            if is_news || Instant::now() >= until {
-                break;
+        if is_news || nics.next().is_some_and(is_over) {
+            nics.update()?;
+        }
+        if drift.is_due() || nics.next_repair().is_some_and(is_over) {
+            drift.looks();
+            if nics.repair()? {
+                nics.update()?;
             }
         }
+        let until = [nics.next(), nics.next_repair()].into_iter().flatten().fold(drift.next(), Instant::min);
+        let left = until.saturating_duration_since(Instant::now());
+        let wakes: Vec<_> = [signals.as_fd(), file.as_fd()].into_iter().chain(drift.fds()).collect();
+        is_news = containers.wait_also(left, &wakes)?;
+        drop(wakes);
+        drift.listen();
+        let read = match signals.received() {
+            Some(SignalRequest::End) => return Ok(Status::Yes),
+            Some(SignalRequest::Read) => Some(file.read()),
+            // Other files in the same directory cause events too.
+            None => file.read_if_changed(),
+        };
+        if let Some(read) = read {
+            nics.replace(read);
+            drift.look_now();
+            is_news = true;
+        }
+        if is_news {
+            nics.retry_soon();
+        }
     }
+}
+
+fn is_over(at: Instant) -> bool {
+    at <= Instant::now()
 }
 
 /// Prints the commands that would add the missing NICs.

@@ -8,6 +8,7 @@ use common::failure::{self, Failure, say};
 
 use crate::model::request::WatchRequest;
 use crate::tool::TOOL;
+use crate::watch::drift::RepairState;
 
 /// Also with an engine that reports events all the time.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ pub struct RetryState {
     waits: Option<String>,
     last: Option<Instant>,
     pause: Duration,
+    /// What is there already.
+    pub repairs: RepairState,
 }
 
 impl RetryState {
@@ -37,7 +40,7 @@ impl RetryState {
 
     /// Whether nothing has failed, and nothing is waited for.
     pub fn is_clear(&self) -> bool {
-        self.last.is_none() && self.waits.is_none()
+        self.last.is_none() && self.waits.is_none() && self.repairs.is_clear()
     }
 
     /// Something has changed, and the next attempt may succeed.
@@ -47,7 +50,7 @@ impl RetryState {
 
     /// An attempt succeeded.
     pub fn succeeded(&mut self) {
-        *self = RetryState::default();
+        *self = RetryState { repairs: std::mem::take(&mut self.repairs), ..RetryState::default() };
     }
 
     /// There is nothing to do yet; an event will say when there is.
@@ -56,6 +59,7 @@ impl RetryState {
         if (request.find.verbose || request.once) && self.waits.as_deref() != Some(failure.text()) {
             say(TOOL, format_args!("{about}: {}", failure.text()));
         }
+        // With its container, what was wrong with the NIC is gone.
         *self = RetryState { waits: Some(failure.text().to_owned()), ..RetryState::default() };
     }
 

@@ -18,6 +18,7 @@ use common::target::IfName;
 use crate::apply::cleanup::{clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::ready;
+use crate::apply::repair::{self, Repair};
 use crate::jobs::add::{AddTask, add_nic, check_duplicates_fully};
 use crate::jobs::remove::take_out;
 use crate::journal::Journal;
@@ -32,6 +33,7 @@ use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
 use crate::tool::TOOL;
+use crate::watch::drift::RepairState;
 use crate::watch::retry::{RetryState, without_macs};
 use crate::watch::signals::WatchSignals;
 
@@ -102,7 +104,37 @@ impl<'a> WatchedNics<'a> {
         self.retries().filter_map(|retry| retry.next()).min()
     }
 
-    /// Whether the last pass found or added all NICs.
+    /// When a repair is due that had to wait.
+    pub fn next_repair(&mut self) -> Option<Instant> {
+        self.retries().filter_map(|retry| retry.repairs.next()).min()
+    }
+
+    /// Repairs NICs that others changed. Returns whether one was removed, to be added again.
+    ///
+    /// # Errors
+    /// As [`WatchedNics::update`].
+    pub fn repair(&mut self) -> Result<bool, Failure> {
+        let records = match CurrentNics::read(&self.session.journal) {
+            Ok(current) => current.records,
+            // The next pass reports it.
+            Err(_) => return Ok(false),
+        };
+        let mut has_removed = false;
+        for (entry, RetryState { repairs, .. }) in &mut self.entries {
+            let is_its = |record: &&NicRecord| record.is_whole && entry.is_met_by(record);
+            let Some(record) = records.iter().find(is_its) else { continue };
+            match self.session.repair(entry, record, repairs) {
+                Ok(removed) => has_removed |= removed,
+                Err(failure) if failure.is_already_said() => return Err(failure),
+                // Its container has exited in between.
+                Err(_) if has_lost_its_network(record) => repairs.is_as_made(),
+                Err(failure) => repairs.failed(&*entry, failure),
+            }
+        }
+        Ok(has_removed)
+    }
+
+    /// Whether the last pass found or added all NICs, and all are as they were added.
     pub fn is_complete(&mut self) -> bool {
         self.retries().all(|retry| retry.is_clear())
     }
@@ -216,6 +248,11 @@ impl WatchEntry {
     fn made(&self, record: &NicRecord) -> bool {
         record.watched.as_ref() == Some(&self.watched) && record.wanted == self.wanted
     }
+
+    /// Whether it is the entry's NIC, also one that was added by hand.
+    fn is_met_by(&self, record: &NicRecord) -> bool {
+        self.made(record) || (record.watched.is_none() && record.wanted == self.wanted)
+    }
 }
 
 impl WatchSession<'_> {
@@ -258,6 +295,53 @@ impl WatchSession<'_> {
             announce_again(record, executor, entry.options.announcements.saturating_sub(1));
         }
         Ok(true)
+    }
+
+    /// Repairs the NIC of one entry. Returns whether it was removed, because only a new one helps.
+    fn repair(
+        &self,
+        entry: &WatchEntry,
+        record: &NicRecord,
+        state: &mut RepairState,
+    ) -> Result<bool, Failure> {
+        let differs = repair::drift(record)?;
+        if differs.is_empty() || has_lost_its_network(record) {
+            state.is_as_made();
+            return Ok(false);
+        }
+        let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+        if !entry.made(record) {
+            let what = format!("{}; added by hand, and so it is left as it is", differs.join("; "));
+            return Err(Failure::failed(nic, what).hint(common::hint!(
+                "add-nic --repair {} {}",
+                container,
+                nic
+            )));
+        }
+        if !state.is_due() {
+            return Ok(false);
+        }
+        let began = Instant::now();
+        let journal = self.signals.interruptible(|| self.journal.lock())?;
+        // It may have been removed since it was read.
+        if !journal.records()?.contains(record) {
+            return Ok(false);
+        }
+        let repaired = repair::repair(record, entry.options.announcements > 0)?;
+        drop(journal);
+        match repaired {
+            Repair::Done(differed) if differed.is_empty() => state.is_as_made(),
+            Repair::Done(differed) => {
+                state.repaired(format_args!("{entry}: {nic}"), &differed);
+                self.show(record, Outcome::Repaired, began)?;
+            }
+            Repair::Impossible(differs) => {
+                state.repaired(format_args!("{entry}: {nic}"), &differs);
+                self.remove(|_| false, |other| other.id == record.id)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn warn(&self, entry: &WatchEntry, warning: &Warning) {

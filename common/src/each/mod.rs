@@ -53,10 +53,12 @@ pub fn find(
         containers.into_iter().partition(|known| known.container.pid.is_some());
     let chosen = chosen(pattern, running, &places);
     if chosen.is_empty() {
+        // An engine that could not be asked may have some: it was said which, and nothing else is known.
+        if !all_were_asked {
+            return Err(Failure::already_said(Status::Failed));
+        }
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
-        let failure = no_match(word, stopped);
-        // An engine that could not be asked may have some.
-        return Err(if all_were_asked { failure } else { failure.with_status(Status::Failed) });
+        return Err(no_match(word, stopped));
     }
     for one in chosen.iter().filter(|one| options.verbose && !one.also.is_empty()) {
         failure::say(tool, format_args!("{}: {what} {}", one.name, one.also.join(", ")));

@@ -3,20 +3,20 @@
 use std::time::{Duration, Instant};
 
 use super::EngineSession;
-use super::session::SilentSockets;
+use super::session::SocketMemory;
 
-/// How long engines may take to answer, and which took longer already.
+/// How long engines may take to answer, and what is known of their sockets already.
 #[derive(Debug, Clone)]
 pub(super) struct AnswerTimeout {
     each: Duration,
     until: Option<Instant>,
-    pub silent: SilentSockets,
+    pub sockets: SocketMemory,
 }
 
 impl AnswerTimeout {
     /// Each of them this long.
     pub(super) fn of_each(session: &EngineSession) -> Self {
-        AnswerTimeout { each: session.timeout(), until: None, silent: session.silent() }
+        AnswerTimeout { each: session.timeout(), until: None, sockets: session.sockets() }
     }
 
     /// All together this long, from now on.

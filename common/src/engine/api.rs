@@ -6,6 +6,7 @@
 //! docs/decisions/bollard-own-connection.md.
 
 mod events;
+mod fields;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -19,7 +20,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bollard::errors::Error as Bollard;
-use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 use hyper_util::rt::TokioIo;
@@ -27,6 +27,8 @@ use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+
+use fields::{InspectedFields, ListedFields};
 
 use super::listener::SocketListener;
 use super::{
@@ -54,10 +56,12 @@ impl Api {
     /// The one container that the engine takes `name` for: its name, its ID, or the beginning of its ID.
     ///
     /// # Errors
-    /// `Refused` with status 404 when there is none, with another when there are several.
+    /// `Refused` with status 404 when there is none, with another when there are several; `Nonsense` when the state of it is
+    /// a word that we do not know.
     pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
-        let (answer, claimed_by) =
-            self.ask(async |docker| docker.inspect_container(name, None::<InspectContainerOptions>).await)?;
+        let (answer, claimed_by) = self.ask(async |docker| {
+            fields::of(docker.inspect_container(name, None::<InspectContainerOptions>).await)
+        })?;
         self.container(answer, claimed_by)
     }
 
@@ -69,9 +73,10 @@ impl Api {
     /// [`EngineError`].
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
-        let (listed, _) = self.ask(async |docker| docker.list_containers(Some(options)).await)?;
-        let listed = listed.into_iter().filter_map(|container| {
-            let state = container.state.map(|state| state_called(state.as_ref()));
+        let (listed, _) =
+            self.ask(async |docker| fields::of_each(docker.list_containers(Some(options)).await))?;
+        let listed = listed.into_iter().filter_map(|container: ListedFields| {
+            let state = container.state.as_deref().and_then(state_called);
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
@@ -85,13 +90,13 @@ impl Api {
     ) -> Result<(T, Uid), EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
-        if let Some(silence) = self.limit.silent.why(&self.socket) {
+        if let Some(silence) = self.limit.sockets.silence(&self.socket) {
             return Err(silence);
         }
         if self.limit.left().is_zero() {
             return Err(self.slow());
         }
-        self.ask_now(question).inspect_err(|error| self.limit.silent.remember(&self.socket, error))
+        self.ask_now(question).inspect_err(|error| self.limit.sockets.remember_silence(&self.socket, error))
     }
 
     fn ask_now<T>(
@@ -114,7 +119,15 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.nonsense(&error))?;
         let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
-        if let Some(Err(refused)) = speaker.get().copied() {
+        let heard = Arc::into_inner(speaker).and_then(OnceLock::into_inner);
+        let speaker = heard.map(|heard| {
+            heard
+                .listener
+                .into_iter()
+                .for_each(|one| self.limit.sockets.remember_listener(&self.socket, one));
+            heard.speaker
+        });
+        if let Some(Err(refused)) = speaker {
             let (engine, socket) = (self.engine, self.socket.clone());
             return Err(match refused {
                 Unheard::HasEnded => EngineError::Dead { engine, socket },
@@ -130,24 +143,26 @@ impl Api {
             Bollard::IOError { err } => self.explained(&err),
             error => self.explained(&error),
         })?;
-        let speaker = speaker
-            .get()
-            .and_then(|speaker| speaker.ok())
-            .ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
+        let speaker = speaker.and_then(Result::ok).ok_or_else(|| self.nonsense(&"an answer from nobody"))?;
         Ok((answer, speaker))
     }
 
-    fn container(&self, answer: ContainerInspectResponse, claimed_by: Uid) -> Result<Container, EngineError> {
+    fn container(&self, answer: InspectedFields, claimed_by: Uid) -> Result<Container, EngineError> {
         let missing = |what: &str| self.nonsense(&format_args!("a container without {what}"));
         let state = answer.state.ok_or_else(|| missing("state"))?;
         let status = state.status.ok_or_else(|| missing("status"))?;
-        let status = state_called(status.as_ref());
+        let status = state_called(&status)
+            .ok_or_else(|| self.nonsense(&format_args!("a container whose state is '{status}'")))?;
+        let pid = state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
+        if pid.is_none() && matches!(status, ContainerState::Running | ContainerState::Paused) {
+            return Err(self.nonsense(&format_args!("a container that is {status} and has no process")));
+        }
         let started_at = state.started_at.as_deref().and_then(time);
         Ok(Container {
             engine: self.engine,
             id: answer.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("ID"))?,
             name: answer.name.ok_or_else(|| missing("name"))?.trim_start_matches('/').to_owned(),
-            pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).map(Pid::from_raw),
+            pid,
             exit_code: state.exit_code.filter(|_| status.has_ended()),
             started_at,
             finished_at: state.finished_at.as_deref().and_then(time).filter(|_| status.has_ended()),
@@ -167,6 +182,8 @@ impl Api {
                 EngineError::Absent { engine, socket }
             }
             Some(io::ErrorKind::ConnectionRefused) => EngineError::Dead { engine, socket },
+            // More wait for it already than it lets wait.
+            Some(io::ErrorKind::WouldBlock) => self.slow(),
             Some(io::ErrorKind::PermissionDenied) => {
                 let group = group_of(&socket);
                 EngineError::NotPermitted { engine, socket, group }
@@ -188,20 +205,22 @@ impl Api {
 /// A container in the API's list.
 pub(super) struct Listed {
     pub id: String,
+    /// `None` where it is a word that we do not know.
     pub state: Option<ContainerState>,
 }
 
-/// What the API calls `status`. One that is being stopped still runs; Podman's, which are more, bollard
-/// refuses before they come here.
-fn state_called(status: &str) -> ContainerState {
-    match status {
+/// What the API calls `status`, Docker's (moby `container/state.go`) and Podman's (`libpod/define/containerstate.go`). One
+/// that is being stopped still runs.
+fn state_called(status: &str) -> Option<ContainerState> {
+    Some(match status {
         "running" | "stopping" => ContainerState::Running,
         "paused" => ContainerState::Paused,
         "restarting" => ContainerState::Restarting,
-        "exited" => ContainerState::Exited,
+        "exited" | "stopped" => ContainerState::Exited,
         "removing" | "dead" => ContainerState::Dead,
-        _ => ContainerState::Created,
-    }
+        "created" | "configured" | "initialized" => ContainerState::Created,
+        _ => return None,
+    })
 }
 
 /// A time as the API writes it. Docker and Podman write year 1 for a time that has not come.
@@ -212,11 +231,11 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// One request on one connection, over which no more comes in than an honest answer needs.
 async fn send(
     socket: PathBuf,
-    speaker: Arc<OnceLock<Speaker>>,
+    heard: Arc<OnceLock<HeardSpeaker>>,
     request: BollardRequest,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
     let stream = UnixStream::connect(&socket).await?;
-    if speaker.get_or_init(|| speaker_of(&stream, &socket)).is_err() {
+    if heard.get_or_init(|| HeardSpeaker::of(&stream, &socket)).speaker.is_err() {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     }
     let stream = Limited { stream, left: state::MOST_BYTES };
@@ -241,10 +260,24 @@ enum Unheard {
     OtherPids(Option<Pid>),
 }
 
+/// What is at the other end of a connection.
+struct HeardSpeaker {
+    speaker: Speaker,
+    listener: Option<SocketListener>,
+}
+
+impl HeardSpeaker {
+    fn of(stream: &UnixStream, socket: &Path) -> Self {
+        match SocketListener::behind(stream.as_fd()) {
+            Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
+            Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
+        }
+    }
+}
+
 /// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
 /// do: its owner can put a link to root's socket in its place.
-fn speaker_of(stream: &UnixStream, socket: &Path) -> Speaker {
-    let listener = SocketListener::behind(stream.as_fd()).map_err(|_| Unheard::OtherPids(None))?;
+fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
     if !listener.has_our_pids() {
         return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
     }

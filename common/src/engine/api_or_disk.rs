@@ -82,13 +82,13 @@ impl<D: DiskState> ApiOrDisk<D> {
 
     fn or_disk(
         &self,
-        api: impl FnOnce(&Api) -> Result<Vec<Container>, EngineError>,
+        api: impl FnOnce(&Api) -> Result<EngineAnswer, EngineError>,
         disk: impl FnOnce(&D) -> Result<Option<EngineAnswer>, EngineError>,
     ) -> Result<EngineAnswer, EngineError> {
         // Looked at before: a socket of systemd's starts the engine, which then makes its directories.
         let is_unused = self.disk.as_ref().is_some_and(DiskState::is_unused);
         let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
-            Ok(containers) => return Ok(EngineAnswer { source: ContainerSource::Api, ..containers.into() }),
+            Ok(answer) => return Ok(EngineAnswer { source: ContainerSource::Api, ..answer }),
             Err(error) => self.without_a_shadow(error, is_unused),
         };
         // The same numbers are on disk.
@@ -96,7 +96,14 @@ impl<D: DiskState> ApiOrDisk<D> {
             return Err(error);
         }
         match (self.disk.as_ref().map(disk), error) {
-            (Some(Ok(Some(answer))), error) => Ok(EngineAnswer { api_error: Some(error), ..answer }),
+            (Some(Ok(Some(mut answer))), error) => {
+                for doubt in &mut answer.doubts {
+                    if let EngineError::Unlocated { why, .. } = doubt {
+                        *why = Some(Box::new(error.clone()));
+                    }
+                }
+                Ok(EngineAnswer { api_error: Some(error), ..answer })
+            }
             // It is here, and we have no permission: that does not mean that there is no such container.
             (Some(Err(unreadable)), error) if error.is_absence() => Err(unreadable),
             // The user has chosen this engine: that others have no such container is no answer.
@@ -120,24 +127,34 @@ impl<D: DiskState> ApiOrDisk<D> {
     }
 
     /// The list tells which containers there are, and what they do; the rest is on disk, at a tenth of the
-    /// cost of inspecting each. Where both disagree, one is older: then the engine is asked.
-    fn list_from_api(&self, api: &Api) -> Result<Vec<Container>, EngineError> {
-        let mut containers = Vec::new();
+    /// cost of inspecting each. Where both disagree, one is older: then the engine is asked. What it says of one container and
+    /// nobody understands is a doubt about that one, if the disk does not know it either.
+    fn list_from_api(&self, api: &Api) -> Result<EngineAnswer, EngineError> {
+        let mut answer = EngineAnswer::default();
         for listed in api.list("")? {
             let from_disk = self.disk.as_ref().and_then(|disk| disk.as_inspected(&listed.id).ok().flatten());
-            match from_disk.filter(|container| Some(container.state) == listed.state) {
-                Some(container) => {
-                    containers.push(Container { source: ContainerSource::Api, ..container });
+            let agrees = |container: &Container| Some(container.state) == listed.state;
+            let found = match from_disk {
+                Some(container) if agrees(&container) => {
+                    Some(Container { source: ContainerSource::Api, ..container })
                 }
                 // One that is removed meanwhile was not there.
-                None => containers.extend(known(api.inspect(&listed.id))?),
-            }
+                from_disk => match (known(api.inspect(&listed.id)), from_disk) {
+                    (Err(EngineError::Nonsense { .. }), Some(container)) => Some(container),
+                    (Err(doubt @ EngineError::Nonsense { .. }), None) => {
+                        answer.doubts.push(doubt);
+                        None
+                    }
+                    (inspected, _) => inspected?,
+                },
+            };
+            answer.containers.extend(found);
         }
-        Ok(containers)
+        Ok(answer)
     }
 }
 
-fn from_api(api: &Api, name: &Name) -> Result<Vec<Container>, EngineError> {
+fn from_api(api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
     match known(api.inspect(name.as_str())) {
         // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
         Err(refused @ EngineError::Refused { .. }) => {
@@ -145,11 +162,16 @@ fn from_api(api: &Api, name: &Name) -> Result<Vec<Container>, EngineError> {
                 [] | [_] => Err(refused),
                 several => {
                     let inspected = several.iter().map(|listed| known(api.inspect(&listed.id)));
-                    Ok(inspected.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+                    Ok(inspected
+                        .collect::<Result<Vec<_>, _>>()?
+                        .into_iter()
+                        .flatten()
+                        .collect::<Vec<_>>()
+                        .into())
                 }
             }
         }
-        result => Ok(result?.into_iter().collect()),
+        result => Ok(result?.into()),
     }
 }
 

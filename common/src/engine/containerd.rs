@@ -154,7 +154,7 @@ impl Containerd {
     /// Where what listens on the socket is in another PID namespace.
     fn has_our_pids(&self) -> Result<(), EngineError> {
         let socket = self.dirs.run.join("containerd/containerd.sock");
-        match Daemon::of(ENGINE, &socket, "containerd", None) {
+        match Daemon::of(ENGINE, &socket, "containerd", None, None) {
             Daemon::Unknown(error @ EngineError::OtherPidNamespace { .. }) => Err(error),
             _ => Ok(()),
         }

@@ -67,7 +67,7 @@ impl Crio {
         }
         let (config, socket) = (self.dirs.config.join("crio"), self.socket());
         let storage = if self.is_installed() {
-            let line = Daemon::of(ENGINE, &socket, "crio", None).command_line("crio")?;
+            let line = Daemon::of(ENGINE, &socket, "crio", None, None).command_line("crio")?;
             let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names));
             let file = said(&["--config", "-c"]).map(|path| config.at(path));
             let mut settings = Settings::default();

@@ -8,7 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::{Pid, Uid};
 
@@ -18,33 +20,49 @@ use super::{EngineError, EngineName};
 use crate::process::Process;
 
 /// What listens on a socket where an engine's daemon does, or did.
+#[derive(Debug, Clone)]
 pub(super) enum Daemon {
     /// Nothing does.
     Absent,
     /// The daemon, or what passes on what is said to it.
-    Process(DaemonCommand),
+    Process(Arc<DaemonCommand>),
     /// It is there, and which process it is could not be found out.
     Unknown(EngineError),
 }
 
 /// What a process was started with.
+#[derive(Debug)]
 pub(super) struct DaemonCommand {
     process: Process,
     words: Vec<OsString>,
 }
 
 impl Daemon {
-    /// What listens on `socket` for `engine`, whose daemon's program is called `name` and writes its PID into `pid_file`.
-    /// It has to be a process of the user that owns the engine's files.
+    /// What listens on `socket` for `engine`, whose daemon's program is called `name` and writes its PID into `pid_file`; where
+    /// that is `known`, nothing connects to see it. It has to be a process of the user that owns the engine's files.
     pub(super) fn of(
         engine: EngineName,
         socket: &StatePath,
         name: &str,
         pid_file: Option<&StatePath>,
+        known: Option<SocketListener>,
     ) -> Daemon {
         let path = || socket.as_path().to_owned();
-        let unknown = || Daemon::Unknown(EngineError::Unlocated { engine, socket: path() });
-        let Some(listener) = listener_on(socket.as_path()) else { return Daemon::Absent };
+        let unknown = || Daemon::Unknown(EngineError::unlocated(engine, socket.as_path()));
+        let written = || {
+            let pid = state::number(pid_file?).ok().flatten()?;
+            let process = Process::open(Pid::from_raw(pid)).ok()?;
+            DaemonCommand::of(process, socket.owner()).filter(|line| line.is_of(name)).map(Arc::new)
+        };
+        let listener = match known.map_or_else(|| listener_on(socket.as_path()), Ok) {
+            Ok(listener) => listener,
+            Err(Errno::EACCES | Errno::EPERM) => {
+                return Daemon::Unknown(EngineError::Unreadable { file: path() });
+            }
+            // It has hung for so long that nothing more can wait for it.
+            Err(Errno::EAGAIN) => return written().map_or_else(unknown, Daemon::Process),
+            Err(_) => return Daemon::Absent,
+        };
         if !listener.has_our_pids() {
             return match listener.has_ended() {
                 true => Daemon::Absent,
@@ -57,19 +75,17 @@ impl Daemon {
         }
         let Ok(process) = listener.process else { return Daemon::Absent };
         if !is_systemd(&process) {
-            return DaemonCommand::of(process, socket.owner()).map_or_else(unknown, Daemon::Process);
+            let line = DaemonCommand::of(process, socket.owner()).map(Arc::new);
+            return line.map_or_else(unknown, Daemon::Process);
         }
-        let written = pid_file.and_then(|file| state::number(file).ok().flatten());
-        let process = written.and_then(|pid| Process::open(Pid::from_raw(pid)).ok());
-        let line = process.and_then(|process| DaemonCommand::of(process, socket.owner()));
-        line.filter(|line| line.is_of(name)).map_or_else(unknown, Daemon::Process)
+        written().map_or_else(unknown, Daemon::Process)
     }
 
     /// Its command line, where it runs and its program is called `name`; nothing where it does not run.
     ///
     /// # Errors
     /// Why it could not be found out.
-    pub(super) fn command_line(self, name: &str) -> Result<Option<DaemonCommand>, EngineError> {
+    pub(super) fn command_line(self, name: &str) -> Result<Option<Arc<DaemonCommand>>, EngineError> {
         match self {
             Daemon::Absent => Ok(None),
             Daemon::Process(line) => Ok(Some(line).filter(|line| line.is_of(name))),
@@ -130,12 +146,12 @@ fn after<'a>(word: &'a OsStr, name: &str) -> Option<&'a OsStr> {
 }
 
 /// A hung daemon accepts nothing, and the kernel connects us all the same.
-fn listener_on(path: &Path) -> Option<SocketListener> {
-    let address = UnixAddr::new(path).ok()?;
+fn listener_on(path: &Path) -> nix::Result<SocketListener> {
+    let address = UnixAddr::new(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
-    connect(socket.as_raw_fd(), &address).ok()?;
-    SocketListener::behind(socket.as_fd()).ok()
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &address)?;
+    SocketListener::behind(socket.as_fd())
 }
 
 /// The system's or a user's: it listens for what it has not started yet, and goes on listening.

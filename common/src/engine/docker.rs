@@ -3,6 +3,7 @@
 mod context;
 mod disk;
 mod places;
+mod traces;
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub(super) fn all(all_dirs: &[EngineDirs], ours: bool, limit: &AnswerTimeout) ->
 /// The daemon in these directories, whatever is chosen.
 pub(super) fn of(dirs: &EngineDirs, limit: &AnswerTimeout) -> ApiOrDisk<DockerDisk> {
     let api = Ok(Api::new(ENGINE, socket_of(dirs), limit.clone()));
-    ApiOrDisk::new(ENGINE, api, Some(DockerDisk::of(dirs)))
+    ApiOrDisk::new(ENGINE, api, Some(DockerDisk::of(dirs, limit)))
 }
 
 /// Whether both paths name the same file, there or not: `/var/run` is a link to `/run`.

@@ -1,11 +1,11 @@
 //! Why an engine could not be asked, and what the user can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{Pid, Uid};
 
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::output::one_line;
 use crate::target::EngineName;
 
@@ -101,12 +101,14 @@ pub enum EngineError {
         file: PathBuf,
     },
     /// Something listens on its socket, and which process the daemon is could not be found out, nor so where its state is.
-    #[error("{engine} runs, and where it keeps its state could not be found out: what listens on {} is not {engine}", socket.display())]
+    #[error("{}", unlocated(*engine, socket, why.as_deref()))]
     Unlocated {
         /// Which engine.
         engine: EngineName,
         /// Which socket.
         socket: PathBuf,
+        /// Why its API did not tell, where it was asked.
+        why: Option<Box<EngineError>>,
     },
     /// It took longer than it may.
     #[error("{engine} did not answer on {} within {timeout:?}", socket.display())]
@@ -146,6 +148,16 @@ pub enum EngineError {
         /// What is wrong with it.
         what: String,
     },
+    /// A container that runs, as its file says, has no process where its engine records that.
+    #[error("{}: {engine} has written there that it runs, and its process was not found where {engine} usually records it", file.display())]
+    Unrecorded {
+        /// Which engine.
+        engine: EngineName,
+        /// What the container is called.
+        name: String,
+        /// Its file.
+        file: PathBuf,
+    },
     /// A state file or directory belongs to another user than the engine.
     #[error("{}: belongs to {}, not to {}, so it is not used", file.display(), whose(*found), whose(*owner))]
     Foreign {
@@ -165,6 +177,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Something listens on `socket`, and which process the daemon is could not be found out.
+    pub(super) fn unlocated(engine: EngineName, socket: &Path) -> Self {
+        EngineError::Unlocated { engine, socket: socket.to_owned(), why: None }
+    }
+
     /// Whether the engine said that it has no such container.
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::Refused { status: 404, .. })
@@ -173,6 +190,14 @@ impl EngineError {
     /// Whether nothing of this engine can be running, so that nothing is hidden by its silence.
     pub fn is_absence(&self) -> bool {
         matches!(self, EngineError::Absent { .. } | EngineError::Stale { .. } | EngineError::Unused { .. })
+    }
+}
+
+fn unlocated(engine: EngineName, socket: &Path, why: Option<&EngineError>) -> String {
+    let unknown = "where it keeps its state could not be found out: what listens";
+    match why {
+        Some(why) => format!("{why}, and {unknown} there is not {engine}"),
+        None => format!("{engine} runs, and {unknown} on {} is not {engine}", socket.display()),
     }
 }
 
@@ -194,11 +219,12 @@ impl From<EngineError> for Failure {
                 "run it with sudo, or join the group: sudo usermod -aG {} $USER, and log in again",
                 group
             )),
-            EngineError::NotPermitted { group: None, .. } => failure.hint("run it with sudo"),
+            EngineError::NotPermitted { group: None, .. } | EngineError::Unreadable { .. } => {
+                failure.hint(with_sudo())
+            }
             EngineError::Address { address, .. } if address.starts_with('/') => {
                 failure.hint(crate::hint!("DOCKER_HOST=unix://{}", address))
             }
-            EngineError::Unreadable { .. } => failure.hint("run it with sudo"),
             EngineError::Remote { .. } => failure.hint("run the tool on that host"),
             EngineError::OtherPidNamespace { listener: None, .. } | EngineError::EarlierProcess { .. } => {
                 failure.hint("run it on the host, or in a container with --pid=host")
@@ -209,6 +235,10 @@ impl From<EngineError> for Failure {
             EngineError::Slow { .. } => {
                 failure.hint("--engine-timeout 5s waits longer; pid:N needs no engine")
             }
+            EngineError::Unlocated { why: Some(why), .. } => {
+                failure.hint(Failure::from((**why).clone()).hint)
+            }
+            EngineError::Unrecorded { .. } => failure.hint("pid:N needs no engine"),
             _ => failure,
         };
         failure.caused_by(error)

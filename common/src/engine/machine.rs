@@ -5,18 +5,23 @@
 //! known is left alone.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, Uid};
 
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
     Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineAnswer, EngineError,
-    EngineName, Proof,
+    EngineName, Proof, runtime,
 };
 
 const ENGINE: EngineName = EngineName::Machine;
+
+/// USER_HZ is 100 on every architecture (asm-generic/param.h).
+const TICK_MS: u128 = 10;
 
 /// The machines that one systemd-machined has registered.
 pub(super) struct Machines {
@@ -35,7 +40,8 @@ impl Machines {
 
     /// The container called `name`; `None` when nothing is, or a virtual machine.
     fn container(&self, name: &str) -> Result<Option<Container>, EngineError> {
-        let Some(bytes) = state::read(&self.directory.join(name))? else { return Ok(None) };
+        let file = self.directory.join(name);
+        let Some(bytes) = state::read(&file)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let fields = fields(&text);
         let field = |key: &str| fields.get(key).map(String::as_str);
@@ -43,6 +49,8 @@ impl Machines {
             return Ok(None);
         }
         let number = |key: &str| field(key).and_then(|value| value.parse::<u64>().ok());
+        // Nothing else ties the process to the machine where the kernel has no pidfs inodes: whatever has its PID would be it.
+        runtime::is_of_our_time(ENGINE, &file, number("MONOTONIC").and_then(ticks_at))?;
         let pid = number("LEADER").and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
         let started_at = number("REALTIME").and_then(|time| i64::try_from(time).ok());
         // Since version 258 an ordinary user may register a machine: then the leader is that user's claim.
@@ -100,6 +108,15 @@ impl Engine for Machines {
         }
         Ok(answer)
     }
+}
+
+/// In clock ticks since boot, as the kernel tells when processes started, the latest time that this one in microseconds of the
+/// monotonic clock can be: that one does not count while the host sleeps (clock_gettime(2)).
+fn ticks_at(monotonic_us: u64) -> Option<u64> {
+    let now = |clock| clock_gettime(clock).ok().map(Duration::from);
+    let slept = now(ClockId::CLOCK_BOOTTIME)?.saturating_sub(now(ClockId::CLOCK_MONOTONIC)?);
+    let since_boot = Duration::from_micros(monotonic_us).saturating_add(slept);
+    u64::try_from(since_boot.as_millis() / TICK_MS).ok()
 }
 
 /// The assignments in one of systemd's state files. The first of several wins.

@@ -192,8 +192,7 @@ pub(super) fn what_became_of(
     }
 }
 
-/// That a process which is not here any more, and that started at `ticks`, can have been one of our PID namespace, as `file`
-/// says. Tools in a container that sees the host's state, and not the host's processes, would take every container for
+/// That a process which started at `ticks`, or before, can be one of our PID namespace, or have been one, as `file` says. Tools in a container that sees the host's state, and not the host's processes, would take every container for
 /// ended. The first process of a PID namespace is its oldest (pid_namespaces(7)): what is older was never in it, and where a
 /// whole host is in a container its containers are younger.
 ///

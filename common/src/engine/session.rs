@@ -1,13 +1,16 @@
-//! What is remembered of engines while a tool does one job: one that did not answer in time is not waited for again.
+//! What is remembered of engines while a tool does one job: one that did not answer in time is not waited for again, and which
+//! process it is, is found out once.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::unistd::Uid;
 
+use super::daemon::Daemon;
+use super::listener::SocketListener;
 use super::{ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
 
 /// The engines of one job: how long each of them may take to answer, and which took longer. It lives as long as the job:
@@ -15,7 +18,7 @@ use super::{ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
 #[derive(Debug, Clone)]
 pub struct EngineSession {
     timeout: Duration,
-    silent: SilentSockets,
+    sockets: SocketMemory,
     heard: Arc<Mutex<Vec<HeardEngine>>>,
 }
 
@@ -58,14 +61,24 @@ impl fmt::Display for HeardEngine {
     }
 }
 
-/// The sockets on which nothing answered in time, and the words for that.
+/// What was found out about sockets. Clones remember together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SilentSockets(Arc<Mutex<BTreeMap<PathBuf, EngineError>>>);
+pub(super) struct SocketMemory(Arc<Mutex<KnownSockets>>);
+
+#[derive(Debug, Default)]
+struct KnownSockets {
+    /// On which nothing answered in time, and the words for that.
+    silent: BTreeMap<PathBuf, EngineError>,
+    /// What listened when something was asked, until somebody takes it.
+    listeners: BTreeMap<PathBuf, SocketListener>,
+    /// Which daemon that was.
+    daemons: BTreeMap<PathBuf, Daemon>,
+}
 
 impl EngineSession {
     /// One in which each engine has `timeout` to answer, and none was asked yet.
     pub fn new(timeout: Duration) -> Self {
-        EngineSession { timeout, silent: SilentSockets::default(), heard: Arc::default() }
+        EngineSession { timeout, sockets: SocketMemory::default(), heard: Arc::default() }
     }
 
     /// Notes how `engine` answered.
@@ -84,22 +97,46 @@ impl EngineSession {
         self.timeout
     }
 
-    pub(super) fn silent(&self) -> SilentSockets {
-        self.silent.clone()
+    pub(super) fn sockets(&self) -> SocketMemory {
+        self.sockets.clone()
     }
 }
 
-impl SilentSockets {
+impl SocketMemory {
+    fn known(&self) -> MutexGuard<'_, KnownSockets> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why there is no use in asking on this socket, if it was silent already.
-    pub(super) fn why(&self, socket: &Path) -> Option<EngineError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(socket).cloned()
+    pub(super) fn silence(&self, socket: &Path) -> Option<EngineError> {
+        self.known().silent.get(socket).cloned()
     }
 
     /// Remembers `error`, if it is that nothing came in time.
-    pub(super) fn remember(&self, socket: &Path, error: &EngineError) {
+    pub(super) fn remember_silence(&self, socket: &Path, error: &EngineError) {
         if let EngineError::Slow { .. } = error {
-            let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            silent.insert(socket.to_owned(), error.clone());
+            self.known().silent.insert(socket.to_owned(), error.clone());
         }
+    }
+
+    /// Remembers what listens on `socket`, so that nobody connects to it again only to see that.
+    pub(super) fn remember_listener(&self, socket: &Path, listener: SocketListener) {
+        self.known().listeners.insert(socket.to_owned(), listener);
+    }
+
+    /// The daemon behind `socket`; `look` finds it out, where nothing else has before, and is given what listened when something
+    /// was asked.
+    pub(super) fn daemon(
+        &self,
+        socket: &Path,
+        look: impl FnOnce(Option<SocketListener>) -> Daemon,
+    ) -> Daemon {
+        if let Some(daemon) = self.known().daemons.get(socket) {
+            return daemon.clone();
+        }
+        let listener = self.known().listeners.remove(socket);
+        let daemon = look(listener);
+        self.known().daemons.insert(socket.to_owned(), daemon.clone());
+        daemon
     }
 }

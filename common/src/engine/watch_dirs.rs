@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::EngineName;
 use super::containerd;
 use super::engine_dirs::EngineDirs;
+use super::session::SocketMemory;
 use super::state::StatePath;
 use super::storage::Storage;
 
@@ -37,7 +38,7 @@ pub(super) fn of(name: EngineName, dirs: &EngineDirs) -> Vec<WatchDir> {
         // NAMESPACE/ID/init.pid, and what runc has of it.
         EngineName::Containerd | EngineName::Nerdctl => {
             let mut watched = vec![below("containerd/runc", 2), below("docker/runtime-runc", 2)];
-            for state in containerd::states(dirs).unwrap_or_default() {
+            for state in containerd::states(dirs, &SocketMemory::default()).unwrap_or_default() {
                 watched.extend(containerd::DRIVERS.map(|driver| within(&state.join(driver), 2)));
             }
             watched

@@ -53,7 +53,9 @@ pub(super) fn ask(
                 let name = engine.name();
                 answers.answered.push(name);
                 answers.api_errors.extend(answer.api_error.map(|why| (name, why)));
-                answers.errors.extend(answer.doubts.into_iter().map(|doubt| (name, doubt)));
+                let (closed, doubts) = answer.doubts.into_iter().partition::<Vec<_>, _>(is_roots_alone);
+                answers.closed.extend(closed);
+                answers.errors.extend(doubts.into_iter().map(|doubt| (name, doubt)));
                 answers.add(answer.containers);
             }
             Err(absent) if absent.is_absence() => answers.absent.push(absent),
@@ -111,11 +113,10 @@ impl EngineAnswers {
     }
 
     /// Why the "no" of these engines is not certain enough for another user's claim to count: an engine that could not be
-    /// asked, or a daemon that did not answer although it is there, so that its state may be in another directory.
-    /// Podman has no daemon: that its socket is slow says no more than that it has none.
+    /// asked, or whose containers run without it and were made in a directory that is not known. One that is silent, and whose
+    /// state on disk was read where its process keeps it, has said no.
     pub(super) fn doubt(&self) -> Option<&(EngineName, EngineError)> {
-        let hides =
-            |(engine, why): &&(EngineName, EngineError)| *engine != EngineName::Podman && !why.is_absence();
+        let hides = |(_, why): &&(EngineName, EngineError)| matches!(why, EngineError::Dead { .. });
         self.errors.first().or_else(|| self.api_errors.iter().find(hides))
     }
 }

@@ -28,7 +28,7 @@ pub enum FindError {
         search: Box<FailedSearch>,
     },
     /// An engine that may have it could not be asked, or could not tell; whether another engine has it or not.
-    #[error("{target}: {}{trouble}", undecided(hit.as_deref(), *engine))]
+    #[error("{target}: {}{trouble}", undecided(hit.as_deref(), *engine, trouble))]
     CannotTell {
         /// What was asked for.
         target: Target,
@@ -215,8 +215,11 @@ impl From<FindError> for Failure {
 }
 
 /// What is known of a container that may be `engine`'s.
-fn undecided(hit: Option<&Container>, engine: EngineName) -> String {
+fn undecided(hit: Option<&Container>, engine: EngineName, trouble: &EngineError) -> String {
     match hit {
+        None if matches!(trouble, EngineError::Unrecorded { .. }) => {
+            "cannot tell which process is its first: ".to_owned()
+        }
         Some(hit) => {
             format!("{hit} was found, but {engine} could not be asked, and may have one of that name too: ")
         }

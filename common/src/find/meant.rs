@@ -2,10 +2,10 @@
 //! line that says it, as it was typed but for that word.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::answers::{ask, is_others};
 use crate::engine::{EngineName, EngineSession, engines};
+use crate::failure;
 use crate::hint;
 use crate::hint::Hint;
 use crate::output::is_harmful;
@@ -52,8 +52,8 @@ pub(super) fn hint_for_unknown(target: &Target) -> Option<Hint> {
         return instead_of(&[word], &meant);
     }
     match (engine, word) {
-        (None, "help") => tool().and_then(|tool| hint!("{} --help", tool)),
-        (None, "version") => tool().and_then(|tool| hint!("{} --version", tool)),
+        (None, "help") => failure::typed().and_then(|(tool, _)| hint!("{} --help", tool)),
+        (None, "version") => failure::typed().and_then(|(tool, _)| hint!("{} --version", tool)),
         (Some(engine), _) => hint!("cpid --list --engine {}", engine),
         _ => Some(Hint::say("cpid --list")),
     }
@@ -62,8 +62,7 @@ pub(super) fn hint_for_unknown(target: &Target) -> Option<Hint> {
 /// The command line as it was typed, with `meant` in place of what was typed for it, which is one of `typed`; or else
 /// `meant` alone.
 pub(super) fn instead_of(typed: &[&str], meant: &str) -> Option<Hint> {
-    let words = std::env::args_os().skip(1).map(|word| word.into_string()).collect::<Result<Vec<_>, _>>();
-    let line = words.ok().zip(tool()).and_then(|(words, tool)| replaced(&tool, &words, typed, meant));
+    let line = failure::typed().and_then(|(tool, words)| replaced(&tool, &words, typed, meant));
     line.or_else(|| hint!("use {}", meant))
 }
 
@@ -86,14 +85,6 @@ fn replaced(tool: &str, words: &[String], typed: &[&str], meant: &str) -> Option
     line[at + 1] = format!("{front}{meant}");
     let hint = Hint::words(&line)?;
     (hint.chars().count() <= MOST_CHARACTERS).then_some(hint)
-}
-
-/// The name that the tool was called by; `None` where a file descriptor stands for it.
-fn tool() -> Option<String> {
-    let called = std::env::args_os().next()?;
-    let name = Path::new(&called).file_name()?.to_str()?;
-    let is_plain = |c: char| c.is_ascii_alphabetic() || c == '-';
-    (name.chars().all(is_plain) && !name.starts_with('-')).then(|| name.to_owned())
 }
 
 /// Names of containers that look like the one in `target`, at most three. Only engines of ours that have `answered` are

@@ -10,6 +10,7 @@
 mod address;
 mod conntrack;
 mod error;
+mod events;
 mod link;
 mod listener;
 mod neighbour;
@@ -25,6 +26,7 @@ mod wire;
 pub use address::{Address, AddressAttributes, NewAddress};
 pub use conntrack::{FlowTuple, TrackedFlow};
 pub use error::NetlinkError;
+pub use events::ChangeListener;
 pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };

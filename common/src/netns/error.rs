@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::holder::LockHolder;
 use super::{DIRECTORY, path};
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, with_sudo};
 use crate::target::LinkName;
 
 /// Why a name cannot be made, read or removed.
@@ -63,7 +63,7 @@ impl From<NetnsError> for Failure {
     fn from(error: NetnsError) -> Self {
         let failure = Failure::said(Status::Failed, &error);
         let failure = match &error {
-            NetnsError::NotPermitted { .. } => failure.hint("run it as root"),
+            NetnsError::NotPermitted { .. } => failure.hint(with_sudo()),
             NetnsError::Taken { name, .. } => {
                 failure.hint(crate::hint!("--as OTHERNAME, or: netns-link --rm {}", name))
             }

@@ -1,6 +1,7 @@
 //! `--watch`: NICs follow containers, whatever happens to engines and to the watch itself.
 
 mod attacked;
+mod drift;
 mod file;
 mod real;
 
@@ -255,7 +256,7 @@ fn what_a_container_is_left_with_when_it_stops_goes_and_comes_back() {
     drop(second);
     db.restart();
     let _third = engine(&lab, &[&db]);
-    wait_for_times(&watch, "db: eth0", 2);
+    wait_for_times(&watch, "db: eth0 10.2.0.2/24, on br1", 2);
     reaches(&lab, "10.2.0.2");
 }
 

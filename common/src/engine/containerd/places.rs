@@ -6,6 +6,7 @@
 
 use super::super::daemon::Daemon;
 use super::super::engine_dirs::{EngineDirs, rooted};
+use super::super::session::SocketMemory;
 use super::super::settings::Settings;
 use super::super::state::{self, StatePath};
 use super::super::{EngineError, EngineName};
@@ -41,7 +42,10 @@ pub(in super::super) fn is_user_and_group(word: &str) -> bool {
 ///
 /// # Errors
 /// A configuration that cannot be read, and a daemon of which it cannot be found out.
-pub(in super::super) fn states(dirs: &EngineDirs) -> Result<Vec<StatePath>, EngineError> {
+pub(in super::super) fn states(
+    dirs: &EngineDirs,
+    sockets: &SocketMemory,
+) -> Result<Vec<StatePath>, EngineError> {
     let mut states: Vec<StatePath> = USUAL.map(|state| dirs.run.join(state)).into();
     if dirs.is_system() {
         states.push(dirs.run.at(rooted(MICROK8S)));
@@ -49,7 +53,7 @@ pub(in super::super) fn states(dirs: &EngineDirs) -> Result<Vec<StatePath>, Engi
     // It makes these directories when it starts, and /run is empty at boot: where they are, it keeps its state.
     let is_usual = DRIVERS.iter().any(|driver| dirs.run.join("containerd").join(driver).is_dir());
     if !is_usual {
-        states.extend(state_behind(&dirs.run.join("containerd/containerd.sock"), dirs)?);
+        states.extend(state_behind(&dirs.run.join("containerd/containerd.sock"), dirs, sockets)?);
     }
     Ok(states)
 }
@@ -62,8 +66,12 @@ pub(in super::super) fn states(dirs: &EngineDirs) -> Result<Vec<StatePath>, Engi
 pub(in super::super) fn state_behind(
     socket: &StatePath,
     dirs: &EngineDirs,
+    sockets: &SocketMemory,
 ) -> Result<Option<StatePath>, EngineError> {
-    let line = Daemon::of(EngineName::Containerd, socket, "containerd", None).command_line("containerd")?;
+    let daemon = sockets.daemon(socket.as_path(), |listener| {
+        Daemon::of(EngineName::Containerd, socket, "containerd", None, listener)
+    });
+    let line = daemon.command_line("containerd")?;
     let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names)).map(|path| dirs.run.at(path));
     if let Some(state) = said(&["--state"]) {
         return Ok(Some(state));
@@ -91,9 +99,15 @@ pub(super) fn runtime_roots(dirs: &EngineDirs) -> [StatePath; 2] {
 /// As [`states`].
 pub(super) fn task_directories(dirs: &EngineDirs) -> Result<Vec<StatePath>, EngineError> {
     let mut there = Vec::new();
-    for directory in states(dirs)?.iter().flat_map(|state| DRIVERS.map(|driver| state.join(driver))) {
-        if state::is_there(&directory)? && !there.contains(&directory) {
-            there.push(directory);
+    for state in states(dirs, &SocketMemory::default())? {
+        // Most of these containerds are on no host.
+        if !state::is_there(&state)? {
+            continue;
+        }
+        for directory in DRIVERS.map(|driver| state.join(driver)) {
+            if state::is_there(&directory)? && !there.contains(&directory) {
+                there.push(directory);
+            }
         }
     }
     Ok(there)

@@ -14,9 +14,11 @@ use super::super::api_or_disk::DiskState;
 use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{
-    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof, api, runtime,
+    AnswerTimeout, Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
+    api, runtime,
 };
 use super::places::{DockerHome, DockerHomes, DockerPlaces};
+use super::traces::ProcessTraces;
 use crate::target::Name;
 
 const ENGINE: EngineName = EngineName::Docker;
@@ -27,6 +29,7 @@ pub(in super::super) struct DockerDisk {
     places: DockerPlaces,
     /// Once they were asked for.
     homes: OnceCell<DockerHomes>,
+    traces: ProcessTraces,
 }
 
 /// `config.v2.json`, as far as we need it.
@@ -62,8 +65,13 @@ struct ConfigState {
 }
 
 impl DockerDisk {
-    pub(super) fn of(dirs: &EngineDirs) -> Self {
-        DockerDisk { owner: dirs.owner, places: DockerPlaces::of(dirs), homes: OnceCell::new() }
+    pub(super) fn of(dirs: &EngineDirs, limit: &AnswerTimeout) -> Self {
+        DockerDisk {
+            owner: dirs.owner,
+            places: DockerPlaces::of(dirs, limit),
+            homes: OnceCell::new(),
+            traces: ProcessTraces::of(dirs.owner),
+        }
     }
 
     fn homes(&self) -> Result<&DockerHomes, EngineError> {
@@ -78,12 +86,13 @@ impl DockerDisk {
         Ok(self.homes()?.all.iter().any(|home| home.containers.is_dir()))
     }
 
-    /// Every container that has a directory and is chosen by its ID or, where that does not choose it, by
+    /// Every container that is meant, has a directory, and is chosen by its ID or, where that does not choose it, by
     /// what is in its file.
     fn chosen(
         &self,
         by_id: impl Fn(&str) -> bool,
         by_content: impl Fn(&[u8]) -> bool,
+        is_meant: impl Fn(&str, &str) -> bool,
     ) -> Result<Option<EngineAnswer>, EngineError> {
         let homes = self.homes()?;
         let (mut found, mut bytes) = (EngineAnswer::default(), Vec::new());
@@ -95,7 +104,12 @@ impl DockerDisk {
                 // The parse is expensive, and not needed: the daemon ends a whole file with a line feed (Go's Encoder, in
                 // moby `container.toDisk`). One without may have been cut off before the name.
                 Ok(true) if by_id(id) || by_content(&bytes) || !bytes.ends_with(b"}\n") => {
-                    found.add(self.container(home, id, &file, &bytes).map(Some));
+                    let container = self.container(home, id, &file, &bytes).map(Some);
+                    found.add(match container {
+                        Ok(Some(other)) if !is_meant(&other.name, &other.id) => Ok(None),
+                        Err(EngineError::Unrecorded { name, .. }) if !is_meant(&name, id) => Ok(None),
+                        container => container,
+                    });
                 }
                 Ok(true) => {}
                 Err(doubt) => found.doubts.push(doubt),
@@ -118,23 +132,23 @@ impl DockerDisk {
         if config.id != id {
             return Err(state::wrong(file, "is another container's"));
         }
+        let name = config.name.trim_start_matches('/').to_owned();
         let init = if config.state.running { home.first_process(id)? } else { None };
         if let Some((_, ticks)) = init {
             runtime::is_of_our_time(ENGINE, file, ticks)?;
         }
         let (known, has_process) = (config.state.known(), init.is_some());
-        // The daemon died, and could not write down how this run ended.
+        // The daemon died, and could not write down how this run ended; or it records processes where we do not look.
         let ended_unseen = matches!(known, ContainerState::Running | ContainerState::Paused) && !has_process;
-        // A daemon that only hangs would have written it down before: what it keeps of the process is where we do not look.
-        if ended_unseen && self.homes()?.is_running {
-            return Err(state::wrong(file, "says that the container runs, and its process was not found"));
+        if ended_unseen && !self.has_certainly_ended(id)? {
+            return Err(EngineError::Unrecorded { engine: ENGINE, name, file: file.as_path().to_owned() });
         }
         let state = if ended_unseen { ContainerState::Exited } else { known };
         let started_at = api::time(&config.state.started_at);
         Ok(Container {
             engine: ENGINE,
             id: config.id,
-            name: config.name.trim_start_matches('/').to_owned(),
+            name,
             pid: init.as_ref().map(|(pid, _)| *pid),
             exit_code: Some(config.state.exit_code).filter(|_| state.has_ended() && !ended_unseen),
             started_at,
@@ -152,27 +166,40 @@ impl DockerDisk {
     }
 }
 
+impl DockerDisk {
+    /// Whether a container that has no bundle has ended. While a daemon hangs, its bundles stay, and one that does not would have
+    /// written down the end. The processes of a daemon in another PID namespace are not all here.
+    fn has_certainly_ended(&self, id: &str) -> Result<bool, EngineError> {
+        let homes = self.homes()?;
+        Ok(!homes.is_running && homes.doubt.is_none() && self.traces.certainly_lack(id))
+    }
+}
+
 impl DiskState for DockerDisk {
     fn find(&self, name: &Name) -> Result<Option<EngineAnswer>, EngineError> {
-        let name = name.as_str();
-        if state::is_id(name) {
-            let found = self.as_inspected(name)?;
-            let doubts = self.homes()?.doubt.clone().filter(|_| found.is_none());
-            let there = found.is_some() || self.is_there()?;
-            let answer = EngineAnswer { doubts: doubts.into_iter().collect(), ..found.into() };
-            return Ok(there.then_some(answer));
-        }
-        // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
-        let needle = format!("\"/{name}\"");
-        let found = self.chosen(|id| id.starts_with(name), |bytes| state::mentions(bytes, &needle))?;
-        Ok(found.map(|mut found| {
-            found.containers.retain(|hit| is_meant(name, hit));
-            found.certain_if_exact(name)
+        let (name, homes) = (name.as_str(), self.homes()?);
+        let found = if state::is_id(name) {
+            let mut found = EngineAnswer::default();
+            found.add(self.as_inspected(name));
+            found.doubts.extend(homes.doubt.clone());
+            (!found.is_empty() || self.is_there()?).then_some(found)
+        } else {
+            // No byte of a name is ever escaped in JSON. Anything may hold these bytes, so it is compared again.
+            let needle = format!("\"/{name}\"");
+            let by_content = |bytes: &[u8]| state::mentions(bytes, &needle);
+            let is_meant = |called: &str, id: &str| called == name || id.starts_with(name);
+            self.chosen(|id| id.starts_with(name), by_content, is_meant)?
+        };
+        Ok(found.map(|found| {
+            // In another daemon's directory, which is no longer used, the same name says nothing of this one's container.
+            let runs = found.containers.iter().any(|hit| hit.pid.is_some());
+            let is_certain = homes.doubt.is_none() || runs;
+            if is_certain { found.certain_if_exact(name) } else { found }
         }))
     }
 
     fn list(&self) -> Result<Option<EngineAnswer>, EngineError> {
-        self.chosen(|_| true, |_| true)
+        self.chosen(|_| true, |_| true, |_, _| true)
     }
 
     fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError> {
@@ -221,8 +248,4 @@ impl ConfigState {
 
 fn time_unless(unknown: bool, text: &str) -> Option<Timestamp> {
     if unknown { None } else { api::time(text) }
-}
-
-fn is_meant(name: &str, hit: &Container) -> bool {
-    hit.name == name || hit.id.starts_with(name)
 }

@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use super::super::daemon::{Daemon, DaemonCommand};
 use super::super::engine_dirs::{EngineDirs, rooted};
+use super::super::session::SocketMemory;
 use super::super::state::{self, StatePath};
-use super::super::{EngineError, EngineName, containerd, runtime};
+use super::super::{AnswerTimeout, EngineError, EngineName, containerd, runtime};
 
 const ENGINE: EngineName = EngineName::Docker;
 
@@ -24,6 +25,7 @@ const BUNDLES: &str = "io.containerd.runtime.v2.task";
 /// Where to look for what a daemon keeps; nothing was looked for yet.
 pub(super) struct DockerPlaces {
     dirs: EngineDirs,
+    sockets: SocketMemory,
 }
 
 /// `daemon.json`, as far as it says where things are; `graph` is the data root's name before 17.05.
@@ -63,18 +65,25 @@ pub(super) fn socket_of(dirs: &EngineDirs) -> PathBuf {
 }
 
 impl DockerPlaces {
-    pub(super) fn of(dirs: &EngineDirs) -> Self {
-        DockerPlaces { dirs: dirs.clone() }
+    pub(super) fn of(dirs: &EngineDirs, limit: &AnswerTimeout) -> Self {
+        DockerPlaces { dirs: dirs.clone(), sockets: limit.sockets.clone() }
     }
 
     /// # Errors
     /// A configuration that cannot be read.
     pub(super) fn homes(&self) -> Result<DockerHomes, EngineError> {
         let (socket, pid_file) = (self.dirs.run.at(socket_of(&self.dirs)), self.dirs.run.join("docker.pid"));
-        let daemon = Daemon::of(ENGINE, &socket, "dockerd", Some(&pid_file)).command_line("dockerd");
-        let (line, doubt) = daemon.map_or_else(|doubt| (None, Some(doubt)), |line| (line, None));
+        let daemon = self.sockets.daemon(socket.as_path(), |listener| {
+            Daemon::of(ENGINE, &socket, "dockerd", Some(&pid_file), listener)
+        });
+        let (line, doubt) = match daemon {
+            Daemon::Absent => (None, None),
+            Daemon::Process(line) if line.is_of("dockerd") => (Some(line), None),
+            Daemon::Process(_) => (None, Some(EngineError::unlocated(ENGINE, socket.as_path()))),
+            Daemon::Unknown(doubt) => (None, Some(doubt)),
+        };
         let mut all =
-            self.homes_of(&self.dirs.data.join("docker"), &self.dirs.run.join("docker"), line.as_ref())?;
+            self.homes_of(&self.dirs.data.join("docker"), &self.dirs.run.join("docker"), line.as_deref())?;
         if line.is_none() && self.dirs.is_system() {
             let at = |path: &str| self.dirs.data.at(rooted(path));
             let (data, run) = (at("/var/snap/docker/common/var-lib-docker"), at("/run/snap.docker"));
@@ -109,10 +118,10 @@ impl DockerPlaces {
         match said(&["--containerd"]).or_else(|| written(config.containerd)) {
             Some(socket) => {
                 // Nothing says that it is not the usual one: the service of Debian and Docker names the usual socket.
-                let state = containerd::state_behind(&socket, &self.dirs)?;
+                let state = containerd::state_behind(&socket, &self.dirs, &self.sockets)?;
                 states.push(state.unwrap_or_else(|| self.dirs.run.join("containerd")));
             }
-            None => states.extend(containerd::states(&self.dirs)?),
+            None => states.extend(containerd::states(&self.dirs, &self.sockets)?),
         }
         let home = |data: &StatePath, namespaces: &[&str]| {
             let in_all = namespaces.iter().flat_map(|name| states.iter().map(move |state| (state, name)));

@@ -5,15 +5,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use nix::unistd::{Pid, Uid};
+use nix::sys::stat::stat;
+use nix::unistd::Uid;
 
 use super::super::{
     AnswerTimeout, Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
 };
 use super::cgroup;
 use super::monitor::{AT_LEAST, FirstProcess, Monitor, MonitoredContainer, PendingAnswers, has_process};
-use crate::namespace::{self, NamespaceKind};
-use crate::process::Process;
+use crate::namespace::{self, NamespaceId, NamespaceKind};
 
 /// How many monitors are asked at once: each takes two descriptors, of 1024 that a process may have.
 const AT_ONCE: usize = 200;
@@ -102,8 +102,8 @@ impl MonitorQuery {
 /// Whether we are where root's monitors listen: they are of the network namespace of PID 1. Where that may not be looked
 /// at, we are not somebody that a monitor of root answers.
 pub(super) fn is_in_network_of_host() -> bool {
-    let first = Process::open(Pid::from_raw(1));
-    let Ok(theirs) = first.map(|first| first.namespace_identity(NamespaceKind::Net)) else { return true };
+    // PID 1 is never used again: it need not be held.
+    let theirs = stat("/proc/1/ns/net").map(|file| NamespaceId::from(&file));
     let ours = namespace::own_identity(NamespaceKind::Net);
     theirs.ok().zip(ours.ok()).is_none_or(|(theirs, ours)| theirs == ours)
 }
