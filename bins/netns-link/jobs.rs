@@ -6,7 +6,7 @@ use std::fs;
 
 use common::cli::FindSession;
 use common::failure::{self, Failure, Status, with_sudo};
-use common::find::{FindError, VerifiedContainer, hold, host_network};
+use common::find::{FindError, VerifiedContainer, hold, host_network, list_ours};
 use common::namespace::NamespaceError;
 use common::netns::{self, NetnsError};
 use common::target::{LinkName, Target};
@@ -86,7 +86,9 @@ fn say_linked(name: &LinkName, wanted: &Wanted, target: &impl Display, plan: Pla
 
 /// Links every running container, each network namespace once, and never the host's.
 pub fn link_all(request: &Request) -> Result<Status, Failure> {
-    let listing = common::find::list(None, &request.find.session().engines)?;
+    let session = request.find.session();
+    // Links are not made of other users' containers: their engines are asked only for whether there are none but theirs.
+    let listing = list_ours(&session.engines).or_else(|_| common::find::list(None, &session.engines))?;
     let errors = if listing.errors.is_empty() { Status::Yes } else { Status::Failed };
     failure::report_all(TOOL, listing.errors.into_iter().map(Failure::from));
     let host = host_network()?;

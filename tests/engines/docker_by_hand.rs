@@ -179,7 +179,7 @@ fn state_that_may_not_be_read_says_what_it_takes() {
     }
     let powerless = if nix::unistd::geteuid().is_root() { powerless } else { cpid }.run().fails_with(2);
     fs::set_permissions(&containers, fs::Permissions::from_mode(0o700)).unwrap();
-    powerless.stderr_has("CAP_DAC_READ_SEARCH").stderr_has("\nhint: sudo cpid --engine-timeout=");
+    powerless.stderr_has("CAP_DAC_READ_SEARCH").stderr_has("\nhint: sudo cpid '--engine-timeout=");
 }
 
 #[test]

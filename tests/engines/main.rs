@@ -23,6 +23,7 @@ mod places;
 mod podman;
 mod podman_rootless;
 mod realms;
+mod reused_pids;
 mod silence;
 mod trust;
 mod wait;

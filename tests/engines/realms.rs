@@ -456,6 +456,11 @@ fn a_docker_context_that_is_not_roots_chooses_no_engine_for_root() {
     let ask = || scene.host.cpid(&["web"]).env("HOME", scene.host.path("home")).run();
     // As root's own choice it counts.
     ask().ok().stdout_is(&scene.users_pid());
-    chown(scene.host.path("home/.docker/config.json"), Some(USER), None).unwrap();
+    let is_given = |path: &str, user: u32| chown(scene.host.path(path), Some(user), None).unwrap();
+    is_given("home/.docker/config.json", USER);
+    ask().ok().stdout_is(&format!("{roots}\n"));
+    // Nor do files of root in a user's home: links of the user's can lead to any of them.
+    is_given("home/.docker/config.json", 0);
+    is_given("home", USER);
     ask().ok().stdout_is(&format!("{roots}\n"));
 }

@@ -76,8 +76,9 @@ fn all_does_not_link_what_only_a_user_claims() {
     let scene = need!(Scene::new());
     let db = scene.lab.container("db", Options::only(&["net"]));
     let _root = fake_docker::knows(&[&db]).listen(scene.lab.path("/run/docker.sock"));
-    let _theirs = scene.claims("web");
+    let theirs = scene.claims("web");
     scene.sudo(&["--all"]).ok().stdout_is("/run/netns/db\n");
+    assert!(theirs.requests().is_empty(), "the user was asked: {:?}", theirs.requests());
     assert_eq!(scene.linked("db"), scene.lab.namespace(db.pid, "net"));
     // By its name it is.
     scene.sudo(&["web"]).ok().stdout_is("/run/netns/web\n");

@@ -49,7 +49,7 @@ pub(super) fn stand_together(ones: &[String], others: &[String], id: &str) -> bo
 }
 
 /// The beginning of a cgroup path, with the first part that holds `id`.
-fn up_to(path: &str, id: &str) -> Option<String> {
+pub(super) fn up_to(path: &str, id: &str) -> Option<String> {
     let mut place = String::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
         place = format!("{place}/{part}");

@@ -49,7 +49,7 @@ pub enum FindError {
     #[error("{} exited while it was being looked up", one_line(&.0.name))]
     Exited(Box<Container>),
     /// The engine says that a process is the container's, and nothing about the process does.
-    #[error("{}: {} says that its process is PID {}, but nothing shows that: the control group of PID {} does not have the container's ID, and it did not start when the container did", one_line(&.0.name), .0.engine, .0.pid.map_or(0, Pid::as_raw), .0.pid.map_or(0, Pid::as_raw))]
+    #[error("{}: {} says that its process is PID {}, but nothing shows that: PID {} is in no control group that root has named after the container, and did not start when the container did", one_line(&.0.name), .0.engine, .0.pid.map_or(0, Pid::as_raw), .0.pid.map_or(0, Pid::as_raw))]
     Unproven(Box<Container>),
     /// An ordinary user's engine claims a process that is not that user's.
     #[error("{}: {} of user {} claims PID {}, which is not in a user namespace of that user", one_line(&.0.name), .0.engine, .0.proof.claimed_by, .0.pid.map_or(0, Pid::as_raw))]

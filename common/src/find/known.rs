@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::answers::{ask, is_others};
 use super::verify::{self, VerifyError};
 use super::{FindError, no_engine};
-use crate::engine::{Container, EngineName, EngineSession, engines, engines_of_others};
+use crate::engine::{Container, Engine, EngineName, EngineSession, engines, engines_of_others};
 use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
 
@@ -98,10 +98,27 @@ pub fn list(engine: Option<EngineName>, session: &EngineSession) -> Result<Conta
 pub fn list_with(
     engine: Option<EngineName>,
     session: &EngineSession,
+    look: impl FnMut(&Container, &Process),
+) -> Result<ContainerList, FindError> {
+    listed(&engines(engine, session), &engines_of_others(engine, session), session, look)
+}
+
+/// As [`list`], and for root without the containers of other users, whose engines are not asked.
+///
+/// # Errors
+/// When none of our engines is on this host.
+pub fn list_ours(session: &EngineSession) -> Result<ContainerList, FindError> {
+    listed(&engines(None, session), &[], session, |_, _| ()).map(ContainerList::without_strangers)
+}
+
+fn listed(
+    ours: &[Box<dyn Engine>],
+    others: &[Box<dyn Engine>],
+    session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    let mut asked = ask(&engines(engine, session), session, |engine| engine.list());
-    let others = ask(&engines_of_others(engine, session), session, |engine| engine.list());
+    let mut asked = ask(ours, session, |engine| engine.list());
+    let others = ask(others, session, |engine| engine.list());
     let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
     let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
     if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {

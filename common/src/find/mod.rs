@@ -7,6 +7,7 @@ mod error;
 mod found;
 mod known;
 mod meant;
+mod named_cgroup;
 mod network;
 mod network_error;
 mod owner;
@@ -17,7 +18,7 @@ use nix::unistd::{Pid, Uid, User};
 
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
-pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_with};
+pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_ours, list_with};
 pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use nix::unistd::{Pid, Uid};
 
 use super::FindError;
-use super::cgroups::{cgroups_allow, foreign_ids, foreign_ids_of, is_container_id, own_cgroups};
+use super::cgroups::{cgroups_allow, is_container_id, own_cgroups};
+use super::named_cgroup;
 use crate::engine::{Container, ContainerSource};
 use crate::namespace::{self, NamespaceError, NamespaceKind};
 use crate::process::{Process, ProcessError};
@@ -74,11 +75,12 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
     let mut is_proven = is_recorded(container);
     // Names that are no IDs are in no cgroup's, and /proc/PID/cgroup is the dearest file to read.
     if is_container_id(&container.id) {
-        let cgroups = process.cgroups()?;
-        if !cgroups_allow(&cgroups, own_cgroups(), &container.id) {
+        let groups = process.cgroups_by_hierarchy()?;
+        let paths: Vec<String> = groups.iter().map(|group| group.path.clone()).collect();
+        if !cgroups_allow(&paths, own_cgroups(), &container.id) {
             return Err(VerifyError::Gone);
         }
-        is_proven |= foreign_ids_of(&cgroups).contains(&container.id);
+        is_proven = is_proven || named_cgroup::proves(&groups, container);
     }
     if !proof.claimed_by.is_root() && !belongs_to(&process, proof.claimed_by)? {
         return Err(VerifyError::NotTheirs);
@@ -90,9 +92,10 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
 }
 
 /// Whether something that no other process shares says that `process` is the container's: a start time or a
-/// pidfs inode, which [`process`] has compared, or a cgroup of its name.
+/// pidfs inode, which [`process`] has compared, or a cgroup that root has given its name.
 pub(super) fn is_proven(container: &Container, process: &Process) -> bool {
-    is_recorded(container) || foreign_ids(process).is_ok_and(|ids| ids.contains(&container.id))
+    is_recorded(container)
+        || process.cgroups_by_hierarchy().is_ok_and(|groups| named_cgroup::proves(&groups, container))
 }
 
 fn is_recorded(container: &Container) -> bool {

@@ -11,8 +11,8 @@ use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use procfs::FromRead;
-use procfs::ProcessCGroups;
 use procfs::process::{Stat, Status};
+use procfs::{ProcessCGroup, ProcessCGroups};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::failure::Failure;
@@ -110,6 +110,15 @@ pub fn open_pidfd(pid: Pid) -> nix::Result<OwnedFd> {
     let pid =
         is_positive.then(|| rustix::process::Pid::from_raw(pid.as_raw())).flatten().ok_or(Errno::EINVAL)?;
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+}
+
+/// A control group that a process is in (cgroups(7)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CgroupPath {
+    /// What the hierarchy is mounted with, as `pids` or `name=systemd`; nothing for cgroup v2.
+    pub controllers: Vec<String>,
+    /// Where it is in there.
+    pub path: String,
 }
 
 impl Process {
@@ -287,9 +296,18 @@ impl Process {
     /// # Errors
     /// `Gone`, or `Proc` when the file does not parse.
     pub fn cgroups(&self) -> Result<Vec<String>, ProcessError> {
+        Ok(self.cgroups_by_hierarchy()?.into_iter().map(|group| group.path).collect())
+    }
+
+    /// The same, with what tells the hierarchy that each is in.
+    ///
+    /// # Errors
+    /// As [`Process::cgroups`].
+    pub fn cgroups_by_hierarchy(&self) -> Result<Vec<CgroupPath>, ProcessError> {
         let groups = ProcessCGroups::from_read(&*self.read("cgroup")?);
         let groups = groups.map_err(|error| self.unreadable("cgroup", error))?;
-        Ok(groups.into_iter().map(|group| group.pathname).collect())
+        let path = |group: ProcessCGroup| CgroupPath { controllers: group.controllers, path: group.pathname };
+        Ok(groups.into_iter().map(path).collect())
     }
 
     /// Whether its PID namespace is ours. ptrace(2)'s rules let only some users look at the namespace itself; all may read

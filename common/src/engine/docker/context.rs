@@ -1,6 +1,7 @@
 //! Which Docker daemon the user chose: as the docker client reads it from the environment and its contexts.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -29,7 +30,8 @@ pub(super) fn local(address: String) -> Result<PathBuf, EngineError> {
 /// else `currentContext` in `config.json`; each context is a directory with a `meta.json`
 /// (docs.docker.com/engine/manage-resources/contexts).
 fn context_address() -> Result<Option<String>, EngineError> {
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    let home =
+        || env::var_os("HOME").filter(|home| is_ours(home)).map(|home| Path::new(&home).join(".docker"));
     let Some(directory) = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home) else {
         return Ok(None);
     };
@@ -49,6 +51,12 @@ fn context_address() -> Result<Option<String>, EngineError> {
         }
     }
     Err(state::wrong(&contexts, format_args!("has no context named {chosen}")))
+}
+
+/// Whether a home is not another user's, as under a sudo that keeps HOME: links in there can lead to files of root with any
+/// content, such as those below `/proc/PID` of a process that may not be traced.
+fn is_ours(home: &OsStr) -> bool {
+    state::is_there(&StatePath::new(home, geteuid())).unwrap_or(false)
 }
 
 /// A file that is another user's chooses nothing for us, as under sudo with HOME kept: nobody but root says which

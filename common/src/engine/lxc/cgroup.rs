@@ -176,10 +176,15 @@ fn held_sockets(process: &Process) -> Result<Vec<u64>, ProcessError> {
 pub(super) fn listener(line: &[u8]) -> Option<(u64, Vec<u8>)> {
     const LISTENS: &[u8] = b"00010000";
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let mut fields = line.splitn(8, |byte| *byte == b' ').filter(|field| !field.is_empty());
-    let flags = fields.nth(3)?;
-    let inode = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
-    let name = fields.next()?.strip_prefix(b"@")?;
+    // A short inode has spaces before it, and a name may have them anywhere.
+    let (mut fields, mut rest) = ([line; 7], line);
+    for field in &mut fields {
+        rest = rest.trim_ascii_start();
+        let end = rest.iter().position(|byte| *byte == b' ')?;
+        (*field, rest) = rest.split_at(end);
+    }
+    let (flags, inode) = (fields[3], std::str::from_utf8(fields[6]).ok()?.parse().ok()?);
+    let name = rest.strip_prefix(b" @")?;
     (flags == LISTENS).then(|| (inode, name.to_vec()))
 }
 
