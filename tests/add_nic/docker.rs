@@ -139,7 +139,7 @@ fn a_container_that_is_stopped_or_paused_is_one_clear_error_and_nothing_is_left(
 
 /// The FORWARD policy that Docker sets where it switched forwarding on itself, and bridge netfilter as hosts with
 /// Kubernetes, or any old Docker, have it.
-fn with_dockers_filters(world: World) -> Result<World, Missing> {
+pub(crate) fn with_dockers_filters(world: World) -> Result<World, Missing> {
     program("nft", "nftables")?;
     let rules = world.command("iptables").args(["-S", "FORWARD"]).run();
     if !rules.stdout.contains("-j DOCKER-USER") {

@@ -7,6 +7,7 @@
 mod bridge;
 mod cable;
 mod docker;
+mod docker_beside;
 mod dry_run;
 mod duplicates;
 mod dying;

@@ -2,7 +2,7 @@
 //! removed by any call.
 
 use crate::firewall::Site;
-use crate::publish::{SERVER, fetch, fetch_from};
+use crate::publish::{SERVER, fetch, fetch_from, serve};
 use crate::{add_nic, everything, lab, plug};
 use support::container::{Container, Options};
 use support::fake_docker;
@@ -69,12 +69,35 @@ fn a_published_port_is_void_once_its_link_is_gone() {
     }
 }
 
+/// As a network manager does. IPv6 differs: the link's addresses are deleted too.
 #[test]
-fn a_link_that_was_down_is_said_to_have_void_rules() {
+fn a_link_that_was_down_keeps_its_published_port() {
+    for bridge in ["", "--bridge br1 --create"] {
+        let site = need!(Site::new());
+        let words =
+            format!("10.1.0.2/24 --gateway 10.1.0.1 --nat=all --publish 8080:80 --host-name web0 {bridge}");
+        plug(&site.lab, &site.web, &words).ok();
+        let _server = serve(&site.lab, &site.web, SERVER, "80");
+        site.lab.shell("ip link set web0 down; ip link set web0 name web1; ip link set web1 name web0; ip link set web0 up").run().ok();
+        add_nic(&site.lab, &["--check"]).ok().stdout_is("");
+        let said = fetch_from(&site.lab, &site.outside, "http://203.0.113.1:8080/");
+        assert!(said.starts_with("hello "), "{bridge}: {said}");
+    }
+}
+
+#[test]
+fn an_ipv6_rule_of_a_link_that_was_down_is_said_to_be_void() {
     let site = need!(Site::new());
-    plug(&site.lab, &site.web, "10.1.0.2/24 --publish 8080:80 --host-name web0").ok();
+    plug(&site.lab, &site.web, "fd00:1::2/64 --nat=all --host-name web0 --bridge br1 --create").ok();
+    add_nic(&site.lab, &["--check"]).ok();
     site.lab.shell("ip link set web0 down; ip link set web0 up").run().ok();
-    add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has("its firewall rules are void: web0 was down");
+    let said = add_nic(&site.lab, &["--check"]).fails_with(1);
+    let said = said.stdout_has(
+        "its firewall rules are void: web0 was down or its route was deleted; ip -6 route add anycast ",
+    );
+    let (_, command) = said.stdout.split_once("deleted; ").unwrap();
+    site.lab.shell(command).run().ok();
+    add_nic(&site.lab, &["--check"]).ok();
 }
 
 #[test]

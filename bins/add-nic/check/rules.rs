@@ -20,9 +20,9 @@ pub(super) fn differ(rules: &NicRules, filters: &FilterState) -> Option<String> 
     gone.map(|(chain, _)| format!("rules of {chain} in the nftables table netns-toolbox are gone"))
 }
 
-/// The kernel deletes it when the link is set down, and does not add it again.
+/// An IPv6 route is deleted when the link is set down. An IPv4 route stays, unless somebody deletes it.
 pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<String> {
-    let LinkAnchor { link, address } = anchor;
+    let link = &anchor.link;
     let index = host.link(link.as_str()).map(|link| link.index);
     let is_it = |route: &common::netlink::Route| {
         route.table == LOCAL
@@ -32,7 +32,10 @@ pub(super) fn anchor_is_gone(anchor: &LinkAnchor, host: &NetnsState) -> Option<S
     };
     let is_there = index.is_some() && host.routes.iter().any(is_it);
     (!is_there).then(|| {
-        format!("its firewall rules are void: {link} was down, or the route to {address} was deleted")
+        format!(
+            "its firewall rules are void: {link} was down or its route was deleted; {}",
+            anchor.as_command()
+        )
     })
 }
 

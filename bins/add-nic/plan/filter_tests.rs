@@ -68,7 +68,7 @@ fn nat_forwards_masquerades_and_passes_what_would_drop() {
         about_filters(&nat("10.1.0.2/24"), &snapshot),
         [
             "sysctl -q -w net/ipv4/ip_forward=1",
-            "ip route add anycast 244.20.21.22 dev nginx-eth1 table local",
+            "ip route add anycast 244.20.21.22 dev nginx-eth1 table local scope host",
             "nft add table inet netns-toolbox",
             "nft 'add chain inet netns-toolbox nic-ID-postrouting { type nat hook postrouting priority 100; policy accept; }; \
              add rule inet netns-toolbox nic-ID-postrouting oifname != \"nginx-eth1\" ip saddr 10.1.0.0/24 \

@@ -188,16 +188,16 @@ fn a_file_is_read_again_when_its_mode_is_put_right() {
     let _engine = engine(&lab, &[&web]);
     lab.shell("mkdir -m 755 -p /run/etc/below").run().ok();
     let file = lab.path("/run/etc/below/nics.toml");
-    fs::write(&file, "").unwrap();
+    fs::write(&file, WEB).unwrap();
     let tool = tools::tool("add-nic");
-    let watch = lab.shell(&format!("exec {tool} --watch /run/etc/below/nics.toml --verbose 2>&1")).start();
-    fs::write(&file, "# read").unwrap();
+    let watch = lab.shell(&format!("exec {tool} --watch /run/etc/below/nics.toml 2>&1")).start();
+    watch.wait_for("web: eth0 10.1.0.2/24");
     // As the hints have it: the file itself, and a directory above it.
     lab.shell("chmod 666 /run/etc/below/nics.toml").run().ok();
     watch.wait_for("/run/etc/below/nics.toml: can be written by another user");
-    fs::write(&file, WEB).unwrap();
+    fs::write(&file, WEB.replace("10.1.0.2", "10.1.0.4")).unwrap();
     lab.shell("chmod go-w /run/etc/below/nics.toml").run().ok();
-    watch.wait_for("web: eth0 10.1.0.2/24");
+    watch.wait_for("web: eth0 10.1.0.4/24");
     lab.shell("chmod 777 /run/etc").run().ok();
     watch.wait_for("/run/etc: can be written by another user");
     fs::write(&file, WEB.replace("10.1.0.2", "10.1.0.3")).unwrap();

@@ -27,7 +27,7 @@ impl Executor {
             metric: 0,
             table: LOCAL,
             protocol: BY_HAND,
-            scope: None,
+            scope: anchor.scope(),
             kind: ANYCAST,
             on_link: false,
         };

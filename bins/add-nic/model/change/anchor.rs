@@ -1,9 +1,12 @@
 //! What ties firewall rules to a link: a route that the kernel deletes with it, and that the rules look up.
 //!
 //! The address that a rule of NAT is about can be another link's an hour later, and nothing in nf_tables goes with a link. A
-//! route does: when its link is deleted or set down, by whatever (fib_disable_ip in net/ipv4/fib_frontend.c). So each NIC with
-//! rules has a route of type anycast in the table `local`, to an address that nobody has, through its own link on the host; and
-//! a rule first asks of which type that address is (`fib`, nft(8)), which is `anycast` as long as the link is there.
+//! route does, whatever deletes the link. So each NIC with rules has a route of type anycast in the table `local`, to an address
+//! that nobody has, through its own link on the host; and a rule first asks of which type that address is (`fib`, nft(8)), which
+//! is `anycast` as long as the link is there.
+//!
+//! An IPv4 route of scope host stays while its link is down (fib_sync_down_dev in net/ipv4/fib_semantics.c). An IPv6 route never
+//! does, and neither do the link's own IPv6 addresses (fib6_ifdown in net/ipv6/route.c).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// RT_TABLE_LOCAL: the only one in which `fib` looks up types.
 pub const LOCAL: u32 = 255;
+/// RT_SCOPE_HOST, linux/rtnetlink.h
+const SCOPE_HOST: u8 = 254;
 
 /// One such route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +60,19 @@ impl LinkAnchor {
         if self.address.is_ipv6() { Cidr::new(self.address, 126).unwrap_or(whole) } else { whole }
     }
 
-    pub(super) fn as_command(&self) -> String {
-        let family = if self.address.is_ipv6() { " -6" } else { "" };
-        let network = match self.address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(_) => self.network().to_string(),
-        };
-        format!("ip{family} route add anycast {network} dev {} table local", self.link)
+    /// The scope of the route; IPv6 has none.
+    pub fn scope(&self) -> Option<u8> {
+        self.address.is_ipv4().then_some(SCOPE_HOST)
+    }
+
+    /// The command that adds it.
+    pub fn as_command(&self) -> String {
+        let link = &self.link;
+        match self.address {
+            IpAddr::V4(address) => {
+                format!("ip route add anycast {address} dev {link} table local scope host")
+            }
+            IpAddr::V6(_) => format!("ip -6 route add anycast {} dev {link} table local", self.network()),
+        }
     }
 }
