@@ -68,8 +68,7 @@ fn a_docker_that_was_started_with_other_roots_is_found_by_its_command_line_when_
     // The containers directory at the usual place is an old one.
     elsewhere.cpid(&spare, "docker:web").run().ok().stdout_is(&format!("{pid}\n"));
     elsewhere.cpid(&spare, "docker:made").run().fails_with(1).stderr_has("made is not running (created)");
-    // It could have been asked for one since.
-    elsewhere.cpid(&spare, "docker:nope").run().fails_with(2).stderr_has("docker did not answer");
+    elsewhere.cpid(&spare, "docker:nope").run().fails_with(1).stderr_has("no such container");
     spare.shell("rm -r \"$2\"").arg(&elsewhere.root).run().ok();
 }
 
