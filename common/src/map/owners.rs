@@ -166,7 +166,8 @@ fn owners_where(
     Ok(Owners { owners: walk.seen, more, unseen: walk.unseen })
 }
 
-/// The namespace in which the other end of our veth is, which `word` means as [`veth`](super::veth) says. More than one
+/// The namespace in which the other end of our veth is; `word` has one of the forms of [`crate::target::Target::Veth`]. More
+/// than one
 /// only where the word means several interfaces, or the kernel does not say, and several veths could be it.
 ///
 /// # Errors
