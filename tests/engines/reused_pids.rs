@@ -52,19 +52,25 @@ fn no_look_up_during_a_storm_of_reuses_ends_with_the_pid() {
     });
     web.stop();
     let reuses = if tier::is_all() { 10_000 } else { 300 };
-    let mut storm = host.lab.shell(STORM);
-    let storm = storm.args(["storm", &pid.to_string(), &reuses.to_string()]).start();
     let (mut looked_up, mut seen_alive) = (0, 0);
-    while !storm.so_far().stdout.contains("over") {
-        for target in targets {
-            let said = host.cpid(&[target]).run();
-            let status = said.status.and_then(|status| status.code());
-            assert!(said.stdout.is_empty() && matches!(status, Some(1 | 2)), "{target}: {said}");
-            seen_alive += u32::from(said.stderr.contains("nothing shows that"));
-            looked_up += 1;
+    // On a busy machine a whole storm may be over between two look-ups.
+    for _ in 0..20 {
+        let mut storm = host.lab.shell(STORM);
+        let storm = storm.args(["storm", &pid.to_string(), &reuses.to_string()]).start();
+        while !storm.so_far().stdout.contains("over") {
+            for target in targets {
+                let said = host.cpid(&[target]).run();
+                let status = said.status.and_then(|status| status.code());
+                assert!(said.stdout.is_empty() && matches!(status, Some(1 | 2)), "{target}: {said}");
+                seen_alive += u32::from(said.stderr.contains("nothing shows that"));
+                looked_up += 1;
+            }
+            let listed = host.cpid(&["--list", "--json"]).run();
+            assert_eq!(listed.json().as_array().map(Vec::len), Some(0), "{listed}");
         }
-        let listed = host.cpid(&["--list", "--json"]).run();
-        assert_eq!(listed.json().as_array().map(Vec::len), Some(0), "{listed}");
+        if seen_alive > 0 {
+            break;
+        }
     }
     // The storm was one: others had the PID while it was looked up.
     assert!(looked_up > 0 && seen_alive > 0, "{seen_alive} of {looked_up}");
