@@ -1,8 +1,6 @@
 //! `--of`, on a real Docker: what a process's control group is called proves nothing by itself.
 
-use std::process::Stdio;
-
-use support::run::{Ran, Run, Running};
+use support::run::{Ran, Run};
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
 use support::tools::PATIENT;
@@ -17,27 +15,11 @@ fn of(world: &World, pid: &str) -> Ran {
     world.tool("cpid").args([PATIENT, "--of", pid]).run()
 }
 
-/// An ordinary user's process in a control group that the user has called so, in a directory that was given to the user
-/// (as systemd gives one to each), and its PID.
-fn called(world: &World, id: &str) -> (Running, String) {
-    let script =
-        "for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ ! -e $root/cgroup.procs ] || break; done
-        mine=$root/$0; mkdir $mine; chown -R 1000 $mine; echo $$ >$mine/cgroup.procs
-        exec setpriv --reuid=1000 --regid=1000 --clear-groups sh -ec '
-            mkdir $0/$1; echo $$ >$0/$1/cgroup.procs; echo at $$; read -r _' $mine $1";
-    let mut user = world.engine("sh");
-    user.args(["-ec", script, &unique("delegated-"), id]);
-    let user = user.start_with(Stdio::piped());
-    let line = user.first_line().unwrap_or_else(|| panic!("no such group: {}", user.so_far()));
-    let pid = line.strip_prefix("at ").expect("at PID").to_owned();
-    (user, pid)
-}
-
 #[test]
 fn a_users_control_group_that_is_called_after_a_container_is_not_in_it() {
     let world = need!(docker());
     let web = world.docker_container("web", &[]);
-    let (_user, pid) = called(&world, &web.id);
+    let (_user, pid) = world.in_users_group(&web.id);
     // Whoever believes the name is misled.
     let groups = world.command("cat").arg(format!("/proc/{pid}/cgroup")).run().ok();
     assert!(groups.stdout.contains(&web.id), "{groups}");
@@ -53,7 +35,7 @@ fn a_users_control_group_that_is_called_after_a_container_is_not_in_it() {
 fn a_control_group_of_a_container_that_no_engine_knows_is_said_and_not_that_there_is_none() {
     let world = need!(docker());
     let id = "3f2a9c0d".repeat(8);
-    let (_user, pid) = called(&world, &id);
+    let (_user, pid) = world.in_users_group(&id);
     let said = format!(
         "cpid: PID {pid}: is in a control group named after container 3f2a9c0d3f2a, which no engine here knows\n"
     );
@@ -67,7 +49,7 @@ fn a_control_group_of_a_container_that_no_engine_knows_is_said_and_not_that_ther
 fn while_an_engine_is_silent_it_is_named_and_so_is_the_container_of_the_control_group() {
     let world = need!(docker());
     let id = "3f2a9c0e".repeat(8);
-    let (_user, pid) = called(&world, &id);
+    let (_user, pid) = world.in_users_group(&id);
     let socket = format!("/run/{}", unique("silent-"));
     let listen = r#"use Socket; $| = 1; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die $!;
         bind($s, pack_sockaddr_un($ARGV[0])) or die $!; listen($s, 9) or die $!; print "listening\n"; sleep 600"#;

@@ -2,13 +2,12 @@
 //! and whoever they belong to.
 
 use std::fs;
-use std::process::Stdio;
 
 use serde_json::json;
 
 use support::engine_state::{Host, id};
 use support::fake_docker;
-use support::run::{Run, Running};
+use support::run::Run;
 use support::scratch::unique;
 use support::skip::{Missing, need, program};
 use support::tier;
@@ -86,29 +85,13 @@ fn may_choose_pids(host: &Host) -> Result<(), Missing> {
     }
 }
 
-/// An ordinary user's process in a control group that the user has called `id`, in a directory that was given to the user
-/// (as systemd gives one to each), and its PID.
-fn in_users_group(world: &World, id: &str) -> (Running, String) {
-    let script =
-        "for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ ! -e $root/cgroup.procs ] || break; done
-        mine=$root/$0; mkdir $mine; chown -R 1000 $mine; echo $$ >$mine/cgroup.procs
-        exec setpriv --reuid=1000 --regid=1000 --clear-groups sh -ec '
-            mkdir $0/$1; echo $$ >$0/$1/cgroup.procs; echo at $$; read -r _' $mine $1";
-    let mut user = world.engine("sh");
-    user.args(["-ec", script, &unique("delegated-"), id]);
-    let user = user.start_with(Stdio::piped());
-    let line = user.first_line().unwrap_or_else(|| panic!("no such group: {}", user.so_far()));
-    let pid = line.strip_prefix("at ").expect("at PID").to_owned();
-    (user, pid)
-}
-
 #[test]
 fn a_users_process_with_the_pid_is_not_the_containers_whatever_the_user_calls_its_control_group() {
     let world = need!(World::get());
     need!(program("setpriv", "util-linux"));
     let id = unique("").bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let id = format!("{id:0<64.64}");
-    let (_user, pid) = in_users_group(&world, &id);
+    let (_user, pid) = world.in_users_group(&id);
     // What containerd leaves of a container that was killed with its shim; it had the PID a day ago.
     let task = format!("/run/containerd/io.containerd.runtime.v2.task/default/{id}");
     let state =

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use super::run::{Ran, Run};
+use super::run::{Ran, Run, Running};
 use super::scratch::unique;
 use super::skip::Missing;
 use super::tools;
@@ -62,6 +62,22 @@ impl World {
     #[track_caller]
     pub fn tool(&self, name: &str) -> Command {
         self.command(tools::tool(name))
+    }
+
+    /// An ordinary user's process in a control group that the user has called `id`, in a directory that was given to the
+    /// user (as systemd gives one to each), and its PID. It ends with its standard input.
+    pub fn in_users_group(&self, id: &str) -> (Running, String) {
+        let script =
+            "for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ ! -e $root/cgroup.procs ] || break; done
+            mine=$root/$0; mkdir $mine; chown -R 1000 $mine; echo $$ >$mine/cgroup.procs
+            exec setpriv --reuid=1000 --regid=1000 --clear-groups sh -ec '
+                mkdir $0/$1; echo $$ >$0/$1/cgroup.procs; echo at $$; read -r _' $mine $1";
+        let mut user = self.engine("sh");
+        user.args(["-ec", script, &unique("delegated-"), id]);
+        let user = user.start_with(Stdio::piped());
+        let line = user.first_line().unwrap_or_else(|| panic!("no such group: {}", user.so_far()));
+        let pid = line.strip_prefix("at ").expect("at PID").to_owned();
+        (user, pid)
     }
 
     /// The engine that docker's command line asks must answer, or the test cannot run.
