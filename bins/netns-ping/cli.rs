@@ -21,7 +21,7 @@ pub struct Cli {
     ///
     /// In a scan or a matrix: probes to an address that does not reply (default 2). With --dad: probes, with
     /// --announce: announcements (default 3).
-    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
@@ -34,7 +34,7 @@ pub struct Cli {
     /// Stop after this time, whatever replies came
     ///
     /// With --count N it stops after N replies, not after N packets. The lookup of a name takes no longer than this
-    /// either, and never longer than 10 seconds.
+    /// either, and never longer than 20 seconds.
     #[arg(short = 'w', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub deadline: Option<Duration>,
 

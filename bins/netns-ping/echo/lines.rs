@@ -70,7 +70,10 @@ impl PingLines {
             let hex: String = pattern.iter().map(|byte| format!("{byte:02x}")).collect();
             writeln!(io::stdout(), "PATTERN: 0x{hex}")?;
         }
-        Ok(writeln!(io::stdout(), "PING {} ({which}){from} {size}", one_line(&to.name))?)
+        // Of IPv6 older pings have no space there, and programs that read them (jc) cannot do with one.
+        let is_theirs = !matches!(to.known, AddressSource::Gateway | AddressSource::Container(_));
+        let space = if address.is_ipv6() && (is_theirs || self.show.plain) { "" } else { " " };
+        Ok(writeln!(io::stdout(), "PING {}{space}({which}){from} {size}", one_line(&to.name))?)
     }
 
     pub fn event(&mut self, what: &EchoEvent, session: &EchoSession) -> Result<(), Failure> {

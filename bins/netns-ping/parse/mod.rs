@@ -53,7 +53,8 @@ impl Job {
                 Ok(Job::Scan(ScanRequest { endpoints, on_link, beyond, is_arp_only, json, quiet }))
             }
             (None, Some(mode)) => {
-                refuse("ARP", cli, &[("--rate", cli.rate.is_some())])?;
+                // arping(8) announces with it.
+                refuse("ARP", cli, &[("--rate", cli.rate.is_some()), ("-U", cli.user_latency)])?;
                 Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet, plain: cli.plain }))
             }
             (None, None) => Ok(Job::Echo(EchoRequest { endpoints, config: echo_config(cli)? })),

@@ -154,7 +154,11 @@ pub enum NameSourceKind {
 /// are passed over; systemd-resolved stands for name servers where there are none besides.
 pub fn name_sources(nsswitch: &[u8]) -> Vec<NameSource> {
     let text = String::from_utf8_lossy(nsswitch);
-    let line = text.lines().find_map(|line| line.split('#').next()?.trim_start().strip_prefix("hosts:"));
+    // Only a whole line can be a comment: glibc 2.36 takes a `#` after the first services for another one.
+    let line = text.lines().find_map(|line| match line.split_once(':') {
+        Some((database, services)) if database.trim() == "hosts" => Some(services),
+        _ => None,
+    });
     let line = line.unwrap_or("files dns").replace('[', " [").replace(']', "] ");
     let has_dns = line.split_ascii_whitespace().any(|word| word == "dns");
     let mut sources: Vec<NameSource> = Vec::new();

@@ -87,6 +87,7 @@ fn the_order_of_nsswitch_is_kept() {
     assert_eq!(order("hosts: files [SUCCESS=return NOTFOUND=continue] dns"), usual);
     assert_eq!(order("hosts: files resolve [!UNAVAIL=return]"), [(Files, false), (Dns, true)]);
     assert_eq!(order("hosts: files"), [(Files, false)]);
+    assert_eq!(order(" hosts : files # no dns"), usual, "as glibc 2.36 reads it");
     assert_eq!(order("hosts:"), []);
 }
 
