@@ -35,6 +35,7 @@ fn command_lines_of_ping_print_what_ping_prints() {
     cable.web.ip("address add fe80::7776/64 dev eth0 nodad");
     cable.db.ip(&format!("address add {link_local}/64 dev eth0 nodad"));
     settled(&[&cable.web, &cable.db]);
+    cable.inside(&cable.db, "echo 0 >/proc/sys/net/ipv4/ip_forward").ok();
     cable.ping("198.18.0.2 fd00::2 -c1").ok();
     cable.their_ping(&format!("-c1 {link_local}%eth0")).ok();
     for words in [
@@ -43,7 +44,7 @@ fn command_lines_of_ping_print_what_ping_prints() {
         "-s 1000 -s 16 -c1 198.18.0.2",
         "-q -q -c1 198.18.0.2",
         "-n -U -c1 -w 10 198.18.0.2",
-        "-b -d -C -c1 198.18.0.2",
+        "-b -d -c1 198.18.0.2",
         "-A -c4 198.18.0.2",
         "-A -q -c40 198.18.0.2",
         "-l3 -c5 -i0.2 198.18.0.2",
@@ -56,9 +57,10 @@ fn command_lines_of_ping_print_what_ping_prints() {
         "-r -c1 198.18.0.2",
         "-m 7 -c1 198.18.0.2",
         "-m 7 -c1 fd00::2",
-        "-c2 -i0.2 -W1 198.18.0.77",
-        "-c1 -W1 -q 198.18.0.77",
-        "-c1 -W1 fd00::77",
+        // db forwards nothing, and says nothing.
+        "-c2 -i0.2 -W1 203.0.113.9",
+        "-c1 -W1 -q 203.0.113.9",
+        "-l4 -c4 -W1 203.0.113.9",
         "-c1 -t 1 198.18.0.2",
         "-c1 -M do -s 1400 198.18.0.2",
         "-c1 127.0.0.1",
@@ -76,6 +78,8 @@ fn command_lines_of_ping_print_what_ping_prints() {
 #[test]
 fn a_bad_value_ends_with_the_status_of_ping() {
     let cable = need!(cable());
+    cable.ping("-UbBdC -c1 198.18.0.2").ok();
+    cable.ping("-U --arp -c1 198.18.0.2").fails_with(2).stderr_has("-U: cannot be used with ARP");
     for words in [
         "-c0", "-c -1", "-c x", "-t256", "-t x", "-s x", "-w x", "-l 0", "-l 65537", "-m x", "-Q 256",
         "-Q x", "-p xyz", "-M foo", "-W -1", "-z", "-4 -6",

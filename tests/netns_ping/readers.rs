@@ -92,7 +92,7 @@ fn jc_and_pingparsing_read_the_same_as_of_ping() {
     let cable = need!(cable());
     let python = readers.python.display();
     let lossy = "nft add table inet f; nft add chain inet f c '{ type filter hook input priority 0; }'; \
-                 nft add rule inet f c icmp type echo-request numgen inc mod 3 1 drop";
+                 nft add rule inet f c icmp type echo-request numgen inc mod 4 1 drop";
     for (loss, words) in [
         (false, "-c2 -i0.2 198.18.0.2"),
         (false, "-c1 -W1 198.18.0.77"),

@@ -12,7 +12,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
 use super::dns_error::{LookupError, NoAnswer};
-use super::files::{Candidate, ResolvConf};
+use super::files::{ResolvConf, SearchName};
 use super::tcp;
 use crate::request::Families;
 
@@ -81,7 +81,7 @@ pub fn look_up(
 ) -> Result<DnsAddresses, LookupError> {
     let until = Instant::now() + timeout;
     let all = conf.candidates(name);
-    let mut left: VecDeque<Candidate> = all.iter().cloned().collect();
+    let mut left: VecDeque<SearchName> = all.iter().cloned().collect();
     let (mut not_found, mut failed, mut tried) = (None, None, Vec::new());
     while let Some(candidate) = left.pop_front() {
         tried.push(candidate.name.clone());

@@ -37,7 +37,7 @@ pub struct ResolvConf {
 
 /// A name that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct SearchName {
     pub name: String,
     /// Whether a search domain was appended.
     pub is_searched: bool,
@@ -95,8 +95,8 @@ impl ResolvConf {
     }
 
     /// What is asked for when `name` is looked up, in this order.
-    pub fn candidates(&self, name: &str) -> Vec<Candidate> {
-        let as_it_is = |name: &str| Candidate { name: name.to_owned(), is_searched: false };
+    pub fn candidates(&self, name: &str) -> Vec<SearchName> {
+        let as_it_is = |name: &str| SearchName { name: name.to_owned(), is_searched: false };
         if let Some(whole) = name.strip_suffix('.') {
             return vec![as_it_is(whole)];
         }
@@ -110,8 +110,8 @@ impl ResolvConf {
         // A search domain of "." stands for none.
         let longer = longer.map(|name| name.trim_end_matches('.').to_owned());
         let longer = longer.filter(|longer| longer != name && longer.len() <= MOST_BYTES);
-        let mut candidates: Vec<Candidate> =
-            longer.map(|name| Candidate { name, is_searched: true }).collect();
+        let mut candidates: Vec<SearchName> =
+            longer.map(|name| SearchName { name, is_searched: true }).collect();
         let at = if is_whole { 0 } else { candidates.len() };
         candidates.insert(at, as_it_is(name));
         candidates.dedup();
