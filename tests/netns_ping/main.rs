@@ -6,6 +6,8 @@
 
 mod arp;
 mod crowd;
+mod dns;
+mod dns_server;
 mod docker;
 mod drop_in;
 mod echo;
@@ -21,6 +23,7 @@ mod silence;
 mod sweep;
 mod times;
 mod users;
+mod widths;
 mod words;
 
 use serde_json::Value;
