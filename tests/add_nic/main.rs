@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod bad_input;
 mod bridge;
 mod cable;
 mod docker;
@@ -33,8 +34,10 @@ mod reachable;
 mod records;
 mod remove;
 mod repair;
+mod replace;
 mod routes;
 mod sbr;
+mod strangers;
 mod sysctl;
 mod unit;
 mod unreached;
