@@ -1,28 +1,26 @@
 //! Adds a NIC: read, plan, check for duplicates, apply, report.
 
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::failure::{Failure, Status};
-use common::packet;
-use jiff::Timestamp;
 
 use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
 use crate::apply::replace::only_new_addresses;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
+use crate::jobs::task::{AddTask, random, random_bytes, waits};
 use crate::jobs::{docker_names, replace};
 use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
 use crate::model::plan::Plan;
-use crate::model::record::{FORMAT, NicRecord, WatchEntryId};
+use crate::model::record::NicRecord;
 use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
 use crate::model::shell::NetnsFiles;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
 use crate::model::wanted::Wanted;
 use crate::parse::watch_file::WatchEntry;
-use crate::plan::input::{PlanInput, RandomBytes};
+use crate::plan::input::PlanInput;
 use crate::plan::transition::Transition;
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
@@ -59,47 +57,6 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
 pub fn but_done(failure: Failure, record: &NicRecord, what: &str) -> Failure {
     let (container, nic) = (&record.inside.name, &record.plan.nic.name);
     failure.and_lines([format!("{TOOL}: {nic} of {container} {what}")])
-}
-
-/// A NIC to add, and the networks it connects.
-#[derive(Debug)]
-pub struct AddTask {
-    pub wanted: Wanted,
-    pub ends: Endpoints,
-    /// The entry of a watch's file that it is added for.
-    pub watched: Option<WatchEntryId>,
-}
-
-impl AddTask {
-    /// The record of it, before anything is changed.
-    pub fn record(self, id: String, plan: Plan, sockets: &Sockets) -> NicRecord {
-        NicRecord {
-            format: FORMAT,
-            id,
-            made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
-            since: Timestamp::now(),
-            is_whole: false,
-            outside_inode: sockets.home.identity().inode,
-            inside: self.ends.inside,
-            peer: self.ends.peer,
-            wanted: self.wanted,
-            plan,
-            watched: self.watched,
-            replaced: None,
-        }
-    }
-}
-
-/// How long replies are waited for after each probe of duplicate address detection.
-pub fn waits(options: &AddOptions, plan: &Plan) -> Result<Vec<Duration>, Failure> {
-    Ok(match options.dad {
-        Some(DuplicateCheck::Full) => probe::full(random()?).to_vec(),
-        Some(DuplicateCheck::Quick) if plan.nic.other_end.parent().is_some() => {
-            probe::QUICK_ON_A_PARENT.to_vec()
-        }
-        Some(DuplicateCheck::Quick) => probe::QUICK.to_vec(),
-        None => vec![],
-    })
 }
 
 /// Adds it, unless it exists already. `sockets` are in all networks, and are returned in the executor. The journal's lock is
@@ -355,15 +312,4 @@ pub fn read_state(
     let old = replace::old_of(&alive, wanted, ends, options)?;
     replace::read_details(&mut snapshot, wanted, ends, &alive, old, sockets)?;
     Ok((alive, snapshot))
-}
-
-/// Random bytes for a new NIC.
-pub fn random_bytes() -> Result<RandomBytes, Failure> {
-    let bytes: [u8; 24] = random()?;
-    let from = |first: usize| std::array::from_fn(|at| bytes[first + at]);
-    Ok(RandomBytes { nic: from(0), port: from(6), bridge: from(12), id: from(18) })
-}
-
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
-    packet::random().map_err(|errno| Failure::failed("random numbers", io::Error::from(errno)))
 }

@@ -7,3 +7,4 @@ pub mod list;
 pub mod remove;
 pub mod repair;
 pub mod replace;
+pub mod task;

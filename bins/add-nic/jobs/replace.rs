@@ -6,7 +6,7 @@ use common::hint;
 use crate::apply::executor::Executor;
 use crate::apply::replace::only_new_addresses;
 use crate::apply::{self, ConflictPolicy, filter, probe, stale};
-use crate::jobs::add::{AddTask, random_bytes, waits};
+use crate::jobs::task::{AddTask, random_bytes, waits};
 use crate::journal::LockedJournal;
 use crate::model::request::AddOptions;
 use crate::plan::transition;
