@@ -17,7 +17,6 @@ fn strangers(scene: &Scene) -> String {
         "{add}
          n=0; for name in pid{pid}-eth1 br1; do n=$((n + 1)); ip link set $name name moved$n; {theirs}; done
          nsenter --target {pid} --net sh -c 'n=3; name=eth1; ip link set $name name moved$n; {theirs}'
-         nft add rule inet netns-toolbox theirs counter 2>/dev/null
          bash -c 'for port in 5353 9999; do echo x >/dev/udp/192.0.2.1/$port; done'
          theirs >/run/theirs 2>/dev/null || true",
         add = scene.add
