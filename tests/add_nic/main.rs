@@ -37,7 +37,6 @@ mod repair;
 mod replace;
 mod routes;
 mod sbr;
-mod strangers;
 mod sysctl;
 mod unit;
 mod unreached;
