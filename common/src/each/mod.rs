@@ -12,8 +12,8 @@ pub use pattern::{Pattern, PatternError};
 
 use crate::cli::FindConfig;
 use crate::engine::{Container, EngineSession};
-use crate::failure::{self, Failure, Status};
-use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
+use crate::failure::{self, Failure};
+use crate::find::{ContainerList, FindError, VerifiedContainer, list_matching, list_of_user};
 use crate::output::quotable;
 use crate::process::Process;
 
@@ -55,7 +55,8 @@ pub fn find(
     if chosen.is_empty() {
         // An engine that could not be asked may have some: it was said which, and nothing else is known.
         if !all_were_asked {
-            return Err(Failure::already_said(Status::Failed));
+            let unknown = "cannot tell which containers match, for not every engine could be asked";
+            return Err(Failure::failed(quotable(word), unknown));
         }
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
         return Err(no_match(word, stopped));
@@ -73,6 +74,9 @@ fn without_needless(
     containers: Vec<VerifiedContainer>,
     all_were_asked: bool,
 ) -> (Vec<VerifiedContainer>, usize) {
+    if pattern.of_user().is_some() {
+        return (containers, 0);
+    }
     let fits = |known: &&VerifiedContainer| pattern.fits(&known.container);
     let (others, roots): (Vec<VerifiedContainer>, Vec<VerifiedContainer>) =
         containers.into_iter().partition(|known| known.container.stranger().is_some());
@@ -103,7 +107,7 @@ fn is_plain(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '['])
 }
 
-/// All containers of the engines that the pattern is about. `look` is shown those that run.
+/// All containers of the engines that the pattern is about; without those of other users where root's has one that fits. `look` is shown those that run.
 ///
 /// # Errors
 /// When none of these engines is on this host.
@@ -112,7 +116,12 @@ pub fn listing(
     session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    let listings = pattern.engines().into_iter().map(|engine| list_with(engine, session, &mut look));
+    if let Some((engine, user)) = pattern.of_user() {
+        return list_of_user(engine, user, session, look);
+    }
+    let fits = |container: &Container| pattern.fits(container);
+    let listings = pattern.engines().into_iter();
+    let listings = listings.map(|engine| list_matching(engine, session, fits, &mut look));
     let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
     // One of several that is not here is no error; none of them is.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {
