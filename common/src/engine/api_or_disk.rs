@@ -70,7 +70,7 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         match asked {
             ContainerQuery::Name { within: None, name } => {
-                self.or_disk(|api| self.from_api(api, name), |disk| disk.find(name))
+                self.or_disk(|api| self.find_by_api(api, name), |disk| disk.find(name))
             }
             // No namespaces of Kubernetes, and containers are found by their own names. What a pod is called is on disk.
             ContainerQuery::Pod { namespace: None, pod, container: None } => self.pod(pod),
@@ -149,7 +149,7 @@ impl<D: DiskState> ApiOrDisk<D> {
         }
     }
 
-    fn from_api(&self, api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
+    fn find_by_api(&self, api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
         let inspected = match self.sent.take() {
             Some(sent) => sent.and_then(|sent| api.inspected(sent)),
             None => api.inspect(name.as_str()),

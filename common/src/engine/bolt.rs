@@ -76,6 +76,9 @@ pub(super) enum BoltValue {
     Bucket(Bucket),
 }
 
+/// Is shown a key and what it has, and says whether it wants more.
+type EachKey<'a> = dyn FnMut(&[u8], BoltValue) -> Result<bool, BoltError> + 'a;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Meta {
     page_size: u64,
@@ -159,25 +162,14 @@ impl BoltSnapshot<'_> {
     }
 
     /// Shows `each` the keys from `first` on, until it has seen enough.
-    fn each_from(
-        &self,
-        bucket: &Bucket,
-        first: &[u8],
-        each: &mut dyn FnMut(&[u8], BoltValue) -> Result<bool, BoltError>,
-    ) -> Result<(), BoltError> {
+    fn each_from(&self, bucket: &Bucket, first: &[u8], each: &mut EachKey<'_>) -> Result<(), BoltError> {
         match bucket {
             Bucket::Tree(page) => self.walk(*page, first, 0, each).map(drop),
             Bucket::Inline(page) => Page(page).leaves(first, each).map(drop),
         }
     }
 
-    fn walk(
-        &self,
-        page: u64,
-        first: &[u8],
-        level: usize,
-        each: &mut dyn FnMut(&[u8], BoltValue) -> Result<bool, BoltError>,
-    ) -> Result<bool, BoltError> {
+    fn walk(&self, page: u64, first: &[u8], level: usize, each: &mut EachKey<'_>) -> Result<bool, BoltError> {
         if level == MOST_LEVELS {
             return Err(BoltError::Damaged("its pages lead nowhere"));
         }
@@ -241,11 +233,7 @@ impl Page<'_> {
     }
 
     /// Shows `each` the keys of a leaf from `first` on; returns whether it wants more.
-    fn leaves(
-        &self,
-        first: &[u8],
-        each: &mut dyn FnMut(&[u8], BoltValue) -> Result<bool, BoltError>,
-    ) -> Result<bool, BoltError> {
+    fn leaves(&self, first: &[u8], each: &mut EachKey<'_>) -> Result<bool, BoltError> {
         if self.flags()? != LEAF {
             return Err(BoltError::Damaged("a bucket is of another kind"));
         }
