@@ -12,7 +12,7 @@ pub use pattern::{Pattern, PatternError};
 
 use crate::cli::FindConfig;
 use crate::engine::{Container, EngineSession};
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, Status};
 use crate::find::{ContainerList, FindError, VerifiedContainer, list_matching, list_of_user};
 use crate::output::quotable;
 use crate::process::Process;
@@ -55,8 +55,7 @@ pub fn find(
     if chosen.is_empty() {
         // An engine that could not be asked may have some: it was said which, and nothing else is known.
         if !all_were_asked {
-            let unknown = "cannot tell which containers match, for not every engine could be asked";
-            return Err(Failure::failed(quotable(word), unknown));
+            return Err(Failure::already_said(Status::Failed));
         }
         let stopped = stopped.iter().filter(|known| pattern.fits(&known.container)).count();
         return Err(no_match(word, stopped));

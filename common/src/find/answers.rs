@@ -110,7 +110,9 @@ impl EngineAnswers {
             idle.narrow(asked);
             self.hits = idle.hits;
             self.errors.extend(idle.errors);
-            self.closed.extend(idle.closed);
+            // What is closed was so when the same engine was asked for those that run.
+            let said: Vec<String> = self.closed.iter().map(ToString::to_string).collect();
+            self.closed.extend(idle.closed.into_iter().filter(|why| !said.contains(&why.to_string())));
         }
     }
 
