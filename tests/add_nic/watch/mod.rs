@@ -3,6 +3,7 @@
 mod attacked;
 mod drift;
 mod file;
+mod plan;
 mod real;
 
 use std::fs;
