@@ -12,6 +12,7 @@ mod faults;
 mod forged;
 mod hostile;
 mod matrix;
+mod matrix_expected;
 mod names;
 mod responder;
 mod silence;

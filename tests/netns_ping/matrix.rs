@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::arp::container_options;
 use crate::{events, of_kind};
 use support::container::{Container, Options};
@@ -31,12 +33,33 @@ impl Scene {
             let pid = container.pid;
             let script = format!(
                 "ip link add port{number} master br0 up type veth peer name eth0 netns {pid}
-                 for words in 'link set eth0 up' 'address add 198.18.1.{number}/24 dev eth0' 'route add default via 198.18.1.1'
+                 for words in 'link set eth0 up' 'address add 198.18.1.{number}/24 dev eth0' 'address add fd00:1::{number}/64 dev eth0 nodad' 'route add default via 198.18.1.1'
                  do nsenter -t {pid} -n ip $words; done"
             );
             lab.shell(&script).run().ok();
         }
         Ok(Scene::with(lab, containers, &[]))
+    }
+
+    /// The same whose Docker says on which networks they are: the one called so, with the addresses that they have.
+    pub(crate) fn on_network(names: &[&str], network: &str) -> Result<Scene, Missing> {
+        let Scene { lab, containers, _docker } = Scene::new(names)?;
+        drop(_docker);
+        let mut scene = Scene::with(lab, containers, &[]);
+        scene.docker_says(network, |_| "running");
+        Ok(scene)
+    }
+
+    /// From now on its Docker says so, and that each is in such a state.
+    pub(crate) fn docker_says(&mut self, network: &str, state: impl Fn(&str) -> &'static str) {
+        let of = |number: usize| {
+            json!({network: {"NetworkID": network, "Gateway": "198.18.1.1", "IPPrefixLen": 24,
+                "IPAddress": format!("198.18.1.{number}"), "IPv6Gateway": "", "GlobalIPv6Address": format!("fd00:1::{number}"),
+                "GlobalIPv6PrefixLen": 64, "MacAddress": ""}})
+        };
+        let known: Vec<_> = (2..).zip(&self.containers).map(|(number, one)| (one, of(number), state(&one.name))).collect();
+        let socket = self.lab.path("/run/docker.sock");
+        self._docker = fake_docker::knows_networks(&known).listen(socket);
     }
 
     fn with(lab: Lab, containers: Vec<Container>, others: &[&Container]) -> Scene {

@@ -8,6 +8,7 @@
 mod events;
 mod fields;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
@@ -20,7 +21,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bollard::errors::Error as Bollard;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectNetworkOptions, ListContainersOptions, ListContainersOptionsBuilder,
+};
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -28,12 +31,14 @@ use nix::unistd::{Gid, Group, Pid, Uid};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-use fields::{InspectedFields, ListedFields};
+use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
 use super::listener::SocketListener;
 use super::{
-    AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
+    AnswerTimeout, Container, ContainerNetwork, ContainerSource, ContainerState, EngineError, EngineName,
+    Proof, state,
 };
+use crate::target::Name;
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
@@ -80,6 +85,33 @@ impl Api {
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
+    }
+
+    /// The networks that all running containers are on, by the containers' IDs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn networks(&self) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let (listed, _) = self.ask(async |docker| {
+            fields::of_each(docker.list_containers(None::<ListContainersOptions>).await)
+        })?;
+        let networks = listed.into_iter().filter_map(|container: ListedFields| {
+            Some((container.id?, container.network_settings?.into_networks()))
+        });
+        Ok(networks.collect())
+    }
+
+    /// Whether the network of that ID or name is an internal one, from which no route leads anywhere else.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn is_internal(&self, network: &str) -> Result<bool, EngineError> {
+        // It becomes part of a path.
+        let network = network.parse::<Name>().map_err(|error| self.nonsense(&error))?;
+        let (answer, _): (InspectedNetwork, _) = self.ask(async |docker| {
+            fields::of(docker.inspect_network(network.as_str(), None::<InspectNetworkOptions>).await)
+        })?;
+        answer.internal.ok_or_else(|| self.nonsense(&"a network that is neither internal nor not"))
     }
 
     /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
