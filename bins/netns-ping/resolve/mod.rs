@@ -12,9 +12,9 @@ mod tcp;
 use std::net::IpAddr;
 
 use common::failure::{Failure, say};
+use common::target::{Dest, DestHost};
 
 use crate::network::netns::TargetNetns;
-use crate::request::dest::Dest;
 use crate::request::{Families, ProbeEndpoints};
 use crate::tool::TOOL;
 use container::OtherContainer;
@@ -31,12 +31,12 @@ pub type Resolved = Vec<Result<Destination, Failure>>;
 /// # Errors
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
 pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
-    let other = |dest: &Dest| match dest {
-        Dest::Container(target) => Some(OtherContainer::find(target, &endpoints.find)),
+    let other = |dest: &Dest| match dest.host() {
+        Some(DestHost::Container(target)) => Some(OtherContainer::find(target, &endpoints.find)),
         _ => None,
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
-    let needs_names = endpoints.dests.iter().any(|dest| matches!(dest, Dest::Name(_)));
+    let needs_names = endpoints.dests.iter().any(|dest| matches!(dest.host(), Some(DestHost::Name(_))));
     let names = needs_names.then(|| NameLookup::read(inside));
     inside.settle()?;
     let net = ContainerRoutes::take(inside, endpoints)?;
@@ -62,22 +62,22 @@ impl DestResolver<'_> {
         let DestResolver { names, net, inside, endpoints } = self;
         let word = dest.to_string();
         let name = word.clone();
-        match (dest, other, names) {
-            (Dest::Address(address, link), ..) => {
+        match (dest.host(), other, names) {
+            (Some(DestHost::Address(address, link)), ..) => {
                 of_family(*address, endpoints.families)?;
                 net.destination(word, name, *address, link.as_ref(), AddressSource::Typed)
             }
-            (Dest::Gateway, ..) => {
+            (Some(DestHost::Gateway), ..) => {
                 let (address, link) = net.gateway(endpoints.families)?;
                 net.destination(word, name, address, link.as_ref(), AddressSource::Gateway)
             }
-            (Dest::Container(_), Some(other), _) => {
+            (Some(DestHost::Container(_)), Some(other), _) => {
                 let other = other?;
                 let address = net.nearest(&other, inside, endpoints.families)?;
                 let known = AddressSource::Container(other.target);
                 net.destination(word, other.name, address, None, known)
             }
-            (Dest::Name(host), _, Some(names)) => {
+            (Some(DestHost::Name(host)), _, Some(names)) => {
                 let names = names.as_ref().map_err(Clone::clone)?;
                 let (addresses, known) = names.addresses(host.as_str(), net, inside, endpoints)?;
                 let address = net.best(&addresses).ok_or_else(|| Failure::failed(&word, "has no address"))?;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::failure::Failure;
 use common::netlink::{Route, RouteLookup};
+use common::target::Dest;
 
 use super::address_set::Block;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
-use crate::request::dest::Dest;
 use crate::resolve::ContainerRoutes;
 use crate::resolve::destination::Destination;
 
