@@ -14,6 +14,7 @@ mod hostile;
 mod matrix;
 mod matrix_expected;
 mod names;
+mod port;
 mod responder;
 mod silence;
 mod sweep;

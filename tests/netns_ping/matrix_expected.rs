@@ -35,7 +35,11 @@ fn a_network_as_the_engine_set_it_up_has_no_fault_in_both_families() {
     let heard = events(&scene.matrix(&["--json"]).ok());
     let replies = of_kind(&heard, "reply");
     let addresses: Vec<&str> = replies.iter().map(|reply| reply["address"].as_str().unwrap()).collect();
-    assert_eq!(addresses.iter().filter(|address| address.starts_with("fd00:1::")).count(), 6, "{addresses:?}");
+    assert_eq!(
+        addresses.iter().filter(|address| address.starts_with("fd00:1::")).count(),
+        6,
+        "{addresses:?}"
+    );
     assert!(replies.iter().filter(|reply| reply["to"] == "container").all(|reply| reply["network"] == "lab"));
     let summary = heard.last().unwrap();
     assert_eq!((&summary["probes"], &summary["faults"]), (&15.into(), &0.into()), "{summary}");
@@ -57,7 +61,8 @@ fn an_interface_that_is_down_fails_each_pair_with_that_reason() {
             "web -> mail 198.18.1.3: at mail: eth0 is down",
         ],
     );
-    let failed: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split_once(" -> ").map(|(from, _)| from)).collect();
+    let failed: Vec<&str> =
+        ran.stdout.lines().filter_map(|line| line.split_once(" -> ").map(|(from, _)| from)).collect();
     assert!(failed.is_sorted(), "in the order of the containers: {ran}");
     let ran = ran.stdout_has("3 containers: 2 of 6 pairs reached, 2 of 3 gateways, 1 fault, ");
     ran.stderr_is("hint: nsenter-rs -t docker:mail -n ip link set eth0 up\n");
@@ -72,7 +77,10 @@ fn an_address_that_is_gone_or_of_another_network_is_a_fault() {
     in_mail(&scene, "ip address add 198.18.77.3/24 dev eth0");
     let ran = scene.matrix(&["-4"]).fails_with(1);
     let fault = "eth0 has 198.18.77.3/24 instead of 198.18.1.3/24, which docker gave it";
-    lines_have(&ran, &[&format!("mail: {fault} (network lab)"), &format!("web -> mail 198.18.1.3: at mail: {fault}")]);
+    lines_have(
+        &ran,
+        &[&format!("mail: {fault} (network lab)"), &format!("web -> mail 198.18.1.3: at mail: {fault}")],
+    );
     let ran = ran.stdout_has("3 containers: 2 of 6 pairs reached, 2 of 3 gateways, 1 fault, ");
     ran.stderr_has("hint: nsenter-rs -t docker:mail -n ip address add 198.18.1.3/24 dev eth0 && ");
     let heard = events(&scene.matrix(&["-4", "--json"]).fails_with(1));
@@ -92,10 +100,16 @@ fn a_default_route_that_is_gone_is_a_fault_unless_the_network_is_internal() {
     in_mail(&scene, "ip route del default");
     let ran = scene.matrix(&["-4"]).fails_with(1);
     let fault = "no default route, although docker gave it 198.18.1.1";
-    lines_have(&ran, &[&format!("mail: {fault} (network lab)"), &format!("mail -> gateway 198.18.1.1: {fault}")]);
+    lines_have(
+        &ran,
+        &[&format!("mail: {fault} (network lab)"), &format!("mail -> gateway 198.18.1.1: {fault}")],
+    );
     ran.stdout_has("3 containers: 6 of 6 pairs reached, 2 of 3 gateways, 1 fault, ");
     // Alone, no other container's route proves that the network brings one: Docker is asked.
-    scene.matrix(&["-4", "mail"]).fails_with(1).stdout_has("1 containers: 0 of 0 pairs reached, 0 of 1 gateways, 1 fault, ");
+    scene
+        .matrix(&["mail", "-4"])
+        .fails_with(1)
+        .stdout_has("1 containers: 0 of 0 pairs reached, 0 of 1 gateways, 1 fault, ");
     for container in &scene.containers {
         scene.lab.shell(&format!("nsenter -t {} -n ip route flush default || :", container.pid)).run().ok();
     }
@@ -108,17 +122,24 @@ fn one_that_is_off_the_bridge_does_not_answer_arp() {
     let scene = need!(three());
     scene.lab.shell("ip link set port3 nomaster").run().ok();
     let ran = scene.matrix(&["-4", "-W", "0.4"]).fails_with(1);
-    lines_have(&ran, &["db -> mail 198.18.1.3: does not answer ARP", "mail -> db 198.18.1.2: does not answer ARP"]);
+    lines_have(
+        &ran,
+        &["db -> mail 198.18.1.3: does not answer ARP", "mail -> db 198.18.1.2: does not answer ARP"],
+    );
     ran.stdout_has("3 containers: 2 of 6 pairs reached, 2 of 3 gateways, 0.");
 }
 
 #[test]
 fn one_that_drops_pings_of_one_family_is_said_to_answer_arp() {
     let scene = need!(three());
-    for (key, says) in [("ipv4/icmp_echo_ignore_all", "198.18.1.3: answers ARP ("), ("ipv6/icmp/echo_ignore_all", "fd00:1::3: answers neighbour solicitation (")] {
+    for (key, says) in [
+        ("ipv4/icmp_echo_ignore_all", "198.18.1.3: answers ARP ("),
+        ("ipv6/icmp/echo_ignore_all", "fd00:1::3: answers neighbour solicitation ("),
+    ] {
         in_mail(&scene, &format!("echo 1 >/proc/sys/net/{key}"));
         let ran = scene.matrix(&["-W", "0.4"]).fails_with(1).stdout_has(&format!("db -> mail {says}"));
-        ran.stdout_has("), but not pings: a firewall there?\n").stdout_has("3 containers: 4 of 6 pairs reached, ");
+        ran.stdout_has("), but not pings: a firewall there?\n")
+            .stdout_has("3 containers: 4 of 6 pairs reached, ");
         in_mail(&scene, &format!("echo 0 >/proc/sys/net/{key}"));
     }
     scene.matrix(&[]).ok();

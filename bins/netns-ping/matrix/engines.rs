@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use common::cli::{FindConfig, FindSession};
-use common::engine::{self, Container, NetworkAnswers};
+use common::engine::Container;
 use common::failure::say;
+use common::find::{self, NetworkAnswers};
 use common::namespace::NamespaceId;
 
 use super::expected::{ExpectedNetwork, faults};
@@ -31,14 +32,14 @@ impl EngineWords {
     pub fn ask<'a>(
         running: Vec<(Container, NamespaceId)>,
         held: impl Iterator<Item = &'a TargetNetns>,
-        find: FindConfig,
+        config: FindConfig,
     ) -> Self {
-        let session = find.session();
+        let session = config.session();
         let mut told: HashMap<NamespaceId, Told> =
             held.map(|inside| (inside.netns.identity(), (Vec::new(), None))).collect();
         let (containers, netns): (Vec<_>, Vec<_>) =
             running.into_iter().filter(|(_, netns)| told.contains_key(netns)).unzip();
-        let NetworkAnswers { networks, errors } = engine::networks(&containers, &session.engines);
+        let NetworkAnswers { networks, errors } = find::networks(&containers, &session.engines);
         for error in &errors {
             say(TOOL, format_args!("{error}: networks are not compared with what they should be"));
         }
@@ -87,7 +88,7 @@ impl EngineWords {
                 let from_engine = || {
                     let of_engine = |container: &&Container| container.engine_word() == one.engine;
                     let container = node.containers.iter().find(of_engine)?;
-                    engine::gives_default_route(container, &one.network.id, &self.session.engines)
+                    find::gives_default_route(container, &one.network.id, &self.session.engines)
                 };
                 let brings = match brings.contains(&key) {
                     true => Some(true),

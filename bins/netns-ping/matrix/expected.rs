@@ -175,7 +175,8 @@ fn network_faults(
             true => format!("{shown} lacks {own}"),
             false => format!("{shown} has {} instead of {own}", others.join(" and ")),
         };
-        let add = pasted.clone().and_then(|name| ip(hint!("ip address add {} dev {}", expected_address, name)));
+        let add =
+            pasted.clone().and_then(|name| ip(hint!("ip address add {} dev {}", expected_address, name)));
         let route = gateway.and_then(|gateway| ip(default_route(gateway)));
         fault(FaultKind::AddressGone, Some(address), says, vec![add, route])
     });

@@ -6,6 +6,7 @@ mod expected;
 mod network;
 mod node;
 mod pair;
+mod port_task;
 mod reason;
 mod report;
 mod table;
@@ -27,7 +28,8 @@ use crate::request::MatrixRequest;
 use crate::tool::TOOL;
 use engines::EngineWords;
 use node::Node;
-use pair::Pair;
+use pair::{Pair, PairEnd};
+use port_task::PortMatrixTask;
 use task::MatrixTask;
 
 /// Of all containers, or of those that the pattern fits.
@@ -63,7 +65,9 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let opened = held.into_iter().map(|(chosen, inside)| {
         let of_netns = words.of(inside.netns.identity());
         let mut node = Node::open(chosen, inside, of_netns, request.families)?;
-        node.open_echo(ours)?;
+        if request.port.is_none() {
+            node.open_echo(ours)?;
+        }
         Ok(node)
     });
     let mut nodes = opened.collect::<Result<Vec<Node>, Failure>>()?;
@@ -72,10 +76,21 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let signals = ProbeSignals::block()?;
     let deadline = request.deadline.map(|deadline| began + deadline);
     let each = |nodes: &[Node], pair: &Pair| if request.json { report::done(nodes, pair) } else { Ok(()) };
-    let mut task = MatrixTask::new(&mut nodes, &mut pairs, (request.tries, request.timeout), each);
-    let is_whole = probe::run(&mut task, &signals, deadline)? == Ended::Done;
-    let strays = task.strays;
-    reason::explain(&nodes, &mut pairs)?;
+    let (ended, strays) = match &request.port {
+        None => {
+            let mut task = MatrixTask::new(&mut nodes, &mut pairs, (request.tries, request.timeout), each);
+            (probe::run(&mut task, &signals, deadline)?, task.strays)
+        }
+        Some((port, payload)) => {
+            // What a router's ports do is nobody's business here.
+            pairs.retain(|pair| pair.to != PairEnd::Gateway);
+            let how = (*port, payload.clone(), request.timeout);
+            let mut task = PortMatrixTask::new(&mut nodes, &mut pairs, how, each);
+            (probe::run(&mut task, &signals, deadline)?, 0)
+        }
+    };
+    let is_whole = ended == Ended::Done;
+    reason::explain(&nodes, &mut pairs, request.port.as_ref().map(|(port, _)| *port))?;
     report::end(&nodes, &pairs, strays, began.elapsed(), request)?;
     let is_failing = pairs.iter().any(Pair::is_lost) || nodes.iter().any(|node| !node.faults.is_empty());
     Ok(match (is_failing, is_whole && all_were_asked && words.all_were_told) {

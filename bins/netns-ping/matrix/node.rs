@@ -1,6 +1,6 @@
 //! A container of the matrix: its network, and the sockets in it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use common::each::Chosen;
@@ -10,7 +10,7 @@ use common::namespace::NamespaceKind;
 use common::netlink::{NetlinkError, Socket};
 use common::packet::IpFamily;
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
-use common::target::Target;
+use common::target::{Mac, Target};
 
 use super::expected::{ExpectedNetwork, FaultKind, NetworkFault};
 use super::network::Network;
@@ -38,7 +38,7 @@ pub struct Node {
     pub inside: TargetNetns,
     netlink: Socket,
     /// The neighbours that it knew before we asked.
-    known: HashSet<(u32, IpAddr)>,
+    known: HashMap<(u32, IpAddr), Option<Mac>>,
 }
 
 /// Holds the network of a container.
@@ -65,7 +65,7 @@ impl Node {
             Ok((network, netlink.neighbours()?))
         };
         let (network, neighbours) = read(&mut netlink)?;
-        let known = neighbours.into_iter().map(|known| (known.index, known.address)).collect();
+        let known = neighbours.into_iter().map(|known| ((known.index, known.address), known.mac)).collect();
         let Chosen { name, also, .. } = chosen;
         let (faults, sockets) = (Vec::new(), Vec::new());
         let (has_word, expected) = (expected.is_some(), expected.unwrap_or_default());
@@ -114,10 +114,15 @@ impl Node {
     /// at 1,024 by default (net.ipv4.neigh.default.gc_thresh3). Fifty containers that all reach each other
     /// have 2,450; nothing that looks for faults may bring those about.
     pub fn forget(&mut self, index: u32, address: IpAddr) {
-        if !self.known.contains(&(index, address)) {
+        if !self.known.contains_key(&(index, address)) {
             // Without the right to, or if it is gone already, it stays as it is.
             let _ = self.netlink.delete_neighbour(index, address);
         }
+    }
+
+    /// The MAC that its kernel has sent packets for this neighbour to since before we asked.
+    pub fn known_mac(&self, index: u32, address: IpAddr) -> Option<Mac> {
+        self.known.get(&(index, address)).copied().flatten()
     }
 
     /// The names of those that are frozen, of the containers that share it.

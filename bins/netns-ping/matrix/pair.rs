@@ -42,6 +42,8 @@ pub enum PairOutcome {
     Reached(Duration),
     /// None.
     Lost,
+    /// A port: it was refused.
+    Refused,
     /// None, and the kernel says why it was not even sent.
     NotSent(Errno),
     /// Nothing was sent: one of the two is not on the network as its engine set it up.
@@ -68,7 +70,8 @@ impl Pair {
 
     /// Whether it is known that no answer comes.
     pub fn is_lost(&self) -> bool {
-        matches!(self.outcome, Some(PairOutcome::Lost | PairOutcome::NotSent(_) | PairOutcome::Broken))
+        use PairOutcome::{Broken, Lost, NotSent, Refused};
+        matches!(self.outcome, Some(Lost | Refused | NotSent(_) | Broken))
     }
 
     /// Whether an answer came.

@@ -10,10 +10,11 @@ use common::failure::Failure;
 use common::output::one_line;
 use common::packet::neighbour::{ClaimKind, Listen, NeighbourSocket, ProbeSender};
 use common::packet::{IpFamily, wait_for};
-use common::target::Mac;
+use common::target::{DestPort, Mac, Transport};
 
 use super::node::Node;
 use super::pair::{Pair, PairEnd, PairFailure, PairOutcome};
+use super::port_task::in_words;
 
 /// How often each is asked for, and how long an answer is waited for each time. A host on this machine answers within tens
 /// of microseconds.
@@ -24,7 +25,7 @@ const WAIT: Duration = Duration::from_millis(150);
 type LinkKey = (usize, u32, bool);
 
 /// Says why, of each pair that was lost.
-pub fn explain(nodes: &[Node], pairs: &mut [Pair]) -> Result<(), Failure> {
+pub fn explain(nodes: &[Node], pairs: &mut [Pair], port: Option<DestPort>) -> Result<(), Failure> {
     let mut wanted: HashMap<LinkKey, HashSet<IpAddr>> = HashMap::new();
     for pair in pairs.iter().filter(|pair| pair.outcome == Some(PairOutcome::Lost)) {
         if is_on_link(&nodes[pair.from], pair) {
@@ -36,7 +37,7 @@ pub fn explain(nodes: &[Node], pairs: &mut [Pair]) -> Result<(), Failure> {
     for pair in pairs.iter_mut().filter(|pair| pair.is_lost() && pair.why.is_none()) {
         let key = (pair.from, pair.index, pair.address.is_ipv4());
         let claims = heard.get(&key).map(|heard| heard.get(&pair.address).map_or(&[][..], Vec::as_slice));
-        pair.why = Some(why(nodes, pair, claims));
+        pair.why = Some(why(nodes, pair, claims, port));
     }
     // It may have ended long after it was found: then nothing else of it is a fault.
     let ended: Vec<bool> = nodes.iter().map(Node::has_ended).collect();
@@ -61,14 +62,31 @@ fn is_on_link(node: &Node, pair: &Pair) -> bool {
     has_mac && (pair.to == PairEnd::Gateway || node.network.own.iter().any(is_near))
 }
 
-fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>) -> PairFailure {
+fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>, port: Option<DestPort>) -> PairFailure {
     let is_gateway = pair.to == PairEnd::Gateway;
+    let what = port.map_or_else(|| "pings".to_owned(), |port| format!("on {}", in_words(port)));
+    let no_echo = match port.map(|port| port.transport) {
+        None => "no-echo",
+        Some(Transport::Tcp) => "port-silent",
+        Some(Transport::Udp) => "udp-unanswered",
+    };
     let asking = if pair.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
+    let known = nodes[pair.from].known_mac(pair.index, pair.address);
     let (cause, says) = match (&pair.outcome, claims) {
         (Some(PairOutcome::NotSent(errno)), _) => ("not-sent", format!("not sent: {}", errno.desc())),
+        (_, Some([_, ..])) if no_echo == "udp-unanswered" => (
+            no_echo,
+            "no answer, which proves nothing for UDP: open without an answer to this, or filtered".to_owned(),
+        ),
         (_, None) => ("no-answer", "no answer".to_owned()),
         (_, Some([])) if is_gateway => ("router-silent", format!("does not answer {asking}")),
         (_, Some([])) => ("neighbour-silent", format!("does not answer {asking}")),
+        (_, Some([mac, ..])) if known.is_some_and(|known| known != *mac) => {
+            let known = known.map_or_else(String::new, |known| known.to_string());
+            let says =
+                format!("packets go to {known}, but {mac} answers {asking} for it: a wrong neighbour entry");
+            ("neighbour-wrong-mac", says)
+        }
         (_, Some([mac, ..])) => {
             let is_theirs = match pair.to {
                 PairEnd::Node(to) => nodes[to].network.links.iter().any(|link| link.mac == Some(*mac)),
@@ -76,11 +94,11 @@ fn why(nodes: &[Node], pair: &Pair, claims: Option<&[Mac]>) -> PairFailure {
             };
             match is_theirs {
                 // The host answers for its bridge on a port that is off the bridge, too.
-                true if is_gateway => ("no-echo", format!("answers {asking} ({mac}), but not pings")),
-                true => ("no-echo", format!("answers {asking} ({mac}), but not pings: a firewall there?")),
+                true if is_gateway => (no_echo, format!("answers {asking} ({mac}), but not {what}")),
+                true => (no_echo, format!("answers {asking} ({mac}), but not {what}: a firewall there?")),
                 false => (
                     "neighbour-wrong-mac",
-                    format!("another host ({mac}) answers {asking} for it, and no pings"),
+                    format!("another host ({mac}) answers {asking} for it, but not {what}"),
                 ),
             }
         }

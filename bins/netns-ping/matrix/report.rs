@@ -72,7 +72,9 @@ pub fn done(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
 fn pair_event(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
     let (event, rtt_us) = match &pair.outcome {
         Some(PairOutcome::Reached(took)) => (EventKind::Reply, Some(micros(*took))),
-        Some(PairOutcome::NotSent(_) | PairOutcome::Broken) => (EventKind::Error, None),
+        Some(PairOutcome::NotSent(_) | PairOutcome::Broken | PairOutcome::Refused) => {
+            (EventKind::Error, None)
+        }
         Some(PairOutcome::Lost) | None => (EventKind::Lost, None),
     };
     let to = if pair.to == PairEnd::Gateway { "gateway" } else { "container" };

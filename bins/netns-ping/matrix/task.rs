@@ -180,17 +180,7 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each
     }
 
     fn forget(&mut self, at: usize) {
-        let Pair { from, to, address, index, .. } = self.pairs[at];
-        self.nodes[from].forget(index, address);
-        // The one that answered has learned of us.
-        let PairEnd::Node(to) = to else { return };
-        let own = self.nodes[from].network.own.iter();
-        let own =
-            own.filter(|(own, near)| *near == index && own.contains(address)).map(|(own, _)| own.address());
-        let ours: Vec<IpAddr> = own.collect();
-        if let Some(theirs) = self.nodes[to].network.link_of(address) {
-            ours.iter().for_each(|ours| self.nodes[to].forget(theirs, *ours));
-        }
+        forget_each_other(self.nodes, &self.pairs[at]);
     }
 
     /// Each socket: of which node, and which of that node's.
@@ -230,8 +220,21 @@ impl<Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> ProbeTask for MatrixTas
     fn status(&self) {}
 }
 
+/// Has both ends of a pair forget each other: the one that answered has learned of the one that asked.
+pub(super) fn forget_each_other(nodes: &mut [Node], pair: &Pair) {
+    let Pair { from, to, address, index, .. } = *pair;
+    nodes[from].forget(index, address);
+    let PairEnd::Node(to) = to else { return };
+    let own = nodes[from].network.own.iter();
+    let own = own.filter(|(own, near)| *near == index && own.contains(address)).map(|(own, _)| own.address());
+    let ours: Vec<IpAddr> = own.collect();
+    if let Some(theirs) = nodes[to].network.link_of(address) {
+        ours.iter().for_each(|ours| nodes[to].forget(theirs, *ours));
+    }
+}
+
 /// A link-local router is one on each link.
-fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
+pub(super) fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
     match address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, 0, 0, index).into(),
         address => (address, 0).into(),

@@ -26,6 +26,8 @@ pub enum EventKind {
     Fault,
     /// All is over.
     Summary,
+    /// What it means.
+    Verdict,
 }
 
 /// When something happened, by both clocks: the time of day, and one that is never set.

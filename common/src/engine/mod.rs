@@ -42,7 +42,7 @@ pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago}
 pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
 pub use interface::{ContainerQuery, Engine, EngineAnswer};
-pub use networks::{ContainerNetwork, NetworkAddress, NetworkAnswers, gives_default_route, networks};
+pub use networks::{ContainerNetwork, NetworkAddress};
 pub use session::{EngineSession, HeardEngine};
 pub use watch_dirs::WatchDir;
 
