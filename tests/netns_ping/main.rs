@@ -7,14 +7,17 @@
 mod arp;
 mod crowd;
 mod docker;
+mod drop_in;
 mod echo;
 mod faults;
 mod forged;
 mod hostile;
+mod library;
 mod matrix;
 mod matrix_expected;
 mod names;
 mod port;
+mod readers;
 mod responder;
 mod silence;
 mod sweep;

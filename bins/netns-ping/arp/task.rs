@@ -147,7 +147,9 @@ impl<'a> ArpTask<'a> {
         let dropped = self.sockets.iter_mut().map(|(_, socket)| socket.dropped()).sum();
         self.report.summary(&self.targets, dropped)?;
         let enough = self.config.deadline.and(self.config.count).unwrap_or(1);
-        let is_good = |target: &ArpTarget| target.tally.answered >= enough && !target.tally.is_duplicate();
+        let report = &self.report;
+        let is_good =
+            |target: &ArpTarget| target.tally.answered >= enough && !report.is_duplicate(&target.tally);
         Ok(if self.targets.iter().all(is_good) { Status::Yes } else { Status::No })
     }
 }

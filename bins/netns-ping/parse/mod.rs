@@ -27,7 +27,11 @@ impl Job {
                     refuse(
                         "--matrix",
                         cli,
-                        &[("--interface", cli.interface.is_some()), ("--rate", cli.rate.is_some())],
+                        &[
+                            ("--interface", cli.interface.is_some()),
+                            ("--rate", cli.rate.is_some()),
+                            ("--plain", cli.plain),
+                        ],
                     )?;
                     if cli.udp.is_none() {
                         refuse_data(cli)?;
@@ -51,13 +55,14 @@ impl Job {
         refuse_data(cli)?;
         match (many, arp_mode(cli)) {
             (Some(_), _) => {
-                refuse("a scan", cli, &[("--interval", cli.interval.is_some())])?;
+                refuse("a scan", cli, &[("--interval", cli.interval.is_some()), ("--plain", cli.plain)])?;
                 let ((on_link, beyond), is_arp_only) = (scan_configs(cli), cli.arp);
                 Ok(Job::Scan(ScanRequest { endpoints, on_link, beyond, is_arp_only, json, quiet }))
             }
             (None, Some(mode)) => {
-                refuse("ARP", cli, &[("--rate", cli.rate.is_some())])?;
-                Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet }))
+                // arping(8) announces with it.
+                refuse("ARP", cli, &[("--rate", cli.rate.is_some()), ("-U", cli.user_latency)])?;
+                Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet, plain: cli.plain }))
             }
             (None, None) => Ok(Job::Echo(EchoRequest { endpoints, config: echo_config(cli)? })),
         }
@@ -76,6 +81,7 @@ fn port_job(cli: &Cli, port: Dest, endpoints: ProbeEndpoints) -> Result<Job, Fai
         ("--dad", cli.dad),
         ("--announce", cli.announce),
         ("--rate", cli.rate.is_some()),
+        ("--plain", cli.plain),
     ];
     refuse("a port", cli, &modes)?;
     let is_udp = |dest: &Dest| dest.port().is_some_and(|port| port.transport == Transport::Udp);
@@ -104,6 +110,18 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         flood,
         outstanding,
         time_of_day,
+        adaptive,
+        preload,
+        tos,
+        mark,
+        pattern,
+        dont_route,
+        // They change nothing.
+        user_latency: _,
+        broadcast: _,
+        sticky_source: _,
+        socket_debug: _,
+        connect: _,
         // Each job reads these, or its caller names them in `others`.
         words: _,
         count: _,
@@ -116,6 +134,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ipv4: _,
         ipv6: _,
         rate: _,
+        plain: _,
         json: _,
         find: _,
         // Its caller looks at it.
@@ -136,6 +155,12 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ("--flood", *flood),
         ("--outstanding", *outstanding),
         ("--time-of-day", *time_of_day),
+        ("--adaptive", *adaptive),
+        ("--preload", preload.is_some()),
+        ("--tos", tos.is_some()),
+        ("--mark", mark.is_some()),
+        ("--pattern", pattern.is_some()),
+        ("--dont-route", *dont_route),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(Failure::failed(option, format_args!("cannot be used with {job}"))),
@@ -169,6 +194,7 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         target,
         dests,
         source: cli.interface.clone(),
+        mark: cli.mark,
         families: families(cli),
         deadline: cli.deadline(),
         find: cli.find.config().session(),

@@ -37,7 +37,7 @@ pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
     let needs_names = endpoints.dests.iter().any(|dest| matches!(dest.host(), Some(DestHost::Name(_))));
-    let names = needs_names.then(|| NameLookup::read(inside));
+    let names = needs_names.then(|| NameLookup::read(inside, endpoints.find.verbose));
     inside.settle()?;
     let net = ContainerRoutes::take(inside, endpoints)?;
     let resolver = DestResolver { names, net: &net, inside, endpoints };
@@ -79,7 +79,7 @@ impl DestResolver<'_> {
             }
             (Some(DestHost::Name(host)), _, Some(names)) => {
                 let names = names.as_ref().map_err(Clone::clone)?;
-                let (addresses, known) = names.addresses(host.as_str(), net, inside, endpoints)?;
+                let (addresses, known) = names.addresses(host, net, inside, endpoints)?;
                 let address = net.best(&addresses).ok_or_else(|| Failure::failed(&word, "has no address"))?;
                 if endpoints.find.verbose {
                     let by = match &known {
