@@ -16,7 +16,7 @@ use super::super::endpoint::{EndpointFields, NetworkFields};
 /// What `GET /containers/NAME/json` answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct InspectedFields {
+pub(in super::super) struct InspectedFields {
     pub id: Option<String>,
     pub name: Option<String>,
     pub state: Option<StateFields>,
@@ -26,7 +26,7 @@ pub(super) struct InspectedFields {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct StateFields {
+pub(in super::super) struct StateFields {
     pub status: Option<String>,
     pub pid: Option<i64>,
     #[serde(default, deserialize_with = "if_understood")]
@@ -39,7 +39,7 @@ pub(super) struct StateFields {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ConfigFields {
+pub(in super::super) struct ConfigFields {
     pub image: Option<String>,
 }
 

@@ -240,6 +240,13 @@ impl DiskState for PodmanDisk {
                 };
                 found = self.chosen("", is_infra)?.unwrap_or_default();
             }
+            // Made with --infra=false, so that each of its containers has namespaces of its own.
+            if found.containers.is_empty() {
+                let is_member = pods::members(&storage.graph, id)?;
+                found = self.chosen("", |entry, called| is_member(&entry.id, called))?.unwrap_or_default();
+                let some_run = found.containers.iter().any(|one| one.pid.is_some());
+                found.containers.retain(|one| one.pid.is_some() || !some_run);
+            }
             answer.containers.extend(found.containers);
             answer.doubts.extend(found.doubts);
         }
@@ -254,6 +261,12 @@ impl DiskState for PodmanDisk {
     /// Those that CNI has made. What Netavark has made is in Podman's database, which only the API tells.
     fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
         cni::networks(&self.dirs.data, ids)
+    }
+
+    fn first_process(&self, id: &str) -> Option<(Pid, u64)> {
+        let records = self.runtimes.iter().filter(|_| state::is_id(id)).map(|runtime| runtime.join(id));
+        let (pid, ticks) = records.filter_map(|record| runtime::process(&record).ok().flatten()).next()?;
+        Some((pid, ticks?))
     }
 
     /// They always do, and whatever is known of them is on disk.
