@@ -112,7 +112,7 @@ fn names_are_looked_up_as_the_real_musl_does() {
     let musl = need!(musl(&cable));
     let mut wrong = Vec::new();
     for (roles, lines, name) in CASES {
-        let lines = format!("{lines}\noptions timeout:2 attempts:2");
+        let lines = format!("{lines}\noptions timeout:3 attempts:2");
         let server = dns_server::start(&cable, roles, &lines);
         let theirs = theirs(&cable, name);
         drop(server);
@@ -140,7 +140,7 @@ fn names_are_looked_up_as_the_real_glibc_does() {
     let cable = need!(cable());
     let mut wrong = Vec::new();
     for (roles, lines, name) in CASES {
-        let lines = format!("{lines}\noptions timeout:1 attempts:1");
+        let lines = format!("{lines}\noptions timeout:3 attempts:1");
         let server = dns_server::start(&cable, roles, &lines);
         let theirs = inside(&cable, &["getent", "ahosts", name]).run_within(Duration::from_secs(60));
         drop(server);
@@ -192,11 +192,12 @@ fn hostile_answers_of_name_servers_decide_nothing_and_keep_nobody() {
             assert_eq!(ran.status.unwrap().code(), Some(2), "{role}: {ran}");
             drop(server);
             if *can_be_good {
+                let lines = "options timeout:20 attempts:1";
                 let _server = dns_server::start(&cable, &[&format!("{role}+good")], lines);
                 ping().ok().stdout_has("PING api (198.18.0.2)");
             }
         }
-        let _server = dns_server::start(&cable, &["many-records"], lines);
+        let _server = dns_server::start(&cable, &["many-records"], "options timeout:20 attempts:1");
         ping().ok().stdout_has("PING api (198.18.0.2)");
     }
 }

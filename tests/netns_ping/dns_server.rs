@@ -9,6 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use support::run::{Run, Running};
+use support::until::until;
 
 use crate::Cable;
 
@@ -41,7 +42,13 @@ fn dns_servers() {
     let threads: Vec<_> = (1..)
         .zip(roles.split(' '))
         .map(|(nth, role)| {
-            let (role, socket) = (role.to_owned(), UdpSocket::bind(format!("127.0.0.{nth}:53")).unwrap());
+            let (role, mut socket) = (role.to_owned(), None);
+            // The one before may not have ended yet.
+            until("the port is free", || {
+                socket = UdpSocket::bind(format!("127.0.0.{nth}:53")).ok();
+                socket.is_some()
+            });
+            let socket = socket.unwrap();
             std::thread::spawn(move || serve(&socket, &role))
         })
         .collect();

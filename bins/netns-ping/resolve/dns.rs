@@ -195,11 +195,12 @@ fn one_by_one(
         for nth in 0..servers.len() {
             let at = (first + nth) % servers.len();
             let (server, (_, failure)) = (&servers[at], &mut failures[at]);
-            if Instant::now() >= until {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 continue;
             }
             match server {
-                Ok(server) => match ask(server, name, families, conf.patience(nth), until) {
+                Ok(server) => match ask(server, name, families, conf.patience(nth).min(left), until) {
                     Ok(answer) => return Ok((answer, server.address)),
                     Err(why) => *failure = why,
                 },

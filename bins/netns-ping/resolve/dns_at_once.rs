@@ -57,8 +57,10 @@ pub fn ask(
     }
     let outstanding = vec![0; servers.len()];
     let mut all = AtOnce { name, servers, questions, failures, outstanding, retries: 0 };
-    all.run(until.min(Instant::now() + conf.timeout), conf.timeout / conf.attempts.max(1));
-    all.verdict(conf.timeout)
+    let began = Instant::now();
+    let timeout = conf.timeout.min(until.saturating_duration_since(began));
+    all.run(began + timeout, conf.timeout / conf.attempts.max(1));
+    all.verdict(timeout)
 }
 
 impl AtOnce<'_> {
