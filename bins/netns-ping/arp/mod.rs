@@ -28,7 +28,7 @@ pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let resolved = endpoints.dests.iter().zip(resolved);
-    let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why, &net)));
+    let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why.failure, &net)));
     let to = to.collect::<Result<Vec<Destination>, Failure>>()?;
     let links = ContainerLinks::take(&inside)?;
     match &request.mode {
@@ -61,7 +61,7 @@ fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destinat
     let route =
         RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
-    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, route, link })
+    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, route, link, container: None })
 }
 
 /// The link of `to`. An address that cannot answer is refused: ARP ends at the first router.

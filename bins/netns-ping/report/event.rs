@@ -24,6 +24,8 @@ pub enum EventKind {
     Error,
     /// All is over.
     Summary,
+    /// Why it was not answered, or that it was: the last one of each DEST.
+    Verdict,
 }
 
 /// When something happened, by both clocks: the time of day, and one that is never set.

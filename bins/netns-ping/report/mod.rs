@@ -1,6 +1,7 @@
 //! What the reports of all jobs have in common.
 
 pub mod event;
+pub mod verdict;
 mod remarks;
 mod round_trips;
 

@@ -10,9 +10,11 @@ pub mod neighbour;
 mod poll;
 mod random;
 mod stamp_log;
+mod tap;
 
 pub use clock::realtime_now;
 pub use family::IpFamily;
 pub use poll::wait_for;
 pub use random::random;
 pub use stamp_log::TxStage;
+pub use tap::{Tap, TapLayer, TappedEcho, TappedKind};
