@@ -3,7 +3,8 @@
 //!
 //! `make docs` rewrites what is not current. A manual is what clap knows of the tool, and what is written by hand
 //! in `man/sections/TOOL.roff`, where a line `.so FILE` takes in that file of the same directory; `.so OPTIONS`
-//! takes in what `cli.rs` says, and `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET.
+//! takes in what `cli.rs` says, `.so GRAMMAR` what `common/src/target/mod.rs` says of a TARGET, and `.so DESTS` what
+//! `common/src/target/dest.rs` says of a DEST.
 
 #![cfg(test)]
 
@@ -129,7 +130,7 @@ fn help_fits_a_screen_and_ends_with_three_examples() {
 #[test]
 fn the_readme_has_the_same_grammar_and_every_tool() {
     let readme = read("README.md");
-    for line in grammar().lines() {
+    for line in grammar(TARGETS).lines() {
         assert!(readme.lines().any(|of_readme| of_readme == line), "README.md lacks: {line}");
     }
     for tool in TOOLS {
@@ -165,15 +166,21 @@ fn every_tool_has_a_suite_a_place_in_the_picture_a_line_in_the_changelog_and_a_u
 #[test]
 fn every_help_has_the_same_grammar() {
     let in_words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let rows = grammar();
-    let rows = rows.lines().skip(2).map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-    let rows: Vec<String> = rows.map(|row| in_words(&row.replace('`', "").replace(" | ", " "))).collect();
+    let rows = |file| {
+        let text = grammar(file);
+        let rows = text.lines().skip(2).map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        rows.map(|row| in_words(&row.replace('`', "").replace(" | ", " "))).collect::<Vec<_>>().join(" ")
+    };
+    let (targets, dests) = (rows(TARGETS), rows(DESTS));
     for tool in TOOLS {
         let help = help(tool, "--help");
-        let table =
-            help.split("TARGET:\n").nth(1).unwrap_or_else(|| panic!("{} --help lacks TARGETS", tool.name));
-        let table = table.split("\n\n").next().unwrap();
-        assert_eq!(in_words(table), rows.join(" "), "{} --help", tool.name);
+        let table = |heading| Some(in_words(help.split(heading).nth(1)?.split("\n\n").next()?));
+        assert_eq!(table("\nTARGET:\n").as_ref(), Some(&targets), "{} --help", tool.name);
+        let takes_dest = help.contains(" DEST...\n");
+        assert_eq!(table("\nDEST:\n"), takes_dest.then(|| dests.clone()), "{} --help", tool.name);
+        let manual = manual(tool);
+        let dests = as_roff(&grammar(DESTS));
+        assert_eq!(manual.contains(&dests), takes_dest, "{}'s manual: the table of DEST", tool.name);
     }
 }
 
@@ -240,7 +247,8 @@ fn by_hand(file: &str, options: &str) -> String {
     let lines =
         text.lines().filter(|line| !line.starts_with(".\\\"")).map(|line| match line.strip_prefix(".so ") {
             Some("OPTIONS") => options.to_owned(),
-            Some("GRAMMAR") => grammar_as_roff(),
+            Some("GRAMMAR") => as_roff(&grammar(TARGETS)),
+            Some("DESTS") => as_roff(&grammar(DESTS)),
             Some(file) => by_hand(file, options),
             None => format!("{line}\n"),
         });
@@ -272,17 +280,21 @@ fn options(tool: &Tool, man: &Man) -> String {
     lines.collect()
 }
 
-/// What `common::target` says of a TARGET: a table, and what is true of it today.
-fn grammar() -> String {
-    let source = read("common/src/target/mod.rs");
+/// Where the grammar of a TARGET is.
+const TARGETS: &str = "common/src/target/mod.rs";
+/// Where that of a DEST is.
+const DESTS: &str = "common/src/target/dest.rs";
+
+/// What a file says of a grammar: a table, and what is true of it today.
+fn grammar(file: &str) -> String {
+    let source = read(file);
     let docs = source.lines().map_while(|line| line.strip_prefix("//!"));
     let docs = docs.map(|line| line.strip_prefix(' ').unwrap_or(line));
     docs.skip_while(|line| !line.starts_with('|')).map(|line| format!("{line}\n")).collect()
 }
 
-fn grammar_as_roff() -> String {
-    let lines = grammar();
-    let lines = lines.lines().filter(|line| *line != "| form | means |" && *line != "|---|---|");
+fn as_roff(grammar: &str) -> String {
+    let lines = grammar.lines().filter(|line| *line != "| form | means |" && *line != "|---|---|");
     lines
         .map(|line| match line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) {
             Some(row) => {

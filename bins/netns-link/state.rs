@@ -85,7 +85,7 @@ pub fn judge(entry: LinkEntry, record: Option<&LinkRecord>, owner: OwnerStatus<'
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use common::engine::{Container, ContainerSource, EngineName, Proof};
+    use common::engine::{Container, EngineName};
     use common::find::ProcessInodes;
     use common::namespace::{Namespace, NamespaceKind};
     use common::netns;
@@ -116,18 +116,9 @@ pub(crate) mod tests {
     /// A container, for tests to change.
     pub(crate) fn known(netns_inode: Option<u64>) -> VerifiedContainer {
         let container = Container {
-            engine: EngineName::Docker,
-            id: "3f".repeat(32),
             name: "web".to_owned(),
-            pid: None,
             state: common::engine::ContainerState::Running,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: ContainerSource::Api,
-            pod: None,
-            proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
+            ..Container::unknown(EngineName::Docker, &"3f".repeat(32), nix::unistd::Uid::from_raw(0))
         };
         VerifiedContainer { container, process: ProcessInodes { pidfd_inode: None, netns_inode } }
     }

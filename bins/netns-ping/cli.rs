@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
-use common::cli::{FindOptions, TARGETS, duration};
+use common::cli::{DESTS, FindOptions, TARGETS, duration};
 
 /// Ping from inside a container: ICMP, ARP, a whole network, all containers
 #[derive(Debug, Parser)]
@@ -204,15 +204,6 @@ fn seconds(text: &str) -> Result<Duration, SecondsError> {
     let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
     time.ok_or(SecondsError::TooLong)
 }
-
-const DESTS: &str = "\
-DEST:
-  10.1.0.1 fe80::1%eth0 an address
-  db www.example.com    a name, resolved as in the container
-  gateway               the container's default gateway
-  docker:db pod:web     another container: a TARGET with its kind
-  10.1.0.0/24 10.1.0.5-10.1.0.9
-                        all of these addresses: a scan";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,100 +1,19 @@
 //! Root's realm is asked by itself: no claim of another user, who is asked too under sudo, takes the place of what root's
 //! engines say, hides it, or makes it ambiguous. Each attack stands beside the same claim where it does count.
 
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nix::unistd::geteuid;
 use serde_json::json;
 
-use crate::by_hand::{Host, docker_config, id, process};
-use support::fake_engine::{Answer, FakeEngine, Script};
-use support::run::{Ran, Run, Running};
-use support::skip::{Missing, need, program};
-use support::tools;
+use crate::by_hand::{id, process};
+use crate::two_users::{DOCKER, PODMAN, Scene, USER, knows, knows_nobody};
+use support::fake_engine::{Answer, Script};
+use support::run::Run;
+use support::skip::need;
 use support::until::until;
-
-/// `nobody`, whom every host has.
-const USER: u32 = 65534;
-
-const DOCKER: &str = "docker.sock";
-const PODMAN: &str = "podman/podman.sock";
-
-/// A host with engines of root's and of a user's, who has a process in a user namespace of the user's own.
-struct Scene {
-    host: Host,
-    users: Running,
-}
-
-impl Scene {
-    fn new() -> Result<Scene, Missing> {
-        Scene::on(Host::new())
-    }
-
-    /// One that has an engine which never answers.
-    fn with_silent_engine() -> Result<Scene, Missing> {
-        Scene::on(Host::with_silent_engine())
-    }
-
-    fn on(host: Host) -> Result<Scene, Missing> {
-        let why = || Missing::Fixable("two users are needed: run the tests as root".into());
-        geteuid().is_root().then_some(()).ok_or_else(why)?;
-        program("setpriv", "util-linux")?;
-        let mut setpriv = tools::in_clean_environment(Command::new("setpriv"));
-        setpriv.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
-        setpriv.args(["unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo ready; read -r _"]);
-        let users = setpriv.current_dir("/").start_with(Stdio::piped());
-        if !users.says("ready\n") {
-            return Err(Missing::Fixable(format!("no user namespace for a user: {}", users.so_far().stderr)));
-        }
-        for directory in ["run/podman", &format!("run/user/{USER}/podman")] {
-            host.directory(directory);
-        }
-        Ok(Scene { host, users })
-    }
-
-    /// The user's engine at this socket of the user's.
-    fn users_engine(&self, socket: &str, script: Script) -> FakeEngine {
-        let socket = self.host.path(&format!("run/user/{USER}/{socket}"));
-        let engine = script.listen(&socket);
-        chown(&socket, Some(USER), Some(USER)).unwrap();
-        engine
-    }
-
-    fn roots_engine(&self, socket: &str, script: Script) -> FakeEngine {
-        script.listen(self.host.path(&format!("run/{socket}")))
-    }
-
-    /// `cpid ARGS` of root, as that user's sudo starts it.
-    fn sudo_cpid(&self, args: &[&str]) -> Ran {
-        self.host.cpid(args).env("SUDO_UID", USER.to_string()).run()
-    }
-
-    fn users_pid(&self) -> String {
-        format!("{}\n", self.users.pid())
-    }
-}
-
-/// An engine that knows one container.
-fn knows(id: &str, name: &str, pid: i32) -> Script {
-    let mut web = docker_config(id, name, true);
-    web["Id"] = id.into();
-    web["State"]["Pid"] = pid.into();
-    web["State"]["Status"] = "running".into();
-    let list = json!([{ "Id": id, "State": "running" }]).to_string();
-    [name, id].iter().fold(knows_nobody().on("/containers/json", Answer::json(200, &list)), |script, word| {
-        script.on(&format!("/containers/{word}/json"), Answer::json(200, &web.to_string()))
-    })
-}
-
-fn knows_nobody() -> Script {
-    Script::new()
-        .on("/containers/json", Answer::json(200, "[]"))
-        .otherwise(Answer::json(404, r#"{"message":"No such container"}"#))
-}
 
 #[test]
 fn a_users_claim_with_the_id_of_roots_container_neither_takes_its_place_nor_hides_it() {
@@ -391,76 +310,4 @@ fn two_of_a_users_are_listed_with_whose_they_are() {
     let said = scene.sudo_cpid(&["web"]).fails_with(2).stdout_is("").stderr_has("means 2 containers");
     let whose = format!(" web of user {USER} (running)");
     assert_eq!(said.stderr.matches(&whose).count(), 2, "{said}");
-}
-
-#[test]
-fn a_users_directories_do_not_lead_to_what_is_roots() {
-    let scene = need!(Scene::new());
-    let (_process, roots, ticks) = process();
-    let run = format!("run/user/{USER}");
-    let state = json!({ "init_process_pid": roots, "init_process_start": ticks }).to_string();
-    scene.host.write("srv/runc/web/state.json", &state);
-    scene.host.directory(&format!("{run}/runc"));
-    symlink(scene.host.path("srv/runc/web"), scene.host.path(&format!("{run}/runc/web"))).unwrap();
-    for path in ["", "/runc"] {
-        chown(scene.host.path(&format!("{run}{path}")), Some(USER), None).unwrap();
-    }
-    let said = scene.sudo_cpid(&["-v", "oci:web"]).fails_with(1).stdout_is("");
-    said.stderr_has("state.json: belongs to root, not to user 65534");
-    // Nor does a socket of the user's that is a link to another one of root's.
-    let _roots = knows(&id('a'), "other", roots).listen(scene.host.path("srv/other.sock"));
-    let link = scene.host.path(&format!("{run}/{DOCKER}"));
-    symlink(scene.host.path("srv/other.sock"), link).unwrap();
-    let said = scene.sudo_cpid(&["docker:other"]).fails_with(2).stdout_is("");
-    said.stderr_has("which is not in a user namespace of that user");
-}
-
-#[test]
-fn state_that_is_not_roots_does_not_speak_for_root() {
-    let scene = need!(Scene::new());
-    let (_process, pid, ticks) = process();
-    let host = &scene.host;
-    host.docker_runs(&id('a'), "web", pid, ticks);
-    let runc = json!({ "init_process_pid": pid, "init_process_start": ticks }).to_string();
-    host.write("run/runc/db/state.json", runc);
-    host.write("run/systemd/machines/box", format!("NAME=box\nCLASS=container\nLEADER={pid}\n"));
-    let containers = [
-        ("docker:web", format!("var/lib/docker/containers/{}/config.v2.json", id('a'))),
-        ("oci:db", "run/runc/db/state.json".to_owned()),
-        ("machine:box", "run/systemd/machines/box".to_owned()),
-    ];
-    let given = |file: &Path, to: u32| chown(file, Some(to), None).unwrap();
-    for (target, file) in &containers {
-        host.cpid(&[target]).run().ok().stdout_is(&format!("{pid}\n"));
-        let file = host.path(file);
-        given(&file, USER);
-        let said = host.cpid(&[target]).run().fails_with(2).stdout_is("");
-        said.stderr_has(&format!("{}: belongs to user {USER}, not to root", file.display()));
-        given(&file, 0);
-    }
-    // Nor do the names in a directory that is another's.
-    given(&host.path("run/runc"), USER);
-    host.cpid(&["oci:db"]).run().fails_with(2).stdout_is("").stderr_has("run/runc: belongs to user 65534");
-}
-
-#[test]
-fn a_docker_context_that_is_not_roots_chooses_no_engine_for_root() {
-    let scene = need!(Scene::new());
-    let (_process, roots, _) = process();
-    let _theirs = scene.users_engine(DOCKER, knows(&id('b'), "web", scene.users.pid()));
-    let _roots = scene.roots_engine(DOCKER, knows(&id('a'), "web", roots));
-    let socket = scene.host.path(&format!("run/user/{USER}/{DOCKER}"));
-    let meta = json!({ "Name": "mine", "Endpoints": { "docker": { "Host": format!("unix://{}", socket.display()) } } });
-    scene.host.write("home/.docker/contexts/meta/x/meta.json", meta.to_string());
-    scene.host.write("home/.docker/config.json", r#"{ "currentContext": "mine" }"#);
-    let ask = || scene.host.cpid(&["web"]).env("HOME", scene.host.path("home")).run();
-    // As root's own choice it counts.
-    ask().ok().stdout_is(&scene.users_pid());
-    let is_given = |path: &str, user: u32| chown(scene.host.path(path), Some(user), None).unwrap();
-    is_given("home/.docker/config.json", USER);
-    ask().ok().stdout_is(&format!("{roots}\n"));
-    // Nor do files of root in a user's home: links of the user's can lead to any of them.
-    is_given("home/.docker/config.json", 0);
-    is_given("home", USER);
-    ask().ok().stdout_is(&format!("{roots}\n"));
 }

@@ -27,16 +27,25 @@ fn a_mistyped_address_is_no_name() {
 }
 
 #[test]
-fn the_container_comes_first_and_a_name_has_no_port() {
+fn the_container_comes_first_and_a_port_has_its_protocol() {
     let ran = netns_ping("10.1.0.1 nginx").fails_with(2);
     ran.stderr_is(
         "netns-ping: 10.1.0.1: is an address, but the first argument is the container to ping from\n\
          hint: netns-ping nginx 10.1.0.1\n",
     );
     netns_ping("10.1.0.1").fails_with(2).stderr_has("hint: netns-ping TARGET 10.1.0.1\n");
-    netns_ping("nginx db:80")
+    for word in ["db:80", "10.1.0.1:80", "docker:db:80"] {
+        netns_ping(&format!("nginx {word}")).fails_with(2).stderr_is(&format!(
+            "netns-ping: {word}: a port has tcp: or udp: before it, as in tcp:{word}\n\
+             hint: netns-ping nginx tcp:{word}\n"
+        ));
+    }
+    netns_ping("nginx http://db:80/")
         .fails_with(2)
-        .stderr_has("hint: use a name without a port or a scheme, or docker:NAME\n");
+        .stderr_has("hint: docker:NAME is a container, tcp:NAME:PORT a port\n");
+    netns_ping("nginx tcp:docker:80").fails_with(2).stderr_has(
+        "the port is missing: docker:80 is a TARGET; for a host called docker write tcp:docker.:80",
+    );
 }
 
 #[test]

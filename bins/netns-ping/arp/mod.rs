@@ -11,11 +11,11 @@ use std::net::IpAddr;
 
 use common::failure::{Failure, Status};
 use common::netlink::RouteLookup;
+use common::target::{Dest, DestHost};
 
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 use crate::network::netns::TargetNetns;
-use crate::request::dest::Dest;
 use crate::request::{ArpMode, ArpRequest};
 use crate::resolve::destination::{AddressSource, Destination};
 use crate::resolve::{self, ContainerRoutes};
@@ -55,13 +55,21 @@ pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
 
 /// With `-I` and a link an address needs no route: wrong routes may be what the user looks for.
 fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destination, Failure> {
-    let (Dest::Address(address, _), Some((link, index))) = (dest, &net.origin.link) else {
+    let (Dest::Host(DestHost::Address(address, _)), Some((link, index))) = (dest, &net.origin.link) else {
         return Err(why);
     };
     let route =
         RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
-    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, route, link, container: None })
+    Ok(Destination {
+        name: word.clone(),
+        word,
+        address: *address,
+        known: AddressSource::Typed,
+        route,
+        link,
+        container: None,
+    })
 }
 
 /// The link of `to`. An address that cannot answer is refused: ARP ends at the first router.

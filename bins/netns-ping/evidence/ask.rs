@@ -23,7 +23,10 @@ pub(super) fn ask(inspection: &Inspection<'_>, evidence: &Evidence, index: u32, 
     let listen = Listen::Answers { mac: own, ident: 0, stage: TxStage::Sent };
     let open = || NeighbourSocket::open(index, IpFamily::of(hop), listen);
     let Ok(mut socket) = inspection.inside.open_to_ask(open) else { return Ask::NotAsked };
-    let sender = ProbeSender { mac: own, address: evidence.route.source.filter(|source| source.is_ipv4() == hop.is_ipv4()) };
+    let sender = ProbeSender {
+        mac: own,
+        address: evidence.route.source.filter(|source| source.is_ipv4() == hop.is_ipv4()),
+    };
     let known = evidence.neighbour_before.as_ref().or(evidence.neighbour()).and_then(|known| known.mac);
     let mut macs = Vec::new();
     for (turn, wait) in WAITS.into_iter().enumerate() {

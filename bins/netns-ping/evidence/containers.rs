@@ -19,7 +19,11 @@ pub(super) fn target_state(inside: &TargetNetns, endpoints: &ProbeEndpoints) -> 
         return TargetState::Alive;
     }
     let now = find(&endpoints.find, &inside.target);
-    if now.is_some_and(|now| now != inside.netns.identity()) { TargetState::Restarted } else { TargetState::Ended }
+    if now.is_some_and(|now| now != inside.netns.identity()) {
+        TargetState::Restarted
+    } else {
+        TargetState::Ended
+    }
 }
 
 fn find(session: &FindSession, target: &Target) -> Option<common::namespace::NamespaceId> {

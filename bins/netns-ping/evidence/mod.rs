@@ -106,7 +106,8 @@ impl Inspection<'_> {
         }
         (evidence.again, evidence.small, evidence.host) = (again, small, host);
         // What was asked now may have changed it.
-        evidence.neighbours = self.inside.open(Socket::open).ok().and_then(|mut socket| socket.neighbours().ok());
+        evidence.neighbours =
+            self.inside.open(Socket::open).ok().and_then(|mut socket| socket.neighbours().ok());
     }
 
     /// Whether somebody answers for the next hop.

@@ -50,7 +50,8 @@ impl Watch<'_> {
         let family = IpFamily::of(self.to.address);
         let mut taps = self.taps(family);
         let has_taps = taps.iter().any(|tap| !tap.is_hosts && !tap.is_ip);
-        let mut probes = payload_bytes.iter().map(|bytes| self.probe(family, *bytes)).collect::<Result<Vec<_>, _>>()?;
+        let mut probes =
+            payload_bytes.iter().map(|bytes| self.probe(family, *bytes)).collect::<Result<Vec<_>, _>>()?;
         let filtered_before = own::rp_filtered(self.inspection.inside);
         for probe in &mut probes {
             probe.watched.has_taps = has_taps;
@@ -64,13 +65,17 @@ impl Watch<'_> {
         let finished = probes.into_iter().map(|probe| {
             let SizedProbe { mut watched, seen, .. } = probe;
             watched.rp_filtered = rp_filtered.map(|(before, after)| after.saturating_sub(before));
-            watched.seen = seen.iter().map(|(tapped, reached_ip)| {
-                let mut one = passage(tapped, *reached_ip, &links);
-                if one.passage == Passage::AnswerIn {
-                    one.input_route = socket.input_refusal(tapped.to, tapped.from, tapped.index).ok().flatten();
-                }
-                one
-            }).collect();
+            watched.seen = seen
+                .iter()
+                .map(|(tapped, reached_ip)| {
+                    let mut one = passage(tapped, *reached_ip, &links);
+                    if one.passage == Passage::AnswerIn {
+                        one.input_route =
+                            socket.input_refusal(tapped.to, tapped.from, tapped.index).ok().flatten();
+                    }
+                    one
+                })
+                .collect();
             watched
         });
         Ok((finished.collect(), hosts))
@@ -99,9 +104,17 @@ impl Watch<'_> {
         let payload: Vec<u8> = (0..bytes).map(|at| token.get(at).copied().unwrap_or(at as u8)).collect();
         let options = EchoOptions { batch: 1, ..self.options.clone() };
         let open = || EchoSocket::open(family, ident, &payload, &options);
-        let socket = self.inspection.inside.open(|| open().map_err(|error| Failure::failed("socket", error)))?;
+        let socket =
+            self.inspection.inside.open(|| open().map_err(|error| Failure::failed("socket", error)))?;
         let token = payload.into_iter().take(TOKEN_BYTES).collect();
-        Ok(SizedProbe { socket, ident, token, watched: Watched::default(), seen: Vec::new(), host_seen: Vec::new() })
+        Ok(SizedProbe {
+            socket,
+            ident,
+            token,
+            watched: Watched::default(),
+            seen: Vec::new(),
+            host_seen: Vec::new(),
+        })
     }
 
     /// Takes in what comes until all are answered, or that time is over.
@@ -131,7 +144,9 @@ impl Watch<'_> {
                 until = until.min(now + SETTLE);
             }
             let sockets = probes.iter().map(|probe| probe.socket.as_fd());
-            let fds = std::iter::once(self.inspection.stop).chain(sockets).chain(taps.iter().map(|tap| tap.tap.as_fd()));
+            let fds = std::iter::once(self.inspection.stop)
+                .chain(sockets)
+                .chain(taps.iter().map(|tap| tap.tap.as_fd()));
             match wait_for(fds, until) {
                 Ok(ready) if ready.first() != Some(&0) => {}
                 _ => return,

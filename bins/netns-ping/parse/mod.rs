@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use common::failure::Failure;
 use common::find::hint_for_refused;
+use common::hint::Hint;
 use common::output::quotable;
-use common::target::{Target, TargetError};
+use common::target::{Dest, DestError, Target, TargetError};
 
 use crate::cli::Cli;
-use crate::request::dest::{Dest, DestError};
 use crate::request::{ArpRequest, EchoRequest, Job, ProbeEndpoints, ScanRequest};
 use config::{arp_mode, echo_config, families, matrix, scan_configs};
 
@@ -124,9 +124,10 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         };
         return Err(Failure::failed("DEST", "is missing").hint(hint));
     }
+    let dests = dests.iter().map(|word| dest(&target, word)).collect::<Result<_, _>>()?;
     Ok(ProbeEndpoints {
         target,
-        dests: dests.iter().map(|word| dest(word)).collect::<Result<_, _>>()?,
+        dests,
         source: cli.interface.clone(),
         families: families(cli),
         deadline: cli.deadline(),
@@ -134,10 +135,19 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
     })
 }
 
-fn dest(word: &str) -> Result<Dest, Failure> {
-    word.parse().map_err(|error| {
-        let is_kind = matches!(error, DestError::Target(TargetError::Kind(_)));
-        let failure = Failure::failed(quotable(word), error);
-        if is_kind { failure.hint("use a name without a port or a scheme, or docker:NAME") } else { failure }
-    })
+fn dest(target: &Target, word: &str) -> Result<Dest, Failure> {
+    let dest = word.parse().map_err(|error| {
+        let hint = match &error {
+            DestError::NoTransport(word) => common::hint!("netns-ping {} tcp:{}", target, word),
+            DestError::Target(TargetError::Kind(_)) => {
+                Some(Hint::say("docker:NAME is a container, tcp:NAME:PORT a port"))
+            }
+            _ => None,
+        };
+        Failure::failed(quotable(word), error).hint(hint)
+    })?;
+    match &dest {
+        Dest::Port(..) => Err(Failure::failed(quotable(word), "has a port, which cannot be probed yet")),
+        _ => Ok(dest),
+    }
 }

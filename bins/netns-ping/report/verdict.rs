@@ -13,7 +13,8 @@ use super::event::{Event, EventKind, EventTime};
 /// # Errors
 /// What writing to standard output says.
 pub fn print(from: &str, dest: &str, address: Option<IpAddr>, verdict: &Verdict) -> Result<(), Failure> {
-    Event { event: EventKind::Verdict, stamp: EventTime::now(), from, dest, address, what: verdict }.print()?;
+    Event { event: EventKind::Verdict, stamp: EventTime::now(), from, dest, address, what: verdict }
+        .print()?;
     Ok(io::stdout().flush()?)
 }
 

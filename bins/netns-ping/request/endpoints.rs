@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::cli::FindSession;
-use common::target::Target;
-
-use super::dest::Dest;
+use common::target::{Dest, Target};
 
 /// From where probes go, and to what.
 #[derive(Debug)]

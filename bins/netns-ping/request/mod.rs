@@ -1,7 +1,6 @@
 //! What a call asks for, as typed data: which job it is, and what its options say about it.
 
 mod arp;
-pub mod dest;
 mod echo;
 mod endpoints;
 mod job;

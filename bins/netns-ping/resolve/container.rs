@@ -56,7 +56,8 @@ impl OtherContainer {
         let (up, down): (Vec<_>, Vec<_>) =
             of_others.partition(|own| link_of(own.index).is_some_and(Link::is_set_up));
         if let (true, Some(first)) = (up.is_empty(), down.first()) {
-            let link = link_of(first.index).map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());
+            let link = link_of(first.index)
+                .map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());
             let verdict = Verdict::dest_link_down(name, target, &link);
             return Err(Unresolved::of(target, verdict, Status::Failed));
         }

@@ -15,9 +15,9 @@ use std::rc::Rc;
 
 use common::diagnose::Cause;
 use common::failure::{Failure, say};
+use common::target::{Dest, DestHost};
 
 use crate::network::netns::TargetNetns;
-use crate::request::dest::Dest;
 use crate::request::{Families, ProbeEndpoints};
 use crate::tool::TOOL;
 use container::OtherContainer;
@@ -35,12 +35,12 @@ pub type Resolved = Vec<Result<Destination, Unresolved>>;
 /// # Errors
 /// When the network cannot be looked at at all; what is wrong with one DEST is said in its place.
 pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved, ContainerRoutes), Failure> {
-    let other = |dest: &Dest| match dest {
-        Dest::Container(target) => Some(OtherContainer::find(target, &endpoints.find)),
+    let other = |dest: &Dest| match dest.host() {
+        Some(DestHost::Container(target)) => Some(OtherContainer::find(target, &endpoints.find)),
         _ => None,
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
-    let needs_names = endpoints.dests.iter().any(|dest| matches!(dest, Dest::Name(_)));
+    let needs_names = endpoints.dests.iter().any(|dest| matches!(dest.host(), Some(DestHost::Name(_))));
     let names = needs_names.then(|| NameLookup::read(inside));
     inside.settle()?;
     let net = ContainerRoutes::take(inside, endpoints)?;
@@ -66,23 +66,23 @@ impl DestResolver<'_> {
         let DestResolver { names, net, inside, endpoints } = self;
         let word = dest.to_string();
         let name = word.clone();
-        match (dest, other, names) {
-            (Dest::Address(address, link), ..) => {
+        match (dest.host(), other, names) {
+            (Some(DestHost::Address(address, link)), ..) => {
                 of_family(*address, endpoints.families)?;
                 net.destination(word, name, *address, link.as_ref(), AddressSource::Typed)
             }
-            (Dest::Gateway, ..) => {
+            (Some(DestHost::Gateway), ..) => {
                 let (address, link) = net.gateway(endpoints.families)?;
                 net.destination(word, name, address, link.as_ref(), AddressSource::Gateway)
             }
-            (Dest::Container(_), Some(other), _) => {
+            (Some(DestHost::Container(_)), Some(other), _) => {
                 let other = other?;
                 let address = net.nearest(&other, inside, endpoints.families)?;
                 let known = AddressSource::Container(other.dest.target.clone());
                 let to = net.destination(word, other.dest.name.clone(), address, None, known)?;
                 Ok(Destination { container: Some(Rc::new(other.dest)), ..to })
             }
-            (Dest::Name(host), _, Some(names)) => {
+            (Some(DestHost::Name(host)), _, Some(names)) => {
                 let unnamed = |failure| Unresolved::because(Cause::Name, failure);
                 let names = names.as_ref().map_err(|failure| unnamed(failure.clone()))?;
                 let (addresses, known) =
@@ -99,7 +99,8 @@ impl DestResolver<'_> {
                 net.destination(word, name, address, None, known)
             }
             _ => {
-                Err(Failure::failed(word, "means many addresses, but only single addresses can be used here").into())
+                Err(Failure::failed(word, "means many addresses, but only single addresses can be used here")
+                    .into())
             }
         }
     }

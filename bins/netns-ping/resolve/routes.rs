@@ -155,7 +155,13 @@ impl ContainerRoutes {
     }
 
     /// What the judge wants to know of a destination without a route.
-    fn without_route(&self, to: Option<IpAddr>, is_ipv4: bool, errno: Option<Errno>, otherwise: String) -> NoRoute {
+    fn without_route(
+        &self,
+        to: Option<IpAddr>,
+        is_ipv4: bool,
+        errno: Option<Errno>,
+        otherwise: String,
+    ) -> NoRoute {
         let mut socket = self.socket.borrow_mut();
         NoRoute {
             name: self.name.clone(),

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use common::cidr::Cidr;
 use common::failure::Failure;
 use common::netlink::{Route, RouteLookup};
+use common::target::Dest;
 
 use super::address_set::Block;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
-use crate::request::dest::Dest;
 use crate::resolve::ContainerRoutes;
 use crate::resolve::destination::Destination;
 
@@ -103,7 +103,8 @@ fn group(
         let source = net.origin.address.filter(|source| source.is_ipv4() == part.is_ipv4);
         return Ok(Some(ScanGroup::Ask(links.neighbour_link(*index, first, source)?, part)));
     }
-    let route = net.route_to(first, None).map_err(|error| net.no_route(&name(&part), first, error).failure)?;
+    let route =
+        net.route_to(first, None).map_err(|error| net.no_route(&name(&part), first, error).failure)?;
     let index = match route {
         RouteLookup { is_local: true, .. } if part.len() == 1 => return Ok(None),
         RouteLookup { is_local: false, gateway: None, index, .. } => {

@@ -26,7 +26,11 @@ pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {
     lost().flat_map(|watched| &watched.seen).find_map(|seen| match &seen.passage {
         Passage::ErrorIn(error) => {
             let verdict = super::hop::icmp_error(evidence, error)?;
-            let text = format!("{} (this error came in on {}, and was dropped in here)", verdict.sentence(), one_line(&seen.link));
+            let text = format!(
+                "{} (this error came in on {}, and was dropped in here)",
+                verdict.sentence(),
+                one_line(&seen.link)
+            );
             Some(Verdict { text: Some(text), ..verdict })
         }
         _ => None,
@@ -40,9 +44,7 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
         true => format!("the answer came in on {link}, not on {}", evidence.link_word()),
         false => format!("the answer came in on {link}"),
     };
-    let verdict = |why: &str| {
-        Verdict::of(Cause::AnswerDroppedHere, format!("no answer: {by}, and {why}"))
-    };
+    let verdict = |why: &str| Verdict::of(Cause::AnswerDroppedHere, format!("no answer: {by}, and {why}"));
     let rules = evidence.inside(hint!("nft list ruleset"));
     if !seen.reached_ip {
         return verdict("tc or an ingress rule of the interface in here dropped it").advising(rules);
@@ -104,7 +106,9 @@ pub(super) fn local(evidence: &Evidence) -> Option<Verdict> {
         };
         let text = format!("no answer: {to} is an address of {name} itself, which ignores pings ({key}=1)");
         let off = hint!("sysctl -w {}=0", key);
-        return Some(Verdict::of(Cause::EchoIgnoredHere, text).fixed_by(words::inside(&evidence.target, off)));
+        return Some(
+            Verdict::of(Cause::EchoIgnoredHere, text).fixed_by(words::inside(&evidence.target, off)),
+        );
     }
     let came_back = evidence.again.as_ref().is_some_and(|again| {
         !again.is_answered && again.seen.iter().any(|seen| seen.passage == Passage::AnswerIn)

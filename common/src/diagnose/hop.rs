@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::evidence::{Ask, HostSight, Hook, Passage, ProbeKind, Seen};
+use super::evidence::{Ask, Hook, HostSight, Passage, ProbeKind, Seen};
 use super::here::NUD_UNRESOLVED;
 use super::words::in_words;
 use super::{Cause, Evidence, Verdict};
@@ -47,7 +47,9 @@ fn icmp_cause(family: IpFamily, kind: u8, code: u8) -> Cause {
     match (family, kind, code) {
         (IpFamily::V4, 3, 4) | (IpFamily::V6, 2, _) => Cause::Mtu,
         (IpFamily::V4, 3, 9 | 10 | 13) | (IpFamily::V6, 1, 1 | 5 | 6) => Cause::IcmpProhibited,
-        (IpFamily::V4, 3, 0..=3 | 6 | 7 | 11 | 12) | (IpFamily::V6, 1, 0 | 2 | 3 | 4) => Cause::IcmpUnreachable,
+        (IpFamily::V4, 3, 0..=3 | 6 | 7 | 11 | 12) | (IpFamily::V6, 1, 0 | 2 | 3 | 4) => {
+            Cause::IcmpUnreachable
+        }
         (IpFamily::V4, 11, 0) | (IpFamily::V6, 3, 0) => Cause::IcmpTtl,
         _ => Cause::IcmpOther,
     }
@@ -66,12 +68,15 @@ pub(super) fn wrong_mac(evidence: &Evidence) -> Option<Verdict> {
     let known = evidence.neighbour_before.as_ref().or(evidence.neighbour())?;
     let mac = known.mac.filter(|mac| known.state & NUD_UNRESOLVED == 0 && !macs.contains(mac))?;
     let (role, link, arp) = (role(evidence), evidence.link_word(), evidence.arp());
-    let entry = if known.state & NUD_PERMANENT != 0 { "a permanent neighbour entry" } else { "its neighbour entry" };
+    let entry =
+        if known.state & NUD_PERMANENT != 0 { "a permanent neighbour entry" } else { "its neighbour entry" };
     let text = format!(
         "no answer: packets went to the MAC {mac}, as {entry} says, but {} answers {arp} for {role} on {link}",
         listed(macs)
     );
-    let forget = evidence.pasted_link().and_then(|link| hint!("{} neigh del {} dev {}", evidence.ip(), evidence.next_hop(), link));
+    let forget = evidence
+        .pasted_link()
+        .and_then(|link| hint!("{} neigh del {} dev {}", evidence.ip(), evidence.next_hop(), link));
     Some(Verdict::of(Cause::NeighbourWrongMac, text).fixed_by(evidence.inside(forget)))
 }
 
@@ -81,7 +86,8 @@ pub(super) fn size(evidence: &Evidence) -> Option<Verdict> {
     evidence.small.as_ref().filter(|small| small.is_answered)?;
     evidence.again.as_ref().filter(|again| !again.is_answered)?;
     let Some(sizes) = evidence.sizes else {
-        let text = format!("no answer: packets of {packet_bytes} bytes are lost, but small ones are answered");
+        let text =
+            format!("no answer: packets of {packet_bytes} bytes are lost, but small ones are answered");
         return Some(Verdict::of(Cause::MtuBlackhole, text).advising(evidence.capture()));
     };
     let (passes, fails) = (sizes.passes, sizes.fails);
@@ -90,7 +96,14 @@ pub(super) fn size(evidence: &Evidence) -> Option<Verdict> {
     );
     let link = evidence.pasted_link();
     let fix = link.and_then(|link| match evidence.route.gateway {
-        Some(router) => hint!("{} route replace {} via {} dev {} mtu {}", evidence.ip(), evidence.to, router, link, passes),
+        Some(router) => hint!(
+            "{} route replace {} via {} dev {} mtu {}",
+            evidence.ip(),
+            evidence.to,
+            router,
+            link,
+            passes
+        ),
         None => hint!("{} route replace {} dev {} mtu {}", evidence.ip(), evidence.to, link, passes),
     });
     let advice = size_option(evidence, u32::try_from(passes).unwrap_or(u32::MAX));
@@ -127,7 +140,12 @@ pub(super) fn silent_neighbour(evidence: &Evidence) -> Option<Verdict> {
     let mac = before.or(now).and_then(|known| known.mac).map_or_else(String::new, |mac| format!(" ({mac})"));
     let (cause, text) = if is(before, NUD_PERMANENT) || is(now, NUD_PERMANENT) {
         let cause = if is_router { Cause::RouterPermanent } else { Cause::NeighbourPermanent };
-        (cause, format!("no answer: {role} does not answer {arp} on {link}; its neighbour entry{mac} is permanent"))
+        (
+            cause,
+            format!(
+                "no answer: {role} does not answer {arp} on {link}; its neighbour entry{mac} is permanent"
+            ),
+        )
     } else if is(before, NUD_KNOWN) || is(now, NUD_KNOWN) {
         let cause = if is_router { Cause::RouterGone } else { Cause::NeighbourGone };
         (cause, format!("no answer: {role}{mac} was known on {link} before, but does not answer {arp} now"))
@@ -162,12 +180,17 @@ pub(super) fn last(evidence: &Evidence) -> Verdict {
         let text = format!(
             "no answer: the router {hop} ({macs_listed}) answers {arp} on {link}, but no answer comes from beyond it"
         );
-        return Verdict::of(Cause::BeyondRouter, text)
-            .advising(hint!("netns-ping {} {}", evidence.target, hop));
+        return Verdict::of(Cause::BeyondRouter, text).advising(hint!(
+            "netns-ping {} {}",
+            evidence.target,
+            hop
+        ));
     }
     let (cause, but) = match evidence.probe {
         ProbeKind::Echo { .. } => (Cause::NoEcho, "not pings: a firewall there?".to_owned()),
-        ProbeKind::Tcp(port) => (Cause::PortSilent, format!("nothing comes back from TCP port {port}: a firewall there?")),
+        ProbeKind::Tcp(port) => {
+            (Cause::PortSilent, format!("nothing comes back from TCP port {port}: a firewall there?"))
+        }
         ProbeKind::Udp(port) => (Cause::PortSilent, format!("nothing comes back from UDP port {port}")),
     };
     let text = match same_mac(evidence, macs) {
@@ -191,14 +214,18 @@ fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
             evidence.to,
             link(came)
         );
-        return first(Passage::AnswerOut).is_none().then(|| Verdict::of(Cause::HostDrops, text).advising(advice));
+        return first(Passage::AnswerOut)
+            .is_none()
+            .then(|| Verdict::of(Cause::HostDrops, text).advising(advice));
     }
     let rule = match &host.hooks {
         Some(hooks) if hooks.contains(&Hook::Forward) => ": a rule of its forward hook?",
         _ => "",
     };
     let text = match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {
-        (None, ..) => format!("this host received the packet on {}, and did not pass it on{rule}", link(came)),
+        (None, ..) => {
+            format!("this host received the packet on {}, and did not pass it on{rule}", link(came))
+        }
         (Some(_), Some(answer), None) => {
             format!("this host received the answer on {}, and did not pass it on{rule}", link(answer))
         }

@@ -166,7 +166,8 @@ impl NoRoute {
         if let Some(link) = with_it.find_map(of) {
             return Some(link);
         }
-        let mut others = self.links.iter().filter(|link| !link.is_loopback() && link.kind.as_deref() != Some("ipip"));
+        let mut others =
+            self.links.iter().filter(|link| !link.is_loopback() && link.kind.as_deref() != Some("ipip"));
         let first = others.next()?;
         (!first.is_set_up() && others.all(|link| !link.is_set_up())).then_some(first)
     }

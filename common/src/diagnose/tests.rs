@@ -90,7 +90,10 @@ fn only_a_neighbour_that_answers_now_is_said_to_answer() {
     let mut evidence = silent(None);
     asked(&mut evidence, &[]);
     let (cause, text, hint) = said(&evidence);
-    assert_eq!((cause.as_str(), text.as_str()), ("neighbour-silent", "no answer: 10.1.0.9 does not answer ARP on eth0"));
+    assert_eq!(
+        (cause.as_str(), text.as_str()),
+        ("neighbour-silent", "no answer: 10.1.0.9 does not answer ARP on eth0")
+    );
     assert_eq!(hint, "netns-ping --arp nginx 10.1.0.9");
     for state in [0x02, 0x04, 0x08, 0x10] {
         evidence.neighbour_before = Some(neighbour("10.1.0.9", state));
@@ -106,7 +109,10 @@ fn only_a_neighbour_that_answers_now_is_said_to_answer() {
     asked(&mut evidence, &["02:00:00:00:00:09"]);
     let (cause, text, hint) = said(&evidence);
     assert_eq!(cause, "no-echo");
-    assert_eq!(text, "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but not pings: a firewall there?");
+    assert_eq!(
+        text,
+        "no answer: 10.1.0.9 (02:00:00:00:00:09) answers ARP on eth0, but not pings: a firewall there?"
+    );
     assert_eq!(hint, "nsenter-rs -t nginx -n tcpdump -ni eth0 icmp");
 }
 
@@ -144,7 +150,10 @@ fn an_entry_with_another_mac_than_the_one_that_answers_is_the_fault() {
     asked(&mut evidence, &["02:00:00:00:00:77"]);
     let (cause, text, hint) = said(&evidence);
     assert_eq!(cause, "neighbour-wrong-mac");
-    assert!(text.contains("a permanent neighbour entry") && text.contains("02:00:00:00:00:77 answers ARP"), "{text}");
+    assert!(
+        text.contains("a permanent neighbour entry") && text.contains("02:00:00:00:00:77 answers ARP"),
+        "{text}"
+    );
     assert_eq!(hint, "nsenter-rs -t nginx -n ip neigh del 10.1.0.9 dev eth0");
 }
 
@@ -190,7 +199,10 @@ fn what_is_wrong_with_the_link_comes_first() {
     let mut evidence = silent(None);
     evidence.links = Some(vec![link(2, "eth0", NO_CARRIER)]);
     let (cause, text, hint) = said(&evidence);
-    assert_eq!((cause.as_str(), text.as_str()), ("no-carrier", "no answer: eth0 has no carrier: its other end is down"));
+    assert_eq!(
+        (cause.as_str(), text.as_str()),
+        ("no-carrier", "no answer: eth0 has no carrier: its other end is down")
+    );
     assert_eq!(hint, "nsenter-rs -t nginx -n ip link show eth0");
     evidence.peer = Some((Some("netns:r".to_owned()), "ra".to_owned()));
     assert_eq!(said(&evidence).2, "nsenter-rs -t netns:r -n ip link set ra up");
@@ -261,7 +273,10 @@ fn an_answer_that_came_and_was_dropped_in_here_is_told_with_what_did_it() {
     evidence.again = watched(&[by_another]);
     evidence.again.as_mut().unwrap().rp_filtered = Some(1);
     let (_, text, hint) = said(&evidence);
-    assert_eq!(text, "no answer: the answer came in on eth1, not on eth0, and reverse path filtering (rp_filter) in here dropped it");
+    assert_eq!(
+        text,
+        "no answer: the answer came in on eth1, not on eth0, and reverse path filtering (rp_filter) in here dropped it"
+    );
     assert_eq!(hint, "nsenter-rs -t nginx -n sysctl -w net.ipv4.conf.eth1.rp_filter=2");
     evidence.again.as_mut().unwrap().rp_filtered = Some(0);
     assert!(!said(&evidence).1.contains("rp_filter) in here"), "the counter has not moved");

@@ -133,7 +133,7 @@ pub fn listing(
 #[cfg(test)]
 mod tests {
     use super::without_needless;
-    use crate::engine::{Container, ContainerSource, ContainerState, EngineName, Pod, Proof};
+    use crate::engine::{Container, ContainerState, EngineName, Pod, Proof};
     use crate::find::{ProcessInodes, VerifiedContainer};
 
     /// What `pattern` fits, and how many are left out.
@@ -162,18 +162,10 @@ mod tests {
     /// A container of Docker that runs.
     pub fn container(name: &str) -> Container {
         Container {
-            engine: EngineName::Docker,
-            id: format!("{name:0<64}"),
             name: name.to_owned(),
             pid: Some(nix::unistd::Pid::from_raw(1)),
             state: ContainerState::Running,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: ContainerSource::Api,
-            pod: None,
-            proof: Proof::word_of(nix::unistd::Uid::from_raw(0)),
+            ..Container::unknown(EngineName::Docker, &format!("{name:0<64}"), nix::unistd::Uid::from_raw(0))
         }
     }
 

@@ -140,8 +140,8 @@ impl fmt::Display for ContainerSource {
 }
 
 impl Container {
-    /// One that is there, and of which nothing else can be told: what is left when its state makes no sense.
-    pub(super) fn unknown(engine: EngineName, id: &str, claimed_by: Uid) -> Self {
+    /// One that is there, and of which nothing else is known: dead, called by its ID, by its state on disk.
+    pub fn unknown(engine: EngineName, id: &str, claimed_by: Uid) -> Self {
         Container {
             engine,
             id: id.to_owned(),
@@ -320,18 +320,10 @@ mod tests {
 
     fn stopped(state: ContainerState, exit_code: Option<i64>, finished_at: Option<&str>) -> String {
         let container = Container {
-            engine: EngineName::Docker,
-            id: "3f2a".repeat(16),
-            name: "nginx".to_owned(),
-            pid: None,
             state,
             exit_code,
-            started_at: None,
             finished_at: finished_at.map(|text| text.parse().unwrap()),
-            image: None,
-            source: ContainerSource::Api,
-            pod: None,
-            proof: Proof::word_of(Uid::from_raw(0)),
+            ..Container::unknown(EngineName::Docker, "3f2a", Uid::from_raw(0))
         };
         container.why_not_running("2026-01-01T00:03:10Z".parse().unwrap())
     }

@@ -14,8 +14,7 @@ use nix::unistd::{Pid, Uid};
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
 use super::{
-    Container, ContainerQuery, ContainerSource, ContainerState, Engine, EngineAnswer, EngineError,
-    EngineName, Proof, runtime,
+    Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, runtime,
 };
 
 const ENGINE: EngineName = EngineName::Machine;
@@ -57,19 +56,13 @@ impl Machines {
         let registered_by = number("UID").and_then(|uid| u32::try_from(uid).ok()).map(Uid::from_raw);
         let claimed_by = registered_by.filter(|_| self.owner.is_root()).unwrap_or(self.owner);
         Ok(Some(Container {
-            engine: ENGINE,
-            id: name.to_owned(),
-            name: name.to_owned(),
             pid: pid.map(Pid::from_raw),
             // A machine that has ended is no longer registered.
             state: if pid.is_some() { ContainerState::Running } else { ContainerState::Exited },
-            exit_code: None,
             started_at: started_at.and_then(|time| Timestamp::from_microsecond(time).ok()),
-            finished_at: None,
             image: field("ROOT").map(str::to_owned),
-            source: ContainerSource::State,
-            pod: None,
             proof: Proof { pidfd_inode: number("LEADER_PIDFDID"), ..Proof::word_of(claimed_by) },
+            ..Container::unknown(ENGINE, name, claimed_by)
         }))
     }
 

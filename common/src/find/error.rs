@@ -322,22 +322,13 @@ mod tests {
     use nix::unistd::Uid;
 
     use super::*;
-    use crate::engine::{ContainerSource, Pod, Proof};
+    use crate::engine::Pod;
 
     fn hit(engine: EngineName, name: &str, id: &str) -> Container {
         Container {
-            engine,
-            id: id.repeat(16),
             name: name.to_owned(),
-            pid: None,
             state: ContainerState::Running,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-            image: None,
-            source: ContainerSource::Api,
-            pod: None,
-            proof: Proof::word_of(Uid::from_raw(0)),
+            ..Container::unknown(engine, &id.repeat(16), Uid::from_raw(0))
         }
     }
 

@@ -138,7 +138,8 @@ fn read(family: IpFamily, packet: &[u8]) -> Option<(IpAddr, IpAddr, TappedKind)>
     let (from, to, message) = split(family, packet)?;
     let &[kind, code, _, _, a, b, c, d, ..] = message else { return None };
     let (ident, sequence) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    let data = || message.get(8..).unwrap_or_default().iter().take(super::icmp::TOKEN_BYTES).copied().collect();
+    let data =
+        || message.get(8..).unwrap_or_default().iter().take(super::icmp::TOKEN_BYTES).copied().collect();
     let what = match (family, kind) {
         (IpFamily::V4, 8) | (IpFamily::V6, 128) => TappedKind::Request(ident, sequence, data()),
         (IpFamily::V4, 0) | (IpFamily::V6, 129) => TappedKind::Reply(ident, sequence, data()),
@@ -150,7 +151,12 @@ fn read(family: IpFamily, packet: &[u8]) -> Option<(IpAddr, IpAddr, TappedKind)>
                 (IpFamily::V4, 3) => u32::from(sequence_field(c, d)),
                 _ => u32::from_be_bytes([a, b, c, d]),
             };
-            TappedKind::Error(IcmpError { by: Some(from), kind, code, info, errno: 0 }, ident, sequence, about)
+            TappedKind::Error(
+                IcmpError { by: Some(from), kind, code, info, errno: 0 },
+                ident,
+                sequence,
+                about,
+            )
         }
         _ => return None,
     };

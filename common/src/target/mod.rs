@@ -18,6 +18,10 @@
 //! that is gone: then it is an error that names the link. An empty TARGET, or one that begins with `-`, is an error in
 //! every tool: what `$(cpid nope)` leaves behind never means the host.
 
+mod dest;
+#[cfg(test)]
+mod dest_tests;
+mod host_name;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -33,6 +37,8 @@ use crate::output::quotable;
 
 use serde::{Deserialize, Serialize};
 
+pub use dest::{Dest, DestError, DestHost, DestPort, Transport};
+pub use host_name::{HostName, HostNameError};
 pub use name::{IfName, LinkName, Mac, Name, NameError};
 pub use user::{UserWord, UsersContainer};
 pub use wire::WireAddress;
