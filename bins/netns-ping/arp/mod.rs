@@ -16,6 +16,7 @@ use common::target::{Dest, DestHost};
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 use crate::network::netns::TargetNetns;
+use crate::report::verdict;
 use crate::request::{ArpMode, ArpRequest};
 use crate::resolve::destination::{AddressSource, Destination};
 use crate::resolve::{self, ContainerRoutes};
@@ -23,6 +24,12 @@ use report::Report;
 
 /// Asks the neighbours, or tells them.
 pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
+    let endpoints = &request.endpoints;
+    let dests = endpoints.dests.iter().map(ToString::to_string);
+    verdict::of_failure(request.json, &endpoints.target.to_string(), dests, ask(request))
+}
+
+fn ask(request: &ArpRequest) -> Result<Status, Failure> {
     let endpoints = &request.endpoints;
     let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);

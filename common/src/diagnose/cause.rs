@@ -58,6 +58,7 @@ causes! {
     NeighbourGone "neighbour-gone" "The same, but the kernel knew its MAC address from before.",
     NeighbourPermanent "neighbour-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",
     NeighbourWrongMac "neighbour-wrong-mac" "Another MAC address answers ARP than the one that packets are sent to.",
+    AddressConflict "address-conflict" "Several MAC addresses answer ARP for DEST (--arp).",
     RouterSilent "router-silent" "The next router does not answer ARP or neighbour solicitation.",
     RouterGone "router-gone" "The same, but the kernel knew its MAC address from before.",
     RouterPermanent "router-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",

@@ -121,7 +121,7 @@ pub struct Seen {
     pub link: String,
     /// Whether the kernel's IP layer got it too: what tc and ingress hooks drop comes before that.
     pub reached_ip: bool,
-    /// What the kernel says of a route for it: it fails with EXDEV where rp_filter refuses it.
+    /// Why the kernel would refuse it by its routes and rp_filter, where it was asked.
     pub input_route: Option<Errno>,
 }
 

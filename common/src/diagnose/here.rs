@@ -49,7 +49,12 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
     if !seen.reached_ip {
         return verdict("tc or an ingress rule of the interface in here dropped it").advising(rules);
     }
-    let is_rp_filtered = seen.input_route == Some(Errno::EXDEV) && watched.rp_filtered != Some(0);
+    // Up to Linux 6.12 the lookup fails with EXDEV, since then with EINVAL, as for every other reason to refuse.
+    let is_rp_filtered = match (seen.input_route, watched.rp_filtered) {
+        (Some(_), Some(count)) => count > 0,
+        (Some(errno), None) => errno == Errno::EXDEV,
+        (None, _) => false,
+    };
     if is_rp_filtered {
         let loose = hint!("sysctl -w net.ipv4.conf.{}.rp_filter=2", seen.link);
         return verdict("reverse path filtering (rp_filter) in here dropped it")

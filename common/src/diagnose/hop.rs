@@ -156,9 +156,9 @@ pub(super) fn silent_neighbour(evidence: &Evidence) -> Option<Verdict> {
     Some(Verdict::of(cause, text).advising(hint!("netns-ping --arp {} {}", evidence.target, hop)))
 }
 
-/// Our own kernel reports an error, and nothing else explains it.
+/// Our own kernel reports an error, and nothing else explains it. Of a neighbour that answers by now it is of yesterday.
 pub(super) fn own_kernel(evidence: &Evidence) -> Option<Verdict> {
-    let error = evidence.icmp_error?;
+    let error = evidence.icmp_error.filter(|_| !matches!(evidence.asked, Ask::Answered(_)))?;
     let text = format!("no answer: the kernel reports: {}", in_words(evidence.family(), &error));
     let lookup = hint!("{} route get {}", evidence.ip(), evidence.to);
     let cause = icmp_cause(evidence.family(), error.kind, error.code);

@@ -269,7 +269,7 @@ fn an_answer_that_came_and_was_dropped_in_here_is_told_with_what_did_it() {
     }
     evidence.again = watched(&[Seen { reached_ip: false, ..answer }]);
     assert!(said(&evidence).1.contains("tc or an ingress rule"));
-    let by_another = Seen { input_route: Some(Errno::EXDEV), ..seen(Passage::AnswerIn, 3, "eth1") };
+    let by_another = Seen { input_route: Some(Errno::EINVAL), ..seen(Passage::AnswerIn, 3, "eth1") };
     evidence.again = watched(&[by_another]);
     evidence.again.as_mut().unwrap().rp_filtered = Some(1);
     let (_, text, hint) = said(&evidence);
