@@ -39,9 +39,13 @@ fn observers() -> Result<(), Missing> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Missing::Fixable("needs root".into()));
     }
-    for (name, package) in
-        [("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables"), ("tc", "iproute2"), ("ping", "iputils-ping")]
-    {
+    for (name, package) in [
+        ("unshare", "util-linux"),
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("tc", "iproute2"),
+        ("ping", "iputils-ping"),
+    ] {
         program(name, package)?;
     }
     Ok(())
@@ -140,7 +144,8 @@ fn json_ends_with_a_verdict_whatever_went_wrong() {
     ];
     for (words, cause) in cases {
         let ran = lab.tool("netns-ping").args(words).run();
-        let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap_or_else(|| panic!("{ran}"))).unwrap();
+        let last: Value =
+            serde_json::from_str(ran.stdout.lines().last().unwrap_or_else(|| panic!("{ran}"))).unwrap();
         assert_eq!((&last["event"], &last["cause"]), (&"verdict".into(), &cause.into()), "{ran}");
         let text = last["text"].as_str().unwrap();
         assert!(ran.stderr.contains(text), "{text:?} is not what people are told: {ran}");
@@ -148,6 +153,9 @@ fn json_ends_with_a_verdict_whatever_went_wrong() {
     web.ip("link add eth0 type dummy");
     let ran = lab.tool("netns-ping").args(["--json", "-c1", &pid, "127.0.0.1"]).run().ok();
     let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["event"], &last["cause"], &last["fix"]), (&"verdict".into(), &Value::Null, &Value::Array(vec![])));
+    assert_eq!(
+        (&last["event"], &last["cause"], &last["fix"]),
+        (&"verdict".into(), &Value::Null, &Value::Array(vec![]))
+    );
     assert_eq!(ran.stderr, "");
 }

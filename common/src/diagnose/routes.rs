@@ -47,8 +47,15 @@ const PROHIBIT: u8 = 8;
 /// Why no route leads there.
 pub fn judge_no_route(known: &NoRoute) -> Verdict {
     let lookup = known.inside(hint!("{} route", known.ip()));
+    let rules = || known.inside(hint!("{} rule", known.ip()));
     if let Some(kind) = known.errno.and_then(refusing) {
-        return known.refused(kind).advising(lookup);
+        let verdict = known.refused(kind);
+        let is_rule = verdict.cause == Some(Cause::Rule);
+        return verdict.advising(if is_rule { rules() } else { lookup });
+    }
+    // Of a rule that says unreachable the kernel says the same as where there is no route (fib4_rule_action).
+    if known.errno == Some(Errno::ENETUNREACH) && known.who_refuses(UNREACHABLE) == Refuses::Rule {
+        return known.refused(UNREACHABLE).advising(rules());
     }
     if let Some(link) = known.link_down() {
         let name = link.name.to_string_lossy();
@@ -113,8 +120,7 @@ impl NoRoute {
             Refuses::Rule => (Cause::Rule, format!("a policy rule of {name} says {says}")),
             Refuses::Unclear => (Cause::NoRoute, format!("a route or a policy rule of {name} says {says}")),
         };
-        let verdict = Verdict::of(cause, format!("{}: {what}", self.begins()));
-        if cause == Cause::Rule { verdict.advising(None) } else { verdict }
+        Verdict::of(cause, format!("{}: {what}", self.begins()))
     }
 
     /// Follows the rules in their order, as far as they can be followed.
