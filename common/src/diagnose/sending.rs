@@ -132,16 +132,8 @@ pub(super) fn link(evidence: &Evidence) -> Option<Verdict> {
 
 fn no_carrier(evidence: &Evidence, is_veth: bool) -> String {
     let name = evidence.link_word();
-    match &evidence.peer {
-        Some((None, peer)) => {
-            format!("no answer: {name} has no carrier: its other end is down: {peer} of the host")
-        }
-        Some((Some(target), peer)) => {
-            format!("no answer: {name} has no carrier: its other end is down: {peer} of {target}")
-        }
-        None if is_veth => format!("no answer: {name} has no carrier: its other end is down"),
-        None => format!("no answer: {name} has no carrier"),
-    }
+    let end = if is_veth { ": its other end is down" } else { "" };
+    format!("no answer: {name} has no carrier{end}")
 }
 
 /// The container no longer has the address that packets come from.
