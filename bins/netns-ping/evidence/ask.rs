@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::diagnose::{Ask, Evidence};
+use common::diagnose::{Evidence, NeighbourAnswer};
 use common::packet::neighbour::{ClaimKind, Listen, NeighbourSocket, ProbeSender};
 use common::packet::{IpFamily, TxStage, wait_for};
 use common::target::Mac;
 
-use super::Inspection;
+use super::inspection::Inspection;
 
 /// After the unicast request, and after each broadcast.
 const WAITS: [Duration; 3] =
@@ -18,30 +18,30 @@ const WAITS: [Duration; 3] =
 const OTHERS: Duration = Duration::from_millis(20);
 
 /// Asks on the link of that index, whose address is `own`.
-pub(super) fn ask(inspection: &Inspection<'_>, evidence: &Evidence, index: u32, own: Mac) -> Ask {
+pub(super) fn ask(inspection: &Inspection<'_>, evidence: &Evidence, index: u32, own: Mac) -> NeighbourAnswer {
     let hop = evidence.next_hop();
     let listen = Listen::Answers { mac: own, ident: 0, stage: TxStage::Sent };
     let open = || NeighbourSocket::open(index, IpFamily::of(hop), listen);
-    let Ok(mut socket) = inspection.inside.open_to_ask(open) else { return Ask::NotAsked };
+    let Ok(mut socket) = inspection.inside.open_to_ask(open) else { return NeighbourAnswer::NotAsked };
     let sender = ProbeSender {
         mac: own,
         address: evidence.route.source.filter(|source| source.is_ipv4() == hop.is_ipv4()),
     };
     let known = evidence.neighbour_before.as_ref().or(evidence.neighbour()).and_then(|known| known.mac);
-    let mut macs = Vec::new();
+    let (mut macs, mut has_asked) = (Vec::new(), false);
     for (turn, wait) in WAITS.into_iter().enumerate() {
         let request = match (turn, known) {
             (0, Some(mac)) => sender.request_to(hop, mac),
             (0, None) => continue,
             _ => sender.request(hop),
         };
-        let _ = socket.send(&[(0, request)]);
+        has_asked |= socket.send(&[(0, request)]).is_ok();
         let is_broadcast = turn > 0;
         let mut until = Instant::now() + wait;
         loop {
             let before = macs.len();
             if !heard(&mut socket, hop, own, &mut macs) {
-                return Ask::NotAsked;
+                return NeighbourAnswer::NotAsked;
             }
             if macs.len() > before && is_broadcast {
                 until = until.min(Instant::now() + OTHERS);
@@ -53,19 +53,24 @@ pub(super) fn ask(inspection: &Inspection<'_>, evidence: &Evidence, index: u32, 
             match wait_for([inspection.stop, socket.as_fd()], until) {
                 Ok(ready) if ready.first() == Some(&0) => return answered(macs),
                 Ok(_) => {}
-                Err(_) => return Ask::NotAsked,
+                Err(_) => return NeighbourAnswer::NotAsked,
             }
         }
         if !macs.is_empty() && is_broadcast {
             break;
         }
     }
-    if macs.is_empty() { Ask::Silent } else { Ask::Answered(macs) }
+    match (macs.is_empty(), has_asked) {
+        (true, true) => NeighbourAnswer::Silent,
+        // A full queue, or an egress hook: nobody was asked.
+        (true, false) => NeighbourAnswer::NotAsked,
+        (false, _) => NeighbourAnswer::Answered(macs),
+    }
 }
 
 /// The user has had enough: silence so far proves nothing.
-fn answered(macs: Vec<Mac>) -> Ask {
-    if macs.is_empty() { Ask::NotAsked } else { Ask::Answered(macs) }
+fn answered(macs: Vec<Mac>) -> NeighbourAnswer {
+    if macs.is_empty() { NeighbourAnswer::NotAsked } else { NeighbourAnswer::Answered(macs) }
 }
 
 /// Takes in what has come; whether the socket works.

@@ -3,61 +3,26 @@
 
 mod ask;
 mod containers;
+mod inspection;
 mod own;
 mod peer;
 mod sizes;
 mod watch;
 
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use common::diagnose::{Ask, DestState, Evidence, ProbeKind, TargetState};
+use common::diagnose::{DestState, Evidence, NeighbourAnswer, ProbeKind, TargetState};
 use common::netlink::{Neighbour, NetlinkError, Socket};
-use common::packet::icmp::EchoOptions;
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::network::netns::TargetNetns;
-use crate::request::ProbeEndpoints;
-use crate::resolve::ContainerRoutes;
 use crate::resolve::destination::Destination;
+use inspection::SMALL_BYTES;
+pub use inspection::{EchoSpec, Inspection};
 use watch::Watch;
 
 /// A repeated probe is waited for no longer than that.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// The data of a small probe, as ping(8) has it.
-pub const SMALL_BYTES: usize = 56;
-
-/// Who looks, and from where.
-pub struct Inspection<'a> {
-    /// The container that is probed from.
-    pub inside: &'a TargetNetns,
-    /// Its routes.
-    pub net: &'a ContainerRoutes,
-    /// What was asked for.
-    pub endpoints: &'a ProbeEndpoints,
-    /// Looking ends when this can be read: the user has had enough.
-    pub stop: BorrowedFd<'a>,
-}
-
-/// How a probe was sent, so that it can be sent again.
-#[derive(Debug, Clone, Default)]
-pub struct EchoSpec {
-    /// Options of its socket.
-    pub options: EchoOptions,
-    /// Bytes of data.
-    pub payload_bytes: usize,
-    /// How long an answer is waited for.
-    pub timeout: Duration,
-}
-
-impl EchoSpec {
-    /// The whole IP packet.
-    pub fn packet_bytes(&self, to: &Destination) -> usize {
-        self.payload_bytes + if to.address.is_ipv4() { 28 } else { 48 }
-    }
-}
-
 impl Inspection<'_> {
     /// What is known without sending anything: links, addresses, routes, rules, and what has become of both containers.
     pub fn look(&self, to: &Destination, before: Option<Neighbour>) -> Evidence {
@@ -90,7 +55,7 @@ impl Inspection<'_> {
             return;
         }
         evidence.asked = self.ask(evidence);
-        if evidence.asked == Ask::Silent {
+        if evidence.asked == NeighbourAnswer::Silent {
             return;
         }
         let wait = spec.timeout.min(LONGEST_WAIT);
@@ -111,11 +76,11 @@ impl Inspection<'_> {
     }
 
     /// Whether somebody answers for the next hop.
-    pub fn ask(&self, evidence: &Evidence) -> Ask {
+    pub fn ask(&self, evidence: &Evidence) -> NeighbourAnswer {
         let without = (libc::IFF_NOARP | libc::IFF_LOOPBACK).cast_unsigned();
-        let Some(link) = evidence.link() else { return Ask::NotAsked };
+        let Some(link) = evidence.link() else { return NeighbourAnswer::NotAsked };
         let Some(mac) = link.mac.filter(|_| link.flags & without == 0 && !evidence.route.is_local) else {
-            return Ask::NotAsked;
+            return NeighbourAnswer::NotAsked;
         };
         ask::ask(self, evidence, link.index, mac)
     }

@@ -2,24 +2,39 @@
 
 use std::fs;
 
-use common::diagnose::{Conntrack, Evidence, Hook};
+use common::diagnose::{Conntrack, Evidence, FilterHook};
 use common::failure::Failure;
 use common::netlink::{Chain, Netfilter, TableFamily};
 
 use crate::network::netns::TargetNetns;
 
 /// linux/netfilter.h, NF_INET_*, in this order.
-const INET_HOOKS: [Hook; 6] =
-    [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting, Hook::Ingress];
+const INET_HOOKS: [FilterHook; 6] = [
+    FilterHook::Prerouting,
+    FilterHook::Input,
+    FilterHook::Forward,
+    FilterHook::Output,
+    FilterHook::Postrouting,
+    FilterHook::Ingress,
+];
 /// linux/netfilter.h, NFPROTO_*.
 const NETDEV: u8 = 5;
 const BRIDGE: u8 = 7;
 /// Which hooks the tables of the old iptables have: iptables(8).
-const LEGACY: [(&str, &[Hook]); 4] = [
-    ("filter", &[Hook::Input, Hook::Forward, Hook::Output]),
-    ("mangle", &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]),
-    ("nat", &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting]),
-    ("raw", &[Hook::Prerouting, Hook::Output]),
+const LEGACY: [(&str, &[FilterHook]); 4] = [
+    ("filter", &[FilterHook::Input, FilterHook::Forward, FilterHook::Output]),
+    (
+        "mangle",
+        &[
+            FilterHook::Prerouting,
+            FilterHook::Input,
+            FilterHook::Forward,
+            FilterHook::Output,
+            FilterHook::Postrouting,
+        ],
+    ),
+    ("nat", &[FilterHook::Prerouting, FilterHook::Input, FilterHook::Output, FilterHook::Postrouting]),
+    ("raw", &[FilterHook::Prerouting, FilterHook::Output]),
 ];
 
 /// Reads it all in the container's network: `/proc/net` and `/proc/sys/net` show that of the thread that opens a file.
@@ -42,12 +57,12 @@ pub(super) fn read(inside: &TargetNetns, is_ipv4: bool, evidence: &mut Evidence)
 }
 
 /// Which hooks of the network that this thread is in have rules, or a policy that drops; `None` where they cannot be read.
-pub(super) fn hooks(is_ipv4: bool) -> Option<Vec<Hook>> {
+pub(super) fn hooks(is_ipv4: bool) -> Option<Vec<FilterHook>> {
     let chains = match Netfilter::open().ok()? {
         Some(mut netfilter) => netfilter.chains().ok()?.unwrap_or_default(),
         None => Vec::new(),
     };
-    let mut hooks: Vec<Hook> = chains.iter().filter_map(|chain| hook_in_use(chain, is_ipv4)).collect();
+    let mut hooks: Vec<FilterHook> = chains.iter().filter_map(|chain| hook_in_use(chain, is_ipv4)).collect();
     let file = if is_ipv4 { "/proc/net/ip_tables_names" } else { "/proc/net/ip6_tables_names" };
     let legacy = fs::read_to_string(file).unwrap_or_default();
     for (table, of_table) in LEGACY {
@@ -60,7 +75,7 @@ pub(super) fn hooks(is_ipv4: bool) -> Option<Vec<Hook>> {
     Some(hooks)
 }
 
-fn hook_in_use(chain: &Chain, is_ipv4: bool) -> Option<Hook> {
+fn hook_in_use(chain: &Chain, is_ipv4: bool) -> Option<FilterHook> {
     let hook = chain.hook.filter(|_| chain.uses > 0 || chain.drops)?;
     match chain.family {
         TableFamily::Ip if !is_ipv4 => None,
@@ -68,7 +83,7 @@ fn hook_in_use(chain: &Chain, is_ipv4: bool) -> Option<Hook> {
         TableFamily::Inet | TableFamily::Ip | TableFamily::Ip6 | TableFamily::Other(BRIDGE) => {
             INET_HOOKS.get(hook as usize).copied()
         }
-        TableFamily::Other(NETDEV) => Some(if hook == 0 { Hook::Ingress } else { Hook::Egress }),
+        TableFamily::Other(NETDEV) => Some(if hook == 0 { FilterHook::Ingress } else { FilterHook::Egress }),
         TableFamily::Other(_) => None,
     }
 }
@@ -111,11 +126,11 @@ mod tests {
             uses,
         };
         let used = |chain: Chain| hook_in_use(&chain, true);
-        assert_eq!(used(chain(TableFamily::Ip, Some(1), 1, false)), Some(Hook::Input));
-        assert_eq!(used(chain(TableFamily::Inet, Some(3), 0, true)), Some(Hook::Output));
+        assert_eq!(used(chain(TableFamily::Ip, Some(1), 1, false)), Some(FilterHook::Input));
+        assert_eq!(used(chain(TableFamily::Inet, Some(3), 0, true)), Some(FilterHook::Output));
         assert_eq!(used(chain(TableFamily::Inet, Some(3), 0, false)), None);
         assert_eq!(used(chain(TableFamily::Ip6, Some(1), 1, false)), None);
         assert_eq!(used(chain(TableFamily::Ip, None, 1, false)), None);
-        assert_eq!(used(chain(TableFamily::Other(NETDEV), Some(1), 1, false)), Some(Hook::Egress));
+        assert_eq!(used(chain(TableFamily::Other(NETDEV), Some(1), 1, false)), Some(FilterHook::Egress));
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use common::diagnose::SizeSearch;
 
-use super::SMALL_BYTES;
+use super::inspection::SMALL_BYTES;
 use super::watch::Watch;
 
 /// How long each is waited for: a few times as long as a small one takes, within these.

@@ -10,7 +10,8 @@ use common::netlink::{Link, Socket};
 use common::packet::icmp::{EchoOptions, EchoSocket, TOKEN_BYTES};
 use common::packet::{IpFamily, Tap, TapLayer, TappedEcho, TappedKind, random, wait_for};
 
-use super::{Inspection, own};
+use super::inspection::Inspection;
+use super::own;
 use crate::resolve::destination::Destination;
 
 /// What is still in a queue when the answer has been read.
@@ -199,6 +200,11 @@ fn is_of(tapped: &TappedEcho, probe: &SizedProbe, to: &Destination) -> bool {
 }
 
 fn note(probe: &mut SizedProbe, tapped: &TappedEcho, is_hosts: bool, is_ip: bool) {
+    // One that was given another number on the way is no answer to the socket; on the host NAT may have changed it.
+    let is_renumbered = matches!(&tapped.kind, TappedKind::Reply(ident, ..) if *ident != probe.ident);
+    if is_renumbered && !is_hosts && probe.socket.is_raw() {
+        return;
+    }
     let list = if is_hosts { &mut probe.host_seen } else { &mut probe.seen };
     match list.iter_mut().find(|(known, _)| known == tapped) {
         Some((_, reached_ip)) => *reached_ip |= is_ip,

@@ -40,7 +40,7 @@ pub struct Evidence {
     /// What it knows of all neighbours now; the next hop's entry is among them.
     pub neighbours: Option<Vec<Neighbour>>,
     /// Whether somebody answers for the next hop now.
-    pub asked: Ask,
+    pub asked: NeighbourAnswer,
     /// The links now.
     pub links: Option<Vec<Link>>,
     /// The addresses now.
@@ -56,7 +56,7 @@ pub struct Evidence {
     /// Which sizes pass.
     pub sizes: Option<SizeSearch>,
     /// Which hooks of the container's netfilter have rules, or a policy that drops, for this family.
-    pub hooks: Option<Vec<Hook>>,
+    pub hooks: Option<Vec<FilterHook>>,
     /// How full the connection tracking table is.
     pub conntrack: Option<Conntrack>,
     /// Whether the container ignores pings: net.ipv4.icmp_echo_ignore_all and its IPv6 brother.
@@ -85,7 +85,7 @@ pub enum ProbeKind {
 
 /// Whether somebody answers for an address now: asked by unicast, then by broadcast.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Ask {
+pub enum NeighbourAnswer {
     /// There is no ARP on the link, or we may not ask.
     #[default]
     NotAsked,
@@ -151,7 +151,7 @@ pub struct SizeSearch {
 
 /// A hook of netfilter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hook {
+pub enum FilterHook {
     /// Before routing.
     Prerouting,
     /// For packets to the container itself.
@@ -233,7 +233,7 @@ pub struct HostSight {
     /// Whether the host itself has the destination's address.
     pub is_dest: bool,
     /// Which hooks of the host's netfilter have rules, or a policy that drops.
-    pub hooks: Option<Vec<Hook>>,
+    pub hooks: Option<Vec<FilterHook>>,
 }
 
 impl Evidence {
@@ -255,7 +255,7 @@ impl Evidence {
             corrupted: 0,
             neighbour_before: None,
             neighbours: None,
-            asked: Ask::NotAsked,
+            asked: NeighbourAnswer::NotAsked,
             links: None,
             addresses: None,
             route_error: None,

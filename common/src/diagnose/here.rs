@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{Ask, Hook, Passage, Seen, Watched};
+use super::evidence::{FilterHook, NeighbourAnswer, Passage, Seen, Watched};
 use super::{Cause, Evidence, Verdict, sending, words};
 use crate::hint;
 use crate::output::one_line;
@@ -67,7 +67,7 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
     let Some(hooks) = &evidence.hooks else {
         return verdict("was dropped in here: a firewall rule?").advising(rules);
     };
-    let why = match (hooks.contains(&Hook::Prerouting), hooks.contains(&Hook::Input)) {
+    let why = match (hooks.contains(&FilterHook::Prerouting), hooks.contains(&FilterHook::Input)) {
         (false, true) => "a rule of the input hook in here dropped it",
         (true, false) => "a rule of the prerouting hook in here dropped it",
         (true, true) => "a rule of the prerouting or input hook in here dropped it",
@@ -79,7 +79,7 @@ fn dropped(evidence: &Evidence, seen: &Seen, watched: &Watched) -> Verdict {
 /// The kernel took the packet, the neighbour is there, and no link gave the packet away.
 pub(super) fn egress(evidence: &Evidence) -> Option<Verdict> {
     let (again, link) = (evidence.again.as_ref()?, evidence.link_word());
-    let Ask::Answered(macs) = &evidence.asked else { return None };
+    let NeighbourAnswer::Answered(macs) = &evidence.asked else { return None };
     let has_left = again.seen.iter().any(|seen| seen.passage == Passage::RequestOut);
     if !again.has_taps || has_left || again.is_answered || evidence.route.is_local {
         return None;

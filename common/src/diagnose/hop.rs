@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::evidence::{Ask, Hook, HostSight, Passage, ProbeKind, Seen};
+use super::evidence::{FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind, Seen};
 use super::here::NUD_UNRESOLVED;
 use super::words::in_words;
 use super::{Cause, Evidence, Verdict};
@@ -64,7 +64,7 @@ fn size_option(evidence: &Evidence, mtu_bytes: u32) -> Option<hint::Hint> {
 
 /// Another MAC address answers than the one that the kernel sent to.
 pub(super) fn wrong_mac(evidence: &Evidence) -> Option<Verdict> {
-    let Ask::Answered(macs) = &evidence.asked else { return None };
+    let NeighbourAnswer::Answered(macs) = &evidence.asked else { return None };
     let known = evidence.neighbour_before.as_ref().or(evidence.neighbour())?;
     let mac = known.mac.filter(|mac| known.state & NUD_UNRESOLVED == 0 && !macs.contains(mac))?;
     let (role, link, arp) = (role(evidence), evidence.link_word(), evidence.arp());
@@ -126,10 +126,10 @@ pub(super) fn silent_neighbour(evidence: &Evidence) -> Option<Verdict> {
     let (before, now) = (evidence.neighbour_before.as_ref(), evidence.neighbour());
     let is = |known: Option<&Neighbour>, state: u16| known.is_some_and(|known| known.state & state != 0);
     let is_silent = match evidence.asked {
-        Ask::Silent => true,
-        Ask::Answered(_) => false,
+        NeighbourAnswer::Silent => true,
+        NeighbourAnswer::Answered(_) => false,
         // The kernel has asked by itself.
-        Ask::NotAsked => is(now, NUD_UNRESOLVED),
+        NeighbourAnswer::NotAsked => is(now, NUD_UNRESOLVED),
     };
     if !is_silent {
         return None;
@@ -158,7 +158,7 @@ pub(super) fn silent_neighbour(evidence: &Evidence) -> Option<Verdict> {
 
 /// Our own kernel reports an error, and nothing else explains it. Of a neighbour that answers by now it is of yesterday.
 pub(super) fn own_kernel(evidence: &Evidence) -> Option<Verdict> {
-    let error = evidence.icmp_error.filter(|_| !matches!(evidence.asked, Ask::Answered(_)))?;
+    let error = evidence.icmp_error.filter(|_| !matches!(evidence.asked, NeighbourAnswer::Answered(_)))?;
     let text = format!("no answer: the kernel reports: {}", in_words(evidence.family(), &error));
     let lookup = hint!("{} route get {}", evidence.ip(), evidence.to);
     let cause = icmp_cause(evidence.family(), error.kind, error.code);
@@ -171,7 +171,7 @@ pub(super) fn last(evidence: &Evidence) -> Verdict {
         return verdict;
     }
     let (link, hop, arp) = (evidence.link_word(), evidence.next_hop(), evidence.arp());
-    let Ask::Answered(macs) = &evidence.asked else {
+    let NeighbourAnswer::Answered(macs) = &evidence.asked else {
         let text = format!("no answer: sent through {link}");
         return Verdict::of(Cause::NoAnswer, text).advising(evidence.capture());
     };
@@ -219,7 +219,7 @@ fn dropped_by_host(evidence: &Evidence, host: &HostSight) -> Option<Verdict> {
             .then(|| Verdict::of(Cause::HostDrops, text).advising(advice));
     }
     let rule = match &host.hooks {
-        Some(hooks) if hooks.contains(&Hook::Forward) => ": a rule of its forward hook?",
+        Some(hooks) if hooks.contains(&FilterHook::Forward) => ": a rule of its forward hook?",
         _ => "",
     };
     let text = match (first(Passage::RequestOut), first(Passage::AnswerIn), first(Passage::AnswerOut)) {

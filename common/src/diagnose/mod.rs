@@ -25,8 +25,8 @@ mod words;
 
 pub use cause::Cause;
 pub use evidence::{
-    Ask, Conntrack, DestState, Evidence, Hook, HostSight, Passage, ProbeKind, Seen, SizeSearch, TargetState,
-    Watched,
+    Conntrack, DestState, Evidence, FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind, Seen,
+    SizeSearch, TargetState, Watched,
 };
 pub use judge::judge;
 pub use routes::{NoRoute, judge_no_route};

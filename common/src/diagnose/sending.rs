@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{Hook, ProbeKind};
+use super::evidence::{FilterHook, ProbeKind};
 use super::{Cause, Evidence, Verdict};
 use crate::hint;
 use crate::netlink::OperState;
@@ -27,7 +27,7 @@ pub(super) fn refused(evidence: &Evidence) -> Option<Verdict> {
 
 /// What a link drops on the way out.
 pub(super) fn egress_rules(evidence: &Evidence) -> Option<hint::Hint> {
-    let is_nft = evidence.hooks.as_ref().is_some_and(|hooks| hooks.contains(&Hook::Egress));
+    let is_nft = evidence.hooks.as_ref().is_some_and(|hooks| hooks.contains(&FilterHook::Egress));
     let link = evidence.pasted_link();
     evidence.inside(match link {
         Some(link) if !is_nft => hint!("tc -s qdisc show dev {}", link),
@@ -52,7 +52,7 @@ fn not_permitted(evidence: &Evidence) -> Verdict {
         let text = format!("nothing was sent: {why}: a firewall's OUTPUT rule inside?");
         return Verdict::of(Cause::NotSent, text).advising(rules);
     };
-    let hook = match (hooks.contains(&Hook::Output), hooks.contains(&Hook::Postrouting)) {
+    let hook = match (hooks.contains(&FilterHook::Output), hooks.contains(&FilterHook::Postrouting)) {
         (true, false) => "the output hook",
         (false, true) => "the postrouting hook",
         (true, true) => "the output or postrouting hook",

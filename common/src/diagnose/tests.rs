@@ -72,7 +72,7 @@ fn said(evidence: &Evidence) -> (String, String, String) {
 
 fn asked(evidence: &mut Evidence, macs: &[&str]) {
     let macs: Vec<Mac> = macs.iter().map(|word| mac(word)).collect();
-    evidence.asked = if macs.is_empty() { Ask::Silent } else { Ask::Answered(macs) };
+    evidence.asked = if macs.is_empty() { NeighbourAnswer::Silent } else { NeighbourAnswer::Answered(macs) };
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn a_refusal_to_send_is_told_by_what_refuses() {
     };
     let mut evidence = refused(Errno::EPERM, None);
     assert_eq!(said(&evidence).0, "not-sent", "nobody has looked at the rules");
-    evidence.hooks = Some(vec![Hook::Input]);
+    evidence.hooks = Some(vec![FilterHook::Input]);
     assert_eq!(said(&evidence).0, "not-sent");
-    for hook in [Hook::Output, Hook::Postrouting] {
+    for hook in [FilterHook::Output, FilterHook::Postrouting] {
         evidence.hooks = Some(vec![hook]);
         let (cause, text, hint) = said(&evidence);
         assert_eq!(cause, "not-sent-output");
@@ -257,9 +257,12 @@ fn an_answer_that_came_and_was_dropped_in_here_is_told_with_what_did_it() {
     let answer = seen(Passage::AnswerIn, 2, "eth0");
     evidence.again = watched(&[seen(Passage::RequestOut, 2, "eth0"), answer.clone()]);
     for (hooks, by) in [
-        (vec![Hook::Input], "a rule of the input hook in here dropped it"),
-        (vec![Hook::Prerouting], "a rule of the prerouting hook in here dropped it"),
-        (vec![Hook::Prerouting, Hook::Input], "a rule of the prerouting or input hook in here dropped it"),
+        (vec![FilterHook::Input], "a rule of the input hook in here dropped it"),
+        (vec![FilterHook::Prerouting], "a rule of the prerouting hook in here dropped it"),
+        (
+            vec![FilterHook::Prerouting, FilterHook::Input],
+            "a rule of the prerouting or input hook in here dropped it",
+        ),
         (vec![], "was dropped in here, though not by a firewall rule or rp_filter"),
     ] {
         evidence.hooks = Some(hooks);
@@ -323,7 +326,7 @@ fn the_host_is_named_where_it_is_in_between_and_drops() {
     let back = seen(Passage::AnswerIn, 8, "veth2");
     let sight = |seen: &[&Seen]| {
         let seen = seen.iter().map(|one| (*one).clone()).collect();
-        Some(HostSight { seen, is_dest: false, hooks: Some(vec![Hook::Forward]) })
+        Some(HostSight { seen, is_dest: false, hooks: Some(vec![FilterHook::Forward]) })
     };
     evidence.host = sight(&[&came]);
     let (cause, text, _) = said(&evidence);
