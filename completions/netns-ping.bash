@@ -23,7 +23,7 @@ _netns__ping() {
 
     case "${cmd}" in
         netns__ping)
-            opts="-c -i -w -W -s -t -I -q -n -f -M -4 -6 -O -D -v -h -V --count --interval --deadline --timeout --size --ttl --interface --quiet --numeric --flood --pmtudisc --ipv4 --ipv6 --outstanding --time-of-day --arp --dad --announce --rate --matrix --json --engine-timeout --verbose --help --version"
+            opts="-c -i -w -W -s -t -I -q -n -f -M -A -l -Q -m -p -r -U -b -B -d -C -4 -6 -O -D -v -h -V --count --interval --deadline --timeout --size --ttl --interface --quiet --numeric --flood --pmtudisc --adaptive --preload --tos --mark --pattern --dont-route --plain --ipv4 --ipv6 --outstanding --time-of-day --arp --dad --announce --rate --matrix --json --engine-timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +133,62 @@ _netns__ping() {
                     ;;
                 -M)
                     COMPREPLY=($(compgen -W "do want probe dont" -- "${cur}"))
+                    return 0
+                    ;;
+                --preload)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --tos)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -Q)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --mark)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pattern)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --rate)

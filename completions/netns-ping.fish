@@ -9,12 +9,24 @@ complete -c netns-ping -s M -l pmtudisc -d 'Path MTU discovery: do, probe, want 
 want\t'IP_PMTUDISC_WANT'
 probe\t'IP_PMTUDISC_PROBE'
 dont\t'IP_PMTUDISC_DONT'"
+complete -c netns-ping -s l -l preload -d 'Send N packets at once at the beginning' -r -f
+complete -c netns-ping -s Q -l tos -d 'Type of service, or traffic class: 0 to 255' -r -f
+complete -c netns-ping -s m -l mark -d 'Set a mark on packets, for policy routing' -r -f
+complete -c netns-ping -s p -l pattern -d 'Fill packets with these bytes' -r -f
 complete -c netns-ping -l rate -d 'Scan: packets a second [10000, 500 if routed]' -r -f
 complete -c netns-ping -l matrix -d 'Ping between all, or all matching, containers' -r -f
 complete -c netns-ping -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-ping -s q -l quiet -d 'Print only the first line and the summary'
 complete -c netns-ping -s n -l numeric -d 'Print addresses without names'
 complete -c netns-ping -s f -l flood -d 'Flood: a packet per reply, at least 100 a second'
+complete -c netns-ping -s A -l adaptive -d 'Adaptive: the next packet when the reply is there'
+complete -c netns-ping -s r -l dont-route -d 'Only to hosts on the link: use no router'
+complete -c netns-ping -l plain -d 'Print only what ping(8) and arping(8) print'
+complete -c netns-ping -s U
+complete -c netns-ping -s b
+complete -c netns-ping -s B
+complete -c netns-ping -s d
+complete -c netns-ping -s C
 complete -c netns-ping -s 4 -l ipv4 -d 'IPv4 only'
 complete -c netns-ping -s 6 -l ipv6 -d 'IPv6 only'
 complete -c netns-ping -s O -l outstanding -d 'Report a missing reply before the next packet'

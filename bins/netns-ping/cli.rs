@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum, ValueHint};
+use clap::{Arg, ArgAction, Parser, ValueEnum, ValueHint};
 use common::cli::{DESTS, FindOptions, TARGETS, duration};
 
 /// Ping from inside a container: ICMP, ARP, a whole network, all containers
@@ -11,7 +11,7 @@ use common::cli::{DESTS, FindOptions, TARGETS, duration};
 #[command(
     override_usage = "netns-ping [OPTIONS] TARGET DEST...\n       netns-ping [OPTIONS] --arp|--dad|--announce TARGET DEST...\n       netns-ping [OPTIONS] --matrix [PATTERN]"
 )]
-#[command(after_help = format!("{DESTS}\n\n{TARGETS}\n\n{EXAMPLES}"))]
+#[command(after_help = format!("{DESTS}\n\n{TARGETS}\n\n{EXAMPLES}"), mut_args = the_last_one_counts)]
 pub struct Cli {
     /// The container to ping from, and what to ping
     #[arg(value_name = "TARGET", hide = true, value_hint = ValueHint::Other)]
@@ -21,7 +21,7 @@ pub struct Cli {
     ///
     /// In a scan or a matrix: probes to an address that does not reply (default 2). With --dad: probes, with
     /// --announce: announcements (default 3).
-    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
@@ -34,7 +34,7 @@ pub struct Cli {
     /// Stop after this time, whatever replies came
     ///
     /// With --count N it stops after N replies, not after N packets. The lookup of a name takes no longer than this
-    /// either, and never longer than 10 seconds.
+    /// either, and never longer than 20 seconds.
     #[arg(short = 'w', long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = seconds)]
     pub deadline: Option<Duration>,
 
@@ -89,6 +89,66 @@ pub struct Cli {
     /// fragmented anywhere.
     #[arg(short = 'M', long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
     pub pmtudisc: Option<PmtudiscArg>,
+
+    /// Adaptive: the next packet when the reply is there
+    ///
+    /// So one packet is under way, or as many as --preload says. Without a reply the next packet is sent after the
+    /// average round trip, at least 10 ms, and before the first reply after --interval.
+    #[arg(short = 'A', long, hide_short_help = true)]
+    pub adaptive: bool,
+
+    /// Send N packets at once at the beginning
+    ///
+    /// As in ping(8): 1 to 65536, and more than 3 only as root. With --flood or --adaptive so many are under way.
+    #[arg(short = 'l', long, value_name = "N", value_hint = ValueHint::Other, hide_short_help = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub preload: Option<u32>,
+
+    /// Type of service, or traffic class: 0 to 255
+    ///
+    /// The whole byte of the IP header, DSCP and ECN, decimal or as 0xb8. Routing rules for it are obeyed.
+    #[arg(short = 'Q', long, value_name = "TOS", value_hint = ValueHint::Other, hide_short_help = true)]
+    #[arg(value_parser = tos)]
+    pub tos: Option<u8>,
+
+    /// Set a mark on packets, for policy routing
+    ///
+    /// A firewall mark, decimal or as 0x10, as in ip-rule(8). Requires CAP_NET_ADMIN.
+    #[arg(short = 'm', long, value_name = "MARK", value_hint = ValueHint::Other, hide_short_help = true)]
+    #[arg(value_parser = mark)]
+    pub mark: Option<u32>,
+
+    /// Fill packets with these bytes
+    ///
+    /// Up to 16 bytes as hexadecimal digits, repeated, as in ff00. The first 8 bytes of a packet stay random.
+    #[arg(short = 'p', long, value_name = "HEX", value_hint = ValueHint::Other, hide_short_help = true)]
+    #[arg(value_parser = PatternArg::of)]
+    pub pattern: Option<PatternArg>,
+
+    /// Only to hosts on the link: use no router
+    ///
+    /// A DEST behind a router is refused.
+    #[arg(short = 'r', long, hide_short_help = true)]
+    pub dont_route: bool,
+
+    /// Print only what ping(8) and arping(8) print
+    ///
+    /// Standard output has no times of ARP or of the queue, no names of containers, and no other words that are not
+    /// theirs. Standard error stays as it is.
+    #[arg(long, hide_short_help = true)]
+    pub plain: bool,
+
+    // Options of ping(8) that ask for what netns-ping does anyway, or for nothing that anybody could notice.
+    #[arg(short = 'U', hide = true)]
+    pub user_latency: bool,
+    #[arg(short = 'b', hide = true)]
+    pub broadcast: bool,
+    #[arg(short = 'B', hide = true)]
+    pub sticky_source: bool,
+    #[arg(short = 'd', hide = true)]
+    pub socket_debug: bool,
+    #[arg(short = 'C', hide = true)]
+    pub connect: bool,
 
     /// IPv4 only
     #[arg(short = '4', long)]
@@ -166,6 +226,62 @@ pub enum PmtudiscArg {
     Probe,
     /// IP_PMTUDISC_DONT
     Dont,
+}
+
+/// The bytes that packets are filled with, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternArg(pub Vec<u8>);
+
+impl PatternArg {
+    /// As ping(8) reads it: two digits a byte, and a last one that is alone is a byte too.
+    fn of(text: &str) -> Result<Self, NumberError> {
+        let digits: Option<Vec<u8>> =
+            text.chars().map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
+        let digits = digits.filter(|digits| (1..=32).contains(&digits.len())).ok_or(NumberError::Pattern)?;
+        let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+        Ok(PatternArg(digits.chunks(2).map(byte).collect()))
+    }
+}
+
+/// Why a word is not a number, or not the bytes that it should be.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum NumberError {
+    #[error("is not 0 to 255, or 0x0 to 0xff")]
+    Tos,
+    #[error("is not 0 to 4294967295, or 0x0 to 0xffffffff")]
+    Mark,
+    #[error("is not 1 to 32 hexadecimal digits")]
+    Pattern,
+}
+
+/// Decimal, or hexadecimal after `0x`.
+fn number(text: &str) -> Option<u32> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    let is_number = digits.chars().all(|digit| digit.is_digit(radix));
+    u32::from_str_radix(digits, radix).ok().filter(|_| is_number)
+}
+
+fn tos(text: &str) -> Result<u8, NumberError> {
+    number(text).and_then(|number| number.try_into().ok()).ok_or(NumberError::Tos)
+}
+
+fn mark(text: &str) -> Result<u32, NumberError> {
+    number(text).ok_or(NumberError::Mark)
+}
+
+/// Options whose bad values end ping(8) with status 1; those of all others, and unknown options, end it with 2.
+pub const STATUS_ONE: [&str; 6] = ["--count", "--ttl", "--size", "--deadline", "--preload", "--mark"];
+
+/// As in ping(8): who has `alias ping='ping -c4'` may say `-c1`.
+fn the_last_one_counts(option: Arg) -> Arg {
+    let id = option.get_id().clone();
+    match option.get_action() {
+        ArgAction::Set | ArgAction::SetTrue if !option.is_positional() => option.overrides_with(id),
+        _ => option,
+    }
 }
 
 /// A hundred years.

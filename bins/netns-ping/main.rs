@@ -16,8 +16,8 @@ mod tool;
 
 use std::process::ExitCode;
 
-use cli::Cli;
-use common::cli::parse;
+use cli::{Cli, STATUS_ONE};
+use common::cli::parse_as_another;
 use common::failure::{self, Failure, Status};
 use request::Job;
 use tool::TOOL;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    let cli: Cli = parse()?;
+    let cli: Cli = parse_as_another(&STATUS_ONE)?;
     let job = match Job::of(&cli) {
         Ok(job) => job,
         Err(failure) => {

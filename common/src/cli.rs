@@ -198,6 +198,28 @@ pub fn parse<Cli: Parser>() -> Result<Cli, Failure> {
     parse_from(std::env::args_os())
 }
 
+/// As [`parse`], for a tool that scripts know under another name: a value of one of `options` (`--count`) that is refused
+/// ends with status 1 there, and so it does here.
+///
+/// # Errors
+/// As [`parse`], but for that status.
+pub fn parse_as_another<Cli: Parser>(options: &[&str]) -> Result<Cli, Failure> {
+    Cli::try_parse().map_err(|error| {
+        let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+        let is_one = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(option)) => {
+                options.iter().any(|one| option.strip_prefix(one).is_some_and(|rest| rest.starts_with(' ')))
+            }
+            _ => false,
+        };
+        let mut failure = if error.use_stderr() { usage(error) } else { error.exit() };
+        if is_value && is_one {
+            failure.status = Status::No;
+        }
+        failure
+    })
+}
+
 /// As [`parse`], from these words; the first is the tool's name.
 ///
 /// # Errors

@@ -26,6 +26,11 @@ pub(crate) fn mac(container: &Container) -> String {
     container.ip("-j link show eth0").json()[0]["address"].as_str().unwrap().to_owned()
 }
 
+/// As arping(8) prints it.
+pub(crate) fn upper_mac(container: &Container) -> String {
+    mac(container).to_uppercase()
+}
+
 #[test]
 fn a_neighbour_answers_with_his_mac_and_is_named() {
     let lab = need!(Lab::new());
@@ -33,7 +38,7 @@ fn a_neighbour_answers_with_his_mac_and_is_named() {
     for (address, own) in [("198.18.0.3", "198.18.0.2"), ("fd00::3", "fd00::2")] {
         let ran = ping_from(&lab, &web, &format!("--arp -c1 {address}")).ok();
         assert!(ran.stdout.starts_with(&format!("ARPING {address} from {own} eth0\n")), "{ran}");
-        let ran = ran.stdout_has(&format!("Unicast reply from {address} [{}]  ", mac(&db)));
+        let ran = ran.stdout_has(&format!("Unicast reply from {address} [{}]  ", upper_mac(&db)));
         let ran = ran.stdout_has(&format!("ms  pid:{} (sh) eth0\n", db.pid));
         let ran =
             ran.stdout_has("Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\nrtt min/avg/max/mdev = ");
@@ -112,7 +117,7 @@ fn two_who_have_one_address_are_both_named() {
         let ran = ping_from(&lab, &web, &format!("--arp -c1 {address}")).fails_with(1);
         let mut ran = ran.stdout_has(&format!("Duplicate address {address}: 2 MAC addresses have it\n"));
         for (container, port) in [(&one, "port1"), (&two, "port2")] {
-            let line = format!("  {}  pid:{} (sh) eth0 ({port})\n", mac(container), container.pid);
+            let line = format!("  {}  pid:{} (sh) eth0 ({port})\n", upper_mac(container), container.pid);
             ran = ran.stdout_has(&line);
         }
         let ran = ping_from(&lab, &web, &format!("--arp --json -c1 {address}")).fails_with(1);
@@ -152,7 +157,7 @@ fn a_link_without_an_address_of_ours_asks_as_nobody() {
     web.ip("address flush dev eth0 scope global");
     web.ip("route add 198.18.0.3 dev eth0");
     let ran = ping_from(&lab, &web, "--arp -c1 198.18.0.3").ok();
-    ran.stdout_has("ARPING 198.18.0.3 from nobody eth0\n").stdout_has(&format!("[{}]", mac(&db)));
+    ran.stdout_has("ARPING 198.18.0.3 from nobody eth0\n").stdout_has(&format!("[{}]", upper_mac(&db)));
 }
 
 #[test]

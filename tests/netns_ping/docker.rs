@@ -100,7 +100,7 @@ fn neighbours_are_called_as_docker_calls_them() {
     let address = db.inspect("{{.NetworkSettings.IPAddress}}");
     let mac = db.inspect("{{.NetworkSettings.MacAddress}}");
     let ran = ping(&world, &["--arp", "-c1", &web.name, &address]).ok();
-    ran.stdout_has(&format!("Unicast reply from {address} [{mac}]  0."))
+    ran.stdout_has(&format!("Unicast reply from {address} [{}]  0.", mac.to_uppercase()))
         .stdout_has(&format!("ms  {} + {} eth0 (veth", db.name, side.name));
     let ran = ping(&world, &["--arp", "-c1", "--json", &web.name, &address]).ok();
     let heard = events(&ran);

@@ -48,7 +48,7 @@ fn what_is_printed_is_what_ping_prints() {
     let (ours, theirs) = (cable.ping("-c2 -i0.2 fd00::2").ok(), cable.their_ping("-c2 -i0.2 fd00::2").ok());
     let behind_first = |ran: &Ran| shape(ran).split_once('\n').unwrap().1.to_owned();
     assert_eq!(behind_first(&ours), behind_first(&theirs));
-    ours.stdout_has("PING fd00::2 (fd00::2) 56 data bytes\n");
+    ours.stdout_has("PING fd00::2(fd00::2) 56 data bytes\n");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn an_interrupt_ends_it_with_the_summary_and_sigquit_says_how_it_goes() {
         running.finish().ok().stdout_has(" 0% packet loss, time ").stdout_has("rtt min/avg/max/mdev = ");
     let status = ran.stderr.trim_start_matches('\r');
     assert!(
-        status.starts_with("198.18.0.2: ") && status.contains(" packets, 0% loss, min/avg/ewma/max = "),
+        status.contains(" packets, 0% loss, min/avg/ewma/max = ") && !status.contains("198.18.0.2"),
         "{ran}"
     );
 }

@@ -7,12 +7,15 @@
 mod arp;
 mod crowd;
 mod docker;
+mod drop_in;
 mod echo;
 mod faults;
 mod forged;
 mod hostile;
+mod library;
 mod matrix;
 mod names;
+mod readers;
 mod responder;
 mod silence;
 mod sweep;

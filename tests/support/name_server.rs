@@ -19,7 +19,8 @@ use crate::run::{Run, Running};
 const ANSWER: &str = "NETNS_TOOLBOX_FAKE_ANSWER";
 const NO_SUCH_NAME: u8 = 3;
 
-/// Starts one on 127.0.0.1 that knows `api`, and by TCP `long` and no other. It says `asked NAME` for each question.
+/// Starts one on 127.0.0.1 that knows `api`, and by TCP `long` and no other. It fails for names in `.fails`, and says nothing
+/// of those in `.mute`. It says `asked NAME` for each question.
 #[track_caller]
 pub fn start(lab: &Lab, entering: &[&str], answer: &str) -> Running {
     let mut server = lab.command(entering[0]);
@@ -42,7 +43,14 @@ pub fn serve() {
     while let Ok((length, client)) = socket.recv_from(&mut packet) {
         let (name, _) = question(&packet[..length]);
         say(&format!("asked {name}"));
+        if name.ends_with(".mute") {
+            continue;
+        }
         let mut reply = reply(&packet[..length], "api", answer);
+        if name.ends_with(".fails") {
+            // RFC 1035, 4.1.1: SERVFAIL.
+            reply[3] = 0x82;
+        }
         if name == "long" {
             // RFC 1035, 4.1.1: TC, without an error.
             (reply[2], reply[3]) = (0x83, 0x80);

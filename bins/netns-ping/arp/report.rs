@@ -9,6 +9,7 @@ use common::diagnose::{Cause, Verdict};
 use common::failure::{Failure, say};
 use common::output::one_line;
 use common::packet::neighbour::{Claim, InvalidFrame};
+use common::target::Mac;
 use nix::errno::Errno;
 use serde::Serialize;
 
@@ -30,6 +31,7 @@ pub struct Report<'a> {
     holders: &'a MacHolders,
     json: bool,
     quiet: bool,
+    plain: bool,
     invalid: BTreeMap<InvalidFrame, u64>,
     strays: u64,
 }
@@ -52,6 +54,8 @@ struct ArpSummary {
     received: u64,
     loss_ratio: f64,
     is_duplicate: bool,
+    /// Where several links of one host answer: how many.
+    links_of_one_host: Option<usize>,
     macs: Vec<String>,
     more_macs: u64,
     rtt_min_us: Option<f64>,
@@ -67,8 +71,8 @@ struct Nothing {}
 
 impl<'a> Report<'a> {
     pub fn new(from: &'a str, holders: &'a MacHolders, request: &ArpRequest) -> Self {
-        let ArpRequest { json, quiet, .. } = *request;
-        Report { from, holders, json, quiet, invalid: BTreeMap::new(), strays: 0 }
+        let ArpRequest { json, quiet, plain, .. } = *request;
+        Report { from, holders, json, quiet, plain, invalid: BTreeMap::new(), strays: 0 }
     }
 
     fn event(&self, event: EventKind, to: &Destination, what: impl Serialize) -> Result<(), Failure> {
@@ -123,13 +127,17 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         let time = took.map_or_else(String::new, |took| format!("  {}ms", Ms(took)));
+        let mac = upper(claim.mac);
+        if self.plain {
+            return self.line(format_args!("Unicast reply from {} [{mac}]{time}", claim.address));
+        }
         let lies = match claim.sender {
-            sender if sender != claim.mac => format!("  sent by {sender}"),
+            sender if sender != claim.mac => format!("  sent by {}", upper(sender)),
             _ => String::new(),
         };
         let who = in_words(&self.holders.of(claim));
         let who = if who.is_empty() { who } else { format!("  {who}") };
-        self.line(format_args!("Unicast reply from {} [{}]{time}{who}{lies}", claim.address, claim.mac))
+        self.line(format_args!("Unicast reply from {} [{mac}]{time}{who}{lies}", claim.address))
     }
 
     pub fn invalid(&mut self, why: InvalidFrame) {
@@ -159,9 +167,13 @@ impl<'a> Report<'a> {
             }
             writeln!(io::stdout(), "Sent {} probes ({} broadcast(s))", tally.sent, tally.sent)?;
             writeln!(io::stdout(), "Received {} response(s)", tally.received)?;
-            self.round_trips(tally)?;
-            if tally.is_duplicate() {
-                self.duplicates(asked)?;
+            if !self.plain {
+                self.round_trips(tally)?;
+            }
+            match (tally.is_duplicate(), self.one_host(tally)) {
+                (false, _) => {}
+                (true, Some(host)) => self.several_links(asked, &host)?,
+                (true, None) => self.duplicates(asked)?,
             }
         }
         remarks(&self.invalid, self.strays, dropped);
@@ -195,7 +207,8 @@ impl<'a> Report<'a> {
             sent: tally.sent,
             received: tally.received,
             loss_ratio: if tally.sent == 0 { 0.0 } else { lost as f64 / tally.sent as f64 },
-            is_duplicate: tally.is_duplicate(),
+            is_duplicate: self.is_duplicate(tally),
+            links_of_one_host: self.one_host(tally).map(|_| tally.claims.len()),
             macs: tally.claims.iter().map(|claim| claim.mac.to_string()).collect(),
             more_macs: tally.more,
             rtt_min_us: trips.map(|trips| micros(trips.min())),
@@ -216,6 +229,28 @@ impl<'a> Report<'a> {
         Ok(writeln!(io::stdout(), "rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")?)
     }
 
+    /// Whether several hosts have it. Several links of one network namespace that answer are one host (ARP flux).
+    pub fn is_duplicate(&self, tally: &Tally) -> bool {
+        tally.is_duplicate() && self.one_host(tally).is_none()
+    }
+
+    /// The one host of this machine whose links all MACs are, if it has the address.
+    fn one_host(&self, tally: &Tally) -> Option<String> {
+        if tally.claims.len() < 2 || tally.more > 0 { None } else { self.holders.one_host(&tally.claims) }
+    }
+
+    fn several_links(&self, ArpTarget { to, tally, .. }: &ArpTarget, host: &str) -> Result<(), Failure> {
+        let (count, address) = (tally.claims.len(), to.address);
+        // Linux answers on each link for all its addresses: ip-sysctl, arp_ignore. ND has no such thing.
+        let setting = if address.is_ipv4() { " (arp_ignore=0)" } else { "" };
+        self.line(format_args!("One host, {count} links answer for {address}{setting}: {host}"))?;
+        for claim in &tally.claims {
+            let links: Vec<String> = self.holders.of(claim).iter().map(link_in_words).collect();
+            self.line(format_args!("  {}  {}", upper(claim.mac), links.join("; ")))?;
+        }
+        Ok(())
+    }
+
     fn duplicates(&self, ArpTarget { to, tally, .. }: &ArpTarget) -> Result<(), Failure> {
         let more = if tally.more > 0 { "at least " } else { "" };
         writeln!(
@@ -229,12 +264,23 @@ impl<'a> Report<'a> {
             writeln!(
                 io::stdout(),
                 "  {}  {}",
-                claim.mac,
+                upper(claim.mac),
                 if who.is_empty() { "not on this host" } else { &who }
             )?;
         }
         Ok(())
     }
+}
+
+/// As arping(8) prints it.
+fn upper(mac: Mac) -> String {
+    mac.to_string().to_uppercase()
+}
+
+/// The link, and whether the address is on it or on another one of the same host.
+fn link_in_words(holder: &MacHolder) -> String {
+    let has = if holder.link_has_address { "has the address" } else { "does not have the address" };
+    format!("{}, which {has}", holder.link)
 }
 
 /// Why a probe did not leave.

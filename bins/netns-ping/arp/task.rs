@@ -148,7 +148,9 @@ impl<'a> ArpTask<'a> {
         self.report.summary(&self.targets, dropped)?;
         self.report.verdicts(&self.targets)?;
         let enough = self.config.deadline.and(self.config.count).unwrap_or(1);
-        let is_good = |target: &ArpTarget| target.tally.answered >= enough && !target.tally.is_duplicate();
+        let report = &self.report;
+        let is_good =
+            |target: &ArpTarget| target.tally.answered >= enough && !report.is_duplicate(&target.tally);
         Ok(if self.targets.iter().all(is_good) { Status::Yes } else { Status::No })
     }
 }

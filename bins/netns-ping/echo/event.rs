@@ -75,8 +75,10 @@ pub struct EchoAnswer {
 /// How what came back differs from what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadDifference {
-    /// There is less of it, or more.
-    Length,
+    /// There is less of it.
+    Shorter,
+    /// There is more of it.
+    Longer,
     /// A byte is different.
     Byte {
         /// Which, of the data.
@@ -105,7 +107,8 @@ impl PayloadDifference {
         let byte = sent.iter().zip(came).enumerate().find(|(_, (sent, came))| sent != came);
         Some(match byte {
             Some((at, (sent, came))) => PayloadDifference::Byte { at, sent: *sent, came: *came },
-            None => PayloadDifference::Length,
+            None if came.len() < sent.len() => PayloadDifference::Shorter,
+            None => PayloadDifference::Longer,
         })
     }
 }

@@ -30,19 +30,26 @@ pub struct PingLines {
     show: ShowOptions,
     /// Dots that stand on the line of a flood, or are to be taken from it.
     dots: i64,
+    /// What packets are filled with, if that was said.
+    pattern: Option<Vec<u8>>,
 }
 
 impl PingLines {
-    pub fn new(show: ShowOptions) -> Self {
-        PingLines { show, dots: 0 }
+    pub fn new(config: &EchoConfig) -> Self {
+        PingLines {
+            show: config.show,
+            dots: 0,
+            pattern: config.pattern.clone().filter(|_| !config.show.quiet),
+        }
     }
 
     /// `PING db (docker:db, 172.18.0.3 on eth0) 56(84) bytes of data.`
     pub fn begins(&self, to: &Destination, payload_bytes: u16, origin: &Origin) -> Result<(), Failure> {
         let address = to.address;
-        let link = &to.link;
+        let (link, shown) = (&to.link, shown(to, address));
         let which = match &to.known {
-            AddressSource::Typed | AddressSource::Hosts | AddressSource::Server(_) => address.to_string(),
+            _ if self.show.plain => shown,
+            AddressSource::Typed | AddressSource::Hosts | AddressSource::Server(_) => shown,
             AddressSource::Gateway => format!("{address} on {link}"),
             AddressSource::Container(target) => format!("{}, {address} on {link}", one_line(target)),
         };
@@ -59,7 +66,14 @@ impl PingLines {
             IpFamily::V4 => format!("{payload_bytes}({}) bytes of data.", u32::from(payload_bytes) + 28),
             IpFamily::V6 => format!("{payload_bytes} data bytes"),
         };
-        Ok(writeln!(io::stdout(), "PING {} ({which}){from} {size}", one_line(&to.name))?)
+        if let Some(pattern) = &self.pattern {
+            let hex: String = pattern.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(io::stdout(), "PATTERN: 0x{hex}")?;
+        }
+        // Of IPv6 older pings have no space there, and programs that read them (jc) cannot do with one.
+        let is_theirs = !matches!(to.known, AddressSource::Gateway | AddressSource::Container(_));
+        let space = if address.is_ipv6() && (is_theirs || self.show.plain) { "" } else { " " };
+        Ok(writeln!(io::stdout(), "PING {}{space}({which}){from} {size}", one_line(&to.name))?)
     }
 
     pub fn event(&mut self, what: &EchoEvent, session: &EchoSession) -> Result<(), Failure> {
@@ -73,7 +87,8 @@ impl PingLines {
             EchoEvent::Answered(_) if self.show.flood => self.dots -= 1,
             EchoEvent::Answered(answered) => {
                 let who = who(to, answered.from, self.show.numeric);
-                self.line(format_args!("{} bytes from {who}{}", answered.bytes, tail(answered, to)))?;
+                let tail = tail(answered, to, self.show.plain);
+                self.line(format_args!("{} bytes from {who}{tail}", answered.bytes))?;
             }
             EchoEvent::Outstanding { .. } if self.show.flood => {}
             EchoEvent::Outstanding { seq } => {
@@ -86,13 +101,13 @@ impl PingLines {
                 io::stdout().write_all(format!("\u{8}{letter}").as_bytes())?;
             }
             EchoEvent::Refused { seq, error } => {
-                let by = error.by.or(to.route.source).unwrap_or(to.address);
+                let by = shown(to, error.by.or(to.route.source).unwrap_or(to.address));
                 let words = describe(IpFamily::of(to.address), error.kind, error.code, error.info);
                 self.line(format_args!("From {by} icmp_seq={} {words}", short(*seq)))?;
             }
             EchoEvent::Garbled { from, seq } => {
                 let which = seq.map_or_else(String::new, |seq| format!(" icmp_seq={}", short(seq)));
-                self.line(format_args!("From {from}{which}: {}", garbled_in_words(*seq)))?;
+                self.line(format_args!("From {}{which}: {}", shown(to, *from), garbled_in_words(*seq)))?;
             }
             EchoEvent::NotSent { seq, errno, mtu_bytes } => {
                 let mtu = mtu_bytes.map_or_else(String::new, |mtu| format!(", mtu={mtu}"));
@@ -161,23 +176,25 @@ pub fn summary(session: &EchoSession, config: &EchoConfig) -> Result<(), Failure
         session.lasted().as_millis(),
     )?;
     let trips = &session.statistics.round_trips;
-    if trips.is_empty() {
-        return Ok(());
+    let mut parts = Vec::new();
+    if !trips.is_empty() {
+        let (min, avg, max, mdev) = (Ms(trips.min()), Ms(trips.avg()), Ms(trips.max()), Ms(trips.mdev()));
+        parts.push(format!("rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms"));
     }
-    let (min, avg, max, mdev) = (Ms(trips.min()), Ms(trips.avg()), Ms(trips.max()), Ms(trips.mdev()));
-    write!(out, "rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")?;
     if session.most_under_way > 1 {
-        write!(out, ", pipe {}", session.most_under_way)?;
+        parts.push(format!("pipe {}", session.most_under_way));
     }
-    if config.is_unlimited() && transmitted > 1 {
+    let is_fast = config.is_unlimited() || config.is_adaptive || config.show.flood;
+    if is_fast && transmitted > 1 && !trips.is_empty() {
         let gap = session.lasted() / u32::try_from(transmitted - 1).unwrap_or(u32::MAX);
-        write!(out, ", ipg/ewma {}/{} ms", Ms(gap), Ms(trips.moving()))?;
+        parts.push(format!("ipg/ewma {}/{} ms", Ms(gap), Ms(trips.moving())));
     }
-    Ok(writeln!(out)?)
+    // A line that may be empty: programs that read ping(8) rely on it.
+    Ok(writeln!(out, "{}", parts.join(", "))?)
 }
 
-/// A line on standard error about how it goes: SIGQUIT.
-pub fn status(session: &EchoSession) {
+/// A line on standard error about how it goes: SIGQUIT. Of several destinations each has its name.
+pub fn status(session: &EchoSession, is_one_of_many: bool) {
     let Statistics { transmitted, received, .. } = session.statistics;
     let lost = (session.statistics.loss_ratio() * 100.0) as u64;
     let trips = &session.statistics.round_trips;
@@ -187,7 +204,8 @@ pub fn status(session: &EchoSession) {
         line += &format!(", min/avg/ewma/max = {min}/{avg}/{moving}/{max} ms");
     }
     // As ping(8) does it: a terminal has just shown ^\.
-    let _ = writeln!(io::stderr(), "\r{}: {line}", one_line(&session.to.name));
+    let name = if is_one_of_many { format!("{}: ", one_line(&session.to.name)) } else { String::new() };
+    let _ = writeln!(io::stderr(), "\r{name}{line}");
 }
 
 fn named(link: Option<&common::target::IfName>) -> String {
@@ -201,13 +219,24 @@ fn short(seq: u64) -> u16 {
 
 /// `db (172.18.0.3)`: the destination by the name that was typed, other hosts by their addresses.
 fn who(to: &Destination, from: IpAddr, numeric: bool) -> String {
-    match numeric || from != to.address || to.name == from.to_string() {
-        true => from.to_string(),
-        false => format!("{} ({from})", one_line(&to.name)),
+    let shown = shown(to, from);
+    match numeric || from != to.address || to.name == shown || to.name == from.to_string() {
+        true => shown,
+        false => format!("{} ({shown})", one_line(&to.name)),
     }
 }
 
-fn tail(answered: &EchoAnswer, to: &Destination) -> String {
+/// An address as it can be pasted: a link-local one with its link.
+fn shown(to: &Destination, address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(v6) if (v6.is_unicast_link_local() || v6.segments()[0] & 0xff0f == 0xff02) => {
+            format!("{v6}%{}", one_line(&to.link))
+        }
+        _ => address.to_string(),
+    }
+}
+
+fn tail(answered: &EchoAnswer, to: &Destination, is_plain: bool) -> String {
     let mut line = format!(": icmp_seq={}", short(answered.seq));
     if let Some(ttl) = answered.ttl {
         line += &format!(" ttl={ttl}");
@@ -221,7 +250,7 @@ fn tail(answered: &EchoAnswer, to: &Destination) -> String {
         .filter_map(|(what, took)| Some((if what == "arp" { arp } else { what }, took?)))
         .map(|(what, took)| format!("{what} {} ms", FewMs(took)))
         .collect();
-    if !parts.is_empty() {
+    if !parts.is_empty() && !is_plain {
         line += &format!(" ({})", parts.join(", "));
     }
     if answered.is_duplicate {
@@ -230,11 +259,13 @@ fn tail(answered: &EchoAnswer, to: &Destination) -> String {
     if answered.from != to.address && !to.is_group() {
         line += " (DIFFERENT ADDRESS!)";
     }
-    if answered.is_late {
+    if answered.is_late && !is_plain {
         line += " (late)";
     }
     match answered.differs {
-        Some(PayloadDifference::Length) => line += " (truncated)",
+        Some(PayloadDifference::Shorter) => line += " (truncated)",
+        // It is printed how long it is.
+        Some(PayloadDifference::Longer) => {}
         Some(PayloadDifference::Byte { at, sent, came }) => {
             line += &format!("\nwrong data byte #{at} should be 0x{sent:x} but was 0x{came:x}");
         }

@@ -86,17 +86,25 @@ fn session(
 ) -> Result<EchoSession, Failure> {
     let [a, b, nonce @ ..] =
         random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::failed("random numbers", errno))?;
-    let payload = payload(usize::from(config.payload_bytes), nonce);
+    let payload = payload(usize::from(config.payload_bytes), nonce, config.pattern.as_deref());
     if let Some(source) = net.origin.address.filter(|source| source.is_ipv4() != to.address.is_ipv4()) {
         let what = format_args!("is not of the same address family as {source}, the address of -I");
         return Err(Failure::failed(to.address, what));
     }
+    if let (true, Some(router)) = (config.is_on_link_only, to.route.gateway) {
+        let what = format_args!("is behind the router {router}, and with --dont-route none is used");
+        return Err(Failure::failed(to.address, what));
+    }
+    let batch = if config.is_unlimited() { schedule::WINDOW as usize } else { 4 };
     let options = EchoOptions {
+        tos: config.tos,
+        mark: config.mark,
+        is_on_link_only: config.is_on_link_only,
         ttl: config.ttl,
         path_mtu: config.path_mtu,
         link: net.origin.link.as_ref().map(|(link, _)| link.clone()),
         source: net.origin.address.map(|address| (address, to.scope())),
-        batch: if config.is_unlimited() { schedule::WINDOW as usize } else { 4 },
+        batch: batch.max(config.preload as usize),
     };
     let family = IpFamily::of(to.address);
     let payload_bytes = usize::from(config.payload_bytes);
@@ -124,6 +132,7 @@ fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {
 }
 
 /// The data: as ping(8) has it, but for its beginning, which tells a forged answer, or one to another program.
-fn payload(length: usize, nonce: [u8; TOKEN_BYTES]) -> Vec<u8> {
-    (0..length).map(|at| nonce.get(at).copied().unwrap_or(at as u8)).collect()
+fn payload(length: usize, nonce: [u8; TOKEN_BYTES], pattern: Option<&[u8]>) -> Vec<u8> {
+    let filling = |at: usize| pattern.map_or(at as u8, |pattern| pattern[at % pattern.len()]);
+    (0..length).map(|at| nonce.get(at).copied().unwrap_or_else(|| filling(at))).collect()
 }

@@ -22,7 +22,7 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub fn new(from: &'a str, config: &'a EchoConfig) -> Self {
-        Report { from, config, lines: PingLines::new(config.show) }
+        Report { from, config, lines: PingLines::new(config) }
     }
 
     /// The first line of each.

@@ -20,6 +20,8 @@ pub struct SendSchedule {
     began: Instant,
     next: Instant,
     last_sent: Option<Instant>,
+    /// Whether the packets of `--preload` are being sent, which take no time of the others.
+    is_preloading: bool,
     /// How many packets a flood does not wait for any more.
     given_up: u64,
     /// How many were answered when it had to give up some.
@@ -40,7 +42,14 @@ pub enum Due {
 impl SendSchedule {
     /// It begins now.
     pub fn new(now: Instant) -> Self {
-        SendSchedule { began: now, next: now, last_sent: None, given_up: 0, answered_then: 0 }
+        SendSchedule {
+            began: now,
+            next: now,
+            last_sent: None,
+            is_preloading: false,
+            given_up: 0,
+            answered_then: 0,
+        }
     }
 
     /// What is to be done.
@@ -61,16 +70,28 @@ impl SendSchedule {
             let over = self.end(config, so_far);
             return if now >= over { Due::End } else { until(over) };
         }
-        if !config.is_unlimited() {
+        let preload = u64::from(config.preload);
+        let is_timed = !config.is_unlimited() && !config.is_adaptive;
+        self.is_preloading = is_timed && so_far.transmitted < preload;
+        if self.is_preloading {
+            return Due::Send((preload - so_far.transmitted).min(left));
+        }
+        if is_timed {
             return if now >= self.next { Due::Send(1) } else { until(self.next) };
         }
         // Some of those may have been answered since.
         let open = so_far.transmitted.saturating_sub(settled);
         self.given_up = self.given_up.min(open);
         let under_way = open - self.given_up;
-        let stalled = self.last_sent.map_or(now, |at| at + STALL);
+        let stall = match (config.is_unlimited(), so_far.round_trips.is_empty()) {
+            (true, _) => STALL,
+            (false, true) => config.interval,
+            (false, false) => so_far.round_trips.moving().max(STALL),
+        };
+        let stalled = self.last_sent.map_or(now, |at| at.checked_add(stall).unwrap_or(now + FAR));
         // It begins with one, and again after each stall: a host that does not answer is not flooded.
-        let window = (1 + so_far.received.saturating_sub(self.answered_then)).min(WINDOW);
+        let grown = preload + so_far.received.saturating_sub(self.answered_then);
+        let window = if config.is_adaptive { preload } else { grown.min(WINDOW.max(preload)) };
         match window.saturating_sub(under_way) {
             0 if now < stalled => until(stalled),
             0 => {
@@ -86,7 +107,8 @@ impl SendSchedule {
     /// not sent while we could not run.
     pub fn sent(&mut self, now: Instant, config: &EchoConfig) {
         self.last_sent = Some(now);
-        self.next = self.next.checked_add(config.interval).unwrap_or(now + FAR);
+        let from = if self.is_preloading { self.began } else { self.next };
+        self.next = from.checked_add(config.interval).unwrap_or(now + FAR);
         if self.next < now {
             self.next = now;
         }
@@ -124,6 +146,12 @@ mod tests {
             payload_bytes: 56,
             ttl: None,
             path_mtu: None,
+            is_adaptive: false,
+            preload: 1,
+            pattern: None,
+            tos: None,
+            mark: None,
+            is_on_link_only: false,
             show: ShowOptions::default(),
         }
     }

@@ -48,7 +48,8 @@ pub struct EchoSession {
     asks_first: bool,
     probes: Probes<()>,
     schedule: SendSchedule,
-    newest_answered: u64,
+    /// The last ICMP error that was shown, and about which packet it was.
+    refused: Option<(u64, IcmpError)>,
     is_over: bool,
     events: Vec<EchoEvent>,
 }
@@ -79,7 +80,7 @@ impl EchoSession {
             asks_first,
             probes: Probes::default(),
             schedule: SendSchedule::new(Instant::now()),
-            newest_answered: 0,
+            refused: None,
             is_over: false,
             events: Vec::new(),
         }
@@ -156,11 +157,15 @@ impl EchoSession {
             }
         }
         let seq = self.probes.count();
+        let is_said = self.refused.is_some_and(|(refused, _)| refused == seq);
         if let Some(probe) = self.probes.get(seq) {
             probe.state = ProbeState::Failed;
         }
-        self.statistics.errors += 1;
         self.not_sent = Some((errno, mtu_bytes));
+        if is_said {
+            return;
+        }
+        self.statistics.errors += 1;
         self.events.push(EchoEvent::NotSent { seq, errno, mtu_bytes });
     }
 
@@ -174,7 +179,7 @@ impl EchoSession {
         let received = self.socket.receive(|received| {
             let reply = received.answer.map(|answer| {
                 let differs = PayloadDifference::of(payload, answer.payload);
-                (answer.sequence, if received.is_cut { Some(PayloadDifference::Length) } else { differs })
+                (answer.sequence, if received.is_cut { Some(PayloadDifference::Longer) } else { differs })
             });
             let (from, ttl, at, bytes) = (received.from, received.ttl, received.at, received.bytes);
             arrivals.push(Arrival { from, ttl, at, bytes, reply });
@@ -197,10 +202,15 @@ impl EchoSession {
                     // A forger has to know the destination, too.
                     let is_it = to.is_none_or(|to| to == self.to.address);
                     let Some((seq, probe)) = self.probes.find(sequence).filter(|_| is_it) else { continue };
+                    // Where our own kernel rejects a packet, it is tried twice, and each time there is an error.
+                    if self.refused.replace((seq, error)) == Some((seq, error)) {
+                        continue;
+                    }
                     if probe.state == ProbeState::Open {
                         probe.state = ProbeState::Failed;
                     }
                     self.statistics.errors += 1;
+                    self.settled(seq);
                     self.icmp_error = Some(error);
                     self.events.push(EchoEvent::Refused { seq, error });
                 }
@@ -238,14 +248,19 @@ impl EchoSession {
         } else {
             self.statistics.received += 1;
             self.statistics.round_trips.add(took.round_trip);
-            self.most_under_way =
-                self.most_under_way.max(self.probes.count().saturating_sub(self.newest_answered));
-            self.newest_answered = self.newest_answered.max(seq);
         }
-        self.statistics.corrupted += u64::from(differs.is_some());
+        self.settled(seq);
+        self.statistics.corrupted +=
+            u64::from(differs.is_some_and(|differs| differs != PayloadDifference::Longer));
         let &Arrival { from, bytes, ttl, .. } = arrival;
         let answer = EchoAnswer { seq, from, bytes, ttl, took, is_duplicate, is_late, differs };
         self.events.push(EchoEvent::Answered(answer));
+    }
+
+    /// Something has come for this packet: so many were under way since it was sent, as ping(8) counts them. A packet that
+    /// was lost is not under way.
+    fn settled(&mut self, seq: u64) {
+        self.most_under_way = self.most_under_way.max(self.probes.count() + 1 - seq);
     }
 
     fn corrupted(&mut self, from: IpAddr, seq: Option<u64>) {

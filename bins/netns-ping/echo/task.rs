@@ -66,6 +66,7 @@ impl ProbeTask for EchoTask<'_, '_> {
     }
 
     fn status(&self) {
-        self.sessions.iter().for_each(lines::status);
+        let is_one_of_many = self.sessions.len() > 1;
+        self.sessions.iter().for_each(|session| lines::status(session, is_one_of_many));
     }
 }

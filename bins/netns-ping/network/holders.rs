@@ -32,6 +32,8 @@ pub struct MacHolder {
     pub host_link: Option<String>,
     /// Whether its network has the IP address that it answers for; if not, it answers for another.
     pub has_address: bool,
+    /// Whether that link has it: Linux answers on a link for the addresses of others, too.
+    pub link_has_address: bool,
 }
 
 /// All holders of this host, read when the first is asked for.
@@ -101,9 +103,27 @@ impl MacHolders {
             network
                 .addresses
                 .contains(&(address, mac_link.index))
-                .then(|| MacHolder::of(network, mac_link, true))
+                .then(|| MacHolder::of(network, mac_link, (true, true)))
         });
         links.collect()
+    }
+
+    /// What the one network of this host is called that has the MACs of all these claims, and their address; `None` if it
+    /// is not certain that it is one: a MAC that another network has too, or none of this host.
+    pub fn one_host(&self, claims: &[Claim]) -> Option<String> {
+        self.load();
+        let table = self.table.get()?;
+        let (first, others) = claims.split_first()?;
+        let network = |claim: &Claim| {
+            let mut networks = table.links.get(&claim.mac)?.iter().map(|link| link.network);
+            let first = networks.next()?;
+            networks.all(|other| other == first).then_some(first)
+        };
+        let one = network(first)?;
+        let is_one = others.iter().all(|claim| network(claim) == Some(one) && claim.address == first.address);
+        let host = table.networks.get(one)?;
+        let has_it = host.addresses.iter().any(|(address, _)| *address == first.address);
+        (is_one && has_it).then(|| host.name.clone())
     }
 
     /// The holders of the MAC of a claim: of several, those that have the IP address too.
@@ -115,7 +135,8 @@ impl MacHolders {
             let index = network.addresses.iter().find(|(address, _)| *address == claim.address);
             let is_elsewhere = index.map(|(_, index)| *index) != Some(mac_link.index);
             let rank = (is_elsewhere, mac_link.is_port);
-            Some((mac_link.network, rank, MacHolder::of(network, mac_link, index.is_some())))
+            let has = (index.is_some(), !is_elsewhere);
+            Some((mac_link.network, rank, MacHolder::of(network, mac_link, has)))
         };
         let mut each: Vec<_> = links.iter().filter_map(holder).collect();
         each.sort_by_key(|(network, rank, _)| (*network, *rank));
@@ -130,13 +151,14 @@ impl MacHolders {
 }
 
 impl MacHolder {
-    fn of(network: &HostNetwork, mac_link: &MacLink, has_address: bool) -> Self {
+    fn of(network: &HostNetwork, mac_link: &MacLink, (has, link_has): (bool, bool)) -> Self {
         MacHolder {
             name: network.name.clone(),
             container: network.container.clone(),
             link: mac_link.link.clone(),
             host_link: mac_link.host_link.clone(),
-            has_address,
+            has_address: has,
+            link_has_address: link_has,
         }
     }
 }

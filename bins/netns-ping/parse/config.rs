@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use common::failure::Failure;
 use common::packet::icmp::PathMtu;
+use nix::unistd::geteuid;
 
 use crate::cli::{Cli, PmtudiscArg};
 use crate::request::{ArpMode, AskConfig, EchoConfig, Families, MatrixRequest, ScanConfig, ShowOptions};
@@ -21,8 +22,15 @@ pub fn echo_config(cli: &Cli) -> Result<EchoConfig, Failure> {
     const INTERVAL: Duration = Duration::from_secs(1);
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PAYLOAD_BYTES: u16 = 56;
+    /// As ping(8) has it.
+    const UNPRIVILEGED_PRELOAD: u32 = 3;
     if cli.rate.is_some() {
         return Err(Failure::failed("--rate", "is for scans; for packets to one DEST use --interval"));
+    }
+    let preload = cli.preload.unwrap_or(1);
+    if preload > UNPRIVILEGED_PRELOAD && !geteuid().is_root() {
+        let what = format_args!("more than {UNPRIVILEGED_PRELOAD} packets at once require root");
+        return Err(Failure::failed("--preload", what));
     }
     // ping(8): 0 waits for ever.
     let timeout =
@@ -40,12 +48,19 @@ pub fn echo_config(cli: &Cli) -> Result<EchoConfig, Failure> {
             PmtudiscArg::Probe => PathMtu::Probe,
             PmtudiscArg::Dont => PathMtu::Dont,
         }),
+        is_adaptive: cli.adaptive,
+        preload,
+        pattern: cli.pattern.as_ref().map(|pattern| pattern.0.clone()),
+        tos: cli.tos,
+        mark: cli.mark,
+        is_on_link_only: cli.dont_route,
         show: ShowOptions {
             quiet: cli.quiet,
             numeric: cli.numeric,
             flood: cli.flood,
             outstanding: cli.outstanding,
             time_of_day: cli.time_of_day,
+            plain: cli.plain,
             json: cli.json,
         },
     })

@@ -27,7 +27,11 @@ impl Job {
                     refuse(
                         "--matrix",
                         cli,
-                        &[("--interface", cli.interface.is_some()), ("--rate", cli.rate.is_some())],
+                        &[
+                            ("--interface", cli.interface.is_some()),
+                            ("--rate", cli.rate.is_some()),
+                            ("--plain", cli.plain),
+                        ],
                     )?;
                     Ok(Job::Matrix(matrix(pattern.clone(), cli)))
                 }
@@ -44,13 +48,14 @@ impl Job {
         let (json, quiet) = (cli.json, cli.quiet);
         match (many, arp_mode(cli)) {
             (Some(_), _) => {
-                refuse("a scan", cli, &[("--interval", cli.interval.is_some())])?;
+                refuse("a scan", cli, &[("--interval", cli.interval.is_some()), ("--plain", cli.plain)])?;
                 let ((on_link, beyond), is_arp_only) = (scan_configs(cli), cli.arp);
                 Ok(Job::Scan(ScanRequest { endpoints, on_link, beyond, is_arp_only, json, quiet }))
             }
             (None, Some(mode)) => {
-                refuse("ARP", cli, &[("--rate", cli.rate.is_some())])?;
-                Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet }))
+                // arping(8) announces with it.
+                refuse("ARP", cli, &[("--rate", cli.rate.is_some()), ("-U", cli.user_latency)])?;
+                Ok(Job::Arp(ArpRequest { endpoints, mode, json, quiet, plain: cli.plain }))
             }
             (None, None) => Ok(Job::Echo(EchoRequest { endpoints, config: echo_config(cli)? })),
         }
@@ -69,6 +74,18 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         flood,
         outstanding,
         time_of_day,
+        adaptive,
+        preload,
+        tos,
+        mark,
+        pattern,
+        dont_route,
+        // They change nothing.
+        user_latency: _,
+        broadcast: _,
+        sticky_source: _,
+        socket_debug: _,
+        connect: _,
         // Each job reads these, or its caller names them in `others`.
         words: _,
         count: _,
@@ -81,6 +98,7 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ipv4: _,
         ipv6: _,
         rate: _,
+        plain: _,
         json: _,
         find: _,
         // They choose the job.
@@ -96,6 +114,12 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         ("--flood", *flood),
         ("--outstanding", *outstanding),
         ("--time-of-day", *time_of_day),
+        ("--adaptive", *adaptive),
+        ("--preload", preload.is_some()),
+        ("--tos", tos.is_some()),
+        ("--mark", mark.is_some()),
+        ("--pattern", pattern.is_some()),
+        ("--dont-route", *dont_route),
     ];
     match of_echo.iter().chain(others).find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(Failure::failed(option, format_args!("cannot be used with {job}"))),
@@ -129,6 +153,7 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
         target,
         dests,
         source: cli.interface.clone(),
+        mark: cli.mark,
         families: families(cli),
         deadline: cli.deadline(),
         find: cli.find.config().session(),

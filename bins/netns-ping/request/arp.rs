@@ -13,6 +13,8 @@ pub struct ArpRequest {
     pub json: bool,
     /// Only the first line and the summary.
     pub quiet: bool,
+    /// Only what arping(8) prints.
+    pub plain: bool,
 }
 
 /// Which of the jobs.

@@ -30,6 +30,18 @@ pub struct EchoConfig {
     pub ttl: Option<u8>,
     /// What is done about packets that are larger than the path's MTU.
     pub path_mtu: Option<PathMtu>,
+    /// Whether the next packet is sent with each answer, and no sooner.
+    pub is_adaptive: bool,
+    /// How many packets are sent at once at the beginning: at least one.
+    pub preload: u32,
+    /// What packets are filled with behind the random bytes, if not as ping(8) does.
+    pub pattern: Option<Vec<u8>>,
+    /// The type of service, or traffic class.
+    pub tos: Option<u8>,
+    /// The firewall mark.
+    pub mark: Option<u32>,
+    /// Whether no router may be used.
+    pub is_on_link_only: bool,
     /// What is shown.
     pub show: ShowOptions,
 }
@@ -47,6 +59,8 @@ pub struct ShowOptions {
     pub outstanding: bool,
     /// The time of day in front of each line.
     pub time_of_day: bool,
+    /// Only what ping(8) prints.
+    pub plain: bool,
     /// A line of JSON for each event.
     pub json: bool,
 }

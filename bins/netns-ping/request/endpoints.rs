@@ -15,6 +15,8 @@ pub struct ProbeEndpoints {
     pub dests: Vec<Dest>,
     /// The link or address that packets leave from: `-I`.
     pub source: Option<String>,
+    /// The firewall mark of packets, which routing rules may ask for: `-m`.
+    pub mark: Option<u32>,
     /// `-4` and `-6`.
     pub families: Families,
     /// When all ends. The look-up of a name takes no longer either.

@@ -1,25 +1,29 @@
 //! The question to the container's name servers, from its own network: RFC 1035, as resolv.conf(5) has it asked.
 //! Messages are built and read with simple-dns.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::packet::random;
+use common::view::CLibrary;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
 use super::dns_error::{LookupError, NoAnswer};
-use super::files::ResolvConf;
+use super::files::{ResolvConf, SearchName};
 use super::tcp;
 use crate::request::Families;
 
 /// RFC 1035, 4.2.1: without EDNS no answer is longer; some are nevertheless.
 const MOST_BYTES: usize = 4096;
 const PORT: u16 = 53;
-/// For one name, all domains and servers together. glibc gives two servers as long as they have by default (two times
-/// five seconds each), but a container's resolv.conf may ask for 450 seconds, and for 33 names.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// For one name that is asked for, all servers together. glibc gives two servers as long as they have by default (two times
+/// five seconds each), but a container's resolv.conf may ask for 450 seconds.
+const NAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// For all names of the search list. Of these glibc asks for one more after one without an answer.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Addresses, and the server that said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,25 +80,100 @@ pub fn look_up(
     timeout: Duration,
 ) -> Result<DnsAddresses, LookupError> {
     let until = Instant::now() + timeout;
-    let tried = conf.candidates(name);
-    let mut not_found = None;
-    for candidate in &tried {
-        match ask_all(conf, servers, candidate, families, until) {
+    let all = conf.candidates(name);
+    let mut left: VecDeque<SearchName> = all.iter().cloned().collect();
+    let (mut not_found, mut failed, mut tried) = (None, None, Vec::new());
+    while let Some(candidate) = left.pop_front() {
+        tried.push(candidate.name.clone());
+        let until_here = until.min(Instant::now() + NAME_TIMEOUT);
+        let answer = ask_all(conf, servers, &candidate.name, families, until_here);
+        let outcome = match answer {
             Ok((DnsAnswer::Addresses(addresses), server)) => return Ok(DnsAddresses { addresses, server }),
             Ok((answer, server)) => {
                 let exists = answer == DnsAnswer::NoAddress || matches!(not_found, Some((true, _)));
                 not_found = Some((exists, server));
+                if answer == DnsAnswer::NoAddress { Outcome::NoAddress } else { Outcome::NoName }
             }
-            // A server that did not answer this will not answer the next one.
+            // No server will have the time to answer the next one.
             Err(failures) if Instant::now() >= until => {
-                return Err(LookupError::TooSlow { candidate: candidate.clone(), timeout, failures });
+                return Err(LookupError::TooSlow { candidate: candidate.name, timeout, failures });
             }
-            Err(failures) => return Err(LookupError::NoServer { failures }),
+            Err(failures) => {
+                let outcome = Outcome::of(&failures);
+                failed.get_or_insert((candidate.name.clone(), failures));
+                outcome
+            }
+        };
+        let next = next(conf.library, outcome, candidate.is_searched);
+        left.retain(|candidate| match next {
+            Next::Goes => true,
+            Next::AsItIs => !candidate.is_searched,
+            Next::Ends => false,
+        });
+    }
+    let not_tried: Vec<String> =
+        all.into_iter().map(|candidate| candidate.name).filter(|name| !tried.contains(name)).collect();
+    match (failed, not_found) {
+        // One that could not be asked for may be there.
+        (Some((candidate, failures)), _) => {
+            Err(LookupError::NoServer { candidate, failures, library: conf.library, not_tried })
+        }
+        (None, Some((exists, server))) => Err(LookupError::NotFound { server, exists, tried, not_tried }),
+        (None, None) => Err(LookupError::NoServer {
+            candidate: name.to_owned(),
+            failures: Vec::new(),
+            library: conf.library,
+            not_tried,
+        }),
+    }
+}
+
+/// What became of a name that was asked for, as far as it decides whether another one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    NoName,
+    NoAddress,
+    /// SERVFAIL was the last that a server said.
+    ServerFailure,
+    /// Nobody listens at any of the servers.
+    NotListening,
+    /// Silence, or another error.
+    NoAnswer,
+}
+
+impl Outcome {
+    fn of(failures: &[(IpAddr, NoAnswer)]) -> Self {
+        let is_refused = |(_, why): &(IpAddr, NoAnswer)| matches!(why, NoAnswer::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+        match failures.iter().rev().find(|(_, why)| !matches!(why, NoAnswer::NotAsked)) {
+            Some((_, NoAnswer::ServerFailure)) => Outcome::ServerFailure,
+            _ if !failures.is_empty() && failures.iter().all(is_refused) => Outcome::NotListening,
+            _ => Outcome::NoAnswer,
         }
     }
-    match not_found {
-        Some((exists, server)) => Err(LookupError::NotFound { server, exists, tried }),
-        None => Err(LookupError::NoServer { failures: Vec::new() }),
+}
+
+/// What else is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next name.
+    Goes,
+    /// The name as it was typed, if it was not asked for yet.
+    AsItIs,
+    /// Nothing.
+    Ends,
+}
+
+/// glibc: __res_context_search in res_query.c. musl: name_from_dns_search in lookup_name.c.
+fn next(library: CLibrary, outcome: Outcome, is_searched: bool) -> Next {
+    match (library, outcome) {
+        (_, Outcome::NoName) => Next::Goes,
+        // Also that there is an entry of another type ends the search.
+        (CLibrary::Musl, _) => Next::Ends,
+        (CLibrary::Glibc, Outcome::NoAddress | Outcome::ServerFailure) => Next::Goes,
+        // A name with dots enough is asked for first, and what becomes of it ends nothing.
+        (CLibrary::Glibc, _) if !is_searched => Next::Goes,
+        (CLibrary::Glibc, Outcome::NotListening) => Next::Ends,
+        (CLibrary::Glibc, Outcome::NoAnswer) => Next::AsItIs,
     }
 }
 
@@ -111,14 +190,17 @@ fn ask_all(
         Err((address, _)) => *address,
     };
     let mut failures: Vec<_> = servers.iter().map(|server| (address(server), NoAnswer::NotAsked)).collect();
+    let first = if conf.rotate { usize::from(number()) % servers.len().max(1) } else { 0 };
     for _ in 0..conf.attempts {
-        for (server, (_, failure)) in servers.iter().zip(&mut failures) {
+        for nth in 0..servers.len() {
+            let at = (first + nth) % servers.len();
+            let (server, (_, failure)) = (&servers[at], &mut failures[at]);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 continue;
             }
             match server {
-                Ok(server) => match ask(server, name, families, conf.timeout.min(left)) {
+                Ok(server) => match ask(server, name, families, conf.patience(nth).min(left), conf.library) {
                     Ok(answer) => return Ok((answer, server.address)),
                     Err(why) => *failure = why,
                 },
@@ -135,7 +217,13 @@ fn copy(error: &io::Error) -> io::Error {
 }
 
 /// Both questions at once, as glibc has it; why there is no answer.
-fn ask(server: &DnsServer, name: &str, families: Families, timeout: Duration) -> Result<DnsAnswer, NoAnswer> {
+fn ask(
+    server: &DnsServer,
+    name: &str,
+    families: Families,
+    timeout: Duration,
+    library: CLibrary,
+) -> Result<DnsAnswer, NoAnswer> {
     let wanted = [(TYPE::A, families.v4), (TYPE::AAAA, families.v6)];
     let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(kind, _)| kind);
     let mut open: Vec<(u16, TYPE)> = Vec::new();
@@ -167,6 +255,10 @@ fn ask(server: &DnsServer, name: &str, families: Families, timeout: Duration) ->
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    // name_from_dns in musl's lookup_name.c: both questions are to be answered.
+    if library == CLibrary::Musl && (refused.is_some() || !open.is_empty()) {
+        return Err(refused.unwrap_or(NoAnswer::Timeout(timeout)));
     }
     // That one of two questions failed matters only if the other one brought nothing.
     match (together(answers), refused) {
@@ -294,6 +386,20 @@ mod tests {
         assert_eq!(said(RCODE::ServerFailure, &[]).unwrap_err().to_string(), "fails (SERVFAIL)");
         assert_eq!(together(vec![DnsAnswer::NoName, DnsAnswer::NoAddress]), Some(DnsAnswer::NoAddress));
         assert_eq!(together(vec![]), None);
+    }
+
+    /// moby/moby#45553 is about this difference.
+    #[test]
+    fn each_library_goes_on_as_it_does() {
+        use Outcome::{NoAddress, NoAnswer, NoName, NotListening, ServerFailure};
+        let nexts = |library, is_searched| {
+            [NoName, NoAddress, ServerFailure, NotListening, NoAnswer]
+                .map(|outcome| next(library, outcome, is_searched))
+        };
+        let (goes, as_it_is, ends) = (Next::Goes, Next::AsItIs, Next::Ends);
+        assert_eq!(nexts(CLibrary::Glibc, true), [goes, goes, goes, ends, as_it_is]);
+        assert_eq!(nexts(CLibrary::Glibc, false), [goes; 5]);
+        assert_eq!(nexts(CLibrary::Musl, true), [goes, ends, ends, ends, ends]);
     }
 
     proptest! {

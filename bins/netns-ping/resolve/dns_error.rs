@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::failure::{Failure, Status};
+use common::view::CLibrary;
 use nix::errno::Errno;
 use simple_dns::RCODE;
 
@@ -12,7 +13,7 @@ use simple_dns::RCODE;
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// A server says that there is none of this name, or none with an address of the families asked for.
-    #[error("{server} reports that {}{}", if *.exists { "the name has no address of that kind" } else { "there is no such name" }, and_also(.tried))]
+    #[error("{server} reports that {}{}", if *.exists { "the name has no address of that kind" } else { "there is no such name" }, and_also(.tried, .not_tried))]
     NotFound {
         /// The server that said so.
         server: IpAddr,
@@ -20,10 +21,18 @@ pub enum LookupError {
         exists: bool,
         /// All names that were asked for.
         tried: Vec<String>,
+        /// Those that were left out after that.
+        not_tried: Vec<String>,
     },
     /// No server answered, or with nothing that helps.
-    #[error("the name cannot be looked up: {}", in_words(failures))]
+    #[error("the name cannot be looked up: {}{}", in_words(failures), given_up(candidate, *library, not_tried))]
     NoServer {
+        /// The first name of the search list without an answer.
+        candidate: String,
+        /// Which C library would do the same.
+        library: CLibrary,
+        /// The names that are not asked for after that.
+        not_tried: Vec<String>,
         /// What came of each server.
         failures: Vec<(IpAddr, NoAnswer)>,
     },
@@ -76,10 +85,21 @@ fn in_words(failures: &[(IpAddr, NoAnswer)]) -> String {
     words.join("; ")
 }
 
-fn and_also(tried: &[String]) -> String {
-    match tried {
-        [_] | [] => String::new(),
-        names => format!(" (tried {})", names.join(", ")),
+fn and_also(tried: &[String], not_tried: &[String]) -> String {
+    match (tried, not_tried) {
+        ([_] | [], []) => String::new(),
+        (names, []) => format!(" (tried {})", names.join(", ")),
+        (names, others) => {
+            format!(" (tried {}; musl does not try {} then)", names.join(", "), others.join(", "))
+        }
+    }
+}
+
+/// What is left out after a name without an answer, as the container's programs do.
+fn given_up(candidate: &str, library: CLibrary, not_tried: &[String]) -> String {
+    match not_tried {
+        [] => String::new(),
+        names => format!(" (asked for {candidate}; {library} does not try {} then)", names.join(", ")),
     }
 }
 
@@ -103,13 +123,6 @@ fn of_io(error: &io::Error) -> String {
 impl LookupError {
     /// What it means for the DEST `word`.
     pub fn about(self, word: &str) -> Failure {
-        let failure = Failure::said(Status::Failed, format_args!("{word}: {self}"));
-        match self {
-            // Engines give containers names without points, and some of them tell their servers.
-            LookupError::NotFound { exists: false, .. } if !word.contains('.') => {
-                failure.hint(common::hint!("use docker:{} for the container of that name", word))
-            }
-            _ => failure,
-        }
+        Failure::said(Status::Failed, format_args!("{word}: {self}"))
     }
 }

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// glibc takes no more than these of each (resolv.h: MAXNS, RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY).
+use common::view::CLibrary;
+
+/// glibc and musl take no more servers and dots than these (resolv.h: MAXNS, RES_MAXNDOTS; musl's resolvconf.c).
 const MOST_SERVERS: usize = 3;
 const MOST_NDOTS: usize = 15;
-const MOST_SECONDS: u64 = 30;
-const MOST_ATTEMPTS: u32 = 5;
+/// The longest name in DNS, as it is typed.
+const MOST_BYTES: usize = 253;
 /// No resolver tries more: each costs a question to each server.
 const MOST_DOMAINS: usize = 32;
 
@@ -27,17 +29,31 @@ pub struct ResolvConf {
     pub timeout: Duration,
     /// How often all of them are asked.
     pub attempts: u32,
+    /// Whether the first to be asked is another one each time.
+    pub rotate: bool,
+    /// What reads it.
+    pub library: CLibrary,
+}
+
+/// A name that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchName {
+    pub name: String,
+    /// Whether a search domain was appended.
+    pub is_searched: bool,
 }
 
 impl ResolvConf {
     /// Reads it; what makes no sense is passed over, as resolvers do.
-    pub fn read(bytes: &[u8]) -> Self {
+    pub fn read(bytes: &[u8], library: CLibrary) -> Self {
         let mut conf = ResolvConf {
             servers: Vec::new(),
             search: Vec::new(),
             ndots: 1,
             timeout: Duration::from_secs(5),
             attempts: 2,
+            rotate: false,
+            library,
         };
         for line in String::from_utf8_lossy(bytes).lines() {
             let mut words = line.split_ascii_whitespace();
@@ -59,31 +75,121 @@ impl ResolvConf {
     }
 
     fn set(&mut self, option: &str) {
+        // musl knows neither this nor any other option without a number.
+        if option == "rotate" && self.library == CLibrary::Glibc {
+            self.rotate = true;
+        }
+        // resolv.h: RES_MAXRETRANS, RES_MAXRETRY; musl's resolvconf.c.
+        let (most_seconds, most_attempts) = match self.library {
+            CLibrary::Glibc => (30, 5),
+            CLibrary::Musl => (60, 10),
+        };
         let Some((name, number)) = option.split_once(':') else { return };
         let Ok(number) = number.parse::<u32>() else { return };
         match name {
             "ndots" => self.ndots = (number as usize).min(MOST_NDOTS),
-            "timeout" => self.timeout = Duration::from_secs(u64::from(number).clamp(1, MOST_SECONDS)),
-            "attempts" => self.attempts = number.clamp(1, MOST_ATTEMPTS),
+            "timeout" => self.timeout = Duration::from_secs(u64::from(number).clamp(1, most_seconds)),
+            "attempts" => self.attempts = number.clamp(1, most_attempts),
             _ => {}
         }
     }
 
     /// What is asked for when `name` is looked up, in this order.
-    pub fn candidates(&self, name: &str) -> Vec<String> {
+    pub fn candidates(&self, name: &str) -> Vec<SearchName> {
+        let as_it_is = |name: &str| SearchName { name: name.to_owned(), is_searched: false };
         if let Some(whole) = name.strip_suffix('.') {
-            return vec![whole.to_owned()];
+            return vec![as_it_is(whole)];
+        }
+        let points = name.bytes().filter(|byte| *byte == b'.').count();
+        let is_whole = points >= self.ndots;
+        // name_from_dns_search in musl's lookup_name.c: a name with dots enough is not searched for at all.
+        if is_whole && self.library == CLibrary::Musl {
+            return vec![as_it_is(name)];
         }
         let longer = self.search.iter().map(|domain| format!("{name}.{}", domain.trim_matches('.')));
         // A search domain of "." stands for none.
         let longer = longer.map(|name| name.trim_end_matches('.').to_owned());
-        let mut candidates: Vec<String> = longer.collect();
-        let points = name.bytes().filter(|byte| *byte == b'.').count();
-        let at = if points >= self.ndots { 0 } else { candidates.len() };
-        candidates.insert(at, name.to_owned());
+        let longer = longer.filter(|longer| longer != name && longer.len() <= MOST_BYTES);
+        let mut candidates: Vec<SearchName> =
+            longer.map(|name| SearchName { name, is_searched: true }).collect();
+        let at = if is_whole { 0 } else { candidates.len() };
+        candidates.insert(at, as_it_is(name));
         candidates.dedup();
         candidates
     }
+
+    /// How long a server has to answer, the `nth` of all, each time that it is asked.
+    pub fn patience(&self, nth: usize) -> Duration {
+        match self.library {
+            // send_dg in glibc's res_send.c: twice as long for each further one, shared among all.
+            CLibrary::Glibc if nth > 0 => {
+                let seconds = (self.timeout.as_secs() << nth) / self.servers.len().max(1) as u64;
+                Duration::from_secs(seconds.max(1))
+            }
+            CLibrary::Glibc => self.timeout,
+            // res_msend.c: the time is that of all attempts together.
+            CLibrary::Musl => self.timeout / self.attempts,
+        }
+    }
+}
+
+/// What nsswitch.conf(5) has names looked up in, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameSource {
+    pub kind: NameSourceKind,
+    /// Whether nothing is looked up in what comes after it.
+    pub is_last: bool,
+}
+
+/// Where a name is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameSourceKind {
+    /// `/etc/hosts`.
+    Files,
+    /// Name servers.
+    Dns,
+}
+
+/// The `hosts:` line of nsswitch.conf; without one, files and then servers. Other services are of the host's daemons, and
+/// are passed over; systemd-resolved stands for name servers where there are none besides.
+pub fn name_sources(nsswitch: &[u8]) -> Vec<NameSource> {
+    let text = String::from_utf8_lossy(nsswitch);
+    // Only a whole line can be a comment: glibc 2.36 takes a `#` after the first services for another one.
+    let line = text.lines().find_map(|line| match line.split_once(':') {
+        Some((database, services)) if database.trim() == "hosts" => Some(services),
+        _ => None,
+    });
+    let line = line.unwrap_or("files dns").replace('[', " [").replace(']', "] ");
+    let has_dns = line.split_ascii_whitespace().any(|word| word == "dns");
+    let mut sources: Vec<NameSource> = Vec::new();
+    let (mut is_action, mut is_known) = (false, false);
+    for word in line.split_ascii_whitespace() {
+        is_action |= word.starts_with('[');
+        if is_action {
+            let action = word.trim_matches(['[', ']']).to_ascii_uppercase();
+            let ends = match action.strip_suffix("=RETURN") {
+                Some(status) => match status.strip_prefix('!') {
+                    Some(other) => other != "NOTFOUND",
+                    None => status == "NOTFOUND",
+                },
+                None => false,
+            };
+            if let (true, true, Some(last)) = (ends, is_known, sources.last_mut()) {
+                last.is_last = true;
+            }
+            is_action = !word.ends_with(']');
+            continue;
+        }
+        let kind = match word {
+            "files" => Some(NameSourceKind::Files),
+            "dns" => Some(NameSourceKind::Dns),
+            "resolve" if !has_dns => Some(NameSourceKind::Dns),
+            _ => None,
+        };
+        is_known = kind.is_some();
+        sources.extend(kind.map(|kind| NameSource { kind, is_last: false }));
+    }
+    sources
 }
 
 fn server(word: &str) -> Option<Nameserver> {
@@ -106,62 +212,5 @@ pub fn in_hosts(hosts: &[u8], name: &str) -> Vec<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn what_docker_writes_is_read() {
-        let conf = ResolvConf::read(
-            b"# Generated by Docker Engine.\nnameserver 127.0.0.11\nsearch example.com corp.\noptions edns0 ndots:0 timeout:2 attempts:9\n",
-        );
-        let expected = ResolvConf {
-            servers: vec![(Ipv4Addr::new(127, 0, 0, 11).into(), None)],
-            search: vec!["example.com".to_owned(), "corp.".to_owned()],
-            ndots: 0,
-            timeout: Duration::from_secs(2),
-            attempts: 5,
-        };
-        assert_eq!(conf, expected);
-        assert_eq!(conf.candidates("db"), ["db", "db.example.com", "db.corp"]);
-    }
-
-    #[test]
-    fn short_names_are_tried_with_their_domains_first() {
-        let conf = ResolvConf::read(b"search prod.svc.cluster.local svc.cluster.local\noptions ndots:5");
-        let long = ["db.prod.svc.cluster.local", "db.svc.cluster.local", "db"];
-        assert_eq!(conf.candidates("db"), long);
-        assert_eq!(conf.candidates("db."), ["db"]);
-        assert_eq!(ResolvConf::read(b"search a").candidates("db.b"), ["db.b", "db.b.a"]);
-    }
-
-    #[test]
-    fn an_empty_file_asks_the_host_itself() {
-        assert_eq!(ResolvConf::read(b"").servers, [(Ipv4Addr::LOCALHOST.into(), None)]);
-        let many = ResolvConf::read(
-            b"nameserver 1.1.1.1\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver x\nnameserver 2.2.2.2",
-        );
-        assert_eq!(many.servers.len(), 3);
-        assert_eq!(many.servers[2], ("fe80::1".parse().unwrap(), Some("eth0".to_owned())));
-    }
-
-    #[test]
-    fn hosts_are_found_by_any_of_their_names() {
-        let hosts = b"127.0.0.1 localhost # db\n::1 localhost\n\n10.1.0.2\tDB alias\nx db\n10.1.0.3 db";
-        let found = |name| in_hosts(hosts, name).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(found("localhost"), ["127.0.0.1", "::1"]);
-        assert_eq!(found("db"), ["10.1.0.2", "10.1.0.3"]);
-        assert_eq!(found("alias."), ["10.1.0.2"]);
-        assert_eq!(found("nobody"), Vec::<String>::new());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_in_the_files_makes_it_panic(bytes: Vec<u8>, lines: String) {
-            for bytes in [&bytes[..], lines.as_bytes()] {
-                let _ = (ResolvConf::read(bytes).candidates("db"), in_hosts(bytes, "db"));
-            }
-        }
-    }
-}
+#[path = "files_tests.rs"]
+mod tests;

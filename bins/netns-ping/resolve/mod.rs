@@ -41,7 +41,7 @@ pub fn all(endpoints: &ProbeEndpoints, inside: &TargetNetns) -> Result<(Resolved
     };
     let others: Vec<_> = endpoints.dests.iter().map(other).collect();
     let needs_names = endpoints.dests.iter().any(|dest| matches!(dest.host(), Some(DestHost::Name(_))));
-    let names = needs_names.then(|| NameLookup::read(inside));
+    let names = needs_names.then(|| NameLookup::read(inside, endpoints.find.verbose));
     inside.settle()?;
     let net = ContainerRoutes::take(inside, endpoints)?;
     let resolver = DestResolver { names, net: &net, inside, endpoints };
@@ -85,8 +85,7 @@ impl DestResolver<'_> {
             (Some(DestHost::Name(host)), _, Some(names)) => {
                 let unnamed = |failure| Unresolved::because(Cause::Name, failure);
                 let names = names.as_ref().map_err(|failure| unnamed(failure.clone()))?;
-                let (addresses, known) =
-                    names.addresses(host.as_str(), net, inside, endpoints).map_err(unnamed)?;
+                let (addresses, known) = names.addresses(host, net, inside, endpoints).map_err(unnamed)?;
                 let address =
                     net.best(&addresses).ok_or_else(|| unnamed(Failure::failed(&word, "has no address")))?;
                 if endpoints.find.verbose {

@@ -36,6 +36,8 @@ pub struct ContainerRoutes {
     links: Vec<Link>,
     /// What `-I` says.
     pub origin: Origin,
+    /// What `-m` says.
+    mark: Option<u32>,
 }
 
 impl fmt::Debug for ContainerRoutes {
@@ -53,14 +55,21 @@ impl ContainerRoutes {
             None => Origin::default(),
         };
         let (name, target) = (inside.name.clone(), inside.target.to_string());
-        Ok(ContainerRoutes { name, target, socket: RefCell::new(socket), links, origin })
+        Ok(ContainerRoutes {
+            name,
+            target,
+            socket: RefCell::new(socket),
+            links,
+            origin,
+            mark: endpoints.mark,
+        })
     }
 
     /// The route to an address, with what `-I` says.
     pub fn route_to(&self, address: IpAddr, link: Option<u32>) -> Result<RouteLookup, NetlinkError> {
         let through = link.or(self.origin.link.as_ref().map(|(_, index)| *index));
         let from = self.origin.address.filter(|from| from.is_ipv4() == address.is_ipv4());
-        self.socket.borrow_mut().route_lookup(address, through, from)
+        self.socket.borrow_mut().marked_route_lookup(address, through, from, self.mark)
     }
 
     /// The name of the link with this index.

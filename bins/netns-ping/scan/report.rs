@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::failure::{Failure, say};
 use common::output::table;
+use common::packet::neighbour::Claim;
 use serde::Serialize;
 
 use super::address_set::Block;
@@ -76,6 +77,15 @@ impl<'a> Report<'a> {
         Event { event, stamp: EventTime::now(), from: self.from, dest, address, what }.print()
     }
 
+    /// Addresses that several hosts have. Several links of one host of this machine are no duplicate (ARP flux).
+    fn duplicates(&self, results: &ScanResults) -> usize {
+        let is_one_host = |replies: &[ScanReply]| {
+            let claims: Option<Vec<Claim>> = replies.iter().map(|reply| reply.claim).collect();
+            claims.is_some_and(|claims| self.holders.one_host(&claims).is_some())
+        };
+        results.several().filter(|replies| !is_one_host(replies)).count()
+    }
+
     /// Programs are told at once.
     pub fn reply(&self, NewReply { address, reply, kind }: &NewReply) -> Result<(), Failure> {
         if !self.json {
@@ -98,7 +108,7 @@ impl<'a> Report<'a> {
                 not_asked: totals.not_asked,
                 stopped: totals.is_stopped,
                 answered,
-                duplicates: results.duplicates(),
+                duplicates: self.duplicates(results),
                 packets_sent: totals.packets_sent,
                 took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 strays: results.strays,
@@ -119,7 +129,7 @@ impl<'a> Report<'a> {
             totals.asked,
             took.as_secs_f64()
         )?;
-        match results.duplicates() {
+        match self.duplicates(results) {
             0 => {}
             duplicates => write!(out, "; {duplicates} by more than one host")?,
         }

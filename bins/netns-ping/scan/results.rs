@@ -100,9 +100,9 @@ impl ScanResults {
         }
     }
 
-    /// Addresses for which several MACs have answered.
-    pub fn duplicates(&self) -> usize {
-        self.addresses.values().filter(|replies| replies.len() > 1).count()
+    /// The answers for each address for which several MACs have answered.
+    pub fn several(&self) -> impl Iterator<Item = &[ScanReply]> {
+        self.addresses.values().filter(|replies| replies.len() > 1).map(Vec::as_slice)
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
             ]
         );
         assert_eq!((found.addresses[&address].len(), found.more_replies), (4, 9_996));
-        assert_eq!(found.duplicates(), 1);
+        assert_eq!(found.several().count(), 1);
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let (mut found, address) = (ScanResults::default(), IpAddr::from([10, 1, 0, 7]));
         assert_eq!(found.heard(address, reply(address, 1)), ReplyKind::New);
         assert_eq!(found.heard(address, reply(address, 1)), ReplyKind::Known);
-        assert_eq!(found.duplicates(), 0);
+        assert_eq!(found.several().count(), 0);
     }
 
     proptest! {

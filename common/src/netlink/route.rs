@@ -19,6 +19,7 @@ const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_IIF: u16 = 3;
 const RTA_OIF: u16 = 4;
+const RTA_MARK: u16 = 16;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
@@ -287,6 +288,20 @@ impl Socket {
         through: Option<u32>,
         from: Option<IpAddr>,
     ) -> Result<RouteLookup, NetlinkError> {
+        self.marked_route_lookup(address, through, from, None)
+    }
+
+    /// The same for packets with a firewall mark, which routing rules may ask for.
+    ///
+    /// # Errors
+    /// As [`route_lookup`](Socket::route_lookup).
+    pub fn marked_route_lookup(
+        &mut self,
+        address: IpAddr,
+        through: Option<u32>,
+        from: Option<IpAddr>,
+        mark: Option<u32>,
+    ) -> Result<RouteLookup, NetlinkError> {
         let request = |flags| {
             let source_len = from.map_or(0, |from| Cidr::host(from).prefix_len());
             let mut fixed = [0; FIXED_BYTES];
@@ -298,6 +313,9 @@ impl Socket {
             }
             if let Some(through) = through {
                 request = request.with_u32(RTA_OIF, through);
+            }
+            if let Some(mark) = mark {
+                request = request.with_u32(RTA_MARK, mark);
             }
             request
         };

@@ -28,6 +28,8 @@ impl SocketOption {
     pub const TIMESTAMPING: Self = SocketOption(libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
     pub const RCVBUF: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUF);
     pub const RCVBUFFORCE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE);
+    pub const MARK: Self = SocketOption(libc::SOL_SOCKET, libc::SO_MARK);
+    pub const DONTROUTE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_DONTROUTE);
     pub const BROADCAST: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BROADCAST);
     pub const BINDTODEVICE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
     pub const MEMINFO: Self = SocketOption(libc::SOL_SOCKET, SO_MEMINFO);
@@ -36,6 +38,8 @@ impl SocketOption {
     pub const ICMP6_FILTER: Self = SocketOption(libc::IPPROTO_ICMPV6, FILTER);
     pub const IP_RECVERR: Self = SocketOption(libc::IPPROTO_IP, libc::IP_RECVERR);
     pub const IP_RECVTTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_RECVTTL);
+    pub const IP_TOS: Self = SocketOption(libc::IPPROTO_IP, libc::IP_TOS);
+    pub const IPV6_TCLASS: Self = SocketOption(libc::IPPROTO_IPV6, libc::IPV6_TCLASS);
     pub const IP_TTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_TTL);
     pub const IP_MULTICAST_TTL: Self = SocketOption(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL);
     pub const IP_MTU_DISCOVER: Self = SocketOption(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);

@@ -153,6 +153,25 @@ fn what_is_no_dest_is_told_why() {
     assert_eq!(why(""), "the DEST is empty (was it the output of a command that failed?)");
 }
 
+#[test]
+fn letters_beyond_ascii_are_asked_for_as_idna_writes_them() {
+    for (typed, ascii) in [
+        ("bücher.test", "xn--bcher-kva.test"),
+        ("BÜCHER.test.", "xn--bcher-kva.test."),
+        ("faß.de", "xn--fa-hia.de"),
+    ] {
+        let name: HostName = typed.parse().unwrap();
+        assert_eq!((name.as_ascii(), name.to_string().as_str()), (ascii, typed));
+        assert_eq!(port(&format!("tcp:{typed}:80")).1, typed);
+    }
+    assert_eq!("a_b.Test".parse::<HostName>().unwrap().as_ascii(), "a_b.Test");
+    // What looks like nothing, or like something else on a terminal, is no name.
+    for odd in ["a\u{202e}b", "a\u{9b}2J", "a\u{1b}b", "ü b", "ü/..", "ü\u{0}", "１２.３", &"ü".repeat(70)]
+    {
+        assert!(why(odd).ends_with("is neither an address nor a name"), "{odd:?}: {}", why(odd));
+    }
+}
+
 fn host() -> impl Strategy<Value = DestHost> {
     let link = "[a-z][a-z0-9.-]{0,14}";
     prop_oneof![

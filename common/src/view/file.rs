@@ -85,6 +85,17 @@ impl ConfinedDir {
         })
     }
 
+    /// Whether one of these is there, whatever it is.
+    pub(super) fn has_any(&self, paths: &[&str]) -> Result<bool, ViewError> {
+        let look = || vec![u8::from(paths.iter().any(|path| self.look_up(path).is_ok()))];
+        match in_child(self.fd.as_fd(), look) {
+            Ok(said) => Ok(said == [1]),
+            Err(errno) => {
+                Err(ViewError::Io { what: self.name.display().to_string(), source: io_error(errno) })
+            }
+        }
+    }
+
     fn read_here(&self, path: &str) -> Result<Option<Vec<u8>>, ReadRefusal> {
         let no_file = ReadRefusal::NoFile;
         let io = |errno: Errno| ReadRefusal::Io(errno.into());

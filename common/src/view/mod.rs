@@ -6,6 +6,7 @@
 //! for a sysfs is of the network namespace that mounts it; and a procfs is of the PID namespace of the
 //! process that mounts it, so the child that is in that namespace must mount it.
 
+mod c_library;
 mod error;
 mod file;
 mod in_child;
@@ -16,6 +17,7 @@ mod shown;
 
 use std::fmt;
 
+pub use c_library::{CLibrary, KnownLibrary};
 pub use error::ViewError;
 pub use mounts::PrivateMounts;
 pub use resolver::Resolver;

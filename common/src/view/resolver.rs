@@ -1,17 +1,15 @@
 //! How names become addresses for the target: its resolv.conf and hosts, and nothing else that the host has for that.
 
-use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
-use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
 use super::ViewError;
+use super::c_library::root;
 use super::file::{ConfinedDir, LinkPolicy};
 use super::shown::{ETC, ResolverFiles, show, there};
 use crate::namespace::NamespaceKind;
-use crate::process::{Process, ProcessError};
+use crate::process::Process;
 use crate::target::LinkName;
 
 const RESOLV_CONF: &str = "resolv.conf";
@@ -37,15 +35,7 @@ impl Resolver {
     /// # Errors
     /// `Process` when it has ended, `OutOfReach`, `NoFile` when what is there is nothing to read.
     pub fn of_process(process: &Process) -> Result<Self, ViewError> {
-        let root = process.open_file("root", OFlag::O_PATH | OFlag::O_DIRECTORY);
-        let root = root.map_err(|error| match error {
-            ProcessError::Proc { pid, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                ViewError::OutOfReach(pid)
-            }
-            error => error.into(),
-        })?;
-        let name = PathBuf::from(format!("/proc/{}/root", process.pid()));
-        let root = ConfinedDir::new(root, name, LinkPolicy::StayInside);
+        let root = root(process)?;
         let mut notes = Vec::new();
         let mut read = |file: &str| {
             let found = root.read(&format!("etc/{file}"))?;
@@ -105,6 +95,14 @@ impl Resolver {
         };
         let notes = vec!["/etc/resolv.conf and /etc/hosts are the host's".to_owned()];
         Ok(Resolver { files, notes, laid_out: None })
+    }
+
+    /// What nsswitch.conf(5) says to programs of `process`, in its own root; empty if there is none.
+    ///
+    /// # Errors
+    /// As [`of_process`](Resolver::of_process).
+    pub fn nsswitch_of(process: &Process) -> Result<Vec<u8>, ViewError> {
+        Ok(root(process)?.read("etc/nsswitch.conf")?.unwrap_or_default())
     }
 
     /// What resolv.conf(5) says.

@@ -22,6 +22,14 @@ pub enum EchoSocketError {
         /// What the kernel said: ENODEV, if it does not exist.
         errno: Errno,
     },
+    /// Packets cannot have that mark.
+    #[error("mark {mark}: {}", if *.errno == Errno::EPERM { "requires CAP_NET_ADMIN over the network's user namespace" } else { errno.desc() })]
+    Mark {
+        /// The mark.
+        mark: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
     /// Packets cannot come from that address.
     #[error("{address}: {}", errno.desc())]
     Source {

@@ -16,6 +16,12 @@ pub struct EchoOptions {
     pub ttl: Option<u8>,
     /// What is done with packets that are larger than the path's MTU; if `None`, what the system does.
     pub path_mtu: Option<PathMtu>,
+    /// The type of service, or traffic class.
+    pub tos: Option<u8>,
+    /// The firewall mark.
+    pub mark: Option<u32>,
+    /// Whether no router may be used.
+    pub is_on_link_only: bool,
     /// The link that they leave through.
     pub link: Option<IfName>,
     /// The address that they come from, and of a link-local one the index of its link.
@@ -45,8 +51,10 @@ impl EchoOptions {
         };
         let path_mtu = self.path_mtu.map(|how| how as c_int);
         let ttl = self.ttl.map(c_int::from);
+        let tos = self.tos.map(c_int::from);
         match family {
             IpFamily::V4 => {
+                tos.map_or(Ok(()), |tos| number(SocketOption::IP_TOS, tos))?;
                 number(SocketOption::IP_RECVERR, 1)?;
                 number(SocketOption::IP_RECVTTL, 1)?;
                 ttl.map_or(Ok(()), |ttl| number(SocketOption::IP_TTL, ttl))?;
@@ -54,6 +62,7 @@ impl EchoOptions {
                 path_mtu.map_or(Ok(()), |how| number(SocketOption::IP_MTU_DISCOVER, how))?;
             }
             IpFamily::V6 => {
+                tos.map_or(Ok(()), |tos| number(SocketOption::IPV6_TCLASS, tos))?;
                 number(SocketOption::IPV6_RECVERR, 1)?;
                 number(SocketOption::IPV6_RECVHOPLIMIT, 1)?;
                 ttl.map_or(Ok(()), |ttl| number(SocketOption::IPV6_UNICAST_HOPS, ttl))?;
@@ -63,6 +72,13 @@ impl EchoOptions {
         }
         // IPv4 refuses broadcasts otherwise; a user who types one means it.
         number(SocketOption::BROADCAST, 1)?;
+        if self.is_on_link_only {
+            number(SocketOption::DONTROUTE, 1)?;
+        }
+        if let Some(mark) = self.mark {
+            let marked = sys::set_option(socket, SocketOption::MARK, &mark.to_ne_bytes());
+            marked.map_err(|errno| EchoSocketError::Mark { mark, errno })?;
+        }
         if let Some(link) = &self.link {
             let bound = sys::set_option(socket, SocketOption::BINDTODEVICE, link.as_str().as_bytes());
             bound.map_err(|errno| EchoSocketError::Link { link: link.clone(), errno })?;
