@@ -29,6 +29,7 @@ complete -c add-nic -l forward -d 'Allow traffic between containers on the bridg
 complete -c add-nic -l sbr -d 'Source-based routing: replies use this NIC'
 complete -c add-nic -l no-dad -d 'Skip duplicate address detection'
 complete -c add-nic -l no-announce -d 'Do not announce the addresses'
+complete -c add-nic -l replace -d 'Change the NIC, if it is there with other options'
 complete -c add-nic -l rm -d 'Remove a NIC, or all that add-nic created there'
 complete -c add-nic -l repair -d 'Make a NIC, or all of TARGET, as they were added'
 complete -c add-nic -s l -l list -d 'List the NICs that add-nic created'

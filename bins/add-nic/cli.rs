@@ -209,6 +209,15 @@ pub struct Cli {
     #[arg(long, conflicts_with = "announce", conflicts_with_all = JOBS, hide_short_help = true)]
     pub no_announce: bool,
 
+    /// Change the NIC, if it is there with other options
+    ///
+    /// The NIC of TARGET that has the --name or, if none has, one of the addresses becomes what this command says. Addresses, routes, MTU,
+    /// MAC address, settings and firewall rules are changed in place, and what is not different is not touched. Another kind, bridge, parent, VLAN
+    /// or name needs a new interface: the old one is removed and the new one added. If anything fails, the old one is back as it was. Names and MAC
+    /// addresses that are not given stay as they are. Without such a NIC it is added. With --dry-run the difference is printed.
+    #[arg(long, conflicts_with_all = JOBS, hide_short_help = true)]
+    pub replace: bool,
+
     /// Remove a NIC, or all that add-nic created there
     ///
     /// Restores the previous state, including the default route. A NIC that does not exist is no error. A NIC that add-nic did not
@@ -236,12 +245,14 @@ pub struct Cli {
     ///
     /// A NIC is added again whenever its container restarts, and repaired when others change it. FILE is TOML, with a table `[[nic]]` for each NIC: its keys are
     /// container, addresses, and the long options above: `bridge = "br1"`, `create = true`. It is read again when it changes. A
-    /// signal ends the watch; the NICs stay. With --dry-run FILE is only checked, and missing NICs are shown.
+    /// signal ends the watch; the NICs stay. With --dry-run FILE is only checked, and what would be done is shown; with --preflight the problems
+    /// are. Both read all entries as one plan: two that want the same name, address or port are found. A NIC that is there with other
+    /// options than its entry says is reported, and changed if the entry has `replace = true`.
     ///
     /// add-nic runs as root what FILE says. So FILE, each directory of its path and each symbolic link's target must be writable
     /// only by root and the caller. In a directory with the sticky bit, such as /tmp, root or the caller must own the next part of the path.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force", "preflight"])]
+    #[arg(conflicts_with_all = ["words", "rm", "list", "check", "host", "force"])]
     pub watch: Option<PathBuf>,
 
     /// With --watch: add what is missing, and exit
@@ -260,7 +271,7 @@ pub struct Cli {
     /// strict rp_filter, a bridge without an address in the network, a gateway that does not answer, overlapping networks,
     /// different MTUs, the spanning tree protocol, no carrier, a MAC address in use, NAT without a route. Exits with 1 if there
     /// is a warning.
-    #[arg(long, conflicts_with_all = JOBS, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["rm", "repair", "list", "check", "dry_run", "once"])]
     pub preflight: bool,
 
     /// No warnings and notes before a NIC is added

@@ -25,15 +25,26 @@ use crate::preflight::warning::{self, Warning};
 pub enum Outcome {
     Added(Reachability),
     Unchanged,
+    /// Other options, on the same links.
+    Changed(Reachability),
+    /// A new interface in the place of another one.
+    Replaced(Reachability),
     Repaired,
     Removed,
 }
 
 impl Outcome {
+    /// Whether the NIC has something that it had not before.
+    pub fn is_news(self) -> bool {
+        matches!(self, Outcome::Added(_) | Outcome::Changed(_) | Outcome::Replaced(_))
+    }
+
     fn word(self) -> &'static str {
         match self {
             Outcome::Added(_) => "added",
             Outcome::Unchanged => "unchanged",
+            Outcome::Changed(_) => "changed",
+            Outcome::Replaced(_) => "replaced",
             Outcome::Repaired => "repaired",
             Outcome::Removed => "removed",
         }
@@ -146,17 +157,27 @@ pub fn nic(view: NicView<'_>, outcome: Outcome, took: Duration, form: OutputForm
     }
     line += &match outcome {
         Outcome::Added(Reachability::Later) => format!(", added in {}", in_ms(took)),
-        Outcome::Added(Reachability::OnTheBridge) => format!(
-            ", answers on {} after {}; the host has no address there",
-            view.record.plan.nic.other_end.bridge().map_or("its bridge", IfName::as_str),
-            in_ms(took)
-        ),
-        Outcome::Added(Reachability::Now) => format!(", reachable after {}", in_ms(took)),
+        Outcome::Changed(Reachability::Later) => format!(", changed in place in {}", in_ms(took)),
+        Outcome::Replaced(Reachability::Later) => format!(", replaced in {}", in_ms(took)),
+        Outcome::Added(reachable) => reached(&view, reachable, took),
+        Outcome::Changed(reachable) => format!(", changed in place{}", reached(&view, reachable, took)),
+        Outcome::Replaced(reachable) => format!(", replaced{}", reached(&view, reachable, took)),
         Outcome::Unchanged => ", unchanged".to_owned(),
         Outcome::Repaired => ", repaired".to_owned(),
         Outcome::Removed => " removed".to_owned(),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+fn reached(view: &NicView<'_>, reachable: Reachability, took: Duration) -> String {
+    match reachable {
+        Reachability::OnTheBridge => format!(
+            ", answers on {} after {}; the host has no address there",
+            view.record.plan.nic.other_end.bridge().map_or("its bridge", IfName::as_str),
+            in_ms(took)
+        ),
+        _ => format!(", reachable after {}", in_ms(took)),
+    }
 }
 
 fn other_end(view: &NicView<'_>) -> String {
@@ -197,7 +218,15 @@ fn in_ms(took: Duration) -> String {
 /// The plan, as commands that a person could paste; each a string in JSON.
 pub fn commands<'a>(
     steps: impl Iterator<Item = &'a PlanStep>,
-    files: &NetnsFiles<'_>,
+    files: &NetnsFiles<'a>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    all_commands(steps.map(|step| (step, *files)), as_json)
+}
+
+/// The same of steps in several pairs of networks.
+pub fn all_commands<'a>(
+    steps: impl Iterator<Item = (&'a PlanStep, NetnsFiles<'a>)>,
     as_json: bool,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -205,36 +234,96 @@ pub fn commands<'a>(
         step: &'a PlanStep,
         command: String,
     }
-    let lines: Vec<Line<'_>> = steps.map(|step| Line { step, command: step.as_command(files) }).collect();
+    let lines: Vec<Line<'_>> =
+        steps.map(|(step, files)| Line { step, command: step.as_command(&files) }).collect();
     if as_json {
         return json(&lines);
     }
     lines.iter().try_for_each(|line| Ok(writeln!(io::stdout(), "{}", one_line(&line.command))?))
 }
 
+/// A command for an entry of a watch's file.
+#[derive(Debug, Serialize)]
+pub struct PlannedLine {
+    /// The entry, for people.
+    #[serde(skip)]
+    pub about: String,
+    pub line: usize,
+    pub step: PlanStep,
+    pub command: String,
+}
+
+/// The plan of a watch's file, with the entry before its commands as a comment.
+pub fn planned(lines: &[PlannedLine], as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return json(&lines);
+    }
+    let mut about = "";
+    for line in lines {
+        if line.about != about {
+            about = &line.about;
+            writeln!(io::stdout(), "# {}", one_line(about))?;
+        }
+        writeln!(io::stdout(), "{}", one_line(&line.command))?;
+    }
+    Ok(())
+}
+
 /// Problems and fixes.
 pub fn warnings(warnings: &[Warning], typed: &[String], as_json: bool) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        kind: warning::WarningKind,
-        message: &'a str,
-        fix: Option<String>,
-    }
-    let lines = warnings.iter().map(|Warning { kind, message, fix }| Line {
+    let lines = warnings.iter().map(|Warning { kind, message, fix }| WarningRow {
+        line: None,
         kind: *kind,
         message,
         fix: fix.as_command(typed),
     });
+    let lines: Vec<WarningRow<'_>> = lines.collect();
+    if as_json { json(&lines) } else { lines.iter().try_for_each(|line| line.print("")) }
+}
+
+/// A problem of an entry of a watch's file.
+#[derive(Debug)]
+pub struct WarningLine {
+    /// The entry, for people.
+    pub about: String,
+    pub line: usize,
+    pub warning: Warning,
+}
+
+/// The problems of a watch's file; a fix may be an option, which is a key there.
+pub fn all_warnings(warnings: &[WarningLine], as_json: bool) -> Result<(), Failure> {
+    let rows =
+        warnings.iter().map(|WarningLine { line, warning: Warning { kind, message, fix }, .. }| WarningRow {
+            line: Some(*line),
+            kind: *kind,
+            message,
+            fix: fix.as_text(),
+        });
+    let rows: Vec<WarningRow<'_>> = rows.collect();
     if as_json {
-        return json(&lines.collect::<Vec<_>>());
+        return json(&rows);
     }
-    for Line { message, fix, .. } in lines {
-        writeln!(io::stdout(), "{}", one_line(message))?;
-        if let Some(fix) = fix {
-            writeln!(io::stdout(), "  fix: {}", one_line(&fix))?;
+    let mut both = rows.iter().zip(warnings);
+    both.try_for_each(|(row, line)| row.print(&format!("{}: ", line.about)))
+}
+
+#[derive(Serialize)]
+struct WarningRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    kind: warning::WarningKind,
+    message: &'a str,
+    fix: Option<String>,
+}
+
+impl WarningRow<'_> {
+    fn print(&self, about: &str) -> Result<(), Failure> {
+        writeln!(io::stdout(), "{}", one_line(&format!("{about}{}", self.message)))?;
+        if let Some(fix) = &self.fix {
+            writeln!(io::stdout(), "  fix: {}", one_line(fix))?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// All NICs as a table, or as JSON; each with its differences.

@@ -20,7 +20,7 @@ const BRIDGED: &str =
 const LONG: Duration = Duration::from_secs(600);
 
 /// With Docker's rules of that kind.
-fn scene(words: &str, kind: &str) -> Result<Scene, Missing> {
+pub(crate) fn scene(words: &str, kind: &str) -> Result<Scene, Missing> {
     program("nft", "nftables")?;
     program("iptables-legacy", "iptables")?;
     let mut scene = Scene::new(words)?;
@@ -71,7 +71,7 @@ esac
 "#;
 
 /// Puts it in front of all of them, in the lab alone.
-fn stand_in(scene: &Scene) {
+pub(crate) fn stand_in(scene: &Scene) {
     fs::write(scene.lab.path("/run/stand-in"), STAND_IN).unwrap();
     let script = "chmod +x /run/stand-in; mkdir /run/real
         for pair in nft:nft xtables-nft-multi:multi xtables-legacy-multi:legacy; do
@@ -82,7 +82,7 @@ fn stand_in(scene: &Scene) {
 
 /// How many programs `command` starts.
 #[track_caller]
-fn starts(scene: &Scene, command: &str) -> usize {
+pub(crate) fn starts(scene: &Scene, command: &str) -> usize {
     scene.lab.shell(&format!("rm -f /run/started /run/fault; touch /run/started; {command}")).run().ok();
     fs::read_to_string(scene.lab.path("/run/started")).unwrap().lines().count()
 }

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod bad_input;
 mod bridge;
 mod cable;
 mod docker;
@@ -33,6 +34,7 @@ mod reachable;
 mod records;
 mod remove;
 mod repair;
+mod replace;
 mod routes;
 mod sbr;
 mod sysctl;

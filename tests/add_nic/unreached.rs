@@ -145,3 +145,43 @@ fn what_one_nic_lets_through_a_bridge_lasts_as_long_as_another_is_on_it() {
     let after = crate::everything(&site.lab, &[&site.web]);
     assert_eq!(after, before);
 }
+
+#[test]
+fn all_silent_gateways_are_asked_at_once() {
+    need!(support::skip::program("strace", "strace"));
+    let lab = need!(lab());
+    for bridge in ["dead0", "dead1"] {
+        lab.shell(&format!(
+            "ip link add {bridge} up type bridge; ip address add 10.70.{}.1/24 dev {bridge}",
+            &bridge[4..]
+        ))
+        .run()
+        .ok();
+    }
+    let mut containers = Vec::new();
+    for n in 0..6 {
+        let one = lab.container(&format!("web{n}"), Options::only(&["net"]));
+        let (bridge, net) = (format!("dead{}", n % 2), n % 2);
+        plug(
+            &lab,
+            &one,
+            &format!("10.70.{net}.{}/24 --bridge {bridge} --gateway 10.70.{net}.{}", 10 + n, 200 + n),
+        )
+        .ok();
+        containers.push(one);
+    }
+    let tool = support::tools::tool("add-nic");
+    // Each segment is asked through one socket, whatever the number of gateways.
+    let script = format!(
+        "strace -f -o /run/trace -e trace=socket {tool} --check || rc=$?; grep -c AF_PACKET /run/trace; exit $rc"
+    );
+    let ran = lab.shell(&script).run().fails_with(1);
+    for n in 0..6 {
+        assert!(
+            ran.stdout.contains(&format!("10.70.{}.{} does not answer on dead{}", n % 2, 200 + n, n % 2)),
+            "{ran}"
+        );
+    }
+    let sockets: u32 = ran.stdout.lines().last().unwrap().parse().unwrap();
+    assert_eq!(sockets, 2, "{ran}");
+}

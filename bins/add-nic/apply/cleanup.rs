@@ -5,7 +5,7 @@ use common::failure;
 use common::namespace::NamespaceId;
 
 use crate::apply::executor::Executor;
-use crate::apply::{self, Undone};
+use crate::apply::{self, Undone, replace};
 use crate::check::is_there;
 use crate::journal::LockedJournal;
 use crate::model::netns::Netns;
@@ -75,11 +75,17 @@ pub struct SweptNic {
     pub record: NicRecord,
     /// What was left of it and is removed now; why not, if that failed.
     pub undone: Result<Undone, Failure>,
+    /// Whether it was about to be replaced, and is back.
+    pub is_back: bool,
 }
 
 impl SweptNic {
     /// What became of it, in one line.
     pub fn words(&self) -> String {
+        if self.is_back {
+            return "its replacement was interrupted: add-nic was killed; it is back as it was before"
+                .to_owned();
+        }
         let became = match self.record.is_whole {
             true => "no longer exists",
             false => "incomplete: add-nic was killed",
@@ -94,7 +100,7 @@ impl SweptNic {
     /// Says what was removed, if that was more than a record; and what was not.
     pub fn say(&self) {
         match &self.undone {
-            Ok(undone) if undone.words().is_none() => {}
+            Ok(undone) if undone.words().is_none() && !self.is_back => {}
             Ok(_) => self.say_all(),
             Err(failure) => failure::report(TOOL, failure),
         }
@@ -122,12 +128,23 @@ pub fn clean_up_known(
     let mut swept = Vec::new();
     // Last first, as when they are removed. What several of them share is undone with the last one.
     while let Some(record) = dead.pop() {
+        if record.replaced.is_some() {
+            let others: Vec<&NicRecord> = alive.iter().chain(&dead).collect();
+            let back = replace::put_back(&record, &others, journal);
+            let is_back = !matches!(back, Ok(None));
+            let undone = back.map(|old| {
+                alive.extend(old);
+                Undone::default()
+            });
+            swept.push(SweptNic { record, undone, is_back });
+            continue;
+        }
         let undone = apply::hand_over_routes(&record, &mut alive, journal).and_then(|()| {
             let others: Vec<&NicRecord> = alive.iter().chain(&dead).collect();
             let mut executor = Executor::new(Sockets::for_record(&record)?);
             apply::undo(&record, &others, journal, &mut executor)
         });
-        swept.push(SweptNic { record, undone });
+        swept.push(SweptNic { record, undone, is_back: false });
     }
     Cleanup { alive, swept }
 }

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
-use common::failure::Failure;
+use common::failure::{Failure, say};
 use common::netlink::{Netfilter, NetlinkError};
+use common::output::one_line;
 
 use crate::model::change::PlanStep;
-use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
+use crate::model::filter::{AcceptRule, FAMILY, IptablesListing, NicRules, TABLE};
 use crate::model::plan::Plan;
 use crate::read::program::{self, ProgramError};
+use crate::tool::TOOL;
 
 /// Why a rule could not be added or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,15 @@ fn chains_of_our_table() -> Result<Vec<String>, FilterError> {
 /// Adds a NIC's rules, all or none.
 pub fn add_rules(rules: &NicRules) -> Result<(), FilterError> {
     nft(&[], &rules.adding())
+}
+
+/// Deletes those of a NIC's rules that exist, and adds others: all of it or nothing, and no packet meets neither.
+pub fn exchange_rules(from: &NicRules, to: &NicRules) -> Result<(), FilterError> {
+    let chains = chains_of_our_table()?;
+    let deleting = from.deleting(|name| chains.iter().any(|chain| chain == name));
+    let all = [add_our_table(), deleting, to.adding()];
+    let commands: Vec<String> = all.into_iter().filter(|commands| !commands.is_empty()).collect();
+    nft(&[], &commands.join("; "))
 }
 
 /// Has nft and the kernel check them, and adds nothing.
@@ -129,7 +140,24 @@ impl AcceptRule {
 
     /// Deletes it, if it is there; returns whether it was.
     pub fn delete(&self) -> Result<bool, FilterError> {
-        if self.is_there()? { self.order("-D").map(|()| true) } else { Ok(false) }
+        if self.is_there()? {
+            return self.order("-D").map(|()| true);
+        }
+        if let Some(edited) = self.edited() {
+            let (program, chain, comment) = (&self.program, &self.chain, self.comment());
+            let what = format_args!("the rule with the comment {comment} was changed by others and stays");
+            say(TOOL, format_args!("{program}: {chain}: {what}; to delete it: {program} -D {edited}"));
+        }
+        Ok(false)
+    }
+
+    /// The chain and the words of a rule that has our comment and is not ours any more.
+    fn edited(&self) -> Option<String> {
+        let file = found(&self.program).ok()?;
+        let listing = program::run(&file, &["-w", "5", "-S", &self.chain], None).ok()?;
+        let listing = IptablesListing(listing);
+        let line = listing.line(&self.chain, &self.comment())?;
+        line.strip_prefix("-A ").map(|words| one_line(words).into_owned())
     }
 
     /// Whether it can be deleted: its program may be gone.

@@ -7,6 +7,7 @@ pub mod probe;
 pub mod proof;
 pub mod ready;
 pub mod repair;
+pub mod replace;
 mod route_check;
 mod signals;
 pub mod stale;
@@ -66,14 +67,7 @@ pub fn add(
     let signals = BlockedSignals::new()?;
     journal.write(record)?;
     let done = carry_out(record, executor, policy, &signals).and_then(|reachable| {
-        let name = record.plan.nic.name.clone();
-        let index = executor.index(Netns::Container, &name).map_err(|error| Failure::failed(&name, error))?;
-        record.plan.remember_index(index);
-        let indices = record.plan.veth().and_then(|veth| executor.indices_of(veth));
-        indices.into_iter().for_each(|indices| record.plan.remember_pair(indices));
-        for (key, witness) in &executor.witnesses {
-            record.plan.remember_witness(key, witness);
-        }
+        remember(record, executor)?;
         record.is_whole = true;
         journal.write(record)?;
         Ok(reachable)
@@ -93,6 +87,19 @@ pub fn add(
             Err(Failure::already_said(common::failure::Status::Failed))
         }
     }
+}
+
+/// Records what identifies what was made.
+fn remember(record: &mut NicRecord, executor: &mut Executor) -> Result<(), Failure> {
+    let name = record.plan.nic.name.clone();
+    let index = executor.index(Netns::Container, &name).map_err(|error| Failure::failed(&name, error))?;
+    record.plan.remember_index(index);
+    let indices = record.plan.veth().and_then(|veth| executor.indices_of(veth));
+    indices.into_iter().for_each(|indices| record.plan.remember_pair(indices));
+    for (key, witness) in &executor.witnesses {
+        record.plan.remember_witness(key, witness);
+    }
+    Ok(())
 }
 
 fn carry_out(
@@ -168,15 +175,23 @@ pub fn undo(
     journal: &LockedJournal<'_>,
     executor: &mut Executor,
 ) -> Result<Undone, Failure> {
-    let others: Vec<&Plan> = others.iter().map(|record| &record.plan).collect();
+    let undone = undo_steps(record, others, executor)?;
+    journal.remove(record).map(|()| undone)
+}
+
+/// The same, and the record stays as it is.
+fn undo_steps(record: &NicRecord, others: &[&NicRecord], executor: &mut Executor) -> Result<Undone, Failure> {
+    let others: Vec<&Plan> = others.iter().flat_map(|record| record.plans()).collect();
     let (mut first, mut undone) = (None, Undone::default());
-    executor.undo_only(record);
-    for step in record.plan.undoing(&others) {
-        match executor.act_as_undoing(step) {
-            Ok(true) => undone.add(step),
-            Ok(false) => {}
-            Err(error) => {
-                first.get_or_insert(error.into_failure(step.as_command(&record.files())));
+    for of_one in std::iter::once(record).chain(record.replaced.as_deref()) {
+        executor.undo_only(of_one);
+        for step in of_one.plan.undoing(&others) {
+            match executor.act_as_undoing(step) {
+                Ok(true) => undone.add(step),
+                Ok(false) => {}
+                Err(error) => {
+                    first.get_or_insert(error.into_failure(step.as_command(&of_one.files())));
+                }
             }
         }
     }
@@ -184,7 +199,7 @@ pub fn undo(
         Some(failure) => {
             Err(failure.and_lines(undone.words().map(|words| format!("{TOOL}: was done: {words}"))))
         }
-        None => journal.remove(record).map(|()| undone),
+        None => Ok(undone),
     }
 }
 

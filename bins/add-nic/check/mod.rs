@@ -116,5 +116,11 @@ fn differs(step: &PlanStep, snapshot: &Snapshot) -> Option<String> {
         | PlanStep::DelTable
         | PlanStep::DelRules(_)
         | PlanStep::DelAccept(_) => None,
+        PlanStep::SetMac { .. }
+        | PlanStep::SetMtu { .. }
+        | PlanStep::DelAnchor(_)
+        | PlanStep::ClearHairpin { .. }
+        | PlanStep::ForbidIpv6 { .. }
+        | PlanStep::ExchangeRules { .. } => None,
     }
 }

@@ -1,24 +1,27 @@
 //! Adds a NIC: read, plan, check for duplicates, apply, report.
 
-use std::io;
 use std::time::Instant;
 
 use common::failure::{Failure, Status};
-use common::packet;
-use jiff::Timestamp;
 
 use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
+use crate::apply::replace::only_new_addresses;
 use crate::apply::{self, ConflictPolicy, filter, probe, ready, stale};
-use crate::jobs::docker_names;
+use crate::jobs::task::{AddTask, random, random_bytes, waits};
+use crate::jobs::{docker_names, replace};
 use crate::journal::{Journal, LockedJournal};
+use crate::model::change::PlanStep;
 use crate::model::plan::Plan;
-use crate::model::record::{FORMAT, NicRecord, WatchEntryId};
+use crate::model::record::NicRecord;
 use crate::model::request::{AddMode, AddOptions, AddRequest, DuplicateCheck, OutputForm};
+use crate::model::shell::NetnsFiles;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NicView;
 use crate::model::wanted::Wanted;
-use crate::plan::input::{PlanInput, RandomBytes};
+use crate::parse::watch_file::WatchEntry;
+use crate::plan::input::PlanInput;
+use crate::plan::transition::Transition;
 use crate::preflight::warning::Warning;
 use crate::read::container::pin;
 use crate::read::endpoints::Endpoints;
@@ -32,7 +35,9 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let AddRequest { target, wanted, options, mode, form } = request;
     let (ends, mut sockets) = Endpoints::open(pin(&target, &options.search)?, &wanted, &options.search)?;
     match mode {
-        AddMode::Preflight { typed } => return run_preflight(&wanted, &ends, &mut sockets, &typed, form),
+        AddMode::Preflight { typed } => {
+            return run_preflight(&wanted, &ends, (&mut sockets, &options), &typed, form);
+        }
         AddMode::DryRun => return dry_run(&wanted, &ends, &mut sockets, &options, form),
         AddMode::Add => {}
     }
@@ -42,7 +47,7 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
     let (record, outcome, mut executor) = add_nic(task, sockets, journal.lock()?, &options, Warning::say)?;
     let shown = report::nic(NicView::from_first(&record), outcome, began.elapsed(), form);
     shown.map_err(|failure| but_done(failure, &record, "is there"))?;
-    if let Outcome::Added(_) = outcome {
+    if outcome.is_news() {
         ready::announce_again(&record.plan.nic, &mut executor, options.announcements.saturating_sub(1))?;
     }
     Ok(Status::Yes)
@@ -52,15 +57,6 @@ pub fn add(request: AddRequest, began: Instant) -> Result<Status, Failure> {
 pub fn but_done(failure: Failure, record: &NicRecord, what: &str) -> Failure {
     let (container, nic) = (&record.inside.name, &record.plan.nic.name);
     failure.and_lines([format!("{TOOL}: {nic} of {container} {what}")])
-}
-
-/// A NIC to add, and the networks it connects.
-#[derive(Debug)]
-pub struct AddTask {
-    pub wanted: Wanted,
-    pub ends: Endpoints,
-    /// The entry of a watch's file that it is added for.
-    pub watched: Option<WatchEntryId>,
 }
 
 /// Adds it, unless it exists already. `sockets` are in all networks, and are returned in the executor. The journal's lock is
@@ -81,10 +77,18 @@ pub fn add_nic(
     if !swept.is_empty() {
         snapshot = Snapshot::read(&mut sockets)?;
     }
-    snapshot.read_details(Some(&wanted), ends.same(&records, &wanted), &sockets)?;
-    if let Some(at) = same_call(&records, &wanted, &ends, &snapshot)? {
-        return Ok((records.swap_remove(at), Outcome::Unchanged, Executor::new(sockets)));
-    }
+    let old = replace::old_of(&records, &wanted, &ends, options)?;
+    replace::read_details(&mut snapshot, &wanted, &ends, &records, old, &sockets)?;
+    match (same_call(&records, &wanted, &ends, &snapshot), old) {
+        (Ok(Some(at)), _) => {
+            return Ok((records.swap_remove(at), Outcome::Unchanged, Executor::new(sockets)));
+        }
+        (_, Some(at)) => {
+            let task = AddTask { wanted, ends, watched };
+            return replace::replace((task, at), sockets, (records, snapshot), &journal, options, warn);
+        }
+        (other, None) => other?,
+    };
     stale::refuse(&records, &wanted, &ends.inside, options.search.find)?;
     let random = random_bytes()?;
     let names_before = options.names_before;
@@ -103,28 +107,9 @@ pub fn add_nic(
     if options.dad.is_some() {
         probe::refuse_duplicates(&plan, &snapshot.host, &probe::QUICK, options.search.find)?;
     }
-    let mut record = NicRecord {
-        format: FORMAT,
-        id,
-        made_by: concat!("add-nic ", env!("CARGO_PKG_VERSION")).to_owned(),
-        since: Timestamp::now(),
-        is_whole: false,
-        outside_inode: sockets.home.identity().inode,
-        inside: ends.inside,
-        peer: ends.peer,
-        wanted,
-        plan,
-        watched,
-    };
+    let mut record = AddTask { wanted, ends, watched }.record(id, plan, &sockets);
     let mut executor = Executor::new(sockets);
-    let waits = match options.dad {
-        Some(DuplicateCheck::Full) => probe::full(self::random()?).to_vec(),
-        Some(DuplicateCheck::Quick) if record.plan.nic.other_end.parent().is_some() => {
-            probe::QUICK_ON_A_PARENT.to_vec()
-        }
-        Some(DuplicateCheck::Quick) => probe::QUICK.to_vec(),
-        None => vec![],
-    };
+    let waits = waits(options, &record.plan)?;
     let policy =
         ConflictPolicy { ask: Some((&waits, options.search.find)), announce: options.announcements > 0 };
     let reachable = apply::add(&mut record, &records, &journal, &mut executor, &policy)?;
@@ -143,12 +128,12 @@ pub fn check_duplicates_fully(
     if options.dad != Some(DuplicateCheck::Full) {
         return Ok(());
     }
-    match plan_only(wanted, ends, sockets, options, journal)? {
-        Some((plan, snapshot)) => {
-            probe::refuse_duplicates(&plan, &snapshot.host, &probe::full(random()?), options.search.find)
-        }
-        None => Ok(()),
-    }
+    let Some(planned) = plan_only(wanted, ends, sockets, options, journal)? else { return Ok(()) };
+    let plan = match &planned.old {
+        Some((old, _)) => only_new_addresses(&planned.plan, &old.plan.nic),
+        None => planned.plan,
+    };
+    probe::refuse_duplicates(&plan, &planned.snapshot.host, &probe::full(random()?), options.search.find)
 }
 
 /// The record of the NIC that the same command added before, if that NIC is unchanged.
@@ -181,78 +166,150 @@ fn dry_run(
     options: &AddOptions,
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let Some((plan, snapshot)) = plan_only(wanted, ends, sockets, options, &Journal::read_only())? else {
+    let Some(planned) = plan_only(wanted, ends, sockets, options, &Journal::read_only())? else {
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
-    let steps = plan.steps.iter().map(|(step, _)| step);
-    // A command for something shared that exists already would fail.
-    let missing = steps.filter(|step| !plan.is_shared(step) || !snapshot.has(step));
-    report::commands(missing, &ends.files(), form.is_json())?;
+    report::all_commands(planned.steps(ends), form.is_json())?;
     Ok(Status::Yes)
 }
 
-/// The plan as it would be now, and the snapshot that it is made from; `None` if the NIC exists already. Takes no lock.
+/// A plan as it would be now.
+pub struct PlannedNic {
+    pub plan: Plan,
+    /// What it is made from.
+    pub snapshot: Snapshot,
+    /// The NIC whose place it takes, and the changes in place, if it can be changed so.
+    pub old: Option<(NicRecord, Option<Transition>)>,
+}
+
+impl PlannedNic {
+    /// As the journal would have it, once it is added.
+    pub fn record(self, entry: &WatchEntry, ends: Endpoints, sockets: &Sockets) -> NicRecord {
+        let rules = self.plan.steps.iter().find_map(|(step, _)| match step {
+            PlanStep::AddRules(rules) => Some(rules.id.clone()),
+            _ => None,
+        });
+        // Of one that is not there yet, any that no other has.
+        let id = self.old.as_ref().map(|(old, _)| old.id.clone()).or(rules);
+        let id = id.unwrap_or_else(|| format!("line {}", entry.line));
+        let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
+        NicRecord { is_whole: true, ..task.record(id, self.plan, sockets) }
+    }
+
+    /// What would be done.
+    pub fn steps<'a>(&'a self, ends: &'a Endpoints) -> impl Iterator<Item = (&'a PlanStep, NetnsFiles<'a>)> {
+        // A command for something shared that exists already would fail.
+        let is_missing = |step: &&PlanStep| !self.plan.is_shared(step) || !self.snapshot.has(step);
+        let (removing, steps): (Vec<_>, Vec<_>) = match &self.old {
+            None => (vec![], self.plan.steps.iter().map(|(step, _)| step).collect()),
+            Some((_, Some(transition))) => (vec![], transition.steps().collect()),
+            Some((old, None)) => {
+                let removing = old.plan.undoing(&[]).map(|step| (step, old.files())).collect();
+                (removing, self.plan.steps.iter().map(|(step, _)| step).collect())
+            }
+        };
+        let adding = steps.into_iter().filter(is_missing).map(|step| (step, ends.files()));
+        removing.into_iter().chain(adding.collect::<Vec<_>>())
+    }
+}
+
+/// The plan as it would be now; `None` if the NIC exists already. Takes no lock.
 fn plan_only(
     wanted: &Wanted,
     ends: &Endpoints,
     sockets: &mut Sockets,
     options: &AddOptions,
     journal: &Journal,
-) -> Result<Option<(Plan, Snapshot)>, Failure> {
-    let (alive, snapshot) = read_state(wanted, ends, sockets, journal)?;
-    if same_call(&alive, wanted, ends, &snapshot)?.is_some() {
-        return Ok(None);
-    }
-    stale::refuse(&alive, wanted, &ends.inside, options.search.find)?;
-    let input = ends.plan_input(wanted, &snapshot, &alive, random_bytes()?);
+) -> Result<Option<PlannedNic>, Failure> {
+    let (records, snapshot) = read_state(wanted, ends, sockets, options, journal)?;
+    plan_on(records, snapshot, wanted, ends, options)
+}
+
+/// The plan on top of this state.
+pub fn plan_on(
+    mut records: Vec<NicRecord>,
+    snapshot: Snapshot,
+    wanted: &Wanted,
+    ends: &Endpoints,
+    options: &AddOptions,
+) -> Result<Option<PlannedNic>, Failure> {
+    let old = replace::old_of(&records, wanted, ends, options)?;
+    let same = same_call(&records, wanted, ends, &snapshot);
+    match (same, old) {
+        (Ok(Some(_)), _) => return Ok(None),
+        (_, Some(at)) => {
+            let old = records.remove(at);
+            let planned = replace::plan(old, wanted, ends, &records, &snapshot, random_bytes()?)?;
+            let replace::Replacement { old, plan, without, transition } = planned;
+            return Ok(Some(PlannedNic { plan, snapshot: without, old: Some((old, transition)) }));
+        }
+        (other, None) => other?,
+    };
+    stale::refuse(&records, wanted, &ends.inside, options.search.find)?;
+    let input = PlanInput {
+        names_before: options.names_before,
+        ..ends.plan_input(wanted, &snapshot, &records, random_bytes()?)
+    };
     let plan = Plan::make(&input)?;
-    Ok(Some((plan, snapshot)))
+    Ok(Some(PlannedNic { plan, snapshot, old: None }))
 }
 
 /// Prints the warnings about it.
 fn run_preflight(
     wanted: &Wanted,
     ends: &Endpoints,
-    sockets: &mut Sockets,
+    (sockets, options): (&mut Sockets, &AddOptions),
     typed: &[String],
     form: OutputForm,
 ) -> Result<Status, Failure> {
-    let (alive, mut snapshot) = read_state(wanted, ends, sockets, &Journal::read_only())?;
-    let random = random_bytes()?;
-    let nic = match ends.same(&alive, wanted).next() {
-        Some(record) => record.plan.nic.clone(),
-        None => Plan::make(&ends.plan_input(wanted, &snapshot, &alive, random))?.nic,
-    };
-    preflight::read_needed(&mut snapshot, &nic, wanted, sockets)?;
-    let silent = preflight::silent_gateways(&nic, wanted, &snapshot.host)?;
-    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random), &silent);
+    let (alive, snapshot) = read_state(wanted, ends, sockets, options, &Journal::read_only())?;
+    let warnings = warnings_on(alive, snapshot, wanted, ends, (sockets, options))?.0;
     report::warnings(&warnings, typed, form.is_json())?;
     Ok(if warnings.is_empty() { Status::Yes } else { Status::No })
 }
 
+/// The warnings about it on top of this state, and its plan, unless it exists already.
+pub fn warnings_on(
+    mut alive: Vec<NicRecord>,
+    mut snapshot: Snapshot,
+    wanted: &Wanted,
+    ends: &Endpoints,
+    (sockets, options): (&Sockets, &AddOptions),
+) -> Result<(Vec<Warning>, Option<PlannedNic>), Failure> {
+    let random = random_bytes()?;
+    let same = ends.same(&alive, wanted).next().map(|record| record.plan.nic.clone());
+    let (nic, planned) = match same {
+        Some(nic) => (nic, None),
+        None => {
+            let planned = plan_on(alive.clone(), snapshot.clone(), wanted, ends, options)?;
+            let Some(planned) = planned else { return Ok((vec![], None)) };
+            if let Some((old, _)) = &planned.old {
+                alive.retain(|record| record.id != old.id);
+            }
+            snapshot = planned.snapshot.clone();
+            (planned.plan.nic.clone(), Some(planned))
+        }
+    };
+    preflight::read_needed(&mut snapshot, &nic, wanted, sockets)?;
+    let silent = preflight::silent_gateways(&nic, wanted, &snapshot.host)?;
+    let warnings = preflight::warnings(&nic, &ends.plan_input(wanted, &snapshot, &alive, random), &silent);
+    Ok((warnings, planned))
+}
+
 /// The NICs that exist, and the state that a plan is made from. Takes no lock.
-fn read_state(
+pub fn read_state(
     wanted: &Wanted,
     ends: &Endpoints,
     sockets: &mut Sockets,
+    options: &AddOptions,
     journal: &Journal,
 ) -> Result<(Vec<NicRecord>, Snapshot), Failure> {
     let records = ours(journal.records()?, sockets.home.identity());
     let mut snapshot = Snapshot::read(sockets)?;
-    snapshot.read_details(Some(wanted), ends.same(&records, wanted), sockets)?;
     let mut alive = alive(records, &snapshot.host);
     alive.retain(|record| !stale::is_over(record, wanted, &ends.inside));
+    let old = replace::old_of(&alive, wanted, ends, options)?;
+    replace::read_details(&mut snapshot, wanted, ends, &alive, old, sockets)?;
     Ok((alive, snapshot))
-}
-
-/// Random bytes for a new NIC.
-fn random_bytes() -> Result<RandomBytes, Failure> {
-    let bytes: [u8; 24] = random()?;
-    let from = |first: usize| std::array::from_fn(|at| bytes[first + at]);
-    Ok(RandomBytes { nic: from(0), port: from(6), bridge: from(12), id: from(18) })
-}
-
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
-    packet::random().map_err(|errno| Failure::failed("random numbers", io::Error::from(errno)))
 }

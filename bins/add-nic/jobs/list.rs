@@ -12,8 +12,8 @@ use crate::model::request::ListRequest;
 use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::model::view::NicView;
 use crate::plan::input::{PlanInput, RandomBytes};
-use crate::preflight;
 use crate::preflight::warning::Warning;
+use crate::preflight::{self, SilentGateways};
 use crate::read::container::pin;
 use crate::read::sockets::Sockets;
 use crate::report;
@@ -48,7 +48,8 @@ pub fn check(request: &ListRequest) -> Result<Status, Failure> {
     let gone: Vec<_> = asked.into_iter().filter(|swept| swept.undone.is_ok()).collect();
     let words: Vec<_> = gone.iter().map(|swept| [swept.words()]).collect();
     let records = records(inside.as_ref())?;
-    let drift = with_drift(&records, &|record, snapshot| unreached(record, &records, snapshot))?;
+    let silent = silent_gateways(&records)?;
+    let drift = with_drift(&records, &|record, snapshot| unreached(record, &records, &silent, snapshot))?;
     let differing = drift.iter().filter(|(_, differs)| !differs.is_empty());
     let rows = differing.map(|(record, differs)| (NicView::seen_from(record, inside.as_ref()), &differs[..]));
     let gone = gone.iter().zip(&words);
@@ -88,10 +89,22 @@ fn records(inside: Option<&ContainerNetns>) -> Result<Vec<NicRecord>, Failure> {
     Ok(ours(Journal::default().records()?, home).into_iter().filter(is_wanted).collect())
 }
 
+/// The gateways of all that answer nobody.
+fn silent_gateways(records: &[NicRecord]) -> Result<SilentGateways, Failure> {
+    let has_gateway = |record: &&NicRecord| record.is_whole && !record.wanted.gateways.is_empty();
+    let asked: Vec<&NicRecord> = records.iter().filter(has_gateway).collect();
+    if asked.is_empty() {
+        return Ok(SilentGateways::default());
+    }
+    let host = Snapshot::read(&mut Sockets::open(None, None)?)?.host;
+    SilentGateways::ask(asked.iter().map(|record| (&record.plan.nic, &record.wanted)), &host)
+}
+
 /// What keeps a NIC that is there from being reached, whether that was so when it was added or not.
 fn unreached(
     record: &NicRecord,
     records: &[NicRecord],
+    silent: &SilentGateways,
     snapshot: &mut Snapshot,
 ) -> Result<Vec<String>, Failure> {
     let nic = &record.plan.nic;
@@ -102,7 +115,7 @@ fn unreached(
         return Ok(vec![]);
     }
     preflight::read_needed(snapshot, nic, &record.wanted, &Sockets::for_record(record)?)?;
-    let silent = preflight::silent_gateways(nic, &record.wanted, &snapshot.host)?;
+    let silent = silent.of(nic, &record.wanted, &snapshot.host);
     let input = PlanInput {
         wanted: &record.wanted,
         snapshot,

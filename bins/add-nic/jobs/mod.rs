@@ -6,3 +6,5 @@ mod docker_names;
 pub mod list;
 pub mod remove;
 pub mod repair;
+pub mod replace;
+pub mod task;

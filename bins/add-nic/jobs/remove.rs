@@ -81,7 +81,7 @@ fn remove_chosen(
         let mut executor = Executor::new(Sockets::for_record(&record)?);
         let undone = take_out(&mut record, &mut records, journal, &mut executor)?;
         if !was_alive {
-            SweptNic { record: swept, undone: Ok(undone) }.say_all();
+            SweptNic { record: swept, undone: Ok(undone), is_back: false }.say_all();
         }
         let view = chosen.view(&record);
         let shown = report::nic(view, Outcome::Removed, began.elapsed(), request.form);

@@ -80,6 +80,21 @@ impl Plan {
         }
     }
 
+    /// Its links were deleted, and others are made of the same plan: these have other indices.
+    pub fn forget_indices(&mut self) {
+        for (step, undoing) in &mut self.steps {
+            match (step, undoing) {
+                (PlanStep::AddVeth(veth), Undo::By(PlanStep::DelVeth(same))) => {
+                    (veth.indices, same.indices) = (None, None);
+                }
+                (PlanStep::AddStackedLink(stacked), Undo::By(PlanStep::DelStackedLink(same))) => {
+                    (stacked.index, same.index) = (None, None);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Records the index of that link, now that it was created.
     pub fn remember_index(&mut self, index: u32) {
         for (step, undoing) in &mut self.steps {

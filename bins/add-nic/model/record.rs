@@ -35,6 +35,9 @@ pub struct NicRecord {
     /// The entry of the watch that added it; `None` if it was added by hand.
     #[serde(default)]
     pub watched: Option<WatchEntryId>,
+    /// While it takes the place of another NIC of the same container: that one, which is put back if this fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Box<NicRecord>>,
 }
 
 /// An entry of a watch's file: together with what is wanted, this identifies it.
@@ -61,6 +64,11 @@ pub struct ContainerNetns {
 }
 
 impl NicRecord {
+    /// All that may have been done: its plan, and that of the NIC whose place it takes.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::once(&self.plan).chain(self.replaced.as_deref().map(|old| &old.plan))
+    }
+
     /// Files of its namespaces, for commands.
     pub fn files(&self) -> NetnsFiles<'_> {
         self.inside.files(self.peer.as_ref())

@@ -57,6 +57,8 @@ pub struct AddOptions {
     pub names_before: usize,
     /// Whether warnings before a change are left out.
     pub quiet: bool,
+    /// Whether a NIC of ours with other options is changed.
+    pub replace: bool,
 }
 
 /// Duplicate address detection.
@@ -101,8 +103,19 @@ pub struct WatchRequest {
     pub file: PathBuf,
     pub find: FindConfig,
     pub once: bool,
-    pub dry_run: bool,
+    pub mode: WatchMode,
     pub form: OutputForm,
+}
+
+/// What is done with the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchMode {
+    /// Its NICs are kept in place.
+    Keep,
+    /// The commands are printed.
+    DryRun,
+    /// Problems are printed.
+    Preflight,
 }
 
 /// The output format.

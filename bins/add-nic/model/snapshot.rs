@@ -8,6 +8,9 @@ use crate::model::filter::FilterState;
 use crate::model::netns::Netns;
 use crate::model::sysctl::SysctlValues;
 
+/// Links that are only planned have indices from here on, which no kernel comes to.
+pub const FIRST_PLANNED_INDEX: u32 = 1 << 30;
+
 /// The state of one network namespace.
 #[derive(Debug, Clone, Default)]
 pub struct NetnsState {

@@ -7,7 +7,7 @@ use common::target::Target;
 use crate::cli::{self, Cli};
 use crate::model::request::{
     AddMode, AddOptions, AddRequest, DuplicateCheck, ListRequest, OutputForm, RemoveRequest, SearchOptions,
-    WatchRequest,
+    WatchMode, WatchRequest,
 };
 use crate::model::wanted::{NicSelector, Wanted};
 
@@ -27,7 +27,14 @@ pub(super) fn add(
         cli::DadOption::Full => DuplicateCheck::Full,
     });
     let announcements = if cli.no_announce { 0 } else { cli.announce };
-    let options = AddOptions { search: search(cli), dad, announcements, quiet: cli.quiet, names_before: 0 };
+    let options = AddOptions {
+        search: search(cli),
+        dad,
+        announcements,
+        quiet: cli.quiet,
+        replace: cli.replace,
+        names_before: 0,
+    };
     AddRequest { target, wanted, options, mode, form: form(cli) }
 }
 
@@ -51,7 +58,11 @@ pub(super) fn watch(file: &Path, cli: &Cli) -> WatchRequest {
         file: file.to_owned(),
         find: cli.find.config(),
         once: cli.once,
-        dry_run: cli.dry_run,
+        mode: match (cli.preflight, cli.dry_run) {
+            (true, _) => WatchMode::Preflight,
+            (false, true) => WatchMode::DryRun,
+            (false, false) => WatchMode::Keep,
+        },
         form: form(cli),
     }
 }

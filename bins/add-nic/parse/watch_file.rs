@@ -68,7 +68,7 @@ pub fn entries(file: &Path, text: &str, engine_timeout: Duration) -> Result<Vec<
         for table in tables {
             let entry = source.entry(table)?;
             for other in &entries {
-                if let Some(what) = entry.shares(other) {
+                if let Some(what) = entry.shares(other, entry.target == other.target) {
                     let why = format_args!("{what}: already used by the entry in line {}", other.line);
                     return Err(Failure::failed(&entry, why));
                 }
@@ -227,9 +227,8 @@ fn objection(name: &str) -> Option<&'static str> {
 
 impl WatchEntry {
     /// What both entries use, although only one can.
-    fn shares(&self, other: &WatchEntry) -> Option<String> {
+    pub fn shares(&self, other: &WatchEntry, is_one_container: bool) -> Option<String> {
         let (ours, theirs) = (&self.wanted, &other.wanted);
-        let is_one_container = self.target == other.target;
         let is_one_host = ours.other_end.peer().is_none() && theirs.other_end.peer().is_none();
         let shared = |ours: &Option<IfName>, theirs: &Option<IfName>| {
             ours.as_ref().filter(|_| ours == theirs).map(ToString::to_string)

@@ -34,6 +34,26 @@ pub fn refuse_conflicts(input: &PlanInput<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses an address that another NIC of ours has in the same container: it was added by the same call with other options.
+pub fn refuse_own(input: &PlanInput<'_>) -> Result<(), Failure> {
+    let here: Vec<&NicRecord> =
+        input.records.iter().filter(|record| record.inside.is_same_as(input.inside)).collect();
+    for address in input.wanted.addresses.iter().map(Cidr::address) {
+        if let Some(record) = here.iter().find(|record| has(record, address)) {
+            let (container, nic) = (&record.inside.name, &record.plan.nic.name);
+            let what = format!(
+                "already the address of {nic} in {container}, which add-nic added with other options"
+            );
+            return Err(Failure::failed(address, what).hint("--replace changes it"));
+        }
+    }
+    Ok(())
+}
+
+fn has(record: &NicRecord, address: IpAddr) -> bool {
+    record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
+}
+
 fn refuse_other_link(netns: Netns, cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failure> {
     match competing_route(input.snapshot.side(netns), cidr, |_| true) {
         None => Ok(()),
@@ -57,20 +77,11 @@ fn refuse_other_host_link(cidr: Cidr, input: &PlanInput<'_>) -> Result<(), Failu
 /// Between two containers, addresses of the host and of its other NICs do not matter.
 fn refuse_used(address: IpAddr, input: &PlanInput<'_>) -> Result<(), Failure> {
     let is_between = input.wanted.other_end.peer().is_some();
-    let recorded = |record: &&NicRecord| {
-        !is_between
-            && record.peer.is_none()
-            && record.plan.nic.addresses.iter().any(|cidr| cidr.address() == address)
-    };
+    let recorded = |record: &&NicRecord| !is_between && record.peer.is_none() && has(record, address);
     if let Some(record) = input.records.iter().find(recorded) {
         let (container, nic) = (&record.inside.name, &record.plan.nic.name);
         let held = format!("already the address of {nic} in {container}");
-        return Err(if record.inside.is_same_as(input.inside) {
-            Failure::failed(address, format_args!("{held}, which add-nic added with other options"))
-                .hint(common::hint!("add-nic --rm {} {}, then repeat this command", container, nic))
-        } else {
-            Failure::failed(address, held).hint(common::hint!("add-nic --rm {} {}", container, nic))
-        });
+        return Err(Failure::failed(address, held).hint(common::hint!("add-nic --rm {} {}", container, nic)));
     }
     for netns in [Netns::Container, input.other_netns()] {
         let side = input.snapshot.side(netns);

@@ -1,6 +1,7 @@
 //! What a plan is made from: what is wanted, the current state, and names and MAC addresses for new links.
 
 use common::failure::Failure;
+use common::hint::Hint;
 use common::target::{IfName, Mac};
 
 use crate::model::netns::Netns;
@@ -125,7 +126,13 @@ impl PlanInput<'_> {
         let (side, owner) = (self.snapshot.side(netns), self.name_of(netns));
         match wanted {
             Some(name) if side.link(name.as_str()).is_some() => {
-                Err(Failure::failed(name, format_args!("name already in use in {owner}")))
+                let is_ours = |record: &&NicRecord| {
+                    netns == Netns::Container
+                        && record.inside.is_same_as(self.inside)
+                        && record.plan.nic.name == *name
+                };
+                let ours = self.records.iter().find(is_ours).map(|_| Hint::say("--replace changes it"));
+                Err(Failure::failed(name, format_args!("name already in use in {owner}")).hint(ours))
             }
             Some(name) => Ok(name.clone()),
             None => {

@@ -14,11 +14,13 @@ mod phys;
 mod refuse;
 pub mod routes;
 mod sbr;
+pub mod simulation;
 mod stacked;
 pub mod sysctl;
 pub mod sysctl_forwarding;
 #[cfg(test)]
 mod tests;
+pub mod transition;
 pub mod uplinks;
 mod veth;
 
@@ -35,6 +37,7 @@ use sbr::sbr;
 impl Plan {
     /// The plan, or why there can be none.
     pub fn make(input: &PlanInput<'_>) -> Result<Plan, Failure> {
+        conflicts::refuse_own(input)?;
         let name = input.name()?;
         let Plan { nic, mut steps, .. } = match &input.wanted.other_end {
             WantedEnd::Host | WantedEnd::Bridge(_) | WantedEnd::Peer(_) => veth::veth(name, input)?,

@@ -97,6 +97,7 @@ pub(crate) fn record(wanted: Wanted, plan: Plan) -> NicRecord {
         wanted,
         plan,
         watched: None,
+        replaced: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A bridge on which the host has no address in the NIC's network, and gateways that nobody on the bridge has.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::thread;
 use std::time::Duration;
 
 use common::cidr::Cidr;
@@ -10,7 +11,7 @@ use common::netlink::Link;
 use common::packet::neighbour::Segment;
 
 use crate::model::nic::{Nic, OtherEnd};
-use crate::model::snapshot::NetnsState;
+use crate::model::snapshot::{FIRST_PLANNED_INDEX, NetnsState};
 use crate::model::wanted::{OtherAddresses, Wanted};
 use crate::plan::conflicts::is_taken;
 use crate::plan::input::PlanInput;
@@ -23,21 +24,78 @@ const WAITS: [Duration; 3] =
 /// The gateways that answer no request on the bridge. A bridge that does not exist yet gets the gateway's address itself, and
 /// an address of the host's own is answered by it.
 pub fn silent_gateways(nic: &Nic, wanted: &Wanted, host: &NetnsState) -> Result<Vec<IpAddr>, Failure> {
-    let Some(segment) = segment(nic, host) else { return Ok(vec![]) };
-    let mut silent = Vec::new();
-    for gateway in &wanted.gateways {
-        let is_the_hosts = host.holder(*gateway).is_some()
-            || nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == *gateway);
-        if !is_the_hosts && segment.who_has(&[*gateway], &WAITS, None)?.is_none() {
-            silent.push(*gateway);
+    let asked = SilentGateways::ask(std::iter::once((nic, wanted)), host)?;
+    Ok(asked.of(nic, wanted, host))
+}
+
+/// The gateways of several NICs that answer no request. All are asked at once: each that is silent costs as long as all.
+#[derive(Debug, Default)]
+pub struct SilentGateways(Vec<(u32, IpAddr)>);
+
+impl SilentGateways {
+    /// Asks those of these NICs.
+    pub fn ask<'a>(
+        nics: impl Iterator<Item = (&'a Nic, &'a Wanted)>,
+        host: &NetnsState,
+    ) -> Result<Self, Failure> {
+        let mut segments: Vec<(Segment, Vec<IpAddr>)> = Vec::new();
+        for (segment, gateway) in nics.flat_map(|(nic, wanted)| questions(nic, wanted, host)) {
+            match segments.iter_mut().find(|(known, _)| known.index == segment.index) {
+                Some((_, gateways)) if gateways.contains(&gateway) => {}
+                Some((_, gateways)) => gateways.push(gateway),
+                None => segments.push((segment, vec![gateway])),
+            }
         }
+        thread::scope(|scope| {
+            let ask = |(segment, gateways): (Segment, Vec<IpAddr>)| {
+                thread::Builder::new().spawn_scoped(scope, move || silent_on(segment, gateways))
+            };
+            let asking: Vec<_> = segments.into_iter().map(ask).collect::<Result<_, _>>()?;
+            let mut silent = Vec::new();
+            for asked in asking {
+                let gone = || Failure::failed("the gateways", "could not be asked");
+                silent.extend(asked.join().map_err(|_| gone())??);
+            }
+            Ok(SilentGateways(silent))
+        })
     }
-    Ok(silent)
+
+    /// Those of one NIC.
+    pub fn of(&self, nic: &Nic, wanted: &Wanted, host: &NetnsState) -> Vec<IpAddr> {
+        let asked = questions(nic, wanted, host);
+        let silent = asked.filter(|(segment, gateway)| self.0.contains(&(segment.index, *gateway)));
+        silent.map(|(_, gateway)| gateway).collect()
+    }
+}
+
+/// The gateways of a NIC that another host must have, and where to ask.
+fn questions<'a>(
+    nic: &'a Nic,
+    wanted: &'a Wanted,
+    host: &'a NetnsState,
+) -> impl Iterator<Item = (Segment, IpAddr)> + 'a {
+    let is_the_hosts = |gateway: &IpAddr| {
+        host.holder(*gateway).is_some()
+            || nic.other_end.host_addresses().iter().any(|cidr| cidr.address() == *gateway)
+    };
+    let others = wanted.gateways.iter().copied().filter(move |gateway| !is_the_hosts(gateway));
+    segment(nic, host)
+        .into_iter()
+        .flat_map(move |segment| others.clone().map(move |gateway| (segment, gateway)))
+}
+
+/// Asks for all of them until only silent ones are left.
+fn silent_on(segment: Segment, mut gateways: Vec<IpAddr>) -> Result<Vec<(u32, IpAddr)>, Failure> {
+    while !gateways.is_empty() {
+        let Some(claim) = segment.who_has(&gateways, &WAITS, None)? else { break };
+        gateways.retain(|gateway| *gateway != claim.address);
+    }
+    Ok(gateways.into_iter().map(|gateway| (segment.index, gateway)).collect())
 }
 
 /// The bridge as a segment to ask on. Of a VLAN that it only switches, it hears nothing itself.
 fn segment(nic: &Nic, host: &NetnsState) -> Option<Segment> {
-    let link = bridge(nic, host)?;
+    let link = bridge(nic, host).filter(|link| link.index < FIRST_PLANNED_INDEX)?;
     Some(Segment { index: link.index, mac: link.mac? })
 }
 

@@ -20,7 +20,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::wanted::Wanted;
 use crate::plan::input::PlanInput;
 use crate::read::sockets::Sockets;
-pub use host_address::silent_gateways;
+pub use host_address::{SilentGateways, silent_gateways};
 use warning::Warning;
 
 /// Reads what the snapshot does not have yet: a few settings, and the packet filters that bridged packets pass.

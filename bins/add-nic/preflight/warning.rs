@@ -47,6 +47,16 @@ impl Fix {
     }
 }
 
+impl Fix {
+    /// The option or the command alone.
+    pub fn as_text(&self) -> Option<String> {
+        match self {
+            Fix::Option(fix) | Fix::Command(fix) => Some(fix.to_string()),
+            Fix::Unsayable => None,
+        }
+    }
+}
+
 impl From<&'static str> for Fix {
     fn from(text: &'static str) -> Self {
         Fix::from(Some(Hint::say(text)))

@@ -9,6 +9,7 @@ mod retry;
 mod signals;
 mod trust;
 mod watched_nics;
+mod whole_plan;
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -16,9 +17,7 @@ use std::time::Instant;
 use common::events::ContainerWatch;
 use common::failure::{Failure, Status};
 
-use crate::jobs::add;
-use crate::model::request::{AddMode, AddRequest, OutputForm, WatchRequest};
-use crate::parse::watch_file::WatchEntry;
+use crate::model::request::{WatchMode, WatchRequest};
 use drift::DriftClock;
 use file::WatchFile;
 use signals::{SignalRequest, WatchSignals};
@@ -28,16 +27,14 @@ use watched_nics::WatchedNics;
 pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
     let mut file = WatchFile::at(&request.file, request.find.engine_timeout)?;
     let entries = file.read()?;
-    if request.dry_run {
-        return dry_run(entries, request.form);
+    if request.mode != WatchMode::Keep {
+        return whole_plan::show(&entries, request);
     }
     let signals = WatchSignals::block()?;
     let mut nics = WatchedNics::new(file.path(), entries, &signals, request);
     if request.once {
         nics.update()?;
-        if nics.repair()? {
-            nics.update()?;
-        }
+        nics.repair()?;
         return Ok(if nics.is_complete() { Status::Yes } else { Status::No });
     }
     let mut containers = ContainerWatch::new(None, request.find.engine_timeout)?;
@@ -49,9 +46,7 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
         }
         if drift.is_due() || nics.next_repair().is_some_and(is_over) {
             drift.looks();
-            if nics.repair()? {
-                nics.update()?;
-            }
+            nics.repair()?;
         }
         let until = [nics.next(), nics.next_repair()].into_iter().flatten().fold(drift.next(), Instant::min);
         let left = until.saturating_duration_since(Instant::now());
@@ -78,13 +73,4 @@ pub fn watch(request: &WatchRequest) -> Result<Status, Failure> {
 
 fn is_over(at: Instant) -> bool {
     at <= Instant::now()
-}
-
-/// Prints the commands that would add the missing NICs.
-fn dry_run(entries: Vec<WatchEntry>, form: OutputForm) -> Result<Status, Failure> {
-    for WatchEntry { target, wanted, options, .. } in entries {
-        let request = AddRequest { target, wanted, options, mode: AddMode::DryRun, form };
-        add::add(request, Instant::now())?;
-    }
-    Ok(Status::Yes)
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use common::cidr::Cidr;
 use common::engine::EngineError;
 use common::failure::{self, Failure, Status, say};
 use common::find::{FindError, Found, Purpose, find};
@@ -19,16 +20,17 @@ use crate::apply::cleanup::{clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::ready;
 use crate::apply::repair::{self, Repair};
-use crate::jobs::add::{AddTask, add_nic, check_duplicates_fully};
+use crate::jobs::add::{add_nic, check_duplicates_fully};
 use crate::jobs::remove::take_out;
-use crate::journal::Journal;
+use crate::jobs::task::AddTask;
+use crate::journal::{Journal, LockedJournal};
 use crate::model::record::NicRecord;
-use crate::model::request::{OutputForm, WatchRequest};
+use crate::model::request::{AddOptions, OutputForm, WatchRequest};
 use crate::model::snapshot::NetnsState;
 use crate::model::view::NicView;
 use crate::parse::watch_file::WatchEntry;
 use crate::preflight::warning::Warning;
-use crate::read::container::{has_lost_its_network, hold};
+use crate::read::container::{Pinned, has_lost_its_network, hold, reopen};
 use crate::read::endpoints::Endpoints;
 use crate::read::sockets::Sockets;
 use crate::report::{self, Outcome};
@@ -109,29 +111,28 @@ impl<'a> WatchedNics<'a> {
         self.retries().filter_map(|retry| retry.repairs.next()).min()
     }
 
-    /// Repairs NICs that others changed. Returns whether one was removed, to be added again.
+    /// Repairs NICs that others changed.
     ///
     /// # Errors
     /// As [`WatchedNics::update`].
-    pub fn repair(&mut self) -> Result<bool, Failure> {
+    pub fn repair(&mut self) -> Result<(), Failure> {
         let records = match CurrentNics::read(&self.session.journal) {
             Ok(current) => current.records,
             // The next pass reports it.
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(()),
         };
-        let mut has_removed = false;
         for (entry, RetryState { repairs, .. }) in &mut self.entries {
             let is_its = |record: &&NicRecord| record.is_whole && entry.is_met_by(record);
             let Some(record) = records.iter().find(is_its) else { continue };
             match self.session.repair(entry, record, repairs) {
-                Ok(removed) => has_removed |= removed,
+                Ok(()) => {}
                 Err(failure) if failure.is_already_said() => return Err(failure),
                 // Its container has exited in between.
                 Err(_) if has_lost_its_network(record) => repairs.is_as_made(),
                 Err(failure) => repairs.failed(&*entry, failure),
             }
         }
-        Ok(has_removed)
+        Ok(())
     }
 
     /// Whether the last pass found or added all NICs, and all are as they were added.
@@ -200,8 +201,10 @@ impl<'a> WatchedNics<'a> {
         let is_ours =
             |record: &NicRecord| record.watched.as_ref().is_some_and(|watched| watched.file == self.file);
         let is_over = |record: &NicRecord| is_ours(record) && has_lost_its_network(record);
-        let is_unwanted =
-            |record: &NicRecord| is_ours(record) && !self.entries.iter().any(|(entry, _)| entry.made(record));
+        let is_wanted = |record: &NicRecord| {
+            self.entries.iter().any(|(entry, _)| entry.made(record) || entry.replaces(record))
+        };
+        let is_unwanted = |record: &NicRecord| is_ours(record) && !is_wanted(record);
         let is_current =
             |record: &NicRecord| is_alive(record, &current.host) && !is_over(record) && !is_unwanted(record);
         if current.records.iter().all(is_current) {
@@ -249,6 +252,15 @@ impl WatchEntry {
         record.watched.as_ref() == Some(&self.watched) && record.wanted == self.wanted
     }
 
+    /// Whether the entry's NIC takes its place, because the file says other options by now.
+    fn replaces(&self, record: &NicRecord) -> bool {
+        let nic = &record.plan.nic;
+        let has = |cidr: &Cidr| nic.addresses.iter().any(|has| has.address() == cidr.address());
+        let is_its_place =
+            self.wanted.name.as_ref() == Some(&nic.name) || self.wanted.addresses.iter().any(has);
+        self.options.replace && record.watched.as_ref() == Some(&self.watched) && is_its_place
+    }
+
     /// Whether it is the entry's NIC, also one that was added by hand.
     fn is_met_by(&self, record: &NicRecord) -> bool {
         self.made(record) || (record.watched.is_none() && record.wanted == self.wanted)
@@ -288,26 +300,32 @@ impl WatchSession<'_> {
         self.signals.interruptible(check)?;
         let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
         let journal = self.signals.interruptible(|| self.journal.lock())?;
-        let (record, outcome, executor) =
-            add_nic(task, sockets, journal, &entry.options, |warning| self.warn(entry, warning))?;
-        if let Outcome::Added(_) = outcome {
-            self.show(&record, outcome, began)?;
-            announce_again(record, executor, entry.options.announcements.saturating_sub(1));
-        }
+        self.add(entry, &entry.options, (task, sockets), (journal, began))?;
         Ok(true)
     }
 
-    /// Repairs the NIC of one entry. Returns whether it was removed, because only a new one helps.
-    fn repair(
+    fn add(
         &self,
         entry: &WatchEntry,
-        record: &NicRecord,
-        state: &mut RepairState,
-    ) -> Result<bool, Failure> {
+        options: &AddOptions,
+        (task, sockets): (AddTask, Sockets),
+        (journal, began): (LockedJournal<'_>, Instant),
+    ) -> Result<(), Failure> {
+        let (record, outcome, executor) =
+            add_nic(task, sockets, journal, options, |warning| self.warn(entry, warning))?;
+        if outcome.is_news() {
+            self.show(&record, outcome, began)?;
+            announce_again(record, executor, options.announcements.saturating_sub(1));
+        }
+        Ok(())
+    }
+
+    /// Repairs the NIC of one entry; where no step can be done again, another plan takes the place of the old one.
+    fn repair(&self, entry: &WatchEntry, record: &NicRecord, state: &mut RepairState) -> Result<(), Failure> {
         let differs = repair::drift(record)?;
         if differs.is_empty() || has_lost_its_network(record) {
             state.is_as_made();
-            return Ok(false);
+            return Ok(());
         }
         let (container, nic) = (&record.inside.name, &record.plan.nic.name);
         if !entry.made(record) {
@@ -319,13 +337,13 @@ impl WatchSession<'_> {
             )));
         }
         if !state.is_due() {
-            return Ok(false);
+            return Ok(());
         }
         let began = Instant::now();
         let journal = self.signals.interruptible(|| self.journal.lock())?;
         // It may have been removed since it was read.
         if !journal.records()?.contains(record) {
-            return Ok(false);
+            return Ok(());
         }
         let repaired = repair::repair(record, entry.options.announcements > 0)?;
         drop(journal);
@@ -336,12 +354,24 @@ impl WatchSession<'_> {
                 self.show(record, Outcome::Repaired, began)?;
             }
             Repair::Impossible(differs) => {
+                self.plan_anew(entry, record)?;
                 state.repaired(format_args!("{entry}: {nic}"), &differs);
-                self.remove(|_| false, |other| other.id == record.id)?;
-                return Ok(true);
             }
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Replaces the NIC by what its entry comes to now: in place if it can be, as when `--nat` has to follow the host's default route.
+    /// If that fails it stays as it is.
+    fn plan_anew(&self, entry: &WatchEntry, record: &NicRecord) -> Result<(), Failure> {
+        let Some(netns) = reopen(&record.inside) else { return Ok(()) };
+        let began = Instant::now();
+        let pinned = Pinned { netns, inside: record.inside.clone() };
+        let (ends, sockets) = Endpoints::open(pinned, &entry.wanted, &entry.options.search)?;
+        let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
+        let options = AddOptions { replace: true, ..entry.options };
+        let journal = self.signals.interruptible(|| self.journal.lock())?;
+        self.add(entry, &options, (task, sockets), (journal, began))
     }
 
     fn warn(&self, entry: &WatchEntry, warning: &Warning) {

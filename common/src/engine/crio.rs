@@ -30,8 +30,9 @@ const CONTAINERS: &str = "overlay-containers";
 /// The CRI-O of one user.
 pub(super) struct Crio {
     dirs: EngineDirs,
-    /// Once it was asked for.
+    /// Once they were asked for.
     storage: OnceCell<Storage>,
+    installed: OnceCell<bool>,
 }
 
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
@@ -48,7 +49,7 @@ struct Runs {
 
 impl Crio {
     pub(super) fn new(dirs: &EngineDirs) -> Self {
-        Crio { dirs: dirs.clone(), storage: OnceCell::new() }
+        Crio { dirs: dirs.clone(), storage: OnceCell::new(), installed: OnceCell::new() }
     }
 
     fn socket(&self) -> StatePath {
@@ -56,7 +57,8 @@ impl Crio {
     }
 
     fn is_installed(&self) -> bool {
-        self.dirs.config.join("crio").is_dir() || self.socket().exists()
+        let look = || self.dirs.config.join("crio").is_dir() || self.socket().exists();
+        *self.installed.get_or_init(look)
     }
 
     /// As its process was started (crio(8): `--root`, `--runroot`, `--config`), else as `crio.conf` and its additions have it

@@ -12,6 +12,13 @@ pub trait Engine {
     /// The prefix that names it in a TARGET.
     fn name(&self) -> EngineName;
 
+    /// Sends the question to an engine that answers by itself, so that others can be asked meanwhile: [`Engine::find`] with the
+    /// same question then waits for the answer. Whether one is to be waited for.
+    fn send(&self, asked: &ContainerQuery<'_>) -> bool {
+        let _ = asked;
+        false
+    }
+
     /// The containers that `asked` can mean, running or not: all of that exact name or ID, and all whose ID
     /// begins with it. None is an answer too: without a doubt, this engine has no such container.
     ///
@@ -25,6 +32,16 @@ pub trait Engine {
     /// # Errors
     /// As [`Engine::find`].
     fn list(&self) -> Result<EngineAnswer, EngineError>;
+
+    /// The containers that `asked` can mean, or all, which have no process and are found in a database only: asked for where
+    /// nothing else has been found, so that a damaged one does no harm to those that run.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
+        let _ = asked;
+        Ok(EngineAnswer::default())
+    }
 
     /// The user whose engine it is, if that is another one than root and us.
     fn user(&self) -> Option<Uid> {

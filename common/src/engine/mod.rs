@@ -5,6 +5,7 @@
 mod answer_timeout;
 mod api;
 mod api_or_disk;
+mod bolt;
 mod budget;
 mod container;
 mod containerd;
@@ -141,8 +142,16 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.name()
     }
 
+    fn send(&self, asked: &ContainerQuery<'_>) -> bool {
+        self.0.send(asked)
+    }
+
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         budget::within(|| self.0.find(asked))
+    }
+
+    fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
+        budget::within(|| self.0.find_idle(asked))
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {

@@ -78,7 +78,7 @@ fn a_nic_that_was_renamed_inside_is_made_again() {
     web.ip("link set eth0 down");
     web.ip("link set eth0 name lan0");
     watch.wait_for("eth0 was renamed to lan0");
-    watch.wait_for("web: eth0 10.1.0.2/24 fd00:1::2/64 removed\n");
+    watch.wait_for(", replaced, reachable after");
     wait_for_times(&watch, "host end web-eth0 10.1.0.1/24", 2);
     is_repaired(&lab);
     reaches(&lab, "10.1.0.2");
@@ -108,4 +108,69 @@ fn once_makes_it_so_and_is_1_where_it_may_not() {
         .stdout_has(", repaired\n");
     add_nic(&lab, &once).ok().stdout_is("").stderr_is("");
     reaches(&lab, "10.6.0.2");
+}
+
+#[test]
+fn what_ties_rules_of_ipv6_to_a_link_comes_back_when_the_link_is_up_again() {
+    let lab = need!(lab());
+    need!(program("nft", "nftables"));
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    write(&lab, &format!("{WEB}nat = 'all'\n"));
+    let anchors = || lab.shell("ip -6 route show table local type anycast root 100::/64").run().ok().stdout;
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    let before = anchors();
+    assert_eq!(before.lines().count(), 1, "{before}");
+    lab.shell("ip link set web-eth0 down; ip link set web-eth0 up").run().ok();
+    watch.wait_for("its firewall rules are void");
+    watch.wait_for(", repaired\n");
+    is_repaired(&lab);
+    assert_eq!(anchors(), before);
+    watch.signal_behind_nsenter(nix::sys::signal::Signal::SIGTERM);
+    drop(watch.finish());
+    // By hand.
+    lab.shell("ip link set web-eth0 down; ip link set web-eth0 up").run().ok();
+    add_nic(&lab, &["--check"]).fails_with(1).stdout_has("its firewall rules are void");
+    add_nic(&lab, &["--repair", "web"]).ok().stdout_has(", repaired\n");
+    add_nic(&lab, &["--check"]).ok();
+    assert_eq!(anchors(), before);
+    reaches(&lab, "fd00:1::2");
+}
+
+#[test]
+fn nat_follows_a_default_route_that_flaps_and_the_nic_stays() {
+    let lab = need!(lab());
+    need!(program("nft", "nftables"));
+    let web = container(&lab, "web");
+    lab.shell("for up in up0 up1; do ip link add $up up type bridge; done; ip address add 203.0.113.1/24 dev up0; ip address add 198.51.100.1/24 dev up1
+        ip route add default via 203.0.113.9").run().ok();
+    let _engine = engine(&lab, &[&web]);
+    write(&lab, "[[nic]]\ncontainer = 'web'\naddresses = '10.1.0.2/24'\ngateway = '10.1.0.1'\nnat = true\n");
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    let index = || web.ip("-j link show eth0").json()[0]["ifindex"].clone();
+    let rules = || lab.shell("nft list table inet netns-toolbox").run().ok().stdout;
+    let before = index();
+    assert!(rules().contains("\"up0\""));
+    // It moves: the rules follow, on the same link.
+    lab.shell("ip route replace default via 198.51.100.9").run().ok();
+    watch.wait_for("but the host's IPv4 default route uses up1 now");
+    watch.wait_for(", changed in place");
+    assert!(rules().contains("\"up1\"") && !rules().contains("\"up0\""), "{}", rules());
+    is_repaired(&lab);
+    // It is gone for a while: nothing is taken from the container.
+    lab.shell("ip route del default").run().ok();
+    watch.wait_for("--nat: the host has no default route");
+    assert_eq!(index(), before);
+    reaches(&lab, "10.1.0.2");
+    lab.shell("ip route add default via 198.51.100.9").run().ok();
+    is_repaired(&lab);
+    for _ in 0..3 {
+        lab.shell("ip route del default; ip route add default via 203.0.113.9").run().ok();
+        lab.shell("ip route del default; ip route add default via 198.51.100.9").run().ok();
+    }
+    is_repaired(&lab);
+    assert_eq!(index(), before);
+    assert!(!watch.so_far().stdout.contains("removed"), "{}", watch.so_far());
 }

@@ -10,6 +10,7 @@ use super::{Executor, StepError};
 use crate::model::filter::{FilterRule, NicRules, Protocol, PublishedPort};
 
 /// A port of the host, and where the rules lead it.
+#[derive(PartialEq, Eq)]
 struct PortForward<'a> {
     published: &'a PublishedPort,
     to: (IpAddr, u16),
@@ -32,12 +33,15 @@ impl Executor {
         })?)
     }
 
-    /// After the rules were deleted: forgets the flows that they had led.
-    pub(super) fn forget_led_flows(rules: &NicRules) -> Result<(), StepError> {
+    /// After the rules were deleted, or replaced by others: forgets the flows that they had led and nothing leads any more.
+    pub(super) fn forget_led_flows(rules: &NicRules, now: Option<&NicRules>) -> Result<(), StepError> {
         let led = |forward: &PortForward<'_>, flow: &TrackedFlow| {
             flow.reply.source == forward.to && flow.original.destination != forward.to
         };
-        Ok(forget(&forwards(rules), led)?)
+        let kept = now.map(forwards).unwrap_or_default();
+        let mut over = forwards(rules);
+        over.retain(|forward| !kept.iter().any(|kept| kept == forward));
+        Ok(forget(&over, led)?)
     }
 }
 

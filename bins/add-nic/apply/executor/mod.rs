@@ -69,6 +69,32 @@ impl Executor {
         }
     }
 
+    /// From now on a link is the one of that name, unless it is known.
+    pub fn go_by_names(&mut self) {
+        self.source = IndexSource::Name;
+    }
+
+    /// The indices of a NIC's own links, whatever they are called by now.
+    pub fn know(&mut self, plan: &Plan) -> Result<(), StepError> {
+        let nic = (Netns::Container, plan.nic.name.clone());
+        let found = self.recorded_index(plan, nic.0, &nic.1)?;
+        self.known.extend(found.map(|index| (nic, index)));
+        if let Some(veth) = plan.veth() {
+            let links = self.sockets.socket(veth.other_netns).map(Socket::links).transpose()?;
+            let other = links.into_iter().flatten().find(|link| veth.is_other_end(link));
+            let other = other.map(|link| ((veth.other_netns, veth.other.name.clone()), link.index));
+            self.known.extend(other);
+        }
+        Ok(())
+    }
+
+    /// Forgets which links were known: they are deleted.
+    pub fn forget(&mut self) {
+        self.known.clear();
+        self.without.clear();
+        self.go_by_names();
+    }
+
     /// Does the step.
     pub fn act(&mut self, step: &PlanStep) -> Result<(), StepError> {
         match step {
@@ -116,11 +142,30 @@ impl Executor {
             }
             PlanStep::DelRules(rules) => {
                 let is_deleted = filter::delete_rules(rules)?;
-                Executor::forget_led_flows(rules)?;
+                Executor::forget_led_flows(rules, None)?;
                 gone_unless(is_deleted)
             }
             PlanStep::AddAccept(accept) => Ok(accept.add()?),
             PlanStep::DelAccept(accept) => gone_unless(accept.delete()?),
+            PlanStep::SetMac { netns, link, mac } => {
+                let index = self.index(*netns, link)?;
+                Ok(self.socket(*netns)?.set_link_mac(index, *mac)?)
+            }
+            PlanStep::SetMtu { netns, link, mtu_bytes } => {
+                let index = self.index(*netns, link)?;
+                Ok(self.socket(*netns)?.set_link_mtu(index, *mtu_bytes)?)
+            }
+            PlanStep::DelAnchor(anchor) => self.delete_anchor(anchor),
+            PlanStep::ClearHairpin { link } => {
+                let index = self.index(Netns::Host, link)?;
+                Ok(self.socket(Netns::Host)?.set_bridge_port_hairpin(index, false)?)
+            }
+            PlanStep::ForbidIpv6 { netns, link } => self.forbid_ipv6(*netns, link),
+            PlanStep::ExchangeRules { from, to } => {
+                filter::exchange_rules(from, to)?;
+                Executor::forget_led_flows(from, Some(to))?;
+                self.forget_contradicting_flows(to)
+            }
         }
     }
 
@@ -129,6 +174,7 @@ impl Executor {
         match step {
             PlanStep::GiveNicBack(moved) => self.can_give_back(moved),
             PlanStep::DelRules(rules) => Ok(filter::can_delete_rules(rules)?),
+            PlanStep::ExchangeRules { from, .. } => Ok(filter::can_delete_rules(from)?),
             PlanStep::DelAccept(accept) => Ok(accept.can_delete()?),
             _ => Ok(()),
         }

@@ -17,9 +17,19 @@ impl Executor {
         Ok(self.socket(spec.netns)?.delete_route(&route)?)
     }
 
-    /// Of a kind that receives nothing and sends nothing: it is only there to be looked up.
     pub(super) fn add_anchor(&mut self, anchor: &LinkAnchor) -> Result<(), StepError> {
-        let route = NewRoute {
+        let route = self.anchor(anchor)?;
+        Ok(self.socket(Netns::Host)?.add_route(&route)?)
+    }
+
+    pub(super) fn delete_anchor(&mut self, anchor: &LinkAnchor) -> Result<(), StepError> {
+        let route = self.anchor(anchor)?;
+        Ok(self.socket(Netns::Host)?.delete_route(&route)?)
+    }
+
+    /// Of a kind that receives nothing and sends nothing: it is only there to be looked up.
+    fn anchor(&mut self, anchor: &LinkAnchor) -> Result<NewRoute, StepError> {
+        Ok(NewRoute {
             destination: anchor.network(),
             gateway: None,
             index: self.index(Netns::Host, &anchor.link)?,
@@ -30,8 +40,7 @@ impl Executor {
             scope: anchor.scope(),
             kind: ANYCAST,
             on_link: false,
-        };
-        Ok(self.socket(Netns::Host)?.add_route(&route)?)
+        })
     }
 
     fn route(&mut self, spec: &RouteSpec) -> Result<NewRoute, StepError> {

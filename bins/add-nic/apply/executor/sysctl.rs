@@ -17,8 +17,16 @@ use crate::tool::TOOL;
 
 impl Executor {
     pub(super) fn allow_ipv6(&mut self, netns: Netns, link: &IfName) -> Result<(), StepError> {
+        self.set_ipv6_switch(netns, link, b"0\n")
+    }
+
+    pub(super) fn forbid_ipv6(&mut self, netns: Netns, link: &IfName) -> Result<(), StepError> {
+        self.set_ipv6_switch(netns, link, b"1\n")
+    }
+
+    fn set_ipv6_switch(&mut self, netns: Netns, link: &IfName, value: &[u8]) -> Result<(), StepError> {
         let file = ipv6_switch(link.as_str());
-        let write = || OpenOptions::new().write(true).open(&file).and_then(|mut file| file.write_all(b"0\n"));
+        let write = || OpenOptions::new().write(true).open(&file).and_then(|mut file| file.write_all(value));
         self.there(netns, write)?.map_err(|source| StepError::Sysctl { file: file.clone(), source })
     }
 

@@ -65,6 +65,12 @@ impl LinkAnchor {
         self.address.is_ipv4().then_some(SCOPE_HOST)
     }
 
+    /// The command that deletes it.
+    pub fn deleting(&self) -> String {
+        let family = if self.address.is_ipv6() { "ip -6" } else { "ip" };
+        format!("{family} route del anycast {} dev {} table local", self.network(), self.link)
+    }
+
     /// The command that adds it.
     pub fn as_command(&self) -> String {
         let link = &self.link;

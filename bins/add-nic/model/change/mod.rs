@@ -9,7 +9,7 @@ mod route;
 mod rule;
 mod stacked;
 
-use common::target::IfName;
+use common::target::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use crate::model::filter::{AcceptRule, FAMILY, NicRules, TABLE};
@@ -103,6 +103,18 @@ pub enum PlanStep {
     AddAccept(AcceptRule),
     /// Delete that rule.
     DelAccept(AcceptRule),
+    /// Set a link's MAC address. This and those below only change a NIC that is there: no record has them.
+    SetMac { netns: Netns, link: IfName, mac: Mac },
+    /// Set a link's MTU.
+    SetMtu { netns: Netns, link: IfName, mtu_bytes: u32 },
+    /// Delete what ties rules to a link.
+    DelAnchor(LinkAnchor),
+    /// Disable hairpin mode.
+    ClearHairpin { link: IfName },
+    /// Let a link have no IPv6 addresses.
+    ForbidIpv6 { netns: Netns, link: IfName },
+    /// Replace a NIC's rules by others, in one transaction.
+    ExchangeRules { from: NicRules, to: NicRules },
 }
 
 /// How a step is undone.
@@ -158,6 +170,20 @@ impl PlanStep {
             PlanStep::DelRules(rules) => format!("nft {}", quoted(&rules.deleting(|_| true))),
             PlanStep::AddAccept(accept) => accept.as_command("-I"),
             PlanStep::DelAccept(accept) => accept.as_command("-D"),
+            PlanStep::SetMac { netns, link, mac } => {
+                files.at(*netns, format!("ip link set {link} address {mac}"))
+            }
+            PlanStep::SetMtu { netns, link, mtu_bytes } => {
+                files.at(*netns, format!("ip link set {link} mtu {mtu_bytes}"))
+            }
+            PlanStep::DelAnchor(anchor) => anchor.deleting(),
+            PlanStep::ClearHairpin { link } => format!("ip link set {link} type bridge_slave hairpin off"),
+            PlanStep::ForbidIpv6 { netns, link } => {
+                files.at(*netns, format!("sysctl -q -w net/ipv6/conf/{link}/disable_ipv6=1"))
+            }
+            PlanStep::ExchangeRules { from, to } => {
+                format!("nft {}", quoted(&format!("{}; {}", from.deleting(|_| true), to.adding())))
+            }
         }
     }
 }

@@ -39,11 +39,16 @@ impl IptablesListing {
 
     /// Whether a rule of `chain` has that comment.
     pub fn has(&self, chain: &str, comment: &str) -> bool {
+        self.line(chain, comment).is_some()
+    }
+
+    /// The rule of `chain` that has that comment.
+    pub fn line(&self, chain: &str, comment: &str) -> Option<&str> {
         let (in_it, commented) = (format!("-A {chain} "), format!("--comment \"{comment}\""));
         let plain = format!("--comment {comment} ");
         let is_one =
             |line: &&str| line.starts_with(&in_it) && (line.contains(&commented) || line.contains(&plain));
-        self.0.lines().any(|line| is_one(&line))
+        self.0.lines().find(is_one)
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// What `GET /containers/NAME/json` answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct InspectedFields {
+pub(in super::super) struct InspectedFields {
     pub id: Option<String>,
     pub name: Option<String>,
     pub state: Option<StateFields>,
@@ -22,7 +22,7 @@ pub(super) struct InspectedFields {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct StateFields {
+pub(in super::super) struct StateFields {
     pub status: Option<String>,
     pub pid: Option<i64>,
     #[serde(default, deserialize_with = "if_understood")]
@@ -35,7 +35,7 @@ pub(super) struct StateFields {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ConfigFields {
+pub(in super::super) struct ConfigFields {
     pub image: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::ffi::OsString;
 
 use jiff::Timestamp;
-use nix::unistd::Uid;
+use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
 use super::super::api_or_disk::DiskState;
@@ -29,6 +29,8 @@ pub(in super::super) struct DockerDisk {
     places: DockerPlaces,
     /// Once they were asked for.
     homes: OnceCell<DockerHomes>,
+    /// Where runc keeps a directory for each container, unless something was configured.
+    usual_runtime: StatePath,
     traces: ProcessTraces,
 }
 
@@ -70,6 +72,7 @@ impl DockerDisk {
             owner: dirs.owner,
             places: DockerPlaces::of(dirs, limit),
             homes: OnceCell::new(),
+            usual_runtime: dirs.run.join("docker/runtime-runc/moby"),
             traces: ProcessTraces::of(dirs.owner),
         }
     }
@@ -213,6 +216,12 @@ impl DiskState for DockerDisk {
             }
         }
         Ok(None)
+    }
+
+    fn first_process(&self, id: &str) -> Option<(Pid, u64)> {
+        let record = state::is_id(id).then(|| self.usual_runtime.join(id))?;
+        let (pid, ticks) = runtime::process(&record).ok()??;
+        Some((pid, ticks?))
     }
 
     /// A daemon that was killed leaves them running, and so does one with `live-restore`. Those of the data root that

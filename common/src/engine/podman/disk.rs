@@ -237,6 +237,13 @@ impl DiskState for PodmanDisk {
                 };
                 found = self.chosen("", is_infra)?.unwrap_or_default();
             }
+            // Made with --infra=false, so that each of its containers has namespaces of its own.
+            if found.containers.is_empty() {
+                let is_member = pods::members(&storage.graph, id)?;
+                found = self.chosen("", |entry, called| is_member(&entry.id, called))?.unwrap_or_default();
+                let some_run = found.containers.iter().any(|one| one.pid.is_some());
+                found.containers.retain(|one| one.pid.is_some() || !some_run);
+            }
             answer.containers.extend(found.containers);
             answer.doubts.extend(found.doubts);
         }
@@ -246,6 +253,12 @@ impl DiskState for PodmanDisk {
     /// The database has more than we read.
     fn as_inspected(&self, _id: &str) -> Result<Option<Container>, EngineError> {
         Ok(None)
+    }
+
+    fn first_process(&self, id: &str) -> Option<(Pid, u64)> {
+        let records = self.runtimes.iter().filter(|_| state::is_id(id)).map(|runtime| runtime.join(id));
+        let (pid, ticks) = records.filter_map(|record| runtime::process(&record).ok().flatten()).next()?;
+        Some((pid, ticks?))
     }
 
     /// They always do, and whatever is known of them is on disk.
