@@ -1,4 +1,4 @@
-//! netns-ping: pings from inside a container: by ICMP echo, by ARP, a whole network, all containers.
+//! netns-ping: pings from inside a container: by ICMP echo, by ARP, by a port, a whole network, all containers.
 #![forbid(unsafe_code)]
 
 mod arp;
@@ -8,6 +8,7 @@ mod evidence;
 mod matrix;
 mod network;
 mod parse;
+mod port;
 mod report;
 mod request;
 mod resolve;
@@ -38,6 +39,7 @@ fn run() -> Result<Status, Failure> {
     match job {
         Job::Echo(request) => echo::echo(&request),
         Job::Arp(request) => arp::arp(&request),
+        Job::Port(request) => port::port(&request),
         Job::Scan(request) => scan::scan(&request),
         Job::Matrix(request) => matrix::matrix(&request),
     }

@@ -22,6 +22,8 @@ pub enum EventKind {
     Duplicate,
     /// An ICMP error, or one of the kernel, says that it cannot be delivered.
     Error,
+    /// What of a container is not as its engine set it up.
+    Fault,
     /// All is over.
     Summary,
     /// Why it was not answered, or that it was: the last one of each DEST.
