@@ -8,6 +8,9 @@ use crate::netlink::{Address, Link, Neighbour, RouteLookup};
 use crate::packet::icmp::IcmpError;
 use crate::target::Mac;
 
+/// NUD_FAILED and NUD_INCOMPLETE of linux/neighbour.h: the kernel has asked, and has no answer.
+pub(super) const NUD_UNRESOLVED: u16 = 0x20 | 0x01;
+
 /// What is known. What was not looked at is `None`, or empty.
 #[derive(Debug, Clone)]
 pub struct Evidence {

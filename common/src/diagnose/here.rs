@@ -2,13 +2,10 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{FilterHook, NeighbourAnswer, Passage, Seen, Watched};
+use super::evidence::{FilterHook, NUD_UNRESOLVED, NeighbourAnswer, Passage, Seen, Watched};
 use super::{Cause, Evidence, Verdict, sending, words};
 use crate::hint;
 use crate::output::one_line;
-
-/// NUD_FAILED and NUD_INCOMPLETE of linux/neighbour.h: the kernel has asked, and has no answer.
-pub(super) const NUD_UNRESOLVED: u16 = 0x20 | 0x01;
 
 /// The answer, or an ICMP error, came to the container, and its kernel did not deliver it.
 pub(super) fn answer(evidence: &Evidence) -> Option<Verdict> {

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::evidence::{FilterHook, HostSight, NeighbourAnswer, Passage, ProbeKind, Seen};
-use super::here::NUD_UNRESOLVED;
+use super::evidence::{FilterHook, HostSight, NUD_UNRESOLVED, NeighbourAnswer, Passage, ProbeKind, Seen};
 use super::words::in_words;
 use super::{Cause, Evidence, Verdict};
 use crate::hint;
