@@ -25,6 +25,7 @@ mod silence;
 mod sweep;
 mod times;
 mod users;
+mod verdicts;
 mod widths;
 mod words;
 
