@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use common::packet::wait_for;
 use simple_dns::TYPE;
 
-use super::dns::{DnsServer, Reached, copy, kinds, not_asked};
 use super::dns_error::NoAnswer;
 use super::dns_message::{DnsAnswer, MOST_BYTES, number, question, read};
+use super::dns_server::{DnsServer, Reached, copy, kinds, not_asked};
 use super::files::ResolvConf;
 use crate::request::Families;
 
@@ -19,7 +19,7 @@ use crate::request::Families;
 const RETRIES: usize = 2;
 
 /// A question to all servers.
-struct OpenQuestion {
+struct SharedQuestion {
     id: u16,
     kind: TYPE,
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ struct OpenQuestion {
 struct AtOnce<'a> {
     name: &'a str,
     servers: &'a [Reached],
-    questions: Vec<OpenQuestion>,
+    questions: Vec<SharedQuestion>,
     /// What became of each server.
     failures: Vec<(IpAddr, NoAnswer)>,
     /// How many answers of each server are still to come.
@@ -51,7 +51,7 @@ pub fn ask(
     for kind in kinds(families) {
         let id = number();
         match question(id, name, kind) {
-            Some(bytes) => questions.push(OpenQuestion { id, kind, bytes, answer: None }),
+            Some(bytes) => questions.push(SharedQuestion { id, kind, bytes, answer: None }),
             None => return Err(failures.into_iter().map(|(server, _)| (server, NoAnswer::Name)).collect()),
         }
     }

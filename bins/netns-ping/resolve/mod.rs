@@ -6,6 +6,7 @@ mod dns;
 mod dns_at_once;
 mod dns_error;
 mod dns_message;
+mod dns_server;
 mod files;
 mod names;
 mod routes;
