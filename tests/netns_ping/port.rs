@@ -123,7 +123,7 @@ fn a_refusal_names_who_refuses_and_what_listens() {
     cable.db_input("tcp dport 84 reject with icmpx type admin-prohibited");
     let ran = cable.ping("tcp:198.18.0.2:84 -c1").fails_with(1);
     ran.stdout_has("From 198.18.0.2 tcp_seq=1 Packet filtered\n")
-        .stderr_has("198.18.0.2 reports: Packet filtered");
+        .stderr_has("198.18.0.2 reports: packet filtered");
     let said = cable.verdict("tcp:[fd00::2]:84 -c1", 1);
     assert_eq!(said["cause"], "icmp-prohibited", "{said}");
 }
