@@ -9,7 +9,7 @@ use crate::matrix::Scene;
 use crate::{Cable, cable, events, of_kind};
 use support::container::Container;
 use support::lab::Lab;
-use support::run::{Run, Running};
+use support::run::{Ran, Run, Running};
 use support::skip::{need, program};
 
 /// A TCP server on that address and port, which says the port of each peer and how much it sent, and closes at once.
