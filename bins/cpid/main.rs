@@ -13,7 +13,7 @@ use std::time::Duration;
 use cli::Cli;
 use common::cli::{FindSession, parse};
 use common::failure::{self, Failure, Status};
-use common::find::{FindError, Found, list, owner};
+use common::find::{FindError, Found, list, list_with_idle, owner};
 use common::target::Target;
 use report::Report;
 use request::{Job, Request};
@@ -70,6 +70,7 @@ fn find(
 
 fn print_all(with_stopped: bool, request: &Request) -> Result<Status, Failure> {
     let session = request.find.session();
+    let list = if with_stopped { list_with_idle } else { list };
     let listing = list(request.engine, &session.engines)?;
     if request.find.verbose {
         session.say_heard(TOOL);

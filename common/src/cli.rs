@@ -132,7 +132,7 @@ impl FindSession {
         drop(self.engines.take_heard());
         let found = found.inspect_err(|error| match error {
             FindError::NotFound { search, .. } if self.verbose => {
-                search.unasked.iter().for_each(|why| say(tool, why))
+                search.silent.iter().chain(&search.unasked).for_each(|why| say(tool, why))
             }
             _ => {}
         })?;

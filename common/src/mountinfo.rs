@@ -2,6 +2,8 @@
 //! [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html).
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -35,6 +37,17 @@ pub fn mount_id(file: BorrowedFd<'_>) -> nix::Result<u64> {
     let stat = stat.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
     let is_known = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
     is_known.then_some(stat.stx_mnt_id).ok_or(Errno::ENOSYS)
+}
+
+/// The file of the mount namespace that we are in. Each container has lines in it.
+///
+/// # Errors
+/// What open(2) and read(2) say.
+pub fn own() -> io::Result<Vec<u8>> {
+    // It has no length that would tell, so that read_to_end alone would begin with 32 bytes at a time.
+    let mut bytes = Vec::with_capacity(1 << 16);
+    File::open("/proc/thread-self/mountinfo")?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// All mounts, in the order of the file. Lines that make no sense are left out.

@@ -6,6 +6,7 @@
 
 mod broken_engine;
 mod docker;
+mod faults;
 mod of;
 mod release;
 mod unreachable;

@@ -94,6 +94,56 @@ fn a_task_whose_process_has_ended_is_not_running_though_its_pid_file_is_there() 
 }
 
 #[test]
+fn a_container_that_was_never_started_is_not_running_and_not_unknown() {
+    let world = need!(containerd());
+    let made = Task { world: &world, namespace: "default", id: unique("task") + "-end" };
+    world.command("ctr").args(["containers", "create", IMAGE, &made.id, "true"]).run().ok();
+    let id = &made.id;
+    for target in [id, &id[..id.len() - 2], &format!("containerd:{id}"), &format!("containerd:default/{id}")]
+    {
+        let said = world.tool("cpid").arg(target).run().fails_with(1).stdout_is("");
+        said.stderr_has(&format!("{id} is not running (created"));
+    }
+    world.tool("cpid").arg(format!("containerd:k8s.io/{id}")).run().fails_with(1).stderr_has("no such");
+    world.tool("cpid").args(["--list", "--all"]).run().ok().stdout_has(id);
+    assert!(!world.tool("cpid").arg("--list").run().ok().stdout.contains(id.as_str()));
+    // The same of one whose task was deleted.
+    let task = Task::run(&world, "default", &[]);
+    world.command("ctr").args(["task", "delete", "--force", &task.id]).run().ok();
+    world.tool("cpid").arg(&task.id).run().fails_with(1).stderr_has("is not running (created");
+    // One that starts has a task.
+    world.command("ctr").args(["run", "--detach", IMAGE, &format!("{id}2"), "sleep", "9"]).run().ok();
+    let started = Task { world: &world, namespace: "default", id: format!("{id}2") };
+    world.tool("cpid").arg(&started.id).run().ok().stdout_is(&started.pid());
+}
+
+#[test]
+fn a_damaged_database_hides_no_container_that_runs() {
+    const DATABASE: &str = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db";
+    let host = need!(Host::new());
+    let plain = host.process("plain");
+    host.task("default", "plain", plain.pid, &json!({}));
+    for content in ["no database", &"\0".repeat(40_000)] {
+        host.write(DATABASE, content);
+        host.finds("plain", &plain);
+        host.cpid(&["--list"]).run().ok().stdout_has("plain").stderr_is("");
+        let unsure = host.cpid(&["nope"]).run().fails_with(2).stdout_is("");
+        unsure
+            .stderr_has("cannot tell whether there is such a container: ")
+            .stderr_has("meta.db: is damaged");
+        let listed = host.cpid(&["--list", "--all"]).run().fails_with(2).stdout_has("plain");
+        listed.stderr_has("meta.db: is damaged");
+    }
+    // containerd has just made it.
+    host.write(DATABASE, "");
+    host.finds_nothing("nope");
+    fs::remove_file(host.path(DATABASE)).unwrap();
+    host.lab.shell(&format!("mkfifo /run/host{DATABASE}")).run().ok();
+    host.cpid(&["nope"]).run().fails_with(2).stderr_has("meta.db: is not a regular file");
+    host.finds("plain", &plain);
+}
+
+#[test]
 fn a_container_that_is_paused_is_told_so_and_found() {
     let world = need!(containerd());
     let task = Task::run(&world, "default", &[]);

@@ -306,6 +306,53 @@ fn a_real_pod_is_found_by_its_name_without_a_daemon() {
 }
 
 #[test]
+fn a_real_pod_without_an_infra_container_is_found_by_its_containers() {
+    let podman = Podman::new(need!(World::get().and_then(World::with_podman)));
+    let pod = podman.name("pod");
+    podman.ok("pod create --infra=false --name @pod");
+    let run = |name: &str| {
+        let words = format!("run --detach --pod @pod --network none --name @{name} {IMAGE} sleep infinity");
+        podman.ok(&words);
+        podman.pid(name)
+    };
+    let cpid = || {
+        let mut cpid = podman.world.tool("cpid");
+        cpid.env("NETNS_TOOLBOX_ROOT", &podman.root).args(["-v", &format!("pod:{pod}")]).run()
+    };
+    let none = cpid();
+    let pid = run("one");
+    let one = cpid();
+    run("two");
+    let two = cpid();
+    podman.ok("stop --time 0 @two");
+    let again = cpid();
+    none.fails_with(1).stderr_has("no such container");
+    one.ok().stdout_is(&format!("{pid}\n"));
+    // They share no network: which of them is meant is not known.
+    two.fails_with(2).stdout_is("").stderr_has("means 2 containers");
+    again.ok().stdout_is(&format!("{pid}\n"));
+}
+
+#[test]
+fn a_pod_without_an_infra_container_is_the_one_of_its_containers_that_runs() {
+    let (_sleep, pid, ticks) = process();
+    let (_other, other_pid, other_ticks) = process();
+    let host = host(&[('a', "one", podmans("one")), ('b', "two", podmans("two")), ('c', "x", podmans("x"))]);
+    let status = |pid: i32, ticks: u64| json!({ "pid": pid, "process-start-time": ticks }).to_string();
+    host.write(&format!("run/crun/{}/status", id('a')), status(pid, ticks));
+    host.write(&format!("run/crun/{}/status", id('c')), status(other_pid, other_ticks));
+    let (pod, one, two) = (id('9'), id('a'), id('b'));
+    let rows = format!("\0{{\"id\":\"{pod}\",\"name\":\"bare\"}}\0{one}one{pod}{{\0{two}two{pod}{{");
+    host.write("var/lib/containers/storage/db.sql", rows);
+    host.cpid(&["pod:bare"]).run().ok().stdout_is(&format!("{pid}\n"));
+    host.write(&format!("run/crun/{two}/status"), status(other_pid, other_ticks));
+    host.cpid(&["pod:bare"]).run().fails_with(2).stdout_is("").stderr_has("means 2 containers");
+    // A list that is not BoltDB's is a doubt, and no answer.
+    host.write("var/lib/containers/storage/libpod/bolt_state.db", "no database");
+    host.cpid(&["pod:bare"]).run().fails_with(2).stdout_is("");
+}
+
+#[test]
 fn one_name_in_two_real_engines_is_told_with_a_word_for_each() {
     let podman = Podman::new(need!(World::get().and_then(World::with_docker).and_then(World::with_podman)));
     podman.run("web");

@@ -13,7 +13,7 @@ pub use pattern::{Pattern, PatternError};
 use crate::cli::FindConfig;
 use crate::engine::{Container, EngineSession};
 use crate::failure::{self, Failure, Status};
-use crate::find::{ContainerList, FindError, VerifiedContainer, list_with};
+use crate::find::{ContainerList, FindError, VerifiedContainer, list_matching, list_of_user};
 use crate::output::quotable;
 use crate::process::Process;
 
@@ -73,6 +73,9 @@ fn without_needless(
     containers: Vec<VerifiedContainer>,
     all_were_asked: bool,
 ) -> (Vec<VerifiedContainer>, usize) {
+    if pattern.of_user().is_some() {
+        return (containers, 0);
+    }
     let fits = |known: &&VerifiedContainer| pattern.fits(&known.container);
     let (others, roots): (Vec<VerifiedContainer>, Vec<VerifiedContainer>) =
         containers.into_iter().partition(|known| known.container.stranger().is_some());
@@ -103,7 +106,7 @@ fn is_plain(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '['])
 }
 
-/// All containers of the engines that the pattern is about. `look` is shown those that run.
+/// All containers of the engines that the pattern is about; without those of other users where root's has one that fits. `look` is shown those that run.
 ///
 /// # Errors
 /// When none of these engines is on this host.
@@ -112,7 +115,12 @@ pub fn listing(
     session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    let listings = pattern.engines().into_iter().map(|engine| list_with(engine, session, &mut look));
+    if let Some((engine, user)) = pattern.of_user() {
+        return list_of_user(engine, user, session, look);
+    }
+    let fits = |container: &Container| pattern.fits(container);
+    let listings = pattern.engines().into_iter();
+    let listings = listings.map(|engine| list_matching(engine, session, fits, &mut look));
     let (listings, errors): (Vec<_>, Vec<_>) = listings.partition(Result::is_ok);
     // One of several that is not here is no error; none of them is.
     let merged = listings.into_iter().flatten().reduce(|mut all, one| {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::engine::{Container, EngineName};
 use crate::output::quotable;
+use crate::target::{NameError, UserWord};
 
 use super::glob::{Glob, GlobError};
 
@@ -14,6 +15,8 @@ pub enum Pattern {
     Container {
         /// The one engine that it is about, if it is.
         engine: Option<EngineName>,
+        /// Whose engine, if it is one user's.
+        user: Option<UserWord>,
         /// Its name.
         name: Glob,
         /// The beginning of its ID, if it may be one.
@@ -42,6 +45,9 @@ pub enum PatternError {
     /// A kind of TARGET that is none of containers.
     #[error("'{}:' does not name containers; use docker: or another engine, or pod:", quotable(.0))]
     Kind(String),
+    /// `engine@` with what is no user.
+    #[error("{0}")]
+    User(NameError),
     /// Too many parts for a pod.
     #[error("pods are pod:POD, pod:NAMESPACE/POD or pod:NAMESPACE/POD/CONTAINER")]
     Pod,
@@ -64,20 +70,27 @@ impl FromStr for Pattern {
             _ => {}
         }
         match text.split_once(':') {
-            None => of_containers(None, text),
+            None => of_containers(None, None, text),
             Some(("pod", rest)) => of_pods(rest),
-            Some((kind, rest)) => match kind.parse::<EngineName>() {
-                Ok(engine) => of_containers(Some(engine), rest),
-                Err(_) => Err(PatternError::Kind(kind.to_owned())),
-            },
+            Some((kind, rest)) => {
+                let (word, user) =
+                    kind.split_once('@').map_or((kind, None), |(word, user)| (word, Some(user)));
+                let engine = word.parse().map_err(|_| PatternError::Kind(kind.to_owned()))?;
+                let user = user.map(str::parse).transpose().map_err(PatternError::User)?;
+                of_containers(Some(engine), user, rest)
+            }
         }
     }
 }
 
-fn of_containers(engine: Option<EngineName>, text: &str) -> Result<Pattern, PatternError> {
+fn of_containers(
+    engine: Option<EngineName>,
+    user: Option<UserWord>,
+    text: &str,
+) -> Result<Pattern, PatternError> {
     let is_id = text.len() >= SHORT_ID && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = is_id.then(|| text.to_owned());
-    Ok(Pattern::Container { engine, name: Glob::new(text)?, id })
+    Ok(Pattern::Container { engine, user, name: Glob::new(text)?, id })
 }
 
 fn of_pods(text: &str) -> Result<Pattern, PatternError> {
@@ -104,6 +117,14 @@ impl Pattern {
             Pattern::Pod { .. } => {
                 EngineName::ALL.into_iter().filter(|engine| engine.knows_pods()).map(Some).collect()
             }
+        }
+    }
+
+    /// The one user's engine that it is about, if it is.
+    pub fn of_user(&self) -> Option<(EngineName, &UserWord)> {
+        match self {
+            Pattern::Container { engine, user, .. } => engine.zip(user.as_ref()),
+            Pattern::Pod { .. } => None,
         }
     }
 
@@ -190,6 +211,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Pattern>(), Err(why), "{text}");
         }
+        let of_alice: Pattern = "podman@alice:web-*".parse().unwrap();
+        assert_eq!(
+            of_alice.of_user().map(|(engine, user)| (engine, user.as_str())),
+            Some((EngineName::Podman, "alice"))
+        );
+        assert!("podman@:web".parse::<Pattern>().is_err() && "pod@alice:web".parse::<Pattern>().is_err());
         assert_eq!("docker:web".parse::<Pattern>().unwrap().engines(), [Some(EngineName::Docker)]);
     }
 }

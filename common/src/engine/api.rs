@@ -5,35 +5,36 @@
 //! version is taken by all of them, and negotiating one costs more than the question. Why the connection is our own:
 //! docs/decisions/bollard-own-connection.md.
 
+mod connection;
 mod events;
 mod fields;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
 use bollard::errors::Error as Bollard;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
-use bollard::{API_DEFAULT_VERSION, BollardRequest};
-use hyper_util::rt::TokioIo;
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectNetworkOptions, ListContainersOptions, ListContainersOptionsBuilder,
+};
 use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 
-use fields::{InspectedFields, ListedFields};
+use connection::{ConnectError, SentQuestion, Unheard};
+use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
-use super::listener::SocketListener;
 use super::{
-    AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof, state,
+    AnswerTimeout, Container, ContainerNetwork, ContainerSource, ContainerState, EngineError, EngineName,
+    Proof,
 };
+use crate::target::Name;
+
+/// The question about one container, on its way to the engine.
+pub(super) type SentInspect = SentQuestion<InspectedFields>;
 
 /// An engine's socket, not yet asked anything.
 #[derive(Debug, Clone)]
@@ -59,10 +60,7 @@ impl Api {
     /// `Refused` with status 404 when there is none, with another when there are several; `Nonsense` when the state of it is
     /// a word that we do not know.
     pub(super) fn inspect(&self, name: &str) -> Result<Container, EngineError> {
-        let (answer, claimed_by) = self.ask(async |docker| {
-            fields::of(docker.inspect_container(name, None::<InspectContainerOptions>).await)
-        })?;
-        self.container(answer, claimed_by)
+        self.inspected(self.send_inspect(name)?)
     }
 
     /// All containers, running or not, whose ID begins with `prefix`.
@@ -74,7 +72,7 @@ impl Api {
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let (listed, _) =
-            self.ask(async |docker| fields::of_each(docker.list_containers(Some(options)).await))?;
+            self.ask(async move |docker| fields::of_each(docker.list_containers(Some(options)).await))?;
         let listed = listed.into_iter().filter_map(|container: ListedFields| {
             let state = container.state.as_deref().and_then(state_called);
             Some(Listed { id: container.id?, state })
@@ -82,44 +80,86 @@ impl Api {
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
     }
 
-    /// Asks one thing of the engine, on a connection and a runtime that are gone when this returns: setns(2)
-    /// refuses a process with more than one thread. Also returns the user that makes the claims.
-    fn ask<T>(
+    /// The networks that all running containers are on, by the containers' IDs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn networks(&self) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let (listed, _) = self.ask(async |docker| {
+            fields::of_each(docker.list_containers(None::<ListContainersOptions>).await)
+        })?;
+        let networks = listed.into_iter().filter_map(|container: ListedFields| {
+            Some((container.id?, container.network_settings?.into_networks()))
+        });
+        Ok(networks.collect())
+    }
+
+    /// Whether the network of that ID or name is an internal one, from which no route leads anywhere else.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn is_internal(&self, network: &str) -> Result<bool, EngineError> {
+        // It becomes part of a path.
+        let network = network.parse::<Name>().map_err(|error| self.nonsense(&error))?;
+        let (answer, _): (InspectedNetwork, _) = self.ask(async move |docker| {
+            fields::of(docker.inspect_network(network.as_str(), None::<InspectNetworkOptions>).await)
+        })?;
+        answer.internal.ok_or_else(|| self.nonsense(&"a network that is neither internal nor not"))
+    }
+
+    /// Sends the question about one container, which [`Api::inspected`] waits for the answer to.
+    ///
+    /// # Errors
+    /// As [`Api::inspect`].
+    pub(super) fn send_inspect(&self, name: &str) -> Result<SentInspect, EngineError> {
+        let name = name.to_owned();
+        self.send(async move |docker| {
+            fields::of(docker.inspect_container(&name, None::<InspectContainerOptions>).await)
+        })
+    }
+
+    /// The answer to what was sent.
+    ///
+    /// # Errors
+    /// As [`Api::inspect`].
+    pub(super) fn inspected(&self, sent: SentInspect) -> Result<Container, EngineError> {
+        let (answer, claimed_by) = self.answer(sent)?;
+        self.container(answer, claimed_by)
+    }
+
+    /// Asks one thing of the engine; also returns the user that makes the claims.
+    fn ask<T: 'static>(
         &self,
-        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
     ) -> Result<(T, Uid), EngineError> {
+        self.answer(self.send(question)?)
+    }
+
+    fn send<T: 'static>(
+        &self,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
+    ) -> Result<SentQuestion<T>, EngineError> {
         // Most hosts lack most engines: a socket that is not there need not cost a runtime to find out.
         fs::metadata(&self.socket).map_err(|error| self.explained(&error))?;
         if let Some(silence) = self.limit.sockets.silence(&self.socket) {
             return Err(silence);
         }
-        if self.limit.left().is_zero() {
+        let left = self.limit.left();
+        if left.is_zero() {
             return Err(self.slow());
         }
-        self.ask_now(question).inspect_err(|error| self.limit.sockets.remember_silence(&self.socket, error))
+        SentQuestion::send(&self.socket, left, question).map_err(|error| match error {
+            ConnectError::Runtime(error) => self.nonsense(&error),
+            ConnectError::Bollard(error) => self.explained(&error),
+        })
     }
 
-    fn ask_now<T>(
-        &self,
-        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard>,
-    ) -> Result<(T, Uid), EngineError> {
-        let (socket, speaker) = (self.socket.clone(), Arc::new(OnceLock::new()));
-        let heard = Arc::clone(&speaker);
-        let transport = move |request| send(socket.clone(), Arc::clone(&heard), request);
-        // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
-        let left = self.limit.left();
-        let seconds = left.as_secs() + 1;
-        let docker = bollard::Docker::connect_with_custom_transport(
-            transport,
-            Some("http://localhost"),
-            seconds,
-            API_DEFAULT_VERSION,
-        );
-        let docker = docker.map_err(|error| self.explained(&error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| self.nonsense(&error))?;
-        let answer = runtime.block_on(async { tokio::time::timeout(left, question(docker)).await });
-        let heard = Arc::into_inner(speaker).and_then(OnceLock::into_inner);
+    fn answer<T>(&self, sent: SentQuestion<T>) -> Result<(T, Uid), EngineError> {
+        self.answer_of(sent).inspect_err(|error| self.limit.sockets.remember_silence(&self.socket, error))
+    }
+
+    fn answer_of<T>(&self, sent: SentQuestion<T>) -> Result<(T, Uid), EngineError> {
+        let (answer, heard) = sent.answer();
         let speaker = heard.map(|heard| {
             heard
                 .listener
@@ -226,100 +266,6 @@ fn state_called(status: &str) -> Option<ContainerState> {
 /// A time as the API writes it. Docker and Podman write year 1 for a time that has not come.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
-}
-
-/// One request on one connection, over which no more comes in than an honest answer needs.
-async fn send(
-    socket: PathBuf,
-    heard: Arc<OnceLock<HeardSpeaker>>,
-    request: BollardRequest,
-) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
-    let stream = UnixStream::connect(&socket).await?;
-    if heard.get_or_init(|| HeardSpeaker::of(&stream, &socket)).speaker.is_err() {
-        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
-    }
-    let stream = Limited { stream, left: state::MOST_BYTES };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let (mut parts, body) = request.into_parts();
-    parts.headers.insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("localhost"));
-    if let Some(path) = parts.uri.path_and_query().cloned() {
-        parts.uri = path.into();
-    }
-    Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
-}
-
-/// Whose claims are heard, or why nobody's are.
-type Speaker = Result<Uid, Unheard>;
-
-#[derive(Debug, Clone, Copy)]
-enum Unheard {
-    /// What listened was killed since.
-    HasEnded,
-    /// What listens is not in our PID namespace; its PID here, if it has one.
-    OtherPids(Option<Pid>),
-}
-
-/// What is at the other end of a connection.
-struct HeardSpeaker {
-    speaker: Speaker,
-    listener: Option<SocketListener>,
-}
-
-impl HeardSpeaker {
-    fn of(stream: &UnixStream, socket: &Path) -> Self {
-        match SocketListener::behind(stream.as_fd()) {
-            Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
-            Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
-        }
-    }
-}
-
-/// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
-/// do: its owner can put a link to root's socket in its place.
-fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
-    if !listener.has_our_pids() {
-        return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
-    }
-    let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
-    Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
-}
-
-/// A stream that ends with an error once more than `left` bytes have been read from it.
-struct Limited {
-    stream: UnixStream,
-    left: u64,
-}
-
-impl AsyncRead for Limited {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = (buf.filled().len() - before) as u64;
-        match self.left.checked_sub(read) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Err(io::Error::other("its answer is too long"))),
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Limited {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 fn kernel_error(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {

@@ -1,10 +1,17 @@
 //! An engine that speaks Docker's API and keeps its state on disk: the API is asked first and, where that
 //! does not answer as it should, the disk is read.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
-use super::api::Api;
-use super::{Container, ContainerQuery, ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
+use nix::unistd::Pid;
+
+use super::api::{Api, SentInspect};
+use super::{
+    Container, ContainerNetwork, ContainerQuery, ContainerSource, Engine, EngineAnswer, EngineError,
+    EngineName,
+};
 use crate::target::Name;
 
 /// What an engine keeps on disk.
@@ -26,6 +33,13 @@ pub(super) trait DiskState {
     /// does not tell all that the API does.
     fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError>;
 
+    /// The networks that the containers with these IDs are on; nothing of one of which the disk does not tell.
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError>;
+
+    /// The first process of the container with this ID and when it started, as its runtime wrote them down, if it keeps that
+    /// where it usually does.
+    fn first_process(&self, id: &str) -> Option<(Pid, u64)>;
+
     /// Whether containers of this engine may still run although its daemon does not.
     fn may_run_alone(&self) -> bool;
 
@@ -40,6 +54,10 @@ pub(super) struct ApiOrDisk<D> {
     api: Result<Api, EngineError>,
     /// Its state, where we know which state belongs to that API: not to one that the user has chosen.
     disk: Option<D>,
+    /// A question that was sent, or why it could not be.
+    sent: RefCell<Option<Result<SentInspect, EngineError>>>,
+    /// Looked at before anything is sent: a socket of systemd's starts the engine, which then makes its directories.
+    is_unused: OnceCell<bool>,
 }
 
 impl<D: DiskState> Engine for ApiOrDisk<D> {
@@ -47,10 +65,19 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
         self.engine
     }
 
+    fn send(&self, asked: &ContainerQuery<'_>) -> bool {
+        let (ContainerQuery::Name { within: None, name }, Ok(api)) = (asked, &self.api) else { return false };
+        self.is_unused();
+        let sent = api.send_inspect(name.as_str());
+        let is_sent = sent.is_ok();
+        self.sent.replace(Some(sent));
+        is_sent
+    }
+
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         match asked {
             ContainerQuery::Name { within: None, name } => {
-                self.or_disk(|api| from_api(api, name), |disk| disk.find(name))
+                self.or_disk(|api| self.find_by_api(api, name), |disk| disk.find(name))
             }
             // No namespaces of Kubernetes, and containers are found by their own names. What a pod is called is on disk.
             ContainerQuery::Pod { namespace: None, pod, container: None } => self.pod(pod),
@@ -65,11 +92,37 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
     }
+
+    /// The disk has them as the API does, and costs less. What it lacks one question tells of all.
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let of_disk = self.disk.as_ref().map(|disk| disk.networks(ids)).unwrap_or(Ok(HashMap::new()));
+        let mut networks = of_disk.clone().unwrap_or_default();
+        if ids.iter().all(|id| networks.contains_key(*id)) {
+            return Ok(networks);
+        }
+        match (self.api.as_ref().map_err(Clone::clone).and_then(Api::networks), of_disk) {
+            (Ok(told), _) => {
+                networks.extend(told.into_iter().filter(|(id, _)| ids.contains(&id.as_str())));
+                Ok(networks)
+            }
+            // Podman serves its API only where somebody asked for that.
+            (Err(error), Ok(_)) if error.is_absence() => Ok(networks),
+            (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
+        }
+    }
+
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        self.api.as_ref().ok()?.is_internal(network).ok().map(|is_internal| !is_internal)
+    }
 }
 
 impl<D: DiskState> ApiOrDisk<D> {
     pub(super) fn new(engine: EngineName, api: Result<Api, EngineError>, disk: Option<D>) -> Self {
-        ApiOrDisk { engine, api, disk }
+        ApiOrDisk { engine, api, disk, sent: RefCell::default(), is_unused: OnceCell::new() }
+    }
+
+    fn is_unused(&self) -> bool {
+        *self.is_unused.get_or_init(|| self.disk.as_ref().is_some_and(DiskState::is_unused))
     }
 
     fn pod(&self, pod: &Name) -> Result<EngineAnswer, EngineError> {
@@ -85,8 +138,7 @@ impl<D: DiskState> ApiOrDisk<D> {
         api: impl FnOnce(&Api) -> Result<EngineAnswer, EngineError>,
         disk: impl FnOnce(&D) -> Result<Option<EngineAnswer>, EngineError>,
     ) -> Result<EngineAnswer, EngineError> {
-        // Looked at before: a socket of systemd's starts the engine, which then makes its directories.
-        let is_unused = self.disk.as_ref().is_some_and(DiskState::is_unused);
+        let is_unused = self.is_unused();
         let error = match self.api.as_ref().map_err(Clone::clone).and_then(api) {
             Ok(answer) => return Ok(EngineAnswer { source: ContainerSource::Api, ..answer }),
             Err(error) => self.without_a_shadow(error, is_unused),
@@ -126,6 +178,41 @@ impl<D: DiskState> ApiOrDisk<D> {
         }
     }
 
+    fn find_by_api(&self, api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
+        let inspected = match self.sent.take() {
+            Some(sent) => sent.and_then(|sent| api.inspected(sent)),
+            None => api.inspect(name.as_str()),
+        };
+        match known(inspected) {
+            // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
+            Err(refused @ EngineError::Refused { .. }) => {
+                match api.list(name.as_str()).unwrap_or_default().as_slice() {
+                    [] | [_] => Err(refused),
+                    several => {
+                        let inspected = several.iter().map(|listed| known(api.inspect(&listed.id)));
+                        Ok(inspected
+                            .collect::<Result<Vec<_>, _>>()?
+                            .into_iter()
+                            .flatten()
+                            .collect::<Vec<_>>()
+                            .into())
+                    }
+                }
+            }
+            result => Ok(result?.map(|container| self.with_start_time(container)).into()),
+        }
+    }
+
+    /// With what its runtime knows of the process that the API tells: when it started, which no later process of that PID has.
+    /// Two small files cost less than all other proofs, however many containers there are.
+    fn with_start_time(&self, mut container: Container) -> Container {
+        let first = self.disk.as_ref().filter(|_| container.pid.is_some());
+        let first = first.and_then(|disk| disk.first_process(&container.id));
+        let same = first.filter(|(pid, _)| Some(*pid) == container.pid);
+        container.proof.start_time_ticks = same.map(|(_, ticks)| ticks);
+        container
+    }
+
     /// The list tells which containers there are, and what they do; the rest is on disk, at a tenth of the
     /// cost of inspecting each. Where both disagree, one is older: then the engine is asked. What it says of one container and
     /// nobody understands is a doubt about that one, if the disk does not know it either.
@@ -151,27 +238,6 @@ impl<D: DiskState> ApiOrDisk<D> {
             answer.containers.extend(found);
         }
         Ok(answer)
-    }
-}
-
-fn from_api(api: &Api, name: &Name) -> Result<EngineAnswer, EngineError> {
-    match known(api.inspect(name.as_str())) {
-        // An ID prefix that several have: 500 in Docker 20.10, 400 in later ones, in changing words.
-        Err(refused @ EngineError::Refused { .. }) => {
-            match api.list(name.as_str()).unwrap_or_default().as_slice() {
-                [] | [_] => Err(refused),
-                several => {
-                    let inspected = several.iter().map(|listed| known(api.inspect(&listed.id)));
-                    Ok(inspected
-                        .collect::<Result<Vec<_>, _>>()?
-                        .into_iter()
-                        .flatten()
-                        .collect::<Vec<_>>()
-                        .into())
-                }
-            }
-        }
-        result => Ok(result?.into()),
     }
 }
 

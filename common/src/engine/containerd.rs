@@ -1,32 +1,33 @@
 //! containerd, and the pods it runs for Kubernetes: from its tasks' directories. A task is a container that
 //! was started and not yet cleared away; containers without one have no process, and are in containerd's
-//! database only.
+//! database only, which is read where nobody else has the container that is looked for.
 //!
 //! Docker's containers are in the namespace `moby`, and Docker answers for them: they are left out unless
 //! that namespace is named.
 
 mod ended;
+mod idle;
 mod places;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use nix::unistd::Pid;
 
+use super::cni;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
 use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof};
+use super::{
+    Container, ContainerNetwork, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof,
+};
 use crate::target::Name;
 pub(super) use places::{DRIVERS, MOBY, is_dockers, is_user_and_group, state_behind, states};
-use places::{runtime_roots, task_directories};
+use places::{KUBERNETES, runtime_roots, task_directories};
 
 const ENGINE: EngineName = EngineName::Containerd;
-
-/// The namespace of its CRI plugin.
-const KUBERNETES: &str = "k8s.io";
 
 /// The containerd of one user.
 pub(super) struct Containerd {
@@ -199,6 +200,10 @@ impl Engine for Containerd {
         ENGINE
     }
 
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
+    }
+
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         let (within, name) = match asked {
             ContainerQuery::Name { within, name } => (within.map(Name::as_str), name),
@@ -221,6 +226,20 @@ impl Engine for Containerd {
         } else {
             found
         })
+    }
+
+    fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
+        let within = match asked {
+            Some(ContainerQuery::Name { within, .. }) => within.map(Name::as_str),
+            _ => None,
+        };
+        let tasks = match self.bundles(within) {
+            Ok(bundles) => bundles.all,
+            Err(absent) if absent.is_absence() => vec![],
+            Err(error) => return Err(error),
+        };
+        let with_task: HashSet<&str> = tasks.iter().map(|bundle| bundle.id.as_str()).collect();
+        Ok(idle::find(&self.dirs, asked, |id| with_task.contains(id)))
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {

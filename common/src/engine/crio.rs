@@ -3,12 +3,13 @@
 //! its configuration beside its `state.json`, which Podman does not write (`internal/oci/container.go`, `server/container_create.go`).
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use super::cni;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
@@ -17,8 +18,8 @@ use super::settings::{Settings, drop_ins};
 use super::state::StatePath;
 use super::storage::Storage;
 use super::{
-    Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, api,
-    state,
+    Container, ContainerNetwork, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError,
+    EngineName, Proof, api, state,
 };
 use crate::target::Name;
 
@@ -30,8 +31,9 @@ const CONTAINERS: &str = "overlay-containers";
 /// The CRI-O of one user.
 pub(super) struct Crio {
     dirs: EngineDirs,
-    /// Once it was asked for.
+    /// Once they were asked for.
     storage: OnceCell<Storage>,
+    installed: OnceCell<bool>,
 }
 
 /// What CRI-O writes of a container's runs (`internal/oci/container.go`, `ContainerState`).
@@ -48,7 +50,7 @@ struct Runs {
 
 impl Crio {
     pub(super) fn new(dirs: &EngineDirs) -> Self {
-        Crio { dirs: dirs.clone(), storage: OnceCell::new() }
+        Crio { dirs: dirs.clone(), storage: OnceCell::new(), installed: OnceCell::new() }
     }
 
     fn socket(&self) -> StatePath {
@@ -56,7 +58,8 @@ impl Crio {
     }
 
     fn is_installed(&self) -> bool {
-        self.dirs.config.join("crio").is_dir() || self.socket().exists()
+        let look = || self.dirs.config.join("crio").is_dir() || self.socket().exists();
+        *self.installed.get_or_init(look)
     }
 
     /// As its process was started (crio(8): `--root`, `--runroot`, `--config`), else as `crio.conf` and its additions have it
@@ -171,6 +174,10 @@ impl Crio {
 impl Engine for Crio {
     fn name(&self) -> EngineName {
         ENGINE
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {

@@ -1,16 +1,24 @@
 //! What every engine can be asked: the trait that each of them implements, and the query.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
 
-use super::{Container, ContainerSource, EngineError};
+use super::{Container, ContainerNetwork, ContainerSource, EngineError};
 use crate::target::{EngineName, Name};
 
 /// What every engine can be asked.
 pub trait Engine {
     /// The prefix that names it in a TARGET.
     fn name(&self) -> EngineName;
+
+    /// Sends the question to an engine that answers by itself, so that others can be asked meanwhile: [`Engine::find`] with the
+    /// same question then waits for the answer. Whether one is to be waited for.
+    fn send(&self, asked: &ContainerQuery<'_>) -> bool {
+        let _ = asked;
+        false
+    }
 
     /// The containers that `asked` can mean, running or not: all of that exact name or ID, and all whose ID
     /// begins with it. None is an answer too: without a doubt, this engine has no such container.
@@ -26,6 +34,16 @@ pub trait Engine {
     /// As [`Engine::find`].
     fn list(&self) -> Result<EngineAnswer, EngineError>;
 
+    /// The containers that `asked` can mean, or all, which have no process and are found in a database only: asked for where
+    /// nothing else has been found, so that a damaged one does no harm to those that run.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
+        let _ = asked;
+        Ok(EngineAnswer::default())
+    }
+
     /// The user whose engine it is, if that is another one than root and us.
     fn user(&self) -> Option<Uid> {
         None
@@ -34,6 +52,21 @@ pub trait Engine {
     /// A new stream of its own events, on which something comes at once, and then whenever one of its
     /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.
     fn events(&self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// The networks that its containers with these IDs are on; nothing of one that it does not tell of.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let _ = ids;
+        Ok(HashMap::new())
+    }
+
+    /// Whether its network of that ID gives containers default routes; `None` where it does not tell.
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        let _ = network;
         None
     }
 }

@@ -5,13 +5,16 @@
 mod answer_timeout;
 mod api;
 mod api_or_disk;
+mod bolt;
 mod budget;
+mod cni;
 mod container;
 mod containerd;
 mod cri;
 mod crio;
 mod daemon;
 mod docker;
+mod endpoint;
 mod engine_dirs;
 mod error;
 mod incus;
@@ -20,6 +23,7 @@ mod listener;
 mod lxc;
 mod machine;
 mod nerdctl;
+mod networks;
 mod oci;
 mod podman;
 mod runtime;
@@ -30,6 +34,7 @@ mod storage;
 mod user_engine;
 mod watch_dirs;
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
@@ -38,6 +43,7 @@ pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago}
 pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
 pub use interface::{ContainerQuery, Engine, EngineAnswer};
+pub use networks::{ContainerNetwork, NetworkAddress};
 pub use session::{EngineSession, HeardEngine};
 pub use watch_dirs::WatchDir;
 
@@ -141,8 +147,16 @@ impl<E: Engine> Engine for Bounded<E> {
         self.0.name()
     }
 
+    fn send(&self, asked: &ContainerQuery<'_>) -> bool {
+        self.0.send(asked)
+    }
+
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {
         budget::within(|| self.0.find(asked))
+    }
+
+    fn find_idle(&self, asked: Option<&ContainerQuery<'_>>) -> Result<EngineAnswer, EngineError> {
+        budget::within(|| self.0.find_idle(asked))
     }
 
     fn list(&self) -> Result<EngineAnswer, EngineError> {
@@ -155,5 +169,13 @@ impl<E: Engine> Engine for Bounded<E> {
 
     fn user(&self) -> Option<Uid> {
         self.0.user()
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        budget::within(|| self.0.networks(ids))
+    }
+
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        self.0.gives_default_route(network)
     }
 }

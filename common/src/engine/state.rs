@@ -259,7 +259,10 @@ fn there<T>(result: io::Result<T>, file: &StatePath) -> Result<Option<T>, Engine
 }
 
 /// A regular file and its length in bytes; `None` when it is not there.
-fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError> {
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn open(file: &StatePath) -> Result<Option<(File, u64)>, EngineError> {
     budget::spend(file.as_path(), 1, 0)?;
     // Not to be held up by a pipe, nor to be given a terminal.
     let mut options = OpenOptions::new();

@@ -44,30 +44,78 @@ pub(super) fn ask(
     session: &EngineSession,
     question: impl Fn(&dyn Engine) -> Result<EngineAnswer, EngineError>,
 ) -> EngineAnswers {
+    gathered(engines.iter().map(|engine| (engine.as_ref(), question(engine.as_ref()))), session)
+}
+
+/// Asks all of them for the containers that `asked` can mean. Those that answer by themselves are sent the question first,
+/// and while they make their answers the state on disk of the others is read.
+pub(super) fn find_with(
+    engines: &[Box<dyn Engine>],
+    session: &EngineSession,
+    asked: &ContainerQuery<'_>,
+) -> EngineAnswers {
+    let mut order: Vec<(bool, usize)> =
+        engines.iter().enumerate().map(|(at, engine)| (engine.send(asked), at)).collect();
+    order.sort_unstable();
+    let mut answers: Vec<(usize, _)> =
+        order.into_iter().map(|(_, at)| (at, engines[at].find(asked))).collect();
+    answers.sort_unstable_by_key(|(at, _)| *at);
+    gathered(answers.into_iter().map(|(at, answer)| (engines[at].as_ref(), answer)), session)
+}
+
+/// The containers among those of `engines` that `asked` means, or all, and that have no process and are found in a database
+/// only.
+pub(super) fn find_idle(engines: &[Box<dyn Engine>], asked: Option<&ContainerQuery<'_>>) -> EngineAnswers {
     let mut answers = EngineAnswers::default();
     for engine in engines {
-        let answer = question(engine.as_ref());
-        session.hear(engine.as_ref(), &answer);
-        match answer {
-            Ok(answer) => {
-                let name = engine.name();
-                answers.answered.push(name);
-                answers.api_errors.extend(answer.api_error.map(|why| (name, why)));
-                let (closed, doubts) = answer.doubts.into_iter().partition::<Vec<_>, _>(is_roots_alone);
-                answers.closed.extend(closed);
-                answers.errors.extend(doubts.into_iter().map(|doubt| (name, doubt)));
-                answers.add(answer.containers);
-            }
-            Err(absent) if absent.is_absence() => answers.absent.push(absent),
-            Err(closed) if is_roots_alone(&closed) => answers.closed.push(closed),
-            Err(trouble) => answers.errors.push((engine.name(), trouble)),
-        }
+        answers.take(engine.name(), engine.find_idle(asked));
+    }
+    answers
+}
+
+fn gathered<'a>(
+    answers_of: impl Iterator<Item = (&'a dyn Engine, Result<EngineAnswer, EngineError>)>,
+    session: &EngineSession,
+) -> EngineAnswers {
+    let mut answers = EngineAnswers::default();
+    for (engine, answer) in answers_of {
+        session.hear(engine, &answer);
+        answers.take(engine.name(), answer);
     }
     answers.answered.dedup();
     answers
 }
 
 impl EngineAnswers {
+    fn take(&mut self, name: EngineName, answer: Result<EngineAnswer, EngineError>) {
+        match answer {
+            Ok(answer) => {
+                self.answered.push(name);
+                self.api_errors.extend(answer.api_error.map(|why| (name, why)));
+                let (closed, doubts) = answer.doubts.into_iter().partition::<Vec<_>, _>(is_roots_alone);
+                self.closed.extend(closed);
+                self.errors.extend(doubts.into_iter().map(|doubt| (name, doubt)));
+                self.add(answer.containers);
+            }
+            Err(absent) if absent.is_absence() => self.absent.push(absent),
+            Err(closed) if is_roots_alone(&closed) => self.closed.push(closed),
+            Err(trouble) => self.errors.push((name, trouble)),
+        }
+    }
+
+    /// Adds those that have no process and are found in a database only, where no other has been found.
+    pub(super) fn or_idle(&mut self, engines: &[Box<dyn Engine>], asked: &ContainerQuery<'_>) {
+        if self.hits.is_empty() {
+            let mut idle = find_idle(engines, Some(asked));
+            idle.narrow(asked);
+            self.hits = idle.hits;
+            self.errors.extend(idle.errors);
+            // What is closed was so when the same engine was asked for those that run.
+            let said: Vec<String> = self.closed.iter().map(ToString::to_string).collect();
+            self.closed.extend(idle.closed.into_iter().filter(|why| !said.contains(&why.to_string())));
+        }
+    }
+
     pub(super) fn add(&mut self, containers: Vec<Container>) {
         for container in containers {
             if !self.hits.iter().any(|hit| hit.is_same_as(&container)) {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::Pid;
 
-use crate::process::{Process, ProcessError};
+use crate::process::{CgroupPath, Process, ProcessError};
 
 /// Where we were when this was first asked.
 pub(super) fn own_cgroups() -> &'static [String] {
@@ -14,12 +14,20 @@ pub(super) fn own_cgroups() -> &'static [String] {
 
 /// Engines name a container's cgroup after its ID. A process whose cgroups carry IDs, none of them this one,
 /// is not the container's. One whose cgroups carry no ID at all proves nothing: an engine may run without
-/// cgroups, as rootless ones do. IDs that our own cgroups carry say where we are, and not where it is.
-pub(super) fn cgroups_allow(cgroups: &[String], ours: &[String], id: &str) -> bool {
-    let ours: Vec<&str> = ours.iter().flat_map(|path| container_ids(path)).collect();
-    let mut theirs =
-        cgroups.iter().flat_map(|path| container_ids(path)).filter(|found| !ours.contains(found)).peekable();
-    !is_container_id(id) || theirs.peek().is_none() || theirs.any(|found| found == id)
+/// cgroups, as rootless ones do. IDs that our own cgroups carry say where we are, and not where it is; they are looked for
+/// only where they can matter.
+pub(super) fn cgroups_allow<'a>(
+    cgroups: &[CgroupPath],
+    ours: impl FnOnce() -> &'a [String],
+    id: &str,
+) -> bool {
+    let theirs = || cgroups.iter().flat_map(|group| container_ids(&group.path));
+    if !is_container_id(id) || theirs().all(|found| found == id) {
+        return true;
+    }
+    let ours: Vec<&str> = ours().iter().flat_map(|path| container_ids(path)).collect();
+    let mut foreign = theirs().filter(|found| !ours.contains(found)).peekable();
+    foreign.peek().is_none() || foreign.any(|found| found == id)
 }
 
 /// The container IDs in the process's cgroup paths, innermost first, without those that our own carry.
@@ -77,8 +85,10 @@ mod tests {
     const ID: &str = "3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d3f2a9c0d";
 
     fn allowed_from(ours: &[&str], theirs: &[&str], id: &str) -> bool {
-        let owned = |paths: &[&str]| paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
-        cgroups_allow(&owned(theirs), &owned(ours), id)
+        let group = |&path: &&str| CgroupPath { controllers: Vec::new(), path: path.to_owned() };
+        let theirs: Vec<_> = theirs.iter().map(group).collect();
+        let ours: Vec<_> = ours.iter().map(|&path| path.to_owned()).collect();
+        cgroups_allow(&theirs, || &ours, id)
     }
 
     fn allowed(paths: &[&str]) -> bool {

@@ -1,6 +1,7 @@
 //! Why a TARGET was not found, and what the user can do about it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
@@ -112,6 +113,16 @@ pub enum FindError {
         /// The container that it was made for.
         owner: String,
     },
+    /// The engine of that user has left nothing on this host.
+    #[error("{engine} of user {user} has no containers: {} is not there", place.display())]
+    NoEngineOfUser {
+        /// Which engine.
+        engine: EngineName,
+        /// Whose it would be.
+        user: UserWord,
+        /// Where it was looked for.
+        place: PathBuf,
+    },
     /// Nobody is called so.
     #[error("{0}: no such user")]
     NoSuchUser(UserWord),
@@ -125,6 +136,8 @@ pub enum FindError {
 pub struct FailedSearch {
     /// The engines that were asked.
     pub asked: Vec<EngineName>,
+    /// Why the APIs of some did not answer, so that their state on disk was read.
+    pub silent: Vec<EngineError>,
     /// Which engines of other users could not be.
     pub unasked: Vec<EngineError>,
     /// Which of our engines answered without a wait, so that they can be asked something else.
@@ -202,9 +215,10 @@ impl From<FindError> for Failure {
                 "does that engine run on this host? pid:{} is that process, whosever it is",
                 container.pid.map_or(0, Pid::as_raw)
             )),
-            FindError::NoEngine { .. } | FindError::NotTheirs(_) | FindError::NoProcess(_) => {
-                Failure::said(Status::Failed, message)
-            }
+            FindError::NoEngine { .. }
+            | FindError::NoEngineOfUser { .. }
+            | FindError::NotTheirs(_)
+            | FindError::NoProcess(_) => Failure::said(Status::Failed, message),
             FindError::Network(error) => (*error).into(),
             FindError::Engine(error) => error.into(),
             FindError::Process(error) => error.into(),

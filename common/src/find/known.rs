@@ -3,12 +3,15 @@
 
 use serde::Serialize;
 
-use super::answers::{ask, is_others};
-use super::verify::{self, VerifyError};
-use super::{FindError, no_engine};
-use crate::engine::{Container, Engine, EngineName, EngineSession, engines, engines_of_others};
+use super::answers::{EngineAnswers, ask, find_idle, is_others};
+use super::verify::{self, VerifiedProcess, VerifyError};
+use super::{FindError, no_engine, uid_of};
+use crate::engine::{
+    Container, Engine, EngineError, EngineName, EngineSession, engines, engines_of_others, engines_of_user,
+};
 use crate::namespace::NamespaceKind;
 use crate::process::{Process, ProcessError};
+use crate::target::UserWord;
 
 /// A container, verified: when it has a PID, that process is the container's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,7 +81,10 @@ impl VerifiedContainer {
                 }
                 process => Ok(process?),
             },
-            None => verify::process(&self.container, pid).map_err(|doubt| doubt.about(*container())),
+            None => match verify::process(&self.container, pid) {
+                Ok(verified) => Ok(verified.process),
+                Err(doubt) => Err(doubt.about(*container())),
+            },
         }
     }
 }
@@ -88,19 +94,74 @@ impl VerifiedContainer {
 /// # Errors
 /// When no engine is on this host at all.
 pub fn list(engine: Option<EngineName>, session: &EngineSession) -> Result<ContainerList, FindError> {
-    list_with(engine, session, |_, _| ())
+    listed(&engines(engine, session), |_| engines_of_others(engine, session), session, |_, _| ())
 }
 
-/// As [`list`]; `look` is shown every container that has a process, and that process while it is held, in no order.
+/// As [`list`], with the containers that have no process and are found in a database only, as those of containerd that were
+/// never started.
 ///
 /// # Errors
 /// As [`list`].
-pub fn list_with(
+pub fn list_with_idle(
     engine: Option<EngineName>,
+    session: &EngineSession,
+) -> Result<ContainerList, FindError> {
+    let mut listing = list(engine, session)?;
+    for engines in [engines(engine, session), engines_of_others(engine, session)] {
+        let idle = find_idle(&engines, None);
+        for container in idle.hits {
+            if !listing.containers.iter().any(|known| known.container.is_same_as(&container)) {
+                listing.containers.push(VerifiedContainer { container, process: ProcessInodes::default() });
+            }
+        }
+        let why = idle.errors.into_iter().map(|(_, why)| FindError::from(why));
+        // What is wrong with other users' files is no failure of root's list.
+        match engines.iter().any(|engine| engine.user().is_some()) {
+            true => listing.api_errors.extend(why),
+            false => listing.errors.extend(why),
+        }
+    }
+    listing.containers.sort_by(|a, b| order(&a.container).cmp(&order(&b.container)));
+    Ok(listing)
+}
+
+/// As [`list`], for somebody who is looking for those that fit: the engines of other users are asked only where ours have
+/// certainly none of these. `look` is shown every container that has a process, and that process while it is held, in no
+/// order.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_matching(
+    engine: Option<EngineName>,
+    session: &EngineSession,
+    fits: impl Fn(&Container) -> bool,
+    look: impl FnMut(&Container, &Process),
+) -> Result<ContainerList, FindError> {
+    let others = |ours: &EngineAnswers| {
+        let is_enough = !ours.errors.is_empty() || ours.hits.iter().any(|hit| !is_others(hit) && fits(hit));
+        if is_enough { vec![] } else { engines_of_others(engine, session) }
+    };
+    listed(&engines(engine, session), others, session, look)
+}
+
+/// The containers of one user's engine, as [`list_matching`] shows them.
+///
+/// # Errors
+/// `NoSuchUser`; when there is no such engine.
+pub fn list_of_user(
+    engine: EngineName,
+    user: &UserWord,
     session: &EngineSession,
     look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
-    listed(&engines(engine, session), &engines_of_others(engine, session), session, look)
+    let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
+    let listing = listed(&engines_of_user(engine, uid, session), |_| vec![], session, look);
+    listing.map_err(|error| match error {
+        FindError::Engine(EngineError::Absent { engine, socket }) => {
+            FindError::NoEngineOfUser { engine, user: user.clone(), place: socket }
+        }
+        error => error,
+    })
 }
 
 /// As [`list`], and for root without the containers of other users, whose engines are not asked.
@@ -108,17 +169,17 @@ pub fn list_with(
 /// # Errors
 /// When none of our engines is on this host.
 pub fn list_ours(session: &EngineSession) -> Result<ContainerList, FindError> {
-    listed(&engines(None, session), &[], session, |_, _| ()).map(ContainerList::without_strangers)
+    listed(&engines(None, session), |_| vec![], session, |_, _| ()).map(ContainerList::without_strangers)
 }
 
 fn listed(
     ours: &[Box<dyn Engine>],
-    others: &[Box<dyn Engine>],
+    others: impl FnOnce(&EngineAnswers) -> Vec<Box<dyn Engine>>,
     session: &EngineSession,
     mut look: impl FnMut(&Container, &Process),
 ) -> Result<ContainerList, FindError> {
     let mut asked = ask(ours, session, |engine| engine.list());
-    let others = ask(others, session, |engine| engine.list());
+    let others = ask(&others(&asked), session, |engine| engine.list());
     let mut errors: Vec<FindError> = asked.errors.into_iter().map(|(_, why)| why.into()).collect();
     let mut api_errors: Vec<FindError> = others.errors.into_iter().map(|(_, why)| why.into()).collect();
     if asked.answered.is_empty() && others.answered.is_empty() && errors.is_empty() {
@@ -154,7 +215,7 @@ pub(super) fn verified(
         return Ok(VerifiedContainer { container, process: ProcessInodes::default() });
     };
     match verify::process(&container, pid) {
-        Ok(process) => {
+        Ok(VerifiedProcess { process, .. }) => {
             look(&container, &process);
             Ok(VerifiedContainer { container, process: ProcessInodes::of(&process) })
         }

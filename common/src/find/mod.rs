@@ -3,6 +3,7 @@
 
 mod answers;
 mod cgroups;
+mod container_networks;
 mod error;
 mod found;
 mod known;
@@ -14,11 +15,15 @@ mod owner;
 mod unplaced;
 mod verify;
 
-use nix::unistd::{Pid, Uid, User};
+use nix::unistd::{Pid, Uid, User, geteuid};
 
+pub use container_networks::{NetworkAnswers, gives_default_route, networks};
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
-pub use known::{ContainerList, ProcessInodes, VerifiedContainer, list, list_ours, list_with};
+pub use known::{
+    ContainerList, ProcessInodes, VerifiedContainer, list, list_matching, list_of_user, list_ours,
+    list_with_idle,
+};
 pub use meant::hint_for_refused;
 pub use network_error::{Candidate, NetworkError};
 pub use owner::owner;
@@ -32,8 +37,9 @@ use crate::namespace::{Namespace, NamespaceKind};
 use crate::netns::{self, RecordDir};
 use crate::process::{Process, ProcessError};
 use crate::target::{LinkName, Name, Target, UserWord, UsersContainer};
-use answers::{Certainty, EngineAnswers, ask};
+use answers::{Certainty, EngineAnswers, find_with};
 use found::HeldTarget;
+use verify::VerifiedProcess;
 
 /// Finds what `target` means, with the engines of `session`.
 ///
@@ -94,9 +100,11 @@ fn find_container(
     asked: &ContainerQuery<'_>,
     session: &EngineSession,
 ) -> Result<Found, FindError> {
-    let mut answers = ask(&concerned(engines(engine, session), asked), session, |engine| engine.find(asked));
+    let ours = concerned(engines(engine, session), asked);
+    let mut answers = find_with(&ours, session, asked);
     let others = answers.take_claims_of_others();
     answers.narrow(asked);
+    answers.or_idle(&ours, asked);
     match answers.certainty(asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
@@ -118,22 +126,39 @@ fn find_of_user(
     let asked = ContainerQuery::Name { within: within.as_ref(), name };
     let uid = uid_of(user).ok_or_else(|| FindError::NoSuchUser(user.clone()))?;
     let theirs = engines_of_user(*engine, uid, session);
-    let mut answers = ask(&theirs, session, |engine| engine.find(&asked));
+    let mut answers = find_with(&theirs, session, &asked);
     answers.narrow(&asked);
+    answers.or_idle(&theirs, &asked);
     match answers.certainty(&asked) {
         Certainty::Found(hit) => confirmed(held(hit, api_errors(&answers))?, session),
         Certainty::Several(hits) => Err(FindError::Ambiguous { target: target.clone(), hits }),
         Certainty::CannotTell(hit, trouble) => Err(cannot_tell(target, Some(hit), trouble)),
         Certainty::NotThere => match answers.doubt() {
             Some(doubt) => Err(cannot_tell(target, None, doubt.clone())),
-            None => Err(not_found(target.clone(), answers, EngineAnswers::default())),
+            None => Err(not_found_of_user(meant, target, answers)),
         },
     }
 }
 
-fn uid_of(user: &UserWord) -> Option<Uid> {
+/// The engine of one user has no such container, or is nowhere.
+fn not_found_of_user(meant: &UsersContainer, target: &Target, mut answers: EngineAnswers) -> FindError {
+    let was_seen = !answers.answered.is_empty() || !answers.closed.is_empty();
+    match answers.absent.pop() {
+        Some(EngineError::Absent { engine, socket }) if !was_seen => {
+            FindError::NoEngineOfUser { engine, user: meant.user.clone(), place: socket }
+        }
+        other => {
+            answers.absent.extend(other);
+            not_found(target.clone(), answers, EngineAnswers::default())
+        }
+    }
+}
+
+/// The user that is called so, or has that number: nobody has one without an account, but the caller.
+pub(crate) fn uid_of(user: &UserWord) -> Option<Uid> {
     let named = || User::from_name(user.as_str()).ok().flatten().map(|user| user.uid);
-    user.number().map(Uid::from_raw).or_else(named)
+    let exists = |uid: &Uid| *uid == geteuid() || User::from_uid(*uid).ok().flatten().is_some();
+    user.number().map(Uid::from_raw).filter(exists).or_else(named)
 }
 
 /// With the engines of other users, when root's `answers` have no such container, but for the `words` of others in them.
@@ -150,9 +175,10 @@ fn find_among_others(
         return Err(FindError::NotFound { target: target.clone(), search });
     }
     let theirs = concerned(engines_of_others(engine, session), asked);
-    let mut others = ask(&theirs, session, |engine| engine.find(asked));
+    let mut others = find_with(&theirs, session, asked);
     others.add(words);
     others.narrow(asked);
+    others.or_idle(&theirs, asked);
     let mut hits = std::mem::take(&mut others.hits);
     match hits.pop() {
         None => Err(not_found(target.clone(), answers, others)),
@@ -194,9 +220,9 @@ fn api_errors(answers: &EngineAnswers) -> impl Iterator<Item = (Option<EngineNam
 
 /// Where nothing but an API's word ties the process to the container, as without cgroups, the word is taken
 /// again now that the process is held: the PID that is the container's now is this process's.
-fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> {
-    let (Some(container), Some(process)) = (&found.container, found.process()) else { return Ok(found) };
-    if container.source == ContainerSource::State || verify::is_proven(container, process) {
+fn confirmed((found, is_proven): (Found, bool), session: &EngineSession) -> Result<Found, FindError> {
+    let Some(container) = &found.container else { return Ok(found) };
+    if container.source == ContainerSource::State || is_proven {
         return Ok(found);
     }
     let Some(word) = word_for(&container.id, &container.name) else { return Ok(found) };
@@ -205,7 +231,7 @@ fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> 
         Some(user) => engines_of_user(container.engine, user, session),
         None => engines(Some(container.engine), session),
     };
-    let again = ask(&again, session, |engine| engine.find(&asked));
+    let again = find_with(&again, session, &asked);
     let same = again.hits.iter().any(|hit| hit.is_same_as(container) && hit.pid == container.pid);
     match again.errors.into_iter().next() {
         _ if same => Ok(found),
@@ -219,13 +245,14 @@ fn confirmed(found: Found, session: &EngineSession) -> Result<Found, FindError> 
 fn not_found(target: Target, answers: EngineAnswers, others: EngineAnswers) -> FindError {
     let is_prompt = |engine: &EngineName| !answers.api_errors.iter().any(|(silent, _)| silent == engine);
     let prompt = answers.answered.iter().copied().filter(is_prompt).collect();
+    let silent = answers.api_errors.iter().chain(&others.api_errors).map(|(_, why)| why.clone()).collect();
     let mut asked = answers.answered;
     asked.extend(others.answered.into_iter().filter(|name| !asked.contains(name)).collect::<Vec<_>>());
     let mut errors = answers.closed.into_iter().chain(others.errors.into_iter().map(|(_, why)| why));
     match (asked.is_empty(), errors.next()) {
         (false, first) => {
             let unasked = first.into_iter().chain(errors).collect();
-            let search = Box::new(FailedSearch { asked, unasked, prompt, nearest: Vec::new() });
+            let search = Box::new(FailedSearch { asked, silent, unasked, prompt, nearest: Vec::new() });
             FindError::NotFound { target, search }
         }
         (true, Some(trouble)) => trouble.into(),
@@ -255,7 +282,7 @@ fn called_so(error: ProcessError, session: &EngineSession) -> FindError {
     let ProcessError::Gone(pid) = error else { return error.into() };
     let Ok(name) = pid.to_string().parse::<Name>() else { return error.into() };
     let asked = ContainerQuery::Name { within: None, name: &name };
-    let mut answers = ask(&engines(None, session), session, |engine| engine.find(&asked));
+    let mut answers = find_with(&engines(None, session), session, &asked);
     answers.take_claims_of_others();
     answers.narrow(&asked);
     match answers.hits.is_empty() {
@@ -305,17 +332,18 @@ fn word_for(id: &str, name: &str) -> Option<Name> {
 /// # Errors
 /// `NotRunning`, `Exited`, `NotTheirs`.
 pub fn hold(container: Container) -> Result<Found, FindError> {
-    held(container, std::iter::empty())
+    Ok(held(container, std::iter::empty())?.0)
 }
 
-/// With each silence goes the engine that it was of, or nothing where that did not answer from disk either.
+/// Also whether something that no other process shares ties the process to the container. With each silence goes the engine
+/// that it was of, or nothing where that did not answer from disk either.
 fn held(
     container: Container,
     silent: impl Iterator<Item = (Option<EngineName>, EngineError)>,
-) -> Result<Found, FindError> {
+) -> Result<(Found, bool), FindError> {
     let Some(pid) = container.pid else { return Err(FindError::NotRunning(Box::new(container))) };
     match verify::process(&container, pid) {
-        Ok(process) => {
+        Ok(VerifiedProcess { process, is_proven }) => {
             let matters = |engine: Option<EngineName>| {
                 engine.is_none_or(|engine| {
                     engine == container.engine && container.source == ContainerSource::State
@@ -323,7 +351,7 @@ fn held(
             };
             let api_errors = silent.filter(|(engine, _)| matters(*engine)).map(|(_, why)| why).collect();
             let place = HeldTarget::Process(process);
-            Ok(Found { container: Some(container), api_errors, stranger: None, place })
+            Ok((Found { container: Some(container), api_errors, stranger: None, place }, is_proven))
         }
         Err(doubt) => Err(doubt.about(container)),
     }

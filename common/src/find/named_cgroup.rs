@@ -47,7 +47,7 @@ fn is_named_by_root(group: &CgroupPath, id: &str) -> bool {
 fn mounts() -> &'static [CgroupMount] {
     static MOUNTS: OnceLock<Vec<CgroupMount>> = OnceLock::new();
     MOUNTS.get_or_init(|| {
-        let mountinfo = fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+        let mountinfo = mountinfo::own().unwrap_or_default();
         mountinfo::mounts(&mountinfo).filter_map(|mount| CgroupMount::of(&mount)).collect()
     })
 }

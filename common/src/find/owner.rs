@@ -2,7 +2,7 @@
 //! of the tree of control groups makes directories of any name in it. The process is in a container if it descends from the
 //! container's first process, shares a PID namespace with that one, or stands where that one stands among control groups.
 
-use super::answers::{ask, is_others};
+use super::answers::{find_with, is_others};
 use super::known::{ContainerList, VerifiedContainer, verified};
 use super::{FindError, UnplacedProcess, cgroups, list};
 use crate::engine::{ContainerQuery, EngineName, EngineSession, engines};
@@ -44,7 +44,7 @@ pub fn owner(
 fn called(id: &str, engine: Option<EngineName>, session: &EngineSession) -> Option<VerifiedContainer> {
     let name: Name = id.parse().ok()?;
     let asked = ContainerQuery::Name { within: None, name: &name };
-    let mut answers = ask(&engines(engine, session), session, |engine| engine.find(&asked));
+    let mut answers = find_with(&engines(engine, session), session, &asked);
     answers.take_claims_of_others();
     let hit = answers.hits.into_iter().find(|container| container.id == id)?;
     verified(hit, |_, _| ()).ok()

@@ -57,11 +57,20 @@ impl From<ProcessError> for VerifyError {
     }
 }
 
+/// The process that is a container's first.
+#[derive(Debug)]
+pub(super) struct VerifiedProcess {
+    pub process: Process,
+    /// Whether something that no other process shares says so: a start time, a pidfs inode, or a cgroup that root has given
+    /// its name.
+    pub is_proven: bool,
+}
+
 /// Takes hold of the process that `container`'s engine calls its first.
 ///
 /// # Errors
 /// [`VerifyError`]; what is returned is the container's and stays it.
-pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, VerifyError> {
+pub(super) fn process(container: &Container, pid: Pid) -> Result<VerifiedProcess, VerifyError> {
     let proof = &container.proof;
     let process = match proof.pidfd_inode {
         Some(inode) => Process::open_exactly(pid, inode)?,
@@ -72,12 +81,11 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
     {
         return Err(VerifyError::Gone);
     }
-    let mut is_proven = is_recorded(container);
+    let mut is_proven = proof.start_time_ticks.is_some() || proof.pidfd_inode.is_some();
     // Names that are no IDs are in no cgroup's, and /proc/PID/cgroup is the dearest file to read.
     if is_container_id(&container.id) {
         let groups = process.cgroups_by_hierarchy()?;
-        let paths: Vec<String> = groups.iter().map(|group| group.path.clone()).collect();
-        if !cgroups_allow(&paths, own_cgroups(), &container.id) {
+        if !cgroups_allow(&groups, own_cgroups, &container.id) {
             return Err(VerifyError::Gone);
         }
         is_proven = is_proven || named_cgroup::proves(&groups, container);
@@ -86,20 +94,9 @@ pub(super) fn process(container: &Container, pid: Pid) -> Result<Process, Verify
         return Err(VerifyError::NotTheirs);
     }
     match is_proven || started_with(&process, container)? {
-        true => Ok(process),
+        true => Ok(VerifiedProcess { process, is_proven }),
         false => Err(VerifyError::Unproven),
     }
-}
-
-/// Whether something that no other process shares says that `process` is the container's: a start time or a
-/// pidfs inode, which [`process`] has compared, or a cgroup that root has given its name.
-pub(super) fn is_proven(container: &Container, process: &Process) -> bool {
-    is_recorded(container)
-        || process.cgroups_by_hierarchy().is_ok_and(|groups| named_cgroup::proves(&groups, container))
-}
-
-fn is_recorded(container: &Container) -> bool {
-    container.proof.start_time_ticks.is_some() || container.proof.pidfd_inode.is_some()
 }
 
 /// Whether the process is as old as the engine says, as far as clocks can tell: a PID of another machine or of another PID

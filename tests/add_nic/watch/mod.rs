@@ -139,6 +139,18 @@ fn once_plugs_in_what_is_not_there_and_says_what_cannot_be() {
 }
 
 #[test]
+fn a_pass_over_many_entries_asks_an_engine_that_hangs_once() {
+    let lab = need!(lab());
+    let entry =
+        |number| format!("[[nic]]\ncontainer = \"web-{number}\"\naddresses = [\"10.1.{number}.2/24\"]\n");
+    write(&lab, &(0..40).map(entry).collect::<String>());
+    let hangs = Script::new().otherwise(Answer::never()).listen(lab.path("/run/docker.sock"));
+    let once = add_nic(&lab, &["--watch", FILE, "--once", "--engine-timeout=300ms"]);
+    once.fails_with(1).stderr_has("web-0: ").stderr_has("web-39: ").stderr_has("did not answer");
+    assert_eq!((hangs.requests().len(), hangs.connections()), (1, 1), "{:?}", hangs.requests());
+}
+
+#[test]
 fn what_fails_is_told_once_and_keeps_no_other_from_being_plugged_in() {
     let lab = need!(lab());
     lab.shell("ip link add taken type veth peer name other; ip address add 10.3.0.1/24 dev taken").run().ok();

@@ -16,6 +16,9 @@ use super::super::{EngineError, EngineName};
 pub(in super::super) const DRIVERS: [&str; 2] =
     ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
+/// The namespace of containerd's CRI plugin.
+pub(super) const KUBERNETES: &str = "k8s.io";
+
 /// Docker's namespace in containerd.
 pub(in super::super) const MOBY: &str = "moby";
 
@@ -68,13 +71,34 @@ pub(in super::super) fn state_behind(
     dirs: &EngineDirs,
     sockets: &SocketMemory,
 ) -> Result<Option<StatePath>, EngineError> {
+    Ok(config_behind(socket, dirs, sockets)?.state)
+}
+
+/// Where one containerd keeps things, as far as something says that it is not where it usually is.
+pub(super) struct ContainerdConfig {
+    /// What is gone at boot.
+    pub state: Option<StatePath>,
+    /// What stays.
+    pub root: Option<StatePath>,
+}
+
+/// How the containerd that listens on `socket` is configured, or would be.
+///
+/// # Errors
+/// As [`states`].
+pub(super) fn config_behind(
+    socket: &StatePath,
+    dirs: &EngineDirs,
+    sockets: &SocketMemory,
+) -> Result<ContainerdConfig, EngineError> {
     let daemon = sockets.daemon(socket.as_path(), |listener| {
         Daemon::of(EngineName::Containerd, socket, "containerd", None, listener)
     });
     let line = daemon.command_line("containerd")?;
     let said = |names: &[&str]| line.as_ref().and_then(|line| line.path(names)).map(|path| dirs.run.at(path));
-    if let Some(state) = said(&["--state"]) {
-        return Ok(Some(state));
+    let (state, root) = (said(&["--state"]), said(&["--root"]));
+    if state.is_some() && root.is_some() {
+        return Ok(ContainerdConfig { state, root });
     }
     let file = said(&["--config", "-c"]).unwrap_or_else(|| dirs.config.join("containerd/config.toml"));
     let mut settings = Settings::default();
@@ -82,9 +106,10 @@ pub(in super::super) fn state_behind(
     while let Some(file) = files.pop().filter(|_| read < MOST_IMPORTS) {
         read += 1;
         // An imported file is read after the one that names it, and outdoes it.
-        files.extend(settings.read(&file, "", &["state"])?);
+        files.extend(settings.read(&file, "", &["state", "root"])?);
     }
-    Ok(settings.place("state").map(|state| dirs.run.at(state)))
+    let set = |key: &str| settings.place(key).map(|path| dirs.run.at(path));
+    Ok(ContainerdConfig { state: state.or_else(|| set("state")), root: root.or_else(|| set("root")) })
 }
 
 /// Where shims have their runtime keep its state below `/run`, whatever runtime that is and wherever containerd keeps its

@@ -6,6 +6,7 @@
 use memchr::memmem;
 
 use super::super::EngineError;
+use super::super::bolt;
 use super::super::state::{self, StatePath};
 use crate::target::Name;
 
@@ -40,6 +41,34 @@ fn ids_in(bytes: &[u8], name: &Name) -> Vec<String> {
         }
     }
     ids
+}
+
+/// Whether the database of `storage` has the container in the pod: SQLite's row of a container begins with its ID, its name
+/// and its pod's ID (`libpod/sqlite_state_internal.go`), and BoltDB's bucket of a pod has one of its containers.
+///
+/// # Errors
+/// As [`state::read`]; of a damaged file.
+pub(super) fn members(
+    storage: &StatePath,
+    pod: &str,
+) -> Result<impl Fn(&str, &str) -> bool + use<>, EngineError> {
+    let [sqlite, boltdb] = DATABASES.map(|database| storage.join(database));
+    let rows = state::read(&sqlite)?.unwrap_or_default();
+    let in_bolt = bolt::read(&boltdb, |snapshot| {
+        let mut bucket = snapshot.root();
+        for key in ["pod", pod, "containers"] {
+            match snapshot.bucket(&bucket, key.as_bytes())? {
+                Some(inner) => bucket = inner,
+                None => return Ok(vec![]),
+            }
+        }
+        snapshot.keys(&bucket, b"")
+    })?;
+    let (in_bolt, pod) = (in_bolt.unwrap_or_default(), pod.to_owned());
+    Ok(move |id: &str, name: &str| {
+        let row = format!("{id}{name}{pod}");
+        in_bolt.iter().any(|key| key == id.as_bytes()) || memmem::find(&rows, row.as_bytes()).is_some()
+    })
 }
 
 /// What Podman calls the container that holds a pod's namespaces, unless `--infra-name` says otherwise.

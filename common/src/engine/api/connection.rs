@@ -1,0 +1,235 @@
+//! One question to an engine, on a connection of its own: sent at one time, answered at another, so that the caller can do
+//! something else while the engine makes its answer. Nothing of it is left when the answer is there: setns(2) refuses a
+//! process with more than one thread.
+
+use std::fs;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bollard::errors::Error as Bollard;
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use hyper_util::rt::TokioIo;
+use nix::unistd::{Pid, Uid};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+use tokio::time::error::Elapsed;
+
+use super::super::listener::SocketListener;
+use super::super::state;
+
+/// What bollard understood of an answer, unless that did not come in time.
+type Answer<T> = Result<Result<T, Bollard>, Elapsed>;
+
+/// An answer that has come while the caller did something else is read in less than this part of the time that it had.
+const AT_LEAST: u32 = 4;
+
+/// A question that is on its way, and the runtime that waits for its answer.
+pub(in super::super) struct SentQuestion<T> {
+    answer: PendingAnswer<T>,
+    since: Instant,
+    left: Duration,
+    wire: Arc<Wire>,
+    runtime: Runtime,
+}
+
+enum PendingAnswer<T> {
+    Came(Answer<T>),
+    Awaited(Pin<Box<dyn Future<Output = Result<T, Bollard>>>>),
+}
+
+/// Why a question cannot be sent.
+pub(super) enum ConnectError {
+    Runtime(io::Error),
+    Bollard(Bollard),
+}
+
+/// What is known of the connection.
+#[derive(Default)]
+struct Wire {
+    speaker: OnceLock<HeardSpeaker>,
+    is_written: AtomicBool,
+    /// Who waits until it is.
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl<T: 'static> SentQuestion<T> {
+    /// Sends it; an answer has `left` from now on, and is waited for by [`SentQuestion::answer`].
+    pub(super) fn send(
+        socket: &Path,
+        left: Duration,
+        question: impl AsyncFnOnce(bollard::Docker) -> Result<T, Bollard> + 'static,
+    ) -> Result<Self, ConnectError> {
+        let (socket, wire) = (socket.to_owned(), Arc::new(Wire::default()));
+        let transport = {
+            let wire = Arc::clone(&wire);
+            move |request| send(socket.clone(), Arc::clone(&wire), request)
+        };
+        // bollard's own limit counts whole seconds: ours runs outside of it, and earlier.
+        let seconds = left.as_secs() + 1;
+        let docker = bollard::Docker::connect_with_custom_transport(
+            transport,
+            Some("http://localhost"),
+            seconds,
+            API_DEFAULT_VERSION,
+        );
+        let docker = docker.map_err(ConnectError::Bollard)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(ConnectError::Runtime)?;
+        let since = Instant::now();
+        let mut answer: Pin<Box<dyn Future<Output = Result<T, Bollard>>>> =
+            Box::pin(async move { question(docker).await });
+        let came = poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Ready(came) => Poll::Ready(Some(came)),
+            Poll::Pending => wire.written(context).map(|()| None),
+        });
+        let came = runtime.block_on(async { tokio::time::timeout(left, came).await });
+        let answer = match came.transpose() {
+            Some(came) => PendingAnswer::Came(came),
+            None => PendingAnswer::Awaited(answer),
+        };
+        Ok(SentQuestion { answer, since, left, wire, runtime })
+    }
+}
+
+impl<T> SentQuestion<T> {
+    /// The answer, once it is there, and who gave it, if anybody was spoken to.
+    pub(super) fn answer(self) -> (Answer<T>, Option<HeardSpeaker>) {
+        let SentQuestion { answer, since, left, wire, runtime } = self;
+        let answer = match answer {
+            PendingAnswer::Came(answer) => answer,
+            PendingAnswer::Awaited(answer) => {
+                let left = left.saturating_sub(since.elapsed()).max(left / AT_LEAST);
+                runtime.block_on(async { tokio::time::timeout(left, answer).await })
+            }
+        };
+        // What it has of the connection goes with it.
+        drop(runtime);
+        (answer, Arc::into_inner(wire).and_then(|wire| wire.speaker.into_inner()))
+    }
+}
+
+impl Wire {
+    /// Ready when the request has been written.
+    fn written(&self, context: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_written.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        *waiting = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn note_written(&self) {
+        self.is_written.store(true, Ordering::Release);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One request on one connection, over which no more comes in than an honest answer needs.
+async fn send(
+    socket: PathBuf,
+    wire: Arc<Wire>,
+    request: BollardRequest,
+) -> Result<hyper::Response<hyper::body::Incoming>, Bollard> {
+    let stream = UnixStream::connect(&socket).await?;
+    if wire.speaker.get_or_init(|| HeardSpeaker::of(&stream, &socket)).speaker.is_err() {
+        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
+    }
+    let stream = Limited { stream, left: state::MOST_BYTES, wire };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let (mut parts, body) = request.into_parts();
+    parts.headers.insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("localhost"));
+    if let Some(path) = parts.uri.path_and_query().cloned() {
+        parts.uri = path.into();
+    }
+    Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)
+}
+
+/// Whose claims are heard, or why nobody's are.
+pub(super) type Speaker = Result<Uid, Unheard>;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unheard {
+    /// What listened was killed since.
+    HasEnded,
+    /// What listens is not in our PID namespace; its PID here, if it has one.
+    OtherPids(Option<Pid>),
+}
+
+/// What is at the other end of a connection.
+pub(super) struct HeardSpeaker {
+    pub speaker: Speaker,
+    pub listener: Option<SocketListener>,
+}
+
+impl HeardSpeaker {
+    fn of(stream: &UnixStream, socket: &Path) -> Self {
+        match SocketListener::behind(stream.as_fd()) {
+            Ok(listener) => HeardSpeaker { speaker: speaker_of(&listener, socket), listener: Some(listener) },
+            Err(_) => HeardSpeaker { speaker: Err(Unheard::OtherPids(None)), listener: None },
+        }
+    }
+}
+
+/// The user is that of the process which listens, or the ordinary user whose file the socket is. The file alone would not
+/// do: its owner can put a link to root's socket in its place.
+fn speaker_of(listener: &SocketListener, socket: &Path) -> Speaker {
+    if !listener.has_our_pids() {
+        return Err(if listener.has_ended() { Unheard::HasEnded } else { Unheard::OtherPids(listener.pid) });
+    }
+    let owner = fs::metadata(socket).map_or(u32::MAX, |meta| meta.uid());
+    Ok(if listener.user.is_root() { Uid::from_raw(owner) } else { listener.user })
+}
+
+/// A stream that ends with an error once more than `left` bytes have been read from it.
+struct Limited {
+    stream: UnixStream,
+    left: u64,
+    wire: Arc<Wire>,
+}
+
+impl AsyncRead for Limited {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = (buf.filled().len() - before) as u64;
+        match self.left.checked_sub(read) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Err(io::Error::other("its answer is too long"))),
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Limited {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if polled.is_ready() {
+            self.wire.note_written();
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
