@@ -262,6 +262,9 @@ pub struct Cli {
     pub once: bool,
 
     /// Print the commands instead of running them
+    ///
+    /// Commands name interfaces. With --rm or --replace, status 2 and no commands if one of them was renamed since: another one may have its
+    /// name. add-nic itself finds it by its index.
     #[arg(short = 'n', long, conflicts_with_all = ["list", "check"])]
     pub dry_run: bool,
 

@@ -17,6 +17,8 @@ const SCENE: &str = r#"
     until_ok() { for time in $(seq 300); do ! "$@" >/dev/null 2>&1 || return 0; sleep 0.1; done; fail "$@"; }
     is_gone() { ! ip link show "$1"; }
     ip link set lo up; mkdir -p /run/$name
+    # Another host has other records.
+    mkdir -m 755 -p /run/netns-toolbox; mount -t tmpfs -o mode=755 $name /run/netns-toolbox
     docker() { command docker --host unix:///run/$name/sock "$@"; }
     start() {
         dockerd --host unix:///run/$name/sock --data-root /run/$name/data --exec-root /run/$name/exec --pidfile /run/$name/pid \

@@ -110,3 +110,17 @@ fn json_has_each_step_as_data_and_as_a_command() {
     assert_eq!(steps[0]["step"]["add-veth"]["inside"]["name"], "eth0");
     assert!(steps[0]["command"].as_str().unwrap().starts_with("ip link add pid"), "{}", steps[0]);
 }
+
+#[test]
+fn what_a_replacement_shows_removes_nothing_that_others_need() {
+    let lab = need!(lab());
+    let (web, db) =
+        (lab.container("web", Options::only(&["net"])), lab.container("db", Options::only(&["net"])));
+    plug(&lab, &web, "10.1.0.2/24 --bridge br1 --create").ok();
+    plug(&lab, &db, "10.1.0.3/24 --bridge br1 --create").ok();
+    let shown = plug(&lab, &web, "10.1.0.2/24 --bridge br2 --create --host-addr none --replace --dry-run");
+    let script = shown.ok().stdout_has("ip link del ").stdout;
+    assert!(!script.contains("link del br1") && !script.contains("dev br1"), "{script}");
+    lab.shell(&script).run().ok();
+    reaches(&lab, "10.1.0.3");
+}

@@ -1,7 +1,7 @@
 //! Published ports and the flows that the kernel remembers. Observers: a client that keeps sending from one socket, and nft's count
 //! of first packets.
 
-use crate::firewall::Site;
+use crate::firewall::{KINDS, Site};
 use crate::plug;
 use crate::publish::{ECHO, in_network, serve, site};
 use support::container::Options;
@@ -94,4 +94,46 @@ fn a_flow_that_leads_right_already_goes_on() {
     let seen = client.so_far().stdout.matches("hello world").count();
     until("more replies", || client.so_far().stdout.matches("hello world").count() > seen + 3);
     assert_eq!(first_packets(&site), before);
+}
+
+/// One TCP connection, over which it says a line every 20 ms and hears the same line.
+const STAYS_CONNECTED: &str = r#"
+use IO::Socket::INET; $| = 1; $SIG{PIPE} = 'IGNORE';
+my $socket = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 5) or die $!;
+for (my $line = 1; print $socket "$line\n" and defined(my $said = <$socket>); $line++) { print "heard $said"; select undef, undef, undef, 0.02 }
+print "ended: $!\n"; sleep 1000"#;
+
+/// Says the lines of one connection back, and accepts no second.
+const ONE_CONNECTION: &str = r#"
+use IO::Socket::INET; $| = 1;
+my $server = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 1, ReuseAddr => 1) or die $!;
+print "ready\n"; my $client = $server->accept; close $server; $client->autoflush(1);
+while (<$client>) { print $client $_ }"#;
+
+#[test]
+fn a_connection_goes_on_while_other_rules_change_and_ends_with_its_port() {
+    for kind in KINDS {
+        let site = need!(site());
+        site.dockers_rules(kind);
+        let words = "10.1.0.2/24 --gateway 10.1.0.1 --publish 8080:80";
+        plug(&site.lab, &site.web, words).ok();
+        let _server = serve(&site.lab, &site.web, ONE_CONNECTION, "80");
+        let words_of_client = ["perl", "-e", STAYS_CONNECTED, "203.0.113.1", "8080"];
+        let client = in_network(&site.lab, &site.outside, &words_of_client).start();
+        client.wait_for("heard 1\n");
+        let heard = || client.so_far().stdout.matches("heard").count();
+        for change in
+            ["--publish 8081:81 --nat=all", "--mtu 1400 --publish 53:53/udp", "fd00:1::2/64 --nat=all", ""]
+        {
+            let words = words.replace("/24 ", &format!("/24 {change} "));
+            plug(&site.lab, &site.web, &format!("{words} --replace")).ok().stdout_has(", changed in place");
+            let seen = heard();
+            until("more lines are heard", || heard() > seen + 3);
+        }
+        assert!(!client.so_far().stdout.contains("ended"), "{kind}: {}", client.so_far());
+        let other_port = words.replace("8080", "8082");
+        plug(&site.lab, &site.web, &format!("{other_port} --replace")).ok().stdout_has(", changed in place");
+        client.wait_for("ended: ");
+        site.remove();
+    }
 }

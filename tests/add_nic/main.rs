@@ -37,6 +37,7 @@ mod repair;
 mod replace;
 mod routes;
 mod sbr;
+mod strangers;
 mod sysctl;
 mod unit;
 mod unreached;

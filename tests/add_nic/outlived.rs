@@ -1,6 +1,8 @@
 //! Containers that are gone, restarted, paused, renamed or whose network is kept: nothing of a NIC outlives it, and what is left is
 //! removed by any call.
 
+use std::process::Stdio;
+
 use crate::firewall::Site;
 use crate::publish::{SERVER, fetch, fetch_from, serve};
 use crate::{add_nic, everything, lab, plug};
@@ -260,5 +262,36 @@ fn a_run_that_is_not_the_hosts_is_warned_about() {
         let script = format!("unshare --mount sh -c 'mount -t tmpfs none /run; exec {tool} {words}'");
         lab.shell(&script).run().ok().stderr_has("/run is not that of the first process");
         lab.shell(&format!("{tool} {words}")).run().ok().stderr_is("");
+    }
+}
+
+#[test]
+fn what_is_left_is_removed_also_while_another_call_is_at_work() {
+    for other_end in ["", "--bridge br1 --create"] {
+        let mut site = need!(Site::new());
+        let before = everything(&site.lab, &[]);
+        let words = format!("10.1.0.2/24 {other_end} --nat=all --publish 8080:80");
+        plug(&site.lab, &site.web, &words).ok();
+        let end = format!("pid{}-eth0", site.web.pid);
+        site.web.stop();
+        until("the host's end is gone", || !has_link(&site.lab, &end));
+        // The other one has looked already, or is about another network.
+        let hold = |until: &str| {
+            let script = format!("flock /run/netns-toolbox/nics sh -c 'echo locked; {until}'");
+            let holder = site.lab.shell(&script).start_with(Stdio::piped());
+            holder.wait_for("locked");
+            holder
+        };
+        let mut stuck = hold("! read -r _");
+        let told = add_nic(&site.lab, &["--check"]).fails_with(1).stdout_has("eth0: no longer exists");
+        told.stderr_has("is at work on NICs, so the next call removes what is left");
+        stuck.close_stdin();
+        stuck.finish().ok();
+        let _busy = hold("sleep 0.5");
+        add_nic(&site.lab, &["--check"])
+            .fails_with(1)
+            .stdout_has("no longer exists; removed what was left of it: ");
+        add_nic(&site.lab, &["--check"]).ok().stdout_is("").stderr_is("");
+        assert_eq!(everything(&site.lab, &[]), before);
     }
 }

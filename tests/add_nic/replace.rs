@@ -248,7 +248,7 @@ const REMEMBER: &str = "look $pids >/run/old 2>/dev/null || true";
 const OLD_OR_NEW: &str = r#"
 case $call in
     clock_nanosleep|mmap|mprotect|munmap|brk|setns|arch_prctl|set_tid_address|set_robust_list|rseq|prlimit64|poll|sigaltstack|rt_sigaction|newfstatat|access|openat|read|pread64|close|fstat) ;;
-    *) [ $rc = 0 ] || [ $rc = 1 ] || [ $rc = 2 ] || [ $rc = 137 ] || echo 'ended by a signal' ;;
+    *) [ $rc = 0 ] || [ $rc = 1 ] || [ $rc = 2 ] || [ $rc = "$ended_by" ] || echo "ended with $rc" ;;
 esac
 $tool --check >/run/swept 2>&1
 $tool --check >/run/check 2>&1 || { echo 'not whole:'; cat /run/check; }
@@ -263,12 +263,22 @@ $remove >/dev/null 2>&1 || echo 'not removed'
 as_before 'not undone'
 no_record"#;
 
+/// With the status that the shell gives to a program that this fault ends.
+fn old_or_new(fault: &str) -> String {
+    let ended_by = match fault {
+        "signal=KILL" => "137",
+        "signal=TERM" => "143",
+        _ => "",
+    };
+    format!("ended_by={ended_by}; {OLD_OR_NEW}")
+}
+
 fn every_fault(what: &str, old: &str, new: &str, fault: &str, in_place: bool, most: u32) {
     let mut scene = Scene::new(new).unwrap();
     (scene.strace, scene.most) = ("strace", most);
     let tool = support::tools::tool("add-nic");
     let before = format!("{tool} {} {old}; {REMEMBER}", scene.web.pid);
-    let after = format!("in_place={}; {OLD_OR_NEW}", if in_place { "1" } else { "" });
+    let after = format!("in_place={}; {}", if in_place { "1" } else { "" }, old_or_new(fault));
     let change = format!("{} --replace", scene.add);
     scene.every_time(what, &before, (&change, &[fault]), &after);
 }
@@ -377,7 +387,7 @@ fn a_change_of_rules_that_is_killed_is_rolled_back_by_the_next_call() {
         "a change of rules, SIGKILL",
         &before,
         (&change, &["signal=KILL"]),
-        &format!("in_place=1; {OLD_OR_NEW}"),
+        &format!("in_place=1; {}", old_or_new("signal=KILL")),
     );
 }
 

@@ -49,9 +49,14 @@ pub fn calls(lab: &Lab, strace: &str, command: &str) -> BTreeMap<String, u32> {
     calls
 }
 
+/// Whether that system call changes something, or moves the program to where it changes something.
+pub fn changes(call: &str) -> bool {
+    CHANGES.contains(&call)
+}
+
 /// At which of the `count` times that a program makes `call` to put a fault: at no more than `most`, spread evenly.
 pub fn times(call: &str, count: u32, most: u32) -> Vec<u32> {
-    let wanted = if tier::is_all() || CHANGES.contains(&call) { most } else { most.min(OF_OTHERS) };
+    let wanted = if tier::is_all() || changes(call) { most } else { most.min(OF_OTHERS) };
     let some = wanted.min(count);
     match some {
         0 | 1 => (1..=some).collect(),

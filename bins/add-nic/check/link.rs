@@ -3,8 +3,9 @@
 use common::netlink::{Link, PortVlan};
 use common::target::IfName;
 
-use crate::model::change::{AccessPort, BridgeSpec, Veth};
+use crate::model::change::{AccessPort, BridgeSpec, PlanStep, Veth};
 use crate::model::netns::Netns;
+use crate::model::plan::Plan;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
 
@@ -76,6 +77,39 @@ pub(super) fn with_made_names(record: &NicRecord, snapshot: &Snapshot) -> Option
         links[at].name = made.as_str().into();
     }
     named
+}
+
+/// A link that steps of the plan name and that has another name by now, and that name. The steps find it by its index; as a command each
+/// would be about whatever has the old name.
+pub fn renamed(plan: &Plan, snapshot: &Snapshot) -> Option<(IfName, String)> {
+    type IsIt<'a> = Box<dyn Fn(&Link) -> bool + 'a>;
+    let mut links: Vec<(Netns, &IfName, IsIt<'_>)> = Vec::new();
+    for (step, _) in &plan.steps {
+        match step {
+            PlanStep::AddVeth(veth) => {
+                links.push((Netns::Container, &veth.inside.name, Box::new(|link| veth.is_inside_end(link))));
+                links.push((veth.other_netns, &veth.other.name, Box::new(|link| veth.is_other_end(link))));
+            }
+            PlanStep::AddBridge(bridge) => {
+                let is_it = |link: &Link| link.is_bridge() && link.mac == Some(bridge.mac);
+                links.push((Netns::Host, &bridge.name, Box::new(is_it)));
+            }
+            PlanStep::AddStackedLink(stacked) => {
+                links.push((stacked.netns, &stacked.name, Box::new(|link| stacked.matches(link))));
+            }
+            PlanStep::TakeNic(moved) => {
+                links.push((Netns::Container, &plan.nic.name, Box::new(|link| moved.looks_like(link))));
+            }
+            _ => {}
+        }
+    }
+    for known in &plan.links {
+        links.push((known.netns, &known.name, Box::new(|link| known.matches(link))));
+    }
+    links.into_iter().find_map(|(netns, made, is_it)| {
+        let link = snapshot.side(netns).links.iter().find(|link| is_it(link))?;
+        (name(link) != made.as_str()).then(|| (made.clone(), name(link)))
+    })
 }
 
 fn other_end<'a>(end: &Link, side: &'a NetnsState) -> Option<&'a Link> {

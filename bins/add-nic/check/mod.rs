@@ -16,6 +16,7 @@ use crate::model::nic::OtherEnd;
 use crate::model::record::NicRecord;
 use crate::model::snapshot::{NetnsState, Snapshot};
 use crate::plan::uplinks;
+pub use link::renamed;
 
 /// Whether the NIC exists, by what no container can forge.
 ///

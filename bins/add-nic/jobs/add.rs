@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use common::failure::{Failure, Status};
+use common::target::IfName;
 
 use crate::apply::cleanup::{Cleanup, SweptNic, alive, clean_up_known, ours};
 use crate::apply::executor::Executor;
@@ -130,7 +131,7 @@ pub fn check_duplicates_fully(
     }
     let Some(planned) = plan_only(wanted, ends, sockets, options, journal)? else { return Ok(()) };
     let plan = match &planned.old {
-        Some((old, _)) => only_new_addresses(&planned.plan, &old.plan.nic),
+        Some(OldNic { record, .. }) => only_new_addresses(&planned.plan, &record.plan.nic),
         None => planned.plan,
     };
     probe::refuse_duplicates(&plan, &planned.snapshot.host, &probe::full(random()?), options.search.find)
@@ -170,6 +171,7 @@ fn dry_run(
         report::commands([].iter(), &ends.files(), form.is_json())?;
         return Ok(Status::Yes);
     };
+    planned.refuse_renamed()?;
     report::all_commands(planned.steps(ends), form.is_json())?;
     Ok(Status::Yes)
 }
@@ -179,8 +181,30 @@ pub struct PlannedNic {
     pub plan: Plan,
     /// What it is made from.
     pub snapshot: Snapshot,
-    /// The NIC whose place it takes, and the changes in place, if it can be changed so.
-    pub old: Option<(NicRecord, Option<Transition>)>,
+    /// The NIC whose place it takes.
+    pub old: Option<OldNic>,
+}
+
+/// A NIC that another one replaces, for a dry run.
+pub struct OldNic {
+    record: NicRecord,
+    /// The changes in place, if it can be changed so.
+    transition: Option<Transition>,
+    /// How it is removed otherwise, without what others need.
+    removing: Vec<PlanStep>,
+    /// A link of it that has another name by now.
+    renamed: Option<(IfName, String)>,
+}
+
+/// Commands name links, and a link that has the name of another one by now would be meant: they are not shown then.
+pub fn refuse_renamed(renamed: Option<&(IfName, String)>) -> Result<(), Failure> {
+    renamed.map_or(Ok(()), |(made, now)| {
+        let what = format_args!(
+            "was renamed to {now}, and commands would be about what is called {made} now; without --dry-run, add-nic \
+             finds it by its index"
+        );
+        Err(Failure::failed(made, what))
+    })
 }
 
 impl PlannedNic {
@@ -191,10 +215,15 @@ impl PlannedNic {
             _ => None,
         });
         // Of one that is not there yet, any that no other has.
-        let id = self.old.as_ref().map(|(old, _)| old.id.clone()).or(rules);
+        let id = self.old.as_ref().map(|old| old.record.id.clone()).or(rules);
         let id = id.unwrap_or_else(|| format!("line {}", entry.line));
         let task = AddTask { wanted: entry.wanted.clone(), ends, watched: Some(entry.watched.clone()) };
         NicRecord { is_whole: true, ..task.record(id, self.plan, sockets) }
+    }
+
+    /// Refuses to show commands for it that would be about other links.
+    pub fn refuse_renamed(&self) -> Result<(), Failure> {
+        refuse_renamed(self.old.as_ref().and_then(|old| old.renamed.as_ref()))
     }
 
     /// What would be done.
@@ -203,9 +232,9 @@ impl PlannedNic {
         let is_missing = |step: &&PlanStep| !self.plan.is_shared(step) || !self.snapshot.has(step);
         let (removing, steps): (Vec<_>, Vec<_>) = match &self.old {
             None => (vec![], self.plan.steps.iter().map(|(step, _)| step).collect()),
-            Some((_, Some(transition))) => (vec![], transition.steps().collect()),
-            Some((old, None)) => {
-                let removing = old.plan.undoing(&[]).map(|step| (step, old.files())).collect();
+            Some(OldNic { transition: Some(transition), .. }) => (vec![], transition.steps().collect()),
+            Some(OldNic { record, removing, .. }) => {
+                let removing = removing.iter().map(|step| (step, record.files())).collect();
                 (removing, self.plan.steps.iter().map(|(step, _)| step).collect())
             }
         };
@@ -241,8 +270,12 @@ pub fn plan_on(
         (_, Some(at)) => {
             let old = records.remove(at);
             let planned = replace::plan(old, wanted, ends, &records, &snapshot, random_bytes()?)?;
-            let replace::Replacement { old, plan, without, transition } = planned;
-            return Ok(Some(PlannedNic { plan, snapshot: without, old: Some((old, transition)) }));
+            let replace::Replacement { old: record, plan, without, transition } = planned;
+            let others: Vec<&Plan> = records.iter().flat_map(NicRecord::plans).collect();
+            let removing = record.plan.undoing(&others).cloned().collect();
+            let renamed = check::renamed(&record.plan, &snapshot);
+            let old = Some(OldNic { record, transition, removing, renamed });
+            return Ok(Some(PlannedNic { plan, snapshot: without, old }));
         }
         (other, None) => other?,
     };
@@ -284,7 +317,7 @@ pub fn warnings_on(
         None => {
             let planned = plan_on(alive.clone(), snapshot.clone(), wanted, ends, options)?;
             let Some(planned) = planned else { return Ok((vec![], None)) };
-            if let Some((old, _)) = &planned.old {
+            if let Some(OldNic { record: old, .. }) = &planned.old {
                 alive.retain(|record| record.id != old.id);
             }
             snapshot = planned.snapshot.clone();

@@ -1,7 +1,10 @@
 //! `--list` and `--check`: the NICs that add-nic created, and how they differ by now. What is left of a NIC that no longer exists
-//! is removed; for that alone they take the lock, and only if no other add-nic has it: that one is at work, and cleans up itself.
+//! is removed; for that alone they take the lock. For a NIC whose link is gone they wait for another add-nic that has it: that one
+//! may be about another network, or have looked before. What is only not whole may be what that one is making.
 
-use common::failure::{self, Failure, Status};
+use std::time::Duration;
+
+use common::failure::{self, Failure, Status, say};
 use common::netlink::Socket;
 
 use crate::apply::cleanup::{SweptNic, clean_up_known, is_alive, ours};
@@ -18,6 +21,9 @@ use crate::read::container::pin;
 use crate::read::sockets::Sockets;
 use crate::report;
 use crate::tool::TOOL;
+
+/// How long another add-nic may be at work before what is left of a NIC stays for a later call to remove.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All of ours, or those of one container.
 pub fn list(request: &ListRequest) -> Result<Status, Failure> {
@@ -69,11 +75,22 @@ fn sweep() -> Result<Vec<SweptNic>, Failure> {
         return Ok(vec![]);
     }
     let host = links()?;
-    if records.iter().all(|record| is_alive(record, &host)) {
+    let dead: Vec<&NicRecord> = records.iter().filter(|record| !is_alive(record, &host)).collect();
+    if dead.is_empty() {
         return Ok(vec![]);
     }
+    let gone = dead.iter().find(|record| record.is_whole);
     // Under the lock, what is not whole was left so.
-    let Some(locked) = journal.lock_if_free()? else { return Ok(vec![]) };
+    let locked = match (journal.lock_within(gone.map_or(Duration::ZERO, |_| PATIENCE))?, gone) {
+        (Ok(locked), _) => locked,
+        (Err(holder), Some(gone)) => {
+            let (container, nic) = (&gone.inside.name, &gone.plan.nic.name);
+            let what = "is at work on NICs, so the next call removes what is left";
+            say(TOOL, format_args!("{container}: {nic}: {holder} {what}"));
+            return Ok(vec![]);
+        }
+        (Err(_), None) => return Ok(vec![]),
+    };
     let records = ours(locked.records()?, home);
     Ok(clean_up_known(records, &links()?, &locked, |_, is_alive| !is_alive).swept)
 }

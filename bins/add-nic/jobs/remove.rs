@@ -8,7 +8,8 @@ use common::netns::Home;
 use crate::apply::cleanup::{SweptNic, clean_up, is_alive, ours};
 use crate::apply::executor::Executor;
 use crate::apply::{self, Undone};
-use crate::jobs::add::but_done;
+use crate::check::renamed;
+use crate::jobs::add::{but_done, refuse_renamed};
 use crate::jobs::chosen::ChosenNics;
 use crate::journal::{Journal, LockedJournal};
 use crate::model::change::PlanStep;
@@ -37,6 +38,8 @@ pub fn remove(request: &RemoveRequest, began: Instant) -> Result<Status, Failure
         let (mut chosen, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| chosen.has(record, request));
         while let Some(record) = chosen.pop() {
+            let snapshot = Snapshot::read(&mut Sockets::for_record(record)?)?;
+            refuse_renamed(renamed(&record.plan, &snapshot).as_ref())?;
             let others: Vec<&Plan> = others.iter().chain(&chosen).map(|record| &record.plan).collect();
             report::commands(record.plan.undoing(&others), &record.files(), request.form.is_json())?;
         }

@@ -98,12 +98,8 @@ impl Journal {
         }
     }
 
-    /// The lock, if no other add-nic has it now.
-    pub fn lock_if_free(&self) -> Result<Option<LockedJournal<'_>>, Failure> {
-        Ok(self.lock_within(Duration::ZERO)?.ok())
-    }
-
-    fn lock_within(&self, longest: Duration) -> Result<Result<LockedJournal<'_>, LockHolder>, Failure> {
+    /// The lock if it is free within that time, or who has it.
+    pub fn lock_within(&self, longest: Duration) -> Result<Result<LockedJournal<'_>, LockHolder>, Failure> {
         let toolbox = directory(None, TOOLBOX, true)?;
         let ours = match toolbox {
             Some(toolbox) => directory(Some(&toolbox), OURS, true)?,

@@ -73,7 +73,9 @@ impl<'a> WholePlan<'a> {
             self.warnings.extend(warnings.into_iter().map(|warning| warning_line(entry, warning)));
             planned
         } else {
-            plan_on(records, snapshot, &entry.wanted, &ends, &options)?
+            let planned = plan_on(records, snapshot, &entry.wanted, &ends, &options)?;
+            planned.as_ref().map_or(Ok(()), PlannedNic::refuse_renamed)?;
+            planned
         };
         if let Some(planned) = planned {
             self.take(entry, planned, ends, &sockets);

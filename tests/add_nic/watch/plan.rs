@@ -7,6 +7,7 @@ use crate::{add_nic, everything, lab, reaches};
 use support::lab::Lab;
 use support::run::{Ran, Run};
 use support::skip::{need, program};
+use support::until::until;
 
 fn nic(container: &str, words: &str) -> String {
     format!("[[nic]]\ncontainer = '{container}'\n{words}\n")
@@ -192,4 +193,48 @@ fn an_entry_with_other_options_is_said_and_replaced_only_if_it_says_so() {
     assert_eq!(index(), before);
     reaches(&lab, "10.5.0.2");
     assert_eq!(nics(&lab).len(), 1);
+}
+
+#[test]
+fn a_file_that_is_edited_back_and_forth_ends_as_it_was_written_last() {
+    let lab = need!(lab());
+    let web = container(&lab, "web");
+    let _engine = engine(&lab, &[&web]);
+    let before = everything(&lab, &[&web]);
+    let entry = |keys: &str| nic("web", &format!("addresses = '10.1.0.2/24'\nreplace = true\n{keys}"));
+    let versions = [
+        "mtu = 1400",
+        "bridge = 'br1'\ncreate = true",
+        "gateway = '10.1.0.1'",
+        "bridge = 'br2'\ncreate = true\nmtu = 1300",
+        "name = 'wan'",
+        "",
+    ];
+    write(&lab, &entry(""));
+    let watch = watch(&lab, "");
+    watch.wait_for("web: eth0 10.1.0.2/24");
+    // Faster than it can follow, at any moment of its work.
+    for round in 0..8_u64 {
+        for (at, keys) in versions.iter().enumerate() {
+            write(&lab, &entry(keys));
+            let pause = (round * 7 + at as u64 * 13) % 40;
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+        }
+    }
+    for keys in versions {
+        write(&lab, &entry(keys));
+        until("the NIC is as the file says", || {
+            let shown = add_nic(&lab, &["--watch", FILE, "--dry-run"]);
+            shown.status.unwrap().success() && shown.stdout.is_empty()
+        });
+        add_nic(&lab, &["--check"]).ok();
+        assert_eq!(nics(&lab).len(), 1, "{keys}");
+        reaches(&lab, "10.1.0.2");
+    }
+    let said = watch.so_far().stdout;
+    assert!(!said.contains("changed again") && !said.contains("add-nic: "), "{said}");
+    // Nothing is left of all versions in between.
+    write(&lab, "");
+    until("the NIC is removed", || nics(&lab).is_empty());
+    assert_eq!(everything(&lab, &[&web]), before);
 }

@@ -100,8 +100,9 @@ fn doubt(sysctl: &SysctlChange) -> Option<&'static str> {
     if sysctl::written(&sysctl.key).ok() != Some(witness.written) {
         return Some("another program or a user may have set it too");
     }
-    let new = |chains: Vec<String>| chains.iter().any(|chain| !witness.chains.contains(chain));
-    filter::chains_of_others()
-        .map_or(true, new)
-        .then_some("another program has firewall rules that it had not before")
+    match filter::chains_of_others() {
+        Ok(chains) if chains.iter().all(|chain| witness.chains.contains(chain)) => None,
+        Ok(_) => Some("another program has firewall rules that it had not before"),
+        Err(_) => Some("whether another program needs it could not be read"),
+    }
 }
