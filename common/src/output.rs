@@ -35,9 +35,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 /// What was typed, as an error quotes it: on one line, and no more of it than it takes to recognize it.
 pub fn quotable(text: &str) -> String {
     const LENGTH: usize = 80;
-    match text.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", one_line(&text[..end])),
-        None => one_line(text).into_owned(),
+    one_line(&shortened(text, LENGTH)).into_owned()
+}
+
+/// No more of `text` than so many characters.
+pub fn shortened(text: &str, length: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -119,6 +119,31 @@ fn a_thousand_calls_while_the_daemon_is_stopped_killed_and_restarted_give_only_r
 }
 
 #[test]
+fn fifty_callers_at_once_while_a_container_is_restarted_get_no_pid_but_its() {
+    let spare = need!(SpareDocker::start());
+    spare.run("web");
+    let first = spare.pid("web");
+    let cpid = spare.tool("cpid").get_args().last().unwrap().to_str().unwrap().to_owned();
+    // Each caller asks until the container has been restarted for the last time, and once after that.
+    let callers = format!(
+        "call() {{ {cpid} --engine-timeout 5s docker:web 2>>\"$0/said\" || [ $? = 1 ] || echo \"status $?\"; }}
+         for _ in $(seq 50); do (while [ ! -e \"$0/over\" ]; do call; done; call) & done; wait"
+    );
+    let callers = spare.shell(&callers).start();
+    let restart = "for _ in 1 2 3 4 5 6; do docker -H \"$1\" restart --time 0 web >/dev/null
+            docker -H \"$1\" inspect --format '{{.State.Pid}}' web; done; : >\"$0/over\"";
+    let restarted = spare.shell(restart).start().finish_within(as_busy(Duration::from_secs(120))).ok();
+    let runs: Vec<&str> = std::iter::once(first.trim()).chain(restarted.stdout.lines()).collect();
+    let answered = callers.finish_within(as_busy(Duration::from_secs(60))).ok();
+    let answers: Vec<&str> = answered.stdout.lines().collect();
+    let wrong: Vec<&&str> = answers.iter().filter(|answer| !runs.contains(*answer)).collect();
+    let said = spare.shell("sort \"$0/said\" | uniq -c").run().ok();
+    assert_eq!(wrong, [&&""; 0], "of {} answers; the runs were {runs:?}; {said}", answers.len());
+    let last = answers.iter().filter(|answer| Some(*answer) == runs.last()).count();
+    assert!(last >= 50, "{last} answers of the last run's PID; {said}");
+}
+
+#[test]
 fn a_socket_that_is_not_the_default_one_has_no_state_on_disk() {
     let spare = need!(SpareDocker::start());
     spare.run("web");
