@@ -101,6 +101,7 @@ fn json(rows: &[impl Serialize]) -> Result<(), Failure> {
 
 /// The columns that a narrow terminal omits, the widest first; `--json` has both.
 const SPARED: [usize; 2] = [7, 8];
+const SHARES_WITH: usize = 6;
 
 fn table(containers: &[VerifiedContainer]) -> Table {
     let now = Timestamp::now();
@@ -135,7 +136,7 @@ fn table(containers: &[VerifiedContainer]) -> Table {
         ];
         table.add_row(row.into_iter().take(shown));
     }
-    output::leave_out(&mut table, &SPARED);
+    output::leave_out(&mut table, &SPARED, Some(SHARES_WITH));
     table
 }
 
