@@ -15,6 +15,9 @@ complete -c netns-ping -s m -l mark -d 'Set a mark on packets, for policy routin
 complete -c netns-ping -s p -l pattern -d 'Fill packets with these bytes' -r -f
 complete -c netns-ping -l rate -d 'Scan: packets a second [10000, 500 if routed]' -r -f
 complete -c netns-ping -l matrix -d 'Ping between all, or all matching, containers' -r -f
+complete -c netns-ping -l tcp -d 'Matrix: connect to this TCP port instead of pinging' -r -f
+complete -c netns-ping -l udp -d 'Matrix: send to this UDP port instead of pinging' -r -f
+complete -c netns-ping -l data -d 'UDP: what a datagram holds' -r -f
 complete -c netns-ping -l engine-timeout -d 'Wait for an engine this long' -r -f
 complete -c netns-ping -s q -l quiet -d 'Print only the first line and the summary'
 complete -c netns-ping -s n -l numeric -d 'Print addresses without names'

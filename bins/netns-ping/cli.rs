@@ -207,6 +207,27 @@ pub struct Cli {
     #[arg(long, value_name = "PATTERN", num_args = 0..=1, value_hint = ValueHint::Other)]
     pub matrix: Option<Option<String>>,
 
+    /// Matrix: connect to this TCP port instead of pinging
+    ///
+    /// Each container connects to the port in each other one. Gateways are not probed.
+    #[arg(long, value_name = "PORT", requires = "matrix", conflicts_with = "udp", value_hint = ValueHint::Other)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub tcp: Option<u16>,
+
+    /// Matrix: send to this UDP port instead of pinging
+    ///
+    /// Silence proves nothing: see --data.
+    #[arg(long, value_name = "PORT", requires = "matrix", hide_short_help = true, value_hint = ValueHint::Other)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub udp: Option<u16>,
+
+    /// UDP: what a datagram holds
+    ///
+    /// Text, in which \\n, \\r, \\t, \\\\ and \\xNN stand for other bytes. Default: a DNS query to port 53, an NTP request to
+    /// port 123, nothing to others. To TCP ports nothing is ever sent.
+    #[arg(long, value_name = "TEXT", hide_short_help = true, value_hint = ValueHint::Other)]
+    pub data: Option<String>,
+
     /// Print a line of JSON for each event
     #[arg(long)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! netns-ping: pings from inside a container: by ICMP echo, by ARP, a whole network, all containers.
+//! netns-ping: pings from inside a container: by ICMP echo, by ARP, by a port, a whole network, all containers.
 #![forbid(unsafe_code)]
 
 mod arp;
@@ -7,6 +7,7 @@ mod echo;
 mod matrix;
 mod network;
 mod parse;
+mod port;
 mod report;
 mod request;
 mod resolve;
@@ -30,6 +31,7 @@ fn run() -> Result<Status, Failure> {
     match Job::of(&cli)? {
         Job::Echo(request) => echo::echo(&request),
         Job::Arp(request) => arp::arp(&request),
+        Job::Port(request) => port::port(&request),
         Job::Scan(request) => scan::scan(&request),
         Job::Matrix(request) => matrix::matrix(&request),
     }

@@ -21,7 +21,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 pub use forks::{exit_at_once, fork_single_threaded};
 pub use messages::{
-    BATCH, Instruction, RecvBuffer, address_in, attach_filter, bind_to, receive_many, send_many,
+    BATCH, Instruction, RecvBuffer, address_in, attach_filter, bind_to, connect_to, receive_many, send_many,
 };
 pub use mounts::{MountAttributes, has_mount_setattr, mount_setattr};
 pub use namespaces::{

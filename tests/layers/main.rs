@@ -73,7 +73,7 @@ const HOUSES: [House; 6] = [
             &["network"],
             &["resolve"],
             &["report"],
-            &["echo", "scan", "arp", "matrix"],
+            &["echo", "scan", "arp", "port", "matrix"],
             &["main"],
         ],
         private: &[("cli", &["parse", "main"])],

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::arp::container_options;
 use crate::{events, of_kind};
 use support::container::{Container, Options};
@@ -15,7 +17,7 @@ use support::until::as_busy;
 /// Containers on a bridge, 198.18.1.2 and so on, whose gateway is the lab, 198.18.1.1; and Docker, which knows them.
 pub(crate) struct Scene {
     pub(crate) containers: Vec<Container>,
-    _docker: FakeEngine,
+    _docker: Option<FakeEngine>,
     pub(crate) lab: Lab,
 }
 
@@ -31,7 +33,7 @@ impl Scene {
             let pid = container.pid;
             let script = format!(
                 "ip link add port{number} master br0 up type veth peer name eth0 netns {pid}
-                 for words in 'link set eth0 up' 'address add 198.18.1.{number}/24 dev eth0' 'route add default via 198.18.1.1'
+                 for words in 'link set eth0 up' 'address add 198.18.1.{number}/24 dev eth0' 'address add fd00:1::{number}/64 dev eth0 nodad' 'route add default via 198.18.1.1'
                  do nsenter -t {pid} -n ip $words; done"
             );
             lab.shell(&script).run().ok();
@@ -39,10 +41,34 @@ impl Scene {
         Ok(Scene::with(lab, containers, &[]))
     }
 
+    /// The same whose Docker says on which networks they are: the one called so, with the addresses that they have.
+    pub(crate) fn on_network(names: &[&str], network: &str) -> Result<Scene, Missing> {
+        let Scene { lab, containers, _docker } = Scene::new(names)?;
+        drop(_docker);
+        let mut scene = Scene::with(lab, containers, &[]);
+        scene.docker_says(network, |_| "running");
+        Ok(scene)
+    }
+
+    /// From now on its Docker says so, and that each is in such a state.
+    pub(crate) fn docker_says(&mut self, network: &str, state: impl Fn(&str) -> &'static str) {
+        let of = |number: usize| {
+            json!({network: {"NetworkID": network, "Gateway": "198.18.1.1", "IPPrefixLen": 24,
+                "IPAddress": format!("198.18.1.{number}"), "IPv6Gateway": "", "GlobalIPv6Address": format!("fd00:1::{number}"),
+                "GlobalIPv6PrefixLen": 64, "MacAddress": ""}})
+        };
+        let known: Vec<_> =
+            (2..).zip(&self.containers).map(|(number, one)| (one, of(number), state(&one.name))).collect();
+        let socket = self.lab.path("/run/docker.sock");
+        // The old one listens until it is gone.
+        self._docker = None;
+        self._docker = Some(fake_docker::knows_networks(&known).listen(socket));
+    }
+
     fn with(lab: Lab, containers: Vec<Container>, others: &[&Container]) -> Scene {
         let known: Vec<&Container> = containers.iter().chain(others.iter().copied()).collect();
         let docker = fake_docker::knows(&known).listen(lab.path("/run/docker.sock"));
-        Scene { containers, _docker: docker, lab }
+        Scene { containers, _docker: Some(docker), lab }
     }
 
     #[track_caller]
@@ -120,7 +146,7 @@ fn everybody_reaches_everybody_and_the_gateway() {
 #[test]
 fn json_has_every_pair() {
     let scene = need!(Scene::new(&["db", "web"]));
-    let heard = events(&scene.matrix(&["--json"]).ok());
+    let heard = events(&scene.matrix(&["-4", "--json"]).ok());
     let replies = of_kind(&heard, "reply");
     let mut pairs: Vec<(&str, &str)> = replies
         .iter()
@@ -141,7 +167,10 @@ fn nobody_knows_more_neighbours_than_before() {
     // What was there is left.
     first.ip("neighbour replace 198.18.1.3 lladdr 02:00:00:00:00:99 dev eth0 nud permanent");
     second.ip("neighbour flush all");
-    scene.matrix(&["-W", "0.5"]).fails_with(1).stdout_has("a -> b 198.18.1.3: lost\n");
+    scene
+        .matrix(&["-W", "0.5"])
+        .fails_with(1)
+        .stdout_has("a -> b 198.18.1.3: packets go to 02:00:00:00:00:99, but ");
     assert!(first.ip("neighbour show 198.18.1.3").stdout.contains("02:00:00:00:00:99 PERMANENT"));
     for container in &scene.containers[1..] {
         assert_eq!(container.ip("neighbour show to 198.18.1.0/24").stdout, "", "{}", container.name);

@@ -25,6 +25,31 @@ pub fn knows(containers: &[&Container]) -> Script {
     script.otherwise(Answer::json(404, r#"{"message":"No such container"}"#))
 }
 
+/// The same, and of each on which networks it is, as the API's `NetworkSettings.Networks` has it, and in which state. A network
+/// called `internal` is one.
+pub fn knows_networks(containers: &[(&Container, Value, &str)]) -> Script {
+    let list = containers.iter().map(|(container, networks, state)| {
+        let mut listed = listed(container);
+        listed["State"] = Value::from(*state);
+        listed["NetworkSettings"] = json!({"Networks": networks});
+        listed
+    });
+    let list = Value::from(list.collect::<Vec<_>>()).to_string();
+    let known: Vec<&Container> = containers.iter().map(|(container, ..)| *container).collect();
+    let mut script = knows(&known).on("/containers/json", Answer::json(200, &list));
+    for (container, _, state) in containers {
+        let mut answer = inspected(container);
+        answer["State"]["Status"] = Value::from(*state);
+        let path = format!("/containers/{}/json", id_of(&container.name));
+        script = script.on(&path, Answer::json(200, &answer.to_string()));
+    }
+    for (network, internal) in [("lab", false), ("internal", true)] {
+        let answer = json!({"Name": network, "Id": network, "Internal": internal});
+        script = script.on(&format!("/networks/{network}"), Answer::json(200, &answer.to_string()));
+    }
+    script
+}
+
 /// The 64 hexadecimal digits under which the container of that name is known.
 pub fn id_of(name: &str) -> String {
     let mut hasher = DefaultHasher::new();

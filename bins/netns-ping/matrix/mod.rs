@@ -1,9 +1,13 @@
 //! Every running container to every other one on a network that both are on, and to its gateway: in one process, a socket
 //! in each network.
 
+mod engines;
+mod expected;
 mod network;
 mod node;
 mod pair;
+mod port_task;
+mod reason;
 mod report;
 mod table;
 mod task;
@@ -22,8 +26,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::network::netns::TargetNetns;
 use crate::request::MatrixRequest;
 use crate::tool::TOOL;
+use engines::EngineWords;
 use node::Node;
-use pair::Pair;
+use pair::{Pair, PairEnd};
+use port_task::PortMatrixTask;
 use task::MatrixTask;
 
 /// Of all containers, or of those that the pattern fits.
@@ -32,8 +38,11 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let word = request.pattern.as_deref().unwrap_or("*");
     let pattern: Pattern = word.parse().map_err(|error| Failure::failed(quotable(word), error))?;
     let what = (TOOL, word, "shares its network namespace with");
-    let (chosen, all_were_asked) = each::find(what, &pattern, request.find, |_, process| {
-        Some(vec![process.namespace_identity(NamespaceKind::Net).ok()?])
+    let mut running = Vec::new();
+    let (chosen, all_were_asked) = each::find(what, &pattern, request.find, |container, process| {
+        let netns = process.namespace_identity(NamespaceKind::Net).ok()?;
+        running.push((container.clone(), netns));
+        Some(vec![netns])
     })?;
     // A handful of descriptors each, of which a process has 1,024 by default.
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
@@ -52,17 +61,39 @@ pub fn matrix(request: &MatrixRequest) -> Result<Status, Failure> {
     let [a, b, token @ ..] =
         random::<{ TOKEN_BYTES + 2 }>().map_err(|errno| Failure::failed("random numbers", errno))?;
     let ours = (u16::from_ne_bytes([a, b]), token);
-    let opened = held.into_iter().map(|(chosen, inside)| Node::open(chosen, &inside, ours, request.families));
+    let mut words = EngineWords::ask(running, held.iter().map(|(_, inside)| inside), request.find);
+    let opened = held.into_iter().map(|(chosen, inside)| {
+        let of_netns = words.of(inside.netns.identity());
+        let mut node = Node::open(chosen, inside, of_netns, request.families)?;
+        if request.port.is_none() {
+            node.open_echo(ours)?;
+        }
+        Ok(node)
+    });
     let mut nodes = opened.collect::<Result<Vec<Node>, Failure>>()?;
-    let mut pairs = pair::pairs(&nodes);
+    words.compare(&mut nodes, request.families);
+    let mut pairs = pair::pairs(&nodes, request.families);
     let signals = ProbeSignals::block()?;
     let deadline = request.deadline.map(|deadline| began + deadline);
     let each = |nodes: &[Node], pair: &Pair| if request.json { report::done(nodes, pair) } else { Ok(()) };
-    let mut task = MatrixTask::new(&mut nodes, &mut pairs, (request.tries, request.timeout), each);
-    let is_whole = probe::run(&mut task, &signals, deadline)? == Ended::Done;
-    let strays = task.strays;
+    let (ended, strays) = match &request.port {
+        None => {
+            let mut task = MatrixTask::new(&mut nodes, &mut pairs, (request.tries, request.timeout), each);
+            (probe::run(&mut task, &signals, deadline)?, task.strays)
+        }
+        Some((port, payload)) => {
+            // What a router's ports do is nobody's business here.
+            pairs.retain(|pair| pair.to != PairEnd::Gateway);
+            let how = (*port, payload.clone(), request.timeout);
+            let mut task = PortMatrixTask::new(&mut nodes, &mut pairs, how, each);
+            (probe::run(&mut task, &signals, deadline)?, 0)
+        }
+    };
+    let is_whole = ended == Ended::Done;
+    reason::explain(&nodes, &mut pairs, request.port.as_ref().map(|(port, _)| *port))?;
     report::end(&nodes, &pairs, strays, began.elapsed(), request)?;
-    Ok(match (pairs.iter().any(Pair::is_lost), is_whole && all_were_asked) {
+    let is_failing = pairs.iter().any(Pair::is_lost) || nodes.iter().any(|node| !node.faults.is_empty());
+    Ok(match (is_failing, is_whole && all_were_asked && words.all_were_told) {
         (_, false) => Status::Failed,
         (true, true) => Status::No,
         (false, true) => Status::Yes,

@@ -1,4 +1,4 @@
-//! What a container has of networks, and by which address another one is its neighbour there. Pure.
+//! What a container has of networks, and by which addresses another one is its neighbour there. Pure.
 
 use std::net::IpAddr;
 
@@ -7,45 +7,84 @@ use common::netlink::{Address, Link, Route};
 
 use crate::request::Families;
 
-/// A container's addresses and gateway.
+/// A container's links, addresses and routes, as they were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    /// Its own addresses with their networks, and the indices of their links.
+    /// All its links.
+    pub links: Vec<Link>,
+    /// All their addresses.
+    pub addresses: Vec<Address>,
+    /// Its default routes, the preferred ones first.
+    pub defaults: Vec<Route>,
+    /// Addresses that others can reach, with their networks and the indices of their links: those links are up.
     pub own: Vec<(Cidr, u32)>,
-    /// Its default router, and the index of the link that leads there.
-    pub gateway: Option<(IpAddr, u32)>,
+}
+
+/// An address of another container on a network that both are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedAddress {
+    /// The other one's address.
+    pub address: IpAddr,
+    /// Our own link there.
+    pub index: u32,
 }
 
 impl Network {
-    /// What of these counts: addresses on links that are up, that others can reach.
-    pub fn of(links: &[Link], addresses: &[Address], routes: &[Route]) -> Self {
+    /// What of these counts, in the wanted families.
+    pub fn of(links: Vec<Link>, addresses: Vec<Address>, routes: Vec<Route>, families: Families) -> Self {
         let counts = |index: u32| {
             links.iter().any(|link| link.index == index && link.is_set_up() && !link.is_loopback())
         };
-        let own = addresses.iter().filter(|own| counts(own.index) && !is_link_local(own.address));
-        let own = own.filter_map(|own| Some((Cidr::new(own.address, own.prefix_len)?, own.index)));
-        let mut defaults: Vec<&Route> =
-            routes.iter().filter(|route| route.is_default() && route.is_ordinary()).collect();
-        defaults.sort_by_key(|route| (route.destination.address().is_ipv6(), route.metric));
-        let gateway = defaults.iter().find_map(|route| Some((route.gateway?, route.index?)));
-        Network { own: own.collect(), gateway }
+        let is_wanted = |own: &&Address| families.has(own.address) && !is_link_local(own.address);
+        let own = addresses.iter().filter(|own| counts(own.index)).filter(is_wanted);
+        let own = own.filter_map(|own| Some((Cidr::new(own.address, own.prefix_len)?, own.index))).collect();
+        let mut defaults: Vec<Route> = routes;
+        defaults.retain(|route| route.is_default() && route.is_ordinary());
+        defaults.retain(|route| families.has(route.destination.address()));
+        defaults.sort_by_key(|route| route.metric);
+        Network { links, addresses, defaults, own }
     }
 
-    /// Leaves out what is of another family.
-    pub fn keep(&mut self, families: Families) {
-        self.own.retain(|(own, _)| families.has(own.address()));
-        self.gateway = self.gateway.filter(|(gateway, _)| families.has(*gateway));
+    /// The default routers: one of each family that has any, and the index of the link that leads there.
+    pub fn gateways(&self) -> Vec<(IpAddr, u32)> {
+        let of_family = |is_v4: bool| {
+            let routes =
+                self.defaults.iter().filter(move |route| route.destination.address().is_ipv4() == is_v4);
+            routes.filter_map(|route| Some((route.gateway?, route.index?))).next()
+        };
+        [true, false].into_iter().filter_map(of_family).collect()
     }
 
-    /// The address of `other` on a network that both are on, IPv4 first: with our link and its own.
-    pub fn neighbour(&self, other: &Network) -> Option<(IpAddr, u32, u32)> {
-        let pairs = self.own.iter().flat_map(|ours| other.own.iter().map(move |theirs| (ours, theirs)));
-        let shared = pairs.filter(|((ours, _), (theirs, _))| {
-            let (our_address, their_address) = (ours.address(), theirs.address());
-            our_address != their_address && ours.contains(their_address) && theirs.contains(our_address)
-        });
-        let best = shared.min_by_key(|((ours, _), _)| ours.address().is_ipv6());
-        best.map(|((_, our_link), (theirs, their_link))| (theirs.address(), *our_link, *their_link))
+    /// Whether there is a default route for addresses of this family, through a router or not.
+    pub fn has_default(&self, like: IpAddr) -> bool {
+        self.defaults.iter().any(|route| route.destination.address().is_ipv4() == like.is_ipv4())
+    }
+
+    /// The link that has this address, if others can reach it there.
+    pub fn link_of(&self, address: IpAddr) -> Option<u32> {
+        self.own.iter().find(|(own, _)| own.address() == address).map(|(_, index)| *index)
+    }
+
+    /// An address of `other` on each network that both are on, IPv4 first.
+    pub fn shared(&self, other: &Network) -> Vec<SharedAddress> {
+        let mut found: Vec<SharedAddress> = Vec::new();
+        let mut own: Vec<&(Cidr, u32)> = self.own.iter().collect();
+        own.sort_by_key(|(own, _)| own.address().is_ipv6());
+        let mut networks: Vec<(Cidr, u32)> = Vec::new();
+        for (ours, index) in own {
+            let is_shared = |theirs: &Cidr| {
+                let (our_address, their_address) = (ours.address(), theirs.address());
+                our_address != their_address && ours.contains(their_address) && theirs.contains(our_address)
+            };
+            let theirs = other.own.iter().map(|(theirs, _)| theirs).find(|theirs| is_shared(theirs));
+            if let Some(theirs) = theirs
+                && !networks.contains(&(ours.network(), *index))
+            {
+                networks.push((ours.network(), *index));
+                found.push(SharedAddress { address: theirs.address(), index: *index });
+            }
+        }
+        found
     }
 }
 
@@ -62,24 +101,26 @@ mod tests {
 
     fn network(addresses: &[&str]) -> Network {
         let own = (2..).zip(addresses).map(|(index, address)| (address.parse().unwrap(), index));
-        Network { own: own.collect(), gateway: None }
+        Network { own: own.collect(), ..Network::default() }
     }
 
-    fn between(here: &[&str], there: &[&str]) -> Option<String> {
-        network(here).neighbour(&network(there)).map(|(address, ..)| address.to_string())
+    fn between(here: &[&str], there: &[&str]) -> Vec<String> {
+        let shared = network(here).shared(&network(there));
+        shared.iter().map(|shared| shared.address.to_string()).collect()
     }
 
     #[test]
-    fn two_are_neighbours_on_a_network_that_both_are_on() {
-        assert_eq!(between(&["10.1.0.2/24"], &["10.2.0.3/24", "10.1.0.3/24"]).as_deref(), Some("10.1.0.3"));
+    fn two_are_neighbours_on_each_network_that_both_are_on() {
+        assert_eq!(between(&["10.1.0.2/24"], &["10.2.0.3/24", "10.1.0.3/24"]), ["10.1.0.3"]);
         assert_eq!(
-            between(&["fd00::2/64", "10.1.0.2/24"], &["fd00::3/64", "10.1.0.3/24"]).as_deref(),
-            Some("10.1.0.3")
+            between(&["fd00::2/64", "10.1.0.2/24"], &["fd00::3/64", "10.1.0.3/24"]),
+            ["10.1.0.3", "fd00::3"]
         );
-        assert_eq!(between(&["fd00::2/64"], &["fd00::3/64"]).as_deref(), Some("fd00::3"));
-        assert_eq!(between(&["10.1.0.2/24"], &["10.2.0.3/24"]), None);
-        assert_eq!(between(&["10.1.0.2/24"], &["10.1.0.3/32"]), None, "it does not reach us");
-        assert_eq!(between(&["10.1.0.2/24"], &["10.1.0.2/24"]), None, "an address that both have");
-        assert_eq!(between(&[], &["10.1.0.2/24"]), None);
+        assert_eq!(between(&["10.1.0.2/24"], &["10.1.0.3/24", "10.1.0.4/24"]), ["10.1.0.3"]);
+        let none: [&str; 0] = [];
+        assert_eq!(between(&["10.1.0.2/24"], &["10.2.0.3/24"]), none);
+        assert_eq!(between(&["10.1.0.2/24"], &["10.1.0.3/32"]), none, "it does not reach us");
+        assert_eq!(between(&["10.1.0.2/24"], &["10.1.0.2/24"]), none, "an address that both have");
+        assert_eq!(between(&[], &["10.1.0.2/24"]), none);
     }
 }

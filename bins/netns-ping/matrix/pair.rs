@@ -1,4 +1,4 @@
-//! Which container pings which.
+//! Which container pings which. Pure.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,14 +6,17 @@ use std::time::Duration;
 use common::packet::IpFamily;
 use nix::errno::Errno;
 
+use super::expected::{ExpectedNetwork, FaultKind, NetworkFault, expected_gateways};
 use super::node::Node;
+use crate::request::Families;
 
 /// The other end of a ping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PairEnd {
-    /// Another container, and on which link of its own it is asked.
-    Node(usize, u32),
+    /// The default router.
     Gateway,
+    /// Another container.
+    Node(usize),
 }
 
 /// A ping, and what came of it.
@@ -24,7 +27,11 @@ pub struct Pair {
     pub address: IpAddr,
     /// The link that leads there.
     pub index: u32,
+    /// The engine's name for the network that it is on, where an engine says that both are on it.
+    pub network: Option<String>,
     pub outcome: Option<PairOutcome>,
+    /// Why it failed.
+    pub why: Option<PairFailure>,
     pub tries: u32,
 }
 
@@ -35,30 +42,134 @@ pub enum PairOutcome {
     Reached(Duration),
     /// None.
     Lost,
+    /// A port: it was refused.
+    Refused,
     /// None, and the kernel says why it was not even sent.
     NotSent(Errno),
+    /// Nothing was sent: one of the two is not on the network as its engine set it up.
+    Broken,
+}
+
+/// Why a ping failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairFailure {
+    /// A stable word, one of those in the manual.
+    pub cause: &'static str,
+    /// The same as a clause: `at db: eth0 is down`.
+    pub says: String,
 }
 
 impl Pair {
+    fn new(from: usize, to: PairEnd, address: IpAddr, index: u32) -> Self {
+        Pair { from, to, address, index, network: None, outcome: None, why: None, tries: 0 }
+    }
+
+    fn broken(self, why: PairFailure) -> Self {
+        Pair { outcome: Some(PairOutcome::Broken), why: Some(why), ..self }
+    }
+
     /// Whether it is known that no answer comes.
     pub fn is_lost(&self) -> bool {
-        matches!(self.outcome, Some(PairOutcome::Lost | PairOutcome::NotSent(_)))
+        use PairOutcome::{Broken, Lost, NotSent, Refused};
+        matches!(self.outcome, Some(Lost | Refused | NotSent(_) | Broken))
+    }
+
+    /// Whether an answer came.
+    pub fn is_reached(&self) -> bool {
+        matches!(self.outcome, Some(PairOutcome::Reached(_)))
+    }
+
+    /// How failed ones are listed: by their containers, each one's gateway first.
+    pub fn place(&self) -> (usize, PairEnd, bool, IpAddr) {
+        (self.from, self.to, self.address.is_ipv6(), self.address)
     }
 }
 
 /// All pings there are: round and round, so that no container is asked by all others at once.
-pub fn pairs(nodes: &[Node]) -> Vec<Pair> {
-    let pair = |from, to, address, index| Pair { from, to, address, index, outcome: None, tries: 0 };
-    let gateways = nodes.iter().enumerate().filter_map(|(from, node)| {
-        let (address, index) = node.network.gateway?;
-        let can = node.sockets.iter().any(|(family, _)| *family == IpFamily::of(address));
-        can.then(|| pair(from, PairEnd::Gateway, address, index))
-    });
+pub fn pairs(nodes: &[Node], families: Families) -> Vec<Pair> {
+    let gateways = (0..nodes.len()).flat_map(|from| gateway_pairs(nodes, from, families));
     let count = nodes.len();
     let pairs = (1..count).flat_map(|step| (0..count).map(move |from| (from, (from + step) % count)));
-    let pairs = pairs.filter_map(|(from, to)| {
-        let (address, index, theirs) = nodes[from].network.neighbour(&nodes[to].network)?;
-        Some(pair(from, PairEnd::Node(to, theirs), address, index))
-    });
-    gateways.chain(pairs).collect()
+    gateways.chain(pairs.flat_map(|(from, to)| between(nodes, from, to, families))).collect()
+}
+
+/// The router of each family that has one, or should have one.
+fn gateway_pairs(nodes: &[Node], from: usize, families: Families) -> Vec<Pair> {
+    let node = &nodes[from];
+    let there = node.network.gateways();
+    let has_socket = |address: &IpAddr| {
+        node.network.own.iter().any(|(own, _)| own.address().is_ipv4() == address.is_ipv4())
+    };
+    let mut pairs: Vec<Pair> = there
+        .iter()
+        .filter(|(address, _)| has_socket(address))
+        .map(|(address, index)| Pair::new(from, PairEnd::Gateway, *address, *index))
+        .collect();
+    let mut missing: Vec<(&ExpectedNetwork, IpAddr)> = expected_gateways(&node.expected, families)
+        .filter(|(_, gateway)| !node.network.has_default(*gateway))
+        .collect();
+    missing.dedup_by_key(|(_, gateway)| gateway.is_ipv4());
+    for (network, gateway) in missing {
+        let is_of = |fault: &&NetworkFault| {
+            fault.key == network.key()
+                && fault.address.is_none_or(|address| address.is_ipv4() == gateway.is_ipv4())
+        };
+        if let Some(fault) = node.faults.iter().find(is_of) {
+            let pair = Pair::new(from, PairEnd::Gateway, gateway, 0).broken(own_failure(fault));
+            pairs.push(Pair { network: Some(network.network.name.clone()), ..pair });
+        }
+    }
+    pairs
+}
+
+/// On each network that both are on, by what their engine says or by their addresses.
+fn between(nodes: &[Node], from: usize, to: usize, families: Families) -> Vec<Pair> {
+    let (here, there) = (&nodes[from], &nodes[to]);
+    let mut pairs: Vec<Pair> = Vec::new();
+    for (ours, theirs) in both_on(&here.expected, &there.expected) {
+        for own in theirs.addresses(families) {
+            let address = own.address.address();
+            let Some(mine) =
+                ours.addresses(families).find(|mine| mine.address.address().is_ipv4() == address.is_ipv4())
+            else {
+                continue;
+            };
+            let index = here.network.link_of(mine.address.address());
+            let pair = Pair::new(from, PairEnd::Node(to), address, index.unwrap_or(0));
+            let pair = Pair { network: Some(theirs.network.name.clone()), ..pair };
+            let here_fault = here.fault_on(&ours.key(), mine.address.address());
+            let there_fault = there.fault_on(&theirs.key(), address);
+            pairs.push(match (here_fault, there_fault) {
+                (Some(fault), _) => pair.broken(own_failure(fault)),
+                (None, Some(fault)) => pair.broken(their_failure(fault, &there.name)),
+                (None, None) => pair,
+            });
+        }
+    }
+    for shared in here.network.shared(&there.network) {
+        if !pairs.iter().any(|pair| pair.address == shared.address) {
+            pairs.push(Pair::new(from, PairEnd::Node(to), shared.address, shared.index));
+        }
+    }
+    pairs.sort_by_key(|pair| IpFamily::of(pair.address) == IpFamily::V6);
+    pairs
+}
+
+fn both_on<'a>(
+    here: &'a [ExpectedNetwork],
+    there: &'a [ExpectedNetwork],
+) -> impl Iterator<Item = (&'a ExpectedNetwork, &'a ExpectedNetwork)> {
+    here.iter().filter_map(|ours| Some((ours, there.iter().find(|theirs| theirs.key() == ours.key())?)))
+}
+
+fn own_failure(fault: &NetworkFault) -> PairFailure {
+    PairFailure { cause: fault.kind.cause(), says: fault.says.clone() }
+}
+
+fn their_failure(fault: &NetworkFault, name: &str) -> PairFailure {
+    let cause = match fault.kind {
+        FaultKind::LinkGone | FaultKind::LinkDown | FaultKind::NoCarrier => "dest-link-down",
+        FaultKind::AddressGone | FaultKind::NoDefaultRoute => "dest-address-gone",
+    };
+    PairFailure { cause, says: format!("at {}: {}", common::output::one_line(name), fault.says) }
 }

@@ -1,9 +1,11 @@
 //! How it went, for people and as JSON.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use common::failure::Failure;
+use common::hint::Hint;
 use common::output::one_line;
 use serde::Serialize;
 
@@ -18,12 +20,21 @@ use crate::request::MatrixRequest;
 const MOST_LOST: usize = 40;
 
 #[derive(Serialize)]
-struct PairEvent {
+struct PairEvent<'a> {
     to: &'static str,
+    network: Option<&'a str>,
     rtt_us: Option<f64>,
-    /// Why nothing was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    says: Option<String>,
+    cause: Option<&'a str>,
+    says: Option<&'a str>,
+}
+
+/// What of a container is not as its engine set it up.
+#[derive(Serialize)]
+struct FaultEvent<'a> {
+    network: &'a str,
+    cause: &'a str,
+    says: &'a str,
+    fix: &'a [Hint],
 }
 
 /// All in all.
@@ -37,6 +48,10 @@ struct MatrixSummary {
     without_network_in_common: usize,
     gateways: usize,
     gateways_reached: usize,
+    probes: usize,
+    faults: usize,
+    frozen: Vec<String>,
+    not_compared: Vec<String>,
     strays: u64,
     took_us: u64,
 }
@@ -44,33 +59,41 @@ struct MatrixSummary {
 /// What a ping was for, by its name.
 fn name_of<'a>(nodes: &'a [Node], pair: &Pair) -> &'a str {
     match pair.to {
-        PairEnd::Node(to, _) => &nodes[to].name,
+        PairEnd::Node(to) => &nodes[to].name,
         PairEnd::Gateway => "gateway",
     }
 }
 
-/// Programs hear of each as it is done.
+/// Programs hear of each answer as it comes.
 pub fn done(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
-    let (event, rtt_us, says) = match &pair.outcome {
-        Some(PairOutcome::Reached(took)) => (EventKind::Reply, Some(micros(*took)), None),
-        Some(PairOutcome::NotSent(errno)) => {
-            (EventKind::Error, None, Some(io::Error::from(*errno).to_string()))
+    if pair.is_reached() { pair_event(nodes, pair) } else { Ok(()) }
+}
+
+fn pair_event(nodes: &[Node], pair: &Pair) -> Result<(), Failure> {
+    let (event, rtt_us) = match &pair.outcome {
+        Some(PairOutcome::Reached(took)) => (EventKind::Reply, Some(micros(*took))),
+        Some(PairOutcome::NotSent(_) | PairOutcome::Broken | PairOutcome::Refused) => {
+            (EventKind::Error, None)
         }
-        Some(PairOutcome::Lost) | None => (EventKind::Lost, None, None),
+        Some(PairOutcome::Lost) | None => (EventKind::Lost, None),
     };
     let to = if pair.to == PairEnd::Gateway { "gateway" } else { "container" };
     let (from, dest) = (nodes[pair.from].name.as_str(), name_of(nodes, pair));
-    let what = PairEvent { to, rtt_us, says };
+    let (cause, says) = pair.why.as_ref().map(|why| (why.cause, why.says.as_str())).unzip();
+    let what = PairEvent { to, network: pair.network.as_deref(), rtt_us, cause, says };
     Event { event, stamp: EventTime::now(), from, dest, address: Some(pair.address), what }.print()
 }
 
-fn cell(pair: Option<&Pair>) -> Cell {
-    match pair.map(|pair| &pair.outcome) {
-        None => Cell::Nothing,
-        Some(None) => Cell::Unknown,
-        Some(Some(PairOutcome::Reached(took))) => Cell::Reached(*took),
-        Some(Some(_)) => Cell::Lost,
-    }
+/// What stands in a place of the table: of several pings the worst one.
+fn cell<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Cell {
+    pairs.fold(Cell::Nothing, |worst, pair| match (&pair.outcome, worst) {
+        (_, Cell::Lost) => Cell::Lost,
+        (None, _) => Cell::Unknown,
+        (Some(PairOutcome::Reached(_)), Cell::Unknown) => Cell::Unknown,
+        (Some(PairOutcome::Reached(took)), Cell::Reached(before)) => Cell::Reached(before.max(*took)),
+        (Some(PairOutcome::Reached(took)), _) => Cell::Reached(*took),
+        (Some(_), _) => Cell::Lost,
+    })
 }
 
 /// Shows all of it.
@@ -81,47 +104,82 @@ pub fn end(
     took: Duration,
     request: &MatrixRequest,
 ) -> Result<(), Failure> {
-    let summary = MatrixSummary::of(nodes, pings, strays, took);
+    let places = by_place(pings);
+    let summary = MatrixSummary::of(nodes, pings, &places, strays, took);
+    let mut lost: Vec<&Pair> = pings.iter().filter(|pair| pair.is_lost()).collect();
+    lost.sort_by_key(|pair| pair.place());
     if request.json {
-        let stamp = EventTime::now();
-        let event = EventKind::Summary;
-        return Event { event, stamp, from: "*", dest: "*", address: None, what: summary }.print();
+        return end_of_events(nodes, &lost, summary);
     }
     let mut out = io::stdout();
     if !request.quiet {
-        write!(out, "{}", shown(nodes, pings))?;
-        let lost: Vec<&Pair> = pings.iter().filter(|pair| pair.is_lost()).collect();
+        write!(out, "{}", shown(nodes, &places))?;
+        for node in nodes {
+            let name = one_line(&node.name);
+            for fault in &node.faults {
+                let network = one_line(&fault.network);
+                writeln!(out, "{name}: {} (network {network})", fault.says)?;
+            }
+            for frozen in node.frozen() {
+                writeln!(
+                    out,
+                    "{}: is frozen: its kernel answers pings, its programs do not run",
+                    one_line(frozen)
+                )?;
+            }
+        }
         for pair in lost.iter().take(MOST_LOST) {
             let (from, to) = (one_line(&nodes[pair.from].name), one_line(name_of(nodes, pair)));
-            let why = match &pair.outcome {
-                Some(PairOutcome::NotSent(errno)) => format!("not sent: {}", io::Error::from(*errno)),
-                _ => "lost".to_owned(),
-            };
+            let why = pair.why.as_ref().map_or("lost", |why| why.says.as_str());
             writeln!(out, "{from} -> {to} {}: {why}", pair.address)?;
         }
         if lost.len() > MOST_LOST {
             writeln!(out, "and {} more: see --json", lost.len() - MOST_LOST)?;
         }
     }
-    Ok(writeln!(out, "{summary}")?)
+    writeln!(out, "{summary}")?;
+    for fault in nodes.iter().flat_map(|node| &node.faults) {
+        if let Some(fix) = fault.hint() {
+            let _ = writeln!(io::stderr(), "hint: {}", one_line(&fix));
+        }
+    }
+    Ok(())
 }
 
-fn shown(nodes: &[Node], pings: &[Pair]) -> String {
-    let find = |from: usize, to: Option<usize>| {
-        pings.iter().find(|pair| {
-            let is_it = match (pair.to, to) {
-                (PairEnd::Gateway, None) => true,
-                (PairEnd::Node(node, _), Some(to)) => node == to,
-                _ => false,
+fn end_of_events(nodes: &[Node], lost: &[&Pair], summary: MatrixSummary) -> Result<(), Failure> {
+    for node in nodes {
+        for fault in &node.faults {
+            let what = FaultEvent {
+                network: &fault.network,
+                cause: fault.kind.cause(),
+                says: &fault.says,
+                fix: &fault.fix,
             };
-            pair.from == from && is_it
-        })
-    };
+            let (event, stamp) = (EventKind::Fault, EventTime::now());
+            Event { event, stamp, from: &node.name, dest: "*", address: fault.address, what }.print()?;
+        }
+    }
+    lost.iter().try_for_each(|pair| pair_event(nodes, pair))?;
+    let stamp = EventTime::now();
+    Event { event: EventKind::Summary, stamp, from: "*", dest: "*", address: None, what: summary }.print()
+}
+
+type Places<'a> = HashMap<(usize, PairEnd), Vec<&'a Pair>>;
+
+/// The pings of each container to each other one and to its gateway: one of each network and family.
+fn by_place(pings: &[Pair]) -> Places<'_> {
+    let mut places = Places::new();
+    pings.iter().for_each(|pair| places.entry((pair.from, pair.to)).or_default().push(pair));
+    places
+}
+
+fn shown(nodes: &[Node], places: &Places<'_>) -> String {
+    let at = |from: usize, to: PairEnd| cell(places.get(&(from, to)).into_iter().flatten().copied());
     let names: Vec<String> = nodes.iter().map(Node::label).collect();
-    let gateways: Vec<Cell> = (0..nodes.len()).map(|from| cell(find(from, None))).collect();
+    let gateways: Vec<Cell> = (0..nodes.len()).map(|from| at(from, PairEnd::Gateway)).collect();
     let row = |from: usize| {
         let cells =
-            (0..nodes.len()).map(|to| if to == from { Cell::Itself } else { cell(find(from, Some(to))) });
+            (0..nodes.len()).map(|to| if to == from { Cell::Itself } else { at(from, PairEnd::Node(to)) });
         cells.collect()
     };
     let cells: Vec<Vec<Cell>> = (0..nodes.len()).map(row).collect();
@@ -129,18 +187,26 @@ fn shown(nodes: &[Node], pings: &[Pair]) -> String {
 }
 
 impl MatrixSummary {
-    fn of(nodes: &[Node], pings: &[Pair], strays: u64, took: Duration) -> Self {
-        let (gateways, pairs): (Vec<_>, Vec<_>) = pings.iter().partition(|pair| pair.to == PairEnd::Gateway);
-        let reached = |pair: &&&Pair| matches!(pair.outcome, Some(PairOutcome::Reached(_)));
+    fn of(nodes: &[Node], pings: &[Pair], places: &Places<'_>, strays: u64, took: Duration) -> Self {
+        let count = |wanted: &dyn Fn(PairEnd, &[&Pair]) -> bool| {
+            places.iter().filter(|((_, to), pings)| wanted(*to, pings)).count()
+        };
+        let is_whole = |pings: &[&Pair]| pings.iter().all(|pair| pair.is_reached());
+        let pairs = count(&|to, _| to != PairEnd::Gateway);
+        let without_word = nodes.iter().filter(|node| !node.has_word);
         MatrixSummary {
             containers: nodes.iter().map(|node| 1 + node.also.len()).sum(),
             networks: nodes.len(),
-            pairs: pairs.len(),
-            reached: pairs.iter().filter(reached).count(),
+            pairs,
+            reached: count(&|to, pings| to != PairEnd::Gateway && is_whole(pings)),
             lost: pings.iter().filter(|pair| pair.is_lost()).count(),
-            without_network_in_common: nodes.len() * nodes.len().saturating_sub(1) - pairs.len(),
-            gateways: gateways.len(),
-            gateways_reached: gateways.iter().filter(reached).count(),
+            without_network_in_common: nodes.len() * nodes.len().saturating_sub(1) - pairs,
+            gateways: count(&|to, _| to == PairEnd::Gateway),
+            gateways_reached: count(&|to, pings| to == PairEnd::Gateway && is_whole(pings)),
+            probes: pings.len(),
+            faults: nodes.iter().map(|node| node.faults.len()).sum(),
+            frozen: nodes.iter().flat_map(Node::frozen).map(str::to_owned).collect(),
+            not_compared: without_word.map(|node| node.name.clone()).collect(),
             strays,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }
@@ -151,6 +217,12 @@ impl std::fmt::Display for MatrixSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let MatrixSummary { containers, pairs, reached, gateways, gateways_reached, took_us, .. } = self;
         write!(f, "{containers} containers: {reached} of {pairs} pairs reached, ")?;
-        write!(f, "{gateways_reached} of {gateways} gateways, {:.3} s", *took_us as f64 / 1e6)
+        write!(f, "{gateways_reached} of {gateways} gateways, ")?;
+        match self.faults {
+            0 => {}
+            1 => f.write_str("1 fault, ")?,
+            faults => write!(f, "{faults} faults, ")?,
+        }
+        write!(f, "{:.3} s", *took_us as f64 / 1e6)
     }
 }

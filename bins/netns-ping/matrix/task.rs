@@ -50,7 +50,8 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each
         (tries, timeout): (u32, Duration),
         each: Each,
     ) -> Self {
-        let (waiting, probes) = ((0..pairs.len()).collect(), Probes::default());
+        let due = (0..pairs.len()).filter(|at| pairs[*at].outcome.is_none());
+        let (waiting, probes) = (due.collect(), Probes::default());
         let (under_way, open, closed, strays) = (0, 0, 0, 0);
         MatrixTask { nodes, pairs, tries, timeout, each, waiting, probes, under_way, open, closed, strays }
     }
@@ -63,7 +64,12 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each
             let pair = &mut self.pairs[at];
             let family = IpFamily::of(pair.address);
             let sockets = &mut self.nodes[pair.from].sockets;
-            let Some((_, socket)) = sockets.iter_mut().find(|(of, _)| *of == family) else { continue };
+            let Some((_, socket)) = sockets.iter_mut().find(|(of, _)| *of == family) else {
+                // No address of that family is on a link that is up.
+                pair.outcome = Some(PairOutcome::NotSent(Errno::ENETUNREACH));
+                (self.each)(self.nodes, &self.pairs[at])?;
+                continue;
+            };
             pair.tries += 1;
             let (to, sequence) = (socket_address(pair.address, pair.index), self.probes.next_sequence());
             let (sent, when) = SendTime::of(|| socket.send(to, sequence, 1));
@@ -174,13 +180,7 @@ impl<'a, Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> MatrixTask<'a, Each
     }
 
     fn forget(&mut self, at: usize) {
-        let Pair { from, to, address, index, .. } = self.pairs[at];
-        self.nodes[from].forget(index, address);
-        if let PairEnd::Node(to, theirs) = to
-            && let Some((ours, ..)) = self.nodes[to].network.neighbour(&self.nodes[from].network)
-        {
-            self.nodes[to].forget(theirs, ours);
-        }
+        forget_each_other(self.nodes, &self.pairs[at]);
     }
 
     /// Each socket: of which node, and which of that node's.
@@ -220,8 +220,21 @@ impl<Each: FnMut(&[Node], &Pair) -> Result<(), Failure>> ProbeTask for MatrixTas
     fn status(&self) {}
 }
 
+/// Has both ends of a pair forget each other: the one that answered has learned of the one that asked.
+pub(super) fn forget_each_other(nodes: &mut [Node], pair: &Pair) {
+    let Pair { from, to, address, index, .. } = *pair;
+    nodes[from].forget(index, address);
+    let PairEnd::Node(to) = to else { return };
+    let own = nodes[from].network.own.iter();
+    let own = own.filter(|(own, near)| *near == index && own.contains(address)).map(|(own, _)| own.address());
+    let ours: Vec<IpAddr> = own.collect();
+    if let Some(theirs) = nodes[to].network.link_of(address) {
+        ours.iter().for_each(|ours| nodes[to].forget(theirs, *ours));
+    }
+}
+
 /// A link-local router is one on each link.
-fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
+pub(super) fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
     match address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, 0, 0, index).into(),
         address => (address, 0).into(),

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use common::failure::Failure;
 use common::packet::icmp::PathMtu;
+use common::target::{DestPort, Transport};
 use nix::unistd::geteuid;
 
 use crate::cli::{Cli, PmtudiscArg};
-use crate::request::{ArpMode, AskConfig, EchoConfig, Families, MatrixRequest, ScanConfig, ShowOptions};
+use crate::request::{
+    ArpMode, AskConfig, EchoConfig, Families, MatrixRequest, PortConfig, ScanConfig, ShowOptions,
+    usual_payload,
+};
 
 /// `-4` and `-6`.
 pub fn families(cli: &Cli) -> Families {
@@ -127,21 +131,91 @@ pub fn scan_configs(cli: &Cli) -> (ScanConfig, ScanConfig) {
     )
 }
 
+/// Ports; the interval is that of ping(8).
+///
+/// # Errors
+/// What makes no sense.
+pub fn port_config(cli: &Cli) -> Result<PortConfig, Failure> {
+    const INTERVAL: Duration = Duration::from_secs(1);
+    let data = cli.data.as_deref().map(escaped).transpose()?;
+    // ping(8): 0 waits for ever.
+    let timeout = cli.timeout.map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout });
+    Ok(PortConfig {
+        interval: cli.interval.unwrap_or(INTERVAL),
+        count: cli.count,
+        deadline: cli.deadline(),
+        timeout,
+        data,
+        quiet: cli.quiet,
+        json: cli.json,
+    })
+}
+
+/// The bytes of a text in which `\\n`, `\\r`, `\\t`, `\\\\` and `\\xNN` stand for others, as in printf(1).
+fn escaped(text: &str) -> Result<Vec<u8>, Failure> {
+    /// What fits into one datagram of IPv4.
+    const MOST_BYTES: usize = 65_507;
+    let wrong = || {
+        Failure::failed(
+            "--data",
+            "a backslash is followed by n, r, t, x and two hexadecimal digits, or a backslash",
+        )
+    };
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b'\\' => match rest.next().ok_or_else(wrong)? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'\\' => b'\\',
+                b'x' => {
+                    let mut digit = || char::from(rest.next()?).to_digit(16);
+                    let number = digit().zip(digit()).ok_or_else(wrong)?;
+                    u8::try_from(number.0 * 16 + number.1).map_err(|_| wrong())?
+                }
+                _ => return Err(wrong()),
+            },
+            byte => byte,
+        };
+        bytes.push(byte);
+    }
+    match bytes.len() <= MOST_BYTES {
+        true => Ok(bytes),
+        false => Err(Failure::failed("--data", format_args!("is longer than {MOST_BYTES} bytes"))),
+    }
+}
+
 /// A matrix of the containers that `pattern` fits.
-pub fn matrix(pattern: Option<String>, cli: &Cli) -> MatrixRequest {
+///
+/// # Errors
+/// What makes no sense.
+pub fn matrix(pattern: Option<String>, cli: &Cli) -> Result<MatrixRequest, Failure> {
     /// An answer from this host takes less than a millisecond; a neighbour that is asked for by ARP first, and again, a
     /// second.
     const TIMEOUT: Duration = Duration::from_secs(1);
-    MatrixRequest {
+    /// What a SYN that got lost needs: it is sent again after a second.
+    const TCP_TIMEOUT: Duration = Duration::from_millis(2500);
+    let of = |transport, number: Option<u16>| number.map(|number| DestPort { transport, number });
+    let port = of(Transport::Tcp, cli.tcp).or(of(Transport::Udp, cli.udp));
+    let data = cli.data.as_deref().map(escaped).transpose()?;
+    let port_timeout = match port.map(|port| port.transport) {
+        Some(Transport::Tcp) => Some(cli.timeout().unwrap_or(TCP_TIMEOUT)),
+        Some(Transport::Udp) => Some(cli.timeout().unwrap_or(TIMEOUT)),
+        None => None,
+    };
+    Ok(MatrixRequest {
+        port: port.map(|port| (port, data.unwrap_or_else(|| usual_payload(port.number).bytes([0, 1])))),
         pattern,
         families: families(cli),
         tries: tries(cli),
-        timeout: cli.timeout().unwrap_or(TIMEOUT) / tries(cli),
+        timeout: port_timeout.unwrap_or(cli.timeout().unwrap_or(TIMEOUT) / tries(cli)),
         deadline: cli.deadline(),
         json: cli.json,
         quiet: cli.quiet,
         find: cli.find.config(),
-    }
+    })
 }
 
 fn tries(cli: &Cli) -> u32 {

@@ -8,11 +8,11 @@ use common::failure::Failure;
 use common::find::hint_for_refused;
 use common::hint::Hint;
 use common::output::quotable;
-use common::target::{Dest, DestError, Target, TargetError};
+use common::target::{Dest, DestError, Target, TargetError, Transport};
 
 use crate::cli::Cli;
-use crate::request::{ArpRequest, EchoRequest, Job, ProbeEndpoints, ScanRequest};
-use config::{arp_mode, echo_config, families, matrix, scan_configs};
+use crate::request::{ArpRequest, EchoRequest, Job, PortRequest, ProbeEndpoints, ScanRequest};
+use config::{arp_mode, echo_config, families, matrix, port_config, scan_configs};
 
 impl Job {
     /// What was asked for.
@@ -33,7 +33,10 @@ impl Job {
                             ("--plain", cli.plain),
                         ],
                     )?;
-                    Ok(Job::Matrix(matrix(pattern.clone(), cli)))
+                    if cli.udp.is_none() {
+                        refuse_data(cli)?;
+                    }
+                    Ok(Job::Matrix(matrix(pattern.clone(), cli)?))
                 }
             };
         }
@@ -46,6 +49,10 @@ impl Job {
             ));
         }
         let (json, quiet) = (cli.json, cli.quiet);
+        if let Some(port) = endpoints.dests.iter().find(|dest| dest.port().is_some()) {
+            return port_job(cli, port.clone(), endpoints);
+        }
+        refuse_data(cli)?;
         match (many, arp_mode(cli)) {
             (Some(_), _) => {
                 refuse("a scan", cli, &[("--interval", cli.interval.is_some()), ("--plain", cli.plain)])?;
@@ -59,6 +66,35 @@ impl Job {
             }
             (None, None) => Ok(Job::Echo(EchoRequest { endpoints, config: echo_config(cli)? })),
         }
+    }
+}
+
+/// Ports, and nothing else.
+fn port_job(cli: &Cli, port: Dest, endpoints: ProbeEndpoints) -> Result<Job, Failure> {
+    if let Some(other) = endpoints.dests.iter().find(|dest| dest.port().is_none()) {
+        let what =
+            format_args!("has no port, and {port} has: ping hosts and probe ports in calls of their own");
+        return Err(Failure::failed(other, what));
+    }
+    let modes = [
+        ("--arp", cli.arp),
+        ("--dad", cli.dad),
+        ("--announce", cli.announce),
+        ("--rate", cli.rate.is_some()),
+        ("--plain", cli.plain),
+    ];
+    refuse("a port", cli, &modes)?;
+    let is_udp = |dest: &Dest| dest.port().is_some_and(|port| port.transport == Transport::Udp);
+    if !endpoints.dests.iter().any(is_udp) {
+        refuse_data(cli)?;
+    }
+    Ok(Job::Port(PortRequest { endpoints, config: port_config(cli)? }))
+}
+
+fn refuse_data(cli: &Cli) -> Result<(), Failure> {
+    match cli.data {
+        Some(_) => Err(Failure::failed("--data", "is what a UDP datagram holds: it needs a udp: DEST")),
+        None => Ok(()),
     }
 }
 
@@ -101,11 +137,16 @@ fn refuse(job: &str, cli: &Cli, others: &[(&str, bool)]) -> Result<(), Failure> 
         plain: _,
         json: _,
         find: _,
+        // Its caller looks at it.
+        data: _,
         // They choose the job.
         arp: _,
         dad: _,
         announce: _,
         matrix: _,
+        // Of a matrix only, which clap sees to.
+        tcp: _,
+        udp: _,
     } = cli;
     let of_echo = [
         ("--size", size.is_some()),
@@ -161,7 +202,7 @@ fn endpoints(cli: &Cli) -> Result<ProbeEndpoints, Failure> {
 }
 
 fn dest(target: &Target, word: &str) -> Result<Dest, Failure> {
-    let dest = word.parse().map_err(|error| {
+    word.parse().map_err(|error| {
         let hint = match &error {
             DestError::NoTransport(word) => common::hint!("netns-ping {} tcp:{}", target, word),
             DestError::Target(TargetError::Kind(_)) => {
@@ -170,9 +211,5 @@ fn dest(target: &Target, word: &str) -> Result<Dest, Failure> {
             _ => None,
         };
         Failure::failed(quotable(word), error).hint(hint)
-    })?;
-    match &dest {
-        Dest::Port(..) => Err(Failure::failed(quotable(word), "has a port, which cannot be probed yet")),
-        _ => Ok(dest),
-    }
+    })
 }

@@ -22,8 +22,12 @@ pub enum EventKind {
     Duplicate,
     /// An ICMP error, or one of the kernel, says that it cannot be delivered.
     Error,
+    /// What of a container is not as its engine set it up.
+    Fault,
     /// All is over.
     Summary,
+    /// What it means.
+    Verdict,
 }
 
 /// When something happened, by both clocks: the time of day, and one that is never set.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::cli::FindConfig;
+use common::target::DestPort;
 
 use super::Families;
 
@@ -13,6 +14,8 @@ pub struct MatrixRequest {
     pub pattern: Option<String>,
     /// `-4` and `-6`.
     pub families: Families,
+    /// A port that is probed, in the place of pings, and what a datagram to it holds.
+    pub port: Option<(DestPort, Vec<u8>)>,
     /// How often each is pinged that does not answer.
     pub tries: u32,
     /// How long each answer is waited for.

@@ -5,6 +5,8 @@ mod echo;
 mod endpoints;
 mod job;
 mod matrix;
+mod payload;
+mod port;
 mod scan;
 
 pub use arp::{ArpMode, ArpRequest, AskConfig};
@@ -12,4 +14,6 @@ pub use echo::{EchoConfig, EchoRequest, ShowOptions};
 pub use endpoints::{Families, ProbeEndpoints};
 pub use job::Job;
 pub use matrix::MatrixRequest;
+pub use payload::{Payload, usual_payload};
+pub use port::{PortConfig, PortRequest};
 pub use scan::{ScanConfig, ScanRequest};

@@ -61,7 +61,7 @@ impl DestResolver<'_> {
     ) -> Result<Destination, Failure> {
         let DestResolver { names, net, inside, endpoints } = self;
         let word = dest.to_string();
-        let name = word.clone();
+        let name = dest.host().map_or_else(|| word.clone(), ToString::to_string);
         match (dest.host(), other, names) {
             (Some(DestHost::Address(address, link)), ..) => {
                 of_family(*address, endpoints.families)?;

@@ -9,6 +9,7 @@ mod connection;
 mod events;
 mod fields;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::fs;
@@ -17,17 +18,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bollard::errors::Error as Bollard;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectNetworkOptions, ListContainersOptions, ListContainersOptionsBuilder,
+};
 use jiff::Timestamp;
 use nix::unistd::{Gid, Group, Pid, Uid};
 
 use connection::{ConnectError, SentQuestion, Unheard};
-use fields::{InspectedFields, ListedFields};
+use fields::{InspectedFields, InspectedNetwork, ListedFields};
 
 use super::error::LONGEST_WORDS;
 use super::state;
-use super::{AnswerTimeout, Container, ContainerSource, ContainerState, EngineError, EngineName, Proof};
+use super::{
+    AnswerTimeout, Container, ContainerNetwork, ContainerSource, ContainerState, EngineError, EngineName,
+    Proof,
+};
 use crate::output::shortened;
+use crate::target::Name;
 
 /// The question about one container, on its way to the engine.
 pub(super) type SentInspect = SentQuestion<InspectedFields>;
@@ -74,6 +81,33 @@ impl Api {
             Some(Listed { id: container.id?, state })
         });
         Ok(listed.filter(|container| container.id.starts_with(prefix)).collect())
+    }
+
+    /// The networks that all running containers are on, by the containers' IDs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn networks(&self) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let (listed, _) = self.ask(async |docker| {
+            fields::of_each(docker.list_containers(None::<ListContainersOptions>).await)
+        })?;
+        let networks = listed.into_iter().filter_map(|container: ListedFields| {
+            Some((container.id?, container.network_settings?.into_networks()))
+        });
+        Ok(networks.collect())
+    }
+
+    /// Whether the network of that ID or name is an internal one, from which no route leads anywhere else.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn is_internal(&self, network: &str) -> Result<bool, EngineError> {
+        // It becomes part of a path.
+        let network = network.parse::<Name>().map_err(|error| self.nonsense(&error))?;
+        let (answer, _): (InspectedNetwork, _) = self.ask(async move |docker| {
+            fields::of(docker.inspect_network(network.as_str(), None::<InspectNetworkOptions>).await)
+        })?;
+        answer.internal.ok_or_else(|| self.nonsense(&"a network that is neither internal nor not"))
     }
 
     /// Sends the question about one container, which [`Api::inspected`] waits for the answer to.

@@ -2,12 +2,16 @@
 //! does not answer as it should, the disk is read.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::Pid;
 
 use super::api::{Api, SentInspect};
-use super::{Container, ContainerQuery, ContainerSource, Engine, EngineAnswer, EngineError, EngineName};
+use super::{
+    Container, ContainerNetwork, ContainerQuery, ContainerSource, Engine, EngineAnswer, EngineError,
+    EngineName,
+};
 use crate::target::Name;
 
 /// What an engine keeps on disk.
@@ -28,6 +32,9 @@ pub(super) trait DiskState {
     /// The container with this ID as the API would describe it; `None` when it is not there, or the disk
     /// does not tell all that the API does.
     fn as_inspected(&self, id: &str) -> Result<Option<Container>, EngineError>;
+
+    /// The networks that the containers with these IDs are on; nothing of one of which the disk does not tell.
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError>;
 
     /// The first process of the container with this ID and when it started, as its runtime wrote them down, if it keeps that
     /// where it usually does.
@@ -84,6 +91,28 @@ impl<D: DiskState> Engine for ApiOrDisk<D> {
 
     fn events(&self) -> Option<OwnedFd> {
         self.api.as_ref().ok()?.events()
+    }
+
+    /// The disk has them as the API does, and costs less. What it lacks one question tells of all.
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let of_disk = self.disk.as_ref().map(|disk| disk.networks(ids)).unwrap_or(Ok(HashMap::new()));
+        let mut networks = of_disk.clone().unwrap_or_default();
+        if ids.iter().all(|id| networks.contains_key(*id)) {
+            return Ok(networks);
+        }
+        match (self.api.as_ref().map_err(Clone::clone).and_then(Api::networks), of_disk) {
+            (Ok(told), _) => {
+                networks.extend(told.into_iter().filter(|(id, _)| ids.contains(&id.as_str())));
+                Ok(networks)
+            }
+            // Podman serves its API only where somebody asked for that.
+            (Err(error), Ok(_)) if error.is_absence() => Ok(networks),
+            (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
+        }
+    }
+
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        self.api.as_ref().ok()?.is_internal(network).ok().map(|is_internal| !is_internal)
     }
 }
 

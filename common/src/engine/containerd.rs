@@ -9,17 +9,20 @@ mod ended;
 mod idle;
 mod places;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use nix::unistd::Pid;
 
+use super::cni;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
 use super::nerdctl::names::NerdctlNames;
 use super::runtime::{self, RuntimeState};
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof};
+use super::{
+    Container, ContainerNetwork, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName, Proof,
+};
 use crate::target::Name;
 pub(super) use places::{DRIVERS, MOBY, is_dockers, is_user_and_group, state_behind, states};
 use places::{KUBERNETES, runtime_roots, task_directories};
@@ -195,6 +198,10 @@ impl Containerd {
 impl Engine for Containerd {
     fn name(&self) -> EngineName {
         ENGINE
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {

@@ -3,12 +3,13 @@
 //! its configuration beside its `state.json`, which Podman does not write (`internal/oci/container.go`, `server/container_create.go`).
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use super::cni;
 use super::cri::{self, Annotations, Bundle, Bundles, Role};
 use super::daemon::Daemon;
 use super::engine_dirs::EngineDirs;
@@ -17,8 +18,8 @@ use super::settings::{Settings, drop_ins};
 use super::state::StatePath;
 use super::storage::Storage;
 use super::{
-    Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, Proof, api,
-    state,
+    Container, ContainerNetwork, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError,
+    EngineName, Proof, api, state,
 };
 use crate::target::Name;
 
@@ -173,6 +174,10 @@ impl Crio {
 impl Engine for Crio {
     fn name(&self) -> EngineName {
         ENGINE
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {

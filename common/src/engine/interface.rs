@@ -1,10 +1,11 @@
 //! What every engine can be asked: the trait that each of them implements, and the query.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
 
-use super::{Container, ContainerSource, EngineError};
+use super::{Container, ContainerNetwork, ContainerSource, EngineError};
 use crate::target::{EngineName, Name};
 
 /// What every engine can be asked.
@@ -51,6 +52,21 @@ pub trait Engine {
     /// A new stream of its own events, on which something comes at once, and then whenever one of its
     /// containers has changed; `None` when it has no such stream, or not now. What comes means nothing.
     fn events(&self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// The networks that its containers with these IDs are on; nothing of one that it does not tell of.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let _ = ids;
+        Ok(HashMap::new())
+    }
+
+    /// Whether its network of that ID gives containers default routes; `None` where it does not tell.
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        let _ = network;
         None
     }
 }

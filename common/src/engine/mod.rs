@@ -7,12 +7,14 @@ mod api;
 mod api_or_disk;
 mod bolt;
 mod budget;
+mod cni;
 mod container;
 mod containerd;
 mod cri;
 mod crio;
 mod daemon;
 mod docker;
+mod endpoint;
 mod engine_dirs;
 mod error;
 mod incus;
@@ -21,6 +23,7 @@ mod listener;
 mod lxc;
 mod machine;
 mod nerdctl;
+mod networks;
 mod oci;
 mod podman;
 mod runtime;
@@ -31,6 +34,7 @@ mod storage;
 mod user_engine;
 mod watch_dirs;
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::Uid;
@@ -39,6 +43,7 @@ pub use container::{Container, ContainerSource, ContainerState, Pod, Proof, ago}
 pub(crate) use engine_dirs::caller_of_sudo;
 pub use error::EngineError;
 pub use interface::{ContainerQuery, Engine, EngineAnswer};
+pub use networks::{ContainerNetwork, NetworkAddress};
 pub use session::{EngineSession, HeardEngine};
 pub use watch_dirs::WatchDir;
 
@@ -164,5 +169,13 @@ impl<E: Engine> Engine for Bounded<E> {
 
     fn user(&self) -> Option<Uid> {
         self.0.user()
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        budget::within(|| self.0.networks(ids))
+    }
+
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        self.0.gives_default_route(network)
     }
 }

@@ -4,12 +4,18 @@
 
 pub(super) mod names;
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
+use super::cni;
 use super::containerd::Containerd;
 use super::engine_dirs::EngineDirs;
 use super::state::{self, StatePath};
-use super::{Container, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError, EngineName, api};
+use super::{
+    Container, ContainerNetwork, ContainerQuery, ContainerState, Engine, EngineAnswer, EngineError,
+    EngineName, api,
+};
 use names::{NerdctlNames, id_of, names_in};
 
 const ENGINE: EngineName = EngineName::Nerdctl;
@@ -68,6 +74,10 @@ struct Lifecycle {
 impl Engine for Nerdctl {
     fn name(&self) -> EngineName {
         ENGINE
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
     }
 
     fn find(&self, asked: &ContainerQuery<'_>) -> Result<EngineAnswer, EngineError> {

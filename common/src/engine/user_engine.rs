@@ -1,11 +1,12 @@
 //! An engine of another user: every claim of it counts as a claim of that user, whatever socket or file it comes from. A
 //! socket or a configuration of the user can lead to files of root, which would otherwise count as root's claims.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::unistd::{Uid, geteuid};
 
-use super::{ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
+use super::{ContainerNetwork, ContainerQuery, Engine, EngineAnswer, EngineError, EngineName};
 
 /// An engine that is found in the directories of `owner`.
 pub(super) struct UserEngine {
@@ -45,5 +46,13 @@ impl Engine for UserEngine {
 
     fn events(&self) -> Option<OwnedFd> {
         self.engine.events()
+    }
+
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        self.engine.networks(ids)
+    }
+
+    fn gives_default_route(&self, network: &str) -> Option<bool> {
+        self.engine.gives_default_route(network)
     }
 }

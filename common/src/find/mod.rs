@@ -3,6 +3,7 @@
 
 mod answers;
 mod cgroups;
+mod container_networks;
 mod error;
 mod found;
 mod known;
@@ -16,6 +17,7 @@ mod verify;
 
 use nix::unistd::{Pid, Uid, User, geteuid};
 
+pub use container_networks::{NetworkAnswers, gives_default_route, networks};
 pub use error::{FailedSearch, FindError};
 pub use found::{Found, Purpose, host_network};
 pub use known::{

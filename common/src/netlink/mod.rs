@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod link;
 mod listener;
+mod listening;
 mod neighbour;
 mod netfilter;
 mod nsid;
@@ -31,6 +32,7 @@ pub use link::{
     Link, NewBridge, NewUpper, NewVeth, OperState, PortState, PortVlan, UpperKind, VethEnd, VlanFiltering,
 };
 pub use listener::{AbstractListener, abstract_listeners, owner_of_abstract};
+pub use listening::{ListeningSocket, listening};
 pub use neighbour::Neighbour;
 pub use netfilter::{Chain, ChainRule, Netfilter, TableFamily};
 pub use route::{ANYCAST, NewRoute, Route, RouteLookup, UNICAST, usual_scope};

@@ -1,5 +1,5 @@
 //! Packets that probe a network, and their sockets: [`neighbour`] asks the hosts of a link for an address (ARP and
-//! neighbour discovery), [`icmp`] sends echo requests. Packets are built and read with pnet's types.
+//! neighbour discovery), [`icmp`] sends echo requests, [`port`] connects to ports. Packets are built and read with pnet's types.
 
 mod ancillary;
 mod bpf;
@@ -8,11 +8,12 @@ mod family;
 pub mod icmp;
 pub mod neighbour;
 mod poll;
+pub mod port;
 mod random;
 mod stamp_log;
 
 pub use clock::realtime_now;
 pub use family::IpFamily;
-pub use poll::wait_for;
+pub use poll::{wait_for, wait_for_each};
 pub use random::random;
 pub use stamp_log::TxStage;

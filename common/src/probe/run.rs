@@ -1,12 +1,12 @@
 //! One loop for all that probes.
 
-use std::iter::once;
+use std::iter::{once, repeat};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::signals::{Interrupt, ProbeSignals};
 use crate::failure::Failure;
-use crate::packet::wait_for;
+use crate::packet::wait_for_each;
 
 /// How often signals are looked for where the loop never sleeps, as in a flood.
 const OFTEN: Duration = Duration::from_millis(20);
@@ -28,6 +28,11 @@ pub trait ProbeTask {
 
     /// The sockets to wait for, always in the same order.
     fn sockets(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Which of the sockets are to be connected: that is waited for, too. Those that it does not tell of are not.
+    fn connecting(&self) -> Vec<bool> {
+        Vec::new()
+    }
 
     /// Says on standard error how it stands.
     fn status(&self);
@@ -61,7 +66,11 @@ pub fn run(
         let until = deadline.map_or(next, |deadline| deadline.min(next));
         let sockets = task.sockets();
         let ready = if until > now {
-            let ready = wait_for(once(signals.as_fd()).chain(sockets), until);
+            let connecting = task.connecting().into_iter().chain(repeat(false));
+            let ready = wait_for_each(
+                once((signals.as_fd(), false)).chain(sockets.into_iter().zip(connecting)),
+                until,
+            );
             let ready = ready.map_err(|errno| Failure::failed("poll", errno.desc()))?;
             ready.into_iter().filter_map(|at| at.checked_sub(1)).collect()
         } else {

@@ -194,6 +194,16 @@ pub fn bind_to(socket: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
     Errno::result(bound).map(drop)
 }
 
+/// Connects a socket of the Internet's to an address, or begins to: EINPROGRESS.
+///
+/// [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
+pub fn connect_to(socket: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
+    let (length, address) = (length_of(address), SocketAddress::from(address));
+    // SAFETY: the kernel reads `length` bytes through the pointer, which are there and outlive the call.
+    let connected = unsafe { libc::connect(socket.as_raw_fd(), address.0.as_ptr().cast(), length) };
+    Errno::result(connected).map(drop)
+}
+
 /// One instruction of a socket filter: operation, where to jump if it is so and if not, and its number.
 pub type Instruction = (u16, u8, u8, u32);
 

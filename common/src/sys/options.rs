@@ -32,6 +32,9 @@ impl SocketOption {
     pub const DONTROUTE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_DONTROUTE);
     pub const BROADCAST: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BROADCAST);
     pub const BINDTODEVICE: Self = SocketOption(libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+    pub const LINGER: Self = SocketOption(libc::SOL_SOCKET, libc::SO_LINGER);
+    pub const ERROR: Self = SocketOption(libc::SOL_SOCKET, libc::SO_ERROR);
+    pub const TCP_INFO: Self = SocketOption(libc::IPPROTO_TCP, libc::TCP_INFO);
     pub const MEMINFO: Self = SocketOption(libc::SOL_SOCKET, SO_MEMINFO);
     pub const PACKET_STATISTICS: Self = SocketOption(libc::SOL_PACKET, PACKET_STATISTICS);
     pub const ICMP_FILTER: Self = SocketOption(libc::SOL_RAW, FILTER);

@@ -3,11 +3,15 @@
 //!
 //! Names of the fields: Docker's API, `ContainerInspect` and `ContainerList` (moby `api/swagger.yaml`); Podman's are the same.
 
+use std::collections::HashMap;
+
 use bollard::errors::Error as Bollard;
-use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, EndpointSettings, NetworkInspect};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use super::super::endpoint::{EndpointFields, NetworkFields};
 
 /// What `GET /containers/NAME/json` answers.
 #[derive(Debug, Deserialize)]
@@ -46,6 +50,36 @@ pub(super) struct ListedFields {
     pub id: Option<String>,
     #[serde(default, deserialize_with = "if_understood")]
     pub state: Option<String>,
+    #[serde(default, deserialize_with = "if_understood")]
+    pub network_settings: Option<NetworkFields>,
+}
+
+/// What `GET /networks/NAME` answers.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct InspectedNetwork {
+    pub internal: Option<bool>,
+}
+
+impl From<NetworkInspect> for InspectedNetwork {
+    fn from(answer: NetworkInspect) -> Self {
+        InspectedNetwork { internal: answer.internal }
+    }
+}
+
+impl From<EndpointSettings> for EndpointFields {
+    fn from(answer: EndpointSettings) -> Self {
+        EndpointFields {
+            network_id: answer.network_id,
+            gateway: answer.gateway,
+            ip_address: answer.ip_address,
+            ip_prefix_len: answer.ip_prefix_len,
+            ipv6_gateway: answer.ipv6_gateway,
+            global_ipv6_address: answer.global_ipv6_address,
+            global_ipv6_prefix_len: answer.global_ipv6_prefix_len,
+            mac_address: answer.mac_address,
+        }
+    }
 }
 
 impl From<ContainerInspectResponse> for InspectedFields {
@@ -64,7 +98,15 @@ impl From<ContainerInspectResponse> for InspectedFields {
 
 impl From<ContainerSummary> for ListedFields {
     fn from(answer: ContainerSummary) -> Self {
-        ListedFields { id: answer.id, state: answer.state.map(|state| state.as_ref().to_owned()) }
+        let networks = answer.network_settings.and_then(|settings| settings.networks);
+        let fields = |networks: HashMap<_, _>| {
+            networks.into_iter().map(|(name, one)| (name, EndpointFields::from(one))).collect()
+        };
+        ListedFields {
+            id: answer.id,
+            state: answer.state.map(|state| state.as_ref().to_owned()),
+            network_settings: networks.map(fields),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Formats: moby `container/container.go`, `container/state.go`; containerd `core/runtime/v2/bundle.go`.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 
 use jiff::Timestamp;
@@ -11,11 +12,12 @@ use nix::unistd::{Pid, Uid};
 use serde::Deserialize;
 
 use super::super::api_or_disk::DiskState;
+use super::super::endpoint::NetworkFields;
 use super::super::engine_dirs::EngineDirs;
 use super::super::state::{self, StatePath};
 use super::super::{
-    AnswerTimeout, Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
-    api, runtime,
+    AnswerTimeout, Container, ContainerNetwork, ContainerSource, ContainerState, EngineAnswer, EngineError,
+    EngineName, Proof, api, runtime,
 };
 use super::places::{DockerHome, DockerHomes, DockerPlaces};
 use super::traces::ProcessTraces;
@@ -43,6 +45,16 @@ struct ContainerConfig {
     name: String,
     state: ConfigState,
     config: Option<ImageConfig>,
+}
+
+/// `config.v2.json`, as far as it tells of networks.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConfigNetworks {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(default)]
+    network_settings: Option<NetworkFields>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +228,24 @@ impl DiskState for DockerDisk {
             }
         }
         Ok(None)
+    }
+
+    /// The daemon writes the file after each change of a network (moby `daemon/container_operations.go`, `ConnectToNetwork`).
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        let mut networks = HashMap::new();
+        for id in ids.iter().filter(|id| state::is_id(id)) {
+            for home in &self.homes()?.all {
+                let file = home.config(id);
+                let Some(config) = state::json::<ConfigNetworks>(&file)? else { continue };
+                if config.id != *id {
+                    return Err(state::wrong(&file, "is another container's"));
+                }
+                let Some(settings) = config.network_settings else { continue };
+                networks.insert(config.id, settings.into_networks());
+                break;
+            }
+        }
+        Ok(networks)
     }
 
     fn first_process(&self, id: &str) -> Option<(Pid, u64)> {

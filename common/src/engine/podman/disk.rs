@@ -6,6 +6,7 @@
 //! Formats: containers/storage `containers.go`; libpod `oci_conmon_common.go`; conmon(8).
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 
 use jiff::Timestamp;
@@ -14,12 +15,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::super::api_or_disk::DiskState;
+use super::super::cni;
 use super::super::engine_dirs::EngineDirs;
 use super::super::runtime::{self, RuntimeState};
 use super::super::state::{self, StatePath};
 use super::super::storage::Storage;
 use super::super::{
-    Container, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName, Proof,
+    Container, ContainerNetwork, ContainerSource, ContainerState, EngineAnswer, EngineError, EngineName,
+    Proof,
 };
 use super::pods;
 use crate::target::Name;
@@ -253,6 +256,11 @@ impl DiskState for PodmanDisk {
     /// The database has more than we read.
     fn as_inspected(&self, _id: &str) -> Result<Option<Container>, EngineError> {
         Ok(None)
+    }
+
+    /// Those that CNI has made. What Netavark has made is in Podman's database, which only the API tells.
+    fn networks(&self, ids: &[&str]) -> Result<HashMap<String, Vec<ContainerNetwork>>, EngineError> {
+        cni::networks(&self.dirs.data, ids)
     }
 
     fn first_process(&self, id: &str) -> Option<(Pid, u64)> {

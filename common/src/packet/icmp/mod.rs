@@ -6,7 +6,7 @@ mod echo;
 mod error;
 mod event;
 mod filter;
-mod options;
+pub(super) mod options;
 mod socket;
 #[cfg(test)]
 mod tests;

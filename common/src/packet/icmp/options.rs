@@ -92,7 +92,7 @@ impl EchoOptions {
 }
 
 /// An address as a destination or source of packets; a link-local one takes the index of its link.
-fn with_scope(address: IpAddr, scope: u32) -> SocketAddr {
+pub(in crate::packet) fn with_scope(address: IpAddr, scope: u32) -> SocketAddr {
     match address {
         IpAddr::V4(address) => SocketAddr::from((address, 0)),
         IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, scope).into(),

@@ -1,0 +1,202 @@
+//! A port, probed as programs use it: by connecting to it (TCP), or with a datagram (UDP). Each probe has a socket of its own,
+//! and so a port of its own: whatever comes there is about it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use super::TxStage;
+use super::ancillary::Ancillary;
+use super::icmp::IcmpError;
+use super::icmp::options::with_scope;
+use crate::sys::{self, RecvBuffer, SocketOption};
+use crate::target::{IfName, Transport};
+
+/// A longer answer is cut off.
+const ANSWER_BYTES: usize = 2048;
+/// linux/tcp.h, struct tcp_info: tcpi_rtt and tcpi_total_retrans, in bytes.
+const RTT_AT: usize = 68;
+const RETRANSMITTED_AT: usize = 100;
+/// Time stamps of what comes and goes.
+const STAMPS: u32 = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_SOFTWARE
+    | libc::SOF_TIMESTAMPING_TX_SCHED
+    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_OPT_ID
+    | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+
+/// From where a port is probed.
+#[derive(Debug, Clone, Default)]
+pub struct PortOptions {
+    /// The link that packets leave through.
+    pub link: Option<IfName>,
+    /// The address that they come from, and of a link-local one the index of its link.
+    pub source: Option<(IpAddr, u32)>,
+}
+
+/// A probe that is under way.
+pub struct PortSocket {
+    fd: OwnedFd,
+    transport: Transport,
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortAnswer {
+    /// TCP: connected. How long the kernel measured, from the SYN to the answer; `None` where a SYN was sent again.
+    Connected {
+        /// By the kernel's clock.
+        round_trip: Option<Duration>,
+        /// How often the SYN was sent again.
+        retransmitted: u32,
+    },
+    /// UDP: a datagram came from there.
+    Datagram {
+        /// What is in it.
+        data: Vec<u8>,
+        /// When it came, by CLOCK_REALTIME.
+        at: Option<Duration>,
+        /// How far our own was, and when.
+        sent: Vec<(TxStage, Duration)>,
+    },
+    /// TCP: a reset came, in the name of the destination.
+    Reset,
+    /// An ICMP error, or one of our own kernel's.
+    Error(IcmpError),
+    /// The kernel gives it up, and does not say who is to blame.
+    Failed(Errno),
+}
+
+impl PortSocket {
+    /// Opens a socket in the network that this thread is in, and begins to connect it, or sends `payload` in a datagram.
+    ///
+    /// # Errors
+    /// What socket(2), bind(2), connect(2) and send(2) say: EMFILE, ENETUNREACH, EPERM of a rule of the output hook.
+    pub fn open(
+        transport: Transport,
+        to: SocketAddr,
+        options: &PortOptions,
+        payload: &[u8],
+    ) -> nix::Result<Self> {
+        let (family, kind) = match (to, transport) {
+            (SocketAddr::V4(_), Transport::Tcp) => (AddressFamily::Inet, SockType::Stream),
+            (SocketAddr::V6(_), Transport::Tcp) => (AddressFamily::Inet6, SockType::Stream),
+            (SocketAddr::V4(_), Transport::Udp) => (AddressFamily::Inet, SockType::Datagram),
+            (SocketAddr::V6(_), Transport::Udp) => (AddressFamily::Inet6, SockType::Datagram),
+        };
+        let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+        let set = |option, value: &[u8]| sys::set_option(fd.as_fd(), option, value);
+        // Errors are queued with who sent them; of TCP since Linux 5.8.
+        let errors = if to.is_ipv4() { SocketOption::IP_RECVERR } else { SocketOption::IPV6_RECVERR };
+        set(errors, &1_u32.to_ne_bytes())?;
+        if let Some(link) = &options.link {
+            set(SocketOption::BINDTODEVICE, link.as_str().as_bytes())?;
+        }
+        if let Some((address, scope)) = options.source {
+            sys::bind_to(fd.as_fd(), with_scope(address, scope))?;
+        }
+        match transport {
+            // struct linger: on, and zero seconds. Closed so, it sends a reset, and leaves nothing behind in TIME-WAIT.
+            Transport::Tcp => set(SocketOption::LINGER, &[1_u32.to_ne_bytes(), [0; 4]].concat())?,
+            Transport::Udp => {
+                let _ = set(SocketOption::TIMESTAMPING, &STAMPS.to_ne_bytes());
+            }
+        }
+        match sys::connect_to(fd.as_fd(), to) {
+            Ok(()) | Err(Errno::EINPROGRESS) => {}
+            Err(errno) => return Err(errno),
+        }
+        if transport == Transport::Udp {
+            sys::send_many(fd.as_fd(), None, [payload])?;
+        }
+        Ok(PortSocket { fd, transport })
+    }
+
+    /// What has become of it; `None` while nothing has.
+    pub fn answer(&self) -> Option<PortAnswer> {
+        match self.transport {
+            Transport::Tcp => self.connected(),
+            Transport::Udp => self.datagram(),
+        }
+    }
+
+    fn connected(&self) -> Option<PortAnswer> {
+        let mut error = [0; 4];
+        let read = sys::option(self.fd.as_fd(), SocketOption::ERROR, &mut error);
+        let errno = i32::from_ne_bytes(error);
+        if read.is_err() || errno != 0 {
+            let errno = if errno == 0 { Errno::EIO } else { Errno::from_raw(errno) };
+            return Some(self.failed(errno));
+        }
+        let mut info = [0; 256];
+        let filled = sys::option(self.fd.as_fd(), SocketOption::TCP_INFO, &mut info).ok()?;
+        let number = |at: usize| {
+            let bytes = info.get(at..at + 4).filter(|_| at + 4 <= filled)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        // linux/tcp_states.h: TCP_SYN_SENT, TCP_SYN_RECV. Every other state comes after those.
+        if matches!(info[0], 2 | 3) {
+            return None;
+        }
+        let retransmitted = number(RETRANSMITTED_AT).unwrap_or(0);
+        let round_trip = number(RTT_AT).filter(|micros| *micros > 0 && retransmitted == 0);
+        let round_trip = round_trip.map(|micros| Duration::from_micros(micros.into()));
+        Some(PortAnswer::Connected { round_trip, retransmitted })
+    }
+
+    fn datagram(&self) -> Option<PortAnswer> {
+        let mut buffers = [RecvBuffer::new(ANSWER_BYTES)];
+        match sys::receive_many(self.fd.as_fd(), &mut buffers, 0) {
+            Ok(_) => {
+                let [buffer] = &buffers;
+                let (data, at) = (buffer.data().to_vec(), Ancillary::of(buffer).at);
+                Some(PortAnswer::Datagram { data, at, sent: self.errors().1 })
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => match self.errors() {
+                (Some(error), _) => Some(PortAnswer::Error(error)),
+                _ => None,
+            },
+            Err(errno) => Some(self.failed(errno)),
+        }
+    }
+
+    /// A reset leaves no trace but the errno; an ICMP error is queued.
+    fn failed(&self, errno: Errno) -> PortAnswer {
+        match (self.errors().0, errno) {
+            (Some(error), _) => PortAnswer::Error(error),
+            (None, Errno::ECONNREFUSED | Errno::ECONNRESET) if self.transport == Transport::Tcp => {
+                PortAnswer::Reset
+            }
+            (None, errno) => PortAnswer::Failed(errno),
+        }
+    }
+
+    /// What is in the queue of errors: the first error, and time stamps.
+    fn errors(&self) -> (Option<IcmpError>, Vec<(TxStage, Duration)>) {
+        let (mut first, mut sent) = (None, Vec::new());
+        let mut buffers = [RecvBuffer::new(ANSWER_BYTES)];
+        while let Ok(1..) = sys::receive_many(self.fd.as_fd(), &mut buffers, libc::MSG_ERRQUEUE) {
+            let Ancillary { at, error, .. } = Ancillary::of(&buffers[0]);
+            let stage = error.and_then(|error| error.stamp()).map(|(_, stage)| stage);
+            sent.extend(stage.zip(at));
+            first = first.or_else(|| error.and_then(|error| error.icmp_error()));
+        }
+        (first, sent)
+    }
+}
+
+impl AsFd for PortSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for PortSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PortSocket({}, {:?})", self.transport, self.fd)
+    }
+}
