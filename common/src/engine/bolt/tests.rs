@@ -181,8 +181,11 @@ fn what_a_daemon_writes_meanwhile_is_read_again() {
     let times = Cell::new(0);
     let found = read(&database.path(), |snapshot| {
         times.set(times.get() + 1);
-        let keys = || Ok(snapshot.entries(&snapshot.root(), b"")?.into_iter().map(|(key, _)| key).collect());
-        let before: Vec<Vec<u8>> = keys()?;
+        let keys = || {
+            let entries = snapshot.entries(&snapshot.root(), b"")?;
+            Ok::<Vec<Vec<u8>>, BoltError>(entries.into_iter().map(|(key, _)| key).collect())
+        };
+        let before = keys()?;
         if times.get() == 1 {
             // Two transactions later the pages of this one are used again.
             let mut pages = pages();
@@ -190,7 +193,7 @@ fn what_a_daemon_writes_meanwhile_is_read_again() {
             pages[2] = leaf(2, &[("garbage", bytes(""), false)]);
             database.write(&pages);
         }
-        let after: Vec<Vec<u8>> = keys()?;
+        let after = keys()?;
         Ok((before, after))
     });
     let keys = [b"db".to_vec(), b"web-1".to_vec()].to_vec();
