@@ -347,3 +347,12 @@ Examples:
   netns-ping nginx 10.1.0.1            from nginx's network
   netns-ping web db gateway -c 3       tests the container's DNS too
   netns-ping --arp nginx 10.1.0.0/24   all neighbours, with their containers";
+
+impl Cli {
+    /// TARGET and DESTs as they were typed, for the events of what could not even begin.
+    pub fn endpoints(&self) -> (&str, Vec<String>) {
+        let (target, dests) = self.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let dests = if dests.is_empty() { vec![String::new()] } else { dests.to_vec() };
+        (target, dests)
+    }
+}

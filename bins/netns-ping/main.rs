@@ -4,6 +4,7 @@
 mod arp;
 mod cli;
 mod echo;
+mod evidence;
 mod matrix;
 mod network;
 mod parse;
@@ -28,7 +29,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     let cli: Cli = parse_as_another(&STATUS_ONE)?;
-    match Job::of(&cli)? {
+    let job = match Job::of(&cli) {
+        Ok(job) => job,
+        Err(failure) => {
+            let (target, dests) = cli.endpoints();
+            return report::verdict::of_failure(cli.json, target, dests, Err(failure));
+        }
+    };
+    match job {
         Job::Echo(request) => echo::echo(&request),
         Job::Arp(request) => arp::arp(&request),
         Job::Port(request) => port::port(&request),

@@ -18,6 +18,7 @@
 //! | [`netlink`] | links, addresses, routes, rules and nftables: [`Socket`](netlink::Socket) |
 //! | [`packet`] | probes and their replies: ARP, neighbour discovery, ICMP |
 //! | [`probe`] | probes under way: the loop that sends, waits and listens, and what was sent |
+//! | [`diagnose`] | the judge: from evidence about a probe to its cause, a sentence and what helps |
 //! | [`view`] | a target's resolver, `/sys` and `/proc` for a program of the host |
 //! | [`engine`] | the container engines, a file each: [`Engine`](engine::Engine) |
 //! | [`events`] | waits until containers may have changed |
@@ -31,6 +32,8 @@
 pub mod cidr;
 #[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
+pub mod diagnose;
 #[forbid(unsafe_code)]
 pub mod each;
 #[forbid(unsafe_code)]

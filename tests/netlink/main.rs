@@ -272,9 +272,12 @@ fn rules_are_made_read_and_deleted() {
         rules.into_iter().find(|rule| rule["src"] == source)
     };
     // ip-rule(8): a network begins with the tables local, main and default; of IPv6 with the first two.
-    let plain = |source, priority, table| Rule { source, priority, table, is_plain: true };
-    let first = [(0, 255), (32766, 254), (32767, 253), (0, 255), (32766, 254)];
-    assert_eq!(scene.here.rules().unwrap(), first.map(|(priority, table)| plain(None, priority, table)));
+    let first =
+        [(true, 0, 255), (true, 32766, 254), (true, 32767, 253), (false, 0, 255), (false, 32766, 254)];
+    assert_eq!(
+        scene.here.rules().unwrap(),
+        first.map(|(is_ipv4, priority, table)| Rule::plain(is_ipv4, None, priority, table))
+    );
     for (rule, family, source) in &cases {
         scene.here.add_rule(rule).unwrap();
         assert_eq!(errno(scene.here.add_rule(rule)), Errno::EEXIST);
@@ -284,7 +287,10 @@ fn rules_are_made_read_and_deleted() {
             (&rule.priority.into(), &rule.table.to_string().into())
         );
         let read = scene.here.rules().unwrap();
-        assert!(read.contains(&plain(Some(rule.source), rule.priority, rule.table)), "{read:?}");
+        assert!(
+            read.contains(&Rule::plain(*family == "-4", Some(rule.source), rule.priority, rule.table)),
+            "{read:?}"
+        );
     }
     for (rule, family, source) in &cases {
         scene.here.delete_rule(rule).unwrap();

@@ -63,7 +63,7 @@ fn json_has_an_event_for_each_question_and_answer() {
     let ran = ping_from(&lab, &web, "--arp --json -c2 -i 0.01 198.18.0.3").ok();
     let events = events(&ran);
     let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["sent", "reply", "sent", "reply", "summary"]);
+    assert_eq!(kinds, ["sent", "reply", "sent", "reply", "summary", "verdict"]);
     let reply = &events[1];
     assert_eq!((&reply["mac"], &reply["dest"]), (&mac(&db).into(), &"198.18.0.3".into()));
     assert!(reply["rtt_us"].as_f64().unwrap() > 0.0, "{reply}");
@@ -123,7 +123,7 @@ fn two_who_have_one_address_are_both_named() {
         let ran = ping_from(&lab, &web, &format!("--arp --json -c1 {address}")).fails_with(1);
         let events = events(&ran);
         let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["sent", "reply", "duplicate", "summary"]);
+        assert_eq!(kinds, ["sent", "reply", "duplicate", "summary", "verdict"]);
     }
     let ran = ping_from(&lab, &web, "--arp -c1 198.18.1.1").ok();
     ran.stdout_has("ms  this host br0\n");

@@ -23,6 +23,7 @@ mod silence;
 mod sweep;
 mod times;
 mod users;
+mod verdicts;
 mod words;
 
 use serde_json::Value;

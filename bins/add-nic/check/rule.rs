@@ -8,6 +8,6 @@ use crate::model::snapshot::NetnsState;
 
 pub(super) fn is_gone(rule: &SourceRule, side: &NetnsState) -> Option<String> {
     let SourceRule { source, table, priority, .. } = *rule;
-    let made = Rule { source: Some(Cidr::host(source)), table, priority, is_plain: true };
+    let made = Rule::plain(source.is_ipv4(), Some(Cidr::host(source)), priority, table);
     (!side.rules.contains(&made)).then(|| format!("the rule for packets from {source} is gone"))
 }

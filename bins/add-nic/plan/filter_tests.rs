@@ -199,6 +199,7 @@ fn a_chain_that_only_nft_knows_is_seen_to_drop() {
         table: table.to_owned(),
         name: name.to_owned(),
         is_forward_hook: true,
+        hook: Some(2),
         drops: true,
         uses: 0,
     };

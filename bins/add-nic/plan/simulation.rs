@@ -316,5 +316,5 @@ fn new_link(index: u32, name: &IfName, mac: Option<Mac>, kind: &str, mtu_bytes: 
 
 fn as_rule(rule: &SourceRule) -> Rule {
     let SourceRule { source, table, priority, .. } = *rule;
-    Rule { source: Some(Cidr::host(source)), table, priority, is_plain: true }
+    Rule::plain(source.is_ipv4(), Some(Cidr::host(source)), priority, table)
 }

@@ -161,7 +161,7 @@ fn a_cable_is_made_addressed_and_set_up() {
 #[test]
 fn what_is_routed_by_its_source_comes_before_everything_else_and_takes_nothing_from_anybody() {
     let mut snapshot = snapshot();
-    let rule = |priority, table| Rule { source: None, priority, table, is_plain: true };
+    let rule = |priority, table| Rule::plain(true, None, priority, table);
     snapshot.inside.rules = vec![rule(0, 255), rule(5209, 10_000), rule(32766, 254)];
     let mut wanted = wanted(&["10.1.0.2/24", "10.1.0.3/24", "fd00:1::2/128"]);
     wanted.other_addresses =

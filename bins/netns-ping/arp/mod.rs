@@ -16,6 +16,7 @@ use common::target::{Dest, DestHost};
 use crate::network::holders::MacHolders;
 use crate::network::neighbours::{ContainerLinks, NeighbourLink};
 use crate::network::netns::TargetNetns;
+use crate::report::verdict;
 use crate::request::{ArpMode, ArpRequest};
 use crate::resolve::destination::{AddressSource, Destination};
 use crate::resolve::{self, ContainerRoutes};
@@ -24,11 +25,17 @@ use report::Report;
 /// Asks the neighbours, or tells them.
 pub fn arp(request: &ArpRequest) -> Result<Status, Failure> {
     let endpoints = &request.endpoints;
+    let dests = endpoints.dests.iter().map(ToString::to_string);
+    verdict::of_failure(request.json, &endpoints.target.to_string(), dests, ask(request))
+}
+
+fn ask(request: &ArpRequest) -> Result<Status, Failure> {
+    let endpoints = &request.endpoints;
     let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let holders = MacHolders::seen_from(&inside, &endpoints.find.engines);
     let (resolved, net) = resolve::all(endpoints, &inside)?;
     let resolved = endpoints.dests.iter().zip(resolved);
-    let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why, &net)));
+    let to = resolved.map(|(dest, resolved)| resolved.or_else(|why| insisted(dest, why.failure, &net)));
     let to = to.collect::<Result<Vec<Destination>, Failure>>()?;
     let links = ContainerLinks::take(&inside)?;
     match &request.mode {
@@ -61,7 +68,15 @@ fn insisted(dest: &Dest, why: Failure, net: &ContainerRoutes) -> Result<Destinat
     let route =
         RouteLookup { index: Some(*index), gateway: None, source: None, is_local: false, is_group: false };
     let (word, link) = (dest.to_string(), link.to_string());
-    Ok(Destination { name: word.clone(), word, address: *address, known: AddressSource::Typed, route, link })
+    Ok(Destination {
+        name: word.clone(),
+        word,
+        address: *address,
+        known: AddressSource::Typed,
+        route,
+        link,
+        container: None,
+    })
 }
 
 /// The link of `to`. An address that cannot answer is refused: ARP ends at the first router.

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use common::diagnose::{Cause, Verdict};
 use common::failure::{Failure, say};
 use common::output::one_line;
 use common::packet::neighbour::{Claim, InvalidFrame};
@@ -17,6 +18,7 @@ use super::target::ArpTarget;
 use crate::network::holders::{MacHolder, MacHolders, in_words};
 use crate::network::neighbours::NeighbourLink;
 use crate::report::event::{Event, EventKind, EventTime};
+use crate::report::verdict;
 use crate::report::{Ms, micros, remarks};
 use crate::request::ArpRequest;
 use crate::resolve::destination::{AddressSource, Destination};
@@ -175,6 +177,26 @@ impl<'a> Report<'a> {
             }
         }
         remarks(&self.invalid, self.strays, dropped);
+        Ok(())
+    }
+
+    /// The last event of each: whether somebody answered.
+    pub fn verdicts(&self, all: &[ArpTarget]) -> Result<(), Failure> {
+        for ArpTarget { to, via, tally, .. } in all.iter().filter(|_| self.json) {
+            let arp = if to.address.is_ipv4() { "ARP" } else { "neighbour solicitation" };
+            let verdict = match (tally.answered, tally.is_duplicate()) {
+                (0, _) => {
+                    let text = format!("no answer: {} does not answer {arp} on {}", to.address, via.link);
+                    Verdict::of(Cause::NeighbourSilent, text)
+                }
+                (_, true) => {
+                    let text = format!("several MAC addresses answer {arp} for {}", to.address);
+                    Verdict::of(Cause::AddressConflict, text)
+                }
+                (_, false) => Verdict::answered(),
+            };
+            verdict::print(self.from, &to.word, Some(to.address), &verdict)?;
+        }
         Ok(())
     }
 

@@ -146,6 +146,7 @@ impl<'a> ArpTask<'a> {
         }
         let dropped = self.sockets.iter_mut().map(|(_, socket)| socket.dropped()).sum();
         self.report.summary(&self.targets, dropped)?;
+        self.report.verdicts(&self.targets)?;
         let enough = self.config.deadline.and(self.config.count).unwrap_or(1);
         let report = &self.report;
         let is_good =

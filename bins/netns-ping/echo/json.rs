@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use common::diagnose::Verdict;
 use common::failure::Failure;
 use common::packet::IpFamily;
 use common::packet::icmp::describe;
@@ -10,9 +11,9 @@ use serde::Serialize;
 
 use super::event::{EchoAnswer, EchoEvent, garbled_in_words};
 use super::session::EchoSession;
-use super::verdict::Verdict;
 use crate::report::event::{Event, EventKind, EventTime};
 use crate::report::micros;
+use crate::report::verdict as verdict_event;
 
 /// What each kind of event has in addition to what all have.
 #[derive(Debug, Serialize)]
@@ -132,8 +133,8 @@ fn answer(answered: &EchoAnswer) -> What {
     }
 }
 
-/// Prints how it was all in all.
-pub fn summary(from: &str, session: &EchoSession, verdict: Option<&Verdict>) -> Result<(), Failure> {
+/// Prints how it was all in all, and the verdict.
+pub fn summary(from: &str, session: &EchoSession, verdict: &Verdict) -> Result<(), Failure> {
     let statistics = &session.statistics;
     let trips = Some(&statistics.round_trips).filter(|trips| !trips.is_empty());
     let summary = EchoSummary {
@@ -150,9 +151,10 @@ pub fn summary(from: &str, session: &EchoSession, verdict: Option<&Verdict>) -> 
         rtt_avg_us: trips.map(|trips| micros(trips.avg())),
         rtt_max_us: trips.map(|trips| micros(trips.max())),
         rtt_mdev_us: trips.map(|trips| micros(trips.mdev())),
-        silence: verdict.map(|verdict| verdict.what.clone()),
+        silence: verdict.text.clone().filter(|_| statistics.received == 0),
     };
-    print(EventKind::Summary, What::Summary(Box::new(summary)), from, session)
+    print(EventKind::Summary, What::Summary(Box::new(summary)), from, session)?;
+    verdict_event::print(from, &session.to.word, Some(session.to.address), verdict)
 }
 
 fn print(event: EventKind, what: What, from: &str, session: &EchoSession) -> Result<(), Failure> {

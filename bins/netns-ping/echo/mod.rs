@@ -10,47 +10,63 @@ mod statistics;
 mod task;
 mod verdict;
 
+use std::os::fd::AsFd;
+
 use common::failure::{self, Failure, Status};
 use common::packet::icmp::{EchoOptions, EchoSocket, EchoSocketError, TOKEN_BYTES};
 use common::packet::{IpFamily, random};
 use common::probe::{self, ProbeSignals};
 
+use crate::evidence::{EchoSpec, Inspection};
 use crate::network::netns::TargetNetns;
+use crate::report::verdict as verdict_event;
 use crate::request::{EchoConfig, EchoRequest};
 use crate::resolve::destination::Destination;
-use crate::resolve::{self, ContainerRoutes};
+use crate::resolve::{self, ContainerRoutes, Unresolved};
 use crate::tool::TOOL;
 use report::Report;
 use session::EchoSession;
 use task::EchoTask;
 
 /// Pings until a signal ends it, or enough has come.
-pub fn echo(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failure> {
+pub fn echo(request: &EchoRequest) -> Result<Status, Failure> {
+    let EchoRequest { endpoints, config } = request;
+    let dests = endpoints.dests.iter().map(ToString::to_string);
+    verdict_event::of_failure(config.show.json, &endpoints.target.to_string(), dests, ping(request))
+}
+
+fn ping(EchoRequest { endpoints, config }: &EchoRequest) -> Result<Status, Failure> {
     let inside = TargetNetns::find(&endpoints.target, &endpoints.find)?;
     let (resolved, net) = resolve::all(endpoints, &inside)?;
-    let mut failures = Vec::new();
+    let mut failed = Vec::new();
     let mut sessions = Vec::new();
-    for resolved in resolved {
-        match resolved.and_then(|to| session(to, &inside, &net, config)) {
+    for (dest, resolved) in endpoints.dests.iter().zip(resolved) {
+        match resolved.and_then(|to| Ok(session(to, &inside, &net, config)?)) {
             Ok(session) => sessions.push(session),
-            Err(failure) => failures.push(failure),
+            Err(unresolved) => failed.push((dest.to_string(), unresolved)),
         }
     }
-    let mut status = failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Yes);
-    failure::report_all(TOOL, failures);
-    if sessions.is_empty() {
-        return Ok(status);
+    let mut status = failed.iter().map(|(_, failed)| failed.failure.status).max().unwrap_or(Status::Yes);
+    failure::report_all(TOOL, failed.iter().map(|(_, failed)| failed.failure.clone()));
+    if !sessions.is_empty() {
+        let mut report = Report::new(&inside.name, config);
+        let signals = ProbeSignals::block()?;
+        report.begins(&sessions, &net.origin)?;
+        let mut task = EchoTask::new(&mut sessions, config, &mut report);
+        // The deadline is that of each session, which ends at the first error too.
+        probe::run(&mut task, &signals, None)?;
+        task.end()?;
+        let inspection = Inspection { inside: &inside, net: &net, endpoints, stop: signals.as_fd() };
+        for session in &sessions {
+            report.summary(session, || verdict::of(session, &inspection))?;
+            status = status.max(status_of(session, config));
+        }
     }
-    let signals = ProbeSignals::block()?;
-    let mut report = Report::new(&inside.name, config);
-    report.begins(&sessions, &net.origin)?;
-    let mut task = EchoTask::new(&mut sessions, config, &mut report);
-    // The deadline is that of each session, which ends at the first error too.
-    probe::run(&mut task, &signals, None)?;
-    task.end()?;
-    for session in &sessions {
-        report.summary(session, verdict::of(session, &net, &inside))?;
-        status = status.max(status_of(session, config));
+    if config.show.json {
+        let print = |(dest, failed): &(String, Unresolved)| {
+            verdict_event::print(&inside.name, dest, None, &failed.verdict)
+        };
+        failed.iter().try_for_each(print)?;
     }
     Ok(status)
 }
@@ -91,10 +107,14 @@ fn session(
         batch: batch.max(config.preload as usize),
     };
     let family = IpFamily::of(to.address);
+    let payload_bytes = usize::from(config.payload_bytes);
+    let spec = EchoSpec { options: options.clone(), payload_bytes, timeout: config.timeout };
     let open = || EchoSocket::open(family, u16::from_be_bytes([a, b]), &payload, &options);
     let socket = inside.open(|| open().map_err(|error| not_opened(error, inside)))?;
-    let asks_first = net.must_ask(&to);
-    Ok(EchoSession::new(to, socket, payload, asks_first))
+    let (asks_first, neighbour_before) = net.must_ask(&to);
+    let mut session = EchoSession::new(to, socket, payload, asks_first);
+    (session.neighbour_before, session.spec) = (neighbour_before, spec);
+    Ok(session)
 }
 
 fn not_opened(error: EchoSocketError, inside: &TargetNetns) -> Failure {

@@ -1,12 +1,12 @@
 //! Shows what happens, for people or as JSON.
 
+use common::diagnose::{Cause, Verdict};
 use common::failure::{self, Failure};
 use common::output::one_line;
 
 use super::json;
 use super::lines::{self, PingLines};
 use super::session::EchoSession;
-use super::verdict::Verdict;
 use crate::request::EchoConfig;
 use crate::resolve::Origin;
 use crate::tool::TOOL;
@@ -50,13 +50,19 @@ impl<'a> Report<'a> {
         self.lines.catch_up()
     }
 
-    /// How it was all in all; and where nothing came back, how far it got.
-    pub fn summary(&mut self, session: &EchoSession, verdict: Option<Verdict>) -> Result<(), Failure> {
-        if self.config.show.json {
-            json::summary(self.from, session, verdict.as_ref())?;
-        } else {
+    /// How it was all in all; and why packets were not answered, which takes a while to find out.
+    pub fn summary(
+        &mut self,
+        session: &EchoSession,
+        verdict: impl FnOnce() -> Verdict,
+    ) -> Result<(), Failure> {
+        if !self.config.show.json {
             self.lines.catch_up()?;
             lines::summary(session, self.config)?;
+        }
+        let verdict = verdict();
+        if self.config.show.json {
+            json::summary(self.from, session, &verdict)?;
         }
         if session.dropped() > 0 {
             failure::say(
@@ -68,10 +74,10 @@ impl<'a> Report<'a> {
                 ),
             );
         }
-        if let Some(Verdict { what, next }) = verdict {
-            let mut failure = Failure::no(one_line(&session.to.name), what);
-            failure.hint = next;
-            failure::report(TOOL, &failure);
+        // The statistics say so.
+        if verdict.cause.is_some_and(|cause| cause != Cause::Loss) {
+            let failure = Failure::no(one_line(&session.to.name), verdict.sentence());
+            failure::report(TOOL, &failure.hint(verdict.hint()));
         }
         Ok(())
     }

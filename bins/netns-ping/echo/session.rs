@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use common::netlink::Neighbour;
 use common::packet::icmp::{EchoSocket, IcmpError, InvalidReply, TxEvent};
 use common::probe::{ProbeState, Probes, SendTime};
 use nix::errno::Errno;
@@ -11,11 +12,15 @@ use nix::errno::Errno;
 use super::event::{EchoAnswer, EchoEvent, PayloadDifference};
 use super::schedule::{Due, SendSchedule};
 use super::statistics::Statistics;
+use crate::evidence::EchoSpec;
 use crate::request::EchoConfig;
 use crate::resolve::destination::Destination;
 
 /// When the link's queue is full, a flood waits so long.
 const QUEUE_FULL: Duration = Duration::from_millis(1);
+
+/// A packet that was sent so long before the end is not lost for that, if others were answered.
+const JUST_SENT: Duration = Duration::from_millis(100);
 
 /// A destination while it is pinged.
 #[derive(Debug)]
@@ -28,8 +33,12 @@ pub struct EchoSession {
     pub most_under_way: u64,
     /// The last ICMP error.
     pub icmp_error: Option<IcmpError>,
-    /// Why our own kernel last refused to send.
-    pub not_sent: Option<Errno>,
+    /// Why our own kernel refused to send the last packet, and the MTU that it named.
+    pub not_sent: Option<(Errno, Option<u32>)>,
+    /// What the kernel knew of the next hop before anything was sent.
+    pub neighbour_before: Option<Neighbour>,
+    /// How packets are sent.
+    pub spec: EchoSpec,
     /// Since when the kernel has had no room for a packet.
     full_since: Option<Instant>,
     address: SocketAddr,
@@ -63,6 +72,8 @@ impl EchoSession {
             most_under_way: 0,
             icmp_error: None,
             not_sent: None,
+            neighbour_before: None,
+            spec: EchoSpec::default(),
             full_since: None,
             socket,
             payload,
@@ -128,7 +139,7 @@ impl EchoSession {
             }
         };
         if sent > 0 {
-            self.full_since = None;
+            (self.full_since, self.not_sent) = (None, None);
         }
         self.probes.add(sent, when, ());
         let last = self.probes.count();
@@ -150,7 +161,7 @@ impl EchoSession {
         if let Some(probe) = self.probes.get(seq) {
             probe.state = ProbeState::Failed;
         }
-        self.not_sent = Some(errno);
+        self.not_sent = Some((errno, mtu_bytes));
         if is_said {
             return;
         }
@@ -268,6 +279,14 @@ impl EchoSession {
     /// What has happened since this was asked last.
     pub fn take_events(&mut self) -> Vec<EchoEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// How many of the packets that were sent last may still be answered: they have been under way no longer than twice the
+    /// longest round trip.
+    pub fn under_way(&self) -> u64 {
+        let trips = &self.statistics.round_trips;
+        let usual = if trips.is_empty() { Duration::ZERO } else { (trips.max() * 2).max(JUST_SENT) };
+        self.probes.open_since(Instant::now(), usual)
     }
 
     /// From the first packet to the last one.

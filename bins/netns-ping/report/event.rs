@@ -26,7 +26,7 @@ pub enum EventKind {
     Fault,
     /// All is over.
     Summary,
-    /// What it means.
+    /// Why it was not answered, or that it was: the last one of each DEST.
     Verdict,
 }
 

@@ -3,6 +3,7 @@
 pub mod event;
 mod remarks;
 mod round_trips;
+pub mod verdict;
 
 pub use remarks::remarks;
 pub use round_trips::{FewMs, Ms, RoundTrips, micros};

@@ -3,22 +3,22 @@
 use std::net::IpAddr;
 
 use common::cli::FindSession;
-use common::failure::Failure;
-use common::namespace::Namespace;
-use common::netlink::{NetlinkError, Socket};
+use common::diagnose::Verdict;
+use common::engine::ContainerState;
+use common::failure::{Failure, Status};
+use common::netlink::{Link, NetlinkError, Socket};
 use common::netns::Home;
 use common::target::Target;
 
+use super::Unresolved;
+use super::destination::ContainerDest;
 use crate::tool::TOOL;
 
 /// Another container.
 #[derive(Debug)]
 pub struct OtherContainer {
-    /// Its name, or the TARGET.
-    pub name: String,
-    /// The TARGET that means it.
-    pub target: String,
-    netns: Namespace,
+    /// It, with its network.
+    pub dest: ContainerDest,
 }
 
 impl OtherContainer {
@@ -29,24 +29,39 @@ impl OtherContainer {
             Some(container) => (container.name.clone(), container.target()),
             None => (target.to_string(), target.to_string()),
         };
-        Ok(OtherContainer { name, target, netns: found.into_netns()? })
+        let paused = found.container.as_ref().filter(|it| it.state == ContainerState::Paused);
+        let paused = paused.map(|container| container.start_hint());
+        let (process, netns) = found.into_both()?;
+        Ok(OtherContainer { dest: ContainerDest { name, target, netns, process, paused } })
     }
 
     /// All that others could reach it by: on links that are up, in the order of these.
-    pub fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
+    ///
+    /// # Errors
+    /// Its network cannot be read, or all that it has is on links that are down.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>, Unresolved> {
         let read = || {
             let mut socket = Socket::open()?;
-            let up: Vec<u32> =
-                socket.links()?.iter().filter(|link| link.is_set_up()).map(|link| link.index).collect();
-            let addresses = socket.addresses()?.into_iter().filter(|address| up.contains(&address.index));
-            Ok::<_, NetlinkError>(addresses.map(|address| address.address).filter(is_for_others).collect())
+            Ok::<_, NetlinkError>((socket.links()?, socket.addresses()?))
         };
-        let entered = Home::current()?.inside(&self.netns, read);
+        let ContainerDest { name, target, netns, .. } = &self.dest;
+        let entered = Home::current().map_err(Failure::from)?.inside(netns, read);
         let entered = entered.map_err(|errno| {
             let why = errno.desc();
-            Failure::failed(&self.name, format_args!("{} cannot be entered: {why}", self.netns))
+            Failure::failed(name, format_args!("{netns} cannot be entered: {why}"))
         })?;
-        Ok(entered?)
+        let (links, addresses) = entered.map_err(Failure::from)?;
+        let of_others = addresses.iter().filter(|own| is_for_others(&own.address));
+        let link_of = |index: u32| links.iter().find(|link| link.index == index);
+        let (up, down): (Vec<_>, Vec<_>) =
+            of_others.partition(|own| link_of(own.index).is_some_and(Link::is_set_up));
+        if let (true, Some(first)) = (up.is_empty(), down.first()) {
+            let link = link_of(first.index)
+                .map_or_else(String::new, |link| link.name.to_string_lossy().into_owned());
+            let verdict = Verdict::dest_link_down(name, target, &link);
+            return Err(Unresolved::of(target, verdict, Status::Failed));
+        }
+        Ok(up.into_iter().map(|own| own.address).collect())
     }
 }
 

@@ -1,8 +1,12 @@
 //! Where packets go: what a DEST turned out to be, seen from inside.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::rc::Rc;
 
+use common::hint::Hint;
+use common::namespace::Namespace;
 use common::netlink::RouteLookup;
+use common::process::Process;
 
 /// NUD_* of linux/neighbour.h that say that a neighbour's address is known: permanent, without ARP, reachable, stale,
 /// delay, probe.
@@ -23,6 +27,23 @@ pub struct Destination {
     pub route: RouteLookup,
     /// The name of the link of that route.
     pub link: String,
+    /// The container that has the address, where a TARGET was typed.
+    pub container: Option<Rc<ContainerDest>>,
+}
+
+/// A container that is pinged.
+#[derive(Debug)]
+pub struct ContainerDest {
+    /// Its name, or the TARGET.
+    pub name: String,
+    /// The TARGET that means it.
+    pub target: String,
+    /// Its network.
+    pub netns: Namespace,
+    /// Its process, if it has one.
+    pub process: Option<Process>,
+    /// Whether it was paused when it was found, and what makes it run again.
+    pub paused: Option<Option<Hint>>,
 }
 
 impl Destination {

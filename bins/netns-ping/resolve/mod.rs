@@ -8,9 +8,12 @@ mod files;
 mod names;
 mod routes;
 mod tcp;
+mod unresolved;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use common::diagnose::Cause;
 use common::failure::{Failure, say};
 use common::target::{Dest, DestHost};
 
@@ -21,9 +24,10 @@ use container::OtherContainer;
 use destination::{AddressSource, Destination};
 use names::NameLookup;
 pub use routes::{ContainerRoutes, Origin};
+pub use unresolved::Unresolved;
 
 /// What was found of each DEST, in the order in which they were typed.
-pub type Resolved = Vec<Result<Destination, Failure>>;
+pub type Resolved = Vec<Result<Destination, Unresolved>>;
 
 /// Finds what each DEST means. What is of the host (other containers, files) is looked at first, and only then the
 /// container's network entered.
@@ -58,7 +62,7 @@ impl DestResolver<'_> {
         &self,
         dest: &Dest,
         other: Option<Result<OtherContainer, Failure>>,
-    ) -> Result<Destination, Failure> {
+    ) -> Result<Destination, Unresolved> {
         let DestResolver { names, net, inside, endpoints } = self;
         let word = dest.to_string();
         let name = dest.host().map_or_else(|| word.clone(), ToString::to_string);
@@ -74,13 +78,16 @@ impl DestResolver<'_> {
             (Some(DestHost::Container(_)), Some(other), _) => {
                 let other = other?;
                 let address = net.nearest(&other, inside, endpoints.families)?;
-                let known = AddressSource::Container(other.target);
-                net.destination(word, other.name, address, None, known)
+                let known = AddressSource::Container(other.dest.target.clone());
+                let to = net.destination(word, other.dest.name.clone(), address, None, known)?;
+                Ok(Destination { container: Some(Rc::new(other.dest)), ..to })
             }
             (Some(DestHost::Name(host)), _, Some(names)) => {
-                let names = names.as_ref().map_err(Clone::clone)?;
-                let (addresses, known) = names.addresses(host, net, inside, endpoints)?;
-                let address = net.best(&addresses).ok_or_else(|| Failure::failed(&word, "has no address"))?;
+                let unnamed = |failure| Unresolved::because(Cause::Name, failure);
+                let names = names.as_ref().map_err(|failure| unnamed(failure.clone()))?;
+                let (addresses, known) = names.addresses(host, net, inside, endpoints).map_err(unnamed)?;
+                let address =
+                    net.best(&addresses).ok_or_else(|| unnamed(Failure::failed(&word, "has no address")))?;
                 if endpoints.find.verbose {
                     let by = match &known {
                         AddressSource::Server(server) => format!("its name server {server}"),
@@ -91,7 +98,8 @@ impl DestResolver<'_> {
                 net.destination(word, name, address, None, known)
             }
             _ => {
-                Err(Failure::failed(word, "means many addresses, but only single addresses can be used here"))
+                Err(Failure::failed(word, "means many addresses, but only single addresses can be used here")
+                    .into())
             }
         }
     }

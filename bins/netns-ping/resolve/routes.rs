@@ -5,13 +5,14 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use common::diagnose::{Cause, NoRoute, judge_no_route};
 use common::failure::{Failure, Status};
-use common::hint::Hint;
 use common::netlink::{Link, Neighbour, NetlinkError, Route, RouteLookup, Socket};
 use common::output::one_line;
 use common::target::{IfName, Name};
 use nix::errno::Errno;
 
+use super::Unresolved;
 use super::container::OtherContainer;
 use super::destination::{AddressSource, Destination, NUD_VALID};
 use crate::network::netns::TargetNetns;
@@ -90,23 +91,18 @@ impl ContainerRoutes {
         self.links.iter().find(|link| link.name == name).map_or(0, |link| link.index)
     }
 
-    /// The links as they are now.
-    pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
-        self.socket.borrow_mut().links()
-    }
-
     /// What is known of a neighbour now.
     pub fn neighbour(&self, index: u32, address: IpAddr) -> Result<Option<Neighbour>, NetlinkError> {
         self.socket.borrow_mut().neighbour(index, address)
     }
 
-    /// Whether the kernel has to ask the neighbour for its address before it can send anything there.
-    pub fn must_ask(&self, to: &Destination) -> bool {
+    /// Whether the kernel has to ask the neighbour for its address before it can send anything there; and what it knows of it.
+    pub fn must_ask(&self, to: &Destination) -> (bool, Option<Neighbour>) {
         let Some(index) = to.route.index.filter(|_| !to.route.is_local && !to.is_group()) else {
-            return false;
+            return (false, None);
         };
         let known = self.neighbour(index, to.next_hop()).ok().flatten();
-        known.is_none_or(|neighbour| neighbour.state & NUD_VALID == 0)
+        (known.is_none_or(|neighbour| neighbour.state & NUD_VALID == 0), known)
     }
 
     /// A DEST whose address is known, with the route there.
@@ -120,7 +116,7 @@ impl ContainerRoutes {
         address: IpAddr,
         link: Option<&IfName>,
         known: AddressSource,
-    ) -> Result<Destination, Failure> {
+    ) -> Result<Destination, Unresolved> {
         let link = match link {
             Some(link) => Some(index(link, &self.links, &self.name)?),
             None if is_link_local(address) => Some(self.only_link(address)?),
@@ -128,7 +124,7 @@ impl ContainerRoutes {
         };
         let route = self.route_to(address, link).map_err(|error| self.no_route(&word, address, error))?;
         let link = route.index.map_or_else(String::new, |index| self.link_name(index));
-        Ok(Destination { word, name, address, known, route, link })
+        Ok(Destination { word, name, address, known, route, link, container: None })
     }
 
     /// A link-local address is one on each link; where there is only one that it could mean, it means that.
@@ -150,31 +146,45 @@ impl ContainerRoutes {
     }
 
     /// Nothing is sent without a route.
-    pub fn no_route(&self, word: &str, address: IpAddr, error: NetlinkError) -> Failure {
+    pub fn no_route(&self, word: &str, address: IpAddr, error: NetlinkError) -> Unresolved {
         let about = if word == address.to_string() { word.to_owned() } else { format!("{word} ({address})") };
-        let NetlinkError::Refused { errno, .. } = &error else { return error.into() };
-        let says = |what: &str| format!("no route from inside: a route of {} says {what}", self.name);
-        let why = match errno {
-            Errno::EHOSTUNREACH => says("unreachable"),
-            Errno::EACCES => says("prohibit"),
-            Errno::EINVAL if self.origin.address.is_none() => says("blackhole"),
-            Errno::ENETUNREACH => {
-                format!("no route from inside: {}", self.routes_in_words(address.is_ipv4()))
+        let NetlinkError::Refused { errno, .. } = &error else { return Failure::from(error).into() };
+        match errno {
+            Errno::EINVAL if self.origin.address.is_some() => {
+                let what = format_args!("cannot be reached from the address of -I: {error}");
+                Failure::failed(about, what).into()
             }
-            Errno::EINVAL => {
-                return Failure::failed(
-                    about,
-                    format_args!("cannot be reached from the address of -I: {error}"),
-                );
+            Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL | Errno::ENETUNREACH => {
+                let otherwise = self.routes_in_words(address.is_ipv4());
+                let known = self.without_route(Some(address), address.is_ipv4(), Some(*errno), otherwise);
+                Unresolved::of(about, judge_no_route(&known), Status::Failed)
             }
-            _ => return error.into(),
-        };
-        let family = if address.is_ipv4() { "" } else { " -6" };
-        Failure::said(Status::Failed, format_args!("{about}: {why}")).hint(common::hint!(
-            "nsenter-rs -t {} -n ip{} route",
-            self.target,
-            Hint::say(family)
-        ))
+            _ => Failure::from(error).into(),
+        }
+    }
+
+    /// What the judge wants to know of a destination without a route.
+    fn without_route(
+        &self,
+        to: Option<IpAddr>,
+        is_ipv4: bool,
+        errno: Option<Errno>,
+        otherwise: String,
+    ) -> NoRoute {
+        let mut socket = self.socket.borrow_mut();
+        NoRoute {
+            name: self.name.clone(),
+            target: self.target.clone(),
+            to,
+            is_ipv4,
+            errno,
+            through: self.origin.link.as_ref().map(|(_, index)| *index),
+            links: socket.links().unwrap_or_default(),
+            addresses: socket.addresses().unwrap_or_default(),
+            routes: socket.routes().unwrap_or_default(),
+            rules: socket.rules().unwrap_or_default(),
+            otherwise,
+        }
     }
 
     /// `nginx has 172.18.0.0/16 on eth0 only`.
@@ -203,8 +213,8 @@ impl ContainerRoutes {
     }
 
     /// The default gateway: of several the one with the least metric; IPv4's unless only IPv6 has one, or `-6`.
-    pub fn gateway(&self, families: Families) -> Result<(IpAddr, Option<IfName>), Failure> {
-        let routes = self.socket.borrow_mut().routes()?;
+    pub fn gateway(&self, families: Families) -> Result<(IpAddr, Option<IfName>), Unresolved> {
+        let routes = self.socket.borrow_mut().routes().map_err(Failure::from)?;
         let is_wanted = |route: &&Route| families.has(route.destination.address());
         let through = self.origin.link.as_ref().map(|(_, index)| *index);
         let mut defaults: Vec<&Route> = routes
@@ -225,7 +235,8 @@ impl ContainerRoutes {
             }
             None => format!("{} has no default route", self.name),
         };
-        Err(Failure::failed("gateway", why).hint(common::hint!("nsenter-rs -t {} -n ip route", self.target)))
+        let known = self.without_route(None, families.v4, None, why);
+        Err(Unresolved::of("gateway", judge_no_route(&known), Status::Failed))
     }
 
     /// The address of another container that is nearest: on a network of ours rather than beyond a router.
@@ -234,7 +245,7 @@ impl ContainerRoutes {
         other: &OtherContainer,
         inside: &TargetNetns,
         families: Families,
-    ) -> Result<IpAddr, Failure> {
+    ) -> Result<IpAddr, Unresolved> {
         let mut addresses = other.addresses()?;
         addresses.retain(|address| families.has(*address));
         let mut reached: Vec<(IpAddr, RouteLookup)> = addresses
@@ -245,14 +256,16 @@ impl ContainerRoutes {
         if let Some((address, _)) = reached.first() {
             return Ok(*address);
         }
-        let about = &other.target;
+        let about = &other.dest.target;
         if addresses.is_empty() {
-            return Err(Failure::failed(about, "has no address that can be reached from outside"));
+            return Err(Failure::failed(about, "has no address that can be reached from outside").into());
         }
         let has: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let ipv4 = addresses.iter().any(IpAddr::is_ipv4);
         let why = format!("no route from inside to its {}: {}", has.join(", "), self.routes_in_words(ipv4));
-        Err(Failure::failed(about, why).hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target)))
+        let failure = Failure::failed(about, why);
+        let failure = failure.hint(common::hint!("nsenter-rs -t {} -n ip route", inside.target));
+        Err(Unresolved::because(Cause::NoRoute, failure))
     }
 
     /// Of a name's addresses the one that programs would take: see [`rank`].

@@ -103,7 +103,8 @@ fn group(
         let source = net.origin.address.filter(|source| source.is_ipv4() == part.is_ipv4);
         return Ok(Some(ScanGroup::Ask(links.neighbour_link(*index, first, source)?, part)));
     }
-    let route = net.route_to(first, None).map_err(|error| net.no_route(&name(&part), first, error))?;
+    let route =
+        net.route_to(first, None).map_err(|error| net.no_route(&name(&part), first, error).failure)?;
     let index = match route {
         RouteLookup { is_local: true, .. } if part.len() == 1 => return Ok(None),
         RouteLookup { is_local: false, gateway: None, index, .. } => {
@@ -142,7 +143,7 @@ fn all_nodes(dest: &Dest, links: &ContainerLinks, net: &ContainerRoutes) -> Resu
         None if is_link_local(address) => net.only_link(address).map(Some)?,
         None => {
             let route = net.route_to(IpAddr::from(host_of(cidr)), None);
-            let route = route.map_err(|error| net.no_route(&dest.to_string(), address, error))?;
+            let route = route.map_err(|error| net.no_route(&dest.to_string(), address, error).failure)?;
             route.index.filter(|_| route.gateway.is_none())
         }
     };

@@ -68,6 +68,9 @@ pub struct Chain {
     pub name: String,
     /// Whether packets that are passed on come to it by themselves.
     pub is_forward_hook: bool,
+    /// The number of its hook, of a chain that packets come to by themselves: NF_INET_* of linux/netfilter.h, of the family
+    /// netdev NF_NETDEV_*.
+    pub hook: Option<u32>,
     /// Whether it drops what none of its rules has decided about.
     pub drops: bool,
     /// How many rules it has, and others that jump to it.
@@ -153,6 +156,7 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
         table: String::new(),
         name: String::new(),
         is_forward_hook: false,
+        hook: None,
         drops: false,
         uses: 0,
     };
@@ -160,7 +164,10 @@ fn chain(payload: &[u8]) -> Result<Chain, Malformed> {
         match attribute? {
             (NFTA_CHAIN_TABLE, name) => chain.table = text(name),
             (NFTA_CHAIN_NAME, name) => chain.name = text(name),
-            (NFTA_CHAIN_HOOK, hook) => chain.is_forward_hook = hook_number(hook)? == Some(FORWARD),
+            (NFTA_CHAIN_HOOK, hook) => {
+                chain.hook = hook_number(hook)?;
+                chain.is_forward_hook = chain.hook == Some(FORWARD);
+            }
             (NFTA_CHAIN_POLICY, policy) => chain.drops = big_endian(policy)? == DROP,
             (NFTA_CHAIN_USE, uses) => chain.uses = big_endian(uses)?,
             _ => {}
@@ -251,7 +258,7 @@ mod tests {
             (read.family, read.table.as_str(), read.name.as_str()),
             (TableFamily::Ip, "filter", "FORWARD")
         );
-        assert!(read.is_forward_hook && read.drops);
+        assert!(read.is_forward_hook && read.hook == Some(FORWARD) && read.drops);
         assert_eq!(read.uses, 7);
         for length in 0..message.len() - 16 {
             let _ = chain(&message[16..16 + length]);

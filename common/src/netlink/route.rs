@@ -17,6 +17,7 @@ const FIXED_BYTES: usize = 12;
 
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
+const RTA_IIF: u16 = 3;
 const RTA_OIF: u16 = 4;
 const RTA_MARK: u16 = 16;
 const RTA_GATEWAY: u16 = 5;
@@ -319,6 +320,33 @@ impl Socket {
             request
         };
         self.one(request, RouteLookup::read)
+    }
+
+    /// Why the namespace would not take a packet for `address` from `from` that comes in by the link of that index: EXDEV
+    /// where rp_filter refuses it, EINVAL for one that cannot come from there. `None` if it would take it.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], if it could not be asked.
+    pub fn input_refusal(
+        &mut self,
+        address: IpAddr,
+        from: IpAddr,
+        index: u32,
+    ) -> Result<Option<Errno>, NetlinkError> {
+        let request = |flags| {
+            let (to_len, from_len) = (Cidr::host(address).prefix_len(), Cidr::host(from).prefix_len());
+            let mut fixed = [0; FIXED_BYTES];
+            fixed[..3].copy_from_slice(&[family_of(address), to_len, from_len]);
+            NetlinkRequest::new("route lookup", RTM_GETROUTE, flags, &fixed)
+                .with_ip(RTA_DST, address)
+                .with_ip(RTA_SRC, from)
+                .with_u32(RTA_IIF, index)
+        };
+        match self.one(request, RouteLookup::read) {
+            Ok(_) => Ok(None),
+            Err(NetlinkError::Refused { errno, .. }) => Ok(Some(errno)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a route.

@@ -14,6 +14,7 @@ const RTM_GETRULE: u16 = 34;
 /// struct fib_rule_hdr: family, length of destination and of source, type of service, table, two reserved, action, flags.
 const FIXED_BYTES: usize = 12;
 
+const FRA_DST: u16 = 1;
 const FRA_SRC: u16 = 2;
 const FRA_PRIORITY: u16 = 6;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
@@ -34,6 +35,14 @@ pub struct Rule {
     pub priority: u32,
     /// Which table is asked.
     pub table: u32,
+    /// Whether it is one of IPv4.
+    pub is_ipv4: bool,
+    /// The destination that packets must have, if it is about some only.
+    pub destination: Option<Cidr>,
+    /// FR_ACT_*: 1 asks the table, 6 to 8 refuse (linux/fib_rules.h).
+    pub action: u8,
+    /// Whether it depends on more than the destination: a source, a mark, a link, a kind of service.
+    pub is_conditional: bool,
     /// Whether this is all there is to it, so that one made of this would be the same.
     pub is_plain: bool,
 }
@@ -50,6 +59,13 @@ pub struct NewRule {
 }
 
 impl Rule {
+    /// One that asks a table, and depends on nothing but a source.
+    pub fn plain(is_ipv4: bool, source: Option<Cidr>, priority: u32, table: u32) -> Self {
+        let is_conditional = source.is_some();
+        let (action, destination) = (TO_TABLE, None);
+        Rule { source, priority, table, is_ipv4, destination, action, is_conditional, is_plain: true }
+    }
+
     /// Reads the payload of an RTM_NEWRULE; `None` for one of a family that is neither IPv4 nor IPv6.
     pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, Malformed> {
         let &[family, destination_len, source_len, tos, table, _, _, action, ..] = payload else {
@@ -60,23 +76,38 @@ impl Rule {
             return Ok(None);
         }
         let mut is_plain = destination_len == 0 && tos == 0 && action == TO_TABLE && flags == 0;
+        let (mut is_conditional, mut destination) = (tos != 0 || flags != 0, None);
         let (mut source, mut priority, mut table) = (None, 0, u32::from(table));
         for attribute in attributes(payload.get(FIXED_BYTES..).ok_or(Malformed::Short)?) {
             match attribute? {
                 (FRA_SRC, value) => source = ip(family, value),
                 (FRA_PRIORITY, value) => priority = number(value)?,
                 (FRA_TABLE, value) => table = number(value)?,
-                (FRA_SUPPRESS_PREFIXLEN, value) => is_plain &= number(value)? == SUPPRESSES_NOTHING,
+                (FRA_SUPPRESS_PREFIXLEN, value) => {
+                    let suppresses_nothing = number(value)? == SUPPRESSES_NOTHING;
+                    is_plain &= suppresses_nothing;
+                    is_conditional |= !suppresses_nothing;
+                }
+                (FRA_DST, value) => {
+                    destination = ip(family, value);
+                    is_plain = false;
+                }
                 // What made it.
                 (FRA_PROTOCOL, _) => {}
-                _ => is_plain = false,
+                _ => (is_plain, is_conditional) = (false, true),
             }
         }
+        is_conditional |= source.is_some();
+        let destination = match destination {
+            Some(address) => Some(Cidr::new(address, destination_len).ok_or(Malformed::Short)?),
+            None => None,
+        };
         let source = match source {
             Some(address) => Some(Cidr::new(address, source_len).ok_or(Malformed::Short)?),
             None => None,
         };
-        Ok(Some(Rule { source, priority, table, is_plain }))
+        let is_ipv4 = i32::from(family) == libc::AF_INET;
+        Ok(Some(Rule { source, priority, table, is_ipv4, destination, action, is_conditional, is_plain }))
     }
 }
 

@@ -11,9 +11,11 @@ mod poll;
 pub mod port;
 mod random;
 mod stamp_log;
+mod tap;
 
 pub use clock::realtime_now;
 pub use family::IpFamily;
 pub use poll::{wait_for, wait_for_each};
 pub use random::random;
 pub use stamp_log::TxStage;
+pub use tap::{Tap, TapLayer, TappedEcho, TappedKind};

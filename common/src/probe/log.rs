@@ -151,6 +151,13 @@ impl<T: Clone> Probes<T> {
         }
     }
 
+    /// How many of those that were sent last, no longer than `age` ago, are not settled.
+    pub fn open_since(&self, now: Instant, age: Duration) -> u64 {
+        let is_young = |probe: &&Probe<T>| now.saturating_duration_since(probe.sent.at) < age;
+        let young = self.probes.iter().rev().take_while(is_young);
+        young.filter(|probe| matches!(probe.state, ProbeState::Open | ProbeState::Lost)).count() as u64
+    }
+
     /// When the oldest probe that is open was sent.
     pub fn oldest_open(&mut self) -> Option<Instant> {
         loop {

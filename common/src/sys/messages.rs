@@ -69,6 +69,15 @@ impl RecvBuffer {
         address_in(&self.from.0)
     }
 
+    /// Of what a packet socket has received: the index of the link, and PACKET_* of packet(7), which says whose it is.
+    pub fn from_link(&self) -> Option<(u32, u8)> {
+        // struct sockaddr_ll: family, protocol, index, kind of hardware, kind of packet.
+        let from = &self.from.0;
+        let family = u16::from_ne_bytes([from[0], from[1]]);
+        let index = u32::from_ne_bytes([from[4], from[5], from[6], from[7]]);
+        (c_int::from(family) == libc::AF_PACKET).then_some((index, from[10]))
+    }
+
     /// What the kernel tells along with it: level, type, and the value in its own layout. See cmsg(3).
     pub fn ancillary(&self) -> impl Iterator<Item = (c_int, c_int, &[u8])> {
         const HEADER: usize = size_of::<libc::cmsghdr>();

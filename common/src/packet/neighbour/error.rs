@@ -29,6 +29,6 @@ impl From<PacketError> for Failure {
     }
 }
 
-pub(super) fn failed(action: &'static str) -> impl Fn(Errno) -> PacketError {
+pub(in crate::packet) fn failed(action: &'static str) -> impl Fn(Errno) -> PacketError {
     move |errno| PacketError { action, source: errno.into() }
 }

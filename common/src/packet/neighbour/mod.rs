@@ -5,10 +5,10 @@
 
 mod arp;
 mod claim;
-mod error;
+pub(in crate::packet) mod error;
 mod filter;
 mod nd;
-mod packet_socket;
+pub(in crate::packet) mod packet_socket;
 mod read;
 mod segment;
 mod sender;

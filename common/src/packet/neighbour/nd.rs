@@ -31,9 +31,16 @@ pub(super) fn probe(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
 
 /// RFC 4861, 4.3: to the same group, with the address and the MAC that the answer is to go to.
 pub(super) fn solicitation(mac: Mac, own: Ipv6Addr, address: Ipv6Addr) -> Vec<u8> {
-    let data = mac.0.to_vec();
-    let option = NdpOption { option_type: NdpOptionTypes::SourceLLAddr, length: 1, data };
-    frame(mac, own, group_of(address), solicit(address, &[option]))
+    frame(mac, own, group_of(address), solicit(address, &[source_option(mac)]))
+}
+
+/// RFC 4861, 7.3.3: the same to the address itself.
+pub(super) fn unicast_solicitation(mac: Mac, own: Ipv6Addr, address: Ipv6Addr) -> Vec<u8> {
+    frame(mac, own, address, solicit(address, &[source_option(mac)]))
+}
+
+fn source_option(mac: Mac) -> NdpOption {
+    NdpOption { option_type: NdpOptionTypes::SourceLLAddr, length: 1, data: mac.0.to_vec() }
 }
 
 fn solicit(address: Ipv6Addr, options: &[NdpOption]) -> Vec<u8> {

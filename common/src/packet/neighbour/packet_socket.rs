@@ -15,7 +15,7 @@ pub(super) const NOTHING: u16 = 0;
 
 /// A packet socket on one link. When it is dropped, it is closed a moment later.
 #[derive(Debug)]
-pub(super) struct PacketSocket(OwnedFd);
+pub(in crate::packet) struct PacketSocket(OwnedFd);
 
 impl PacketSocket {
     /// Opens it on the link of that index, in the network that this thread is in, for frames of that type. What `prepare`
@@ -25,9 +25,26 @@ impl PacketSocket {
         ethertype: u16,
         prepare: impl FnOnce(BorrowedFd<'_>) -> Result<(), PacketError>,
     ) -> Result<Self, PacketError> {
+        PacketSocket::of_kind(SockType::Raw, index, ethertype, prepare)
+    }
+
+    /// The same for packets from the network header on, whatever the link has in front of it; 0 means all links.
+    pub(in crate::packet) fn cooked(
+        index: u32,
+        ethertype: u16,
+        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<(), PacketError>,
+    ) -> Result<Self, PacketError> {
+        PacketSocket::of_kind(SockType::Datagram, index, ethertype, prepare)
+    }
+
+    fn of_kind(
+        kind: SockType,
+        index: u32,
+        ethertype: u16,
+        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<(), PacketError>,
+    ) -> Result<Self, PacketError> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd =
-            socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(failed("open a socket"))?;
+        let fd = socket(AddressFamily::Packet, kind, flags, None).map_err(failed("open a socket"))?;
         let opened = PacketSocket(fd);
         prepare(opened.as_fd())?;
         sys::packet_bind(opened.0.as_fd(), index, ethertype).map_err(failed("bind it to the link"))?;

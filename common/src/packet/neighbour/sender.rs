@@ -31,6 +31,21 @@ impl ProbeSender {
         }
     }
 
+    /// The same request to one MAC address only, as the kernel sends it before it gives a neighbour up (RFC 1122, 2.3.2.1;
+    /// RFC 4861, 7.3.3).
+    pub fn request_to(&self, address: IpAddr, mac: Mac) -> Vec<u8> {
+        let mut frame = match (address, self.address) {
+            (IpAddr::V6(address), Some(IpAddr::V6(own))) if own != address => {
+                nd::unicast_solicitation(self.mac, own, address)
+            }
+            _ => self.request(address),
+        };
+        if let Some(destination) = frame.get_mut(..6) {
+            destination.copy_from_slice(&mac.0);
+        }
+        frame
+    }
+
     /// The frame that asks all IPv6 nodes of the link to answer an echo request to `own`.
     pub fn to_all_nodes(&self, own: Ipv6Addr, ident: u16) -> Vec<u8> {
         nd::echo_to_all_nodes(self.mac, own, ident)

@@ -1,0 +1,41 @@
+//! Why a DEST has no address or no route, for people and for `--json`.
+
+use std::fmt::Display;
+
+use common::diagnose::{Cause, Verdict};
+use common::failure::{Failure, Status};
+
+/// Why a DEST cannot be probed.
+#[derive(Debug, Clone)]
+pub struct Unresolved {
+    /// What is printed.
+    pub failure: Failure,
+    /// The same for programs.
+    pub verdict: Verdict,
+}
+
+impl Unresolved {
+    /// What the judge says `about` a DEST.
+    pub fn of(about: impl Display, verdict: Verdict, status: Status) -> Self {
+        let failure = Failure::said(status, format_args!("{about}: {}", verdict.sentence()));
+        Unresolved { failure: failure.hint(verdict.hint()), verdict }
+    }
+
+    /// A failure whose cause is known.
+    pub fn because(cause: Cause, failure: Failure) -> Self {
+        let verdict = Verdict::of(cause, failure.text()).advising(failure.hint.clone());
+        Unresolved { failure, verdict }
+    }
+}
+
+impl From<Failure> for Unresolved {
+    fn from(failure: Failure) -> Self {
+        Unresolved::because(Cause::NotDone, failure)
+    }
+}
+
+impl From<Unresolved> for Failure {
+    fn from(unresolved: Unresolved) -> Self {
+        unresolved.failure
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a probe was not answered: the stable words of `--json`, and how they differ.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// One line for each cause: its name, its word, and how it differs from the others, as the manual has it.
+macro_rules! causes {
+    ($($(#[$doc:meta])* $name:ident $word:literal $differs:literal,)+) => {
+        /// Why a probe was not answered, or not sent.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Cause {
+            $(#[doc = $differs] $name,)+
+        }
+
+        impl Cause {
+            /// All of them, in the order of the manual.
+            pub const ALL: &[Cause] = &[$(Cause::$name),+];
+
+            /// Its word in `--json`. Words stay as they are.
+            pub const fn word(self) -> &'static str {
+                match self { $(Cause::$name => $word),+ }
+            }
+
+            /// How it differs from the others, in a line.
+            pub const fn differs(self) -> &'static str {
+                match self { $(Cause::$name => $differs),+ }
+            }
+        }
+    };
+}
+
+causes! {
+    NotDone "not-done" "Nothing was sent, for a reason that only the text says: a wrong option, no permission, no such container.",
+    Name "name" "DEST is a name that could not be resolved.",
+    NoRoute "no-route" "No route leads to DEST, and no interface that is down explains it.",
+    RouteUnreachable "route-unreachable" "A route of the container says unreachable.",
+    RouteBlackhole "route-blackhole" "A route of the container says blackhole.",
+    RouteProhibit "route-prohibit" "A route of the container says prohibit.",
+    Rule "rule" "A policy rule (ip rule) of the container refuses DEST; the routes are not asked.",
+    LinkDown "link-down" "The interface of the container that leads there is down.",
+    LinkGone "link-gone" "The interface that led there no longer exists.",
+    NoCarrier "no-carrier" "The interface is up, but its other end is down.",
+    AddressGone "address-gone" "The container no longer has the source address of the packets.",
+    TargetEnded "target-ended" "The container that was pinged from has ended.",
+    TargetRestarted "target-restarted" "It has ended, and runs again with another network.",
+    DestEnded "dest-ended" "The container that was pinged has ended.",
+    DestLinkDown "dest-link-down" "The interface of the container that was pinged is down.",
+    DestAddressGone "dest-address-gone" "The container that was pinged no longer has the address.",
+    Frozen "frozen" "DEST answers, but the container is paused: the kernel answers pings, its programs do not run.",
+    NotSentOutput "not-sent-output" "A rule of the container's own output (or postrouting) hook dropped the packet.",
+    NotSentEgress "not-sent-egress" "The kernel accepted the packet, but it did not leave the interface: tc, an egress hook, or a full queue.",
+    NotSent "not-sent" "The kernel refused to send, for another reason.",
+    ConntrackFull "conntrack-full" "The container's connection tracking table is full.",
+    Mtu "mtu" "The packet exceeds an MTU, and the kernel or a router said so.",
+    MtuBlackhole "mtu-blackhole" "Small packets are answered, this size is not, and nobody said why.",
+    NeighbourSilent "neighbour-silent" "DEST is on the link, and does not answer ARP or neighbour solicitation.",
+    NeighbourGone "neighbour-gone" "The same, but the kernel knew its MAC address from before.",
+    NeighbourPermanent "neighbour-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",
+    NeighbourWrongMac "neighbour-wrong-mac" "Another MAC address answers ARP than the one that packets are sent to.",
+    AddressConflict "address-conflict" "Several MAC addresses answer ARP for DEST (--arp).",
+    RouterSilent "router-silent" "The next router does not answer ARP or neighbour solicitation.",
+    RouterGone "router-gone" "The same, but the kernel knew its MAC address from before.",
+    RouterPermanent "router-permanent" "The same, and its neighbour entry is permanent: the kernel never asks.",
+    NoEcho "no-echo" "DEST is on the link and answers ARP now, but not pings.",
+    BeyondRouter "beyond-router" "The next router answers ARP now, and nothing comes back from beyond it.",
+    NoAnswer "no-answer" "Nothing came back, and there is no ARP on the interface, or it could not be asked.",
+    HostDrops "host-drops" "This host forwards for the container, received the packet and did not pass it on.",
+    AnswerDroppedHere "answer-dropped-here" "The answer came to the container, and the container dropped it.",
+    EchoIgnoredHere "echo-ignored-here" "DEST is an address of the container, which is set to ignore pings.",
+    RequestDroppedHere "request-dropped-here" "DEST is an address of the container, and the packet was dropped on its way through it.",
+    IcmpUnreachable "icmp-unreachable" "A router or DEST reports that a network, host or port is unreachable.",
+    IcmpProhibited "icmp-prohibited" "A router or DEST reports that the packet was filtered.",
+    IcmpTtl "icmp-ttl" "A router reports that the TTL or hop limit is exceeded.",
+    IcmpOther "icmp-other" "A router or DEST reports another ICMP error.",
+    Broadcast "broadcast" "DEST is a broadcast address, and hosts usually ignore such pings.",
+    Multicast "multicast" "DEST is a multicast group, and no member answered.",
+    Corrupted "corrupted" "Answers came, but with a wrong checksum or without the data of the request.",
+    Loss "loss" "Some packets were answered, and others were not.",
+    AnswersNow "answers-now" "No packet was answered in time, but one that was sent afterwards was.",
+    PortRefused "port-refused" "The port refuses connections: a TCP reset, or ICMP port unreachable of DEST itself.",
+    PortSilent "port-silent" "The host answers ARP now, and nothing comes back from the port.",
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}

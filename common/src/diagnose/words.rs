@@ -1,0 +1,60 @@
+//! The parts that sentences and commands are made of.
+
+use std::borrow::Cow;
+
+use super::Evidence;
+use crate::hint;
+use crate::hint::Hint;
+use crate::output::one_line;
+use crate::packet::IpFamily;
+use crate::packet::icmp::{IcmpError, describe};
+use crate::target::Name;
+
+impl Evidence {
+    /// The link's name, for a message.
+    pub(super) fn link_word(&self) -> Cow<'_, str> {
+        one_line(&self.link_name)
+    }
+
+    /// What asks for a neighbour's address.
+    pub(super) fn arp(&self) -> &'static str {
+        if self.to.is_ipv4() { "ARP" } else { "neighbour solicitation" }
+    }
+
+    /// A command in the container's network.
+    pub(super) fn inside(&self, command: Option<Hint>) -> Option<Hint> {
+        inside(&self.target, command)
+    }
+
+    /// `ip`, or `ip -6`.
+    pub(super) fn ip(&self) -> Hint {
+        Hint::say(if self.to.is_ipv4() { "ip" } else { "ip -6" })
+    }
+
+    /// The link's name if it can stand in a command: the container chooses it.
+    pub(super) fn pasted_link(&self) -> Option<Name> {
+        self.link_name.parse().ok()
+    }
+
+    /// What shows the packets of such a probe on the link.
+    pub(super) fn capture(&self) -> Option<Hint> {
+        let link = self.pasted_link();
+        let link = link.as_ref().map_or("any", Name::as_str);
+        let filter = Hint::say(if self.to.is_ipv4() { "icmp" } else { "icmp6" });
+        self.inside(hint!("tcpdump -ni {} {}", link, filter))
+    }
+}
+
+/// A command in the network of `target`.
+pub(super) fn inside(target: &str, command: Option<Hint>) -> Option<Hint> {
+    command.and_then(|command| hint!("nsenter-rs -t {} -n {}", target, command))
+}
+
+/// What an ICMP error says, in small letters, but for what is written in capitals only: `frag needed and DF set`.
+pub(super) fn in_words(family: IpFamily, error: &IcmpError) -> String {
+    let words = describe(family, error.kind, error.code, error.info);
+    let is_acronym = |word: &str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase());
+    let words =
+        words.split(' ').map(|word| if is_acronym(word) { word.to_owned() } else { word.to_lowercase() });
+    words.collect::<Vec<_>>().join(" ")
+}
