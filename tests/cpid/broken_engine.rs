@@ -259,8 +259,9 @@ fn what_an_engine_says_drives_no_terminal_and_starts_no_line() {
         let _engine = script
             .otherwise(Answer::json(200, &answer.to_string()))
             .listen_by(lab.command("perl"), lab.path("/run/docker.sock"));
-        let list = lab.tool("cpid").args(["--list", "--all"]).run().ok();
-        (lab.tool("cpid").arg(&id[..12]).run(), list)
+        let patient = |args: &[&str]| lab.tool("cpid").arg("--engine-timeout=10s").args(args).run();
+        let list = patient(&["--list", "--all"]).ok();
+        (patient(&[&id[..12]]), list)
     };
     let long = format!("/{}", "x".repeat(64 << 10));
     // Escapes and lines, a word that nobody could type, an option, other TARGETs, columns, other directions, and none.
